@@ -1,0 +1,181 @@
+//! Envelopes as the machines see them: parsed once, checked once.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{
+    ids::{CallId, CallNumber, DispatchNumber},
+    kind::Kind,
+    method::MethodName,
+    status::Failure,
+};
+
+/// One header with its body, as a typed value.
+///
+/// `Register`, `Hello`, `Welcome` carry their body encoded; see [`super::handshake`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// Client or worker to broker: the first word on a connection. Body: [`super::handshake::Hello`].
+    Hello(Bytes),
+    /// Broker to peer: prove who you are. Empty with mechanism `none`.
+    Challenge(Bytes),
+    /// Peer to broker: the proof. Empty with mechanism `none`.
+    Proof(Bytes),
+    /// Broker to peer: you are in. Body: [`super::handshake::Welcome`].
+    Welcome(Bytes),
+    /// Worker to broker: what it serves. Body: [`super::handshake::Register`].
+    Register(Bytes),
+    /// Client to broker: a call.
+    Request(Request),
+    /// Broker to worker: a call to run.
+    Dispatch(Dispatch),
+    /// Worker to broker: the handler of this dispatch has begun.
+    Started(DispatchNumber),
+    /// A call's outcome. From a worker `number` is a dispatch number, to a client a call number.
+    Reply(Reply),
+    /// Room for more: from the broker to a client, calls and bytes; from a worker to the broker, slots (`calls`).
+    Credit(Credit),
+    /// The caller is no longer interested. `number` as in [`Reply`].
+    Cancel(Cancel),
+    /// Worker to broker: this dispatch was not begun, give it to another.
+    Handback(DispatchNumber),
+    /// Worker to broker: no more calls, please.
+    Drain,
+    /// I leave (peer), you must leave (broker, with the reason), or: your goodbye and all before it have arrived.
+    Goodbye(Option<Box<Failure>>),
+    /// Are you there?
+    Ping(Ping),
+    /// I am. The number is the ping's.
+    Pong(u64),
+}
+
+/// Key 5, `flags`: one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestFlags {
+    /// Bit 0: fire and forget, no reply.
+    pub cast: bool,
+    /// Bit 1: this request was sent before, on another connection.
+    pub resend: bool,
+    /// Bit 2: wait for a worker as long as the deadline allows.
+    pub wait_for_ready: bool,
+}
+
+/// What a method may do to the world, from the most to the least repeatable. The order is strictness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum Effect {
+    /// Changes nothing; may be run again at will.
+    Read = 0,
+    /// Running it again leaves the world as running it once does.
+    Idempotent = 1,
+    /// Must not be run twice. What nobody declared is this.
+    Once = 2,
+}
+
+/// A call, from client to broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The call's number in the client's session.
+    pub number: CallNumber,
+    /// What to call.
+    pub method: MethodName,
+    /// Time left, rounded up to milliseconds on the wire; `None` is no time-out.
+    pub timeout: Option<Duration>,
+    /// The caller's own, stricter effect.
+    pub effect: Option<Effect>,
+    /// See [`RequestFlags`].
+    pub flags: RequestFlags,
+    /// The client has all outcomes below this number.
+    pub done_below: Option<CallNumber>,
+    /// Header keys from 64 on, as encoded pairs in order: copied from hop to hop.
+    pub extensions: Bytes,
+    /// The arguments: one CBOR item.
+    pub body: Bytes,
+}
+
+/// A call, from broker to worker. On the wire its kind is `request`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The broker's number for it.
+    pub number: DispatchNumber,
+    /// What to call.
+    pub method: MethodName,
+    /// Time left.
+    pub timeout: Option<Duration>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// The call as people see it.
+    pub call: CallId,
+    /// See [`Request::extensions`].
+    pub extensions: Bytes,
+    /// The arguments: one CBOR item.
+    pub body: Bytes,
+}
+
+/// A call's outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The call's number (to a client) or the dispatch's (from a worker).
+    pub number: u64,
+    /// One CBOR item, or how it failed.
+    pub outcome: Result<Bytes, Box<Failure>>,
+    /// Credit that rides along.
+    pub credit: Option<Credit>,
+    /// See [`Request::extensions`].
+    pub extensions: Bytes,
+}
+
+/// Room for more, to be added to what is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credit {
+    /// Calls (to a client) or slots (from a worker).
+    pub calls: u32,
+    /// Bytes of bodies; 0 from a worker.
+    pub bytes: u64,
+    /// From a worker: which of its offers (by its place in the registration) the slots belong to; 0 from the broker.
+    pub offer: u32,
+}
+
+/// The caller is no longer interested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancel {
+    /// The call's number (from a client) or the dispatch's (to a worker).
+    pub number: u64,
+    /// From a client: see [`Request::done_below`].
+    pub done_below: Option<CallNumber>,
+}
+
+/// Are you there?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// Comes back in the pong.
+    pub number: u64,
+    /// From a client: see [`Request::done_below`].
+    pub done_below: Option<CallNumber>,
+}
+
+impl Envelope {
+    /// The kind on the wire.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Envelope::Hello(_) => Kind::Hello,
+            Envelope::Challenge(_) => Kind::Challenge,
+            Envelope::Proof(_) => Kind::Proof,
+            Envelope::Welcome(_) => Kind::Welcome,
+            Envelope::Register(_) => Kind::Register,
+            Envelope::Request(_) | Envelope::Dispatch(_) => Kind::Request,
+            Envelope::Started(_) => Kind::Started,
+            Envelope::Reply(_) => Kind::Reply,
+            Envelope::Credit(_) => Kind::Credit,
+            Envelope::Cancel(_) => Kind::Cancel,
+            Envelope::Handback(_) => Kind::Handback,
+            Envelope::Drain => Kind::Drain,
+            Envelope::Goodbye(_) => Kind::Goodbye,
+            Envelope::Ping(_) => Kind::Ping,
+            Envelope::Pong(_) => Kind::Pong,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The bodies of the handshake and of registration: CBOR maps with text keys. Unknown keys are ignored, so that a later
+//! version can add some.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    envelope::Effect,
+    ids::{BrokerId, ConnectionNumber, SessionId, StartId},
+};
+
+/// What a peer is to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Makes calls.
+    Client,
+    /// Serves calls (a pool is a worker, too).
+    Worker,
+}
+
+/// A peer's first word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// First and last protocol version the peer speaks.
+    pub versions: (u32, u32),
+    /// What it is.
+    pub role: Role,
+    /// Its session: the same one after a reconnect.
+    pub session: SessionId,
+    /// Which connection of that session this is.
+    pub connection: ConnectionNumber,
+    /// Milliseconds: it will be heard from at least this often.
+    pub heartbeat_ms: u64,
+    /// A name for people, such as `calculator-3`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub instance: String,
+    /// The pool it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// Its pool's process, as that machine numbers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_pid: Option<u32>,
+    /// Its process, as its machine numbers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Its machine's name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
+    /// What it can do beyond this version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// The largest message it accepts, in bytes; absent: the default of the protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_bytes_max: Option<u64>,
+}
+
+/// The broker lets a peer in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The protocol version both will speak.
+    pub version: u32,
+    /// The broker.
+    pub broker: BrokerId,
+    /// This start of it.
+    pub start: StartId,
+    /// Where clients connect (a worker's own calls go there).
+    pub frontend: String,
+    /// Milliseconds: the broker will be heard from at least this often.
+    pub heartbeat_ms: u64,
+    /// Calls a client may send.
+    pub credit_calls: u32,
+    /// Bytes of bodies a client may send.
+    pub credit_bytes: u64,
+    /// The largest message the broker accepts, in bytes.
+    pub message_bytes_max: u64,
+    /// What the broker can do beyond this version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+}
+
+/// What a worker serves. A later registration replaces an earlier one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Register {
+    /// Its services.
+    pub offers: Vec<Offer>,
+    /// If set, the worker asks that no other worker serve the (single) service it offers: a pool's name is taken this way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
+}
+
+/// One service as one worker serves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The service's name.
+    pub service: String,
+    /// Calls of it that this worker runs at once.
+    pub slots: u32,
+    /// How many of those slots are free now. Fewer than `slots` when calls of an earlier connection still run; each that ends
+    /// then gives its slot back as credit.
+    pub free: u32,
+    /// Calls beyond its slots that the worker holds ready.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prefetch: u32,
+    /// Its methods.
+    pub methods: Vec<MethodOffer>,
+}
+
+/// One method of an offered service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodOffer {
+    /// The method's name.
+    pub name: String,
+    /// What it may do to the world; `once` where nobody said.
+    #[serde(default = "once")]
+    pub effect: Effect,
+    /// The names of its arguments, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+}
+
+fn once() -> Effect {
+    Effect::Once
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}

@@ -1,0 +1,1 @@
+//! The header codec, written by hand.

@@ -1,0 +1,99 @@
+//! Every limit of the wire and of the machines' defaults, each with its reason, in one place.
+
+use std::time::Duration;
+
+/// Protocol versions this build speaks, first and last.
+pub const VERSION_MIN: u32 = 1;
+/// See [`VERSION_MIN`].
+pub const VERSION_MAX: u32 = 1;
+
+/// Envelopes in one bundle. Measured: caps of 16 to 64 are near best; more only delays the first one.
+pub const BUNDLE_ENVELOPES_MAX: usize = 64;
+/// Bytes in one bundle, so that one read buffer holds it.
+pub const BUNDLE_BYTES_MAX: usize = 64 * 1024;
+/// A body above this travels alone, in a frame of its own, and is not copied.
+pub const BODY_COPIED_BYTES_MAX: usize = 16 * 1024;
+/// A header: small enough to sit in a bundle many times, large enough for an error's message and trace context.
+pub const HEADER_BYTES_MAX: usize = 4 * 1024;
+/// Keys in one header: known ones and extensions.
+pub const HEADER_KEYS_MAX: usize = 64;
+/// All extension keys (64 and above) of one header, which the broker copies from hop to hop.
+pub const EXTENSION_BYTES_MAX: usize = 1024;
+/// A whole message, all frames together, before the gate refuses it. A broker's setting; this is its default.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Frames in one message: a bundle is one frame, a large body makes two.
+pub const MESSAGE_FRAMES_MAX: usize = 2;
+/// A message before the handshake is done: whoever has not been let in yet costs little.
+pub const HANDSHAKE_BYTES_MAX: usize = 4 * 1024;
+/// A service's, method's, pool's or argument's name.
+pub const NAME_BYTES_MAX: usize = 128;
+/// An error's message for people; longer ones are cut at a character.
+pub const FAILURE_MESSAGE_BYTES_MAX: usize = 1024;
+/// An error's type name.
+pub const FAILURE_TYPE_BYTES_MAX: usize = 128;
+/// How deep CBOR may nest, in headers and in bodies that the library decodes: a bomb must not exhaust the stack.
+pub const DEPTH_MAX: usize = 64;
+/// Services that one worker may register.
+pub const OFFERS_MAX: usize = 256;
+/// Methods of one service at one worker.
+pub const METHODS_MAX: usize = 1024;
+/// Slots of one service at one worker.
+pub const SLOTS_MAX: u32 = 65_536;
+
+/// How often a peer lets itself be heard when it has nothing else to say.
+pub const HEARTBEAT_DEFAULT: Duration = Duration::from_millis(1_000);
+/// The shortest heartbeat a peer may announce: a shorter one would be load, not life.
+pub const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
+/// The longest heartbeat a peer may announce: a dead peer must be noticed some day.
+pub const HEARTBEAT_MAX: Duration = Duration::from_secs(600);
+/// Intervals without a sound after which a peer is lost.
+pub const HEARTBEATS_MISSED_MAX: u32 = 3;
+/// Heartbeats for which a lost client's calls live on, waiting for it to come back.
+pub const CLIENT_RETURN_HEARTBEATS: u32 = 2;
+/// From connecting to welcome; a peer that takes longer is not let in.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+
+/// Calls that a client may have open at the broker: its first credit.
+pub const CREDIT_CALLS: u32 = 4_096;
+/// Bytes of bodies that a client may have open at the broker.
+pub const CREDIT_BYTES: u64 = 64 * 1024 * 1024;
+/// Calls that may wait in one service's queue at the broker.
+pub const QUEUE_CALLS_MAX: usize = 65_536;
+/// Bytes of bodies that may wait in one service's queue at the broker.
+pub const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Outcomes of one session that the broker remembers until they are acknowledged.
+pub const OUTCOMES_MAX: usize = 8_192;
+/// Bytes of those outcomes.
+pub const OUTCOME_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Calls that wait in a client for credit or a connection.
+pub const CLIENT_QUEUE_MAX: usize = 16_384;
+/// Attempts of one call in all, where its effect allows more than one.
+pub const ATTEMPTS_MAX: u32 = 3;
+/// How long a service that nobody serves any more is waited for.
+pub const SERVICE_RETURN: Duration = Duration::from_secs(10);
+/// How long a young broker waits for workers to come back before it says that nobody serves a service.
+pub const QUIET_TIME: Duration = Duration::from_secs(2);
+/// A call's time-out where the caller names none.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Slots of a service of async functions.
+pub const SLOTS_ASYNC_DEFAULT: u32 = 64;
+/// Slots of a service of blocking functions: one at a time unless its author says more.
+pub const SLOTS_BLOCKING_DEFAULT: u32 = 1;
+/// Envelopes that a driver handles in one turn before it flushes and yields.
+pub const TURN_ENVELOPES_MAX: usize = 256;
+/// Bytes that a driver handles in one turn before it flushes and yields.
+pub const TURN_BYTES_MAX: usize = 256 * 1024;
+
+const _: () = assert!(BODY_COPIED_BYTES_MAX + HEADER_BYTES_MAX <= BUNDLE_BYTES_MAX, "what is copied fits in a bundle");
+const _: () = assert!(BUNDLE_BYTES_MAX < MESSAGE_BYTES_MAX, "a bundle is an ordinary message");
+const _: () = assert!(
+    CREDIT_BYTES >= 2 * MESSAGE_BYTES_MAX as u64,
+    "credit is granted at half its window, and half must hold the largest message, or its sender waits for ever"
+);
+const _: () = assert!(CREDIT_CALLS >= 2, "half the window must hold a call");
+const _: () = assert!(
+    OUTCOMES_MAX >= CREDIT_CALLS as usize,
+    "a client that loses its connection with all its credit in use finds every outcome again"
+);
+const _: () = assert!(NAME_BYTES_MAX < 256, "a name's last dot is kept in a byte");
+const _: () = assert!(EXTENSION_BYTES_MAX + FAILURE_MESSAGE_BYTES_MAX + 2 * NAME_BYTES_MAX < HEADER_BYTES_MAX / 2, "a header of ours always fits");

@@ -1,0 +1,136 @@
+//! Names of services and methods.
+
+use std::fmt;
+
+use bytestring::ByteString;
+
+use super::limits::NAME_BYTES_MAX;
+
+/// The full name of a method, `SERVICE.METHOD`: it splits at its last dot. A cheap clone (a slice of what it was read from).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MethodName {
+    full: ByteString,
+    dot: u8,
+}
+
+/// A name that cannot be one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Longer than the limit.
+    #[error("a name has at most {NAME_BYTES_MAX} bytes; this one has {0}")]
+    TooLong(usize),
+    /// No dot between a service and a method.
+    #[error("{0:?} names no method: write SERVICE.METHOD, for example calculator.add")]
+    NoDot(String),
+    /// A part that is not `[A-Za-z_][A-Za-z0-9_]*`.
+    #[error("{0:?} is not a name: each part starts with a letter or _ and goes on with letters, digits or _")]
+    BadPart(String),
+}
+
+impl MethodName {
+    /// Reads `SERVICE.METHOD`.
+    ///
+    /// # Errors
+    /// [`NameError`] if it is too long, has no dot, or has a part that is no identifier.
+    pub fn parse(full: impl Into<ByteString>) -> Result<MethodName, NameError> {
+        let full = full.into();
+        if full.len() > NAME_BYTES_MAX {
+            return Err(NameError::TooLong(full.len()));
+        }
+        let Some(dot) = full.rfind('.') else {
+            return Err(NameError::NoDot(full.to_string()));
+        };
+        check_parts(&full)?;
+        let dot = u8::try_from(dot).expect("a name is shorter than 256 bytes, checked above");
+        Ok(MethodName { full, dot })
+    }
+
+    /// The service's name: all before the last dot.
+    pub fn service(&self) -> &str {
+        &self.full[..usize::from(self.dot)]
+    }
+
+    /// The method's name within its service.
+    pub fn method(&self) -> &str {
+        &self.full[usize::from(self.dot) + 1..]
+    }
+
+    /// `SERVICE.METHOD`.
+    pub fn as_str(&self) -> &str {
+        &self.full
+    }
+
+    /// The same name in memory of its own, so that it does not keep the buffer alive that it was read from.
+    pub fn detached(&self) -> MethodName {
+        MethodName { full: ByteString::from(&*self.full), dot: self.dot }
+    }
+}
+
+/// Whether `name` may name a service: identifiers, joined by dots.
+///
+/// # Errors
+/// [`NameError`] that says what is wrong.
+pub fn check_service(name: &str) -> Result<(), NameError> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(NameError::TooLong(name.len()));
+    }
+    check_parts(name)
+}
+
+/// Whether `name` may name a method or an argument: one identifier.
+///
+/// # Errors
+/// [`NameError`] that says what is wrong.
+pub fn check_identifier(name: &str) -> Result<(), NameError> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(NameError::TooLong(name.len()));
+    }
+    if is_identifier(name) { Ok(()) } else { Err(NameError::BadPart(name.to_owned())) }
+}
+
+fn check_parts(name: &str) -> Result<(), NameError> {
+    match name.split('.').find(|part| !is_identifier(part)) {
+        Some(part) => Err(NameError::BadPart(part.to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Whether `text` is `[A-Za-z_][A-Za-z0-9_]*`.
+pub fn is_identifier(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+impl fmt::Display for MethodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.full)
+    }
+}
+
+impl fmt::Debug for MethodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.full)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_splits_at_its_last_dot() {
+        let name = MethodName::parse("callboard.pool.echo.status").unwrap();
+        assert_eq!((name.service(), name.method()), ("callboard.pool.echo", "status"));
+    }
+
+    #[test]
+    fn what_is_no_name_says_why() {
+        assert_eq!(MethodName::parse("add"), Err(NameError::NoDot("add".into())));
+        assert_eq!(MethodName::parse("calc."), Err(NameError::BadPart(String::new())));
+        assert_eq!(MethodName::parse("calc.1st"), Err(NameError::BadPart("1st".into())));
+        assert_eq!(MethodName::parse("é.add"), Err(NameError::BadPart("é".into())));
+        let long = format!("a.{}", "b".repeat(NAME_BYTES_MAX));
+        assert_eq!(MethodName::parse(long), Err(NameError::TooLong(NAME_BYTES_MAX + 2)));
+    }
+}

@@ -1,0 +1,14 @@
+//! The wire: what travels between clients, broker and workers. `docs/PROTOCOL.md` is its specification.
+
+pub mod bundle;
+pub mod envelope;
+pub mod handshake;
+pub mod header;
+pub mod ids;
+pub mod kind;
+pub mod limits;
+pub mod method;
+pub mod status;
+
+pub use bundle::{Bundler, Frames};
+pub use envelope::Envelope;
