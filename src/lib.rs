@@ -1,1 +1,49 @@
-//! Placeholder.
+//! Callboard: message-broker RPC over ZeroMQ.
+//!
+//! A broker stands between clients and pools of worker processes. A worker serves functions under names:
+//!
+//! ```no_run
+//! use callboard::{Service, Worker, WorkerError};
+//!
+//! fn add(x: i64, y: i64) -> i64 {
+//!     x + y
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), WorkerError> {
+//!     Worker::new().serve(Service::new("calculator").read("add", ["x", "y"], add)).run().await
+//! }
+//! ```
+//!
+//! A client awaits the answer, has it called back, or forgets it:
+//!
+//! ```no_run
+//! use callboard::{CallError, Client};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::connect("tcp://127.0.0.1:5559").await?;
+//!     let sum: i64 = client.call("calculator.add", (2, 3)).await?;
+//!     println!("2 + 3 = {sum}");
+//!     let show = |sum: Result<i64, CallError>| println!("2 + 40 = {sum:?}");
+//!     client.call("calculator.add", (2, 40)).then(show).await?;
+//!     client.call("calculator.add", (0, 0)).cast().await?;
+//!     Ok(client.close().await?)
+//! }
+//! ```
+//!
+//! The paved path is here at the root: [`Client`], [`Call`], [`CallError`] for who calls; [`Worker`], [`Service`], [`Context`],
+//! [`Reply`], [`Error`] for who serves. The rest: [`broker`] runs a broker inside a program, [`pool`] supervises worker
+//! processes, [`core`] has the wire and the pure machines.
+//!
+//! With `default-features = false` the package is this library alone, without the `callboard` command.
+
+pub use callboard_broker as broker;
+pub use callboard_clients::{
+    ArgumentMap, Arguments, Call, CallError, CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError,
+    ConnectErrorKind, Effect, EncodedArguments, Executed, Statistics, named,
+};
+pub use callboard_core as core;
+pub use callboard_workers::{
+    Answer, Context, Error, Handler, Reply, RunningWorker, Service, ServiceError, State, Worker, WorkerError, pool,
+};

@@ -1,2 +1,10 @@
-//! Placeholder.
-fn main() {}
+//! The `callboard` command.
+
+mod command;
+mod settings;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::main()
+}

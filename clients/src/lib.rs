@@ -1,1 +1,78 @@
-//! Placeholder.
+//! The client library of Callboard: calls that are awaited, called back or cast, thousands at a time over one connection.
+//!
+//! ```no_run
+//! use callboard_clients::{CallError, Client};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect("tcp://127.0.0.1:5559").await?;
+//!
+//! // Awaited.
+//! let sum: i64 = client.call("calculator.add", (2, 3)).await?;
+//!
+//! // Called back, on a thread of the client's own.
+//! client.call("calculator.add", (2, 3)).then(|sum: Result<i64, CallError>| println!("{sum:?}")).await?;
+//!
+//! // Cast: fired and forgotten.
+//! client.call("log.write", ("hello",)).cast().await?;
+//!
+//! // Whatever was sent has reached the broker.
+//! client.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! A [`Client`] is a handle. Behind it is the *link thread*, which drives the client machine of `callboard_core` with a runtime of its
+//! own, and the *callback thread*. A call goes to the link thread through one bounded queue, and its outcome comes back to the
+//! future that awaits it or goes on to the callback thread. So nothing that the program does, blocking its own runtime included,
+//! stops heartbeats or other calls; and every queue on the way has a limit, at which callers wait or are told.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `client`, `builder` | the handle and its settings |
+//! | `call`, `call_future` | a call in the making, its endings; an awaited call |
+//! | `request`, `shared` | a call on its way to the link thread |
+//! | `driver` | the link thread |
+//! | `link`, `dealer` | what it has in common with the worker's: clock, timer, connection |
+//! | `responder`, `callbacks` | an outcome on its way back; the callback thread |
+//! | `room`, `alarm`, `cancels`, `state` | bounds, time limits, calls that were given up, how far the client's life has come |
+
+mod alarm;
+mod builder;
+mod call;
+mod call_error;
+mod call_future;
+mod callbacks;
+mod cancels;
+mod client;
+mod close_error;
+mod connect_error;
+pub mod dealer;
+mod driver;
+pub mod link;
+mod request;
+mod responder;
+mod room;
+mod shared;
+mod state;
+mod statistics;
+
+pub use callboard_core::{
+    body::{ArgumentMap, Arguments, DecodeError, EncodedArguments, named},
+    wire::{
+        envelope::Effect,
+        status::{Code, Executed},
+    },
+};
+
+pub use self::{
+    builder::ClientBuilder,
+    call::Call,
+    call_error::CallError,
+    call_future::CallFuture,
+    client::Client,
+    close_error::CloseError,
+    connect_error::{ConnectError, ConnectErrorKind},
+    statistics::Statistics,
+};

@@ -11,3 +11,4 @@ pub mod peer;
 pub mod time;
 pub mod wire;
 pub mod worker;
+pub mod zmtp;

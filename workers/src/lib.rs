@@ -1,1 +1,51 @@
-//! Placeholder.
+//! Workers: processes that serve services, and pools that keep them alive.
+//!
+//! A worker is functions under names, some ten lines:
+//!
+//! ```no_run
+//! use callboard_workers::{Service, Worker, WorkerError};
+//!
+//! async fn greet(name: String) -> String {
+//!     format!("Hello, {name}!")
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), WorkerError> {
+//!     Worker::new().serve(Service::new("greeter").read("greet", ["name"], greet)).run().await
+//! }
+//! ```
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `service` | functions under names |
+//! | `handler`, `answer`, `context` | what a function may take and return |
+//! | `worker` | a worker's settings, beginning and end |
+//! | `driver` | the run loop on the link's thread |
+//! | `runner` | where handlers run |
+//! | `pool` | supervised worker processes |
+
+mod answer;
+mod context;
+mod driver;
+mod error;
+mod handler;
+pub mod pool;
+mod runner;
+mod service;
+mod signals;
+mod state;
+mod worker;
+
+pub use callboard_core::wire::status::Code;
+
+#[doc(hidden)]
+pub use self::handler::{AsyncFunction, Prepared, RunningHandler, shape};
+pub use self::{
+    answer::{Answer, Error, Fallible, Outcome, Plain, Reply},
+    context::Context,
+    error::WorkerError,
+    handler::Handler,
+    service::{Service, ServiceError},
+    state::State,
+    worker::{BACKEND_DEFAULT, RunningWorker, Worker},
+};

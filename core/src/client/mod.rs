@@ -1,1 +1,264 @@
-//! Being written.
+//! The client machine: calls in, requests out; replies in, outcomes out.
+//!
+//! A call waits in the queue until the broker has let the client in and its credit allows it; then it is open until its
+//! outcome is known. The queue is first in, first out, and numbers are given in the order of sending.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `call` | one call |
+//! | `calls` | all calls, found by ticket, number, turn and deadline |
+//! | `sending` | what is sent when: credit, numbers, what is sent again |
+//! | `outcomes` | how calls end: replies, cancels, time-outs |
+//! | `life` | joining the broker, losing it, being refused, closing |
+
+mod call;
+mod calls;
+mod life;
+mod note;
+mod outcomes;
+mod sending;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+pub use self::{
+    call::{NewCall, Ticket, Timeout, TimeoutSource},
+    note::{Counters, Note},
+};
+use self::{calls::Calls, life::Phase};
+use crate::{
+    peer::{self, Due, Heard, Parted, Peer},
+    time::Time,
+    wire::{
+        bundle::{self, Reader},
+        envelope::{Credit, Envelope, Ping},
+        handshake::{Role, Welcome},
+        ids::CallNumber,
+        status::Failure,
+    },
+};
+
+/// What happens to the client, other than frames.
+#[derive(Clone, Debug)]
+pub enum Event<T> {
+    /// The socket that [`Action::Connect`] asked for is connected.
+    Connected,
+    /// The socket is gone, or could not be connected. Comes exactly once for each [`Action::Connect`], also where
+    /// [`Action::Disconnect`] was the cause.
+    Disconnected {
+        /// Any number, evenly distributed: it keeps a crowd of peers from coming back all at once.
+        chance: u32,
+    },
+    /// Somebody wants a call made.
+    Call(NewCall<T>),
+    /// Its caller gave it up. A ticket whose token came back already is ignored.
+    Cancel(Ticket),
+    /// The client is to end: casts that wait are still sent, calls end CANCELLED.
+    Close {
+        /// When to stop waiting for the broker.
+        deadline: Time,
+    },
+    /// Time has passed ([`Client::next_deadline`]). What the socket has ready is to be read first.
+    Wake,
+}
+
+/// What the driver has to do, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action<T> {
+    /// Open a socket to the broker; [`Event::Connected`] or [`Event::Disconnected`] follows.
+    Connect,
+    /// Drop the socket, once it has taken what it takes at once of what is unsent; [`Event::Disconnected`] follows.
+    Disconnect,
+    /// Send an envelope.
+    Send(Envelope),
+    /// This call has ended.
+    Resolve {
+        /// As it came with the call.
+        token: T,
+        /// One CBOR item, or how it failed.
+        outcome: Result<Bytes, Box<Failure>>,
+    },
+    /// This cast was sent or given up, or this call was cancelled: nobody waits for an outcome, only the token comes
+    /// back.
+    Done {
+        /// As it came with the call.
+        token: T,
+    },
+    /// The broker will not have this client, and coming back would not help. Every call ends with this failure from now
+    /// on.
+    Refused(Box<Failure>),
+    /// The close is complete: the client may be dropped.
+    Closed,
+    /// Tell the operator.
+    Note(Note),
+}
+
+/// The client. `T` is what the driver keeps of a call: a channel to its caller, a callback.
+#[derive(Debug)]
+pub struct Client<T> {
+    peer: Peer,
+    phase: Phase,
+    calls: Calls<T>,
+    /// What may still be sent.
+    credit: Credit,
+    /// Open calls from this number on are still to be sent again, before anything new is.
+    resend_from: Option<CallNumber>,
+    /// Open calls that were cancelled while the broker could not be told.
+    untold: BTreeSet<CallNumber>,
+    /// The `done_below` that was stated last.
+    stated: CallNumber,
+    counters: Counters,
+}
+
+impl<T> Client<T> {
+    /// A client that has not connected yet: it asks for that at the first [`Event::Wake`], which is due at once.
+    pub fn new(settings: peer::Settings) -> Client<T> {
+        Client {
+            peer: Peer::new(Role::Client, settings),
+            phase: Phase::Serving,
+            calls: Calls::new(),
+            credit: Credit::default(),
+            resend_from: None,
+            untold: BTreeSet::new(),
+            stated: sending::NUMBER_FIRST,
+            counters: Counters::default(),
+        }
+    }
+
+    /// A message arrived.
+    pub fn receive(&mut self, now: Time, frames: &[Bytes], out: &mut Vec<Action<T>>) {
+        self.peer.notice_gap(now);
+        self.peer.heard(now);
+        for read in bundle::read(frames, Reader::Peer) {
+            match read {
+                Ok(envelope) => self.envelope(now, envelope, out),
+                Err(refused) => self.unreadable(refused, out),
+            }
+        }
+        self.go_on(now, out);
+    }
+
+    /// Something else happened.
+    pub fn handle(&mut self, now: Time, event: Event<T>, out: &mut Vec<Action<T>>) {
+        self.peer.notice_gap(now);
+        match event {
+            Event::Connected => self.connected(now, out),
+            Event::Disconnected { chance } => self.disconnected(now, chance, out),
+            Event::Call(new) => self.call(new, out),
+            Event::Cancel(ticket) => self.cancel(now, ticket, out),
+            Event::Close { deadline } => self.close(deadline, out),
+            Event::Wake => self.wake(now, out),
+        }
+        self.go_on(now, out);
+    }
+
+    /// What may follow from any event: there is room to send, or nothing left to wait for.
+    fn go_on(&mut self, now: Time, out: &mut Vec<Action<T>>) {
+        self.send_ready(now, out);
+        self.go_on_closing(now, out);
+    }
+
+    fn envelope(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
+        match envelope {
+            Envelope::Reply(reply) if self.peer.is_joined() => self.reply(reply, out),
+            Envelope::Credit(credit) if self.peer.is_joined() => self.grant(credit),
+            other => match self.peer.receive(now, other) {
+                Heard::Nothing => {}
+                Heard::Answer(envelope) => self.send(now, envelope, out),
+                Heard::Joined { same_start } => self.joined(now, same_start, out),
+                Heard::Lost(loss) => self.drop_socket(loss, out),
+                Heard::Refused(failure) => self.refused(failure, out),
+                Heard::Acknowledged => self.left(out),
+                Heard::Misplaced(kind) => self.misplaced(kind, out),
+            },
+        }
+    }
+
+    fn connected(&mut self, now: Time, out: &mut Vec<Action<T>>) {
+        if let Some(hello) = self.peer.connected() {
+            self.send(now, hello, out);
+        }
+    }
+
+    fn disconnected(&mut self, now: Time, chance: u32, out: &mut Vec<Action<T>>) {
+        match self.peer.disconnected(now, chance) {
+            Parted::Expected => {}
+            Parted::Lost => self.lost(peer::Loss::Closed, out),
+            Parted::Left => self.closed(out),
+        }
+    }
+
+    fn wake(&mut self, now: Time, out: &mut Vec<Action<T>>) {
+        while let Some(due) = self.peer.wake(now) {
+            match due {
+                Due::Connect => out.push(Action::Connect),
+                Due::Ping(number) => {
+                    let done_below = self.state_done();
+                    self.send(now, Envelope::Ping(Ping { number, done_below }), out);
+                }
+                Due::Lost(loss) => self.drop_socket(loss, out),
+                Due::Left => self.left(out),
+            }
+        }
+        self.expire(now, out);
+    }
+
+    fn send(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
+        self.peer.spoke(now);
+        out.push(Action::Send(envelope));
+    }
+
+    /// When the machine wants to be woken, if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let call = self.calls.first_timer().map(|(at, _)| at);
+        [self.peer.next_deadline(), call, self.phase.deadline()].into_iter().flatten().min()
+    }
+
+    /// Calls and casts that wait to be sent.
+    pub fn waiting_len(&self) -> usize {
+        self.calls.waiting_len()
+    }
+
+    /// Calls that were sent and have no outcome yet.
+    pub fn open_len(&self) -> usize {
+        self.calls.open_len()
+    }
+
+    /// Whether the broker has let the client in and the connection holds.
+    pub fn is_joined(&self) -> bool {
+        self.peer.is_joined()
+    }
+
+    /// What the broker said when it last let the client in.
+    pub fn welcome(&self) -> Option<&Welcome> {
+        self.peer.welcome()
+    }
+
+    /// What the machine has counted since its start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Asserts the machine's invariants; for tests.
+    ///
+    /// # Panics
+    /// If one does not hold, which is a bug in the machine.
+    pub fn check(&self) {
+        self.peer.check();
+        self.calls.check();
+        assert!(self.stated <= self.calls.next_number(), "only numbers that were given are stated as done");
+        assert!(self.resend_from.is_none() || self.is_joined(), "calls are sent again on a connection");
+        assert!(self.untold.is_empty() || !self.is_joined(), "who is joined tells the broker of cancels at once");
+        match &self.phase {
+            Phase::Serving => {}
+            Phase::Closing { .. } => assert_eq!(self.open_len(), 0, "a close ends every open call at once"),
+            Phase::Refused(_) | Phase::Closed => {
+                assert_eq!((self.open_len(), self.waiting_len()), (0, 0), "no call outlives its client");
+                assert!(!self.is_joined(), "the connection is over with the client");
+            }
+        }
+    }
+}

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 use super::{
     ids::{CallId, CallNumber, DispatchNumber},
@@ -73,6 +72,45 @@ pub enum Effect {
     Idempotent = 1,
     /// Must not be run twice. What nobody declared is this.
     Once = 2,
+}
+
+impl RequestFlags {
+    /// The bits on the wire.
+    pub const fn bits(self) -> u8 {
+        self.cast as u8 | (self.resend as u8) << 1 | (self.wait_for_ready as u8) << 2
+    }
+
+    /// The flags of these bits.
+    ///
+    /// # Errors
+    /// The bits that have no meaning, if there are any: flags must not be ignored.
+    pub const fn from_bits(bits: u64) -> Result<RequestFlags, u64> {
+        match bits & !0b111 {
+            0 => Ok(RequestFlags {
+                cast: bits & 0b001 != 0,
+                resend: bits & 0b010 != 0,
+                wait_for_ready: bits & 0b100 != 0,
+            }),
+            unknown => Err(unknown),
+        }
+    }
+}
+
+impl Effect {
+    /// The number on the wire.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The effect of this number, if there is one.
+    pub const fn from_number(number: u64) -> Option<Effect> {
+        match number {
+            0 => Some(Effect::Read),
+            1 => Some(Effect::Idempotent),
+            2 => Some(Effect::Once),
+            _ => None,
+        }
+    }
 }
 
 /// A call, from client to broker.
@@ -176,6 +214,22 @@ impl Envelope {
             Envelope::Goodbye(_) => Kind::Goodbye,
             Envelope::Ping(_) => Kind::Ping,
             Envelope::Pong(_) => Kind::Pong,
+        }
+    }
+    /// What travels as its body; none for the kinds that have an empty one.
+    pub fn body(&self) -> Option<&Bytes> {
+        match self {
+            Envelope::Hello(body) | Envelope::Challenge(body) | Envelope::Proof(body) => Some(body),
+            Envelope::Welcome(body) | Envelope::Register(body) => Some(body),
+            Envelope::Request(request) => Some(&request.body),
+            Envelope::Dispatch(dispatch) => Some(&dispatch.body),
+            Envelope::Reply(reply) => Some(match &reply.outcome {
+                Ok(body) => body,
+                Err(failure) => &failure.details,
+            }),
+            Envelope::Goodbye(failure) => failure.as_ref().map(|failure| &failure.details),
+            Envelope::Started(_) | Envelope::Handback(_) | Envelope::Credit(_) | Envelope::Cancel(_) => None,
+            Envelope::Drain | Envelope::Ping(_) | Envelope::Pong(_) => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The registry of envelope kinds.
 
+use std::fmt;
+
 /// What an envelope is. The number is the wire's; numbers 19 to 63 are free for later kinds, and an unknown one is
 /// answered UNIMPLEMENTED where it can be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +79,37 @@ impl Kind {
     /// The number on the wire.
     pub const fn number(self) -> u8 {
         self as u8
+    }
+
+    /// The name in the specification.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Hello => "hello",
+            Kind::Challenge => "challenge",
+            Kind::Proof => "proof",
+            Kind::Welcome => "welcome",
+            Kind::Register => "register",
+            Kind::Request => "request",
+            Kind::Started => "started",
+            Kind::Reply => "reply",
+            Kind::Item => "item",
+            Kind::End => "end",
+            Kind::Credit => "credit",
+            Kind::Progress => "progress",
+            Kind::Cancel => "cancel",
+            Kind::Handback => "handback",
+            Kind::Accepted => "accepted",
+            Kind::Drain => "drain",
+            Kind::Goodbye => "goodbye",
+            Kind::Ping => "ping",
+            Kind::Pong => "pong",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -19,6 +19,8 @@ pub const HEADER_BYTES_MAX: usize = 4 * 1024;
 pub const HEADER_KEYS_MAX: usize = 64;
 /// All extension keys (64 and above) of one header, which the broker copies from hop to hop.
 pub const EXTENSION_BYTES_MAX: usize = 1024;
+/// How many of them one header may have: fewer than all its keys, so that the broker's own keys have room beside them.
+pub const EXTENSION_KEYS_MAX: usize = 32;
 /// A whole message, all frames together, before the gate refuses it. A broker's setting; this is its default.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Frames in one message: a bundle is one frame, a large body makes two.
@@ -73,12 +75,27 @@ pub const ATTEMPTS_MAX: u32 = 3;
 pub const SERVICE_RETURN: Duration = Duration::from_secs(10);
 /// How long a young broker waits for workers to come back before it says that nobody serves a service.
 pub const QUIET_TIME: Duration = Duration::from_secs(2);
+/// How long a broker that is told to stop lets running calls finish.
+pub const BROKER_DRAIN: Duration = Duration::from_secs(5);
+/// How long a worker that is told to end lets running calls finish.
+pub const WORKER_DRAIN: Duration = Duration::from_secs(30);
 /// A call's time-out where the caller names none.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Slots of a service of async functions.
 pub const SLOTS_ASYNC_DEFAULT: u32 = 64;
 /// Slots of a service of blocking functions: one at a time unless its author says more.
 pub const SLOTS_BLOCKING_DEFAULT: u32 = 1;
+/// How long a handler runs before its worker says `started`: most calls are over by then and cost no envelope for it, and of one
+/// that is not, the caller of a lost worker learns that it had begun.
+pub const STARTED_AFTER: Duration = Duration::from_millis(20);
+/// How long a worker that has said goodbye waits for the broker's: a broker that lives answers within a turn or two.
+pub const GOODBYE_MAX: Duration = Duration::from_secs(2);
+/// The step from which pauses between attempts to connect double, up to a heartbeat; each is a fifth of its step to all of it. A
+/// broker that was only restarted is found again at once, and one that is gone is not hammered.
+pub const RECONNECT_STEP_FIRST: Duration = Duration::from_millis(50);
+/// How long past an open call's deadline its client waits, at most, for the broker's own word on it, which knows more: whether
+/// it was started, and where. A tenth of the time-out, where that is less.
+pub const EXPIRY_GRACE_MAX: Duration = Duration::from_millis(100);
 /// Envelopes that a driver handles in one turn before it flushes and yields.
 pub const TURN_ENVELOPES_MAX: usize = 256;
 /// Bytes that a driver handles in one turn before it flushes and yields.
@@ -95,5 +112,10 @@ const _: () = assert!(
     OUTCOMES_MAX >= CREDIT_CALLS as usize,
     "a client that loses its connection with all its credit in use finds every outcome again"
 );
+const _: () = assert!(EXTENSION_KEYS_MAX + 29 <= HEADER_KEYS_MAX, "extensions fit beside every key below 64 that has a name");
+const _: () = assert!(HEADER_BYTES_MAX <= u16::MAX as usize, "a text's place in its header is kept in 16 bits");
 const _: () = assert!(NAME_BYTES_MAX < 256, "a name's last dot is kept in a byte");
-const _: () = assert!(EXTENSION_BYTES_MAX + FAILURE_MESSAGE_BYTES_MAX + 2 * NAME_BYTES_MAX < HEADER_BYTES_MAX / 2, "a header of ours always fits");
+const _: () = assert!(
+    EXTENSION_BYTES_MAX + FAILURE_MESSAGE_BYTES_MAX + FAILURE_TYPE_BYTES_MAX + 2 * NAME_BYTES_MAX + 256 < HEADER_BYTES_MAX,
+    "a header of ours always fits"
+);

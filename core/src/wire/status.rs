@@ -116,6 +116,23 @@ pub enum Executed {
     Maybe = 2,
 }
 
+impl Executed {
+    /// The number on the wire.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The word of this number, if there is one.
+    pub const fn from_number(number: u64) -> Option<Executed> {
+        match number {
+            0 => Some(Executed::No),
+            1 => Some(Executed::Yes),
+            2 => Some(Executed::Maybe),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Executed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

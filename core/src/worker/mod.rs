@@ -1,1 +1,247 @@
-//! Being written.
+//! The worker machine: dispatches in, jobs for handlers out; what they came to in, replies out.
+//!
+//! A dispatched call runs at once if its offer has a free slot, is held ready if prefetch allows that, and is handed
+//! back otherwise. A slot is free again only when the driver says that the handler has ended.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `job` | one call |
+//! | `jobs` | all calls that run or are held, and the room for more |
+//! | `dispatch` | what becomes of a dispatch |
+//! | `outcomes` | how calls end: outcomes, cancels, time-outs |
+//! | `life` | joining the broker, losing it, being refused, draining |
+
+mod dispatch;
+mod job;
+mod jobs;
+mod life;
+mod note;
+mod outcomes;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+pub use self::{
+    job::{Job, JobId},
+    note::{Counters, Note},
+};
+use self::{jobs::Jobs, life::Phase};
+use crate::{
+    peer::{self, Due, Heard, Parted, Peer},
+    time::Time,
+    wire::{
+        bundle::{self, Reader},
+        envelope::{Envelope, Ping},
+        handshake::{Register, Role, Welcome},
+        status::Failure,
+    },
+};
+
+/// What happens to the worker, other than frames.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The socket that [`Action::Connect`] asked for is connected.
+    Connected,
+    /// The socket is gone, or could not be connected. Comes exactly once for each [`Action::Connect`], also where
+    /// [`Action::Disconnect`] was the cause.
+    Disconnected {
+        /// Any number, evenly distributed: it keeps a crowd of peers from coming back all at once.
+        chance: u32,
+    },
+    /// A handler came to its end; its slot is free.
+    Finished {
+        /// Which job it was.
+        job: JobId,
+        /// One CBOR item, or how it failed. Attempt and worker are filled in by the machine.
+        outcome: Result<Bytes, Box<Failure>>,
+    },
+    /// A handler was stopped, as [`Action::Stop`] asked, and has no outcome; its slot is free.
+    Stopped {
+        /// Which job it was.
+        job: JobId,
+    },
+    /// The worker is to end: take no more calls, let finish what runs, until then at most.
+    Shutdown {
+        /// When to stop waiting.
+        deadline: Time,
+    },
+    /// Time has passed ([`Worker::next_deadline`]). What the socket has ready is to be read first.
+    Wake,
+}
+
+/// What the driver has to do, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Open a socket to the broker; [`Event::Connected`] or [`Event::Disconnected`] follows.
+    Connect,
+    /// Drop the socket, once it has taken what it takes at once of what is unsent; [`Event::Disconnected`] follows.
+    Disconnect,
+    /// Send an envelope.
+    Send(Envelope),
+    /// Start the handler. [`Event::Finished`] or [`Event::Stopped`] must follow some day, exactly once.
+    Run(Job),
+    /// Nobody waits for this one any more: drop an async handler at its next await, tell a blocking one. One that
+    /// cannot be stopped finishes, and keeps its slot until then.
+    Stop(JobId),
+    /// The broker will not have this worker, and coming back would not help.
+    Refused(Box<Failure>),
+    /// The shutdown is complete: the process may exit.
+    Left,
+    /// Tell the operator.
+    Note(Note),
+}
+
+/// The worker.
+#[derive(Debug)]
+pub struct Worker {
+    peer: Peer,
+    phase: Phase,
+    /// What it serves.
+    register: Register,
+    /// Its instance name, as callers are told.
+    name: ByteString,
+    jobs: Jobs,
+    counters: Counters,
+}
+
+impl Worker {
+    /// A worker that has not connected yet: it asks for that at the first [`Event::Wake`], which is due at once.
+    ///
+    /// What `register` says of free slots is ignored: the machine counts them. Its names are the caller's to check
+    /// ([`crate::wire::method`]); the broker sends away who registers bad ones.
+    pub fn new(settings: peer::Settings, register: Register) -> Worker {
+        Worker {
+            name: settings.instance.as_str().into(),
+            peer: Peer::new(Role::Worker, settings),
+            phase: Phase::Serving,
+            jobs: Jobs::new(&register),
+            register,
+            counters: Counters::default(),
+        }
+    }
+
+    /// A message arrived.
+    pub fn receive(&mut self, now: Time, frames: &[Bytes], out: &mut Vec<Action>) {
+        self.peer.notice_gap(now);
+        self.peer.heard(now);
+        for read in bundle::read(frames, Reader::Peer) {
+            match read {
+                Ok(envelope) => self.envelope(now, envelope, out),
+                Err(refused) => self.unreadable(now, refused, out),
+            }
+        }
+        self.go_on_draining(now, out);
+    }
+
+    /// Something else happened.
+    pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
+        self.peer.notice_gap(now);
+        match event {
+            Event::Connected => self.connected(now, out),
+            Event::Disconnected { chance } => self.disconnected(now, chance, out),
+            Event::Finished { job, outcome } => self.finished(now, job, Some(outcome), out),
+            Event::Stopped { job } => self.finished(now, job, None, out),
+            Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
+            Event::Wake => self.wake(now, out),
+        }
+        self.go_on_draining(now, out);
+    }
+
+    fn envelope(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action>) {
+        match envelope {
+            Envelope::Dispatch(dispatch) if self.peer.is_joined() => self.dispatch(now, dispatch, out),
+            Envelope::Cancel(cancel) if self.peer.is_joined() => self.cancel(now, cancel, out),
+            other => match self.peer.receive(now, other) {
+                Heard::Nothing => {}
+                Heard::Answer(envelope) => self.send(now, envelope, out),
+                Heard::Joined { .. } => self.joined(now, out),
+                Heard::Lost(loss) => self.drop_socket(loss, out),
+                Heard::Refused(failure) => self.refused(failure, out),
+                Heard::Acknowledged => self.left(out),
+                Heard::Misplaced(kind) => self.misplaced(kind, out),
+            },
+        }
+    }
+
+    fn connected(&mut self, now: Time, out: &mut Vec<Action>) {
+        if let Some(hello) = self.peer.connected() {
+            self.send(now, hello, out);
+        }
+    }
+
+    fn disconnected(&mut self, now: Time, chance: u32, out: &mut Vec<Action>) {
+        match self.peer.disconnected(now, chance) {
+            Parted::Expected => {}
+            Parted::Lost => self.lost(peer::Loss::Closed, out),
+            Parted::Left => self.gone(out),
+        }
+    }
+
+    fn wake(&mut self, now: Time, out: &mut Vec<Action>) {
+        while let Some(due) = self.peer.wake(now) {
+            match due {
+                Due::Connect => out.push(Action::Connect),
+                Due::Ping(number) => self.send(now, Envelope::Ping(Ping { number, done_below: None }), out),
+                Due::Lost(loss) => self.drop_socket(loss, out),
+                Due::Left => self.left(out),
+            }
+        }
+        self.timers(now, out);
+    }
+
+    fn send(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action>) {
+        self.peer.spoke(now);
+        out.push(Action::Send(envelope));
+    }
+
+    /// When the machine wants to be woken, if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Time> {
+        if self.phase.is_over() {
+            return None;
+        }
+        let job = self.jobs.first_timer().map(|(at, _)| at);
+        [self.peer.next_deadline(), job, self.phase.deadline()].into_iter().flatten().min()
+    }
+
+    /// Handlers that run, those of earlier connections among them.
+    pub fn running_len(&self) -> usize {
+        self.jobs.running_len()
+    }
+
+    /// Calls that are held ready for a slot.
+    pub fn held_len(&self) -> usize {
+        self.jobs.held_len()
+    }
+
+    /// Whether the broker has let the worker in and the connection holds.
+    pub fn is_joined(&self) -> bool {
+        self.peer.is_joined()
+    }
+
+    /// What the broker said when it last let the worker in. Among it is where the worker's own calls go.
+    pub fn welcome(&self) -> Option<&Welcome> {
+        self.peer.welcome()
+    }
+
+    /// What the machine has counted since its start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Asserts the machine's invariants; for tests.
+    ///
+    /// # Panics
+    /// If one does not hold, which is a bug in the machine.
+    pub fn check(&self) {
+        self.peer.check();
+        self.jobs.check();
+        assert!(self.held_len() == 0 || self.is_joined(), "calls are held for the connection they came on");
+        match self.phase {
+            Phase::Serving => {}
+            Phase::Draining { .. } => assert_eq!(self.held_len(), 0, "who drains holds nothing"),
+            Phase::Leaving | Phase::Left | Phase::Refused => assert!(!self.is_joined(), "goodbye was said"),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! One process of the floor: started, listened to, its CPU time read, killed when dropped.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use anyhow::{Context, bail};
+
+/// Linux counts a process's time in these for programs, whatever the kernel uses itself.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+pub(crate) struct Process {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts this program again.
+    pub(crate) fn start(arguments: &[&str]) -> anyhow::Result<Process> {
+        let program = std::env::current_exe().context("this program has no path")?;
+        let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().context("a piped stdout is there")?;
+        Ok(Process { child, lines: BufReader::new(stdout) })
+    }
+
+    /// The words after `word` in the next line, which must begin with it.
+    pub(crate) fn expect(&mut self, word: &str) -> anyhow::Result<Vec<String>> {
+        let mut line = String::new();
+        self.lines.read_line(&mut line)?;
+        let mut words = line.split_whitespace().map(str::to_owned);
+        match words.next() {
+            Some(first) if first == word => Ok(words.collect()),
+            _ => bail!("a process of the floor said `{}` instead of `{word}`", line.trim()),
+        }
+    }
+
+    /// Seconds of CPU time so far, in the program and in the kernel.
+    pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        let stat =
+            fs::read_to_string(format!("/proc/{}/stat", self.child.id())).context("CPU time is read from /proc")?;
+        // The second field is the program's name, in parentheses, and may hold spaces; utime and stime are fields 14
+        // and 15.
+        let (_, fields) = stat.rsplit_once(')').context("no name in /proc/PID/stat")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        Ok(ticks.sum::<Result<u64, _>>()? as f64 / TICKS_PER_SECOND)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,77 @@
+//! The relay's process: the broker's gate with nothing behind it.
+
+use anyhow::{Context, bail};
+use callboard_broker::gate::{Address, Gate, GateEvent, GateLimits, Side};
+use callboard_core::{
+    wire::{Frames, ids::LinkId, limits::TURN_ENVELOPES_MAX},
+    zmtp::Message,
+};
+
+use crate::header;
+
+/// Forwards calls to the workers in turn, and answers to the client whose link they name.
+struct Relay {
+    gate: Gate,
+    workers: Vec<LinkId>,
+    next_worker: usize,
+}
+
+/// Says `ready FRONTEND BACKEND`, then `worker` for each that has come, and runs until it is killed.
+pub(crate) async fn run() -> anyhow::Result<()> {
+    let any: Address = "tcp://127.0.0.1:0".parse()?;
+    let gate = Gate::bind(&any, &any, GateLimits::default())?;
+    println!("ready {} {}", gate.frontend(), gate.backend());
+    let mut relay = Relay { gate, workers: Vec::new(), next_worker: 0 };
+    loop {
+        relay.turn().await?;
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Relay {
+    /// As a turn of the broker: what has arrived, to a limit, then one flush.
+    async fn turn(&mut self) -> anyhow::Result<()> {
+        let mut next = Some(self.gate.next().await);
+        let mut taken = 0;
+        while let Some(event) = next {
+            self.take(event)?;
+            taken += 1;
+            next = if taken < TURN_ENVELOPES_MAX { self.gate.try_next() } else { None };
+        }
+        self.gate.flush();
+        Ok(())
+    }
+
+    fn take(&mut self, event: GateEvent) -> anyhow::Result<()> {
+        match event {
+            GateEvent::Opened { link, side, .. } => {
+                self.gate.admit(link);
+                if side == Side::Backend {
+                    self.workers.push(link);
+                    println!("worker");
+                }
+            }
+            GateEvent::Frames { link, message } => self.forward(link, &message)?,
+            GateEvent::Heard { .. } => {}
+            GateEvent::Closed { link, .. } => self.workers.retain(|&worker| worker != link),
+        }
+        Ok(())
+    }
+
+    fn forward(&mut self, from: LinkId, message: &Message) -> anyhow::Result<()> {
+        let [header, body] = message.frames() else { bail!("a call has two frames") };
+        let (to, header) = if self.workers.contains(&from) {
+            (LinkId(header::link(header).context("no header")?), header.clone())
+        } else {
+            (self.worker()?, header::with_link(header, from.0).context("no header")?)
+        };
+        self.gate.send(to, Frames { first: header, large: Some(body.clone()) });
+        Ok(())
+    }
+
+    /// The next in turn.
+    fn worker(&mut self) -> anyhow::Result<LinkId> {
+        self.next_worker = (self.next_worker + 1) % self.workers.len().max(1);
+        self.workers.get(self.next_worker).copied().context("a call before any worker came")
+    }
+}

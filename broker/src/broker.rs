@@ -1,0 +1,221 @@
+//! The broker's run loop: it owns the gate, the clock and the machine, and decides nothing.
+
+use std::{collections::BTreeMap, future::Future, pin::pin, time::Duration};
+
+use callboard_core::{
+    broker::{self, Action, Event, Identity, Side},
+    time::Time,
+    wire::{
+        Bundler, Envelope,
+        ids::{BrokerId, LinkId, StartId},
+        limits::{TURN_BYTES_MAX, TURN_ENVELOPES_MAX},
+    },
+};
+use tracing::info;
+use uuid::Uuid;
+
+use crate::{
+    clock::Clock,
+    error::BrokerError,
+    gate::{self, Address, Gate, GateError, GateEvent},
+    notes,
+    settings::Settings,
+};
+
+/// A broker that accepts connections.
+///
+/// It lives on one thread, in a [`tokio::task::LocalSet`] of a `current_thread` runtime: a multi-threaded one costs about twice
+/// the time a call. [`RunningBroker`](crate::RunningBroker) makes such a thread.
+#[derive(Debug)]
+pub struct Broker {
+    gate: Gate,
+    machine: broker::Broker,
+    clock: Clock,
+    drain: Duration,
+    outboxes: BTreeMap<LinkId, Bundler>,
+    /// Links that something was put into the outbox of in this turn.
+    touched: Vec<LinkId>,
+    /// The machine's answers; kept so that its memory is.
+    actions: Vec<Action>,
+    stopped: bool,
+}
+
+impl Broker {
+    /// Binds both addresses. From here on connections are accepted, and answered once [`Broker::run`] runs.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, or one that other machines can reach while nobody is asked who they are.
+    ///
+    /// # Panics
+    /// Outside a [`tokio::task::LocalSet`] with I/O and time.
+    pub fn bind(settings: Settings) -> Result<Broker, BrokerError> {
+        if !settings.allow_unauthenticated {
+            [&settings.frontend, &settings.backend].into_iter().try_for_each(refuse_unprotected)?;
+        }
+        let gate = Gate::bind(&settings.frontend, &settings.backend, settings.gate.clone())?;
+        let clock = Clock::start();
+        let identity =
+            Identity { broker: BrokerId(Uuid::new_v4().into_bytes()), start: StartId(Uuid::new_v4().into_bytes()) };
+        let machine = settings.machine(gate.frontend().to_string(), gate.backend().to_string());
+        Ok(Broker {
+            machine: broker::Broker::new(machine, identity, clock.now()),
+            gate,
+            clock,
+            drain: settings.drain,
+            outboxes: BTreeMap::new(),
+            touched: Vec::new(),
+            actions: Vec::new(),
+            stopped: false,
+        })
+    }
+
+    /// Where clients connect, with the actual port.
+    pub fn frontend(&self) -> String {
+        self.gate.frontend().to_string()
+    }
+
+    /// Where workers connect, with the actual port.
+    pub fn backend(&self) -> String {
+        self.gate.backend().to_string()
+    }
+
+    /// Serves until `shutdown` is ready; then refuses what is new, lets running calls finish for as long as the settings say,
+    /// says goodbye to everybody, and returns.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the broker at once: connections break without a goodbye.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut leaving = false;
+        while !self.stopped {
+            let due = self.machine.next_deadline().map(|at| self.clock.instant(at));
+            let mut first = None;
+            tokio::select! {
+                biased;
+                // Cancel safe: an event that was not returned stays in the gate.
+                event = self.gate.next() => first = Some(event),
+                // Cancel safe: it is not polled again once it was ready.
+                () = &mut shutdown, if !leaving => leaving = true,
+                // Cancel safe: a timer.
+                () = sleep_until(due) => {}
+            }
+            let now = self.clock.now();
+            self.read(now, first);
+            if leaving {
+                self.machine.handle(now, Event::Shutdown { deadline: now + self.drain }, &mut self.actions);
+            }
+            // Only now, with all read that was there: a reply that has arrived is not a time-out.
+            if self.machine.next_deadline().is_some_and(|due| due <= now) {
+                self.machine.handle(now, Event::Wake, &mut self.actions);
+            }
+            self.play();
+            self.flush();
+            tokio::task::yield_now().await;
+        }
+        self.part().await;
+        info!("the broker has stopped");
+    }
+
+    /// Lets the gate write what was said last. It bounds how long a peer may take to read it.
+    async fn part(&mut self) {
+        self.gate.stop_accepting();
+        while self.gate.connections() > 0 {
+            self.gate.next().await;
+        }
+    }
+
+    /// Feeds the machine what has arrived, up to a turn's measure.
+    fn read(&mut self, now: Time, mut next: Option<GateEvent>) {
+        let (mut envelopes, mut bytes) = (0, 0);
+        while let Some(event) = next {
+            let before = self.actions.len();
+            bytes += self.take(now, event);
+            // Each envelope in makes about one out: the cheapest measure of what a bundle held.
+            envelopes += (self.actions.len() - before).max(1);
+            let full = envelopes >= TURN_ENVELOPES_MAX || bytes >= TURN_BYTES_MAX;
+            next = if full { None } else { self.gate.try_next() };
+        }
+    }
+
+    /// Hands one event of the gate to the machine. Returns its bytes.
+    fn take(&mut self, now: Time, event: GateEvent) -> usize {
+        let event = match event {
+            GateEvent::Frames { link, message } => {
+                self.machine.receive(now, link, message.frames(), &mut self.actions);
+                return message.bytes();
+            }
+            GateEvent::Opened { link, side, address } => {
+                tracing::debug!(%link, ?side, %address, "connection opened");
+                let side = match side {
+                    gate::Side::Frontend => Side::Frontend,
+                    gate::Side::Backend => Side::Backend,
+                };
+                Event::Opened { link, side }
+            }
+            GateEvent::Heard { link } => Event::Heard { link },
+            GateEvent::Closed { link, reason } => {
+                tracing::debug!(%link, %reason, "connection closed");
+                self.outboxes.remove(&link);
+                Event::Closed { link }
+            }
+        };
+        self.machine.handle(now, event, &mut self.actions);
+        0
+    }
+
+    fn play(&mut self) {
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Send(link, envelope) => self.send(link, &envelope),
+                Action::Admit(link) => self.gate.admit(link),
+                Action::Close(link) => self.close(link),
+                Action::Note(note) => notes::log(note),
+                Action::Stopped => self.stopped = true,
+            }
+        }
+        self.actions = actions;
+    }
+
+    fn send(&mut self, link: LinkId, envelope: &Envelope) {
+        let outbox = self.outboxes.entry(link).or_default();
+        if outbox.is_empty() {
+            self.touched.push(link);
+        }
+        outbox.push(envelope);
+    }
+
+    /// What was sent on the link before goes out first.
+    fn close(&mut self, link: LinkId) {
+        if let Some(mut outbox) = self.outboxes.remove(&link) {
+            outbox.take().for_each(|frames| self.gate.send(link, frames));
+        }
+        self.gate.close(link);
+    }
+
+    /// One bundle, or a few, for each peer that was spoken to.
+    fn flush(&mut self) {
+        for link in self.touched.drain(..) {
+            if let Some(outbox) = self.outboxes.get_mut(&link) {
+                outbox.take().for_each(|frames| self.gate.send(link, frames));
+            }
+        }
+        self.gate.flush();
+    }
+}
+
+/// An address that other machines can reach is for those only who know what they do, as long as nobody is asked who he is.
+fn refuse_unprotected(address: &Address) -> Result<(), BrokerError> {
+    match address.is_loopback() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(BrokerError::Unprotected { address: address.clone() }),
+        Err(source) => Err(GateError::Resolve { address: address.clone(), source }.into()),
+    }
+}
+
+async fn sleep_until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,26 @@
+//! The machine's time from the system's monotonic clock.
+
+use callboard_core::time::Time;
+use tokio::time::Instant;
+
+/// Counts from the moment it was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        Clock { started: Instant::now() }
+    }
+
+    pub(crate) fn now(self) -> Time {
+        let micros = self.started.elapsed().as_micros();
+        Time::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    /// The system's instant of a time, rounded up: never too early.
+    pub(crate) fn instant(self, time: Time) -> Instant {
+        self.started + time.since(Time::ZERO)
+    }
+}

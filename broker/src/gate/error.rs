@@ -1,0 +1,69 @@
+//! Why a gate could not be opened.
+
+use std::{io, path::PathBuf};
+
+use super::Address;
+
+/// Why a gate could not be opened. Every text says what to do about it; the system's own words are the source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GateError {
+    /// The host of a tcp:// address has no IP address.
+    #[error("cannot listen on {address}: its host name is not known here; write an IP address such as 127.0.0.1")]
+    Resolve {
+        /// As given.
+        address: Address,
+        /// From the resolver.
+        source: io::Error,
+    },
+    /// The socket could not be made.
+    #[error("cannot listen on {address}: {}", advice(source))]
+    Listen {
+        /// As given.
+        address: Address,
+        /// From the system.
+        source: io::Error,
+    },
+    /// A living broker (or another program) listens on this ipc path.
+    #[error("cannot listen on ipc://{}: a running broker uses it; stop that one or choose another path", path.display())]
+    InUse {
+        /// The socket's path.
+        path: PathBuf,
+    },
+    /// What is at the path is no socket, and would be lost.
+    #[error("cannot listen on ipc://{}: that file is not a socket; remove it or choose another path", path.display())]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A socket's path has less room than a file's.
+    #[error("cannot listen on ipc://{}: the path has {bytes} bytes, {max} are possible; choose a shorter one", path.display())]
+    PathTooLong {
+        /// The path.
+        path: PathBuf,
+        /// Its length.
+        bytes: usize,
+        /// The greatest length.
+        max: usize,
+    },
+    /// The limits contradict each other.
+    #[error("the gate's limits do not fit together: {problem}")]
+    Limits {
+        /// Which, and why.
+        problem: &'static str,
+    },
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program uses it; stop that one or choose another port (port 0 takes a free one)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address; 127.0.0.1 is for this machine alone, 0.0.0.0 for all its networks"
+        }
+        io::ErrorKind::PermissionDenied => "it is not permitted; choose a port above 1023, or a path of your own",
+        io::ErrorKind::NotFound => "its folder does not exist; create it or choose another path",
+        _ => "the system refused it",
+    }
+}

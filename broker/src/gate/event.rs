@@ -1,0 +1,92 @@
+//! What the gate tells the driver.
+
+use std::{fmt, net::SocketAddr};
+
+use callboard_core::{wire::ids::LinkId, zmtp::Message};
+
+use super::CloseReason;
+
+/// Something that happened on a link.
+#[derive(Debug)]
+pub enum GateEvent {
+    /// A DEALER has connected and its ZMTP handshake is done. Always a link's first event.
+    Opened {
+        /// The new link.
+        link: LinkId,
+        /// Where it came in.
+        side: Side,
+        /// Who it is, as far as the system knows.
+        address: PeerAddress,
+    },
+    /// A whole message.
+    Frames {
+        /// From whom.
+        link: LinkId,
+        /// The message.
+        message: Message,
+    },
+    /// Bytes came, but no whole message yet (or a ZMTP command): the peer lives. At most every 100 ms.
+    Heard {
+        /// Who.
+        link: LinkId,
+    },
+    /// The connection is gone. Always a link's last event, and exactly one for each `Opened`.
+    Closed {
+        /// The link that was.
+        link: LinkId,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+impl GateEvent {
+    /// The bytes that this event holds in the queue.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            GateEvent::Frames { message, .. } => message.bytes(),
+            GateEvent::Opened { .. } | GateEvent::Heard { .. } | GateEvent::Closed { .. } => 0,
+        }
+    }
+}
+
+/// The two addresses of a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// For clients.
+    Frontend,
+    /// For workers and pools.
+    Backend,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Frontend => "frontend",
+            Side::Backend => "backend",
+        })
+    }
+}
+
+/// Where a peer connects from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PeerAddress {
+    /// Over TCP.
+    Tcp(SocketAddr),
+    /// Over a Unix socket. The system vouches for both numbers.
+    Ipc {
+        /// Its user: always the broker's own once a link is opened.
+        uid: u32,
+        /// Its process, where the system tells.
+        pid: Option<i32>,
+    },
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeerAddress::Tcp(address) => write!(f, "tcp://{address}"),
+            PeerAddress::Ipc { pid: Some(pid), .. } => write!(f, "ipc process {pid}"),
+            PeerAddress::Ipc { uid, pid: None } => write!(f, "ipc user {uid}"),
+        }
+    }
+}

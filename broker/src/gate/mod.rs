@@ -1,0 +1,227 @@
+//! The gate: the broker's side of every connection.
+//!
+//! It is the ROUTER that clients and workers connect their DEALERs to, on tokio, over TCP and Unix sockets; what ZMTP's
+//! bytes mean is [`callboard_core::zmtp`]'s business. Towards the driver a connection is a *link*: [`GateEvent`]s come out,
+//! messages go in, in the order in which they happened.
+//!
+//! A message's way in: the connection's task waits for its socket, then for its turn, reads into a block that
+//! all connections share, and queues what is whole; small frames are slices of that block, large ones have a place of
+//! their own from their first byte on. A message's way out: [`Gate::send`] encodes it into the link's buffer,
+//! [`Gate::flush`] writes the buffers, each with one system call; what a socket does not take, the link's task writes
+//! later.
+//!
+//! Nothing that a peer does costs more than [`GateLimits`] says, ends more than its own connection, or goes unreported:
+//! see [`CloseReason`] and [`GateCounters`].
+//!
+//! Rejected: the ROUTER of the `zeromq` crate (a few bytes from any peer end the process, a second peer with an identity
+//! takes the first one's replies, disconnects get lost), a relay in front of it (a quarter of the throughput), and a
+//! ready-made ZMTP codec (its limits come after the bytes).
+
+mod address;
+mod counters;
+mod error;
+mod event;
+mod files;
+mod inbound;
+mod ipc;
+mod limits;
+mod link;
+mod listener;
+mod outbound;
+mod queue;
+mod reason;
+mod shared;
+mod stream;
+
+use std::{future::poll_fn, rc::Rc};
+
+use callboard_core::wire::{Frames, ids::LinkId};
+use tokio::{
+    select,
+    task::{AbortHandle, coop::cooperative, spawn_local},
+};
+
+pub use address::{Address, AddressError, Host};
+pub use counters::GateCounters;
+pub use error::GateError;
+pub use event::{GateEvent, PeerAddress, Side};
+pub use files::{file_limit, raise_file_limit};
+pub use limits::GateLimits;
+pub use reason::CloseReason;
+
+use ipc::Claim;
+use link::Link;
+use listener::{Bound, Listener};
+use shared::Shared;
+
+/// A broker's two listening sockets and all connections that came in through them.
+///
+/// Dropping it ends them all at once; [`Gate::shut_down`] lets everybody read to the end first.
+#[derive(Debug)]
+pub struct Gate {
+    shared: Rc<Shared>,
+    /// Links with output that was not flushed yet.
+    dirty: Vec<Rc<Link>>,
+    listeners: [AbortHandle; 2],
+    frontend: Address,
+    backend: Address,
+    _claims: [Option<Claim>; 2],
+}
+
+impl Gate {
+    /// Listens on both addresses, and raises the process's limit on open files as far as it goes.
+    ///
+    /// # Errors
+    /// An address cannot be listened on, or the limits contradict each other.
+    ///
+    /// # Panics
+    /// Outside of a [`tokio::task::LocalSet`] (or local runtime) with I/O and time: the gate's tasks live there, on the
+    /// driver's thread.
+    pub fn bind(frontend: &Address, backend: &Address, limits: GateLimits) -> Result<Gate, GateError> {
+        limits.check()?;
+        prepare_files(&limits);
+        let (frontend, backend) = (Listener::bind(frontend)?, Listener::bind(backend)?);
+        let shared = Rc::new(Shared::new(limits));
+        let accept = |side, bound: Bound| {
+            let task = spawn_local(listener::accept_all(Rc::clone(&shared), side, bound.listener));
+            (task.abort_handle(), bound.address, bound.claim)
+        };
+        let (front_task, frontend, front_claim) = accept(Side::Frontend, frontend);
+        let (back_task, backend, back_claim) = accept(Side::Backend, backend);
+        Ok(Gate {
+            dirty: Vec::new(),
+            listeners: [front_task, back_task],
+            frontend,
+            backend,
+            _claims: [front_claim, back_claim],
+            shared,
+        })
+    }
+
+    /// Where clients connect: the actual address, with the port that the system chose.
+    pub fn frontend(&self) -> &Address {
+        &self.frontend
+    }
+
+    /// Where workers and pools connect.
+    pub fn backend(&self) -> &Address {
+        &self.backend
+    }
+
+    /// Waits for the next event. It lets the gate's own tasks run in between, also if there is always a next event.
+    ///
+    /// # Cancel safety
+    /// Safe: an event is taken only to be returned.
+    pub async fn next(&mut self) -> GateEvent {
+        let event = cooperative(poll_fn(|context| self.shared.queue.poll_pop(context))).await;
+        self.shared.taken(&event);
+        event
+    }
+
+    /// The next event, if it is there already. The connections are read while the driver waits for something, never in
+    /// here.
+    pub fn try_next(&mut self) -> Option<GateEvent> {
+        let event = self.shared.queue.pop()?;
+        self.shared.taken(&event);
+        Some(event)
+    }
+
+    /// Buffers a message for a link; [`Gate::flush`] writes it. To a link that is gone or going it is dropped and counted:
+    /// its `Closed` comes, or has come.
+    ///
+    /// If more than [`GateLimits::unsent_bytes_max`] would wait then, the link is closed.
+    pub fn send(&mut self, link: LinkId, frames: Frames) {
+        let Some(link) = self.shared.link(link) else {
+            self.shared.counters.borrow_mut().messages_dropped += 1;
+            return;
+        };
+        self.shared.counters.borrow_mut().messages_sent += 1;
+        link.send(frames, self.shared.limits.unsent_bytes_max);
+        if !link.dirty.replace(true) {
+            self.dirty.push(link);
+        }
+    }
+
+    /// Writes what was sent since the last time, as far as the sockets take it without waiting. The rest follows by itself.
+    pub fn flush(&mut self) {
+        for link in self.dirty.drain(..) {
+            link.dirty.set(false);
+            link.flush();
+        }
+    }
+
+    /// Lets a peer in: from now on its messages may have [`GateLimits::message_bytes_max`] bytes.
+    pub fn admit(&mut self, link: LinkId) {
+        if let Some(link) = self.shared.link(link) {
+            link.admitted.set(true);
+        }
+    }
+
+    /// Closes a link when what was sent to it is written, or after [`GateLimits::close_max`]. Nothing more is read from it
+    /// but events that wait already; `Closed` comes when it is done.
+    pub fn close(&mut self, link: LinkId) {
+        if let Some(link) = self.shared.link(link) {
+            link.end(CloseReason::Requested);
+        }
+    }
+
+    /// The bytes that wait to be written to a link; 0 if it is gone.
+    pub fn unsent_bytes(&self, link: LinkId) -> usize {
+        self.shared.link(link).map_or(0, |link| link.unsent_bytes())
+    }
+
+    /// The connections that there are, those in the handshake included.
+    pub fn connections(&self) -> usize {
+        self.shared.connections()
+    }
+
+    /// What has happened so far, in numbers.
+    pub fn counters(&self) -> GateCounters {
+        self.shared.counters.borrow().clone()
+    }
+
+    /// Accepts nobody any more. Connections live on.
+    pub fn stop_accepting(&mut self) {
+        for listener in &self.listeners {
+            listener.abort();
+        }
+    }
+
+    /// Closes everything: accepts nobody, closes each link as [`Gate::close`] does, and returns when all are gone, after
+    /// [`GateLimits::close_max`] at the latest. Events that come meanwhile are dropped.
+    ///
+    /// # Cancel safety
+    /// A cancelled one drops the gate: what is not written yet is lost.
+    pub async fn shut_down(mut self) {
+        self.stop_accepting();
+        self.flush();
+        self.shared.close();
+        let shared = Rc::clone(&self.shared);
+        while self.connections() > 0 {
+            select! {
+                // Cancel safe, and so is dropping events: nobody is there to act on them.
+                _ = self.next() => {}
+                () = shared.deserted.notified() => {}
+            }
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.stop_accepting();
+        self.shared.abort();
+    }
+}
+
+/// Each connection is an open file; a few more are needed besides.
+fn prepare_files(limits: &GateLimits) {
+    const OTHER_FILES: u64 = 64;
+    if let Err(error) = raise_file_limit() {
+        tracing::warn!(%error, "cannot raise the limit on open files");
+    }
+    let needed = limits.connections_max as u64 + OTHER_FILES;
+    if let Some(possible) = file_limit().filter(|possible| *possible < needed) {
+        tracing::warn!(possible, needed, "too few open files for so many connections; raise the limit (ulimit -n)");
+    }
+}

@@ -1,0 +1,157 @@
+//! The bytes that wait to be written to one peer.
+
+use std::{collections::VecDeque, io::IoSlice};
+
+use bytes::{Buf, Bytes, BytesMut};
+use callboard_core::{
+    wire::{Frames, limits::BODY_COPIED_BYTES_MAX},
+    zmtp::{FrameHeader, FrameKind},
+};
+
+/// Slices that one vectored write takes. Each is at least a large frame or everything small before it, so a few are many.
+const SLICES_MAX: usize = 32;
+/// Small frames are gathered up to here; then a new buffer is begun, so that a long queue is not moved as it grows.
+const TAIL_BYTES_MAX: usize = 64 * 1024;
+
+/// What waits to be written to one peer, encoded. Small frames are copied together, so that many messages take one slice
+/// of one write; large ones are kept as they are. Nothing is shared with other peers: one that does not read keeps its own
+/// bytes in memory and no more. An empty one holds no buffer.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    /// Older than `tail`, in order, never empty ones.
+    chunks: VecDeque<Bytes>,
+    tail: BytesMut,
+    bytes: usize,
+}
+
+impl Outbound {
+    /// Bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes that these frames take on the wire, within a few.
+    pub(super) fn size_of(frames: &Frames) -> usize {
+        frames.first.len() + frames.large.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// Appends a message.
+    pub(super) fn push_message(&mut self, frames: Frames) {
+        match frames.large {
+            None => self.push_frame(FrameKind::Last, frames.first),
+            Some(large) => {
+                self.push_frame(FrameKind::More, frames.first);
+                self.push_frame(FrameKind::Last, large);
+            }
+        }
+    }
+
+    /// Appends bytes that are encoded already.
+    pub(super) fn push_encoded(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes);
+        self.bytes += bytes.len();
+    }
+
+    fn push_frame(&mut self, kind: FrameKind, content: Bytes) {
+        let before = self.tail.len();
+        FrameHeader::write(kind, content.len(), &mut self.tail);
+        self.bytes += self.tail.len() - before + content.len();
+        if content.len() <= BODY_COPIED_BYTES_MAX {
+            self.tail.extend_from_slice(&content);
+            if self.tail.len() >= TAIL_BYTES_MAX {
+                self.chunks.push_back(self.tail.split().freeze());
+            }
+        } else {
+            self.chunks.push_back(self.tail.split().freeze());
+            self.chunks.push_back(content);
+        }
+    }
+
+    /// Hands the next bytes to `write`, as many slices as one call takes, and says how many bytes those are and what it
+    /// returned.
+    pub(super) fn offer<T>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> (usize, T) {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut count = 0;
+        let waiting = self.chunks.iter().map(|chunk| &chunk[..]).chain([&self.tail[..]]);
+        for (slice, chunk) in slices.iter_mut().zip(waiting) {
+            *slice = IoSlice::new(chunk);
+            count += 1;
+        }
+        let slices = &slices[..count];
+        (slices.iter().map(|slice| slice.len()).sum(), write(slices))
+    }
+
+    /// Drops `count` bytes from the front: they are written.
+    ///
+    /// # Panics
+    /// There are fewer.
+    pub(super) fn advance(&mut self, mut count: usize) {
+        self.bytes -= count;
+        while let Some(chunk) = self.chunks.front_mut().filter(|_| count > 0) {
+            let part = chunk.len().min(count);
+            chunk.advance(part);
+            count -= part;
+            if chunk.is_empty() {
+                self.chunks.pop_front();
+            }
+        }
+        self.tail.advance(count);
+        if self.bytes == 0 {
+            *self = Outbound::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes everything, at most `size` bytes a time.
+    fn written(mut outbound: Outbound, size: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while outbound.bytes() > 0 {
+            let (offered, taken) = outbound.offer(|slices| {
+                let before = out.len();
+                out.extend(slices.iter().flat_map(|slice| slice.iter().copied()).take(size));
+                out.len() - before
+            });
+            assert!(offered >= taken && taken > 0);
+            outbound.advance(taken);
+        }
+        out
+    }
+
+    #[test]
+    fn everything_is_written_once_and_in_order_however_little_the_socket_takes() {
+        let sizes = [
+            0,
+            1,
+            255,
+            256,
+            BODY_COPIED_BYTES_MAX,
+            BODY_COPIED_BYTES_MAX + 1,
+            50_000,
+            3,
+            16_000,
+            16_000,
+            16_000,
+            16_000,
+            7,
+        ];
+        let filled = || {
+            let mut outbound = Outbound::default();
+            outbound.push_encoded(b"hello");
+            for size in sizes {
+                let body = Bytes::from(vec![7; size]);
+                outbound.push_message(Frames { first: body.clone(), large: None });
+                outbound.push_message(Frames { first: Bytes::from_static(b"head"), large: Some(body) });
+            }
+            outbound
+        };
+        let whole = written(filled(), usize::MAX);
+        assert_eq!(whole.len(), filled().bytes());
+        assert!(whole.starts_with(b"hello\0\0\x01\x04head\0\0"));
+        assert_eq!(written(filled(), 1_000), whole);
+        assert_eq!(written(filled(), 7), whole);
+    }
+}

@@ -1,0 +1,105 @@
+//! A connection's socket: TCP or Unix, in a half to read and a half to write.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::pin,
+    task::{Context, Poll},
+};
+
+use bytes::BufMut;
+use rustix::net::{Shutdown, shutdown};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpStream, UnixStream, tcp, unix},
+};
+
+/// A connection just accepted.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Ipc(UnixStream),
+}
+
+impl Stream {
+    pub(super) fn into_split(self) -> (ReadHalf, WriteHalf) {
+        match self {
+            Stream::Tcp(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+            }
+            Stream::Ipc(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Ipc(read), WriteHalf::Ipc(write))
+            }
+        }
+    }
+}
+
+/// What the connection's task reads from.
+#[derive(Debug)]
+pub(super) enum ReadHalf {
+    Tcp(tcp::OwnedReadHalf),
+    Ipc(unix::OwnedReadHalf),
+}
+
+impl ReadHalf {
+    /// Waits until there may be something to read. No buffer is held meanwhile.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            ReadHalf::Tcp(half) => half.readable().await,
+            ReadHalf::Ipc(half) => half.readable().await,
+        }
+    }
+
+    /// Reads into `room` once; 0 bytes are the end of the stream.
+    ///
+    /// Other than `try_read` this remembers that a read which did not fill its room has emptied the socket, and spares
+    /// the call that would only say so.
+    pub(super) fn poll_read(&mut self, context: &mut Context<'_>, room: &mut impl BufMut) -> Poll<io::Result<usize>> {
+        match self {
+            ReadHalf::Tcp(half) => pin!(half.read_buf(room)).poll(context),
+            ReadHalf::Ipc(half) => pin!(half.read_buf(room)).poll(context),
+        }
+    }
+}
+
+/// What the gate writes to.
+#[derive(Debug)]
+pub(super) enum WriteHalf {
+    Tcp(tcp::OwnedWriteHalf),
+    Ipc(unix::OwnedWriteHalf),
+}
+
+impl WriteHalf {
+    /// Waits until there may be room to write.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        match self {
+            WriteHalf::Tcp(half) => half.writable().await,
+            WriteHalf::Ipc(half) => half.writable().await,
+        }
+    }
+
+    /// Writes what the socket takes now.
+    pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            WriteHalf::Tcp(half) => half.try_write_vectored(slices),
+            WriteHalf::Ipc(half) => half.try_write_vectored(slices),
+        }
+    }
+
+    /// Tells the peer that nothing more will come.
+    pub(super) fn shut_down(&self) -> io::Result<()> {
+        match self {
+            WriteHalf::Tcp(half) => shutdown(half.as_ref(), Shutdown::Write)?,
+            WriteHalf::Ipc(half) => shutdown(half.as_ref(), Shutdown::Write)?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! The machine's notes as lines in the log.
+
+use callboard_core::broker::Note;
+use tracing::{debug, info, warn};
+
+/// Logs a note. Peers that come and go are debug (clients) or info (workers); what somebody lost is a warning.
+pub(crate) fn log(note: Note) {
+    match note {
+        Note::ClientJoined { link, name, again } => debug!(%link, name, again, "client joined"),
+        Note::ClientGone { name, open } if open > 0 => info!(name, open, "client is gone, with calls open"),
+        Note::ClientGone { name, open } => debug!(name, open, "client is gone"),
+        Note::WorkerJoined { link, name, services } => {
+            info!(%link, %name, services = services.join(" "), "worker joined")
+        }
+        Note::WorkerDraining { name } => info!(%name, "worker drains"),
+        Note::WorkerLeft { name } => info!(%name, "worker left"),
+        Note::WorkerLost { name, why, running } => warn!(%name, why, running, "worker lost"),
+        Note::Repeated { call, lost } => info!(%call, lost, "call goes to another worker"),
+        Note::CastFailed { call, method, failure } => warn!(%call, method, %failure, "cast failed"),
+        Note::SentAway { link, code, message } => warn!(%link, %code, %message, "peer sent away"),
+        Note::Refused { link, refused } => debug!(%link, %refused, "envelope refused"),
+        other => debug!(?other, "note"),
+    }
+}

@@ -1,0 +1,61 @@
+//! What the broker's operator may choose.
+
+use std::time::Duration;
+
+use callboard_core::{broker, wire::limits};
+
+use crate::gate::{Address, GateLimits};
+
+/// Everything a broker needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where clients connect. Default: tcp://127.0.0.1:5559.
+    pub frontend: Address,
+    /// Where workers and pools connect. Default: tcp://127.0.0.1:5560.
+    pub backend: Address,
+    /// Whether TCP addresses that other machines can reach are allowed although nobody is asked who they are. Default: no.
+    pub allow_unauthenticated: bool,
+    /// How often the broker lets itself be heard. Default: 1 s. Too low is load; too high, and peers notice late that it is gone.
+    pub heartbeat: Duration,
+    /// How long running calls may take to finish once the broker is told to stop. Default: 5 s.
+    pub drain: Duration,
+    /// Calls that may wait for one service. Default: 65,536. More are refused with RESOURCE_EXHAUSTED.
+    pub queue_calls_max: usize,
+    /// Bytes of arguments that may wait for one service. Default: 256 MiB.
+    pub queue_bytes_max: usize,
+    /// What the gate allows a connection.
+    pub gate: GateLimits,
+}
+
+impl Settings {
+    /// The defaults, on two addresses.
+    pub fn new(frontend: Address, backend: Address) -> Settings {
+        Settings {
+            frontend,
+            backend,
+            allow_unauthenticated: false,
+            heartbeat: limits::HEARTBEAT_DEFAULT,
+            drain: limits::BROKER_DRAIN,
+            queue_calls_max: limits::QUEUE_CALLS_MAX,
+            queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            gate: GateLimits::default(),
+        }
+    }
+
+    /// What of it the machine needs, once the addresses are known.
+    pub(crate) fn machine(&self, frontend: String, backend: String) -> broker::Settings {
+        let message_bytes_max = self.gate.message_bytes_max;
+        let default = broker::Settings::default();
+        broker::Settings {
+            frontend,
+            backend,
+            heartbeat: self.heartbeat,
+            queue_calls_max: self.queue_calls_max,
+            queue_bytes_max: self.queue_bytes_max,
+            message_bytes_max,
+            // Half the window must hold the largest message, or its sender would wait for ever.
+            credit_bytes: default.credit_bytes.max(2 * message_bytes_max as u64),
+            ..default
+        }
+    }
+}

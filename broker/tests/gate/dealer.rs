@@ -1,0 +1,54 @@
+//! The DEALER that our own clients and workers use, against the gate.
+
+use callboard_broker::gate::{Address, Gate, GateLimits};
+use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
+
+use crate::scene::{any_port, next_closed, next_frames, next_opened, on_one_thread, one, two};
+
+async fn talk(mut gate: Gate) {
+    let mut dealer = DealerSocket::new();
+    let frontend = gate.frontend().to_string();
+    let (connected, link) = tokio::join!(dealer.connect(&frontend), next_opened(&mut gate));
+    connected.unwrap();
+    gate.admit(link);
+
+    dealer.send(ZmqMessage::from("hello")).await.unwrap();
+    assert_eq!(next_frames(&mut gate).await, (link, vec!["hello".into()]));
+    let mut pair = ZmqMessage::from("head");
+    pair.push_back(vec![7; 1_000_000].into());
+    let (sent, heard) = tokio::join!(dealer.send(pair), next_frames(&mut gate));
+    sent.unwrap();
+    assert_eq!((heard.1[0].len(), heard.1[1].len()), (4, 1_000_000));
+
+    for number in 0..1_000_u32 {
+        gate.send(link, one(&number.to_be_bytes()));
+    }
+    gate.send(link, two(b"head", vec![8; 1_000_000]));
+    gate.flush();
+    for number in 0..1_000_u32 {
+        assert_eq!(dealer.recv().await.unwrap().into_vec(), [&number.to_be_bytes()[..]]);
+    }
+    let frames = dealer.recv().await.unwrap().into_vec();
+    assert_eq!((&frames[0][..], frames[1].len()), (&b"head"[..], 1_000_000));
+    let t = std::time::Instant::now();
+    gate.close(link);
+    assert_eq!(next_closed(&mut gate).await.0, link);
+    println!("CLOSED IN {:?}", t.elapsed());
+    drop(dealer);
+}
+
+#[test]
+fn the_dealer_of_the_zeromq_crate_is_understood_over_tcp() {
+    on_one_thread(async {
+        talk(Gate::bind(&any_port(), &any_port(), GateLimits::default()).unwrap()).await;
+    });
+}
+
+#[test]
+fn the_dealer_of_the_zeromq_crate_is_understood_over_ipc() {
+    on_one_thread(async {
+        let folder = tempfile::TempDir::new().unwrap();
+        let address = Address::Ipc { path: folder.path().join("gate.ipc") };
+        talk(Gate::bind(&address, &any_port(), GateLimits::default()).unwrap()).await;
+    });
+}

@@ -1,0 +1,222 @@
+//! How links begin and end.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use callboard_broker::gate::{CloseReason, Gate, GateError, GateEvent, GateLimits};
+use callboard_core::{wire::ids::LinkId, zmtp::greeting};
+use tokio::io::AsyncWriteExt;
+
+use crate::{
+    peer::{LAST, MORE, Peer, frame, ready},
+    scene::{
+        address, gate, gate_with, join, next, next_closed, next_frames, next_opened, on_one_thread, one, opened, two,
+        until,
+    },
+};
+
+#[test]
+fn every_opened_link_is_closed_once_and_never_comes_back() {
+    on_one_thread(async {
+        const PEERS: usize = 2_000;
+        let mut gate = gate();
+        let frontend = gate.frontend().clone();
+        tokio::task::spawn_local(async move {
+            for _ in 0..PEERS {
+                let mut peer = Peer::connect(&frontend).await;
+                peer.say(&[&greeting()[..], &ready("DEALER", b""), &frame(LAST, b"and gone")].concat()).await;
+                peer.socket.shutdown().await.unwrap();
+                peer.hear_end().await;
+            }
+        });
+        let (mut living, mut ended, mut spoke) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        while ended.len() < PEERS {
+            match next(&mut gate).await {
+                GateEvent::Opened { link, .. } => assert!(!ended.contains(&link) && living.insert(link)),
+                GateEvent::Frames { link, .. } => assert!(living.contains(&link) && spoke.insert(link)),
+                GateEvent::Closed { link, .. } => {
+                    assert!(living.remove(&link) && spoke.contains(&link) && ended.insert(link))
+                }
+                GateEvent::Heard { link } => assert!(living.contains(&link)),
+            }
+        }
+        assert!(living.is_empty() && gate.connections() == 0);
+        assert_eq!(gate.counters().opened, PEERS as u64);
+    });
+}
+
+#[test]
+fn links_that_end_while_the_driver_sleeps_are_all_reported() {
+    on_one_thread(async {
+        let mut gate = gate_with(GateLimits { queue_events_max: 4, ..GateLimits::default() });
+        let mut peers = Vec::new();
+        for _ in 0..1_000 {
+            peers.push(join(&mut gate).await);
+        }
+        let mut links: BTreeSet<LinkId> = peers.iter().map(|(_, link)| *link).collect();
+        drop(peers);
+        until(&gate, |gate| gate.counters().closed.values().sum::<u64>() > 0).await;
+        while !links.is_empty() {
+            assert!(links.remove(&next_closed(&mut gate).await.0));
+        }
+    });
+}
+
+#[test]
+fn a_closed_link_gets_everything_that_was_sent_before() {
+    on_one_thread(async {
+        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        // Unread bytes of its own, which would turn a careless close into a reset.
+        peer.say(&frame(LAST, &[0; 10_000])).await;
+        gate.send(link, two(b"head", vec![1; 8_000_000]));
+        gate.send(link, one(b"goodbye"));
+        gate.close(link);
+        gate.send(link, one(b"too late"));
+        gate.flush();
+        peer.say(&frame(LAST, &[0; 10_000])).await;
+        assert_eq!(peer.hear_frame().await, (MORE, b"head".to_vec()));
+        assert_eq!(peer.hear_frame().await, (LAST, vec![1; 8_000_000]));
+        assert_eq!(peer.hear_frame().await, (LAST, b"goodbye".to_vec()));
+        assert!(peer.hear_end().await.is_empty());
+        drop(peer);
+        let reason = loop {
+            match next(&mut gate).await {
+                GateEvent::Closed { reason, .. } => break reason,
+                GateEvent::Frames { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(reason, CloseReason::Requested);
+        assert_eq!(gate.counters().messages_dropped, 1);
+    });
+}
+
+#[test]
+fn closing_a_peer_that_does_not_read_takes_a_bounded_time() {
+    on_one_thread(async {
+        let limits = GateLimits { close_max: Duration::from_millis(100), ..GateLimits::default() };
+        let (mut gate, peer, link) = opened(limits).await;
+        gate.send(link, two(b"head", vec![1; 16_000_000]));
+        gate.flush();
+        gate.close(link);
+        assert_eq!(next_closed(&mut gate).await, (link, CloseReason::Requested));
+        drop(peer);
+    });
+}
+
+#[test]
+fn a_message_to_a_link_that_is_gone_is_dropped_and_counted() {
+    on_one_thread(async {
+        let (mut gate, peer, link) = opened(GateLimits::default()).await;
+        drop(peer);
+        next_closed(&mut gate).await;
+        gate.send(link, one(b"anybody?"));
+        gate.send(LinkId(999), one(b"anybody?"));
+        gate.flush();
+        gate.close(link);
+        gate.admit(link);
+        assert_eq!((gate.counters().messages_dropped, gate.unsent_bytes(link)), (2, 0));
+    });
+}
+
+#[test]
+fn beyond_the_greatest_number_of_connections_peers_wait() {
+    on_one_thread(async {
+        let mut gate = gate_with(GateLimits { connections_max: 2, ..GateLimits::default() });
+        let (first, _) = join(&mut gate).await;
+        let (_second, _) = join(&mut gate).await;
+        let mut third = Peer::connect(gate.frontend()).await;
+        third.say(&greeting()).await;
+        third.say(&ready("DEALER", b"")).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(gate.try_next().is_none());
+        drop(first);
+        next_closed(&mut gate).await;
+        next_opened(&mut gate).await;
+    });
+}
+
+#[test]
+fn a_gate_that_stopped_accepting_serves_who_is_there() {
+    on_one_thread(async {
+        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        gate.stop_accepting();
+        let start = Instant::now();
+        while std::net::TcpStream::connect(gate.frontend().to_string().trim_start_matches("tcp://")).is_ok() {
+            assert!(start.elapsed() < crate::scene::LONG, "it still listens");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        peer.say(&frame(LAST, b"hi")).await;
+        assert_eq!(next_frames(&mut gate).await.0, link);
+    });
+}
+
+#[test]
+fn a_gate_that_shuts_down_lets_everybody_read_to_the_end() {
+    on_one_thread(async {
+        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        let mut stranger = Peer::connect(gate.frontend()).await;
+        until(&gate, |gate| gate.connections() == 2).await;
+        gate.send(link, two(b"head", vec![1; 8_000_000]));
+        gate.send(link, one(b"goodbye"));
+        let reads = async move {
+            peer.hear_frame().await;
+            peer.hear_frame().await;
+            assert_eq!(peer.hear_frame().await, (LAST, b"goodbye".to_vec()));
+            assert!(peer.hear_end().await.is_empty());
+        };
+        tokio::join!(gate.shut_down(), reads);
+        stranger.hear_end().await;
+    });
+}
+
+#[test]
+fn a_dropped_gate_ends_its_connections_and_frees_its_port() {
+    on_one_thread(async {
+        let (gate, mut peer, _) = opened(GateLimits::default()).await;
+        let frontend = gate.frontend().clone();
+        drop(gate);
+        peer.hear_end().await;
+        let again = Gate::bind(&frontend, &crate::scene::any_port(), GateLimits::default()).unwrap();
+        assert_eq!(again.frontend(), &frontend);
+    });
+}
+
+#[test]
+fn a_port_in_use_is_said_clearly() {
+    on_one_thread(async {
+        let gate = gate();
+        let error = Gate::bind(gate.frontend(), &address("tcp://127.0.0.1:0"), GateLimits::default()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(&gate.frontend().to_string()) && text.contains("another program uses it"), "{text}");
+    });
+}
+
+#[test]
+fn a_host_that_nobody_knows_is_said_clearly() {
+    on_one_thread(async {
+        let nowhere = address("tcp://no-such-host.invalid:0");
+        let error = Gate::bind(&nowhere, &nowhere, GateLimits::default()).unwrap_err();
+        assert!(error.to_string().contains("host name is not known"), "{error}");
+    });
+}
+
+#[test]
+fn localhost_is_what_libzmq_takes_it_for() {
+    on_one_thread(async {
+        let localhost = address("tcp://localhost:0");
+        let gate = Gate::bind(&localhost, &localhost, GateLimits::default()).unwrap();
+        assert!(gate.frontend().to_string().starts_with("tcp://127."), "{}", gate.frontend());
+    });
+}
+
+#[test]
+fn limits_that_contradict_each_other_are_refused() {
+    on_one_thread(async {
+        let any = crate::scene::any_port();
+        let limits = GateLimits { unsent_bytes_max: 1_000, ..GateLimits::default() };
+        assert!(matches!(Gate::bind(&any, &any, limits), Err(GateError::Limits { .. })));
+    });
+}

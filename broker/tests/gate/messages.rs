@@ -1,0 +1,163 @@
+//! What goes through an open link.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use callboard_broker::gate::{CloseReason, GateEvent, GateLimits};
+use callboard_core::{wire::limits, zmtp::Violation};
+use tokio::io::AsyncWriteExt;
+
+use crate::{
+    peer::{COMMAND, LAST, MORE, Peer, announced, command, frame},
+    scene::{gate_with, join, next_closed, next_frames, next_opened, on_one_thread, one, opened, two, until},
+};
+
+/// Sizes around every border: a length byte, a copied body, a read, a read block.
+const SIZES: [usize; 12] = [0, 1, 255, 256, 16_384, 16_385, 65_535, 65_536, 65_537, 262_144, 262_145, 1_000_000];
+
+#[test]
+fn messages_of_one_and_of_two_frames_come_whole() {
+    on_one_thread(async {
+        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        for size in SIZES {
+            let body = vec![7; size];
+            let both = [frame(LAST, &body), frame(MORE, b"head"), frame(LAST, &body)].concat();
+            let hear = async {
+                assert_eq!(next_frames(&mut gate).await, (link, vec![Bytes::from(body.clone())]));
+                assert_eq!(next_frames(&mut gate).await, (link, vec!["head".into(), Bytes::from(body.clone())]));
+            };
+            tokio::join!(peer.say(&both), hear);
+        }
+    });
+}
+
+#[test]
+fn messages_of_one_and_of_two_frames_go_whole() {
+    on_one_thread(async {
+        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        for size in SIZES {
+            gate.send(link, one(&vec![7; size]));
+            gate.send(link, two(b"head", vec![8; size]));
+        }
+        gate.flush();
+        for size in SIZES {
+            assert_eq!(peer.hear_frame().await, (LAST, vec![7; size]));
+            assert_eq!(peer.hear_frame().await, (MORE, b"head".to_vec()));
+            assert_eq!(peer.hear_frame().await, (LAST, vec![8; size]));
+        }
+        assert_eq!(gate.unsent_bytes(link), 0);
+    });
+}
+
+#[test]
+fn nothing_is_sent_before_the_flush() {
+    on_one_thread(async {
+        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        gate.send(link, one(b"first"));
+        assert_eq!(gate.unsent_bytes(link), 7);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(gate.unsent_bytes(link), 7);
+        gate.flush();
+        assert_eq!(peer.hear_frame().await.1, b"first");
+    });
+}
+
+#[test]
+fn a_peer_that_is_not_let_in_yet_may_send_only_little() {
+    on_one_thread(async {
+        let (mut gate, mut peer, _) = opened(GateLimits::default()).await;
+        peer.say(&frame(LAST, &[0; limits::HANDSHAKE_BYTES_MAX + 1])).await;
+        assert_eq!(next_frames(&mut gate).await.1[0].len(), limits::HANDSHAKE_BYTES_MAX + 1);
+
+        let mut stranger = Peer::connect(gate.frontend()).await;
+        stranger.shake_hands("DEALER").await;
+        let link = next_opened(&mut gate).await;
+        stranger.say(&frame(LAST, &[0; limits::HANDSHAKE_BYTES_MAX])).await;
+        assert_eq!(next_frames(&mut gate).await.0, link);
+        stranger.say(&announced(LAST, limits::HANDSHAKE_BYTES_MAX as u64 + 1)).await;
+        let violation = Violation::MessageTooLarge { bytes: 4_097, max: 4_096 };
+        assert_eq!(next_closed(&mut gate).await, (link, CloseReason::Violation(violation)));
+    });
+}
+
+#[test]
+fn a_ping_is_answered_with_a_pong_and_a_pong_is_taken() {
+    on_one_thread(async {
+        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        peer.say(&command("PING", b"\0\x0acontext")).await;
+        assert_eq!(peer.hear_frame().await, (COMMAND, b"\x04PONGcontext".to_vec()));
+        peer.say(&command("PONG", b"context")).await;
+        peer.say(&frame(LAST, b"hi")).await;
+        assert_eq!(next_frames(&mut gate).await, (link, vec!["hi".into()]));
+    });
+}
+
+#[test]
+fn a_slow_upload_is_a_sign_of_life() {
+    on_one_thread(async {
+        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        peer.say(&announced(LAST, 100_000)).await;
+        for _ in 0..3 {
+            peer.say(&[1; 1_000]).await;
+            let event = gate.next().await;
+            assert!(matches!(event, GateEvent::Heard { link: heard } if heard == link), "{event:?}");
+            // Not more often than every 100 ms: what comes now is not reported.
+            peer.say(&[1; 1_000]).await;
+            let before = gate.counters().bytes_received;
+            until(&gate, |gate| gate.counters().bytes_received >= before).await;
+            tokio::time::sleep(Duration::from_millis(101)).await;
+            while gate.try_next().is_some() {}
+        }
+        peer.say(&[1; 94_000]).await;
+        assert_eq!(next_frames(&mut gate).await.1[0].len(), 100_000);
+    });
+}
+
+#[test]
+fn connections_are_not_read_while_the_driver_is_behind_and_nothing_is_lost() {
+    on_one_thread(async {
+        const MESSAGES: u32 = 100_000;
+        let limits = GateLimits { queue_events_max: 10, ..GateLimits::default() };
+        let (mut gate, mut peer, _) = opened(limits).await;
+        let before = gate.counters().messages_received;
+        let sender = tokio::task::spawn_local(async move {
+            for number in 0..MESSAGES {
+                peer.say(&frame(LAST, &[&number.to_be_bytes()[..], &[0; 100]].concat())).await;
+            }
+            peer
+        });
+        until(&gate, |gate| gate.counters().messages_received > before).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let taken_in = gate.counters().messages_received - before;
+        assert!(taken_in < 10 + 3_000, "one turn at most beyond the limit, not {taken_in}");
+        for number in 0..MESSAGES {
+            let (_, frames) = next_frames(&mut gate).await;
+            assert_eq!(frames[0][..4], number.to_be_bytes());
+        }
+        sender.await.unwrap();
+    });
+}
+
+#[test]
+fn a_full_queue_starves_nobody() {
+    on_one_thread(async {
+        let mut gate = gate_with(GateLimits { queue_events_max: 1, ..GateLimits::default() });
+        let (mut peers, mut links) = (Vec::new(), BTreeMap::new());
+        for _ in 0..20 {
+            let (peer, link) = join(&mut gate).await;
+            links.insert(link, 0_u32);
+            peers.push(peer);
+        }
+        for mut peer in peers {
+            let flood = frame(LAST, &[0; 60_000]);
+            tokio::task::spawn_local(async move { while peer.socket.write_all(&flood).await.is_ok() {} });
+        }
+        // With one event at a time in the queue, each link must have had its turn before one has had very many.
+        while links.values().any(|count| *count == 0) {
+            let (link, _) = next_frames(&mut gate).await;
+            let count = links.get_mut(&link).unwrap();
+            *count += 1;
+            assert!(*count < 200, "one link takes all: {links:?}");
+        }
+    });
+}

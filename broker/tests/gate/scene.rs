@@ -1,0 +1,108 @@
+//! A gate of the test's own, and what a driver would do with it.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use callboard_broker::gate::{Address, CloseReason, Gate, GateEvent, GateLimits};
+use callboard_core::wire::{Frames, ids::LinkId};
+use tokio::{task::LocalSet, time::timeout};
+
+use crate::peer::Peer;
+
+/// No rule takes this long; it ends a test that would hang.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// Runs a test as the broker runs: on one thread, in a local set.
+pub(crate) fn on_one_thread(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(LocalSet::new().run_until(async { timeout(LONG, test).await.expect("the test hangs") }));
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+pub(crate) fn any_port() -> Address {
+    address("tcp://127.0.0.1:0")
+}
+
+pub(crate) fn gate_with(limits: GateLimits) -> Gate {
+    Gate::bind(&any_port(), &any_port(), limits).unwrap()
+}
+
+pub(crate) fn gate() -> Gate {
+    gate_with(GateLimits::default())
+}
+
+/// A message of one frame.
+pub(crate) fn one(content: &[u8]) -> Frames {
+    Frames { first: Bytes::copy_from_slice(content), large: None }
+}
+
+/// A message of two frames.
+pub(crate) fn two(first: &[u8], large: Vec<u8>) -> Frames {
+    Frames { first: Bytes::copy_from_slice(first), large: Some(large.into()) }
+}
+
+/// A gate with one peer connected to its frontend and let in.
+pub(crate) async fn opened(limits: GateLimits) -> (Gate, Peer, LinkId) {
+    let mut gate = gate_with(limits);
+    let (peer, link) = join(&mut gate).await;
+    (gate, peer, link)
+}
+
+/// One more peer.
+pub(crate) async fn join(gate: &mut Gate) -> (Peer, LinkId) {
+    let mut peer = Peer::connect(gate.frontend()).await;
+    peer.shake_hands("DEALER").await;
+    let link = next_opened(gate).await;
+    gate.admit(link);
+    (peer, link)
+}
+
+/// The next event that is not a mere sign of life.
+pub(crate) async fn next(gate: &mut Gate) -> GateEvent {
+    loop {
+        match gate.next().await {
+            GateEvent::Heard { .. } => {}
+            event => return event,
+        }
+    }
+}
+
+pub(crate) async fn next_opened(gate: &mut Gate) -> LinkId {
+    match next(gate).await {
+        GateEvent::Opened { link, .. } => link,
+        other => panic!("not opened: {other:?}"),
+    }
+}
+
+pub(crate) async fn next_frames(gate: &mut Gate) -> (LinkId, Vec<Bytes>) {
+    match next(gate).await {
+        GateEvent::Frames { link, message } => (link, message.frames().to_vec()),
+        other => panic!("no message: {other:?}"),
+    }
+}
+
+pub(crate) async fn next_closed(gate: &mut Gate) -> (LinkId, CloseReason) {
+    match next(gate).await {
+        GateEvent::Closed { link, reason } => (link, reason),
+        other => panic!("not closed: {other:?}"),
+    }
+}
+
+/// Lets the gate work until `done`, without taking its events.
+pub(crate) async fn until(gate: &Gate, done: impl Fn(&Gate) -> bool) {
+    let start = Instant::now();
+    while !done(gate) {
+        assert!(start.elapsed() < LONG, "never done: {:?}", gate.counters());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+pub(crate) fn closed(gate: &Gate, reason: &str) -> u64 {
+    gate.counters().closed.get(reason).copied().unwrap_or(0)
+}

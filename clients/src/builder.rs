@@ -1,0 +1,220 @@
+//! A client's settings.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    thread,
+    time::Duration,
+};
+
+use callboard_core::{
+    peer,
+    wire::limits::{CLIENT_QUEUE_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
+};
+use tokio::{
+    runtime,
+    sync::{mpsc, watch},
+};
+
+use crate::{
+    callbacks::Callbacks,
+    cancels::Cancels,
+    client::Client,
+    connect_error::ConnectError,
+    driver::{self, Driver},
+    link::{self, Clock},
+    room::Room,
+    shared::{Lines, Shared},
+    state::State,
+    statistics::Statistics,
+};
+
+/// Callbacks that may be pending: some hundreds of bytes each, so some ten megabytes in all.
+const CALLBACKS_MAX_DEFAULT: usize = 65_536;
+/// A broker that lives answers a goodbye within milliseconds; casts that wait for credit may take longer.
+const CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// The settings of a [`Client`] in the making: [`Client::builder`] begins it, [`connect`](ClientBuilder::connect) ends it.
+#[derive(Clone, Debug)]
+#[must_use = "a client is made by .connect().await or .connect_lazily()"]
+pub struct ClientBuilder {
+    address: String,
+    name: String,
+    timeout: Option<Duration>,
+    close_timeout: Duration,
+    heartbeat: Duration,
+    queue_calls_max: usize,
+    callbacks_max: usize,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(address: String) -> ClientBuilder {
+        ClientBuilder {
+            address,
+            name: String::new(),
+            timeout: Some(TIMEOUT_DEFAULT),
+            close_timeout: CLOSE_TIMEOUT_DEFAULT,
+            heartbeat: HEARTBEAT_DEFAULT,
+            queue_calls_max: CLIENT_QUEUE_MAX,
+            callbacks_max: CALLBACKS_MAX_DEFAULT,
+        }
+    }
+
+    /// The time-out of calls that name none, and of connecting; default 30 s. Too low: calls that would have been answered
+    /// fail; too high: a caller waits long for what does not come.
+    pub fn timeout(self, span: Duration) -> ClientBuilder {
+        ClientBuilder { timeout: Some(span), ..self }
+    }
+
+    /// Calls that name no time-out may take as long as they take, and so may connecting.
+    pub fn no_timeout(self) -> ClientBuilder {
+        ClientBuilder { timeout: None, ..self }
+    }
+
+    /// A name for people, such as `billing`: the broker shows it. Default: none.
+    pub fn name(self, name: impl Into<String>) -> ClientBuilder {
+        ClientBuilder { name: name.into(), ..self }
+    }
+
+    /// Calls and casts that may wait in the client, for a connection or for credit; default 16,384. When so many wait, further ones
+    /// wait for room, or are refused (`try_then`, `try_cast`). Too low: callers stop early while the broker is away; too high:
+    /// memory. Calls that were sent are not among them: the broker's credit bounds these.
+    pub fn queue_calls_max(self, calls: usize) -> ClientBuilder {
+        ClientBuilder { queue_calls_max: calls, ..self }
+    }
+
+    /// Callbacks that may be pending, from `then` until they ran; default 65,536. Too low: `then` waits for slow callbacks; too
+    /// high: memory.
+    pub fn callbacks_max(self, callbacks: usize) -> ClientBuilder {
+        ClientBuilder { callbacks_max: callbacks, ..self }
+    }
+
+    /// How often the client lets itself be heard by the broker; default 1 s, kept within 10 ms and 10 min. It is also the longest
+    /// pause between two attempts to connect. Too low: load; too high: the broker notices late that the client is gone.
+    pub fn heartbeat(self, interval: Duration) -> ClientBuilder {
+        ClientBuilder { heartbeat: interval, ..self }
+    }
+
+    /// How long a close may take at most; default 5 s. Too low: casts that were sent last may be lost with the connection.
+    pub fn close_timeout(self, span: Duration) -> ClientBuilder {
+        ClientBuilder { close_timeout: span, ..self }
+    }
+
+    /// Makes the client and waits until a broker lets it in, as long as a call may take.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says what was tried, what came of it, and what to do.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the client.
+    pub async fn connect(self) -> Result<Client, ConnectError> {
+        self.connect_lazily()?.joined().await
+    }
+
+    /// Makes the client at once; it connects in the background. Calls wait for the connection, within their time-out.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if the address is none, or the system has no thread for the client.
+    pub fn connect_lazily(self) -> Result<Client, ConnectError> {
+        check_address(&self.address).map_err(|text| ConnectError::bad_address(&self.address, text))?;
+        let address = self.address.clone();
+        self.start().map_err(|error| ConnectError::system(&address, error))
+    }
+
+    /// Starts the client's two threads.
+    fn start(self) -> io::Result<Client> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let link_thread = runtime.handle().clone();
+        let lines = Arc::new(Lines {
+            queue: Room::new(self.queue_calls_max),
+            cancels: Cancels::default(),
+            callbacks: Callbacks::start(self.callbacks_max)?,
+            statistics: Mutex::new(Statistics::default()),
+        });
+        let (commands, received) = mpsc::channel(lines.queue.max() + 1);
+        let (state, seen) = watch::channel(State::default());
+        let clock = Clock::new();
+        let machine = driver::Settings {
+            peer: self.peer(),
+            address: self.address.clone(),
+            close_timeout: self.close_timeout,
+            clock,
+        };
+        let driver = Driver::new(machine, received, Arc::clone(&lines), state);
+        let started = thread::Builder::new().name("callboard-client".to_owned()).spawn(move || driver.run(runtime));
+        if let Err(error) = started {
+            lines.callbacks.close();
+            return Err(error);
+        }
+        Ok(Client::new(Shared {
+            commands,
+            lines,
+            state: seen,
+            link_thread,
+            clock,
+            address: self.address,
+            timeout: self.timeout,
+            tickets: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+        }))
+    }
+
+    /// Who the client says it is.
+    fn peer(&self) -> peer::Settings {
+        peer::Settings {
+            heartbeat: self.heartbeat,
+            instance: self.name.clone(),
+            pid: Some(std::process::id()),
+            ..peer::Settings::new(link::new_session())
+        }
+    }
+}
+
+/// What can be told from an address alone; the rest shows when it is connected to.
+fn check_address(address: &str) -> Result<(), String> {
+    let bad =
+        |reason: &str| Err(format!("cannot connect to `{address}` ({reason}): write tcp://HOST:PORT or ipc:///PATH"));
+    if let Some(path) = address.strip_prefix("ipc://") {
+        return if path.is_empty() { bad("it has no path") } else { Ok(()) };
+    }
+    let Some(place) = address.strip_prefix("tcp://") else {
+        return bad("it begins with neither tcp:// nor ipc://");
+    };
+    match place.rsplit_once(':') {
+        None | Some(("", _)) => bad("it has no host and port"),
+        Some((_, port)) => match port.parse::<u16>() {
+            Ok(0) => bad("port 0 can be bound, but not connected to"),
+            Ok(_) => Ok(()),
+            Err(_) => bad("its port is no number from 1 to 65535"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_told_at_once() {
+        for good in ["tcp://127.0.0.1:5559", "tcp://[::1]:5559", "tcp://broker.example.org:1", "ipc:///run/callboard"] {
+            assert_eq!(check_address(good), Ok(()));
+        }
+        for bad in [
+            "",
+            "127.0.0.1:5559",
+            "http://a:1",
+            "tcp://",
+            "tcp://a",
+            "tcp://:5559",
+            "tcp://a:0",
+            "tcp://a:70000",
+            "ipc://",
+        ] {
+            let text = check_address(bad).expect_err(bad);
+            assert!(text.contains(&format!("`{bad}`")) && text.contains("write tcp://HOST:PORT"), "{text}");
+        }
+    }
+}

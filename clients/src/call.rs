@@ -1,0 +1,216 @@
+//! A call in the making, and its endings.
+
+use std::{marker::PhantomData, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use callboard_core::{
+    body,
+    client::{Timeout, TimeoutSource},
+    time::Time,
+    wire::envelope::Effect,
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::SemaphorePermit;
+
+use crate::{
+    call_error::CallError, call_future::CallFuture, callbacks::Pending, request::Request, responder::Responder,
+    room::NoRoom, shared::Shared,
+};
+
+/// A call in the making: [`Client::call`](crate::Client::call) begins it, and one of its endings makes it.
+///
+/// | ending | the program | the outcome |
+/// |---|---|---|
+/// | `.await` | waits | is the value: `Result<T, CallError>` |
+/// | [`then`](Call::then) | goes on | goes to a callback |
+/// | [`cast`](Call::cast) | goes on | nobody wants it |
+///
+/// The call's time-out begins when its ending is first polled, or with [`try_then`](Call::try_then) and [`try_cast`](Call::try_cast)
+/// when they are called. It covers everything: waiting for room in the client, for a connection, for credit, for a worker, and the
+/// run itself. A name or arguments that cannot be sent are told by the ending, too, as INVALID_ARGUMENT.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use callboard_clients::{CallError, Client};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::connect("tcp://127.0.0.1:5559").await?;
+/// let sum: i64 = client.call("calculator.add", (2, 3)).await?;
+/// client
+///     .call("calculator.add", (2, 3))
+///     .timeout(Duration::from_secs(5))
+///     .then(|sum: Result<i64, CallError>| println!("{sum:?}"))
+///     .await?;
+/// client.call("log.write", ("hello",)).cast().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a call is made by one of its endings: .await, .then(callback).await, .cast().await, .try_then(callback), .try_cast()"]
+#[derive(Debug)]
+pub struct Call<T> {
+    shared: Arc<Shared>,
+    request: Result<Request, CallError>,
+    result: PhantomData<fn() -> T>,
+}
+
+impl<T> Call<T> {
+    pub(crate) fn new(shared: Arc<Shared>, request: Result<Request, CallError>) -> Call<T> {
+        Call { shared, request, result: PhantomData }
+    }
+
+    /// How long it may take in all, in the place of the client's default. Zero is up at once.
+    pub fn timeout(self, span: Duration) -> Call<T> {
+        self.with(|request| request.timeout = Some(Timeout { span, source: TimeoutSource::Call }))
+    }
+
+    /// It may take as long as it takes. It still ends when its worker is lost, or the client is closed.
+    pub fn no_timeout(self) -> Call<T> {
+        self.with(|request| request.timeout = None)
+    }
+
+    /// Where nobody serves the service now, wait for a worker as long as the time-out allows. Without it such a call ends
+    /// UNAVAILABLE at once (unless the service was served a moment ago).
+    pub fn wait_for_ready(self) -> Call<T> {
+        self.with(|request| request.wait_for_ready = true)
+    }
+
+    /// What this call may do to the world, where that is to be stricter than what the method's worker declared: with
+    /// [`Effect::Once`] it is never run twice, and ends UNAVAILABLE if its worker or the broker is lost meanwhile.
+    pub fn effect(self, effect: Effect) -> Call<T> {
+        self.with(|request| request.effect = Some(effect))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Request)) -> Call<T> {
+        if let Ok(request) = &mut self.request {
+            change(request);
+        }
+        self
+    }
+}
+
+impl<T: DeserializeOwned + 'static> Call<T> {
+    /// Makes the call and goes on; `callback` gets the outcome, on the client's own callback thread.
+    ///
+    /// Returns once the call is in the client's queue, and waits for room there. From then on the callback runs exactly once:
+    /// with the result, with the error, with DEADLINE_EXCEEDED when the time is up (also where that happens while this
+    /// waits for room in the queue), or with CANCELLED when the client is closed or its last handle dropped.
+    ///
+    /// Callbacks of a client run one after another, in the order of the outcomes. A slow one delays those behind it, and nothing
+    /// else; a panicking one is logged and counted ([`Statistics::callbacks_panicked`](crate::Statistics)). A callback may make
+    /// further calls; it should do so by [`try_then`](Call::try_then) and [`try_cast`](Call::try_cast), since what it waits
+    /// for must not be another callback.
+    ///
+    /// # Errors
+    /// The call was not made and the callback will not run: INVALID_ARGUMENT for a name or arguments that cannot be sent,
+    /// FAILED_PRECONDITION if the client is closed, DEADLINE_EXCEEDED if
+    /// [`callbacks_max`](crate::ClientBuilder::callbacks_max) callbacks were pending for as long as the call could wait.
+    ///
+    /// # Cancel safety
+    /// Dropping the future before it is ready takes the call back: the callback does not run. Afterwards the call goes on.
+    pub async fn then<F>(self, callback: F) -> Result<(), CallError>
+    where
+        F: FnOnce(Result<T, CallError>) + Send + 'static,
+    {
+        let (shared, request) = (self.shared, self.request?);
+        let (made, timeout) = (shared.clock.now(), request.timeout);
+        let deadline = request.deadline(made);
+        let place = shared.callback(deadline).await.map_err(|reason| shared.no_callback(reason, timeout))?;
+        match shared.queue(deadline).await {
+            Ok(()) => send(&shared, request, made, Responder::Callback(pending(&shared, place, callback))),
+            Err(NoRoom::TimedOut) => {
+                let error = shared.no_queue(NoRoom::TimedOut, timeout);
+                tell(&shared, pending(&shared, place, callback), error)
+            }
+            Err(reason) => Err(shared.no_queue(reason, timeout)),
+        }
+    }
+
+    /// As [`then`](Call::then), but waits for nothing.
+    ///
+    /// # Errors
+    /// As for [`then`](Call::then), and RESOURCE_EXHAUSTED if there is no room: the callback will not run.
+    pub fn try_then<F>(self, callback: F) -> Result<(), CallError>
+    where
+        F: FnOnce(Result<T, CallError>) + Send + 'static,
+    {
+        let (shared, request) = (self.shared, self.request?);
+        let made = shared.clock.now();
+        let place = shared.lines.callbacks.room.try_take().map_err(|reason| shared.no_callback(reason, None))?;
+        shared.try_queue().map_err(|reason| shared.no_queue(reason, None))?;
+        send(&shared, request, made, Responder::Callback(pending(&shared, place, callback)))
+    }
+}
+
+impl Call<()> {
+    /// Makes the call and goes on; nobody learns what becomes of it. What it meets (no worker, a full queue, an error of the
+    /// handler) is counted and logged at the broker.
+    ///
+    /// Returns once the call is in the client's queue, and waits for room there.
+    /// [`Client::close`](crate::Client::close) makes sure that it reaches the broker.
+    ///
+    /// # Errors
+    /// It was not made: INVALID_ARGUMENT for a name or arguments that cannot be sent, FAILED_PRECONDITION if the client is closed,
+    /// DEADLINE_EXCEEDED if there was no room for as long as the call could wait.
+    ///
+    /// # Cancel safety
+    /// Dropping the future before it is ready takes the call back.
+    pub async fn cast(self) -> Result<(), CallError> {
+        let (shared, request) = (self.shared, self.request?);
+        let (made, timeout) = (shared.clock.now(), request.timeout);
+        shared.queue(request.deadline(made)).await.map_err(|reason| shared.no_queue(reason, timeout))?;
+        send(&shared, request.into_cast(), made, Responder::Nobody)
+    }
+
+    /// As [`cast`](Call::cast), but waits for nothing.
+    ///
+    /// # Errors
+    /// As for [`cast`](Call::cast), and RESOURCE_EXHAUSTED if there is no room.
+    pub fn try_cast(self) -> Result<(), CallError> {
+        let (shared, request) = (self.shared, self.request?);
+        let made = shared.clock.now();
+        shared.try_queue().map_err(|reason| shared.no_queue(reason, None))?;
+        send(&shared, request.into_cast(), made, Responder::Nobody)
+    }
+}
+
+impl<T: DeserializeOwned> IntoFuture for Call<T> {
+    type Output = Result<T, CallError>;
+    type IntoFuture = CallFuture<T>;
+
+    fn into_future(self) -> CallFuture<T> {
+        CallFuture::new(self.shared, self.request)
+    }
+}
+
+/// The value that a call ended with, as its caller wants it.
+pub(crate) fn decode<T: DeserializeOwned>(outcome: Result<Bytes, CallError>) -> Result<T, CallError> {
+    body::decode(&outcome?).map_err(|error| CallError::bad_result::<T>(&error))
+}
+
+/// The callback, from now on to be run exactly once. Its place is given back when it has run.
+fn pending<T, F>(shared: &Shared, place: SemaphorePermit<'_>, callback: F) -> Pending
+where
+    T: DeserializeOwned + 'static,
+    F: FnOnce(Result<T, CallError>) + Send + 'static,
+{
+    place.forget();
+    // The result is decoded here, on the callback thread: a large one holds up no heartbeat.
+    let run = Box::new(move |outcome| callback(decode(outcome)));
+    Pending::new(run, Arc::clone(&shared.lines.callbacks))
+}
+
+/// Tells a callback how its call ended before it was sent.
+fn tell(shared: &Shared, pending: Pending, error: CallError) -> Result<(), CallError> {
+    let mut jobs: Vec<_> = pending.with(Err(error)).into_iter().collect();
+    shared.lines.callbacks.push(&mut jobs).map_err(|_closed| CallError::closed())
+}
+
+/// Sends a call that has its place in the queue. If the client is closed meanwhile, it was not made, and its callback does not run.
+fn send(shared: &Shared, request: Request, made: Time, responder: Responder) -> Result<(), CallError> {
+    match shared.send(request, made, responder) {
+        Ok(_ticket) => return Ok(()),
+        Err(Responder::Callback(pending)) => pending.withdraw(),
+        Err(Responder::Await(_) | Responder::Nobody) => {}
+    }
+    Err(CallError::closed())
+}

@@ -1,0 +1,173 @@
+//! The link thread: drives the client machine.
+
+mod ending;
+mod log;
+mod turn;
+
+use std::{sync::Arc, time::Duration};
+
+use callboard_core::{
+    client::{Action, Client as Machine},
+    peer,
+    time::Time,
+    wire::limits::TURN_ENVELOPES_MAX,
+};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc, watch},
+    time::timeout_at,
+};
+
+use self::{
+    ending::{Ending, Life},
+    log::Log,
+};
+use crate::{
+    call_error::CallError,
+    callbacks::Job,
+    close_error::CloseError,
+    link::{self, Clock, Link, Timer},
+    responder::Responder,
+    shared::{Command, Lines},
+    state::{Stage, State},
+};
+
+/// Drives one client machine, on a thread and a runtime of its own.
+pub(crate) struct Driver {
+    machine: Machine<Responder>,
+    link: Link,
+    timer: Timer,
+    clock: Clock,
+    commands: mpsc::Receiver<Command>,
+    /// Whether there may be more of them.
+    commanded: bool,
+    /// Commands of this turn. Empty between turns, as are `actions` and `jobs`.
+    taken: Vec<Command>,
+    actions: Vec<Action<Responder>>,
+    jobs: Vec<Job>,
+    lines: Arc<Lines>,
+    /// Places in the queue that are taken by calls which this side knows.
+    places: usize,
+    state: watch::Sender<State>,
+    log: Log,
+    close_timeout: Duration,
+    life: Life,
+    turns_late: u32,
+}
+
+/// What the driver needs beside its channels.
+pub(crate) struct Settings {
+    pub(crate) peer: peer::Settings,
+    pub(crate) address: String,
+    pub(crate) close_timeout: Duration,
+    pub(crate) clock: Clock,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        settings: Settings,
+        commands: mpsc::Receiver<Command>,
+        lines: Arc<Lines>,
+        state: watch::Sender<State>,
+    ) -> Driver {
+        Driver {
+            log: Log::new(&settings.peer.instance, &settings.address),
+            machine: Machine::new(settings.peer),
+            link: Link::new(settings.address),
+            timer: Timer::new(),
+            clock: settings.clock,
+            commands,
+            commanded: true,
+            taken: Vec::new(),
+            actions: Vec::new(),
+            jobs: Vec::new(),
+            lines,
+            places: 0,
+            state,
+            close_timeout: settings.close_timeout,
+            life: Life::Open,
+            turns_late: 0,
+        }
+    }
+
+    /// The thread's whole life.
+    pub(crate) fn run(self, runtime: Runtime) {
+        let lines = CloseOnDrop(Arc::clone(&self.lines));
+        runtime.block_on(self.serve());
+        // Not waiting for a name that is still being looked up.
+        runtime.shutdown_background();
+        drop(lines);
+    }
+
+    async fn serve(mut self) {
+        loop {
+            let happened = self.wait().await;
+            self.turn(happened);
+            if let Life::Closed(ending) = self.life {
+                return self.finish(ending).await;
+            }
+            // So that zeromq's task writes what this turn sent, and what arrived meanwhile is seen.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until there is something to do: something of the link's, which is returned, or anything else.
+    async fn wait(&mut self) -> Option<link::Event> {
+        let deadline = self.machine.next_deadline();
+        tokio::select! {
+            biased;
+            // Documented to lose nothing.
+            event = self.link.event() => return Some(event),
+            // Takes commands only in the poll in which it is ready; they are in `taken` then.
+            count = self.commands.recv_many(&mut self.taken, TURN_ENVELOPES_MAX), if self.commanded => {
+                if count == 0 {
+                    // The last handle is gone.
+                    self.commanded = false;
+                    self.taken.push(Command::Close);
+                }
+            }
+            // Keeps a word that was not heard.
+            () = self.lines.cancels.some() => {}
+            // Only waits.
+            () = self.timer.wait(self.clock, deadline) => {}
+        }
+        None
+    }
+
+    /// The client has left the broker: ends what came too late, and lets the callbacks run.
+    async fn finish(mut self, ending: Ending) {
+        self.lines.queue.close();
+        self.commands.close();
+        // Ends when every call that had a place is here: a send is never half done.
+        while let Some(command) = self.commands.recv().await {
+            if let Command::Call(call) = command {
+                call.token.resolve(Err(CallError::closed()), &mut self.jobs);
+            }
+        }
+        let _ = self.lines.callbacks.push(&mut self.jobs);
+        self.lines.callbacks.close();
+        let result = ending.result(self.machine.counters());
+        self.state.send_modify(|state| state.stage = Stage::Left(result));
+        let result = result.and(self.callbacks_ended(ending.deadline()).await);
+        self.state.send_modify(|state| state.stage = Stage::Ended(result));
+    }
+
+    async fn callbacks_ended(&self, deadline: Time) -> Result<(), CloseError> {
+        let ended = self.lines.callbacks.ended();
+        let Some(deadline) = self.clock.instant(deadline) else {
+            ended.await;
+            return Ok(());
+        };
+        timeout_at(deadline.into(), ended).await.map_err(|_elapsed| CloseError::CallbacksRunning)
+    }
+}
+
+/// Ends what the handles wait for, however the thread ends.
+struct CloseOnDrop(Arc<Lines>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.queue.close();
+        self.0.callbacks.close();
+    }
+}

@@ -1,0 +1,62 @@
+//! What the client tells its operator.
+
+use callboard_core::{client::Note, peer::Loss, wire::status::Failure};
+
+use crate::link::Trouble;
+
+/// Writes the machine's notes to the log, each once: a broker that stays away is not a line a second.
+#[derive(Debug)]
+pub(super) struct Log {
+    client: String,
+    address: String,
+    /// The broker's absence was told, and it was not back since.
+    told: bool,
+}
+
+impl Log {
+    /// A log for the client of this name, with its broker at `address`.
+    pub(super) fn new(client: &str, address: &str) -> Log {
+        Log { client: client.to_owned(), address: address.to_owned(), told: false }
+    }
+
+    /// The machine noted something. `trouble` is what the link knows of a lost connection.
+    pub(super) fn note(&mut self, note: &Note, trouble: Option<&Trouble>) {
+        let client = &*self.client;
+        match note {
+            Note::Joined { broker, start, open } => {
+                self.told = false;
+                tracing::info!(client, address = self.address, %broker, %start, open, "connected to the broker");
+            }
+            Note::Lost { loss, open } => self.lost(loss, *open, trouble),
+            Note::LateReply(number) => tracing::debug!(client, %number, "a reply came too late and was dropped"),
+            Note::CastDropped { method, failure } => tracing::warn!(client, %method, %failure, "a cast was dropped"),
+            Note::Refused(refused) => tracing::warn!(client, %refused, "the broker sent what cannot be read"),
+            Note::Misplaced(kind) => tracing::warn!(client, %kind, "the broker sent what has no place here"),
+            // A later core's notes.
+            other => tracing::info!(client, note = ?other, "note"),
+        }
+    }
+
+    /// The broker will not have this client.
+    pub(super) fn refused(&self, failure: &Failure) {
+        tracing::error!(client = self.client, address = self.address, %failure, "the broker refuses this client");
+    }
+
+    fn lost(&mut self, loss: &Loss, open: usize, trouble: Option<&Trouble>) {
+        let why = match (loss, trouble) {
+            (Loss::Closed, Some(trouble)) => trouble.text.clone(),
+            (Loss::Closed, None) => "the connection was closed".to_owned(),
+            (Loss::Silent, _) => "the broker is silent".to_owned(),
+            (Loss::Slow, _) => "the broker did not let the client in in time".to_owned(),
+            (Loss::SentAway(failure), _) => failure.message.to_string(),
+            (Loss::Unreadable(error), _) => format!("the broker's welcome cannot be read: {error}"),
+            (other, _) => format!("{other:?}"),
+        };
+        let (client, address) = (&*self.client, &*self.address);
+        if std::mem::replace(&mut self.told, true) {
+            tracing::debug!(client, address, open, why, "still not connected to the broker");
+        } else {
+            tracing::warn!(client, address, open, why, "not connected to the broker; trying again");
+        }
+    }
+}

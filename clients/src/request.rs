@@ -1,0 +1,68 @@
+//! What a caller wants called, ready to be sent.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use callboard_core::{
+    body::Arguments,
+    client::{NewCall, Ticket, Timeout, TimeoutSource},
+    time::Time,
+    wire::{envelope::Effect, method::MethodName},
+};
+
+use crate::{call_error::CallError, responder::Responder};
+
+/// What a caller wants called, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Request {
+    method: MethodName,
+    body: Bytes,
+    pub(crate) timeout: Option<Timeout>,
+    pub(crate) effect: Option<Effect>,
+    pub(crate) wait_for_ready: bool,
+    cast: bool,
+}
+
+impl Request {
+    /// A call with the client's `timeout`.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT, if the name is none or an argument has no CBOR form.
+    pub(crate) fn new(
+        method: ByteString,
+        arguments: &impl Arguments,
+        timeout: Option<Duration>,
+    ) -> Result<Request, CallError> {
+        let method = MethodName::parse(method).map_err(|error| CallError::bad_name(&error))?;
+        let body = arguments.encode().map_err(|error| CallError::bad_arguments(method.as_str(), &error))?;
+        let timeout = timeout.map(|span| Timeout { span, source: TimeoutSource::Client });
+        Ok(Request { method, body, timeout, effect: None, wait_for_ready: false, cast: false })
+    }
+
+    /// The same, fired and forgotten.
+    pub(crate) fn into_cast(self) -> Request {
+        Request { cast: true, ..self }
+    }
+
+    /// When the time of a call that is made then is up.
+    pub(crate) fn deadline(&self, made: Time) -> Option<Time> {
+        self.timeout.map(|timeout| made + timeout.span)
+    }
+
+    /// The call, as the machine takes it.
+    pub(crate) fn new_call(self, ticket: Ticket, made: Time, token: Responder) -> NewCall<Responder> {
+        NewCall {
+            ticket,
+            token,
+            method: self.method,
+            body: self.body,
+            extensions: Bytes::new(),
+            made,
+            timeout: self.timeout,
+            effect: self.effect,
+            wait_for_ready: self.wait_for_ready,
+            cast: self.cast,
+        }
+    }
+}

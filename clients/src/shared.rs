@@ -1,0 +1,137 @@
+//! What the handles of one client share, and how calls get from them to the link thread.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use callboard_core::{
+    client::{NewCall, Ticket, Timeout},
+    time::Time,
+};
+use tokio::{
+    runtime::Handle,
+    sync::{
+        SemaphorePermit,
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
+};
+
+use crate::{
+    alarm::Alarm,
+    call_error::CallError,
+    callbacks::Callbacks,
+    cancels::Cancels,
+    link::Clock,
+    request::Request,
+    responder::Responder,
+    room::{NoRoom, Room},
+    state::State,
+    statistics::Statistics,
+};
+
+/// What the link thread is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Make this call.
+    Call(NewCall<Responder>),
+    /// End.
+    Close,
+}
+
+/// What the handles of one client share. When the last of them is gone, so is the sender of `commands`, and the link thread
+/// closes the client.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Has room for whatever [`Lines::queue`] has room for, and one close: sending never waits.
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) lines: Arc<Lines>,
+    pub(crate) state: watch::Receiver<State>,
+    /// Where the link thread's own timers are.
+    pub(crate) link_thread: Handle,
+    pub(crate) clock: Clock,
+    pub(crate) address: String,
+    /// For calls that name none.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) tickets: AtomicU64,
+    pub(crate) closing: AtomicBool,
+}
+
+/// What the handles and the link thread share.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    /// Bounds the calls that wait in the client: from here to the broker, or their end.
+    pub(crate) queue: Room,
+    pub(crate) cancels: Cancels,
+    pub(crate) callbacks: Arc<Callbacks>,
+    /// As of the link thread's last turn.
+    pub(crate) statistics: Mutex<Statistics>,
+}
+
+impl Shared {
+    /// Takes a place in the queue, if there is one now. A [`Shared::send`] must follow in the same poll; the link thread gives the
+    /// place back.
+    pub(crate) fn try_queue(&self) -> Result<(), NoRoom> {
+        self.lines.queue.try_take().map(SemaphorePermit::forget)
+    }
+
+    /// As [`Shared::try_queue`], but waits for it until `deadline`.
+    pub(crate) async fn queue(&self, deadline: Option<Time>) -> Result<(), NoRoom> {
+        self.place(&self.lines.queue, deadline).await.map(SemaphorePermit::forget)
+    }
+
+    /// A place among the pending callbacks, waited for until `deadline`.
+    pub(crate) async fn callback(&self, deadline: Option<Time>) -> Result<SemaphorePermit<'_>, NoRoom> {
+        self.place(&self.lines.callbacks.room, deadline).await
+    }
+
+    async fn place<'a>(&self, room: &'a Room, deadline: Option<Time>) -> Result<SemaphorePermit<'a>, NoRoom> {
+        match room.try_take() {
+            Err(NoRoom::Full) => tokio::select! {
+                biased;
+                // Both may be dropped: a place that was not waited for to the end goes to the next in the line.
+                place = room.take() => place,
+                () = Alarm::at(deadline, self.clock, &self.link_thread) => Err(NoRoom::TimedOut),
+            },
+            place => place,
+        }
+    }
+
+    /// Gives a call, which has taken a place in the queue, to the link thread.
+    ///
+    /// # Errors
+    /// The call's responder, if the link thread is gone, and with it all places.
+    pub(crate) fn send(&self, request: Request, made: Time, responder: Responder) -> Result<Ticket, Responder> {
+        let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
+        let call = request.new_call(ticket, made, responder);
+        match self.commands.try_send(Command::Call(call)) {
+            Ok(()) => Ok(ticket),
+            Err(TrySendError::Closed(Command::Call(call)) | TrySendError::Full(Command::Call(call))) => Err(call.token),
+            Err(TrySendError::Closed(Command::Close) | TrySendError::Full(Command::Close)) => {
+                unreachable!("a call was sent")
+            }
+        }
+    }
+
+    /// There was no place in the queue.
+    pub(crate) fn no_queue(&self, reason: NoRoom, timeout: Option<Timeout>) -> CallError {
+        no_room(reason, &self.lines.queue, "calls", "queue_calls_max", timeout)
+    }
+
+    /// There was no place among the pending callbacks.
+    pub(crate) fn no_callback(&self, reason: NoRoom, timeout: Option<Timeout>) -> CallError {
+        no_room(reason, &self.lines.callbacks.room, "callbacks", "callbacks_max", timeout)
+    }
+}
+
+fn no_room(reason: NoRoom, room: &Room, what: &str, setting: &str, timeout: Option<Timeout>) -> CallError {
+    match reason {
+        NoRoom::Full => CallError::full(what, room.max(), setting),
+        NoRoom::TimedOut => CallError::no_room_in_time(what, room.max(), timeout),
+        NoRoom::Closed => CallError::closed(),
+    }
+}

@@ -1,0 +1,143 @@
+//! Full queues, and time-outs.
+
+use std::{sync::mpsc, time::Duration};
+
+use callboard_clients::{CallError, Client, Code, Executed};
+
+use crate::{SOON, broker::Broker, connected, connected_with, run};
+
+fn never(_: Result<(), CallError>) {
+    panic!("the callback does not run");
+}
+
+/// A client whose queue has room for two calls, both taken: no broker is there.
+async fn full() -> Client {
+    let broker = Broker::start().await;
+    let client = Client::builder(&broker.address).queue_calls_max(2).connect_lazily().unwrap();
+    broker.stop().await;
+    client.call("a.b", ()).try_cast().unwrap();
+    client.call("a.b", ()).try_cast().unwrap();
+    client
+}
+
+#[test]
+fn a_full_queue_refuses_who_does_not_wait() {
+    run(async {
+        let client = full().await;
+        for error in
+            [client.call("a.b", ()).try_cast().unwrap_err(), client.call("a.b", ()).try_then(never).unwrap_err()]
+        {
+            assert_eq!((error.code(), error.executed()), (Code::ResourceExhausted, Executed::No));
+            assert!(error.message().contains("2 calls") && error.message().contains("queue_calls_max"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn who_waits_for_room_waits_no_longer_than_the_time_out() {
+    run(async {
+        let client = full().await;
+        let call = || client.call::<()>("a.b", ()).timeout(SOON);
+        for error in [call().await.unwrap_err(), call().cast().await.unwrap_err()] {
+            assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::No));
+            assert!(error.message().contains("the call's own time-out of 200ms"), "{error}");
+            assert!(error.message().contains("behind 2 calls"), "{error}");
+        }
+        // The callback has its outcome, and `then` is content.
+        let (sender, outcome) = mpsc::sync_channel(8);
+        call().then(move |result| sender.send(result).unwrap()).await.unwrap();
+        assert_eq!(outcome.recv().unwrap().unwrap_err().code(), Code::DeadlineExceeded);
+    });
+}
+
+#[test]
+fn who_waits_for_room_goes_on_when_there_is_some() {
+    run(async {
+        let mut broker = Broker::start().await;
+        let client = Client::builder(&broker.address).queue_calls_max(1).connect_lazily().unwrap();
+        let program = async {
+            for _ in 0..10 {
+                client.call("a.b", ()).cast().await.unwrap();
+            }
+        };
+        let script = async {
+            broker.welcome().await;
+            for _ in 0..10 {
+                broker.request().await;
+            }
+        };
+        tokio::join!(program, script);
+    });
+}
+
+#[test]
+fn pending_callbacks_are_bounded() {
+    run(async {
+        let (mut broker, client) = connected_with(|builder| builder.callbacks_max(1)).await;
+        let (sender, outcome) = mpsc::sync_channel(8);
+        client.call::<u32>("a.b", ()).try_then(move |result| sender.send(result).unwrap()).unwrap();
+        let error = client.call("a.b", ()).try_then(never).unwrap_err();
+        assert_eq!(error.code(), Code::ResourceExhausted);
+        assert!(error.message().contains("callbacks_max"), "{error}");
+        let error = client.call("a.b", ()).timeout(SOON).then(never).await.unwrap_err();
+        assert_eq!(error.code(), Code::DeadlineExceeded);
+        let request = broker.request().await;
+        let next = client.call("a.b", ()).then(|_: Result<(), CallError>| {});
+        let (next, ()) = tokio::join!(next, broker.answer(&request, 5));
+        next.unwrap();
+        assert_eq!(outcome.recv().unwrap(), Ok(5));
+    });
+}
+
+#[test]
+fn an_error_says_which_time_out_it_was() {
+    run(async {
+        let (mut broker, client) = connected_with(|builder| builder.timeout(SOON)).await;
+        let script = async {
+            let requests = [broker.request().await, broker.request().await];
+            broker.next().await;
+            broker.next().await;
+            requests
+        };
+        let default = client.call::<()>("a.b", ()).into_future();
+        let own = client.call::<()>("a.b", ()).timeout(SOON * 2).into_future();
+        let (default, own, requests) = tokio::join!(default, own, script);
+        for (error, text) in
+            [(default, "the client's default time-out of 200ms"), (own, "the call's own time-out of 400ms")]
+        {
+            let error = error.unwrap_err();
+            assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::Maybe));
+            assert!(error.message().contains(text), "{error}");
+        }
+        broker.answer(&requests[0], ()).await;
+        while client.statistics().late == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(client.statistics().expired, 2);
+    });
+}
+
+#[test]
+fn a_call_that_finds_no_broker_says_why() {
+    run(async {
+        let broker = Broker::start().await;
+        let address = broker.address.clone();
+        broker.stop().await;
+        let client = Client::builder(&address).connect_lazily().unwrap();
+        let error = client.call::<()>("a.b", ()).timeout(SOON * 3).await.unwrap_err();
+        assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::No));
+        assert!(error.message().contains(&format!("nobody listens at {address}")), "{error}");
+    });
+}
+
+#[test]
+fn no_time_out_is_none() {
+    run(async {
+        let (mut broker, client) = connected_with(|builder| builder.timeout(Duration::ZERO).no_timeout()).await;
+        client.call("a.b", ()).cast().await.unwrap();
+        assert_eq!(broker.request().await.timeout, None);
+        let (_broker, client) = connected().await;
+        let error = client.call::<()>("a.b", ()).timeout(Duration::ZERO).await.unwrap_err();
+        assert_eq!(error.code(), Code::DeadlineExceeded);
+    });
+}

@@ -1,0 +1,171 @@
+//! A broker by hand: zeromq's ROUTER, core's codec, and no mind of its own.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use callboard_core::{
+    body,
+    wire::{
+        bundle::{self, Bundler, Reader},
+        envelope::{Credit, Envelope, Reply, Request},
+        handshake::{Hello, Welcome},
+        ids::{BrokerId, StartId},
+        limits,
+        status::Failure,
+    },
+};
+use serde::Serialize;
+use zeromq::{RouterSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
+
+/// A scripted broker. It answers pings; all else is the test's affair.
+pub(crate) struct Broker {
+    socket: RouterSocket,
+    /// Where clients connect.
+    pub(crate) address: String,
+    /// Who spoke last, and is spoken to.
+    peer: Bytes,
+    /// What was read and not looked at yet.
+    read: VecDeque<Envelope>,
+    /// Said in the welcome; see [`Broker::restarted`].
+    start: StartId,
+    /// Calls that a client may have open. Bytes are no concern here.
+    pub(crate) credit_calls: u32,
+    /// Pings that were answered.
+    pub(crate) pings: usize,
+}
+
+impl Broker {
+    pub(crate) async fn start() -> Broker {
+        Broker::start_at("tcp://127.0.0.1:0", StartId([1; 16])).await
+    }
+
+    /// A broker on an address that was in use a moment ago.
+    async fn start_at(address: &str, start: StartId) -> Broker {
+        loop {
+            let mut socket = RouterSocket::new();
+            if let Ok(endpoint) = socket.bind(address).await {
+                let address = endpoint.to_string();
+                let (peer, read) = (Bytes::new(), VecDeque::new());
+                return Broker { socket, address, peer, read, start, credit_calls: 1000, pings: 0 };
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Goes away, with all connections, and comes back on the same port; with or without its memory.
+    pub(crate) async fn restarted(self, with_memory: bool) -> Broker {
+        let start = if with_memory { self.start } else { StartId([self.start.0[0] + 1; 16]) };
+        let address = self.address.clone();
+        self.stop().await;
+        Broker::start_at(&address, start).await
+    }
+
+    /// Goes away, with all connections.
+    pub(crate) async fn stop(self) {
+        self.socket.close().await;
+    }
+
+    /// Lets the next client in.
+    pub(crate) async fn welcome(&mut self) -> Hello {
+        let hello = self.hello().await;
+        self.let_in().await;
+        hello
+    }
+
+    /// Lets in the client that has just said hello.
+    pub(crate) async fn let_in(&mut self) {
+        self.send(Envelope::Challenge(Bytes::new())).await;
+        assert_eq!(self.next().await, Envelope::Proof(Bytes::new()));
+        let welcome = Welcome {
+            version: 1,
+            broker: BrokerId([7; 16]),
+            start: self.start,
+            frontend: self.address.clone(),
+            heartbeat_ms: 1000,
+            credit_calls: self.credit_calls,
+            credit_bytes: limits::CREDIT_BYTES,
+            message_bytes_max: limits::MESSAGE_BYTES_MAX as u64,
+            capabilities: Vec::new(),
+        };
+        self.send(Envelope::Welcome(body::encode(&welcome).unwrap())).await;
+    }
+
+    /// Waits for a client's first word.
+    pub(crate) async fn hello(&mut self) -> Hello {
+        match self.next().await {
+            Envelope::Hello(hello) => body::decode(&hello).unwrap(),
+            other => panic!("not a hello: {other:?}"),
+        }
+    }
+
+    /// The next envelope that is no ping.
+    pub(crate) async fn next(&mut self) -> Envelope {
+        loop {
+            match self.read.pop_front() {
+                Some(Envelope::Ping(ping)) => {
+                    self.pings += 1;
+                    self.send(Envelope::Pong(ping.number)).await;
+                }
+                Some(envelope) => return envelope,
+                None => self.read().await,
+            }
+        }
+    }
+
+    /// The next envelope, which is a request.
+    pub(crate) async fn request(&mut self) -> Request {
+        match self.next().await {
+            Envelope::Request(request) => request,
+            other => panic!("not a request: {other:?}"),
+        }
+    }
+
+    /// Answers pings for as long as nothing else comes and the future is polled.
+    pub(crate) async fn idle(&mut self) {
+        let envelope = self.next().await;
+        panic!("nothing was to come: {envelope:?}");
+    }
+
+    async fn read(&mut self) {
+        let mut frames = self.socket.recv().await.unwrap().into_vec();
+        self.peer = frames.remove(0);
+        self.read.extend(bundle::read(&frames, Reader::Broker).map(Result::unwrap));
+    }
+
+    pub(crate) async fn send(&mut self, envelope: Envelope) {
+        let mut bundler = Bundler::new();
+        bundler.push(&envelope);
+        for frames in bundler.take() {
+            let frames: Vec<_> = std::iter::once(self.peer.clone()).chain(frames).collect();
+            // An error is a client that has gone.
+            let _ = self.socket.send(ZmqMessage::try_from(frames).unwrap()).await;
+        }
+    }
+
+    /// Answers a call.
+    pub(crate) async fn answer(&mut self, request: &Request, result: impl Serialize) {
+        self.reply(request, Ok(body::encode(&result).unwrap()), None).await;
+    }
+
+    /// Answers a call, and grants again what it used.
+    pub(crate) async fn answer_with_credit(&mut self, request: &Request, result: impl Serialize) {
+        let credit = Credit { calls: 1, bytes: request.body.len() as u64, offer: 0 };
+        self.reply(request, Ok(body::encode(&result).unwrap()), Some(credit)).await;
+    }
+
+    /// Ends a call with a failure.
+    pub(crate) async fn fail(&mut self, request: &Request, failure: Failure) {
+        self.reply(request, Err(Box::new(failure)), None).await;
+    }
+
+    async fn reply(&mut self, request: &Request, outcome: Result<Bytes, Box<Failure>>, credit: Option<Credit>) {
+        let reply = Reply { number: request.number.0, outcome, credit, extensions: Bytes::new() };
+        self.send(Envelope::Reply(reply)).await;
+    }
+
+    /// Waits for the client's goodbye, and answers it.
+    pub(crate) async fn goodbye(&mut self) {
+        assert_eq!(self.next().await, Envelope::Goodbye(None));
+        self.send(Envelope::Goodbye(None)).await;
+    }
+}

@@ -1,0 +1,126 @@
+//! How a client ends.
+
+use std::{sync::mpsc, time::Duration};
+
+use callboard_clients::{CallError, Client, CloseError, Code, Executed};
+use callboard_core::wire::envelope::Envelope;
+use futures::FutureExt;
+
+use crate::{SOON, broker::Broker, connected, connected_with, run};
+
+#[test]
+fn a_close_returns_when_what_was_sent_has_reached_the_broker() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        for _ in 0..100 {
+            client.call("a.b", ()).cast().await.unwrap();
+        }
+        let mut close = Box::pin(client.close());
+        assert!((&mut close).now_or_never().is_none());
+        for _ in 0..100 {
+            broker.request().await;
+        }
+        assert_eq!(broker.next().await, Envelope::Goodbye(None));
+        assert!((&mut close).now_or_never().is_none(), "the broker has not answered yet");
+        broker.send(Envelope::Goodbye(None)).await;
+        close.await.unwrap();
+        client.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_closed_client_takes_no_calls() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let other = client.clone();
+        tokio::join!(client.close(), broker.goodbye()).0.unwrap();
+        let call = || other.call::<()>("a.b", ());
+        let never = |_| panic!("the callback does not run");
+        let errors = [
+            call().await.unwrap_err(),
+            call().then(never).await.unwrap_err(),
+            call().try_then(never).unwrap_err(),
+            call().cast().await.unwrap_err(),
+            call().try_cast().unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!((error.code(), error.executed()), (Code::FailedPrecondition, Executed::No));
+            assert!(error.message().contains("closed"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_close_ends_awaited_calls() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let mut call = client.call::<()>("a.b", ()).into_future();
+        assert!((&mut call).now_or_never().is_none());
+        broker.request().await;
+        tokio::join!(client.close(), broker.goodbye()).0.unwrap();
+        assert_eq!(call.await.unwrap_err().code(), Code::Cancelled);
+    });
+}
+
+#[test]
+fn a_broker_that_does_not_answer_is_not_waited_for_long() {
+    run(async {
+        let (mut broker, client) = connected_with(|builder| builder.close_timeout(SOON)).await;
+        client.call("a.b", ()).cast().await.unwrap();
+        assert_eq!(client.close().await, Err(CloseError::Unconfirmed));
+        broker.request().await;
+    });
+}
+
+#[test]
+fn casts_that_could_not_be_sent_are_told() {
+    run(async {
+        let broker = Broker::start().await;
+        let client = Client::builder(&broker.address).close_timeout(SOON).connect_lazily().unwrap();
+        broker.stop().await;
+        for _ in 0..3 {
+            client.call("a.b", ()).cast().await.unwrap();
+        }
+        assert_eq!(client.close().await, Err(CloseError::CastsDropped(3)));
+    });
+}
+
+#[test]
+fn a_client_that_was_never_let_in_closes_at_once() {
+    run(async {
+        let broker = Broker::start().await;
+        let client =
+            Client::builder(&broker.address).close_timeout(Duration::from_secs(3600)).connect_lazily().unwrap();
+        client.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_close_waits_for_callbacks_but_not_in_a_callback() {
+    run(async {
+        let (mut broker, client) = connected_with(|builder| builder.close_timeout(Duration::from_secs(3600))).await;
+        let (sender, outcome) = mpsc::sync_channel(8);
+        let inner = client.clone();
+        let callback = move |_: Result<(), CallError>| sender.send(futures::executor::block_on(inner.close())).unwrap();
+        client.call("a.b", ()).then(callback).await.unwrap();
+        let request = broker.request().await;
+        broker.answer(&request, ()).await;
+        broker.goodbye().await;
+        client.close().await.unwrap();
+        // It has run when the other close returns.
+        assert_eq!(outcome.try_recv(), Ok(Ok(())));
+    });
+}
+
+#[test]
+fn callbacks_that_do_not_end_are_told() {
+    run(async {
+        let (mut broker, client) = connected_with(|builder| builder.close_timeout(SOON)).await;
+        let (release, released) = mpsc::sync_channel::<()>(1);
+        client.call("a.b", ()).then(move |_: Result<(), CallError>| released.recv().unwrap()).await.unwrap();
+        broker.request().await;
+        let (closed, ()) = tokio::join!(client.close(), broker.goodbye());
+        assert_eq!(closed, Err(CloseError::CallbacksRunning));
+        release.send(()).unwrap();
+    });
+}

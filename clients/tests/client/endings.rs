@@ -1,0 +1,194 @@
+//! Await and cast, and what goes over the wire for them.
+
+use std::time::Duration;
+
+use callboard_clients::{ArgumentMap, Client, Code, Effect, Executed, named};
+use callboard_core::{
+    body,
+    wire::{
+        envelope::{Cancel, Envelope},
+        status::Failure,
+    },
+};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+
+use crate::{connected, run};
+
+#[test]
+fn an_awaited_call_ends_with_its_result() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let program = async { client.call("calculator.add", (2, 3)).await };
+        let script = async {
+            let request = broker.request().await;
+            assert_eq!(request.method.as_str(), "calculator.add");
+            assert_eq!(body::decode::<(i64, i64)>(&request.body).unwrap(), (2, 3));
+            assert!(request.timeout.unwrap() > Duration::from_secs(20), "the default is 30 s");
+            assert_eq!((request.effect, request.flags.bits()), (None, 0));
+            broker.answer(&request, 5).await;
+        };
+        let (sum, ()) = tokio::join!(program, script);
+        let sum: i64 = sum.unwrap();
+        assert_eq!(sum, 5);
+        assert_eq!((client.statistics().calls, client.statistics().answered), (1, 1));
+    });
+}
+
+#[test]
+fn what_a_call_asks_for_is_on_the_wire() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let by_name = ArgumentMap::new().position(2).name("y", "three");
+        let call = client.call::<()>("a.b", by_name).no_timeout().wait_for_ready().effect(Effect::Once);
+        let script = async {
+            let request = broker.request().await;
+            assert_eq!((request.timeout, request.effect), (None, Some(Effect::Once)));
+            assert!(request.flags.wait_for_ready && !request.flags.cast && !request.flags.resend);
+            broker.answer(&request, ()).await;
+        };
+        tokio::join!(call.into_future(), script).0.unwrap();
+        let call = client.call("a.b", named([("x", 1)])).timeout(Duration::from_secs(5)).cast();
+        let (cast, request) = tokio::join!(call, broker.request());
+        cast.unwrap();
+        assert!(request.flags.cast);
+        assert!((Duration::from_secs(2)..=Duration::from_secs(5)).contains(&request.timeout.unwrap()));
+    });
+}
+
+#[test]
+fn a_failure_says_all_that_the_broker_said() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let script = async {
+            let request = broker.request().await;
+            let failure = Failure {
+                type_name: "DivisionByZero".into(),
+                details: body::encode(&(1, 0)).unwrap(),
+                attempt: 2,
+                worker: "calculator-3".into(),
+                retry_after: Some(Duration::from_secs(1)),
+                ..Failure::new(Code::Unknown, Executed::Yes, "cannot divide 1 by 0")
+            };
+            broker.fail(&request, failure).await;
+        };
+        let call = client.call::<f64>("calculator.div", (1, 0)).into_future();
+        let error = tokio::join!(call, script).0.unwrap_err();
+        assert_eq!((error.code(), error.executed()), (Code::Unknown, Executed::Yes));
+        assert_eq!((error.type_name(), error.message()), ("DivisionByZero", "cannot divide 1 by 0"));
+        assert_eq!(error.details::<(i32, i32)>().unwrap().unwrap(), (1, 0));
+        assert_eq!((error.attempt(), error.worker()), (Some(2), Some("calculator-3")));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
+        let text = "UNKNOWN DivisionByZero: cannot divide 1 by 0 (executed: yes, attempt 2, worker calculator-3)";
+        assert_eq!(error.to_string(), text);
+    });
+}
+
+#[test]
+fn a_result_of_another_type_is_an_error_that_says_so() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let script = async {
+            let request = broker.request().await;
+            broker.answer(&request, "five").await;
+        };
+        let error = tokio::join!(client.call::<i64>("a.b", ()).into_future(), script).0.unwrap_err();
+        assert_eq!((error.code(), error.executed()), (Code::Internal, Executed::Yes));
+        assert!(error.message().contains("i64") && error.message().contains("got text"), "{error}");
+    });
+}
+
+#[test]
+fn a_name_that_is_none_is_told_by_every_ending() {
+    run(async {
+        let (_broker, client) = connected().await;
+        let call = || client.call::<()>("add", ());
+        let never = |_| panic!("the callback does not run");
+        let errors = [
+            call().await.unwrap_err(),
+            call().then(never).await.unwrap_err(),
+            call().try_then(never).unwrap_err(),
+            call().cast().await.unwrap_err(),
+            call().try_cast().unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!((error.code(), error.executed()), (Code::InvalidArgument, Executed::No));
+            assert!(error.message().contains("SERVICE.METHOD"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn dropping_an_awaited_call_cancels_it() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let mut call = client.call::<()>("a.b", ()).into_future();
+        assert!((&mut call).now_or_never().is_none());
+        let request = broker.request().await;
+        drop(call);
+        let Envelope::Cancel(Cancel { number, .. }) = broker.next().await else { panic!("no cancel") };
+        assert_eq!(number, request.number.0);
+        // Its late reply is dropped and counted, and the client goes on.
+        broker.answer(&request, ()).await;
+        let script = async {
+            let next = broker.request().await;
+            broker.answer(&next, ()).await;
+        };
+        tokio::join!(client.call::<()>("a.b", ()).into_future(), script).0.unwrap();
+        let statistics = client.statistics();
+        assert_eq!((statistics.cancelled, statistics.late, statistics.open), (1, 1, 0));
+    });
+}
+
+#[test]
+fn a_call_that_is_dropped_while_it_waits_is_never_sent() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let mut first = client.call::<()>("a.first", ()).into_future();
+        let mut never_polled = client.call::<()>("a.never", ()).into_future();
+        let _ = (&mut never_polled, (&mut first).now_or_never());
+        drop(never_polled);
+        assert_eq!(broker.request().await.method.method(), "first");
+        client.call("a.cast", ()).cast().await.unwrap();
+        assert_eq!(broker.request().await.method.method(), "cast");
+    });
+}
+
+#[test]
+fn thousands_of_calls_share_one_connection_and_each_gets_its_own_result() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let calls: FuturesUnordered<_> = (0..5_000u64)
+            .map(|index| client.call::<u64>("a.b", (index,)).into_future().map(move |result| (index, result.unwrap())))
+            .collect();
+        let program = calls.for_each(|(index, result)| async move { assert_eq!(result, index + 1) });
+        let script = async {
+            for _ in 0..5_000 {
+                let request = broker.request().await;
+                let (index,) = body::decode::<(u64,)>(&request.body).unwrap();
+                broker.answer_with_credit(&request, index + 1).await;
+            }
+        };
+        tokio::join!(program, script);
+        assert_eq!(client.statistics().answered, 5_000);
+    });
+}
+
+#[test]
+fn a_call_runs_on_any_executor() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let program = tokio::task::spawn_blocking(move || futures::executor::block_on(call(client)));
+        let request = broker.request().await;
+        broker.answer(&request, 5).await;
+        assert_eq!(program.await.unwrap(), 5);
+    });
+}
+
+/// The type of the result follows from where it goes, through `?` too.
+async fn call(client: Client) -> i64 {
+    async fn sum(client: &Client) -> Result<i64, Box<dyn std::error::Error>> {
+        let sum: i64 = client.call("calculator.add", (2, 3)).await?;
+        Ok(sum)
+    }
+    sum(&client).await.unwrap()
+}

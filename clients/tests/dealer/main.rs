@@ -1,0 +1,290 @@
+//! The dealer against zeromq's ROUTER, and against peers that misbehave.
+#![allow(clippy::unwrap_used)]
+
+mod peer;
+
+use std::{future::Future, io::Write, net::TcpListener, pin::pin, sync::mpsc, task::Poll, time::Duration};
+
+use bytes::Bytes;
+use callboard_clients::dealer::{Dealer, DealerErrorKind};
+use callboard_core::wire::Frames;
+use peer::Peer;
+use zeromq::{RouterSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
+
+/// Far above what any of these tests takes: reached, something hangs.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs a test as a driver runs: on one thread, which zeromq's own tasks share.
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(DEADLINE, test).await.expect("it hangs") });
+}
+
+fn one(frame: impl Into<Bytes>) -> Frames {
+    Frames { first: frame.into(), large: None }
+}
+
+/// A message with a number, of 16 KiB.
+fn numbered(number: u64) -> Frames {
+    let mut bytes = vec![0; 16 * 1024];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    one(bytes)
+}
+
+fn number(frame: &[u8]) -> u64 {
+    u64::from_be_bytes(frame[..8].try_into().unwrap())
+}
+
+/// Connects, however slow the machine is.
+async fn connect(address: &str) -> Dealer {
+    loop {
+        match Dealer::connect(address).await {
+            Err(error) if error.kind() == DealerErrorKind::TimedOut => {}
+            connected => return connected.unwrap(),
+        }
+    }
+}
+
+async fn connect_error(address: &str) -> DealerErrorKind {
+    let error = Dealer::connect(address).await.err().expect("nobody to connect to");
+    assert!(error.to_string().contains(address), "{error}");
+    error.kind()
+}
+
+/// Sends numbered messages to a peer that does not read, until `unsent` of them wait. Returns how many there are in
+/// all.
+async fn send_until_unsent(dealer: &mut Dealer, unsent: usize) -> u64 {
+    let mut sent = 0;
+    while dealer.unsent() < unsent {
+        dealer.send(numbered(sent));
+        sent += 1;
+        tokio::task::yield_now().await;
+    }
+    sent
+}
+
+#[test]
+fn an_address_where_nobody_listens_is_refused() {
+    run(async {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Not "timed out": zeromq's own retries are not waited for.
+        assert_eq!(connect_error(&format!("tcp://{free}")).await, DealerErrorKind::Refused);
+        assert_eq!(connect_error("ipc:///nowhere/callboard").await, DealerErrorKind::Refused);
+    });
+}
+
+#[test]
+fn a_listener_that_never_greets_times_out() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("tcp://{}", listener.local_addr().unwrap());
+        assert_eq!(connect_error(&address).await, DealerErrorKind::TimedOut);
+    });
+}
+
+#[test]
+fn a_listener_that_is_no_broker_is_told_from_one_that_is_silent() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("tcp://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let _ = stream.write_all(&b"HTTP/1.1 400 Bad Request\r\n".repeat(4));
+            }
+        });
+        let mut kind = DealerErrorKind::TimedOut;
+        while kind == DealerErrorKind::TimedOut {
+            kind = connect_error(&address).await;
+        }
+        assert_eq!(kind, DealerErrorKind::Handshake);
+    });
+}
+
+#[test]
+fn a_bad_address_says_how_to_write_one() {
+    run(async {
+        for address in
+            ["", "localhost:5559", "udp://localhost:5559", "tcp://localhost", "tcp://localhost:0", "tcp://a:99999"]
+        {
+            assert_eq!(connect_error(address).await, DealerErrorKind::BadAddress, "{address}");
+        }
+        let long = format!("ipc:///{}", "x".repeat(200));
+        assert_eq!(connect_error(&long).await, DealerErrorKind::BadAddress);
+    });
+}
+
+#[test]
+fn an_ipv6_address_is_understood() {
+    run(async {
+        // A machine may have no IPv6, but the address is read either way.
+        let kind = connect_error("tcp://[::1]:1").await;
+        assert!(matches!(kind, DealerErrorKind::Refused | DealerErrorKind::Unreachable), "{kind:?}");
+    });
+}
+
+#[test]
+fn frames_of_any_size_travel_both_ways_over_every_transport() {
+    run(async {
+        let folder = std::env::temp_dir().join(format!("callboard-dealer-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let ipc = format!("ipc://{}", folder.join("router").display());
+        for bind in ["tcp://127.0.0.1:0", ipc.as_str()] {
+            let mut router = RouterSocket::new();
+            let address = router.bind(bind).await.unwrap().to_string().replace("127.0.0.1", "localhost");
+            let mut dealer = connect(&address).await;
+            for large in [None, Some(Bytes::new()), Some(Bytes::from(vec![7; 1024 * 1024]))] {
+                round_trip(&mut router, &mut dealer, Frames { first: Bytes::from_static(b"first"), large }).await;
+            }
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    });
+}
+
+async fn round_trip(router: &mut RouterSocket, dealer: &mut Dealer, frames: Frames) {
+    let expected: Vec<Bytes> = std::iter::once(frames.first.clone()).chain(frames.large.clone()).collect();
+    dealer.send(frames);
+    let arrived = router.recv().await.unwrap().into_vec();
+    assert_eq!(arrived[1..], expected, "after the identity");
+    router.send(ZmqMessage::try_from(arrived).unwrap()).await.unwrap();
+    assert_eq!(dealer.receive().await.unwrap(), expected);
+    assert_eq!(dealer.try_receive(), None);
+}
+
+#[test]
+fn what_is_here_already_is_received_without_waiting() {
+    run(async {
+        let (address, end) = Peer::start(|mut peer| {
+            (0..100_u64).for_each(|number| peer.send(&number.to_be_bytes()));
+            peer
+        });
+        let mut dealer = connect(&address).await;
+        let _peer = end.await.unwrap();
+        assert_eq!(number(&dealer.receive().await.unwrap()[0]), 0);
+        for expected in 1..100 {
+            let frames = match dealer.try_receive() {
+                Some(frames) => frames,
+                None => dealer.receive().await.unwrap(),
+            };
+            assert_eq!(number(&frames[0]), expected);
+        }
+        assert_eq!(dealer.try_receive(), None);
+    });
+}
+
+#[test]
+fn a_peer_that_dies_is_noticed_after_what_it_sent_before() {
+    run(async {
+        let (address, end) = Peer::start(|mut peer| (0..100_u64).for_each(|number| peer.send(&number.to_be_bytes())));
+        let mut dealer = connect(&address).await;
+        end.await.unwrap();
+        for expected in 0..100 {
+            assert_eq!(number(&dealer.receive().await.unwrap()[0]), expected);
+        }
+        for _ in 0..3 {
+            dealer.receive().await.expect_err("the peer is gone, and stays so");
+        }
+        assert_eq!(dealer.try_receive(), None);
+        dealer.send(one("to nobody"));
+        assert_eq!(dealer.unsent(), 0);
+    });
+}
+
+#[test]
+fn a_peer_that_dies_is_noticed_by_a_sender_too() {
+    run(async {
+        let (address, end) = Peer::start(drop);
+        let mut dealer = connect(&address).await;
+        end.await.unwrap();
+        dealer.send(one("to nobody"));
+        dealer.receive().await.expect_err("the peer is gone");
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_read_holds_up_nothing_and_misses_nothing_when_it_reads_again() {
+    run(async {
+        let (read, told) = mpsc::sync_channel(1);
+        let (address, end) = Peer::start(move |mut peer| {
+            let count: u64 = told.recv().unwrap();
+            (0..count).for_each(|expected| assert_eq!(number(&peer.receive().unwrap()), expected));
+            peer.send(b"all of them");
+            assert_eq!(peer.receive(), None, "nothing twice");
+        });
+        let mut dealer = connect(&address).await;
+        let count = send_until_unsent(&mut dealer, 500).await;
+        read.send(count).unwrap();
+        assert_eq!(dealer.receive().await.unwrap(), [Bytes::from_static(b"all of them")]);
+        assert_eq!(dealer.unsent(), 0);
+        drop(dealer);
+        end.await.unwrap();
+    });
+}
+
+#[test]
+fn a_receive_that_is_dropped_at_any_point_loses_nothing_either_way() {
+    run(async {
+        let (read, told) = mpsc::sync_channel(1);
+        let (address, end) = Peer::start(move |mut peer| {
+            let count: u64 = told.recv().unwrap();
+            for expected in 0..count {
+                assert_eq!(number(&peer.receive().unwrap()), expected);
+                peer.send(&expected.to_be_bytes());
+            }
+            assert_eq!(peer.receive(), None, "nothing twice");
+        });
+        let mut dealer = connect(&address).await;
+        let count = send_until_unsent(&mut dealer, 500).await;
+        read.send(count).unwrap();
+        let mut expected = 0;
+        for round in 0_usize.. {
+            if let Some(frames) = receive_within_polls(&mut dealer, round % 4).await {
+                assert_eq!(number(&frames[0]), expected);
+                expected += 1;
+            }
+            if expected == count {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(dealer);
+        end.await.unwrap();
+    });
+}
+
+/// Polls one `receive` so many times, lets other tasks run in between, and drops it.
+async fn receive_within_polls(dealer: &mut Dealer, polls: usize) -> Option<Vec<Bytes>> {
+    let mut receive = pin!(dealer.receive());
+    for _ in 0..polls {
+        if let Poll::Ready(received) = futures::poll!(receive.as_mut()) {
+            return Some(received.unwrap());
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+#[test]
+fn a_sender_without_regard_is_cut_off_before_memory_is() {
+    run(async {
+        let (release, held) = mpsc::sync_channel::<()>(1);
+        let (address, end) = Peer::start(move |_peer| held.recv());
+        let mut dealer = connect(&address).await;
+        for _ in 0..200_000 {
+            dealer.send(one("without a yield"));
+        }
+        dealer.receive().await.expect_err("too many messages wait");
+        drop(release);
+        let _ = end.await;
+    });
+}
+
+#[test]
+fn dropping_the_dealer_closes_the_connection_after_what_was_sent() {
+    run(async {
+        let (address, end) = Peer::start(|mut peer| std::iter::from_fn(|| peer.receive()).count());
+        let mut dealer = connect(&address).await;
+        (0..10).for_each(|count| dealer.send(numbered(count)));
+        drop(dealer);
+        assert_eq!(end.await.unwrap(), 10);
+    });
+}

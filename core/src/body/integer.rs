@@ -1,0 +1,140 @@
+//! Integers of any width: CBOR's own 65 bits, and the bignums of tags 2 and 3 as far as Rust has types for them.
+
+use serde::de::{Expected, Visitor};
+
+use super::{
+    decode::{Deserializer, mismatch},
+    error::DecodeError,
+    head::{Head, Malformed, Reader},
+};
+
+/// The tag of a byte string that is an unsigned integer.
+pub(super) const TAG_BIGNUM: u64 = 2;
+/// The tag of a byte string n that stands for -1 - n.
+pub(super) const TAG_BIGNUM_NEGATIVE: u64 = 3;
+
+/// Every integer up to this is an f32 exactly, so no more need be asked.
+const EXACT_IN_SINGLE: u128 = 1 << f32::MANTISSA_DIGITS;
+
+/// `magnitude`, or -1 - `magnitude` where `negative`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Integer {
+    negative: bool,
+    magnitude: u128,
+}
+
+impl Integer {
+    /// The value of an unsigned head.
+    pub(super) fn unsigned(value: u64) -> Integer {
+        Integer { negative: false, magnitude: value.into() }
+    }
+
+    /// The value of a negative head: -1 - `magnitude`.
+    pub(super) fn negative(magnitude: u64) -> Integer {
+        Integer { negative: true, magnitude: magnitude.into() }
+    }
+
+    /// Reads the byte string behind a bignum's tag; `None` if it is none, or an integer that no type of Rust holds.
+    pub(super) fn bignum(tag: u64, reader: &mut Reader<'_>) -> Result<Option<Integer>, Malformed> {
+        let Head::Bytes(length) = reader.head()? else { return Ok(None) };
+        let bytes = reader.bytes(length)?;
+        let leading_zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        let digits = &bytes[leading_zeros..];
+        if digits.len() > size_of::<u128>() {
+            return Ok(None);
+        }
+        let magnitude = digits.iter().fold(0, |magnitude, digit| magnitude << 8 | u128::from(*digit));
+        let integer = Integer { negative: tag == TAG_BIGNUM_NEGATIVE, magnitude };
+        Ok((!integer.negative || integer.to_i128().is_some()).then_some(integer))
+    }
+
+    fn to_i128(self) -> Option<i128> {
+        let magnitude = i128::try_from(self.magnitude).ok()?;
+        Some(if self.negative { -1 - magnitude } else { magnitude })
+    }
+
+    /// The float that is this integer exactly, as f64 and, where `single`, as f32 too.
+    pub(super) fn to_float(self, single: bool) -> Option<f64> {
+        if self.magnitude < EXACT_IN_SINGLE {
+            let magnitude = self.magnitude as u32;
+            return Some(if self.negative { -1.0 - f64::from(magnitude) } else { f64::from(magnitude) });
+        }
+        let value = self.to_i128()?;
+        let float = if single { f64::from(value as f32) } else { value as f64 };
+        // i128::MAX rounds up to 2^127 as a float, and that saturates back to i128::MAX: equal, and yet not exact.
+        (float as i128 == value && value != i128::MAX).then_some(float)
+    }
+
+    /// Gives the visitor the narrowest type that holds the integer.
+    pub(super) fn visit<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        if !self.negative {
+            return match u64::try_from(self.magnitude) {
+                Ok(value) => visitor.visit_u64(value),
+                Err(_) => visitor.visit_u128(self.magnitude),
+            };
+        }
+        let Some(value) = self.to_i128() else {
+            return Err(DecodeError::mismatch(&visitor, "an integer below all types"));
+        };
+        match i64::try_from(value) {
+            Ok(value) => visitor.visit_i64(value),
+            Err(_) => visitor.visit_i128(value),
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> {
+    /// Reads an integer; its visitor says whether it is in range.
+    pub(super) fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self.reader.head()? {
+            Head::Unsigned(value) => visitor.visit_u64(value),
+            Head::Negative(magnitude) => Integer::negative(magnitude).visit(visitor),
+            head => match self.tagged_integer(head, &visitor)? {
+                Ok(integer) => integer.visit(visitor),
+                Err(head) => Err(mismatch(head, &visitor)),
+            },
+        }
+    }
+
+    /// Reads a float, as f32 where `single`, or an integer that is one exactly.
+    pub(super) fn float<V: Visitor<'de>>(&mut self, single: bool, visitor: V) -> Result<V::Value, DecodeError> {
+        let integer = match self.reader.head()? {
+            Head::Float(value) => return visitor.visit_f64(value),
+            Head::Unsigned(value) => Integer::unsigned(value),
+            Head::Negative(magnitude) => Integer::negative(magnitude),
+            head => match self.tagged_integer(head, &visitor)? {
+                Ok(integer) => integer,
+                Err(Head::Float(value)) => return visitor.visit_f64(value),
+                Err(head) => return Err(mismatch(head, &visitor)),
+            },
+        };
+        match integer.to_float(single) {
+            Some(value) => visitor.visit_f64(value),
+            None => Err(DecodeError::mismatch(&visitor, "an integer that is no such number exactly")),
+        }
+    }
+
+    /// The integer that starts with `head`, maybe behind tags; or the head behind the tags if it is none.
+    #[cold]
+    fn tagged_integer(
+        &mut self,
+        mut head: Head,
+        expected: &dyn Expected,
+    ) -> Result<Result<Integer, Head>, DecodeError> {
+        for _ in 0..self.depth {
+            match head {
+                Head::Tag(tag @ (TAG_BIGNUM | TAG_BIGNUM_NEGATIVE)) => {
+                    let integer = Integer::bignum(tag, &mut self.reader)?;
+                    return integer
+                        .map(Ok)
+                        .ok_or_else(|| DecodeError::mismatch(expected, "an integer beyond all types"));
+                }
+                Head::Tag(_) => head = self.reader.head()?,
+                Head::Unsigned(value) => return Ok(Ok(Integer::unsigned(value))),
+                Head::Negative(value) => return Ok(Ok(Integer::negative(value))),
+                other => return Ok(Err(other)),
+            }
+        }
+        Err(Malformed::Deep.into())
+    }
+}

@@ -1,0 +1,204 @@
+//! A connection's way from its first byte to being a client or a worker.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    Action, Broker, Note, Owner, Side,
+    client::{Account, Client, ClientKey},
+    presence::Presence,
+    timers::Timer,
+    worker::{Worker, WorkerKey},
+};
+use crate::{
+    body,
+    time::Time,
+    wire::{
+        envelope::{Credit, Envelope},
+        handshake::{Hello, Role, Welcome},
+        ids::LinkId,
+        limits, method,
+        status::{Code, Executed, Failure},
+    },
+};
+
+/// How far a connection has come.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// Nothing was said yet.
+    Silent { side: Side, until: Time },
+    /// It said hello and was challenged.
+    Challenged { hello: Box<Hello>, until: Time },
+    /// It is a client.
+    Client(ClientKey),
+    /// It is a worker.
+    Worker(WorkerKey),
+}
+
+impl Broker {
+    pub(super) fn opened(&mut self, now: Time, link: LinkId, side: Side) {
+        let until = now + limits::HANDSHAKE_MAX;
+        self.links.insert(link, Arrival::Silent { side, until });
+        self.timers.insert((until, Timer::Handshake(link)));
+    }
+
+    pub(super) fn newcomer_says(&mut self, now: Time, link: LinkId, envelope: Envelope, out: &mut Vec<Action>) {
+        let heard = match (self.links.get(&link), envelope) {
+            (Some(&Arrival::Silent { side, until }), Envelope::Hello(body)) => {
+                self.hello(link, side, until, &body, out)
+            }
+            (Some(Arrival::Challenged { .. }), Envelope::Proof(_)) => self.proof(now, link, out),
+            (_, other) => {
+                let message = format!("say hello first, then prove who you are: {:?} comes too early", other.kind());
+                Err(Failure::new(Code::FailedPrecondition, Executed::No, message))
+            }
+        };
+        if let Err(failure) = heard {
+            self.send_away(now, link, failure, out);
+        }
+    }
+
+    fn hello(
+        &mut self,
+        link: LinkId,
+        side: Side,
+        until: Time,
+        body: &Bytes,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Failure> {
+        let hello: Hello = body::decode(body).map_err(|error| {
+            Failure::new(Code::InvalidArgument, Executed::No, format!("a hello of wrong form: {error}"))
+        })?;
+        self.check_hello(&hello, side)?;
+        self.links.insert(link, Arrival::Challenged { hello: Box::new(hello), until });
+        out.push(Action::Send(link, Envelope::Challenge(Bytes::new())));
+        Ok(())
+    }
+
+    fn check_hello(&self, hello: &Hello, side: Side) -> Result<(), Failure> {
+        let refuse = |code, message: String| Err(Failure::new(code, Executed::No, message));
+        let (first, last) = hello.versions;
+        if first > limits::VERSION_MAX || last < limits::VERSION_MIN {
+            let (min, max) = (limits::VERSION_MIN, limits::VERSION_MAX);
+            let message = format!("this broker speaks versions {min} to {max} of the protocol, you {first} to {last}");
+            return refuse(Code::FailedPrecondition, message);
+        }
+        match (side, hello.role) {
+            (Side::Frontend, Role::Worker) => {
+                let message =
+                    format!("this is the frontend, for clients; workers connect to {}", self.settings.backend);
+                return refuse(Code::FailedPrecondition, message);
+            }
+            (Side::Backend, Role::Client) => {
+                let message =
+                    format!("this is the backend, for workers; clients connect to {}", self.settings.frontend);
+                return refuse(Code::FailedPrecondition, message);
+            }
+            _ => {}
+        }
+        let heartbeat = Duration::from_millis(hello.heartbeat_ms);
+        if heartbeat < limits::HEARTBEAT_MIN || heartbeat > limits::HEARTBEAT_MAX {
+            let (min, max) = (limits::HEARTBEAT_MIN.as_millis(), limits::HEARTBEAT_MAX.as_millis());
+            return refuse(Code::InvalidArgument, format!("heartbeat_ms must be {min} to {max}"));
+        }
+        let names = [&hello.instance, &hello.host].into_iter().chain(&hello.pool);
+        if names.into_iter().any(|name| name.len() > limits::NAME_BYTES_MAX) {
+            return refuse(Code::InvalidArgument, format!("a name has at most {} bytes", limits::NAME_BYTES_MAX));
+        }
+        if hello.pool.as_deref().is_some_and(|pool| method::check_service(pool).is_err()) {
+            return refuse(Code::InvalidArgument, "a pool's name is made of letters, digits and _".to_owned());
+        }
+        Ok(())
+    }
+
+    fn proof(&mut self, now: Time, link: LinkId, out: &mut Vec<Action>) -> Result<(), Failure> {
+        let Some(Arrival::Challenged { hello, until }) = self.links.get(&link) else {
+            unreachable!("the caller saw that the link was challenged");
+        };
+        let (hello, until) = (Hello::clone(hello), *until);
+        self.check_session(&hello)?;
+        if self.leaving.is_some() {
+            return Err(Failure::new(Code::Unavailable, Executed::No, "the broker is shutting down"));
+        }
+        self.timers.remove(&(until, Timer::Handshake(link)));
+        out.push(Action::Admit(link));
+        out.push(Action::Send(link, self.welcome()));
+        match hello.role {
+            Role::Client => self.admit_client(now, link, hello, out),
+            Role::Worker => self.admit_worker(now, link, hello, out),
+        }
+        Ok(())
+    }
+
+    /// A session belongs to the highest connection number in its role.
+    fn check_session(&self, hello: &Hello) -> Result<(), Failure> {
+        let held = match self.sessions.get(&hello.session) {
+            None => return Ok(()),
+            Some(Owner::Client(key)) if hello.role == Role::Client => self.clients[key].connection,
+            Some(Owner::Worker(key)) if hello.role == Role::Worker => self.workers[key].connection,
+            Some(_) => {
+                return Err(Failure::new(Code::FailedPrecondition, Executed::No, "the session has another role"));
+            }
+        };
+        if hello.connection > held {
+            return Ok(());
+        }
+        Err(Failure::new(Code::FailedPrecondition, Executed::No, "a later connection of the session is known"))
+    }
+
+    fn welcome(&self) -> Envelope {
+        let welcome = Welcome {
+            version: limits::VERSION_MAX,
+            broker: self.identity.broker,
+            start: self.identity.start,
+            frontend: self.settings.frontend.clone(),
+            heartbeat_ms: u64::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
+            credit_calls: self.settings.credit_calls,
+            credit_bytes: self.settings.credit_bytes,
+            message_bytes_max: self.settings.message_bytes_max as u64,
+            capabilities: Vec::new(),
+        };
+        Envelope::Welcome(body::encode(&welcome).expect("a welcome has a CBOR form"))
+    }
+
+    fn admit_client(&mut self, now: Time, link: LinkId, hello: Hello, out: &mut Vec<Action>) {
+        let interval = Duration::from_millis(hello.heartbeat_ms);
+        let known = match self.sessions.get(&hello.session) {
+            Some(&Owner::Client(key)) => Some(key),
+            _ => None,
+        };
+        let account =
+            Account::new(Credit { calls: self.settings.credit_calls, bytes: self.settings.credit_bytes, offer: 0 });
+        let key = known.unwrap_or_else(|| ClientKey(self.fresh_key()));
+        if let Some(old) = self.clients.get_mut(&key).and_then(|client| client.presence.take()) {
+            self.drop_link(&old, Timer::Client(key), out);
+        }
+        let again = known.is_some();
+        out.push(Action::Note(Note::ClientJoined { link, name: hello.instance.clone(), again }));
+        self.sessions.insert(hello.session, Owner::Client(key));
+        let client = self.clients.entry(key).or_insert_with(|| Client::new(&hello, interval, account));
+        self.timers.remove(&(client.gone_at, Timer::ClientGone(key)));
+        client.connection = hello.connection;
+        client.interval = interval;
+        client.credit = account;
+        client.presence = Some(Presence::new(link, interval, now));
+        self.links.insert(link, Arrival::Client(key));
+        self.watch_client(key);
+    }
+
+    fn admit_worker(&mut self, now: Time, link: LinkId, hello: Hello, out: &mut Vec<Action>) {
+        if let Some(&Owner::Worker(old)) = self.sessions.get(&hello.session) {
+            let link = self.workers[&old].presence.link;
+            self.lose_worker(now, old, "it came back on another connection", out);
+            self.links.remove(&link);
+            out.push(Action::Close(link));
+        }
+        let key = WorkerKey(self.fresh_key());
+        let presence = Presence::new(link, Duration::from_millis(hello.heartbeat_ms), now);
+        self.sessions.insert(hello.session, Owner::Worker(key));
+        self.links.insert(link, Arrival::Worker(key));
+        self.workers.insert(key, Worker::new(hello, presence));
+        self.watch_worker(key);
+    }
+}

@@ -1,0 +1,136 @@
+//! What must hold after every step.
+
+use super::{
+    Broker, Owner,
+    arrival::Arrival,
+    call::{CallKey, State},
+    client::Entry,
+    service::ServiceKey,
+    timers::Timer,
+};
+
+impl Broker {
+    /// Asserts the machine's invariants. For tests and the simulation, which call it after every step.
+    ///
+    /// # Panics
+    /// If one does not hold: a bug of the machine.
+    pub fn check(&self) {
+        self.check_links();
+        self.check_clients();
+        self.check_workers();
+        self.check_calls();
+        self.services.keys().for_each(|&key| self.check_service(key));
+    }
+
+    /// Each link belongs to one peer that knows it; each session to one owner.
+    fn check_links(&self) {
+        for (link, arrival) in &self.links {
+            match arrival {
+                Arrival::Client(key) => assert_eq!(self.client_link(*key), Some(*link), "a client knows its link"),
+                Arrival::Worker(key) => assert_eq!(self.workers[key].presence.link, *link, "a worker knows its link"),
+                Arrival::Silent { until, .. } | Arrival::Challenged { until, .. } => {
+                    assert!(self.timers.contains(&(*until, Timer::Handshake(*link))), "a newcomer's time is limited");
+                }
+            }
+        }
+        for (session, owner) in &self.sessions {
+            let owned = match owner {
+                Owner::Client(key) => self.clients[key].session,
+                Owner::Worker(key) => self.workers[key].session,
+            };
+            assert_eq!(*session, owned, "a session's owner has it");
+        }
+        assert_eq!(self.sessions.len(), self.clients.len() + self.workers.len(), "each peer has one session");
+    }
+
+    /// A client is here or has a limited time to return; what it has open is open.
+    fn check_clients(&self) {
+        for (key, client) in &self.clients {
+            client.check();
+            let timer = match &client.presence {
+                Some(presence) => (presence.timer, Timer::Client(*key)),
+                None => (client.gone_at, Timer::ClientGone(*key)),
+            };
+            assert!(self.timers.contains(&timer), "a client is watched");
+            for (number, entry) in &client.calls {
+                if let Entry::Open(call) = entry {
+                    let call = &self.calls[call.0];
+                    assert_eq!((call.client, call.id.number), (Some(*key), *number), "an open call is its client's");
+                }
+            }
+        }
+    }
+
+    /// A worker has what it runs, never more than its room, and stands among the candidates exactly if it has room.
+    fn check_workers(&self) {
+        for (key, worker) in &self.workers {
+            assert!(self.timers.contains(&(worker.presence.timer, Timer::Worker(*key))), "a worker is watched");
+            for (number, call) in &worker.running {
+                let state = self.calls[call.0].state;
+                assert!(
+                    matches!(state, State::Running { worker, dispatch, .. } if worker == *key && dispatch == *number),
+                    "what a worker runs is running there"
+                );
+            }
+            let running: u32 = worker.offers.iter().map(|offer| offer.running).sum();
+            assert_eq!(running as usize, worker.running.len(), "running calls are counted");
+            for (at, offer) in worker.offers.iter().enumerate() {
+                assert!(offer.running <= offer.room, "never more calls than room");
+                let free = self.services[&offer.service].free.contains(&offer.candidate(*key, at));
+                assert_eq!(free, offer.has_room() && !worker.draining, "a candidate has room, and who has room is one");
+            }
+        }
+    }
+
+    /// A call is in one place, and it has a timer exactly if it may time out.
+    fn check_calls(&self) {
+        for (key, call) in &self.calls {
+            let key = CallKey(key);
+            match call.state {
+                State::New => panic!("a call is somewhere between two steps"),
+                State::Waiting { .. } => {
+                    let waits = self.services[&call.service].queue.iter().any(|other| other == key);
+                    assert!(waits, "a waiting call is in its queue");
+                }
+                State::Running { worker, dispatch, .. } => {
+                    assert_eq!(self.workers[&worker].running.get(&dispatch), Some(&key), "its worker has it");
+                }
+            }
+            if let Some(at) = call.timer {
+                assert!(self.timers.contains(&(at, Timer::Call(key))), "its timer is set");
+            }
+            let limited = call.deadline.is_some() && call.client.is_some();
+            assert!(!limited || call.timer.is_some(), "a call that somebody waits for ends in time");
+            let remembered = call.client.and_then(|client| self.clients.get(&client));
+            if let Some(client) = remembered.filter(|_| !call.cast) {
+                assert!(
+                    matches!(client.calls.get(&call.id.number), Some(Entry::Open(open)) if *open == key),
+                    "its client has it open"
+                );
+            }
+        }
+        let timers = self.timers.iter().filter(|(_, timer)| matches!(timer, Timer::Call(_))).count();
+        assert_eq!(
+            timers,
+            self.calls.iter().filter(|(_, call)| call.timer.is_some()).count(),
+            "no timer outlives its call"
+        );
+    }
+
+    /// A service's tables agree, and nothing waits for a worker that has room for it.
+    fn check_service(&self, key: ServiceKey) {
+        let service = &self.services[&key];
+        service.queue.check();
+        assert_eq!(self.service_names.get(&service.name), Some(&key), "a service is found by its name");
+        let offers = self.workers.values().flat_map(|worker| &worker.offers).filter(|offer| offer.service == key);
+        assert_eq!(offers.count(), service.offers, "offers are counted");
+        let calls = self.calls.iter().filter(|(_, call)| call.service == key).count();
+        assert_eq!(calls, service.calls, "calls are counted");
+        for call in service.queue.iter() {
+            let Some(method) = self.calls[call.0].method_number else { continue };
+            let mut free = service.free.iter();
+            let idle = free.any(|free| self.workers[&free.worker].offers[free.offer].serves(method));
+            assert!(!idle, "a call waits beside a worker with room for it");
+        }
+    }
+}

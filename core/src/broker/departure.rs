@@ -1,0 +1,267 @@
+//! Peers that leave or are lost, and the broker's own end.
+
+use super::{
+    Action, Broker, Note,
+    arrival::Arrival,
+    call::{CallKey, State},
+    client::ClientKey,
+    presence::Presence,
+    service::ServiceKey,
+    timers::Timer,
+    worker::WorkerKey,
+};
+use crate::{
+    time::Time,
+    wire::{
+        envelope::{Effect, Envelope},
+        ids::LinkId,
+        limits::CLIENT_RETURN_HEARTBEATS,
+        status::{Code, Executed, Failure},
+    },
+};
+
+impl Broker {
+    /// A sign of life.
+    pub(super) fn hear(&mut self, now: Time, link: LinkId) {
+        let presence = match self.links.get(&link) {
+            Some(Arrival::Client(key)) => self.clients.get_mut(key).and_then(|client| client.presence.as_mut()),
+            Some(Arrival::Worker(key)) => self.workers.get_mut(key).map(|worker| &mut worker.presence),
+            _ => None,
+        };
+        if let Some(presence) = presence {
+            presence.heard = now;
+        }
+    }
+
+    /// A connection is gone.
+    pub(super) fn closed(&mut self, now: Time, link: LinkId, out: &mut Vec<Action>) {
+        match self.links.remove(&link) {
+            Some(Arrival::Client(key)) => self.lose_client(now, key),
+            Some(Arrival::Worker(key)) => self.lose_worker(now, key, "its connection was closed", out),
+            Some(Arrival::Silent { until, .. } | Arrival::Challenged { until, .. }) => {
+                self.timers.remove(&(until, Timer::Handshake(link)));
+            }
+            None => {}
+        }
+    }
+
+    /// Sends a peer away: it is told why, its connection closed, and what it left is as if it were lost.
+    pub(super) fn send_away(&mut self, now: Time, link: LinkId, failure: Failure, out: &mut Vec<Action>) {
+        if !self.links.contains_key(&link) {
+            return;
+        }
+        self.counters.sent_away += 1;
+        out.push(Action::Note(Note::SentAway { link, code: failure.code, message: failure.message.clone() }));
+        out.push(Action::Send(link, Envelope::Goodbye(Some(Box::new(failure)))));
+        out.push(Action::Close(link));
+        match self.links.get(&link) {
+            Some(&Arrival::Client(key)) => {
+                self.lose_client(now, key);
+                self.links.remove(&link);
+            }
+            Some(&Arrival::Worker(key)) => {
+                self.lose_worker(now, key, "it was sent away", out);
+                self.links.remove(&link);
+            }
+            _ => self.closed(now, link, out),
+        }
+    }
+
+    /// A client says goodbye: its session ends, and with it the calls that wait for an answer; casts run on.
+    pub(super) fn client_leaves(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        self.speak_to_client(now, key, Envelope::Goodbye(None), out);
+        if let Some(presence) = self.clients.get_mut(&key).and_then(|client| client.presence.take()) {
+            self.drop_link(&presence, Timer::Client(key), out);
+        }
+        self.forget_client(now, key, out);
+    }
+
+    pub(super) fn client_silent(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        if let Some(link) = self.client_link(key) {
+            self.links.remove(&link);
+            self.lose_client(now, key);
+            out.push(Action::Close(link));
+        }
+    }
+
+    /// A client's connection is gone: its calls live on for a while, for it may come back.
+    fn lose_client(&mut self, now: Time, key: ClientKey) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let Some(presence) = client.presence.take() else { return };
+        self.timers.remove(&(presence.timer, Timer::Client(key)));
+        client.gone_at = now + client.interval * CLIENT_RETURN_HEARTBEATS;
+        self.timers.insert((client.gone_at, Timer::ClientGone(key)));
+    }
+
+    /// A client does not come back: its waiting calls are dropped, its running ones cancelled.
+    pub(super) fn forget_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        let Some(client) = self.clients.remove(&key) else { return };
+        self.sessions.remove(&client.session);
+        self.timers.remove(&(client.gone_at, Timer::ClientGone(key)));
+        let open: Vec<CallKey> = client.open().collect();
+        out.push(Action::Note(Note::ClientGone { name: client.name, open: open.len() }));
+        for call in open {
+            self.abandon(now, call, out);
+        }
+    }
+
+    /// Forgets a connection that is being replaced or was ended in order.
+    pub(super) fn drop_link(&mut self, presence: &Presence, timer: Timer, out: &mut Vec<Action>) {
+        self.timers.remove(&(presence.timer, timer));
+        self.links.remove(&presence.link);
+        out.push(Action::Close(presence.link));
+    }
+
+    /// A worker says goodbye. What it still had, if anything, is treated as lost: it promised to finish or hand back first.
+    pub(super) fn worker_leaves(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
+        self.speak_to_worker(now, key, Envelope::Goodbye(None), out);
+        let worker = &self.workers[&key];
+        let link = worker.presence.link;
+        if worker.running.is_empty() {
+            out.push(Action::Note(Note::WorkerLeft { name: worker.name.clone() }));
+            self.remove_worker(now, key, out);
+        } else {
+            self.lose_worker(now, key, "it left before it had finished", out);
+        }
+        self.links.remove(&link);
+        out.push(Action::Close(link));
+    }
+
+    pub(super) fn worker_silent(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
+        let link = self.workers[&key].presence.link;
+        self.lose_worker(now, key, "it was silent for too long", out);
+        self.links.remove(&link);
+        out.push(Action::Close(link));
+    }
+
+    /// A worker is lost: its calls go to others if they may, else end without anybody knowing whether they ran.
+    pub(super) fn lose_worker(&mut self, now: Time, key: WorkerKey, why: &'static str, out: &mut Vec<Action>) {
+        let running = self.remove_worker(now, key, out);
+        let Some((name, calls)) = running else { return };
+        out.push(Action::Note(Note::WorkerLost { name: name.clone(), why, running: calls.len() }));
+        for call in calls {
+            self.repeat(now, call, &name, out);
+        }
+    }
+
+    fn repeat(&mut self, now: Time, key: CallKey, worker: &str, out: &mut Vec<Action>) {
+        let call = &mut self.calls[key.0];
+        call.lost += 1;
+        call.state = State::New;
+        if call.client.is_none() {
+            drop(self.take(key));
+            return;
+        }
+        if !call.may_run(Effect::Read) {
+            let message = format!("worker {worker} was lost while it had the call");
+            return self.fail(now, key, Code::Unavailable, message, out);
+        }
+        out.push(Action::Note(Note::Repeated { call: call.id, lost: call.lost }));
+        self.place_again(now, key, out);
+    }
+
+    /// Takes a worker out of every table. What it ran is the caller's to place.
+    fn remove_worker(
+        &mut self,
+        now: Time,
+        key: WorkerKey,
+        out: &mut Vec<Action>,
+    ) -> Option<(bytestring::ByteString, Vec<CallKey>)> {
+        let worker = self.workers.get(&key)?;
+        self.timers.remove(&(worker.presence.timer, Timer::Worker(key)));
+        self.sessions.remove(&worker.session);
+        self.withdraw_offers(now, key, out);
+        let worker = self.workers.remove(&key)?;
+        Some((worker.name, worker.running.into_values().collect()))
+    }
+
+    /// A worker serves nothing any more. Calls that waited for it alone are given a time to wait for another.
+    pub(super) fn withdraw_offers(&mut self, now: Time, key: WorkerKey, _out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&key) else { return };
+        let awaited_until = now + self.settings.service_return;
+        for (at, offer) in std::mem::take(&mut worker.offers).into_iter().enumerate() {
+            let service = self.services.get_mut(&offer.service).expect("an offered service exists");
+            service.free.remove(&offer.candidate(key, at));
+            service.offers -= 1;
+            service.awaited_until = awaited_until;
+            service.exclusive = service.exclusive.filter(|&owner| owner != key);
+            offer.methods.iter().for_each(|&(method, effect)| service.remove(method, effect, awaited_until));
+            self.limit_patience(offer.service, awaited_until);
+            self.watch_service(now, offer.service);
+        }
+    }
+
+    /// Calls that wait for a method that nobody has any more wait until then at most.
+    fn limit_patience(&mut self, service: ServiceKey, until: Time) {
+        let Some(service) = self.services.get(&service) else { return };
+        if service.methods.iter().all(|method| method.is_offered()) {
+            return;
+        }
+        let orphaned = |key: &CallKey| {
+            let call = &self.calls[key.0];
+            !call.wait_for_ready && call.method_number.is_none_or(|method| !service.methods[method].is_offered())
+        };
+        let waiting: Vec<_> = service.queue.iter().filter(orphaned).collect();
+        for key in waiting {
+            if let State::Waiting { give_up: give_up @ None, .. } = &mut self.calls[key.0].state {
+                *give_up = Some(until);
+                self.watch_call(key);
+            }
+        }
+    }
+
+    /// Sets the timer after which a service that nobody serves and nobody waits for is forgotten.
+    pub(super) fn watch_service(&mut self, now: Time, key: ServiceKey) {
+        self.timers.insert((now + self.settings.service_return, Timer::Service(key)));
+    }
+
+    pub(super) fn forget_service(&mut self, now: Time, key: ServiceKey) {
+        let Some(service) = self.services.get(&key) else { return };
+        if service.offers > 0 {
+            return;
+        }
+        if service.calls > 0 || service.awaited_until > now {
+            return self.watch_service(now, key);
+        }
+        self.service_names.remove(&service.name);
+        self.services.remove(&key);
+    }
+
+    /// The operator wants the broker to end.
+    pub(super) fn shutdown(&mut self, now: Time, deadline: Time, out: &mut Vec<Action>) {
+        if self.leaving.is_some() {
+            return;
+        }
+        self.leaving = Some(deadline);
+        self.timers.insert((deadline, Timer::Shutdown));
+        let waiting: Vec<_> = self.services.values().flat_map(|service| service.queue.iter()).collect();
+        for call in waiting {
+            self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
+        }
+    }
+
+    /// Ends the broker if it is leaving and nothing runs any more.
+    pub(super) fn stop_if_idle(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.leaving.is_some() && self.calls.is_empty() {
+            self.stop(now, out);
+        }
+    }
+
+    /// Says goodbye to everybody. What still runs ends for its clients here.
+    pub(super) fn stop(&mut self, now: Time, out: &mut Vec<Action>) {
+        if std::mem::replace(&mut self.stopped, true) {
+            return;
+        }
+        let running: Vec<_> = self.calls.iter().map(|(key, _)| CallKey(key)).collect();
+        for key in running {
+            let failure = self.calls[key.0].failure(Code::Unavailable, "the broker was shut down while the call ran");
+            self.settle(now, key, Err(Box::new(failure)), bytes::Bytes::new(), out);
+        }
+        for &link in self.links.keys() {
+            let failure = Failure::new(Code::Unavailable, Executed::No, "the broker is shutting down");
+            out.push(Action::Send(link, Envelope::Goodbye(Some(Box::new(failure)))));
+            out.push(Action::Close(link));
+        }
+        out.push(Action::Stopped);
+    }
+}

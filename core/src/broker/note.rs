@@ -1,0 +1,120 @@
+//! What the machine tells its operator: a driver logs it, nothing depends on it.
+
+use bytestring::ByteString;
+
+use crate::wire::{
+    bundle::Refused,
+    ids::{CallId, LinkId},
+    status::{Code, Failure},
+};
+
+/// Something worth a line in the log.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Note {
+    /// A client came, for the first time or again.
+    ClientJoined {
+        /// Its connection.
+        link: LinkId,
+        /// Its name for people.
+        name: String,
+        /// Whether the session was known.
+        again: bool,
+    },
+    /// A client is gone, and its calls with it.
+    ClientGone {
+        /// Its name for people.
+        name: String,
+        /// Calls that were still open.
+        open: usize,
+    },
+    /// A worker registered.
+    WorkerJoined {
+        /// Its connection.
+        link: LinkId,
+        /// Its instance name.
+        name: ByteString,
+        /// The services it offers.
+        services: Vec<String>,
+    },
+    /// A worker takes no more calls.
+    WorkerDraining {
+        /// Its instance name.
+        name: ByteString,
+    },
+    /// A worker left in order.
+    WorkerLeft {
+        /// Its instance name.
+        name: ByteString,
+    },
+    /// A worker was lost.
+    WorkerLost {
+        /// Its instance name.
+        name: ByteString,
+        /// What happened.
+        why: &'static str,
+        /// Calls that it had.
+        running: usize,
+    },
+    /// A call goes to another worker.
+    Repeated {
+        /// The call.
+        call: CallId,
+        /// Workers lost with it so far.
+        lost: u32,
+    },
+    /// A cast failed: nobody else is told.
+    CastFailed {
+        /// The call.
+        call: CallId,
+        /// What was cast.
+        method: String,
+        /// How it failed.
+        failure: Box<Failure>,
+    },
+    /// A peer was sent away.
+    SentAway {
+        /// Its connection.
+        link: LinkId,
+        /// The code it was told.
+        code: Code,
+        /// The sentence it was told.
+        message: ByteString,
+    },
+    /// An envelope could not be read or has no place here.
+    Refused {
+        /// Where it came from.
+        link: LinkId,
+        /// What was wrong.
+        refused: Refused,
+    },
+}
+
+/// What the machine counts, since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counters {
+    /// Requests that were accepted.
+    pub calls: u64,
+    /// Of these, casts.
+    pub casts: u64,
+    /// Calls that were answered with a result.
+    pub answered: u64,
+    /// Calls that were answered with a failure.
+    pub failed: u64,
+    /// Casts that failed.
+    pub casts_failed: u64,
+    /// Calls that were cancelled, or whose client was gone.
+    pub cancelled: u64,
+    /// Dispatches to workers.
+    pub dispatches: u64,
+    /// Dispatches after the loss of a worker.
+    pub repeated: u64,
+    /// Requests that were known already.
+    pub duplicates: u64,
+    /// Words of workers on calls that are not theirs (any more).
+    pub stale: u64,
+    /// Envelopes that could not be read or had no place.
+    pub refused: u64,
+    /// Peers that were sent away.
+    pub sent_away: u64,
+}

@@ -1,0 +1,216 @@
+//! The calls that wait for a service: clients are served in turn, by deficit round robin (Shreedhar and Varghese, 1995).
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// What a call costs beyond its bytes, so that many small calls are not free.
+const CALL_COST: usize = 1024;
+/// The most that one call costs: how often the round goes before the largest call has its turn is bounded by this.
+const COST_MAX: usize = 256 * 1024;
+/// What each client may spend a round.
+const QUANTUM: usize = 8 * 1024;
+
+/// A queue with a lane for each client.
+///
+/// `C` is what waits. A place in the queue is a lane and a number that rises with each push.
+#[derive(Debug)]
+pub struct FairQueue<C> {
+    lanes: BTreeMap<u64, Lane<C>>,
+    round: VecDeque<u64>,
+    next_place: u64,
+    calls: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Lane<C> {
+    calls: BTreeMap<u64, Waiting<C>>,
+    deficit: usize,
+}
+
+#[derive(Debug)]
+struct Waiting<C> {
+    call: C,
+    bytes: usize,
+}
+
+/// Where a call waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    lane: u64,
+    number: u64,
+}
+
+impl<C> Default for FairQueue<C> {
+    fn default() -> Self {
+        FairQueue { lanes: BTreeMap::new(), round: VecDeque::new(), next_place: 0, calls: 0, bytes: 0 }
+    }
+}
+
+impl<C: Copy> FairQueue<C> {
+    /// Calls that wait.
+    pub fn len(&self) -> usize {
+        self.calls
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.calls == 0
+    }
+
+    /// Bytes of the bodies that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Lets `call` wait at the end of its client's lane.
+    pub fn push(&mut self, lane: u64, call: C, bytes: usize) -> Place {
+        let number = self.next_place;
+        self.next_place += 1;
+        let entry = self.lanes.entry(lane).or_insert_with(|| {
+            self.round.push_back(lane);
+            Lane { calls: BTreeMap::new(), deficit: 0 }
+        });
+        entry.calls.insert(number, Waiting { call, bytes });
+        self.calls += 1;
+        self.bytes += bytes;
+        Place { lane, number }
+    }
+
+    /// Takes the call whose turn it is, among those at the head of a lane that `fits`.
+    pub fn pop_where(&mut self, mut fits: impl FnMut(C) -> bool) -> Option<C> {
+        let mut refused = 0;
+        while refused < self.round.len() {
+            let lane = *self.round.front().expect("a round longer than zero has a front");
+            let entry = self.lanes.get_mut(&lane).expect("each lane of the round exists");
+            let (&number, head) = entry.calls.first_key_value().expect("a lane that exists has calls");
+            if !fits(head.call) {
+                refused += 1;
+                self.round.rotate_left(1);
+                continue;
+            }
+            let (call, cost) = (head.call, cost(head.bytes));
+            if entry.deficit < cost {
+                entry.deficit += QUANTUM;
+                self.round.rotate_left(1);
+                refused = 0;
+                continue;
+            }
+            entry.deficit -= cost;
+            self.remove(Place { lane, number });
+            return Some(call);
+        }
+        None
+    }
+
+    /// Takes a call out of its place, whoever's turn it is. Does nothing if it is no longer there.
+    pub fn remove(&mut self, place: Place) -> Option<C> {
+        let entry = self.lanes.get_mut(&place.lane)?;
+        let waiting = entry.calls.remove(&place.number)?;
+        self.calls -= 1;
+        self.bytes -= waiting.bytes;
+        if entry.calls.is_empty() {
+            self.lanes.remove(&place.lane);
+            self.leave_round(place.lane);
+        }
+        Some(waiting.call)
+    }
+
+    fn leave_round(&mut self, lane: u64) {
+        if self.round.front() == Some(&lane) {
+            self.round.pop_front();
+        } else {
+            self.round.retain(|&other| other != lane);
+        }
+    }
+
+    /// Everything that waits, lane by lane.
+    pub fn iter(&self) -> impl Iterator<Item = C> + '_ {
+        self.lanes.values().flat_map(|lane| lane.calls.values().map(|waiting| waiting.call))
+    }
+
+    /// Asserts what must hold after every step.
+    pub fn check(&self) {
+        assert_eq!(self.calls, self.lanes.values().map(|lane| lane.calls.len()).sum::<usize>(), "calls are counted");
+        let waiting = self.lanes.values().flat_map(|lane| lane.calls.values());
+        assert_eq!(self.bytes, waiting.map(|waiting| waiting.bytes).sum::<usize>(), "bytes are counted");
+        assert_eq!(self.round.len(), self.lanes.len(), "each lane has its turn, once");
+        assert!(self.round.iter().all(|lane| self.lanes.contains_key(lane)), "the round knows only lanes that wait");
+        assert!(self.lanes.values().all(|lane| !lane.calls.is_empty()), "a lane without calls is gone");
+    }
+}
+
+fn cost(bytes: usize) -> usize {
+    (CALL_COST + bytes).min(COST_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(queue: &mut FairQueue<u32>) -> Vec<u32> {
+        let mut order = Vec::new();
+        while let Some(call) = queue.pop_where(|_| true) {
+            queue.check();
+            order.push(call);
+        }
+        order
+    }
+
+    #[test]
+    fn one_client_is_served_in_order() {
+        let mut queue = FairQueue::default();
+        for call in 0..100 {
+            queue.push(1, call, 10);
+        }
+        assert_eq!(drain(&mut queue), (0..100).collect::<Vec<_>>());
+        assert_eq!((queue.len(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_flooder_delays_a_polite_client_by_one_turn() {
+        let mut queue = FairQueue::default();
+        for call in 0..1000 {
+            queue.push(1, call, 0);
+        }
+        queue.push(2, 5000, 0);
+        let place = drain(&mut queue).iter().position(|&call| call == 5000).expect("it was served");
+        assert!(place <= QUANTUM / CALL_COST, "the polite call waited for {place} others");
+    }
+
+    #[test]
+    fn large_calls_pay_for_their_bytes() {
+        let mut queue = FairQueue::default();
+        for call in 0..8 {
+            queue.push(1, call, 31 * 1024);
+        }
+        for call in 100..164 {
+            queue.push(2, call, 0);
+        }
+        let order = drain(&mut queue);
+        let small_before_second_large =
+            order.iter().take_while(|&&call| call != 1).filter(|&&call| call >= 100).count();
+        assert!(small_before_second_large >= 32, "only {small_before_second_large} small ones went first");
+    }
+
+    #[test]
+    fn a_head_that_does_not_fit_lets_others_pass() {
+        let mut queue = FairQueue::default();
+        queue.push(1, 1, 0);
+        queue.push(2, 2, 0);
+        assert_eq!(queue.pop_where(|call| call == 2), Some(2));
+        assert_eq!(queue.pop_where(|call| call == 2), None);
+        queue.check();
+        assert_eq!(queue.pop_where(|_| true), Some(1));
+    }
+
+    #[test]
+    fn a_removed_call_is_not_served() {
+        let mut queue = FairQueue::default();
+        let place = queue.push(1, 1, 7);
+        queue.push(1, 2, 0);
+        assert_eq!(queue.remove(place), Some(1));
+        assert_eq!(queue.remove(place), None);
+        queue.check();
+        assert_eq!(drain(&mut queue), [2]);
+    }
+}

@@ -1,0 +1,230 @@
+//! What workers say.
+
+use bytes::Bytes;
+
+use super::{
+    Action, Broker, Note,
+    call::{Call, CallKey, State},
+    own,
+    service::ServiceKey,
+    worker::{Offer, WorkerKey},
+};
+use crate::{
+    body,
+    time::Time,
+    wire::{
+        bundle::Refused,
+        envelope::{Credit, Envelope, Reply},
+        handshake::{self, Register},
+        ids::DispatchNumber,
+        kind::Kind,
+        limits, method,
+        status::{Code, Executed, Failure},
+    },
+};
+
+impl Broker {
+    /// A worker says what it serves, in place of what it said before.
+    pub(super) fn register(&mut self, now: Time, key: WorkerKey, body: &Bytes, out: &mut Vec<Action>) {
+        let checked = body::decode::<Register>(body)
+            .map_err(|error| {
+                Failure::new(Code::InvalidArgument, Executed::No, format!("a registration of wrong form: {error}"))
+            })
+            .and_then(|register| self.check_register(key, &register).map(|()| register));
+        match checked {
+            Ok(register) => self.take_offers(now, key, register, out),
+            Err(failure) => {
+                let link = self.workers[&key].presence.link;
+                self.send_away(now, link, failure, out);
+            }
+        }
+    }
+
+    fn check_register(&self, key: WorkerKey, register: &Register) -> Result<(), Failure> {
+        let refuse = |code, message: String| Err(Failure::new(code, Executed::No, message));
+        if register.offers.len() > limits::OFFERS_MAX {
+            return refuse(Code::InvalidArgument, format!("a worker offers at most {} services", limits::OFFERS_MAX));
+        }
+        if !self.workers[&key].offers.is_empty() && !self.workers[&key].running.is_empty() {
+            return refuse(Code::FailedPrecondition, "register again when nothing runs".to_owned());
+        }
+        for offer in &register.offers {
+            check_offer(offer).map_err(|message| Failure::new(Code::InvalidArgument, Executed::No, message))?;
+            if own::is_reserved(&offer.service) && !register.exclusive {
+                return refuse(Code::PermissionDenied, format!("the name {} belongs to the broker", offer.service));
+            }
+            let Some(service) = self.service_names.get(&offer.service).map(|key| &self.services[key]) else { continue };
+            let taken = service.exclusive.is_some_and(|owner| owner != key);
+            let shared = register.exclusive && service.exclusive != Some(key) && service.offers > 0;
+            if taken || shared {
+                let name = offer.service.strip_prefix(own::POOL_PREFIX).unwrap_or(&offer.service);
+                return refuse(
+                    Code::FailedPrecondition,
+                    format!("the name {name} is in use at this broker; choose another"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn take_offers(&mut self, now: Time, key: WorkerKey, register: Register, out: &mut Vec<Action>) {
+        self.withdraw_offers(now, key, out);
+        let services: Vec<_> = register.offers.iter().map(|offer| offer.service.clone()).collect();
+        let mut touched = Vec::new();
+        for offer in &register.offers {
+            touched.push(self.take_offer(now, key, offer, register.exclusive));
+        }
+        let worker = &self.workers[&key];
+        out.push(Action::Note(Note::WorkerJoined { link: worker.presence.link, name: worker.name.clone(), services }));
+        for service in touched {
+            self.rouse(now, service, out);
+        }
+        for at in 0..self.workers[&key].offers.len() {
+            self.fill(now, key, at, out);
+        }
+    }
+
+    fn take_offer(&mut self, now: Time, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
+        let service_key = self.service_key(&offer.service, now);
+        let service = self.services.get_mut(&service_key).expect("just looked up or made");
+        service.offers += 1;
+        service.exclusive = exclusive.then_some(key).or(service.exclusive);
+        let methods = offer.methods.iter().filter_map(|method| Some((service.add(method)?, method.effect))).collect();
+        let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
+        worker.offers.push(Offer::new(service_key, offer, methods));
+        let at = worker.offers.len() - 1;
+        self.change_offer(key, at, |_| {});
+        service_key
+    }
+
+    /// A service has a worker (again): what waited for that is looked at anew.
+    fn rouse(&mut self, now: Time, service: ServiceKey, out: &mut Vec<Action>) {
+        let waiting: Vec<CallKey> = self.services[&service].queue.iter().collect();
+        for key in waiting {
+            let Some(Call { state: State::Waiting { place, give_up }, method, method_number, .. }) =
+                self.calls.get_mut(key.0)
+            else {
+                continue;
+            };
+            let number = method_number.or_else(|| self.services[&service].method(method.method()));
+            let needs_look = number.is_none() || number != *method_number || give_up.is_some();
+            if needs_look {
+                let place = *place;
+                *method_number = number;
+                self.leave_queue(key, place);
+                self.place(now, key, out);
+            }
+        }
+    }
+
+    /// A call's outcome, in its worker's words.
+    pub(super) fn reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
+        let Some((call, offer)) = self.last_word(now, key, DispatchNumber(reply.number)) else { return };
+        let mut outcome = reply.outcome;
+        if let Err(failure) = &mut outcome {
+            failure.attempt = self.calls[call.0].attempt();
+            failure.worker = self.calls[call.0].worker.clone();
+        }
+        self.settle(now, call, outcome, reply.extensions, out);
+        self.take(call);
+        self.fill(now, key, offer, out);
+    }
+
+    /// A call comes back unstarted: that was no attempt, and another worker may have it whatever its effect.
+    pub(super) fn handback(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
+        let Some((call, offer)) = self.last_word(now, key, number) else { return };
+        self.calls[call.0].state = State::New;
+        if self.calls[call.0].client.is_some() {
+            self.place_again(now, call, out);
+        } else {
+            self.take(call);
+        }
+        self.fill(now, key, offer, out);
+    }
+
+    /// Places a call that a worker gave back or was lost with, unless the broker is ending.
+    pub(super) fn place_again(&mut self, now: Time, call: CallKey, out: &mut Vec<Action>) {
+        if self.leaving.is_some() {
+            return self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
+        }
+        self.place(now, call, out);
+    }
+
+    /// A worker's last word on a dispatch frees its slot. `None` if the dispatch is not its own (any more).
+    fn last_word(&mut self, now: Time, key: WorkerKey, number: DispatchNumber) -> Option<(CallKey, usize)> {
+        let worker = self.workers.get_mut(&key).expect("a link that is a worker's has a worker");
+        let Some(call) = worker.running.remove(&number) else {
+            self.counters.stale += 1;
+            return None;
+        };
+        let State::Running { offer, .. } = self.calls[call.0].state else {
+            unreachable!("what a worker runs is in the state of running");
+        };
+        let idle = self.fresh_key();
+        self.change_offer(key, offer, |offer| offer.end(idle));
+        let service = self.services.get_mut(&self.calls[call.0].service).expect("it has this call");
+        service.pace.ended(now, service.queue.len());
+        Some((call, offer))
+    }
+
+    /// A handler has begun, and takes its time: what the call holds of read buffers is copied out of them.
+    pub(super) fn begun(&mut self, key: WorkerKey, number: DispatchNumber) {
+        let Some(call) = self.workers.get(&key).and_then(|worker| worker.running.get(&number)) else {
+            self.counters.stale += 1;
+            return;
+        };
+        let call = &mut self.calls[call.0];
+        if let State::Running { started, .. } = &mut call.state {
+            *started = true;
+        }
+        call.detach();
+    }
+
+    /// A call of an earlier connection has ended at a worker: there is a slot more.
+    pub(super) fn slots_freed(&mut self, now: Time, key: WorkerKey, credit: Credit, out: &mut Vec<Action>) {
+        let at = credit.offer as usize;
+        let Some(offer) = self.workers.get(&key).and_then(|worker| worker.offers.get(at)) else { return };
+        let room_max = offer.slots.saturating_add(offer.prefetch);
+        self.change_offer(key, at, |offer| offer.room = offer.room.saturating_add(credit.calls).min(room_max));
+        self.fill(now, key, at, out);
+    }
+
+    /// A worker takes no more calls.
+    pub(super) fn drain(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&key) else { return };
+        worker.draining = true;
+        out.push(Action::Note(Note::WorkerDraining { name: worker.name.clone() }));
+        for at in 0..self.workers[&key].offers.len() {
+            self.change_offer(key, at, |_| {});
+        }
+    }
+
+    /// A reply that could not be read ends its call all the same: nobody shall wait for words that do not come.
+    pub(super) fn refuse_report(&mut self, now: Time, key: WorkerKey, refused: &Refused, out: &mut Vec<Action>) {
+        let reply = refused.kind == Some(u64::from(Kind::Reply.number()));
+        if let Some(number) = refused.number.filter(|_| reply) {
+            let message = format!("the worker's reply could not be read: {refused}");
+            let outcome = Err(Box::new(Failure::new(Code::Internal, Executed::Yes, message)));
+            self.reply(now, key, Reply { number, outcome, credit: None, extensions: Bytes::new() }, out);
+        }
+    }
+
+    /// Sends to a worker.
+    pub(super) fn speak_to_worker(&mut self, now: Time, key: WorkerKey, envelope: Envelope, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&key) else { return };
+        worker.presence.spoken = now;
+        out.push(Action::Send(worker.presence.link, envelope));
+    }
+}
+
+fn check_offer(offer: &handshake::Offer) -> Result<(), String> {
+    method::check_service(&offer.service).map_err(|error| error.to_string())?;
+    if offer.slots == 0 || offer.slots > limits::SLOTS_MAX || offer.prefetch > limits::SLOTS_MAX {
+        return Err(format!("{} must have 1 to {} slots", offer.service, limits::SLOTS_MAX));
+    }
+    if offer.methods.len() > limits::METHODS_MAX {
+        return Err(format!("{} has more than {} methods", offer.service, limits::METHODS_MAX));
+    }
+    let names = offer.methods.iter().flat_map(|method| method.arguments.iter().chain([&method.name]));
+    names.into_iter().try_for_each(|name| method::check_identifier(name)).map_err(|error| error.to_string())
+}

@@ -1,0 +1,178 @@
+//! What clients say.
+
+use bytes::Bytes;
+
+use super::{
+    Action, Broker,
+    call::{Call, CallKey, Caller, State},
+    client::{ClientKey, Entry, Outcome, Standing},
+    own,
+    service::{Service, ServiceKey},
+};
+use crate::{
+    time::Time,
+    wire::{
+        bundle::Refused,
+        envelope::{Cancel, Envelope, Ping, Reply, Request},
+        ids::{CallNumber, LinkId},
+        kind::Kind,
+        status::{Code, Executed, Failure},
+    },
+};
+
+impl Broker {
+    pub(super) fn request(&mut self, now: Time, key: ClientKey, request: Request, out: &mut Vec<Action>) {
+        let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
+        client.acknowledge(request.done_below);
+        let bytes = request.body.len() as u64;
+        if !client.credit.pay(bytes) {
+            return self.over_credit(now, key, out);
+        }
+        match client.standing(request.number, request.flags.resend) {
+            Standing::New => self.accept(now, key, request, false, out),
+            Standing::Unknown => self.accept(now, key, request, true, out),
+            Standing::Open => self.known_already(now, key, request.number, bytes, out),
+            Standing::Answered(outcome, extensions) => {
+                self.counters.duplicates += 1;
+                self.clients.get_mut(&key).expect("seen above").credit.owe(bytes);
+                self.tell(now, key, request.number, outcome, extensions, out);
+            }
+            Standing::Done => {
+                self.counters.duplicates += 1;
+                self.clients.get_mut(&key).expect("seen above").credit.owe(bytes);
+                self.grant(now, key, out);
+            }
+        }
+    }
+
+    fn over_credit(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        let Some(link) = self.client_link(key) else { return };
+        let message = "more calls or bytes were sent than there was credit for";
+        self.send_away(now, link, Failure::new(Code::ResourceExhausted, Executed::No, message), out);
+    }
+
+    /// An open call came again: after a reconnect it is paid for anew, otherwise the second payment goes back.
+    fn known_already(&mut self, now: Time, key: ClientKey, number: CallNumber, bytes: u64, out: &mut Vec<Action>) {
+        self.counters.duplicates += 1;
+        let client = self.clients.get_mut(&key).expect("the caller looked it up");
+        let Some(&Entry::Open(call)) = client.calls.get(&number) else { return };
+        let call = &mut self.calls[call.0];
+        if call.paid_on == client.connection {
+            client.credit.owe(bytes);
+            self.grant(now, key, out);
+        } else {
+            call.paid_on = client.connection;
+            call.bytes = bytes;
+        }
+    }
+
+    fn accept(&mut self, now: Time, key: ClientKey, request: Request, uncertain: bool, out: &mut Vec<Action>) {
+        self.counters.calls += 1;
+        self.counters.casts += u64::from(request.flags.cast);
+        if request.method.service() == own::SERVICE {
+            return self.own_request(now, key, &request, out);
+        }
+        let client = self.clients.get_mut(&key).expect("the caller looked it up");
+        let from = Caller { client: key, tag: client.session.tag(), connection: client.connection, uncertain };
+        let service = self.service_key(request.method.service(), now);
+        let call = CallKey(self.calls.insert(Call::new(now, from, service, request)));
+        self.services.get_mut(&service).expect("just looked up or made").calls += 1;
+        if !self.calls[call.0].cast {
+            let number = self.calls[call.0].id.number;
+            self.clients.get_mut(&key).expect("seen above").calls.insert(number, Entry::Open(call));
+        }
+        if self.leaving.is_some() {
+            return self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
+        }
+        self.place(now, call, out);
+    }
+
+    /// A call to the broker itself is answered on the spot.
+    fn own_request(&mut self, now: Time, key: ClientKey, request: &Request, out: &mut Vec<Action>) {
+        let outcome = self.own_call(request.method.method());
+        let client = self.clients.get_mut(&key).expect("the caller looked it up");
+        client.credit.owe(request.body.len() as u64);
+        match &outcome {
+            Ok(_) => self.counters.answered += 1,
+            Err(_) => self.counters.failed += 1,
+        }
+        if request.flags.cast {
+            return self.grant(now, key, out);
+        }
+        client.remember(request.number, &outcome, &Bytes::new());
+        self.tell(now, key, request.number, outcome, Bytes::new(), out);
+    }
+
+    /// The number of a service by its name; a new one if nobody named it yet.
+    pub(super) fn service_key(&mut self, name: &str, now: Time) -> ServiceKey {
+        if let Some(&key) = self.service_names.get(name) {
+            return key;
+        }
+        let key = ServiceKey(self.fresh_key());
+        let quiet = self.started + self.settings.quiet_time;
+        self.service_names.insert(name.to_owned(), key);
+        self.services.insert(key, Service::new(name, quiet));
+        self.watch_service(now, key);
+        key
+    }
+
+    /// The caller is no longer interested: a waiting call is dropped, a running one is asked to stop. Nobody is answered.
+    pub(super) fn cancel(&mut self, now: Time, key: ClientKey, cancel: Cancel, out: &mut Vec<Action>) {
+        let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
+        client.acknowledge(cancel.done_below);
+        let number = CallNumber(cancel.number);
+        let Some(&Entry::Open(call)) = client.calls.get(&number) else { return };
+        client.forget(number);
+        self.abandon(now, call, out);
+        self.grant(now, key, out);
+    }
+
+    /// Nobody waits for this call any more.
+    pub(super) fn abandon(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        self.counters.cancelled += 1;
+        self.pay_back(key);
+        self.calls[key.0].client = None;
+        match self.calls[key.0].state {
+            State::Running { worker, dispatch, .. } => self.stop_running(now, key, worker, dispatch, out),
+            State::New | State::Waiting { .. } => drop(self.take(key)),
+        }
+    }
+
+    pub(super) fn client_ping(&mut self, now: Time, key: ClientKey, ping: Ping, out: &mut Vec<Action>) {
+        let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
+        client.acknowledge(ping.done_below);
+        self.speak_to_client(now, key, Envelope::Pong(ping.number), out);
+    }
+
+    /// A request that could not be read is answered if its number could; it used no credit.
+    pub(super) fn refuse_request(&mut self, now: Time, key: ClientKey, refused: &Refused, out: &mut Vec<Action>) {
+        let request = refused.kind == Some(u64::from(Kind::Request.number()));
+        if let Some(number) = refused.number.filter(|_| request) {
+            let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
+            self.speak_to_client(now, key, answer(number, Err(Box::new(failure))), out);
+        }
+    }
+
+    pub(super) fn client_link(&self, key: ClientKey) -> Option<LinkId> {
+        self.clients.get(&key)?.presence.as_ref().map(|presence| presence.link)
+    }
+
+    /// Sends to a client, if it is there.
+    pub(super) fn speak_to_client(&mut self, now: Time, key: ClientKey, envelope: Envelope, out: &mut Vec<Action>) {
+        let Some(presence) = self.clients.get_mut(&key).and_then(|client| client.presence.as_mut()) else { return };
+        presence.spoken = now;
+        out.push(Action::Send(presence.link, envelope));
+    }
+
+    /// Sends credit that is due and found no reply to ride on.
+    pub(super) fn grant(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        let Some(client) = self.clients.get_mut(&key).filter(|client| client.presence.is_some()) else { return };
+        if let Some(credit) = client.credit.grant() {
+            self.speak_to_client(now, key, Envelope::Credit(credit), out);
+        }
+    }
+}
+
+fn answer(number: u64, outcome: Outcome) -> Envelope {
+    Envelope::Reply(Reply { number, outcome, credit: None, extensions: Bytes::new() })
+}

@@ -1,0 +1,140 @@
+//! A service as the broker knows it: its methods, who offers it, and who waits for it.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use super::{call::CallKey, pace::Pace, queue::FairQueue, worker::WorkerKey};
+use crate::{
+    time::Time,
+    wire::{envelope::Effect, handshake::MethodOffer, limits::METHODS_MAX},
+};
+
+/// A service's number at the broker, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ServiceKey(pub(super) u64);
+
+/// One service.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) name: String,
+    /// Every method that any worker offered. A place in it is the method's number for the service's life.
+    pub(super) methods: Vec<Method>,
+    pub(super) numbers: BTreeMap<String, usize>,
+    /// Offers with room for a call, the best first.
+    pub(super) free: BTreeSet<Candidate>,
+    /// Offers in all.
+    pub(super) offers: usize,
+    /// Calls of it that the broker holds, waiting or running.
+    pub(super) calls: usize,
+    pub(super) queue: FairQueue<CallKey>,
+    pub(super) pace: Pace,
+    /// Until when a service without offers is waited for.
+    pub(super) awaited_until: Time,
+    /// The one worker that asked for the name alone.
+    pub(super) exclusive: Option<WorkerKey>,
+}
+
+/// One method of a service, over all workers that offer it.
+#[derive(Debug)]
+pub(super) struct Method {
+    pub(super) name: String,
+    pub(super) arguments: Vec<String>,
+    /// How many offers declare each effect, by the effect's number.
+    effects: [usize; 3],
+    /// Until when a method without offers is waited for.
+    pub(super) awaited_until: Time,
+}
+
+/// An offer with a free slot. The order is who is served first: the fewest running calls a slot; of equals the one that
+/// was idle most recently, so that a pool's tail stays idle and can leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Candidate {
+    /// Running calls a slot, in 65,536ths.
+    pub(super) load: u64,
+    /// Counts up each time an offer ends a call.
+    pub(super) idle: Reverse<u64>,
+    pub(super) worker: WorkerKey,
+    pub(super) offer: usize,
+}
+
+impl Service {
+    pub(super) fn new(name: &str, awaited_until: Time) -> Service {
+        Service {
+            name: name.to_owned(),
+            methods: Vec::new(),
+            numbers: BTreeMap::new(),
+            free: BTreeSet::new(),
+            offers: 0,
+            calls: 0,
+            queue: FairQueue::default(),
+            pace: Pace::default(),
+            awaited_until,
+            exclusive: None,
+        }
+    }
+
+    /// The number of a method that some worker offers, or offered.
+    pub(super) fn method(&self, name: &str) -> Option<usize> {
+        self.numbers.get(name).copied()
+    }
+
+    /// A worker offers a method. `None` if the service has had too many.
+    pub(super) fn add(&mut self, offer: &MethodOffer) -> Option<usize> {
+        let at = match self.numbers.get(&offer.name) {
+            Some(&at) => at,
+            None if self.methods.len() >= METHODS_MAX => return None,
+            None => self.add_new(&offer.name),
+        };
+        self.methods[at].arguments.clone_from(&offer.arguments);
+        self.methods[at].effects[offer.effect as usize] += 1;
+        Some(at)
+    }
+
+    fn add_new(&mut self, name: &str) -> usize {
+        self.numbers.insert(name.to_owned(), self.methods.len());
+        self.methods.push(Method {
+            name: name.to_owned(),
+            arguments: Vec::new(),
+            effects: [0; 3],
+            awaited_until: Time::ZERO,
+        });
+        self.methods.len() - 1
+    }
+
+    /// A worker that offered a method is gone. Another is waited for until then, if it was the last.
+    pub(super) fn remove(&mut self, method: usize, effect: Effect, awaited_until: Time) {
+        let method = &mut self.methods[method];
+        method.effects[effect as usize] -= 1;
+        method.awaited_until = awaited_until;
+    }
+
+    /// The names most like one that is not there.
+    pub(super) fn near(&self, name: &str) -> Vec<&str> {
+        near(name, self.methods.iter().filter(|method| method.is_offered()).map(|method| method.name.as_str()))
+    }
+}
+
+/// At most three of `names` that look like `name`, the most alike first.
+pub(super) fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let alike = |other: &'a str| (strsim::jaro_winkler(name, other), other);
+    let mut alike: Vec<_> = names.map(alike).filter(|&(likeness, _)| likeness > 0.7).collect();
+    alike.sort_by(|a, b| b.0.total_cmp(&a.0));
+    alike.into_iter().take(3).map(|(_, other)| other).collect()
+}
+
+impl Method {
+    pub(super) fn is_offered(&self) -> bool {
+        self.effects.iter().any(|&offers| offers > 0)
+    }
+
+    /// The strictest effect that a worker declares.
+    pub(super) fn effect(&self) -> Effect {
+        match self.effects {
+            [_, 0, 0] => Effect::Read,
+            [_, _, 0] => Effect::Idempotent,
+            _ => Effect::Once,
+        }
+    }
+}

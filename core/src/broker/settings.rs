@@ -1,0 +1,59 @@
+//! What the broker's operator may choose.
+
+use std::time::Duration;
+
+use crate::wire::{
+    ids::{BrokerId, StartId},
+    limits,
+};
+
+/// The machine's settings. Each default is the limit of the same name in [`crate::wire::limits`].
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where clients connect, as workers are told for their own calls.
+    pub frontend: String,
+    /// Where workers connect, as a worker that came to the frontend is told.
+    pub backend: String,
+    /// How often the broker lets itself be heard. Too low: load; too high: peers notice late that it is gone.
+    pub heartbeat: Duration,
+    /// Calls one client may have open. Too low: clients wait for credit; too high: one client can fill the memory.
+    pub credit_calls: u32,
+    /// Bytes of bodies one client may have open; at least twice `message_bytes_max`.
+    pub credit_bytes: u64,
+    /// Calls that may wait for one service.
+    pub queue_calls_max: usize,
+    /// Bytes of bodies that may wait for one service.
+    pub queue_bytes_max: usize,
+    /// The largest message that the gate takes, as peers are told.
+    pub message_bytes_max: usize,
+    /// How long a service that lost its last worker is waited for.
+    pub service_return: Duration,
+    /// How long after its start the broker waits for workers before it says that nobody serves a service.
+    pub quiet_time: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            frontend: String::new(),
+            backend: String::new(),
+            heartbeat: limits::HEARTBEAT_DEFAULT,
+            credit_calls: limits::CREDIT_CALLS,
+            credit_bytes: limits::CREDIT_BYTES,
+            queue_calls_max: limits::QUEUE_CALLS_MAX,
+            queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            message_bytes_max: limits::MESSAGE_BYTES_MAX,
+            service_return: limits::SERVICE_RETURN,
+            quiet_time: limits::QUIET_TIME,
+        }
+    }
+}
+
+/// Who this broker is. Both ids are chance, so they come from the driver.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// The broker.
+    pub broker: BrokerId,
+    /// This start of it.
+    pub start: StartId,
+}

@@ -1,0 +1,138 @@
+//! Peers that are lost, and a broker that stops.
+
+use super::stage::{Stage, calc, millis, seconds};
+use crate::{
+    broker::Event,
+    wire::{
+        Envelope,
+        envelope::Ping,
+        status::{Code, Executed},
+    },
+};
+
+#[test]
+fn a_lost_workers_calls_go_on_elsewhere_if_they_may() {
+    let mut stage = Stage::new();
+    let one = stage.worker(1, calc(8));
+    let client = stage.client(3);
+    for (number, method) in [(1, "calc.add"), (2, "calc.push"), (3, "calc.pay")] {
+        stage.call(client, number, method);
+    }
+    assert_eq!(stage.dispatches(one).len(), 3);
+    let two = stage.worker(2, calc(8));
+    stage.handle(Event::Closed { link: one });
+    let failure = stage.failure(client);
+    assert_eq!((failure.code, failure.executed, failure.attempt), (Code::Unavailable, Executed::Maybe, 1));
+    assert_eq!(&*failure.worker, "peer-1");
+    let again = stage.dispatches(two);
+    assert_eq!(again.iter().map(|dispatch| dispatch.attempt).collect::<Vec<_>>(), [2, 2]);
+    again.iter().for_each(|dispatch| stage.answer(two, dispatch, b"\x00"));
+    assert_eq!(stage.replies(client).len(), 2);
+}
+
+#[test]
+fn a_call_is_attempted_three_times_in_all() {
+    let mut stage = Stage::new();
+    let client = stage.client(9);
+    let mut holder = stage.worker(1, calc(1));
+    stage.call(client, 1, "calc.add");
+    for number in 2..=4 {
+        let next = stage.worker(number, calc(1));
+        stage.handle(Event::Closed { link: holder });
+        holder = next;
+    }
+    let failure = stage.failure(client);
+    assert_eq!((failure.code, failure.executed, failure.attempt), (Code::Unavailable, Executed::Maybe, 3));
+}
+
+#[test]
+fn a_call_that_is_handed_back_goes_elsewhere_whatever_its_effect() {
+    let mut stage = Stage::new();
+    let one = stage.worker(1, calc(1));
+    let client = stage.client(3);
+    stage.call(client, 1, "calc.pay");
+    let dispatch = stage.dispatches(one).pop().unwrap();
+    let two = stage.worker(2, calc(1));
+    stage.say(one, Envelope::Drain);
+    stage.say(one, Envelope::Handback(dispatch.number));
+    let again = stage.dispatches(two);
+    assert_eq!((again.len(), again[0].attempt), (1, 1), "that was no attempt");
+}
+
+#[test]
+fn a_silent_worker_is_lost_after_three_heartbeats_and_not_before() {
+    let mut stage = Stage::new();
+    let (silent, alive) = (stage.worker(1, calc(8)), stage.worker(2, calc(1)));
+    let client = stage.client(3);
+    stage.call(client, 1, "calc.add");
+    stage.pass_with(millis(2900), &[alive, client]);
+    assert!(!stage.closed.contains(&silent));
+    stage.pass_with(millis(400), &[alive, client]);
+    assert!(stage.closed.contains(&silent));
+}
+
+#[test]
+fn any_byte_is_life() {
+    let mut stage = Stage::new();
+    let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
+    stage.pass_with(seconds(20), &[worker, client]);
+    assert!(stage.closed.is_empty());
+}
+
+#[test]
+fn after_a_gap_in_its_own_running_the_broker_gives_one_interval_of_grace() {
+    let mut stage = Stage::new();
+    let worker = stage.worker(1, calc(1));
+    stage.now = stage.now + seconds(60);
+    stage.handle(Event::Wake);
+    assert!(!stage.closed.contains(&worker), "the broker itself was asleep");
+    stage.pass_with(millis(800), &[]);
+    assert!(!stage.closed.contains(&worker));
+    stage.pass_with(millis(600), &[]);
+    assert!(stage.closed.contains(&worker), "one interval later silence counts");
+}
+
+#[test]
+fn the_broker_lets_itself_be_heard_and_answers_pings() {
+    let mut stage = Stage::new();
+    let client = stage.client(1);
+    stage.say(client, Envelope::Ping(Ping { number: 42, done_below: None }));
+    assert_eq!(stage.heard(client), [Envelope::Pong(42)]);
+    stage.pass_with(millis(2500), &[client]);
+    let said = stage.said.remove(&client).unwrap_or_default();
+    assert_eq!(said.iter().filter(|envelope| matches!(envelope, Envelope::Ping(_))).count(), 2);
+}
+
+#[test]
+fn a_broker_that_stops_refuses_what_is_new_and_lets_finish_what_runs() {
+    let mut stage = Stage::new();
+    let worker = stage.worker(1, calc(1));
+    let client = stage.client(2);
+    (1..=2).for_each(|number| stage.call(client, number, "calc.pay"));
+    let dispatch = stage.dispatches(worker).pop().unwrap();
+    let deadline = stage.now + seconds(5);
+    stage.handle(Event::Shutdown { deadline });
+    stage.call(client, 3, "calc.pay");
+    let refused = stage.replies(client);
+    assert_eq!(refused.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2, 3]);
+    assert!(refused.iter().all(|(_, outcome)| outcome.as_ref().unwrap_err().executed == Executed::No));
+    assert!(!stage.stopped);
+    stage.answer(worker, &dispatch, b"\x05");
+    assert!(stage.stopped);
+    assert_eq!(stage.sent_away(worker).code, Code::Unavailable);
+    assert!(matches!(stage.heard(client).as_slice(), [Envelope::Reply(_), Envelope::Goodbye(Some(_))]));
+}
+
+#[test]
+fn a_broker_that_stops_does_not_wait_for_ever() {
+    let mut stage = Stage::new();
+    stage.worker(1, calc(1));
+    let client = stage.client(2);
+    stage.call(client, 1, "calc.pay");
+    let deadline = stage.now + seconds(1);
+    stage.handle(Event::Shutdown { deadline });
+    stage.pass(millis(1100));
+    assert!(stage.stopped);
+    let failure = stage.failure(client);
+    assert_eq!((failure.code, failure.executed), (Code::Unavailable, Executed::Maybe));
+}

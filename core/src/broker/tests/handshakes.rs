@@ -1,0 +1,171 @@
+//! Who is let in, and who is sent away.
+
+use bytes::Bytes;
+
+use super::stage::{Stage, calc, hello, request, seconds};
+use crate::{
+    body,
+    broker::Side,
+    wire::{
+        Envelope,
+        handshake::{Register, Role, Welcome},
+        ids::{ConnectionNumber, StartId},
+        status::Code,
+    },
+};
+
+#[test]
+fn a_peer_is_challenged_then_welcomed() {
+    let mut stage = Stage::new();
+    let link = stage.greet(Side::Frontend, &hello(Role::Client, 1, 1));
+    let heard = stage.heard(link);
+    let [Envelope::Challenge(challenge), Envelope::Welcome(welcome)] = heard.as_slice() else { panic!("{heard:?}") };
+    assert_eq!(challenge, &Bytes::new());
+    let welcome: Welcome = body::decode(welcome).unwrap();
+    assert_eq!((welcome.version, welcome.start), (1, StartId([2; 16])));
+    assert_eq!(welcome.frontend, "tcp://front");
+}
+
+#[test]
+fn nothing_is_accepted_before_hello() {
+    let mut stage = Stage::new();
+    let link = stage.open(Side::Frontend);
+    stage.say(link, Envelope::Request(request(1, "calc.add")));
+    assert_eq!(stage.sent_away(link).code, Code::FailedPrecondition);
+}
+
+#[test]
+fn a_proof_needs_a_challenge() {
+    let mut stage = Stage::new();
+    let link = stage.open(Side::Frontend);
+    stage.say(link, Envelope::Proof(Bytes::new()));
+    assert_eq!(stage.sent_away(link).code, Code::FailedPrecondition);
+}
+
+#[test]
+fn a_silent_newcomer_is_sent_away() {
+    let mut stage = Stage::new();
+    let link = stage.open(Side::Frontend);
+    stage.pass(seconds(6));
+    assert_eq!(stage.sent_away(link).code, Code::DeadlineExceeded);
+}
+
+#[test]
+fn a_version_that_is_not_spoken_is_refused_with_the_range() {
+    let mut stage = Stage::new();
+    let mut future = hello(Role::Client, 1, 1);
+    future.versions = (2, 9);
+    let link = stage.greet(Side::Frontend, &future);
+    let failure = stage.sent_away(link);
+    assert_eq!(failure.code, Code::FailedPrecondition);
+    assert!(failure.message.contains("versions 1 to 1"), "{failure}");
+}
+
+#[test]
+fn a_peer_at_the_wrong_door_is_told_the_right_one() {
+    let mut stage = Stage::new();
+    let worker = stage.greet(Side::Frontend, &hello(Role::Worker, 1, 1));
+    assert!(stage.sent_away(worker).message.contains("tcp://back"));
+    let client = stage.greet(Side::Backend, &hello(Role::Client, 2, 1));
+    assert!(stage.sent_away(client).message.contains("tcp://front"));
+}
+
+#[test]
+fn a_hello_of_wrong_form_is_refused() {
+    let mut stage = Stage::new();
+    let link = stage.open(Side::Frontend);
+    stage.say(link, Envelope::Hello(Bytes::from_static(&[0xa0])));
+    assert_eq!(stage.sent_away(link).code, Code::InvalidArgument);
+    let mut restless = hello(Role::Client, 1, 1);
+    restless.heartbeat_ms = 0;
+    let link = stage.greet(Side::Frontend, &restless);
+    assert_eq!(stage.sent_away(link).code, Code::InvalidArgument);
+}
+
+#[test]
+fn a_session_belongs_to_its_latest_connection() {
+    let mut stage = Stage::new();
+    let first = stage.client(1);
+    let second = stage.client_again(1, 2);
+    assert!(stage.closed.contains(&first), "the old connection is closed");
+    let late = stage.greet(Side::Frontend, &hello(Role::Client, 1, 2));
+    assert_eq!(stage.sent_away(late).code, Code::FailedPrecondition);
+    stage.call(second, 1, "callboard.ping");
+    assert_eq!(stage.replies(second).len(), 1);
+}
+
+#[test]
+fn a_session_keeps_its_role() {
+    let mut stage = Stage::new();
+    stage.client(1);
+    let link = stage.greet(Side::Backend, &hello(Role::Worker, 1, 2));
+    assert_eq!(stage.sent_away(link).code, Code::FailedPrecondition);
+}
+
+#[test]
+fn a_worker_that_comes_again_replaces_itself() {
+    let mut stage = Stage::new();
+    let old = stage.worker(1, calc(1));
+    let mut again = hello(Role::Worker, 1, 1);
+    again.connection = ConnectionNumber(2);
+    let new = stage.greet(Side::Backend, &again);
+    stage.register(new, Register { offers: vec![calc(1)], exclusive: false });
+    assert!(stage.closed.contains(&old));
+    let client = stage.client(2);
+    stage.call(client, 1, "calc.add");
+    assert_eq!(stage.dispatches(new).len(), 1);
+}
+
+#[test]
+fn a_registration_of_wrong_form_is_refused() {
+    let mut stage = Stage::new();
+    for spoil in [
+        |offer: &mut crate::wire::handshake::Offer| offer.service = "no service".to_owned(),
+        |offer: &mut crate::wire::handshake::Offer| offer.slots = 0,
+        |offer: &mut crate::wire::handshake::Offer| offer.methods[0].name = "a.b".to_owned(),
+    ] {
+        let mut offer = calc(1);
+        spoil(&mut offer);
+        let link = stage.worker(1, offer);
+        assert_eq!(stage.sent_away(link).code, Code::InvalidArgument);
+    }
+}
+
+#[test]
+fn the_brokers_own_names_are_its_own() {
+    let mut stage = Stage::new();
+    let mut offer = calc(1);
+    offer.service = "callboard".to_owned();
+    let link = stage.worker(1, offer);
+    assert_eq!(stage.sent_away(link).code, Code::PermissionDenied);
+}
+
+#[test]
+fn a_pools_name_is_taken_once() {
+    let mut stage = Stage::new();
+    let mut offer = calc(1);
+    offer.service = "callboard.pool.calc".to_owned();
+    let pool = Register { offers: vec![offer], exclusive: true };
+    let first = stage.greet(Side::Backend, &hello(Role::Worker, 1, 1));
+    stage.register(first, pool.clone());
+    let second = stage.greet(Side::Backend, &hello(Role::Worker, 2, 1));
+    stage.register(second, pool.clone());
+    let failure = stage.sent_away(second);
+    assert_eq!(failure.code, Code::FailedPrecondition);
+    assert!(failure.message.contains("calc is in use"), "{failure}");
+    stage.handle(crate::broker::Event::Closed { link: first });
+    let third = stage.greet(Side::Backend, &hello(Role::Worker, 3, 1));
+    stage.register(third, pool);
+    assert!(!stage.closed.contains(&third), "the name is free again");
+}
+
+#[test]
+fn a_word_out_of_place_ends_the_connection() {
+    let mut stage = Stage::new();
+    let client = stage.client(1);
+    stage.say(client, Envelope::Drain);
+    assert_eq!(stage.sent_away(client).code, Code::FailedPrecondition);
+    let worker = stage.worker(2, calc(1));
+    stage.say(worker, Envelope::Hello(Bytes::new()));
+    assert_eq!(stage.sent_away(worker).code, Code::FailedPrecondition);
+}

@@ -1,0 +1,9 @@
+//! The broker's rules: given, when, then.
+#![allow(clippy::unwrap_used)]
+
+mod clients;
+mod dispatching;
+mod faults;
+mod handshakes;
+mod services;
+mod stage;

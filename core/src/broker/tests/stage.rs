@@ -1,0 +1,237 @@
+//! A broker with peers that say what a test tells them to.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    body,
+    broker::{Action, Broker, Event, Identity, Note, Settings, Side},
+    time::Time,
+    wire::{
+        Bundler, Envelope,
+        envelope::{Dispatch, Effect, Reply, Request, RequestFlags},
+        handshake::{Hello, MethodOffer, Offer, Register, Role},
+        ids::{BrokerId, CallNumber, ConnectionNumber, LinkId, SessionId, StartId},
+        method::MethodName,
+        status::Failure,
+    },
+};
+
+/// The broker, and what it has said to each link.
+pub(super) struct Stage {
+    pub(super) broker: Broker,
+    pub(super) now: Time,
+    pub(super) said: BTreeMap<LinkId, Vec<Envelope>>,
+    pub(super) closed: Vec<LinkId>,
+    pub(super) notes: Vec<Note>,
+    pub(super) stopped: bool,
+    next_link: u64,
+}
+
+pub(super) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(super) fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(super) fn session(number: u8) -> SessionId {
+    SessionId([number; 16])
+}
+
+pub(super) fn hello(role: Role, number: u8, connection: u64) -> Hello {
+    Hello {
+        versions: (1, 1),
+        role,
+        session: session(number),
+        connection: ConnectionNumber(connection),
+        heartbeat_ms: 1000,
+        instance: format!("peer-{number}"),
+        pool: None,
+        pool_pid: None,
+        pid: None,
+        host: String::new(),
+        capabilities: Vec::new(),
+        message_bytes_max: None,
+    }
+}
+
+/// The service `calc` with `add` (read), `push` (idempotent) and `pay` (once).
+pub(super) fn calc(slots: u32) -> Offer {
+    let method = |name: &str, effect| MethodOffer { name: name.to_owned(), effect, arguments: Vec::new() };
+    let methods = vec![method("add", Effect::Read), method("push", Effect::Idempotent), method("pay", Effect::Once)];
+    Offer { service: "calc".to_owned(), slots, free: slots, prefetch: 0, methods }
+}
+
+pub(super) fn request(number: u64, method: &str) -> Request {
+    Request {
+        number: CallNumber(number),
+        method: MethodName::parse(method.to_owned()).unwrap(),
+        timeout: Some(seconds(30)),
+        effect: None,
+        flags: RequestFlags::default(),
+        done_below: None,
+        extensions: Bytes::new(),
+        body: Bytes::from_static(&[0x80]),
+    }
+}
+
+impl Stage {
+    /// A broker past its quiet time.
+    pub(super) fn new() -> Stage {
+        let mut stage = Stage::young(Settings::default());
+        stage.pass(seconds(3));
+        stage
+    }
+
+    /// A broker that has just started.
+    pub(super) fn young(settings: Settings) -> Stage {
+        let settings = Settings { frontend: "tcp://front".to_owned(), backend: "tcp://back".to_owned(), ..settings };
+        let identity = Identity { broker: BrokerId([1; 16]), start: StartId([2; 16]) };
+        Stage {
+            broker: Broker::new(settings, identity, Time::ZERO),
+            now: Time::ZERO,
+            said: BTreeMap::new(),
+            closed: Vec::new(),
+            notes: Vec::new(),
+            stopped: false,
+            next_link: 0,
+        }
+    }
+
+    fn play(&mut self, out: Vec<Action>) {
+        for action in out {
+            match action {
+                Action::Send(link, envelope) => self.said.entry(link).or_default().push(envelope),
+                Action::Close(link) => self.closed.push(link),
+                Action::Note(note) => self.notes.push(note),
+                Action::Stopped => self.stopped = true,
+                Action::Admit(_) => {}
+            }
+        }
+        self.broker.check();
+    }
+
+    pub(super) fn handle(&mut self, event: Event) {
+        let mut out = Vec::new();
+        self.broker.handle(self.now, event, &mut out);
+        self.play(out);
+    }
+
+    /// A peer says something, through the real codec.
+    pub(super) fn say(&mut self, link: LinkId, envelope: Envelope) {
+        let mut bundler = Bundler::new();
+        bundler.push(&envelope);
+        let messages: Vec<_> = bundler.take().collect();
+        for frames in messages {
+            self.say_frames(link, &frames.to_vec());
+        }
+    }
+
+    pub(super) fn say_frames(&mut self, link: LinkId, frames: &[Bytes]) {
+        let mut out = Vec::new();
+        self.broker.receive(self.now, link, frames, &mut out);
+        self.play(out);
+    }
+
+    /// What the broker said to a link since the last time it was asked, pings left out.
+    pub(super) fn heard(&mut self, link: LinkId) -> Vec<Envelope> {
+        let said = self.said.remove(&link).unwrap_or_default();
+        said.into_iter().filter(|envelope| !matches!(envelope, Envelope::Ping(_))).collect()
+    }
+
+    /// Time passes, deadline by deadline, while every link in `alive` lets itself be heard.
+    pub(super) fn pass_with(&mut self, span: Duration, alive: &[LinkId]) {
+        let until = self.now + span;
+        while self.now < until {
+            self.now = (self.now + millis(200)).min(until);
+            alive.iter().for_each(|&link| self.handle(Event::Heard { link }));
+            self.handle(Event::Wake);
+        }
+    }
+
+    pub(super) fn pass(&mut self, span: Duration) {
+        self.pass_with(span, &[]);
+    }
+
+    pub(super) fn open(&mut self, side: Side) -> LinkId {
+        self.next_link += 1;
+        let link = LinkId(self.next_link);
+        self.handle(Event::Opened { link, side });
+        link
+    }
+
+    pub(super) fn greet(&mut self, side: Side, hello: &Hello) -> LinkId {
+        let link = self.open(side);
+        self.say(link, Envelope::Hello(body::encode(hello).unwrap()));
+        self.say(link, Envelope::Proof(Bytes::new()));
+        link
+    }
+
+    pub(super) fn client(&mut self, number: u8) -> LinkId {
+        self.client_again(number, 1)
+    }
+
+    pub(super) fn client_again(&mut self, number: u8, connection: u64) -> LinkId {
+        let link = self.greet(Side::Frontend, &hello(Role::Client, number, connection));
+        self.heard(link);
+        link
+    }
+
+    pub(super) fn worker(&mut self, number: u8, offer: Offer) -> LinkId {
+        let link = self.greet(Side::Backend, &hello(Role::Worker, number, 1));
+        self.register(link, Register { offers: vec![offer], exclusive: false });
+        link
+    }
+
+    pub(super) fn register(&mut self, link: LinkId, register: Register) {
+        self.heard(link);
+        self.say(link, Envelope::Register(body::encode(&register).unwrap()));
+    }
+
+    pub(super) fn call(&mut self, client: LinkId, number: u64, method: &str) {
+        self.say(client, Envelope::Request(request(number, method)));
+    }
+
+    /// The dispatches that a worker was sent since the last time.
+    pub(super) fn dispatches(&mut self, worker: LinkId) -> Vec<Dispatch> {
+        let dispatch = |envelope| match envelope {
+            Envelope::Dispatch(dispatch) => Some(dispatch),
+            _ => None,
+        };
+        self.heard(worker).into_iter().filter_map(dispatch).collect()
+    }
+
+    pub(super) fn answer(&mut self, worker: LinkId, dispatch: &Dispatch, body: &'static [u8]) {
+        let outcome = Ok(Bytes::from_static(body));
+        let reply = Reply { number: dispatch.number.0, outcome, credit: None, extensions: Bytes::new() };
+        self.say(worker, Envelope::Reply(reply));
+    }
+
+    /// The replies that a client was sent since the last time.
+    pub(super) fn replies(&mut self, client: LinkId) -> Vec<(u64, Result<Bytes, Failure>)> {
+        let reply = |envelope| match envelope {
+            Envelope::Reply(reply) => Some((reply.number, reply.outcome.map_err(|failure| *failure))),
+            _ => None,
+        };
+        self.heard(client).into_iter().filter_map(reply).collect()
+    }
+
+    /// The one failure that a client was told.
+    pub(super) fn failure(&mut self, client: LinkId) -> Failure {
+        let replies = self.replies(client);
+        assert_eq!(replies.len(), 1, "{replies:?}");
+        replies.into_iter().next().unwrap().1.unwrap_err()
+    }
+
+    /// The goodbye that a link was told, with its reason.
+    pub(super) fn sent_away(&mut self, link: LinkId) -> Failure {
+        assert!(self.closed.contains(&link), "its link is closed");
+        match self.heard(link).pop() {
+            Some(Envelope::Goodbye(Some(failure))) => *failure,
+            other => panic!("not sent away: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Deadlines, heartbeats, and what has waited too long.
+
+use std::time::Duration;
+
+use super::{
+    Action, Broker,
+    call::{CallKey, State},
+    client::ClientKey,
+    presence::Presence,
+    service::ServiceKey,
+    worker::WorkerKey,
+};
+use crate::{
+    time::Time,
+    wire::{
+        envelope::{Envelope, Ping},
+        ids::LinkId,
+        status::{Code, Executed, Failure},
+    },
+};
+
+/// What a timer is for. At most one of each is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// A newcomer must have finished its handshake.
+    Handshake(LinkId),
+    /// A client must be spoken to, or is lost.
+    Client(ClientKey),
+    /// A worker must be spoken to, or is lost.
+    Worker(WorkerKey),
+    /// A lost client does not come back any more.
+    ClientGone(ClientKey),
+    /// A call's time is up, or it has waited long enough for a worker.
+    Call(CallKey),
+    /// A service without workers is forgotten.
+    Service(ServiceKey),
+    /// The broker's own end.
+    Shutdown,
+}
+
+/// What a peer's timer found.
+enum Found {
+    Lost,
+    Speak,
+    Later,
+}
+
+impl Broker {
+    /// If the machine was not run when it asked to be (its process was stopped, the clock leapt), silence proves nothing
+    /// until one more interval has passed.
+    pub(super) fn notice_gap(&mut self, now: Time) {
+        if self.next_deadline().is_some_and(|due| now.since(due) > self.settings.heartbeat) {
+            self.grace = now;
+        }
+    }
+
+    pub(super) fn wake(&mut self, now: Time, out: &mut Vec<Action>) {
+        while let Some(&(at, timer)) = self.timers.first().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, timer));
+            self.fire(now, timer, out);
+        }
+    }
+
+    fn fire(&mut self, now: Time, timer: Timer, out: &mut Vec<Action>) {
+        match timer {
+            Timer::Handshake(link) => {
+                let failure = Failure::new(Code::DeadlineExceeded, Executed::No, "the handshake took too long");
+                self.send_away(now, link, failure, out);
+            }
+            Timer::Client(client) => self.look_at_client(now, client, out),
+            Timer::Worker(worker) => self.look_at_worker(now, worker, out),
+            Timer::ClientGone(client) => self.forget_client(now, client, out),
+            Timer::Call(call) => self.time_is_up(now, call, out),
+            Timer::Service(service) => self.forget_service(now, service),
+            Timer::Shutdown => self.stop(now, out),
+        }
+    }
+
+    fn look_at_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        let (grace, heartbeat) = (self.grace, self.settings.heartbeat);
+        let Some(presence) = self.clients.get_mut(&key).and_then(|client| client.presence.as_mut()) else { return };
+        match look(now, presence, grace, heartbeat) {
+            Found::Lost => return self.client_silent(now, key, out),
+            Found::Speak => self.speak_to_client(now, key, Envelope::Ping(Ping { number: 0, done_below: None }), out),
+            Found::Later => {}
+        }
+        self.watch_client(key);
+    }
+
+    fn look_at_worker(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
+        let (grace, heartbeat) = (self.grace, self.settings.heartbeat);
+        let Some(worker) = self.workers.get_mut(&key) else { return };
+        match look(now, &worker.presence, grace, heartbeat) {
+            Found::Lost => return self.worker_silent(now, key, out),
+            Found::Speak => self.speak_to_worker(now, key, Envelope::Ping(Ping { number: 0, done_below: None }), out),
+            Found::Later => {}
+        }
+        self.watch_worker(key);
+    }
+
+    /// Sets the timer for a client's next heartbeat, its or ours.
+    pub(super) fn watch_client(&mut self, key: ClientKey) {
+        let (grace, heartbeat) = (self.grace, self.settings.heartbeat);
+        let Some(presence) = self.clients.get_mut(&key).and_then(|client| client.presence.as_mut()) else { return };
+        presence.timer = presence.lost_at(grace).min(presence.speak_at(heartbeat));
+        self.timers.insert((presence.timer, Timer::Client(key)));
+    }
+
+    /// Sets the timer for a worker's next heartbeat, its or ours.
+    pub(super) fn watch_worker(&mut self, key: WorkerKey) {
+        let (grace, heartbeat) = (self.grace, self.settings.heartbeat);
+        let Some(worker) = self.workers.get_mut(&key) else { return };
+        worker.presence.timer = worker.presence.lost_at(grace).min(worker.presence.speak_at(heartbeat));
+        self.timers.insert((worker.presence.timer, Timer::Worker(key)));
+    }
+
+    /// Sets a call's one timer: its deadline, or the end of its patience where no worker is in sight.
+    pub(super) fn watch_call(&mut self, key: CallKey) {
+        let call = &mut self.calls[key.0];
+        let give_up = match call.state {
+            State::Waiting { give_up, .. } => give_up,
+            _ => None,
+        };
+        let at = [call.deadline, give_up].into_iter().flatten().min();
+        if at == call.timer {
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut call.timer, at) {
+            self.timers.remove(&(old, Timer::Call(key)));
+        }
+        if let Some(at) = at {
+            self.timers.insert((at, Timer::Call(key)));
+        }
+    }
+
+    /// A call has no use for its timer any more.
+    pub(super) fn unwatch_call(&mut self, key: CallKey) {
+        if let Some(at) = self.calls[key.0].timer.take() {
+            self.timers.remove(&(at, Timer::Call(key)));
+        }
+    }
+}
+
+fn look(now: Time, presence: &Presence, grace: Time, heartbeat: Duration) -> Found {
+    if now >= presence.lost_at(grace) {
+        Found::Lost
+    } else if now >= presence.speak_at(heartbeat) {
+        Found::Speak
+    } else {
+        Found::Later
+    }
+}

@@ -1,0 +1,103 @@
+//! A worker at the broker: its offers, what it runs, and how much room it has.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use bytestring::ByteString;
+
+use super::{
+    call::CallKey,
+    presence::Presence,
+    service::{Candidate, ServiceKey},
+};
+use crate::wire::{
+    envelope::Effect,
+    handshake::{self, Hello},
+    ids::{ConnectionNumber, DispatchNumber, SessionId},
+};
+
+/// A worker's number at the broker, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct WorkerKey(pub(super) u64);
+
+/// One worker.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) session: SessionId,
+    pub(super) connection: ConnectionNumber,
+    /// Its instance name, as callers are told.
+    pub(super) name: ByteString,
+    pub(super) pool: Option<String>,
+    pub(super) pid: Option<u32>,
+    pub(super) host: String,
+    pub(super) presence: Presence,
+    /// It asked for no more calls.
+    pub(super) draining: bool,
+    pub(super) offers: Vec<Offer>,
+    /// What it runs, until its last word on each.
+    pub(super) running: BTreeMap<DispatchNumber, CallKey>,
+}
+
+/// One service as this worker serves it.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) service: ServiceKey,
+    pub(super) slots: u32,
+    /// How many calls it may have at once: its slots, less those that calls of an earlier connection hold, and prefetch.
+    pub(super) room: u32,
+    pub(super) prefetch: u32,
+    pub(super) running: u32,
+    /// When it last became idle, as a count.
+    idle: u64,
+    /// The numbers of its methods in the service, sorted, with the effect that this worker declares.
+    pub(super) methods: Vec<(usize, Effect)>,
+}
+
+impl Worker {
+    pub(super) fn new(hello: Hello, presence: Presence) -> Worker {
+        Worker {
+            session: hello.session,
+            connection: hello.connection,
+            name: hello.instance.into(),
+            pool: hello.pool,
+            pid: hello.pid,
+            host: hello.host,
+            presence,
+            draining: false,
+            offers: Vec::new(),
+            running: BTreeMap::new(),
+        }
+    }
+}
+
+impl Offer {
+    pub(super) fn new(service: ServiceKey, offer: &handshake::Offer, mut methods: Vec<(usize, Effect)>) -> Offer {
+        methods.sort_unstable_by_key(|&(method, _)| method);
+        let room = offer.free.min(offer.slots).saturating_add(offer.prefetch);
+        Offer { service, slots: offer.slots, room, prefetch: offer.prefetch, running: 0, idle: 0, methods }
+    }
+
+    pub(super) fn serves(&self, method: usize) -> bool {
+        self.methods.binary_search_by_key(&method, |&(number, _)| number).is_ok()
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.running < self.room
+    }
+
+    /// Its place in the order of candidates.
+    pub(super) fn candidate(&self, worker: WorkerKey, offer: usize) -> Candidate {
+        let load = u64::from(self.running) * 65_536 / u64::from(self.slots.max(1));
+        Candidate { load, idle: Reverse(self.idle), worker, offer }
+    }
+
+    /// A call of it begins.
+    pub(super) fn begin(&mut self) {
+        self.running += 1;
+    }
+
+    /// A call of it ended; `idle` counts such moments.
+    pub(super) fn end(&mut self, idle: u64) {
+        self.running -= 1;
+        self.idle = idle;
+    }
+}

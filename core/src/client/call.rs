@@ -1,0 +1,143 @@
+//! A call as its client knows it, from the caller's wish to its outcome.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::{
+    time::Time,
+    wire::{
+        envelope::{Effect, Request, RequestFlags},
+        ids::CallNumber,
+        limits::EXPIRY_GRACE_MAX,
+        method::MethodName,
+        status::{Code, Executed, Failure},
+    },
+};
+
+/// The driver's name for a call, with which it can be cancelled. Unique in one life of the client; in any order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// A call that somebody wants made.
+#[derive(Clone, Debug)]
+pub struct NewCall<T> {
+    /// The driver's name for it.
+    pub ticket: Ticket,
+    /// Whatever the driver needs to tell the outcome to whom it concerns. It comes back exactly once: with
+    /// [`super::Action::Resolve`] or with [`super::Action::Done`].
+    pub token: T,
+    /// What to call.
+    pub method: MethodName,
+    /// The arguments: one CBOR item.
+    pub body: Bytes,
+    /// Header keys from 64 on, encoded; usually empty.
+    pub extensions: Bytes,
+    /// When the caller made it. The time-out counts from here, so that it covers the way to the machine, too.
+    pub made: Time,
+    /// How long it may take; `None`: as long as it takes.
+    pub timeout: Option<Timeout>,
+    /// The caller's own effect, where it is to be stricter than the method's.
+    pub effect: Option<Effect>,
+    /// Wait for a worker as long as the time-out allows.
+    pub wait_for_ready: bool,
+    /// Fire and forget: no outcome. Its token comes back once it is sent, or given up.
+    pub cast: bool,
+}
+
+/// How long a call may take, and who said so: the error tells which time-out it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeout {
+    /// From the moment the call was made.
+    pub span: Duration,
+    /// Who said so.
+    pub source: TimeoutSource,
+}
+
+/// Who chose a time-out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeoutSource {
+    /// The call itself.
+    Call,
+    /// The client's setting for calls that name none.
+    Client,
+}
+
+/// A call as the machine keeps it.
+#[derive(Debug)]
+pub(super) struct Call<T> {
+    pub(super) new: NewCall<T>,
+    pub(super) state: State,
+    /// The timer that is set for it, if any.
+    pub(super) timer: Option<Time>,
+}
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// In the queue, in that place of it.
+    Waiting { turn: u64 },
+    /// Sent, under this number.
+    Open { number: CallNumber, sent: Time },
+}
+
+impl<T> Call<T> {
+    /// When its time is up.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.new.timeout.map(|timeout| self.new.made + timeout.span)
+    }
+
+    /// When the client stops waiting for the broker's word on a call that was sent.
+    pub(super) fn last_moment(&self) -> Option<Time> {
+        let timeout = self.new.timeout?;
+        Some(self.new.made + timeout.span + EXPIRY_GRACE_MAX.min(timeout.span / 10))
+    }
+
+    /// Whether its time is up.
+    pub(super) fn is_expired(&self, now: Time) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether it may have run, as far as the client knows.
+    pub(super) fn executed(&self) -> Executed {
+        match self.state {
+            State::Waiting { .. } => Executed::No,
+            State::Open { .. } => Executed::Maybe,
+        }
+    }
+
+    /// How it failed, in the client's words.
+    pub(super) fn failure(&self, code: Code, message: impl Into<ByteString>) -> Box<Failure> {
+        Box::new(Failure::new(code, self.executed(), message))
+    }
+
+    /// The envelope that sends it, now, under `number`.
+    pub(super) fn request(
+        &self,
+        now: Time,
+        number: CallNumber,
+        resend: bool,
+        done_below: Option<CallNumber>,
+    ) -> Request {
+        Request {
+            number,
+            method: self.new.method.clone(),
+            timeout: self.deadline().map(|deadline| deadline.since(now)),
+            effect: self.new.effect,
+            flags: RequestFlags { cast: self.new.cast, resend, wait_for_ready: self.new.wait_for_ready },
+            done_below,
+            extensions: self.new.extensions.clone(),
+            body: self.new.body.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.source {
+            TimeoutSource::Call => write!(f, "the call's own time-out of {:?}", self.span),
+            TimeoutSource::Client => write!(f, "the client's default time-out of {:?}", self.span),
+        }
+    }
+}

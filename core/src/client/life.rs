@@ -1,0 +1,159 @@
+//! The client's life: joining the broker, losing it, being refused, closing.
+
+use super::{Action, Client, Note, call::State, sending::NUMBER_FIRST};
+use crate::{
+    peer::Loss,
+    time::Time,
+    wire::{
+        envelope::{Cancel, Credit, Effect, Envelope},
+        status::{Code, Executed, Failure},
+    },
+};
+
+/// How far the client's life has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Calls are taken.
+    Serving,
+    /// No more calls are taken; casts that wait are still sent, then goodbye is said.
+    Closing { deadline: Time },
+    /// The broker will not have this client.
+    Refused(Box<Failure>),
+    /// It is over.
+    Closed,
+}
+
+impl Phase {
+    /// When the phase ends by itself.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        match self {
+            Phase::Closing { deadline } => Some(*deadline),
+            Phase::Serving | Phase::Refused(_) | Phase::Closed => None,
+        }
+    }
+}
+
+impl<T> Client<T> {
+    /// The broker let the client in. A connection starts with fresh credit, and the calls that are open use it first.
+    pub(super) fn joined(&mut self, now: Time, same_start: bool, out: &mut Vec<Action<T>>) {
+        let welcome = self.peer.welcome().expect("the peer has just kept it");
+        let (broker, start) = (welcome.broker, welcome.start);
+        self.credit = Credit { calls: welcome.credit_calls, bytes: welcome.credit_bytes, offer: 0 };
+        self.stated = NUMBER_FIRST;
+        self.counters.joined += 1;
+        let untold = std::mem::take(&mut self.untold);
+        if same_start {
+            for number in untold {
+                self.send(now, Envelope::Cancel(Cancel { number: number.0, done_below: None }), out);
+            }
+        } else {
+            self.give_up_once_calls(out);
+        }
+        self.resend_from = Some(NUMBER_FIRST);
+        out.push(Action::Note(Note::Joined { broker, start, open: self.open_len() }));
+    }
+
+    /// The broker was restarted and has forgotten our calls: what must not run twice cannot be sent again.
+    fn give_up_once_calls(&mut self, out: &mut Vec<Action<T>>) {
+        for key in self.calls.select(|call| is_open(call.state) && call.new.effect == Some(Effect::Once)) {
+            let text = "the broker was restarted while the call was open, and it must not run twice";
+            let failure = self.calls.at(key).failure(Code::Unavailable, text);
+            self.fail(key, failure, out);
+        }
+    }
+
+    /// The connection is over by the peer's word: the driver does not know it yet.
+    pub(super) fn drop_socket(&mut self, loss: Loss, out: &mut Vec<Action<T>>) {
+        out.push(Action::Disconnect);
+        self.lost(loss, out);
+    }
+
+    /// The connection is over. Open calls wait for the next one, or their deadline.
+    pub(super) fn lost(&mut self, loss: Loss, out: &mut Vec<Action<T>>) {
+        self.resend_from = None;
+        out.push(Action::Note(Note::Lost { loss, open: self.open_len() }));
+    }
+
+    /// The broker will not have this client.
+    pub(super) fn refused(&mut self, failure: Box<Failure>, out: &mut Vec<Action<T>>) {
+        out.push(Action::Disconnect);
+        out.push(Action::Refused(failure.clone()));
+        self.resend_from = None;
+        self.untold.clear();
+        for key in self.calls.select(|_| true) {
+            let executed = self.calls.at(key).executed();
+            self.fail(key, Box::new(Failure { executed, ..(*failure).clone() }), out);
+        }
+        match self.phase {
+            Phase::Closing { .. } => self.closed(out),
+            _ => self.phase = Phase::Refused(Box::new(Failure { executed: Executed::No, ..*failure })),
+        }
+    }
+
+    /// The client is to end. Goodbye covers the calls that are open: none is cancelled one by one.
+    pub(super) fn close(&mut self, deadline: Time, out: &mut Vec<Action<T>>) {
+        match self.phase {
+            Phase::Serving => {
+                self.phase = Phase::Closing { deadline };
+                self.end_calls(out);
+            }
+            Phase::Closing { deadline: earlier } => self.phase = Phase::Closing { deadline: deadline.min(earlier) },
+            Phase::Refused(_) => self.closed(out),
+            Phase::Closed => {}
+        }
+    }
+
+    fn end_calls(&mut self, out: &mut Vec<Action<T>>) {
+        self.resend_from = None;
+        self.untold.clear();
+        for key in self.calls.select(|call| !call.new.cast) {
+            let failure =
+                self.calls.at(key).failure(Code::Cancelled, "the client was closed before the outcome was known");
+            self.fail(key, failure, out);
+        }
+    }
+
+    /// While closing: says goodbye once all casts are sent, and gives up when the time is up or there is nobody to say
+    /// it to.
+    pub(super) fn go_on_closing(&mut self, now: Time, out: &mut Vec<Action<T>>) {
+        let Phase::Closing { deadline } = self.phase else { return };
+        if deadline <= now {
+            self.give_up(out);
+        } else if self.waiting_len() > 0 || self.peer.is_leaving() {
+            // Casts wait for credit or for the broker to come back, or the broker's goodbye is on its way.
+        } else if self.peer.is_joined() {
+            self.send(now, Envelope::Goodbye(None), out);
+            self.peer.leave(deadline);
+        } else {
+            self.give_up(out);
+        }
+    }
+
+    fn give_up(&mut self, out: &mut Vec<Action<T>>) {
+        if self.peer.give_up() {
+            out.push(Action::Disconnect);
+        }
+        self.closed(out);
+    }
+
+    /// Goodbye was answered, or will not be.
+    pub(super) fn left(&mut self, out: &mut Vec<Action<T>>) {
+        out.push(Action::Disconnect);
+        self.closed(out);
+    }
+
+    /// It is over. Casts that could not be sent in time are given up.
+    pub(super) fn closed(&mut self, out: &mut Vec<Action<T>>) {
+        self.phase = Phase::Closed;
+        for key in self.calls.select(|_| true) {
+            let failure =
+                self.calls.at(key).failure(Code::Cancelled, "the client was closed before the cast could be sent");
+            self.fail(key, failure, out);
+        }
+        out.push(Action::Closed);
+    }
+}
+
+fn is_open(state: State) -> bool {
+    matches!(state, State::Open { .. })
+}

@@ -1,0 +1,74 @@
+//! What the client tells its operator: a driver logs it, nothing depends on it.
+
+use crate::{
+    peer::Loss,
+    wire::{
+        bundle::Refused,
+        ids::{BrokerId, CallNumber, StartId},
+        kind::Kind,
+        method::MethodName,
+        status::Failure,
+    },
+};
+
+/// Something worth a line in the log.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Note {
+    /// The broker let the client in.
+    Joined {
+        /// The broker.
+        broker: BrokerId,
+        /// This start of it.
+        start: StartId,
+        /// Calls that are open from an earlier connection, and are sent again.
+        open: usize,
+    },
+    /// The connection to the broker is over; the client comes back by itself.
+    Lost {
+        /// What happened.
+        loss: Loss,
+        /// Calls that are open.
+        open: usize,
+    },
+    /// A reply to a call that nobody waits for any more: cancelled, expired, or answered before.
+    LateReply(CallNumber),
+    /// A cast was given up before it was sent.
+    CastDropped {
+        /// What was cast.
+        method: MethodName,
+        /// Why.
+        failure: Box<Failure>,
+    },
+    /// An envelope of the broker's could not be read.
+    Refused(Refused),
+    /// An envelope that a broker has no business to send to a client, or not now.
+    Misplaced(Kind),
+}
+
+/// What the machine counts, since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Calls that were wished for, casts not among them.
+    pub calls: u64,
+    /// Casts that were wished for.
+    pub casts: u64,
+    /// Casts that were given up before they were sent.
+    pub casts_dropped: u64,
+    /// Calls that ended with a result.
+    pub answered: u64,
+    /// Calls that ended with a failure, whoever said so.
+    pub failed: u64,
+    /// Of these, calls whose time was up by the client's own clock.
+    pub expired: u64,
+    /// Calls that their caller gave up.
+    pub cancelled: u64,
+    /// Calls that were sent again after a reconnect.
+    pub resent: u64,
+    /// Replies that nobody waited for any more.
+    pub late: u64,
+    /// Envelopes that could not be read or had no place.
+    pub refused: u64,
+    /// Times that the broker let the client in.
+    pub joined: u64,
+}

@@ -1,0 +1,112 @@
+//! Reading bundles.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::super::{
+    envelope::Envelope,
+    header::{Cursor, Fault, Header, Reader, Refused, RefusedReason, Spoiled, major},
+    limits::BUNDLE_ENVELOPES_MAX,
+};
+
+const WRONG_FRAMES: &str = "a message has one frame (a bundle) or two (a header and its body)";
+const EMPTY: &str = "the first frame is empty: connect a DEALER, and send no delimiter";
+const TOO_MANY: &str = "a bundle has at most 64 envelopes; the rest was dropped";
+const NO_BODY: Fault = Fault("behind a header comes its body, a byte string");
+const NOT_ALONE: &str = "a header whose body has a frame of its own is alone in the first frame";
+
+/// Reads the frames of one message into its envelopes, in order. Bodies and texts are slices of the frames.
+///
+/// Whatever the frames hold, this does not panic, and the work is linear in their bytes. It ends with the last envelope, or with the
+/// first place from which the rest of the frame cannot be read.
+pub fn read(frames: &[Bytes], reader: Reader) -> Envelopes<'_> {
+    let rest = match frames {
+        [first, ..] if first.is_empty() && frames.len() <= 2 => Rest::Refused(EMPTY),
+        [bundle] => Rest::Bundle { frame: bundle, at: 0, count: 0 },
+        [header, body] => Rest::Large { header, body },
+        _ => Rest::Refused(WRONG_FRAMES),
+    };
+    Envelopes { rest, reader, header: Header::new() }
+}
+
+/// What [`read`] finds: envelope by envelope, each as it should be or refused.
+#[derive(Clone, Debug)]
+pub struct Envelopes<'a> {
+    rest: Rest<'a>,
+    reader: Reader,
+    /// The header that was read last. It is kept because making one anew costs as much as reading it.
+    header: Header,
+}
+
+/// What was not read yet.
+#[derive(Clone, Debug)]
+enum Rest<'a> {
+    Bundle { frame: &'a Bytes, at: usize, count: usize },
+    Large { header: &'a Bytes, body: &'a Bytes },
+    Refused(&'static str),
+    Nothing,
+}
+
+impl Iterator for Envelopes<'_> {
+    type Item = Result<Envelope, Refused>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match std::mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Bundle { frame, at, .. } if at == frame.len() => None,
+            Rest::Bundle { count: BUNDLE_ENVELOPES_MAX, .. } => Some(Err(unread(TOO_MANY))),
+            Rest::Bundle { frame, at, count } => {
+                let (envelope, end) = self.read_one(frame, at);
+                if let Some(at) = end {
+                    self.rest = Rest::Bundle { frame, at, count: count + 1 };
+                }
+                Some(envelope)
+            }
+            Rest::Large { header, body } => Some(self.read_large(header, body.clone())),
+            Rest::Refused(reason) => Some(Err(unread(reason))),
+            Rest::Nothing => None,
+        }
+    }
+}
+
+impl std::iter::FusedIterator for Envelopes<'_> {}
+
+impl Envelopes<'_> {
+    /// The envelope at `at` of a bundle, and where the next one begins, if that can be told.
+    fn read_one(&mut self, frame: &Bytes, at: usize) -> (Result<Envelope, Refused>, Option<usize>) {
+        if let Err(Spoiled { refused, end }) = self.header.read(frame, at, self.reader) {
+            let body = end.and_then(|end| find_body(frame, end).ok());
+            return (Err(refused), body.map(|body| body.end));
+        }
+        let body = match find_body(frame, self.header.end) {
+            Ok(body) => body,
+            Err(fault) => return (Err(self.header.refused(fault.into())), None),
+        };
+        let end = body.end;
+        // The empty slice would count a reference to the frame.
+        let body = if body.is_empty() { Bytes::new() } else { frame.slice(body) };
+        (self.envelope(frame, body), Some(end))
+    }
+
+    fn read_large(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
+        self.header.read(frame, 0, self.reader).map_err(|spoiled| spoiled.refused)?;
+        if self.header.end != frame.len() {
+            return Err(self.header.refused(RefusedReason::Malformed(NOT_ALONE)));
+        }
+        self.envelope(frame, body)
+    }
+
+    fn envelope(&self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
+        self.header.envelope(frame, body, self.reader).map_err(|reason| self.header.refused(reason))
+    }
+}
+
+/// The content of the byte string at `at`.
+fn find_body(frame: &[u8], at: usize) -> Result<Range<usize>, Fault> {
+    Cursor::new(frame, at).string(major::BYTES)?.ok_or(NO_BODY)
+}
+
+/// Refuses what could not be read as an envelope at all.
+fn unread(reason: &'static str) -> Refused {
+    Refused { kind: None, number: None, reason: RefusedReason::Malformed(reason) }
+}

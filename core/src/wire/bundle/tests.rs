@@ -1,0 +1,43 @@
+//! Proofs about the codec as a whole: envelopes to frames and back.
+#![allow(clippy::unwrap_used)]
+
+mod limits;
+mod properties;
+mod vectors;
+
+use bytes::Bytes;
+
+use super::{
+    super::{
+        envelope::{Envelope, Request, RequestFlags},
+        ids::CallNumber,
+        method::MethodName,
+    },
+    *,
+};
+
+/// What `reader` makes of the messages.
+fn read_all(messages: &[Frames], reader: Reader) -> Vec<Result<Envelope, Refused>> {
+    messages.iter().flat_map(|frames| read(&frames.to_vec(), reader).collect::<Vec<_>>()).collect()
+}
+
+/// The messages of these envelopes.
+fn bundled<'a>(envelopes: impl IntoIterator<Item = &'a Envelope>) -> Vec<Frames> {
+    let mut bundler = Bundler::new();
+    envelopes.into_iter().for_each(|envelope| bundler.push(envelope));
+    bundler.take().collect()
+}
+
+/// A request with a body of this size.
+fn request(number: u64, body_bytes: usize) -> Envelope {
+    Envelope::Request(Request {
+        number: CallNumber(number),
+        method: MethodName::parse("calculator.add").unwrap(),
+        timeout: None,
+        effect: None,
+        flags: RequestFlags::default(),
+        done_below: None,
+        extensions: Bytes::new(),
+        body: vec![0; body_bytes].into(),
+    })
+}

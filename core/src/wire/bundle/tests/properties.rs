@@ -1,0 +1,216 @@
+//! What holds for any envelope and for any bytes.
+
+use std::time::Duration;
+
+use bytestring::ByteString;
+use proptest::{collection::vec, option, prelude::*, sample::Index};
+
+use super::{
+    super::super::{
+        envelope::{Cancel, Credit, Dispatch, Effect, Ping, Reply},
+        ids::{CallId, DispatchNumber},
+        limits::BODY_COPIED_BYTES_MAX,
+        status::{Code, Executed, Failure},
+    },
+    *,
+};
+
+/// Small ones and any.
+fn numbers() -> impl Strategy<Value = u64> {
+    prop_oneof![0..300_u64, any::<u64>(), Just(u64::MAX)]
+}
+
+fn milliseconds() -> impl Strategy<Value = Option<Duration>> {
+    option::of(numbers().prop_map(Duration::from_millis))
+}
+
+fn done_below() -> impl Strategy<Value = Option<CallNumber>> {
+    option::of(numbers().prop_map(CallNumber))
+}
+
+fn texts() -> impl Strategy<Value = ByteString> {
+    "\\PC{0,30}".prop_map(ByteString::from)
+}
+
+fn methods() -> impl Strategy<Value = MethodName> {
+    "[A-Za-z_][A-Za-z0-9_]{0,9}(\\.[A-Za-z_][A-Za-z0-9_]{0,9}){1,3}".prop_map(|name| MethodName::parse(name).unwrap())
+}
+
+/// Bodies: mostly small, sometimes around the size from which they travel alone.
+fn bodies() -> impl Strategy<Value = Bytes> {
+    let small = vec(any::<u8>(), 0..300);
+    let large = (BODY_COPIED_BYTES_MAX - 1..BODY_COPIED_BYTES_MAX + 2).prop_map(|len| vec![7; len]);
+    prop_oneof![39 => small, 1 => large].prop_map(Bytes::from)
+}
+
+/// Extension pairs with values of different types.
+fn extensions() -> impl Strategy<Value = Bytes> {
+    let pairs = proptest::collection::btree_map(64..=u64::MAX, (0..5_u8, 0..20_u8), 0..20);
+    pairs.prop_map(|pairs| {
+        let mut out = Vec::new();
+        for (key, (form, size)) in pairs {
+            minicbor::Encoder::new(&mut out).u64(key).unwrap();
+            let mut value = minicbor::Encoder::new(&mut out);
+            match form {
+                0 => value.u8(size).map(drop).unwrap(),
+                1 => value.str(&"e".repeat(size.into())).map(drop).unwrap(),
+                2 => value.array(1).and_then(|array| array.i8(-1)).map(drop).unwrap(),
+                3 => value.map(1).and_then(|map| map.u8(size)?.bool(true)).map(drop).unwrap(),
+                _ => value.null().map(drop).unwrap(),
+            }
+        }
+        out.into()
+    })
+}
+
+fn failures(of_call: bool) -> impl Strategy<Value = Box<Failure>> {
+    let code = (1..17_u64).prop_map(Code::from_number);
+    let executed = prop_oneof![Just(Executed::No), Just(Executed::Yes), Just(Executed::Maybe)];
+    let attempt = if of_call { any::<u32>().boxed() } else { Just(0).boxed() };
+    let worker = if of_call { texts().boxed() } else { Just(ByteString::new()).boxed() };
+    (code, executed, texts(), texts(), bodies(), attempt, worker, milliseconds()).prop_map(
+        |(code, executed, type_name, message, details, attempt, worker, retry_after)| {
+            Box::new(Failure { code, executed, type_name, message, details, attempt, worker, retry_after })
+        },
+    )
+}
+
+fn requests() -> impl Strategy<Value = Envelope> {
+    let effect = option::of(prop_oneof![Just(Effect::Read), Just(Effect::Idempotent), Just(Effect::Once)]);
+    let flags = (0..8_u64).prop_map(|bits| RequestFlags::from_bits(bits).unwrap());
+    (numbers(), methods(), milliseconds(), effect, flags, done_below(), extensions(), bodies()).prop_map(
+        |(number, method, timeout, effect, flags, done_below, extensions, body)| {
+            let number = CallNumber(number);
+            Envelope::Request(Request { number, method, timeout, effect, flags, done_below, extensions, body })
+        },
+    )
+}
+
+fn dispatches() -> impl Strategy<Value = Envelope> {
+    let call = (any::<u32>(), numbers()).prop_map(|(caller, number)| CallId { caller, number: CallNumber(number) });
+    (numbers(), methods(), milliseconds(), any::<u32>(), call, extensions(), bodies()).prop_map(
+        |(number, method, timeout, attempt, call, extensions, body)| {
+            let number = DispatchNumber(number);
+            Envelope::Dispatch(Dispatch { number, method, timeout, attempt, call, extensions, body })
+        },
+    )
+}
+
+fn replies(credit: impl Strategy<Value = Option<Credit>>) -> impl Strategy<Value = Envelope> {
+    let outcome = prop_oneof![bodies().prop_map(Ok), failures(true).prop_map(Err)];
+    (numbers(), outcome, credit, extensions()).prop_map(|(number, outcome, credit, extensions)| {
+        Envelope::Reply(Reply { number, outcome, credit, extensions })
+    })
+}
+
+fn goodbyes() -> impl Strategy<Value = Envelope> {
+    option::of(failures(false)).prop_map(Envelope::Goodbye)
+}
+
+/// Anything that the broker may be sent.
+fn to_broker() -> impl Strategy<Value = Envelope> {
+    let credit = (any::<u32>(), any::<u32>()).prop_map(|(calls, offer)| Credit { calls, bytes: 0, offer });
+    prop_oneof![
+        requests(),
+        replies(Just(None)),
+        goodbyes(),
+        bodies().prop_map(Envelope::Hello),
+        bodies().prop_map(Envelope::Proof),
+        bodies().prop_map(Envelope::Register),
+        numbers().prop_map(|number| Envelope::Started(DispatchNumber(number))),
+        numbers().prop_map(|number| Envelope::Handback(DispatchNumber(number))),
+        credit.prop_map(Envelope::Credit),
+        (numbers(), done_below()).prop_map(|(number, done_below)| Envelope::Cancel(Cancel { number, done_below })),
+        (numbers(), done_below()).prop_map(|(number, done_below)| Envelope::Ping(Ping { number, done_below })),
+        numbers().prop_map(Envelope::Pong),
+        Just(Envelope::Drain),
+    ]
+}
+
+/// Anything that a client or worker may be sent.
+fn to_peer() -> impl Strategy<Value = Envelope> {
+    let credit = || (1..=u32::MAX, numbers()).prop_map(|(calls, bytes)| Credit { calls, bytes, offer: 0 });
+    prop_oneof![
+        dispatches(),
+        replies(option::of(credit())),
+        goodbyes(),
+        bodies().prop_map(Envelope::Challenge),
+        bodies().prop_map(Envelope::Welcome),
+        credit().prop_map(Envelope::Credit),
+        numbers().prop_map(|number| Envelope::Cancel(Cancel { number, done_below: None })),
+        numbers().prop_map(|number| Envelope::Ping(Ping { number, done_below: None })),
+        numbers().prop_map(Envelope::Pong),
+    ]
+}
+
+/// A reader with envelopes for it.
+fn traffic() -> impl Strategy<Value = (Reader, Vec<Envelope>)> {
+    prop_oneof![
+        vec(to_broker(), 1..100).prop_map(|envelopes| (Reader::Broker, envelopes)),
+        vec(to_peer(), 1..100).prop_map(|envelopes| (Reader::Peer, envelopes)),
+    ]
+}
+
+/// Everything that can be read from `frames`, which must not panic, is written so that it is read the same.
+fn check_readable(frames: &[Bytes], reader: Reader) -> Result<(), TestCaseError> {
+    let read: Vec<_> = read(frames, reader).filter_map(Result::ok).collect();
+    let again: Vec<_> = read_all(&bundled(&read), reader).into_iter().map(Result::unwrap).collect();
+    prop_assert_eq!(read, again);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn what_was_written_is_read((reader, envelopes) in traffic()) {
+        let read: Result<Vec<_>, _> = read_all(&bundled(&envelopes), reader).into_iter().collect();
+        prop_assert_eq!(read, Ok(envelopes));
+    }
+
+    #[test]
+    fn what_was_read_is_written_in_the_same_bytes((reader, envelopes) in traffic()) {
+        let messages = bundled(&envelopes);
+        let read: Vec<_> = read_all(&messages, reader).into_iter().map(Result::unwrap).collect();
+        prop_assert_eq!(bundled(&read), messages);
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(frames in vec(vec(any::<u8>(), 0..200), 0..4), to_broker: bool) {
+        let frames: Vec<_> = frames.into_iter().map(Bytes::from).collect();
+        check_readable(&frames, if to_broker { Reader::Broker } else { Reader::Peer })?;
+    }
+
+    #[test]
+    fn spoiled_bytes_are_read_without_a_panic(
+        (reader, envelopes) in traffic(),
+        changes in vec((any::<Index>(), any::<u8>()), 1..5),
+        cut in option::of(any::<Index>()),
+    ) {
+        for frames in bundled(&envelopes) {
+            let mut first = frames.first.to_vec();
+            for (place, byte) in &changes {
+                let place = place.index(first.len());
+                first[place] = *byte;
+            }
+            first.truncate(cut.map_or(first.len(), |cut| cut.index(first.len())));
+            let frames: Vec<_> = std::iter::once(first.into()).chain(frames.large).collect();
+            check_readable(&frames, reader)?;
+        }
+    }
+
+    #[test]
+    fn a_spoiled_envelope_spoils_no_other(
+        before in vec(to_broker(), 0..5),
+        after in vec(to_broker(), 0..5),
+        kind in 19..24_u8,
+    ) {
+        let small = |envelope: &Envelope| envelope.body().is_none_or(|body| body.len() < 1_000);
+        let (before, after): (Vec<_>, Vec<_>) =
+            (before.into_iter().filter(small).collect(), after.into_iter().filter(small).collect());
+        let first = |envelopes: &[Envelope]| bundled(envelopes).pop().map_or(Bytes::new(), |frames| frames.first);
+        let frame = Bytes::from([&first(&before)[..], &[0xa1, 0, kind, 0x40], &first(&after)[..]].concat());
+        let read: Vec<_> = read(&[frame], Reader::Broker).collect();
+        prop_assert_eq!(read.len(), before.len() + 1 + after.len());
+        prop_assert!(read[before.len()].is_err());
+        prop_assert!(read.into_iter().filter_map(Result::ok).eq(before.into_iter().chain(after)));
+    }
+}

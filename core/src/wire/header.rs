@@ -1,1 +1,0 @@
-//! The header codec, written by hand.

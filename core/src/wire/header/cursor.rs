@@ -1,0 +1,170 @@
+//! A strict reader of CBOR tokens: it refuses what RFC 8949 section 4.2.1 does not allow.
+
+use std::ops::Range;
+
+use super::super::limits::DEPTH_MAX;
+
+/// What is wrong with the encoding, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Fault(pub(in super::super) &'static str);
+
+/// The bytes end before the item does.
+pub(super) const ENDS_EARLY: Fault = Fault("the envelope is cut off");
+const NOT_CBOR: Fault = Fault("this is not CBOR");
+const NOT_SHORTEST: Fault = Fault("integers and lengths must be written in their shortest form");
+const NOT_DEFINITE: Fault = Fault("lengths must be definite");
+const NOT_ASCENDING: Fault = Fault("map keys must ascend, none twice");
+const NOT_UNSIGNED: Fault = Fault("header keys must be unsigned integers");
+const NOT_UTF8: Fault = Fault("text must be UTF-8");
+const NOT_PLAIN: Fault = Fault("an extension holds only integers, strings, arrays, maps, booleans and null");
+const NO_FLOATS: Fault = Fault("floating-point numbers have no place in a header");
+const TOO_DEEP: Fault = Fault("an extension is nested too deeply");
+
+/// Major types, the upper three bits of an item's first byte.
+pub(in super::super) mod major {
+    /// Unsigned integer.
+    pub(crate) const UNSIGNED: u8 = 0;
+    /// Negative integer.
+    pub(crate) const NEGATIVE: u8 = 1;
+    /// Byte string.
+    pub(crate) const BYTES: u8 = 2;
+    /// Text string.
+    pub(crate) const TEXT: u8 = 3;
+    /// Array.
+    pub(crate) const ARRAY: u8 = 4;
+    /// Map.
+    pub(crate) const MAP: u8 = 5;
+    /// Tag of the item behind it.
+    pub(crate) const TAG: u8 = 6;
+    /// Booleans, null, floating-point numbers.
+    pub(crate) const SIMPLE: u8 = 7;
+}
+
+/// A place in a slice. Every method checks before it moves; none panics, and none takes what a length announces for granted.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// Reads `bytes` from `at` on.
+    pub(in super::super) fn new(bytes: &'a [u8], at: usize) -> Cursor<'a> {
+        Cursor { bytes, at }
+    }
+
+    /// Where the next item begins.
+    pub(in super::super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to where an item began.
+    pub(super) fn rewind(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// Whether nothing is left.
+    pub(in super::super) fn is_at_end(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
+    /// An item's major type and argument.
+    #[inline]
+    pub(super) fn head(&mut self) -> Result<(u8, u64), Fault> {
+        let first = *self.bytes.get(self.at).ok_or(ENDS_EARLY)?;
+        let (major, low) = (first >> 5, first & 0x1f);
+        if low < 24 {
+            self.at += 1;
+            return Ok((major, u64::from(low)));
+        }
+        // The same lengths hold floating-point numbers there.
+        if major == major::SIMPLE && matches!(low, 25..=27) {
+            return Err(NO_FLOATS);
+        }
+        Ok((major, self.long_argument(low)?))
+    }
+
+    /// A key of a header: an unsigned integer above the `previous` one.
+    #[inline]
+    pub(super) fn key(&mut self, previous: Option<u64>) -> Result<u64, Fault> {
+        match self.head()? {
+            (major::UNSIGNED, key) if previous.is_none_or(|previous| key > previous) => Ok(key),
+            (major::UNSIGNED, _) => Err(NOT_ASCENDING),
+            _ => Err(NOT_UNSIGNED),
+        }
+    }
+
+    /// The place of a string's content, if the item is a string of this major type.
+    #[inline]
+    pub(in super::super) fn string(&mut self, major: u8) -> Result<Option<Range<usize>>, Fault> {
+        match self.head()? {
+            (found, len) if found == major => self.content(len).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Passes over one plain item (see `NOT_PLAIN`) of a header in deterministic encoding.
+    pub(super) fn plain_item(&mut self) -> Result<(), Fault> {
+        // The header itself is one level.
+        self.plain_item_within(DEPTH_MAX - 1)
+    }
+
+    fn plain_item_within(&mut self, depth: usize) -> Result<(), Fault> {
+        let depth = depth.checked_sub(1).ok_or(TOO_DEEP)?;
+        match self.head()? {
+            (major::UNSIGNED | major::NEGATIVE, _) => Ok(()),
+            (major::BYTES, len) => self.content(len).map(drop),
+            (major::TEXT, len) => {
+                let content = self.content(len)?;
+                std::str::from_utf8(&self.bytes[content]).map(drop).map_err(|_| NOT_UTF8)
+            }
+            // An announced count costs nothing by itself: every item takes at least a byte, or the loop ends.
+            (major::ARRAY, count) => (0..count).try_for_each(|_| self.plain_item_within(depth)),
+            (major::MAP, count) => self.plain_pairs(count, depth),
+            (major::SIMPLE, 20..=22) => Ok(()),
+            _ => Err(NOT_PLAIN),
+        }
+    }
+
+    fn plain_pairs(&mut self, count: u64, depth: usize) -> Result<(), Fault> {
+        let mut previous: &[u8] = &[];
+        for _ in 0..count {
+            let start = self.at;
+            self.plain_item_within(depth)?;
+            let key = &self.bytes[start..self.at];
+            if key <= previous {
+                return Err(NOT_ASCENDING);
+            }
+            previous = key;
+            self.plain_item_within(depth)?;
+        }
+        Ok(())
+    }
+
+    /// The argument behind the first byte, whose lower five bits are `low`.
+    fn long_argument(&mut self, low: u8) -> Result<u64, Fault> {
+        let rest = &self.bytes[self.at + 1..];
+        let (value, width, min) = match low {
+            24 => (rest.first_chunk().map(|bytes| u8::from_be_bytes(*bytes).into()), 1, 24),
+            25 => (rest.first_chunk().map(|bytes| u16::from_be_bytes(*bytes).into()), 2, 1 << 8),
+            26 => (rest.first_chunk().map(|bytes| u32::from_be_bytes(*bytes).into()), 4, 1 << 16),
+            27 => (rest.first_chunk().map(|bytes| u64::from_be_bytes(*bytes)), 8, 1 << 32),
+            31 => return Err(NOT_DEFINITE),
+            _ => return Err(NOT_CBOR),
+        };
+        let value = value.ok_or(ENDS_EARLY)?;
+        if value < min {
+            return Err(NOT_SHORTEST);
+        }
+        self.at += 1 + width;
+        Ok(value)
+    }
+
+    fn content(&mut self, len: u64) -> Result<Range<usize>, Fault> {
+        let left = self.bytes.len() - self.at;
+        let len = usize::try_from(len).ok().filter(|len| *len <= left).ok_or(ENDS_EARLY)?;
+        let start = self.at;
+        self.at += len;
+        Ok(start..self.at)
+    }
+}

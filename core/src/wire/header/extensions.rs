@@ -1,0 +1,52 @@
+//! Header keys from 64 on: checked, counted and otherwise left alone.
+
+use std::ops::Range;
+
+use super::{
+    super::limits::{EXTENSION_BYTES_MAX, EXTENSION_KEYS_MAX},
+    cursor::{Cursor, Fault},
+    keys::CRITICAL_MAX,
+};
+
+const TOO_MANY: Fault = Fault("a header has at most 32 extension keys");
+const TOO_LONG: Fault = Fault("the extensions of a header have at most 1024 bytes");
+
+/// Passes over `count` pairs and says where they are.
+///
+/// # Errors
+/// [`Fault`] if they are not deterministic, not plain, too many or too long.
+pub(super) fn scan(cursor: &mut Cursor<'_>, count: u64) -> Result<Range<usize>, Fault> {
+    let start = cursor.at();
+    let mut previous = CRITICAL_MAX;
+    for _ in 0..count {
+        previous = cursor.key(Some(previous))?;
+        cursor.plain_item()?;
+    }
+    check_limits(count, cursor.at() - start)?;
+    Ok(start..cursor.at())
+}
+
+/// How many pairs these are, if a header may carry them.
+///
+/// # Errors
+/// As [`scan`].
+pub(super) fn count(extensions: &[u8]) -> Result<u64, Fault> {
+    let mut cursor = Cursor::new(extensions, 0);
+    let mut previous = CRITICAL_MAX;
+    let mut count = 0;
+    while !cursor.is_at_end() {
+        previous = cursor.key(Some(previous))?;
+        cursor.plain_item()?;
+        count += 1;
+    }
+    check_limits(count, extensions.len())?;
+    Ok(count)
+}
+
+fn check_limits(count: u64, bytes: usize) -> Result<(), Fault> {
+    match (count <= EXTENSION_KEYS_MAX as u64, bytes <= EXTENSION_BYTES_MAX) {
+        (false, _) => Err(TOO_MANY),
+        (_, false) => Err(TOO_LONG),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,161 @@
+//! The registry of header keys, and which kind may have which.
+
+use super::{super::kind::Kind, refused::Reader};
+
+pub(super) const KIND: u8 = 0;
+pub(super) const NUMBER: u8 = 1;
+pub(super) const METHOD: u8 = 2;
+pub(super) const TIMEOUT_MS: u8 = 3;
+pub(super) const EFFECT: u8 = 4;
+pub(super) const FLAGS: u8 = 5;
+pub(super) const DONE_BELOW: u8 = 6;
+pub(super) const CODE: u8 = 7;
+pub(super) const EXECUTED: u8 = 8;
+pub(super) const TYPE: u8 = 9;
+pub(super) const MESSAGE: u8 = 10;
+pub(super) const ATTEMPT: u8 = 11;
+pub(super) const WORKER: u8 = 12;
+pub(super) const RETRY_AFTER_MS: u8 = 13;
+pub(super) const CREDIT_CALLS: u8 = 14;
+pub(super) const CREDIT_BYTES: u8 = 15;
+pub(super) const CALLER: u8 = 16;
+pub(super) const CALL: u8 = 17;
+pub(super) const OFFER: u8 = 18;
+
+/// How many keys have a meaning: 0 to 18. Those of [`NAMES`] beyond are reserved.
+pub(super) const KNOWN: usize = 19;
+/// The last key that must not be ignored. Those above are extensions.
+pub(super) const CRITICAL_MAX: u64 = 63;
+
+/// Keys 0 to 28 by name.
+const NAMES: [&str; 29] = [
+    "kind",
+    "number",
+    "method",
+    "timeout_ms",
+    "effect",
+    "flags",
+    "done_below",
+    "code",
+    "executed",
+    "type",
+    "message",
+    "attempt",
+    "worker",
+    "retry_after_ms",
+    "credit_calls",
+    "credit_bytes",
+    "caller",
+    "call",
+    "offer",
+    "namespace",
+    "priority",
+    "idempotency_key",
+    "durable",
+    "receipt",
+    "broker",
+    "fence",
+    "fragment",
+    "sequence",
+    "key",
+];
+
+/// The name of a known or reserved key.
+pub(in super::super) fn name(key: u64) -> Option<&'static str> {
+    usize::try_from(key).ok().and_then(|key| NAMES.get(key).copied())
+}
+
+/// A set of known keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keys(u32);
+
+impl Keys {
+    /// These keys.
+    pub(super) const fn of(keys: &[u8]) -> Keys {
+        let mut bits = 0;
+        let mut at = 0;
+        while at < keys.len() {
+            bits |= 1 << keys[at];
+            at += 1;
+        }
+        Keys(bits)
+    }
+
+    /// Both sets together.
+    pub(super) const fn with(self, other: Keys) -> Keys {
+        Keys(self.0 | other.0)
+    }
+
+    pub(super) fn insert(&mut self, key: u8) {
+        self.0 |= 1 << key;
+    }
+
+    pub(super) const fn has(self, key: u8) -> bool {
+        self.0 >> key & 1 == 1
+    }
+
+    /// The lowest key that is here and in `others`, too.
+    pub(super) fn first_of(self, others: Keys) -> Option<u8> {
+        Keys(self.0 & others.0).first()
+    }
+
+    /// The lowest key that is here and not in `others`.
+    pub(super) fn first_beyond(self, others: Keys) -> Option<u8> {
+        Keys(self.0 & !others.0).first()
+    }
+
+    fn first(self) -> Option<u8> {
+        (self.0 != 0).then(|| self.0.trailing_zeros() as u8)
+    }
+}
+
+/// Which keys a kind has (key 0 apart, which every kind has).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    pub(super) required: Keys,
+    pub(super) optional: Keys,
+}
+
+impl Rule {
+    const fn new(required: &[u8], optional: &[u8]) -> Rule {
+        Rule { required: Keys::of(required), optional: Keys::of(optional) }
+    }
+
+    pub(super) const fn allows(self, key: u8) -> bool {
+        key == KIND || self.required.with(self.optional).has(key)
+    }
+}
+
+/// Keys that say how a call failed. They come with key 7 only, and key 8 always comes with it.
+pub(super) const FAILURE: Keys = Keys::of(&[EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
+
+const BARE: Rule = Rule::new(&[], &[]);
+const NUMBERED: Rule = Rule::new(&[NUMBER], &[]);
+const ACKNOWLEDGING: Rule = Rule::new(&[NUMBER], &[DONE_BELOW]);
+const CALLED: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW]);
+const DISPATCHED: Rule = Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS]);
+const OUTCOME: Rule = Rule::new(&[NUMBER], &[CODE, EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
+const OUTCOME_WITH_CREDIT: Rule =
+    Rule { optional: OUTCOME.optional.with(Keys::of(&[CREDIT_CALLS, CREDIT_BYTES])), ..OUTCOME };
+const LEAVING: Rule = Rule::new(&[], &[CODE, EXECUTED, TYPE, MESSAGE, RETRY_AFTER_MS]);
+const ROOM_FOR_CALLS: Rule = Rule::new(&[], &[CREDIT_CALLS, CREDIT_BYTES]);
+const FREE_SLOTS: Rule = Rule::new(&[], &[CREDIT_CALLS, OFFER]);
+
+/// The rule of `kind` for who reads it; none if the kind is reserved.
+pub(super) fn rule(kind: Kind, reader: Reader) -> Option<Rule> {
+    let to_broker = reader == Reader::Broker;
+    Some(match kind {
+        Kind::Hello | Kind::Challenge | Kind::Proof | Kind::Welcome | Kind::Register | Kind::Drain => BARE,
+        Kind::Request if to_broker => CALLED,
+        Kind::Request => DISPATCHED,
+        Kind::Started | Kind::Handback | Kind::Pong => NUMBERED,
+        Kind::Reply if to_broker => OUTCOME,
+        Kind::Reply => OUTCOME_WITH_CREDIT,
+        Kind::Credit if to_broker => FREE_SLOTS,
+        Kind::Credit => ROOM_FOR_CALLS,
+        Kind::Cancel | Kind::Ping if to_broker => ACKNOWLEDGING,
+        Kind::Cancel | Kind::Ping => NUMBERED,
+        Kind::Goodbye => LEAVING,
+        Kind::Item | Kind::End | Kind::Progress | Kind::Accepted => return None,
+    })
+}

@@ -1,0 +1,26 @@
+//! The header codec, written by hand: a header is written for every hop of every call, so it goes from the typed
+//! [`Envelope`](super::Envelope) to bytes and back with no map in between.
+//!
+//! `keys` is the registry of keys and says which kind has which. `write` writes; `read` goes over the bytes once and
+//! keeps numbers and places, and `typed` makes an envelope of them. A header that was refused is passed over by
+//! `skip`, so that it spoils no other.
+//!
+//! A general decoder would not do: those at hand read what is not deterministic, too, and would say nothing of it.
+
+mod cursor;
+mod extensions;
+mod keys;
+mod read;
+mod refused;
+mod skip;
+mod typed;
+mod write;
+
+pub use refused::{Reader, Refused, RefusedReason};
+
+#[cfg(test)]
+pub(super) use keys::name as key_name;
+
+pub(super) use cursor::{Cursor, Fault, major};
+pub(super) use read::{Header, Spoiled};
+pub(super) use write::{write, write_head};

@@ -1,0 +1,176 @@
+//! Reading a header: its bytes, once, into numbers and the places of its texts.
+
+use std::ops::Range;
+
+use super::{
+    super::{
+        kind::Kind,
+        limits::{HEADER_BYTES_MAX, HEADER_KEYS_MAX},
+    },
+    cursor::{Cursor, ENDS_EARLY, Fault, major},
+    extensions,
+    keys::{self, Keys, Rule},
+    refused::{Reader, Refused, RefusedReason},
+    skip,
+};
+
+const TOO_LONG: Fault = Fault("a header has at most 4096 bytes");
+
+/// The known keys of one header, not yet given their types; see [`Header::envelope`].
+#[derive(Clone, Debug)]
+pub(in super::super) struct Header {
+    pub(super) kind: Kind,
+    /// Which keys it has.
+    pub(super) seen: Keys,
+    /// By key: the number; for a text, the place of its first byte in the frame.
+    pub(super) values: [u64; keys::KNOWN],
+    /// By key: the bytes of a text.
+    pub(super) text_lens: [u16; keys::KNOWN],
+    /// The place of all extension pairs in the frame.
+    pub(super) extensions: Range<usize>,
+    /// Where the header ends in the frame.
+    pub(in super::super) end: usize,
+}
+
+/// A header that was refused, and where it ends, if that can be told: there the reader goes on.
+#[derive(Debug)]
+pub(in super::super) struct Spoiled {
+    pub(in super::super) refused: Refused,
+    pub(in super::super) end: Option<usize>,
+}
+
+impl Header {
+    /// One to read into.
+    pub(in super::super) fn new() -> Header {
+        Header {
+            kind: Kind::Hello,
+            seen: Keys::default(),
+            values: [0; keys::KNOWN],
+            text_lens: [0; keys::KNOWN],
+            extensions: 0..0,
+            end: 0,
+        }
+    }
+
+    /// Reads the header that begins at `at`, in place of the one that was here.
+    ///
+    /// # Errors
+    /// [`Spoiled`] with the first fault in the order of its bytes, or a missing key.
+    pub(in super::super) fn read(&mut self, frame: &[u8], at: usize, reader: Reader) -> Result<(), Spoiled> {
+        let window = &frame[..frame.len().min(at.saturating_add(HEADER_BYTES_MAX))];
+        // Values and lengths may stay: they count only where `seen` says so.
+        self.seen = Keys::default();
+        self.extensions = at..at;
+        self.scan(&mut Cursor::new(window, at), reader).map_err(|reason| {
+            let is_cut = window.len() < frame.len() && reason == RefusedReason::from(ENDS_EARLY);
+            let reason = if is_cut { TOO_LONG.into() } else { reason };
+            Spoiled { refused: self.refused(reason), end: skip::well_formed(window, at) }
+        })
+    }
+
+    /// Refuses the envelope for `reason`, with what is known of it.
+    pub(in super::super) fn refused(&self, reason: RefusedReason) -> Refused {
+        Refused { kind: self.number(keys::KIND), number: self.number(keys::NUMBER), reason }
+    }
+
+    /// The value of a key with a number, if the header has it.
+    pub(super) fn number(&self, key: u8) -> Option<u64> {
+        self.seen.has(key).then_some(self.values[usize::from(key)])
+    }
+
+    /// The place of a key's text in the frame, if the header has it.
+    pub(super) fn text(&self, key: u8) -> Option<Range<usize>> {
+        let start = self.number(key)? as usize;
+        Some(start..start + usize::from(self.text_lens[usize::from(key)]))
+    }
+
+    fn scan(&mut self, cursor: &mut Cursor<'_>, reader: Reader) -> Result<(), RefusedReason> {
+        let count = match cursor.head()? {
+            (major::MAP, count) if count <= HEADER_KEYS_MAX as u64 => count,
+            (major::MAP, _) => return Err(RefusedReason::Malformed("a header has at most 64 keys")),
+            _ => return Err(RefusedReason::Malformed("a header must be a map")),
+        };
+        let rule = self.scan_kind(count, cursor, reader)?;
+        let mut previous = u64::from(keys::KIND);
+        for left in (1..count).rev() {
+            let start = cursor.at();
+            let key = cursor.key(Some(previous))?;
+            if key > keys::CRITICAL_MAX {
+                cursor.rewind(start);
+                self.extensions = extensions::scan(cursor, left)?;
+                break;
+            }
+            self.scan_value(key, rule, cursor)?;
+            previous = key;
+        }
+        self.end = cursor.at();
+        match rule.required.first_beyond(self.seen) {
+            Some(missing) => Err(RefusedReason::MissingKey(missing.into())),
+            None if rule.allows(keys::CODE) => self.check_failure_keys(),
+            None => Ok(()),
+        }
+    }
+
+    /// Key 0, which comes first and says what the other keys may be.
+    fn scan_kind(&mut self, count: u64, cursor: &mut Cursor<'_>, reader: Reader) -> Result<Rule, RefusedReason> {
+        if count == 0 || cursor.key(None)? != u64::from(keys::KIND) {
+            return Err(RefusedReason::MissingKey(keys::KIND.into()));
+        }
+        let number = self.scan_number(keys::KIND, cursor)?;
+        if let Some(kind) = Kind::from_number(number)
+            && let Some(rule) = keys::rule(kind, reader)
+        {
+            self.kind = kind;
+            return Ok(rule);
+        }
+        // With its number, even an unknown kind can be answered.
+        if count > 1 && cursor.key(Some(keys::KIND.into()))? == u64::from(keys::NUMBER) {
+            self.scan_number(keys::NUMBER, cursor)?;
+        }
+        Err(RefusedReason::UnknownKind(number))
+    }
+
+    fn scan_value(&mut self, key: u64, rule: Rule, cursor: &mut Cursor<'_>) -> Result<(), RefusedReason> {
+        if key >= keys::KNOWN as u64 {
+            let is_reserved = keys::name(key).is_some();
+            return Err(if is_reserved { RefusedReason::ReservedKey(key) } else { RefusedReason::UnknownKey(key) });
+        }
+        let known = key as u8;
+        match known {
+            _ if !rule.allows(known) => return Err(RefusedReason::MisplacedKey(key)),
+            keys::METHOD | keys::TYPE | keys::MESSAGE | keys::WORKER => self.scan_text(known, cursor)?,
+            _ => self.scan_number(known, cursor).map(drop)?,
+        }
+        Ok(())
+    }
+
+    fn scan_number(&mut self, key: u8, cursor: &mut Cursor<'_>) -> Result<u64, RefusedReason> {
+        match cursor.head()? {
+            (major::UNSIGNED, value) => {
+                self.values[usize::from(key)] = value;
+                self.seen.insert(key);
+                Ok(value)
+            }
+            _ => Err(RefusedReason::Value { key: key.into(), reason: "must be an unsigned integer" }),
+        }
+    }
+
+    fn scan_text(&mut self, key: u8, cursor: &mut Cursor<'_>) -> Result<(), RefusedReason> {
+        let Some(place) = cursor.string(major::TEXT)? else {
+            return Err(RefusedReason::Value { key: key.into(), reason: "must be text" });
+        };
+        self.values[usize::from(key)] = place.start as u64;
+        self.text_lens[usize::from(key)] = u16::try_from(place.len()).expect("a header is shorter than 64 KiB");
+        self.seen.insert(key);
+        Ok(())
+    }
+
+    /// Where a kind may fail, what says how comes with a code, and with a code comes whether it was executed.
+    fn check_failure_keys(&self) -> Result<(), RefusedReason> {
+        match (self.seen.has(keys::CODE), self.seen.first_of(keys::FAILURE)) {
+            (false, Some(key)) => Err(RefusedReason::MisplacedKey(key.into())),
+            (true, first) if first != Some(keys::EXECUTED) => Err(RefusedReason::MissingKey(keys::EXECUTED.into())),
+            _ => Ok(()),
+        }
+    }
+}

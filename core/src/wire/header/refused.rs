@@ -1,0 +1,107 @@
+//! Envelopes that are not accepted, and why.
+
+use std::fmt;
+
+use super::{
+    super::{kind::Kind, method::NameError, status::Code},
+    cursor::Fault,
+    keys,
+};
+
+/// Who reads: what a header may say depends on where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reader {
+    /// The broker: a request is a call of a client.
+    Broker,
+    /// A client or worker: a request is a dispatch of the broker.
+    Peer,
+}
+
+/// One envelope that was not accepted. The others of its bundle are not touched by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What kind it said it is, as far as it could be read.
+    pub kind: Option<u64>,
+    /// Its number, as far as it could be read. With it, the refusal can be answered.
+    pub number: Option<u64>,
+    /// What is wrong with it.
+    pub reason: RefusedReason,
+}
+
+/// What is wrong with an envelope.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefusedReason {
+    /// It breaks a rule of bundles or of the encoding.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// A key's value does not fit the key.
+    #[error("key {key} ({}) {reason}", key_name(*.key))]
+    Value {
+        /// The key.
+        key: u64,
+        /// The rule that its value breaks.
+        reason: &'static str,
+    },
+    /// Key 2 is no method name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A key that is known, but has no place in this kind.
+    #[error("key {0} ({name}) has no place in this kind of envelope", name = key_name(*.0))]
+    MisplacedKey(u64),
+    /// A key that this kind must have.
+    #[error("key {0} ({name}) is missing", name = key_name(*.0))]
+    MissingKey(u64),
+    /// A kind that is unknown or reserved.
+    #[error("kind {0} is unknown or kept for a later version")]
+    UnknownKind(u64),
+    /// A critical key (below 64) that nobody has given a meaning yet.
+    #[error("key {0} is not known here, and keys below 64 must not be ignored")]
+    UnknownKey(u64),
+    /// A key that is kept for later.
+    #[error("key {0} ({name}) is kept for a later version and must not be ignored", name = key_name(*.0))]
+    ReservedKey(u64),
+    /// Bits of key 5 that nobody has given a meaning yet.
+    #[error("flags {0:#x} are not known here, and flags must not be ignored")]
+    UnknownFlags(u64),
+}
+
+fn key_name(key: u64) -> &'static str {
+    keys::name(key).unwrap_or("unnamed")
+}
+
+impl From<Fault> for RefusedReason {
+    fn from(fault: Fault) -> Self {
+        RefusedReason::Malformed(fault.0)
+    }
+}
+
+impl Refused {
+    /// The code to answer it with: `Unimplemented` for what a later version may have a meaning for, else `InvalidArgument`.
+    pub fn code(&self) -> Code {
+        use RefusedReason::*;
+        match self.reason {
+            UnknownKind(_) | UnknownKey(_) | ReservedKey(_) | UnknownFlags(_) => Code::Unimplemented,
+            Malformed(_) | Value { .. } | Name(_) | MisplacedKey(_) | MissingKey(_) => Code::InvalidArgument,
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("refused ")?;
+        match self.kind {
+            None => f.write_str("envelope")?,
+            Some(kind) => match Kind::from_number(kind) {
+                Some(known) => write!(f, "{}", known.name())?,
+                None => write!(f, "kind {kind}")?,
+            },
+        }
+        if let Some(number) = self.number {
+            write!(f, " {number}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}

@@ -1,0 +1,131 @@
+//! Passing over a header that was refused, so that the envelopes behind it can still be read.
+
+use super::{super::limits::DEPTH_MAX, cursor::major};
+
+/// The end of an indefinite-length item.
+const BREAK: u8 = 0xff;
+
+/// Where the item that begins at `at` ends, if it is well-formed CBOR (RFC 8949 appendix C), deterministic or not, ends
+/// within `bytes`, and nests no deeper than `DEPTH_MAX`.
+///
+/// Time is linear in `bytes`, whatever lengths are announced: each step of each loop moves on by a byte or ends it.
+pub(super) fn well_formed(bytes: &[u8], at: usize) -> Option<usize> {
+    item(bytes, at, DEPTH_MAX)
+}
+
+fn item(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
+    let depth = depth.checked_sub(1)?;
+    let first = *bytes.get(at)?;
+    let (kind, low) = (first >> 5, first & 0x1f);
+    if low == 31 {
+        return indefinite(bytes, at + 1, kind, depth);
+    }
+    let (argument, at) = argument(bytes, at + 1, low)?;
+    match kind {
+        major::UNSIGNED | major::NEGATIVE => Some(at),
+        major::BYTES | major::TEXT => {
+            let end = at.checked_add(usize::try_from(argument).ok()?)?;
+            (end <= bytes.len()).then_some(end)
+        }
+        major::ARRAY => items(bytes, at, argument, depth),
+        major::MAP => items(bytes, at, argument.checked_mul(2)?, depth),
+        major::TAG => item(bytes, at, depth),
+        // Simple values below 32 have a one-byte form only.
+        _ => (low != 24 || argument >= 32).then_some(at),
+    }
+}
+
+fn items(bytes: &[u8], at: usize, count: u64, depth: usize) -> Option<usize> {
+    (0..count).try_fold(at, |at, _| item(bytes, at, depth))
+}
+
+/// The argument and where it ends.
+fn argument(bytes: &[u8], at: usize, low: u8) -> Option<(u64, usize)> {
+    let width = match low {
+        0..=23 => return Some((u64::from(low), at)),
+        24..=27 => 1 << (low - 24),
+        _ => return None,
+    };
+    let argument = bytes.get(at..at + width)?;
+    Some((argument.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)), at + width))
+}
+
+fn indefinite(bytes: &[u8], mut at: usize, kind: u8, depth: usize) -> Option<usize> {
+    while *bytes.get(at)? != BREAK {
+        at = match kind {
+            // The chunks of a string are strings of its kind, with definite lengths.
+            major::BYTES | major::TEXT if bytes[at] >> 5 == kind && bytes[at] & 0x1f != 31 => item(bytes, at, depth)?,
+            major::ARRAY => item(bytes, at, depth)?,
+            major::MAP => items(bytes, at, 2, depth)?,
+            _ => return None,
+        };
+    }
+    matches!(kind, major::BYTES | major::TEXT | major::ARRAY | major::MAP).then_some(at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_of_rfc_8949_appendix_f_are_not_well_formed() {
+        let ill: &[&[u8]] = &[
+            &[0x18],
+            &[0x19, 0x01],
+            &[0x41],
+            &[0x5a, 0xff, 0xff, 0xff, 0xff, 0],
+            &[0x9a, 0xff, 0xff, 0xff, 0xff, 0],
+            &[0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0],
+            &[0x5f, 0x41, 0],
+            &[0x9f, 1],
+            &[0xbf, 1, 2, 1],
+            &[0xa1, 1],
+            &[0x1c],
+            &[0xf8, 0x18],
+            &[0xfd],
+            &[0x5f, 0, 0xff],
+            &[0x5f, 0x5f, 0x41, 0, 0xff, 0xff],
+            &[0x7f, 0x41, 0, 0xff],
+            &[0xff],
+            &[0x81, 0xff],
+            &[0xbf, 0, 0xff],
+            &[0x1f],
+            &[0x3f],
+            &[0xdf],
+            &[0xc0],
+            &[],
+        ];
+        for bytes in ill {
+            assert_eq!(well_formed(bytes, 0), None, "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn any_well_formed_item_is_passed_over() {
+        let well: &[&[u8]] = &[
+            &[0],
+            &[0x18, 0],
+            &[0x1b, 0, 0, 0, 0, 0, 0, 0, 1],
+            &[0x40],
+            &[0x5f, 0x41, 0, 0x40, 0xff],
+            &[0x7f, 0xff],
+            &[0x9f, 1, 0x81, 2, 0xff],
+            &[0xbf, 1, 2, 0xff],
+            &[0xc1, 0xf9, 0, 0],
+            &[0xf8, 0x20],
+            &[0xf6],
+            &[0xa1, 0xf4, 0xf5],
+        ];
+        for bytes in well {
+            assert_eq!(well_formed(bytes, 0), Some(bytes.len()), "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn nesting_has_a_limit() {
+        let nested = |levels: usize| [vec![0x81; levels - 1], vec![0]].concat();
+        assert_eq!(well_formed(&nested(DEPTH_MAX), 0), Some(DEPTH_MAX));
+        assert_eq!(well_formed(&nested(DEPTH_MAX + 1), 0), None);
+        assert_eq!(well_formed(&vec![0x9f; 1 << 20], 0), None);
+    }
+}

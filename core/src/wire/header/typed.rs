@@ -1,0 +1,188 @@
+//! From a header's numbers and places to the typed envelope.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{
+    super::{
+        envelope::{Cancel, Credit, Dispatch, Effect, Envelope, Ping, Reply, Request, RequestFlags},
+        ids::{CallId, CallNumber, DispatchNumber},
+        kind::Kind,
+        limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
+        method::MethodName,
+        status::{Code, Executed, Failure},
+    },
+    keys,
+    read::Header,
+    refused::{Reader, RefusedReason},
+};
+
+impl Header {
+    /// The envelope of this header, which was read from `frame`, and `body`. Texts are slices of `frame`.
+    ///
+    /// # Errors
+    /// [`RefusedReason`] if a value does not fit its key, or a kind without a body has one.
+    pub(in super::super) fn envelope(
+        &self,
+        frame: &Bytes,
+        body: Bytes,
+        reader: Reader,
+    ) -> Result<Envelope, RefusedReason> {
+        if !body.is_empty() && !self.has_body() {
+            return Err(RefusedReason::Malformed("an envelope of this kind has an empty body"));
+        }
+        Ok(match self.kind {
+            Kind::Hello => Envelope::Hello(body),
+            Kind::Challenge => Envelope::Challenge(body),
+            Kind::Proof => Envelope::Proof(body),
+            Kind::Welcome => Envelope::Welcome(body),
+            Kind::Register => Envelope::Register(body),
+            Kind::Request if reader == Reader::Broker => Envelope::Request(self.request(frame, body)?),
+            Kind::Request => Envelope::Dispatch(self.dispatch(frame, body)?),
+            Kind::Started => Envelope::Started(DispatchNumber(self.required(keys::NUMBER)?)),
+            Kind::Reply => Envelope::Reply(self.reply(frame, body)?),
+            Kind::Credit => Envelope::Credit(self.credit()?),
+            Kind::Cancel => {
+                Envelope::Cancel(Cancel { number: self.required(keys::NUMBER)?, done_below: self.done_below() })
+            }
+            Kind::Handback => Envelope::Handback(DispatchNumber(self.required(keys::NUMBER)?)),
+            Kind::Drain => Envelope::Drain,
+            Kind::Goodbye => Envelope::Goodbye(self.failure(frame, body)?.err()),
+            Kind::Ping => Envelope::Ping(Ping { number: self.required(keys::NUMBER)?, done_below: self.done_below() }),
+            Kind::Pong => Envelope::Pong(self.required(keys::NUMBER)?),
+            Kind::Item | Kind::End | Kind::Progress | Kind::Accepted => {
+                return Err(RefusedReason::UnknownKind(self.kind.number().into()));
+            }
+        })
+    }
+
+    fn has_body(&self) -> bool {
+        match self.kind {
+            Kind::Goodbye => self.seen.has(keys::CODE),
+            Kind::Hello | Kind::Challenge | Kind::Proof | Kind::Welcome | Kind::Register => true,
+            Kind::Request | Kind::Reply => true,
+            _ => false,
+        }
+    }
+
+    fn request(&self, frame: &Bytes, body: Bytes) -> Result<Request, RefusedReason> {
+        Ok(Request {
+            number: CallNumber(self.required(keys::NUMBER)?),
+            method: self.method(frame)?,
+            timeout: self.milliseconds(keys::TIMEOUT_MS),
+            effect: self.effect()?,
+            flags: self.flags()?,
+            done_below: self.done_below(),
+            extensions: self.extension_bytes(frame),
+            body,
+        })
+    }
+
+    fn dispatch(&self, frame: &Bytes, body: Bytes) -> Result<Dispatch, RefusedReason> {
+        let call = CallId { caller: self.below_2_32(keys::CALLER)?, number: CallNumber(self.required(keys::CALL)?) };
+        Ok(Dispatch {
+            number: DispatchNumber(self.required(keys::NUMBER)?),
+            method: self.method(frame)?,
+            timeout: self.milliseconds(keys::TIMEOUT_MS),
+            attempt: self.below_2_32(keys::ATTEMPT)?,
+            call,
+            extensions: self.extension_bytes(frame),
+            body,
+        })
+    }
+
+    fn reply(&self, frame: &Bytes, body: Bytes) -> Result<Reply, RefusedReason> {
+        let has_credit = self.seen.has(keys::CREDIT_CALLS) || self.seen.has(keys::CREDIT_BYTES);
+        Ok(Reply {
+            number: self.required(keys::NUMBER)?,
+            outcome: self.failure(frame, body)?,
+            credit: if has_credit { Some(self.credit()?) } else { None },
+            extensions: self.extension_bytes(frame),
+        })
+    }
+
+    fn credit(&self) -> Result<Credit, RefusedReason> {
+        Ok(Credit {
+            calls: self.below_2_32(keys::CREDIT_CALLS)?,
+            bytes: self.number(keys::CREDIT_BYTES).unwrap_or(0),
+            offer: self.below_2_32(keys::OFFER)?,
+        })
+    }
+
+    /// The body if there is no code, else the failure with the body as its details.
+    fn failure(&self, frame: &Bytes, body: Bytes) -> Result<Result<Bytes, Box<Failure>>, RefusedReason> {
+        let Some(code) = self.number(keys::CODE) else { return Ok(Ok(body)) };
+        if code == 0 {
+            return Err(refused(keys::CODE, "is left out to say OK"));
+        }
+        Ok(Err(Box::new(Failure {
+            code: Code::from_number(code),
+            executed: self.executed()?,
+            type_name: self.text_of(keys::TYPE, FAILURE_TYPE_BYTES_MAX, frame)?,
+            message: self.text_of(keys::MESSAGE, FAILURE_MESSAGE_BYTES_MAX, frame)?,
+            details: body,
+            attempt: self.below_2_32(keys::ATTEMPT)?,
+            worker: self.text_of(keys::WORKER, NAME_BYTES_MAX, frame)?,
+            retry_after: self.milliseconds(keys::RETRY_AFTER_MS),
+        })))
+    }
+
+    fn method(&self, frame: &Bytes) -> Result<MethodName, RefusedReason> {
+        let place = self.text(keys::METHOD).ok_or(RefusedReason::MissingKey(keys::METHOD.into()))?;
+        Ok(MethodName::parse(slice_text(keys::METHOD, frame.slice(place))?)?)
+    }
+
+    fn effect(&self) -> Result<Option<Effect>, RefusedReason> {
+        let Some(number) = self.number(keys::EFFECT) else { return Ok(None) };
+        Effect::from_number(number).map(Some).ok_or(refused(keys::EFFECT, "must be 0, 1 or 2"))
+    }
+
+    fn executed(&self) -> Result<Executed, RefusedReason> {
+        Executed::from_number(self.required(keys::EXECUTED)?).ok_or(refused(keys::EXECUTED, "must be 0, 1 or 2"))
+    }
+
+    fn flags(&self) -> Result<RequestFlags, RefusedReason> {
+        RequestFlags::from_bits(self.number(keys::FLAGS).unwrap_or(0)).map_err(RefusedReason::UnknownFlags)
+    }
+
+    fn done_below(&self) -> Option<CallNumber> {
+        self.number(keys::DONE_BELOW).map(CallNumber)
+    }
+
+    fn milliseconds(&self, key: u8) -> Option<Duration> {
+        self.number(key).map(Duration::from_millis)
+    }
+
+    fn extension_bytes(&self, frame: &Bytes) -> Bytes {
+        // The empty slice would count a reference to the frame.
+        if self.extensions.is_empty() { Bytes::new() } else { frame.slice(self.extensions.clone()) }
+    }
+
+    fn required(&self, key: u8) -> Result<u64, RefusedReason> {
+        self.number(key).ok_or(RefusedReason::MissingKey(key.into()))
+    }
+
+    /// The number of a key whose values end at 2^32; 0 if the key is absent.
+    fn below_2_32(&self, key: u8) -> Result<u32, RefusedReason> {
+        u32::try_from(self.number(key).unwrap_or(0)).map_err(|_| refused(key, "must be below 2^32"))
+    }
+
+    /// A text of at most `bytes_max` bytes; empty if the key is absent.
+    fn text_of(&self, key: u8, bytes_max: usize, frame: &Bytes) -> Result<ByteString, RefusedReason> {
+        match self.text(key) {
+            None => Ok(ByteString::new()),
+            Some(place) if place.len() > bytes_max => Err(refused(key, "is longer than its limit")),
+            Some(place) => slice_text(key, frame.slice(place)),
+        }
+    }
+}
+
+fn slice_text(key: u8, slice: Bytes) -> Result<ByteString, RefusedReason> {
+    ByteString::try_from(slice).map_err(|_| refused(key, "must be UTF-8"))
+}
+
+fn refused(key: u8, reason: &'static str) -> RefusedReason {
+    RefusedReason::Value { key: key.into(), reason }
+}

@@ -1,0 +1,194 @@
+//! Writing a header: straight from the envelope into the bundle.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        envelope::{Credit, Dispatch, Envelope, Reply, Request},
+        ids::CallNumber,
+        limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
+        status::Failure,
+    },
+    cursor::major,
+    extensions, keys,
+};
+
+/// Writes the header of `envelope` behind what is in `out`, in deterministic encoding.
+///
+/// Texts beyond their limits are cut at a character. Extensions that a receiver would refuse are left out: they are extra, and
+/// the call is not to fail for them.
+pub(in super::super) fn write(envelope: &Envelope, out: &mut Vec<u8>) {
+    let mut pairs = Pairs::open(out);
+    pairs.number(keys::KIND, envelope.kind().number().into());
+    match envelope {
+        Envelope::Hello(_) | Envelope::Challenge(_) | Envelope::Proof(_) | Envelope::Welcome(_) => {}
+        Envelope::Register(_) | Envelope::Drain => {}
+        Envelope::Request(request) => write_request(request, &mut pairs),
+        Envelope::Dispatch(dispatch) => write_dispatch(dispatch, &mut pairs),
+        Envelope::Started(number) | Envelope::Handback(number) => pairs.number(keys::NUMBER, number.0),
+        Envelope::Reply(reply) => write_reply(reply, &mut pairs),
+        Envelope::Credit(credit) => {
+            pairs.credit(credit);
+            pairs.number_unless_zero(keys::OFFER, credit.offer.into());
+        }
+        Envelope::Cancel(cancel) => pairs.number_and_done(cancel.number, cancel.done_below),
+        Envelope::Goodbye(None) => {}
+        Envelope::Goodbye(Some(failure)) => write_failure(failure, false, &mut pairs),
+        Envelope::Ping(ping) => pairs.number_and_done(ping.number, ping.done_below),
+        Envelope::Pong(number) => pairs.number(keys::NUMBER, *number),
+    }
+    pairs.close();
+}
+
+fn write_request(request: &Request, pairs: &mut Pairs<'_>) {
+    pairs.number(keys::NUMBER, request.number.0);
+    pairs.text(keys::METHOD, request.method.as_str());
+    pairs.milliseconds(keys::TIMEOUT_MS, request.timeout);
+    if let Some(effect) = request.effect {
+        pairs.number(keys::EFFECT, effect.number().into());
+    }
+    pairs.number_unless_zero(keys::FLAGS, request.flags.bits().into());
+    pairs.done_below(request.done_below);
+    pairs.extensions(&request.extensions);
+}
+
+fn write_dispatch(dispatch: &Dispatch, pairs: &mut Pairs<'_>) {
+    pairs.number(keys::NUMBER, dispatch.number.0);
+    pairs.text(keys::METHOD, dispatch.method.as_str());
+    pairs.milliseconds(keys::TIMEOUT_MS, dispatch.timeout);
+    pairs.number(keys::ATTEMPT, dispatch.attempt.into());
+    pairs.number(keys::CALLER, dispatch.call.caller.into());
+    pairs.number(keys::CALL, dispatch.call.number.0);
+    pairs.extensions(&dispatch.extensions);
+}
+
+fn write_reply(reply: &Reply, pairs: &mut Pairs<'_>) {
+    pairs.number(keys::NUMBER, reply.number);
+    if let Err(failure) = &reply.outcome {
+        write_failure(failure, true, pairs);
+    }
+    if let Some(credit) = &reply.credit {
+        pairs.credit(credit);
+    }
+    pairs.extensions(&reply.extensions);
+}
+
+/// `with_attempt`: a goodbye is about a connection, not about a call, so it has no attempt and no worker.
+fn write_failure(failure: &Failure, with_attempt: bool, pairs: &mut Pairs<'_>) {
+    pairs.number(keys::CODE, failure.code.number().into());
+    pairs.number(keys::EXECUTED, failure.executed.number().into());
+    pairs.text_unless_empty(keys::TYPE, &failure.type_name, FAILURE_TYPE_BYTES_MAX);
+    pairs.text_unless_empty(keys::MESSAGE, &failure.message, FAILURE_MESSAGE_BYTES_MAX);
+    if with_attempt {
+        pairs.number_unless_zero(keys::ATTEMPT, failure.attempt.into());
+        pairs.text_unless_empty(keys::WORKER, &failure.worker, NAME_BYTES_MAX);
+    }
+    pairs.milliseconds(keys::RETRY_AFTER_MS, failure.retry_after);
+}
+
+/// A map that is being written. Its caller writes the keys in ascending order.
+struct Pairs<'a> {
+    out: &'a mut Vec<u8>,
+    /// Where the map's first byte is: it holds the count, so it is written last.
+    start: usize,
+    count: u64,
+}
+
+impl<'a> Pairs<'a> {
+    fn open(out: &'a mut Vec<u8>) -> Pairs<'a> {
+        let start = out.len();
+        out.push(major::MAP << 5);
+        Pairs { out, start, count: 0 }
+    }
+
+    fn close(self) {
+        match self.count as u8 {
+            count @ 0..=23 => self.out[self.start] |= count,
+            // Only with extensions: the count gets a byte of its own.
+            count => {
+                self.out[self.start] |= 24;
+                self.out.insert(self.start + 1, count);
+            }
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, key: u8, value: u64) {
+        self.count += 1;
+        self.out.push(key);
+        write_head(self.out, major::UNSIGNED, value);
+    }
+
+    fn number_unless_zero(&mut self, key: u8, value: u64) {
+        if value != 0 {
+            self.number(key, value);
+        }
+    }
+
+    fn number_and_done(&mut self, number: u64, done_below: Option<CallNumber>) {
+        self.number(keys::NUMBER, number);
+        self.done_below(done_below);
+    }
+
+    fn done_below(&mut self, number: Option<CallNumber>) {
+        if let Some(number) = number {
+            self.number(keys::DONE_BELOW, number.0);
+        }
+    }
+
+    /// Rounded up, so that a time that is left is never written as none.
+    fn milliseconds(&mut self, key: u8, span: Option<Duration>) {
+        let Some(span) = span else { return };
+        let rest = u64::from(span.subsec_nanos().div_ceil(1_000_000));
+        self.number(key, span.as_secs().saturating_mul(1_000).saturating_add(rest));
+    }
+
+    #[inline]
+    fn text(&mut self, key: u8, text: &str) {
+        self.count += 1;
+        self.out.push(key);
+        write_head(self.out, major::TEXT, text.len() as u64);
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn text_unless_empty(&mut self, key: u8, text: &str, bytes_max: usize) {
+        if !text.is_empty() {
+            self.text(key, &text[..text.floor_char_boundary(bytes_max)]);
+        }
+    }
+
+    fn credit(&mut self, credit: &Credit) {
+        self.number_unless_zero(keys::CREDIT_CALLS, credit.calls.into());
+        self.number_unless_zero(keys::CREDIT_BYTES, credit.bytes);
+    }
+
+    fn extensions(&mut self, pairs: &[u8]) {
+        if pairs.is_empty() {
+            return;
+        }
+        match extensions::count(pairs) {
+            Ok(count) => {
+                self.count += count;
+                self.out.extend_from_slice(pairs);
+            }
+            Err(fault) => debug_assert!(false, "extensions that no header may carry: {}", fault.0),
+        }
+    }
+}
+
+/// Writes an item's first bytes: its major type and argument, in the shortest form.
+#[inline]
+pub(in super::super) fn write_head(out: &mut Vec<u8>, major: u8, argument: u64) {
+    let major = major << 5;
+    let [.., b3, b2, b1, b0] = argument.to_be_bytes();
+    match argument {
+        0..=23 => out.push(major | b0),
+        24..=0xff => out.extend_from_slice(&[major | 24, b0]),
+        0x100..=0xffff => out.extend_from_slice(&[major | 25, b1, b0]),
+        0x1_0000..=0xffff_ffff => out.extend_from_slice(&[major | 26, b3, b2, b1, b0]),
+        _ => {
+            out.push(major | 27);
+            out.extend_from_slice(&argument.to_be_bytes());
+        }
+    }
+}

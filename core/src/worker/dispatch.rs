@@ -1,0 +1,112 @@
+//! What becomes of a dispatch: it runs, is held, or goes back.
+
+use std::time::Duration;
+
+use super::{
+    Action, Note, Worker,
+    job::{Job, JobId},
+    jobs::Room,
+};
+use crate::{
+    time::Time,
+    wire::{
+        bundle::{Refused, RefusedReason},
+        envelope::{Dispatch, Envelope},
+        ids::DispatchNumber,
+        kind::Kind,
+        status::{Code, Executed, Failure},
+    },
+};
+
+impl Worker {
+    /// The broker sends a call.
+    pub(super) fn dispatch(&mut self, now: Time, dispatch: Dispatch, out: &mut Vec<Action>) {
+        let id = self.job_id(dispatch.number);
+        if self.jobs.has(id) {
+            // A broker numbers each dispatch anew; one number that came twice is answered once.
+            return self.misplaced(Kind::Request, out);
+        }
+        self.counters.dispatches += 1;
+        if self.phase.is_draining() {
+            return self.hand_back(now, id, out);
+        }
+        let Some((offer, method)) = self.jobs.find(&dispatch.method) else {
+            return self.unknown_method(now, &dispatch, out);
+        };
+        let job = Job {
+            id,
+            offer,
+            method,
+            call: dispatch.call,
+            attempt: dispatch.attempt,
+            deadline: dispatch.timeout.map(|left| now + left),
+            extensions: dispatch.extensions,
+            body: dispatch.body,
+        };
+        if dispatch.timeout == Some(Duration::ZERO) {
+            return self.too_late(now, &job, out);
+        }
+        match self.jobs.room(offer) {
+            Room::Slot => self.run(now, job, out),
+            Room::Prefetch => self.jobs.hold(job),
+            Room::Full => {
+                out.push(Action::Note(Note::Overrun(job.call)));
+                self.hand_back(now, id, out);
+            }
+        }
+    }
+
+    /// A handler starts.
+    pub(super) fn run(&mut self, now: Time, job: Job, out: &mut Vec<Action>) {
+        self.counters.run += 1;
+        self.jobs.begin(now, &job);
+        out.push(Action::Run(job));
+    }
+
+    /// A call is given back unstarted.
+    pub(super) fn hand_back(&mut self, now: Time, id: JobId, out: &mut Vec<Action>) {
+        self.counters.handed_back += 1;
+        self.send(now, Envelope::Handback(id.dispatch), out);
+    }
+
+    /// A call's time is up before a handler could start.
+    pub(super) fn too_late(&mut self, now: Time, job: &Job, out: &mut Vec<Action>) {
+        self.counters.expired += 1;
+        let text = "the call's time was up before a handler could start";
+        let failure = Failure { attempt: job.attempt, ..Failure::new(Code::DeadlineExceeded, Executed::No, text) };
+        self.reply(now, job.id.dispatch, Err(Box::new(failure)), out);
+    }
+
+    fn unknown_method(&mut self, now: Time, dispatch: &Dispatch, out: &mut Vec<Action>) {
+        let text = format!("this worker has no method {}", dispatch.method);
+        let failure = Failure { attempt: dispatch.attempt, ..Failure::new(Code::Unimplemented, Executed::No, text) };
+        self.reply(now, dispatch.number, Err(Box::new(failure)), out);
+        out.push(Action::Note(Note::UnknownMethod(dispatch.method.clone())));
+    }
+
+    /// An envelope could not be read. If it was a dispatch, or may have been one of a later version, its call ends
+    /// here.
+    pub(super) fn unreadable(&mut self, now: Time, refused: Refused, out: &mut Vec<Action>) {
+        self.counters.refused += 1;
+        let is_dispatch = refused.kind == Some(u64::from(Kind::Request.number()))
+            || matches!(refused.reason, RefusedReason::UnknownKind(_));
+        let number = refused.number.filter(|_| is_dispatch && self.peer.is_joined()).map(DispatchNumber);
+        // What is said about a call that is here leaves it as it is: it gets its one reply when it ends.
+        if let Some(number) = number.filter(|&number| !self.jobs.has(self.job_id(number))) {
+            let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
+            self.reply(now, number, Err(Box::new(failure)), out);
+        }
+        out.push(Action::Note(Note::Refused(refused)));
+    }
+
+    /// An envelope that a broker has no business to send to a worker, or not now.
+    pub(super) fn misplaced(&mut self, kind: Kind, out: &mut Vec<Action>) {
+        self.counters.refused += 1;
+        out.push(Action::Note(Note::Misplaced(kind)));
+    }
+
+    /// The name of a dispatch of this connection.
+    pub(super) fn job_id(&self, dispatch: DispatchNumber) -> JobId {
+        JobId { connection: self.peer.connection(), dispatch }
+    }
+}

@@ -1,0 +1,195 @@
+//! The calls that a worker has: those that run and those that are held ready, and the room for more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::job::{Job, JobId, Running};
+use crate::{time::Time, wire::handshake::Register, wire::method::MethodName};
+
+/// All calls at this worker.
+#[derive(Debug)]
+pub(super) struct Jobs {
+    offers: Vec<Seats>,
+    /// Where each method is: its offer, and its place in that. By its full name, as dispatches have it.
+    methods: BTreeMap<String, (usize, usize)>,
+    /// Those of earlier connections among them. Bounded by slots.
+    running: BTreeMap<JobId, Running>,
+    /// Of this connection only. Bounded by prefetch.
+    held: BTreeMap<JobId, Job>,
+    timers: BTreeSet<(Time, JobId)>,
+}
+
+/// The room of one offer.
+#[derive(Debug)]
+struct Seats {
+    slots: usize,
+    prefetch: usize,
+    running: usize,
+    /// In the order of the broker's numbers.
+    held: BTreeSet<JobId>,
+}
+
+/// What room there is for one more call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// A slot.
+    Slot,
+    /// A place to be held in until a slot is free.
+    Prefetch,
+    /// None.
+    Full,
+}
+
+impl Jobs {
+    pub(super) fn new(register: &Register) -> Jobs {
+        let seats = register.offers.iter().map(|offer| Seats {
+            slots: usize::try_from(offer.slots).unwrap_or(usize::MAX),
+            prefetch: usize::try_from(offer.prefetch).unwrap_or(usize::MAX),
+            running: 0,
+            held: BTreeSet::new(),
+        });
+        Jobs {
+            offers: seats.collect(),
+            methods: methods(register),
+            running: BTreeMap::new(),
+            held: BTreeMap::new(),
+            timers: BTreeSet::new(),
+        }
+    }
+
+    /// Which offer has the method, and where in it.
+    pub(super) fn find(&self, method: &MethodName) -> Option<(usize, usize)> {
+        self.methods.get(method.as_str()).copied()
+    }
+
+    /// Whether the call is here already.
+    pub(super) fn has(&self, id: JobId) -> bool {
+        self.running.contains_key(&id) || self.held.contains_key(&id)
+    }
+
+    pub(super) fn room(&self, offer: usize) -> Room {
+        let seats = &self.offers[offer];
+        if seats.running < seats.slots {
+            Room::Slot
+        } else if seats.held.len() < seats.prefetch {
+            Room::Prefetch
+        } else {
+            Room::Full
+        }
+    }
+
+    /// How many slots of an offer are free.
+    pub(super) fn free(&self, offer: usize) -> u32 {
+        let seats = &self.offers[offer];
+        u32::try_from(seats.slots - seats.running).unwrap_or(u32::MAX)
+    }
+
+    /// A handler starts: it takes a slot.
+    pub(super) fn begin(&mut self, now: Time, job: &Job) {
+        self.offers[job.offer].running += 1;
+        let running = Running::new(now, job);
+        self.timers.extend(running.timer().map(|at| (at, job.id)));
+        self.running.insert(job.id, running);
+    }
+
+    /// A handler ended: its slot is free.
+    pub(super) fn end(&mut self, id: JobId) -> Option<Running> {
+        let running = self.running.remove(&id)?;
+        self.offers[running.offer].running -= 1;
+        self.unset_timer(running.timer(), id);
+        Some(running)
+    }
+
+    /// Changes a running call in a way that may move its timer.
+    pub(super) fn change<R>(&mut self, id: JobId, change: impl FnOnce(&mut Running) -> R) -> Option<R> {
+        let running = self.running.get_mut(&id)?;
+        let before = running.timer();
+        let result = change(running);
+        let after = running.timer();
+        if before != after {
+            self.unset_timer(before, id);
+            self.timers.extend(after.map(|at| (at, id)));
+        }
+        Some(result)
+    }
+
+    /// Keeps a call ready for a slot.
+    pub(super) fn hold(&mut self, job: Job) {
+        self.offers[job.offer].held.insert(job.id);
+        self.timers.extend(job.deadline.map(|at| (at, job.id)));
+        self.held.insert(job.id, job);
+    }
+
+    /// A held call is held no more.
+    pub(super) fn unhold(&mut self, id: JobId) -> Option<Job> {
+        let job = self.held.remove(&id)?;
+        self.offers[job.offer].held.remove(&id);
+        self.unset_timer(job.deadline, id);
+        Some(job)
+    }
+
+    /// The held call of this offer whose turn it is, if a slot is free for it.
+    pub(super) fn next_held(&mut self, offer: usize) -> Option<Job> {
+        let seats = &self.offers[offer];
+        let id = *seats.held.first().filter(|_| seats.running < seats.slots)?;
+        self.unhold(id)
+    }
+
+    /// The held calls, in the order of the broker's numbers.
+    pub(super) fn held(&self) -> Vec<JobId> {
+        self.held.keys().copied().collect()
+    }
+
+    /// The running calls that were not told to stop.
+    pub(super) fn unstopped(&self) -> Vec<JobId> {
+        self.running.iter().filter(|(_, running)| running.stopped.is_none()).map(|(&id, _)| id).collect()
+    }
+
+    /// The timer that is due next.
+    pub(super) fn first_timer(&self) -> Option<(Time, JobId)> {
+        self.timers.first().copied()
+    }
+
+    pub(super) fn running_len(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(super) fn held_len(&self) -> usize {
+        self.held.len()
+    }
+
+    fn unset_timer(&mut self, at: Option<Time>, id: JobId) {
+        if let Some(at) = at {
+            self.timers.remove(&(at, id));
+        }
+    }
+
+    pub(super) fn check(&self) {
+        for (at, seats) in self.offers.iter().enumerate() {
+            let running = self.running.values().filter(|running| running.offer == at).count();
+            assert_eq!(seats.running, running, "running calls are counted");
+            assert!(seats.running <= seats.slots, "no more calls run than there are slots");
+            assert!(seats.held.len() <= seats.prefetch, "no more calls are held than prefetch says");
+            assert!(seats.held.is_empty() || seats.running == seats.slots, "none is held while a slot is free");
+            assert!(
+                seats.held.iter().all(|id| self.held.get(id).is_some_and(|job| job.offer == at)),
+                "held calls are known"
+            );
+        }
+        let held: usize = self.offers.iter().map(|seats| seats.held.len()).sum();
+        assert_eq!(self.held.len(), held, "each is held by one offer");
+        assert!(self.held.keys().all(|id| !self.running.contains_key(id)), "what is held does not run");
+        let held = self.held.iter().filter_map(|(&id, job)| Some((job.deadline?, id)));
+        let running = self.running.iter().filter_map(|(&id, running)| Some((running.timer()?, id)));
+        assert_eq!(self.timers, held.chain(running).collect(), "each call has the timer that it needs");
+    }
+}
+
+fn methods(register: &Register) -> BTreeMap<String, (usize, usize)> {
+    let mut methods = BTreeMap::new();
+    for (at, offer) in register.offers.iter().enumerate() {
+        for (place, method) in offer.methods.iter().enumerate() {
+            methods.insert(format!("{}.{}", offer.service, method.name), (at, place));
+        }
+    }
+    methods
+}

@@ -1,0 +1,141 @@
+//! The worker's life: joining the broker, losing it, being refused, draining.
+
+use super::{Action, Note, Worker, job::Stopped};
+use crate::{
+    body,
+    peer::Loss,
+    time::Time,
+    wire::{envelope::Envelope, handshake::Register, limits::GOODBYE_MAX, status::Failure},
+};
+
+/// How far the worker's life has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Calls are taken.
+    Serving,
+    /// No more calls are taken; what runs finishes, then goodbye is said.
+    Draining { deadline: Time },
+    /// Goodbye was said.
+    Leaving,
+    /// The broker will not have this worker.
+    Refused,
+    /// It is over.
+    Left,
+}
+
+impl Phase {
+    /// When the phase ends by itself.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        match self {
+            Phase::Draining { deadline } => Some(*deadline),
+            // Of goodbye the peer keeps the time.
+            Phase::Serving | Phase::Leaving | Phase::Refused | Phase::Left => None,
+        }
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self, Phase::Draining { .. })
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Phase::Left)
+    }
+}
+
+impl Worker {
+    /// The broker let the worker in: it says what it serves, and how many slots calls of earlier connections leave
+    /// free.
+    pub(super) fn joined(&mut self, now: Time, out: &mut Vec<Action>) {
+        self.counters.joined += 1;
+        for (at, offer) in self.register.offers.iter_mut().enumerate() {
+            offer.free = self.jobs.free(at);
+        }
+        let register = body::encode::<Register>(&self.register).expect("a registration has a CBOR form");
+        self.send(now, Envelope::Register(register), out);
+        let welcome = self.peer.welcome().expect("the peer has just kept it");
+        let (broker, start) = (welcome.broker, welcome.start);
+        out.push(Action::Note(Note::Joined { broker, start, running: self.running_len() }));
+    }
+
+    /// The connection is over by the peer's word: the driver does not know it yet.
+    pub(super) fn drop_socket(&mut self, loss: Loss, out: &mut Vec<Action>) {
+        out.push(Action::Disconnect);
+        self.lost(loss, out);
+    }
+
+    /// The connection is over. What runs runs on; the broker sends what was held to another worker.
+    pub(super) fn lost(&mut self, loss: Loss, out: &mut Vec<Action>) {
+        self.drop_held();
+        out.push(Action::Note(Note::Lost { loss, running: self.running_len() }));
+    }
+
+    /// The broker will not have this worker.
+    pub(super) fn refused(&mut self, failure: Box<Failure>, out: &mut Vec<Action>) {
+        self.drop_held();
+        if !self.phase.is_draining() {
+            self.phase = Phase::Refused;
+        }
+        out.push(Action::Disconnect);
+        out.push(Action::Refused(failure));
+    }
+
+    fn drop_held(&mut self) {
+        for id in self.jobs.held() {
+            self.jobs.unhold(id);
+        }
+    }
+
+    /// The worker is to end. Asked again, it can only be hurried.
+    pub(super) fn shutdown(&mut self, now: Time, deadline: Time, out: &mut Vec<Action>) {
+        match self.phase {
+            Phase::Serving | Phase::Refused => self.phase = Phase::Draining { deadline },
+            Phase::Draining { deadline: earlier } => {
+                self.phase = Phase::Draining { deadline: deadline.min(earlier) };
+                return;
+            }
+            Phase::Leaving | Phase::Left => return,
+        }
+        if self.peer.is_joined() {
+            self.send(now, Envelope::Drain, out);
+            for id in self.jobs.held() {
+                self.jobs.unhold(id);
+                self.hand_back(now, id, out);
+            }
+        }
+    }
+
+    /// While draining: says goodbye when nothing runs any more or the time is up, and does not come back to a broker
+    /// that it is apart from.
+    pub(super) fn go_on_draining(&mut self, now: Time, out: &mut Vec<Action>) {
+        let Phase::Draining { deadline } = self.phase else { return };
+        if !self.peer.is_joined() && self.peer.give_up() {
+            out.push(Action::Disconnect);
+        }
+        if deadline <= now {
+            for id in self.jobs.unstopped() {
+                self.stop(id, Stopped::Drained, out);
+            }
+        } else if self.running_len() > 0 {
+            return;
+        }
+        if self.peer.is_joined() {
+            self.phase = Phase::Leaving;
+            self.send(now, Envelope::Goodbye(None), out);
+            self.peer.leave(now + GOODBYE_MAX);
+        } else {
+            self.gone(out);
+        }
+    }
+
+    /// Goodbye was answered, or will not be.
+    pub(super) fn left(&mut self, out: &mut Vec<Action>) {
+        out.push(Action::Disconnect);
+        self.gone(out);
+    }
+
+    /// It is over.
+    pub(super) fn gone(&mut self, out: &mut Vec<Action>) {
+        self.phase = Phase::Left;
+        out.push(Action::Left);
+    }
+}

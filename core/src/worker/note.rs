@@ -1,0 +1,68 @@
+//! What the worker tells its operator: a driver logs it, nothing depends on it.
+
+use crate::{
+    peer::Loss,
+    wire::{
+        bundle::Refused,
+        ids::{BrokerId, CallId, StartId},
+        kind::Kind,
+        method::MethodName,
+    },
+};
+
+/// Something worth a line in the log.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Note {
+    /// The broker let the worker in, and it has registered.
+    Joined {
+        /// The broker.
+        broker: BrokerId,
+        /// This start of it.
+        start: StartId,
+        /// Calls of an earlier connection that still run here.
+        running: usize,
+    },
+    /// The connection to the broker is over; the worker comes back by itself, unless it drains.
+    Lost {
+        /// What happened.
+        loss: Loss,
+        /// Calls that run on; their outcomes will be dropped.
+        running: usize,
+    },
+    /// A call came for a method that this worker does not have.
+    UnknownMethod(MethodName),
+    /// More calls came than this worker has room for.
+    Overrun(CallId),
+    /// An outcome was dropped: the connection that its call came on is over.
+    OutcomeDropped(CallId),
+    /// An envelope of the broker's could not be read.
+    Refused(Refused),
+    /// An envelope that a broker has no business to send to a worker, or not now.
+    Misplaced(Kind),
+}
+
+/// What the machine counts, since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Dispatches that arrived.
+    pub dispatches: u64,
+    /// Handlers that were started.
+    pub run: u64,
+    /// Handlers that ended with a result.
+    pub answered: u64,
+    /// Handlers that ended with a failure.
+    pub failed: u64,
+    /// Handlers that were told to stop.
+    pub stopped: u64,
+    /// Calls whose time was up before a handler could start.
+    pub expired: u64,
+    /// Calls that were given back unstarted.
+    pub handed_back: u64,
+    /// Outcomes that were dropped, because the connection of their call was over.
+    pub outcomes_dropped: u64,
+    /// Envelopes that could not be read or had no place.
+    pub refused: u64,
+    /// Times that the broker let the worker in.
+    pub joined: u64,
+}

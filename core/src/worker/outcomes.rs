@@ -1,0 +1,131 @@
+//! How calls end at their worker: outcomes of handlers, cancels, time-outs.
+
+use bytes::Bytes;
+
+use super::{
+    Action, Note, Worker,
+    job::{JobId, Running, Stopped},
+};
+use crate::{
+    time::Time,
+    wire::{
+        envelope::{Cancel, Credit, Envelope, Reply},
+        ids::DispatchNumber,
+        status::{Code, Executed, Failure},
+    },
+};
+
+impl Worker {
+    /// A handler ended, with an outcome unless it was stopped before. Its slot is free for the next.
+    pub(super) fn finished(
+        &mut self,
+        now: Time,
+        id: JobId,
+        outcome: Option<Result<Bytes, Box<Failure>>>,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(running) = self.jobs.end(id) else { return };
+        let outcome = outcome.unwrap_or_else(|| Err(Box::new(stopped_failure(running.stopped))));
+        let counter = if outcome.is_ok() { &mut self.counters.answered } else { &mut self.counters.failed };
+        *counter += 1;
+        if self.is_current(id) {
+            let attempt = running.attempt;
+            self.reply(now, id.dispatch, outcome.map_err(|failure| Box::new(Failure { attempt, ..*failure })), out);
+        } else {
+            self.outcome_dropped(now, &running, out);
+        }
+        if let Some(next) = self.jobs.next_held(running.offer) {
+            self.run(now, next, out);
+        }
+    }
+
+    /// Nobody waits for this outcome. If the worker has registered again since, its slot was not among the free ones:
+    /// it is given back now.
+    fn outcome_dropped(&mut self, now: Time, running: &Running, out: &mut Vec<Action>) {
+        self.counters.outcomes_dropped += 1;
+        out.push(Action::Note(Note::OutcomeDropped(running.call)));
+        if self.peer.is_joined() {
+            let offer = u32::try_from(running.offer).expect("an offer's place fits: their number is bounded");
+            self.send(now, Envelope::Credit(Credit { calls: 1, bytes: 0, offer }), out);
+        }
+    }
+
+    /// Answers a dispatch of this connection.
+    pub(super) fn reply(
+        &mut self,
+        now: Time,
+        number: DispatchNumber,
+        outcome: Result<Bytes, Box<Failure>>,
+        out: &mut Vec<Action>,
+    ) {
+        let outcome = outcome.map_err(|mut failure| {
+            failure.worker = self.name.clone();
+            failure
+        });
+        self.send(
+            now,
+            Envelope::Reply(Reply { number: number.0, outcome, credit: None, extensions: Bytes::new() }),
+            out,
+        );
+    }
+
+    /// The caller of a dispatch of this connection is no longer interested. A cancel that crosses the reply finds
+    /// nothing.
+    pub(super) fn cancel(&mut self, now: Time, cancel: Cancel, out: &mut Vec<Action>) {
+        let id = self.job_id(DispatchNumber(cancel.number));
+        if let Some(job) = self.jobs.unhold(id) {
+            let text = "the caller gave up before a handler could start";
+            let failure = Failure { attempt: job.attempt, ..Failure::new(Code::Cancelled, Executed::No, text) };
+            return self.reply(now, id.dispatch, Err(Box::new(failure)), out);
+        }
+        self.stop(id, Stopped::Cancelled, out);
+    }
+
+    /// Tells a handler to stop, unless it was told before.
+    pub(super) fn stop(&mut self, id: JobId, why: Stopped, out: &mut Vec<Action>) {
+        let told = self.jobs.change(id, |running| {
+            let first = running.stopped.is_none();
+            running.stopped.get_or_insert(why);
+            first
+        });
+        if told == Some(true) {
+            self.counters.stopped += 1;
+            out.push(Action::Stop(id));
+        }
+    }
+
+    /// Handles the timers that are due: held calls expire, running ones are told to stop, or the broker is told that
+    /// they run.
+    pub(super) fn timers(&mut self, now: Time, out: &mut Vec<Action>) {
+        while let Some((at, id)) = self.jobs.first_timer()
+            && at <= now
+        {
+            if let Some(job) = self.jobs.unhold(id) {
+                self.too_late(now, &job, out);
+                continue;
+            }
+            let due = self.jobs.change(id, |running| (running.starts_to_count(now), running.expires(now)));
+            let (started, expired) = due.expect("a timer belongs to a call that is held or runs");
+            if expired {
+                self.stop(id, Stopped::Expired, out);
+            } else if started && self.is_current(id) {
+                self.send(now, Envelope::Started(id.dispatch), out);
+            }
+        }
+    }
+
+    /// Whether what is said about the call still interests the broker.
+    fn is_current(&self, id: JobId) -> bool {
+        self.peer.is_joined() && id.connection == self.peer.connection()
+    }
+}
+
+/// What a handler that was stopped came to.
+fn stopped_failure(why: Option<Stopped>) -> Failure {
+    let (code, text) = match why {
+        Some(Stopped::Expired) => (Code::DeadlineExceeded, "the handler was stopped: the call's time was up"),
+        Some(Stopped::Drained) => (Code::Unavailable, "the handler was stopped: the worker ends"),
+        Some(Stopped::Cancelled) | None => (Code::Cancelled, "the handler was stopped: the caller gave up"),
+    };
+    Failure::new(code, Executed::Yes, text)
+}

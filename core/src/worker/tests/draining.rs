@@ -1,0 +1,98 @@
+//! Shutting down.
+
+use super::*;
+use crate::peer::played::goodbye;
+
+const DRAIN: Action = Action::Send(Envelope::Drain);
+const GOODBYE: Action = Action::Send(Envelope::Goodbye(None));
+
+#[test]
+fn a_worker_drains_finishes_says_goodbye_and_leaves_when_it_is_answered() {
+    let mut stage = Stage::joined(1, 1);
+    stage.dispatch(1);
+    stage.dispatch(2);
+    assert_eq!(stage.shut_down_within(ms(30_000)), [DRAIN, handed_back(2)]);
+    assert_eq!(stage.dispatch(3), [handed_back(3)], "one that was on its way goes back, too");
+    assert_eq!(stage.finish(1), [replied(1, five()), GOODBYE]);
+    assert_eq!(stage.dispatch(4), []);
+    assert_eq!(stage.hear(&[Envelope::Goodbye(None)]), [Action::Disconnect, Action::Left]);
+    assert_eq!(stage.lose_connection(), []);
+    assert_eq!(stage.worker.next_deadline(), None);
+}
+
+#[test]
+fn a_worker_that_runs_nothing_says_goodbye_at_once() {
+    let mut stage = Stage::joined(1, 0);
+    assert_eq!(stage.shut_down_within(ms(30_000)), [DRAIN, GOODBYE]);
+}
+
+#[test]
+fn at_the_drain_deadline_what_runs_is_stopped_and_goodbye_is_said() {
+    let mut stage = Stage::joined(2, 0);
+    stage.dispatch(1);
+    stage.dispatch(2);
+    stage.hear(&[cancel(2)]);
+    stage.shut_down_within(ms(500));
+    stage.pass(ms(499));
+    assert_eq!(stage.pass(ms(1)), [Action::Stop(first(1)), GOODBYE], "2 was told before");
+    assert_eq!(stage.stopped(1), [], "after goodbye nothing is said");
+    assert_eq!(stage.pass(ms(1_999)), []);
+    assert_eq!(stage.pass(ms(1)), [Action::Disconnect, Action::Left], "two seconds are enough for the answer");
+}
+
+#[test]
+fn a_broker_lost_after_goodbye_completes_the_shutdown() {
+    let mut stage = Stage::joined(1, 0);
+    stage.shut_down_within(ms(500));
+    assert_eq!(stage.lose_connection(), [Action::Left]);
+}
+
+#[test]
+fn apart_from_the_broker_what_runs_finishes_and_the_worker_leaves_without_coming_back() {
+    let mut stage = Stage::joined(2, 0);
+    stage.dispatch(1);
+    stage.lose_connection();
+    assert_eq!(stage.pass(ms(10)), [Action::Connect]);
+    assert_eq!(stage.shut_down_within(ms(30_000)), [Action::Disconnect]);
+    assert_eq!(stage.pass(ms(10_000)), []);
+    assert_eq!(stage.finish_job(first(1), five()), [Action::Left]);
+}
+
+#[test]
+fn a_broker_lost_while_draining_is_not_looked_for() {
+    let mut stage = Stage::joined(2, 0);
+    stage.dispatch(1);
+    stage.dispatch(2);
+    stage.shut_down_within(ms(500));
+    assert_eq!(stage.lose_connection(), []);
+    assert_eq!(stage.finish_job(first(1), five()), []);
+    assert_eq!(stage.pass(ms(500)), [Action::Stop(first(2)), Action::Left]);
+}
+
+#[test]
+fn a_broker_that_ends_while_the_worker_drains_is_let_go() {
+    for code in [Code::Unavailable, Code::FailedPrecondition] {
+        let mut stage = Stage::joined(1, 0);
+        stage.dispatch(1);
+        stage.shut_down_within(ms(500));
+        assert_eq!(stage.hear(&[goodbye(code)])[0], Action::Disconnect);
+        assert_eq!(stage.lose_connection(), []);
+        assert_eq!(stage.finish_job(first(1), five()), [Action::Left]);
+    }
+}
+
+#[test]
+fn a_worker_that_never_connected_leaves_at_once() {
+    let mut stage = Stage::new(1, 0);
+    assert_eq!(stage.shut_down_within(ms(500)), [Action::Left]);
+    assert_eq!(stage.shut_down_within(ms(500)), []);
+}
+
+#[test]
+fn a_second_shutdown_can_only_hurry_the_first() {
+    let mut stage = Stage::joined(1, 0);
+    stage.dispatch(1);
+    stage.shut_down_within(ms(30_000));
+    assert_eq!(stage.shut_down_within(ms(60_000)), []);
+    assert_eq!(stage.shut_down_within(Duration::ZERO), [Action::Stop(first(1)), GOODBYE]);
+}

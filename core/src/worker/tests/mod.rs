@@ -1,0 +1,218 @@
+//! The rules of the worker machine, by topic, and the stage they are played on.
+
+#![allow(clippy::unwrap_used)]
+
+mod dispatches;
+mod draining;
+mod outcomes;
+mod properties;
+mod reconnecting;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Action, Event, Job, JobId, Note, Worker};
+use crate::{
+    body,
+    peer::played::{at, messages, ms, settings, welcome},
+    time::Time,
+    wire::{
+        Envelope,
+        envelope::{Cancel, Dispatch, Effect, Ping, Reply},
+        handshake::{MethodOffer, Offer, Register},
+        ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber},
+        method::MethodName,
+        status::{Code, Executed, Failure},
+    },
+};
+
+type Outcome = Result<Bytes, Box<Failure>>;
+
+/// A worker, its time, and what it said. The broker and the handlers are played by the test.
+struct Stage {
+    worker: Worker,
+    now: Time,
+    /// What it told its operator.
+    notes: Vec<Note>,
+}
+
+impl Stage {
+    /// A worker that serves `calculator` (add, sub) and `text` (reverse), each with so many slots and prefetch.
+    fn new(slots: u32, prefetch: u32) -> Stage {
+        let register = Register {
+            offers: vec![
+                offer("calculator", &["add", "sub"], slots, prefetch),
+                offer("text", &["reverse"], slots, prefetch),
+            ],
+            exclusive: false,
+        };
+        Stage { worker: Worker::new(settings(), register), now: at(0), notes: Vec::new() }
+    }
+
+    /// One that start 1 of the broker let in.
+    fn joined(slots: u32, prefetch: u32) -> Stage {
+        let mut stage = Stage::new(slots, prefetch);
+        stage.join(1);
+        stage
+    }
+
+    /// Lets the worker in, and returns what it registers.
+    fn join(&mut self, start: u8) -> Register {
+        while !self.event(Event::Wake).contains(&Action::Connect) {
+            self.now = self.worker.next_deadline().unwrap();
+        }
+        assert!(matches!(self.event(Event::Connected)[..], [Action::Send(Envelope::Hello(_))]));
+        assert!(matches!(self.hear(&[Envelope::Challenge(Bytes::new())])[..], [Action::Send(Envelope::Proof(_))]));
+        match &self.hear(&[welcome(start, 0, 0)])[..] {
+            [Action::Send(Envelope::Register(register))] => body::decode(register).unwrap(),
+            other => panic!("a worker that is let in registers, and does nothing else: {other:?}"),
+        }
+    }
+
+    fn lose_connection(&mut self) -> Vec<Action> {
+        self.event(Event::Disconnected { chance: 0 })
+    }
+
+    fn event(&mut self, event: Event) -> Vec<Action> {
+        let mut out = Vec::new();
+        self.worker.handle(self.now, event, &mut out);
+        self.worker.check();
+        self.take_notes(out)
+    }
+
+    fn hear(&mut self, envelopes: &[Envelope]) -> Vec<Action> {
+        let mut out = Vec::new();
+        for frames in messages(envelopes) {
+            self.worker.receive(self.now, &frames, &mut out);
+            self.worker.check();
+        }
+        self.take_notes(out)
+    }
+
+    /// Lets time pass, waking the worker when it wants; the broker answers its pings. Returns what else it does.
+    fn pass(&mut self, span: Duration) -> Vec<Action> {
+        let end = self.now + span;
+        let mut done = Vec::new();
+        while let Some(due) = self.worker.next_deadline().filter(|&due| due <= end) {
+            self.now = self.now.max(due);
+            for action in self.event(Event::Wake) {
+                match action {
+                    Action::Send(Envelope::Ping(Ping { number, .. })) => {
+                        done.extend(self.hear(&[Envelope::Pong(number)]));
+                    }
+                    other => done.push(other),
+                }
+            }
+            assert!(self.worker.next_deadline().is_none_or(|next| next > self.now), "a wake does all that is due");
+        }
+        self.now = end;
+        done
+    }
+
+    fn take_notes(&mut self, actions: Vec<Action>) -> Vec<Action> {
+        let mut others = Vec::new();
+        for action in actions {
+            match action {
+                Action::Note(note) => self.notes.push(note),
+                other => others.push(other),
+            }
+        }
+        others
+    }
+
+    /// The broker sends a call of calculator.add.
+    fn dispatch(&mut self, number: u64) -> Vec<Action> {
+        self.hear(&[dispatch(number, "calculator.add", None)])
+    }
+
+    fn dispatch_within(&mut self, number: u64, span: Duration) -> Vec<Action> {
+        self.hear(&[dispatch(number, "calculator.add", Some(span))])
+    }
+
+    /// The handler of a dispatch of this connection ends.
+    fn finish(&mut self, number: u64) -> Vec<Action> {
+        self.finish_job(self.worker.job_id(DispatchNumber(number)), five())
+    }
+
+    fn finish_job(&mut self, job: JobId, outcome: Outcome) -> Vec<Action> {
+        self.event(Event::Finished { job, outcome })
+    }
+
+    fn stopped(&mut self, number: u64) -> Vec<Action> {
+        let job = self.worker.job_id(DispatchNumber(number));
+        self.event(Event::Stopped { job })
+    }
+
+    fn shut_down_within(&mut self, span: Duration) -> Vec<Action> {
+        self.event(Event::Shutdown { deadline: self.now + span })
+    }
+}
+
+fn offer(service: &str, methods: &[&str], slots: u32, prefetch: u32) -> Offer {
+    let method = |name: &&str| MethodOffer { name: (*name).into(), effect: Effect::Read, arguments: Vec::new() };
+    let methods = methods.iter().map(method).collect();
+    Offer { service: service.into(), slots, free: 0, prefetch, methods }
+}
+
+fn dispatch(number: u64, method: &str, timeout: Option<Duration>) -> Envelope {
+    Envelope::Dispatch(Dispatch {
+        number: DispatchNumber(number),
+        method: MethodName::parse(method).unwrap(),
+        timeout,
+        attempt: 2,
+        call: call(number),
+        extensions: Bytes::new(),
+        body: Bytes::from_static(&[0x82, 2, 3]),
+    })
+}
+
+fn call(number: u64) -> CallId {
+    CallId { caller: 9, number: CallNumber(number + 100) }
+}
+
+/// A dispatch of the first connection.
+fn first(number: u64) -> JobId {
+    JobId { connection: ConnectionNumber(1), dispatch: DispatchNumber(number) }
+}
+
+fn five() -> Outcome {
+    Ok(Bytes::from_static(&[5]))
+}
+
+fn replied(number: u64, outcome: Outcome) -> Action {
+    Action::Send(Envelope::Reply(Reply { number, outcome, credit: None, extensions: Bytes::new() }))
+}
+
+fn cancel(number: u64) -> Envelope {
+    Envelope::Cancel(Cancel { number, done_below: None })
+}
+
+fn handed_back(number: u64) -> Action {
+    Action::Send(Envelope::Handback(DispatchNumber(number)))
+}
+
+/// The dispatch numbers of the jobs that are started.
+fn runs(actions: &[Action]) -> Vec<u64> {
+    let number = |action: &Action| match action {
+        Action::Run(job) => Some(job.id.dispatch.0),
+        _ => None,
+    };
+    actions.iter().filter_map(number).collect()
+}
+
+/// The failures among the replies, as (dispatch number, code, executed).
+fn failed(actions: &[Action]) -> Vec<(u64, Code, Executed)> {
+    let failure = |action: &Action| match action {
+        Action::Send(Envelope::Reply(Reply { number, outcome: Err(failure), .. })) => {
+            assert_eq!(
+                (failure.attempt, &*failure.worker),
+                (2, "calculator-3"),
+                "a failure says which attempt and where"
+            );
+            Some((*number, failure.code, failure.executed))
+        }
+        _ => None,
+    };
+    actions.iter().filter_map(failure).collect()
+}

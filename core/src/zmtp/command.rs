@@ -1,0 +1,124 @@
+//! Commands: READY and ERROR of the handshake, PING and PONG afterwards.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{FrameHeader, FrameKind, PING_CONTEXT_BYTES_MAX, Violation};
+
+/// The socket types that a READY may name, to say it back in an error without keeping a stranger's text.
+const SOCKET_TYPES: [&str; 19] = [
+    "REQ", "REP", "DEALER", "ROUTER", "PUB", "SUB", "XPUB", "XSUB", "PUSH", "PULL", "PAIR", "STREAM", "CLIENT",
+    "SERVER", "RADIO", "DISH", "CHANNEL", "PEER", "GATHER",
+];
+
+/// A command of the peer's, as far as it matters to a ROUTER.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Command<'a> {
+    /// The handshake's last word, from a DEALER. The identity it proposes is not even looked at.
+    Ready,
+    /// It will not go on.
+    Error,
+    /// Are you there? The context comes back in the PONG.
+    Ping { context: &'a [u8] },
+    /// PONG, SUBSCRIBE and whatever else may come: nothing to do.
+    Other,
+}
+
+impl<'a> Command<'a> {
+    /// Reads a command frame's content.
+    ///
+    /// # Errors
+    /// [`Violation::MalformedCommand`]; [`Violation::SocketType`] for the READY of anything but a DEALER.
+    pub(super) fn read(content: &'a [u8]) -> Result<Command<'a>, Violation> {
+        let (name, body) = short_text(content).ok_or(Violation::MalformedCommand)?;
+        match name {
+            b"" => Err(Violation::MalformedCommand),
+            b"READY" => ready_of_dealer(body),
+            b"ERROR" => Ok(Command::Error),
+            b"PING" => ping(body),
+            _ => Ok(Command::Other),
+        }
+    }
+}
+
+/// Our READY, as a frame.
+pub fn ready() -> Bytes {
+    let mut properties = BytesMut::new();
+    put_property(&mut properties, b"Socket-Type", b"ROUTER");
+    put_property(&mut properties, b"Identity", b"");
+    command(b"READY", &properties)
+}
+
+/// An ERROR, as a frame: why the handshake ends. Longer reasons are cut at 255 bytes.
+pub fn error(reason: &str) -> Bytes {
+    let end = reason.floor_char_boundary(usize::from(u8::MAX));
+    let mut body = BytesMut::new();
+    put_short_text(&mut body, &reason.as_bytes()[..end]);
+    command(b"ERROR", &body)
+}
+
+/// The PONG to a PING with this context, as a frame.
+pub(super) fn pong(context: &[u8]) -> Bytes {
+    command(b"PONG", context)
+}
+
+fn command(name: &[u8], body: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(16 + name.len() + body.len());
+    FrameHeader::write(FrameKind::Command, 1 + name.len() + body.len(), &mut out);
+    put_short_text(&mut out, name);
+    out.put_slice(body);
+    out.freeze()
+}
+
+fn put_short_text(out: &mut BytesMut, text: &[u8]) {
+    out.put_u8(u8::try_from(text.len()).expect("our own names and reasons have at most 255 bytes"));
+    out.put_slice(text);
+}
+
+fn put_property(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    put_short_text(out, name);
+    out.put_u32(u32::try_from(value.len()).expect("our own properties are a few bytes"));
+    out.put_slice(value);
+}
+
+/// Splits off a text with its length in one byte before it.
+fn short_text(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&length, rest) = input.split_first()?;
+    rest.split_at_checked(length.into())
+}
+
+/// Splits off a property: a name as [`short_text`], a value with its length in four bytes before it.
+fn property(input: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name, rest) = short_text(input)?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (value, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    Some((name, value, rest))
+}
+
+fn ready_of_dealer(mut properties: &[u8]) -> Result<Command<'_>, Violation> {
+    let mut socket_type = None;
+    while !properties.is_empty() {
+        let (name, value, rest) = property(properties).ok_or(Violation::MalformedCommand)?;
+        properties = rest;
+        if name.eq_ignore_ascii_case(b"Socket-Type") && socket_type.replace(value).is_some() {
+            return Err(Violation::MalformedCommand);
+        }
+    }
+    match socket_type {
+        Some(b"DEALER") => Ok(Command::Ready),
+        Some(other) => Err(Violation::SocketType { name: shown(other) }),
+        None => Err(Violation::SocketType { name: "nameless" }),
+    }
+}
+
+fn shown(socket_type: &[u8]) -> &'static str {
+    SOCKET_TYPES.into_iter().find(|known| known.as_bytes() == socket_type).unwrap_or("unknown")
+}
+
+/// The two bytes before a PING's context say how long its sender may be silent before we may take it for lost. They are
+/// skipped: the peer's heartbeat announces that to the broker in a way that survives any ZeroMQ library.
+fn ping(body: &[u8]) -> Result<Command<'_>, Violation> {
+    match body.split_first_chunk::<2>() {
+        Some((_, context)) if context.len() <= PING_CONTEXT_BYTES_MAX => Ok(Command::Ping { context }),
+        _ => Err(Violation::MalformedCommand),
+    }
+}

@@ -1,0 +1,196 @@
+//! What a peer's bytes mean.
+
+use bytes::{Buf, BufMut, Bytes, buf::Limit};
+
+use crate::wire::limits::{BODY_COPIED_BYTES_MAX, MESSAGE_FRAMES_MAX};
+
+use super::{COMMAND_BYTES_MAX, FrameHeader, FrameKind, Message, Violation, command, command::Command, greeting};
+
+/// Reads one connection's bytes, from the greeting on, and keeps what a whole message needs.
+///
+/// Every length is judged when its frame's header is read, before a byte of the frame is kept.
+#[derive(Debug)]
+pub struct Decoder {
+    phase: Phase,
+    message_bytes_max: usize,
+    /// The first frame of a message whose second one has not come yet.
+    first: Option<Bytes>,
+    /// A large frame on its way in.
+    large: Option<Large>,
+}
+
+/// What a peer said.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item {
+    /// These bytes are to be written to the peer: our READY, a PONG.
+    Answer(Bytes),
+    /// The handshake is done; messages may go both ways.
+    Opened,
+    /// A message, at most [`MESSAGE_FRAMES_MAX`] frames.
+    Message(Message),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Greeting,
+    Handshake,
+    Open,
+}
+
+/// A frame above [`BODY_COPIED_BYTES_MAX`]: an allocation of exactly its size, so that keeping it keeps nothing else.
+#[derive(Debug)]
+struct Large {
+    kind: FrameKind,
+    size: usize,
+    content: Vec<u8>,
+}
+
+impl Large {
+    /// Memory is taken when bytes arrive: an allocation that nobody has written to costs addresses only.
+    fn new(kind: FrameKind, size: usize) -> Result<Large, Violation> {
+        let mut content = Vec::new();
+        content.try_reserve_exact(size).map_err(|_| Violation::NoMemory { bytes: size })?;
+        Ok(Large { kind, size, content })
+    }
+
+    fn missing(&self) -> usize {
+        self.size - self.content.len()
+    }
+
+    fn take_from(&mut self, input: &mut Bytes) {
+        let count = self.missing().min(input.len());
+        self.content.extend_from_slice(&input.split_to(count));
+    }
+}
+
+impl Decoder {
+    /// For a new connection whose messages may have `message_bytes_max` bytes, all frames together.
+    pub fn new(message_bytes_max: usize) -> Decoder {
+        Decoder { phase: Phase::Greeting, message_bytes_max, first: None, large: None }
+    }
+
+    /// From the next frame on, messages may have this many bytes.
+    pub fn set_message_bytes_max(&mut self, bytes: usize) {
+        self.message_bytes_max = bytes;
+    }
+
+    /// Takes the next item off the front of `input`. `None`: more bytes are needed, and what is left of `input` (at most
+    /// one small frame) must come again in front of them.
+    ///
+    /// # Errors
+    /// The peer broke the rules: its connection ends. A decoder that has returned an error is not asked again.
+    pub fn next(&mut self, input: &mut Bytes) -> Result<Option<Item>, Violation> {
+        if self.phase == Phase::Greeting {
+            return self.greeted(input);
+        }
+        loop {
+            let Some((kind, content)) = self.frame(input)? else { return Ok(None) };
+            let item = match kind {
+                FrameKind::Command => self.command(&content)?,
+                FrameKind::More => {
+                    self.first = Some(content);
+                    None
+                }
+                FrameKind::Last => Some(Item::Message(match self.first.take() {
+                    None => Message::one(content),
+                    Some(first) => Message::two(first, content),
+                })),
+            };
+            if item.is_some() {
+                return Ok(item);
+            }
+        }
+    }
+
+    /// Where the next bytes of the connection belong if a large frame is on its way in: read into this, then ask
+    /// [`Decoder::next`] with an empty input.
+    pub fn direct(&mut self) -> Option<Limit<&mut Vec<u8>>> {
+        let large = self.large.as_mut().filter(|large| large.missing() > 0)?;
+        let missing = large.missing();
+        Some((&mut large.content).limit(missing))
+    }
+
+    /// Copies what is kept of an unfinished message out of the buffer that it came in: a peer that stops in the middle
+    /// must not keep that buffer.
+    pub fn detach(&mut self) {
+        if let Some(first) = self.first.as_mut().filter(|first| first.len() <= BODY_COPIED_BYTES_MAX) {
+            *first = Bytes::copy_from_slice(first);
+        }
+    }
+
+    /// The ERROR that tells a peer why it is sent away; only a peer in the handshake is told.
+    pub fn refusal(&self, violation: Violation) -> Option<Bytes> {
+        (self.phase == Phase::Handshake && violation != Violation::Refused)
+            .then(|| command::error(&violation.to_string()))
+    }
+
+    fn greeted(&mut self, input: &mut Bytes) -> Result<Option<Item>, Violation> {
+        if !greeting::check(input)? {
+            return Ok(None);
+        }
+        input.advance(greeting::GREETING_BYTES);
+        self.phase = Phase::Handshake;
+        Ok(Some(Item::Answer(command::ready())))
+    }
+
+    /// Takes one whole frame off the front of `input`.
+    fn frame(&mut self, input: &mut Bytes) -> Result<Option<(FrameKind, Bytes)>, Violation> {
+        if self.large.is_some() {
+            return Ok(self.large_frame(input));
+        }
+        let Some(header) = FrameHeader::read(input)? else { return Ok(None) };
+        let size = self.allowed(header)?;
+        if size > BODY_COPIED_BYTES_MAX {
+            self.large = Some(Large::new(header.kind, size)?);
+            input.advance(header.header_bytes);
+            return Ok(self.large_frame(input));
+        }
+        if input.len() < header.header_bytes + size {
+            return Ok(None);
+        }
+        input.advance(header.header_bytes);
+        Ok(Some((header.kind, input.split_to(size))))
+    }
+
+    fn large_frame(&mut self, input: &mut Bytes) -> Option<(FrameKind, Bytes)> {
+        self.large.as_mut()?.take_from(input);
+        let whole = self.large.take_if(|large| large.missing() == 0)?;
+        Some((whole.kind, Bytes::from(whole.content)))
+    }
+
+    /// The frame's size, if this peer may send such a frame now.
+    fn allowed(&self, header: FrameHeader) -> Result<usize, Violation> {
+        if header.kind == FrameKind::Command {
+            let too_large = Violation::CommandTooLarge { bytes: header.size, max: COMMAND_BYTES_MAX };
+            return within(header.size, COMMAND_BYTES_MAX).ok_or(too_large);
+        }
+        if self.phase != Phase::Open {
+            return Err(Violation::Early);
+        }
+        if header.kind == FrameKind::More && self.first.is_some() {
+            return Err(Violation::TooManyFrames { max: MESSAGE_FRAMES_MAX });
+        }
+        let before = self.first.as_ref().map_or(0, Bytes::len);
+        let bytes = header.size.saturating_add(before as u64);
+        let max = self.message_bytes_max;
+        within(bytes, max).map(|bytes| bytes - before).ok_or(Violation::MessageTooLarge { bytes, max })
+    }
+
+    fn command(&mut self, content: &[u8]) -> Result<Option<Item>, Violation> {
+        match (self.phase, Command::read(content)?) {
+            (Phase::Handshake, Command::Ready) => {
+                self.phase = Phase::Open;
+                Ok(Some(Item::Opened))
+            }
+            (Phase::Handshake, Command::Error) => Err(Violation::Refused),
+            (Phase::Open, Command::Ping { context }) => Ok(Some(Item::Answer(command::pong(context)))),
+            (Phase::Open, Command::Other) => Ok(None),
+            _ => Err(Violation::UnexpectedCommand),
+        }
+    }
+}
+
+/// `bytes` as a size in memory, if it is at most `max`.
+fn within(bytes: u64, max: usize) -> Option<usize> {
+    usize::try_from(bytes).ok().filter(|bytes| *bytes <= max)
+}

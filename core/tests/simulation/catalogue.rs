@@ -1,0 +1,85 @@
+//! What is served in the simulated world, and by whom.
+
+use callboard_core::wire::{
+    envelope::Effect,
+    handshake::{MethodOffer, Offer, Register},
+};
+
+use super::{chance::Chance, knobs::Knobs};
+
+/// A method of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Method {
+    pub(crate) service: &'static str,
+    pub(crate) name: &'static str,
+    /// What a worker declares. Of `mix` strict workers declare `once`, others `read`.
+    pub(crate) effect: Effect,
+    /// Whether some worker serves it.
+    pub(crate) served: bool,
+}
+
+const fn method(service: &'static str, name: &'static str, effect: Effect, served: bool) -> Method {
+    Method { service, name, effect, served }
+}
+
+/// Where workers disagree about the effect.
+pub(crate) const MIX: Method = method("beta.two", "mix", Effect::Read, true);
+
+/// All that is called: what workers serve, what the broker serves, and what nobody does.
+pub(crate) const METHODS: [Method; 9] = [
+    method("alpha", "fetch", Effect::Read, true),
+    method("alpha", "put", Effect::Idempotent, true),
+    method("alpha", "pay", Effect::Once, true),
+    method("beta.two", "look", Effect::Read, true),
+    method("beta.two", "ship", Effect::Once, true),
+    MIX,
+    method("callboard", "ping", Effect::Read, false),
+    method("alpha", "nothing", Effect::Once, false),
+    method("nobody", "home", Effect::Once, false),
+];
+
+/// The names of the services that workers serve.
+pub(crate) const SERVICES: [&str; 2] = ["alpha", "beta.two"];
+
+impl Method {
+    /// The method as calls name it.
+    pub(crate) fn full(&self) -> String {
+        format!("{}.{}", self.service, self.name)
+    }
+
+    /// Whether the broker itself answers.
+    pub(crate) fn is_brokers(&self) -> bool {
+        self.service == "callboard"
+    }
+}
+
+/// The methods of a service, in the order in which workers offer them.
+pub(crate) fn methods_of(service: &str) -> Vec<Method> {
+    METHODS.into_iter().filter(|method| method.served && method.service == service).collect()
+}
+
+/// What the worker in that seat serves. The first one serves everything, so that nothing is unserved for ever.
+pub(crate) fn registration(seat: usize, strict: bool, knobs: &Knobs, chance: &mut Chance) -> Register {
+    let first = chance.place(SERVICES.len());
+    let all = seat == 0 || chance.percent(50);
+    let offered = SERVICES.iter().enumerate().filter(|&(at, _)| all || at == first);
+    let offers = offered.map(|(_, service)| {
+        let slots = small(1 + chance.below(knobs.slots_max));
+        let prefetch = small(chance.below(knobs.prefetch_max + 1));
+        Offer { service: (*service).to_owned(), slots, free: slots, prefetch, methods: method_offers(service, strict) }
+    });
+    Register { offers: offers.collect(), exclusive: false }
+}
+
+fn method_offers(service: &str, strict: bool) -> Vec<MethodOffer> {
+    let offer = |method: Method| MethodOffer {
+        name: method.name.to_owned(),
+        effect: if method == MIX && strict { Effect::Once } else { method.effect },
+        arguments: Vec::new(),
+    };
+    methods_of(service).into_iter().map(offer).collect()
+}
+
+fn small(number: u64) -> u32 {
+    u32::try_from(number).expect("knobs are small")
+}

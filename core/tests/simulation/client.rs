@@ -1,0 +1,247 @@
+//! A client: its machine, the driver of it, and the callers who use it.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use callboard_core::{
+    body,
+    broker::Side,
+    client::{Action, Client, Event, NewCall, Ticket, Timeout, TimeoutSource},
+    peer::Settings,
+    time::Time,
+    wire::{
+        Envelope,
+        ids::{CallId, SessionId},
+        limits::EXPIRY_GRACE_MAX,
+        method::MethodName,
+    },
+};
+
+use super::{
+    callers,
+    knobs::millis,
+    network::Host,
+    process::Process,
+    scene::Scene,
+    socket::{Input, Socket},
+};
+
+/// How long a client that closes waits for the broker.
+const CLOSE_MAX: Duration = millis(1_500);
+
+/// One life of a client.
+#[derive(Debug)]
+pub(crate) struct ClientHost {
+    host: Host,
+    /// Its seat, and which life this is: what the ledger knows it by.
+    pub(crate) key: (usize, u64),
+    session: SessionId,
+    name: String,
+    pub(crate) process: Process,
+    pub(crate) machine: Client<u64>,
+    pub(crate) socket: Socket,
+    /// When the next call is made.
+    next_call: Time,
+    /// When which call is given up.
+    cancels: BTreeSet<(Time, u64)>,
+    /// What callers want and the machine does not know yet.
+    wishes: Vec<Event<u64>>,
+    closing: bool,
+    pub(crate) closed: bool,
+}
+
+impl ClientHost {
+    pub(crate) fn new(seat: usize, life: u64, scene: &mut Scene) -> ClientHost {
+        let session = SessionId(scene.chance.bytes());
+        let name = format!("client-{seat}.{life}");
+        let heartbeat = scene.knobs.heartbeat_peer;
+        let settings = Settings { heartbeat, instance: name.clone(), ..Settings::new(session) };
+        let ahead = Duration::from_micros(scene.chance.below(1 << 40));
+        let first = scene.chance.span(scene.knobs.call_every);
+        ClientHost {
+            host: Host::Client(seat),
+            key: (seat, life),
+            session,
+            name,
+            process: Process::new(scene.now, ahead),
+            machine: Client::new(settings),
+            socket: Socket::new(Host::Client(seat), Side::Frontend),
+            next_call: scene.now + first,
+            cancels: BTreeSet::new(),
+            wishes: Vec::new(),
+            closing: false,
+            closed: false,
+        }
+    }
+
+    /// When the machine is to be run.
+    pub(crate) fn due(&self) -> Option<Time> {
+        self.process.due(self.machine.next_deadline())
+    }
+
+    /// When its callers do something.
+    pub(crate) fn callers_due(&self, scene: &Scene) -> Option<Time> {
+        let call = Some(self.next_call).filter(|_| !scene.healing && !self.closing);
+        let cancel = self.cancels.first().map(|&(at, _)| at);
+        let due = [call, cancel].into_iter().flatten().min()?;
+        Some(if self.process.is_stopped(scene.now) { due.max(self.process.resumed) } else { due })
+    }
+
+    /// Callers make calls, and give some up.
+    pub(crate) fn callers_act(&mut self, scene: &mut Scene) {
+        while let Some(&(at, number)) = self.cancels.first().filter(|(at, _)| *at <= scene.now) {
+            self.cancels.remove(&(at, number));
+            scene.ledger.cancel(number);
+            self.want(Event::Cancel(Ticket(number)), scene);
+        }
+        if self.next_call <= scene.now && !scene.healing && !self.closing {
+            for _ in 0..=scene.chance.below(scene.knobs.burst) {
+                let wish = callers::draw(self.key, self.process.local(scene.now), scene);
+                let number = self.make(wish, scene);
+                if let Some(at) = callers::gives_up(number, scene) {
+                    self.cancels.insert((at, number));
+                }
+            }
+            self.next_call = scene.now + scene.chance.span(scene.knobs.call_every * 2) + millis(1);
+        }
+    }
+
+    /// A caller makes one quick call, for which there is time enough. Returns its number.
+    pub(crate) fn make_plain(&mut self, method: super::catalogue::Method, scene: &mut Scene) -> u64 {
+        let wish = callers::plain(self.key, self.process.local(scene.now), method, scene.now);
+        self.make(wish, scene)
+    }
+
+    fn make(&mut self, wish: super::ledger::Wish, scene: &mut Scene) -> u64 {
+        let number = scene.ledger.make(|number| callers::with_arguments(wish, number));
+        let wish = scene.ledger.wish(number);
+        let call = NewCall {
+            ticket: Ticket(number),
+            token: number,
+            method: MethodName::parse(wish.method.full()).expect("the catalogue has good names"),
+            body: wish.body.clone(),
+            extensions: wish.extensions.clone(),
+            made: wish.made,
+            timeout: wish.timeout.map(|span| Timeout { span, source: TimeoutSource::Call }),
+            effect: wish.effect,
+            wait_for_ready: wish.wait_for_ready,
+            cast: wish.cast,
+        };
+        scene.note(self.host, || format!("makes call {number} of {}", call.method));
+        self.want(Event::Call(call), scene);
+        number
+    }
+
+    /// The program closes the client.
+    pub(crate) fn close(&mut self, scene: &mut Scene) {
+        self.closing = true;
+        scene.ledger.closing.insert(self.key);
+        let deadline = self.process.local(scene.now) + CLOSE_MAX;
+        self.want(Event::Close { deadline }, scene);
+    }
+
+    fn want(&mut self, wish: Event<u64>, scene: &mut Scene) {
+        self.wishes.push(wish);
+        let at = scene.handled();
+        self.process.rouse(at);
+    }
+
+    /// A turn of the driver.
+    pub(crate) fn turn(&mut self, scene: &mut Scene) {
+        self.process.begin_turn();
+        let now = self.process.local(scene.now);
+        for wish in std::mem::take(&mut self.wishes) {
+            self.handle(now, wish, scene);
+        }
+        for _ in 0..scene.knobs.turn_inputs {
+            let Some(input) = self.socket.next_input() else { break };
+            self.input(now, input, scene);
+        }
+        if !self.socket.has_input() && self.machine.next_deadline().is_some_and(|at| at <= now) {
+            self.handle(now, Event::Wake, scene);
+            let next = self.machine.next_deadline();
+            assert!(next.is_none_or(|at| at > now), "{} wants to be woken again and again", self.host);
+            self.check_deadlines(now, scene);
+        }
+        self.socket.flush(scene);
+        if self.socket.has_input() {
+            self.process.rouse(scene.now);
+        }
+        self.check(scene);
+    }
+
+    fn input(&mut self, now: Time, input: Input, scene: &mut Scene) {
+        match input {
+            Input::Connected => self.handle(now, Event::Connected, scene),
+            Input::Disconnected => {
+                let chance = scene.chance.next() as u32;
+                self.handle(now, Event::Disconnected { chance }, scene);
+            }
+            Input::Frames(frames) => {
+                let mut out = Vec::new();
+                self.machine.receive(now, &frames, &mut out);
+                self.perform(now, out, scene);
+            }
+        }
+    }
+
+    fn handle(&mut self, now: Time, event: Event<u64>, scene: &mut Scene) {
+        let mut out = Vec::new();
+        self.machine.handle(now, event, &mut out);
+        self.perform(now, out, scene);
+    }
+
+    fn perform(&mut self, now: Time, out: Vec<Action<u64>>, scene: &mut Scene) {
+        for action in out {
+            scene.note(self.host, || format!("{action:?}"));
+            match action {
+                Action::Connect => self.socket.connect(scene),
+                Action::Disconnect => self.socket.disconnect(scene),
+                Action::Send(envelope) => self.send(&envelope, scene),
+                Action::Resolve { token, outcome } => {
+                    scene.ledger.resolved(token, now, &outcome);
+                    self.check_in_time(now, token, scene);
+                }
+                Action::Done { token } => scene.ledger.done(token),
+                Action::Refused(failure) => panic!("{} is refused for ever: {failure}", self.host),
+                Action::Closed => self.closed = true,
+                Action::Note(_) => {}
+            }
+        }
+        self.machine.check();
+    }
+
+    fn send(&mut self, envelope: &Envelope, scene: &mut Scene) {
+        if let Envelope::Request(request) = envelope {
+            let (number, _): (u64, serde_bytes::ByteBuf) = body::decode(&request.body).expect("callers wrote it");
+            let id = CallId { caller: self.session.tag(), number: request.number };
+            let memory = (scene.start, scene.ledger.forgotten.get(&self.name).copied().unwrap_or(0));
+            scene.ledger.sent(number, id, request.flags.resend, memory);
+        }
+        self.socket.send(envelope);
+    }
+
+    /// An outcome comes in time, unless the client itself was not run.
+    fn check_in_time(&self, now: Time, number: u64, scene: &Scene) {
+        let Some(last) = scene.ledger.last_moment(number) else { return };
+        let excused = self.process.local(self.process.resumed);
+        let latest = last.max(excused) + scene.knobs.lag;
+        assert!(now <= latest, "call {number} ends {:?} too late", now.since(latest));
+    }
+
+    /// No call that it still waits for is overdue.
+    fn check_deadlines(&self, now: Time, scene: &Scene) {
+        for &number in scene.ledger.unresolved.get(&self.key).into_iter().flatten() {
+            let wish = scene.ledger.wish(number);
+            let overdue = wish.timeout.is_some_and(|timeout| {
+                wish.made + timeout + EXPIRY_GRACE_MAX.min(timeout / 10) <= now
+            });
+            assert!(!overdue, "call {number} is overdue, and its client does not notice");
+        }
+    }
+
+    /// The machine has exactly the calls whose tokens it has not given back.
+    fn check(&self, scene: &Scene) {
+        let unresolved = scene.ledger.unresolved.get(&self.key).map_or(0, BTreeSet::len);
+        assert_eq!(self.machine.waiting_len() + self.machine.open_len(), unresolved, "{} loses calls", self.host);
+    }
+}

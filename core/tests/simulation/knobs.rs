@@ -1,0 +1,167 @@
+//! What a seed decides about its world: how many hosts, how slow the network, which faults are on.
+
+use std::time::Duration;
+
+use super::chance::Chance;
+
+/// Something that goes wrong from time to time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// A connection breaks and loses what is in flight; both sides learn it soon.
+    Break,
+    /// A connection breaks; one side or both learn it late, or never.
+    HalfOpen,
+    /// A connection delivers nothing for a while, in one direction or both; then it flows again, or breaks.
+    Stall,
+    /// A peer and the broker do not reach each other for a while: their connection stalls, new ones are not made.
+    Partition,
+    /// A process is not run for a while.
+    Stop,
+    /// A process's clock leaps forward.
+    Leap,
+    /// A worker dies, and another takes its place.
+    WorkerCrash,
+    /// A worker drains and leaves, and another takes its place.
+    WorkerDrain,
+    /// A client dies, and another takes its place.
+    ClientCrash,
+    /// A client closes, and another takes its place.
+    ClientClose,
+    /// The broker dies and starts again.
+    BrokerCrash,
+    /// The broker is told to end, and starts again.
+    BrokerShutdown,
+}
+
+impl Fault {
+    const ALL: [Fault; 12] = [
+        Fault::Break,
+        Fault::HalfOpen,
+        Fault::Stall,
+        Fault::Partition,
+        Fault::Stop,
+        Fault::Leap,
+        Fault::WorkerCrash,
+        Fault::WorkerDrain,
+        Fault::ClientCrash,
+        Fault::ClientClose,
+        Fault::BrokerCrash,
+        Fault::BrokerShutdown,
+    ];
+}
+
+/// Every knob of one world.
+#[derive(Clone, Debug)]
+pub(crate) struct Knobs {
+    pub(crate) clients: usize,
+    pub(crate) workers: usize,
+    /// Whether a peer that breaks the protocol takes part.
+    pub(crate) rogue: bool,
+    pub(crate) heartbeat_broker: Duration,
+    pub(crate) heartbeat_peer: Duration,
+    /// The longest that a message travels.
+    pub(crate) delay: Duration,
+    /// The longest that a process lets its input wait.
+    pub(crate) lag: Duration,
+    /// Inputs that a process handles in one turn.
+    pub(crate) turn_inputs: usize,
+    pub(crate) credit_calls: u32,
+    pub(crate) credit_bytes: u64,
+    pub(crate) queue_calls: usize,
+    pub(crate) service_return: Duration,
+    pub(crate) quiet_time: Duration,
+    pub(crate) slots_max: u64,
+    pub(crate) prefetch_max: u64,
+    /// How long faults happen and calls are made, before the world heals.
+    pub(crate) chaos: Duration,
+    /// The mean time between two calls of a client.
+    pub(crate) call_every: Duration,
+    /// Calls made at once, at most.
+    pub(crate) burst: u64,
+    /// Calls in a hundred that are given up by their caller.
+    pub(crate) cancel_percent: u64,
+    /// Calls in a hundred that have no time-out.
+    pub(crate) timeless_percent: u64,
+    pub(crate) timeout_max: Duration,
+    /// Calls in a hundred with a handler that takes its time.
+    pub(crate) slow_percent: u64,
+    /// The mean time between two faults.
+    pub(crate) fault_every: Duration,
+    pub(crate) faults: Vec<Fault>,
+    /// Connects in a hundred that are refused.
+    pub(crate) refuse_percent: u64,
+    /// Connects in a hundred that lead nowhere.
+    pub(crate) void_percent: u64,
+    /// Messages in a hundred that arrive twice, of those that may.
+    pub(crate) duplicate_percent: u64,
+    /// Ends of connections in a hundred that take with them what the other side had not read.
+    pub(crate) reset_percent: u64,
+}
+
+impl Knobs {
+    /// A swarm (Groce and others, 2012): each seed has some of the faults, so that none hides another for ever.
+    pub(crate) fn draw(chance: &mut Chance) -> Knobs {
+        let calm = chance.percent(8);
+        let density = chance.pick(&[15, 30, 60, 100]);
+        let mut on = |percent: u64| if calm || !chance.percent(density) { 0 } else { chance.below(percent + 1) };
+        let (refuse, void, duplicate, reset) = (on(30), on(15), on(20), on(50));
+        let rogue = !calm && chance.percent(25);
+        let faults = Fault::ALL.into_iter().filter(|_| !calm && chance.percent(density)).collect();
+        let narrow = chance.percent(50);
+        Knobs {
+            clients: 1 + chance.place(3),
+            workers: 1 + chance.place(4),
+            rogue,
+            heartbeat_broker: millis(chance.pick(&[200, 500, 1000])),
+            heartbeat_peer: millis(chance.pick(&[200, 500, 1000])),
+            delay: Duration::from_micros(chance.pick(&[0, 200, 2_000, 20_000, 150_000])),
+            lag: Duration::from_micros(chance.pick(&[0, 0, 100, 2_000])),
+            turn_inputs: chance.pick(&[1, 3, 256]),
+            // A message that arrives twice costs its credit twice, so there must be plenty.
+            credit_calls: if narrow && duplicate == 0 { chance.pick(&[2, 3, 5, 16]) } else { 4_096 },
+            credit_bytes: if duplicate == 0 { chance.pick(&[100_000, 1 << 26]) } else { 1 << 26 },
+            queue_calls: chance.pick(&[1, 3, 20, 10_000, 10_000]),
+            service_return: millis(chance.pick(&[200, 2_000, 10_000])),
+            quiet_time: millis(chance.pick(&[1_000, 2_000])),
+            slots_max: chance.pick(&[1, 2, 6]),
+            prefetch_max: chance.pick(&[0, 0, 1, 3]),
+            chaos: Duration::from_secs(4 + chance.below(20)),
+            call_every: millis(chance.pick(&[20, 60, 200])),
+            burst: chance.pick(&[1, 1, 4, 12]),
+            cancel_percent: chance.pick(&[0, 5, 30]),
+            timeless_percent: chance.pick(&[0, 10, 50]),
+            timeout_max: millis(chance.pick(&[300, 2_000, 8_000])),
+            slow_percent: chance.pick(&[0, 10, 50]),
+            fault_every: millis(chance.pick(&[150, 600, 2_500])),
+            faults,
+            refuse_percent: refuse,
+            void_percent: void,
+            duplicate_percent: duplicate,
+            reset_percent: reset,
+        }
+    }
+
+    /// Whether nothing goes wrong in this world.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.faults.is_empty() && !self.rogue && self.refuse_percent + self.void_percent + self.duplicate_percent == 0
+    }
+
+    /// Whether clocks run alike and processes run when they should.
+    pub(crate) fn keeps_time(&self) -> bool {
+        !self.faults.contains(&Fault::Leap) && !self.faults.contains(&Fault::Stop)
+    }
+
+    /// Whether no message takes longer than its delay.
+    pub(crate) fn keeps_moving(&self) -> bool {
+        !self.faults.contains(&Fault::Stall) && !self.faults.contains(&Fault::Partition)
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub(crate) fn heal(&mut self) {
+        (self.refuse_percent, self.void_percent, self.duplicate_percent, self.reset_percent) = (0, 0, 0, 0);
+    }
+}
+
+pub(crate) fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}

@@ -1,0 +1,215 @@
+//! The network: connections that keep their order, delay what they carry, and break.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use callboard_core::{broker::Side, time::Time, wire::ids::LinkId};
+
+/// A process of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Host {
+    Broker,
+    Client(usize),
+    Worker(usize),
+    Rogue,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Host::Broker => "broker".to_owned(),
+            Host::Client(at) => format!("client-{at}"),
+            Host::Worker(at) => format!("worker-{at}"),
+            Host::Rogue => "rogue".to_owned(),
+        };
+        f.pad(&name)
+    }
+}
+
+/// One of the two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Peer,
+    Broker,
+}
+
+impl End {
+    pub(crate) fn other(self) -> End {
+        match self {
+            End::Peer => End::Broker,
+            End::Broker => End::Peer,
+        }
+    }
+}
+
+/// What comes out of a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Parcel {
+    Opened,
+    Message(Vec<Bytes>),
+    Closed,
+}
+
+/// One direction of a connection, named by the end at which it arrives.
+#[derive(Debug, Default)]
+struct Pipe {
+    flight: VecDeque<(Time, Parcel)>,
+    /// Nothing arrives before.
+    stalled: Time,
+    /// What is sent from now on is gone: the line is cut, or nobody reads any more.
+    deaf: bool,
+}
+
+impl Pipe {
+    fn send(&mut self, at: Time, parcel: Parcel) {
+        if !self.deaf {
+            let last = self.flight.back().map_or(Time::ZERO, |&(last, _)| last);
+            self.flight.push_back((at.max(last), parcel));
+        }
+    }
+
+    fn due(&self) -> Option<Time> {
+        self.flight.front().map(|&(at, _)| at.max(self.stalled))
+    }
+
+    /// Nobody reads here any more.
+    fn shut(&mut self) {
+        self.flight.clear();
+        self.deaf = true;
+    }
+
+    /// The last that arrives here is the end of the connection, at that time; never, if there is none.
+    fn end(&mut self, at: Option<Time>) {
+        if let Some(at) = at {
+            self.send(at, Parcel::Closed);
+        }
+        self.deaf = true;
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) peer: Host,
+    pub(crate) side: Side,
+    towards_peer: Pipe,
+    towards_broker: Pipe,
+}
+
+impl Link {
+    fn pipe(&mut self, towards: End) -> &mut Pipe {
+        match towards {
+            End::Peer => &mut self.towards_peer,
+            End::Broker => &mut self.towards_broker,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let over = |pipe: &Pipe| pipe.deaf && pipe.flight.is_empty();
+        over(&self.towards_peer) && over(&self.towards_broker)
+    }
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(crate) struct Network {
+    links: BTreeMap<LinkId, Link>,
+    opened: u64,
+}
+
+impl Network {
+    /// A peer connects: what it sent first arrives at that time.
+    pub(crate) fn connect(&mut self, peer: Host, side: Side, at: Time) -> LinkId {
+        self.opened += 1;
+        let id = LinkId(self.opened);
+        let mut link = Link { peer, side, towards_peer: Pipe::default(), towards_broker: Pipe::default() };
+        link.towards_broker.send(at, Parcel::Opened);
+        self.links.insert(id, link);
+        id
+    }
+
+    pub(crate) fn send(&mut self, id: LinkId, towards: End, at: Time, parcel: Parcel) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.pipe(towards).send(at, parcel);
+        }
+    }
+
+    /// When the next thing arrives.
+    pub(crate) fn due(&self) -> Option<Time> {
+        self.links.values().flat_map(|link| [link.towards_broker.due(), link.towards_peer.due()]).flatten().min()
+    }
+
+    /// The next thing that has arrived: on which connection, at which end.
+    pub(crate) fn arrival(&mut self, now: Time) -> Option<(LinkId, Host, Side, End, Parcel)> {
+        for (&id, link) in &mut self.links {
+            for end in [End::Broker, End::Peer] {
+                let pipe = link.pipe(end);
+                if pipe.due().is_some_and(|due| due <= now) {
+                    let (_, parcel) = pipe.flight.pop_front()?;
+                    let (peer, side) = (link.peer, link.side);
+                    if link.is_over() {
+                        self.links.remove(&id);
+                    }
+                    return Some((id, peer, side, end, parcel));
+                }
+            }
+        }
+        None
+    }
+
+    /// One end closes its socket; the other sees that once it has what was sent before, except for the last `lost` messages.
+    pub(crate) fn close(&mut self, id: LinkId, end: End, seen: Option<Time>, lost: usize) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.pipe(end).shut();
+        let other = link.pipe(end.other());
+        other.flight.truncate(other.flight.len().saturating_sub(lost));
+        other.end(seen);
+        if link.is_over() {
+            self.links.remove(&id);
+        }
+    }
+
+    /// The line is cut: what is in flight is lost, and each end sees that at its time, or never.
+    pub(crate) fn cut(&mut self, id: LinkId, peer_sees: Option<Time>, broker_sees: Option<Time>) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        for (towards, seen) in [(End::Peer, peer_sees), (End::Broker, broker_sees)] {
+            let pipe = link.pipe(towards);
+            if !pipe.deaf {
+                pipe.flight.clear();
+                pipe.end(seen);
+            }
+        }
+        if link.is_over() {
+            self.links.remove(&id);
+        }
+    }
+
+    /// Nothing arrives at that end for so long.
+    pub(crate) fn stall(&mut self, id: LinkId, towards: End, until: Time) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.pipe(towards).stalled = until;
+        }
+    }
+
+    /// Connections that exist, seen from the peer's side.
+    pub(crate) fn links(&self) -> Vec<(LinkId, Host)> {
+        self.links.iter().map(|(&id, link)| (id, link.peer)).collect()
+    }
+
+    /// What stalled flows again.
+    pub(crate) fn heal(&mut self) {
+        for link in self.links.values_mut() {
+            link.towards_peer.stalled = Time::ZERO;
+            link.towards_broker.stalled = Time::ZERO;
+        }
+    }
+}
+
+/// The point that lies so long after `now`, if there is a span.
+pub(crate) fn later(now: Time, span: Option<Duration>) -> Option<Time> {
+    span.map(|span| now + span)
+}

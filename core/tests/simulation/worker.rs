@@ -1,0 +1,279 @@
+//! A worker: its machine, the driver of it, and its handlers.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use callboard_core::{
+    body,
+    broker::Side,
+    peer::Settings,
+    time::Time,
+    wire::{
+        handshake::Register,
+        ids::SessionId,
+        status::{Code, Executed, Failure},
+    },
+    worker::{Action, Event, Job, JobId, Worker},
+};
+
+use super::{
+    catalogue,
+    knobs::millis,
+    network::Host,
+    process::Process,
+    rogue,
+    scene::Scene,
+    socket::{Input, Socket},
+};
+
+/// How long a handler that hangs runs if its caller set a time-out, which stops it.
+const HANGS: Duration = Duration::from_secs(3_600);
+/// How long one hangs that only its caller can stop, who may be gone.
+const HANGS_TIMELESS: Duration = Duration::from_secs(20);
+
+/// One life of a worker.
+#[derive(Debug)]
+pub(crate) struct WorkerHost {
+    host: Host,
+    /// Whether it declares `mix` to be `once`.
+    strict: bool,
+    register: Register,
+    pub(crate) process: Process,
+    pub(crate) machine: Worker,
+    pub(crate) socket: Socket,
+    handlers: BTreeMap<JobId, Handler>,
+    shutdown: Option<Time>,
+    pub(crate) leaving: bool,
+    pub(crate) left: bool,
+}
+
+/// A handler that runs.
+#[derive(Debug)]
+struct Handler {
+    offer: usize,
+    /// The call that it serves; `None` if that is a rogue's.
+    call: Option<u64>,
+    attempt: u32,
+    until: Time,
+    ending: Ending,
+    /// Whether it looks out for being stopped.
+    stoppable: bool,
+}
+
+/// How a handler ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Answer,
+    Fail,
+    Panic,
+    Stopped,
+}
+
+impl WorkerHost {
+    pub(crate) fn new(seat: usize, life: u64, scene: &mut Scene) -> WorkerHost {
+        let session = SessionId(scene.chance.bytes());
+        let heartbeat = scene.knobs.heartbeat_peer;
+        let settings = Settings { heartbeat, instance: format!("worker-{seat}.{life}"), ..Settings::new(session) };
+        let ahead = Duration::from_micros(scene.chance.below(1 << 40));
+        let strict = scene.chance.percent(30);
+        let register = catalogue::registration(seat, strict, &scene.knobs, &mut scene.chance);
+        WorkerHost {
+            host: Host::Worker(seat),
+            strict,
+            register: register.clone(),
+            process: Process::new(scene.now, ahead),
+            machine: Worker::new(settings, register),
+            socket: Socket::new(Host::Worker(seat), Side::Backend),
+            handlers: BTreeMap::new(),
+            shutdown: None,
+            leaving: false,
+            left: false,
+        }
+    }
+
+    /// When the machine is to be run, or a handler ends.
+    pub(crate) fn due(&self) -> Option<Time> {
+        let handler = self.handlers.values().map(|handler| handler.until).min();
+        let handler = handler.map(|at| self.process.local(at));
+        let machine = self.machine.next_deadline();
+        self.process.due([handler, machine].into_iter().flatten().min())
+    }
+
+    /// Handlers that run.
+    pub(crate) fn handlers_len(&self) -> usize {
+        self.handlers.len()
+    }
+
+    /// The operator ends the worker.
+    pub(crate) fn drain(&mut self, patience: Duration, scene: &mut Scene) {
+        self.leaving = true;
+        self.shutdown = Some(self.process.local(scene.now) + patience);
+        let at = scene.handled();
+        self.process.rouse(at);
+    }
+
+    /// A turn of the driver.
+    pub(crate) fn turn(&mut self, scene: &mut Scene) {
+        self.process.begin_turn();
+        let now = self.process.local(scene.now);
+        if let Some(deadline) = self.shutdown.take() {
+            self.handle(now, Event::Shutdown { deadline }, scene);
+        }
+        let handlers_first = scene.chance.percent(50);
+        if handlers_first {
+            self.end_handlers(now, scene);
+        }
+        for _ in 0..scene.knobs.turn_inputs {
+            let Some(input) = self.socket.next_input() else { break };
+            self.input(now, input, scene);
+        }
+        self.end_handlers(now, scene);
+        if !self.socket.has_input() && self.machine.next_deadline().is_some_and(|at| at <= now) {
+            self.handle(now, Event::Wake, scene);
+            let next = self.machine.next_deadline();
+            assert!(next.is_none_or(|at| at > now), "{} wants to be woken again and again", self.host);
+        }
+        self.socket.flush(scene);
+        if self.socket.has_input() {
+            self.process.rouse(scene.now);
+        }
+        assert!(self.left || self.machine.running_len() == self.handlers.len(), "{} knows what runs", self.host);
+    }
+
+    fn input(&mut self, now: Time, input: Input, scene: &mut Scene) {
+        match input {
+            Input::Connected => self.handle(now, Event::Connected, scene),
+            Input::Disconnected => {
+                let chance = scene.chance.next() as u32;
+                self.handle(now, Event::Disconnected { chance }, scene);
+            }
+            Input::Frames(frames) => {
+                let mut out = Vec::new();
+                self.machine.receive(now, &frames, &mut out);
+                self.perform(now, out, scene);
+            }
+        }
+    }
+
+    fn handle(&mut self, now: Time, event: Event, scene: &mut Scene) {
+        let mut out = Vec::new();
+        self.machine.handle(now, event, &mut out);
+        self.perform(now, out, scene);
+    }
+
+    fn perform(&mut self, now: Time, out: Vec<Action>, scene: &mut Scene) {
+        for action in out {
+            scene.note(self.host, || format!("{action:?}"));
+            match action {
+                Action::Connect => self.socket.connect(scene),
+                Action::Disconnect => self.socket.disconnect(scene),
+                Action::Send(envelope) => self.socket.send(&envelope),
+                Action::Run(job) => self.run(now, &job, scene),
+                Action::Stop(job) => self.stop(job, scene),
+                Action::Refused(failure) => panic!("{} is refused for ever: {failure}", self.host),
+                Action::Left => self.left = true,
+                Action::Note(_) => {}
+            }
+        }
+        self.machine.check();
+    }
+
+    /// A handler starts.
+    fn run(&mut self, now: Time, job: &Job, scene: &mut Scene) {
+        let offer = &self.register.offers[job.offer];
+        let running = self.handlers.values().filter(|handler| handler.offer == job.offer).count();
+        assert!(running < offer.slots as usize, "{} runs more than {} has slots", self.host, offer.service);
+        assert!(job.deadline.is_none_or(|at| at > now), "{} starts a call whose time is up", self.host);
+        let (number, _): (u64, serde_bytes::ByteBuf) = body::decode(&job.body).expect("callers wrote it");
+        let call = (number != rogue::NUMBER).then_some(number);
+        let mut handler = Handler {
+            offer: job.offer,
+            call,
+            attempt: job.attempt,
+            until: scene.now,
+            ending: Ending::Answer,
+            stoppable: true,
+        };
+        if let Some(number) = call {
+            let wish = scene.ledger.wish(number);
+            let asked = (wish.method.service, wish.method.name);
+            assert_eq!(asked, (&*offer.service, &*offer.methods[job.method].name), "call {number} is run as asked");
+            scene.ledger.started(scene.now, number, job, self.strict);
+            handler.draw(number, scene);
+        }
+        let before = self.handlers.insert(job.id, handler);
+        assert!(before.is_none(), "{} uses the name of a job twice", self.host);
+    }
+
+    /// A handler is told to stop: it does, or does not look out for that.
+    fn stop(&mut self, job: JobId, scene: &mut Scene) {
+        let handler = self.handlers.get_mut(&job).expect("the machine stops what runs");
+        if !handler.stoppable {
+            return;
+        }
+        handler.until = handler.until.min(scene.now + scene.chance.span(millis(30)));
+        // One that is just about to end may still have its say.
+        if scene.chance.percent(80) {
+            handler.ending = Ending::Stopped;
+        }
+    }
+
+    /// Handlers whose time has come end.
+    fn end_handlers(&mut self, now: Time, scene: &mut Scene) {
+        let ended = |handler: &Handler| handler.until <= scene.now;
+        let jobs: Vec<JobId> = self.handlers.iter().filter(|(_, handler)| ended(handler)).map(|(&id, _)| id).collect();
+        for job in jobs {
+            let handler = self.handlers.remove(&job).expect("it was just seen");
+            if let Some(number) = handler.call {
+                scene.ledger.finished(number, handler.ending == Ending::Answer);
+            }
+            let event = match handler.outcome() {
+                Some(outcome) => Event::Finished { job, outcome },
+                None => Event::Stopped { job },
+            };
+            self.handle(now, event, scene);
+        }
+    }
+}
+
+impl Handler {
+    /// Chance decides how long the handler takes and how it ends.
+    fn draw(&mut self, number: u64, scene: &mut Scene) {
+        let wish = scene.ledger.wish(number);
+        let (plain, limited) = (wish.plain, wish.timeout.is_some());
+        let chance = &mut scene.chance;
+        let slow = chance.percent(scene.knobs.slow_percent);
+        let hangs = if limited { HANGS } else { HANGS_TIMELESS };
+        let span = match chance.below(10) {
+            _ if plain => chance.span(millis(5)),
+            0 if slow => hangs,
+            _ if slow => chance.span(millis(1_500)),
+            1..=4 => Duration::ZERO,
+            _ => chance.span(millis(30)),
+        };
+        self.until = scene.now + span;
+        self.stoppable = span == hangs || chance.percent(70);
+        self.ending = match chance.below(20) {
+            _ if plain => Ending::Answer,
+            0 => Ending::Panic,
+            1 | 2 => Ending::Fail,
+            _ => Ending::Answer,
+        };
+    }
+
+    /// What it came to; `None` if it was stopped.
+    fn outcome(&self) -> Option<Result<Bytes, Box<Failure>>> {
+        let number = self.call.unwrap_or(rogue::NUMBER);
+        let fail = |code, type_name: &'static str| {
+            let details = body::encode(&number).expect("a number has a CBOR form");
+            let failure = Failure::new(code, Executed::Yes, "as it should");
+            Some(Err(Box::new(Failure { type_name: type_name.into(), details, ..failure })))
+        };
+        match self.ending {
+            Ending::Answer => Some(Ok(body::encode(&(number, self.attempt)).expect("a pair has a CBOR form"))),
+            Ending::Fail => fail(Code::Unknown, "Oops"),
+            Ending::Panic => fail(Code::Internal, "Panic"),
+            Ending::Stopped => None,
+        }
+    }
+}

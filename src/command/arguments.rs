@@ -1,0 +1,202 @@
+//! The words behind `callboard call SERVICE.METHOD`, as the arguments of the call.
+
+use std::{fs::File, io, io::Read as _};
+
+use callboard_core::body::{ArgumentMap, Arguments as _, EncodeError, EncodedArguments};
+use ciborium::Value;
+use thiserror::Error;
+
+/// Bytes that are read from one file. More than a broker lets through, so that the broker is who refuses a large file; but not
+/// endless, as /dev/zero is.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// Why a word is not an argument. Each is wrong usage.
+#[derive(Debug, Error)]
+pub(crate) enum WordError {
+    /// An integer that would have to be rounded.
+    #[error("{0} is an integer beyond 64 bits: send it as a string ('\"{0}\"') or as a float ({0}.0)")]
+    IntegerTooLarge(String),
+    /// JSON that cannot be read for a limit of the reader's.
+    #[error("cannot read {word} as JSON: {why}; a string is written '\"...\"'")]
+    Json { word: String, why: String },
+    /// A file that cannot be read.
+    #[error("cannot read the file {path}: {source}; a string with an @ in front is written '\"@...\"'")]
+    File { path: String, source: io::Error },
+    /// Values that nest too deep.
+    #[error("cannot send the arguments: {0}")]
+    Encode(#[from] EncodeError),
+}
+
+/// The arguments that the words mean.
+///
+/// A word is NAME=VALUE if it starts with an identifier and `=`, else a value by position. A value is the bytes of a file if it is
+/// `@FILE`, else what it says as JSON, else, if it is no JSON, a string.
+///
+/// # Errors
+///
+/// If a word's integer does not fit in 64 bits, its file cannot be read, or it nests too deep.
+pub(crate) fn arguments<W: AsRef<str>>(words: &[W]) -> Result<EncodedArguments, WordError> {
+    let mut arguments = ArgumentMap::new();
+    for word in words {
+        arguments = match split_name(word.as_ref()) {
+            Some((name, value)) => arguments.name(name, value_of(value)?),
+            None => arguments.position(value_of(word.as_ref())?),
+        };
+    }
+    Ok(EncodedArguments(arguments.encode()?))
+}
+
+/// Splits NAME=VALUE, where NAME is an identifier.
+fn split_name(word: &str) -> Option<(&str, &str)> {
+    let (name, value) = word.split_once('=')?;
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let goes_on_well = name.chars().all(|next| next.is_ascii_alphanumeric() || next == '_');
+    (starts_well && goes_on_well).then_some((name, value))
+}
+
+fn value_of(text: &str) -> Result<Value, WordError> {
+    match text.strip_prefix('@') {
+        Some(path) => bytes_of(path).map(Value::Bytes),
+        None => json_or_string(text),
+    }
+}
+
+fn bytes_of(path: &str) -> Result<Vec<u8>, WordError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let checked = match read {
+        Ok(length) if length as u64 > FILE_BYTES_MAX => Err(io::Error::other("it has more than 1 GiB")),
+        other => other,
+    };
+    checked.map_err(|source| WordError::File { path: path.to_owned(), source })?;
+    Ok(bytes)
+}
+
+fn json_or_string(text: &str) -> Result<Value, WordError> {
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) => match integer_too_large(text) {
+            Some(integer) => Err(WordError::IntegerTooLarge(integer.to_owned())),
+            None => Ok(value),
+        },
+        Err(error) if is_limit(&error) => Err(WordError::Json { word: text.to_owned(), why: error.to_string() }),
+        Err(_) => Ok(Value::Text(text.to_owned())),
+    }
+}
+
+/// Whether the text is JSON, only not for this reader: then it must not be taken for a string in silence. The reader tells this
+/// from bad syntax by its words alone; a test notices if they change.
+fn is_limit(error: &serde_json::Error) -> bool {
+    let why = error.to_string();
+    why.starts_with("number out of range") || why.starts_with("recursion limit exceeded")
+}
+
+/// The first integer in well-formed JSON that 64 bits do not hold: the JSON reader would round it to a float.
+fn integer_too_large(json: &str) -> Option<&str> {
+    outside_strings(json)
+        .flat_map(|part| part.split(|next: char| !matches!(next, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')))
+        .filter(|number| number.contains(|next: char| next.is_ascii_digit()) && !number.contains(['.', 'e', 'E']))
+        .find(|integer| integer.parse::<i64>().is_err() && integer.parse::<u64>().is_err())
+}
+
+/// The parts of well-formed JSON between its strings.
+fn outside_strings(json: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(json);
+    std::iter::from_fn(move || {
+        let (part, string) = match rest?.split_once('"') {
+            Some((part, string)) => (part, Some(string)),
+            None => (rest?, None),
+        };
+        rest = string.map(behind_string);
+        Some(part)
+    })
+}
+
+/// What comes behind the string whose opening quote was just passed.
+fn behind_string(string: &str) -> &str {
+    let mut escaped = false;
+    let end = string.find(|next: char| {
+        let ends = next == '"' && !escaped;
+        escaped = next == '\\' && !escaped;
+        ends
+    });
+    end.map_or("", |end| &string[end + 1..])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use ciborium::cbor;
+
+    use super::*;
+
+    fn meant(words: &[&str]) -> Value {
+        callboard_core::body::decode(&arguments(words).unwrap().0).unwrap()
+    }
+
+    fn complaint(word: &str) -> String {
+        arguments(&[word]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_word_is_json_or_else_a_string() {
+        assert_eq!(meant(&[]), cbor!([]).unwrap());
+        assert_eq!(meant(&["2", "-3", "2.5", "true", "null"]), cbor!([2, -3, 2.5, true, null]).unwrap());
+        assert_eq!(meant(&["hello", "007", "", "+1", "1 2", "[1,", "NaN"]), {
+            cbor!(["hello", "007", "", "+1", "1 2", "[1,", "NaN"]).unwrap()
+        });
+        assert_eq!(meant(&["\"5\"", "[1, 2]", " 7 "]), cbor!(["5", [1, 2], 7]).unwrap());
+        assert_eq!(meant(&["{\"a\": {\"b\": []}}"]), cbor!([{"a" => {"b" => []}}]).unwrap());
+    }
+
+    #[test]
+    fn a_word_that_starts_with_an_identifier_and_an_equals_sign_is_named() {
+        assert_eq!(meant(&["x=2", "_y1=three"]), cbor!({"x" => 2, "_y1" => "three"}).unwrap());
+        assert_eq!(meant(&["2", "y=3"]), cbor!({0 => 2, "y" => 3}).unwrap());
+        assert_eq!(meant(&["y=3", "2", "4"]), cbor!({0 => 2, 1 => 4, "y" => 3}).unwrap());
+        assert_eq!(meant(&["x=", "y==a", "z=a=b"]), cbor!({"x" => "", "y" => "=a", "z" => "a=b"}).unwrap());
+        assert_eq!(meant(&["\"a=b\"", "a-b=c", "1=2", "=5"]), cbor!(["a=b", "a-b=c", "1=2", "=5"]).unwrap());
+        assert_eq!(meant(&["{\"a\": \"b=c\"}"]), cbor!([{"a" => "b=c"}]).unwrap());
+    }
+
+    #[test]
+    fn an_integer_is_never_rounded() {
+        assert_eq!(meant(&["18446744073709551615"]), cbor!([u64::MAX]).unwrap());
+        assert_eq!(meant(&["-9223372036854775808"]), cbor!([i64::MIN]).unwrap());
+        for word in ["18446744073709551616", "x=18446744073709551616", "[{\"a\\\"\": [1, 18446744073709551616]}]"] {
+            assert!(complaint(word).starts_with("18446744073709551616 is an integer beyond 64 bits"), "{word}");
+        }
+        assert!(complaint("-9223372036854775809").starts_with("-9223372036854775809 is"));
+        // Floats may be large, and a string may say anything.
+        assert_eq!(meant(&["18446744073709551616.0"]), cbor!([18_446_744_073_709_551_616.0]).unwrap());
+        assert_eq!(meant(&["1e30"]), cbor!([1e30]).unwrap());
+        assert_eq!(meant(&["\"18446744073709551616\""]), cbor!(["18446744073709551616"]).unwrap());
+        assert_eq!(meant(&["[\"\\\\\", 1, \"\\\"99999999999999999999\"]"]), {
+            cbor!([["\\", 1, "\"99999999999999999999"]]).unwrap()
+        });
+    }
+
+    #[test]
+    fn json_beyond_the_readers_limits_is_no_string() {
+        assert!(complaint("1e400").starts_with("cannot read 1e400 as JSON: number out of range"));
+        assert!(complaint(&"[".repeat(500)).contains("as JSON: recursion limit exceeded"));
+        let deep = "[".repeat(100) + &"]".repeat(100);
+        assert!(complaint(&deep).starts_with("cannot send the arguments: the value nests deeper"));
+    }
+
+    #[test]
+    fn an_at_sign_stands_for_the_bytes_of_a_file() {
+        let path = std::env::temp_dir().join(format!("callboard-arguments-{}", std::process::id()));
+        std::fs::write(&path, b"\x00\xff").unwrap();
+        let word = format!("@{}", path.display());
+        let named = format!("data=@{}", path.display());
+        let read = (arguments(&[&word]), arguments(&[&named]));
+        std::fs::remove_file(&path).unwrap();
+        let bytes = Value::Bytes(vec![0, 0xff]);
+        let decoded = |body: EncodedArguments| callboard_core::body::decode::<Value>(&body.0).unwrap();
+        assert_eq!(decoded(read.0.unwrap()), Value::Array(vec![bytes.clone()]));
+        assert_eq!(decoded(read.1.unwrap()), Value::Map(vec![("data".into(), bytes)]));
+        assert!(complaint(&word).starts_with(&format!("cannot read the file {}", path.display())));
+        assert_eq!(meant(&["\"@home\"", "ann@example.org"]), cbor!(["@home", "ann@example.org"]).unwrap());
+    }
+}

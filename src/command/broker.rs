@@ -1,0 +1,122 @@
+//! `callboard broker`: forwards calls to workers and outcomes back.
+
+use callboard::broker::{BrokerError, RunningBroker, gate::Address};
+use clap::Args;
+
+use super::{exit::Exit, output, stop::StopSignals};
+use crate::settings::{BrokerSettings, Flags, Settings, Sourced};
+
+/// Shown below `callboard broker --help`.
+const AFTER_HELP: &str = "\
+When both addresses accept, one line on stdout says where:
+  ready frontend=tcp://127.0.0.1:5559 backend=tcp://127.0.0.1:5560
+
+Examples:
+  callboard broker
+  callboard broker --frontend tcp://127.0.0.1:0 --backend ipc:///run/user/1000/backend   port 0: any free one";
+
+/// Start a broker: clients connect to its frontend, workers and pools to its backend
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Broker {
+    /// Listen for clients here: tcp://HOST:PORT or ipc://PATH [default: tcp://127.0.0.1:5559]
+    #[arg(long, value_name = "URL")]
+    frontend: Option<String>,
+    /// Listen for workers and pools here [default: tcp://127.0.0.1:5560]
+    #[arg(long, value_name = "URL")]
+    backend: Option<String>,
+    /// Let running calls finish for this long when asked to stop [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    drain: Option<String>,
+    #[command(flatten)]
+    limits: BrokerLimits,
+}
+
+/// What a broker bears, and how often it speaks.
+#[derive(Debug, Args)]
+pub(crate) struct BrokerLimits {
+    /// Listen on an address beyond this machine though anybody there may then call and serve
+    #[arg(long)]
+    allow_unauthenticated: bool,
+    /// Refuse a larger message [default: 16MiB]
+    #[arg(long, value_name = "SIZE")]
+    message_bytes_max: Option<String>,
+    /// Refuse more connections than this [default: 10000]
+    #[arg(long, value_name = "NUMBER")]
+    connections_max: Option<String>,
+    /// Refuse calls when this many wait for one service [default: 65536]
+    #[arg(long, value_name = "NUMBER")]
+    queue_calls_max: Option<String>,
+    /// Refuse calls when bodies of this size wait for one service [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    queue_bytes_max: Option<String>,
+    /// Be heard at least this often [default: 1s]
+    #[arg(long, value_name = "DURATION")]
+    heartbeat: Option<String>,
+}
+
+impl Broker {
+    /// The settings that were typed as flags.
+    pub(crate) fn flags(&self) -> Flags {
+        let flags = Flags::default()
+            .with("--frontend", self.frontend.as_ref())
+            .with("--backend", self.backend.as_ref())
+            .with("--drain", self.drain.as_ref());
+        self.limits.add_to(flags)
+    }
+
+    /// Runs a broker until it is asked to stop.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
+        // Caught first: from the ready line on, a signal means an end in order.
+        let mut signals = StopSignals::catch()?;
+        let settings = settings_of(&settings.broker)?;
+        let broker = RunningBroker::start(settings).await.map_err(not_started)?;
+        output::print(&format!("ready frontend={} backend={}", broker.frontend(), broker.backend()))?;
+        let exit = signals.next().await;
+        tokio::select! {
+            // Whoever asks a second time does not want to wait.
+            exit = signals.next() => Ok(exit),
+            // Dropped only when the process ends.
+            () = broker.shut_down() => Ok(exit),
+        }
+    }
+}
+
+/// The broker's own settings, from those of the command.
+fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::broker::Settings> {
+    let mut settings = callboard::broker::Settings::new(address(&given.frontend)?, address(&given.backend)?);
+    settings.allow_unauthenticated = given.allow_unauthenticated.value;
+    settings.heartbeat = given.heartbeat.value;
+    settings.drain = given.drain.value;
+    settings.queue_calls_max = given.queue_calls_max.value;
+    settings.queue_bytes_max = given.queue_bytes_max.value;
+    settings.gate.connections_max = given.connections_max.value;
+    settings.gate.message_bytes_max = given.message_bytes_max.value;
+    Ok(settings)
+}
+
+fn address(given: &Sourced<String>) -> anyhow::Result<Address> {
+    let parsed = given.value.parse();
+    parsed.map_err(|error| Exit::Usage.because(anyhow::Error::new(error).context(given.source.to_string())))
+}
+
+/// An address that would be open to strangers is a wrong setting; one that cannot be bound is a failed start.
+fn not_started(error: BrokerError) -> anyhow::Error {
+    match error {
+        BrokerError::Unprotected { .. } => Exit::Usage.because(error),
+        _ => Exit::GaveUp.because(error),
+    }
+}
+
+impl BrokerLimits {
+    /// Adds those that were typed.
+    pub(crate) fn add_to(&self, flags: Flags) -> Flags {
+        flags
+            .with_switch("--allow-unauthenticated", self.allow_unauthenticated)
+            .with("--message-bytes-max", self.message_bytes_max.as_ref())
+            .with("--connections-max", self.connections_max.as_ref())
+            .with("--queue-calls-max", self.queue_calls_max.as_ref())
+            .with("--queue-bytes-max", self.queue_bytes_max.as_ref())
+            .with("--heartbeat", self.heartbeat.as_ref())
+    }
+}

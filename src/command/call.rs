@@ -1,0 +1,74 @@
+//! `callboard call`: one call, its outcome printed.
+
+use callboard::core::wire::method::MethodName;
+use ciborium::Value;
+use clap::Args;
+
+use super::{arguments, client, exit::Exit, json, output};
+use crate::settings::{Flags, Settings};
+
+/// Shown below `callboard call --help`.
+const AFTER_HELP: &str = "\
+An argument is NAME=VALUE or VALUE. A value that is JSON means that, anything else is a string: 2, true, '[1, 2]' and
+'{\"a\": 1}' are JSON, hello and 007 are strings, '\"5\"' is the string 5, and '\"a=b\"' is the string a=b by position.
+@FILE stands for the bytes of a file. Flags may follow the arguments; after -- nothing is a flag.
+
+The result is printed on stdout as JSON, an error on stderr.
+
+Examples:
+  callboard call calculator.add 2 3
+  callboard call calculator.sub x=2 y=-3 --timeout 5s
+  callboard call mailer.send to=ann@example.org body=@letter.txt --cast";
+
+/// Call a method and print its result
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Call {
+    /// The method, as in calculator.add
+    #[arg(value_name = "SERVICE.METHOD")]
+    method: String,
+    /// Its arguments: VALUE or NAME=VALUE
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    pub(super) arguments: Vec<String>,
+    /// Give up after this long, or none for never [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) timeout: Option<String>,
+    /// Send it and ask for no answer
+    #[arg(long)]
+    pub(super) cast: bool,
+    /// Wait for the service, or the deadline, if nobody serves it now
+    #[arg(long)]
+    wait_for_ready: bool,
+    /// Connect to the broker here [default: tcp://127.0.0.1:5559]
+    #[arg(long, value_name = "URL")]
+    frontend: Option<String>,
+}
+
+impl Call {
+    /// The settings that were typed as flags.
+    pub(crate) fn flags(&self) -> Flags {
+        Flags::default().with("--frontend", self.frontend.as_ref()).with("--timeout", self.timeout.as_ref())
+    }
+
+    /// Makes the call.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
+        let arguments = arguments::arguments(&self.arguments).map_err(|error| Exit::Usage.because(error))?;
+        MethodName::parse(self.method.as_str()).map_err(|error| Exit::Usage.because(error))?;
+        let client = client::connect(&settings.client).await?;
+        if self.cast {
+            let cast = client::timed(client.call(self.method, arguments), &settings.client);
+            ready(cast, self.wait_for_ready).cast().await.map_err(client::failed)?;
+            // Until the broker has it, the process must not end.
+            client.close().await.map_err(|error| Exit::NoBroker.because(error))?;
+            return Ok(Exit::Fine);
+        }
+        let call = client::timed(client.call::<Value>(self.method, arguments), &settings.client);
+        let result = ready(call, self.wait_for_ready).await.map_err(client::failed)?;
+        output::print(&json::compact(&result))?;
+        Ok(Exit::Fine)
+    }
+}
+
+fn ready<T>(call: callboard::Call<T>, wait: bool) -> callboard::Call<T> {
+    if wait { call.wait_for_ready() } else { call }
+}

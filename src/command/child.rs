@@ -1,0 +1,104 @@
+//! Processes of our own: the command again, with other arguments, that dies with us however we end.
+
+use std::{ffi::OsStr, path::PathBuf, process::Stdio};
+
+use anyhow::Context as _;
+use callboard::core::wire::limits::HANDSHAKE_MAX;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child as Process, ChildStdin, ChildStdout, Command},
+};
+
+use super::exit::Exit;
+
+/// Under Linux this names the program that runs, even after its file was replaced.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// How a process of ours is made to bind its life to ours: see `callboard_workers::pool`.
+pub(crate) fn shim() -> (PathBuf, Vec<std::ffi::OsString>) {
+    (OWN_PROGRAM.into(), ["internal", "run-worker"].map(Into::into).into())
+}
+
+/// A process of ours that runs. Killed when dropped.
+pub(crate) struct Child {
+    process: Process,
+    lines: Lines<BufReader<ChildStdout>>,
+    stdin: Option<ChildStdin>,
+}
+
+impl Child {
+    /// Starts `callboard ARGUMENTS...`, with its life bound to ours.
+    ///
+    /// # Errors
+    /// The system has no process for it.
+    pub(crate) fn start<A: AsRef<OsStr>>(
+        arguments: impl IntoIterator<Item = A>,
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Child> {
+        let (shim, leading) = shim();
+        let mut command = Command::new(shim);
+        command.args(leading).arg(std::process::id().to_string()).arg(own_program()?);
+        Child::spawn(command.args(arguments).envs(variables.iter().copied()))
+    }
+
+    /// Starts `callboard ARGUMENTS...` with an input by which it is told to [go on](Child::go_on). It must end by itself.
+    ///
+    /// # Errors
+    /// The system has no process for it.
+    pub(crate) fn start_with_input<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> anyhow::Result<Child> {
+        Child::spawn(Command::new(own_program()?).args(arguments))
+    }
+
+    fn spawn(command: &mut Command) -> anyhow::Result<Child> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut process = command.spawn().context("cannot start a process")?;
+        let stdout = process.stdout.take().context("a process without its output")?;
+        let stdin = process.stdin.take();
+        Ok(Child { process, lines: BufReader::new(stdout).lines(), stdin })
+    }
+
+    /// Its process id, while it has not been waited for.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id().unwrap_or_default()
+    }
+
+    /// The next line that it prints.
+    ///
+    /// # Errors
+    /// It ended without one; what it complained of is on stderr already.
+    pub(crate) async fn line(&mut self, what: &str) -> anyhow::Result<String> {
+        match self.lines.next_line().await? {
+            Some(line) => Ok(line),
+            None => Err(Exit::GaveUp.because(anyhow::anyhow!("the {what} ended before it was ready"))),
+        }
+    }
+
+    /// Tells it to go on: a line on its standard input.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) async fn go_on(&mut self) -> anyhow::Result<()> {
+        let stdin = self.stdin.as_mut().context("a process without an input")?;
+        Ok(stdin.write_all(b"go\n").await?)
+    }
+
+    /// Asks it to end, waits for that, and kills it if it takes too long.
+    pub(crate) async fn end(mut self) {
+        let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+        // One that has ended already needs no asking.
+        let _ = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        if tokio::time::timeout(HANDSHAKE_MAX, self.process.wait()).await.is_err() {
+            let _ = self.process.kill().await;
+        }
+    }
+}
+
+fn own_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot find the program that runs")
+}
+
+/// The value of `name=` in a ready line.
+pub(crate) fn field<'a>(line: &'a str, name: &str) -> anyhow::Result<&'a str> {
+    let value = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    value.with_context(|| format!("a ready line without {name}: {line:?}"))
+}

@@ -1,0 +1,50 @@
+//! The client that one command needs, and how its failures end the command.
+
+use std::time::Duration;
+
+use callboard::{CallError, Client, Code, ConnectError, ConnectErrorKind};
+
+use super::exit::Exit;
+use crate::settings::ClientSettings;
+
+/// How long a command looks for a broker before it says that there is none, unless its time-out is shorter: who typed it
+/// waits for it.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+
+/// A client of the broker that the settings name.
+///
+/// # Errors
+/// There is no broker (exit code 3), or it will not have us.
+pub(crate) async fn connect(settings: &ClientSettings) -> anyhow::Result<Client> {
+    let timeout = settings.timeout.value;
+    let patience = timeout.map_or(CONNECT_MAX, |timeout| timeout.min(CONNECT_MAX));
+    let client = Client::builder(&settings.frontend.value).name("callboard").timeout(patience);
+    client.connect().await.map_err(not_connected)
+}
+
+fn not_connected(error: ConnectError) -> anyhow::Error {
+    let exit = match error.kind() {
+        ConnectErrorKind::NoBroker => Exit::NoBroker,
+        ConnectErrorKind::BadAddress => Exit::Usage,
+        ConnectErrorKind::Refused => Exit::Failed,
+        _ => Exit::GaveUp,
+    };
+    exit.because(error)
+}
+
+/// A call's failure as the end of a command.
+pub(crate) fn failed(error: CallError) -> anyhow::Error {
+    let exit = match error.code() {
+        Code::DeadlineExceeded => Exit::NoBroker,
+        _ => Exit::Failed,
+    };
+    exit.because(error)
+}
+
+/// The call's time-out as the settings say.
+pub(crate) fn timed<T>(call: callboard::Call<T>, settings: &ClientSettings) -> callboard::Call<T> {
+    match settings.timeout.value {
+        Some(timeout) => call.timeout(timeout),
+        None => call.no_timeout(),
+    }
+}

@@ -1,0 +1,55 @@
+//! `callboard internal`: programs that pool, demo, bench and tests start by re-executing the command.
+
+use std::{ffi::OsString, time::Duration};
+
+use callboard::{Service, Worker, pool::run_worker};
+use clap::{Args, Subcommand};
+
+use super::{bench_client::BenchClient, echo, exit::Exit};
+
+/// Programs that other subcommands start; they may change at any time
+#[derive(Debug, Args)]
+pub(crate) struct Internal {
+    #[command(subcommand)]
+    program: Program,
+}
+
+#[derive(Debug, Subcommand)]
+enum Program {
+    /// Serve what demo and bench call
+    EchoWorker,
+    /// Become a pool's worker: bind this process's life to its parent's, then become PROGRAM
+    RunWorker {
+        /// The program, and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        program: Vec<OsString>,
+    },
+    /// Make bench's calls
+    BenchClient(BenchClient),
+}
+
+impl Internal {
+    /// Runs the program.
+    pub(crate) async fn run(self) -> anyhow::Result<Exit> {
+        match self.program {
+            Program::EchoWorker => echo_worker().await,
+            Program::RunWorker { program } => become_worker(program),
+            Program::BenchClient(client) => client.run().await,
+        }
+    }
+}
+
+/// Serves `demo.square`, which says who answered, and `bench.echo`.
+async fn echo_worker() -> anyhow::Result<Exit> {
+    let demo = Service::new("demo").read("square", ["number"], echo::square);
+    let bench = Service::new("bench").slots(echo::SLOTS).read("echo", ["message"], echo::echo);
+    Worker::new().drain(Duration::from_secs(5)).serve(demo).serve(bench).run().await?;
+    Ok(Exit::Fine)
+}
+
+/// Returns only if it fails, with the exit codes of shells.
+fn become_worker(program: Vec<OsString>) -> ! {
+    let error = run_worker(program);
+    eprintln!("callboard: {error}");
+    std::process::exit(error.exit_code().into())
+}

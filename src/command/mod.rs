@@ -1,0 +1,204 @@
+//! The command line: what can be typed, what it starts, and how it ends.
+
+mod arguments;
+mod bench;
+mod bench_client;
+mod broker;
+mod call;
+mod child;
+mod client;
+mod config;
+mod demo;
+mod echo;
+mod exit;
+mod internal;
+mod json;
+mod logging;
+mod negative;
+mod output;
+mod ping;
+mod pool;
+mod pool_worker;
+mod services;
+mod stop;
+mod usage;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use self::exit::Exit;
+use crate::settings::{Flags, Settings};
+
+/// Shown below `callboard --help`.
+const AFTER_HELP: &str = "\
+A first look:
+  callboard demo                          everything at once: broker, 4 worker processes, 10,000 calls
+
+The parts, each in a terminal of its own:
+  callboard broker
+  callboard pool -n 4 -- PROGRAM          PROGRAM serves methods, such as calculator.add
+  callboard call calculator.add 2 3
+
+Settings: flags, then CALLBOARD_* variables, then a TOML file (--config), then defaults;
+  `callboard config` shows each and where it comes from. CALLBOARD_LOG=debug shows more on stderr.
+
+Exit codes:
+  0    fine
+  1    the call ended with an error, or demo or bench got a wrong answer
+  2    wrong usage or setting
+  3    no broker was reached, or the time was up
+  4    it could not start, or gave up (port in use, program missing, crash loop)
+  130  Ctrl-C (a second one ends it at once)";
+
+/// Call methods of worker processes, through a broker.
+#[derive(Debug, Parser)]
+#[command(name = "callboard", version, after_help = AFTER_HELP, max_term_width = 110)]
+struct CommandLine {
+    /// Read settings from this TOML file [variable: CALLBOARD_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Broker(broker::Broker),
+    Pool(pool::Pool),
+    Call(call::Call),
+    Services(services::Services),
+    Ping(ping::Ping),
+    Config(config::Config),
+    Bench(bench::Bench),
+    #[command(hide = true)]
+    Internal(internal::Internal),
+}
+
+/// Runs the command that was typed, and says how it ended.
+pub(crate) fn main() -> ExitCode {
+    let words = negative::spell_out(std::env::args_os());
+    match CommandLine::parse_from(words).run() {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::complain(&error);
+            Exit::of(&error).into()
+        }
+    }
+}
+
+impl CommandLine {
+    fn run(self) -> anyhow::Result<Exit> {
+        logging::start(self.command.log_level())?;
+        let flags = self.command.flags().with_config(self.config);
+        // One thread: it owns every socket of the command, and it is the one that spawns a pool's workers, whose
+        // parent-death signal fires when the thread that spawned them ends.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("cannot start: the system gives no event queue")?;
+        runtime.block_on(self.command.run(&flags))
+    }
+}
+
+impl Command {
+    /// What is logged unless CALLBOARD_LOG says otherwise: those that run for long tell what happens, the others
+    /// only what is wrong.
+    fn log_level(&self) -> &'static str {
+        match self {
+            Command::Broker(_) | Command::Pool(_) => "info",
+            _ => "warn",
+        }
+    }
+
+    /// The settings that were typed as flags.
+    fn flags(&self) -> Flags {
+        match self {
+            Command::Broker(broker) => broker.flags(),
+            Command::Pool(pool) => pool.flags(),
+            Command::Call(call) => call.flags(),
+            Command::Services(services) => services.flags(),
+            Command::Ping(ping) => ping.flags(),
+            Command::Config(config) => config.flags(),
+            Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => Flags::default(),
+        }
+    }
+
+    /// Runs it. Broker and pool, and the processes started by others, see to their own end; the rest ends at the first Ctrl-C.
+    async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
+        let settings = || Settings::load(flags);
+        match self {
+            Command::Broker(broker) => broker.run(settings()?).await,
+            Command::Pool(pool) => pool.run(settings()?).await,
+            Command::Call(call) => stop::or_interrupted(call.run(settings()?)).await,
+            Command::Services(services) => stop::or_interrupted(services.run(settings()?)).await,
+            Command::Ping(ping) => stop::or_interrupted(ping.run(settings()?)).await,
+            Command::Config(config) => config.run(&settings()?),
+            Command::Demo(demo) => stop::or_interrupted(demo.run(settings()?)).await,
+            Command::Bench(bench) => stop::or_interrupted(bench.run(settings()?)).await,
+            Command::Internal(internal) => internal.run().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::settings::settings_of;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_a_flag_tells_the_settings_default() {
+        let tables =
+            [("broker", "broker"), ("pool", "pool"), ("call", "client"), ("services", "client"), ("ping", "client")];
+        for (name, table) in tables {
+            let line = CommandLine::command();
+            let subcommand = line.find_subcommand(name).unwrap_or_else(|| panic!("{name} is a command"));
+            for setting in
+                settings_of(table).filter(|setting| setting.key != "name" && setting.default != Some("false"))
+            {
+                let flag = |arg: &&clap::Arg| match setting.flag {
+                    "-n" => arg.get_short() == Some('n'),
+                    flag => arg.get_long() == flag.strip_prefix("--"),
+                };
+                let arg =
+                    subcommand.get_arguments().find(flag).unwrap_or_else(|| panic!("{name} takes {}", setting.flag));
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                let default = setting.default.unwrap_or_default();
+                assert!(help.contains(&format!("[default: {default}]")), "{name} {}: {help}", setting.flag);
+            }
+        }
+    }
+
+    #[test]
+    fn flags_may_follow_a_calls_arguments_and_negative_numbers_need_no_dashes() {
+        let typed = ["callboard", "call", "calculator.add", "2", "-3", "-1.5e3", "--timeout", "5s", "y=-4", "--cast"];
+        let Command::Call(call) = CommandLine::parse_from(typed).command else { panic!("call was typed") };
+        assert_eq!(call.arguments, ["2", "-3", "-1.5e3", "y=-4"]);
+        assert_eq!(call.timeout.as_deref(), Some("5s"));
+        assert!(call.cast);
+    }
+
+    #[test]
+    fn a_pools_program_keeps_its_own_flags() {
+        for typed in [
+            vec!["callboard", "pool", "-n", "2", "--", "worker", "-n", "9"],
+            vec!["callboard", "pool", "-n", "2", "worker", "-n", "9"],
+        ] {
+            let Command::Pool(pool) = CommandLine::parse_from(typed).command else { panic!("pool was typed") };
+            assert_eq!(pool.program, ["worker", "-n", "9"]);
+            assert_eq!(pool.flags().value_of("-n"), Some("2"));
+        }
+    }
+
+    #[test]
+    fn a_mistyped_flag_of_a_pool_is_no_program() {
+        assert!(CommandLine::try_parse_from(["callboard", "pool", "--nam", "x", "worker"]).is_err());
+    }
+}

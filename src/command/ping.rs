@@ -1,0 +1,47 @@
+//! `callboard ping`: whether the broker answers, and how fast.
+
+use std::time::Instant;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{client, exit::Exit, output};
+use crate::settings::{Flags, Settings};
+
+/// Ask the broker whether it is there, and how long its answer takes
+#[derive(Debug, Args)]
+pub(crate) struct Ping {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Give up after this long [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<String>,
+    /// Connect to the broker here [default: tcp://127.0.0.1:5559]
+    #[arg(long, value_name = "URL")]
+    frontend: Option<String>,
+}
+
+impl Ping {
+    /// The settings that were typed as flags.
+    pub(crate) fn flags(&self) -> Flags {
+        Flags::default().with("--frontend", self.frontend.as_ref()).with("--timeout", self.timeout.as_ref())
+    }
+
+    /// Asks the broker and prints its answer.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
+        let settings = settings.client;
+        let client = client::connect(&settings).await?;
+        let asked = Instant::now();
+        client::timed(client.call::<()>("callboard.ping", ()), &settings).await.map_err(client::failed)?;
+        let round_trip = asked.elapsed();
+        let address = &settings.frontend.value;
+        if self.json {
+            let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+            output::print(&json!({ "frontend": address, "round_trip_us": micros }).to_string())?;
+        } else {
+            output::print(&format!("{address} answered in {round_trip:.0?}"))?;
+        }
+        Ok(Exit::Fine)
+    }
+}

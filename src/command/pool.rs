@@ -1,0 +1,167 @@
+//! `callboard pool`: starts and supervises worker processes.
+
+use std::{pin::pin, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use callboard::{
+    RunningWorker,
+    pool::{self as supervisor, PoolEvent},
+};
+use clap::Args;
+
+use super::{child, exit::Exit, output, pool_worker, stop::StopSignals};
+use crate::settings::{Flags, PoolSettings, Settings};
+
+/// How long the pool itself may take to say goodbye once its workers are gone.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
+
+/// Shown below `callboard pool --help`.
+const AFTER_HELP: &str = "\
+When all workers have registered, one line on stdout says so: ready 4 workers
+A worker that ends is started again; one that ends 5 times within 10 s ends the pool with exit code 4.
+Each worker finds CALLBOARD_BACKEND, CALLBOARD_POOL, CALLBOARD_POOL_PID and CALLBOARD_INSTANCE in its environment.
+
+Examples:
+  callboard pool -n 4 -- ./calculator-worker
+  callboard pool --name sums -n 2 -- python3 sums.py --fast";
+
+/// Start worker processes of a program, and start those again that end
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Pool {
+    /// Name the pool [default: the program's file name]
+    #[arg(long)]
+    name: Option<String>,
+    /// Keep this many worker processes running [default: 4]
+    #[arg(short = 'n', value_name = "NUMBER")]
+    size: Option<String>,
+    /// Connect to the broker here [default: tcp://127.0.0.1:5560]
+    #[arg(long, value_name = "URL")]
+    backend: Option<String>,
+    /// Let running calls finish for this long when asked to stop [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    drain: Option<String>,
+    /// The program, and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_names = ["PROGRAM", "ARG"])]
+    pub(super) program: Vec<std::ffi::OsString>,
+}
+
+impl Pool {
+    /// The settings that were typed as flags.
+    pub(crate) fn flags(&self) -> Flags {
+        Flags::default()
+            .with("--name", self.name.as_ref())
+            .with("-n", self.size.as_ref())
+            .with("--backend", self.backend.as_ref())
+            .with("--drain", self.drain.as_ref())
+    }
+
+    /// Runs a pool until it is asked to stop.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
+        // Caught first: nothing that is started from here on is left behind.
+        let signals = StopSignals::catch()?;
+        let settings = self.pool_settings(settings.pool)?;
+        let (name, backend, drain) = (settings.name.clone(), settings.backend.clone(), settings.drain);
+        let pool = supervisor::Pool::start(settings).map_err(|error| Exit::GaveUp.because(error))?;
+        let worker = match pool_worker::take_name(&name, &backend, pool.control()).await {
+            Ok(worker) => worker,
+            Err(error) => {
+                end(pool).await;
+                return Err(error);
+            }
+        };
+        Running { pool, worker, name, drain, signals, verdict: None }.supervise().await
+    }
+
+    fn pool_settings(&self, given: PoolSettings) -> anyhow::Result<supervisor::PoolSettings> {
+        let (program, arguments) = self.program.split_first().context("a pool needs a program")?;
+        let shim = child::shim();
+        let backend = given.backend.value;
+        let mut settings = supervisor::PoolSettings::new(program, arguments.to_vec(), backend, shim);
+        settings.size = u32::try_from(given.size.value).context("so many worker processes")?;
+        settings.drain = given.drain.value;
+        if let Some(name) = given.name {
+            settings.name = name.value;
+        }
+        Ok(settings)
+    }
+}
+
+/// A pool that runs.
+struct Running {
+    pool: supervisor::Pool,
+    worker: RunningWorker,
+    name: String,
+    drain: Duration,
+    signals: StopSignals,
+    /// Why it gave up, if it did.
+    verdict: Option<anyhow::Error>,
+}
+
+impl Running {
+    /// Lives until the last worker process has ended.
+    async fn supervise(mut self) -> anyhow::Result<Exit> {
+        let state = self.worker.states();
+        let watching = pool_worker::watch_registrations(self.name.clone(), state, self.pool.control());
+        let mut watching = pin!(watching);
+        let mut exit = Exit::Fine;
+        let mut refused = None;
+        loop {
+            tokio::select! {
+                // Cancel safe: no event is lost.
+                event = self.pool.event() => match event {
+                    Some(PoolEvent::Finished) | None => break,
+                    Some(event) => self.tell(event)?,
+                },
+                // Cancel safe: no signal is lost.
+                signal = self.signals.next() => {
+                    // Whoever asks a second time does not want to wait.
+                    let within = if exit == Exit::Interrupted { Duration::ZERO } else { self.drain };
+                    exit = signal;
+                    self.pool.control().shutdown(within).await;
+                }
+                // Cancel safe until it has returned, and not polled after that.
+                ended = self.worker.ended(), if refused.is_none() => {
+                    refused = Some(pool_worker::refused(ended));
+                    self.pool.control().shutdown(self.drain).await;
+                }
+                // Never ends.
+                () = &mut watching => {}
+            }
+        }
+        self.leave(exit, refused).await
+    }
+
+    /// Leaves the broker, and says how it ended.
+    async fn leave(mut self, exit: Exit, refused: Option<anyhow::Error>) -> anyhow::Result<Exit> {
+        if let Some(error) = self.verdict.or(refused) {
+            return Err(error);
+        }
+        self.worker.shut_down(LEAVE_MAX).await;
+        // It leaves within that time, or is cut off by the end of this process.
+        let _ = self.worker.ended().await;
+        Ok(exit)
+    }
+
+    fn tell(&mut self, event: PoolEvent) -> anyhow::Result<()> {
+        match event {
+            PoolEvent::Started { instance, pid, .. } => tracing::info!(instance, pid, "worker process started"),
+            PoolEvent::Exited { instance, exit, .. } => tracing::warn!(instance, %exit, "worker process ended"),
+            PoolEvent::Restarting { instance, after, .. } => tracing::info!(instance, ?after, "starting another"),
+            PoolEvent::Ready { workers } => output::print(&format!("ready {workers} workers"))?,
+            PoolEvent::GaveUp { verdict, last_lines, .. } => {
+                let lines: String = last_lines.iter().map(|line| format!("\n  {line}")).collect();
+                let said = if lines.is_empty() { " It printed nothing." } else { " The last lines that it printed:" };
+                self.verdict = Some(Exit::GaveUp.because(anyhow!("{verdict}.{said}{lines}")));
+            }
+            other => tracing::debug!(?other, "pool"),
+        }
+        Ok(())
+    }
+}
+
+/// Ends a pool at once.
+async fn end(mut pool: supervisor::Pool) {
+    pool.control().shutdown(Duration::ZERO).await;
+    while !matches!(pool.event().await, None | Some(PoolEvent::Finished)) {}
+}

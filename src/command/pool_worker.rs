@@ -1,0 +1,103 @@
+//! The pool as a worker of the broker: it takes its name there, and tells how it stands.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::anyhow;
+use callboard::{
+    Client, Reply, RunningWorker, Service, State, Worker, WorkerError,
+    core::broker::Status,
+    pool::{PoolControl, SeatState, service_name},
+};
+use serde::Serialize;
+
+use super::exit::Exit;
+
+/// How long a pool that starts waits to learn whether its name is free. Without a broker it starts all the same.
+const NAME_MAX: Duration = Duration::from_secs(2);
+/// How often it asks the broker which of its workers have registered, while some have not.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A pool as `callboard.pool.NAME.status` tells it.
+#[derive(Debug, Serialize)]
+struct PoolStatus {
+    name: String,
+    pid: u32,
+    workers: Vec<WorkerStatus>,
+}
+
+/// A worker process as its pool tells it.
+#[derive(Debug, Serialize)]
+struct WorkerStatus {
+    seat: u32,
+    instance: String,
+    state: &'static str,
+    pid: Option<u32>,
+    restarts: u32,
+}
+
+/// Takes the pool's name at the broker: serves `callboard.pool.NAME`, which nobody else may.
+///
+/// # Errors
+/// The name is in use, or the worker cannot start.
+pub(crate) async fn take_name(name: &str, backend: &str, control: PoolControl) -> anyhow::Result<RunningWorker> {
+    let own = name.to_owned();
+    let status = move || status(&own, &control);
+    let service = Service::new(service_name(name)).read("status", [], status);
+    let worker = Worker::new().backend(backend).name(format!("pool-{name}")).exclusive().serve(service);
+    let mut worker = worker.start().map_err(|error| Exit::GaveUp.because(error))?;
+    tokio::select! {
+        // Both may be dropped: the worker lives on without anybody who waits.
+        joined = worker.joined() => if joined.is_err() { return Err(refused(worker.ended().await)) },
+        () = tokio::time::sleep(NAME_MAX) => {}
+    }
+    Ok(worker)
+}
+
+/// Why the broker does not have the pool (any more).
+pub(crate) fn refused(ended: Result<(), WorkerError>) -> anyhow::Error {
+    let error = ended.err().map_or_else(|| anyhow!("the pool's link to the broker ended"), Into::into);
+    Exit::GaveUp.because(error)
+}
+
+fn status(name: &str, control: &PoolControl) -> Reply<PoolStatus> {
+    let seats = control.status().seats.into_iter();
+    let workers = seats.map(|seat| WorkerStatus {
+        seat: seat.seat.0,
+        instance: seat.instance,
+        state: seat.state.word(),
+        pid: seat.state.pid(),
+        restarts: seat.restarts,
+    });
+    Reply(PoolStatus { name: name.to_owned(), pid: std::process::id(), workers: workers.collect() })
+}
+
+/// Tells the pool which of its workers have registered at the broker, for as long as it is polled.
+pub(crate) async fn watch_registrations(name: String, state: impl Fn() -> State, control: PoolControl) {
+    let mut clients = BTreeMap::new();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let unknown = control.status().seats.into_iter().any(|seat| matches!(seat.state, SeatState::Running { .. }));
+        let State::Joined { frontend } = state() else { continue };
+        if unknown && let Some(client) = client_of(&mut clients, frontend) {
+            tell_registered(&name, client, &control).await;
+        }
+    }
+}
+
+/// The client for a frontend; another one if the broker's frontend has changed.
+fn client_of(clients: &mut BTreeMap<String, Client>, frontend: String) -> Option<&Client> {
+    clients.retain(|address, _| *address == frontend);
+    if !clients.contains_key(&frontend) {
+        let client = Client::builder(&frontend).name("callboard-pool").timeout(NAME_MAX).connect_lazily().ok()?;
+        clients.insert(frontend.clone(), client);
+    }
+    clients.get(&frontend)
+}
+
+async fn tell_registered(name: &str, client: &Client, control: &PoolControl) {
+    // A broker that does not answer is asked again a moment later.
+    let Ok(status) = client.call::<Status>("callboard.status", ()).await else { return };
+    for worker in status.workers.into_iter().filter(|worker| worker.pool.as_deref() == Some(name)) {
+        control.registered(worker.name).await;
+    }
+}

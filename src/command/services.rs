@@ -1,0 +1,57 @@
+//! `callboard services`: what the broker's workers serve.
+
+use callboard::core::broker::{MethodStatus, ServiceStatus};
+use clap::Args;
+
+use super::{client, exit::Exit, output};
+use crate::settings::{Flags, Settings};
+
+/// List the services that workers serve now, and their methods
+#[derive(Debug, Args)]
+pub(crate) struct Services {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Give up after this long [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<String>,
+    /// Connect to the broker here [default: tcp://127.0.0.1:5559]
+    #[arg(long, value_name = "URL")]
+    frontend: Option<String>,
+}
+
+impl Services {
+    /// The settings that were typed as flags.
+    pub(crate) fn flags(&self) -> Flags {
+        Flags::default().with("--frontend", self.frontend.as_ref()).with("--timeout", self.timeout.as_ref())
+    }
+
+    /// Asks the broker and prints its answer.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
+        let settings = settings.client;
+        let client = client::connect(&settings).await?;
+        let call = client.call::<Vec<ServiceStatus>>("callboard.services", ());
+        let services = client::timed(call, &settings).await.map_err(client::failed)?;
+        if self.json {
+            output::print(&serde_json::to_string(&services)?)?;
+        } else if services.is_empty() {
+            output::print("no worker serves anything at this broker")?;
+        } else {
+            output::print(&table(&services))?;
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+fn table(services: &[ServiceStatus]) -> String {
+    let header = ["METHOD", "EFFECT", "WORKERS", "SLOTS", "RUNNING", "WAITING"];
+    let rows = services.iter().flat_map(|service| service.methods.iter().map(|method| row(service, method)));
+    output::table(header, rows)
+}
+
+fn row(service: &ServiceStatus, method: &MethodStatus) -> [String; 6] {
+    let ServiceStatus { name, workers, slots, running, waiting, .. } = service;
+    let signature = format!("{name}.{}({})", method.name, method.arguments.join(", "));
+    let effect = format!("{:?}", method.effect).to_lowercase();
+    [signature, effect, workers.to_string(), slots.to_string(), running.to_string(), waiting.to_string()]
+}

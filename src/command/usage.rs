@@ -1,0 +1,42 @@
+//! What processes have used, as the system counts it.
+
+use std::fs;
+
+use anyhow::Context as _;
+
+/// CPU time and memory of one process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// Seconds, user and system together.
+    pub(crate) cpu_s: f64,
+    /// Mebibytes that are resident.
+    pub(crate) rss_mib: f64,
+}
+
+impl Usage {
+    /// What a process has used until now.
+    ///
+    /// # Errors
+    /// There is no such process, or no /proc.
+    pub(crate) fn of(pid: u32) -> anyhow::Result<Usage> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("cannot read a process's use of the CPU")?;
+        // The name, in parentheses, may hold anything; what follows is in columns.
+        let columns: Vec<_> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+        let column = |at: usize| columns.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+        let ticks_per_s = rustix::param::clock_ticks_per_second() as f64;
+        let page_mib = rustix::param::page_size() as f64 / (1024.0 * 1024.0);
+        // Columns 14, 15 and 24 of proc(5), of which the name is the second.
+        Ok(Usage { cpu_s: (column(11) + column(12)) / ticks_per_s, rss_mib: column(21) * page_mib })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_uses_memory() {
+        assert!(Usage::of(std::process::id()).unwrap().rss_mib > 0.5);
+        assert!(Usage::of(u32::MAX).is_err());
+    }
+}

@@ -1,0 +1,184 @@
+//! Every setting there is: its place in the file, its flag, its variables, its default and its range.
+//!
+//! A new setting is one entry here, its field in [`super::meant`] and its flag in the commands that take it.
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// Its table in the settings file.
+    pub(crate) table: &'static str,
+    /// Its key in that table.
+    pub(crate) key: &'static str,
+    /// Its flag, as people type it.
+    pub(crate) flag: &'static str,
+    /// Its environment variables; the first one that is set counts.
+    pub(crate) variables: &'static [&'static str],
+    /// Its value where nobody wrote one, as somebody would write it; `None`: it may be absent.
+    pub(crate) default: Option<&'static str>,
+    /// The least and the greatest value, as somebody would write them.
+    pub(crate) range: Option<[&'static str; 2]>,
+}
+
+/// Where the broker listens for clients.
+pub(crate) static BROKER_FRONTEND: Setting = Setting {
+    table: "broker",
+    key: "frontend",
+    flag: "--frontend",
+    variables: &["CALLBOARD_BROKER_FRONTEND", "CALLBOARD_FRONTEND"],
+    default: Some("tcp://127.0.0.1:5559"),
+    range: None,
+};
+/// Where the broker listens for workers and pools.
+pub(crate) static BROKER_BACKEND: Setting = Setting {
+    table: "broker",
+    key: "backend",
+    flag: "--backend",
+    variables: &["CALLBOARD_BROKER_BACKEND", "CALLBOARD_BACKEND"],
+    default: Some("tcp://127.0.0.1:5560"),
+    range: None,
+};
+/// Whether the broker may listen beyond this machine though nobody there proves who they are.
+pub(crate) static BROKER_ALLOW_UNAUTHENTICATED: Setting = Setting {
+    table: "broker",
+    key: "allow_unauthenticated",
+    flag: "--allow-unauthenticated",
+    variables: &["CALLBOARD_BROKER_ALLOW_UNAUTHENTICATED"],
+    default: Some("false"),
+    range: None,
+};
+/// The largest message that the broker reads. Below the least a full bundle would be refused; above the greatest a client's
+/// credit would not hold one message.
+pub(crate) static BROKER_MESSAGE_BYTES_MAX: Setting = Setting {
+    table: "broker",
+    key: "message_bytes_max",
+    flag: "--message-bytes-max",
+    variables: &["CALLBOARD_BROKER_MESSAGE_BYTES_MAX"],
+    default: Some("16MiB"),
+    range: Some(["128KiB", "32MiB"]),
+};
+/// Connections that the broker holds at a time; the next one is closed.
+pub(crate) static BROKER_CONNECTIONS_MAX: Setting = Setting {
+    table: "broker",
+    key: "connections_max",
+    flag: "--connections-max",
+    variables: &["CALLBOARD_BROKER_CONNECTIONS_MAX"],
+    default: Some("10000"),
+    range: Some(["1", "1000000"]),
+};
+/// Calls that may wait in one service's queue.
+pub(crate) static BROKER_QUEUE_CALLS_MAX: Setting = Setting {
+    table: "broker",
+    key: "queue_calls_max",
+    flag: "--queue-calls-max",
+    variables: &["CALLBOARD_BROKER_QUEUE_CALLS_MAX"],
+    default: Some("65536"),
+    range: Some(["1", "16777216"]),
+};
+/// Bytes of bodies that may wait in one service's queue. Below the least the largest message could never wait.
+pub(crate) static BROKER_QUEUE_BYTES_MAX: Setting = Setting {
+    table: "broker",
+    key: "queue_bytes_max",
+    flag: "--queue-bytes-max",
+    variables: &["CALLBOARD_BROKER_QUEUE_BYTES_MAX"],
+    default: Some("256MiB"),
+    range: Some(["32MiB", "1024GiB"]),
+};
+/// How often the broker lets itself be heard; a peer is lost after three of its own.
+pub(crate) static BROKER_HEARTBEAT: Setting = Setting {
+    table: "broker",
+    key: "heartbeat",
+    flag: "--heartbeat",
+    variables: &["CALLBOARD_BROKER_HEARTBEAT"],
+    default: Some("1s"),
+    range: Some(["10ms", "10m"]),
+};
+/// How long the broker lets calls finish when it is asked to stop.
+pub(crate) static BROKER_DRAIN: Setting = Setting {
+    table: "broker",
+    key: "drain",
+    flag: "--drain",
+    variables: &["CALLBOARD_BROKER_DRAIN"],
+    default: Some("5s"),
+    range: Some(["0s", "24h"]),
+};
+/// The pool's name; absent: its program's.
+pub(crate) static POOL_NAME: Setting = Setting {
+    table: "pool",
+    key: "name",
+    flag: "--name",
+    variables: &["CALLBOARD_POOL_NAME"],
+    default: None,
+    range: None,
+};
+/// Worker processes of the pool.
+pub(crate) static POOL_SIZE: Setting = Setting {
+    table: "pool",
+    key: "size",
+    flag: "-n",
+    variables: &["CALLBOARD_POOL_SIZE"],
+    default: Some("4"),
+    range: Some(["1", "1024"]),
+};
+/// Where the pool and its workers find the broker.
+pub(crate) static POOL_BACKEND: Setting = Setting {
+    table: "pool",
+    key: "backend",
+    flag: "--backend",
+    variables: &["CALLBOARD_POOL_BACKEND", "CALLBOARD_BACKEND"],
+    default: Some("tcp://127.0.0.1:5560"),
+    range: None,
+};
+/// How long the pool lets calls finish when it is asked to stop.
+pub(crate) static POOL_DRAIN: Setting = Setting {
+    table: "pool",
+    key: "drain",
+    flag: "--drain",
+    variables: &["CALLBOARD_POOL_DRAIN"],
+    default: Some("30s"),
+    range: Some(["0s", "24h"]),
+};
+/// Where clients find the broker.
+pub(crate) static CLIENT_FRONTEND: Setting = Setting {
+    table: "client",
+    key: "frontend",
+    flag: "--frontend",
+    variables: &["CALLBOARD_CLIENT_FRONTEND", "CALLBOARD_FRONTEND"],
+    default: Some("tcp://127.0.0.1:5559"),
+    range: None,
+};
+/// How long a call may take, connecting and queueing included.
+pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
+    table: "client",
+    key: "timeout",
+    flag: "--timeout",
+    variables: &["CALLBOARD_CLIENT_TIMEOUT"],
+    default: Some("30s"),
+    range: Some(["1ms", "8760h"]),
+};
+
+/// All of them, in the order in which they are shown.
+pub(crate) static SETTINGS: [&Setting; 15] = [
+    &BROKER_FRONTEND,
+    &BROKER_BACKEND,
+    &BROKER_ALLOW_UNAUTHENTICATED,
+    &BROKER_MESSAGE_BYTES_MAX,
+    &BROKER_CONNECTIONS_MAX,
+    &BROKER_QUEUE_CALLS_MAX,
+    &BROKER_QUEUE_BYTES_MAX,
+    &BROKER_HEARTBEAT,
+    &BROKER_DRAIN,
+    &POOL_NAME,
+    &POOL_SIZE,
+    &POOL_BACKEND,
+    &POOL_DRAIN,
+    &CLIENT_FRONTEND,
+    &CLIENT_TIMEOUT,
+];
+
+/// The tables of the settings file.
+pub(crate) const TABLES: [&str; 3] = ["broker", "pool", "client"];
+
+/// The settings of one table.
+pub(crate) fn settings_of(table: &str) -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.into_iter().filter(move |setting| setting.table == table)
+}

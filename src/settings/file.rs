@@ -1,0 +1,146 @@
+//! The settings file: TOML with the tables of the catalogue, every value with its line.
+
+use std::{ops::Range, path::Path};
+
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+
+use super::{
+    catalogue::{SETTINGS, Setting, TABLES, settings_of},
+    error::SettingError,
+    source::Source,
+    typed::Given,
+};
+
+/// Names this alike or more are taken for the same one mistyped.
+const ALIKE_MIN: f64 = 0.7;
+
+/// Reads the file's `text`; `path` is for its name.
+///
+/// # Errors
+/// With the line of whatever is no TOML, is no table or setting of ours, or has a value that no setting has.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<(&'static Setting, Given)>, SettingError> {
+    let file = File { path, text };
+    let root = DeTable::parse(text).map_err(|error| SettingError::FileSyntax {
+        place: file.place(&error.span().unwrap_or(0..0)),
+        message: error.message().to_owned(),
+    })?;
+    let mut found = Vec::new();
+    for (name, value) in root.get_ref() {
+        let (table, entries) = file.table(name, value)?;
+        for (key, value) in entries {
+            found.push(file.entry(table, key, value)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A settings file while it is read.
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+type Key<'a> = Spanned<DeString<'a>>;
+
+impl File<'_> {
+    /// One of our tables: its name and what is in it.
+    fn table<'t>(
+        &self,
+        name: &Key<'t>,
+        value: &'t Spanned<DeValue<'t>>,
+    ) -> Result<(&'static str, &'t DeTable<'t>), SettingError> {
+        let DeValue::Table(entries) = value.get_ref() else {
+            return Err(self.outside_tables(name));
+        };
+        let table = TABLES.into_iter().find(|table| *table == name.get_ref());
+        let table = table.ok_or_else(|| SettingError::Unknown {
+            place: self.place(&name.span()),
+            what: format!("there is no table [{}]", name.get_ref()),
+            hint: nearest(name.get_ref(), TABLES)
+                .map_or_else(|| format!("write {}", list(TABLES)), |near| format!("did you mean [{near}]?")),
+        })?;
+        Ok((table, entries))
+    }
+
+    /// One of our settings, with its value as text.
+    fn entry(
+        &self,
+        table: &'static str,
+        key: &Key<'_>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<(&'static Setting, Given), SettingError> {
+        let name: &str = key.get_ref();
+        let setting = settings_of(table).find(|setting| setting.key == name).ok_or_else(|| {
+            let names = || settings_of(table).map(|setting| setting.key);
+            SettingError::Unknown {
+                place: self.place(&key.span()),
+                what: format!("[{table}] has no setting {name}"),
+                hint: nearest(name, names())
+                    .map_or_else(|| format!("it has {}", list(names())), |near| format!("did you mean {near}?")),
+            }
+        })?;
+        let source = self.place(&key.span());
+        let text = scalar(value.get_ref()).map_err(|found| SettingError::Value {
+            place: source.clone(),
+            wrong: format!("{name} is {found}; write one value, such as {name} = {}", example(setting)),
+        })?;
+        Ok((setting, Given { text, source }))
+    }
+
+    /// A setting that stands before the first table.
+    fn outside_tables(&self, name: &Key<'_>) -> SettingError {
+        let tables = SETTINGS.into_iter().filter(|setting| setting.key == name.get_ref());
+        let tables: Vec<_> = tables.map(|setting| format!("[{}]", setting.table)).collect();
+        let hint = if tables.is_empty() {
+            format!("the tables are {}", list(TABLES.map(|table| format!("[{table}]"))))
+        } else {
+            format!("write it below {}", tables.join(" or "))
+        };
+        SettingError::Unknown {
+            place: self.place(&name.span()),
+            what: format!("{} is in no table", name.get_ref()),
+            hint,
+        }
+    }
+
+    /// The place where `span` begins.
+    fn place(&self, span: &Range<usize>) -> Source {
+        let before = self.text.as_bytes().iter().take(span.start);
+        Source::File(self.path.to_owned(), 1 + before.filter(|byte| **byte == b'\n').count())
+    }
+}
+
+/// The text of a value as an environment variable would hold it, or what it is instead of one value.
+fn scalar(value: &DeValue<'_>) -> Result<String, &'static str> {
+    match value {
+        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::Integer(number) => Ok(number.to_string()),
+        DeValue::Boolean(value) => Ok(value.to_string()),
+        DeValue::Float(number) => Ok(number.to_string()),
+        DeValue::Datetime(_) => Err("a date"),
+        DeValue::Array(_) => Err("a list"),
+        DeValue::Table(_) => Err("a table"),
+    }
+}
+
+/// A value of `setting` as TOML.
+fn example(setting: &Setting) -> String {
+    let text = setting.default.unwrap_or("calculator");
+    let bare = text == "false" || text.bytes().all(|byte| byte.is_ascii_digit());
+    if bare { text.to_owned() } else { format!("\"{text}\"") }
+}
+
+/// The name most like `typed`, if one is much like it.
+fn nearest(typed: &str, names: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
+    let alike = names.into_iter().map(|name| (strsim::jaro_winkler(typed, name), name));
+    let (alike, name) = alike.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
+    (alike >= ALIKE_MIN).then_some(name)
+}
+
+/// `a, b, c`.
+fn list(names: impl IntoIterator<Item = impl Into<String>>) -> String {
+    names.into_iter().map(Into::into).collect::<Vec<_>>().join(", ")
+}

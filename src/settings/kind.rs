@@ -1,0 +1,195 @@
+//! The kinds of values: how each is written, and what the text means.
+
+use std::time::Duration;
+
+use callboard_core::wire::method;
+use serde_json::Value;
+
+/// A kind of value.
+pub(crate) trait Kind {
+    /// What the text means.
+    type Meant;
+    /// The kind with its article, for "is not ...".
+    const NOUN: &'static str;
+    /// What to write instead, with an example.
+    const WRITE: &'static str;
+    /// Whether TOML needs quotes around such a value.
+    const QUOTED: bool;
+
+    /// What `text` means, if anything.
+    fn parse(text: &str) -> Option<Self::Meant>;
+
+    /// The number to compare with a setting's range, where there is one.
+    fn magnitude(_meant: &Self::Meant) -> Option<u128> {
+        None
+    }
+
+    /// The value for programs; `text` is how it was written.
+    fn json(_meant: &Self::Meant, text: &str) -> Value {
+        Value::from(text)
+    }
+}
+
+/// An address to listen on or to connect to. Whether it can be used is found out by whoever uses it.
+pub(crate) struct Address;
+
+impl Kind for Address {
+    type Meant = String;
+    const NOUN: &'static str = "an address";
+    const WRITE: &'static str = "write tcp://HOST:PORT or ipc://PATH, such as tcp://127.0.0.1:5559";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Option<String> {
+        let usable = match text.split_once("://")? {
+            ("tcp", rest) => {
+                let (host, port) = rest.rsplit_once(':')?;
+                !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
+            }
+            ("ipc", path) => !path.is_empty(),
+            _ => false,
+        };
+        usable.then(|| text.to_owned())
+    }
+}
+
+/// A pool's name: it becomes part of the name of the service that the pool serves.
+pub(crate) struct PoolName;
+
+impl Kind for PoolName {
+    type Meant = String;
+    const NOUN: &'static str = "a pool's name";
+    const WRITE: &'static str = "write letters, digits and _, with no digit first, such as calculator";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Option<String> {
+        method::check_identifier(text).ok()?;
+        method::check_service(&format!("callboard.pool.{text}")).ok()?;
+        Some(text.to_owned())
+    }
+}
+
+/// A number of things.
+pub(crate) struct Count;
+
+impl Kind for Count {
+    type Meant = usize;
+    const NOUN: &'static str = "a number";
+    const WRITE: &'static str = "write a whole number, such as 4";
+    const QUOTED: bool = false;
+
+    fn parse(text: &str) -> Option<usize> {
+        digits(text)?.parse().ok()
+    }
+
+    fn magnitude(meant: &usize) -> Option<u128> {
+        u128::try_from(*meant).ok()
+    }
+
+    fn json(meant: &usize, _text: &str) -> Value {
+        Value::from(*meant)
+    }
+}
+
+/// A size in memory, in bytes.
+pub(crate) struct Size;
+
+impl Kind for Size {
+    type Meant = usize;
+    const NOUN: &'static str = "a size";
+    const WRITE: &'static str = "write bytes, or a whole number and KiB, MiB or GiB, such as 16MiB";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Option<usize> {
+        let (number, unit) = number_and_unit(text)?;
+        let bytes: usize = match unit {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return None,
+        };
+        usize::try_from(number).ok()?.checked_mul(bytes)
+    }
+
+    fn magnitude(meant: &usize) -> Option<u128> {
+        u128::try_from(*meant).ok()
+    }
+
+    fn json(meant: &usize, _text: &str) -> Value {
+        Value::from(*meant)
+    }
+}
+
+/// A length of time.
+pub(crate) struct Span;
+
+impl Kind for Span {
+    type Meant = Duration;
+    const NOUN: &'static str = "a duration";
+    const WRITE: &'static str = "write a whole number and ms, s, m or h, such as 250ms or 5s";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Option<Duration> {
+        let (number, unit) = number_and_unit(text)?;
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        number.checked_mul(millis).map(Duration::from_millis)
+    }
+
+    fn magnitude(meant: &Duration) -> Option<u128> {
+        Some(meant.as_millis())
+    }
+}
+
+/// A length of time, or none for no limit.
+pub(crate) struct SpanOrNone;
+
+impl Kind for SpanOrNone {
+    type Meant = Option<Duration>;
+    const NOUN: &'static str = "a duration";
+    const WRITE: &'static str = "write a whole number and ms, s, m or h, such as 5s, or none";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Option<Option<Duration>> {
+        if text == "none" { Some(None) } else { Span::parse(text).map(Some) }
+    }
+
+    fn magnitude(meant: &Option<Duration>) -> Option<u128> {
+        meant.as_ref().and_then(Span::magnitude)
+    }
+}
+
+/// Yes or no.
+pub(crate) struct Switch;
+
+impl Kind for Switch {
+    type Meant = bool;
+    const NOUN: &'static str = "true or false";
+    const WRITE: &'static str = "write true or false";
+    const QUOTED: bool = false;
+
+    fn parse(text: &str) -> Option<bool> {
+        text.parse().ok()
+    }
+
+    fn json(meant: &bool, _text: &str) -> Value {
+        Value::from(*meant)
+    }
+}
+
+/// `text` if it is decimal digits alone: `parse` would take a sign as well.
+fn digits(text: &str) -> Option<&str> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
+}
+
+/// Splits `16MiB` after its digits.
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit))
+}

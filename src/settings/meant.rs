@@ -1,0 +1,201 @@
+//! Settings as meant: what a command works with.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{
+    catalogue::{self, Setting},
+    error::SettingError,
+    flags::Flags,
+    kind::{Address, Count, Kind, PoolName, Size, Span, SpanOrNone, Switch},
+    source::{Source, Sourced},
+    typed::{Given, Typed},
+};
+
+/// All settings in effect.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Table `[broker]`.
+    pub(crate) broker: BrokerSettings,
+    /// Table `[pool]`.
+    pub(crate) pool: PoolSettings,
+    /// Table `[client]`.
+    pub(crate) client: ClientSettings,
+    /// The same, to be shown.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// What the broker goes by. Units, defaults and ranges are in [`catalogue`].
+#[derive(Debug)]
+pub(crate) struct BrokerSettings {
+    /// Where it listens for clients.
+    pub(crate) frontend: Sourced<String>,
+    /// Where it listens for workers and pools.
+    pub(crate) backend: Sourced<String>,
+    /// Whether it may listen beyond this machine without asking who is there.
+    pub(crate) allow_unauthenticated: Sourced<bool>,
+    /// The largest message it reads, in bytes.
+    pub(crate) message_bytes_max: Sourced<usize>,
+    /// Connections at a time.
+    pub(crate) connections_max: Sourced<usize>,
+    /// Calls waiting in one service's queue.
+    pub(crate) queue_calls_max: Sourced<usize>,
+    /// Bytes of bodies waiting in one service's queue.
+    pub(crate) queue_bytes_max: Sourced<usize>,
+    /// How often it lets itself be heard.
+    pub(crate) heartbeat: Sourced<Duration>,
+    /// How long calls may go on once it was asked to stop.
+    pub(crate) drain: Sourced<Duration>,
+}
+
+/// What a pool goes by.
+#[derive(Debug)]
+pub(crate) struct PoolSettings {
+    /// Its name; `None`: its program's.
+    pub(crate) name: Option<Sourced<String>>,
+    /// Worker processes.
+    pub(crate) size: Sourced<usize>,
+    /// Where it and its workers find the broker.
+    pub(crate) backend: Sourced<String>,
+    /// How long calls may go on once it was asked to stop.
+    pub(crate) drain: Sourced<Duration>,
+}
+
+/// What clients go by.
+#[derive(Debug)]
+pub(crate) struct ClientSettings {
+    /// Where they find the broker.
+    pub(crate) frontend: Sourced<String>,
+    /// How long a call may take; `None`: for ever.
+    pub(crate) timeout: Sourced<Option<Duration>>,
+}
+
+/// One setting to be shown.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Which.
+    pub(crate) setting: &'static Setting,
+    /// Its value as it was written, if it has one.
+    pub(crate) text: Option<String>,
+    /// Its value for programs.
+    pub(crate) json: Value,
+    /// Where it was written.
+    pub(crate) source: Source,
+}
+
+impl Settings {
+    /// The settings in effect for a command that was given `flags`, in this process's environment.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in the order of the catalogue.
+    pub(crate) fn load(flags: &Flags) -> Result<Settings, SettingError> {
+        Settings::from_typed(&Typed::gather(flags, &|variable| std::env::var_os(variable))?)
+    }
+
+    /// What `typed` means.
+    ///
+    /// # Errors
+    /// If a text means nothing for its setting, or something out of its range.
+    pub(crate) fn from_typed(typed: &Typed) -> Result<Settings, SettingError> {
+        let mut reader = Reader { typed, rows: Vec::new() };
+        Ok(Settings {
+            broker: BrokerSettings::read(&mut reader)?,
+            pool: PoolSettings::read(&mut reader)?,
+            client: ClientSettings::read(&mut reader)?,
+            rows: reader.rows,
+        })
+    }
+}
+
+impl BrokerSettings {
+    fn read(reader: &mut Reader<'_>) -> Result<BrokerSettings, SettingError> {
+        Ok(BrokerSettings {
+            frontend: reader.read::<Address>(&catalogue::BROKER_FRONTEND)?,
+            backend: reader.read::<Address>(&catalogue::BROKER_BACKEND)?,
+            allow_unauthenticated: reader.read::<Switch>(&catalogue::BROKER_ALLOW_UNAUTHENTICATED)?,
+            message_bytes_max: reader.read::<Size>(&catalogue::BROKER_MESSAGE_BYTES_MAX)?,
+            connections_max: reader.read::<Count>(&catalogue::BROKER_CONNECTIONS_MAX)?,
+            queue_calls_max: reader.read::<Count>(&catalogue::BROKER_QUEUE_CALLS_MAX)?,
+            queue_bytes_max: reader.read::<Size>(&catalogue::BROKER_QUEUE_BYTES_MAX)?,
+            heartbeat: reader.read::<Span>(&catalogue::BROKER_HEARTBEAT)?,
+            drain: reader.read::<Span>(&catalogue::BROKER_DRAIN)?,
+        })
+    }
+}
+
+impl PoolSettings {
+    fn read(reader: &mut Reader<'_>) -> Result<PoolSettings, SettingError> {
+        Ok(PoolSettings {
+            name: reader.read_optional::<PoolName>(&catalogue::POOL_NAME)?,
+            size: reader.read::<Count>(&catalogue::POOL_SIZE)?,
+            backend: reader.read::<Address>(&catalogue::POOL_BACKEND)?,
+            drain: reader.read::<Span>(&catalogue::POOL_DRAIN)?,
+        })
+    }
+}
+
+impl ClientSettings {
+    fn read(reader: &mut Reader<'_>) -> Result<ClientSettings, SettingError> {
+        Ok(ClientSettings {
+            frontend: reader.read::<Address>(&catalogue::CLIENT_FRONTEND)?,
+            timeout: reader.read::<SpanOrNone>(&catalogue::CLIENT_TIMEOUT)?,
+        })
+    }
+}
+
+/// Turns texts into values, and notes each for those who look.
+struct Reader<'a> {
+    typed: &'a Typed,
+    rows: Vec<Row>,
+}
+
+impl Reader<'_> {
+    /// A setting that always has a value.
+    fn read<K: Kind>(&mut self, setting: &'static Setting) -> Result<Sourced<K::Meant>, SettingError> {
+        let value = self.read_optional::<K>(setting)?;
+        Ok(value.expect("a setting that is read so has a default: every test that loads settings would end here"))
+    }
+
+    /// A setting that may be absent.
+    fn read_optional<K: Kind>(&mut self, setting: &'static Setting) -> Result<Option<Sourced<K::Meant>>, SettingError> {
+        let default = || Some(Given { text: setting.default?.to_owned(), source: Source::Default });
+        let Some(given) = self.typed.given(setting).cloned().or_else(default) else {
+            self.rows.push(Row { setting, text: None, json: Value::Null, source: Source::Default });
+            return Ok(None);
+        };
+        let Given { text, source } = given;
+        let value = parse::<K>(setting, &text).map_err(|wrong| SettingError::Value {
+            place: source.clone(),
+            wrong: in_file::<K>(setting, &source, wrong),
+        })?;
+        let json = K::json(&value, &text);
+        self.rows.push(Row { setting, text: Some(text), json, source: source.clone() });
+        Ok(Some(Sourced { value, source }))
+    }
+}
+
+/// What `text` means for `setting`, or what is wrong with it.
+fn parse<K: Kind>(setting: &Setting, text: &str) -> Result<K::Meant, String> {
+    let value = K::parse(text).ok_or_else(|| format!("{text:?} is not {}; {}", K::NOUN, K::WRITE))?;
+    let Some([min, max]) = setting.range else { return Ok(value) };
+    let magnitude = K::magnitude(&value);
+    let bound = |text| K::parse(text).and_then(|value| K::magnitude(&value));
+    if magnitude.zip(bound(min)).is_some_and(|(value, min)| value < min) {
+        return Err(format!("{text} is too little; write at least {min}"));
+    }
+    // A bound beyond this machine's numbers bounds nothing.
+    if magnitude.zip(bound(max)).is_some_and(|(value, max)| value > max) {
+        return Err(format!("{text} is too much; write at most {max}"));
+    }
+    Ok(value)
+}
+
+/// In a file the line alone does not say which setting is meant, and quotes matter.
+fn in_file<K: Kind>(setting: &Setting, source: &Source, wrong: String) -> String {
+    match source {
+        Source::File(..) if K::QUOTED => format!("{}: {wrong}, in quotes", setting.key),
+        Source::File(..) => format!("{}: {wrong}", setting.key),
+        _ => wrong,
+    }
+}

@@ -1,0 +1,26 @@
+//! Settings: flags over environment over a TOML file over defaults.
+//!
+//! [`Typed`] is what somebody wrote, with the place where it was written; [`Settings`] is what it means. Every error names
+//! the flag, the variable or the line that it is about.
+
+mod catalogue;
+mod error;
+mod file;
+mod flags;
+mod kind;
+mod meant;
+mod source;
+mod typed;
+
+pub(crate) use self::{
+    error::SettingError,
+    flags::Flags,
+    meant::{BrokerSettings, ClientSettings, PoolSettings, Row, Settings},
+    source::Sourced,
+};
+
+#[cfg(test)]
+pub(crate) use self::catalogue::settings_of;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! The rules of precedence, and what the errors say.
+#![allow(clippy::unwrap_used)]
+
+use std::{ffi::OsString, path::Path, time::Duration};
+
+use callboard_core::wire::limits;
+
+use super::{
+    SettingError, Settings,
+    catalogue::{BROKER_FRONTEND, CLIENT_FRONTEND, SETTINGS, Setting},
+    file,
+    flags::Flags,
+    source::Source,
+    typed::{Given, Typed},
+};
+
+/// Settings from flags and variables alone.
+fn load(flags: &[(&'static str, &str)], variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
+    let flags = flags.iter().fold(Flags::default(), |all, (flag, value)| all.with(flag, Some(&(*value).to_owned())));
+    let environment = |name: &str| {
+        let value = variables.iter().find(|(variable, _)| *variable == name)?.1;
+        Some(OsString::from(value))
+    };
+    Settings::from_typed(&Typed::gather(&flags, &environment)?)
+}
+
+/// What the file's text says, or the error's sentence.
+fn read(text: &str) -> Result<Vec<(&'static Setting, Given)>, String> {
+    file::parse(Path::new("callboard.toml"), text).map_err(|error| error.to_string())
+}
+
+fn error_of(result: Result<Settings, SettingError>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[test]
+fn a_flag_beats_a_variable() {
+    let variables = [("CALLBOARD_FRONTEND", "tcp://127.0.0.1:1")];
+    let settings = load(&[("--frontend", "tcp://127.0.0.1:2")], &variables).unwrap();
+    assert_eq!(settings.client.frontend.value, "tcp://127.0.0.1:2");
+    assert_eq!(settings.client.frontend.source, Source::Flag("--frontend"));
+}
+
+#[test]
+fn the_broker_binds_the_address_to_connect_to_unless_it_has_one_of_its_own() {
+    let connect = ("CALLBOARD_FRONTEND", "tcp://127.0.0.1:1");
+    let settings = load(&[], &[connect]).unwrap();
+    assert_eq!(settings.broker.frontend.value, "tcp://127.0.0.1:1");
+    assert_eq!(settings.broker.frontend.source, Source::Environment("CALLBOARD_FRONTEND"));
+
+    let settings = load(&[], &[connect, ("CALLBOARD_BROKER_FRONTEND", "tcp://0.0.0.0:1")]).unwrap();
+    assert_eq!(settings.broker.frontend.value, "tcp://0.0.0.0:1");
+    assert_eq!(settings.client.frontend.value, "tcp://127.0.0.1:1");
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let settings = load(&[], &[("CALLBOARD_FRONTEND", ""), ("CALLBOARD_CONFIG", "")]).unwrap();
+    assert_eq!(settings.client.frontend.source, Source::Default);
+}
+
+#[test]
+fn the_defaults_are_those_of_the_core() {
+    let settings = load(&[], &[]).unwrap();
+    assert_eq!(settings.broker.message_bytes_max.value, limits::MESSAGE_BYTES_MAX);
+    assert_eq!(settings.broker.queue_calls_max.value, limits::QUEUE_CALLS_MAX);
+    assert_eq!(settings.broker.queue_bytes_max.value, limits::QUEUE_BYTES_MAX);
+    assert_eq!(settings.broker.heartbeat.value, limits::HEARTBEAT_DEFAULT);
+    assert_eq!(settings.client.timeout.value, Some(limits::TIMEOUT_DEFAULT));
+    assert!(settings.pool.name.is_none());
+}
+
+#[test]
+fn a_value_at_the_edge_of_its_range_is_one_and_beyond_it_is_none() {
+    let heartbeat = |text: &str| load(&[("--heartbeat", text)], &[]).map(|settings| settings.broker.heartbeat.value);
+    assert_eq!(heartbeat("10ms").unwrap(), limits::HEARTBEAT_MIN);
+    assert_eq!(heartbeat("10m").unwrap(), limits::HEARTBEAT_MAX);
+    assert_eq!(heartbeat("9ms").unwrap_err().to_string(), "--heartbeat: 9ms is too little; write at least 10ms");
+    assert_eq!(heartbeat("601s").unwrap_err().to_string(), "--heartbeat: 601s is too much; write at most 10m");
+}
+
+#[test]
+fn the_largest_message_fits_into_half_a_clients_credit() {
+    let largest = limits::CREDIT_BYTES / 2;
+    let settings = load(&[("--message-bytes-max", &largest.to_string())], &[]).unwrap();
+    assert_eq!(settings.broker.message_bytes_max.value as u64, largest);
+    let beyond = (largest + 1).to_string();
+    assert!(error_of(load(&[("--message-bytes-max", &beyond)], &[])).contains("write at most 32MiB"));
+}
+
+#[test]
+fn no_timeout_is_written_none() {
+    let timeout = |text: &str| load(&[("--timeout", text)], &[]).map(|settings| settings.client.timeout.value);
+    assert_eq!(timeout("none").unwrap(), None);
+    assert_eq!(timeout("250ms").unwrap(), Some(Duration::from_millis(250)));
+    assert_eq!(timeout("2m").unwrap(), Some(Duration::from_secs(120)));
+    assert!(timeout("0ms").is_err());
+}
+
+#[test]
+fn an_error_names_the_flag_or_variable_and_says_what_to_write() {
+    assert_eq!(
+        error_of(load(&[("--timeout", "5x")], &[])),
+        r#"--timeout: "5x" is not a duration; write a whole number and ms, s, m or h, such as 5s, or none"#
+    );
+    assert_eq!(
+        error_of(load(&[], &[("CALLBOARD_BACKEND", "127.0.0.1:5560")])),
+        "CALLBOARD_BACKEND: \"127.0.0.1:5560\" is not an address; \
+         write tcp://HOST:PORT or ipc://PATH, such as tcp://127.0.0.1:5559"
+    );
+    for nonsense in ["+4", "-4", "", "4.0", "four", "99999999999999999999999"] {
+        assert!(error_of(load(&[("-n", nonsense)], &[])).starts_with("-n: "), "{nonsense}");
+    }
+    for nonsense in ["tcp://", "tcp://:5", "tcp://a:65536", "tcp://a:5/b", "ipc://", "udp://a:5", "a"] {
+        assert!(error_of(load(&[("--frontend", nonsense)], &[])).contains("is not an address"), "{nonsense}");
+    }
+    for nonsense in ["16MB", "MiB", "16 MiB", "99999999999999999GiB", "1.5MiB"] {
+        assert!(error_of(load(&[("--queue-bytes-max", nonsense)], &[])).contains("is not a size"), "{nonsense}");
+    }
+}
+
+#[test]
+fn a_value_of_the_file_has_its_line() {
+    let found = read("# ours\n[broker]\n\nfrontend = \"ipc:///b\"\n[pool]\nsize = 1_0\n").unwrap();
+    let file = |line| Source::File("callboard.toml".into(), line);
+    let found: Vec<_> = found.into_iter().map(|(setting, given)| (setting.key, given.text, given.source)).collect();
+    assert_eq!(found, [("frontend", "ipc:///b".to_owned(), file(4)), ("size", "10".to_owned(), file(6))]);
+}
+
+#[test]
+fn an_unknown_name_in_the_file_has_its_line_and_the_nearest_name() {
+    let error = |text| read(text).map(|found| found.len()).unwrap_err();
+    assert_eq!(
+        error("[broker]\nfrontned = 1"),
+        "callboard.toml line 2: [broker] has no setting frontned; did you mean frontend?"
+    );
+    assert_eq!(
+        error("[client]\nxyz = 1"),
+        "callboard.toml line 2: [client] has no setting xyz; it has frontend, timeout"
+    );
+    assert_eq!(error("\n[borker]"), "callboard.toml line 2: there is no table [borker]; did you mean [broker]?");
+    assert_eq!(
+        error("drain = \"1s\""),
+        "callboard.toml line 1: drain is in no table; write it below [broker] or [pool]"
+    );
+    assert_eq!(
+        error("zzz = 1"),
+        "callboard.toml line 1: zzz is in no table; the tables are [broker], [pool], [client]"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_toml_has_its_line() {
+    let error = read("[broker]\ndrain = 5s\n").map(|found| found.len()).unwrap_err();
+    assert!(error.starts_with("callboard.toml line 2: "), "{error}");
+}
+
+#[test]
+fn a_list_or_table_is_no_value() {
+    let error = read("[broker]\nfrontend = [1]").map(|found| found.len()).unwrap_err();
+    assert_eq!(
+        error,
+        "callboard.toml line 2: frontend is a list; write one value, such as frontend = \"tcp://127.0.0.1:5559\""
+    );
+}
+
+#[test]
+fn variables_are_named_after_table_and_key() {
+    for setting in SETTINGS {
+        let name = format!("CALLBOARD_{}_{}", setting.table, setting.key).to_uppercase();
+        assert_eq!(setting.variables[0], name);
+    }
+    assert_eq!(BROKER_FRONTEND.variables[1], CLIENT_FRONTEND.variables[1]);
+}
+
+#[test]
+fn no_range_excludes_its_own_bounds_or_default() {
+    for setting in SETTINGS {
+        for text in setting.range.into_iter().flatten() {
+            assert!(load(&[(setting.flag, text)], &[]).is_ok(), "{} {text}", setting.key);
+        }
+    }
+}

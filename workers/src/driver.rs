@@ -1,0 +1,160 @@
+//! The worker's run loop: it owns the link, the clock and the machine, and decides nothing.
+
+use bytes::Bytes;
+use callboard_clients::link::{self, Budget, Clock, Link, Timer};
+use callboard_core::{
+    time::Time,
+    wire::status::Failure,
+    worker::{self, Action, Event, Note},
+};
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, info, warn};
+
+use crate::{runner::Runner, state::State};
+
+/// What the program tells its worker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    /// Take no more calls, let finish what runs, until then at most, and leave.
+    Shutdown { deadline: Time },
+}
+
+/// Everything on the link's thread.
+pub(crate) struct Driver {
+    machine: worker::Worker,
+    link: Link,
+    timer: Timer,
+    clock: Clock,
+    runner: Runner,
+    commands: mpsc::Receiver<Command>,
+    state: watch::Sender<State>,
+    /// The machine's answers; kept so that its memory is.
+    actions: Vec<Action>,
+    ended: Option<Result<(), Box<Failure>>>,
+}
+
+/// What ended a wait.
+enum Woken {
+    Link(link::Event),
+    Handlers,
+    Command(Option<Command>),
+    Timer,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        machine: worker::Worker,
+        link: Link,
+        clock: Clock,
+        runner: Runner,
+        commands: mpsc::Receiver<Command>,
+        state: watch::Sender<State>,
+    ) -> Driver {
+        let (timer, actions) = (Timer::new(), Vec::new());
+        Driver { machine, link, timer, clock, runner, commands, state, actions, ended: None }
+    }
+
+    /// Serves until the worker has left in order, or is refused.
+    pub(crate) async fn run(mut self) -> Result<(), Box<Failure>> {
+        let mut commanded = true;
+        loop {
+            let due = self.machine.next_deadline();
+            let woken = tokio::select! {
+                biased;
+                // Cancel safe: says so.
+                event = self.link.event() => Woken::Link(event),
+                // Cancel safe: outcomes stay where they are until they are taken.
+                () = self.runner.news() => Woken::Handlers,
+                // Cancel safe: tokio's `recv` loses nothing.
+                command = self.commands.recv(), if commanded => Woken::Command(command),
+                // Cancel safe: says so.
+                () = self.timer.wait(self.clock, due) => Woken::Timer,
+            };
+            commanded &= !matches!(woken, Woken::Command(None));
+            self.turn(woken);
+            if let Some(end) = self.ended.take() {
+                self.link.disconnect();
+                tokio::task::yield_now().await;
+                return end;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn turn(&mut self, woken: Woken) {
+        let now = self.clock.now();
+        match woken {
+            Woken::Link(link::Event::Message(frames)) => self.read(now, frames),
+            Woken::Link(link::Event::Connected) => self.handle(now, Event::Connected),
+            Woken::Link(link::Event::Disconnected) => self.disconnected(now),
+            Woken::Command(Some(Command::Shutdown { deadline })) => self.handle(now, Event::Shutdown { deadline }),
+            // Nobody can end this worker in order any more; its process will.
+            Woken::Command(None) | Woken::Handlers | Woken::Timer => {}
+        }
+        for (job, outcome) in self.runner.take_ended() {
+            self.handle(now, outcome.map_or(Event::Stopped { job }, |outcome| Event::Finished { job, outcome }));
+        }
+        // With all read that was there: what has arrived is not late.
+        if self.machine.next_deadline().is_some_and(|due| due <= now) {
+            self.handle(now, Event::Wake);
+        }
+        self.play();
+        self.link.flush();
+    }
+
+    fn read(&mut self, now: Time, first: Vec<Bytes>) {
+        let mut budget = Budget::new();
+        let mut next = Some(first);
+        while let Some(frames) = next {
+            let before = self.actions.len();
+            self.machine.receive(now, &frames, &mut self.actions);
+            budget.spend(&frames, self.actions.len() - before);
+            next = if budget.is_spent() { None } else { self.link.try_message() };
+        }
+    }
+
+    fn disconnected(&mut self, now: Time) {
+        if let Some(trouble) = self.link.trouble() {
+            debug!(address = self.link.address(), trouble = trouble.text, "not connected");
+        }
+        self.handle(now, Event::Disconnected { chance: link::chance() });
+    }
+
+    fn handle(&mut self, now: Time, event: Event) {
+        self.machine.handle(now, event, &mut self.actions);
+    }
+
+    fn play(&mut self) {
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Connect => self.link.connect(),
+                Action::Disconnect => self.link.disconnect(),
+                Action::Send(envelope) => self.link.send(&envelope),
+                Action::Run(job) => self.runner.run(job),
+                Action::Stop(job) => self.runner.stop(job),
+                Action::Refused(failure) => self.ended = Some(Err(failure)),
+                Action::Left => self.ended = Some(Ok(())),
+                Action::Note(note) => self.note(note),
+            }
+        }
+        self.actions = actions;
+    }
+
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::Joined { broker, start, running } => {
+                info!(address = self.link.address(), %broker, %start, running, "joined the broker");
+                let frontend = self.machine.welcome().map(|welcome| welcome.frontend.clone());
+                self.state.send_replace(State::Joined { frontend: frontend.unwrap_or_default() });
+            }
+            Note::Lost { loss, running } => {
+                warn!(address = self.link.address(), ?loss, running, "lost the broker; coming back by itself");
+                self.state.send_replace(State::Apart);
+            }
+            Note::UnknownMethod(method) => debug!(%method, "a call came for a method that is not here"),
+            Note::OutcomeDropped(call) => info!(%call, "an outcome came too late: its connection is gone"),
+            other => debug!(?other, "note"),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Why a worker does not serve.
+
+use callboard_core::wire::status::Failure;
+
+use crate::service::ServiceError;
+
+/// Why a worker does not serve (any more).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// It has nothing to serve.
+    #[error("the worker serves nothing: give it a service with Worker::serve")]
+    NoService,
+    /// A service that a broker would not take.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The broker will not have it, and coming back would not help.
+    #[error("the broker at {address} refuses this worker: {failure}")]
+    Refused {
+        /// The broker's backend.
+        address: String,
+        /// What it said.
+        failure: Box<Failure>,
+    },
+    /// The system gave no thread, no runtime or no signal handler.
+    #[error("the worker cannot start: {0}")]
+    System(#[from] std::io::Error),
+    /// The link's thread ended: a bug, or a process that is ending.
+    #[error("the worker's link ended unexpectedly")]
+    LinkEnded,
+}

@@ -1,0 +1,303 @@
+//! The driver of a pool: one thread that lives as long as the pool, and spawns, signals and reaps what [`super::seats`] decides.
+//!
+//! It must be one thread: the kernel kills a worker when the *thread* that started it ends. It has a runtime of its own, so that
+//! nothing else in the program can delay it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use callboard_core::time::Time;
+use rustix::process::Signal;
+use tokio::{
+    signal::unix::{Signal as SignalStream, SignalKind, signal},
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{
+    event::{Outbox, PoolEvent, PoolStatus, SeatStatus},
+    exit::{Exit, Verdict},
+    group,
+    guard::Guard,
+    lines::LastLines,
+    output::Printer,
+    process::{Process, Recipe},
+    seat::SeatId,
+    seats::{Action, Event, Notice, Seats},
+    settings::PoolError,
+};
+
+/// How often a draining pool looks whether what an ended process left behind has ended, too: nothing else tells.
+const FOLLOWERS_LOOK: Duration = Duration::from_millis(100);
+/// How long the end waits for an owner that does not take its events.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+/// What the owner asks for.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// A worker of this name is registered at the broker.
+    Registered(String),
+    /// End, within this time.
+    Shutdown(Duration),
+}
+
+/// The driver's ends of its owner's channels.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// What the owner asks for.
+    pub(super) commands: mpsc::Receiver<Command>,
+    /// What the owner is told.
+    pub(super) events: mpsc::Sender<PoolEvent>,
+    /// How the pool stands.
+    pub(super) status: watch::Sender<PoolStatus>,
+}
+
+/// What a turn begins with.
+enum Occasion {
+    Asked(Option<Command>),
+    ChildEnded,
+    FollowersMayHaveEnded,
+    TimeCame,
+    EventTaken,
+}
+
+/// A pool at work.
+#[derive(Debug)]
+pub(super) struct Driver {
+    recipe: Recipe,
+    drain: Duration,
+    began: Instant,
+    seats: Seats,
+    /// Before the processes, so that should this thread panic it is dropped before they are.
+    guard: Guard,
+    processes: BTreeMap<SeatId, Process>,
+    /// What the last process of each seat printed last, as soon as that is known.
+    printed: BTreeMap<SeatId, JoinHandle<LastLines>>,
+    printer: Printer,
+    children: SignalStream,
+    commands: Option<mpsc::Receiver<Command>>,
+    outbox: Outbox,
+    status: watch::Sender<PoolStatus>,
+    finished: bool,
+}
+
+impl Driver {
+    /// A driver of `size` seats, none of which has been started. Call it in the driver's own runtime.
+    ///
+    /// # Errors
+    /// If the shim cannot be started, the system does not tell of ended children, or has no thread for their output.
+    pub(super) fn new(recipe: Recipe, size: u32, drain: Duration, ends: Ends) -> Result<Driver, PoolError> {
+        let (shim, leading) = &recipe.shim;
+        let guard = Guard::start(shim, leading).map_err(|source| PoolError::Shim { shim: shim.clone(), source })?;
+        Ok(Driver {
+            drain,
+            began: Instant::now(),
+            seats: Seats::new(&recipe.pool, size, drain, Time::ZERO),
+            guard,
+            recipe,
+            processes: BTreeMap::new(),
+            printed: BTreeMap::new(),
+            printer: Printer::start()?,
+            // Before the first child, so that none can end unseen.
+            children: signal(SignalKind::child())?,
+            commands: Some(ends.commands),
+            outbox: Outbox::new(ends.events),
+            status: ends.status,
+            finished: false,
+        })
+    }
+
+    /// Runs the pool to its end.
+    pub(super) async fn run(mut self) {
+        self.turn(vec![Event::Wake]).await;
+        while !self.finished {
+            let events = self.wait().await;
+            self.turn(events).await;
+        }
+        self.say_farewell().await;
+    }
+
+    async fn turn(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.handle(event).await;
+        }
+        // In this order: who asks for the status on an event finds it as the event left it.
+        self.tell_status();
+        self.outbox.send_what_fits();
+    }
+
+    /// Waits for the next occasion, and says what it means to the machine.
+    async fn wait(&mut self) -> Vec<Event> {
+        match self.occasion().await {
+            Occasion::Asked(Some(Command::Registered(instance))) => vec![Event::Registered { instance }],
+            Occasion::Asked(Some(Command::Shutdown(within))) => vec![Event::Shutdown { deadline: self.now() + within }],
+            // The owner has dropped its last handle.
+            Occasion::Asked(None) => {
+                self.commands = None;
+                vec![Event::Shutdown { deadline: self.now() + self.drain }]
+            }
+            Occasion::ChildEnded | Occasion::FollowersMayHaveEnded => self.look_for_ends(),
+            Occasion::TimeCame => vec![Event::Wake],
+            Occasion::EventTaken => Vec::new(),
+        }
+    }
+
+    async fn occasion(&mut self) -> Occasion {
+        let followers = self.processes.values().any(|process| process.exit.is_some());
+        let deadline = self.seats.next_deadline().map(|time| self.began + time.since(Time::ZERO));
+        // Every arm only waits, and is cancel safe.
+        tokio::select! {
+            command = asked(&mut self.commands) => Occasion::Asked(command),
+            _ = self.children.recv() => Occasion::ChildEnded,
+            () = sleep(FOLLOWERS_LOOK), if followers => Occasion::FollowersMayHaveEnded,
+            () = at(deadline) => Occasion::TimeCame,
+            () = self.outbox.send(), if self.outbox.is_waiting() => Occasion::EventTaken,
+        }
+    }
+
+    /// Looks at every process: one signal may stand for many ends.
+    fn look_for_ends(&mut self) -> Vec<Event> {
+        let ended: Vec<_> = self.processes.iter_mut().map(|(seat, process)| (*seat, process.ended())).collect();
+        if self.processes.values().all(|process| process.exit.is_none()) {
+            return Vec::new();
+        }
+        // Where the system does not tell, an ended process counts as alone, and what it left behind is killed at once.
+        let followers = group::with_followers().unwrap_or_default();
+        let mut events = Vec::new();
+        for (seat, exit) in ended {
+            let process = &self.processes[&seat];
+            let alone = !group::has_followers(&followers, process.pid());
+            if let Some(exit) = exit {
+                let told = PoolEvent::Exited { instance: process.instance().to_owned(), seat, exit: exit.clone() };
+                self.outbox.push(told);
+                events.push(Event::Exited { seat, exit, alone });
+            } else if process.exit.is_some() && alone {
+                events.push(Event::Alone { seat });
+            }
+        }
+        events
+    }
+
+    /// Feeds the machine, and does what it says, until it has nothing more to say.
+    async fn handle(&mut self, event: Event) {
+        let mut next = Some(event);
+        let mut actions = Vec::new();
+        let mut answers = Vec::new();
+        while let Some(event) = next {
+            let now = self.now();
+            self.seats.handle(now, event, rand::random(), &mut actions);
+            for action in actions.drain(..) {
+                answers.extend(self.perform(action).await);
+            }
+            next = answers.pop();
+        }
+    }
+
+    async fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Spawn { seat, instance, .. } => return Some(self.spawn(seat, &instance)),
+            Action::Signal { seat, signal } => self.signal(seat, signal),
+            Action::Reap { seat } => self.reap(seat),
+            Action::Restarting { seat, after } => self.tell_restart(seat, after),
+            Action::Ready(workers) => self.outbox.push(PoolEvent::Ready { workers }),
+            Action::GiveUp { seat, verdict } => self.give_up(seat, verdict).await,
+            Action::Finished => self.finished = true,
+        }
+        None
+    }
+
+    fn spawn(&mut self, seat: SeatId, instance: &str) -> Event {
+        match Process::spawn(&self.recipe, instance, &self.printer) {
+            Ok(process) => {
+                let pid = process.pid().as_raw_nonzero().get().unsigned_abs();
+                self.guard.watch(process.pid());
+                self.processes.insert(seat, process);
+                self.outbox.push(PoolEvent::Started { instance: instance.to_owned(), pid, seat });
+                Event::Spawned { seat, pid }
+            }
+            Err(error) => {
+                let error = format!("{}: {error}", self.recipe.shim.0.display());
+                let exit = Exit::NotStarted(error.clone());
+                self.printed.remove(&seat);
+                self.outbox.push(PoolEvent::Exited { instance: instance.to_owned(), seat, exit });
+                Event::SpawnFailed { seat, error }
+            }
+        }
+    }
+
+    fn signal(&self, seat: SeatId, notice: Notice) {
+        let signal = match notice {
+            Notice::Term => Signal::TERM,
+            Notice::Kill => Signal::KILL,
+        };
+        if let Some(process) = self.processes.get(&seat) {
+            process.signal(signal);
+        }
+    }
+
+    fn reap(&mut self, seat: SeatId) {
+        let Some(process) = self.processes.remove(&seat) else {
+            return;
+        };
+        // Its last signal, then the guard's word, then its number may be another's.
+        process.signal(Signal::KILL);
+        self.guard.release(process.pid());
+        self.printed.extend(process.reap().map(|printed| (seat, printed)));
+    }
+
+    fn tell_restart(&mut self, seat: SeatId, after: Duration) {
+        let instance = self.seats.view().find(|(id, ..)| *id == seat).map(|(_, instance, ..)| instance);
+        self.outbox.push(PoolEvent::Restarting { instance: instance.unwrap_or_default(), seat, after });
+    }
+
+    /// Waits for the last lines, which come within a bounded time, and tells the owner. Nothing else is waiting for the driver:
+    /// the other processes have their notice.
+    async fn give_up(&mut self, seat: SeatId, verdict: Verdict) {
+        let last_lines = match self.printed.remove(&seat) {
+            Some(printed) => printed.await.unwrap_or_default().into_vec(),
+            None => Vec::new(),
+        };
+        self.outbox.push(PoolEvent::GaveUp { instance: verdict.instance.clone(), verdict, last_lines });
+    }
+
+    fn tell_status(&self) {
+        let seats = self.seats.view();
+        let seats = seats.map(|(seat, instance, restarts, state)| SeatStatus { seat, instance, restarts, state });
+        self.status.send_replace(PoolStatus { seats: seats.collect() });
+    }
+
+    /// Prints what is left to print, then tells the owner that all is over.
+    async fn say_farewell(mut self) {
+        for printed in std::mem::take(&mut self.printed).into_values() {
+            let _ = printed.await;
+        }
+        self.printer.finish().await;
+        self.outbox.push(PoolEvent::Finished);
+        let _ = timeout(FAREWELL_MAX, async {
+            while self.outbox.is_waiting() {
+                self.outbox.send().await;
+            }
+        })
+        .await;
+    }
+
+    fn now(&self) -> Time {
+        Time::ZERO + self.began.elapsed()
+    }
+}
+
+/// The next command; `None` once, when no owner is left, and then never again. Cancel safe.
+async fn asked(commands: &mut Option<mpsc::Receiver<Command>>) -> Option<Command> {
+    match commands {
+        Some(commands) => commands.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a deadline that there may be. Cancel safe.
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,187 @@
+//! What a pool tells its owner.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::sync::mpsc;
+
+use super::{
+    exit::{Exit, Verdict},
+    seat::{SeatId, SeatState},
+};
+
+/// Events that wait for an owner who does not take them. Beyond this the oldest ones that only inform are dropped.
+pub const EVENTS_WAITING_MAX: usize = 1_024;
+
+/// What happens in a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoolEvent {
+    /// A process runs.
+    Started {
+        /// Its name.
+        instance: String,
+        /// Its process id, which is its process group's as well.
+        pid: u32,
+        /// Its place.
+        seat: SeatId,
+    },
+    /// A process has ended, or could not be started.
+    Exited {
+        /// Its name.
+        instance: String,
+        /// Its place.
+        seat: SeatId,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A process will take the place of the one that ended.
+    Restarting {
+        /// The name of the new one.
+        instance: String,
+        /// Its place.
+        seat: SeatId,
+        /// In how long a time it is started.
+        after: Duration,
+    },
+    /// All processes are registered at the broker. Comes once.
+    Ready {
+        /// How many they are.
+        workers: u32,
+    },
+    /// One seat cannot keep a process alive: the pool drains the others and ends. Comes once.
+    GaveUp {
+        /// The last process of that seat.
+        instance: String,
+        /// Why.
+        verdict: Verdict,
+        /// The last lines that this process printed, oldest first: [`super::LAST_LINES_MAX`] at most.
+        last_lines: Vec<String>,
+    },
+    /// Events that only inform were dropped here, because nobody took them in time.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+    /// The last process is gone. Nothing comes after it.
+    Finished,
+}
+
+impl PoolEvent {
+    /// Whether the pool's end can be understood without it.
+    fn only_informs(&self) -> bool {
+        matches!(self, PoolEvent::Started { .. } | PoolEvent::Exited { .. } | PoolEvent::Restarting { .. })
+    }
+}
+
+/// A pool at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Its seats, in the order of their numbers.
+    pub seats: Vec<SeatStatus>,
+}
+
+/// A seat at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeatStatus {
+    /// Its number.
+    pub seat: SeatId,
+    /// The name of its present or next process.
+    pub instance: String,
+    /// How many processes it has lost.
+    pub restarts: u32,
+    /// What it is doing.
+    pub state: SeatState,
+}
+
+/// Events on their way to the owner: the pool never waits for one who does not take them.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    events: mpsc::Sender<PoolEvent>,
+    waiting: VecDeque<PoolEvent>,
+    missed: u64,
+}
+
+impl Outbox {
+    pub(super) fn new(events: mpsc::Sender<PoolEvent>) -> Outbox {
+        Outbox { events, waiting: VecDeque::new(), missed: 0 }
+    }
+
+    /// Takes an event, to be sent later.
+    pub(super) fn push(&mut self, event: PoolEvent) {
+        self.waiting.push_back(event);
+        // Those that do more than inform come once each: there is always another to drop.
+        while self.waiting.len() > EVENTS_WAITING_MAX
+            && let Some(at) = self.waiting.iter().position(PoolEvent::only_informs)
+        {
+            self.waiting.remove(at);
+            self.missed += 1;
+        }
+    }
+
+    /// Whether something waits for room.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.missed > 0 || !self.waiting.is_empty()
+    }
+
+    /// Waits for room and sends. An owner that is gone gets nothing, and nothing waits for it. Cancel safe.
+    pub(super) async fn send(&mut self) {
+        if self.events.reserve().await.is_err() {
+            self.waiting.clear();
+            self.missed = 0;
+        }
+        self.send_what_fits();
+    }
+
+    /// Sends as much as there is room for.
+    pub(super) fn send_what_fits(&mut self) {
+        while self.is_waiting() {
+            let Ok(room) = self.events.try_reserve() else {
+                return;
+            };
+            match std::mem::take(&mut self.missed) {
+                0 => room.send(self.waiting.pop_front().expect("something waits, and it is not the count")),
+                count => room.send(PoolEvent::Missed { count }),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exited(number: usize) -> PoolEvent {
+        PoolEvent::Exited { instance: String::new(), seat: SeatId(1), exit: Exit::Status(number as i32) }
+    }
+
+    #[tokio::test]
+    async fn an_owner_that_sleeps_misses_the_oldest_news_and_never_the_end() {
+        let (sender, mut events) = mpsc::channel(1);
+        let mut outbox = Outbox::new(sender);
+        outbox.push(PoolEvent::Ready { workers: 1 });
+        outbox.send_what_fits();
+        outbox.push(PoolEvent::Ready { workers: 2 });
+        (0..EVENTS_WAITING_MAX).for_each(|number| outbox.push(exited(number)));
+        outbox.push(PoolEvent::Finished);
+        let mut got = Vec::new();
+        while outbox.is_waiting() {
+            got.push(events.recv().await.expect("the outbox lives"));
+            outbox.send().await;
+        }
+        got.extend(events.recv().await);
+        assert_eq!(got[..2], [PoolEvent::Ready { workers: 1 }, PoolEvent::Missed { count: 2 }]);
+        assert_eq!(got[2..4], [PoolEvent::Ready { workers: 2 }, exited(2)]);
+        assert_eq!(got.last(), Some(&PoolEvent::Finished));
+        assert_eq!(got.len(), 2 + EVENTS_WAITING_MAX);
+    }
+
+    #[tokio::test]
+    async fn nothing_waits_for_an_owner_that_is_gone() {
+        let (sender, events) = mpsc::channel(1);
+        let mut outbox = Outbox::new(sender);
+        drop(events);
+        outbox.push(PoolEvent::Finished);
+        outbox.send().await;
+        assert!(!outbox.is_waiting());
+    }
+}

@@ -1,0 +1,102 @@
+//! One place in a pool, and the process that has it.
+
+use std::fmt;
+
+use callboard_core::time::Time;
+
+use super::restarts::Restarts;
+
+/// A place in a pool: a number that counts from 1 and is never reused in one life of the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeatId(pub u32);
+
+impl fmt::Display for SeatId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a seat is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeatState {
+    /// Its next process is started at this time.
+    Backoff {
+        /// When; a time that has passed means at once.
+        until: Time,
+    },
+    /// A process was asked for and is not there yet.
+    Starting,
+    /// Its process runs, and the broker does not know it yet.
+    Running {
+        /// The process.
+        pid: u32,
+        /// When it was started.
+        since: Time,
+    },
+    /// Its process runs, and has been registered at the broker.
+    Registered {
+        /// The process.
+        pid: u32,
+        /// When it was started.
+        since: Time,
+    },
+    /// Its process was asked to end.
+    Draining {
+        /// The process.
+        pid: u32,
+        /// The process has ended; others of its group, which had the same notice, still run.
+        ended: bool,
+    },
+    /// It has no process, and gets none.
+    Empty,
+}
+
+impl SeatState {
+    /// The process that has the seat.
+    pub fn pid(&self) -> Option<u32> {
+        match *self {
+            SeatState::Running { pid, .. } | SeatState::Registered { pid, .. } | SeatState::Draining { pid, .. } => {
+                Some(pid)
+            }
+            SeatState::Backoff { .. } | SeatState::Starting | SeatState::Empty => None,
+        }
+    }
+
+    /// One word for people: `starting`, `registered` and so on.
+    pub fn word(&self) -> &'static str {
+        match self {
+            SeatState::Backoff { .. } => "backoff",
+            SeatState::Starting => "starting",
+            SeatState::Running { .. } => "running",
+            SeatState::Registered { .. } => "registered",
+            SeatState::Draining { .. } => "draining",
+            SeatState::Empty => "empty",
+        }
+    }
+}
+
+/// A seat as the pool's machine keeps it.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    /// How many processes it had before the present (or next) one.
+    pub(super) restart: u32,
+    /// What it is doing.
+    pub(super) state: SeatState,
+    /// When its next process is due, once this one has ended.
+    pub(super) restarts: Restarts,
+}
+
+impl Seat {
+    /// A seat whose first process is due at `now`.
+    pub(super) fn new(now: Time) -> Seat {
+        Seat { restart: 0, state: SeatState::Backoff { until: now }, restarts: Restarts::default() }
+    }
+}
+
+/// The name of one process: `calculator-3`, and after its seat's second restart `calculator-3.2`.
+pub(super) fn instance(pool: &str, seat: SeatId, restart: u32) -> String {
+    match restart {
+        0 => format!("{pool}-{seat}"),
+        _ => format!("{pool}-{seat}.{restart}"),
+    }
+}

@@ -1,0 +1,125 @@
+//! What a pool is made from.
+
+use std::{ffi::OsString, io, path::PathBuf, time::Duration};
+
+use callboard_core::wire::method::{NameError, check_identifier, check_service};
+
+use super::{
+    name::pool_name,
+    process::Recipe,
+    program::{ProgramError, find_program},
+};
+
+/// Seats that one pool may have. Each costs the pool three descriptors, and a process usually has 1,024.
+pub const POOL_SIZE_MAX: u32 = 256;
+/// How long the processes of a pool have to end where nobody says otherwise.
+pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
+
+/// What a pool is made from.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// Its name, an identifier. Must not be another pool's at the same broker. Default: [`pool_name`] of the program.
+    pub name: String,
+    /// How many processes it keeps alive, from 1 to [`POOL_SIZE_MAX`].
+    pub size: u32,
+    /// The workers' program: a path, or a name to be found in PATH.
+    pub program: OsString,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Where the workers find the broker: the URL of its backend.
+    pub backend: String,
+    /// The program that calls [`super::run_worker`], and the arguments that make it do so, to which the pool adds its own. On
+    /// Linux `/proc/self/exe` names the running program itself, even after its file was replaced.
+    pub shim: (PathBuf, Vec<OsString>),
+    /// How long the processes have to end when the pool ends by itself (it gave up, or its handle was dropped). Too short: calls
+    /// that run are lost. Too long: a stubborn worker delays the end. Default: [`DRAIN_DEFAULT`].
+    pub drain: Duration,
+}
+
+impl PoolSettings {
+    /// Settings for a pool of one process with everything else as its default.
+    pub fn new(
+        program: impl Into<OsString>,
+        arguments: Vec<OsString>,
+        backend: impl Into<String>,
+        shim: (PathBuf, Vec<OsString>),
+    ) -> PoolSettings {
+        let program = program.into();
+        let name = pool_name(&program, &arguments);
+        PoolSettings { name, size: 1, program, arguments, backend: backend.into(), shim, drain: DRAIN_DEFAULT }
+    }
+
+    /// Checks the settings and finds the program.
+    pub(super) fn recipe(&self) -> Result<Recipe, PoolError> {
+        if !(1..=POOL_SIZE_MAX).contains(&self.size) {
+            return Err(PoolError::Size(self.size));
+        }
+        check_identifier(&self.name)?;
+        check_service(&service_name(&self.name))?;
+        Ok(Recipe {
+            pool: self.name.clone(),
+            backend: self.backend.clone(),
+            shim: self.shim.clone(),
+            program: find_program(&self.program)?,
+            arguments: self.arguments.clone(),
+        })
+    }
+}
+
+/// The service by which a pool of this name is asked and told at the broker.
+pub fn service_name(pool: &str) -> String {
+    format!("callboard.pool.{pool}")
+}
+
+/// Why a pool could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// A size that no pool has.
+    #[error("a pool has 1 to {POOL_SIZE_MAX} processes, not {0}")]
+    Size(u32),
+    /// A name that no pool can have.
+    #[error("a pool cannot have this name: {0}")]
+    Name(#[from] NameError),
+    /// The workers' program cannot be run.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// The shim cannot be started.
+    #[error("the pool cannot start its helper {shim:?}: {source}")]
+    Shim {
+        /// The program that was to call [`super::run_worker`].
+        shim: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system has no thread, or no more descriptors, for the pool.
+    #[error("the pool cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> PoolSettings {
+        PoolSettings::new("sh", vec!["worker.sh".into()], "tcp://127.0.0.1:5560", ("/bin/sh".into(), Vec::new()))
+    }
+
+    #[test]
+    fn a_pool_is_named_by_default() {
+        let recipe = settings().recipe().expect("fine settings");
+        assert_eq!(recipe.pool, "worker");
+    }
+
+    #[test]
+    fn what_cannot_be_a_pool_is_refused_before_anything_starts() {
+        let size = |size| PoolSettings { size, ..settings() }.recipe();
+        assert!(matches!(size(0), Err(PoolError::Size(0))));
+        assert!(matches!(size(POOL_SIZE_MAX + 1), Err(PoolError::Size(_))));
+        let name = |name: &str| PoolSettings { name: name.into(), ..settings() }.recipe();
+        assert!(matches!(name("a.b"), Err(PoolError::Name(NameError::BadPart(_)))));
+        assert!(matches!(name(&"a".repeat(120)), Err(PoolError::Name(NameError::TooLong(_)))));
+        let missing = PoolSettings { program: "no-such-program".into(), ..settings() }.recipe();
+        assert!(matches!(missing, Err(PoolError::Program(ProgramError::NotInPath(_)))));
+    }
+}

@@ -1,0 +1,219 @@
+//! A service: functions under names.
+
+use callboard_core::wire::{
+    envelope::Effect,
+    handshake::{MethodOffer, Offer},
+    limits::{SLOTS_ASYNC_DEFAULT, SLOTS_BLOCKING_DEFAULT, SLOTS_MAX},
+    method::{self, NameError},
+};
+
+use crate::handler::{Handler, Prepared};
+
+/// A named set of functions that a worker serves.
+///
+/// ```
+/// use callboard_workers::Service;
+///
+/// fn add(x: i64, y: i64) -> i64 {
+///     x + y
+/// }
+///
+/// async fn greet(name: String) -> String {
+///     format!("Hello, {name}!")
+/// }
+///
+/// let service = Service::new("calculator").read("add", ["x", "y"], add).read("greet", ["name"], greet);
+/// # drop(service);
+/// ```
+///
+/// The number of names must be the number of parameters; the compiler checks it:
+///
+/// ```compile_fail
+/// # use callboard_workers::Service;
+/// fn add(x: i64, y: i64) -> i64 {
+///     x + y
+/// }
+/// Service::new("calculator").read("add", ["x"], add);
+/// ```
+#[derive(Debug)]
+pub struct Service {
+    name: String,
+    methods: Vec<Method>,
+    slots: Option<u32>,
+    prefetch: u32,
+}
+
+/// One function of a service.
+#[derive(Debug)]
+pub(crate) struct Method {
+    pub(crate) offer: MethodOffer,
+    pub(crate) handler: Prepared,
+}
+
+/// A service that a broker would not take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// A name of the service, a method or an argument that is no name.
+    #[error("service {service}: {error}")]
+    Name {
+        /// The service.
+        service: String,
+        /// What is wrong with the name.
+        error: NameError,
+    },
+    /// Two methods of one name.
+    #[error("service {service} has two methods {method}: give one another name")]
+    Twice {
+        /// The service.
+        service: String,
+        /// The method.
+        method: String,
+    },
+    /// No slots, or too many.
+    #[error("service {service} has {slots} slots: give it 1 to {SLOTS_MAX}")]
+    Slots {
+        /// The service.
+        service: String,
+        /// Its slots.
+        slots: u32,
+    },
+}
+
+impl Service {
+    /// A service without methods yet. Its name may have dots: `billing.invoices`.
+    pub fn new(name: impl Into<String>) -> Service {
+        Service { name: name.into(), methods: Vec::new(), slots: None, prefetch: 0 }
+    }
+
+    /// A method that changes nothing: it may be run again if its worker is lost.
+    pub fn read<M, const N: usize>(
+        self,
+        name: &str,
+        arguments: [&'static str; N],
+        handler: impl Handler<M, N>,
+    ) -> Service {
+        self.method(Effect::Read, name, arguments, handler)
+    }
+
+    /// A method that may be run again because the world is the same afterwards, such as `put(key, value)`.
+    pub fn idempotent<M, const N: usize>(
+        self,
+        name: &str,
+        arguments: [&'static str; N],
+        handler: impl Handler<M, N>,
+    ) -> Service {
+        self.method(Effect::Idempotent, name, arguments, handler)
+    }
+
+    /// A method that is never run twice for one call: if its worker is lost, the caller is told that it may have run.
+    pub fn once<M, const N: usize>(
+        self,
+        name: &str,
+        arguments: [&'static str; N],
+        handler: impl Handler<M, N>,
+    ) -> Service {
+        self.method(Effect::Once, name, arguments, handler)
+    }
+
+    /// How many calls this worker runs at once. Default: 64 for async functions; blocking ones run one at a time, each slot more
+    /// is a thread more.
+    pub fn slots(self, slots: u32) -> Service {
+        Service { slots: Some(slots), ..self }
+    }
+
+    /// How many calls the worker holds ready beyond its slots. Default: 0. More hides the way to the broker and back, and
+    /// makes a call wait behind a slow one while another worker is idle.
+    pub fn prefetch(self, prefetch: u32) -> Service {
+        Service { prefetch, ..self }
+    }
+
+    fn method<M, const N: usize>(
+        mut self,
+        effect: Effect,
+        name: &str,
+        arguments: [&'static str; N],
+        handler: impl Handler<M, N>,
+    ) -> Service {
+        let arguments_offered = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let offer = MethodOffer { name: name.to_owned(), effect, arguments: arguments_offered };
+        self.methods.push(Method { offer, handler: handler.prepare(arguments) });
+        self
+    }
+
+    /// What the worker offers of it: its async and its blocking functions apart, for they have slots of their own.
+    pub(crate) fn into_offers(self) -> Result<Vec<(Offer, Vec<Prepared>)>, ServiceError> {
+        self.check()?;
+        let Service { name, methods, slots, prefetch } = self;
+        let is_async = |method: &Method| matches!(method.handler, Prepared::Async(_));
+        let (of_async, of_blocking): (Vec<_>, Vec<_>) = methods.into_iter().partition(is_async);
+        let halves = [(of_async, SLOTS_ASYNC_DEFAULT), (of_blocking, SLOTS_BLOCKING_DEFAULT)];
+        let offered = halves.into_iter().filter(|(methods, _)| !methods.is_empty()).map(|(methods, default)| {
+            let slots = slots.unwrap_or(default);
+            let (methods, handlers) = methods.into_iter().map(|method| (method.offer, method.handler)).unzip();
+            (Offer { service: name.clone(), slots, free: slots, prefetch, methods }, handlers)
+        });
+        Ok(offered.collect())
+    }
+
+    fn check(&self) -> Result<(), ServiceError> {
+        let service = || self.name.clone();
+        let named = |error| ServiceError::Name { service: service(), error };
+        method::check_service(&self.name).map_err(named)?;
+        if let Some(slots) = self.slots.filter(|slots| !(1..=SLOTS_MAX).contains(slots)) {
+            return Err(ServiceError::Slots { service: service(), slots });
+        }
+        for (at, Method { offer, .. }) in self.methods.iter().enumerate() {
+            let names = offer.arguments.iter().chain([&offer.name]);
+            names.into_iter().try_for_each(|name| method::check_identifier(name)).map_err(named)?;
+            if self.methods[..at].iter().any(|other| other.offer.name == offer.name) {
+                return Err(ServiceError::Twice { service: service(), method: offer.name.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+
+    fn blocking(x: i64) -> i64 {
+        x
+    }
+
+    async fn fallible(_context: Context, x: i64) -> Result<i64, String> {
+        Ok(x)
+    }
+
+    #[test]
+    fn async_and_blocking_functions_have_slots_of_their_own() {
+        let service = Service::new("both").read("one", ["x"], blocking).once("two", ["x"], fallible);
+        let offers = service.into_offers().unwrap();
+        let shape: Vec<_> = offers.iter().map(|(offer, _)| (offer.methods[0].name.as_str(), offer.slots)).collect();
+        assert_eq!(shape, [("two", SLOTS_ASYNC_DEFAULT), ("one", SLOTS_BLOCKING_DEFAULT)]);
+        assert_eq!(offers[0].0.methods[0].effect, Effect::Once);
+    }
+
+    #[test]
+    fn a_service_that_no_broker_would_take_is_refused_here() {
+        let twice = Service::new("s").read("one", ["x"], blocking).read("one", ["x"], blocking);
+        assert!(matches!(twice.into_offers(), Err(ServiceError::Twice { .. })));
+        assert!(matches!(Service::new("no name").into_offers(), Err(ServiceError::Name { .. })));
+        let slotless = Service::new("s").slots(0).read("one", ["x"], blocking);
+        assert!(matches!(slotless.into_offers(), Err(ServiceError::Slots { .. })));
+    }
+
+    #[test]
+    fn closures_of_every_shape_are_handlers() {
+        let service = Service::new("shapes")
+            .read("none", [], || 5)
+            .read("sync_closure", ["x"], |x: u8| x + 1)
+            .read("async_closure", ["x", "y"], |x: u8, y: u8| async move { x + y })
+            .read("context", ["x"], |context: Context, x: u8| (context.attempt(), x))
+            .idempotent("unit", ["x"], |_: String| {});
+        assert_eq!(service.into_offers().unwrap().len(), 2);
+    }
+}
