@@ -112,16 +112,8 @@ impl Broker {
             self.flush();
             tokio::task::yield_now().await;
         }
-        self.part().await;
+        self.gate.shut_down().await;
         info!("the broker has stopped");
-    }
-
-    /// Lets the gate write what was said last. It bounds how long a peer may take to read it.
-    async fn part(&mut self) {
-        self.gate.stop_accepting();
-        while self.gate.connections() > 0 {
-            self.gate.next().await;
-        }
     }
 
     /// Feeds the machine what has arrived, up to a turn's measure.
@@ -144,8 +136,7 @@ impl Broker {
                 self.machine.receive(now, link, message.frames(), &mut self.actions);
                 return message.bytes();
             }
-            GateEvent::Opened { link, side, address } => {
-                tracing::debug!(%link, ?side, %address, "connection opened");
+            GateEvent::Opened { link, side, .. } => {
                 let side = match side {
                     gate::Side::Frontend => Side::Frontend,
                     gate::Side::Backend => Side::Backend,
@@ -153,8 +144,7 @@ impl Broker {
                 Event::Opened { link, side }
             }
             GateEvent::Heard { link } => Event::Heard { link },
-            GateEvent::Closed { link, reason } => {
-                tracing::debug!(%link, %reason, "connection closed");
+            GateEvent::Closed { link, .. } => {
                 self.outboxes.remove(&link);
                 Event::Closed { link }
             }

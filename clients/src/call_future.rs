@@ -24,6 +24,9 @@ use crate::{
 /// The call is made when it is first polled. It runs on any executor. It counts as a handle of its client: the client is not closed by
 /// itself while a call is awaited.
 ///
+/// # Panics
+/// When it is polled again after it was ready, as futures do.
+///
 /// # Cancel safety
 /// Dropping it cancels the call, through to the handler: one that has not begun never does, an async one is dropped at its next
 /// await. Whether it had begun cannot be told any more.

@@ -2,6 +2,8 @@
 
 mod ending;
 mod log;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::{sync::Arc, time::Duration};

@@ -23,7 +23,8 @@ pub(crate) enum NoRoom {
 impl Room {
     /// Room for `max` things; at least for one, or nothing would ever go on.
     pub(crate) fn new(max: usize) -> Room {
-        let max = max.clamp(1, Semaphore::MAX_PERMITS);
+        // A channel that is as long as a room, and one more for a close, is within tokio's limit, too.
+        let max = max.clamp(1, Semaphore::MAX_PERMITS - 1);
         Room { places: Semaphore::new(max), max }
     }
 

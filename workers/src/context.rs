@@ -1,14 +1,18 @@
 //! What a handler may ask about its call.
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Instant,
 };
 
 use callboard_core::wire::{ids::CallId, method::MethodName};
+use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 
 /// The call that a handler serves: take it as the first parameter, `fn add(context: Context, x: i64, y: i64)`. A cheap clone.
@@ -24,13 +28,16 @@ struct Call {
     attempt: u32,
     deadline: Option<Instant>,
     cancelled: AtomicBool,
+    /// Who waits in [`Context::cancelled`].
     cancellation: Notify,
+    /// The task of an async handler.
+    task: AtomicWaker,
 }
 
 impl Context {
     pub(crate) fn new(id: CallId, method: MethodName, attempt: u32, deadline: Option<Instant>) -> Context {
-        let (cancelled, cancellation) = (AtomicBool::new(false), Notify::new());
-        Context { call: Arc::new(Call { id, method, attempt, deadline, cancelled, cancellation }) }
+        let (cancelled, cancellation, task) = (AtomicBool::new(false), Notify::new(), AtomicWaker::new());
+        Context { call: Arc::new(Call { id, method, attempt, deadline, cancelled, cancellation, task }) }
     }
 
     /// The call's id, the same at the client and in the broker's log.
@@ -56,7 +63,7 @@ impl Context {
     /// Whether nobody waits for the outcome any more: the caller gave up, or its time is up. A blocking handler that takes
     /// long should ask now and then, and return; an async one is dropped at its next await by itself.
     pub fn is_cancelled(&self) -> bool {
-        self.call.cancelled.load(Ordering::Relaxed)
+        self.call.cancelled.load(Ordering::Acquire)
     }
 
     /// Waits until nobody waits for the outcome any more.
@@ -71,7 +78,21 @@ impl Context {
     }
 
     pub(crate) fn cancel(&self) {
-        self.call.cancelled.store(true, Ordering::Relaxed);
+        self.call.cancelled.store(true, Ordering::Release);
         self.call.cancellation.notify_waiters();
+        self.call.task.wake();
+    }
+
+    /// Runs a handler until it ends or the call is cancelled, which drops it at its next await: then `None`.
+    pub(crate) async fn unless_cancelled<F: Future>(&self, handler: F) -> Option<F::Output> {
+        let mut handler = pin!(handler);
+        poll_fn(|task| {
+            self.call.task.register(task.waker());
+            if self.is_cancelled() {
+                return Poll::Ready(None);
+            }
+            handler.as_mut().poll(task).map(Some)
+        })
+        .await
     }
 }

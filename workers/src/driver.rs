@@ -99,6 +99,7 @@ impl Driver {
             self.handle(now, Event::Wake);
         }
         self.play();
+        self.runner.flush();
         self.link.flush();
     }
 

@@ -37,8 +37,12 @@ pub enum Prepared {
     /// Runs as a task.
     Async(Arc<AsyncFunction>),
     /// Runs on a thread of its own.
-    Blocking(Arc<dyn Fn(Context, &Bytes) -> Outcome + Send + Sync>),
+    Blocking(Arc<BlockingFunction>),
 }
+
+/// Does the work.
+#[doc(hidden)]
+pub type BlockingFunction = dyn Fn(Context, &Bytes) -> Outcome + Send + Sync;
 
 /// Makes a handler's future. What it makes is dropped where the call is cancelled.
 #[doc(hidden)]

@@ -21,7 +21,7 @@
 //! | `handler`, `answer`, `context` | what a function may take and return |
 //! | `worker` | a worker's settings, beginning and end |
 //! | `driver` | the run loop on the link's thread |
-//! | `runner` | where handlers run |
+//! | `runner`, `mailbox` | where handlers run, and their way there and back |
 //! | `pool` | supervised worker processes |
 
 mod answer;
@@ -29,6 +29,7 @@ mod context;
 mod driver;
 mod error;
 mod handler;
+mod mailbox;
 pub mod pool;
 mod runner;
 mod service;
@@ -39,7 +40,7 @@ mod worker;
 pub use callboard_core::wire::status::Code;
 
 #[doc(hidden)]
-pub use self::handler::{AsyncFunction, Prepared, RunningHandler, shape};
+pub use self::handler::{AsyncFunction, BlockingFunction, Prepared, RunningHandler, shape};
 pub use self::{
     answer::{Answer, Error, Fallible, Outcome, Plain, Reply},
     context::Context,

@@ -163,7 +163,7 @@ impl Worker {
         let machine =
             worker::Worker::new(settings(self.name, self.heartbeat), Register { offers, exclusive: self.exclusive });
         let clock = Clock::new();
-        let runner = Runner::new(Handle::current(), clock, handlers);
+        let runner = Runner::new(&Handle::current(), clock, handlers);
         let (commands, commanded) = mpsc::channel(1);
         let (teller, state) = watch::channel(State::Apart);
         let (ending, end) = oneshot::channel();

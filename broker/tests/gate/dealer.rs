@@ -1,6 +1,6 @@
 //! The DEALER that our own clients and workers use, against the gate.
 
-use callboard_broker::gate::{Address, Gate, GateLimits};
+use callboard_broker::gate::{Address, CloseReason, Gate, GateLimits};
 use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
 
 use crate::scene::{any_port, next_closed, next_frames, next_opened, on_one_thread, one, two};
@@ -30,11 +30,9 @@ async fn talk(mut gate: Gate) {
     }
     let frames = dealer.recv().await.unwrap().into_vec();
     assert_eq!((&frames[0][..], frames[1].len()), (&b"head"[..], 1_000_000));
-    let t = std::time::Instant::now();
+    // This DEALER does not close its side when the gate closes its own; the gate does not wait for it.
     gate.close(link);
-    assert_eq!(next_closed(&mut gate).await.0, link);
-    println!("CLOSED IN {:?}", t.elapsed());
-    drop(dealer);
+    assert_eq!(next_closed(&mut gate).await, (link, CloseReason::Requested));
 }
 
 #[test]

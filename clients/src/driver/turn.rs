@@ -1,13 +1,13 @@
 //! One turn of the link thread.
 
-use std::mem;
+use std::{mem, sync::PoisonError, thread};
 
 use callboard_core::{
     client::{Action, Event, Note},
     time::Time,
     wire::{
         envelope::Envelope,
-        limits::TURN_ENVELOPES_MAX,
+        limits::BUNDLE_ENVELOPES_MAX,
         status::{Code, Executed, Failure},
     },
 };
@@ -75,10 +75,7 @@ impl Driver {
     }
 
     fn take_commands(&mut self, now: Time) {
-        if self.taken.is_empty() {
-            // It was not they that woke us. None is as good as pending here: the next wait will tell.
-            let _ = self.commands.recv_many(&mut self.taken, TURN_ENVELOPES_MAX).now_or_never();
-        }
+        self.gather();
         // Before the calls: a call that was given up and is not taken yet is known by its closed channel.
         for ticket in self.lines.cancels.take() {
             self.machine.handle(now, Event::Cancel(ticket), &mut self.actions);
@@ -96,6 +93,22 @@ impl Driver {
             }
         }
         self.taken = taken;
+    }
+
+    /// Takes what callers are handing over, for as long as more comes: whoever woke us by a first call is often about to make
+    /// the next ones, and a bundle of many costs little more than a bundle of one. Nobody is waited for: when nothing has come
+    /// while other threads had their turn, the bundle goes.
+    fn gather(&mut self) {
+        loop {
+            let before = self.taken.len();
+            let room = BUNDLE_ENVELOPES_MAX.saturating_sub(before).max(1);
+            // None is as good as pending here: the next wait will tell.
+            let _ = self.commands.recv_many(&mut self.taken, room).now_or_never();
+            if self.taken.len() == before || self.taken.len() >= BUNDLE_ENVELOPES_MAX {
+                return;
+            }
+            thread::yield_now();
+        }
     }
 
     fn close(&mut self, now: Time) {
@@ -121,7 +134,6 @@ impl Driver {
 
     /// Gives back the places of calls that do not wait any more.
     fn give_back_places(&mut self) {
-        // Above zero `places` may be less than what waits: calls that were sent on a lost connection wait again.
         let free = self.places.saturating_sub(self.machine.waiting_len());
         if free > 0 {
             self.places -= free;
@@ -132,9 +144,7 @@ impl Driver {
     fn publish(&self) {
         let machine = &self.machine;
         let statistics = Statistics::of_machine(machine.counters(), machine.waiting_len(), machine.open_len());
-        if let Ok(mut published) = self.lines.statistics.lock() {
-            *published = statistics;
-        }
+        *self.lines.statistics.lock().unwrap_or_else(PoisonError::into_inner) = statistics;
     }
 
     /// Does what the machine wants done, in its order.

@@ -1,6 +1,13 @@
 //! How a client ends.
 
-use std::{sync::mpsc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
 
 use callboard_clients::{CallError, Client, CloseError, Code, Executed};
 use callboard_core::wire::envelope::Envelope;
@@ -65,10 +72,9 @@ fn a_close_ends_awaited_calls() {
 #[test]
 fn a_broker_that_does_not_answer_is_not_waited_for_long() {
     run(async {
-        let (mut broker, client) = connected_with(|builder| builder.close_timeout(SOON)).await;
+        let (_broker, client) = connected_with(|builder| builder.close_timeout(SOON)).await;
         client.call("a.b", ()).cast().await.unwrap();
         assert_eq!(client.close().await, Err(CloseError::Unconfirmed));
-        broker.request().await;
     });
 }
 
@@ -115,12 +121,51 @@ fn a_close_waits_for_callbacks_but_not_in_a_callback() {
 #[test]
 fn callbacks_that_do_not_end_are_told() {
     run(async {
-        let (mut broker, client) = connected_with(|builder| builder.close_timeout(SOON)).await;
+        let (mut broker, client) = connected_with(|builder| builder.close_timeout(Duration::from_secs(3))).await;
         let (release, released) = mpsc::sync_channel::<()>(1);
         client.call("a.b", ()).then(move |_: Result<(), CallError>| released.recv().unwrap()).await.unwrap();
         broker.request().await;
         let (closed, ()) = tokio::join!(client.close(), broker.goodbye());
         assert_eq!(closed, Err(CloseError::CallbacksRunning));
         release.send(()).unwrap();
+    });
+}
+
+/// Makes calls with callbacks until the client is closed. Returns how many were taken.
+fn call_until_closed(client: &Client, ran: &Arc<AtomicUsize>) -> usize {
+    let mut taken = 0;
+    loop {
+        let ran = Arc::clone(ran);
+        let call = client.call("a.b", ());
+        let callback = move |_: Result<(), CallError>| {
+            ran.fetch_add(1, Ordering::SeqCst);
+        };
+        match call.try_then(callback) {
+            Ok(()) => taken += 1,
+            Err(error) if error.code() == Code::FailedPrecondition => return taken,
+            Err(error) => assert_eq!(error.code(), Code::ResourceExhausted),
+        }
+    }
+}
+
+#[test]
+fn a_call_that_races_a_close_is_refused_or_has_its_callback_run() {
+    run(async {
+        let broker = Broker::start().await;
+        let address = broker.address.clone();
+        broker.stop().await;
+        for _ in 0..300 {
+            let client = Client::builder(&address).connect_lazily().unwrap();
+            let ran = Arc::new(AtomicUsize::new(0));
+            let callers: Vec<_> = (0..2)
+                .map(|_| {
+                    let (client, ran) = (client.clone(), Arc::clone(&ran));
+                    std::thread::spawn(move || call_until_closed(&client, &ran))
+                })
+                .collect();
+            client.close().await.unwrap();
+            let taken: usize = callers.into_iter().map(|caller| caller.join().unwrap()).sum();
+            assert_eq!(ran.load(Ordering::SeqCst), taken);
+        }
     });
 }

@@ -1,7 +1,6 @@
 //! Whatever happens in whatever order: each call has exactly one outcome.
 
 use std::{
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use callboard_clients::{CallError, Client, Code, Executed};
+use callboard_clients::{CallError, CallFuture, Client, Code, Executed};
 use callboard_core::wire::{
     envelope::{Envelope, Request},
     status::Failure,
@@ -42,15 +41,15 @@ impl Tally {
 /// Makes calls in every way, gives some up, and closes or drops the client. Returns which callbacks must have run once.
 async fn program(client: Client, mut chance: SmallRng, tally: Tally) -> Vec<bool> {
     let mut expected = vec![false; CALLS];
-    let mut awaited: Vec<Pin<Box<dyn Future<Output = Result<u64, CallError>>>>> = Vec::new();
-    for index in 0..CALLS {
+    let mut awaited: Vec<CallFuture<u64>> = Vec::new();
+    for (index, expected) in expected.iter_mut().enumerate() {
         let call = client.call::<u64>("a.b", (index,)).timeout(Duration::from_millis(chance.random_range(1..400)));
         match chance.random_range(0..8) {
-            0 | 1 => expected[index] = call.then(tally.callback(index)).await.is_ok(),
-            2 | 3 => expected[index] = call.try_then(tally.callback(index)).is_ok(),
+            0 | 1 => *expected = call.then(tally.callback(index)).await.is_ok(),
+            2 | 3 => *expected = call.try_then(tally.callback(index)).is_ok(),
             4 => drop(client.call("a.cast", (index,)).try_cast()),
             _ => {
-                let mut call = Box::pin(call.into_future());
+                let mut call = call.into_future();
                 match (&mut call).now_or_never() {
                     Some(result) => drop(result.unwrap_err()),
                     None => awaited.push(call),

@@ -168,8 +168,11 @@ impl Broker {
         }
     }
 
-    /// A message arrived on a link.
+    /// A message arrived on a link. After [`Action::Stopped`] nothing matters any more.
     pub fn receive(&mut self, now: Time, link: LinkId, frames: &[Bytes], out: &mut Vec<Action>) {
+        if self.stopped {
+            return;
+        }
         self.notice_gap(now);
         self.hear(now, link);
         for read in bundle::read(frames, Reader::Broker) {
@@ -181,8 +184,11 @@ impl Broker {
         self.stop_if_idle(now, out);
     }
 
-    /// Something else happened.
+    /// Something else happened. After [`Action::Stopped`] nothing matters any more.
     pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
+        if self.stopped {
+            return;
+        }
         self.notice_gap(now);
         match event {
             Event::Opened { link, side } => self.opened(now, link, side),
@@ -196,7 +202,7 @@ impl Broker {
 
     /// When the machine wants to be woken, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.timers.first().map(|&(at, _)| at)
+        self.timers.first().map(|&(at, _)| at).filter(|_| !self.stopped)
     }
 
     /// What the machine has counted since its start.

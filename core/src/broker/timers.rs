@@ -55,7 +55,8 @@ impl Broker {
     }
 
     pub(super) fn wake(&mut self, now: Time, out: &mut Vec<Action>) {
-        while let Some(&(at, timer)) = self.timers.first().filter(|(at, _)| *at <= now) {
+        // The end may be among them: then the rest has nobody to speak to.
+        while let Some(&(at, timer)) = self.timers.first().filter(|(at, _)| *at <= now && !self.stopped) {
             self.timers.remove(&(at, timer));
             self.fire(now, timer, out);
         }
@@ -64,7 +65,8 @@ impl Broker {
     fn fire(&mut self, now: Time, timer: Timer, out: &mut Vec<Action>) {
         match timer {
             Timer::Handshake(link) => {
-                let failure = Failure::new(Code::DeadlineExceeded, Executed::No, "the handshake took too long");
+                // UNAVAILABLE, so that a peer that was only stopped or cut off for a while comes back.
+                let failure = Failure::new(Code::Unavailable, Executed::No, "the handshake took too long");
                 self.send_away(now, link, failure, out);
             }
             Timer::Client(client) => self.look_at_client(now, client, out),

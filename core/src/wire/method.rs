@@ -37,10 +37,7 @@ impl MethodName {
         if full.len() > NAME_BYTES_MAX {
             return Err(NameError::TooLong(full.len()));
         }
-        let Some(dot) = full.rfind('.') else {
-            return Err(NameError::NoDot(full.to_string()));
-        };
-        check_parts(&full)?;
+        let dot = last_dot(&full).ok_or_else(|| explain(&full))?;
         let dot = u8::try_from(dot).expect("a name is shorter than 256 bytes, checked above");
         Ok(MethodName { full, dot })
     }
@@ -86,6 +83,30 @@ pub fn check_identifier(name: &str) -> Result<(), NameError> {
         return Err(NameError::TooLong(name.len()));
     }
     if is_identifier(name) { Ok(()) } else { Err(NameError::BadPart(name.to_owned())) }
+}
+
+/// Where the last dot is in identifiers that are joined by dots; one pass, for it is done for each call. `None` if there is none,
+/// or a part is no identifier.
+fn last_dot(name: &str) -> Option<usize> {
+    let (mut dot, mut starts) = (None, true);
+    for (at, byte) in name.bytes().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => starts = false,
+            b'0'..=b'9' if !starts => {}
+            b'.' if !starts => (dot, starts) = (Some(at), true),
+            _ => return None,
+        }
+    }
+    dot.filter(|_| !starts)
+}
+
+/// What is wrong with the name of a method.
+#[cold]
+fn explain(full: &str) -> NameError {
+    match check_parts(full) {
+        Err(error) if full.contains('.') => error,
+        _ => NameError::NoDot(full.to_owned()),
+    }
 }
 
 fn check_parts(name: &str) -> Result<(), NameError> {

@@ -108,6 +108,12 @@ impl Link {
         }
     }
 
+    /// Nothing arrives at either end before that time.
+    fn stall(&mut self, until: Time) {
+        self.towards_peer.stalled = until;
+        self.towards_broker.stalled = until;
+    }
+
     fn is_over(&self) -> bool {
         let over = |pipe: &Pipe| pipe.deaf && pipe.flight.is_empty();
         over(&self.towards_peer) && over(&self.towards_broker)
@@ -118,6 +124,8 @@ impl Link {
 #[derive(Debug, Default)]
 pub(crate) struct Network {
     links: BTreeMap<LinkId, Link>,
+    /// Peers that do not reach the broker before that time.
+    partitions: BTreeMap<Host, Time>,
     opened: u64,
 }
 
@@ -128,6 +136,7 @@ impl Network {
         let id = LinkId(self.opened);
         let mut link = Link { peer, side, towards_peer: Pipe::default(), towards_broker: Pipe::default() };
         link.towards_broker.send(at, Parcel::Opened);
+        link.stall(self.partitions.get(&peer).copied().unwrap_or(Time::ZERO));
         self.links.insert(id, link);
         id
     }
@@ -188,7 +197,13 @@ impl Network {
         }
     }
 
-    /// Nothing arrives at that end for so long.
+    /// A peer and the broker do not reach each other before that time.
+    pub(crate) fn partition(&mut self, peer: Host, until: Time) {
+        self.partitions.insert(peer, until);
+        self.links.values_mut().filter(|link| link.peer == peer).for_each(|link| link.stall(until));
+    }
+
+    /// Nothing arrives at that end before that time.
     pub(crate) fn stall(&mut self, id: LinkId, towards: End, until: Time) {
         if let Some(link) = self.links.get_mut(&id) {
             link.pipe(towards).stalled = until;
@@ -202,10 +217,8 @@ impl Network {
 
     /// What stalled flows again.
     pub(crate) fn heal(&mut self) {
-        for link in self.links.values_mut() {
-            link.towards_peer.stalled = Time::ZERO;
-            link.towards_broker.stalled = Time::ZERO;
-        }
+        self.partitions.clear();
+        self.links.values_mut().for_each(|link| link.stall(Time::ZERO));
     }
 }
 

@@ -45,7 +45,7 @@ impl Socket {
         if self.link != Some(link) {
             return false;
         }
-        self.inputs.push_back(match parcel {
+        let input = match parcel {
             Parcel::Opened => {
                 self.connected = true;
                 Input::Connected
@@ -55,7 +55,8 @@ impl Socket {
                 self.release(scene);
                 Input::Disconnected
             }
-        });
+        };
+        self.inputs.push_back(input);
         true
     }
 

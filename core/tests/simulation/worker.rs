@@ -184,8 +184,9 @@ impl WorkerHost {
         let running = self.handlers.values().filter(|handler| handler.offer == job.offer).count();
         assert!(running < offer.slots as usize, "{} runs more than {} has slots", self.host, offer.service);
         assert!(job.deadline.is_none_or(|at| at > now), "{} starts a call whose time is up", self.host);
-        let (number, _): (u64, serde_bytes::ByteBuf) = body::decode(&job.body).expect("callers wrote it");
-        let call = (number != rogue::NUMBER).then_some(number);
+        // What is not a caller's is a rogue's.
+        let arguments = body::decode::<(u64, serde_bytes::ByteBuf)>(&job.body);
+        let call = arguments.ok().map(|(number, _)| number).filter(|&number| scene.ledger.knows(number));
         let mut handler = Handler {
             offer: job.offer,
             call,
@@ -224,7 +225,7 @@ impl WorkerHost {
         let jobs: Vec<JobId> = self.handlers.iter().filter(|(_, handler)| ended(handler)).map(|(&id, _)| id).collect();
         for job in jobs {
             let handler = self.handlers.remove(&job).expect("it was just seen");
-            if let Some(number) = handler.call {
+            if let Some(number) = handler.call.filter(|_| handler.ending != Ending::Stopped) {
                 scene.ledger.finished(number, handler.ending == Ending::Answer);
             }
             let event = match handler.outcome() {
@@ -240,7 +241,7 @@ impl Handler {
     /// Chance decides how long the handler takes and how it ends.
     fn draw(&mut self, number: u64, scene: &mut Scene) {
         let wish = scene.ledger.wish(number);
-        let (plain, limited) = (wish.plain, wish.timeout.is_some());
+        let (plain, limited) = (wish.plain || scene.healing, wish.timeout.is_some());
         let chance = &mut scene.chance;
         let slow = chance.percent(scene.knobs.slow_percent);
         let hangs = if limited { HANGS } else { HANGS_TIMELESS };

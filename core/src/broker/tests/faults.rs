@@ -1,6 +1,6 @@
 //! Peers that are lost, and a broker that stops.
 
-use super::stage::{Stage, calc, millis, seconds};
+use super::stage::{Stage, calc, millis, request, seconds};
 use crate::{
     broker::Event,
     wire::{
@@ -121,6 +121,28 @@ fn a_broker_that_stops_refuses_what_is_new_and_lets_finish_what_runs() {
     assert!(stage.stopped);
     assert_eq!(stage.sent_away(worker).code, Code::Unavailable);
     assert!(matches!(stage.heard(client).as_slice(), [Envelope::Reply(_), Envelope::Goodbye(Some(_))]));
+}
+
+#[test]
+fn a_broker_that_has_stopped_says_nothing_more() {
+    let mut stage = Stage::new();
+    let worker = stage.worker(1, calc(1));
+    let client = stage.client(2);
+    let mut short = request(1, "calc.pay");
+    short.timeout = Some(millis(500));
+    stage.say(client, Envelope::Request(short));
+    stage.heard(worker);
+    let deadline = stage.now + millis(400);
+    stage.handle(Event::Shutdown { deadline });
+    // The end and the call's time-out are due together.
+    stage.now = stage.now + millis(600);
+    stage.handle(Event::Wake);
+    assert!(stage.stopped);
+    stage.sent_away(client);
+    assert!(matches!(stage.heard(worker).as_slice(), [Envelope::Goodbye(Some(_))]), "no cancel after goodbye");
+    assert_eq!(stage.broker.next_deadline(), None);
+    stage.call(client, 2, "calc.add");
+    assert!(stage.heard(client).is_empty());
 }
 
 #[test]

@@ -60,6 +60,27 @@ fn to_a_new_start_a_call_declared_once_is_not_sent_again() {
 }
 
 #[test]
+fn a_caller_that_declared_less_than_once_has_its_call_sent_to_a_new_start() {
+    for effect in [Effect::Read, Effect::Idempotent] {
+        let mut stage = Stage::joined(10, 1_000);
+        stage.event(Event::Call(NewCall { effect: Some(effect), ..new(1, stage.now) }));
+        stage.lose_connection();
+        assert_eq!(requests(&stage.join(2, 10, 1_000)), [(1, true, None)]);
+    }
+}
+
+#[test]
+fn done_below_is_said_anew_on_each_connection() {
+    let mut stage = Stage::joined(10, 1_000);
+    stage.call(1);
+    stage.call(2);
+    stage.hear(&[reply(1, five())]);
+    assert_eq!(requests(&stage.call(3)), [(3, false, Some(2))]);
+    stage.lose_connection();
+    assert_eq!(requests(&stage.join(2, 10, 1_000)), [(2, true, Some(2)), (3, true, None)]);
+}
+
+#[test]
 fn a_cast_that_was_sent_is_forgotten() {
     let mut stage = Stage::joined(1, 1_000);
     stage.cast(1);

@@ -1,0 +1,71 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use callboard_core::{
+    client::Ticket,
+    wire::status::{Code, Executed},
+};
+use tokio::{runtime, sync::oneshot};
+
+use super::*;
+use crate::{callbacks::Callbacks, cancels::Cancels, request::Request, room::Room};
+
+type Outcome = oneshot::Receiver<Result<Bytes, CallError>>;
+
+/// A driver for `commands`, whose sender is gone.
+fn driver(commands: Vec<Command>) -> Driver {
+    let lines = Lines {
+        queue: Room::new(1000),
+        cancels: Cancels::default(),
+        callbacks: Callbacks::start(1).unwrap(),
+        statistics: Mutex::default(),
+    };
+    let (sender, received) = mpsc::channel(commands.len());
+    commands.into_iter().for_each(|command| sender.try_send(command).unwrap());
+    let settings = Settings {
+        peer: peer::Settings::new(link::new_session()),
+        address: "tcp://127.0.0.1:1".to_owned(),
+        close_timeout: Duration::from_secs(3600),
+        clock: Clock::new(),
+    };
+    Driver::new(settings, received, Arc::new(lines), watch::channel(State::default()).0)
+}
+
+fn call(number: u64) -> (Command, Outcome) {
+    let (sender, outcome) = oneshot::channel();
+    let request = Request::new(ByteString::from_static("a.b"), &(), None).unwrap();
+    (Command::Call(request.new_call(Ticket(number), Time::ZERO, Responder::Await(sender))), outcome)
+}
+
+fn run(driver: Driver) {
+    driver.run(runtime::Builder::new_current_thread().enable_all().build().unwrap());
+}
+
+#[test]
+fn calls_behind_a_close_end_however_many_there_are() {
+    let (calls, outcomes): (Vec<_>, Vec<_>) = (0..3 * TURN_ENVELOPES_MAX as u64).map(call).unzip();
+    run(driver(std::iter::once(Command::Close).chain(calls).collect()));
+    for mut outcome in outcomes {
+        let error = outcome.try_recv().unwrap().unwrap_err();
+        assert!(matches!(error.code(), Code::Cancelled | Code::FailedPrecondition), "{error}");
+        assert_eq!(error.executed(), Executed::No);
+    }
+}
+
+#[test]
+fn a_call_that_was_given_up_in_the_queue_never_gets_to_the_machine() {
+    let (abandoned, outcome) = call(1);
+    let driver = driver(vec![abandoned]);
+    let lines = Arc::clone(&driver.lines);
+    drop(outcome);
+    run(driver);
+    assert_eq!(lines.statistics.lock().unwrap().calls, 0);
+}
+
+#[test]
+fn a_driver_whose_handles_are_gone_ends() {
+    run(driver(vec![Command::Close, Command::Close]));
+}

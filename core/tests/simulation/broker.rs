@@ -1,0 +1,209 @@
+//! The broker: its machine and the driver of it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use callboard_core::{
+    broker::{Action, Broker, Event, Identity, Note, Settings, Side, Status},
+    time::Time,
+    wire::{
+        Bundler,
+        ids::{BrokerId, LinkId, StartId},
+        status::Code,
+    },
+};
+
+use super::{
+    network::{End, Host, Parcel},
+    process::Process,
+    scene::Scene,
+};
+
+/// What comes from a connection.
+#[derive(Debug)]
+enum Input {
+    Opened(Side, Host),
+    Frames(Vec<Bytes>),
+    Closed,
+}
+
+/// One start of the broker.
+#[derive(Debug)]
+pub(crate) struct BrokerHost {
+    pub(crate) process: Process,
+    pub(crate) machine: Broker,
+    inputs: VecDeque<(LinkId, Input)>,
+    /// Connections that the machine knows, each with its peer.
+    open: BTreeMap<LinkId, Host>,
+    bundlers: BTreeMap<LinkId, Bundler>,
+    shutdown: Option<Time>,
+    /// It was told to end, and has.
+    pub(crate) stopped: bool,
+}
+
+impl BrokerHost {
+    pub(crate) fn new(scene: &mut Scene) -> BrokerHost {
+        scene.start += 1;
+        scene.ledger.forgotten.clear();
+        let knobs = &scene.knobs;
+        let settings = Settings {
+            frontend: "tcp://frontend".to_owned(),
+            backend: "tcp://backend".to_owned(),
+            heartbeat: knobs.heartbeat_broker,
+            credit_calls: knobs.credit_calls,
+            credit_bytes: knobs.credit_bytes,
+            queue_calls_max: knobs.queue_calls,
+            service_return: knobs.service_return,
+            quiet_time: knobs.quiet_time,
+            ..Settings::default()
+        };
+        let identity = Identity { broker: BrokerId([1; 16]), start: StartId(scene.chance.bytes()) };
+        let process = Process::new(scene.now, Duration::from_micros(scene.chance.below(1 << 40)));
+        BrokerHost {
+            machine: Broker::new(settings, identity, process.local(scene.now)),
+            process,
+            inputs: VecDeque::new(),
+            open: BTreeMap::new(),
+            bundlers: BTreeMap::new(),
+            shutdown: None,
+            stopped: false,
+        }
+    }
+
+    /// When the machine is to be run.
+    pub(crate) fn due(&self) -> Option<Time> {
+        self.process.due(self.machine.next_deadline())
+    }
+
+    /// The broker as it stands.
+    pub(crate) fn status(&self) -> Status {
+        self.machine.status()
+    }
+
+    /// The operator ends the broker.
+    pub(crate) fn shut_down(&mut self, patience: Duration, scene: &mut Scene) {
+        self.shutdown = Some(self.process.local(scene.now) + patience);
+        let at = scene.handled();
+        self.process.rouse(at);
+    }
+
+    /// Something arrived.
+    pub(crate) fn arrived(&mut self, link: LinkId, peer: Host, side: Side, parcel: Parcel, scene: &mut Scene) {
+        let input = match parcel {
+            Parcel::Opened => {
+                let at = scene.arrival();
+                scene.network.send(link, End::Peer, at, Parcel::Opened);
+                Input::Opened(side, peer)
+            }
+            Parcel::Message(frames) => Input::Frames(frames),
+            Parcel::Closed => {
+                scene.network.close(link, End::Broker, None, usize::MAX);
+                Input::Closed
+            }
+        };
+        self.inputs.push_back((link, input));
+        let at = scene.handled();
+        self.process.rouse(at);
+    }
+
+    /// A turn of the driver.
+    pub(crate) fn turn(&mut self, scene: &mut Scene) {
+        self.process.begin_turn();
+        let now = self.process.local(scene.now);
+        if let Some(deadline) = self.shutdown.take() {
+            self.handle(now, Event::Shutdown { deadline }, scene);
+        }
+        for _ in 0..scene.knobs.turn_inputs {
+            let Some((link, input)) = self.inputs.pop_front().filter(|_| !self.stopped) else { break };
+            self.input(now, link, input, scene);
+        }
+        if self.inputs.is_empty() && !self.stopped && self.machine.next_deadline().is_some_and(|at| at <= now) {
+            self.handle(now, Event::Wake, scene);
+            let next = self.machine.next_deadline();
+            assert!(next.is_none_or(|at| at > now), "the broker wants to be woken again and again");
+        }
+        self.flush(scene);
+        if !self.inputs.is_empty() {
+            self.process.rouse(scene.now);
+        }
+    }
+
+    fn input(&mut self, now: Time, link: LinkId, input: Input, scene: &mut Scene) {
+        match input {
+            Input::Opened(side, peer) => {
+                self.open.insert(link, peer);
+                self.handle(now, Event::Opened { link, side }, scene);
+            }
+            Input::Closed => {
+                if self.open.remove(&link).is_some() {
+                    self.handle(now, Event::Closed { link }, scene);
+                }
+            }
+            Input::Frames(frames) => {
+                if frames.iter().map(Bytes::len).sum::<usize>() > 10_000 {
+                    self.handle(now, Event::Heard { link }, scene);
+                }
+                let mut out = Vec::new();
+                self.machine.receive(now, link, &frames, &mut out);
+                self.perform(out, scene);
+            }
+        }
+    }
+
+    fn handle(&mut self, now: Time, event: Event, scene: &mut Scene) {
+        let mut out = Vec::new();
+        self.machine.handle(now, event, &mut out);
+        self.perform(out, scene);
+    }
+
+    fn perform(&mut self, out: Vec<Action>, scene: &mut Scene) {
+        for action in out {
+            scene.note(Host::Broker, || format!("{action:?}"));
+            match action {
+                Action::Send(link, envelope) => {
+                    assert!(self.open.contains_key(&link), "the broker speaks on link {link}, which is closed");
+                    self.bundlers.entry(link).or_default().push(&envelope);
+                }
+                Action::Admit(link) => assert!(self.open.contains_key(&link), "who is let in is there"),
+                Action::Close(link) => self.close(link, scene),
+                Action::Note(note) => self.noted(note, scene),
+                Action::Stopped => self.stopped = true,
+            }
+        }
+        if !self.stopped {
+            self.machine.check();
+        }
+    }
+
+    fn close(&mut self, link: LinkId, scene: &mut Scene) {
+        assert!(self.open.contains_key(&link), "the broker closes link {link} twice");
+        self.flush(scene);
+        self.open.remove(&link);
+        let (at, lost) = (scene.arrival(), scene.lost_at_close());
+        scene.network.close(link, End::Broker, Some(at), lost);
+    }
+
+    fn noted(&mut self, note: Note, scene: &mut Scene) {
+        match note {
+            Note::ClientGone { name, .. } => *scene.ledger.forgotten.entry(name).or_default() += 1,
+            Note::SentAway { link, code, message } => {
+                let good = self.open.get(&link).is_some_and(|&peer| peer != Host::Rogue);
+                assert!(!good || code != Code::ResourceExhausted, "a peer that keeps to its credit: {message}");
+            }
+            _ => {}
+        }
+    }
+
+    fn flush(&mut self, scene: &mut Scene) {
+        for (&link, bundler) in &mut self.bundlers {
+            for frames in bundler.take() {
+                let at = scene.arrival();
+                scene.network.send(link, End::Peer, at, Parcel::Message(frames.to_vec()));
+            }
+        }
+        self.bundlers.clear();
+    }
+}

@@ -1,0 +1,115 @@
+//! The simulation: broker, clients and workers in one process, in virtual time, with everything going wrong that a seed wants.
+//!
+//! Each seed makes a world: some hosts, a network, and a choice of faults. The three machines run in it exactly as their drivers
+//! would run them, and talk in real frames. After each step they check themselves, and the ledger checks what none of them can see
+//! alone: no call has two outcomes or the answer of another, `once` runs once, `executed: no` never ran, deadlines are kept. Then
+//! the faults end, and everything must come to rest, answer, and be idle.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `knobs` | what a seed decides |
+//! | `world` | all processes, and what happens next |
+//! | `scene` | what each process sees of the world |
+//! | `network` | connections that keep their order, delay, stall and break |
+//! | `process`, `socket` | how a machine is run, as a driver would |
+//! | `broker`, `client`, `worker`, `rogue` | the processes |
+//! | `callers`, `catalogue` | what is called, and what is served |
+//! | `faults` | what goes wrong |
+//! | `ledger` | each call, and what must never become of it |
+//! | `healing` | what must happen once nothing goes wrong any more |
+//! | `trace`, `chance` | what happened, and why |
+//!
+//! A failure prints its seed, its knobs and the last events. To see it again:
+//!
+//! ```text
+//! CALLBOARD_SEED=123 cargo test -p callboard-core --test simulation
+//! ```
+//!
+//! To run more seeds than the short form does: `CALLBOARD_SEEDS=20000`. To see that the simulation would notice: `mutants.sh`
+//! beside this file.
+
+#![allow(clippy::unwrap_used)]
+
+mod broker;
+mod callers;
+mod catalogue;
+mod chance;
+mod client;
+mod faults;
+mod healing;
+mod knobs;
+mod ledger;
+mod network;
+mod process;
+mod rogue;
+mod scene;
+mod socket;
+mod trace;
+mod worker;
+mod world;
+
+use std::panic::{self, AssertUnwindSafe};
+
+use self::{ledger::Tally, world::World};
+
+/// Seeds of the short form.
+const SEEDS: u64 = 300;
+/// Seeds of it that run twice.
+const SEEDS_TWICE: u64 = 30;
+
+#[test]
+fn simulation_keeps_every_promise_whatever_goes_wrong() {
+    if let Some(seed) = number_from("CALLBOARD_SEED") {
+        run(seed);
+        return;
+    }
+    let mut sum = Tally::default();
+    for seed in 0..number_from("CALLBOARD_SEEDS").unwrap_or(SEEDS) {
+        let tally = run(seed).1;
+        sum.calls += tally.calls;
+        sum.answered += tally.answered;
+        sum.failed += tally.failed;
+        sum.repeated += tally.repeated;
+    }
+    assert!(sum.answered > sum.calls / 4, "most worlds must work most of the time: {sum:?}");
+    assert!(sum.failed > 0 && sum.repeated > 0, "some things must go wrong: {sum:?}");
+}
+
+#[test]
+fn simulation_of_a_seed_is_the_same_each_time() {
+    for seed in 0..SEEDS_TWICE {
+        assert_eq!(run(seed).0, run(seed).0, "seed {seed}");
+    }
+}
+
+/// Runs a seed. Returns the digest of its trace, and what it did.
+fn run(seed: u64) -> (u64, Tally) {
+    let mut world = World::new(seed, false);
+    match panic::catch_unwind(AssertUnwindSafe(|| world.run())) {
+        Ok(()) => (world.scene.trace.digest(), world.scene.ledger.tally),
+        Err(_) => tell(seed),
+    }
+}
+
+/// Runs a seed that fails once more, and tells how.
+fn tell(seed: u64) -> ! {
+    let mut world = World::new(seed, true);
+    let knobs = world.scene.knobs.clone();
+    let failure = panic::catch_unwind(AssertUnwindSafe(|| world.run())).expect_err("a seed fails each time");
+    let text = failure.downcast_ref::<String>().map(String::as_str).or(failure.downcast_ref::<&str>().copied());
+    let (reason, tail, steps) = (text.unwrap_or("no reason"), world.scene.trace.tail(), world.steps);
+    panic!(
+        "seed {seed} fails in step {steps}: {reason}\n{knobs:#?}\nthe last events:\n{tail}\n\
+         CALLBOARD_SEED={seed} cargo test -p callboard-core --test simulation\n"
+    );
+}
+
+/// A number in the environment.
+///
+/// # Panics
+/// If it is there and is none.
+#[allow(clippy::disallowed_methods, reason = "the core reads no environment; this test of it does, to be told a seed")]
+fn number_from(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a number, and is {text:?}")))
+}

@@ -1,0 +1,219 @@
+//! A peer that breaks the protocol in many ways. It must harm nobody but itself.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use callboard_core::{
+    body,
+    broker::Side,
+    time::Time,
+    wire::{
+        Bundler, Envelope,
+        bundle::{self, Reader},
+        envelope::{Cancel, Credit, Effect, Ping, Reply, Request, RequestFlags},
+        handshake::{Hello, MethodOffer, Offer, Register, Role},
+        ids::{CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId},
+        method::MethodName,
+    },
+};
+
+use super::{
+    chance::Chance,
+    knobs::millis,
+    network::{End, Host, Parcel},
+    scene::Scene,
+};
+
+/// The number in the arguments of its calls, which no caller's has.
+pub(crate) const NUMBER: u64 = u64::MAX;
+/// The longest pause between two of its deeds.
+const PAUSE_MAX: Duration = millis(60);
+const LINKS_MAX: usize = 3;
+
+/// The rogue and its connections.
+#[derive(Debug)]
+pub(crate) struct Rogue {
+    next: Time,
+    links: BTreeMap<LinkId, Manner>,
+}
+
+/// How it misbehaves on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// It says nothing.
+    Silent,
+    /// It says random bytes.
+    Babbler,
+    /// It joins in order, and then says anything.
+    Liar(Role),
+}
+
+impl Rogue {
+    pub(crate) fn new(now: Time) -> Rogue {
+        Rogue { next: now, links: BTreeMap::new() }
+    }
+
+    /// When it does something.
+    pub(crate) fn due(&self, scene: &Scene) -> Option<Time> {
+        Some(self.next).filter(|_| !scene.healing)
+    }
+
+    /// It does something.
+    pub(crate) fn act(&mut self, scene: &mut Scene) {
+        self.next = scene.now + scene.chance.span(PAUSE_MAX) + millis(1);
+        if self.links.len() < LINKS_MAX && scene.chance.percent(30) {
+            return self.connect(scene);
+        }
+        let links: Vec<_> = self.links.iter().map(|(&link, &manner)| (link, manner)).collect();
+        if links.is_empty() {
+            return;
+        }
+        let (link, manner) = scene.chance.pick(&links);
+        if scene.chance.percent(5) {
+            return self.leave(link, scene);
+        }
+        let frames = match manner {
+            Manner::Silent => return,
+            Manner::Babbler => babble(&mut scene.chance),
+            Manner::Liar(_) => lie(&mut scene.chance),
+        };
+        self.send(link, frames, scene);
+    }
+
+    /// The world heals: it goes away.
+    pub(crate) fn go(&mut self, scene: &mut Scene) {
+        for link in std::mem::take(&mut self.links).into_keys() {
+            scene.network.close(link, End::Peer, Some(scene.now), 0);
+        }
+    }
+
+    /// Something arrived: it joins where it wants to.
+    pub(crate) fn arrived(&mut self, link: LinkId, parcel: &Parcel, scene: &mut Scene) {
+        let Some(&manner) = self.links.get(&link) else { return };
+        match (parcel, manner) {
+            (Parcel::Closed, _) => self.leave(link, scene),
+            (Parcel::Opened, Manner::Liar(role)) => {
+                let hello = body::encode(&hello(role, scene)).expect("a hello has a CBOR form");
+                self.send(link, frames_of(&Envelope::Hello(hello)), scene);
+            }
+            (Parcel::Message(frames), Manner::Liar(role)) => {
+                for envelope in bundle::read(frames, Reader::Peer).flatten() {
+                    match envelope {
+                        Envelope::Challenge(_) => self.send(link, frames_of(&Envelope::Proof(Bytes::new())), scene),
+                        Envelope::Welcome(_) if role == Role::Worker => self.send(link, register(), scene),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn connect(&mut self, scene: &mut Scene) {
+        let (side, role) = scene.chance.pick(&[(Side::Frontend, Role::Client), (Side::Backend, Role::Worker)]);
+        let liar = Manner::Liar(role);
+        let manner = scene.chance.pick(&[Manner::Silent, Manner::Babbler, liar, liar, liar]);
+        let at = scene.arrival();
+        let link = scene.network.connect(Host::Rogue, side, at);
+        self.links.insert(link, manner);
+    }
+
+    fn leave(&mut self, link: LinkId, scene: &mut Scene) {
+        self.links.remove(&link);
+        scene.network.close(link, End::Peer, Some(scene.now), 0);
+    }
+
+    fn send(&mut self, link: LinkId, frames: Vec<Bytes>, scene: &mut Scene) {
+        let at = scene.arrival();
+        scene.network.send(link, End::Broker, at, Parcel::Message(frames));
+    }
+}
+
+fn babble(chance: &mut Chance) -> Vec<Bytes> {
+    let frame = |chance: &mut Chance| {
+        let len = chance.place(100);
+        Bytes::from((0..len).map(|_| chance.next().to_le_bytes()[0]).collect::<Vec<u8>>())
+    };
+    (0..chance.place(4)).map(|_| frame(chance)).collect()
+}
+
+/// Something that a peer could say, in the wrong place, of the wrong call, or with some bytes changed.
+fn lie(chance: &mut Chance) -> Vec<Bytes> {
+    let mut frames = frames_of(&envelope(chance));
+    if chance.percent(30) {
+        let mut bytes = frames[0].to_vec();
+        for _ in 0..=chance.place(3) {
+            let at = chance.place(bytes.len());
+            bytes[at] = chance.next().to_le_bytes()[0];
+        }
+        frames[0] = bytes.into();
+    }
+    frames
+}
+
+fn envelope(chance: &mut Chance) -> Envelope {
+    let number = chance.below(200);
+    let done_below = chance.percent(30).then(|| CallNumber(chance.below(200)));
+    match chance.below(13) {
+        0..=3 => request(number, done_below, chance),
+        4 => Envelope::Cancel(Cancel { number, done_below }),
+        5 => Envelope::Ping(Ping { number, done_below }),
+        6 => {
+            let outcome = Ok(body::encode(&(NUMBER, 1)).expect("a pair has a CBOR form"));
+            Envelope::Reply(Reply { number, outcome, credit: None, extensions: Bytes::new() })
+        }
+        7 => Envelope::Handback(DispatchNumber(number)),
+        8 => Envelope::Started(DispatchNumber(number)),
+        9 => Envelope::Credit(Credit { calls: chance.pick(&[1, 1000, u32::MAX]), bytes: 0, offer: 0 }),
+        10 => Envelope::Drain,
+        11 => Envelope::Pong(number),
+        _ => Envelope::Goodbye(None),
+    }
+}
+
+fn request(number: u64, done_below: Option<CallNumber>, chance: &mut Chance) -> Envelope {
+    let method = chance.pick(&["alpha.fetch", "rogue.thing", "callboard.status"]);
+    let flags = RequestFlags::from_bits(chance.below(8)).expect("three bits are known");
+    Envelope::Request(Request {
+        number: CallNumber(number),
+        method: MethodName::parse(method).expect("it is a good name"),
+        // Without a time-out, a cast that waits for what nobody serves waits for ever: its sender's loss does not end it.
+        timeout: (flags.wait_for_ready || chance.percent(50)).then(|| chance.span(millis(300))),
+        effect: None,
+        flags,
+        done_below,
+        extensions: Bytes::new(),
+        body: body::encode(&(NUMBER, serde_bytes::Bytes::new(b"x"))).expect("a pair has a CBOR form"),
+    })
+}
+
+fn hello(role: Role, scene: &mut Scene) -> Hello {
+    Hello {
+        versions: (1, 1),
+        role,
+        session: SessionId(scene.chance.bytes()),
+        connection: ConnectionNumber(scene.chance.below(3)),
+        heartbeat_ms: 1_000,
+        instance: "rogue".to_owned(),
+        pool: None,
+        pool_pid: None,
+        pid: None,
+        host: String::new(),
+        capabilities: Vec::new(),
+        message_bytes_max: None,
+    }
+}
+
+fn register() -> Vec<Bytes> {
+    let methods = vec![MethodOffer { name: "thing".to_owned(), effect: Effect::Read, arguments: Vec::new() }];
+    let offer = Offer { service: "rogue".to_owned(), slots: 2, free: 2, prefetch: 1, methods };
+    let register = Register { offers: vec![offer], exclusive: false };
+    frames_of(&Envelope::Register(body::encode(&register).expect("a registration has a CBOR form")))
+}
+
+fn frames_of(envelope: &Envelope) -> Vec<Bytes> {
+    let mut bundler = Bundler::new();
+    bundler.push(envelope);
+    let mut messages = bundler.take();
+    messages.next().expect("one envelope makes one message").to_vec()
+}

@@ -1,0 +1,50 @@
+//! A client of the pool: 10,000 calls at once, each with a callback, and a look at who did how many.
+//!
+//! ```text
+//! cargo run --example pool-client -- tcp://127.0.0.1:5559
+//! ```
+
+use std::{collections::BTreeMap, env, error::Error, sync::mpsc};
+
+use callboard::{CallError, Client};
+use serde::Deserialize;
+
+/// Calls that are made.
+const CALLS: u64 = 10_000;
+/// The steps of the numbers from 1 to 10,000 together.
+const STEPS_IN_ALL: u64 = 849_666;
+
+#[derive(Deserialize)]
+struct Found {
+    value: u64,
+    pid: u32,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let frontend = env::args().nth(1).unwrap_or_else(|| "tcp://127.0.0.1:5559".to_owned());
+    let client = Client::connect(frontend).await?;
+    let (answers, answered) = mpsc::sync_channel::<Result<Found, CallError>>(CALLS as usize);
+    for start in 1..=CALLS {
+        let answers = answers.clone();
+        // Nobody listens any more only if this program failed already.
+        let callback = move |found| drop(answers.send(found));
+        client.call("jobs.collatz", (start,)).then(callback).await?;
+    }
+    drop(answers);
+
+    let mut steps = 0;
+    let mut by_process = BTreeMap::<u32, u64>::new();
+    for found in answered {
+        let Found { value, pid } = found?;
+        steps += value;
+        *by_process.entry(pid).or_default() += 1;
+    }
+    client.close().await?;
+
+    println!("{steps} steps");
+    for (pid, calls) in by_process {
+        println!("process {pid}: {calls} calls");
+    }
+    if steps == STEPS_IN_ALL { Ok(()) } else { Err(format!("{STEPS_IN_ALL} steps were expected").into()) }
+}

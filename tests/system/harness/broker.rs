@@ -1,0 +1,85 @@
+//! A broker, and what a test does with one.
+
+use std::process::Command;
+
+use callboard::Client;
+
+use super::{Finished, Process, callboard, example, until};
+
+/// The system chooses a port that is free.
+const ANY_PORT: &str = "tcp://127.0.0.1:0";
+
+/// A broker process.
+pub(crate) struct Broker {
+    pub(crate) process: Process,
+    pub(crate) frontend: String,
+    pub(crate) backend: String,
+}
+
+impl Broker {
+    /// A broker on free ports.
+    pub(crate) fn start() -> Broker {
+        Broker::start_at(ANY_PORT, ANY_PORT)
+    }
+
+    pub(crate) fn start_at(frontend: &str, backend: &str) -> Broker {
+        Broker::start_with(&["--frontend", frontend, "--backend", backend])
+    }
+
+    pub(crate) fn start_with(flags: &[&str]) -> Broker {
+        let mut command = callboard();
+        command.arg("broker").args(flags);
+        let process = Process::start(command);
+        let line = process.line();
+        let words = line.strip_prefix("ready ").and_then(|line| line.split_once(' '));
+        let addresses = words.and_then(|(first, second)| {
+            Some((first.strip_prefix("frontend=")?.to_owned(), second.strip_prefix("backend=")?.to_owned()))
+        });
+        let (frontend, backend) = addresses.unwrap_or_else(|| panic!("no ready line: {line}"));
+        Broker { process, frontend, backend }
+    }
+
+    /// Kills the broker and starts another one at the same addresses.
+    pub(crate) fn kill_and_start_again(&mut self) {
+        self.process.kill();
+        *self = Broker::start_at(&self.frontend, &self.backend);
+    }
+
+    /// Starts an example as a worker of this broker, and waits until it serves.
+    pub(crate) fn worker(&self, name: &str, service: &str) -> Process {
+        let mut command = example(name);
+        command.env("CALLBOARD_BACKEND", &self.backend);
+        let worker = Process::start(command);
+        self.wait_for_service(service);
+        worker
+    }
+
+    /// Waits until somebody serves `service`.
+    pub(crate) fn wait_for_service(&self, service: &str) {
+        let served = format!("\"name\":\"{service}\"");
+        until(&format!("somebody serves {service}"), || {
+            self.command(&["services", "--json"]).printed().contains(&served).then_some(())
+        });
+    }
+
+    /// Runs `callboard WORDS...` as a client of this broker.
+    pub(crate) fn command(&self, words: &[&str]) -> Finished {
+        Finished::of(self.command_line(words))
+    }
+
+    /// Runs `callboard call WORDS...`.
+    pub(crate) fn call(&self, words: &[&str]) -> Finished {
+        self.command(&[&["call"], words].concat())
+    }
+
+    /// `callboard WORDS...` as a client of this broker, yet to be started.
+    pub(crate) fn command_line(&self, words: &[&str]) -> Command {
+        let mut command = callboard();
+        command.args(words).env("CALLBOARD_FRONTEND", &self.frontend);
+        command
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(&self.frontend).await.unwrap()
+    }
+}

@@ -1,0 +1,64 @@
+//! Processes for tests: started on free ports, heard, killed on drop, and what they said is shown when a test fails.
+
+mod broker;
+mod finished;
+mod lines;
+mod pool;
+mod process;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+pub(crate) use self::{
+    broker::Broker,
+    finished::Finished,
+    pool::{Pool, Seat, Status},
+    process::{Process, is_alive, signal},
+};
+
+/// How long a test waits for what must happen: so long that a machine under load never gets there.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+/// How often it looks for what no event tells.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// The command, in an environment with no variable of ours.
+pub(crate) fn callboard() -> Command {
+    without_variables(Command::new(env!("CARGO_BIN_EXE_callboard")))
+}
+
+/// An example program, in an environment with no variable of ours.
+pub(crate) fn example(name: &str) -> Command {
+    without_variables(Command::new(example_path(name)))
+}
+
+/// Where Cargo puts an example: beside the command.
+pub(crate) fn example_path(name: &str) -> PathBuf {
+    let command = Path::new(env!("CARGO_BIN_EXE_callboard"));
+    let path = command.with_file_name("examples").join(name);
+    assert!(path.exists(), "{} is missing: run cargo build --examples", path.display());
+    path
+}
+
+fn without_variables(mut command: Command) -> Command {
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CALLBOARD_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Looks until `look` sees something.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(started.elapsed() < DEADLINE, "waited in vain: {what}");
+        thread::sleep(LOOK_EVERY);
+    }
+}

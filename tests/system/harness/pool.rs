@@ -1,0 +1,67 @@
+//! A pool, and what it says of itself.
+
+use std::{ffi::OsStr, process::Command};
+
+use serde::Deserialize;
+
+use super::{Broker, Process, callboard, example_path, until};
+
+/// A pool process.
+pub(crate) struct Pool {
+    pub(crate) process: Process,
+    name: String,
+}
+
+/// What `callboard.pool.NAME.status` answers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) name: String,
+    pub(crate) pid: u32,
+    pub(crate) workers: Vec<Seat>,
+}
+
+/// One worker of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Seat {
+    pub(crate) instance: String,
+    pub(crate) state: String,
+    pub(crate) pid: Option<u32>,
+    pub(crate) restarts: u32,
+}
+
+impl Pool {
+    /// Starts `size` processes of the example `pool-worker`, and waits until all serve.
+    pub(crate) fn start(broker: &Broker, size: u32) -> Pool {
+        Pool::start_with(broker, size, &[])
+    }
+
+    /// As [`Pool::start`], with variables for the workers.
+    pub(crate) fn start_with(broker: &Broker, size: u32, variables: &[(&str, &OsStr)]) -> Pool {
+        let mut command = Pool::command(&broker.backend, "jobs", size);
+        command.arg(example_path("pool-worker")).envs(variables.iter().copied());
+        let pool = Pool { process: Process::start(command), name: "jobs".to_owned() };
+        assert_eq!(pool.process.line(), format!("ready {size} workers"));
+        pool
+    }
+
+    /// `callboard pool` with these settings; the program is yet to be added.
+    pub(crate) fn command(backend: &str, name: &str, size: u32) -> Command {
+        let mut command = callboard();
+        command.args(["pool", "--backend", backend, "--name", name, "-n", &size.to_string(), "--"]);
+        command
+    }
+
+    /// How the pool stands, by its own word.
+    pub(crate) fn status(&self, broker: &Broker) -> Status {
+        let method = format!("callboard.pool.{}.status", self.name);
+        serde_json::from_str(&broker.call(&[&method]).printed()).unwrap()
+    }
+
+    /// The process ids of its workers, once all of them serve.
+    pub(crate) fn pids(&self, broker: &Broker) -> Vec<u32> {
+        until("all workers serve", || {
+            let workers = self.status(broker).workers;
+            workers.iter().map(|seat| seat.pid.filter(|_| seat.state == "registered")).collect()
+        })
+    }
+}

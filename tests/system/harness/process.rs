@@ -1,0 +1,89 @@
+//! A process that a test has started.
+
+use std::{
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
+
+use super::{lines::Lines, until};
+
+/// A process in a group of its own. Dropping it kills the group; if the test has failed, what the process said is shown.
+pub(crate) struct Process {
+    what: String,
+    child: Child,
+    pub(crate) stdout: Lines,
+    pub(crate) stderr: Lines,
+    status: Option<ExitStatus>,
+}
+
+impl Process {
+    pub(crate) fn start(mut command: Command) -> Process {
+        let what = format!("{command:?}");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let (stdout, stderr) = (Lines::of(child.stdout.take().unwrap()), Lines::of(child.stderr.take().unwrap()));
+        Process { what, child, stdout, stderr, status: None }
+    }
+
+    /// The next line on stdout.
+    pub(crate) fn line(&self) -> String {
+        self.stdout.next().unwrap_or_else(|| panic!("{} said no more; on stderr:\n{}", self.what, self.stderr.all()))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, which: Signal) {
+        signal(self.pid(), which);
+    }
+
+    /// Kills this process, as `kill -9` does, and waits for its end. What it has started is left alone.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.end();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        let status = until(&format!("the end of {}", self.what), || child.try_wait().unwrap());
+        *self.status.insert(status)
+    }
+
+    /// Waits for its end, and gives its exit code, or 128 and the signal's number as shells do.
+    pub(crate) fn exit_code(&mut self) -> i32 {
+        let status = self.end();
+        status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Once it was waited for, its number may be another process's.
+        if self.status.is_none() {
+            let _ = kill_process_group(pid(self.child.id()), Signal::KILL);
+            let _ = self.child.wait();
+        }
+        if thread::panicking() {
+            eprintln!("--- {} said:\n{}\n{}\n---", self.what, self.stdout.so_far(), self.stderr.so_far());
+        }
+    }
+}
+
+/// Sends a signal to a process, which must be there.
+pub(crate) fn signal(process: u32, which: Signal) {
+    kill_process(pid(process), which).unwrap_or_else(|error| panic!("process {process}: {error}"));
+}
+
+/// Whether there is a process of this number.
+pub(crate) fn is_alive(process: u32) -> bool {
+    test_kill_process(pid(process)).is_ok()
+}
+
+fn pid(number: u32) -> Pid {
+    Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
+}

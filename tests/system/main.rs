@@ -1,0 +1,16 @@
+//! The system as people run it: real processes over real sockets. Each test is named for the rule that it proves.
+#![cfg(feature = "command")]
+#![allow(clippy::unwrap_used)]
+
+mod broker;
+mod calculator;
+mod callbacks;
+mod calls;
+mod demo;
+mod faults;
+mod foreign;
+mod handlers;
+mod harness;
+mod lost_broker;
+mod pool;
+mod pool_life;
