@@ -24,10 +24,12 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let client = Client::connect("tcp://127.0.0.1:5559").await?;
 //!     let sum: i64 = client.call("calculator.add", (2, 3)).await?;
-//!     println!("2 + 3 = {sum}");
-//!     let show = |sum: Result<i64, CallError>| println!("2 + 40 = {sum:?}");
-//!     client.call("calculator.add", (2, 40)).then(show).await?;
+//!     let (tell, told) = tokio::sync::oneshot::channel();
+//!     let callback = |sum: Result<i64, CallError>| drop(tell.send(sum));
+//!     client.call("calculator.add", (sum, 37)).then(callback).await?;
 //!     client.call("calculator.add", (0, 0)).cast().await?;
+//!     println!("called back: {:?}", told.await?);
+//!     // Callbacks that wait are told CANCELLED now; what was sent has reached the broker when this returns.
 //!     Ok(client.close().await?)
 //! }
 //! ```
@@ -47,3 +49,8 @@ pub use callboard_core as core;
 pub use callboard_workers::{
     Answer, Context, Error, Handler, Reply, RunningWorker, Service, ServiceError, State, Worker, WorkerError, pool,
 };
+
+/// The README, so that its examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

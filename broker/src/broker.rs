@@ -24,8 +24,8 @@ use crate::{
 
 /// A broker that accepts connections.
 ///
-/// It lives on one thread, in a [`tokio::task::LocalSet`] of a `current_thread` runtime: a multi-threaded one costs about twice
-/// the time a call. [`RunningBroker`](crate::RunningBroker) makes such a thread.
+/// It lives on one thread, in a [`tokio::runtime::LocalRuntime`] (or a [`tokio::task::LocalSet`]): a multi-threaded runtime costs
+/// about twice the time a call. [`RunningBroker`](crate::RunningBroker) makes such a thread.
 #[derive(Debug)]
 pub struct Broker {
     gate: Gate,
@@ -47,7 +47,7 @@ impl Broker {
     /// An address that cannot be bound, or one that other machines can reach while nobody is asked who they are.
     ///
     /// # Panics
-    /// Outside a [`tokio::task::LocalSet`] with I/O and time.
+    /// Outside a [`tokio::runtime::LocalRuntime`] or [`tokio::task::LocalSet`] with I/O and time.
     pub fn bind(settings: Settings) -> Result<Broker, BrokerError> {
         if !settings.allow_unauthenticated {
             [&settings.frontend, &settings.backend].into_iter().try_for_each(refuse_unprotected)?;
@@ -110,7 +110,7 @@ impl Broker {
             }
             self.play();
             self.flush();
-            tokio::task::yield_now().await;
+            // The gate's `next` lets its own tasks run, also if there is always a next event.
         }
         self.gate.shut_down().await;
         info!("the broker has stopped");

@@ -3,9 +3,9 @@
 use std::{io, thread};
 
 use tokio::{
-    runtime::Builder,
+    runtime::{Builder, LocalOptions},
     sync::{oneshot, watch},
-    task::LocalSet,
+    task::spawn_local,
 };
 
 use crate::{broker::Broker, error::BrokerError, settings::Settings};
@@ -46,9 +46,15 @@ impl RunningBroker {
         let (shutdown, told) = watch::channel(false);
         let (bound, addresses) = oneshot::channel();
         let (ending, end) = oneshot::channel();
-        let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("callboard-broker".into()).spawn(move || {
-            runtime.block_on(LocalSet::new().run_until(serve(settings, bound, told)));
+            let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => runtime,
+                // An owner that is gone needs no reason.
+                Err(error) => return drop(bound.send(Err(error.into()))),
+            };
+            // As a task of its own it is woken by the gate's tasks without a system call, which the future that a runtime
+            // blocks on is not. An error is a panic that was told on stderr.
+            let _ = runtime.block_on(async { spawn_local(serve(settings, bound, told)).await });
             // Nobody may wait for the end any more.
             let _ = ending.send(());
         })?;

@@ -95,7 +95,9 @@ impl Driver {
     /// The thread's whole life.
     pub(crate) fn run(self, runtime: Runtime) {
         let lines = CloseOnDrop(Arc::clone(&self.lines));
-        runtime.block_on(self.serve());
+        // As a task of its own it is woken by others of its runtime without a system call. An error is a panic, told on stderr.
+        let served = runtime.spawn(self.serve());
+        let _ = runtime.block_on(served);
         // Not waiting for a name that is still being looked up.
         runtime.shutdown_background();
         drop(lines);
@@ -109,7 +111,7 @@ impl Driver {
                 return self.finish(ending).await;
             }
             // So that zeromq's task writes what this turn sent, and what arrived meanwhile is seen.
-            tokio::task::yield_now().await;
+            link::pause().await;
         }
     }
 
@@ -154,7 +156,7 @@ impl Driver {
         self.state.send_modify(|state| state.stage = Stage::Ended(result));
     }
 
-    async fn callbacks_ended(&self, deadline: Time) -> Result<(), CloseError> {
+    async fn callbacks_ended(&mut self, deadline: Time) -> Result<(), CloseError> {
         let ended = self.lines.callbacks.ended();
         let Some(deadline) = self.clock.instant(deadline) else {
             ended.await;

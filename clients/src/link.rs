@@ -8,7 +8,7 @@
 //!    then, if its deadline has come and nothing is left to be read, tell it to wake.
 //! 3. Carry out its actions in order: `Connect` is [`Link::connect`], `Disconnect` is [`Link::disconnect`], `Send` is
 //!    [`Link::send`].
-//! 4. [`Link::flush`], and yield, so that ZeroMQ's own task writes the turn in one go.
+//! 4. [`Link::flush`], and [`pause`], so that ZeroMQ's own task writes the turn in one go.
 //!
 //! Nothing here decides anything: when to connect, ping or give up is the machine's affair.
 
@@ -16,7 +16,7 @@ mod budget;
 mod clock;
 mod timer;
 
-use std::{future, pin::Pin};
+use std::{future, pin::Pin, task::Poll};
 
 use bytes::Bytes;
 use callboard_core::wire::{bundle::Bundler, envelope::Envelope};
@@ -171,6 +171,24 @@ impl Link {
         self.trouble = trouble.or(self.trouble.take());
         Event::Disconnected
     }
+}
+
+/// Lets the runtime's other tasks run, zeromq's writer among them, before the driver goes on.
+///
+/// Unlike `tokio::task::yield_now` it does not make the runtime look for I/O first, which is a system call a turn.
+///
+/// # Cancel safety
+/// Dropping it does no harm.
+pub async fn pause() {
+    let mut paused = false;
+    future::poll_fn(|context| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A random number for a machine's `Disconnected` event.

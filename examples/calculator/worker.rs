@@ -45,9 +45,10 @@ fn too_large(operation: String) -> Error {
 
 #[tokio::main]
 async fn main() -> Result<(), WorkerError> {
-    let calculator = Service::new("calculator")
-        .read("add", ["x", "y"], add)
-        .read("sub", ["x", "y"], sub)
-        .read("div", ["x", "y"], div);
+    let calculator = Service::new("calculator").read("add", ["x", "y"], add).read("sub", ["x", "y"], sub).read(
+        "div",
+        ["x", "y"],
+        div,
+    );
     Worker::new().serve(calculator).run().await
 }

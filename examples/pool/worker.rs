@@ -26,7 +26,8 @@ struct Found {
 async fn collatz(start: NonZeroU64) -> Result<Found, Error> {
     let (mut number, mut steps) = (start.get(), 0);
     while number != 1 {
-        let next = if number % 2 == 0 { Some(number / 2) } else { number.checked_mul(3).and_then(|n| n.checked_add(1)) };
+        let next =
+            if number % 2 == 0 { Some(number / 2) } else { number.checked_mul(3).and_then(|n| n.checked_add(1)) };
         number = next.ok_or_else(|| Error::new(Code::OutOfRange, format!("{start} climbs beyond 64 bits")))?;
         steps += 1;
     }

@@ -53,7 +53,7 @@ pub(crate) struct Bench {
 impl Bench {
     /// Runs the measurement.
     pub(crate) async fn run(self, _settings: Settings) -> anyhow::Result<Exit> {
-        let mut broker = Child::start(["broker", "--frontend", ANY_PORT, "--backend", ANY_PORT], &[])?;
+        let mut broker = Child::start(["broker", "--frontend", ANY_PORT, "--backend", ANY_PORT], child::QUIET)?;
         let line = broker.line("broker").await?;
         let backend = child::field(&line, "backend")?;
         let workers = (0..self.workers).map(|_| worker(backend)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -105,7 +105,7 @@ impl Bench {
 }
 
 fn worker(backend: &str) -> anyhow::Result<Child> {
-    Child::start(["internal", "echo-worker"], &[("CALLBOARD_BACKEND", backend)])
+    Child::start(["internal", "echo-worker"], &[("CALLBOARD_BACKEND", backend), child::QUIET[0]])
 }
 
 fn expect_ready(line: &str) -> anyhow::Result<()> {

@@ -50,17 +50,21 @@ struct Tally {
 }
 
 impl BenchClient {
-    /// Connects, says `ready`, waits for a line on stdin, calls for so many seconds, and prints what it measured.
+    /// Connects, says `ready`, waits for a line on stdin, calls for so many seconds, prints what it measured, and waits
+    /// for another line.
     pub(crate) async fn run(self) -> anyhow::Result<Exit> {
         let client = Client::connect(&self.frontend).await?;
         self.call_for(&client, Duration::from_millis(200)).await?;
         output::print("ready")?;
-        BufReader::new(tokio::io::stdin()).read_line(&mut String::new()).await?;
+        let mut input = BufReader::new(tokio::io::stdin());
+        input.read_line(&mut String::new()).await?;
         let tally = self.call_for(&client, Duration::from_secs(self.seconds)).await?;
         let recorded = tally.latencies.iter_recorded();
         let latencies = recorded.map(|value| (value.value_iterated_to(), value.count_since_last_iteration())).collect();
         let measured = Measured { calls: tally.calls, errors: tally.errors, latencies };
         output::print(&serde_json::to_string(&measured)?)?;
+        // Its memory is looked at before it ends.
+        input.read_line(&mut String::new()).await?;
         Ok(Exit::Fine)
     }
 

@@ -14,6 +14,9 @@ use super::exit::Exit;
 /// Under Linux this names the program that runs, even after its file was replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
+/// The processes of demo and bench speak only of what is wrong.
+pub(crate) const QUIET: &[(&str, &str)] = &[("CALLBOARD_LOG", "warn")];
+
 /// How a process of ours is made to bind its life to ours: see `callboard_workers::pool`.
 pub(crate) fn shim() -> (PathBuf, Vec<std::ffi::OsString>) {
     (OWN_PROGRAM.into(), ["internal", "run-worker"].map(Into::into).into())

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use callboard::{CallError, Client, Code, ConnectError, ConnectErrorKind};
 
-use super::exit::Exit;
+use super::{exit::Exit, json};
 use crate::settings::ClientSettings;
 
 /// How long a command looks for a broker before it says that there is none, unless its time-out is shorter: who typed it
@@ -38,7 +39,12 @@ pub(crate) fn failed(error: CallError) -> anyhow::Error {
         Code::DeadlineExceeded => Exit::NoBroker,
         _ => Exit::Failed,
     };
-    exit.because(error)
+    // What the error carries is for people to see as well; what cannot be shown is left out.
+    let details = (!error.encoded_details().is_empty()).then(|| json::json_of(error.encoded_details()).ok()).flatten();
+    match details {
+        Some(details) => exit.because(anyhow!("{error}\n  details: {details}")),
+        None => exit.because(error),
+    }
 }
 
 /// The call's time-out as the settings say.

@@ -14,7 +14,7 @@ use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    child::{self, Child},
+    child::{self, Child, QUIET},
     echo::Square,
     exit::Exit,
     output,
@@ -70,9 +70,6 @@ impl Demo {
         report(elapsed, &tally)
     }
 }
-
-/// The demo's own processes speak only of what is wrong.
-const QUIET: &[(&str, &str)] = &[("CALLBOARD_LOG", "warn")];
 
 fn start_pool(backend: &str) -> anyhow::Result<Child> {
     let program = std::env::current_exe().context("cannot find the program that runs")?;

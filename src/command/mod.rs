@@ -102,12 +102,13 @@ impl CommandLine {
 }
 
 impl Command {
-    /// What is logged unless CALLBOARD_LOG says otherwise: those that run for long tell what happens, the others
-    /// only what is wrong.
+    /// What is logged unless CALLBOARD_LOG says otherwise: those that run for long tell what happens, others what is wrong. Those
+    /// that do one thing say at their end why they could not, and once is enough.
     fn log_level(&self) -> &'static str {
         match self {
             Command::Broker(_) | Command::Pool(_) => "info",
-            _ => "warn",
+            Command::Call(_) | Command::Services(_) | Command::Ping(_) | Command::Config(_) => "error",
+            Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => "warn",
         }
     }
 

@@ -146,6 +146,9 @@ impl Running {
     fn tell(&mut self, event: PoolEvent) -> anyhow::Result<()> {
         match event {
             PoolEvent::Started { instance, pid, .. } => tracing::info!(instance, pid, "worker process started"),
+            PoolEvent::Exited { instance, exit: supervisor::Exit::Status(0), .. } => {
+                tracing::info!(instance, "worker process ended")
+            }
             PoolEvent::Exited { instance, exit, .. } => tracing::warn!(instance, %exit, "worker process ended"),
             PoolEvent::Restarting { instance, after, .. } => tracing::info!(instance, ?after, "starting another"),
             PoolEvent::Ready { workers } => output::print(&format!("ready {workers} workers"))?,

@@ -74,10 +74,10 @@ impl Driver {
             self.turn(woken);
             if let Some(end) = self.ended.take() {
                 self.link.disconnect();
-                tokio::task::yield_now().await;
+                link::pause().await;
                 return end;
             }
-            tokio::task::yield_now().await;
+            link::pause().await;
         }
     }
 

@@ -170,8 +170,11 @@ impl Worker {
         let driver = Driver::new(machine, Link::new(self.backend.clone()), clock, runner, commanded, teller);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("callboard-worker".into()).spawn(move || {
-            // Nobody may wait for the end any more: then nobody is told.
-            let _ = ending.send(runtime.block_on(driver.run()));
+            // As a task of its own it is woken by others of its runtime without a system call.
+            if let Ok(ended) = runtime.block_on(runtime.spawn(driver.run())) {
+                // Nobody may wait for the end any more: then nobody is told.
+                let _ = ending.send(ended);
+            }
         })?;
         Ok(RunningWorker { clock, commands, state, end, address: self.backend })
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::{
     Action, Broker, Note, Owner, Side,
@@ -50,12 +51,12 @@ impl Broker {
             }
             (Some(Arrival::Challenged { .. }), Envelope::Proof(_)) => self.proof(now, link, out),
             (_, other) => {
-                let message = format!("say hello first, then prove who you are: {:?} comes too early", other.kind());
-                Err(Failure::new(Code::FailedPrecondition, Executed::No, message))
+                let message = format!("say hello first, then prove who you are: {} comes too early", other.kind());
+                refuse(Code::FailedPrecondition, message)
             }
         };
         if let Err(failure) = heard {
-            self.send_away(now, link, failure, out);
+            self.send_away(now, link, *failure, out);
         }
     }
 
@@ -66,7 +67,7 @@ impl Broker {
         until: Time,
         body: &Bytes,
         out: &mut Vec<Action>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Box<Failure>> {
         let hello: Hello = body::decode(body).map_err(|error| {
             Failure::new(Code::InvalidArgument, Executed::No, format!("a hello of wrong form: {error}"))
         })?;
@@ -76,8 +77,7 @@ impl Broker {
         Ok(())
     }
 
-    fn check_hello(&self, hello: &Hello, side: Side) -> Result<(), Failure> {
-        let refuse = |code, message: String| Err(Failure::new(code, Executed::No, message));
+    fn check_hello(&self, hello: &Hello, side: Side) -> Result<(), Box<Failure>> {
         let (first, last) = hello.versions;
         if first > limits::VERSION_MAX || last < limits::VERSION_MIN {
             let (min, max) = (limits::VERSION_MIN, limits::VERSION_MAX);
@@ -112,14 +112,14 @@ impl Broker {
         Ok(())
     }
 
-    fn proof(&mut self, now: Time, link: LinkId, out: &mut Vec<Action>) -> Result<(), Failure> {
+    fn proof(&mut self, now: Time, link: LinkId, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
         let Some(Arrival::Challenged { hello, until }) = self.links.get(&link) else {
             unreachable!("the caller saw that the link was challenged");
         };
         let (hello, until) = (Hello::clone(hello), *until);
         self.check_session(&hello)?;
         if self.leaving.is_some() {
-            return Err(Failure::new(Code::Unavailable, Executed::No, "the broker is shutting down"));
+            return refuse(Code::Unavailable, "the broker is shutting down");
         }
         self.timers.remove(&(until, Timer::Handshake(link)));
         out.push(Action::Admit(link));
@@ -132,19 +132,19 @@ impl Broker {
     }
 
     /// A session belongs to the highest connection number in its role.
-    fn check_session(&self, hello: &Hello) -> Result<(), Failure> {
+    fn check_session(&self, hello: &Hello) -> Result<(), Box<Failure>> {
         let held = match self.sessions.get(&hello.session) {
             None => return Ok(()),
             Some(Owner::Client(key)) if hello.role == Role::Client => self.clients[key].connection,
             Some(Owner::Worker(key)) if hello.role == Role::Worker => self.workers[key].connection,
             Some(_) => {
-                return Err(Failure::new(Code::FailedPrecondition, Executed::No, "the session has another role"));
+                return refuse(Code::FailedPrecondition, "the session has another role");
             }
         };
         if hello.connection > held {
             return Ok(());
         }
-        Err(Failure::new(Code::FailedPrecondition, Executed::No, "a later connection of the session is known"))
+        refuse(Code::FailedPrecondition, "a later connection of the session is known")
     }
 
     fn welcome(&self) -> Envelope {
@@ -201,4 +201,8 @@ impl Broker {
         self.workers.insert(key, Worker::new(hello, presence));
         self.watch_worker(key);
     }
+}
+
+fn refuse(code: Code, message: impl Into<ByteString>) -> Result<(), Box<Failure>> {
+    Err(Box::new(Failure::new(code, Executed::No, message)))
 }

@@ -139,6 +139,11 @@ impl Client {
         }
     }
 
+    /// Outcomes that are remembered.
+    pub(super) fn remembered_len(&self) -> usize {
+        self.outcomes
+    }
+
     /// The calls that are open.
     pub(super) fn open(&self) -> impl Iterator<Item = CallKey> + '_ {
         self.calls.values().filter_map(|entry| match entry {

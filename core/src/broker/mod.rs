@@ -210,6 +210,11 @@ impl Broker {
         &self.counters
     }
 
+    /// Outcomes that are remembered because their clients have not acknowledged them yet.
+    pub fn remembered_len(&self) -> usize {
+        self.clients.values().map(Client::remembered_len).sum()
+    }
+
     fn envelope(&mut self, now: Time, link: LinkId, envelope: Envelope, out: &mut Vec<Action>) {
         match self.links.get(&link) {
             Some(Arrival::Client(client)) => self.client_says(now, *client, envelope, out),

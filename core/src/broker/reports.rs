@@ -26,22 +26,21 @@ use crate::{
 impl Broker {
     /// A worker says what it serves, in place of what it said before.
     pub(super) fn register(&mut self, now: Time, key: WorkerKey, body: &Bytes, out: &mut Vec<Action>) {
+        let invalid = |message: String| Box::new(Failure::new(Code::InvalidArgument, Executed::No, message));
         let checked = body::decode::<Register>(body)
-            .map_err(|error| {
-                Failure::new(Code::InvalidArgument, Executed::No, format!("a registration of wrong form: {error}"))
-            })
+            .map_err(|error| invalid(format!("a registration of wrong form: {error}")))
             .and_then(|register| self.check_register(key, &register).map(|()| register));
         match checked {
             Ok(register) => self.take_offers(now, key, register, out),
             Err(failure) => {
                 let link = self.workers[&key].presence.link;
-                self.send_away(now, link, failure, out);
+                self.send_away(now, link, *failure, out);
             }
         }
     }
 
-    fn check_register(&self, key: WorkerKey, register: &Register) -> Result<(), Failure> {
-        let refuse = |code, message: String| Err(Failure::new(code, Executed::No, message));
+    fn check_register(&self, key: WorkerKey, register: &Register) -> Result<(), Box<Failure>> {
+        let refuse = |code, message: String| Err(Box::new(Failure::new(code, Executed::No, message)));
         if register.offers.len() > limits::OFFERS_MAX {
             return refuse(Code::InvalidArgument, format!("a worker offers at most {} services", limits::OFFERS_MAX));
         }
@@ -49,7 +48,7 @@ impl Broker {
             return refuse(Code::FailedPrecondition, "register again when nothing runs".to_owned());
         }
         for offer in &register.offers {
-            check_offer(offer).map_err(|message| Failure::new(Code::InvalidArgument, Executed::No, message))?;
+            check_offer(offer).or_else(|message| refuse(Code::InvalidArgument, message))?;
             if own::is_reserved(&offer.service) && !register.exclusive {
                 return refuse(Code::PermissionDenied, format!("the name {} belongs to the broker", offer.service));
             }

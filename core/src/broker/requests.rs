@@ -12,7 +12,7 @@ use super::{
 use crate::{
     time::Time,
     wire::{
-        bundle::Refused,
+        bundle::{Refused, RefusedReason},
         envelope::{Cancel, Envelope, Ping, Reply, Request},
         ids::{CallNumber, LinkId},
         kind::Kind,
@@ -144,10 +144,11 @@ impl Broker {
         self.speak_to_client(now, key, Envelope::Pong(ping.number), out);
     }
 
-    /// A request that could not be read is answered if its number could; it used no credit.
+    /// A request that could not be read is answered if its number could, and so is what a later version may mean by one.
     pub(super) fn refuse_request(&mut self, now: Time, key: ClientKey, refused: &Refused, out: &mut Vec<Action>) {
         let request = refused.kind == Some(u64::from(Kind::Request.number()));
-        if let Some(number) = refused.number.filter(|_| request) {
+        let answerable = request || matches!(refused.reason, RefusedReason::UnknownKind(_));
+        if let Some(number) = refused.number.filter(|_| answerable) {
             let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
             self.speak_to_client(now, key, answer(number, Err(Box::new(failure))), out);
         }

@@ -167,13 +167,25 @@ impl<T> Client<T> {
             Envelope::Credit(credit) if self.peer.is_joined() => self.grant(credit),
             other => match self.peer.receive(now, other) {
                 Heard::Nothing => {}
-                Heard::Answer(envelope) => self.send(now, envelope, out),
+                Heard::Answer(envelope) => self.answer(now, envelope, out),
                 Heard::Joined { same_start } => self.joined(now, same_start, out),
                 Heard::Lost(loss) => self.drop_socket(loss, out),
                 Heard::Refused(failure) => self.refused(failure, out),
                 Heard::Acknowledged => self.left(out),
                 Heard::Misplaced(kind) => self.misplaced(kind, out),
             },
+        }
+    }
+
+    /// Answers the broker. Where both are idle its pings may be all that is said, for our pongs put our own pings off: what is
+    /// done is then stated beside the pong, or the broker would remember the last outcomes for as long as the client idles.
+    fn answer(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
+        self.send(now, envelope, out);
+        if !self.peer.is_joined() {
+            return;
+        }
+        if let Some(done_below) = self.state_done() {
+            self.send(now, Envelope::Ping(Ping { number: 0, done_below: Some(done_below) }), out);
         }
     }
 

@@ -34,8 +34,18 @@ impl Worker {
         } else {
             self.outcome_dropped(now, &running, out);
         }
-        if let Some(next) = self.jobs.next_held(running.offer) {
-            self.run(now, next, out);
+        self.run_held(now, running.offer, out);
+    }
+
+    /// Fills the free slots of an offer with held calls. Where the worker was not run for a while, the time of some may be up
+    /// before their timers have fired.
+    fn run_held(&mut self, now: Time, offer: usize, out: &mut Vec<Action>) {
+        while let Some(next) = self.jobs.next_held(offer) {
+            if next.deadline.is_some_and(|deadline| deadline <= now) {
+                self.too_late(now, &next, out);
+            } else {
+                self.run(now, next, out);
+            }
         }
     }
 

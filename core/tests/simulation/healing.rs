@@ -8,7 +8,9 @@ use callboard_core::time::Time;
 use super::{
     callers::PLENTY,
     catalogue::METHODS,
+    client::ClientHost,
     knobs::millis,
+    worker::WorkerHost,
     world::World,
 };
 
@@ -77,6 +79,11 @@ impl World {
                 return Some(format!("worker-{at} runs {} handlers", worker.handlers_len()));
             }
         }
+        let offers = self.workers.iter().filter_map(|seat| seat.host.as_ref()).map(WorkerHost::offers_len).sum::<usize>();
+        let registered: usize = broker.machine.service_statuses().iter().map(|service| service.workers).sum();
+        if offers != registered {
+            return Some(format!("{registered} of {offers} offers are registered"));
+        }
         let status = broker.status();
         let settled = (status.open, status.clients, status.workers.len()) == (0, self.clients.len(), self.workers.len());
         (!settled).then(|| format!("the broker has {status:?}"))
@@ -99,6 +106,7 @@ impl World {
 
     /// Who has nothing to do is not busy.
     fn idle(&mut self) {
+        self.clients.iter_mut().filter_map(|seat| seat.host.as_mut()).for_each(ClientHost::forget_cancels);
         let before = self.turns();
         let end: Time = self.scene.now + IDLE;
         self.run_until(end);
@@ -110,6 +118,8 @@ impl World {
             let turns = after.1 - before.1;
             assert!(turns <= most, "{} is run {turns} times in {IDLE:?} with nothing to do", before.0);
         }
+        let remembered = self.broker.host.as_ref().map(|broker| broker.machine.remembered_len());
+        assert_eq!(remembered, Some(0), "the broker forgets what its clients have acknowledged");
     }
 
     /// How often each process was run.

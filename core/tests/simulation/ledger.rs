@@ -49,6 +49,8 @@ struct Entry {
     /// In which memories of a broker it may have been: the start of the broker, and how often that had forgotten the client.
     memories: BTreeSet<(u64, u64)>,
     sent: u32,
+    /// Its caller will give it up.
+    fickle: bool,
     cancelled: bool,
     end: Option<Ended>,
     starts: u32,
@@ -99,6 +101,8 @@ pub(crate) struct Rules {
     pub(crate) calm: bool,
     /// Clocks run alike and processes run when they should.
     pub(crate) punctual: bool,
+    /// The broker is told to end from time to time, and turns calls away then.
+    pub(crate) stops: bool,
     /// How long after its deadline a call may start, by the world's clock: what it needs to travel, if that is known.
     pub(crate) late_max: Option<Duration>,
 }
@@ -126,6 +130,7 @@ impl Ledger {
             id: None,
             memories: BTreeSet::new(),
             sent: 0,
+            fickle: false,
             cancelled: false,
             end: None,
             starts: 0,
@@ -143,6 +148,16 @@ impl Ledger {
 
     pub(crate) fn wish(&self, number: u64) -> &Wish {
         &self.entries[place(number)].wish
+    }
+
+    /// The caller is going to give a call up.
+    pub(crate) fn will_cancel(&mut self, number: u64) {
+        self.entries[place(number)].fickle = true;
+    }
+
+    /// Whether the caller is going to give a call up.
+    pub(crate) fn is_fickle(&self, number: u64) -> bool {
+        self.entries[place(number)].fickle
     }
 
     /// The caller gives a call up.
@@ -172,8 +187,7 @@ impl Ledger {
         assert!(wish.method.served, "call {number} is for a method that nobody serves");
         let said_no = matches!(entry.end, Some(Ended::Failed(_, Executed::No)));
         assert!(!said_no, "call {number} starts though its caller was told that it never did");
-        let effect = wish.effect.map_or(wish.method.effect, |own| own.max(wish.method.effect));
-        assert!(effect != Effect::Once || entry.starts == 0, "call {number} may run once, and is run again");
+        assert!(entry.effect() != Effect::Once || entry.starts == 0, "call {number} may run once, and is run again");
         let memories = u32::try_from(entry.memories.len()).expect("there are few");
         assert!((1..=ATTEMPTS_MAX).contains(&job.attempt), "call {number}: attempt {}", job.attempt);
         assert!(entry.starts < ATTEMPTS_MAX * memories, "call {number} starts more than {ATTEMPTS_MAX} times a memory");
@@ -284,12 +298,29 @@ impl Entry {
             }
             Code::Unimplemented => assert!(!self.wish.method.served, "{what}, and there is such a method"),
             Code::Cancelled => assert!(closing, "{what}, and its client was not closed"),
-            Code::Unavailable => assert!(!(rules.calm && self.wish.method.served), "{what}, and nothing went wrong"),
+            Code::Unavailable => self.check_unavailable(failure, &what, rules),
             Code::ResourceExhausted => {
                 assert!(self.sent > 1 || failure.executed == Executed::No, "{what}");
             }
             _ => panic!("{what}, which nothing in this world can cause"),
         }
+    }
+
+    fn check_unavailable(&self, failure: &Failure, what: &str, rules: &Rules) {
+        let served = self.wish.method.served;
+        assert!(!(rules.calm && served), "{what}, and nothing went wrong");
+        let unstarted = failure.executed == Executed::No;
+        assert!(!self.wish.wait_for_ready || !unstarted || rules.stops, "{what}, and was to wait");
+        let given_up = failure.message.contains("was lost while it had the call");
+        let may_repeat = self.effect() < Effect::Once && self.wish.method != MIX;
+        let attempts_left = failure.attempt < ATTEMPTS_MAX;
+        assert!(!(given_up && may_repeat && attempts_left), "{what}, and may be repeated");
+    }
+
+    /// The strictest of what the worker declares and the caller wants, leaving aside that of `mix` workers differ.
+    fn effect(&self) -> Effect {
+        let declared = self.wish.method.effect;
+        self.wish.effect.map_or(declared, |own| own.max(declared))
     }
 }
 

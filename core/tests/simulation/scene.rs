@@ -6,7 +6,7 @@ use callboard_core::time::Time;
 
 use super::{
     chance::Chance,
-    knobs::{Knobs, millis},
+    knobs::{Fault, Knobs, millis},
     ledger::{Ledger, Rules},
     network::{Host, Network},
     trace::Trace,
@@ -38,6 +38,7 @@ impl Scene {
         let rules = Rules {
             calm: knobs.is_calm() && knobs.delay <= CALM_DELAY_MAX,
             punctual: knobs.keeps_time(),
+            stops: knobs.faults.contains(&Fault::BrokerShutdown),
             // To the broker and on to the worker; each hop rounds up to milliseconds.
             late_max: in_time.then(|| (knobs.delay + knobs.lag + millis(1)) * 2),
         };

@@ -26,9 +26,9 @@ use super::{
     socket::{Input, Socket},
 };
 
-/// How long a handler that hangs runs if its caller set a time-out, which stops it.
+/// How long a handler that hangs runs if something stops it: its deadline, or its caller, who will give it up.
 const HANGS: Duration = Duration::from_secs(3_600);
-/// How long one hangs that only its caller can stop, who may be gone.
+/// How long one hangs that nothing stops.
 const HANGS_TIMELESS: Duration = Duration::from_secs(20);
 
 /// One life of a worker.
@@ -99,6 +99,11 @@ impl WorkerHost {
         self.process.due([handler, machine].into_iter().flatten().min())
     }
 
+    /// Services that it offers.
+    pub(crate) fn offers_len(&self) -> usize {
+        self.register.offers.len()
+    }
+
     /// Handlers that run.
     pub(crate) fn handlers_len(&self) -> usize {
         self.handlers.len()
@@ -144,6 +149,7 @@ impl WorkerHost {
         match input {
             Input::Connected => self.handle(now, Event::Connected, scene),
             Input::Disconnected => {
+                self.shorten_handlers(scene);
                 let chance = scene.chance.next() as u32;
                 self.handle(now, Event::Disconnected { chance }, scene);
             }
@@ -219,6 +225,12 @@ impl WorkerHost {
         }
     }
 
+    /// The broker has lost this worker, and stops nothing of what runs here any more.
+    fn shorten_handlers(&mut self, scene: &Scene) {
+        let latest = scene.now + HANGS_TIMELESS;
+        self.handlers.values_mut().for_each(|handler| handler.until = handler.until.min(latest));
+    }
+
     /// Handlers whose time has come end.
     fn end_handlers(&mut self, now: Time, scene: &mut Scene) {
         let ended = |handler: &Handler| handler.until <= scene.now;
@@ -241,7 +253,8 @@ impl Handler {
     /// Chance decides how long the handler takes and how it ends.
     fn draw(&mut self, number: u64, scene: &mut Scene) {
         let wish = scene.ledger.wish(number);
-        let (plain, limited) = (wish.plain || scene.healing, wish.timeout.is_some());
+        let plain = wish.plain || scene.healing;
+        let limited = wish.timeout.is_some() || scene.ledger.is_fickle(number);
         let chance = &mut scene.chance;
         let slow = chance.percent(scene.knobs.slow_percent);
         let hangs = if limited { HANGS } else { HANGS_TIMELESS };

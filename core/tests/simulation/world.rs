@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Steps of one run: more means that somebody is busy with nothing.
-const STEPS_MAX: u64 = 3_000_000;
+const STEPS_MAX: u64 = 300_000;
 /// The longest that a dead process stays away.
 const AWAY_MAX: Duration = millis(2_500);
 

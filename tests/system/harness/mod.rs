@@ -3,6 +3,7 @@
 mod broker;
 mod finished;
 mod lines;
+mod load;
 mod pool;
 mod process;
 
@@ -17,7 +18,8 @@ use std::{
 pub(crate) use self::{
     broker::Broker,
     finished::Finished,
-    pool::{Pool, Seat, Status},
+    load::Load,
+    pool::Pool,
     process::{Process, is_alive, signal},
 };
 

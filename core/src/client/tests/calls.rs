@@ -138,6 +138,18 @@ fn a_ping_says_done_below_where_nothing_else_does() {
 }
 
 #[test]
+fn where_pongs_put_its_pings_off_done_below_is_said_beside_one() {
+    let mut stage = Stage::joined(10, 1_000);
+    stage.call(1);
+    stage.hear(&[reply(1, five())]);
+    let ping = Envelope::Ping(Ping { number: 0, done_below: None });
+    let said = Envelope::Ping(Ping { number: 0, done_below: Some(CallNumber(2)) });
+    let pong = Action::Send(Envelope::Pong(0));
+    assert_eq!(stage.hear(std::slice::from_ref(&ping)), [pong.clone(), Action::Send(said)]);
+    assert_eq!(stage.hear(&[ping]), [pong], "and only once");
+}
+
+#[test]
 fn a_cast_is_done_once_it_is_sent_and_never_before() {
     let mut stage = Stage::joined(2, 1_000);
     let actions = stage.cast(1);

@@ -83,6 +83,19 @@ fn a_held_call_whose_time_is_up_never_starts() {
 }
 
 #[test]
+fn a_held_call_that_expired_while_the_worker_was_not_run_never_starts() {
+    let mut stage = Stage::joined(1, 2);
+    stage.dispatch(1);
+    stage.dispatch_within(2, ms(500));
+    stage.dispatch_within(3, ms(60_000));
+    // The process was stopped: the handler's end is seen before the timer.
+    stage.now = stage.now + ms(1_000);
+    let actions = stage.finish(1);
+    assert_eq!(failed(&actions), [(2, Code::DeadlineExceeded, Executed::No)]);
+    assert_eq!(runs(&actions), [3]);
+}
+
+#[test]
 fn a_dispatch_that_arrives_expired_never_starts() {
     let mut stage = Stage::joined(1, 1);
     assert_eq!(failed(&stage.dispatch_within(1, Duration::ZERO)), [(1, Code::DeadlineExceeded, Executed::No)]);

@@ -1,0 +1,92 @@
+//! `callboard broker`: where it listens, what it refuses, and how it ends.
+
+use rustix::process::Signal;
+
+use crate::harness::{Broker, Finished};
+
+#[test]
+fn the_ready_line_has_the_ports_that_the_system_chose() {
+    let broker = Broker::start();
+    for address in [&broker.frontend, &broker.backend] {
+        let port = address.strip_prefix("tcp://127.0.0.1:").unwrap();
+        assert_ne!(port.parse::<u16>().unwrap(), 0);
+    }
+    assert_ne!(broker.frontend, broker.backend);
+    broker.command(&["ping"]).printed();
+}
+
+#[test]
+fn a_port_in_use_ends_it_with_4() {
+    let broker = Broker::start();
+    let second = Finished::callboard(&["broker", "--frontend", &broker.frontend, "--backend", "tcp://127.0.0.1:0"]);
+    second.complained_of(4, &[&broker.frontend, "in use"]);
+}
+
+#[test]
+fn an_address_beyond_loopback_needs_leave() {
+    let flags = ["--frontend", "tcp://0.0.0.0:0", "--backend", "tcp://127.0.0.1:0"];
+    let refused = Finished::callboard(&[&["broker"], &flags[..]].concat());
+    refused.complained_of(2, &["tcp://0.0.0.0:0", "--allow-unauthenticated"]);
+    let broker = Broker::start_with(&[&flags[..], &["--allow-unauthenticated"]].concat());
+    assert!(broker.frontend.starts_with("tcp://0.0.0.0:"), "{}", broker.frontend);
+}
+
+#[test]
+fn a_wrong_address_ends_it_with_2() {
+    for wrong in ["127.0.0.1:5559", "http://127.0.0.1:5559", "tcp://127.0.0.1", "tcp://127.0.0.1:70000", "ipc://"] {
+        let ended = Finished::callboard(&["broker", "--frontend", wrong, "--backend", "tcp://127.0.0.1:0"]);
+        ended.complained_of(2, &["--frontend", "tcp://"]);
+    }
+}
+
+#[test]
+fn sigterm_ends_it_well_and_ctrl_c_with_130() {
+    for (signal, code) in [(Signal::TERM, 0), (Signal::INT, 130)] {
+        let mut broker = Broker::start();
+        broker.process.signal(signal);
+        assert_eq!(broker.process.exit_code(), code);
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_does_not_wait_for_what_runs() {
+    let mut broker =
+        Broker::start_with(&["--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0", "--drain", "10m"]);
+    let _worker = broker.worker("pool-worker", "jobs");
+    let call = crate::harness::Process::start(broker.command_line(&["call", "jobs.pause", "600000"]));
+    crate::harness::until("the call runs", || {
+        broker.command(&["services", "--json"]).printed().contains("\"running\":1").then_some(())
+    });
+    broker.process.signal(Signal::INT);
+    broker.process.stderr.wait_for("stop");
+    broker.process.signal(Signal::INT);
+    assert_eq!(broker.process.exit_code(), 130);
+    drop(call);
+}
+
+#[test]
+fn unix_sockets_work_and_are_gone_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (front, back) = (folder.path().join("front"), folder.path().join("back"));
+    let [frontend, backend] = [&front, &back].map(|path| format!("ipc://{}", path.display()));
+    let mut broker = Broker::start_at(&frontend, &backend);
+    assert_eq!((&broker.frontend, &broker.backend), (&frontend, &backend));
+    let _worker = broker.worker("calculator-worker", "calculator");
+    assert_eq!(broker.call(&["calculator.add", "2", "3"]).printed(), "5");
+    broker.process.signal(Signal::TERM);
+    assert_eq!(broker.process.exit_code(), 0);
+    assert!(!front.exists() && !back.exists());
+}
+
+#[test]
+fn a_unix_socket_belongs_to_one_broker_until_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [frontend, backend] = ["front", "back"].map(|name| format!("ipc://{}", folder.path().join(name).display()));
+    let mut broker = Broker::start_at(&frontend, &backend);
+    let second = Finished::callboard(&["broker", "--frontend", &frontend, "--backend", "tcp://127.0.0.1:0"]);
+    second.complained_of(4, &[&frontend, "in use"]);
+    broker.command(&["ping"]).printed();
+    // A broker that was killed leaves its files behind: they are in nobody's way.
+    broker.kill_and_start_again();
+    broker.command(&["ping"]).printed();
+}

@@ -1,0 +1,82 @@
+//! `callboard demo` and `bench`: right answers, the figures that were promised, and nothing left behind.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Finished, Process, callboard, is_alive, until};
+
+/// The processes that have `parent` as theirs, and those that have these, and so on.
+fn descendants(parent: u32) -> Vec<u32> {
+    let children = until("the system tells a process's children", || {
+        fs::read_dir(format!("/proc/{parent}/task")).ok()?.try_fold(Vec::new(), |mut all, task| {
+            let children = fs::read_to_string(task.ok()?.path().join("children")).ok()?;
+            all.extend(children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap()));
+            Some(all)
+        })
+    });
+    children.iter().flat_map(|child| [vec![*child], descendants(*child)].concat()).collect()
+}
+
+/// The numbers behind the word `process` in what demo prints: its broker, its pool, itself.
+fn processes(shown: &str) -> Vec<u32> {
+    let words = shown.split("process ").skip(1);
+    words.map(|rest| rest.split(',').next().unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn demo_answers_every_call_rightly_and_leaves_no_process_behind() {
+    let shown = Finished::callboard(&["demo"]).printed();
+    assert!(shown.contains("10000 calls answered in ") && shown.contains(", 0 wrong"), "{shown}");
+    let table = shown.split("WORKER PROCESS").nth(1).unwrap();
+    let rows = table.lines().skip(1).take_while(|line| !line.is_empty());
+    let rows: Vec<Vec<_>> = rows.map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows.len(), 4, "{shown}");
+    assert_eq!(rows.iter().map(|row| row[1].parse::<u32>().unwrap()).sum::<u32>(), 10_000, "{shown}");
+    let workers = rows.iter().map(|row| row[0].parse().unwrap());
+    let left: Vec<u32> = processes(&shown).into_iter().chain(workers).filter(|pid| is_alive(*pid)).collect();
+    assert!(left.is_empty(), "{left:?} are left of:\n{shown}");
+}
+
+#[test]
+fn a_killed_demo_leaves_no_process_behind() {
+    let mut command = callboard();
+    command.arg("demo");
+    let mut demo = Process::start(command);
+    let (broker, pool) = (demo.line(), demo.line());
+    let started = [processes(&broker), processes(&pool)].concat();
+    let workers = descendants(started[1]);
+    demo.kill();
+    let all = [started, workers].concat();
+    until("all that it started is gone", || (!all.iter().copied().any(is_alive)).then_some(()));
+}
+
+#[test]
+fn bench_prints_the_figures_that_were_promised() {
+    let shown = Finished::callboard(&["bench", "--json", "--seconds", "1", "--clients", "2", "--workers", "2"]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    let figures: Value = serde_json::from_str(shown.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(figures["errors"], 0, "{figures}");
+    for figure in ["calls_per_s", "p50_us", "p99_us", "cpu_s_per_100k"] {
+        assert!(figures[figure].as_f64().unwrap() > 0.0, "{figure} in {figures}");
+    }
+    for figure in ["cpu_s_per_100k_by_process", "rss_mib_by_process"] {
+        let processes = figures[figure].as_object().unwrap();
+        assert_eq!(processes.len(), 5, "{figure} in {figures}");
+        assert!(processes.values().all(|figure| figure.as_f64().is_some()), "{figure} in {figures}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_bench_and_all_its_processes() {
+    let mut command = callboard();
+    command.args(["bench", "--seconds", "600"]);
+    let mut bench = Process::start(command);
+    let started = until("broker, worker and client are there", || {
+        Some(descendants(bench.pid())).filter(|started| started.len() == 3)
+    });
+    bench.signal(Signal::INT);
+    assert_eq!(bench.exit_code(), 130);
+    until("all that it started is gone", || (!started.iter().copied().any(is_alive)).then_some(()));
+}

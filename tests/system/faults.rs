@@ -1,0 +1,118 @@
+//! Workers that are killed or stopped while they have calls.
+
+use callboard::{CallError, Client, Code, Effect, Executed};
+use rustix::process::Signal;
+use serde::Deserialize;
+
+use crate::harness::{Broker, Finished, Load, Pool, example, signal, until};
+
+/// What the functions of `pool-worker` return.
+#[derive(Debug, Deserialize)]
+struct Found {
+    pid: u32,
+}
+
+/// The process that runs the one call that is running, once there is one; it must not be `other_than`.
+fn runner(broker: &Broker, other_than: Option<u32>) -> u32 {
+    until("a worker runs the call", || {
+        let status: serde_json::Value = serde_json::from_str(&broker.call(&["callboard.status"]).printed()).unwrap();
+        let workers = status["workers"].as_array().unwrap().iter();
+        let mut runners = workers.filter(|worker| worker["running"] == 1).filter_map(|worker| worker["pid"].as_u64());
+        runners.next().map(|pid| u32::try_from(pid).unwrap()).filter(|pid| Some(*pid) != other_than)
+    })
+}
+
+fn pause(
+    client: &Client,
+    milliseconds: u64,
+    effect: Option<Effect>,
+) -> tokio::task::JoinHandle<Result<Found, CallError>> {
+    let call = client.call("jobs.pause", (milliseconds,)).no_timeout();
+    tokio::spawn(match effect {
+        Some(effect) => call.effect(effect).into_future(),
+        None => call.into_future(),
+    })
+}
+
+#[test]
+fn ten_thousand_calls_are_all_answered_and_every_process_does_some() {
+    let broker = Broker::start();
+    let pool = Pool::start(&broker, 4);
+    let mut client = example("pool-client");
+    client.arg(&broker.frontend);
+    let shown = Finished::of(client).printed();
+    let mut lines = shown.lines();
+    assert_eq!(lines.next(), Some("849666 steps"));
+    for pid in pool.pids(&broker) {
+        assert!(shown.contains(&format!("\nprocess {pid}: ")), "{shown}");
+    }
+    assert_eq!(lines.count(), 4, "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_under_load_is_replaced_and_costs_no_call_that_may_be_repeated() {
+    let load = Load::start(4).await;
+    let killed = load.pool.pids(&load.broker)[0];
+    load.wait_for_outcomes(1_000);
+    signal(killed, Signal::KILL);
+    until("its replacement is registered", || (!load.pool.pids(&load.broker).contains(&killed)).then_some(()));
+    load.wait_for_outcomes(1_000);
+    load.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_call_that_may_be_repeated_goes_to_another_worker() {
+    let broker = Broker::start();
+    let _pool = Pool::start(&broker, 2);
+    let client = broker.client().await;
+    let call = pause(&client, 2_000, None);
+    let killed = runner(&broker, None);
+    signal(killed, Signal::KILL);
+    let Found { pid } = call.await.unwrap().unwrap();
+    assert_ne!(pid, killed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_call_that_may_not_be_repeated_says_that_it_may_have_run() {
+    let broker = Broker::start();
+    let _pool = Pool::start(&broker, 2);
+    let client = broker.client().await;
+    let call = pause(&client, 600_000, Some(Effect::Once));
+    signal(runner(&broker, None), Signal::KILL);
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable, "{error}");
+    // `yes` if the worker had said that the handler began.
+    assert_ne!(error.executed(), Executed::No, "{error}");
+    assert!(error.worker().unwrap().starts_with("jobs-"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_kills_three_workers_is_given_up() {
+    let broker = Broker::start();
+    let _pool = Pool::start(&broker, 2);
+    let client = broker.client().await;
+    let call = pause(&client, 600_000, None);
+    let mut killed = None;
+    for _ in 0..3 {
+        let pid = runner(&broker, killed);
+        signal(pid, Signal::KILL);
+        killed = Some(pid);
+    }
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!((error.code(), error.attempt()), (Code::Unavailable, Some(3)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_worker_loses_its_calls_to_another_and_comes_back_when_it_goes_on() {
+    let broker = Broker::start();
+    let _pool = Pool::start(&broker, 2);
+    let client = broker.client().await;
+    let call = pause(&client, 1_500, None);
+    let stopped = runner(&broker, None);
+    signal(stopped, Signal::STOP);
+    let Found { pid } = call.await.unwrap().unwrap();
+    assert_ne!(pid, stopped);
+    signal(stopped, Signal::CONT);
+    broker.process.stderr.wait_for("worker lost");
+    while client.call::<Found>("jobs.collatz", (27,)).await.unwrap().pid != stopped {}
+}

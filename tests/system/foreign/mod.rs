@@ -1,0 +1,184 @@
+//! Peers written by hand from docs/PROTOCOL.md, with nothing of Callboard in them: the specification is enough.
+
+mod cbor;
+mod peer;
+mod zmtp;
+
+use self::{
+    cbor::Cbor,
+    peer::{Envelope, Peer, array, map, text},
+};
+use crate::harness::{Broker, Process};
+
+/// Kinds and keys, as sections 2.2 and 2.3 number them.
+const REGISTER: u64 = 4;
+const REQUEST: u64 = 5;
+const REPLY: u64 = 7;
+const CANCEL: u64 = 12;
+const DRAIN: u64 = 15;
+const GOODBYE: u64 = 16;
+const PING: u64 = 17;
+const PONG: u64 = 18;
+const KEY_NUMBER: u64 = 1;
+const KEY_METHOD: u64 = 2;
+const KEY_TIMEOUT: u64 = 3;
+const KEY_FLAGS: u64 = 5;
+const KEY_CODE: u64 = 7;
+const KEY_EXECUTED: u64 = 8;
+const KEY_TYPE: u64 = 9;
+const KEY_MESSAGE: u64 = 10;
+/// Codes, as gRPC numbers them.
+const INVALID_ARGUMENT: u64 = 3;
+const OUT_OF_RANGE: u64 = 11;
+const FAILED_PRECONDITION: u64 = 9;
+const UNIMPLEMENTED: u64 = 12;
+
+/// A foreign worker that serves `foreign.add` and `foreign.wait`, `free` calls at a time.
+fn worker(broker: &Broker) -> Peer {
+    let mut worker = Peer::join(&broker.backend, "worker");
+    let method = |name: &str| {
+        map([("name", text(name)), ("effect", text("read")), ("arguments", array([text("x"), text("y")]))])
+    };
+    let offer = map([
+        ("service", text("foreign")),
+        ("slots", Cbor::Uint(4)),
+        ("free", Cbor::Uint(4)),
+        ("methods", array([method("add"), method("wait")])),
+    ]);
+    worker.send(&[(0, Cbor::Uint(REGISTER))], &map([("offers", array([offer]))]).encoded());
+    broker.wait_for_service("foreign");
+    worker
+}
+
+fn call(number: u64, method: &str) -> Vec<(u64, Cbor)> {
+    vec![(0, Cbor::Uint(REQUEST)), (KEY_NUMBER, Cbor::Uint(number)), (KEY_METHOD, text(method))]
+}
+
+fn reply(number: u64) -> Vec<(u64, Cbor)> {
+    vec![(0, Cbor::Uint(REPLY)), (KEY_NUMBER, Cbor::Uint(number))]
+}
+
+fn pair(x: u64, y: u64) -> Vec<u8> {
+    array([Cbor::Uint(x), Cbor::Uint(y)]).encoded()
+}
+
+/// What the array of two integers in a body adds up to.
+fn sum(body: &[u8]) -> u64 {
+    let Cbor::Array(items) = Cbor::decoded(body) else { panic!("no array: {body:?}") };
+    items.iter().map(Cbor::uint).sum()
+}
+
+#[test]
+fn a_foreign_worker_serves_the_command() {
+    let broker = Broker::start();
+    let mut worker = worker(&broker);
+    let mut command = Process::start(broker.command_line(&["call", "foreign.add", "2", "3", "--timeout", "50s"]));
+    let dispatch = worker.receive();
+    assert_eq!((dispatch.kind(), dispatch.text(KEY_METHOD)), (REQUEST, "foreign.add"));
+    assert!((1..=50_000).contains(&dispatch.uint(KEY_TIMEOUT)));
+    worker.send(&reply(dispatch.uint(KEY_NUMBER)), &Cbor::Uint(sum(&dispatch.body)).encoded());
+    assert_eq!((command.exit_code(), command.stdout.all().as_str()), (0, "5"));
+}
+
+#[test]
+fn a_foreign_workers_error_reaches_the_command_whole() {
+    let broker = Broker::start();
+    let mut worker = worker(&broker);
+    let mut command = Process::start(broker.command_line(&["call", "foreign.add", "2", "3"]));
+    let number = worker.receive().uint(KEY_NUMBER);
+    let failure = [
+        (KEY_CODE, Cbor::Uint(OUT_OF_RANGE)),
+        (KEY_EXECUTED, Cbor::Uint(1)),
+        (KEY_TYPE, text("TooMuch")),
+        (KEY_MESSAGE, text("more than I can count")),
+    ];
+    worker.send(&[&reply(number)[..], &failure].concat(), &map([("most", Cbor::Uint(4))]).encoded());
+    assert_eq!(command.exit_code(), 1);
+    let complaint = command.stderr.all();
+    let begins = "error: OUT_OF_RANGE TooMuch: more than I can count (executed: yes, attempt 1";
+    assert!(complaint.starts_with(begins) && complaint.ends_with("details: {\"most\":4}"), "{complaint}");
+}
+
+#[test]
+fn a_foreign_client_calls_a_worker_of_the_library_in_either_form_of_a_bundle() {
+    let broker = Broker::start();
+    let _worker = broker.worker("calculator-worker", "calculator");
+    let mut client = Peer::join(&broker.frontend, "client");
+    client.send(&call(1, "calculator.add"), &pair(2, 3));
+    let first = client.receive();
+    assert_eq!((first.kind(), first.uint(KEY_NUMBER), Cbor::decoded(&first.body)), (REPLY, 1, Cbor::Uint(5)));
+    let bundle: Vec<_> = (2..=9).map(|number| (call(number, "calculator.add"), pair(number, 10))).collect();
+    client.send_bundle(&bundle);
+    for number in 2..=9 {
+        let answer = client.receive();
+        assert_eq!((answer.uint(KEY_NUMBER), Cbor::decoded(&answer.body)), (number, Cbor::Uint(number + 10)));
+    }
+    client.send(&call(10, "calculator.add"), &array([text("two"), Cbor::Uint(3)]).encoded());
+    let refused = client.receive();
+    let told = (refused.uint(KEY_CODE), refused.uint(KEY_EXECUTED), refused.text(KEY_TYPE));
+    assert_eq!(told, (INVALID_ARGUMENT, 0, "ArgumentError"));
+}
+
+#[test]
+fn foreign_peers_meet_each_other_and_leave_in_order() {
+    let broker = Broker::start();
+    let (mut worker, mut client) = (worker(&broker), Peer::join(&broker.frontend, "client"));
+    // A cast is run and answered never: the call behind it is the first that is answered.
+    client.send(&[&call(1, "foreign.add")[..], &[(KEY_FLAGS, Cbor::Uint(1))]].concat(), &pair(1, 1));
+    client.send(&call(2, "foreign.add"), &pair(20, 3));
+    for expected in [2, 23] {
+        let dispatch = worker.receive();
+        assert_eq!(sum(&dispatch.body), expected);
+        worker.send(&reply(dispatch.uint(KEY_NUMBER)), &Cbor::Uint(expected).encoded());
+    }
+    let answer = client.receive();
+    assert_eq!((answer.uint(KEY_NUMBER), Cbor::decoded(&answer.body)), (2, Cbor::Uint(23)));
+    // A cancelled call reaches its worker as a cancel of the dispatch.
+    client.send(&call(3, "foreign.wait"), &pair(0, 0));
+    let running = worker.receive().uint(KEY_NUMBER);
+    client.send(&[(0, Cbor::Uint(CANCEL)), (KEY_NUMBER, Cbor::Uint(3))], &[]);
+    let cancel = worker.receive();
+    assert_eq!((cancel.kind(), cancel.uint(KEY_NUMBER)), (CANCEL, running));
+    worker.send(&reply(running), &Cbor::Uint(0).encoded());
+    client.send(&[(0, Cbor::Uint(PING)), (KEY_NUMBER, Cbor::Uint(7))], &[]);
+    let pong = client.receive();
+    assert_eq!((pong.kind(), pong.uint(KEY_NUMBER)), (PONG, 7));
+    worker.send(&[(0, Cbor::Uint(DRAIN))], &[]);
+    for peer in [&mut worker, &mut client] {
+        peer.send(&[(0, Cbor::Uint(GOODBYE))], &[]);
+        assert_eq!(peer.receive().kind(), GOODBYE);
+    }
+}
+
+#[test]
+fn a_peer_of_another_version_or_at_the_wrong_door_is_told_and_sent_away() {
+    let broker = Broker::start();
+    let mut future = Peer::connect(&broker.frontend);
+    future.hello("client", [77, 78]);
+    sent_away(future.receive(), "1");
+    let mut lost = Peer::connect(&broker.frontend);
+    lost.hello("worker", [1, 1]);
+    sent_away(lost.receive(), &broker.backend);
+}
+
+fn sent_away(goodbye: Envelope, with_words: &str) {
+    assert_eq!((goodbye.kind(), goodbye.uint(KEY_CODE)), (GOODBYE, FAILED_PRECONDITION));
+    assert!(goodbye.text(KEY_MESSAGE).contains(with_words), "{goodbye:?}");
+}
+
+#[test]
+fn a_bad_envelope_spoils_itself_and_neither_its_bundle_nor_another_peer() {
+    let broker = Broker::start();
+    let _worker = broker.worker("calculator-worker", "calculator");
+    let mut client = Peer::join(&broker.frontend, "client");
+    let unknown_key = [&call(1, "calculator.add")[..], &[(63, Cbor::Uint(1))]].concat();
+    client.send_bundle(&[(unknown_key, pair(1, 1)), (call(2, "calculator.add"), pair(2, 2))]);
+    let (refused, answer) = (client.receive(), client.receive());
+    assert_eq!((refused.uint(KEY_NUMBER), refused.uint(KEY_CODE)), (1, UNIMPLEMENTED));
+    assert_eq!((answer.uint(KEY_NUMBER), Cbor::decoded(&answer.body)), (2, Cbor::Uint(4)));
+    // Bytes that are no protocol at all: the broker lets go of who sent them, and of nobody else.
+    Peer::babble(&broker.frontend);
+    Peer::babble(&broker.backend);
+    client.send(&call(3, "calculator.add"), &pair(3, 3));
+    assert_eq!(Cbor::decoded(&client.receive().body), Cbor::Uint(6));
+}

@@ -1,0 +1,158 @@
+//! A peer that speaks the protocol by its letter.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+use super::{cbor::Cbor, zmtp::Zmtp};
+
+/// Kinds that a peer answers, or passes over, by itself.
+const HELLO: u64 = 0;
+const CHALLENGE: u64 = 1;
+const PROOF: u64 = 2;
+const WELCOME: u64 = 3;
+const CREDIT: u64 = 10;
+const PING: u64 = 17;
+const PONG: u64 = 18;
+
+/// One connection to the broker.
+pub(super) struct Peer {
+    zmtp: Zmtp,
+    /// Of a bundle, what was not received yet.
+    received: VecDeque<Envelope>,
+}
+
+/// A header and its body.
+#[derive(Debug)]
+pub(super) struct Envelope {
+    header: BTreeMap<u64, Cbor>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Peer {
+    pub(super) fn connect(address: &str) -> Peer {
+        Peer { zmtp: Zmtp::connect(address), received: VecDeque::new() }
+    }
+
+    /// Connects and shakes hands.
+    pub(super) fn join(address: &str, role: &str) -> Peer {
+        let mut peer = Peer::connect(address);
+        peer.hello(role, [1, 1]);
+        assert_eq!(peer.receive().kind(), CHALLENGE);
+        peer.send(&[(0, Cbor::Uint(PROOF))], &[]);
+        let welcome = peer.receive();
+        assert_eq!(welcome.kind(), WELCOME);
+        let Cbor::Map(entries) = Cbor::decoded(&welcome.body) else { panic!("no map: {welcome:?}") };
+        assert!(entries.contains(&(text("version"), Cbor::Uint(1))), "{entries:?}");
+        peer
+    }
+
+    pub(super) fn hello(&mut self, role: &str, versions: [u64; 2]) {
+        static SESSIONS: AtomicU8 = AtomicU8::new(1);
+        let session = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        let hello = map([
+            ("versions", array(versions.map(Cbor::Uint))),
+            ("role", text(role)),
+            ("session", Cbor::Bytes(vec![session; 16])),
+            ("connection", Cbor::Uint(1)),
+            ("heartbeat_ms", Cbor::Uint(600_000)),
+            ("instance", text("by-hand")),
+            ("unknown to you", Cbor::Null),
+        ]);
+        self.send(&[(0, Cbor::Uint(HELLO))], &hello.encoded());
+    }
+
+    /// Sends one envelope in two frames: the header, and the body as it is.
+    pub(super) fn send(&mut self, header: &[(u64, Cbor)], body: &[u8]) {
+        self.zmtp.send(&[encoded(header), body.to_vec()]);
+    }
+
+    /// Sends envelopes in one frame: a sequence of headers, and bodies as byte strings.
+    pub(super) fn send_bundle(&mut self, envelopes: &[(Vec<(u64, Cbor)>, Vec<u8>)]) {
+        let envelopes =
+            envelopes.iter().map(|(header, body)| [encoded(header), Cbor::Bytes(body.clone()).encoded()].concat());
+        self.zmtp.send(&[envelopes.collect::<Vec<_>>().concat()]);
+    }
+
+    /// The next envelope that is for the test to see: pings are answered, credit is plenty.
+    pub(super) fn receive(&mut self) -> Envelope {
+        loop {
+            let Some(envelope) = self.received.pop_front() else {
+                let frames = self.zmtp.receive();
+                self.received.extend(Envelope::all(&frames));
+                continue;
+            };
+            match envelope.kind() {
+                PING => self.send(&[(0, Cbor::Uint(PONG)), (1, Cbor::Uint(envelope.uint(1)))], &[]),
+                CREDIT => {}
+                _ => return envelope,
+            }
+        }
+    }
+
+    /// Connects, says what is no protocol, and waits until the broker hangs up.
+    pub(super) fn babble(address: &str) {
+        let mut stream = TcpStream::connect(address.strip_prefix("tcp://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(crate::harness::DEADLINE)).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: nobody\r\n\r\n").unwrap();
+        // What it says before is its own greeting. A reset is an end as well.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+}
+
+impl Envelope {
+    /// The envelopes of one message, in either form.
+    fn all(frames: &[Vec<u8>]) -> Vec<Envelope> {
+        if let [header, body] = frames {
+            return vec![Envelope::new(Cbor::decoded(header), body.clone())];
+        }
+        let [bundle] = frames else { panic!("{} frames", frames.len()) };
+        let (mut rest, mut envelopes) = (&bundle[..], Vec::new());
+        while !rest.is_empty() {
+            let (header, behind) = Cbor::read(rest);
+            let (body, behind) = Cbor::read(behind);
+            let Cbor::Bytes(body) = body else { panic!("a body that is {body:?}") };
+            envelopes.push(Envelope::new(header, body));
+            rest = behind;
+        }
+        envelopes
+    }
+
+    fn new(header: Cbor, body: Vec<u8>) -> Envelope {
+        let Cbor::Map(entries) = header else { panic!("a header that is {header:?}") };
+        Envelope { header: entries.into_iter().map(|(key, value)| (key.uint(), value)).collect(), body }
+    }
+
+    pub(super) fn kind(&self) -> u64 {
+        self.uint(0)
+    }
+
+    pub(super) fn uint(&self, key: u64) -> u64 {
+        self.header.get(&key).unwrap_or_else(|| panic!("no key {key} in {self:?}")).uint()
+    }
+
+    pub(super) fn text(&self, key: u64) -> &str {
+        let Some(Cbor::Text(text)) = self.header.get(&key) else { panic!("no text at {key} in {self:?}") };
+        text
+    }
+}
+
+/// A header. Its keys must be in ascending order.
+fn encoded(header: &[(u64, Cbor)]) -> Vec<u8> {
+    Cbor::Map(header.iter().map(|(key, value)| (Cbor::Uint(*key), value.clone())).collect()).encoded()
+}
+
+pub(super) fn text(text: &str) -> Cbor {
+    Cbor::Text(text.to_owned())
+}
+
+pub(super) fn array(items: impl IntoIterator<Item = Cbor>) -> Cbor {
+    Cbor::Array(items.into_iter().collect())
+}
+
+pub(super) fn map<const N: usize>(entries: [(&str, Cbor); N]) -> Cbor {
+    Cbor::Map(entries.into_iter().map(|(key, value)| (text(key), value)).collect())
+}

@@ -1,0 +1,116 @@
+//! What handlers may do, and what is done to them. The worker is in the test's own process, the broker is not.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use callboard::{Client, Code, Context, Executed, Service, Worker};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::harness::{Broker, DEADLINE};
+
+/// So short that a test can be silent for many of them.
+const HEARTBEAT: Duration = Duration::from_millis(50);
+/// Twenty heartbeats.
+const LONG: Duration = Duration::from_secs(1);
+
+/// Starts a broker and a worker with this service, and connects a client.
+async fn scene(service: Service) -> (Broker, Client) {
+    let broker = Broker::start();
+    let mut worker = Worker::new().backend(&broker.backend).heartbeat(HEARTBEAT).serve(service).start().unwrap();
+    worker.joined().await.unwrap();
+    let client = broker.client().await;
+    (broker, client)
+}
+
+async fn next<T>(receiver: &mut Receiver<T>) -> T {
+    tokio::time::timeout(DEADLINE, receiver.recv()).await.expect("it came in time").unwrap()
+}
+
+/// Tells when it is dropped.
+struct Dropped(Sender<&'static str>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.try_send("dropped").unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_given_up_drops_its_async_handler() {
+    let (told, mut events) = channel(8);
+    let forever = move || {
+        let told = told.clone();
+        async move {
+            let _dropped = Dropped(told.clone());
+            told.send("began").await.unwrap();
+            std::future::pending::<()>().await;
+        }
+    };
+    let (_broker, client) = scene(Service::new("test").once("forever", [], forever)).await;
+    let call = tokio::spawn(client.call::<()>("test.forever", ()).no_timeout().into_future());
+    assert_eq!(next(&mut events).await, "began");
+    call.abort();
+    assert_eq!(next(&mut events).await, "dropped");
+    // So does one whose time is up, and its slot is free again.
+    let late = client.call::<()>("test.forever", ()).timeout(Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!((late.code(), late.executed()), (Code::DeadlineExceeded, Executed::Yes), "{late}");
+    assert_eq!(next(&mut events).await, "began");
+    assert_eq!(next(&mut events).await, "dropped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocking_handler_sees_that_its_call_was_given_up() {
+    let (told, mut events) = channel(8);
+    let until_cancelled = move |context: Context| {
+        told.blocking_send("began").unwrap();
+        while !context.is_cancelled() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        told.blocking_send("cancelled").unwrap();
+    };
+    let (_broker, client) = scene(Service::new("test").once("wait", [], until_cancelled)).await;
+    let call = tokio::spawn(client.call::<()>("test.wait", ()).no_timeout().into_future());
+    assert_eq!(next(&mut events).await, "began");
+    call.abort();
+    assert_eq!(next(&mut events).await, "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_is_long_silent_does_not_lose_its_worker() {
+    let blocking = |context: Context| {
+        thread::sleep(LONG);
+        context.attempt()
+    };
+    // Against the rules of async, and still no harm to the link.
+    let stubborn = |context: Context| async move {
+        let began = Instant::now();
+        while began.elapsed() < LONG {}
+        context.attempt()
+    };
+    let service = Service::new("test").read("blocking", [], blocking).read("stubborn", [], stubborn);
+    let (broker, client) = scene(service).await;
+    assert_eq!(client.call::<u32>("test.blocking", ()).await.unwrap(), 1);
+    assert_eq!(client.call::<u32>("test.stubborn", ()).await.unwrap(), 1);
+    assert!(!broker.process.stderr.so_far().contains("lost"), "{}", broker.process.stderr.so_far());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_an_error_of_its_call_and_of_nothing_else() {
+    fn blocking(x: u32) -> u32 {
+        if x == 0 { panic!("no {x} here") } else { x }
+    }
+    async fn later(x: u32) -> u32 {
+        tokio::task::yield_now().await;
+        blocking(x)
+    }
+    let service = Service::new("test").once("blocking", ["x"], blocking).once("later", ["x"], later);
+    let (_broker, client) = scene(service).await;
+    for method in ["test.blocking", "test.later"] {
+        let error = client.call::<u32>(method, (0,)).await.unwrap_err();
+        assert_eq!((error.code(), error.executed()), (Code::Internal, Executed::Yes), "{error}");
+        assert!(error.message().contains("no 0 here"), "{error}");
+        assert_eq!(client.call::<u32>(method, (5,)).await.unwrap(), 5);
+    }
+}

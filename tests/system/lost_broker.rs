@@ -1,0 +1,61 @@
+//! A broker that is killed and started again at the same addresses.
+
+use callboard::{Code, Effect, Executed};
+use serde::de::IgnoredAny;
+
+use crate::harness::{Broker, Load, Pool, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_killed_under_load_and_started_again_finds_everybody_back_and_no_call_is_left_open() {
+    let mut load = Load::start(2).await;
+    for _ in 0..2 {
+        load.wait_for_outcomes(1_000);
+        load.broker.kill_and_start_again();
+    }
+    load.wait_for_outcomes(1_000);
+    let seats = load.pool.status(&load.broker).workers;
+    assert!(seats.iter().all(|seat| seat.restarts == 0), "the workers came back by themselves: {seats:?}");
+    load.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_may_not_be_repeated_ends_when_the_broker_that_had_it_is_gone() {
+    let mut broker = Broker::start();
+    let _pool = Pool::start(&broker, 1);
+    let client = broker.client().await;
+    let call = client.call::<IgnoredAny>("jobs.pause", (600_000,)).effect(Effect::Once).no_timeout();
+    let call = tokio::spawn(call.into_future());
+    until("the call runs", || {
+        broker.command(&["services", "--json"]).printed().contains("\"running\":1").then_some(())
+    });
+    broker.kill_and_start_again();
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!((error.code(), error.executed()), (Code::Unavailable, Executed::Maybe), "{error}");
+    assert_eq!(client.statistics().connections, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_made_while_the_broker_is_away_are_made_when_it_is_back() {
+    let mut broker = Broker::start();
+    let _pool = Pool::start(&broker, 1);
+    let client = broker.client().await;
+    broker.process.kill();
+    let calls = (1..=100u64).map(|start| client.call::<IgnoredAny>("jobs.collatz", (start,)).wait_for_ready());
+    let calls: Vec<_> = calls.map(|call| tokio::spawn(call.into_future())).collect();
+    broker = Broker::start_at(&broker.frontend, &broker.backend);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    drop(broker);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_ends_within_its_time_if_the_broker_never_comes_back() {
+    let mut broker = Broker::start();
+    let _pool = Pool::start(&broker, 1);
+    let client = broker.client().await;
+    broker.process.kill();
+    let error = client.call::<IgnoredAny>("jobs.collatz", (27,)).timeout(std::time::Duration::from_millis(500));
+    let error = error.await.unwrap_err();
+    assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::No), "{error}");
+}

@@ -1,0 +1,129 @@
+//! `callboard pool`: what it starts, and what it refuses to start.
+
+use std::ffi::OsStr;
+
+use crate::harness::{Broker, Finished, Pool, Process, callboard, example_path, is_alive, until};
+
+#[test]
+fn a_pool_says_when_its_workers_serve_and_how_it_stands() {
+    let broker = Broker::start();
+    let pool = Pool::start(&broker, 4);
+    let status = pool.status(&broker);
+    assert_eq!((status.name.as_str(), status.pid), ("jobs", pool.process.pid()));
+    let instances: Vec<_> = status.workers.iter().map(|seat| seat.instance.as_str()).collect();
+    assert_eq!(instances, ["jobs-1", "jobs-2", "jobs-3", "jobs-4"]);
+    assert!(status.workers.iter().all(|seat| seat.state == "registered" && seat.restarts == 0), "{status:?}");
+    assert!(status.workers.iter().all(|seat| is_alive(seat.pid.unwrap())));
+}
+
+#[test]
+fn workers_are_told_broker_pool_and_their_own_name() {
+    let broker = Broker::start();
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("told");
+    // A worker of another kind: it writes down what it was told, and stays.
+    let mut command = Pool::command(&broker.backend, "shells", 1);
+    command.args(["sh", "-c", "env > \"$TOLD.new\"; mv \"$TOLD.new\" \"$TOLD\"; exec sleep 600"]).env("TOLD", &told);
+    let pool = Process::start(command);
+    let environment = until("the worker has written", || std::fs::read_to_string(&told).ok());
+    let variable = |name: &str| {
+        let named = environment.lines().filter_map(|line| line.split_once('=')).find(|(found, _)| *found == name);
+        named.map(|(_, value)| value.to_owned()).unwrap_or_default()
+    };
+    assert_eq!(variable("CALLBOARD_BACKEND"), broker.backend);
+    assert_eq!(variable("CALLBOARD_POOL"), "shells");
+    assert_eq!(variable("CALLBOARD_POOL_PID"), pool.pid().to_string());
+    assert_eq!(variable("CALLBOARD_INSTANCE"), "shells-1");
+}
+
+#[test]
+fn the_broker_knows_a_pools_workers_by_name_and_pool() {
+    let broker = Broker::start();
+    let pool = Pool::start(&broker, 2);
+    let mut pids = pool.pids(&broker);
+    let status: serde_json::Value = serde_json::from_str(&broker.call(&["callboard.status"]).printed()).unwrap();
+    let workers = status["workers"].as_array().unwrap().iter().filter(|worker| worker["pool"] == "jobs");
+    let mut known: Vec<_> = workers.map(|worker| u32::try_from(worker["pid"].as_u64().unwrap()).unwrap()).collect();
+    (pids.sort_unstable(), known.sort_unstable());
+    assert_eq!(known, pids);
+}
+
+#[test]
+fn a_pool_is_named_for_its_program() {
+    let broker = Broker::start();
+    let mut command = callboard();
+    command.args(["pool", "--backend", &broker.backend, "-n", "1", "--"]).arg(example_path("pool-worker"));
+    let pool = Process::start(command);
+    assert_eq!(pool.line(), "ready 1 workers");
+    assert!(broker.call(&["callboard.pool.pool_worker.status"]).printed().starts_with("{\"name\":\"pool_worker\""));
+}
+
+#[test]
+fn a_name_in_use_is_refused() {
+    let broker = Broker::start();
+    let first = Pool::start(&broker, 1);
+    let mut second = Pool::command(&broker.backend, "jobs", 1);
+    second.arg(example_path("pool-worker"));
+    let refused = Finished::of(second);
+    assert_eq!(refused.code, 4, "{refused:?}");
+    assert!(refused.stderr.lines().last().unwrap().contains("callboard.pool.jobs"), "{refused:?}");
+    assert_eq!(first.status(&broker).workers.len(), 1);
+}
+
+#[test]
+fn a_missing_program_is_told_before_anything_starts() {
+    let mut command = Pool::command("tcp://127.0.0.1:1", "jobs", 2);
+    command.arg("no/such/program");
+    Finished::of(command).complained_of(4, &["no/such/program"]);
+    let mut command = Pool::command("tcp://127.0.0.1:1", "jobs", 2);
+    command.arg("no-such-program-anywhere");
+    Finished::of(command).complained_of(4, &["no-such-program-anywhere", "PATH"]);
+}
+
+#[test]
+fn a_size_that_no_pool_has_is_wrong_usage() {
+    for size in ["0", "many", "100000"] {
+        let ended = Finished::callboard(&["pool", "-n", size, "--", "sleep", "600"]);
+        ended.complained_of(2, &["-n", size]);
+    }
+}
+
+#[test]
+fn a_program_that_ends_at_once_ends_the_pool_with_its_last_words() {
+    let broker = Broker::start();
+    let mut command = Pool::command(&broker.backend, "broken", 2);
+    command.args(["sh", "-c", "echo out of luck >&2; exit 7"]);
+    let ended = Finished::of(command);
+    assert_eq!(ended.code, 4, "{ended:?}");
+    let verdict = ended.stderr.split("error: ").nth(1).unwrap_or_default();
+    assert!(verdict.contains("5 processes") && verdict.contains("exit status 7"), "{ended:?}");
+    assert!(verdict.lines().skip(1).any(|line| line.trim() == "out of luck"), "{ended:?}");
+}
+
+#[test]
+fn workers_started_before_their_broker_keep_trying() {
+    // Reserved for a moment, so that the addresses are known before the broker is there.
+    let addresses = Broker::start();
+    let (frontend, backend) = (addresses.frontend.clone(), addresses.backend.clone());
+    drop(addresses);
+    let mut command = Pool::command(&backend, "jobs", 2);
+    command.arg(example_path("pool-worker"));
+    let pool = Process::start(command);
+    pool.stderr.wait_for("not connected");
+    let broker = Broker::start_at(&frontend, &backend);
+    assert_eq!(pool.line(), "ready 2 workers");
+    assert!(broker.call(&["jobs.collatz", "27"]).printed().starts_with("{\"value\":111,"));
+}
+
+#[test]
+fn a_worker_writes_where_its_variables_say() {
+    let broker = Broker::start();
+    let journal = tempfile::NamedTempFile::new().unwrap();
+    let pool = Pool::start_with(&broker, 1, &[("JOBS_JOURNAL", journal.path().as_os_str())]);
+    broker.call(&["jobs.note", "1"]).printed();
+    let line = format!("note 1 {}\n", pool.pids(&broker)[0]);
+    assert_eq!(std::fs::read_to_string(journal.path()).unwrap(), line);
+    let without = Broker::start();
+    let _pool = Pool::start_with(&without, 1, &[("JOBS_JOURNAL", OsStr::new("/"))]);
+    without.call(&["jobs.note", "1"]).complained_of(1, &["FAILED_PRECONDITION", "JOBS_JOURNAL"]);
+}

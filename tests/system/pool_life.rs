@@ -1,0 +1,108 @@
+//! How a pool's processes end, and are replaced.
+
+use std::{ffi::OsStr, process::Command};
+
+use rustix::process::Signal;
+
+use crate::harness::{Broker, Pool, Process, is_alive, signal, until};
+
+/// A call of `jobs.pause` that runs already.
+fn running_pause(broker: &Broker, milliseconds: &str) -> Process {
+    let call = Process::start(broker.command_line(&["call", "jobs.pause", milliseconds]));
+    until("the call runs", || {
+        broker.command(&["services", "--json"]).printed().contains("\"running\":1").then_some(())
+    });
+    call
+}
+
+#[test]
+fn sigterm_lets_a_running_call_finish() {
+    let broker = Broker::start();
+    let mut pool = Pool::start(&broker, 2);
+    let pids = pool.pids(&broker);
+    let mut call = running_pause(&broker, "2000");
+    pool.process.signal(Signal::TERM);
+    assert_eq!(pool.process.exit_code(), 0);
+    assert_eq!(call.exit_code(), 0, "{}", call.stderr.all());
+    assert!(call.stdout.all().starts_with("{\"value\":2000,"));
+    assert!(!pids.into_iter().any(is_alive));
+}
+
+#[test]
+fn the_drain_time_is_the_longest_that_a_running_call_may_take() {
+    let broker = Broker::start();
+    let mut command = Pool::command(&broker.backend, "jobs", 1);
+    command = with_drain(command, "200ms");
+    command.arg(crate::harness::example_path("pool-worker"));
+    let mut pool = Process::start(command);
+    assert_eq!(pool.line(), "ready 1 workers");
+    let mut call = running_pause(&broker, "600000");
+    pool.signal(Signal::TERM);
+    assert_eq!(pool.exit_code(), 0);
+    // It may be repeated, but nobody is left to do it: it waits for a worker, and does not hang for ever.
+    call.signal(Signal::INT);
+    assert_eq!(call.exit_code(), 130);
+}
+
+/// The same command with a drain time.
+fn with_drain(command: Command, drain: &str) -> Command {
+    let mut with = crate::harness::callboard();
+    let words: Vec<_> = command.get_args().map(OsStr::to_owned).collect();
+    with.args(&words[..1]).args(["--drain", drain]).args(&words[1..]);
+    with
+}
+
+#[test]
+fn a_second_ctrl_c_ends_a_pool_at_once() {
+    let broker = Broker::start();
+    let mut pool = Pool::start(&broker, 2);
+    let pids = pool.pids(&broker);
+    let _call = running_pause(&broker, "600000");
+    pool.process.signal(Signal::INT);
+    until("the pool drains", || {
+        pool.status(&broker).workers.iter().all(|seat| seat.state == "draining" || seat.pid.is_none()).then_some(())
+    });
+    pool.process.signal(Signal::INT);
+    assert_eq!(pool.process.exit_code(), 130);
+    assert!(!pids.into_iter().any(is_alive));
+}
+
+#[test]
+fn a_killed_pool_leaves_no_worker_behind() {
+    let broker = Broker::start();
+    let mut pool = Pool::start(&broker, 3);
+    let pids = pool.pids(&broker);
+    pool.process.kill();
+    until("its workers are gone", || (!pids.iter().copied().any(is_alive)).then_some(()));
+    assert_eq!(broker.command(&["services", "--json"]).printed(), "[]");
+}
+
+#[test]
+fn a_killed_pool_leaves_nothing_behind_a_script_either() {
+    let broker = Broker::start();
+    let mut command = Pool::command(&broker.backend, "jobs", 1);
+    // The script is the pool's child; the worker that it waits for is not.
+    command.args(["sh", "-c", "\"$0\" & wait"]).arg(crate::harness::example_path("pool-worker"));
+    let mut pool = Process::start(command);
+    assert_eq!(pool.line(), "ready 1 workers");
+    let status: serde_json::Value = serde_json::from_str(&broker.call(&["callboard.status"]).printed()).unwrap();
+    let worker = status["workers"].as_array().unwrap().iter().find(|worker| worker["name"] == "jobs-1").unwrap();
+    let worker = u32::try_from(worker["pid"].as_u64().unwrap()).unwrap();
+    pool.kill();
+    until("the worker is gone", || (!is_alive(worker)).then_some(()));
+}
+
+#[test]
+fn a_killed_worker_is_replaced_and_the_pool_counts_it() {
+    let broker = Broker::start();
+    let pool = Pool::start(&broker, 2);
+    let before = pool.pids(&broker);
+    signal(before[0], Signal::KILL);
+    let seat = until("another serves in its place", || {
+        let seats = pool.status(&broker).workers;
+        seats.into_iter().find(|seat| seat.restarts == 1 && seat.state == "registered")
+    });
+    assert_eq!(seat.instance, "jobs-1.1");
+    let after = pool.pids(&broker);
+    assert!(after[0] != before[0] && after[1] == before[1], "{before:?} {after:?}");
+}
