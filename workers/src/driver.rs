@@ -10,7 +10,10 @@ use callboard_core::{
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
-use crate::{runner::Runner, state::State};
+use crate::{
+    runner::Runner,
+    state::{State, reachable},
+};
 
 /// What the program tells its worker.
 #[derive(Clone, Copy, Debug)]
@@ -146,8 +149,8 @@ impl Driver {
         match note {
             Note::Joined { broker, start, running } => {
                 info!(address = self.link.address(), %broker, %start, running, "joined the broker");
-                let frontend = self.machine.welcome().map(|welcome| welcome.frontend.clone());
-                self.state.send_replace(State::Joined { frontend: frontend.unwrap_or_default() });
+                let told = self.machine.welcome().map_or("", |welcome| welcome.frontend.as_str());
+                self.state.send_replace(State::Joined { frontend: reachable(told, self.link.address()) });
             }
             Note::Lost { loss, running } => {
                 warn!(address = self.link.address(), ?loss, running, "lost the broker; coming back by itself");

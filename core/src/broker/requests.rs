@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     Action, Broker,
     call::{Call, CallKey, Caller, State},
-    client::{ClientKey, Entry, Outcome, Standing},
+    client::{ClientKey, Entry, Standing},
     own,
     service::{Service, ServiceKey},
 };
@@ -13,7 +13,7 @@ use crate::{
     time::Time,
     wire::{
         bundle::{Refused, RefusedReason},
-        envelope::{Cancel, Envelope, Ping, Reply, Request},
+        envelope::{Cancel, Envelope, Ping, Request},
         ids::{CallNumber, LinkId},
         kind::Kind,
         status::{Code, Executed, Failure},
@@ -148,10 +148,17 @@ impl Broker {
     pub(super) fn refuse_request(&mut self, now: Time, key: ClientKey, refused: &Refused, out: &mut Vec<Action>) {
         let request = refused.kind == Some(u64::from(Kind::Request.number()));
         let answerable = request || matches!(refused.reason, RefusedReason::UnknownKind(_));
-        if let Some(number) = refused.number.filter(|_| answerable) {
-            let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
-            self.speak_to_client(now, key, answer(number, Err(Box::new(failure))), out);
+        let Some(number) = refused.number.filter(|_| answerable) else { return };
+        let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
+        if request {
+            // Its sender has counted it as sent; what it used comes back at once.
+            let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
+            if !client.credit.pay(refused.body_bytes) {
+                return self.over_credit(now, key, out);
+            }
+            client.credit.owe(refused.body_bytes);
         }
+        self.tell(now, key, CallNumber(number), Err(Box::new(failure)), Bytes::new(), out);
     }
 
     pub(super) fn client_link(&self, key: ClientKey) -> Option<LinkId> {
@@ -172,8 +179,4 @@ impl Broker {
             self.speak_to_client(now, key, Envelope::Credit(credit), out);
         }
     }
-}
-
-fn answer(number: u64, outcome: Outcome) -> Envelope {
-    Envelope::Reply(Reply { number, outcome, credit: None, extensions: Bytes::new() })
 }

@@ -241,16 +241,20 @@ impl ClientHost {
     fn check_deadlines(&self, now: Time, scene: &Scene) {
         for &number in scene.ledger.unresolved.get(&self.key).into_iter().flatten() {
             let wish = scene.ledger.wish(number);
-            let overdue = wish.timeout.is_some_and(|timeout| {
-                wish.made + timeout + EXPIRY_GRACE_MAX.min(timeout / 10) <= now
-            });
+            let overdue =
+                wish.timeout.is_some_and(|timeout| wish.made + timeout + EXPIRY_GRACE_MAX.min(timeout / 10) <= now);
             assert!(!overdue, "call {number} is overdue, and its client does not notice");
         }
     }
 
     /// The machine has exactly the calls whose tokens it has not given back.
     fn check(&self, scene: &Scene) {
-        assert_eq!(self.machine.waiting_len() + self.machine.open_len(), self.unresolved(scene), "{} loses calls", self.host);
+        assert_eq!(
+            self.machine.waiting_len() + self.machine.open_len(),
+            self.unresolved(scene),
+            "{} loses calls",
+            self.host
+        );
     }
 
     /// Calls and casts whose tokens have not come back.

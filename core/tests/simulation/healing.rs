@@ -5,14 +5,7 @@ use std::time::Duration;
 
 use callboard_core::time::Time;
 
-use super::{
-    callers::PLENTY,
-    catalogue::METHODS,
-    client::ClientHost,
-    knobs::millis,
-    worker::WorkerHost,
-    world::World,
-};
+use super::{callers::PLENTY, catalogue::METHODS, client::ClientHost, knobs::millis, worker::WorkerHost, world::World};
 
 /// How long a world takes to come to rest: the longest handler, the longest time-out and the time in which peers find each other.
 const REST_MAX: Duration = Duration::from_secs(60);
@@ -79,13 +72,15 @@ impl World {
                 return Some(format!("worker-{at} runs {} handlers", worker.handlers_len()));
             }
         }
-        let offers = self.workers.iter().filter_map(|seat| seat.host.as_ref()).map(WorkerHost::offers_len).sum::<usize>();
+        let offers =
+            self.workers.iter().filter_map(|seat| seat.host.as_ref()).map(WorkerHost::offers_len).sum::<usize>();
         let registered: usize = broker.machine.service_statuses().iter().map(|service| service.workers).sum();
         if offers != registered {
             return Some(format!("{registered} of {offers} offers are registered"));
         }
         let status = broker.status();
-        let settled = (status.open, status.clients, status.workers.len()) == (0, self.clients.len(), self.workers.len());
+        let settled =
+            (status.open, status.clients, status.workers.len()) == (0, self.clients.len(), self.workers.len());
         (!settled).then(|| format!("the broker has {status:?}"))
     }
 

@@ -183,7 +183,11 @@ impl Ledger {
         let entry = &mut self.entries[place(number)];
         let wish = &entry.wish;
         assert_eq!(entry.id, Some(job.call), "call {number} is known by one name everywhere");
-        assert_eq!((&job.body, &job.extensions), (&wish.body, &wish.extensions), "call {number} arrives as it was sent");
+        assert_eq!(
+            (&job.body, &job.extensions),
+            (&wish.body, &wish.extensions),
+            "call {number} arrives as it was sent"
+        );
         assert!(wish.method.served, "call {number} is for a method that nobody serves");
         let said_no = matches!(entry.end, Some(Ended::Failed(_, Executed::No)));
         assert!(!said_no, "call {number} starts though its caller was told that it never did");
@@ -226,10 +230,13 @@ impl Ledger {
                 entry.check_failure(number, now, failure, &self.rules, closing);
             }
         }
-        self.end(number, match outcome {
-            Ok(_) => Ended::Answered,
-            Err(failure) => Ended::Failed(failure.code, failure.executed),
-        });
+        self.end(
+            number,
+            match outcome {
+                Ok(_) => Ended::Answered,
+                Err(failure) => Ended::Failed(failure.code, failure.executed),
+            },
+        );
     }
 
     /// A client dies with all that it waits for.

@@ -192,6 +192,16 @@ fn credit_of_cancelled_calls_comes_back_too() {
 }
 
 #[test]
+fn a_request_that_cannot_be_read_gives_its_credit_back() {
+    let mut stage = Stage::young(Settings { credit_calls: 2, ..Settings::default() });
+    let client = stage.client(1);
+    // {0: 5, 1: 1, 2: "c.a", 40: 1}, with a body of one byte.
+    let spoiled = Bytes::from_static(b"\xa4\x00\x05\x01\x01\x02\x63c.a\x18\x28\x01\x41\x80");
+    (0..20).for_each(|_| stage.say_frames(client, std::slice::from_ref(&spoiled)));
+    assert!(!stage.closed.contains(&client));
+}
+
+#[test]
 fn a_request_that_cannot_be_read_is_answered_if_it_has_a_number() {
     let mut stage = Stage::new();
     let client = stage.client(1);

@@ -76,7 +76,8 @@ impl Envelopes<'_> {
     fn read_one(&mut self, frame: &Bytes, at: usize) -> (Result<Envelope, Refused>, Option<usize>) {
         if let Err(Spoiled { refused, end }) = self.header.read(frame, at, self.reader) {
             let body = end.and_then(|end| find_body(frame, end).ok());
-            return (Err(refused), body.map(|body| body.end));
+            let body_bytes = body.as_ref().map_or(0, |body| body.len() as u64);
+            return (Err(Refused { body_bytes, ..refused }), body.map(|body| body.end));
         }
         let body = match find_body(frame, self.header.end) {
             Ok(body) => body,
@@ -89,7 +90,8 @@ impl Envelopes<'_> {
     }
 
     fn read_large(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
-        self.header.read(frame, 0, self.reader).map_err(|spoiled| spoiled.refused)?;
+        let body_bytes = body.len() as u64;
+        self.header.read(frame, 0, self.reader).map_err(|spoiled| Refused { body_bytes, ..spoiled.refused })?;
         if self.header.end != frame.len() {
             return Err(self.header.refused(RefusedReason::Malformed(NOT_ALONE)));
         }
@@ -97,7 +99,9 @@ impl Envelopes<'_> {
     }
 
     fn envelope(&self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
-        self.header.envelope(frame, body, self.reader).map_err(|reason| self.header.refused(reason))
+        let body_bytes = body.len() as u64;
+        let read = self.header.envelope(frame, body, self.reader);
+        read.map_err(|reason| Refused { body_bytes, ..self.header.refused(reason) })
     }
 }
 
@@ -108,5 +112,5 @@ fn find_body(frame: &[u8], at: usize) -> Result<Range<usize>, Fault> {
 
 /// Refuses what could not be read as an envelope at all.
 fn unread(reason: &'static str) -> Refused {
-    Refused { kind: None, number: None, reason: RefusedReason::Malformed(reason) }
+    Refused { kind: None, number: None, body_bytes: 0, reason: RefusedReason::Malformed(reason) }
 }

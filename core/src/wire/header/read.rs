@@ -70,7 +70,7 @@ impl Header {
 
     /// Refuses the envelope for `reason`, with what is known of it.
     pub(in super::super) fn refused(&self, reason: RefusedReason) -> Refused {
-        Refused { kind: self.number(keys::KIND), number: self.number(keys::NUMBER), reason }
+        Refused { kind: self.number(keys::KIND), number: self.number(keys::NUMBER), body_bytes: 0, reason }
     }
 
     /// The value of a key with a number, if the header has it.

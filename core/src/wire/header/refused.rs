@@ -24,6 +24,8 @@ pub struct Refused {
     pub kind: Option<u64>,
     /// Its number, as far as it could be read. With it, the refusal can be answered.
     pub number: Option<u64>,
+    /// Bytes of the body behind it, as far as it could be found: what it cost in credit.
+    pub body_bytes: u64,
     /// What is wrong with it.
     pub reason: RefusedReason,
 }

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Proves that the simulation can fail: plants one deliberate bug after the other into a copy of the core, and expects the simulation,
+# or else the machines' rule tests, to notice.
+#
+#   core/tests/simulation/mutants.sh [NAME...]     all, or those named
+#
+# The project itself is never changed. Each mutant is one substitution in one file (perl, whole file at once); one that no longer
+# applies is an error, so that the list lives with the code. CALLBOARD_SEEDS says how many seeds a mutant gets (default 600).
+set -euo pipefail
+
+core=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export CARGO_TARGET_DIR=${CALLBOARD_MUTANTS_TARGET:-$work/target} CARGO_TERM_COLOR=never
+export CALLBOARD_SEEDS=${CALLBOARD_SEEDS:-600}
+
+# name | file under src/ | substitution
+mutants() {
+    cat <<'LIST'
+slot_is_never_freed|broker/worker.rs|s/self\.running -= 1;//
+once_is_sent_again|broker/call.rs|s/effect < Effect::Once && //
+attempts_have_no_end|broker/call.rs|s/self\.lost < limits::ATTEMPTS_MAX/true/
+own_stricter_effect_is_ignored|broker/call.rs|s/self\.effect\.map_or\(effect, \|own\| own\.max\(effect\)\)/effect/
+effect_is_forgotten_with_its_worker|broker/dispatch.rs|s/call\.effect = call\.effect\.max\(declared\);/let _ = declared;/
+answered_twice|broker/dispatch.rs|s/let Some\(client\) = call\.client\.take\(\)/let Some(client) = call.client/
+credit_is_lost|broker/client.rs|s/self\.owed\.calls \+= 1;//
+credit_is_granted_but_not_kept|broker/client.rs|s/self\.left\.calls \+= owed\.calls;//
+credit_goes_to_the_wrong_connection|broker/dispatch.rs|s/if client\.connection == call\.paid_on \{/if true {/
+cancel_does_not_reach_the_worker|broker/dispatch.rs|s/self\.speak_to_worker\(now, worker, Envelope::Cancel\(cancel\), out\);/let _ = (now, worker, cancel, out);/
+lost_client_keeps_its_calls|broker/departure.rs|s/for call in open \{\s*self\.abandon\(now, call, out\);\s*\}/drop(open);/
+lost_workers_calls_are_given_up|broker/departure.rs|s/if !call\.may_run\(Effect::Read\)/if true/
+resend_counts_as_new|broker/client.rs|s/let certain = self\.fresh \|\| !resend;/let certain = true;/
+outcomes_are_never_forgotten|broker/client.rs|s/self\.forget\(number\);\n        \}\n    \}/let _ = number; break;\n        }\n    }/
+deadline_counts_twice|broker/call.rs|s/\|left\| now \+ left\)/|left| now + left + left)/
+handback_ends_the_call|broker/reports.rs|s/if self\.calls\[call\.0\]\.client\.is_some\(\)/if false/
+wait_for_ready_does_not_wait|broker/dispatch.rs|s/if call\.wait_for_ready && !unknown/if false/
+silent_worker_is_kept|broker/timers.rs|s/Found::Lost => return self\.worker_silent\(now, key, out\),/Found::Lost => {}/
+reply_of_an_earlier_connection_counts|worker/outcomes.rs|s/self\.peer\.is_joined\(\) && id\.connection == self\.peer\.connection\(\)/self.peer.is_joined()/
+old_calls_do_not_give_slots_back|worker/outcomes.rs|s/if self\.peer\.is_joined\(\) \{/if false {/
+all_slots_are_said_to_be_free|worker/life.rs|s/offer\.free = self\.jobs\.free\(at\);/offer.free = offer.slots; let _ = at;/
+expired_call_is_started|worker/outcomes.rs|s/next\.deadline\.is_some_and\(\|deadline\| deadline <= now\)/false/
+started_call_is_handed_back|worker/life.rs|s/for id in self\.jobs\.held\(\) \{\n                self\.jobs\.unhold\(id\);/for id in self.jobs.unstopped() {/
+resend_is_not_flagged|client/sending.rs|s/self\.send_request\(now, key, number, true, out\)/self.send_request(now, key, number, false, out)/
+open_calls_are_not_sent_again|client/life.rs|s/self\.resend_from = Some\(NUMBER_FIRST\);//
+credit_survives_a_reconnect|client/life.rs|s/self\.credit = Credit \{ calls: welcome\.credit_calls/self.credit = Credit { calls: self.credit.calls + welcome.credit_calls/
+done_is_stated_too_early|client/calls.rs|s/self\.open\.first_key_value\(\)\.map_or\(self\.next_number, \|\(&number, _\)\| number\)/self.next_number/
+cancel_is_not_told_after_a_reconnect|client/life.rs|s/if same_start \{/if false {/
+time_out_is_not_noticed|client/outcomes.rs|s/State::Open \{ \.\. \} if last/State::Open { .. } if true || last/
+silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
+LIST
+}
+
+# A workspace of its own with a copy of the core in it.
+copy() {
+    rm -rf "$work/core"
+    cp -r "$core" "$work/core"
+    cp "$core/../Cargo.lock" "$work/"
+    sed -e '/^\[package\]/,/^\[profile/{/^\[profile/!d}' -e 's/^members = .*/members = ["core"]/' -e '/^default-members/d' \
+        "$core/../Cargo.toml" >"$work/Cargo.toml"
+}
+
+# What notices the bug in the copy: the simulation, the rules, or nothing.
+verdict() {
+    cd "$work"
+    if ! cargo test -q -p callboard-core --test simulation --no-run >"$work/log" 2>&1; then
+        echo 'DOES NOT COMPILE'
+    elif ! timeout 600 cargo test -q -p callboard-core --test simulation keeps >"$work/log" 2>&1; then
+        grep -m1 -oE 'seed [0-9]+ fails in step [0-9]+: .{0,110}' "$work/log" || echo 'simulation: hangs'
+    elif ! timeout 600 cargo test -q -p callboard-core --lib -- broker:: client:: worker:: peer:: >"$work/log" 2>&1; then
+        echo "rules: $(grep -m1 -oE '^test .* FAILED|^    [a-z_:]+$' "$work/log" || true)"
+    else
+        echo 'NOT CAUGHT'
+    fi
+}
+
+copy
+missed=0 tried=0
+while IFS='|' read -r name file substitution; do
+    if (($# > 0)) && [[ " $* " != *" $name "* ]]; then continue; fi
+    tried=$((tried + 1))
+    cp "$core/src/$file" "$work/core/src/$file"
+    perl -0pi -e "$substitution" "$work/core/src/$file"
+    if cmp -s "$core/src/$file" "$work/core/src/$file"; then
+        result='NO LONGER APPLIES'
+    else
+        result=$(verdict)
+    fi
+    cp "$core/src/$file" "$work/core/src/$file"
+    printf '%-40s %s\n' "$name" "$result"
+    case $result in NO* | DOES*) missed=$((missed + 1)) ;; esac
+done < <(mutants | sed 's/^\([^|]*|[^|]*\)|/\1|/')
+
+echo "$((tried - missed)) of $tried mutants caught"
+((missed == 0))
