@@ -41,7 +41,7 @@ pub(crate) struct BrokerLimits {
     /// Refuse a larger message [default: 16MiB]
     #[arg(long, value_name = "SIZE")]
     message_bytes_max: Option<String>,
-    /// Refuse more connections than this [default: 10000]
+    /// Let further connections wait when there are this many [default: 10000]
     #[arg(long, value_name = "NUMBER")]
     connections_max: Option<String>,
     /// Refuse calls when this many wait for one service [default: 65536]

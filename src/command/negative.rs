@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 /// Spells out the numbers of `call` that have an exponent with a sign.
 ///
-/// clap tells `-3` and `-1.5e3` from flags, but takes `-1e-5` for one. So that becomes `-0.00001`, which is the same number.
+/// clap tells `-3` and `-1.5e3` from flags, but takes `-1e-5` for one. So that becomes `-0.00001`, which is the same number, and
+/// `-1e3` becomes `-1000.0`: JSON's exponents make floats.
 /// Words of other commands stay as they are: a pool's program may mean anything by them.
 pub(super) fn spell_out(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut words: Vec<_> = words.into_iter().collect();
@@ -35,7 +36,9 @@ fn position_of_call(words: &[OsString]) -> Option<usize> {
 fn without_exponent(word: &OsString) -> Option<OsString> {
     let text = word.to_str().filter(|text| text.starts_with('-') && text.contains(['e', 'E']))?;
     let number: f64 = text.parse().ok()?;
-    number.is_finite().then(|| format!("{number}").into())
+    let digits = format!("{number}");
+    let fraction = if digits.contains('.') { "" } else { ".0" };
+    number.is_finite().then(|| format!("{digits}{fraction}").into())
 }
 
 #[cfg(test)]
@@ -49,7 +52,7 @@ mod tests {
     #[test]
     fn a_signed_exponent_is_spelled_out() {
         assert_eq!(spelled(&["callboard", "call", "a.b", "-1e-5"])[3], "-0.00001");
-        assert_eq!(spelled(&["callboard", "--config", "f", "call", "a.b", "-2.5E+2"])[5], "-250");
+        assert_eq!(spelled(&["callboard", "--config", "f", "call", "a.b", "-2.5E+2"])[5], "-250.0");
         assert_eq!(spelled(&["callboard", "--config=f", "call", "a.b", "-1e-5"])[4], "-0.00001");
     }
 

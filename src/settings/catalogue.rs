@@ -56,7 +56,7 @@ pub(crate) static BROKER_MESSAGE_BYTES_MAX: Setting = Setting {
     default: Some("16MiB"),
     range: Some(["128KiB", "32MiB"]),
 };
-/// Connections that the broker holds at a time; the next one is closed.
+/// Connections that the broker holds at a time; further ones wait until one is closed.
 pub(crate) static BROKER_CONNECTIONS_MAX: Setting = Setting {
     table: "broker",
     key: "connections_max",
@@ -117,7 +117,7 @@ pub(crate) static POOL_SIZE: Setting = Setting {
     flag: "-n",
     variables: &["CALLBOARD_POOL_SIZE"],
     default: Some("4"),
-    range: Some(["1", "1024"]),
+    range: Some(["1", "256"]),
 };
 /// Where the pool and its workers find the broker.
 pub(crate) static POOL_BACKEND: Setting = Setting {

@@ -84,7 +84,7 @@ fn a_unix_socket_belongs_to_one_broker_until_that_is_gone() {
     let [frontend, backend] = ["front", "back"].map(|name| format!("ipc://{}", folder.path().join(name).display()));
     let mut broker = Broker::start_at(&frontend, &backend);
     let second = Finished::callboard(&["broker", "--frontend", &frontend, "--backend", "tcp://127.0.0.1:0"]);
-    second.complained_of(4, &[&frontend, "in use"]);
+    second.complained_of(4, &[&frontend, "a running broker uses it"]);
     broker.command(&["ping"]).printed();
     // A broker that was killed leaves its files behind: they are in nobody's way.
     broker.kill_and_start_again();

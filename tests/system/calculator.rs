@@ -30,7 +30,7 @@ impl Scene {
     /// As [`Scene::complains`] of arguments that do not fit.
     fn misfits(&self, words: &[&str], problem: &str, details: &str) {
         let details = format!("details: {details}");
-        self.complains(words, &format!("INVALID_ARGUMENT ArgumentError: {problem} (executed: no"), &details);
+        self.complains(words, &format!("INVALID_ARGUMENT ArgumentError: {problem} (executed: no,"), &details);
     }
 }
 
@@ -63,7 +63,11 @@ fn arguments_that_do_not_fit_are_named_with_what_was_expected_and_what_came() {
     let details = r#"{"argument":"y","expected":"a value","got":"nothing"}"#;
     scene.misfits(&["calculator.sub", "1"], "argument y: missing", details);
     let details = r#"{"argument":"","expected":"x, y","got":"3"}"#;
-    scene.misfits(&["calculator.sub", "1", "2", "3"], "arguments: too many", details);
+    scene.misfits(
+        &["calculator.sub", "1", "2", "3"],
+        "arguments: too many, 3 were given; the method takes x, y",
+        details,
+    );
     let details = r#"{"argument":"x","expected":"one value","got":"two"}"#;
     scene.misfits(&["calculator.sub", "1", "x=2"], "argument x: given twice", details);
     let details = r#"{"argument":"z","expected":"x, y","got":"z"}"#;
@@ -75,7 +79,7 @@ fn arguments_that_do_not_fit_are_named_with_what_was_expected_and_what_came() {
 fn a_file_is_sent_as_bytes() {
     let scene = Scene::start();
     let file = tempfile::NamedTempFile::new().unwrap();
-    let word = format!("x=@{}", file.path().display());
+    let word = format!("@{}", file.path().display());
     let details = r#"{"argument":"x","expected":"a number","got":"bytes"}"#;
     scene.misfits(&["calculator.add", &word, "1"], "argument x: expected a number, got bytes", details);
 }

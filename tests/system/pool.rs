@@ -66,7 +66,7 @@ fn a_name_in_use_is_refused() {
     second.arg(example_path("pool-worker"));
     let refused = Finished::of(second);
     assert_eq!(refused.code, 4, "{refused:?}");
-    assert!(refused.stderr.lines().last().unwrap().contains("callboard.pool.jobs"), "{refused:?}");
+    assert!(refused.stderr.lines().last().unwrap().contains("the name jobs is in use"), "{refused:?}");
     assert_eq!(first.status(&broker).workers.len(), 1);
 }
 

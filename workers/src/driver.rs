@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use callboard_clients::link::{self, Budget, Clock, Link, Timer};
 use callboard_core::{
+    peer::Loss,
     time::Time,
     wire::status::Failure,
     worker::{self, Action, Event, Note},
@@ -34,6 +35,8 @@ pub(crate) struct Driver {
     /// The machine's answers; kept so that its memory is.
     actions: Vec<Action>,
     ended: Option<Result<(), Box<Failure>>>,
+    /// The broker's absence was told, and it was not back since: one that stays away is not a line a second.
+    absence_told: bool,
 }
 
 /// What ended a wait.
@@ -54,7 +57,7 @@ impl Driver {
         state: watch::Sender<State>,
     ) -> Driver {
         let (timer, actions) = (Timer::new(), Vec::new());
-        Driver { machine, link, timer, clock, runner, commands, state, actions, ended: None }
+        Driver { machine, link, timer, clock, runner, commands, state, actions, ended: None, absence_told: false }
     }
 
     /// Serves until the worker has left in order, or is refused.
@@ -118,9 +121,6 @@ impl Driver {
     }
 
     fn disconnected(&mut self, now: Time) {
-        if let Some(trouble) = self.link.trouble() {
-            debug!(address = self.link.address(), trouble = trouble.text, "not connected");
-        }
         self.handle(now, Event::Disconnected { chance: link::chance() });
     }
 
@@ -148,17 +148,34 @@ impl Driver {
     fn note(&mut self, note: Note) {
         match note {
             Note::Joined { broker, start, running } => {
+                self.absence_told = false;
                 info!(address = self.link.address(), %broker, %start, running, "joined the broker");
                 let told = self.machine.welcome().map_or("", |welcome| welcome.frontend.as_str());
                 self.state.send_replace(State::Joined { frontend: reachable(told, self.link.address()) });
             }
             Note::Lost { loss, running } => {
-                warn!(address = self.link.address(), ?loss, running, "lost the broker; coming back by itself");
                 self.state.send_replace(State::Apart);
+                self.tell_absence(&loss, running);
             }
             Note::UnknownMethod(method) => debug!(%method, "a call came for a method that is not here"),
             Note::OutcomeDropped(call) => info!(%call, "an outcome came too late: its connection is gone"),
             other => debug!(?other, "note"),
+        }
+    }
+
+    /// Why the worker is without a broker, once for each absence.
+    fn tell_absence(&mut self, loss: &Loss, running: usize) {
+        let why = match (loss, self.link.trouble()) {
+            (Loss::Closed, Some(trouble)) => trouble.text.clone(),
+            (Loss::Closed, None) => "the connection was closed".to_owned(),
+            (Loss::SentAway(failure), _) => failure.message.to_string(),
+            (other, _) => format!("{other:?}"),
+        };
+        let address = self.link.address();
+        if std::mem::replace(&mut self.absence_told, true) {
+            debug!(address, why, running, "still not connected to the broker");
+        } else {
+            warn!(address, why, running, "not connected to the broker; trying again");
         }
     }
 }

@@ -106,7 +106,7 @@ impl Call {
     /// Whether it may have run, as far as the broker knows.
     pub(super) fn executed(&self) -> Executed {
         match self.state {
-            _ if self.uncertain || self.lost > 0 => Executed::Maybe,
+            _ if self.ran_before() => Executed::Maybe,
             State::Running { started: true, .. } => Executed::Yes,
             State::Running { .. } => Executed::Maybe,
             State::New | State::Waiting { .. } => Executed::No,
@@ -126,8 +126,12 @@ impl Call {
     /// Whether it may be sent to a worker (again), given the method's effect.
     pub(super) fn may_run(&self, effect: Effect) -> bool {
         let effect = self.effect.map_or(effect, |own| own.max(effect));
-        let ran_before = self.uncertain || self.lost > 0;
-        !ran_before || (effect < Effect::Once && self.lost < limits::ATTEMPTS_MAX)
+        !self.ran_before() || (effect < Effect::Once && self.lost < limits::ATTEMPTS_MAX)
+    }
+
+    /// Whether an earlier attempt may have run it.
+    pub(super) fn ran_before(&self) -> bool {
+        self.uncertain || self.lost > 0
     }
 
     /// Moves what it holds of read buffers into memory of its own: 4,000 waiting bodies of 64 bytes each once kept 219 MiB of

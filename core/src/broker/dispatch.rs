@@ -35,7 +35,7 @@ impl Broker {
         let offered = call.method_number.map(|method| &service.methods[method]).filter(|method| method.is_offered());
         match offered {
             Some(method) if !call.may_run(method.effect()) => {
-                self.fail(now, key, Code::Unavailable, "it was sent to a worker that was lost, and may have run", out);
+                self.fail(now, key, Code::Unavailable, "it was sent before, and may have run", out);
             }
             Some(_) => match free_offer(service, &self.workers, call) {
                 Some(candidate) => self.start(now, key, candidate.worker, candidate.offer, out),

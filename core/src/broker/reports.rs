@@ -49,10 +49,15 @@ impl Broker {
         }
         for offer in &register.offers {
             check_offer(offer).or_else(|message| refuse(Code::InvalidArgument, message))?;
-            if own::is_reserved(&offer.service) && !register.exclusive {
+            let pool = register.exclusive && offer.service.starts_with(own::POOL_PREFIX);
+            if own::is_reserved(&offer.service) && !pool {
                 return refuse(Code::PermissionDenied, format!("the name {} belongs to the broker", offer.service));
             }
             let Some(service) = self.service_names.get(&offer.service).map(|key| &self.services[key]) else { continue };
+            let unknown = offer.methods.iter().filter(|method| service.method(&method.name).is_none()).count();
+            if service.methods.len() + unknown > limits::METHODS_MAX {
+                return refuse(Code::ResourceExhausted, format!("{} has had too many methods", offer.service));
+            }
             let taken = service.exclusive.is_some_and(|owner| owner != key);
             let shared = register.exclusive && service.exclusive != Some(key) && service.offers > 0;
             if taken || shared {
@@ -121,8 +126,13 @@ impl Broker {
         let Some((call, offer)) = self.last_word(now, key, DispatchNumber(reply.number)) else { return };
         let mut outcome = reply.outcome;
         if let Err(failure) = &mut outcome {
-            failure.attempt = self.calls[call.0].attempt();
-            failure.worker = self.calls[call.0].worker.clone();
+            let call = &self.calls[call.0];
+            failure.attempt = call.attempt();
+            failure.worker = call.worker.clone();
+            // This worker speaks for itself; an earlier one may have run the call all the same.
+            if call.ran_before() && failure.executed == Executed::No {
+                failure.executed = Executed::Maybe;
+            }
         }
         self.settle(now, call, outcome, reply.extensions, out);
         self.take(call);
@@ -223,6 +233,11 @@ fn check_offer(offer: &handshake::Offer) -> Result<(), String> {
     }
     if offer.methods.len() > limits::METHODS_MAX {
         return Err(format!("{} has more than {} methods", offer.service, limits::METHODS_MAX));
+    }
+    let longest = offer.methods.iter().map(|method| method.name.len()).max().unwrap_or(0);
+    if offer.service.len() + 1 + longest > limits::NAME_BYTES_MAX {
+        let max = limits::NAME_BYTES_MAX;
+        return Err(format!("{}: SERVICE.METHOD has at most {max} bytes together", offer.service));
     }
     let names = offer.methods.iter().flat_map(|method| method.arguments.iter().chain([&method.name]));
     names.into_iter().try_for_each(|name| method::check_identifier(name)).map_err(|error| error.to_string())

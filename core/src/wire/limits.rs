@@ -86,7 +86,7 @@ pub const SLOTS_ASYNC_DEFAULT: u32 = 64;
 /// Slots of a service of blocking functions: one at a time unless its author says more.
 pub const SLOTS_BLOCKING_DEFAULT: u32 = 1;
 /// How long a handler runs before its worker says `started`: most calls are over by then and cost no envelope for it, and of one
-/// that is not, the caller of a lost worker learns that it had begun.
+/// that is not, a caller whose time is up learns that it had begun.
 pub const STARTED_AFTER: Duration = Duration::from_millis(20);
 /// How long a worker that has said goodbye waits for the broker's: a broker that lives answers within a turn or two.
 pub const GOODBYE_MAX: Duration = Duration::from_secs(2);

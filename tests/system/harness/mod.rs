@@ -64,3 +64,11 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         thread::sleep(LOOK_EVERY);
     }
 }
+
+/// Asks until the answer is yes.
+pub(crate) async fn until_async(what: &str, mut ask: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !ask().await {
+        assert!(started.elapsed() < DEADLINE, "waited in vain: {what}");
+    }
+}

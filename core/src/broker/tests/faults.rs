@@ -5,8 +5,8 @@ use crate::{
     broker::Event,
     wire::{
         Envelope,
-        envelope::Ping,
-        status::{Code, Executed},
+        envelope::{Ping, Reply},
+        status::{Code, Executed, Failure},
     },
 };
 
@@ -157,4 +157,24 @@ fn a_broker_that_stops_does_not_wait_for_ever() {
     assert!(stage.stopped);
     let failure = stage.failure(client);
     assert_eq!((failure.code, failure.executed), (Code::Unavailable, Executed::Maybe));
+}
+
+#[test]
+fn a_worker_speaks_only_for_its_own_attempt() {
+    let mut stage = Stage::new();
+    let one = stage.worker(1, calc(1));
+    let client = stage.client(3);
+    stage.call(client, 1, "calc.add");
+    let two = stage.worker(2, calc(1));
+    stage.handle(Event::Closed { link: one });
+    let again = stage.dispatches(two).pop().unwrap();
+    let refused = Failure::new(Code::InvalidArgument, Executed::No, "no");
+    let reply = Reply {
+        number: again.number.0,
+        outcome: Err(Box::new(refused)),
+        credit: None,
+        extensions: bytes::Bytes::new(),
+    };
+    stage.say(two, Envelope::Reply(reply));
+    assert_eq!(stage.failure(client).executed, Executed::Maybe, "the first worker may have run it");
 }
