@@ -35,6 +35,8 @@ pub struct Broker {
     outboxes: BTreeMap<LinkId, Bundler>,
     /// Links that something was put into the outbox of in this turn.
     touched: Vec<LinkId>,
+    /// Links that closed in this turn.
+    closed: Vec<LinkId>,
     /// The machine's answers; kept so that its memory is.
     actions: Vec<Action>,
     stopped: bool,
@@ -64,6 +66,7 @@ impl Broker {
             drain: settings.drain,
             outboxes: BTreeMap::new(),
             touched: Vec::new(),
+            closed: Vec::new(),
             actions: Vec::new(),
             stopped: false,
         })
@@ -145,7 +148,7 @@ impl Broker {
             }
             GateEvent::Heard { link } => Event::Heard { link },
             GateEvent::Closed { link, .. } => {
-                self.outboxes.remove(&link);
+                self.closed.push(link);
                 Event::Closed { link }
             }
         };
@@ -191,6 +194,10 @@ impl Broker {
             }
         }
         self.gate.flush();
+        // Only now: the turn in which a link closed may still have had words for it.
+        for link in self.closed.drain(..) {
+            self.outboxes.remove(&link);
+        }
     }
 }
 

@@ -73,6 +73,15 @@ impl RunningBroker {
         &self.backend
     }
 
+    /// Waits until the broker has ended by itself, which it does only by a fault of its own: a panic, told on stderr.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again.
+    pub async fn ended(&mut self) {
+        // Either way it is gone.
+        let _ = (&mut self.end).await;
+    }
+
     /// Ends the broker in order: it refuses what is new, lets running calls finish for as long as its settings say, says goodbye
     /// to everybody, and is gone when this returns.
     ///
@@ -80,8 +89,7 @@ impl RunningBroker {
     /// Once polled the broker ends, whether or not anybody waits for it.
     pub async fn shut_down(mut self) {
         self.shutdown.send_replace(true);
-        // An error is a thread that is gone: it has ended all the same.
-        let _ = (&mut self.end).await;
+        self.ended().await;
     }
 }
 

@@ -57,8 +57,14 @@ impl BenchClient {
         self.call_for(&client, Duration::from_millis(200)).await?;
         output::print("ready")?;
         let mut input = BufReader::new(tokio::io::stdin());
-        input.read_line(&mut String::new()).await?;
-        let tally = self.call_for(&client, Duration::from_secs(self.seconds)).await?;
+        anyhow::ensure!(input.read_line(&mut String::new()).await? > 0, "the bench is gone");
+        let mut line = String::new();
+        let tally = tokio::select! {
+            // Dropped only when the process ends.
+            tally = self.call_for(&client, Duration::from_secs(self.seconds)) => tally?,
+            // Cancel safe enough: nothing is written in the meantime, so this is the end of the bench.
+            _ = input.read_line(&mut line) => anyhow::bail!("the bench is gone"),
+        };
         let recorded = tally.latencies.iter_recorded();
         let latencies = recorded.map(|value| (value.value_iterated_to(), value.count_since_last_iteration())).collect();
         let measured = Measured { calls: tally.calls, errors: tally.errors, latencies };

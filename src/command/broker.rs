@@ -1,5 +1,6 @@
 //! `callboard broker`: forwards calls to workers and outcomes back.
 
+use anyhow::anyhow;
 use callboard::broker::{BrokerError, RunningBroker, gate::Address};
 use clap::Args;
 
@@ -70,9 +71,13 @@ impl Broker {
         // Caught first: from the ready line on, a signal means an end in order.
         let mut signals = StopSignals::catch()?;
         let settings = settings_of(&settings.broker)?;
-        let broker = RunningBroker::start(settings).await.map_err(not_started)?;
+        let mut broker = RunningBroker::start(settings).await.map_err(not_started)?;
         output::print(&format!("ready frontend={} backend={}", broker.frontend(), broker.backend()))?;
-        let exit = signals.next().await;
+        let exit = tokio::select! {
+            // Both only wait.
+            exit = signals.next() => exit,
+            () = broker.ended() => return Err(Exit::GaveUp.because(anyhow!("the broker ended by a fault of its own"))),
+        };
         tokio::select! {
             // Whoever asks a second time does not want to wait.
             exit = signals.next() => Ok(exit),

@@ -62,14 +62,11 @@ impl Pool {
         let signals = StopSignals::catch()?;
         let settings = self.pool_settings(settings.pool)?;
         let (name, backend, drain) = (settings.name.clone(), settings.backend.clone(), settings.drain);
+        // Its program is looked for first, its name taken next: nothing runs under a name that is another's.
+        supervisor::find_program(&settings.program).map_err(|error| Exit::GaveUp.because(error))?;
+        let (worker, tell) = pool_worker::take_name(&name, &backend).await?;
         let pool = supervisor::Pool::start(settings).map_err(|error| Exit::GaveUp.because(error))?;
-        let worker = match pool_worker::take_name(&name, &backend, pool.control()).await {
-            Ok(worker) => worker,
-            Err(error) => {
-                end(pool).await;
-                return Err(error);
-            }
-        };
+        tell.of(pool.control());
         Running { pool, worker, name, drain, signals, verdict: None }.supervise().await
     }
 
@@ -105,7 +102,7 @@ impl Running {
         let watching = pool_worker::watch_registrations(self.name.clone(), state, self.pool.control());
         let mut watching = pin!(watching);
         let mut exit = Exit::Fine;
-        let mut refused = None;
+        let (mut refused, mut asked) = (None, false);
         loop {
             tokio::select! {
                 // Cancel safe: no event is lost.
@@ -116,7 +113,7 @@ impl Running {
                 // Cancel safe: no signal is lost.
                 signal = self.signals.next() => {
                     // Whoever asks a second time does not want to wait.
-                    let within = if exit == Exit::Interrupted { Duration::ZERO } else { self.drain };
+                    let within = if std::mem::replace(&mut asked, true) { Duration::ZERO } else { self.drain };
                     exit = signal;
                     self.pool.control().shutdown(within).await;
                 }
@@ -161,10 +158,4 @@ impl Running {
         }
         Ok(())
     }
-}
-
-/// Ends a pool at once.
-async fn end(mut pool: supervisor::Pool) {
-    pool.control().shutdown(Duration::ZERO).await;
-    while !matches!(pool.event().await, None | Some(PoolEvent::Finished)) {}
 }

@@ -1,6 +1,10 @@
 //! The pool as a worker of the broker: it takes its name there, and tells how it stands.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use anyhow::anyhow;
 use callboard::{
@@ -35,13 +39,26 @@ struct WorkerStatus {
     restarts: u32,
 }
 
+/// Where the pool's worker learns of which pool it tells, once there is one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tell(Arc<OnceLock<PoolControl>>);
+
+impl Tell {
+    /// The pool runs.
+    pub(crate) fn of(&self, control: PoolControl) {
+        // It is said once.
+        let _ = self.0.set(control);
+    }
+}
+
 /// Takes the pool's name at the broker: serves `callboard.pool.NAME`, which nobody else may.
 ///
 /// # Errors
 /// The name is in use, or the worker cannot start.
-pub(crate) async fn take_name(name: &str, backend: &str, control: PoolControl) -> anyhow::Result<RunningWorker> {
-    let own = name.to_owned();
-    let status = move || status(&own, &control);
+pub(crate) async fn take_name(name: &str, backend: &str) -> anyhow::Result<(RunningWorker, Tell)> {
+    let tell = Tell::default();
+    let (own, told) = (name.to_owned(), tell.clone());
+    let status = move || status(&own, told.0.get());
     let service = Service::new(service_name(name)).read("status", [], status);
     let worker = Worker::new().backend(backend).name(format!("pool-{name}")).exclusive().serve(service);
     let mut worker = worker.start().map_err(|error| Exit::GaveUp.because(error))?;
@@ -50,7 +67,7 @@ pub(crate) async fn take_name(name: &str, backend: &str, control: PoolControl) -
         joined = worker.joined() => if joined.is_err() { return Err(refused(worker.ended().await)) },
         () = tokio::time::sleep(NAME_MAX) => {}
     }
-    Ok(worker)
+    Ok((worker, tell))
 }
 
 /// Why the broker does not have the pool (any more).
@@ -59,8 +76,8 @@ pub(crate) fn refused(ended: Result<(), WorkerError>) -> anyhow::Error {
     Exit::GaveUp.because(error)
 }
 
-fn status(name: &str, control: &PoolControl) -> Reply<PoolStatus> {
-    let seats = control.status().seats.into_iter();
+fn status(name: &str, control: Option<&PoolControl>) -> Reply<PoolStatus> {
+    let seats = control.map(|control| control.status().seats).unwrap_or_default().into_iter();
     let workers = seats.map(|seat| WorkerStatus {
         seat: seat.seat.0,
         instance: seat.instance,

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Broker, Finished};
+use crate::harness::{Broker, Finished, Process};
 
 #[test]
 fn the_ready_line_has_the_ports_that_the_system_chose() {
@@ -53,10 +53,8 @@ fn a_second_ctrl_c_does_not_wait_for_what_runs() {
     let mut broker =
         Broker::start_with(&["--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0", "--drain", "10m"]);
     let _worker = broker.worker("pool-worker", "jobs");
-    let call = crate::harness::Process::start(broker.command_line(&["call", "jobs.pause", "600000"]));
-    crate::harness::until("the call runs", || {
-        broker.command(&["services", "--json"]).printed().contains("\"running\":1").then_some(())
-    });
+    let call = Process::start(broker.command_line(&["call", "jobs.pause", "600000"]));
+    broker.wait_for_running_call();
     broker.process.signal(Signal::INT);
     broker.process.stderr.wait_for("stop");
     broker.process.signal(Signal::INT);

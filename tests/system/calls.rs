@@ -1,6 +1,6 @@
 //! `callboard call` and `ping` where something is missing, late or wrongly typed.
 
-use crate::harness::{Broker, Finished, Pool, until};
+use crate::harness::{Broker, Finished, Pool, Process, until};
 
 /// An address at which nobody listens: the port was free a moment ago.
 fn nowhere() -> String {
@@ -64,11 +64,8 @@ fn ping_tells_how_long_the_broker_took() {
 fn ctrl_c_ends_a_call_with_130() {
     let broker = Broker::start();
     let _worker = broker.worker("pool-worker", "jobs");
-    let mut call = crate::harness::Process::start(broker.command_line(&["call", "jobs.pause", "600000"]));
-    until("the call runs", || {
-        let services = broker.command(&["services", "--json"]).printed();
-        services.contains("\"running\":1").then_some(())
-    });
+    let mut call = Process::start(broker.command_line(&["call", "jobs.pause", "600000"]));
+    broker.wait_for_running_call();
     call.signal(rustix::process::Signal::INT);
     assert_eq!(call.exit_code(), 130);
 }

@@ -4,7 +4,7 @@ use callboard::{CallError, Client, Code, Effect, Executed};
 use rustix::process::Signal;
 use serde::Deserialize;
 
-use crate::harness::{Broker, Finished, Load, Pool, example, signal, until, until_async};
+use crate::harness::{Broker, DEADLINE, Finished, Load, Pool, example, signal, until, until_async};
 
 /// What the functions of `pool-worker` return.
 #[derive(Debug, Deserialize)]
@@ -27,7 +27,7 @@ fn pause(
     milliseconds: u64,
     effect: Option<Effect>,
 ) -> tokio::task::JoinHandle<Result<Found, CallError>> {
-    let call = client.call("jobs.pause", (milliseconds,)).no_timeout();
+    let call = client.call("jobs.pause", (milliseconds,)).timeout(DEADLINE);
     tokio::spawn(match effect {
         Some(effect) => call.effect(effect).into_future(),
         None => call.into_future(),

@@ -3,7 +3,7 @@
 use callboard::{Code, Effect, Executed};
 use serde::de::IgnoredAny;
 
-use crate::harness::{Broker, Load, Pool, until};
+use crate::harness::{Broker, DEADLINE, Load, Pool};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_killed_under_load_and_started_again_finds_everybody_back_and_no_call_is_left_open() {
@@ -23,11 +23,9 @@ async fn a_call_that_may_not_be_repeated_ends_when_the_broker_that_had_it_is_gon
     let mut broker = Broker::start();
     let _pool = Pool::start(&broker, 1);
     let client = broker.client().await;
-    let call = client.call::<IgnoredAny>("jobs.pause", (600_000,)).effect(Effect::Once).no_timeout();
+    let call = client.call::<IgnoredAny>("jobs.pause", (600_000,)).effect(Effect::Once).timeout(DEADLINE);
     let call = tokio::spawn(call.into_future());
-    until("the call runs", || {
-        broker.command(&["services", "--json"]).printed().contains("\"running\":1").then_some(())
-    });
+    broker.wait_for_running_call();
     broker.kill_and_start_again();
     let error = call.await.unwrap().unwrap_err();
     assert_eq!((error.code(), error.executed()), (Code::Unavailable, Executed::Maybe), "{error}");

@@ -44,7 +44,8 @@ fn the_broker_knows_a_pools_workers_by_name_and_pool() {
     let status: serde_json::Value = serde_json::from_str(&broker.call(&["callboard.status"]).printed()).unwrap();
     let workers = status["workers"].as_array().unwrap().iter().filter(|worker| worker["pool"] == "jobs");
     let mut known: Vec<_> = workers.map(|worker| u32::try_from(worker["pid"].as_u64().unwrap()).unwrap()).collect();
-    (pids.sort_unstable(), known.sort_unstable());
+    pids.sort_unstable();
+    known.sort_unstable();
     assert_eq!(known, pids);
 }
 

@@ -1,17 +1,13 @@
 //! How a pool's processes end, and are replaced.
 
-use std::{ffi::OsStr, process::Command};
-
 use rustix::process::Signal;
 
-use crate::harness::{Broker, Pool, Process, is_alive, signal, until};
+use crate::harness::{Broker, Pool, Process, example_path, is_alive, signal, until};
 
 /// A call of `jobs.pause` that runs already.
 fn running_pause(broker: &Broker, milliseconds: &str) -> Process {
     let call = Process::start(broker.command_line(&["call", "jobs.pause", milliseconds]));
-    until("the call runs", || {
-        broker.command(&["services", "--json"]).printed().contains("\"running\":1").then_some(())
-    });
+    broker.wait_for_running_call();
     call
 }
 
@@ -32,8 +28,7 @@ fn sigterm_lets_a_running_call_finish() {
 fn the_drain_time_is_the_longest_that_a_running_call_may_take() {
     let broker = Broker::start();
     let mut command = Pool::command(&broker.backend, "jobs", 1);
-    command = with_drain(command, "200ms");
-    command.arg(crate::harness::example_path("pool-worker"));
+    command.arg(example_path("pool-worker")).env("CALLBOARD_POOL_DRAIN", "200ms");
     let mut pool = Process::start(command);
     assert_eq!(pool.line(), "ready 1 workers");
     let mut call = running_pause(&broker, "600000");
@@ -42,14 +37,6 @@ fn the_drain_time_is_the_longest_that_a_running_call_may_take() {
     // It may be repeated, but nobody is left to do it: it waits for a worker, and does not hang for ever.
     call.signal(Signal::INT);
     assert_eq!(call.exit_code(), 130);
-}
-
-/// The same command with a drain time.
-fn with_drain(command: Command, drain: &str) -> Command {
-    let mut with = crate::harness::callboard();
-    let words: Vec<_> = command.get_args().map(OsStr::to_owned).collect();
-    with.args(&words[..1]).args(["--drain", drain]).args(&words[1..]);
-    with
 }
 
 #[test]
@@ -82,7 +69,7 @@ fn a_killed_pool_leaves_nothing_behind_a_script_either() {
     let broker = Broker::start();
     let mut command = Pool::command(&broker.backend, "jobs", 1);
     // The script is the pool's child; the worker that it waits for is not.
-    command.args(["sh", "-c", "\"$0\" & wait"]).arg(crate::harness::example_path("pool-worker"));
+    command.args(["sh", "-c", "\"$0\" & wait"]).arg(example_path("pool-worker"));
     let mut pool = Process::start(command);
     assert_eq!(pool.line(), "ready 1 workers");
     let status: serde_json::Value = serde_json::from_str(&broker.call(&["callboard.status"]).printed()).unwrap();

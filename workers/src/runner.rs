@@ -77,8 +77,12 @@ impl Runner {
         self.starting.push(Start { context, handler: handler.clone(), body: job.body, ending });
     }
 
-    /// Starts what was prepared.
+    /// Starts what was prepared. From now on until the runtime has run it, outcomes wake nobody.
     pub(crate) fn flush(&mut self) {
+        if self.starting.is_empty() {
+            return;
+        }
+        self.ended.hold();
         self.jobs.put_all(&mut self.starting);
     }
 
@@ -97,7 +101,8 @@ impl Runner {
             tokio::select! {
                 // Both are cancel safe: one waits for news, the other for time.
                 () = self.ended.news() => {}
-                () = tokio::time::sleep(LOOK_AFTER) => {}
+                // The runtime is busy with something else: from now on each outcome tells of itself.
+                () = tokio::time::sleep(LOOK_AFTER) => self.ended.release(),
             }
         } else {
             self.ended.news().await;
@@ -127,17 +132,29 @@ impl Drop for Dispatcher {
     }
 }
 
-/// Starts jobs as they come.
+/// Starts jobs as they come. It never pauses between jobs: a handler that blocks a thread of the runtime must not hold up
+/// the others' beginning.
 async fn dispatch(dispatcher: Dispatcher) {
     loop {
         dispatcher.jobs.news().await;
-        dispatcher.ended.hold();
         for start in dispatcher.jobs.take(Vec::new()) {
             spawn(start);
         }
-        // Those that were just spawned run before this goes on.
-        tokio::task::yield_now().await;
-        dispatcher.ended.release();
+        let release = Release(Arc::clone(&dispatcher.ended));
+        tokio::spawn(async move {
+            // Those that were just spawned run before this goes on.
+            tokio::task::yield_now().await;
+            drop(release);
+        });
+    }
+}
+
+/// Lets outcomes wake the link again, however it ends.
+struct Release(Arc<Mailbox<Ended>>);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        self.0.release();
     }
 }
 
@@ -165,6 +182,10 @@ impl Drop for Ending {
 }
 
 async fn run_async(function: Arc<AsyncFunction>, context: Context, body: Bytes, mut ending: Ending) {
+    // Nobody may want it any more by the time it is its turn.
+    if context.is_cancelled() {
+        return;
+    }
     // The function that makes the future is the author's code as well, and may panic.
     let own = context.clone();
     let started = catch_unwind(AssertUnwindSafe(move || function(own, &body)));
@@ -178,7 +199,9 @@ async fn run_async(function: Arc<AsyncFunction>, context: Context, body: Bytes, 
 }
 
 fn run_blocking(function: &BlockingFunction, context: Context, body: &Bytes, mut ending: Ending) {
-    ending.outcome = Some(catch_unwind(AssertUnwindSafe(|| function(context, body))).unwrap_or_else(panicked));
+    if !context.is_cancelled() {
+        ending.outcome = Some(catch_unwind(AssertUnwindSafe(|| function(context, body))).unwrap_or_else(panicked));
+    }
 }
 
 /// A panic is a failure of this call, and of nothing else.

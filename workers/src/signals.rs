@@ -1,27 +1,75 @@
 //! How the system tells a worker to end.
 
-use std::io;
+use std::{
+    io, process,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
 
-/// SIGTERM and Ctrl-C, caught from the moment this is made.
+/// How a process exits that Ctrl-C has ended, as a shell shows it.
+const INTERRUPTED: i32 = 130;
+/// How a process exits that SIGTERM has ended, as a shell shows it.
+const TERMINATED: i32 = 143;
+
+/// SIGTERM and Ctrl-C, caught from the moment this is made, on a thread of its own: a program whose runtime hangs (a blocking
+/// handler that does not return keeps it from ending) must still be told.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    first: oneshot::Receiver<()>,
+    /// Set when the worker has left: whatever comes then ends the process at once.
+    over: Arc<AtomicBool>,
 }
 
 impl Signals {
     pub(crate) fn catch() -> io::Result<Signals> {
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let (tell, first) = oneshot::channel();
+        let over = Arc::new(AtomicBool::new(false));
+        let runtime = Builder::new_current_thread().enable_io().build()?;
+        let watch = {
+            let _inside = runtime.enter();
+            watch(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, tell, Arc::clone(&over))
+        };
+        thread::Builder::new().name("callboard-signals".into()).spawn(move || runtime.block_on(watch))?;
+        Ok(Signals { first, over })
     }
 
-    /// Waits for the first of them. Later ones change nothing: they are still caught, and the drain time goes on.
+    /// Waits for the first of them.
     pub(crate) async fn end(&mut self) {
-        tokio::select! {
-            // Cancel safe: a signal that is not told by one arm ends the wait by the other.
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        // The thread never ends before it has told.
+        let _ = (&mut self.first).await;
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Tells of the first signal. While the worker drains, another SIGTERM changes nothing, and another Ctrl-C ends the process;
+/// afterwards both do.
+async fn watch(mut terminate: Signal, mut interrupt: Signal, tell: oneshot::Sender<()>, over: Arc<AtomicBool>) {
+    let mut tell = Some(tell);
+    loop {
+        let exit = tokio::select! {
+            // Both are cancel safe: a signal that one arm did not tell is told at the next turn.
+            _ = terminate.recv() => TERMINATED,
+            _ = interrupt.recv() => INTERRUPTED,
+        };
+        match tell.take() {
+            // Nobody to be told: the worker has left already.
+            Some(tell) => drop(tell.send(())),
+            None if exit == INTERRUPTED || over.load(Ordering::Relaxed) => process::exit(exit),
+            None => {}
         }
     }
 }

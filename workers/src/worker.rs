@@ -117,7 +117,8 @@ impl Worker {
     }
 
     /// Serves until the process is told to end (SIGTERM, Ctrl-C), then drains: takes no more calls, finishes what runs, and leaves.
-    /// A worker that finds no broker, or loses it, keeps trying.
+    /// A worker that finds no broker, or loses it, keeps trying. A second Ctrl-C ends the process at once; so does any signal after
+    /// this has returned, for a blocking function that never returns keeps a runtime from ending.
     ///
     /// # Errors
     /// [`WorkerError`] if it cannot start, or the broker will not have it.
@@ -129,7 +130,7 @@ impl Worker {
     /// Dropping the future leaves the worker running without an end in order.
     pub async fn run(self) -> Result<(), WorkerError> {
         let mut signals = Signals::catch()?;
-        self.run_until(async move { signals.end().await }).await
+        self.run_until(signals.end()).await
     }
 
     /// Serves until `end` is ready, then drains and leaves. See [`Worker::run`].

@@ -44,6 +44,8 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// What its body cost in credit.
     pub(super) bytes: u64,
+    /// Whether it was ever sent to a worker.
+    pub(super) dispatched: bool,
     /// Workers that were lost with it.
     pub(super) lost: u32,
     /// The worker it was last sent to.
@@ -91,6 +93,7 @@ impl Call {
             extensions: request.extensions,
             bytes: request.body.len() as u64,
             body: request.body,
+            dispatched: false,
             lost: 0,
             worker: ByteString::new(),
             state: State::New,
@@ -106,8 +109,8 @@ impl Call {
     /// Whether it may have run, as far as the broker knows.
     pub(super) fn executed(&self) -> Executed {
         match self.state {
-            _ if self.ran_before() => Executed::Maybe,
             State::Running { started: true, .. } => Executed::Yes,
+            _ if self.ran_before() => Executed::Maybe,
             State::Running { .. } => Executed::Maybe,
             State::New | State::Waiting { .. } => Executed::No,
         }

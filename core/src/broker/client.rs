@@ -1,6 +1,9 @@
 //! A client's session at the broker: its open calls, the outcomes it has not acknowledged, its credit.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -40,7 +43,8 @@ pub(super) struct Client {
     /// Whether a request came that was not sent before. Numbers above it were then first sent to this start of the broker.
     fresh: bool,
     done_below: CallNumber,
-    outcomes: usize,
+    /// The numbers of the outcomes that are remembered.
+    answered: BTreeSet<CallNumber>,
     outcome_bytes: usize,
     pub(super) credit: Account,
 }
@@ -82,7 +86,7 @@ impl Client {
             highest: CallNumber(0),
             fresh: false,
             done_below: CallNumber(0),
-            outcomes: 0,
+            answered: BTreeSet::new(),
             outcome_bytes: 0,
             credit,
         }
@@ -109,8 +113,7 @@ impl Client {
     pub(super) fn acknowledge(&mut self, below: Option<CallNumber>) {
         let Some(below) = below.filter(|&below| below > self.done_below) else { return };
         self.done_below = below;
-        // An open call below the mark is one that the peer miscounted: what lies behind it waits, bounded, for its end.
-        while let Some((&number, Entry::Answered(..))) = self.calls.range(..below).next() {
+        while let Some(&number) = self.answered.first().filter(|&&number| number < below) {
             self.forget(number);
         }
     }
@@ -122,11 +125,10 @@ impl Client {
         }
         let copy = detached(outcome);
         self.outcome_bytes += outcome_bytes(&copy);
-        self.outcomes += 1;
+        self.answered.insert(number);
         self.calls.insert(number, Entry::Answered(copy, Bytes::copy_from_slice(extensions)));
-        while self.outcomes > OUTCOMES_MAX || self.outcome_bytes > OUTCOME_BYTES_MAX {
-            let answered = self.calls.iter().find(|(_, entry)| matches!(entry, Entry::Answered(..)));
-            let oldest = *answered.expect("an outcome is counted, so there is one").0;
+        while self.answered.len() > OUTCOMES_MAX || self.outcome_bytes > OUTCOME_BYTES_MAX {
+            let oldest = *self.answered.first().expect("there is one at least: it was just put in");
             self.forget(oldest);
         }
     }
@@ -134,14 +136,14 @@ impl Client {
     /// Removes a number, open or answered.
     pub(super) fn forget(&mut self, number: CallNumber) {
         if let Some(Entry::Answered(outcome, _)) = self.calls.remove(&number) {
-            self.outcomes -= 1;
+            self.answered.remove(&number);
             self.outcome_bytes -= outcome_bytes(&outcome);
         }
     }
 
     /// Outcomes that are remembered.
     pub(super) fn remembered_len(&self) -> usize {
-        self.outcomes
+        self.answered.len()
     }
 
     /// The calls that are open.
@@ -154,8 +156,8 @@ impl Client {
 
     pub(super) fn check(&self) {
         let answered = |entry: &&Entry| matches!(entry, Entry::Answered(..));
-        assert_eq!(self.outcomes, self.calls.values().filter(answered).count(), "outcomes are counted");
-        assert!(self.outcomes <= OUTCOMES_MAX && self.outcome_bytes <= OUTCOME_BYTES_MAX, "outcomes are bounded");
+        assert_eq!(self.answered.len(), self.calls.values().filter(answered).count(), "outcomes are counted");
+        assert!(self.answered.len() <= OUTCOMES_MAX && self.outcome_bytes <= OUTCOME_BYTES_MAX, "outcomes are bounded");
         assert!(self.calls.keys().all(|&number| number <= self.highest), "no number is above the highest");
     }
 }

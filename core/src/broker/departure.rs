@@ -1,5 +1,7 @@
 //! Peers that leave or are lost, and the broker's own end.
 
+use bytestring::ByteString;
+
 use super::{
     Action, Broker, Note,
     arrival::Arrival,
@@ -119,7 +121,7 @@ impl Broker {
         let link = worker.presence.link;
         if worker.running.is_empty() {
             out.push(Action::Note(Note::WorkerLeft { name: worker.name.clone() }));
-            self.remove_worker(now, key, out);
+            self.remove_worker(now, key);
         } else {
             self.lose_worker(now, key, "it left before it had finished", out);
         }
@@ -136,7 +138,7 @@ impl Broker {
 
     /// A worker is lost: its calls go to others if they may, else end without anybody knowing whether they ran.
     pub(super) fn lose_worker(&mut self, now: Time, key: WorkerKey, why: &'static str, out: &mut Vec<Action>) {
-        let running = self.remove_worker(now, key, out);
+        let running = self.remove_worker(now, key);
         let Some((name, calls)) = running else { return };
         out.push(Action::Note(Note::WorkerLost { name: name.clone(), why, running: calls.len() }));
         for call in calls {
@@ -161,24 +163,20 @@ impl Broker {
     }
 
     /// Takes a worker out of every table. What it ran is the caller's to place.
-    fn remove_worker(
-        &mut self,
-        now: Time,
-        key: WorkerKey,
-        out: &mut Vec<Action>,
-    ) -> Option<(bytestring::ByteString, Vec<CallKey>)> {
+    fn remove_worker(&mut self, now: Time, key: WorkerKey) -> Option<(ByteString, Vec<CallKey>)> {
         let worker = self.workers.get(&key)?;
         self.timers.remove(&(worker.presence.timer, Timer::Worker(key)));
         self.sessions.remove(&worker.session);
-        self.withdraw_offers(now, key, out);
+        self.withdraw_offers(now, key);
         let worker = self.workers.remove(&key)?;
         Some((worker.name, worker.running.into_values().collect()))
     }
 
     /// A worker serves nothing any more. Calls that waited for it alone are given a time to wait for another.
-    pub(super) fn withdraw_offers(&mut self, now: Time, key: WorkerKey, _out: &mut Vec<Action>) {
+    pub(super) fn withdraw_offers(&mut self, now: Time, key: WorkerKey) {
         let Some(worker) = self.workers.get_mut(&key) else { return };
         let awaited_until = now + self.settings.service_return;
+        let mut touched = Vec::new();
         for (at, offer) in std::mem::take(&mut worker.offers).into_iter().enumerate() {
             let service = self.services.get_mut(&offer.service).expect("an offered service exists");
             service.free.remove(&offer.candidate(key, at));
@@ -186,8 +184,13 @@ impl Broker {
             service.awaited_until = awaited_until;
             service.exclusive = service.exclusive.filter(|&owner| owner != key);
             offer.methods.iter().for_each(|&(method, effect)| service.remove(method, effect, awaited_until));
-            self.limit_patience(offer.service, awaited_until);
-            self.watch_service(now, offer.service);
+            touched.push(offer.service);
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for service in touched {
+            self.limit_patience(service, awaited_until);
+            self.watch_service(now, service);
         }
     }
 
@@ -212,19 +215,33 @@ impl Broker {
 
     /// Sets the timer after which a service that nobody serves and nobody waits for is forgotten.
     pub(super) fn watch_service(&mut self, now: Time, key: ServiceKey) {
-        self.timers.insert((now + self.settings.service_return, Timer::Service(key)));
+        let Some(service) = self.services.get_mut(&key) else { return };
+        let at = now + self.settings.service_return;
+        if let Some(old) = service.timer.replace(at) {
+            self.timers.remove(&(old, Timer::Service(key)));
+        }
+        self.timers.insert((at, Timer::Service(key)));
     }
 
     pub(super) fn forget_service(&mut self, now: Time, key: ServiceKey) {
-        let Some(service) = self.services.get(&key) else { return };
+        let Some(service) = self.services.get_mut(&key) else { return };
+        service.timer = None;
         if service.offers > 0 {
             return;
         }
         if service.calls > 0 || service.awaited_until > now {
             return self.watch_service(now, key);
         }
+        self.remove_service(key);
+    }
+
+    /// Forgets a service that has neither offers nor calls.
+    pub(super) fn remove_service(&mut self, key: ServiceKey) {
+        let Some(service) = self.services.remove(&key) else { return };
         self.service_names.remove(&service.name);
-        self.services.remove(&key);
+        if let Some(at) = service.timer {
+            self.timers.remove(&(at, Timer::Service(key)));
+        }
     }
 
     /// The operator wants the broker to end.

@@ -90,13 +90,14 @@ impl Broker {
         let (queue, bytes) = (&mut service.queue, call.body.len());
         let full =
             queue.len() >= self.settings.queue_calls_max || queue.bytes() + bytes > self.settings.queue_bytes_max;
-        // One that lost its worker was let in before; it is not refused now.
-        if full && call.lost == 0 {
+        // One that was at a worker was let in before; it is not refused now.
+        if full && !call.dispatched {
             return self.queue_full(now, key, out);
         }
         call.detach();
         let lane = call.client.map_or(0, |client| client.0);
-        let place = queue.push(lane, key, bytes);
+        let row = call.method_number.unwrap_or(usize::MAX);
+        let place = queue.push(lane, row, key, bytes);
         call.state = State::Waiting { place, give_up };
         self.watch_call(key);
     }
@@ -143,6 +144,7 @@ impl Broker {
         // What holds for this call from now on, even if the worker that declared it is lost with it.
         call.effect = call.effect.max(declared);
         call.state = State::Running { worker, offer, dispatch: number, started: false };
+        call.dispatched = true;
         self.counters.dispatches += 1;
         self.counters.repeated += u64::from(call.lost > 0);
         let dispatch = Dispatch {
@@ -234,6 +236,10 @@ impl Broker {
         let call = self.calls.remove(key.0);
         if let Some(service) = self.services.get_mut(&call.service) {
             service.calls -= 1;
+            // A name that nobody ever served costs memory for as long as somebody waits for it.
+            if service.calls == 0 && service.methods.is_empty() && service.offers == 0 {
+                self.remove_service(call.service);
+            }
         }
         call
     }

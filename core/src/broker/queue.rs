@@ -9,9 +9,10 @@ const COST_MAX: usize = 256 * 1024;
 /// What each client may spend a round.
 const QUANTUM: usize = 8 * 1024;
 
-/// A queue with a lane for each client.
+/// A queue with a lane for each client, and in it a row for each method.
 ///
-/// `C` is what waits. A place in the queue is a lane and a number that rises with each push.
+/// `C` is what waits. Rows keep a call that nobody can take now from hiding one behind it that somebody can; of those that can be
+/// taken, a client's oldest goes first.
 #[derive(Debug)]
 pub struct FairQueue<C> {
     lanes: BTreeMap<u64, Lane<C>>,
@@ -23,7 +24,7 @@ pub struct FairQueue<C> {
 
 #[derive(Debug)]
 struct Lane<C> {
-    calls: BTreeMap<u64, Waiting<C>>,
+    rows: BTreeMap<usize, BTreeMap<u64, Waiting<C>>>,
     deficit: usize,
 }
 
@@ -37,6 +38,7 @@ struct Waiting<C> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     lane: u64,
+    row: usize,
     number: u64,
 }
 
@@ -62,33 +64,31 @@ impl<C: Copy> FairQueue<C> {
         self.bytes
     }
 
-    /// Lets `call` wait at the end of its client's lane.
-    pub fn push(&mut self, lane: u64, call: C, bytes: usize) -> Place {
+    /// Lets `call` wait in its client's lane, at the end of its method's row.
+    pub fn push(&mut self, lane: u64, row: usize, call: C, bytes: usize) -> Place {
         let number = self.next_place;
         self.next_place += 1;
         let entry = self.lanes.entry(lane).or_insert_with(|| {
             self.round.push_back(lane);
-            Lane { calls: BTreeMap::new(), deficit: 0 }
+            Lane { rows: BTreeMap::new(), deficit: 0 }
         });
-        entry.calls.insert(number, Waiting { call, bytes });
+        entry.rows.entry(row).or_default().insert(number, Waiting { call, bytes });
         self.calls += 1;
         self.bytes += bytes;
-        Place { lane, number }
+        Place { lane, row, number }
     }
 
-    /// Takes the call whose turn it is, among those at the head of a lane that `fits`.
+    /// Takes the call whose turn it is, among those at the head of a row that `fits`.
     pub fn pop_where(&mut self, mut fits: impl FnMut(C) -> bool) -> Option<C> {
         let mut refused = 0;
         while refused < self.round.len() {
             let lane = *self.round.front().expect("a round longer than zero has a front");
             let entry = self.lanes.get_mut(&lane).expect("each lane of the round exists");
-            let (&number, head) = entry.calls.first_key_value().expect("a lane that exists has calls");
-            if !fits(head.call) {
+            let Some((place, call, cost)) = entry.oldest(lane, &mut fits) else {
                 refused += 1;
                 self.round.rotate_left(1);
                 continue;
-            }
-            let (call, cost) = (head.call, cost(head.bytes));
+            };
             if entry.deficit < cost {
                 entry.deficit += QUANTUM;
                 self.round.rotate_left(1);
@@ -96,7 +96,7 @@ impl<C: Copy> FairQueue<C> {
                 continue;
             }
             entry.deficit -= cost;
-            self.remove(Place { lane, number });
+            self.remove(place);
             return Some(call);
         }
         None
@@ -105,10 +105,14 @@ impl<C: Copy> FairQueue<C> {
     /// Takes a call out of its place, whoever's turn it is. Does nothing if it is no longer there.
     pub fn remove(&mut self, place: Place) -> Option<C> {
         let entry = self.lanes.get_mut(&place.lane)?;
-        let waiting = entry.calls.remove(&place.number)?;
+        let row = entry.rows.get_mut(&place.row)?;
+        let waiting = row.remove(&place.number)?;
         self.calls -= 1;
         self.bytes -= waiting.bytes;
-        if entry.calls.is_empty() {
+        if row.is_empty() {
+            entry.rows.remove(&place.row);
+        }
+        if entry.rows.is_empty() {
             self.lanes.remove(&place.lane);
             self.leave_round(place.lane);
         }
@@ -123,19 +127,33 @@ impl<C: Copy> FairQueue<C> {
         }
     }
 
-    /// Everything that waits, lane by lane.
+    /// Everything that waits, lane by lane and row by row.
     pub fn iter(&self) -> impl Iterator<Item = C> + '_ {
-        self.lanes.values().flat_map(|lane| lane.calls.values().map(|waiting| waiting.call))
+        self.all().map(|waiting| waiting.call)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Waiting<C>> {
+        self.lanes.values().flat_map(|lane| lane.rows.values()).flat_map(BTreeMap::values)
     }
 
     /// Asserts what must hold after every step.
     pub fn check(&self) {
-        assert_eq!(self.calls, self.lanes.values().map(|lane| lane.calls.len()).sum::<usize>(), "calls are counted");
-        let waiting = self.lanes.values().flat_map(|lane| lane.calls.values());
-        assert_eq!(self.bytes, waiting.map(|waiting| waiting.bytes).sum::<usize>(), "bytes are counted");
+        assert_eq!(self.calls, self.all().count(), "calls are counted");
+        assert_eq!(self.bytes, self.all().map(|waiting| waiting.bytes).sum::<usize>(), "bytes are counted");
         assert_eq!(self.round.len(), self.lanes.len(), "each lane has its turn, once");
         assert!(self.round.iter().all(|lane| self.lanes.contains_key(lane)), "the round knows only lanes that wait");
-        assert!(self.lanes.values().all(|lane| !lane.calls.is_empty()), "a lane without calls is gone");
+        let rows = |lane: &Lane<C>| !lane.rows.is_empty() && lane.rows.values().all(|row| !row.is_empty());
+        assert!(self.lanes.values().all(rows), "a lane or row without calls is gone");
+    }
+}
+
+impl<C: Copy> Lane<C> {
+    /// The oldest call at the head of a row that fits, with its place and cost.
+    fn oldest(&self, lane: u64, fits: &mut impl FnMut(C) -> bool) -> Option<(Place, C, usize)> {
+        let heads = self.rows.iter().filter_map(|(&row, calls)| calls.first_key_value().map(|head| (row, head)));
+        let fitting = heads.filter(|(_, (_, waiting))| fits(waiting.call));
+        let (row, (&number, waiting)) = fitting.min_by_key(|(_, (number, _))| **number)?;
+        Some((Place { lane, row, number }, waiting.call, cost(waiting.bytes)))
     }
 }
 
@@ -160,7 +178,7 @@ mod tests {
     fn one_client_is_served_in_order() {
         let mut queue = FairQueue::default();
         for call in 0..100 {
-            queue.push(1, call, 10);
+            queue.push(1, 0, call, 10);
         }
         assert_eq!(drain(&mut queue), (0..100).collect::<Vec<_>>());
         assert_eq!((queue.len(), queue.bytes()), (0, 0));
@@ -170,9 +188,9 @@ mod tests {
     fn a_flooder_delays_a_polite_client_by_one_turn() {
         let mut queue = FairQueue::default();
         for call in 0..1000 {
-            queue.push(1, call, 0);
+            queue.push(1, 0, call, 0);
         }
-        queue.push(2, 5000, 0);
+        queue.push(2, 0, 5000, 0);
         let place = drain(&mut queue).iter().position(|&call| call == 5000).expect("it was served");
         assert!(place <= QUANTUM / CALL_COST, "the polite call waited for {place} others");
     }
@@ -181,10 +199,10 @@ mod tests {
     fn large_calls_pay_for_their_bytes() {
         let mut queue = FairQueue::default();
         for call in 0..8 {
-            queue.push(1, call, 31 * 1024);
+            queue.push(1, 0, call, 31 * 1024);
         }
         for call in 100..164 {
-            queue.push(2, call, 0);
+            queue.push(2, 0, call, 0);
         }
         let order = drain(&mut queue);
         let small_before_second_large =
@@ -195,8 +213,8 @@ mod tests {
     #[test]
     fn a_head_that_does_not_fit_lets_others_pass() {
         let mut queue = FairQueue::default();
-        queue.push(1, 1, 0);
-        queue.push(2, 2, 0);
+        queue.push(1, 0, 1, 0);
+        queue.push(2, 0, 2, 0);
         assert_eq!(queue.pop_where(|call| call == 2), Some(2));
         assert_eq!(queue.pop_where(|call| call == 2), None);
         queue.check();
@@ -204,10 +222,21 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_does_not_fit_hides_none_of_its_client() {
+        let mut queue = FairQueue::default();
+        queue.push(1, 7, 70, 0);
+        queue.push(1, 8, 80, 0);
+        queue.push(1, 7, 71, 0);
+        assert_eq!(queue.pop_where(|call| call == 80), Some(80));
+        queue.check();
+        assert_eq!(drain(&mut queue), [70, 71]);
+    }
+
+    #[test]
     fn a_removed_call_is_not_served() {
         let mut queue = FairQueue::default();
-        let place = queue.push(1, 1, 7);
-        queue.push(1, 2, 0);
+        let place = queue.push(1, 0, 1, 7);
+        queue.push(1, 0, 2, 0);
         assert_eq!(queue.remove(place), Some(1));
         assert_eq!(queue.remove(place), None);
         queue.check();

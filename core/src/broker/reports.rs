@@ -72,12 +72,14 @@ impl Broker {
     }
 
     fn take_offers(&mut self, now: Time, key: WorkerKey, register: Register, out: &mut Vec<Action>) {
-        self.withdraw_offers(now, key, out);
+        self.withdraw_offers(now, key);
         let services: Vec<_> = register.offers.iter().map(|offer| offer.service.clone()).collect();
         let mut touched = Vec::new();
         for offer in &register.offers {
-            touched.push(self.take_offer(now, key, offer, register.exclusive));
+            touched.push(self.take_offer(key, offer, register.exclusive));
         }
+        touched.sort_unstable();
+        touched.dedup();
         let worker = &self.workers[&key];
         out.push(Action::Note(Note::WorkerJoined { link: worker.presence.link, name: worker.name.clone(), services }));
         for service in touched {
@@ -88,8 +90,8 @@ impl Broker {
         }
     }
 
-    fn take_offer(&mut self, now: Time, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
-        let service_key = self.service_key(&offer.service, now);
+    fn take_offer(&mut self, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
+        let service_key = self.service_key(&offer.service);
         let service = self.services.get_mut(&service_key).expect("just looked up or made");
         service.offers += 1;
         service.exclusive = exclusive.then_some(key).or(service.exclusive);

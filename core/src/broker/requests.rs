@@ -74,7 +74,7 @@ impl Broker {
         }
         let client = self.clients.get_mut(&key).expect("the caller looked it up");
         let from = Caller { client: key, tag: client.session.tag(), connection: client.connection, uncertain };
-        let service = self.service_key(request.method.service(), now);
+        let service = self.service_key(request.method.service());
         let call = CallKey(self.calls.insert(Call::new(now, from, service, request)));
         self.services.get_mut(&service).expect("just looked up or made").calls += 1;
         if !self.calls[call.0].cast {
@@ -89,22 +89,24 @@ impl Broker {
 
     /// A call to the broker itself is answered on the spot.
     fn own_request(&mut self, now: Time, key: ClientKey, request: &Request, out: &mut Vec<Action>) {
-        let outcome = self.own_call(request.method.method());
         let client = self.clients.get_mut(&key).expect("the caller looked it up");
         client.credit.owe(request.body.len() as u64);
+        if request.flags.cast {
+            // Nobody wants the answer, so nobody has to find it.
+            return self.grant(now, key, out);
+        }
+        let outcome = self.own_call(request.method.method());
         match &outcome {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,
         }
-        if request.flags.cast {
-            return self.grant(now, key, out);
-        }
+        let client = self.clients.get_mut(&key).expect("the caller looked it up");
         client.remember(request.number, &outcome, &Bytes::new());
         self.tell(now, key, request.number, outcome, Bytes::new(), out);
     }
 
     /// The number of a service by its name; a new one if nobody named it yet.
-    pub(super) fn service_key(&mut self, name: &str, now: Time) -> ServiceKey {
+    pub(super) fn service_key(&mut self, name: &str) -> ServiceKey {
         if let Some(&key) = self.service_names.get(name) {
             return key;
         }
@@ -112,7 +114,6 @@ impl Broker {
         let quiet = self.started + self.settings.quiet_time;
         self.service_names.insert(name.to_owned(), key);
         self.services.insert(key, Service::new(name, quiet));
-        self.watch_service(now, key);
         key
     }
 
@@ -149,6 +150,7 @@ impl Broker {
         let request = refused.kind == Some(u64::from(Kind::Request.number()));
         let answerable = request || matches!(refused.reason, RefusedReason::UnknownKind(_));
         let Some(number) = refused.number.filter(|_| answerable) else { return };
+        let number = CallNumber(number);
         let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
         if request {
             // Its sender has counted it as sent; what it used comes back at once.
@@ -158,7 +160,11 @@ impl Broker {
             }
             client.credit.owe(refused.body_bytes);
         }
-        self.tell(now, key, CallNumber(number), Err(Box::new(failure)), Bytes::new(), out);
+        // A call of that number will have, or has had, an answer of its own.
+        match self.clients.get(&key).is_some_and(|client| client.calls.contains_key(&number)) {
+            true => self.grant(now, key, out),
+            false => self.tell(now, key, number, Err(Box::new(failure)), Bytes::new(), out),
+        }
     }
 
     pub(super) fn client_link(&self, key: ClientKey) -> Option<LinkId> {

@@ -32,6 +32,8 @@ pub(super) struct Service {
     pub(super) pace: Pace,
     /// Until when a service without offers is waited for.
     pub(super) awaited_until: Time,
+    /// The timer that is set for its end, if any.
+    pub(super) timer: Option<Time>,
     /// The one worker that asked for the name alone.
     pub(super) exclusive: Option<WorkerKey>,
 }
@@ -71,6 +73,7 @@ impl Service {
             queue: FairQueue::default(),
             pace: Pace::default(),
             awaited_until,
+            timer: None,
             exclusive: None,
         }
     }

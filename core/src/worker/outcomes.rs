@@ -11,6 +11,7 @@ use crate::{
     wire::{
         envelope::{Cancel, Credit, Envelope, Reply},
         ids::DispatchNumber,
+        limits::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX},
         status::{Code, Executed, Failure},
     },
 };
@@ -68,7 +69,7 @@ impl Worker {
         outcome: Result<Bytes, Box<Failure>>,
         out: &mut Vec<Action>,
     ) {
-        let outcome = outcome.map_err(|mut failure| {
+        let outcome = self.sendable(outcome).map_err(|mut failure| {
             failure.worker = self.name.clone();
             failure
         });
@@ -77,6 +78,22 @@ impl Worker {
             Envelope::Reply(Reply { number: number.0, outcome, credit: None, extensions: Bytes::new() }),
             out,
         );
+    }
+
+    /// An outcome that the broker takes. One too large would cost the connection, and with it all that runs here.
+    fn sendable(&self, outcome: Result<Bytes, Box<Failure>>) -> Result<Bytes, Box<Failure>> {
+        let limit = self.peer.welcome().map_or(MESSAGE_BYTES_MAX as u64, |welcome| welcome.message_bytes_max);
+        let most = limit.saturating_sub(HEADER_BYTES_MAX as u64);
+        match outcome {
+            Ok(body) if body.len() as u64 > most => {
+                let text = format!("the result has {} bytes, and the broker takes at most {most}", body.len());
+                Err(Box::new(Failure::new(Code::ResourceExhausted, Executed::Yes, text)))
+            }
+            Err(failure) if failure.details.len() as u64 > most => {
+                Err(Box::new(Failure { details: Bytes::new(), ..*failure }))
+            }
+            fitting => fitting,
+        }
     }
 
     /// The caller of a dispatch of this connection is no longer interested. A cancel that crosses the reply finds

@@ -58,7 +58,8 @@ pub(crate) fn methods_of(service: &str) -> Vec<Method> {
     METHODS.into_iter().filter(|method| method.served && method.service == service).collect()
 }
 
-/// What the worker in that seat serves. The first one serves everything, so that nothing is unserved for ever.
+/// What the worker in that seat serves. The first one serves everything, so that nothing is unserved for ever; others may lack a
+/// service, or a method of one.
 pub(crate) fn registration(seat: usize, strict: bool, knobs: &Knobs, chance: &mut Chance) -> Register {
     let first = chance.place(SERVICES.len());
     let all = seat == 0 || chance.percent(50);
@@ -66,7 +67,11 @@ pub(crate) fn registration(seat: usize, strict: bool, knobs: &Knobs, chance: &mu
     let offers = offered.map(|(_, service)| {
         let slots = small(1 + chance.below(knobs.slots_max));
         let prefetch = small(chance.below(knobs.prefetch_max + 1));
-        Offer { service: (*service).to_owned(), slots, free: slots, prefetch, methods: method_offers(service, strict) }
+        let mut methods = method_offers(service, strict);
+        if seat > 0 && chance.percent(30) {
+            methods.remove(chance.place(methods.len()));
+        }
+        Offer { service: (*service).to_owned(), slots, free: slots, prefetch, methods }
     });
     Register { offers: offers.collect(), exclusive: false }
 }

@@ -33,7 +33,7 @@ const OUT_OF_RANGE: u64 = 11;
 const FAILED_PRECONDITION: u64 = 9;
 const UNIMPLEMENTED: u64 = 12;
 
-/// A foreign worker that serves `foreign.add` and `foreign.wait`, `free` calls at a time.
+/// A foreign worker that serves `foreign.add` and `foreign.wait`, as the test answers them.
 fn worker(broker: &Broker) -> Peer {
     let mut worker = Peer::join(&broker.backend, "worker");
     let method = |name: &str| {
@@ -107,8 +107,8 @@ fn a_foreign_client_calls_a_worker_of_the_library_in_either_form_of_a_bundle() {
     client.send(&call(1, "calculator.add"), &pair(2, 3));
     let first = client.receive();
     assert_eq!((first.kind(), first.uint(KEY_NUMBER), Cbor::decoded(&first.body)), (REPLY, 1, Cbor::Uint(5)));
-    let bundle: Vec<_> = (2..=9).map(|number| (call(number, "calculator.add"), pair(number, 10))).collect();
-    client.send_bundle(&bundle);
+    let bundle = (2..=9).map(|number| Envelope::new(&call(number, "calculator.add"), pair(number, 10)));
+    client.send_bundle(bundle.collect());
     for number in 2..=9 {
         let answer = client.receive();
         assert_eq!((answer.uint(KEY_NUMBER), Cbor::decoded(&answer.body)), (number, Cbor::Uint(number + 10)));
@@ -172,7 +172,8 @@ fn a_bad_envelope_spoils_itself_and_neither_its_bundle_nor_another_peer() {
     let _worker = broker.worker("calculator-worker", "calculator");
     let mut client = Peer::join(&broker.frontend, "client");
     let unknown_key = [&call(1, "calculator.add")[..], &[(63, Cbor::Uint(1))]].concat();
-    client.send_bundle(&[(unknown_key, pair(1, 1)), (call(2, "calculator.add"), pair(2, 2))]);
+    let good = Envelope::new(&call(2, "calculator.add"), pair(2, 2));
+    client.send_bundle(vec![Envelope::new(&unknown_key, pair(1, 1)), good]);
     let (refused, answer) = (client.receive(), client.receive());
     assert_eq!((refused.uint(KEY_NUMBER), refused.uint(KEY_CODE)), (1, UNIMPLEMENTED));
     assert_eq!((answer.uint(KEY_NUMBER), Cbor::decoded(&answer.body)), (2, Cbor::Uint(4)));

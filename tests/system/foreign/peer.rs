@@ -67,14 +67,16 @@ impl Peer {
 
     /// Sends one envelope in two frames: the header, and the body as it is.
     pub(super) fn send(&mut self, header: &[(u64, Cbor)], body: &[u8]) {
-        self.zmtp.send(&[encoded(header), body.to_vec()]);
+        let envelope = Envelope::new(header, body.to_vec());
+        self.zmtp.send(&[envelope.encoded_header(), envelope.body]);
     }
 
     /// Sends envelopes in one frame: a sequence of headers, and bodies as byte strings.
-    pub(super) fn send_bundle(&mut self, envelopes: &[(Vec<(u64, Cbor)>, Vec<u8>)]) {
-        let envelopes =
-            envelopes.iter().map(|(header, body)| [encoded(header), Cbor::Bytes(body.clone()).encoded()].concat());
-        self.zmtp.send(&[envelopes.collect::<Vec<_>>().concat()]);
+    pub(super) fn send_bundle(&mut self, envelopes: Vec<Envelope>) {
+        let sequence = envelopes
+            .into_iter()
+            .flat_map(|envelope| [envelope.encoded_header(), Cbor::Bytes(envelope.body).encoded()].concat());
+        self.zmtp.send(&[sequence.collect()]);
     }
 
     /// The next envelope that is for the test to see: pings are answered, credit is plenty.
@@ -107,7 +109,7 @@ impl Envelope {
     /// The envelopes of one message, in either form.
     fn all(frames: &[Vec<u8>]) -> Vec<Envelope> {
         if let [header, body] = frames {
-            return vec![Envelope::new(Cbor::decoded(header), body.clone())];
+            return vec![Envelope::read(Cbor::decoded(header), body.clone())];
         }
         let [bundle] = frames else { panic!("{} frames", frames.len()) };
         let (mut rest, mut envelopes) = (&bundle[..], Vec::new());
@@ -115,15 +117,24 @@ impl Envelope {
             let (header, behind) = Cbor::read(rest);
             let (body, behind) = Cbor::read(behind);
             let Cbor::Bytes(body) = body else { panic!("a body that is {body:?}") };
-            envelopes.push(Envelope::new(header, body));
+            envelopes.push(Envelope::read(header, body));
             rest = behind;
         }
         envelopes
     }
 
-    fn new(header: Cbor, body: Vec<u8>) -> Envelope {
+    fn read(header: Cbor, body: Vec<u8>) -> Envelope {
         let Cbor::Map(entries) = header else { panic!("a header that is {header:?}") };
         Envelope { header: entries.into_iter().map(|(key, value)| (key.uint(), value)).collect(), body }
+    }
+
+    pub(super) fn new(header: &[(u64, Cbor)], body: Vec<u8>) -> Envelope {
+        Envelope { header: header.iter().cloned().collect(), body }
+    }
+
+    /// The header with its keys in ascending order.
+    fn encoded_header(&self) -> Vec<u8> {
+        Cbor::Map(self.header.iter().map(|(key, value)| (Cbor::Uint(*key), value.clone())).collect()).encoded()
     }
 
     pub(super) fn kind(&self) -> u64 {
@@ -138,11 +149,6 @@ impl Envelope {
         let Some(Cbor::Text(text)) = self.header.get(&key) else { panic!("no text at {key} in {self:?}") };
         text
     }
-}
-
-/// A header. Its keys must be in ascending order.
-fn encoded(header: &[(u64, Cbor)]) -> Vec<u8> {
-    Cbor::Map(header.iter().map(|(key, value)| (Cbor::Uint(*key), value.clone())).collect()).encoded()
 }
 
 pub(super) fn text(text: &str) -> Cbor {

@@ -62,6 +62,13 @@ impl Broker {
         });
     }
 
+    /// Waits until the one call that was made runs at a worker.
+    pub(crate) fn wait_for_running_call(&self) {
+        until("the call runs", || {
+            self.command(&["services", "--json"]).printed().contains("\"running\":1").then_some(())
+        });
+    }
+
     /// Runs `callboard WORDS...` as a client of this broker.
     pub(crate) fn command(&self, words: &[&str]) -> Finished {
         Finished::of(self.command_line(words))

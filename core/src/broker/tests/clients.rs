@@ -212,3 +212,17 @@ fn a_request_that_cannot_be_read_is_answered_if_it_has_a_number() {
     assert_eq!((failure.code, failure.executed), (Code::Unimplemented, Executed::No));
     assert_eq!(stage.broker.counters().refused, 1);
 }
+
+#[test]
+fn what_cannot_be_read_does_not_answer_an_open_call_of_its_number() {
+    let mut stage = Stage::new();
+    let worker = stage.worker(1, calc(1));
+    let client = stage.client(2);
+    stage.call(client, 5, "calc.add");
+    let dispatch = stage.dispatches(worker).pop().unwrap();
+    // {0: 60, 1: 5}: a kind of a later version, with the number of the open call.
+    stage.say_frames(client, &[Bytes::from_static(b"\xa2\x00\x18\x3c\x01\x05\x40")]);
+    assert!(stage.replies(client).is_empty());
+    stage.answer(worker, &dispatch, b"\x00");
+    assert_eq!(stage.replies(client).len(), 1);
+}

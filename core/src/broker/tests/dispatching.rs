@@ -262,3 +262,38 @@ fn a_cast_is_never_answered_and_its_failure_is_told_the_operator() {
     assert_eq!(stage.broker.counters().casts_failed, 1);
     assert!(stage.notes.iter().any(|note| matches!(note, crate::broker::Note::CastFailed { .. })));
 }
+
+#[test]
+fn a_call_that_nobody_can_take_now_hides_none_behind_it() {
+    // Found by review: a worker's async and blocking methods are two offers of one service.
+    let mut stage = Stage::new();
+    let offer = |name: &str| {
+        let mut offer = calc(1);
+        offer.methods.truncate(1);
+        offer.methods[0].name = name.to_owned();
+        offer
+    };
+    let (one, two) = (stage.worker(1, offer("a")), stage.worker(2, offer("b")));
+    let client = stage.client(3);
+    for (number, method) in [(1, "calc.a"), (2, "calc.a"), (3, "calc.b"), (4, "calc.b")] {
+        stage.call(client, number, method);
+    }
+    stage.dispatches(one);
+    let running = stage.dispatches(two).pop().unwrap();
+    stage.answer(two, &running, b"\x00");
+    assert_eq!(stage.dispatches(two).len(), 1, "the call behind the one that waits for the other worker");
+}
+
+#[test]
+fn a_call_that_is_handed_back_is_not_refused_for_a_full_queue() {
+    let mut stage = Stage::young(Settings { queue_calls_max: 1, ..Settings::default() });
+    let worker = stage.worker(1, calc(1));
+    let client = stage.client(2);
+    (1..=2).for_each(|number| stage.call(client, number, "calc.add"));
+    let dispatch = stage.dispatches(worker).pop().unwrap();
+    stage.say(worker, Envelope::Drain);
+    stage.say(worker, Envelope::Handback(dispatch.number));
+    assert!(stage.replies(client).is_empty());
+    let other = stage.worker(3, calc(2));
+    assert_eq!(stage.dispatches(other).len(), 2);
+}
