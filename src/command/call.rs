@@ -64,6 +64,7 @@ impl Call {
         }
         let call = client::timed(client.call::<Value>(self.method, arguments), &settings.client);
         let result = ready(call, self.wait_for_ready).await.map_err(client::failed)?;
+        client::leave(&client).await;
         output::print(&json::compact(&result))?;
         Ok(Exit::Fine)
     }

@@ -54,3 +54,9 @@ pub(crate) fn timed<T>(call: callboard::Call<T>, settings: &ClientSettings) -> c
         None => call.no_timeout(),
     }
 }
+
+/// Says goodbye, so that the broker does not wait for this client to come back.
+pub(crate) async fn leave(client: &Client) {
+    // What was asked has been answered: a broker that is gone since is no failure.
+    let _ = client.close().await;
+}

@@ -35,6 +35,7 @@ impl Ping {
         let asked = Instant::now();
         client::timed(client.call::<()>("callboard.ping", ()), &settings).await.map_err(client::failed)?;
         let round_trip = asked.elapsed();
+        client::leave(&client).await;
         let address = &settings.frontend.value;
         if self.json {
             let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);

@@ -32,6 +32,7 @@ impl Services {
         let client = client::connect(&settings).await?;
         let call = client.call::<Vec<ServiceStatus>>("callboard.services", ());
         let services = client::timed(call, &settings).await.map_err(client::failed)?;
+        client::leave(&client).await;
         if self.json {
             output::print(&serde_json::to_string(&services)?)?;
         } else if services.is_empty() {

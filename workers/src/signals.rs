@@ -66,9 +66,10 @@ async fn watch(mut terminate: Signal, mut interrupt: Signal, tell: oneshot::Send
             _ = interrupt.recv() => INTERRUPTED,
         };
         match tell.take() {
-            // Nobody to be told: the worker has left already.
+            _ if over.load(Ordering::Relaxed) => process::exit(exit),
+            // An error is a worker that is just leaving.
             Some(tell) => drop(tell.send(())),
-            None if exit == INTERRUPTED || over.load(Ordering::Relaxed) => process::exit(exit),
+            None if exit == INTERRUPTED => process::exit(exit),
             None => {}
         }
     }

@@ -109,13 +109,19 @@ impl Client {
         }
     }
 
-    /// The client has all outcomes below this number.
-    pub(super) fn acknowledge(&mut self, below: Option<CallNumber>) {
-        let Some(below) = below.filter(|&below| below > self.done_below) else { return };
+    /// The client has all outcomes below this number, or does not want them: the calls below it that are open are returned.
+    pub(super) fn acknowledge(&mut self, below: Option<CallNumber>) -> Vec<CallKey> {
+        let Some(below) = below.filter(|&below| below > self.done_below) else { return Vec::new() };
         self.done_below = below;
         while let Some(&number) = self.answered.first().filter(|&&number| number < below) {
             self.forget(number);
         }
+        let mut unwanted = Vec::new();
+        while let Some((&number, &Entry::Open(call))) = self.calls.range(..below).next() {
+            self.forget(number);
+            unwanted.push(call);
+        }
+        unwanted
     }
 
     /// Remembers an outcome until it is acknowledged, or pushed out by later ones.

@@ -22,8 +22,8 @@ use crate::{
 
 impl Broker {
     pub(super) fn request(&mut self, now: Time, key: ClientKey, request: Request, out: &mut Vec<Action>) {
+        self.acknowledged(now, key, request.done_below, out);
         let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
-        client.acknowledge(request.done_below);
         let bytes = request.body.len() as u64;
         if !client.credit.pay(bytes) {
             return self.over_credit(now, key, out);
@@ -119,12 +119,26 @@ impl Broker {
 
     /// The caller is no longer interested: a waiting call is dropped, a running one is asked to stop. Nobody is answered.
     pub(super) fn cancel(&mut self, now: Time, key: ClientKey, cancel: Cancel, out: &mut Vec<Action>) {
+        self.acknowledged(now, key, cancel.done_below, out);
         let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
-        client.acknowledge(cancel.done_below);
         let number = CallNumber(cancel.number);
         let Some(&Entry::Open(call)) = client.calls.get(&number) else { return };
         client.forget(number);
         self.abandon(now, call, out);
+        self.grant(now, key, out);
+    }
+
+    /// A client says below which number it waits for nothing any more. A call that is open below it was cancelled, and the word of
+    /// that was lost with its connection.
+    fn acknowledged(&mut self, now: Time, key: ClientKey, below: Option<CallNumber>, out: &mut Vec<Action>) {
+        let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
+        let unwanted = client.acknowledge(below);
+        if unwanted.is_empty() {
+            return;
+        }
+        for call in unwanted {
+            self.abandon(now, call, out);
+        }
         self.grant(now, key, out);
     }
 
@@ -140,8 +154,7 @@ impl Broker {
     }
 
     pub(super) fn client_ping(&mut self, now: Time, key: ClientKey, ping: Ping, out: &mut Vec<Action>) {
-        let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
-        client.acknowledge(ping.done_below);
+        self.acknowledged(now, key, ping.done_below, out);
         self.speak_to_client(now, key, Envelope::Pong(ping.number), out);
     }
 

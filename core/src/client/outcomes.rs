@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Action, Client, Note,
-    call::{Call, NewCall, State, Ticket},
+    call::{Call, NewCall, State, Ticket, Timeout},
     calls::CallKey,
 };
 use crate::{
@@ -32,7 +32,8 @@ impl<T> Client<T> {
             return out.push(Action::Note(Note::LateReply(number)));
         };
         let call = self.calls.remove(key);
-        self.resolve(call.new, reply.outcome, out);
+        let outcome = reply.outcome.map_err(|failure| with_timeout(failure, call.new.timeout));
+        self.resolve(call.new, outcome, out);
     }
 
     /// An envelope could not be read. If it was the reply to an open call, there will be no other: the call ends here.
@@ -150,4 +151,12 @@ impl<T> Client<T> {
 /// To milliseconds, as people read it.
 fn rounded(span: Duration) -> Duration {
     Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What the broker or a worker says of a time that was up, with the time-out that only the client knows.
+fn with_timeout(mut failure: Box<Failure>, timeout: Option<Timeout>) -> Box<Failure> {
+    if let Some(timeout) = timeout.filter(|_| failure.code == Code::DeadlineExceeded) {
+        failure.message = format!("{}; {timeout} applied", failure.message).into();
+    }
+    failure
 }

@@ -10,7 +10,7 @@ use callboard_core::{
     broker::{Action, Broker, Event, Identity, Note, Settings, Side, Status},
     time::Time,
     wire::{
-        Bundler,
+        Bundler, Envelope,
         ids::{BrokerId, LinkId, StartId},
         status::Code,
     },
@@ -165,6 +165,7 @@ impl BrokerHost {
             match action {
                 Action::Send(link, envelope) => {
                     assert!(self.open.contains_key(&link), "the broker speaks on link {link}, which is closed");
+                    self.count_credit(link, &envelope, scene);
                     self.bundlers.entry(link).or_default().push(&envelope);
                 }
                 Action::Admit(link) => assert!(self.open.contains_key(&link), "who is let in is there"),
@@ -175,6 +176,17 @@ impl BrokerHost {
         }
         if !self.stopped {
             self.machine.check();
+        }
+    }
+
+    fn count_credit(&self, link: LinkId, envelope: &Envelope, scene: &mut Scene) {
+        let credit = match envelope {
+            Envelope::Reply(reply) => reply.credit,
+            Envelope::Credit(credit) => Some(*credit),
+            _ => None,
+        };
+        if let Some(credit) = credit.filter(|_| self.open.get(&link) != Some(&Host::Rogue)) {
+            scene.credit_granted(link, credit);
         }
     }
 

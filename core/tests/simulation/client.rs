@@ -225,6 +225,7 @@ impl ClientHost {
             let id = CallId { caller: self.session.tag(), number: request.number };
             let memory = (scene.start, scene.ledger.forgotten.get(&self.name).copied().unwrap_or(0));
             scene.ledger.sent(number, id, request.flags.resend, memory);
+            scene.credit_used(self.socket.link(), request.body.len());
         }
         self.socket.send(envelope);
     }

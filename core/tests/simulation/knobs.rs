@@ -120,18 +120,18 @@ impl Knobs {
             // A message that arrives twice costs its credit twice, so there must be plenty.
             credit_calls: if narrow && duplicate == 0 { chance.pick(&[2, 3, 5, 16]) } else { 4_096 },
             credit_bytes: if duplicate == 0 { chance.pick(&[100_000, 1 << 26]) } else { 1 << 26 },
-            queue_calls: chance.pick(&[1, 3, 20, 10_000, 10_000]),
+            queue_calls: chance.pick(&[1, 10, 10_000, 10_000, 10_000]),
             service_return: millis(chance.pick(&[200, 2_000, 10_000])),
             quiet_time: millis(chance.pick(&[1_000, 2_000])),
-            slots_max: chance.pick(&[1, 2, 6]),
+            slots_max: chance.pick(&[1, 2, 6, 6]),
             prefetch_max: chance.pick(&[0, 0, 1, 3]),
             chaos: Duration::from_secs(4 + chance.below(20)),
-            call_every: millis(chance.pick(&[20, 60, 200])),
-            burst: chance.pick(&[1, 1, 4, 12]),
+            call_every: millis(chance.pick(&[30, 100, 250])),
+            burst: chance.pick(&[1, 1, 1, 4, 12]),
             cancel_percent: chance.pick(&[0, 5, 30]),
             timeless_percent: chance.pick(&[0, 10, 50]),
-            timeout_max: millis(chance.pick(&[300, 2_000, 8_000])),
-            slow_percent: chance.pick(&[0, 10, 50]),
+            timeout_max: millis(chance.pick(&[300, 3_000, 3_000, 8_000])),
+            slow_percent: chance.pick(&[0, 10, 40]),
             fault_every: millis(chance.pick(&[150, 600, 2_500])),
             faults,
             refuse_percent: refuse,
@@ -144,6 +144,11 @@ impl Knobs {
     /// Whether nothing goes wrong in this world.
     pub(crate) fn is_calm(&self) -> bool {
         self.faults.is_empty() && !self.rogue && self.refuse_percent + self.void_percent + self.duplicate_percent == 0
+    }
+
+    /// Whether each request arrives once, so that credit can be counted from outside.
+    pub(crate) fn counts_credit(&self) -> bool {
+        self.duplicate_percent == 0
     }
 
     /// Whether clocks run alike and processes run when they should.

@@ -63,16 +63,13 @@ fn simulation_keeps_every_promise_whatever_goes_wrong() {
         run(seed);
         return;
     }
-    let mut sum = Tally::default();
-    for seed in 0..number_from("CALLBOARD_SEEDS").unwrap_or(SEEDS) {
-        let tally = run(seed).1;
-        sum.calls += tally.calls;
-        sum.answered += tally.answered;
-        sum.failed += tally.failed;
-        sum.repeated += tally.repeated;
-    }
-    assert!(sum.answered > sum.calls / 4, "most worlds must work most of the time: {sum:?}");
-    assert!(sum.failed > 0 && sum.repeated > 0, "some things must go wrong: {sum:?}");
+    let seeds = number_from("CALLBOARD_SEEDS").unwrap_or(SEEDS);
+    let tallies: Vec<Tally> = (0..seeds).map(|seed| run(seed).1).collect();
+    // A simulation in which nothing works, or nothing goes wrong, would prove nothing.
+    let some = |which: fn(&Tally) -> bool| tallies.iter().filter(|tally| which(tally)).count() as u64 * 8 >= seeds;
+    assert!(some(|tally| tally.answered * 2 > tally.calls), "in some worlds most calls must be answered");
+    assert!(some(|tally| tally.failed > 0), "in some worlds calls must fail");
+    assert!(some(|tally| tally.repeated > 0), "in some worlds calls must be sent again");
 }
 
 #[test]

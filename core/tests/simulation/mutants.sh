@@ -34,7 +34,7 @@ outcomes_are_never_forgotten|broker/client.rs|s/self\.forget\(number\);\n       
 deadline_counts_twice|broker/call.rs|s/\|left\| now \+ left\)/|left| now + left + left)/
 handback_ends_the_call|broker/reports.rs|s/if self\.calls\[call\.0\]\.client\.is_some\(\)/if false/
 wait_for_ready_does_not_wait|broker/dispatch.rs|s/if call\.wait_for_ready && !unknown/if false/
-silent_worker_is_kept|broker/timers.rs|s/Found::Lost => return self\.worker_silent\(now, key, out\),/Found::Lost => {}/
+silent_peer_is_kept|broker/presence.rs|s/HEARTBEATS_MISSED_MAX\)/100_000)/
 reply_of_an_earlier_connection_counts|worker/outcomes.rs|s/self\.peer\.is_joined\(\) && id\.connection == self\.peer\.connection\(\)/self.peer.is_joined()/
 old_calls_do_not_give_slots_back|worker/outcomes.rs|s/if self\.peer\.is_joined\(\) \{/if false {/
 all_slots_are_said_to_be_free|worker/life.rs|s/offer\.free = self\.jobs\.free\(at\);/offer.free = offer.slots; let _ = at;/
@@ -66,7 +66,7 @@ verdict() {
     if ! cargo test -q -p callboard-core --test simulation --no-run >"$work/log" 2>&1; then
         echo 'DOES NOT COMPILE'
     elif ! timeout 600 cargo test -q -p callboard-core --test simulation keeps >"$work/log" 2>&1; then
-        grep -m1 -oE 'seed [0-9]+ fails in step [0-9]+: .{0,110}|most worlds must work.*|some things must go wrong.*' "$work/log" ||
+        grep -m1 -oE 'seed [0-9]+ fails in step [0-9]+: .{0,110}|in some worlds .*' "$work/log" ||
             echo 'simulation: hangs'
     elif ! timeout 600 cargo test -q -p callboard-core --lib -- broker:: client:: worker:: peer:: >"$work/log" 2>&1; then
         echo "rules: $(grep -m1 -oE '^test .* FAILED|^    [a-z_:]+$' "$work/log" || true)"

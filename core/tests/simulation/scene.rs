@@ -1,8 +1,11 @@
 //! What every process of the world sees of it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use callboard_core::time::Time;
+use callboard_core::{
+    time::Time,
+    wire::{envelope::Credit, ids::LinkId},
+};
 
 use super::{
     chance::Chance,
@@ -15,6 +18,15 @@ use super::{
 /// The slowest network on which nothing but calm may be expected of a calm world: workers must be there in the quiet time.
 const CALM_DELAY_MAX: Duration = millis(20);
 
+/// What was used and granted again on one connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CreditUse {
+    calls_used: u64,
+    bytes_used: u64,
+    calls_granted: u64,
+    bytes_granted: u64,
+}
+
 /// The world around a process.
 #[derive(Debug)]
 pub(crate) struct Scene {
@@ -24,6 +36,10 @@ pub(crate) struct Scene {
     pub(crate) network: Network,
     pub(crate) ledger: Ledger,
     pub(crate) trace: Trace,
+    /// The credit that was used and granted again on each connection of a client.
+    pub(crate) credit: BTreeMap<LinkId, CreditUse>,
+    /// Whether that can be counted in this world.
+    counts_credit: bool,
     /// The number of the broker's present start.
     pub(crate) start: u64,
     /// Whether the world heals or has healed.
@@ -34,6 +50,7 @@ impl Scene {
     pub(crate) fn new(seed: u64, told: bool) -> Scene {
         let mut chance = Chance::new(seed);
         let knobs = Knobs::draw(&mut chance);
+        let counts_credit = knobs.counts_credit();
         let in_time = knobs.keeps_time() && knobs.keeps_moving();
         let rules = Rules {
             calm: knobs.is_calm() && knobs.delay <= CALM_DELAY_MAX,
@@ -49,6 +66,8 @@ impl Scene {
             network: Network::default(),
             ledger: Ledger::new(rules),
             trace: Trace::new(told),
+            credit: BTreeMap::new(),
+            counts_credit,
             start: 0,
             healing: false,
         }
@@ -67,6 +86,23 @@ impl Scene {
     /// How much of what the other side has not read the end of a connection takes with it.
     pub(crate) fn lost_at_close(&mut self) -> usize {
         if self.chance.percent(self.knobs.reset_percent) { self.chance.place(8) } else { 0 }
+    }
+
+    /// A client sends a call on a connection, and pays for it.
+    pub(crate) fn credit_used(&mut self, link: Option<LinkId>, bytes: usize) {
+        let Some(link) = link else { return };
+        let credit = self.credit.entry(link).or_default();
+        credit.calls_used += 1;
+        credit.bytes_used += bytes as u64;
+    }
+
+    /// The broker grants credit on a connection: only what was used on it before.
+    pub(crate) fn credit_granted(&mut self, link: LinkId, granted: Credit) {
+        let credit = self.credit.entry(link).or_default();
+        credit.calls_granted += u64::from(granted.calls);
+        credit.bytes_granted += granted.bytes;
+        let kept = credit.calls_granted <= credit.calls_used && credit.bytes_granted <= credit.bytes_used;
+        assert!(kept || !self.counts_credit, "more is granted on link {link} than was used: {credit:?}");
     }
 
     pub(crate) fn note(&mut self, who: Host, line: impl FnOnce() -> String) {

@@ -254,12 +254,14 @@ impl Handler {
     fn draw(&mut self, number: u64, scene: &mut Scene) {
         let wish = scene.ledger.wish(number);
         let plain = wish.plain || scene.healing;
-        let limited = wish.timeout.is_some() || scene.ledger.is_fickle(number);
+        let fickle = wish.timeout.is_none() && scene.ledger.is_fickle(number);
+        let limited = wish.timeout.is_some() || fickle;
         let chance = &mut scene.chance;
         let slow = chance.percent(scene.knobs.slow_percent);
         let hangs = if limited { HANGS } else { HANGS_TIMELESS };
         let span = match chance.below(10) {
             _ if plain => chance.span(millis(5)),
+            0..=2 if fickle => HANGS,
             0 if slow => hangs,
             _ if slow => chance.span(millis(1_500)),
             1..=4 => Duration::ZERO,

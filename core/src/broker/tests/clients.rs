@@ -7,7 +7,7 @@ use crate::{
     broker::{Event, Settings},
     wire::{
         Envelope,
-        envelope::{Credit, Ping},
+        envelope::{Cancel, Credit, Ping},
         ids::CallNumber,
         status::{Code, Executed},
     },
@@ -27,6 +27,23 @@ fn a_request_that_comes_twice_runs_once_and_is_answered_again() {
     assert!(stage.dispatches(worker).is_empty(), "nor is one that was answered");
     let replies = stage.replies(client);
     assert_eq!(replies, [(1, Ok(Bytes::from_static(b"\x05"))), (1, Ok(Bytes::from_static(b"\x05")))]);
+}
+
+#[test]
+fn an_open_call_below_what_is_done_was_cancelled_and_that_was_lost() {
+    let mut stage = Stage::new();
+    let worker = stage.worker(1, calc(1));
+    let client = stage.client(2);
+    (1..=2).for_each(|number| stage.call(client, number, "calc.add"));
+    let running = stage.dispatches(worker).pop().unwrap();
+    stage.handle(Event::Closed { link: client });
+    let again = stage.client_again(2, 2);
+    stage.say(again, Envelope::Ping(Ping { number: 1, done_below: Some(CallNumber(3)) }));
+    assert_eq!(stage.heard(worker), [Envelope::Cancel(Cancel { number: running.number.0, done_below: None })]);
+    stage.answer(worker, &running, b"\x00");
+    assert!(stage.dispatches(worker).is_empty(), "the one that waited never starts");
+    assert_eq!(stage.heard(again), [Envelope::Pong(1)]);
+    assert_eq!(stage.broker.status().open, 0);
 }
 
 #[test]
