@@ -112,10 +112,12 @@ const _: () = assert!(
     OUTCOMES_MAX >= CREDIT_CALLS as usize,
     "a client that loses its connection with all its credit in use finds every outcome again"
 );
-const _: () = assert!(EXTENSION_KEYS_MAX + 29 <= HEADER_KEYS_MAX, "extensions fit beside every key below 64 that has a name");
+const _: () =
+    assert!(EXTENSION_KEYS_MAX + 29 <= HEADER_KEYS_MAX, "extensions fit beside every key below 64 that has a name");
 const _: () = assert!(HEADER_BYTES_MAX <= u16::MAX as usize, "a text's place in its header is kept in 16 bits");
 const _: () = assert!(NAME_BYTES_MAX < 256, "a name's last dot is kept in a byte");
 const _: () = assert!(
-    EXTENSION_BYTES_MAX + FAILURE_MESSAGE_BYTES_MAX + FAILURE_TYPE_BYTES_MAX + 2 * NAME_BYTES_MAX + 256 < HEADER_BYTES_MAX,
+    EXTENSION_BYTES_MAX + FAILURE_MESSAGE_BYTES_MAX + FAILURE_TYPE_BYTES_MAX + 2 * NAME_BYTES_MAX + 256
+        < HEADER_BYTES_MAX,
     "a header of ours always fits"
 );

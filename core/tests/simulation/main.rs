@@ -53,7 +53,7 @@ use std::panic::{self, AssertUnwindSafe};
 use self::{ledger::Tally, world::World};
 
 /// Seeds of the short form.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 500;
 /// Seeds of it that run twice.
 const SEEDS_TWICE: u64 = 30;
 

@@ -30,7 +30,11 @@ cancel_does_not_reach_the_worker|broker/dispatch.rs|s/self\.speak_to_worker\(now
 lost_client_keeps_its_calls|broker/departure.rs|s/for call in open \{\s*self\.abandon\(now, call, out\);\s*\}/drop(open);/
 lost_workers_calls_are_given_up|broker/departure.rs|s/if !call\.may_run\(Effect::Read\)/if true/
 resend_counts_as_new|broker/client.rs|s/let certain = self\.fresh \|\| !resend;/let certain = true;/
-outcomes_are_never_forgotten|broker/client.rs|s/self\.forget\(number\);\n        \}\n    \}/let _ = number; break;\n        }\n    }/
+outcomes_are_never_forgotten|broker/client.rs|s/filter\(\|&&number\| number < below\)/filter(|_| false)/
+cancel_lost_with_its_connection_is_lost|broker/client.rs|s/self\.calls\.range\(\.\.below\)\.next\(\)/self.calls.range(..below).next().filter(|_| false)/
+slow_handshake_is_refused_for_ever|broker/timers.rs|s/Code::Unavailable, Executed::No, "the handshake/Code::DeadlineExceeded, Executed::No, "the handshake/
+stopped_broker_speaks|broker/timers.rs|s/ && !self\.stopped//
+last_attempt_speaks_for_all|broker/reports.rs|s/if call\.ran_before\(\) && failure\.executed == Executed::No/if false/
 deadline_counts_twice|broker/call.rs|s/\|left\| now \+ left\)/|left| now + left + left)/
 handback_ends_the_call|broker/reports.rs|s/if self\.calls\[call\.0\]\.client\.is_some\(\)/if false/
 wait_for_ready_does_not_wait|broker/dispatch.rs|s/if call\.wait_for_ready && !unknown/if false/
@@ -44,7 +48,7 @@ resend_is_not_flagged|client/sending.rs|s/self\.send_request\(now, key, number, 
 open_calls_are_not_sent_again|client/life.rs|s/self\.resend_from = Some\(NUMBER_FIRST\);//
 credit_survives_a_reconnect|client/life.rs|s/self\.credit = Credit \{ calls: welcome\.credit_calls/self.credit = Credit { calls: self.credit.calls + welcome.credit_calls/
 done_is_stated_too_early|client/calls.rs|s/self\.open\.first_key_value\(\)\.map_or\(self\.next_number, \|\(&number, _\)\| number\)/self.next_number/
-cancel_is_not_told_after_a_reconnect|client/life.rs|s/if same_start \{/if false {/
+pongs_hide_what_is_done|client/mod.rs|s/if !self\.peer\.is_joined\(\) \{\n            return;/if true {\n            return;/
 time_out_is_not_noticed|client/outcomes.rs|s/State::Open \{ \.\. \} if last/State::Open { .. } if true || last/
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
