@@ -214,3 +214,60 @@ fn panicked(panic: Box<dyn Any + Send>) -> Outcome {
     let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
     Err(Box::new(Failure { type_name: "Panic".into(), ..Failure::new(Code::Internal, Executed::Yes, message) }))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use callboard_core::wire::ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber};
+
+    use super::*;
+    use crate::handler::Handler;
+
+    fn job(number: u64, method: usize) -> Job {
+        let dispatch = DispatchNumber(number);
+        Job {
+            id: JobId { connection: ConnectionNumber(1), dispatch },
+            offer: 0,
+            method,
+            call: CallId { caller: 0, number: CallNumber(number) },
+            attempt: 1,
+            deadline: None,
+            extensions: Bytes::new(),
+            body: Bytes::from_static(&[0x80]),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn a_handler_that_blocks_its_thread_holds_up_neither_the_next_ones_beginning_nor_its_end() {
+        let (let_go, held) = mpsc::sync_channel::<()>(0);
+        let held = Arc::new(Mutex::new(held));
+        let stuck = move || {
+            let held = Arc::clone(&held);
+            // Wrong of its author: it blocks a thread of the runtime until the test lets it go.
+            async move {
+                let _ = held.lock().unwrap().recv();
+            }
+        };
+        let method = |name: &str, handler| (MethodName::parse(name.to_owned()).unwrap(), handler);
+        let handlers =
+            vec![vec![method("s.stuck", stuck.prepare([])), method("s.quick", (|| async { 5 }).prepare([]))]];
+        let mut runner = Runner::new(&Handle::current(), Clock::new(), handlers);
+        runner.run(job(1, 0));
+        runner.flush();
+        for number in 2..50 {
+            runner.run(job(number, 1));
+            runner.flush();
+            let ended = loop {
+                runner.news().await;
+                let ended = runner.take_ended();
+                if !ended.is_empty() {
+                    break ended;
+                }
+            };
+            assert_eq!(ended[0].0.dispatch, DispatchNumber(number));
+        }
+        drop(let_go);
+    }
+}

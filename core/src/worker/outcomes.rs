@@ -27,6 +27,7 @@ impl Worker {
     ) {
         let Some(running) = self.jobs.end(id) else { return };
         let outcome = outcome.unwrap_or_else(|| Err(Box::new(stopped_failure(running.stopped))));
+        let outcome = self.sendable(outcome);
         let counter = if outcome.is_ok() { &mut self.counters.answered } else { &mut self.counters.failed };
         *counter += 1;
         if self.is_current(id) {
@@ -69,7 +70,7 @@ impl Worker {
         outcome: Result<Bytes, Box<Failure>>,
         out: &mut Vec<Action>,
     ) {
-        let outcome = self.sendable(outcome).map_err(|mut failure| {
+        let outcome = outcome.map_err(|mut failure| {
             failure.worker = self.name.clone();
             failure
         });

@@ -93,3 +93,13 @@ fn an_end_that_was_told_before_or_is_of_nothing_changes_nothing() {
     assert_eq!((stage.finish(1), stage.stopped(1), stage.finish(42)), (vec![], vec![], vec![]));
     assert_eq!(stage.worker.running_len(), 0);
 }
+
+#[test]
+fn a_result_that_the_broker_would_not_take_is_a_failure_of_its_call_alone() {
+    // Found by review: it cost the connection, and with it every call that ran here.
+    let mut stage = Stage::joined(1, 0);
+    stage.dispatch(1);
+    let most = usize::try_from(stage.worker.welcome().unwrap().message_bytes_max).unwrap();
+    let actions = stage.finish_job(first(1), Ok(Bytes::from(vec![0; most])));
+    assert_eq!(failed(&actions), [(1, Code::ResourceExhausted, Executed::Yes)]);
+}
