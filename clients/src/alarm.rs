@@ -21,7 +21,8 @@ impl Alarm {
     /// An alarm at `deadline`; one that never goes off if there is none.
     pub(crate) fn at(deadline: Option<Time>, clock: Clock, link_thread: &Handle) -> Alarm {
         let instant = deadline.and_then(|deadline| clock.instant(deadline));
-        Alarm(instant.map(|instant| link_thread.spawn(sleep_until(instant.into()))))
+        // The timer is made over there: here may be no runtime that has any.
+        Alarm(instant.map(|instant| link_thread.spawn(async move { sleep_until(instant.into()).await })))
     }
 }
 
