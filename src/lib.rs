@@ -43,7 +43,7 @@
 pub use callboard_broker as broker;
 pub use callboard_clients::{
     ArgumentMap, Arguments, Call, CallError, CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError,
-    ConnectErrorKind, Effect, EncodedArguments, Executed, Statistics, named,
+    ConnectErrorKind, Effect, EncodedArguments, Executed, Statistics, blocking, named, polled,
 };
 pub use callboard_core as core;
 pub use callboard_workers::{

@@ -14,18 +14,21 @@ use callboard_core::{
     peer,
     wire::limits::{CLIENT_QUEUE_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
 };
+use futures::executor::block_on;
 use tokio::{
     runtime,
     sync::{mpsc, watch},
 };
 
 use crate::{
+    blocking,
     callbacks::Callbacks,
     cancels::Cancels,
     client::Client,
     connect_error::ConnectError,
     driver::{self, Driver},
     link::{self, Clock},
+    polled,
     room::Room,
     shared::{Lines, Shared},
     state::State,
@@ -122,6 +125,24 @@ impl ClientBuilder {
         check_address(&self.address).map_err(|text| ConnectError::bad_address(&self.address, text))?;
         let address = self.address.clone();
         self.start().map_err(|error| ConnectError::system(&address, error))
+    }
+
+    /// As [`connect`](ClientBuilder::connect), for a program that is not async: blocks until a broker lets the client in.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says what was tried, what came of it, and what to do.
+    pub fn connect_blocking(self) -> Result<blocking::Client, ConnectError> {
+        block_on(self.connect()).map(blocking::Client::from)
+    }
+
+    /// Makes a client for a program that polls; it connects in the background.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if the address is none, or the system has no threads or files for the client.
+    pub fn polled(self) -> Result<polled::Client, ConnectError> {
+        let inbox = polled::Inbox::new().map_err(|error| ConnectError::system(&self.address, error))?;
+        let pending_max = self.callbacks_max;
+        Ok(polled::Client::over(self.connect_lazily()?, inbox, pending_max))
     }
 
     /// Starts the client's two threads.

@@ -114,6 +114,8 @@ impl<T: DeserializeOwned + 'static> Call<T> {
         let (shared, request) = (self.shared, self.request?);
         let (made, timeout) = (shared.clock.now(), request.timeout);
         let deadline = request.deadline(made);
+        // The result is decoded there, on the callback thread: a large one holds up no heartbeat.
+        let callback = move |outcome| callback(decode(outcome));
         let place = shared.callback(deadline).await.map_err(|reason| shared.no_callback(reason, timeout))?;
         match shared.queue(deadline).await {
             Ok(()) => send(&shared, request, made, Responder::Callback(pending(&shared, place, callback))),
@@ -132,6 +134,16 @@ impl<T: DeserializeOwned + 'static> Call<T> {
     pub fn try_then<F>(self, callback: F) -> Result<(), CallError>
     where
         F: FnOnce(Result<T, CallError>) + Send + 'static,
+    {
+        self.try_then_encoded(move |outcome| callback(decode(outcome)))
+    }
+}
+
+impl<T> Call<T> {
+    /// As [`try_then`](Call::try_then), with a callback that gets the result as it travels.
+    pub(crate) fn try_then_encoded<F>(self, callback: F) -> Result<(), CallError>
+    where
+        F: FnOnce(Result<Bytes, CallError>) + Send + 'static,
     {
         let (shared, request) = (self.shared, self.request?);
         let made = shared.clock.now();
@@ -188,15 +200,12 @@ pub(crate) fn decode<T: DeserializeOwned>(outcome: Result<Bytes, CallError>) -> 
 }
 
 /// The callback, from now on to be run exactly once. Its place is given back when it has run.
-fn pending<T, F>(shared: &Shared, place: SemaphorePermit<'_>, callback: F) -> Pending
+fn pending<F>(shared: &Shared, place: SemaphorePermit<'_>, callback: F) -> Pending
 where
-    T: DeserializeOwned + 'static,
-    F: FnOnce(Result<T, CallError>) + Send + 'static,
+    F: FnOnce(Result<Bytes, CallError>) + Send + 'static,
 {
     place.forget();
-    // The result is decoded here, on the callback thread: a large one holds up no heartbeat.
-    let run = Box::new(move |outcome| callback(decode(outcome)));
-    Pending::new(run, Arc::clone(&shared.lines.callbacks))
+    Pending::new(Box::new(callback), Arc::clone(&shared.lines.callbacks))
 }
 
 /// Tells a callback how its call ended before it was sent.

@@ -114,6 +114,12 @@ impl CallError {
         CallError::new(Code::FailedPrecondition, "the client is closed: make another one with Client::connect")
     }
 
+    /// A polled client was dropped while a callback was pending.
+    pub(crate) fn abandoned() -> CallError {
+        let text = "the client was dropped before the outcome was known";
+        CallError(Box::new(Failure::new(Code::Cancelled, Executed::Maybe, text)))
+    }
+
     /// The client's thread is gone, and the call with it. Not before a bug of ours.
     pub(crate) fn lost() -> CallError {
         let text = "the client's own thread ended before the outcome was known; its panic message says why";

@@ -32,6 +32,7 @@
 //! |---|---|
 //! | `client`, `builder` | the handle and its settings |
 //! | `call`, `call_future` | a call in the making, its endings; an awaited call |
+//! | `blocking`, `polled` | the client for programs that are not async, or have a loop of their own |
 //! | `request`, `shared` | a call on its way to the link thread |
 //! | `driver` | the link thread |
 //! | `link`, `dealer` | what it has in common with the worker's: clock, timer, connection |
@@ -39,6 +40,7 @@
 //! | `room`, `alarm`, `cancels`, `state` | bounds, time limits, calls that were given up, how far the client's life has come |
 
 mod alarm;
+pub mod blocking;
 mod builder;
 mod call;
 mod call_error;
@@ -51,6 +53,7 @@ mod connect_error;
 pub mod dealer;
 mod driver;
 pub mod link;
+pub mod polled;
 mod request;
 mod responder;
 mod room;

@@ -14,3 +14,4 @@ mod harness;
 mod lost_broker;
 mod pool;
 mod pool_life;
+mod threads;

@@ -1,0 +1,75 @@
+//! A polled client's call in the making.
+
+use std::{sync::Arc, time::Duration};
+
+use callboard_core::wire::envelope::Effect;
+use serde::de::DeserializeOwned;
+
+use super::{Client, Pending};
+use crate::{CallError, call::decode};
+
+/// A call in the making. Nothing happens before one of its endings: [`then`](Call::then), [`cast`](Call::cast). Neither blocks.
+#[must_use = "a call is made by one of its endings: .then(callback), .cast()"]
+#[derive(Debug)]
+pub struct Call<'a, T> {
+    client: &'a Client,
+    call: crate::Call<T>,
+}
+
+impl<'a, T> Call<'a, T> {
+    pub(super) fn new(client: &'a Client, call: crate::Call<T>) -> Call<'a, T> {
+        Call { client, call }
+    }
+
+    /// How long it may take in all, in the place of the client's default. Zero is up at once.
+    pub fn timeout(self, span: Duration) -> Self {
+        Call { call: self.call.timeout(span), ..self }
+    }
+
+    /// It may take as long as it takes. It still ends when its worker is lost, or the client is closed.
+    pub fn no_timeout(self) -> Self {
+        Call { call: self.call.no_timeout(), ..self }
+    }
+
+    /// Where nobody serves the service now, wait for a worker as long as the time-out allows.
+    pub fn wait_for_ready(self) -> Self {
+        Call { call: self.call.wait_for_ready(), ..self }
+    }
+
+    /// What this call may do to the world, where that is to be stricter than what the method's worker declared.
+    pub fn effect(self, effect: Effect) -> Self {
+        Call { call: self.call.effect(effect), ..self }
+    }
+}
+
+impl<T: DeserializeOwned + 'static> Call<'_, T> {
+    /// Makes the call and goes on. `callback` gets the outcome, exactly once, in a later [`Client::poll`], [`Client::process`] or
+    /// [`Client::close`], on this thread.
+    ///
+    /// # Errors
+    /// The call was not made, and the callback will not run: INVALID_ARGUMENT for a name or arguments that cannot be sent, and
+    /// RESOURCE_EXHAUSTED if the client's queue is full or too many callbacks are pending
+    /// ([`callbacks_max`](crate::ClientBuilder::callbacks_max)).
+    pub fn then(self, callback: impl FnOnce(Result<T, CallError>) + 'static) -> Result<(), CallError> {
+        let Client { pending, inbox, pending_max, .. } = self.client;
+        if pending.borrow().len() >= *pending_max {
+            return Err(CallError::full("callbacks", *pending_max, "callbacks_max"));
+        }
+        // Decoded there as well: the client's own threads never see the program's types.
+        let run = Pending(Box::new(move |outcome| callback(decode(outcome))));
+        let key = pending.borrow_mut().insert(run);
+        let inbox = Arc::clone(inbox);
+        let made = self.call.try_then_encoded(move |outcome| inbox.put((key, outcome)));
+        made.inspect_err(|_| drop(pending.borrow_mut().remove(key)))
+    }
+}
+
+impl Call<'_, ()> {
+    /// Makes the call and goes on; nobody learns what becomes of it.
+    ///
+    /// # Errors
+    /// The call was not made, as for [`Call::then`].
+    pub fn cast(self) -> Result<(), CallError> {
+        self.call.try_cast()
+    }
+}

@@ -1,0 +1,186 @@
+//! Programs that are not async: one that blocks, and one with a loop of its own.
+
+use std::{
+    cell::{Cell, RefCell},
+    os::fd::AsFd,
+    rc::Rc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use callboard::{CallError, Client, Code, blocking, polled};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::harness::{Broker, DEADLINE, Pool, Process};
+
+struct Scene {
+    broker: Broker,
+    _worker: Process,
+}
+
+fn calculator() -> Scene {
+    let broker = Broker::start();
+    let worker = broker.worker("calculator-worker", "calculator");
+    Scene { broker, _worker: worker }
+}
+
+/// Polls until `done`, as a program's loop would.
+fn poll_until(client: &polled::Client, done: impl Fn() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !done() {
+        assert!(Instant::now() < end, "it hangs with {} callbacks pending", client.pending());
+        client.process(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn any_number_of_threads_wait_for_calls_of_one_client() {
+    let scene = calculator();
+    let client = blocking::Client::connect(&scene.broker.frontend).unwrap();
+    thread::scope(|scope| {
+        for x in 0..8 {
+            let client = &client;
+            scope.spawn(move || {
+                for y in 0..100 {
+                    assert_eq!(client.call::<i64>("calculator.add", (x, y)).wait().unwrap(), x + y);
+                }
+            });
+        }
+    });
+    let error = client.call::<f64>("calculator.div", (1, 0)).wait().unwrap_err();
+    assert_eq!(error.type_name(), "DivisionByZero");
+    client.close().unwrap();
+    assert_eq!(client.call::<i64>("calculator.add", (1, 2)).wait().unwrap_err().code(), Code::FailedPrecondition);
+}
+
+#[test]
+fn a_blocking_client_goes_on_where_a_callback_takes_the_answer() {
+    let scene = calculator();
+    let client = blocking::Client::connect(&scene.broker.frontend).unwrap();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    client.call("calculator.add", (2, 3)).then(move |sum: Result<i64, CallError>| tell.send(sum).unwrap()).unwrap();
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap().unwrap(), 5);
+    client.call("calculator.add", (2, 3)).cast().unwrap();
+    client.close().unwrap();
+}
+
+#[test]
+fn polled_callbacks_run_on_the_thread_that_polls_and_only_there() {
+    let scene = calculator();
+    let client = polled::Client::new(&scene.broker.frontend).unwrap();
+    // Neither `Send` nor behind a lock: no other thread ever sees it.
+    let sums = Rc::new(RefCell::new(Vec::new()));
+    let here = thread::current().id();
+    for x in 0..100_i64 {
+        let sums = Rc::clone(&sums);
+        let seen = move |sum: Result<i64, CallError>| {
+            assert_eq!(thread::current().id(), here);
+            sums.borrow_mut().push(sum.unwrap());
+        };
+        client.call("calculator.add", (x, 1)).then(seen).unwrap();
+    }
+    assert_eq!(client.pending(), 100);
+    poll_until(&client, || client.pending() == 0);
+    let mut sums = sums.take();
+    sums.sort_unstable();
+    assert_eq!(sums, (1..=100).collect::<Vec<_>>());
+    assert_eq!(client.poll(), 0);
+    client.close().unwrap();
+}
+
+#[test]
+fn a_polled_clients_file_descriptor_is_readable_when_there_is_something_to_do() {
+    let scene = calculator();
+    let client = polled::Client::new(&scene.broker.frontend).unwrap();
+    for round in 0..20 {
+        let sum = Rc::new(Cell::new(0));
+        let seen = Rc::clone(&sum);
+        client.call("calculator.add", (round, 1)).then(move |s: Result<i64, CallError>| seen.set(s.unwrap())).unwrap();
+        // The program's own loop over its descriptors; nothing of ours runs meanwhile.
+        let timeout = rustix::event::Timespec { tv_sec: DEADLINE.as_secs().cast_signed(), tv_nsec: 0 };
+        assert_eq!(poll(&mut [PollFd::new(&client.as_fd(), PollFlags::IN)], Some(&timeout)).unwrap(), 1);
+        assert_eq!(client.poll(), 1);
+        assert_eq!(sum.get(), round + 1);
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        assert_eq!(poll(&mut [PollFd::new(&client.as_fd(), PollFlags::IN)], Some(&now)).unwrap(), 0);
+    }
+}
+
+#[test]
+fn polling_never_blocks_and_a_callback_gets_the_time_out_when_it_passes() {
+    // Nobody is there.
+    let client = polled::Client::new("tcp://127.0.0.1:9").unwrap();
+    let ended = Rc::new(RefCell::new(None));
+    let seen = Rc::clone(&ended);
+    let call = client.call("calculator.add", (2, 3)).timeout(Duration::from_millis(300));
+    call.then(move |sum: Result<i64, CallError>| *seen.borrow_mut() = Some(sum)).unwrap();
+    assert_eq!(client.poll(), 0);
+    poll_until(&client, || client.pending() == 0);
+    let error = ended.take().unwrap().unwrap_err();
+    assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
+}
+
+#[test]
+fn a_polled_callback_may_make_calls_and_poll() {
+    let scene = calculator();
+    let client = Rc::new(polled::Client::new(&scene.broker.frontend).unwrap());
+    let steps = Rc::new(Cell::new(0));
+    next_step(&client, &steps);
+    poll_until(&client, || steps.get() == 10);
+    assert_eq!(client.pending(), 0);
+}
+
+/// Adds one through the broker, and goes on from the callback, up to ten.
+fn next_step(client: &Rc<polled::Client>, steps: &Rc<Cell<i64>>) {
+    // Not a strong one: a client that is kept alive by its own callbacks would never be dropped.
+    let (again, seen) = (Rc::downgrade(client), Rc::clone(steps));
+    let callback = move |sum: Result<i64, CallError>| {
+        seen.set(sum.unwrap());
+        let client = again.upgrade().unwrap();
+        client.poll();
+        if seen.get() < 10 {
+            next_step(&client, &seen);
+        }
+    };
+    client.call("calculator.add", (steps.get(), 1)).then(callback).unwrap();
+}
+
+#[test]
+fn closing_or_dropping_a_polled_client_runs_each_pending_callback_once_with_cancelled() {
+    let broker = Broker::start();
+    let _pool = Pool::start(&broker, 1);
+    for close in [true, false] {
+        let client = polled::Client::new(&broker.frontend).unwrap();
+        let codes = Rc::new(RefCell::new(Vec::new()));
+        for _ in 0..50 {
+            let codes = Rc::clone(&codes);
+            let seen = move |ended: Result<(), CallError>| codes.borrow_mut().push(ended.unwrap_err().code());
+            client.call("jobs.pause", (600_000,)).no_timeout().then(seen).unwrap();
+        }
+        if close {
+            client.close().unwrap();
+        } else {
+            drop(client);
+        }
+        assert_eq!(codes.take(), [Code::Cancelled; 50]);
+    }
+}
+
+#[test]
+fn a_polled_client_that_is_full_says_so_and_does_not_keep_the_callback() {
+    let client = Client::builder("tcp://127.0.0.1:9").callbacks_max(2).polled().unwrap();
+    let kept = Rc::new(());
+    let call = || {
+        let kept = Rc::clone(&kept);
+        client.call("a.b", ()).then(move |_: Result<(), CallError>| drop(kept))
+    };
+    assert!(call().is_ok() && call().is_ok());
+    assert_eq!(call().unwrap_err().code(), Code::ResourceExhausted);
+    assert_eq!(Rc::strong_count(&kept), 3);
+    assert_eq!(
+        client.call("no name", ()).then(|_: Result<(), CallError>| {}).unwrap_err().code(),
+        Code::ResourceExhausted
+    );
+    drop(client);
+    assert_eq!(Rc::strong_count(&kept), 1);
+}
