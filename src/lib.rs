@@ -50,7 +50,19 @@ pub use callboard_workers::{
     Answer, Context, Error, Handler, Reply, RunningWorker, Service, ServiceError, State, Worker, WorkerError, pool,
 };
 
-/// The README, so that its examples are compiled.
+/// The README and the guide, so that their examples are compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/guide/first-service.md")]
+    struct FirstService;
+    #[doc = include_str!("../docs/guide/call-styles.md")]
+    struct CallStyles;
+    #[doc = include_str!("../docs/guide/callbacks.md")]
+    struct Callbacks;
+    #[doc = include_str!("../docs/guide/errors.md")]
+    struct Errors;
+    #[doc = include_str!("../docs/guide/polled-clients.md")]
+    struct PolledClients;
+}
