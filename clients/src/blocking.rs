@@ -17,14 +17,17 @@
 //! clone is the same client, and any number of threads may call through one. Not for async functions: there it would hold up
 //! the thread that runs others, and the async client is the one to use.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use bytestring::ByteString;
 use callboard_core::{body::Arguments, wire::envelope::Effect};
-use futures::executor::block_on;
+use futures::{
+    executor::block_on,
+    future::{Either, select},
+};
 use serde::de::DeserializeOwned;
 
-use crate::{CallError, CloseError, ConnectError, Statistics};
+use crate::{CallError, CloseError, ConnectError, Statistics, serving::Serving};
 
 /// A client whose calls block the thread that makes them. Cheap to clone: a clone is the same client.
 #[derive(Clone, Debug)]
@@ -99,12 +102,19 @@ impl<T> Call<T> {
 }
 
 impl<T: DeserializeOwned + 'static> Call<T> {
-    /// Makes the call and blocks until it has ended, its time-out at the latest.
+    /// Makes the call and blocks until it has ended, its time-out at the latest. In a handler it ends CANCELLED when nobody waits for
+    /// the handler any more.
     ///
     /// # Errors
     /// [`CallError`], as when a call is awaited.
     pub fn wait(self) -> Result<T, CallError> {
-        block_on(self.0.into_future())
+        let call = self.0.into_future();
+        let Some(serving) = Serving::here() else { return block_on(call) };
+        // The cancel is looked at second: an outcome that is there counts.
+        match block_on(select(pin!(call), pin!(serving.cancelled()))) {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => Err(CallError::served_call_given_up()),
+        }
     }
 
     /// Makes the call and goes on; `callback` gets the outcome, on the client's own callback thread. Blocks only for as long

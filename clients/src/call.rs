@@ -27,7 +27,8 @@ use crate::{
 ///
 /// The call's time-out begins when its ending is first polled, or with [`try_then`](Call::try_then) and [`try_cast`](Call::try_cast)
 /// when they are called. It covers everything: waiting for room in the client, for a connection, for credit, for a worker, and the
-/// run itself. A name or arguments that cannot be sent are told by the ending, too, as INVALID_ARGUMENT.
+/// run itself. In a handler a call that is awaited or called back has no more time than is left to the call that is served; a cast,
+/// which nobody waits for, has its own. A name or arguments that cannot be sent are told by the ending, too, as INVALID_ARGUMENT.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -111,7 +112,7 @@ impl<T: DeserializeOwned + 'static> Call<T> {
     where
         F: FnOnce(Result<T, CallError>) + Send + 'static,
     {
-        let (shared, request) = (self.shared, self.request?);
+        let (shared, request) = (self.shared, self.request?.begun());
         let (made, timeout) = (shared.clock.now(), request.timeout);
         let deadline = request.deadline(made);
         // The result is decoded there, on the callback thread: a large one holds up no heartbeat.
@@ -145,7 +146,7 @@ impl<T> Call<T> {
     where
         F: FnOnce(Result<Bytes, CallError>) + Send + 'static,
     {
-        let (shared, request) = (self.shared, self.request?);
+        let (shared, request) = (self.shared, self.request?.begun());
         let made = shared.clock.now();
         let place = shared.lines.callbacks.room.try_take().map_err(|reason| shared.no_callback(reason, None))?;
         shared.try_queue().map_err(|reason| shared.no_queue(reason, None))?;

@@ -120,6 +120,12 @@ impl CallError {
         CallError(Box::new(Failure::new(Code::Cancelled, Executed::Maybe, text)))
     }
 
+    /// The call that is served here, for which this one was made, was given up.
+    pub(crate) fn served_call_given_up() -> CallError {
+        let text = "nobody waits any more for the call that is served here, for which this one was made";
+        CallError(Box::new(Failure::new(Code::Cancelled, Executed::Maybe, text)))
+    }
+
     /// The client's thread is gone, and the call with it. Not before a bug of ours.
     pub(crate) fn lost() -> CallError {
         let text = "the client's own thread ended before the outcome was known; its panic message says why";

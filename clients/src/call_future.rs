@@ -59,6 +59,7 @@ impl<T> CallFuture<T> {
 
     /// The first poll: the time-out begins, and with room in the queue the call is sent.
     fn begin(&self, request: Request) -> Result<Step, CallError> {
+        let request = request.begun();
         let made = self.shared.clock.now();
         match self.shared.try_queue() {
             Ok(()) => self.send(request, made),

@@ -37,6 +37,7 @@
 //! | `driver` | the link thread |
 //! | `link`, `dealer` | what it has in common with the worker's: clock, timer, connection |
 //! | `responder`, `callbacks` | an outcome on its way back; the callback thread |
+//! | `serving` | what a handler's calls inherit from the call that it serves |
 //! | `room`, `alarm`, `cancels`, `state` | bounds, time limits, calls that were given up, how far the client's life has come |
 
 mod alarm;
@@ -57,6 +58,7 @@ pub mod polled;
 mod request;
 mod responder;
 mod room;
+pub mod serving;
 mod shared;
 mod state;
 mod statistics;

@@ -1,6 +1,6 @@
 //! What a caller wants called, ready to be sent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -11,7 +11,7 @@ use callboard_core::{
     wire::{envelope::Effect, method::MethodName},
 };
 
-use crate::{call_error::CallError, responder::Responder};
+use crate::{call_error::CallError, responder::Responder, serving::Serving};
 
 /// What a caller wants called, ready to be sent.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) effect: Option<Effect>,
     pub(crate) wait_for_ready: bool,
     cast: bool,
+    /// When the time of the call that is served here is up.
+    served_until: Option<Instant>,
 }
 
 impl Request {
@@ -37,12 +39,24 @@ impl Request {
         let method = MethodName::parse(method).map_err(|error| CallError::bad_name(&error))?;
         let body = arguments.encode().map_err(|error| CallError::bad_arguments(method.as_str(), &error))?;
         let timeout = timeout.map(|span| Timeout { span, source: TimeoutSource::Client });
-        Ok(Request { method, body, timeout, effect: None, wait_for_ready: false, cast: false })
+        let served_until = Serving::here().and_then(|serving| serving.deadline());
+        Ok(Request { method, body, timeout, effect: None, wait_for_ready: false, cast: false, served_until })
     }
 
     /// The same, fired and forgotten.
     pub(crate) fn into_cast(self) -> Request {
         Request { cast: true, ..self }
+    }
+
+    /// The same, made now: with no more time than is left to the call that is served here.
+    pub(crate) fn begun(self) -> Request {
+        let left = self.served_until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = match (self.timeout, left) {
+            (Some(own), Some(left)) if own.span <= left => Some(own),
+            (_, Some(span)) => Some(Timeout { span, source: TimeoutSource::Served }),
+            (own, None) => own,
+        };
+        Request { timeout, ..self }
     }
 
     /// When the time of a call that is made then is up.

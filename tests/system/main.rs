@@ -12,6 +12,7 @@ mod foreign;
 mod handlers;
 mod harness;
 mod lost_broker;
+mod nested;
 mod pool;
 mod pool_life;
 mod threads;

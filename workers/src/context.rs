@@ -1,19 +1,11 @@
 //! What a handler may ask about its call.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::Poll,
-    time::Instant,
-};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Instant};
 
+use callboard_clients::serving::Serving;
 use callboard_core::wire::{ids::CallId, method::MethodName};
 use futures::task::AtomicWaker;
-use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 /// The call that a handler serves: take it as the first parameter, `fn add(context: Context, x: i64, y: i64)`. A cheap clone.
 #[derive(Clone, Debug)]
@@ -26,18 +18,16 @@ struct Call {
     id: CallId,
     method: MethodName,
     attempt: u32,
-    deadline: Option<Instant>,
-    cancelled: AtomicBool,
-    /// Who waits in [`Context::cancelled`].
-    cancellation: Notify,
+    /// When its caller stops waiting, and whether somebody waits still.
+    serving: Serving,
     /// The task of an async handler.
     task: AtomicWaker,
 }
 
 impl Context {
     pub(crate) fn new(id: CallId, method: MethodName, attempt: u32, deadline: Option<Instant>) -> Context {
-        let (cancelled, cancellation, task) = (AtomicBool::new(false), Notify::new(), AtomicWaker::new());
-        Context { call: Arc::new(Call { id, method, attempt, deadline, cancelled, cancellation, task }) }
+        let (serving, task) = (Serving::new(deadline), AtomicWaker::new());
+        Context { call: Arc::new(Call { id, method, attempt, serving, task }) }
     }
 
     /// The call's id, the same at the client and in the broker's log.
@@ -57,13 +47,13 @@ impl Context {
 
     /// When the caller stops waiting; `None` if it waits as long as it takes.
     pub fn deadline(&self) -> Option<Instant> {
-        self.call.deadline
+        self.call.serving.deadline()
     }
 
     /// Whether nobody waits for the outcome any more: the caller gave up, or its time is up. A blocking handler that takes
     /// long should ask now and then, and return; an async one is dropped at its next await by itself.
     pub fn is_cancelled(&self) -> bool {
-        self.call.cancelled.load(Ordering::Acquire)
+        self.call.serving.is_cancelled()
     }
 
     /// Waits until nobody waits for the outcome any more.
@@ -71,15 +61,37 @@ impl Context {
     /// # Cancel safety
     /// Dropping the future loses nothing; it may be asked again.
     pub async fn cancelled(&self) {
-        let notified = self.call.cancellation.notified();
-        if !self.is_cancelled() {
-            notified.await;
-        }
+        self.call.serving.cancelled().await;
+    }
+
+    /// Runs a future as a task of its own that belongs to this call, as the handler does: the calls that it makes have no more time
+    /// than is left, and when nobody waits for the outcome any more it is dropped at its next await; then the task's value is
+    /// `None`. It may outlive the handler. A plain `tokio::spawn` makes a task that belongs to no call.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime. A blocking handler runs inside of the worker's.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let serving = self.call.serving.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                // Dropped for good.
+                () = serving.cancelled() => None,
+                output = serving.during(future) => Some(output),
+            }
+        })
+    }
+
+    /// Runs a part of the handler, which finds its call by where it runs.
+    pub(crate) fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
+        self.call.serving.enter(part)
     }
 
     pub(crate) fn cancel(&self) {
-        self.call.cancelled.store(true, Ordering::Release);
-        self.call.cancellation.notify_waiters();
+        self.call.serving.cancel();
         self.call.task.wake();
     }
 
@@ -91,7 +103,7 @@ impl Context {
             if self.is_cancelled() {
                 return Poll::Ready(None);
             }
-            handler.as_mut().poll(task).map(Some)
+            self.enter(|| handler.as_mut().poll(task)).map(Some)
         })
         .await
     }

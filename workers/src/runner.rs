@@ -188,7 +188,7 @@ async fn run_async(function: Arc<AsyncFunction>, context: Context, body: Bytes, 
     }
     // The function that makes the future is the author's code as well, and may panic.
     let own = context.clone();
-    let started = catch_unwind(AssertUnwindSafe(move || function(own, &body)));
+    let started = catch_unwind(AssertUnwindSafe(|| context.enter(|| function(own, &body))));
     let outcome = match started {
         // Dropped where it is when nobody waits for it any more: then there is no outcome.
         Ok(Ok(running)) => context.unless_cancelled(AssertUnwindSafe(running).catch_unwind()).await,
@@ -200,7 +200,10 @@ async fn run_async(function: Arc<AsyncFunction>, context: Context, body: Bytes, 
 
 fn run_blocking(function: &BlockingFunction, context: Context, body: &Bytes, mut ending: Ending) {
     if !context.is_cancelled() {
-        ending.outcome = Some(catch_unwind(AssertUnwindSafe(|| function(context, body))).unwrap_or_else(panicked));
+        ending.outcome = Some(
+            catch_unwind(AssertUnwindSafe(|| context.clone().enter(|| function(context, body))))
+                .unwrap_or_else(panicked),
+        );
     }
 }
 
