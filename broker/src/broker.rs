@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, future::Future, pin::pin, time::Duration};
 
 use callboard_core::{
+    auth::Nonce,
     broker::{self, Action, Event, Identity, Side},
     time::Time,
     wire::{
@@ -17,7 +18,8 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     error::BrokerError,
-    gate::{self, Address, Gate, GateError, GateEvent},
+    gate::{self, Address, Gate, GateError, GateEvent, PeerAddress},
+    keys::KeyChanger,
     notes,
     settings::Settings,
 };
@@ -32,6 +34,9 @@ pub struct Broker {
     machine: broker::Broker,
     clock: Clock,
     drain: Duration,
+    keys: KeyChanger,
+    /// Where each open link comes from: for the log.
+    addresses: BTreeMap<LinkId, PeerAddress>,
     outboxes: BTreeMap<LinkId, Bundler>,
     /// Links that something was put into the outbox of in this turn.
     touched: Vec<LinkId>,
@@ -51,7 +56,7 @@ impl Broker {
     /// # Panics
     /// Outside a [`tokio::runtime::LocalRuntime`] or [`tokio::task::LocalSet`] with I/O and time.
     pub fn bind(settings: Settings) -> Result<Broker, BrokerError> {
-        if !settings.allow_unauthenticated {
+        if !settings.allow_unauthenticated && settings.keys.is_none() {
             [&settings.frontend, &settings.backend].into_iter().try_for_each(refuse_unprotected)?;
         }
         let gate = Gate::bind(&settings.frontend, &settings.backend, settings.gate.clone())?;
@@ -64,6 +69,8 @@ impl Broker {
             gate,
             clock,
             drain: settings.drain,
+            keys: KeyChanger::new(),
+            addresses: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             touched: Vec::new(),
             closed: Vec::new(),
@@ -82,6 +89,11 @@ impl Broker {
         self.gate.backend().to_string()
     }
 
+    /// By which it is given other keys while it runs.
+    pub fn key_changer(&self) -> KeyChanger {
+        self.keys.clone()
+    }
+
     /// Serves until `shutdown` is ready; then refuses what is new, lets running calls finish for as long as the settings say,
     /// says goodbye to everybody, and returns.
     ///
@@ -90,6 +102,7 @@ impl Broker {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut leaving = false;
+        let mut keys = self.keys.changes();
         while !self.stopped {
             let due = self.machine.next_deadline().map(|at| self.clock.instant(at));
             let mut first = None;
@@ -97,12 +110,19 @@ impl Broker {
                 biased;
                 // Cancel safe: an event that was not returned stays in the gate.
                 event = self.gate.next() => first = Some(event),
+                // Cancel safe: says so. No error, for we hold a sender; seen only below.
+                _ = keys.changed() => keys.mark_changed(),
                 // Cancel safe: it is not polled again once it was ready.
                 () = &mut shutdown, if !leaving => leaving = true,
                 // Cancel safe: a timer.
                 () = sleep_until(due) => {}
             }
             let now = self.clock.now();
+            // Before what has come is read: nobody is let in by a key that was taken away before.
+            if keys.has_changed().unwrap_or_default() {
+                let changed = keys.borrow_and_update().clone();
+                changed.into_iter().for_each(|keys| self.machine.handle(now, Event::Keys(keys), &mut self.actions));
+            }
             self.read(now, first);
             if leaving {
                 self.machine.handle(now, Event::Shutdown { deadline: now + self.drain }, &mut self.actions);
@@ -139,12 +159,13 @@ impl Broker {
                 self.machine.receive(now, link, message.frames(), &mut self.actions);
                 return message.bytes();
             }
-            GateEvent::Opened { link, side, .. } => {
+            GateEvent::Opened { link, side, address } => {
+                self.addresses.insert(link, address);
                 let side = match side {
                     gate::Side::Frontend => Side::Frontend,
                     gate::Side::Backend => Side::Backend,
                 };
-                Event::Opened { link, side }
+                Event::Opened { link, side, nonce: Nonce(rand::random()) }
             }
             GateEvent::Heard { link } => Event::Heard { link },
             GateEvent::Closed { link, .. } => {
@@ -163,7 +184,9 @@ impl Broker {
                 Action::Send(link, envelope) => self.send(link, &envelope),
                 Action::Admit(link) => self.gate.admit(link),
                 Action::Close(link) => self.close(link),
-                Action::Note(note) => notes::log(note),
+                Action::Note(note) => {
+                    notes::log(note, |link| self.addresses.get(&link).map(ToString::to_string));
+                }
                 Action::Stopped => self.stopped = true,
             }
         }
@@ -197,6 +220,7 @@ impl Broker {
         // Only now: the turn in which a link closed may still have had words for it.
         for link in self.closed.drain(..) {
             self.outboxes.remove(&link);
+            self.addresses.remove(&link);
         }
     }
 }

@@ -11,8 +11,8 @@ pub enum BrokerError {
     Gate(#[from] GateError),
     /// Other machines could reach the address, and nobody would be asked who he is.
     #[error(
-        "{address} can be reached from other machines, and anybody there could call and serve: listen on 127.0.0.1, or say \
-         --allow-unauthenticated if the network is yours alone"
+        "{address} can be reached from other machines, and anybody there could call and serve: listen on 127.0.0.1, or ask \
+         for a key (--authkey-file FILE), or say --allow-unauthenticated if the network is yours alone"
     )]
     Unprotected {
         /// The address.

@@ -6,8 +6,9 @@ mod broker;
 mod clock;
 mod error;
 pub mod gate;
+mod keys;
 mod notes;
 mod running;
 mod settings;
 
-pub use self::{broker::Broker, error::BrokerError, running::RunningBroker, settings::Settings};
+pub use self::{broker::Broker, error::BrokerError, keys::KeyChanger, running::RunningBroker, settings::Settings};

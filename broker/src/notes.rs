@@ -1,16 +1,21 @@
 //! The machine's notes as lines in the log.
 
-use callboard_core::broker::Note;
+use callboard_core::{broker::Note, wire::ids::LinkId};
 use tracing::{debug, info, warn};
 
-/// Logs a note. Peers that come and go are debug (clients) or info (workers); what somebody lost is a warning.
-pub(crate) fn log(note: Note) {
+/// Logs a note; `address_of` says where a link comes from. Peers that come and go are debug (clients) or info (workers); what
+/// somebody lost, and strangers, are warnings.
+pub(crate) fn log(note: Note, address_of: impl Fn(LinkId) -> Option<String>) {
     match note {
-        Note::ClientJoined { link, name, again } => debug!(%link, name, again, "client joined"),
+        Note::ClientJoined { link, name, again, key } => debug!(%link, name, again, key, "client joined"),
         Note::ClientGone { name, open } if open > 0 => info!(name, open, "client is gone, with calls open"),
         Note::ClientGone { name, open } => debug!(name, open, "client is gone"),
-        Note::WorkerJoined { link, name, services } => {
-            info!(%link, %name, services = services.join(" "), "worker joined")
+        Note::WorkerJoined { link, name, services, key } => {
+            info!(%link, %name, services = services.join(" "), key, "worker joined")
+        }
+        Note::Unauthenticated { link, why } => warn!(%link, address = address_of(link), %why, "stranger refused"),
+        Note::NotPermitted { link, key, role } => {
+            warn!(%link, address = address_of(link), key, %role, "key without the role refused")
         }
         Note::WorkerDraining { name } => info!(%name, "worker drains"),
         Note::WorkerLeft { name } => info!(%name, "worker left"),

@@ -2,13 +2,14 @@
 
 use std::{io, thread};
 
+use callboard_core::auth::AuthKeys;
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::{oneshot, watch},
     task::spawn_local,
 };
 
-use crate::{broker::Broker, error::BrokerError, settings::Settings};
+use crate::{broker::Broker, error::BrokerError, keys::KeyChanger, settings::Settings};
 
 /// A broker that runs on a thread of its own, which it needs: nothing else that the program does delays calls.
 ///
@@ -30,6 +31,7 @@ use crate::{broker::Broker, error::BrokerError, settings::Settings};
 pub struct RunningBroker {
     frontend: String,
     backend: String,
+    keys: KeyChanger,
     shutdown: watch::Sender<bool>,
     end: oneshot::Receiver<()>,
 }
@@ -59,8 +61,8 @@ impl RunningBroker {
             let _ = ending.send(());
         })?;
         let gone = |_| BrokerError::System(io::Error::other("its thread ended before it began"));
-        let (frontend, backend) = addresses.await.map_err(gone)??;
-        Ok(RunningBroker { frontend, backend, shutdown, end })
+        let (frontend, backend, keys) = addresses.await.map_err(gone)??;
+        Ok(RunningBroker { frontend, backend, keys, shutdown, end })
     }
 
     /// Where clients connect, with the actual port.
@@ -71,6 +73,11 @@ impl RunningBroker {
     /// Where workers connect, with the actual port.
     pub fn backend(&self) -> &str {
         &self.backend
+    }
+
+    /// From now on these keys count instead of those the broker had, for who joins. Who has joined stays.
+    pub fn change_keys(&self, keys: AuthKeys) {
+        self.keys.change(keys);
     }
 
     /// Waits until the broker has ended by itself, which it does only by a fault of its own: a panic, told on stderr.
@@ -93,13 +100,13 @@ impl RunningBroker {
     }
 }
 
-/// The addresses of a broker that accepts, or why there is none.
-type Bound = Result<(String, String), BrokerError>;
+/// The addresses of a broker that accepts, and its keys' handle; or why there is none.
+type Bound = Result<(String, String, KeyChanger), BrokerError>;
 
 async fn serve(settings: Settings, bound: oneshot::Sender<Bound>, mut told: watch::Receiver<bool>) {
     match Broker::bind(settings) {
         Ok(broker) => {
-            if bound.send(Ok((broker.frontend(), broker.backend()))).is_ok() {
+            if bound.send(Ok((broker.frontend(), broker.backend(), broker.key_changer()))).is_ok() {
                 // An error is an owner that is gone, which means the same.
                 broker.run(async move { drop(told.wait_for(|&told| told).await) }).await;
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_core::{broker, wire::limits};
+use callboard_core::{auth::AuthKeys, broker, wire::limits};
 
 use crate::gate::{Address, GateLimits};
 
@@ -15,6 +15,8 @@ pub struct Settings {
     pub backend: Address,
     /// Whether TCP addresses that other machines can reach are allowed although nobody is asked who they are. Default: no.
     pub allow_unauthenticated: bool,
+    /// The keys of which every client, worker and pool must prove to know one. Default: none, and anybody is let in.
+    pub keys: Option<AuthKeys>,
     /// How often the broker lets itself be heard. Default: 1 s. Too low is load; too high, and peers notice late that it is gone.
     pub heartbeat: Duration,
     /// How long running calls may take to finish once the broker is told to stop. Default: 5 s.
@@ -34,6 +36,7 @@ impl Settings {
             frontend,
             backend,
             allow_unauthenticated: false,
+            keys: None,
             heartbeat: limits::HEARTBEAT_DEFAULT,
             drain: limits::BROKER_DRAIN,
             queue_calls_max: limits::QUEUE_CALLS_MAX,
@@ -53,6 +56,7 @@ impl Settings {
             queue_calls_max: self.queue_calls_max,
             queue_bytes_max: self.queue_bytes_max,
             message_bytes_max,
+            keys: self.keys.clone(),
             // Half the window must hold the largest message, or its sender would wait for ever.
             credit_bytes: default.credit_bytes.max(2 * message_bytes_max as u64),
             ..default

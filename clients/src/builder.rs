@@ -11,6 +11,7 @@ use std::{
 };
 
 use callboard_core::{
+    auth::AuthKey,
     peer,
     wire::limits::{CLIENT_QUEUE_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
 };
@@ -46,6 +47,7 @@ const CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 pub struct ClientBuilder {
     address: String,
     name: String,
+    authkey: Option<AuthKey>,
     timeout: Option<Duration>,
     close_timeout: Duration,
     heartbeat: Duration,
@@ -58,6 +60,7 @@ impl ClientBuilder {
         ClientBuilder {
             address,
             name: String::new(),
+            authkey: None,
             timeout: Some(TIMEOUT_DEFAULT),
             close_timeout: CLOSE_TIMEOUT_DEFAULT,
             heartbeat: HEARTBEAT_DEFAULT,
@@ -80,6 +83,20 @@ impl ClientBuilder {
     /// A name for people, such as `billing`: the broker shows it. Default: none.
     pub fn name(self, name: impl Into<String>) -> ClientBuilder {
         ClientBuilder { name: name.into(), ..self }
+    }
+
+    /// The key that the broker asks for. With one, the client joins no broker that does not know it, too. Default: none.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let keys = callboard_clients::read_authkeys("/etc/callboard/authkey")?;
+    /// let client = callboard_clients::Client::builder("tcp://127.0.0.1:5559").authkey(keys.first().clone());
+    /// let client = client.connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn authkey(self, key: AuthKey) -> ClientBuilder {
+        ClientBuilder { authkey: Some(key), ..self }
     }
 
     /// Calls and casts that may wait in the client, for a connection or for credit; default 16,384. When so many wait, further ones
@@ -189,6 +206,7 @@ impl ClientBuilder {
             heartbeat: self.heartbeat,
             instance: self.name.clone(),
             pid: Some(std::process::id()),
+            key: self.authkey.clone(),
             ..peer::Settings::new(link::new_session())
         }
     }

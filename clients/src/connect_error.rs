@@ -87,7 +87,7 @@ impl fmt::Display for ConnectError {
                 }
             }
             Problem::Refused(failure) => {
-                write!(f, "the broker at {} refuses this client: {}", self.address, failure.message)
+                write!(f, "the broker at {} refuses this client: {}: {}", self.address, failure.code, failure.message)
             }
             Problem::System(error) => write!(f, "the client's own threads cannot be started: {error}"),
         }

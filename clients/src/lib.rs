@@ -37,10 +37,12 @@
 //! | `driver` | the link thread |
 //! | `link`, `dealer` | what it has in common with the worker's: clock, timer, connection |
 //! | `responder`, `callbacks` | an outcome on its way back; the callback thread |
+//! | `authkey` | where keys come from |
 //! | `serving` | what a handler's calls inherit from the call that it serves |
 //! | `room`, `alarm`, `cancels`, `state` | bounds, time limits, calls that were given up, how far the client's life has come |
 
 mod alarm;
+mod authkey;
 pub mod blocking;
 mod builder;
 mod call;
@@ -64,6 +66,7 @@ mod state;
 mod statistics;
 
 pub use callboard_core::{
+    auth::{AuthKey, AuthKeyError, AuthKeys, AuthKeysError},
     body::{ArgumentMap, Arguments, DecodeError, EncodedArguments, named},
     wire::{
         envelope::Effect,
@@ -72,6 +75,7 @@ pub use callboard_core::{
 };
 
 pub use self::{
+    authkey::{AUTHKEY_VARIABLE, AuthKeySourceError, authkeys_from_environment, read_authkeys},
     builder::ClientBuilder,
     call::Call,
     call_error::CallError,

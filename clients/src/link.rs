@@ -196,6 +196,11 @@ pub fn chance() -> u32 {
     rand::random()
 }
 
+/// Chance for a machine's `Connected` event: from the thread's generator, which is fit for keys.
+pub fn new_nonce() -> callboard_core::auth::Nonce {
+    callboard_core::auth::Nonce(rand::random())
+}
+
 /// A session of its own for a new client or worker.
 pub fn new_session() -> callboard_core::wire::ids::SessionId {
     callboard_core::wire::ids::SessionId(uuid::Uuid::new_v4().into_bytes())

@@ -91,7 +91,7 @@ impl Driver {
         let now = self.clock.now();
         match woken {
             Woken::Link(link::Event::Message(frames)) => self.read(now, frames),
-            Woken::Link(link::Event::Connected) => self.handle(now, Event::Connected),
+            Woken::Link(link::Event::Connected) => self.handle(now, Event::Connected { nonce: link::new_nonce() }),
             Woken::Link(link::Event::Disconnected) => self.disconnected(now),
             Woken::Command(Some(Command::Shutdown { deadline })) => self.handle(now, Event::Shutdown { deadline }),
             // Nobody can end this worker in order any more; its process will.

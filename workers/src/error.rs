@@ -1,5 +1,6 @@
 //! Why a worker does not serve.
 
+use callboard_clients::AuthKeySourceError;
 use callboard_core::wire::status::Failure;
 
 use crate::service::ServiceError;
@@ -14,6 +15,9 @@ pub enum WorkerError {
     /// A service that a broker would not take.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// Its key cannot be used.
+    #[error(transparent)]
+    Authkey(#[from] AuthKeySourceError),
     /// The broker will not have it, and coming back would not help.
     #[error("the broker at {address} refuses this worker: {failure}")]
     Refused {

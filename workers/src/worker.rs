@@ -2,8 +2,12 @@
 
 use std::{env, future::Future, thread, time::Duration};
 
-use callboard_clients::link::{self, Clock, Link};
+use callboard_clients::{
+    authkeys_from_environment,
+    link::{self, Clock, Link},
+};
 use callboard_core::{
+    auth::AuthKey,
     peer,
     wire::{
         handshake::{Offer, Register},
@@ -54,6 +58,7 @@ pub const BACKEND_DEFAULT: &str = "tcp://127.0.0.1:5560";
 pub struct Worker {
     backend: String,
     name: String,
+    authkey: Option<AuthKey>,
     heartbeat: Duration,
     drain: Duration,
     services: Vec<Service>,
@@ -72,11 +77,13 @@ pub struct RunningWorker {
 
 impl Worker {
     /// A worker without services yet. In a pool it takes broker and name from what the pool tells it; elsewhere the broker is
-    /// `CALLBOARD_BACKEND`, else [`BACKEND_DEFAULT`], and the name is the program's with its process id.
+    /// `CALLBOARD_BACKEND`, else [`BACKEND_DEFAULT`], and the name is the program's with its process id. If the broker asks for a
+    /// key, it is the first one in `CALLBOARD_AUTHKEY`.
     pub fn new() -> Worker {
         Worker {
             backend: variable(environment::BACKEND).unwrap_or_else(|| BACKEND_DEFAULT.to_owned()),
             name: variable(environment::INSTANCE).unwrap_or_else(program_name),
+            authkey: None,
             heartbeat: HEARTBEAT_DEFAULT,
             drain: WORKER_DRAIN,
             services: Vec::new(),
@@ -92,6 +99,12 @@ impl Worker {
     /// What this worker is called in logs and errors.
     pub fn name(self, name: impl Into<String>) -> Worker {
         Worker { name: name.into(), ..self }
+    }
+
+    /// The key that the broker asks for, instead of the one in `CALLBOARD_AUTHKEY`. With one, the worker joins no broker that does
+    /// not know it, too.
+    pub fn authkey(self, key: AuthKey) -> Worker {
+        Worker { authkey: Some(key), ..self }
     }
 
     /// How often the worker lets itself be heard. Default: 1 s. Three times that without a sound, and the broker gives it up.
@@ -154,15 +167,19 @@ impl Worker {
     /// Starts to serve, and returns. The link lives on a thread of its own; handlers run on the runtime of the caller.
     ///
     /// # Errors
-    /// [`WorkerError`] if there is nothing to serve, or no thread to be had.
+    /// [`WorkerError`] if there is nothing to serve, no key in `CALLBOARD_AUTHKEY`, or no thread to be had.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(self) -> Result<RunningWorker, WorkerError> {
         let (offers, handlers) = take_offers(self.services)?;
+        let key = match self.authkey {
+            Some(key) => Some(key),
+            None => authkeys_from_environment()?.map(|keys| keys.first().clone()),
+        };
         lifeline::watch();
-        let machine =
-            worker::Worker::new(settings(self.name, self.heartbeat), Register { offers, exclusive: self.exclusive });
+        let settings = settings(self.name, self.heartbeat, key);
+        let machine = worker::Worker::new(settings, Register { offers, exclusive: self.exclusive });
         let clock = Clock::new();
         let runner = Runner::new(&Handle::current(), clock, handlers);
         let (commands, commanded) = mpsc::channel(1);
@@ -254,13 +271,14 @@ fn take_offers(services: Vec<Service>) -> Result<Offers, WorkerError> {
     if all.0.is_empty() { Err(WorkerError::NoService) } else { Ok(all) }
 }
 
-fn settings(instance: String, heartbeat: Duration) -> peer::Settings {
+fn settings(instance: String, heartbeat: Duration, key: Option<AuthKey>) -> peer::Settings {
     peer::Settings {
         heartbeat,
         instance,
         pool: variable(environment::POOL),
         pool_pid: variable(environment::POOL_PID).and_then(|pid| pid.parse().ok()),
         pid: Some(std::process::id()),
+        key,
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         ..peer::Settings::new(link::new_session())
     }

@@ -49,7 +49,7 @@ impl Log {
             (Loss::Silent, _) => "the broker is silent".to_owned(),
             (Loss::Slow, _) => "the broker did not let the client in in time".to_owned(),
             (Loss::SentAway(failure), _) => failure.message.to_string(),
-            (Loss::Unreadable(error), _) => format!("the broker's welcome cannot be read: {error}"),
+            (Loss::Unreadable(error), _) => format!("the broker's challenge or welcome cannot be read: {error}"),
             (other, _) => format!("{other:?}"),
         };
         let (client, address) = (&*self.client, &*self.address);

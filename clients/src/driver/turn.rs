@@ -47,7 +47,8 @@ impl Driver {
         let mut next = match happened {
             Some(link::Event::Message(frames)) => Some(frames),
             Some(link::Event::Connected) => {
-                self.machine.handle(now, Event::Connected, &mut self.actions);
+                let nonce = link::new_nonce();
+                self.machine.handle(now, Event::Connected { nonce }, &mut self.actions);
                 None
             }
             Some(link::Event::Disconnected) => {

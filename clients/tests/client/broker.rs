@@ -86,6 +86,7 @@ impl Broker {
             credit_bytes: limits::CREDIT_BYTES,
             message_bytes_max: limits::MESSAGE_BYTES_MAX as u64,
             capabilities: Vec::new(),
+            proof: None,
         };
         self.send(Envelope::Welcome(body::encode(&welcome).unwrap())).await;
     }

@@ -9,10 +9,12 @@ use super::{
     Action, Broker, Note, Owner, Side,
     client::{Account, Client, ClientKey},
     presence::Presence,
+    proving::Unproven,
     timers::Timer,
     worker::{Worker, WorkerKey},
 };
 use crate::{
+    auth::{Nonce, Principal, Proof},
     body,
     time::Time,
     wire::{
@@ -28,9 +30,11 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Arrival {
     /// Nothing was said yet.
-    Silent { side: Side, until: Time },
+    Silent { side: Side, nonce: Nonce, until: Time },
     /// It said hello and was challenged.
-    Challenged { hello: Box<Hello>, until: Time },
+    Challenged { hello: Box<Hello>, nonce: Nonce, until: Time },
+    /// It did not prove that it knows a key, and is told so then.
+    Unproven { why: Unproven, until: Time },
     /// It is a client.
     Client(ClientKey),
     /// It is a worker.
@@ -38,18 +42,17 @@ pub(super) enum Arrival {
 }
 
 impl Broker {
-    pub(super) fn opened(&mut self, now: Time, link: LinkId, side: Side) {
+    pub(super) fn opened(&mut self, now: Time, link: LinkId, side: Side, nonce: Nonce) {
         let until = now + limits::HANDSHAKE_MAX;
-        self.links.insert(link, Arrival::Silent { side, until });
+        self.links.insert(link, Arrival::Silent { side, nonce, until });
         self.timers.insert((until, Timer::Handshake(link)));
     }
 
     pub(super) fn newcomer_says(&mut self, now: Time, link: LinkId, envelope: Envelope, out: &mut Vec<Action>) {
         let heard = match (self.links.get(&link), envelope) {
-            (Some(&Arrival::Silent { side, until }), Envelope::Hello(body)) => {
-                self.hello(link, side, until, &body, out)
-            }
-            (Some(Arrival::Challenged { .. }), Envelope::Proof(_)) => self.proof(now, link, out),
+            (Some(Arrival::Silent { .. }), Envelope::Hello(body)) => self.hello(now, link, &body, out),
+            (Some(Arrival::Challenged { .. }), Envelope::Proof(answer)) => self.proof(now, link, &answer, out),
+            (Some(Arrival::Unproven { .. }), _) => return,
             (_, other) => {
                 let message = format!("say hello first, then prove who you are: {} comes too early", other.kind());
                 refuse(Code::FailedPrecondition, message)
@@ -60,20 +63,20 @@ impl Broker {
         }
     }
 
-    fn hello(
-        &mut self,
-        link: LinkId,
-        side: Side,
-        until: Time,
-        body: &Bytes,
-        out: &mut Vec<Action>,
-    ) -> Result<(), Box<Failure>> {
+    fn hello(&mut self, now: Time, link: LinkId, body: &Bytes, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
+        let Some(&Arrival::Silent { side, nonce, until }) = self.links.get(&link) else {
+            unreachable!("the caller saw that the link had said nothing");
+        };
         let hello: Hello = body::decode(body).map_err(|error| {
             Failure::new(Code::InvalidArgument, Executed::No, format!("a hello of wrong form: {error}"))
         })?;
         self.check_hello(&hello, side)?;
-        self.links.insert(link, Arrival::Challenged { hello: Box::new(hello), until });
-        out.push(Action::Send(link, Envelope::Challenge(Bytes::new())));
+        out.push(Action::Send(link, Envelope::Challenge(self.challenge(nonce))));
+        if self.settings.keys.is_some() && hello.nonce.is_none() {
+            self.distrust(now, link, Unproven::NoProof, out);
+        } else {
+            self.links.insert(link, Arrival::Challenged { hello: Box::new(hello), nonce, until });
+        }
         Ok(())
     }
 
@@ -112,21 +115,29 @@ impl Broker {
         Ok(())
     }
 
-    fn proof(&mut self, now: Time, link: LinkId, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
-        let Some(Arrival::Challenged { hello, until }) = self.links.get(&link) else {
+    fn proof(&mut self, now: Time, link: LinkId, answer: &Bytes, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
+        let Some(Arrival::Challenged { hello, nonce, until }) = self.links.get(&link) else {
             unreachable!("the caller saw that the link was challenged");
         };
-        let (hello, until) = (Hello::clone(hello), *until);
+        let (hello, nonce, until) = (Hello::clone(hello), *nonce, *until);
+        let proved = match self.proved(&hello, nonce, answer) {
+            Ok(proved) => proved,
+            Err(why) => {
+                self.distrust(now, link, why, out);
+                return Ok(());
+            }
+        };
+        self.permit(link, hello.role, &proved, out)?;
         self.check_session(&hello)?;
         if self.leaving.is_some() {
             return refuse(Code::Unavailable, "the broker is shutting down");
         }
         self.timers.remove(&(until, Timer::Handshake(link)));
         out.push(Action::Admit(link));
-        out.push(Action::Send(link, self.welcome()));
+        out.push(Action::Send(link, self.welcome(proved.proof)));
         match hello.role {
-            Role::Client => self.admit_client(now, link, hello, out),
-            Role::Worker => self.admit_worker(now, link, hello, out),
+            Role::Client => self.admit_client(now, link, hello, proved.principal, out),
+            Role::Worker => self.admit_worker(now, link, hello, proved.principal, out),
         }
         Ok(())
     }
@@ -147,7 +158,7 @@ impl Broker {
         refuse(Code::FailedPrecondition, "a later connection of the session is known")
     }
 
-    fn welcome(&self) -> Envelope {
+    fn welcome(&self, proof: Option<Proof>) -> Envelope {
         let welcome = Welcome {
             version: limits::VERSION_MAX,
             broker: self.identity.broker,
@@ -158,11 +169,12 @@ impl Broker {
             credit_bytes: self.settings.credit_bytes,
             message_bytes_max: self.settings.message_bytes_max as u64,
             capabilities: Vec::new(),
+            proof,
         };
         Envelope::Welcome(body::encode(&welcome).expect("a welcome has a CBOR form"))
     }
 
-    fn admit_client(&mut self, now: Time, link: LinkId, hello: Hello, out: &mut Vec<Action>) {
+    fn admit_client(&mut self, now: Time, link: LinkId, hello: Hello, principal: Principal, out: &mut Vec<Action>) {
         let interval = Duration::from_millis(hello.heartbeat_ms);
         let known = match self.sessions.get(&hello.session) {
             Some(&Owner::Client(key)) => Some(key),
@@ -175,19 +187,21 @@ impl Broker {
             self.drop_link(&old, Timer::Client(key), out);
         }
         let again = known.is_some();
-        out.push(Action::Note(Note::ClientJoined { link, name: hello.instance.clone(), again }));
+        let name = hello.instance.clone();
+        out.push(Action::Note(Note::ClientJoined { link, name, again, key: principal.key.clone() }));
         self.sessions.insert(hello.session, Owner::Client(key));
         let client = self.clients.entry(key).or_insert_with(|| Client::new(&hello, interval, account));
         self.timers.remove(&(client.gone_at, Timer::ClientGone(key)));
         client.connection = hello.connection;
         client.interval = interval;
+        client.principal = principal;
         client.credit = account;
         client.presence = Some(Presence::new(link, interval, now));
         self.links.insert(link, Arrival::Client(key));
         self.watch_client(key);
     }
 
-    fn admit_worker(&mut self, now: Time, link: LinkId, hello: Hello, out: &mut Vec<Action>) {
+    fn admit_worker(&mut self, now: Time, link: LinkId, hello: Hello, principal: Principal, out: &mut Vec<Action>) {
         if let Some(&Owner::Worker(old)) = self.sessions.get(&hello.session) {
             let link = self.workers[&old].presence.link;
             self.lose_worker(now, old, "it came back on another connection", out);
@@ -198,7 +212,7 @@ impl Broker {
         let presence = Presence::new(link, Duration::from_millis(hello.heartbeat_ms), now);
         self.sessions.insert(hello.session, Owner::Worker(key));
         self.links.insert(link, Arrival::Worker(key));
-        self.workers.insert(key, Worker::new(hello, presence));
+        self.workers.insert(key, Worker::new(hello, principal, presence));
         self.watch_worker(key);
     }
 }

@@ -28,7 +28,7 @@ impl Broker {
             match arrival {
                 Arrival::Client(key) => assert_eq!(self.client_link(*key), Some(*link), "a client knows its link"),
                 Arrival::Worker(key) => assert_eq!(self.workers[key].presence.link, *link, "a worker knows its link"),
-                Arrival::Silent { until, .. } | Arrival::Challenged { until, .. } => {
+                Arrival::Silent { until, .. } | Arrival::Challenged { until, .. } | Arrival::Unproven { until, .. } => {
                     assert!(self.timers.contains(&(*until, Timer::Handshake(*link))), "a newcomer's time is limited");
                 }
             }

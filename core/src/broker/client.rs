@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{call::CallKey, presence::Presence};
 use crate::{
+    auth::Principal,
     time::Time,
     wire::{
         envelope::Credit,
@@ -31,6 +32,8 @@ pub(super) type Outcome = Result<Bytes, Box<Failure>>;
 pub(super) struct Client {
     pub(super) session: SessionId,
     pub(super) name: String,
+    /// Who it proved to be on its last connection.
+    pub(super) principal: Principal,
     pub(super) connection: ConnectionNumber,
     /// `None` while it is lost; its calls live on for a while.
     pub(super) presence: Option<Presence>,
@@ -78,6 +81,7 @@ impl Client {
         Client {
             session: hello.session,
             name: hello.instance.clone(),
+            principal: Principal::anybody(),
             connection: hello.connection,
             presence: None,
             interval,

@@ -40,7 +40,9 @@ impl Broker {
         match self.links.remove(&link) {
             Some(Arrival::Client(key)) => self.lose_client(now, key),
             Some(Arrival::Worker(key)) => self.lose_worker(now, key, "its connection was closed", out),
-            Some(Arrival::Silent { until, .. } | Arrival::Challenged { until, .. }) => {
+            Some(
+                Arrival::Silent { until, .. } | Arrival::Challenged { until, .. } | Arrival::Unproven { until, .. },
+            ) => {
                 self.timers.remove(&(until, Timer::Handshake(link)));
             }
             None => {}

@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `arrival` | a connection's way from its first byte to being a client or a worker |
+//! | `proving` | what it has to prove on that way, and how the broker proves itself |
 //! | `requests` | what clients say |
 //! | `dispatch` | which worker gets a call, which call waits, how a call ends |
 //! | `reports` | what workers say |
@@ -21,6 +22,7 @@ mod note;
 mod own;
 mod pace;
 mod presence;
+mod proving;
 pub mod queue;
 mod reports;
 mod requests;
@@ -47,9 +49,11 @@ use self::{
 pub use self::{
     note::{Counters, Note},
     own::{MethodStatus, ServiceStatus, Status},
+    proving::Unproven,
     settings::{Identity, Settings},
 };
 use crate::{
+    auth::{AuthKeys, Nonce, Principal},
     time::Time,
     wire::{
         bundle::{self, Reader, Refused},
@@ -77,6 +81,8 @@ pub enum Event {
         link: LinkId,
         /// The door it came through.
         side: Side,
+        /// Chance of this connection's own, fit for keys.
+        nonce: Nonce,
     },
     /// Bytes came that make no whole message yet: a sign of life.
     Heard {
@@ -88,6 +94,8 @@ pub enum Event {
         /// Which one.
         link: LinkId,
     },
+    /// These keys count from now on, for who joins; who has joined stays.
+    Keys(AuthKeys),
     /// Time has passed ([`Broker::next_deadline`]).
     Wake,
     /// The operator wants the broker to end: refuse what is new, let finish what runs, until then at most.
@@ -191,9 +199,10 @@ impl Broker {
         }
         self.notice_gap(now);
         match event {
-            Event::Opened { link, side } => self.opened(now, link, side),
+            Event::Opened { link, side, nonce } => self.opened(now, link, side, nonce),
             Event::Heard { link } => self.hear(now, link),
             Event::Closed { link } => self.closed(now, link, out),
+            Event::Keys(keys) => self.settings.keys = Some(keys),
             Event::Wake => self.wake(now, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
         }
@@ -208,6 +217,15 @@ impl Broker {
     /// What the machine has counted since its start.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Who is at the other end of a link, once it was let in.
+    pub fn principal(&self, link: LinkId) -> Option<&Principal> {
+        match self.links.get(&link)? {
+            Arrival::Client(key) => self.clients.get(key).map(|client| &client.principal),
+            Arrival::Worker(key) => self.workers.get(key).map(|worker| &worker.principal),
+            Arrival::Silent { .. } | Arrival::Challenged { .. } | Arrival::Unproven { .. } => None,
+        }
     }
 
     /// Outcomes that are remembered because their clients have not acknowledged them yet.
@@ -265,11 +283,12 @@ impl Broker {
         match self.links.get(&link) {
             Some(&Arrival::Client(client)) => self.refuse_request(now, client, &refused, out),
             Some(&Arrival::Worker(worker)) => self.refuse_report(now, worker, &refused, out),
+            // What a stranger says is ignored until it is sent away.
+            Some(Arrival::Unproven { .. }) | None => {}
             Some(_) => {
                 let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
                 self.send_away(now, link, failure, out);
             }
-            None => {}
         }
         out.push(Action::Note(Note::Refused { link, refused }));
     }

@@ -2,8 +2,10 @@
 
 use bytestring::ByteString;
 
+use super::proving::Unproven;
 use crate::wire::{
     bundle::Refused,
+    handshake::Role,
     ids::{CallId, LinkId},
     status::{Code, Failure},
 };
@@ -20,6 +22,8 @@ pub enum Note {
         name: String,
         /// Whether the session was known.
         again: bool,
+        /// The id of its key, if it has one.
+        key: Option<String>,
     },
     /// A client is gone, and its calls with it.
     ClientGone {
@@ -36,6 +40,24 @@ pub enum Note {
         name: ByteString,
         /// The services it offers.
         services: Vec<String>,
+        /// The id of its key, if it has one.
+        key: Option<String>,
+    },
+    /// A newcomer is a stranger: it is sent away in a moment.
+    Unauthenticated {
+        /// Its connection.
+        link: LinkId,
+        /// What was wrong.
+        why: Unproven,
+    },
+    /// A newcomer proved that it knows a key, which is not for what it wants to be. It is sent away.
+    NotPermitted {
+        /// Its connection.
+        link: LinkId,
+        /// The id of its key, if it has one.
+        key: Option<String>,
+        /// What it wanted to be.
+        role: Role,
     },
     /// A worker takes no more calls.
     WorkerDraining {
@@ -117,4 +139,6 @@ pub struct Counters {
     pub refused: u64,
     /// Peers that were sent away.
     pub sent_away: u64,
+    /// Peers that did not prove that they know a key.
+    pub unauthenticated: u64,
 }

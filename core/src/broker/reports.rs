@@ -81,7 +81,12 @@ impl Broker {
         touched.sort_unstable();
         touched.dedup();
         let worker = &self.workers[&key];
-        out.push(Action::Note(Note::WorkerJoined { link: worker.presence.link, name: worker.name.clone(), services }));
+        out.push(Action::Note(Note::WorkerJoined {
+            link: worker.presence.link,
+            name: worker.name.clone(),
+            services,
+            key: worker.principal.key.clone(),
+        }));
         for service in touched {
             self.rouse(now, service, out);
         }

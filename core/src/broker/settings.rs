@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use crate::wire::{
-    ids::{BrokerId, StartId},
-    limits,
+use crate::{
+    auth::AuthKeys,
+    wire::{
+        ids::{BrokerId, StartId},
+        limits,
+    },
 };
 
 /// The machine's settings. Each default is the limit of the same name in [`crate::wire::limits`].
@@ -30,6 +33,8 @@ pub struct Settings {
     pub service_return: Duration,
     /// How long after its start the broker waits for workers before it says that nobody serves a service.
     pub quiet_time: Duration,
+    /// The keys of which every peer must prove to know one; `None`: anybody is let in.
+    pub keys: Option<AuthKeys>,
 }
 
 impl Default for Settings {
@@ -45,6 +50,7 @@ impl Default for Settings {
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             service_return: limits::SERVICE_RETURN,
             quiet_time: limits::QUIET_TIME,
+            keys: None,
         }
     }
 }

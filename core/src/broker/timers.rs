@@ -15,7 +15,6 @@ use crate::{
     wire::{
         envelope::{Envelope, Ping},
         ids::LinkId,
-        status::{Code, Executed, Failure},
     },
 };
 
@@ -64,11 +63,7 @@ impl Broker {
 
     fn fire(&mut self, now: Time, timer: Timer, out: &mut Vec<Action>) {
         match timer {
-            Timer::Handshake(link) => {
-                // UNAVAILABLE, so that a peer that was only stopped or cut off for a while comes back.
-                let failure = Failure::new(Code::Unavailable, Executed::No, "the handshake took too long");
-                self.send_away(now, link, failure, out);
-            }
+            Timer::Handshake(link) => self.handshake_over(now, link, out),
             Timer::Client(client) => self.look_at_client(now, client, out),
             Timer::Worker(worker) => self.look_at_worker(now, worker, out),
             Timer::ClientGone(client) => self.forget_client(now, client, out),

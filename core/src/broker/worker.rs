@@ -9,10 +9,13 @@ use super::{
     presence::Presence,
     service::{Candidate, ServiceKey},
 };
-use crate::wire::{
-    envelope::Effect,
-    handshake::{self, Hello},
-    ids::{ConnectionNumber, DispatchNumber, SessionId},
+use crate::{
+    auth::Principal,
+    wire::{
+        envelope::Effect,
+        handshake::{self, Hello},
+        ids::{ConnectionNumber, DispatchNumber, SessionId},
+    },
 };
 
 /// A worker's number at the broker, never reused.
@@ -26,6 +29,8 @@ pub(super) struct Worker {
     pub(super) connection: ConnectionNumber,
     /// Its instance name, as callers are told.
     pub(super) name: ByteString,
+    /// Who it proved to be.
+    pub(super) principal: Principal,
     pub(super) pool: Option<String>,
     pub(super) pid: Option<u32>,
     pub(super) host: String,
@@ -53,11 +58,12 @@ pub(super) struct Offer {
 }
 
 impl Worker {
-    pub(super) fn new(hello: Hello, presence: Presence) -> Worker {
+    pub(super) fn new(hello: Hello, principal: Principal, presence: Presence) -> Worker {
         Worker {
             session: hello.session,
             connection: hello.connection,
             name: hello.instance.into(),
+            principal,
             pool: hello.pool,
             pid: hello.pid,
             host: hello.host,

@@ -30,6 +30,7 @@ pub use self::{
 };
 use self::{calls::Calls, life::Phase};
 use crate::{
+    auth::Nonce,
     peer::{self, Due, Heard, Parted, Peer},
     time::Time,
     wire::{
@@ -45,7 +46,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Event<T> {
     /// The socket that [`Action::Connect`] asked for is connected.
-    Connected,
+    Connected {
+        /// Chance of this connection's own, fit for keys.
+        nonce: Nonce,
+    },
     /// The socket is gone, or could not be connected. Comes exactly once for each [`Action::Connect`], also where
     /// [`Action::Disconnect`] was the cause.
     Disconnected {
@@ -145,7 +149,7 @@ impl<T> Client<T> {
     pub fn handle(&mut self, now: Time, event: Event<T>, out: &mut Vec<Action<T>>) {
         self.peer.notice_gap(now);
         match event {
-            Event::Connected => self.connected(now, out),
+            Event::Connected { nonce } => self.connected(now, nonce, out),
             Event::Disconnected { chance } => self.disconnected(now, chance, out),
             Event::Call(new) => self.call(new, out),
             Event::Cancel(ticket) => self.cancel(now, ticket, out),
@@ -189,8 +193,8 @@ impl<T> Client<T> {
         }
     }
 
-    fn connected(&mut self, now: Time, out: &mut Vec<Action<T>>) {
-        if let Some(hello) = self.peer.connected() {
+    fn connected(&mut self, now: Time, nonce: Nonce, out: &mut Vec<Action<T>>) {
+        if let Some(hello) = self.peer.connected(nonce) {
             self.send(now, hello, out);
         }
     }

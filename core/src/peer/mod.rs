@@ -15,6 +15,7 @@ mod backoff;
 #[cfg(test)]
 pub(crate) mod played;
 mod presence;
+mod proving;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -23,9 +24,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub(crate) use self::proving::KEYLESS;
 pub use self::settings::Settings;
 use self::{backoff::Backoff, presence::Presence};
 use crate::{
+    auth::{Nonce, Transcript},
     body,
     time::Time,
     wire::{
@@ -50,7 +53,7 @@ pub enum Loss {
     Slow,
     /// The broker sent us away, to come back later.
     SentAway(Box<Failure>),
-    /// The broker's welcome could not be read.
+    /// The broker's challenge or welcome could not be read.
     Unreadable(String),
 }
 
@@ -75,8 +78,8 @@ pub(crate) struct Peer {
 enum State {
     Apart { until: Time },
     Connecting { until: Time },
-    Greeting { until: Time },
-    Proving { until: Time },
+    Greeting { until: Time, nonce: Nonce },
+    Proving { until: Time, transcript: Option<Transcript> },
     Joined { since: Time },
     Leaving { until: Time },
     Dropping,
@@ -161,11 +164,11 @@ impl Peer {
         self.presence.spoke(now);
     }
 
-    /// The socket is connected. Returns the hello to send.
-    pub(crate) fn connected(&mut self) -> Option<Envelope> {
+    /// The socket is connected; `nonce` is chance of this connection's own. Returns the hello to send.
+    pub(crate) fn connected(&mut self, nonce: Nonce) -> Option<Envelope> {
         let State::Connecting { until } = self.state else { return None };
-        self.state = State::Greeting { until };
-        let hello = self.settings.hello(self.role, self.connection);
+        self.state = State::Greeting { until, nonce };
+        let hello = self.settings.hello(self.role, self.connection, nonce);
         Some(Envelope::Hello(body::encode(&hello).expect("a hello has a CBOR form")))
     }
 
@@ -191,11 +194,10 @@ impl Peer {
     /// An envelope that is not the machine's own affair came.
     pub(crate) fn receive(&mut self, now: Time, envelope: Envelope) -> Heard {
         match (self.state, envelope) {
-            (State::Greeting { until }, Envelope::Challenge(_)) => {
-                self.state = State::Proving { until };
-                Heard::Answer(Envelope::Proof(Bytes::new()))
+            (State::Greeting { until, nonce }, Envelope::Challenge(challenge)) => {
+                self.challenged(now, until, nonce, &challenge)
             }
-            (State::Proving { .. }, Envelope::Welcome(welcome)) => self.welcomed(now, &welcome),
+            (State::Proving { transcript, .. }, Envelope::Welcome(welcome)) => self.welcomed(now, transcript, &welcome),
             (State::Greeting { .. } | State::Proving { .. } | State::Joined { .. }, Envelope::Goodbye(why)) => {
                 self.sent_away(now, why)
             }
@@ -223,7 +225,9 @@ impl Peer {
                 self.state = State::Connecting { until: now + limits::HANDSHAKE_MAX };
                 Some(Due::Connect)
             }
-            State::Connecting { until } | State::Greeting { until } | State::Proving { until } if until <= now => {
+            State::Connecting { until } | State::Greeting { until, .. } | State::Proving { until, .. }
+                if until <= now =>
+            {
                 self.state = State::Dropping;
                 Some(Due::Lost(Loss::Slow))
             }
@@ -249,8 +253,8 @@ impl Peer {
         match self.state {
             State::Apart { until }
             | State::Connecting { until }
-            | State::Greeting { until }
-            | State::Proving { until } => Some(until),
+            | State::Greeting { until, .. }
+            | State::Proving { until, .. } => Some(until),
             State::Joined { .. } => Some(self.presence.lost_at().min(self.presence.speak_at())),
             State::Leaving { until } => Some(until.min(self.presence.lost_at())),
             State::Dropping | State::Gone => None,
@@ -297,7 +301,7 @@ impl Peer {
         assert!(apart || self.connection > ConnectionNumber(0), "a socket belongs to a numbered connection");
     }
 
-    fn welcomed(&mut self, now: Time, welcome: &Bytes) -> Heard {
+    fn welcomed(&mut self, now: Time, transcript: Option<Transcript>, welcome: &Bytes) -> Heard {
         let welcome: Welcome = match body::decode(welcome) {
             Ok(welcome) => welcome,
             Err(error) => {
@@ -305,6 +309,9 @@ impl Peer {
                 return Heard::Lost(Loss::Unreadable(error.to_string()));
             }
         };
+        if let Err(failure) = self.check_proof(transcript, &welcome) {
+            return self.refused(failure);
+        }
         if !(limits::VERSION_MIN..=limits::VERSION_MAX).contains(&welcome.version) {
             return self.refused(other_version(welcome.version));
         }

@@ -50,6 +50,7 @@ pub(crate) fn welcome_body(start: u8, credit_calls: u32, credit_bytes: u64) -> W
         credit_bytes,
         message_bytes_max: MESSAGE_BYTES_MAX as u64,
         capabilities: Vec::new(),
+        proof: None,
     }
 }
 

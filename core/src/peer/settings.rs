@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::wire::{
-    handshake::{Hello, Role},
-    ids::{ConnectionNumber, SessionId},
-    limits,
+use crate::{
+    auth::{AuthKey, Nonce},
+    wire::{
+        handshake::{Hello, Role},
+        ids::{ConnectionNumber, SessionId},
+        limits,
+    },
 };
 
 /// What a client or a worker tells the broker about itself, the same on each of its connections.
@@ -29,6 +32,8 @@ pub struct Settings {
     pub host: String,
     /// The largest message it accepts, in bytes; `None`: the default of the protocol.
     pub message_bytes_max: Option<u64>,
+    /// The key that it shares with its broker. With one, it joins no broker that does not know it, too.
+    pub key: Option<AuthKey>,
 }
 
 impl Settings {
@@ -43,6 +48,7 @@ impl Settings {
             pid: None,
             host: String::new(),
             message_bytes_max: None,
+            key: None,
         }
     }
 
@@ -52,7 +58,7 @@ impl Settings {
     }
 
     /// The first word on the connection of that number.
-    pub(super) fn hello(&self, role: Role, connection: ConnectionNumber) -> Hello {
+    pub(super) fn hello(&self, role: Role, connection: ConnectionNumber, nonce: Nonce) -> Hello {
         Hello {
             versions: (limits::VERSION_MIN, limits::VERSION_MAX),
             role,
@@ -66,6 +72,7 @@ impl Settings {
             host: self.host.clone(),
             capabilities: Vec::new(),
             message_bytes_max: self.message_bytes_max,
+            nonce: self.key.as_ref().map(|_| nonce),
         }
     }
 }

@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod proving;
+
 use bytes::Bytes;
 
 use super::{
-    Due, Heard, Loss, Parted, Peer,
+    Due, Heard, Loss, Parted, Peer, Settings,
     backoff::Backoff,
     played::{HEARTBEAT, at, goodbye, ms, settings, welcome, welcome_body},
 };
 use crate::{
+    auth::Nonce,
     body,
     time::Time,
     wire::{
@@ -34,7 +37,7 @@ fn challenge() -> Envelope {
 /// Connects and says hello.
 fn greet(peer: &mut Peer, now: Time) -> Hello {
     assert_eq!(peer.wake(now), Some(Due::Connect));
-    let Some(Envelope::Hello(hello)) = peer.connected() else { panic!("a connected peer says hello") };
+    let Some(Envelope::Hello(hello)) = peer.connected(Nonce([9; 32])) else { panic!("a connected peer says hello") };
     peer.check();
     body::decode(&hello).unwrap()
 }
@@ -207,7 +210,7 @@ fn sent_away_as_unavailable_it_comes_back() {
 
 #[test]
 fn sent_away_for_any_other_reason_it_stays_away() {
-    for code in [Code::FailedPrecondition, Code::AlreadyExists, Code::Unauthenticated, Code::ResourceExhausted] {
+    for code in [Code::FailedPrecondition, Code::AlreadyExists, Code::Unauthenticated, Code::PermissionDenied] {
         let mut peer = peer();
         greet(&mut peer, at(0));
         assert!(matches!(peer.receive(at(1), goodbye(code)), Heard::Refused(failure) if failure.code == code));
@@ -280,10 +283,10 @@ fn a_broker_cannot_announce_an_interval_that_makes_it_lost_at_once_or_never() {
 #[test]
 fn words_of_a_driver_that_have_no_place_change_nothing() {
     let mut peer = peer();
-    assert_eq!((peer.connected(), peer.disconnected(at(0), 0)), (None, Parted::Expected));
+    assert_eq!((peer.connected(Nonce([9; 32])), peer.disconnected(at(0), 0)), (None, Parted::Expected));
     assert_eq!(peer.receive(at(0), welcome(1, 1, 1)), Heard::Nothing);
     assert_eq!(join(&mut peer, at(0), 1), Heard::Joined { same_start: false });
-    assert_eq!(peer.connected(), None);
+    assert_eq!(peer.connected(Nonce([9; 32])), None);
     assert!(peer.give_up(), "there was a socket");
     assert!(!peer.give_up(), "there is none any more");
     let why = Some(Box::new(Failure::new(Code::Internal, Executed::No, "")));

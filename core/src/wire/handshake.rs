@@ -1,12 +1,15 @@
 //! The bodies of the handshake and of registration: CBOR maps with text keys. Unknown keys are ignored, so that a later
 //! version can add some.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     envelope::Effect,
     ids::{BrokerId, ConnectionNumber, SessionId, StartId},
 };
+use crate::auth::{Nonce, Proof};
 
 /// What a peer is to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +19,22 @@ pub enum Role {
     Client,
     /// Serves calls (a pool is a worker, too).
     Worker,
+}
+
+impl Role {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Client => "client",
+            Role::Worker => "worker",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// A peer's first word.
@@ -52,6 +71,35 @@ pub struct Hello {
     /// The largest message it accepts, in bytes; absent: the default of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_bytes_max: Option<u64>,
+    /// Chance of its own, if it has a key to prove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Nonce>,
+}
+
+/// What the broker asks a peer to prove. Where it asks for nothing, the body is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenge {
+    /// How: [`crate::auth::MECHANISM`].
+    pub mechanism: String,
+    /// Chance of the broker's own.
+    pub nonce: Nonce,
+    /// The broker.
+    pub broker: BrokerId,
+    /// This start of it.
+    pub start: StartId,
+}
+
+/// The part of a challenge that every mechanism has.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Mechanism {
+    pub(crate) mechanism: String,
+}
+
+/// A peer's answer to a challenge. Where nothing was asked for, the body is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// That it knows the key.
+    pub proof: Proof,
 }
 
 /// The broker lets a peer in.
@@ -76,6 +124,9 @@ pub struct Welcome {
     /// What the broker can do beyond this version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
+    /// That the broker knows the key by which the peer was let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
 }
 
 /// What a worker serves. A later registration replaces an earlier one.

@@ -55,6 +55,17 @@ pub const CLIENT_RETURN_HEARTBEATS: u32 = 2;
 /// From connecting to welcome; a peer that takes longer is not let in.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 
+/// The shortest authkey: 128 bits of chance, where it is chance. A shorter one could be found by trying.
+pub const AUTHKEY_BYTES_MIN: usize = 16;
+/// The longest authkey: more than any generator writes, and a whole file by mistake is none.
+pub const AUTHKEY_BYTES_MAX: usize = 512;
+/// Authkeys of one side: the broker tries each on every proof.
+pub const AUTHKEYS_MAX: usize = 16;
+/// A file of authkeys: room for all of them, with ids, roles and comments.
+pub const AUTHKEY_FILE_BYTES_MAX: usize = 64 * 1024;
+/// From a wrong proof to the goodbye that says so: who guesses has to wait, and learns nothing from how long.
+pub const AUTHKEY_REFUSAL_DELAY: Duration = Duration::from_secs(1);
+
 /// Calls that a client may have open at the broker: its first credit.
 pub const CREDIT_CALLS: u32 = 4_096;
 /// Bytes of bodies that a client may have open at the broker.
@@ -114,6 +125,14 @@ const _: () = assert!(
 );
 const _: () =
     assert!(EXTENSION_KEYS_MAX + 29 <= HEADER_KEYS_MAX, "extensions fit beside every key below 64 that has a name");
+const _: () = assert!(
+    AUTHKEY_REFUSAL_DELAY.as_millis() < HANDSHAKE_MAX.as_millis(),
+    "who gave a wrong proof early in its handshake is told so, and not that it took too long"
+);
+const _: () = assert!(
+    AUTHKEYS_MAX * (AUTHKEY_BYTES_MAX + 2 * NAME_BYTES_MAX) < AUTHKEY_FILE_BYTES_MAX,
+    "a file holds as many keys as there may be"
+);
 const _: () = assert!(HEADER_BYTES_MAX <= u16::MAX as usize, "a text's place in its header is kept in 16 bits");
 const _: () = assert!(NAME_BYTES_MAX < 256, "a name's last dot is kept in a byte");
 const _: () = assert!(

@@ -29,6 +29,7 @@ pub use self::{
 };
 use self::{jobs::Jobs, life::Phase};
 use crate::{
+    auth::Nonce,
     peer::{self, Due, Heard, Parted, Peer},
     time::Time,
     wire::{
@@ -43,7 +44,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The socket that [`Action::Connect`] asked for is connected.
-    Connected,
+    Connected {
+        /// Chance of this connection's own, fit for keys.
+        nonce: Nonce,
+    },
     /// The socket is gone, or could not be connected. Comes exactly once for each [`Action::Connect`], also where
     /// [`Action::Disconnect`] was the cause.
     Disconnected {
@@ -139,7 +143,7 @@ impl Worker {
     pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
         self.peer.notice_gap(now);
         match event {
-            Event::Connected => self.connected(now, out),
+            Event::Connected { nonce } => self.connected(now, nonce, out),
             Event::Disconnected { chance } => self.disconnected(now, chance, out),
             Event::Finished { job, outcome } => self.finished(now, job, Some(outcome), out),
             Event::Stopped { job } => self.finished(now, job, None, out),
@@ -165,8 +169,8 @@ impl Worker {
         }
     }
 
-    fn connected(&mut self, now: Time, out: &mut Vec<Action>) {
-        if let Some(hello) = self.peer.connected() {
+    fn connected(&mut self, now: Time, nonce: Nonce, out: &mut Vec<Action>) {
+        if let Some(hello) = self.peer.connected(nonce) {
             self.send(now, hello, out);
         }
     }

@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use callboard_core::{
+    auth::Nonce,
     broker::{Action, Broker, Event, Identity, Note, Settings, Side, Status},
     time::Time,
     wire::{
@@ -58,6 +59,7 @@ impl BrokerHost {
             queue_calls_max: knobs.queue_calls,
             service_return: knobs.service_return,
             quiet_time: knobs.quiet_time,
+            keys: knobs.key().map(Into::into),
             ..Settings::default()
         };
         let identity = Identity { broker: BrokerId([1; 16]), start: StartId(scene.chance.bytes()) };
@@ -135,7 +137,8 @@ impl BrokerHost {
         match input {
             Input::Opened(side, peer) => {
                 self.open.insert(link, peer);
-                self.handle(now, Event::Opened { link, side }, scene);
+                let nonce = Nonce(scene.chance.bytes());
+                self.handle(now, Event::Opened { link, side, nonce }, scene);
             }
             Input::Closed => {
                 if self.open.remove(&link).is_some() {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use callboard_core::{
+    auth::Nonce,
     body,
     broker::Side,
     client::{Action, Client, Event, NewCall, Ticket, Timeout, TimeoutSource},
@@ -56,7 +57,8 @@ impl ClientHost {
         let session = SessionId(scene.chance.bytes());
         let name = format!("client-{seat}.{life}");
         let heartbeat = scene.knobs.heartbeat_peer;
-        let settings = Settings { heartbeat, instance: name.clone(), ..Settings::new(session) };
+        let key = scene.knobs.key();
+        let settings = Settings { heartbeat, instance: name.clone(), key, ..Settings::new(session) };
         let ahead = Duration::from_micros(scene.chance.below(1 << 40));
         let first = scene.chance.span(scene.knobs.call_every);
         ClientHost {
@@ -180,7 +182,10 @@ impl ClientHost {
 
     fn input(&mut self, now: Time, input: Input, scene: &mut Scene) {
         match input {
-            Input::Connected => self.handle(now, Event::Connected, scene),
+            Input::Connected => {
+                let nonce = Nonce(scene.chance.bytes());
+                self.handle(now, Event::Connected { nonce }, scene);
+            }
             Input::Disconnected => {
                 let chance = scene.chance.next() as u32;
                 self.handle(now, Event::Disconnected { chance }, scene);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use callboard_core::auth::AuthKey;
+
 use super::chance::Chance;
 
 /// Something that goes wrong from time to time.
@@ -57,6 +59,8 @@ pub(crate) struct Knobs {
     pub(crate) workers: usize,
     /// Whether a peer that breaks the protocol takes part.
     pub(crate) rogue: bool,
+    /// Whether everybody, the rogue's liars now and then, has to prove that it knows the key.
+    pub(crate) keyed: bool,
     pub(crate) heartbeat_broker: Duration,
     pub(crate) heartbeat_peer: Duration,
     /// The longest that a message travels.
@@ -108,10 +112,12 @@ impl Knobs {
         let rogue = !calm && chance.percent(25);
         let faults = Fault::ALL.into_iter().filter(|_| !calm && chance.percent(density)).collect();
         let narrow = chance.percent(50);
+        let keyed = chance.percent(30);
         Knobs {
             clients: 1 + chance.place(3),
             workers: 1 + chance.place(4),
             rogue,
+            keyed,
             heartbeat_broker: millis(chance.pick(&[200, 500, 1000])),
             heartbeat_peer: millis(chance.pick(&[200, 500, 1000])),
             delay: Duration::from_micros(chance.pick(&[0, 200, 2_000, 20_000, 150_000])),
@@ -139,6 +145,11 @@ impl Knobs {
             duplicate_percent: duplicate,
             reset_percent: reset,
         }
+    }
+
+    /// The key of this world, if it has one.
+    pub(crate) fn key(&self) -> Option<AuthKey> {
+        self.keyed.then(|| AuthKey::new("the key of the simulation").expect("it is long enough"))
     }
 
     /// Whether nothing goes wrong in this world.

@@ -32,7 +32,7 @@ lost_workers_calls_are_given_up|broker/departure.rs|s/if !call\.may_run\(Effect:
 resend_counts_as_new|broker/client.rs|s/let certain = self\.fresh \|\| !resend;/let certain = true;/
 outcomes_are_never_forgotten|broker/client.rs|s/filter\(\|&&number\| number < below\)/filter(|_| false)/
 cancel_lost_with_its_connection_is_lost|broker/client.rs|s/self\.calls\.range\(\.\.below\)\.next\(\)/self.calls.range(..below).next().filter(|_| false)/
-slow_handshake_is_refused_for_ever|broker/timers.rs|s/Code::Unavailable, Executed::No, "the handshake/Code::DeadlineExceeded, Executed::No, "the handshake/
+slow_handshake_is_refused_for_ever|broker/proving.rs|s/Code::Unavailable, Executed::No, "the handshake/Code::DeadlineExceeded, Executed::No, "the handshake/
 stopped_broker_speaks|broker/timers.rs|s/ && !self\.stopped//
 last_attempt_speaks_for_all|broker/reports.rs|s/if call\.ran_before\(\) && failure\.executed == Executed::No/if false/
 deadline_counts_twice|broker/call.rs|s/\|left\| now \+ left\)/|left| now + left + left)/
@@ -50,6 +50,12 @@ credit_survives_a_reconnect|client/life.rs|s/self\.credit = Credit \{ calls: wel
 done_is_stated_too_early|client/calls.rs|s/self\.open\.first_key_value\(\)\.map_or\(self\.next_number, \|\(&number, _\)\| number\)/self.next_number/
 pongs_hide_what_is_done|client/mod.rs|s/if !self\.peer\.is_joined\(\) \{\n            return;/if true {\n            return;/
 time_out_is_noticed_late|client/call.rs|s/EXPIRY_GRACE_MAX\.min\(timeout\.span \/ 10\)/EXPIRY_GRACE_MAX * 20/
+proof_is_not_checked|broker/proving.rs|s/transcript\.is_proved\(Prover::Peer, key, &proof\)/transcript.is_proved(Prover::Peer, key, &proof) || true/
+broker_need_not_prove_itself|peer/proving.rs|s/if proved \{ Ok/if proved || true { Ok/
+proof_of_one_side_is_the_others|auth/proof.rs|s/\("broker", peer\)/(peer, "broker")/
+roles_of_a_key_do_not_count|broker/proving.rs|s/proved\.roles\.permit\(role\)/proved.roles.permit(role) || true/
+stranger_may_try_again|broker/arrival.rs|s/\(Some\(Arrival::Unproven \{ \.\. \}\), _\) => return,//
+stranger_is_told_at_once|broker/proving.rs|s/now \+ AUTHKEY_REFUSAL_DELAY/now + AUTHKEY_REFUSAL_DELAY \/ 1000/
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
+    auth::{Nonce, Prover, Transcript},
     body,
     broker::Side,
     time::Time,
@@ -11,7 +12,7 @@ use callboard_core::{
         Bundler, Envelope,
         bundle::{self, Reader},
         envelope::{Cancel, Credit, Effect, Ping, Reply, Request, RequestFlags},
-        handshake::{Hello, MethodOffer, Offer, Register, Role},
+        handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role},
         ids::{CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId},
         method::MethodName,
     },
@@ -35,6 +36,8 @@ const LINKS_MAX: usize = 3;
 pub(crate) struct Rogue {
     next: Time,
     links: BTreeMap<LinkId, Manner>,
+    /// What its liars have said of themselves.
+    hellos: BTreeMap<LinkId, Hello>,
 }
 
 /// How it misbehaves on a connection.
@@ -50,7 +53,7 @@ enum Manner {
 
 impl Rogue {
     pub(crate) fn new(now: Time) -> Rogue {
-        Rogue { next: now, links: BTreeMap::new() }
+        Rogue { next: now, links: BTreeMap::new(), hellos: BTreeMap::new() }
     }
 
     /// When it does something.
@@ -93,13 +96,18 @@ impl Rogue {
         match (parcel, manner) {
             (Parcel::Closed, _) => self.leave(link, scene),
             (Parcel::Opened, Manner::Liar(role)) => {
-                let hello = body::encode(&hello(role, scene)).expect("a hello has a CBOR form");
-                self.send(link, frames_of(&Envelope::Hello(hello)), scene);
+                let hello = hello(role, scene);
+                let body = body::encode(&hello).expect("a hello has a CBOR form");
+                self.hellos.insert(link, hello);
+                self.send(link, frames_of(&Envelope::Hello(body)), scene);
             }
             (Parcel::Message(frames), Manner::Liar(role)) => {
                 for envelope in bundle::read(frames, Reader::Peer).flatten() {
                     match envelope {
-                        Envelope::Challenge(_) => self.send(link, frames_of(&Envelope::Proof(Bytes::new())), scene),
+                        Envelope::Challenge(challenge) => {
+                            let answer = self.answer(link, &challenge, scene);
+                            self.send(link, frames_of(&Envelope::Proof(answer)), scene);
+                        }
                         Envelope::Welcome(_) if role == Role::Worker => self.send(link, register(), scene),
                         _ => {}
                     }
@@ -107,6 +115,16 @@ impl Rogue {
             }
             _ => {}
         }
+    }
+
+    /// Proves what is asked for: liars are insiders, too, but not all of them.
+    fn answer(&self, link: LinkId, challenge: &Bytes, scene: &mut Scene) -> Bytes {
+        let asked = body::decode::<Challenge>(challenge).ok();
+        let transcript = asked.and_then(|asked| Transcript::of(self.hellos.get(&link)?, &asked));
+        let insider = scene.knobs.key().filter(|_| scene.chance.percent(80));
+        let Some((transcript, key)) = transcript.zip(insider) else { return Bytes::new() };
+        let proof = transcript.prove(Prover::Peer, &key);
+        body::encode(&Answer { proof }).expect("a proof has a CBOR form")
     }
 
     fn connect(&mut self, scene: &mut Scene) {
@@ -120,6 +138,7 @@ impl Rogue {
 
     fn leave(&mut self, link: LinkId, scene: &mut Scene) {
         self.links.remove(&link);
+        self.hellos.remove(&link);
         scene.network.close(link, End::Peer, Some(scene.now), 0);
     }
 
@@ -201,6 +220,7 @@ fn hello(role: Role, scene: &mut Scene) -> Hello {
         host: String::new(),
         capabilities: Vec::new(),
         message_bytes_max: None,
+        nonce: scene.knobs.keyed.then(|| Nonce(scene.chance.bytes())),
     }
 }
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
+    auth::Nonce,
     body,
     broker::Side,
     peer::Settings,
@@ -73,7 +74,8 @@ impl WorkerHost {
     pub(crate) fn new(seat: usize, life: u64, scene: &mut Scene) -> WorkerHost {
         let session = SessionId(scene.chance.bytes());
         let heartbeat = scene.knobs.heartbeat_peer;
-        let settings = Settings { heartbeat, instance: format!("worker-{seat}.{life}"), ..Settings::new(session) };
+        let (instance, key) = (format!("worker-{seat}.{life}"), scene.knobs.key());
+        let settings = Settings { heartbeat, instance, key, ..Settings::new(session) };
         let ahead = Duration::from_micros(scene.chance.below(1 << 40));
         let strict = scene.chance.percent(30);
         let register = catalogue::registration(seat, strict, &scene.knobs, &mut scene.chance);
@@ -147,7 +149,10 @@ impl WorkerHost {
 
     fn input(&mut self, now: Time, input: Input, scene: &mut Scene) {
         match input {
-            Input::Connected => self.handle(now, Event::Connected, scene),
+            Input::Connected => {
+                let nonce = Nonce(scene.chance.bytes());
+                self.handle(now, Event::Connected { nonce }, scene);
+            }
             Input::Disconnected => {
                 self.shorten_handlers(scene);
                 let chance = scene.chance.next() as u32;

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fmt,
     io::{self, PipeWriter},
     os::unix::process::CommandExt,
     path::PathBuf,
@@ -10,6 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
 use super::{
     environment,
@@ -19,6 +21,16 @@ use super::{
     shim,
 };
 
+/// A text that is not shown.
+#[derive(Clone)]
+pub(super) struct Secret(pub(super) Zeroizing<String>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
 /// What every process of a pool is started from.
 #[derive(Clone, Debug)]
 pub(super) struct Recipe {
@@ -26,6 +38,8 @@ pub(super) struct Recipe {
     pub(super) pool: String,
     /// Where the workers find the broker.
     pub(super) backend: String,
+    /// The line of the key by which they prove themselves. In the environment, which others cannot read; never an argument.
+    pub(super) authkey: Option<Secret>,
     /// The program that runs [`shim::run_worker`], and the arguments that make it do so.
     pub(super) shim: (PathBuf, Vec<OsString>),
     /// The worker's program, found.
@@ -57,7 +71,14 @@ impl Process {
         // Both ends close on exec; the shim gets the reading end as its standard input.
         let (lifeline, writer) = io::pipe()?;
         let (shim, leading) = &recipe.shim;
-        let child = Command::new(shim)
+        let mut command = Command::new(shim);
+        if let Some(Secret(line)) = &recipe.authkey {
+            command.env(environment::AUTHKEY, line.as_str());
+            for variable in environment::AUTHKEY_FILES {
+                command.env_remove(variable);
+            }
+        }
+        let child = command
             .args(leading)
             .args(shim::arguments(&recipe.program, &recipe.arguments))
             .env(environment::BACKEND, &recipe.backend)

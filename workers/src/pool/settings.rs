@@ -2,11 +2,14 @@
 
 use std::{ffi::OsString, io, path::PathBuf, time::Duration};
 
-use callboard_core::wire::method::{NameError, check_identifier, check_service};
+use callboard_core::{
+    auth::AuthKey,
+    wire::method::{NameError, check_identifier, check_service},
+};
 
 use super::{
     name::pool_name,
-    process::Recipe,
+    process::{Recipe, Secret},
     program::{ProgramError, find_program},
 };
 
@@ -28,6 +31,9 @@ pub struct PoolSettings {
     pub arguments: Vec<OsString>,
     /// Where the workers find the broker: the URL of its backend.
     pub backend: String,
+    /// The key by which the workers prove themselves to the broker: they find it in `CALLBOARD_AUTHKEY`. Default: none, and they
+    /// have what the pool itself has in its environment.
+    pub authkey: Option<AuthKey>,
     /// The program that calls [`super::run_worker`], and the arguments that make it do so, to which the pool adds its own. On
     /// Linux `/proc/self/exe` names the running program itself, even after its file was replaced.
     pub shim: (PathBuf, Vec<OsString>),
@@ -46,7 +52,8 @@ impl PoolSettings {
     ) -> PoolSettings {
         let program = program.into();
         let name = pool_name(&program, &arguments);
-        PoolSettings { name, size: 1, program, arguments, backend: backend.into(), shim, drain: DRAIN_DEFAULT }
+        let backend = backend.into();
+        PoolSettings { name, size: 1, program, arguments, backend, authkey: None, shim, drain: DRAIN_DEFAULT }
     }
 
     /// Checks the settings and finds the program.
@@ -59,6 +66,7 @@ impl PoolSettings {
         Ok(Recipe {
             pool: self.name.clone(),
             backend: self.backend.clone(),
+            authkey: self.authkey.as_ref().map(|key| key.line().map(Secret).ok_or(PoolError::Authkey)).transpose()?,
             shim: self.shim.clone(),
             program: find_program(&self.program)?,
             arguments: self.arguments.clone(),
@@ -81,6 +89,11 @@ pub enum PoolError {
     /// A name that no pool can have.
     #[error("a pool cannot have this name: {0}")]
     Name(#[from] NameError),
+    /// A key that an environment variable cannot hold.
+    #[error(
+        "the pool's key is not one line of text, and so cannot be given to its workers: make one with `openssl rand -base64 32`"
+    )]
+    Authkey,
     /// The workers' program cannot be run.
     #[error(transparent)]
     Program(#[from] ProgramError),
@@ -109,6 +122,14 @@ mod tests {
     fn a_pool_is_named_by_default() {
         let recipe = settings().recipe().expect("fine settings");
         assert_eq!(recipe.pool, "worker");
+    }
+
+    #[test]
+    fn a_key_that_no_variable_can_hold_is_told_before_anything_starts() {
+        let with = |key: &[u8]| PoolSettings { authkey: AuthKey::new(key).ok(), ..settings() }.recipe();
+        let recipe = with(b"0123456789abcdef").expect("a line of text");
+        assert!(!format!("{recipe:?}").contains("0123"), "it is not shown");
+        assert!(matches!(with(b"0123456789\nabcdef"), Err(PoolError::Authkey)));
     }
 
     #[test]

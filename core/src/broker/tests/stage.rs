@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 
 use crate::{
+    auth::Nonce,
     body,
     broker::{Action, Broker, Event, Identity, Note, Settings, Side},
     time::Time,
@@ -55,6 +56,7 @@ pub(super) fn hello(role: Role, number: u8, connection: u64) -> Hello {
         host: String::new(),
         capabilities: Vec::new(),
         message_bytes_max: None,
+        nonce: None,
     }
 }
 
@@ -159,7 +161,9 @@ impl Stage {
     pub(super) fn open(&mut self, side: Side) -> LinkId {
         self.next_link += 1;
         let link = LinkId(self.next_link);
-        self.handle(Event::Opened { link, side });
+        // Another one for each connection, as chance would have it.
+        let nonce = Nonce([u8::try_from(self.next_link).unwrap(); 32]);
+        self.handle(Event::Opened { link, side, nonce });
         link
     }
 

@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::{Action, Client, Event, NewCall, Note, Ticket, Timeout, TimeoutSource};
 use crate::{
+    auth::Nonce,
     peer::played::{at, messages, ms, settings, welcome},
     time::Time,
     wire::{
@@ -58,7 +59,10 @@ impl Stage {
         while !self.event(Event::Wake).contains(&Action::Connect) {
             self.now = self.client.next_deadline().unwrap();
         }
-        assert!(matches!(self.event(Event::Connected)[..], [Action::Send(Envelope::Hello(_))]));
+        assert!(matches!(
+            self.event(Event::Connected { nonce: Nonce([9; 32]) })[..],
+            [Action::Send(Envelope::Hello(_))]
+        ));
         assert!(matches!(self.hear(&[Envelope::Challenge(Bytes::new())])[..], [Action::Send(Envelope::Proof(_))]));
         self.hear(&[welcome])
     }

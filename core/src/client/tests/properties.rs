@@ -101,10 +101,10 @@ impl Skeptic {
     fn step(&mut self, step: Step) {
         match step {
             Step::Pass(span) => self.pass(ms(span)),
-            Step::Connected => self.event(Event::Connected),
+            Step::Connected => self.event(Event::Connected { nonce: Nonce([9; 32]) }),
             Step::Disconnected(chance) => self.disconnected(chance),
             Step::Join(start) => {
-                self.event(Event::Connected);
+                self.event(Event::Connected { nonce: Nonce([9; 32]) });
                 self.hear(&[Envelope::Challenge(Bytes::new()), welcome(start, 4, 200)]);
             }
             Step::Reply(number) => self.hear(&[reply(number, five())]),

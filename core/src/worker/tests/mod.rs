@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::{Action, Event, Job, JobId, Note, Worker};
 use crate::{
+    auth::Nonce,
     body,
     peer::played::{at, messages, ms, settings, welcome},
     time::Time,
@@ -62,7 +63,10 @@ impl Stage {
         while !self.event(Event::Wake).contains(&Action::Connect) {
             self.now = self.worker.next_deadline().unwrap();
         }
-        assert!(matches!(self.event(Event::Connected)[..], [Action::Send(Envelope::Hello(_))]));
+        assert!(matches!(
+            self.event(Event::Connected { nonce: Nonce([9; 32]) })[..],
+            [Action::Send(Envelope::Hello(_))]
+        ));
         assert!(matches!(self.hear(&[Envelope::Challenge(Bytes::new())])[..], [Action::Send(Envelope::Proof(_))]));
         match &self.hear(&[welcome(start, 0, 0)])[..] {
             [Action::Send(Envelope::Register(register))] => body::decode(register).unwrap(),

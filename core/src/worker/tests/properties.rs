@@ -121,7 +121,7 @@ impl Skeptic {
             Step::Pass(span) => self.pass(ms(span)),
             Step::Disconnected(chance) => self.disconnected(chance),
             Step::Join(start) => {
-                self.event(Event::Connected);
+                self.event(Event::Connected { nonce: Nonce([9; 32]) });
                 self.hear(&[Envelope::Challenge(Bytes::new()), welcome(start, 0, 0)]);
             }
             Step::Dispatch { text, timeout } => {

@@ -1,0 +1,326 @@
+//! What a broker with keys asks, whom it lets in, and what strangers get.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::stage::{Stage, calc, hello, millis, request, seconds};
+use crate::{
+    auth::{AuthKey, AuthKeys, Nonce, Principal, Proof, Prover, Transcript},
+    body,
+    broker::{Event, Note, Settings, Side, Unproven},
+    wire::{
+        Envelope,
+        handshake::{Answer, Challenge, Hello, Register, Role, Welcome},
+        ids::{BrokerId, ConnectionNumber, LinkId, StartId},
+        limits::AUTHKEY_REFUSAL_DELAY,
+        status::Code,
+    },
+};
+
+const KEYS: &str = "id=first key=0123456789abcdef\n\
+                    id=calls roles=client key=a key of a client\n\
+                    id=serves roles=worker key=a key of a worker\n\
+                    id=boss roles=operator key=a key of an operator\n";
+
+fn keys() -> AuthKeys {
+    KEYS.parse().unwrap()
+}
+
+fn key(id: &str) -> AuthKey {
+    keys().iter().find(|key| key.id() == Some(id)).unwrap().clone()
+}
+
+fn stage() -> Stage {
+    Stage::young(Settings { keys: Some(keys()), ..Settings::default() })
+}
+
+fn keyed(role: Role, number: u8, connection: u64) -> Hello {
+    Hello { nonce: Some(Nonce([number; 32])), ..hello(role, number, connection) }
+}
+
+fn side_of(role: Role) -> Side {
+    match role {
+        Role::Client => Side::Frontend,
+        Role::Worker => Side::Backend,
+    }
+}
+
+impl Stage {
+    /// Says hello, and gives what the broker then asks.
+    fn ask(&mut self, hello: &Hello) -> (LinkId, Challenge) {
+        let link = self.open(side_of(hello.role));
+        self.say(link, Envelope::Hello(body::encode(hello).unwrap()));
+        match self.heard(link).as_slice() {
+            [Envelope::Challenge(challenge)] => (link, body::decode(challenge).unwrap()),
+            other => panic!("no challenge: {other:?}"),
+        }
+    }
+
+    fn prove(&mut self, link: LinkId, proof: Proof) {
+        self.say(link, Envelope::Proof(body::encode(&Answer { proof }).unwrap()));
+    }
+
+    /// Comes with that key, up to the broker's answer.
+    fn come(&mut self, hello: &Hello, key: &AuthKey) -> (LinkId, Transcript) {
+        let (link, challenge) = self.ask(hello);
+        let transcript = Transcript::of(hello, &challenge).unwrap();
+        self.prove(link, transcript.prove(Prover::Peer, key));
+        (link, transcript)
+    }
+
+    fn welcome(&mut self, link: LinkId) -> Welcome {
+        match self.heard(link).as_slice() {
+            [Envelope::Welcome(welcome)] => body::decode(welcome).unwrap(),
+            other => panic!("not welcome: {other:?}"),
+        }
+    }
+
+    /// A stranger hears nothing for the whole delay, and is sent away then.
+    #[track_caller]
+    fn assert_stranger(&mut self, link: LinkId, why: Unproven) {
+        assert!(self.notes.contains(&Note::Unauthenticated { link, why }), "{:?}", self.notes);
+        self.pass(AUTHKEY_REFUSAL_DELAY - millis(1));
+        assert_eq!(self.heard(link), [], "nothing yet");
+        assert!(!self.closed.contains(&link));
+        self.pass(millis(1));
+        assert_eq!(self.sent_away(link).code, Code::Unauthenticated);
+        assert_eq!(self.broker.principal(link), None);
+    }
+}
+
+#[test]
+fn who_knows_a_key_is_let_in_by_a_broker_that_proves_it_too() {
+    let mut stage = stage();
+    for role in [Role::Client, Role::Worker] {
+        let number = if role == Role::Client { 1 } else { 2 };
+        let (link, transcript) = stage.come(&keyed(role, number, 1), &key("first"));
+        let welcome = stage.welcome(link);
+        assert!(transcript.is_proved(Prover::Broker, &key("first"), &welcome.proof.unwrap()));
+        assert_eq!((transcript.broker, transcript.start), (BrokerId([1; 16]), StartId([2; 16])));
+        let principal = Principal { key: Some("first".to_owned()), operator: true };
+        assert_eq!(stage.broker.principal(link), Some(&principal));
+    }
+}
+
+#[test]
+fn the_broker_proves_itself_by_the_key_that_the_peer_has() {
+    let mut stage = stage();
+    let (link, transcript) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
+    let proof = stage.welcome(link).proof.unwrap();
+    assert!(transcript.is_proved(Prover::Broker, &key("calls"), &proof));
+    assert!(!transcript.is_proved(Prover::Broker, &key("first"), &proof));
+}
+
+#[test]
+fn without_keys_everybody_is_let_in_as_an_operator_and_nothing_is_proved() {
+    let mut stage = Stage::new();
+    let link = stage.greet(Side::Frontend, &keyed(Role::Client, 1, 1));
+    let heard = stage.heard(link);
+    let [Envelope::Challenge(challenge), Envelope::Welcome(welcome)] = heard.as_slice() else { panic!("{heard:?}") };
+    assert!(challenge.is_empty());
+    assert_eq!(body::decode::<Welcome>(welcome).unwrap().proof, None);
+    assert_eq!(stage.broker.principal(link), Some(&Principal { key: None, operator: true }));
+}
+
+#[test]
+fn a_key_lets_in_for_its_roles_alone() {
+    let cases = [
+        ("calls", Role::Client, Some(false)),
+        ("calls", Role::Worker, None),
+        ("serves", Role::Worker, Some(false)),
+        ("serves", Role::Client, None),
+        ("boss", Role::Client, Some(true)),
+        ("boss", Role::Worker, None),
+    ];
+    let mut stage = stage();
+    for (number, (id, role, operator)) in (1..).zip(cases) {
+        let (link, _) = stage.come(&keyed(role, number, 1), &key(id));
+        let Some(operator) = operator else {
+            assert_eq!(stage.sent_away(link).code, Code::PermissionDenied, "{id} {role}");
+            assert!(stage.notes.contains(&Note::NotPermitted { link, key: Some(id.to_owned()), role }));
+            continue;
+        };
+        stage.welcome(link);
+        let principal = Principal { key: Some(id.to_owned()), operator };
+        assert_eq!(stage.broker.principal(link), Some(&principal), "{id} {role}");
+    }
+}
+
+#[test]
+fn who_has_no_key_is_challenged_all_the_same_and_sent_away_after_a_while() {
+    let mut stage = stage();
+    let (link, _) = stage.ask(&hello(Role::Client, 1, 1));
+    stage.say(link, Envelope::Proof(Bytes::new()));
+    stage.assert_stranger(link, Unproven::NoProof);
+    assert_eq!(stage.broker.counters().unauthenticated, 1);
+}
+
+#[test]
+fn an_empty_or_truncated_proof_is_none() {
+    for (answer, why) in [
+        (Bytes::new(), Unproven::NoProof),
+        (Bytes::from_static(&[0xa0]), Unproven::WrongProof),
+        (Bytes::from_static(b"\xa1\x65proof\x40"), Unproven::WrongProof),
+    ] {
+        let mut stage = stage();
+        let (link, _) = stage.ask(&keyed(Role::Client, 1, 1));
+        stage.say(link, Envelope::Proof(answer));
+        stage.assert_stranger(link, why);
+    }
+    for len in [1, 31, 33] {
+        let mut stage = stage();
+        let hello = keyed(Role::Client, 1, 1);
+        let (link, challenge) = stage.ask(&hello);
+        let proof = Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
+        let mut bytes = b"\xa1\x65proof\x58".to_vec();
+        bytes.push(len);
+        bytes.extend(proof.0.iter().chain(&[0]).take(len.into()));
+        stage.say(link, Envelope::Proof(bytes.into()));
+        stage.assert_stranger(link, Unproven::WrongProof);
+    }
+}
+
+#[test]
+fn a_proof_by_another_key_is_wrong() {
+    let mut stage = stage();
+    let (link, _) = stage.come(&keyed(Role::Client, 1, 1), &AuthKey::new("fedcba9876543210").unwrap());
+    stage.assert_stranger(link, Unproven::WrongProof);
+}
+
+#[test]
+fn a_proof_is_not_good_for_the_next_connection() {
+    let mut stage = stage();
+    let first = keyed(Role::Client, 1, 1);
+    let (link, transcript) = stage.come(&first, &key("first"));
+    stage.welcome(link);
+    let old = transcript.prove(Prover::Peer, &key("first"));
+    // Who has heard it all says it all again: another number of the same session, or the same on another connection.
+    for hello in [keyed(Role::Client, 1, 2), first] {
+        let (link, _) = stage.ask(&hello);
+        stage.prove(link, old);
+        stage.assert_stranger(link, Unproven::WrongProof);
+    }
+    assert!(stage.broker.principal(link).is_some(), "who was let in is left alone");
+}
+
+#[test]
+fn the_brokers_own_proof_is_not_good_for_a_peer() {
+    let mut stage = stage();
+    let hello = keyed(Role::Client, 1, 1);
+    let (link, challenge) = stage.ask(&hello);
+    let transcript = Transcript::of(&hello, &challenge).unwrap();
+    stage.prove(link, transcript.prove(Prover::Broker, &key("first")));
+    stage.assert_stranger(link, Unproven::WrongProof);
+}
+
+#[test]
+fn a_proof_is_good_for_its_role_and_session_alone() {
+    let spoil: [fn(Transcript) -> Transcript; 5] = [
+        |transcript| Transcript { role: Role::Worker, ..transcript },
+        |transcript| Transcript { session: super::stage::session(9), ..transcript },
+        |transcript| Transcript { connection: ConnectionNumber(2), ..transcript },
+        |transcript| Transcript { start: StartId([9; 16]), ..transcript },
+        |transcript| Transcript { versions: (1, 2), ..transcript },
+    ];
+    for spoil in spoil {
+        let mut stage = stage();
+        let hello = keyed(Role::Client, 1, 1);
+        let (link, challenge) = stage.ask(&hello);
+        let transcript = spoil(Transcript::of(&hello, &challenge).unwrap());
+        stage.prove(link, transcript.prove(Prover::Peer, &key("first")));
+        stage.assert_stranger(link, Unproven::WrongProof);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_proof_with_a_bit_changed_lets_nobody_in(bit in 0..256usize) {
+        let mut stage = stage();
+        let hello = keyed(Role::Client, 1, 1);
+        let (link, challenge) = stage.ask(&hello);
+        let mut proof = Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
+        proof.0[bit / 8] ^= 1 << (bit % 8);
+        stage.prove(link, proof);
+        stage.assert_stranger(link, Unproven::WrongProof);
+    }
+}
+
+#[test]
+fn what_a_stranger_says_is_ignored_until_it_is_sent_away() {
+    let mut stage = stage();
+    let hello = keyed(Role::Client, 1, 1);
+    let (link, challenge) = stage.ask(&hello);
+    stage.prove(link, Proof([0; 32]));
+    stage.prove(link, Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first")));
+    stage.say(link, Envelope::Hello(body::encode(&hello).unwrap()));
+    stage.say(link, Envelope::Request(request(1, "callboard.ping")));
+    stage.say_frames(link, &[Bytes::from_static(&[0xff; 9])]);
+    stage.assert_stranger(link, Unproven::WrongProof);
+    assert_eq!(stage.broker.status().clients, 0);
+}
+
+#[test]
+fn a_stranger_neither_takes_a_session_over_nor_learns_whether_it_is_there() {
+    let mut stage = stage();
+    let (owner, _) = stage.come(&keyed(Role::Client, 1, 1), &key("first"));
+    stage.welcome(owner);
+    for connection in [1, 2] {
+        let (link, _) = stage.come(&keyed(Role::Client, 1, connection), &AuthKey::new("fedcba9876543210").unwrap());
+        stage.assert_stranger(link, Unproven::WrongProof);
+    }
+    assert!(!stage.closed.contains(&owner));
+}
+
+#[test]
+fn a_late_wrong_proof_does_not_make_the_handshake_longer() {
+    let mut stage = stage();
+    let (link, _) = stage.ask(&keyed(Role::Client, 1, 1));
+    stage.pass(millis(4_800));
+    stage.prove(link, Proof([0; 32]));
+    stage.pass(millis(200));
+    assert_eq!(stage.sent_away(link).code, Code::Unauthenticated);
+}
+
+#[test]
+fn a_stranger_that_goes_away_by_itself_leaves_nothing_behind() {
+    let mut stage = stage();
+    let (link, _) = stage.ask(&hello(Role::Client, 1, 1));
+    stage.handle(Event::Closed { link });
+    assert_eq!(stage.broker.next_deadline(), None);
+}
+
+#[test]
+fn other_keys_count_for_who_joins_and_who_has_joined_stays() {
+    let mut stage = stage();
+    let (old, _) = stage.come(&keyed(Role::Client, 1, 1), &key("first"));
+    stage.welcome(old);
+    let (between, challenge) = stage.ask(&keyed(Role::Client, 2, 1));
+    let new = AuthKey::new("the key of today").unwrap();
+    stage.handle(Event::Keys(new.clone().into()));
+    assert!(stage.broker.principal(old).is_some());
+    stage.call(old, 1, "callboard.ping");
+    assert_eq!(stage.replies(old).len(), 1);
+    // Challenged before, it proves for what counts now.
+    let transcript = Transcript::of(&keyed(Role::Client, 2, 1), &challenge).unwrap();
+    stage.prove(between, transcript.prove(Prover::Peer, &new));
+    stage.welcome(between);
+    let (late, _) = stage.come(&keyed(Role::Client, 3, 1), &key("first"));
+    let live = [old, between];
+    stage.pass_with(seconds(2), &live);
+    assert_eq!(stage.sent_away(late).code, Code::Unauthenticated);
+}
+
+#[test]
+fn the_log_knows_peers_by_the_ids_of_their_keys() {
+    let mut stage = stage();
+    stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
+    let (worker, _) = stage.come(&keyed(Role::Worker, 2, 1), &key("serves"));
+    stage.register(worker, Register { offers: vec![calc(1)], exclusive: false });
+    let keys = stage.notes.iter().filter_map(|note| match note {
+        Note::ClientJoined { key, .. } | Note::WorkerJoined { key, .. } => key.as_deref(),
+        _ => None,
+    });
+    assert_eq!(keys.collect::<Vec<_>>(), ["calls", "serves"]);
+}
