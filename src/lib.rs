@@ -42,8 +42,9 @@
 
 pub use callboard_broker as broker;
 pub use callboard_clients::{
-    ArgumentMap, Arguments, Call, CallError, CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError,
-    ConnectErrorKind, Effect, EncodedArguments, Executed, Statistics, blocking, named, polled,
+    ArgumentMap, Arguments, AuthKey, AuthKeyError, AuthKeySourceError, AuthKeys, AuthKeysError, Call, CallError,
+    CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError, ConnectErrorKind, Effect, EncodedArguments,
+    Executed, Statistics, authkeys_from_environment, blocking, named, polled, read_authkeys,
 };
 pub use callboard_core as core;
 pub use callboard_workers::{
@@ -65,4 +66,6 @@ mod pages {
     struct Errors;
     #[doc = include_str!("../docs/guide/polled-clients.md")]
     struct PolledClients;
+    #[doc = include_str!("../docs/guide/security.md")]
+    struct Security;
 }

@@ -4,8 +4,12 @@ use anyhow::anyhow;
 use callboard::broker::{BrokerError, RunningBroker, gate::Address};
 use clap::Args;
 
-use super::{exit::Exit, output, stop::StopSignals};
-use crate::settings::{BrokerSettings, Flags, Settings, Sourced};
+use super::{
+    exit::Exit,
+    output,
+    stop::{Hangups, StopSignals},
+};
+use crate::settings::{Authkey, BrokerSettings, Flags, Settings, Sourced};
 
 /// Shown below `callboard broker --help`.
 const AFTER_HELP: &str = "\
@@ -14,7 +18,8 @@ When both addresses accept, one line on stdout says where:
 
 Examples:
   callboard broker
-  callboard broker --frontend tcp://127.0.0.1:0 --backend ipc:///run/user/1000/backend   port 0: any free one";
+  callboard broker --frontend tcp://127.0.0.1:0 --backend ipc:///run/user/1000/backend   port 0: any free one
+  callboard broker --frontend tcp://0.0.0.0:5559 --authkey-file authkey                  a key: openssl rand -base64 32";
 
 /// Start a broker: clients connect to its frontend, workers and pools to its backend
 #[derive(Debug, Args)]
@@ -29,6 +34,9 @@ pub(crate) struct Broker {
     /// Let running calls finish for this long when asked to stop [default: 5s]
     #[arg(long, value_name = "DURATION")]
     drain: Option<String>,
+    /// Let in only who proves a key of this file (or of CALLBOARD_AUTHKEY); SIGHUP reads it again
+    #[arg(long, value_name = "FILE")]
+    authkey_file: Option<String>,
     #[command(flatten)]
     limits: BrokerLimits,
 }
@@ -62,7 +70,8 @@ impl Broker {
         let flags = Flags::default()
             .with("--frontend", self.frontend.as_ref())
             .with("--backend", self.backend.as_ref())
-            .with("--drain", self.drain.as_ref());
+            .with("--drain", self.drain.as_ref())
+            .with("--authkey-file", self.authkey_file.as_ref());
         self.limits.add_to(flags)
     }
 
@@ -70,13 +79,17 @@ impl Broker {
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
         // Caught first: from the ready line on, a signal means an end in order.
         let mut signals = StopSignals::catch()?;
-        let settings = settings_of(&settings.broker)?;
-        let mut broker = RunningBroker::start(settings).await.map_err(not_started)?;
+        let authkey = &settings.broker.authkey;
+        let mut hangups = Hangups::catch(authkey.file.is_some())?;
+        let mut broker = RunningBroker::start(settings_of(&settings.broker)?).await.map_err(not_started)?;
         output::print(&format!("ready frontend={} backend={}", broker.frontend(), broker.backend()))?;
-        let exit = tokio::select! {
-            // Both only wait.
-            exit = signals.next() => exit,
-            () = broker.ended() => return Err(Exit::GaveUp.because(anyhow!("the broker ended by a fault of its own"))),
+        let exit = loop {
+            tokio::select! {
+                // All only wait.
+                exit = signals.next() => break exit,
+                () = hangups.next() => read_again(authkey, &broker),
+                () = broker.ended() => return Err(Exit::GaveUp.because(anyhow!("the broker ended by a fault of its own"))),
+            }
         };
         tokio::select! {
             // Whoever asks a second time does not want to wait.
@@ -91,6 +104,7 @@ impl Broker {
 fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::broker::Settings> {
     let mut settings = callboard::broker::Settings::new(address(&given.frontend)?, address(&given.backend)?);
     settings.allow_unauthenticated = given.allow_unauthenticated.value;
+    settings.keys = given.authkey.keys()?;
     settings.heartbeat = given.heartbeat.value;
     settings.drain = given.drain.value;
     settings.queue_calls_max = given.queue_calls_max.value;
@@ -98,6 +112,19 @@ fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::broker::Sett
     settings.gate.connections_max = given.connections_max.value;
     settings.gate.message_bytes_max = given.message_bytes_max.value;
     Ok(settings)
+}
+
+/// Reads the key file again. A bad one changes nothing: whoever came with a key of the old one still can.
+fn read_again(authkey: &Authkey, broker: &RunningBroker) {
+    match authkey.keys() {
+        Ok(Some(keys)) => {
+            let ids: Vec<_> = keys.iter().map(|key| key.id().unwrap_or("-")).collect();
+            tracing::info!(keys = ids.len(), ids = ids.join(" "), "the key file was read again");
+            broker.change_keys(keys);
+        }
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "the key file was read again and is no good: the keys stay as they were"),
+    }
 }
 
 fn address(given: &Sourced<String>) -> anyhow::Result<Address> {

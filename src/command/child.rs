@@ -10,12 +10,22 @@ use tokio::{
 };
 
 use super::exit::Exit;
+use crate::settings::AUTHKEY_VARIABLE;
 
 /// Under Linux this names the program that runs, even after its file was replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// The processes of demo and bench speak only of what is wrong.
 pub(crate) const QUIET: &[(&str, &str)] = &[("CALLBOARD_LOG", "warn")];
+
+/// Variables that would give some of these processes a key, and others none.
+const NOT_INHERITED: [&str; 5] = [
+    AUTHKEY_VARIABLE,
+    "CALLBOARD_AUTHKEY_FILE",
+    "CALLBOARD_BROKER_AUTHKEY_FILE",
+    "CALLBOARD_POOL_AUTHKEY_FILE",
+    "CALLBOARD_CONFIG",
+];
 
 /// How a process of ours is made to bind its life to ours: see `callboard_workers::pool`.
 pub(crate) fn shim() -> (PathBuf, Vec<std::ffi::OsString>) {
@@ -53,6 +63,10 @@ impl Child {
     }
 
     fn spawn(command: &mut Command) -> anyhow::Result<Child> {
+        // Demo and bench are private to this machine and ask for no key, whatever somebody has set for brokers of their own.
+        for variable in NOT_INHERITED {
+            command.env_remove(variable);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().context("cannot start a process")?;
         let stdout = process.stdout.take().context("a process without its output")?;

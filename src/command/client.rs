@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use callboard::{CallError, Client, Code, ConnectError, ConnectErrorKind};
+use callboard::{CallError, Client, ClientBuilder, Code, ConnectError, ConnectErrorKind};
 
 use super::{exit::Exit, json};
 use crate::settings::ClientSettings;
@@ -15,11 +15,13 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// A client of the broker that the settings name.
 ///
 /// # Errors
-/// There is no broker (exit code 3), or it will not have us.
+/// There is no broker (exit code 3), it will not have us (1), or our key cannot be used (2).
 pub(crate) async fn connect(settings: &ClientSettings) -> anyhow::Result<Client> {
     let timeout = settings.timeout.value;
     let patience = timeout.map_or(CONNECT_MAX, |timeout| timeout.min(CONNECT_MAX));
     let client = Client::builder(&settings.frontend.value).name("callboard").timeout(patience);
+    let key = settings.authkey.keys()?.map(|keys| keys.first().clone());
+    let client = key.into_iter().fold(client, ClientBuilder::authkey);
     client.connect().await.map_err(not_connected)
 }
 

@@ -14,6 +14,7 @@ A setting comes from, the strongest first: a flag, an environment variable, the 
 CALLBOARD_CONFIG, its default. [broker] message_bytes_max is --message-bytes-max as a flag and
 CALLBOARD_BROKER_MESSAGE_BYTES_MAX as a variable. CALLBOARD_FRONTEND and CALLBOARD_BACKEND are addresses to connect to; a
 broker binds them too, unless CALLBOARD_BROKER_FRONTEND or CALLBOARD_BROKER_BACKEND is set. An empty variable counts as unset.
+A key is read from authkey_file or from the variable CALLBOARD_AUTHKEY, and never shown.
 
 Such a file:
   [broker]
@@ -38,6 +39,9 @@ pub(crate) struct Config {
     /// As for broker and pool
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
+    /// As for broker, pool, call, services and ping
+    #[arg(long, value_name = "FILE")]
+    authkey_file: Option<String>,
     /// As for broker and pool
     #[arg(long, value_name = "DURATION")]
     drain: Option<String>,
@@ -60,6 +64,7 @@ impl Config {
         let flags = Flags::default()
             .with("--frontend", self.frontend.as_ref())
             .with("--backend", self.backend.as_ref())
+            .with("--authkey-file", self.authkey_file.as_ref())
             .with("--drain", self.drain.as_ref())
             .with("--name", self.name.as_ref())
             .with("-n", self.size.as_ref())

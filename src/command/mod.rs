@@ -107,7 +107,7 @@ impl Command {
     fn log_level(&self) -> &'static str {
         match self {
             Command::Broker(_) | Command::Pool(_) => "info",
-            Command::Call(_) | Command::Services(_) | Command::Ping(_) | Command::Config(_) => "error",
+            Command::Call(_) | Command::Services(_) | Command::Ping(_) | Command::Config(_) => "off",
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => "warn",
         }
     }
@@ -162,7 +162,7 @@ mod tests {
             let line = CommandLine::command();
             let subcommand = line.find_subcommand(name).unwrap_or_else(|| panic!("{name} is a command"));
             for setting in
-                settings_of(table).filter(|setting| setting.key != "name" && setting.default != Some("false"))
+                settings_of(table).filter(|setting| setting.default.is_some_and(|default| default != "false"))
             {
                 let flag = |arg: &&clap::Arg| match setting.flag {
                     "-n" => arg.get_short() == Some('n'),

@@ -4,7 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use callboard::{
-    RunningWorker,
+    AuthKey, RunningWorker,
     pool::{self as supervisor, PoolEvent},
 };
 use clap::Args;
@@ -19,7 +19,8 @@ const LEAVE_MAX: Duration = Duration::from_secs(2);
 const AFTER_HELP: &str = "\
 When all workers have registered, one line on stdout says so: ready 4 workers
 A worker that ends is started again; one that ends 5 times within 10 s ends the pool with exit code 4.
-Each worker finds CALLBOARD_BACKEND, CALLBOARD_POOL, CALLBOARD_POOL_PID and CALLBOARD_INSTANCE in its environment.
+Each worker finds CALLBOARD_BACKEND, CALLBOARD_POOL, CALLBOARD_POOL_PID and CALLBOARD_INSTANCE in its environment, and
+CALLBOARD_AUTHKEY if the pool has a key.
 
 Examples:
   callboard pool -n 4 -- ./calculator-worker
@@ -41,6 +42,9 @@ pub(crate) struct Pool {
     /// Let running calls finish for this long when asked to stop [default: 30s]
     #[arg(long, value_name = "DURATION")]
     drain: Option<String>,
+    /// Prove the first key of this file (or of CALLBOARD_AUTHKEY) to the broker, and so do the workers
+    #[arg(long, value_name = "FILE")]
+    authkey_file: Option<String>,
     /// The program, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_names = ["PROGRAM", "ARG"])]
     pub(super) program: Vec<std::ffi::OsString>,
@@ -54,6 +58,7 @@ impl Pool {
             .with("-n", self.size.as_ref())
             .with("--backend", self.backend.as_ref())
             .with("--drain", self.drain.as_ref())
+            .with("--authkey-file", self.authkey_file.as_ref())
     }
 
     /// Runs a pool until it is asked to stop.
@@ -64,10 +69,11 @@ impl Pool {
         let (name, backend, drain) = (settings.name.clone(), settings.backend.clone(), settings.drain);
         // Its program is looked for first, its name taken next: nothing runs under a name that is another's.
         supervisor::find_program(&settings.program).map_err(|error| Exit::GaveUp.because(error))?;
-        let (worker, tell) = pool_worker::take_name(&name, &backend).await?;
+        let authkey = settings.authkey.clone();
+        let (worker, tell) = pool_worker::take_name(&name, &backend, authkey.clone()).await?;
         let pool = supervisor::Pool::start(settings).map_err(|error| Exit::GaveUp.because(error))?;
         tell.of(pool.control());
-        Running { pool, worker, name, drain, signals, verdict: None }.supervise().await
+        Running { pool, worker, name, authkey, drain, signals, verdict: None }.supervise().await
     }
 
     fn pool_settings(&self, given: PoolSettings) -> anyhow::Result<supervisor::PoolSettings> {
@@ -77,6 +83,7 @@ impl Pool {
         let mut settings = supervisor::PoolSettings::new(program, arguments.to_vec(), backend, shim);
         settings.size = u32::try_from(given.size.value).context("so many worker processes")?;
         settings.drain = given.drain.value;
+        settings.authkey = given.authkey.keys()?.map(|keys| keys.first().clone());
         if let Some(name) = given.name {
             settings.name = name.value;
         }
@@ -89,6 +96,7 @@ struct Running {
     pool: supervisor::Pool,
     worker: RunningWorker,
     name: String,
+    authkey: Option<AuthKey>,
     drain: Duration,
     signals: StopSignals,
     /// Why it gave up, if it did.
@@ -99,7 +107,8 @@ impl Running {
     /// Lives until the last worker process has ended.
     async fn supervise(mut self) -> anyhow::Result<Exit> {
         let state = self.worker.states();
-        let watching = pool_worker::watch_registrations(self.name.clone(), state, self.pool.control());
+        let (name, authkey) = (self.name.clone(), self.authkey.clone());
+        let watching = pool_worker::watch_registrations(name, authkey, state, self.pool.control());
         let mut watching = pin!(watching);
         let mut exit = Exit::Fine;
         let (mut refused, mut asked) = (None, false);

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::anyhow;
 use callboard::{
-    Client, Reply, RunningWorker, Service, State, Worker, WorkerError,
+    AuthKey, Client, ClientBuilder, Reply, RunningWorker, Service, State, Worker, WorkerError,
     core::broker::Status,
     pool::{PoolControl, SeatState, service_name},
 };
@@ -55,12 +55,17 @@ impl Tell {
 ///
 /// # Errors
 /// The name is in use, or the worker cannot start.
-pub(crate) async fn take_name(name: &str, backend: &str) -> anyhow::Result<(RunningWorker, Tell)> {
+pub(crate) async fn take_name(
+    name: &str,
+    backend: &str,
+    authkey: Option<AuthKey>,
+) -> anyhow::Result<(RunningWorker, Tell)> {
     let tell = Tell::default();
     let (own, told) = (name.to_owned(), tell.clone());
     let status = move || status(&own, told.0.get());
     let service = Service::new(service_name(name)).read("status", [], status);
     let worker = Worker::new().backend(backend).name(format!("pool-{name}")).exclusive().serve(service);
+    let worker = authkey.into_iter().fold(worker, Worker::authkey);
     let mut worker = worker.start().map_err(|error| Exit::GaveUp.because(error))?;
     tokio::select! {
         // Both may be dropped: the worker lives on without anybody who waits.
@@ -89,23 +94,33 @@ fn status(name: &str, control: Option<&PoolControl>) -> Reply<PoolStatus> {
 }
 
 /// Tells the pool which of its workers have registered at the broker, for as long as it is polled.
-pub(crate) async fn watch_registrations(name: String, state: impl Fn() -> State, control: PoolControl) {
+pub(crate) async fn watch_registrations(
+    name: String,
+    authkey: Option<AuthKey>,
+    state: impl Fn() -> State,
+    control: PoolControl,
+) {
     let mut clients = BTreeMap::new();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let unknown = control.status().seats.into_iter().any(|seat| matches!(seat.state, SeatState::Running { .. }));
         let State::Joined { frontend } = state() else { continue };
-        if unknown && let Some(client) = client_of(&mut clients, frontend) {
+        if unknown && let Some(client) = client_of(&mut clients, frontend, authkey.as_ref()) {
             tell_registered(&name, client, &control).await;
         }
     }
 }
 
 /// The client for a frontend; another one if the broker's frontend has changed.
-fn client_of(clients: &mut BTreeMap<String, Client>, frontend: String) -> Option<&Client> {
+fn client_of<'a>(
+    clients: &'a mut BTreeMap<String, Client>,
+    frontend: String,
+    authkey: Option<&AuthKey>,
+) -> Option<&'a Client> {
     clients.retain(|address, _| *address == frontend);
     if !clients.contains_key(&frontend) {
-        let client = Client::builder(&frontend).name("callboard-pool").timeout(NAME_MAX).connect_lazily().ok()?;
+        let client = Client::builder(&frontend).name("callboard-pool").timeout(NAME_MAX);
+        let client = authkey.cloned().into_iter().fold(client, ClientBuilder::authkey).connect_lazily().ok()?;
         clients.insert(frontend.clone(), client);
     }
     clients.get(&frontend)

@@ -18,12 +18,18 @@ pub(crate) struct Services {
     /// Connect to the broker here [default: tcp://127.0.0.1:5559]
     #[arg(long, value_name = "URL")]
     frontend: Option<String>,
+    /// Prove the first key of this file (or of CALLBOARD_AUTHKEY) to the broker
+    #[arg(long, value_name = "FILE")]
+    authkey_file: Option<String>,
 }
 
 impl Services {
     /// The settings that were typed as flags.
     pub(crate) fn flags(&self) -> Flags {
-        Flags::default().with("--frontend", self.frontend.as_ref()).with("--timeout", self.timeout.as_ref())
+        Flags::default()
+            .with("--frontend", self.frontend.as_ref())
+            .with("--timeout", self.timeout.as_ref())
+            .with("--authkey-file", self.authkey_file.as_ref())
     }
 
     /// Asks the broker and prints its answer.

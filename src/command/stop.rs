@@ -1,4 +1,4 @@
-//! Being asked to stop: Ctrl-C and SIGTERM.
+//! Being asked to stop, by Ctrl-C and SIGTERM, or to read again, by SIGHUP.
 
 use std::io;
 
@@ -23,6 +23,30 @@ pub(crate) async fn or_interrupted(work: impl Future<Output = anyhow::Result<Exi
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
+}
+
+/// SIGHUP, where it means that something is to be read again. Elsewhere it keeps its own meaning: the terminal is gone.
+pub(crate) struct Hangups(Option<Signal>);
+
+impl Hangups {
+    /// Catches it from now on, if it is `meant`.
+    ///
+    /// # Errors
+    /// If the system refuses a signal handler.
+    pub(crate) fn catch(meant: bool) -> io::Result<Hangups> {
+        Ok(Hangups(meant.then(|| signal(SignalKind::hangup())).transpose()?))
+    }
+
+    /// Waits for the next one; for ever if it is not meant.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no signal is lost.
+    pub(crate) async fn next(&mut self) {
+        match &mut self.0 {
+            Some(hangup) => drop(hangup.recv().await),
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl StopSignals {

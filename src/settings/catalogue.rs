@@ -46,6 +46,15 @@ pub(crate) static BROKER_ALLOW_UNAUTHENTICATED: Setting = Setting {
     default: Some("false"),
     range: None,
 };
+/// The file with the keys of which every peer must know one; absent: CALLBOARD_AUTHKEY, or nobody is asked.
+pub(crate) static BROKER_AUTHKEY_FILE: Setting = Setting {
+    table: "broker",
+    key: "authkey_file",
+    flag: "--authkey-file",
+    variables: &["CALLBOARD_BROKER_AUTHKEY_FILE", "CALLBOARD_AUTHKEY_FILE"],
+    default: None,
+    range: None,
+};
 /// The largest message that the broker reads. Below the least a full bundle would be refused; above the greatest a client's
 /// credit would not hold one message.
 pub(crate) static BROKER_MESSAGE_BYTES_MAX: Setting = Setting {
@@ -128,6 +137,15 @@ pub(crate) static POOL_BACKEND: Setting = Setting {
     default: Some("tcp://127.0.0.1:5560"),
     range: None,
 };
+/// The file with the key by which the pool and its workers prove themselves; absent: CALLBOARD_AUTHKEY, or none.
+pub(crate) static POOL_AUTHKEY_FILE: Setting = Setting {
+    table: "pool",
+    key: "authkey_file",
+    flag: "--authkey-file",
+    variables: &["CALLBOARD_POOL_AUTHKEY_FILE", "CALLBOARD_AUTHKEY_FILE"],
+    default: None,
+    range: None,
+};
 /// How long the pool lets calls finish when it is asked to stop.
 pub(crate) static POOL_DRAIN: Setting = Setting {
     table: "pool",
@@ -146,6 +164,15 @@ pub(crate) static CLIENT_FRONTEND: Setting = Setting {
     default: Some("tcp://127.0.0.1:5559"),
     range: None,
 };
+/// The file with the key by which clients prove themselves; absent: CALLBOARD_AUTHKEY, or none.
+pub(crate) static CLIENT_AUTHKEY_FILE: Setting = Setting {
+    table: "client",
+    key: "authkey_file",
+    flag: "--authkey-file",
+    variables: &["CALLBOARD_CLIENT_AUTHKEY_FILE", "CALLBOARD_AUTHKEY_FILE"],
+    default: None,
+    range: None,
+};
 /// How long a call may take, connecting and queueing included.
 pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
     table: "client",
@@ -157,10 +184,11 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 15] = [
+pub(crate) static SETTINGS: [&Setting; 18] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
+    &BROKER_AUTHKEY_FILE,
     &BROKER_MESSAGE_BYTES_MAX,
     &BROKER_CONNECTIONS_MAX,
     &BROKER_QUEUE_CALLS_MAX,
@@ -170,8 +198,10 @@ pub(crate) static SETTINGS: [&Setting; 15] = [
     &POOL_NAME,
     &POOL_SIZE,
     &POOL_BACKEND,
+    &POOL_AUTHKEY_FILE,
     &POOL_DRAIN,
     &CLIENT_FRONTEND,
+    &CLIENT_AUTHKEY_FILE,
     &CLIENT_TIMEOUT,
 ];
 

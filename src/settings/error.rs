@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf};
 
-use super::source::Source;
+use callboard::AuthKeySourceError;
+
+use super::{authkey::VARIABLE, source::Source};
 
 /// A setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,23 @@ pub(crate) enum SettingError {
         /// The nearest name, or the names there are.
         hint: String,
     },
+    /// A key file is named, and there is a key in the environment as well.
+    #[error("{} and {VARIABLE} are both set: unset one of them", at(file))]
+    TwoAuthkeys {
+        /// Where the file is named.
+        file: Source,
+    },
+    /// A key file that cannot be used.
+    #[error("{}: {error}", at(place))]
+    AuthkeyFile {
+        /// Where the file is named.
+        place: Source,
+        /// Why not.
+        error: AuthKeySourceError,
+    },
+    /// A key in the environment that cannot be used.
+    #[error(transparent)]
+    Authkey(AuthKeySourceError),
     /// An environment variable that is not text.
     #[error("{0} is not UTF-8 text: set it again or unset it")]
     NotText(&'static str),

@@ -68,6 +68,20 @@ impl Kind for PoolName {
     }
 }
 
+/// A file. Whether it is there is found out by whoever reads it.
+pub(crate) struct FilePath;
+
+impl Kind for FilePath {
+    type Meant = String;
+    const NOUN: &'static str = "a file";
+    const WRITE: &'static str = "write its path, such as /etc/callboard/authkey";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Option<String> {
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
 /// A number of things.
 pub(crate) struct Count;
 

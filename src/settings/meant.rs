@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
+    authkey::{Authkey, VARIABLE},
     catalogue::{self, Setting},
     error::SettingError,
     flags::Flags,
-    kind::{Address, Count, Kind, PoolName, Size, Span, SpanOrNone, Switch},
+    kind::{Address, Count, FilePath, Kind, PoolName, Size, Span, SpanOrNone, Switch},
     source::{Source, Sourced},
     typed::{Given, Typed},
 };
@@ -35,6 +36,8 @@ pub(crate) struct BrokerSettings {
     pub(crate) backend: Sourced<String>,
     /// Whether it may listen beyond this machine without asking who is there.
     pub(crate) allow_unauthenticated: Sourced<bool>,
+    /// Where its keys are.
+    pub(crate) authkey: Authkey,
     /// The largest message it reads, in bytes.
     pub(crate) message_bytes_max: Sourced<usize>,
     /// Connections at a time.
@@ -58,6 +61,8 @@ pub(crate) struct PoolSettings {
     pub(crate) size: Sourced<usize>,
     /// Where it and its workers find the broker.
     pub(crate) backend: Sourced<String>,
+    /// Where their key is.
+    pub(crate) authkey: Authkey,
     /// How long calls may go on once it was asked to stop.
     pub(crate) drain: Sourced<Duration>,
 }
@@ -67,6 +72,8 @@ pub(crate) struct PoolSettings {
 pub(crate) struct ClientSettings {
     /// Where they find the broker.
     pub(crate) frontend: Sourced<String>,
+    /// Where their key is.
+    pub(crate) authkey: Authkey,
     /// How long a call may take; `None`: for ever.
     pub(crate) timeout: Sourced<Option<Duration>>,
 }
@@ -114,6 +121,7 @@ impl BrokerSettings {
             frontend: reader.read::<Address>(&catalogue::BROKER_FRONTEND)?,
             backend: reader.read::<Address>(&catalogue::BROKER_BACKEND)?,
             allow_unauthenticated: reader.read::<Switch>(&catalogue::BROKER_ALLOW_UNAUTHENTICATED)?,
+            authkey: reader.authkey(&catalogue::BROKER_AUTHKEY_FILE)?,
             message_bytes_max: reader.read::<Size>(&catalogue::BROKER_MESSAGE_BYTES_MAX)?,
             connections_max: reader.read::<Count>(&catalogue::BROKER_CONNECTIONS_MAX)?,
             queue_calls_max: reader.read::<Count>(&catalogue::BROKER_QUEUE_CALLS_MAX)?,
@@ -130,6 +138,7 @@ impl PoolSettings {
             name: reader.read_optional::<PoolName>(&catalogue::POOL_NAME)?,
             size: reader.read::<Count>(&catalogue::POOL_SIZE)?,
             backend: reader.read::<Address>(&catalogue::POOL_BACKEND)?,
+            authkey: reader.authkey(&catalogue::POOL_AUTHKEY_FILE)?,
             drain: reader.read::<Span>(&catalogue::POOL_DRAIN)?,
         })
     }
@@ -139,6 +148,7 @@ impl ClientSettings {
     fn read(reader: &mut Reader<'_>) -> Result<ClientSettings, SettingError> {
         Ok(ClientSettings {
             frontend: reader.read::<Address>(&catalogue::CLIENT_FRONTEND)?,
+            authkey: reader.authkey(&catalogue::CLIENT_AUTHKEY_FILE)?,
             timeout: reader.read::<SpanOrNone>(&catalogue::CLIENT_TIMEOUT)?,
         })
     }
@@ -155,6 +165,19 @@ impl Reader<'_> {
     fn read<K: Kind>(&mut self, setting: &'static Setting) -> Result<Sourced<K::Meant>, SettingError> {
         let value = self.read_optional::<K>(setting)?;
         Ok(value.expect("a setting that is read so has a default: every test that loads settings would end here"))
+    }
+
+    /// Where keys are: in a file, or in a variable, which then is the source that is shown.
+    fn authkey(&mut self, setting: &'static Setting) -> Result<Authkey, SettingError> {
+        let file = self.read_optional::<FilePath>(setting)?;
+        let in_environment = self.typed.has_authkey();
+        if file.is_none()
+            && in_environment
+            && let Some(row) = self.rows.last_mut()
+        {
+            row.source = Source::Environment(VARIABLE);
+        }
+        Ok(Authkey { file, in_environment })
     }
 
     /// A setting that may be absent.

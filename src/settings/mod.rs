@@ -3,6 +3,7 @@
 //! [`Typed`] is what somebody wrote, with the place where it was written; [`Settings`] is what it means. Every error names
 //! the flag, the variable or the line that it is about.
 
+mod authkey;
 mod catalogue;
 mod error;
 mod file;
@@ -13,6 +14,7 @@ mod source;
 mod typed;
 
 pub(crate) use self::{
+    authkey::{Authkey, VARIABLE as AUTHKEY_VARIABLE},
     error::SettingError,
     flags::Flags,
     meant::{BrokerSettings, ClientSettings, PoolSettings, Row, Settings},

@@ -136,7 +136,7 @@ fn an_unknown_name_in_the_file_has_its_line_and_the_nearest_name() {
     );
     assert_eq!(
         error("[client]\nxyz = 1"),
-        "callboard.toml line 2: [client] has no setting xyz; it has frontend, timeout"
+        "callboard.toml line 2: [client] has no setting xyz; it has frontend, authkey_file, timeout"
     );
     assert_eq!(error("\n[borker]"), "callboard.toml line 2: there is no table [borker]; did you mean [broker]?");
     assert_eq!(

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    authkey::VARIABLE,
     catalogue::{SETTINGS, Setting},
     error::SettingError,
     file,
@@ -26,9 +27,14 @@ pub(crate) struct Given {
     pub(crate) source: Source,
 }
 
-/// Everything that was written, by table and key.
+/// Everything that was written.
 #[derive(Debug, Default)]
-pub(crate) struct Typed(BTreeMap<(&'static str, &'static str), Given>);
+pub(crate) struct Typed {
+    /// By table and key.
+    given: BTreeMap<(&'static str, &'static str), Given>,
+    /// Whether the environment holds a key. The key itself is no setting, and not kept.
+    authkey: bool,
+}
 
 impl Typed {
     /// Reads the layers, the weakest first, so that a stronger one replaces it.
@@ -49,7 +55,12 @@ impl Typed {
 
     /// What was written for `setting`.
     pub(crate) fn given(&self, setting: &Setting) -> Option<&Given> {
-        self.0.get(&(setting.table, setting.key))
+        self.given.get(&(setting.table, setting.key))
+    }
+
+    /// Whether the environment holds a key.
+    pub(crate) fn has_authkey(&self) -> bool {
+        self.authkey
     }
 
     fn add_file(&mut self, path: &Path, named_by: Source) -> Result<(), SettingError> {
@@ -65,6 +76,7 @@ impl Typed {
     }
 
     fn add_environment(&mut self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<(), SettingError> {
+        self.authkey = environment(VARIABLE).is_some_and(|text| !text.is_empty());
         for setting in SETTINGS {
             for variable in setting.variables.iter().rev() {
                 if let Some(text) = read_variable(environment, variable)? {
@@ -84,7 +96,7 @@ impl Typed {
     }
 
     fn add(&mut self, setting: &'static Setting, given: Given) {
-        self.0.insert((setting.table, setting.key), given);
+        self.given.insert((setting.table, setting.key), given);
     }
 }
 

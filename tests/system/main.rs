@@ -2,6 +2,7 @@
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 
+mod authkeys;
 mod broker;
 mod calculator;
 mod callbacks;

@@ -1,0 +1,286 @@
+//! Shared keys: who is let in, who is not and is told why, and how keys are replaced.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use callboard::{AuthKey, Client, ConnectErrorKind, Service, Worker};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::harness::{Broker, Finished, Pool, Process, example, example_path, until};
+
+const OURS: &str = "a key for the tests alone";
+const THEIRS: &str = "a key of somebody else's";
+const ANY_PORT: &str = "tcp://127.0.0.1:0";
+
+/// A folder of key files.
+struct Keys(TempDir);
+
+impl Keys {
+    fn new() -> Keys {
+        Keys(tempfile::tempdir().unwrap())
+    }
+
+    /// Writes a key file that only we can read.
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.0.path().join(name);
+        write_private(&path, text);
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A broker that asks for a key of that file.
+fn broker(file: &str) -> Broker {
+    Broker::start_with(&["--frontend", ANY_PORT, "--backend", ANY_PORT, "--authkey-file", file])
+}
+
+/// `callboard WORDS...` as a client of that broker, with the keys of a file.
+fn with(broker: &Broker, file: &str, words: &[&str]) -> Finished {
+    broker.command(&[words, &["--authkey-file", file]].concat())
+}
+
+/// A pool of calculators with the keys of a file, which the broker is to let in.
+fn pool(broker: &Broker, file: &str, size: u32) -> Process {
+    let mut command = Pool::command(&broker.backend, "calculator", size);
+    command.arg(example_path("calculator-worker")).env("CALLBOARD_POOL_AUTHKEY_FILE", file);
+    let pool = Process::start(command);
+    assert_eq!(pool.line(), format!("ready {size} workers"));
+    pool
+}
+
+fn worker(broker: &Broker, key: Option<&str>) -> Process {
+    let mut command = example("calculator-worker");
+    command.env("CALLBOARD_BACKEND", &broker.backend).envs(key.map(|key| ("CALLBOARD_AUTHKEY", key)));
+    Process::start(command)
+}
+
+/// The processes that a process has started, and those that these have.
+fn descendants(of: u32) -> Vec<u32> {
+    let parent = |pid: u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse::<u32>().ok())
+    };
+    let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    all.filter(|&pid| parent(pid) == Some(of)).flat_map(|pid| [vec![pid], descendants(pid)].concat()).collect()
+}
+
+#[test]
+fn who_has_the_key_calls_workers_of_a_pool_that_has_it() {
+    let keys = Keys::new();
+    let file = keys.write("authkey", OURS);
+    let broker = broker(&file);
+    let _pool = pool(&broker, &file, 2);
+    assert_eq!(with(&broker, &file, &["call", "calculator.add", "2", "3"]).printed(), "5");
+    assert!(with(&broker, &file, &["services"]).printed().contains("calculator.add"));
+    with(&broker, &file, &["ping"]).printed();
+    let mut by_variable = broker.command_line(&["call", "calculator.add", "2", "4"]);
+    by_variable.env("CALLBOARD_AUTHKEY", OURS);
+    assert_eq!(Finished::of(by_variable).printed(), "6");
+}
+
+#[test]
+fn who_has_no_key_or_a_wrong_one_is_refused_and_nothing_runs() {
+    let keys = Keys::new();
+    let (ours, theirs) = (keys.write("ours", OURS), keys.write("theirs", THEIRS));
+    let broker = broker(&ours);
+    let _pool = pool(&broker, &ours, 1);
+    let call = ["call", "calculator.add", "2", "3"];
+    broker.command(&call).complained_of(1, &["UNAUTHENTICATED", "--authkey-file FILE", "CALLBOARD_AUTHKEY"]);
+    with(&broker, &theirs, &call).complained_of(1, &["UNAUTHENTICATED", "the key is none of this broker's"]);
+    let told = broker.process.stderr.wait_for("stranger refused");
+    assert!(told.contains("address=") && told.contains("tcp://127.0.0.1:"), "{told}");
+    broker.process.stderr.wait_for("its key is none of ours");
+    let status = with(&broker, &ours, &["call", "callboard.status"]).printed();
+    assert!(status.contains("\"dispatches\":0"), "nothing ran: {status}");
+    assert!(status.contains("\"unauthenticated\":2"), "{status}");
+    let log = broker.process.stderr.so_far();
+    assert!(!log.contains(OURS) && !log.contains(THEIRS), "{log}");
+}
+
+#[test]
+fn a_worker_without_the_key_serves_nobody_and_says_why() {
+    let keys = Keys::new();
+    let file = keys.write("authkey", OURS);
+    let broker = broker(&file);
+    for (key, words) in [(None, "CALLBOARD_AUTHKEY"), (Some(THEIRS), "the key is none of this broker's")] {
+        let mut worker = worker(&broker, key);
+        assert_ne!(worker.exit_code(), 0);
+        let complaint = worker.stderr.all();
+        assert!(complaint.contains("Unauthenticated") || complaint.contains("UNAUTHENTICATED"), "{complaint}");
+        assert!(complaint.contains(words), "{complaint}");
+    }
+    assert_eq!(with(&broker, &file, &["services"]).printed(), "no worker serves anything at this broker");
+    let _worker = worker(&broker, Some(OURS));
+    until("the worker with the key serves", || {
+        with(&broker, &file, &["services"]).printed().contains("calculator.add").then_some(())
+    });
+}
+
+#[test]
+fn a_pool_without_the_key_starts_nothing() {
+    let keys = Keys::new();
+    let broker = broker(&keys.write("authkey", OURS));
+    let mut command = Pool::command(&broker.backend, "calculator", 1);
+    command.arg(example_path("calculator-worker"));
+    Finished::of(command).complained_of(4, &["UNAUTHENTICATED", "--authkey-file FILE"]);
+}
+
+#[test]
+fn a_broker_that_asks_for_no_key_is_not_joined_with_one() {
+    let keys = Keys::new();
+    let broker = Broker::start();
+    let refused = with(&broker, &keys.write("authkey", OURS), &["ping"]);
+    refused.complained_of(1, &["UNAUTHENTICATED", "did not prove that it knows ours"]);
+    broker.command(&["ping"]).printed();
+}
+
+#[test]
+fn a_key_is_good_for_its_roles() {
+    let keys = Keys::new();
+    let both = "id=ours key=a key for the tests alone\nid=caller roles=client key=a key of a caller\n\
+                id=server roles=worker key=a key of a server\n";
+    let broker = broker(&keys.write("authkey", both));
+    let (caller, server) = (keys.write("caller", "a key of a caller"), keys.write("server", "a key of a server"));
+    with(&broker, &caller, &["ping"]).printed();
+    with(&broker, &server, &["ping"]).complained_of(1, &["PERMISSION_DENIED", "as a client"]);
+    let mut refused = worker(&broker, Some("a key of a caller"));
+    assert_ne!(refused.exit_code(), 0);
+    let told = broker.process.stderr.wait_for("key without the role refused");
+    assert!(told.contains("key=\"server\"") && told.contains("role=client"), "{told}");
+    broker.process.stderr.wait_for("key=\"caller\"");
+    let _worker = worker(&broker, Some("a key of a server"));
+    until("the worker serves", || {
+        with(&broker, &caller, &["services"]).printed().contains("calculator.add").then_some(())
+    });
+}
+
+#[test]
+fn keys_are_replaced_one_after_the_other_while_the_broker_runs() {
+    let keys = Keys::new();
+    let (old, new) = (keys.write("old", OURS), keys.write("new", THEIRS));
+    let file = keys.write("authkey", OURS);
+    let broker = broker(&file);
+    let _pool = pool(&broker, &old, 1);
+    let call = ["call", "calculator.add", "2", "3"];
+    let read_again = |text: &str, told: &str| {
+        write_private(Path::new(&file), text);
+        broker.process.signal(Signal::HUP);
+        broker.process.stderr.wait_for(told);
+    };
+    with(&broker, &new, &call).complained_of(1, &["UNAUTHENTICATED"]);
+    read_again(&format!("id=new key={THEIRS}\nid=old key={OURS}\n"), "ids=\"new old\"");
+    assert_eq!(with(&broker, &new, &call).printed(), "5");
+    assert_eq!(with(&broker, &old, &call).printed(), "5");
+    read_again("short", "the keys stay as they were");
+    assert_eq!(with(&broker, &new, &call).printed(), "5");
+    read_again(&format!("id=new key={THEIRS}\n"), "ids=\"new\"");
+    with(&broker, &old, &call).complained_of(1, &["UNAUTHENTICATED"]);
+    assert_eq!(with(&broker, &new, &call).printed(), "5", "the pool's worker joined with the old key, and stays");
+}
+
+#[test]
+fn a_key_file_that_others_can_read_is_refused() {
+    let keys = Keys::new();
+    let file = keys.write("authkey", OURS);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let words = ["--authkey-file", &file, &format!("chmod 600 {file}")];
+    Finished::callboard(&["broker", "--frontend", ANY_PORT, "--backend", ANY_PORT, "--authkey-file", &file])
+        .complained_of(2, &words);
+    Finished::callboard(&["ping", "--authkey-file", &file]).complained_of(2, &words);
+}
+
+#[test]
+fn a_variable_that_holds_no_key_is_wrong_usage_and_is_not_shown() {
+    let mut command = crate::harness::callboard();
+    command.arg("ping").env("CALLBOARD_AUTHKEY", "hush-hush");
+    let complaint = Finished::of(command).complained(2);
+    assert!(complaint.starts_with("error: CALLBOARD_AUTHKEY: line 1: an authkey has 16 to 512 bytes"), "{complaint}");
+    assert!(!complaint.contains("hush") && complaint.matches("line 1").count() == 1, "{complaint}");
+}
+
+#[test]
+fn a_key_in_two_places_is_wrong_usage() {
+    let keys = Keys::new();
+    let broker = Broker::start();
+    let mut command = broker.command_line(&["ping", "--authkey-file", &keys.write("authkey", OURS)]);
+    command.env("CALLBOARD_AUTHKEY", OURS);
+    Finished::of(command).complained_of(2, &["--authkey-file", "CALLBOARD_AUTHKEY", "unset one of them"]);
+}
+
+#[test]
+fn workers_of_a_pool_have_its_key_in_their_environment_and_nobody_on_the_command_line() {
+    let keys = Keys::new();
+    let file = keys.write("authkey", &format!("# ours\nid=ours {}\n", format_args!("key={OURS}")));
+    let broker = broker(&file);
+    let pool = pool(&broker, &file, 2);
+    let everybody = [vec![pool.pid(), broker.process.pid()], descendants(pool.pid())].concat();
+    assert!(everybody.len() >= 4, "broker, pool and workers: {everybody:?}");
+    for pid in &everybody {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&line).contains(OURS), "process {pid}");
+    }
+    let told = |pid: &&u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).split('\0').any(|entry| entry == format!("CALLBOARD_AUTHKEY=key={OURS}"))
+    };
+    assert!(everybody.iter().filter(told).count() >= 2, "both workers");
+}
+
+#[test]
+fn with_a_key_a_broker_listens_beyond_loopback() {
+    let keys = Keys::new();
+    let file = keys.write("authkey", OURS);
+    let flags = ["--frontend", "tcp://0.0.0.0:0", "--backend", "tcp://0.0.0.0:0", "--authkey-file", &file];
+    let broker = Broker::start_with(&flags);
+    let frontend = broker.frontend.replace("0.0.0.0", "127.0.0.1");
+    Finished::callboard(&["ping", "--frontend", &frontend, "--authkey-file", &file]).printed();
+    Finished::callboard(&["ping", "--frontend", &frontend]).complained_of(1, &["UNAUTHENTICATED"]);
+}
+
+#[test]
+fn config_shows_where_a_key_comes_from_and_not_the_key() {
+    let keys = Keys::new();
+    let file = keys.write("authkey", OURS);
+    let named = Finished::callboard(&["config", "--authkey-file", &file]).printed();
+    assert!(named.contains("broker.authkey_file") && named.contains(&file) && named.contains("flag --authkey-file"));
+    let mut command: Command = crate::harness::callboard();
+    command.arg("config").env("CALLBOARD_AUTHKEY", OURS);
+    let set = Finished::of(command).printed();
+    let line = set.lines().find(|line| line.starts_with("client.authkey_file")).unwrap();
+    assert!(line.ends_with("environment CALLBOARD_AUTHKEY"), "{line}");
+    assert!(!named.contains(OURS) && !set.contains(OURS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_give_their_key_to_the_libraries() {
+    let keys = Keys::new();
+    let broker = broker(&keys.write("authkey", OURS));
+    let key = || AuthKey::new(OURS).unwrap();
+    let doubler = Service::new("doubler").read("double", ["number"], |number: u64| number * 2);
+    let mut worker = Worker::new().backend(&broker.backend).authkey(key()).serve(doubler).start().unwrap();
+    worker.joined().await.unwrap();
+    let client = Client::builder(&broker.frontend).authkey(key()).connect().await.unwrap();
+    assert_eq!(client.call::<u64>("doubler.double", (21,)).wait_for_ready().await.unwrap(), 42);
+    let refused = Client::builder(&broker.frontend).connect().await.unwrap_err();
+    assert_eq!(refused.kind(), ConnectErrorKind::Refused);
+    assert!(refused.to_string().contains("UNAUTHENTICATED"), "{refused}");
+}
+
+#[test]
+fn keys_of_somebodys_own_do_not_disturb_the_demo() {
+    let keys = Keys::new();
+    let path: PathBuf = keys.write("authkey", OURS).into();
+    let mut command = crate::harness::callboard();
+    command.arg("demo").env("CALLBOARD_AUTHKEY_FILE", path);
+    let ended = Finished::of(command);
+    assert_eq!(ended.code, 0, "{ended:?}");
+}
