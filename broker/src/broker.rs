@@ -22,6 +22,9 @@ use crate::{
     settings::Settings,
 };
 
+/// How old the gate's figures may be that the machine tells: finding them costs some microseconds.
+const GATE_TOLD_EVERY: Duration = Duration::from_millis(50);
+
 /// A broker that accepts connections.
 ///
 /// It lives on one thread, in a [`tokio::runtime::LocalRuntime`] (or a [`tokio::task::LocalSet`]): a multi-threaded runtime costs
@@ -37,6 +40,8 @@ pub struct Broker {
     touched: Vec<LinkId>,
     /// Links that closed in this turn.
     closed: Vec<LinkId>,
+    /// When the machine was last told how the gate stands.
+    gate_told: Option<Time>,
     /// The machine's answers; kept so that its memory is.
     actions: Vec<Action>,
     stopped: bool,
@@ -67,6 +72,7 @@ impl Broker {
             outboxes: BTreeMap::new(),
             touched: Vec::new(),
             closed: Vec::new(),
+            gate_told: None,
             actions: Vec::new(),
             stopped: false,
         })
@@ -103,6 +109,7 @@ impl Broker {
                 () = sleep_until(due) => {}
             }
             let now = self.clock.now();
+            self.tell_of_gate(now);
             self.read(now, first);
             if leaving {
                 self.machine.handle(now, Event::Shutdown { deadline: now + self.drain }, &mut self.actions);
@@ -117,6 +124,14 @@ impl Broker {
         }
         self.gate.shut_down().await;
         info!("the broker has stopped");
+    }
+
+    /// Lets the machine know how the gate stands, if what it knows is old. Before it reads: whoever asks in this turn gets it.
+    fn tell_of_gate(&mut self, now: Time) {
+        if self.gate_told.is_none_or(|told| now >= told + GATE_TOLD_EVERY) {
+            self.gate_told = Some(now);
+            self.machine.handle(now, Event::Gate(Box::new(self.gate.status())), &mut self.actions);
+        }
     }
 
     /// Feeds the machine what has arrived, up to a turn's measure.
@@ -139,13 +154,15 @@ impl Broker {
                 self.machine.receive(now, link, message.frames(), &mut self.actions);
                 return message.bytes();
             }
-            GateEvent::Opened { link, side, .. } => {
+            GateEvent::Opened { link, side, address, accepted } => {
                 let side = match side {
                     gate::Side::Frontend => Side::Frontend,
                     gate::Side::Backend => Side::Backend,
                 };
-                Event::Opened { link, side }
+                let until = self.clock.time(accepted) + self.gate.limits().handshake_max;
+                Event::Opened { link, side, address: address.to_string().into(), until }
             }
+            GateEvent::Broken { link, violation } => Event::Broken { link, violation },
             GateEvent::Heard { link } => Event::Heard { link },
             GateEvent::Closed { link, .. } => {
                 self.closed.push(link);

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use callboard_core::{broker, wire::limits};
+use callboard_core::{
+    broker::{self, AllowedServices},
+    wire::limits,
+};
 
 use crate::gate::{Address, GateLimits};
 
@@ -23,6 +26,8 @@ pub struct Settings {
     pub queue_calls_max: usize,
     /// Bytes of arguments that may wait for one service. Default: 256 MiB.
     pub queue_bytes_max: usize,
+    /// Which services workers may serve. Default: all.
+    pub services: AllowedServices,
     /// What the gate allows a connection.
     pub gate: GateLimits,
 }
@@ -38,6 +43,7 @@ impl Settings {
             drain: limits::BROKER_DRAIN,
             queue_calls_max: limits::QUEUE_CALLS_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            services: AllowedServices::default(),
             gate: GateLimits::default(),
         }
     }
@@ -53,6 +59,7 @@ impl Settings {
             queue_calls_max: self.queue_calls_max,
             queue_bytes_max: self.queue_bytes_max,
             message_bytes_max,
+            services: self.services.clone(),
             // Half the window must hold the largest message, or its sender would wait for ever.
             credit_bytes: default.credit_bytes.max(2 * message_bytes_max as u64),
             ..default

@@ -28,9 +28,9 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Arrival {
     /// Nothing was said yet.
-    Silent { side: Side, until: Time },
+    Silent { side: Side, address: ByteString, until: Time },
     /// It said hello and was challenged.
-    Challenged { hello: Box<Hello>, until: Time },
+    Challenged { hello: Box<Hello>, address: ByteString, until: Time },
     /// It is a client.
     Client(ClientKey),
     /// It is a worker.
@@ -38,16 +38,16 @@ pub(super) enum Arrival {
 }
 
 impl Broker {
-    pub(super) fn opened(&mut self, now: Time, link: LinkId, side: Side) {
-        let until = now + limits::HANDSHAKE_MAX;
-        self.links.insert(link, Arrival::Silent { side, until });
+    pub(super) fn opened(&mut self, link: LinkId, side: Side, address: ByteString, until: Time) {
+        self.links.insert(link, Arrival::Silent { side, address, until });
         self.timers.insert((until, Timer::Handshake(link)));
     }
 
     pub(super) fn newcomer_says(&mut self, now: Time, link: LinkId, envelope: Envelope, out: &mut Vec<Action>) {
         let heard = match (self.links.get(&link), envelope) {
-            (Some(&Arrival::Silent { side, until }), Envelope::Hello(body)) => {
-                self.hello(link, side, until, &body, out)
+            (Some(&Arrival::Silent { side, ref address, until }), Envelope::Hello(body)) => {
+                let address = address.clone();
+                self.hello(link, side, address, until, &body, out)
             }
             (Some(Arrival::Challenged { .. }), Envelope::Proof(_)) => self.proof(now, link, out),
             (_, other) => {
@@ -64,6 +64,7 @@ impl Broker {
         &mut self,
         link: LinkId,
         side: Side,
+        address: ByteString,
         until: Time,
         body: &Bytes,
         out: &mut Vec<Action>,
@@ -72,7 +73,7 @@ impl Broker {
             Failure::new(Code::InvalidArgument, Executed::No, format!("a hello of wrong form: {error}"))
         })?;
         self.check_hello(&hello, side)?;
-        self.links.insert(link, Arrival::Challenged { hello: Box::new(hello), until });
+        self.links.insert(link, Arrival::Challenged { hello: Box::new(hello), address, until });
         out.push(Action::Send(link, Envelope::Challenge(Bytes::new())));
         Ok(())
     }
@@ -113,10 +114,10 @@ impl Broker {
     }
 
     fn proof(&mut self, now: Time, link: LinkId, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
-        let Some(Arrival::Challenged { hello, until }) = self.links.get(&link) else {
+        let Some(Arrival::Challenged { hello, address, until }) = self.links.get(&link) else {
             unreachable!("the caller saw that the link was challenged");
         };
-        let (hello, until) = (Hello::clone(hello), *until);
+        let (hello, address, until) = (Hello::clone(hello), address.clone(), *until);
         self.check_session(&hello)?;
         if self.leaving.is_some() {
             return refuse(Code::Unavailable, "the broker is shutting down");
@@ -125,8 +126,8 @@ impl Broker {
         out.push(Action::Admit(link));
         out.push(Action::Send(link, self.welcome()));
         match hello.role {
-            Role::Client => self.admit_client(now, link, hello, out),
-            Role::Worker => self.admit_worker(now, link, hello, out),
+            Role::Client => self.admit_client(now, link, address, hello, out),
+            Role::Worker => self.admit_worker(now, link, address, hello, out),
         }
         Ok(())
     }
@@ -162,7 +163,7 @@ impl Broker {
         Envelope::Welcome(body::encode(&welcome).expect("a welcome has a CBOR form"))
     }
 
-    fn admit_client(&mut self, now: Time, link: LinkId, hello: Hello, out: &mut Vec<Action>) {
+    fn admit_client(&mut self, now: Time, link: LinkId, address: ByteString, hello: Hello, out: &mut Vec<Action>) {
         let interval = Duration::from_millis(hello.heartbeat_ms);
         let known = match self.sessions.get(&hello.session) {
             Some(&Owner::Client(key)) => Some(key),
@@ -182,12 +183,12 @@ impl Broker {
         client.connection = hello.connection;
         client.interval = interval;
         client.credit = account;
-        client.presence = Some(Presence::new(link, interval, now));
+        client.presence = Some(Presence::new(link, address, interval, now));
         self.links.insert(link, Arrival::Client(key));
         self.watch_client(key);
     }
 
-    fn admit_worker(&mut self, now: Time, link: LinkId, hello: Hello, out: &mut Vec<Action>) {
+    fn admit_worker(&mut self, now: Time, link: LinkId, address: ByteString, hello: Hello, out: &mut Vec<Action>) {
         if let Some(&Owner::Worker(old)) = self.sessions.get(&hello.session) {
             let link = self.workers[&old].presence.link;
             self.lose_worker(now, old, "it came back on another connection", out);
@@ -195,7 +196,7 @@ impl Broker {
             out.push(Action::Close(link));
         }
         let key = WorkerKey(self.fresh_key());
-        let presence = Presence::new(link, Duration::from_millis(hello.heartbeat_ms), now);
+        let presence = Presence::new(link, address, Duration::from_millis(hello.heartbeat_ms), now);
         self.sessions.insert(hello.session, Owner::Worker(key));
         self.links.insert(link, Arrival::Worker(key));
         self.workers.insert(key, Worker::new(hello, presence));

@@ -31,6 +31,8 @@ pub(super) type Outcome = Result<Bytes, Box<Failure>>;
 pub(super) struct Client {
     pub(super) session: SessionId,
     pub(super) name: String,
+    pub(super) pid: Option<u32>,
+    pub(super) host: String,
     pub(super) connection: ConnectionNumber,
     /// `None` while it is lost; its calls live on for a while.
     pub(super) presence: Option<Presence>,
@@ -78,6 +80,8 @@ impl Client {
         Client {
             session: hello.session,
             name: hello.instance.clone(),
+            pid: hello.pid,
+            host: hello.host.clone(),
             connection: hello.connection,
             presence: None,
             interval,

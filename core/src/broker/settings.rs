@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::AllowedServices;
 use crate::wire::{
     ids::{BrokerId, StartId},
     limits,
@@ -30,6 +31,8 @@ pub struct Settings {
     pub service_return: Duration,
     /// How long after its start the broker waits for workers before it says that nobody serves a service.
     pub quiet_time: Duration,
+    /// Which services workers may serve. Default: all.
+    pub services: AllowedServices,
 }
 
 impl Default for Settings {
@@ -45,6 +48,7 @@ impl Default for Settings {
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             service_return: limits::SERVICE_RETURN,
             quiet_time: limits::QUIET_TIME,
+            services: AllowedServices::default(),
         }
     }
 }

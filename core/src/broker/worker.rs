@@ -9,10 +9,14 @@ use super::{
     presence::Presence,
     service::{Candidate, ServiceKey},
 };
-use crate::wire::{
-    envelope::Effect,
-    handshake::{self, Hello},
-    ids::{ConnectionNumber, DispatchNumber, SessionId},
+use crate::{
+    time::Time,
+    wire::{
+        envelope::Effect,
+        handshake::{self, Hello},
+        ids::{ConnectionNumber, DispatchNumber, SessionId},
+        limits::{REGISTRATIONS_MAX, REGISTRATIONS_SPAN},
+    },
 };
 
 /// A worker's number at the broker, never reused.
@@ -33,6 +37,8 @@ pub(super) struct Worker {
     /// It asked for no more calls.
     pub(super) draining: bool,
     pub(super) offers: Vec<Offer>,
+    /// Its registrations, and since when they are counted.
+    pub(super) registrations: (u32, Time),
     /// What it runs, until its last word on each.
     pub(super) running: BTreeMap<DispatchNumber, CallKey>,
 }
@@ -64,8 +70,22 @@ impl Worker {
             presence,
             draining: false,
             offers: Vec::new(),
+            registrations: (0, Time::ZERO),
             running: BTreeMap::new(),
         }
+    }
+}
+
+impl Worker {
+    /// One more registration. `false`: it was one too many.
+    #[must_use]
+    pub(super) fn may_register(&mut self, now: Time) -> bool {
+        let (count, since) = &mut self.registrations;
+        if now.since(*since) >= REGISTRATIONS_SPAN {
+            (*count, *since) = (0, now);
+        }
+        *count += 1;
+        *count <= REGISTRATIONS_MAX
     }
 }
 

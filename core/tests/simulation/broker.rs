@@ -12,6 +12,7 @@ use callboard_core::{
     wire::{
         Bundler, Envelope,
         ids::{BrokerId, LinkId, StartId},
+        limits,
         status::Code,
     },
 };
@@ -135,7 +136,8 @@ impl BrokerHost {
         match input {
             Input::Opened(side, peer) => {
                 self.open.insert(link, peer);
-                self.handle(now, Event::Opened { link, side }, scene);
+                let until = now + limits::HANDSHAKE_MAX;
+                self.handle(now, Event::Opened { link, side, address: "somewhere".into(), until }, scene);
             }
             Input::Closed => {
                 if self.open.remove(&link).is_some() {

@@ -5,5 +5,6 @@ mod clients;
 mod dispatching;
 mod faults;
 mod handshakes;
+mod peers;
 mod services;
 mod stage;

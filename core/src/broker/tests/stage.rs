@@ -13,6 +13,7 @@ use crate::{
         envelope::{Dispatch, Effect, Reply, Request, RequestFlags},
         handshake::{Hello, MethodOffer, Offer, Register, Role},
         ids::{BrokerId, CallNumber, ConnectionNumber, LinkId, SessionId, StartId},
+        limits,
         method::MethodName,
         status::Failure,
     },
@@ -159,7 +160,8 @@ impl Stage {
     pub(super) fn open(&mut self, side: Side) -> LinkId {
         self.next_link += 1;
         let link = LinkId(self.next_link);
-        self.handle(Event::Opened { link, side });
+        let until = self.now + limits::HANDSHAKE_MAX;
+        self.handle(Event::Opened { link, side, address: format!("tcp://192.0.2.7:{link}").into(), until });
         link
     }
 
