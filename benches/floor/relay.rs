@@ -53,6 +53,7 @@ impl Relay {
             }
             GateEvent::Frames { link, message } => self.forward(link, &message)?,
             GateEvent::Heard { .. } => {}
+            GateEvent::Broken { link, .. } => self.gate.close(link),
             GateEvent::Closed { link, .. } => self.workers.retain(|&worker| worker != link),
         }
         Ok(())

@@ -24,6 +24,9 @@ use crate::{
     settings::Settings,
 };
 
+/// How old the gate's figures may be that the machine tells: finding them costs some microseconds.
+const GATE_TOLD_EVERY: Duration = Duration::from_millis(50);
+
 /// A broker that accepts connections.
 ///
 /// It lives on one thread, in a [`tokio::runtime::LocalRuntime`] (or a [`tokio::task::LocalSet`]): a multi-threaded runtime costs
@@ -42,6 +45,8 @@ pub struct Broker {
     touched: Vec<LinkId>,
     /// Links that closed in this turn.
     closed: Vec<LinkId>,
+    /// When the machine was last told how the gate stands.
+    gate_told: Option<Time>,
     /// The machine's answers; kept so that its memory is.
     actions: Vec<Action>,
     stopped: bool,
@@ -74,6 +79,7 @@ impl Broker {
             outboxes: BTreeMap::new(),
             touched: Vec::new(),
             closed: Vec::new(),
+            gate_told: None,
             actions: Vec::new(),
             stopped: false,
         })
@@ -123,6 +129,7 @@ impl Broker {
                 let changed = keys.borrow_and_update().clone();
                 changed.into_iter().for_each(|keys| self.machine.handle(now, Event::Keys(keys), &mut self.actions));
             }
+            self.tell_of_gate(now);
             self.read(now, first);
             if leaving {
                 self.machine.handle(now, Event::Shutdown { deadline: now + self.drain }, &mut self.actions);
@@ -137,6 +144,14 @@ impl Broker {
         }
         self.gate.shut_down().await;
         info!("the broker has stopped");
+    }
+
+    /// Lets the machine know how the gate stands, if what it knows is old. Before it reads: whoever asks in this turn gets it.
+    fn tell_of_gate(&mut self, now: Time) {
+        if self.gate_told.is_none_or(|told| now >= told + GATE_TOLD_EVERY) {
+            self.gate_told = Some(now);
+            self.machine.handle(now, Event::Gate(Box::new(self.gate.status())), &mut self.actions);
+        }
     }
 
     /// Feeds the machine what has arrived, up to a turn's measure.
@@ -159,14 +174,17 @@ impl Broker {
                 self.machine.receive(now, link, message.frames(), &mut self.actions);
                 return message.bytes();
             }
-            GateEvent::Opened { link, side, address } => {
+            GateEvent::Opened { link, side, address, accepted } => {
+                let until = self.clock.time(accepted) + self.gate.limits().handshake_max;
+                let (name, nonce) = (address.to_string().into(), Nonce(rand::random()));
                 self.addresses.insert(link, address);
                 let side = match side {
                     gate::Side::Frontend => Side::Frontend,
                     gate::Side::Backend => Side::Backend,
                 };
-                Event::Opened { link, side, nonce: Nonce(rand::random()) }
+                Event::Opened { link, side, address: name, nonce, until }
             }
+            GateEvent::Broken { link, violation } => Event::Broken { link, violation },
             GateEvent::Heard { link } => Event::Heard { link },
             GateEvent::Closed { link, .. } => {
                 self.closed.push(link);

@@ -19,6 +19,12 @@ impl Clock {
         Time::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
+    /// The machine's time of an instant; its beginning, if that was before.
+    pub(crate) fn time(self, instant: std::time::Instant) -> Time {
+        let micros = Instant::from_std(instant).saturating_duration_since(self.started).as_micros();
+        Time::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
     /// The system's instant of a time, rounded up: never too early.
     pub(crate) fn instant(self, time: Time) -> Instant {
         self.started + time.since(Time::ZERO)

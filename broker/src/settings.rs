@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use callboard_core::{auth::AuthKeys, broker, wire::limits};
+use callboard_core::{
+    auth::AuthKeys,
+    broker::{self, AllowedServices},
+    wire::limits,
+};
 
 use crate::gate::{Address, GateLimits};
 
@@ -25,6 +29,8 @@ pub struct Settings {
     pub queue_calls_max: usize,
     /// Bytes of arguments that may wait for one service. Default: 256 MiB.
     pub queue_bytes_max: usize,
+    /// Which services workers may serve. Default: all.
+    pub services: AllowedServices,
     /// What the gate allows a connection.
     pub gate: GateLimits,
 }
@@ -41,6 +47,7 @@ impl Settings {
             drain: limits::BROKER_DRAIN,
             queue_calls_max: limits::QUEUE_CALLS_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            services: AllowedServices::default(),
             gate: GateLimits::default(),
         }
     }
@@ -57,6 +64,7 @@ impl Settings {
             queue_bytes_max: self.queue_bytes_max,
             message_bytes_max,
             keys: self.keys.clone(),
+            services: self.services.clone(),
             // Half the window must hold the largest message, or its sender would wait for ever.
             credit_bytes: default.credit_bytes.max(2 * message_bytes_max as u64),
             ..default

@@ -1,7 +1,10 @@
 //! `callboard broker`: forwards calls to workers and outcomes back.
 
 use anyhow::anyhow;
-use callboard::broker::{BrokerError, RunningBroker, gate::Address};
+use callboard::broker::{
+    BrokerError, RunningBroker,
+    gate::{Address, GateError},
+};
 use clap::Args;
 
 use super::{
@@ -53,12 +56,27 @@ pub(crate) struct BrokerLimits {
     /// Let further connections wait when there are this many [default: 10000]
     #[arg(long, value_name = "NUMBER")]
     connections_max: Option<String>,
+    /// Refuse further connections from one address when it has this many [default: 4096]
+    #[arg(long, value_name = "NUMBER")]
+    connections_per_address_max: Option<String>,
+    /// Let stalled handshakes make way for new ones when there are this many [default: 1024]
+    #[arg(long, value_name = "NUMBER")]
+    handshakes_max: Option<String>,
+    /// Close a peer that does not read when this much waits for it [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    unsent_bytes_max: Option<String>,
+    /// Close the peer that holds most when all connections together hold this much [default: 1GiB]
+    #[arg(long, value_name = "SIZE")]
+    held_bytes_max: Option<String>,
     /// Refuse calls when this many wait for one service [default: 65536]
     #[arg(long, value_name = "NUMBER")]
     queue_calls_max: Option<String>,
     /// Refuse calls when bodies of this size wait for one service [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     queue_bytes_max: Option<String>,
+    /// Let workers serve these services only, such as "calculator, billing.*" [default: all]
+    #[arg(long, value_name = "NAMES")]
+    services: Option<String>,
     /// Be heard at least this often [default: 1s]
     #[arg(long, value_name = "DURATION")]
     heartbeat: Option<String>,
@@ -106,10 +124,15 @@ fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::broker::Sett
     settings.allow_unauthenticated = given.allow_unauthenticated.value;
     settings.keys = given.authkey.keys()?;
     settings.heartbeat = given.heartbeat.value;
+    settings.services = given.services.as_ref().map(|services| services.value.clone()).unwrap_or_default();
     settings.drain = given.drain.value;
     settings.queue_calls_max = given.queue_calls_max.value;
     settings.queue_bytes_max = given.queue_bytes_max.value;
     settings.gate.connections_max = given.connections_max.value;
+    settings.gate.connections_per_address_max = given.connections_per_address_max.value;
+    settings.gate.handshakes_max = given.handshakes_max.value;
+    settings.gate.unsent_bytes_max = given.unsent_bytes_max.value;
+    settings.gate.held_bytes_max = given.held_bytes_max.value;
     settings.gate.message_bytes_max = given.message_bytes_max.value;
     Ok(settings)
 }
@@ -132,10 +155,10 @@ fn address(given: &Sourced<String>) -> anyhow::Result<Address> {
     parsed.map_err(|error| Exit::Usage.because(anyhow::Error::new(error).context(given.source.to_string())))
 }
 
-/// An address that would be open to strangers is a wrong setting; one that cannot be bound is a failed start.
+/// An address that would be open to strangers is a wrong setting, and so are limits that do not fit together; an address that cannot be bound is a failed start.
 fn not_started(error: BrokerError) -> anyhow::Error {
     match error {
-        BrokerError::Unprotected { .. } => Exit::Usage.because(error),
+        BrokerError::Unprotected { .. } | BrokerError::Gate(GateError::Limits { .. }) => Exit::Usage.because(error),
         _ => Exit::GaveUp.because(error),
     }
 }
@@ -147,8 +170,13 @@ impl BrokerLimits {
             .with_switch("--allow-unauthenticated", self.allow_unauthenticated)
             .with("--message-bytes-max", self.message_bytes_max.as_ref())
             .with("--connections-max", self.connections_max.as_ref())
+            .with("--connections-per-address-max", self.connections_per_address_max.as_ref())
+            .with("--handshakes-max", self.handshakes_max.as_ref())
+            .with("--unsent-bytes-max", self.unsent_bytes_max.as_ref())
+            .with("--held-bytes-max", self.held_bytes_max.as_ref())
             .with("--queue-calls-max", self.queue_calls_max.as_ref())
             .with("--queue-bytes-max", self.queue_bytes_max.as_ref())
+            .with("--services", self.services.as_ref())
             .with("--heartbeat", self.heartbeat.as_ref())
     }
 }

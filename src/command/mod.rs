@@ -16,6 +16,7 @@ mod json;
 mod logging;
 mod negative;
 mod output;
+mod peers;
 mod ping;
 mod pool;
 mod pool_worker;
@@ -70,6 +71,7 @@ enum Command {
     Pool(pool::Pool),
     Call(call::Call),
     Services(services::Services),
+    Peers(peers::Peers),
     Ping(ping::Ping),
     Config(config::Config),
     Bench(bench::Bench),
@@ -107,7 +109,9 @@ impl Command {
     fn log_level(&self) -> &'static str {
         match self {
             Command::Broker(_) | Command::Pool(_) => "info",
-            Command::Call(_) | Command::Services(_) | Command::Ping(_) | Command::Config(_) => "off",
+            Command::Call(_) | Command::Services(_) | Command::Peers(_) | Command::Ping(_) | Command::Config(_) => {
+                "off"
+            }
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => "warn",
         }
     }
@@ -119,6 +123,7 @@ impl Command {
             Command::Pool(pool) => pool.flags(),
             Command::Call(call) => call.flags(),
             Command::Services(services) => services.flags(),
+            Command::Peers(peers) => peers.flags(),
             Command::Ping(ping) => ping.flags(),
             Command::Config(config) => config.flags(),
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => Flags::default(),
@@ -133,6 +138,7 @@ impl Command {
             Command::Pool(pool) => pool.run(settings()?).await,
             Command::Call(call) => stop::or_interrupted(call.run(settings()?)).await,
             Command::Services(services) => stop::or_interrupted(services.run(settings()?)).await,
+            Command::Peers(peers) => stop::or_interrupted(peers.run(settings()?)).await,
             Command::Ping(ping) => stop::or_interrupted(ping.run(settings()?)).await,
             Command::Config(config) => config.run(&settings()?),
             Command::Demo(demo) => stop::or_interrupted(demo.run(settings()?)).await,
@@ -156,8 +162,14 @@ mod tests {
 
     #[test]
     fn the_help_of_a_flag_tells_the_settings_default() {
-        let tables =
-            [("broker", "broker"), ("pool", "pool"), ("call", "client"), ("services", "client"), ("ping", "client")];
+        let tables = [
+            ("broker", "broker"),
+            ("pool", "pool"),
+            ("call", "client"),
+            ("services", "client"),
+            ("peers", "client"),
+            ("ping", "client"),
+        ];
         for (name, table) in tables {
             let line = CommandLine::command();
             let subcommand = line.find_subcommand(name).unwrap_or_else(|| panic!("{name} is a command"));

@@ -74,6 +74,43 @@ pub(crate) static BROKER_CONNECTIONS_MAX: Setting = Setting {
     default: Some("10000"),
     range: Some(["1", "1000000"]),
 };
+/// Connections from one address at a time; further ones are refused. Loopback is an address like others.
+pub(crate) static BROKER_CONNECTIONS_PER_ADDRESS_MAX: Setting = Setting {
+    table: "broker",
+    key: "connections_per_address_max",
+    flag: "--connections-per-address-max",
+    variables: &["CALLBOARD_BROKER_CONNECTIONS_PER_ADDRESS_MAX"],
+    default: Some("4096"),
+    range: Some(["1", "1000000"]),
+};
+/// Connections that were not let in yet; when there are more, those that stall make way for new ones.
+pub(crate) static BROKER_HANDSHAKES_MAX: Setting = Setting {
+    table: "broker",
+    key: "handshakes_max",
+    flag: "--handshakes-max",
+    variables: &["CALLBOARD_BROKER_HANDSHAKES_MAX"],
+    default: Some("1024"),
+    range: Some(["1", "1000000"]),
+};
+/// Bytes that may wait for one peer that does not read; it is closed above it. At least twice `message_bytes_max`.
+pub(crate) static BROKER_UNSENT_BYTES_MAX: Setting = Setting {
+    table: "broker",
+    key: "unsent_bytes_max",
+    flag: "--unsent-bytes-max",
+    variables: &["CALLBOARD_BROKER_UNSENT_BYTES_MAX"],
+    default: Some("64MiB"),
+    range: Some(["256KiB", "1024GiB"]),
+};
+/// Bytes that all connections together may make the broker hold; above it the one that holds most is closed. At least 16 MiB
+/// more than `unsent_bytes_max`.
+pub(crate) static BROKER_HELD_BYTES_MAX: Setting = Setting {
+    table: "broker",
+    key: "held_bytes_max",
+    flag: "--held-bytes-max",
+    variables: &["CALLBOARD_BROKER_HELD_BYTES_MAX"],
+    default: Some("1GiB"),
+    range: Some(["17MiB", "1024GiB"]),
+};
 /// Calls that may wait in one service's queue.
 pub(crate) static BROKER_QUEUE_CALLS_MAX: Setting = Setting {
     table: "broker",
@@ -91,6 +128,15 @@ pub(crate) static BROKER_QUEUE_BYTES_MAX: Setting = Setting {
     variables: &["CALLBOARD_BROKER_QUEUE_BYTES_MAX"],
     default: Some("256MiB"),
     range: Some(["32MiB", "1024GiB"]),
+};
+/// The services that workers may serve; absent: all. Pools serve their own besides.
+pub(crate) static BROKER_SERVICES: Setting = Setting {
+    table: "broker",
+    key: "services",
+    flag: "--services",
+    variables: &["CALLBOARD_BROKER_SERVICES"],
+    default: None,
+    range: None,
 };
 /// How often the broker lets itself be heard; a peer is lost after three of its own.
 pub(crate) static BROKER_HEARTBEAT: Setting = Setting {
@@ -184,15 +230,20 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 18] = [
+pub(crate) static SETTINGS: [&Setting; 23] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
     &BROKER_AUTHKEY_FILE,
     &BROKER_MESSAGE_BYTES_MAX,
     &BROKER_CONNECTIONS_MAX,
+    &BROKER_CONNECTIONS_PER_ADDRESS_MAX,
+    &BROKER_HANDSHAKES_MAX,
+    &BROKER_UNSENT_BYTES_MAX,
+    &BROKER_HELD_BYTES_MAX,
     &BROKER_QUEUE_CALLS_MAX,
     &BROKER_QUEUE_BYTES_MAX,
+    &BROKER_SERVICES,
     &BROKER_HEARTBEAT,
     &BROKER_DRAIN,
     &POOL_NAME,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_core::wire::method;
+use callboard_core::{broker::AllowedServices, wire::method};
 use serde_json::Value;
 
 /// A kind of value.
@@ -79,6 +79,20 @@ impl Kind for FilePath {
 
     fn parse(text: &str) -> Option<String> {
         (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+/// Names of services, or what they begin with.
+pub(crate) struct ServiceNames;
+
+impl Kind for ServiceNames {
+    type Meant = AllowedServices;
+    const NOUN: &'static str = "a list of services";
+    const WRITE: &'static str = "write names with commas between, such as calculator, billing.*";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Option<AllowedServices> {
+        text.parse().ok()
     }
 }
 

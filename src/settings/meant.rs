@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use callboard_core::broker::AllowedServices;
 use serde_json::Value;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     catalogue::{self, Setting},
     error::SettingError,
     flags::Flags,
-    kind::{Address, Count, FilePath, Kind, PoolName, Size, Span, SpanOrNone, Switch},
+    kind::{Address, Count, FilePath, Kind, PoolName, ServiceNames, Size, Span, SpanOrNone, Switch},
     source::{Source, Sourced},
     typed::{Given, Typed},
 };
@@ -42,10 +43,20 @@ pub(crate) struct BrokerSettings {
     pub(crate) message_bytes_max: Sourced<usize>,
     /// Connections at a time.
     pub(crate) connections_max: Sourced<usize>,
+    /// Connections from one address at a time.
+    pub(crate) connections_per_address_max: Sourced<usize>,
+    /// Connections that were not let in yet.
+    pub(crate) handshakes_max: Sourced<usize>,
+    /// Bytes waiting for one peer.
+    pub(crate) unsent_bytes_max: Sourced<usize>,
+    /// Bytes held for all connections together.
+    pub(crate) held_bytes_max: Sourced<usize>,
     /// Calls waiting in one service's queue.
     pub(crate) queue_calls_max: Sourced<usize>,
     /// Bytes of bodies waiting in one service's queue.
     pub(crate) queue_bytes_max: Sourced<usize>,
+    /// Services that workers may serve; `None`: all.
+    pub(crate) services: Option<Sourced<AllowedServices>>,
     /// How often it lets itself be heard.
     pub(crate) heartbeat: Sourced<Duration>,
     /// How long calls may go on once it was asked to stop.
@@ -124,8 +135,13 @@ impl BrokerSettings {
             authkey: reader.authkey(&catalogue::BROKER_AUTHKEY_FILE)?,
             message_bytes_max: reader.read::<Size>(&catalogue::BROKER_MESSAGE_BYTES_MAX)?,
             connections_max: reader.read::<Count>(&catalogue::BROKER_CONNECTIONS_MAX)?,
+            connections_per_address_max: reader.read::<Count>(&catalogue::BROKER_CONNECTIONS_PER_ADDRESS_MAX)?,
+            handshakes_max: reader.read::<Count>(&catalogue::BROKER_HANDSHAKES_MAX)?,
+            unsent_bytes_max: reader.read::<Size>(&catalogue::BROKER_UNSENT_BYTES_MAX)?,
+            held_bytes_max: reader.read::<Size>(&catalogue::BROKER_HELD_BYTES_MAX)?,
             queue_calls_max: reader.read::<Count>(&catalogue::BROKER_QUEUE_CALLS_MAX)?,
             queue_bytes_max: reader.read::<Size>(&catalogue::BROKER_QUEUE_BYTES_MAX)?,
+            services: reader.read_optional::<ServiceNames>(&catalogue::BROKER_SERVICES)?,
             heartbeat: reader.read::<Span>(&catalogue::BROKER_HEARTBEAT)?,
             drain: reader.read::<Span>(&catalogue::BROKER_DRAIN)?,
         })

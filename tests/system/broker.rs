@@ -88,3 +88,52 @@ fn a_unix_socket_belongs_to_one_broker_until_that_is_gone() {
     broker.kill_and_start_again();
     broker.command(&["ping"]).printed();
 }
+
+#[test]
+fn with_few_files_it_says_so_and_silent_connections_keep_nobody_out() {
+    let mut command = std::process::Command::new("sh");
+    let words = ["-c", "ulimit -n 64 && exec \"$0\" broker --frontend tcp://127.0.0.1:0 --backend tcp://127.0.0.1:0"];
+    command.args(words).arg(env!("CARGO_BIN_EXE_callboard"));
+    let broker = Broker::of(Process::start(command));
+    assert!(broker.process.stderr.wait_for("too few open files").contains("connections_max=32"));
+    let address = broker.frontend.strip_prefix("tcp://").unwrap();
+    let silent: Vec<_> = (0..60).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    broker.command(&["ping"]).printed();
+    drop(silent);
+}
+
+#[test]
+fn limits_that_do_not_fit_together_end_it_with_2() {
+    let any = ["broker", "--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0"];
+    let ended = Finished::callboard(&[&any[..], &["--unsent-bytes-max", "1MiB"]].concat());
+    ended.complained_of(2, &["unsent_bytes_max", "twice message_bytes_max"]);
+}
+
+#[test]
+fn peers_are_told_with_their_addresses_and_calls() {
+    let broker = Broker::start();
+    let worker = broker.worker("calculator-worker", "calculator");
+    broker.call(&["calculator.add", "2", "3"]).printed();
+    let table = broker.command(&["peers"]).printed();
+    let row = |begins: &str| {
+        let row = table.lines().find(|line| line.starts_with(begins));
+        row.unwrap_or_else(|| panic!("no {begins} in:\n{table}")).split_whitespace().collect::<Vec<_>>()
+    };
+    let (served, asking) = (row("worker"), row("client"));
+    assert_eq!((served[4], served[9]), (worker.pid().to_string().as_str(), "1"), "{table}");
+    assert!(asking[6].starts_with("tcp://127.0.0.1:") && asking[9] == "1", "{table}");
+    let lines = broker.command(&["peers", "--json"]).printed();
+    assert!(lines.lines().any(|line| line.contains("\"role\":\"worker\"")), "{lines}");
+}
+
+#[test]
+fn a_worker_of_a_service_that_is_not_allowed_is_told_the_setting() {
+    let any_ports = ["--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0"];
+    let broker = Broker::start_with(&[&any_ports[..], &["--services", "billing.*"]].concat());
+    let mut command = crate::harness::example("calculator-worker");
+    command.env("CALLBOARD_BACKEND", &broker.backend);
+    let mut worker = Process::start(command);
+    assert_ne!(worker.exit_code(), 0);
+    let words = worker.stderr.all();
+    assert!(words.contains("calculator may not be served") && words.contains("services is billing.*"), "{words}");
+}

@@ -1,8 +1,11 @@
 //! What the gate tells the driver.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, time::Instant};
 
-use callboard_core::{wire::ids::LinkId, zmtp::Message};
+use callboard_core::{
+    wire::ids::LinkId,
+    zmtp::{Message, Violation},
+};
 
 use super::CloseReason;
 
@@ -17,6 +20,8 @@ pub enum GateEvent {
         side: Side,
         /// Who it is, as far as the system knows.
         address: PeerAddress,
+        /// When it was accepted: the time for its handshake counts from there.
+        accepted: Instant,
     },
     /// A whole message.
     Frames {
@@ -29,6 +34,14 @@ pub enum GateEvent {
     Heard {
         /// Who.
         link: LinkId,
+    },
+    /// The peer broke ZMTP or a limit on what it may send. Nothing more is read from it: the driver may send it a last word
+    /// and shall [`super::Gate::close`] it, else the gate does after [`super::GateLimits::close_max`].
+    Broken {
+        /// Who.
+        link: LinkId,
+        /// What it did. `Closed` will say it again.
+        violation: Violation,
     },
     /// The connection is gone. Always a link's last event, and exactly one for each `Opened`.
     Closed {
@@ -44,7 +57,10 @@ impl GateEvent {
     pub(super) fn bytes(&self) -> usize {
         match self {
             GateEvent::Frames { message, .. } => message.bytes(),
-            GateEvent::Opened { .. } | GateEvent::Heard { .. } | GateEvent::Closed { .. } => 0,
+            GateEvent::Opened { .. }
+            | GateEvent::Heard { .. }
+            | GateEvent::Broken { .. }
+            | GateEvent::Closed { .. } => 0,
         }
     }
 }

@@ -171,6 +171,7 @@ impl Inbound {
         // Whatever stays is copied out of the block: many peers that stop in the middle must not keep many blocks.
         self.decoder.detach();
         self.kept = Bytes::copy_from_slice(&input);
+        link.keeps(self.kept.len() + self.decoder.held_bytes());
         Ok(())
     }
 
@@ -186,6 +187,7 @@ impl Inbound {
         if turn.answered {
             link.flush();
         }
+        shared.relieve();
         let mut counters = shared.counters.borrow_mut();
         counters.bytes_received += turn.bytes as u64;
         counters.messages_received += turn.messages;

@@ -6,13 +6,22 @@ use std::{
     io,
     pin::pin,
     rc::Rc,
+    time::Instant,
 };
 
-use callboard_core::wire::{Frames, ids::LinkId};
-use tokio::{select, sync::Notify, time::timeout};
+use callboard_core::{
+    wire::{Frames, ids::LinkId},
+    zmtp::{Violation, error},
+};
+use tokio::{
+    select,
+    sync::Notify,
+    time::{timeout, timeout_at},
+};
 
 use super::{
     CloseReason, PeerAddress, Side,
+    held::Held,
     inbound::Inbound,
     limits::{CLOSE_QUIET, PONG_UNSENT_BYTES_MAX},
     outbound::Outbound,
@@ -27,7 +36,16 @@ pub(super) struct Link {
     pub(super) side: Side,
     pub(super) address: PeerAddress,
     writer: WriteHalf,
+    /// When it was accepted.
+    pub(super) accepted: Instant,
     outbound: RefCell<Outbound>,
+    /// Bytes of a message that has not come whole.
+    partial: Cell<usize>,
+    /// What was counted for it among what all hold.
+    counted: Cell<usize>,
+    held: Rc<Held>,
+    /// What it did that the driver was told of: the reason of its end, whoever closes it.
+    violation: Cell<Option<Violation>>,
     /// Why the connection ends. Once this is set nothing more comes from it or goes to it, but what was sent before.
     ending: Cell<Option<CloseReason>>,
     /// The driver knows of it.
@@ -41,13 +59,18 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(id: LinkId, side: Side, address: PeerAddress, writer: WriteHalf) -> Link {
+    pub(super) fn new(id: LinkId, side: Side, address: PeerAddress, writer: WriteHalf, held: Rc<Held>) -> Link {
         Link {
             id,
             side,
             address,
             writer,
+            accepted: Instant::now(),
             outbound: RefCell::default(),
+            partial: Cell::new(0),
+            counted: Cell::new(0),
+            held,
+            violation: Cell::new(None),
             ending: Cell::new(None),
             opened: Cell::new(false),
             admitted: Cell::new(false),
@@ -73,6 +96,29 @@ impl Link {
         self.outbound.borrow().bytes()
     }
 
+    /// The bytes that the gate holds for it.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.counted.get()
+    }
+
+    /// So many bytes came of a message that is not whole.
+    pub(super) fn keeps(&self, partial: usize) {
+        self.partial.set(partial);
+        self.count();
+    }
+
+    /// What it holds has changed.
+    fn count(&self) {
+        let now = self.partial.get() + self.unsent_bytes();
+        self.held.change(self.counted.replace(now), now);
+    }
+
+    /// Gives up what waits for it. What came of a message goes with its task, which is about to end.
+    pub(super) fn let_go(&self) {
+        self.outbound.take();
+        self.keeps(0);
+    }
+
     /// Buffers a message. If that is too much for a peer, it is one that does not read: the connection ends.
     pub(super) fn send(&self, frames: Frames, unsent_bytes_max: usize) {
         let size = Outbound::size_of(&frames);
@@ -85,6 +131,7 @@ impl Link {
             return self.end(CloseReason::Unsent { bytes, max: unsent_bytes_max });
         }
         self.outbound.borrow_mut().push_message(frames);
+        self.count();
     }
 
     /// Buffers an answer of ZMTP's own. `false`: the peer does not read, and gets none.
@@ -92,6 +139,7 @@ impl Link {
         let reads = self.unsent_bytes() <= PONG_UNSENT_BYTES_MAX;
         if reads {
             self.outbound.borrow_mut().push_encoded(bytes);
+            self.count();
         }
         reads
     }
@@ -107,17 +155,9 @@ impl Link {
 
     /// Writes what the socket takes now. `true`: that was everything.
     fn write_now(&self) -> io::Result<bool> {
-        let mut outbound = self.outbound.borrow_mut();
-        while outbound.bytes() > 0 {
-            match outbound.offer(|slices| self.writer.try_write_vectored(slices)) {
-                (_, Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                (_, Ok(count)) => outbound.advance(count),
-                (_, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                (_, Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                (_, Err(error)) => return Err(error),
-            }
-        }
-        Ok(true)
+        let written = write(&mut self.outbound.borrow_mut(), &self.writer);
+        self.count();
+        written
     }
 
     /// Writes what was left over, time and again, until the end has come.
@@ -149,6 +189,26 @@ impl Link {
     }
 }
 
+/// Writes what the socket takes now. `true`: that was everything.
+fn write(outbound: &mut Outbound, writer: &WriteHalf) -> io::Result<bool> {
+    while outbound.bytes() > 0 {
+        match outbound.offer(|slices| writer.try_write_vectored(slices)) {
+            (_, Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            (_, Ok(count)) => outbound.advance(count),
+            (_, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            (_, Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            (_, Err(error)) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.held.change(self.counted.get(), 0);
+    }
+}
+
 /// Sees to it that a connection's end is reported, once, whatever becomes of its task.
 struct Reported {
     shared: Rc<Shared>,
@@ -157,7 +217,8 @@ struct Reported {
 
 impl Drop for Reported {
     fn drop(&mut self) {
-        self.shared.closed(&self.link, self.link.ending().unwrap_or(CloseReason::Internal));
+        let reason = self.link.violation.get().map(CloseReason::Violation).or(self.link.ending());
+        self.shared.closed(&self.link, reason.unwrap_or(CloseReason::Internal));
     }
 }
 
@@ -166,20 +227,46 @@ pub(super) async fn run(shared: Rc<Shared>, link: Rc<Link>, reader: ReadHalf) {
     let reported = Reported { shared, link };
     let (shared, link) = (&*reported.shared, &*reported.link);
     let mut inbound = Inbound::new(reader, shared.limits.handshake_bytes_max);
-    let reason = select! {
-        // Neither is cancelled before the connection ends. Reading comes first: what a peer said before it left counts.
-        biased;
-        Err(reason) = receive(&mut inbound, shared, link) => reason,
-        reason = link.transmit() => reason,
-    };
-    link.end(reason);
+    match link.ending() {
+        None => live(&mut inbound, shared, link).await,
+        Some(refusal) => {
+            inbound.greet(link);
+            link.answer(&error(&refusal.to_string()));
+        }
+    }
     let is_told = match link.ending() {
         Some(CloseReason::Requested) => link.opened.get(),
         Some(CloseReason::Violation(_)) => !link.opened.get(),
-        _ => false,
+        Some(CloseReason::HandshakeTimeout { .. }) => true,
+        Some(reason) => reason.is_refusal(),
+        None => false,
     };
     if is_told {
         finish(&mut inbound, shared, link).await;
+    }
+}
+
+/// Reads and writes until there is a reason to end, and tells the peer of it in ZMTP's words if the driver has none for it.
+async fn live(inbound: &mut Inbound, shared: &Shared, link: &Link) {
+    let reason = select! {
+        // Neither is cancelled before the connection ends. Reading comes first: what a peer said before it left counts.
+        biased;
+        Err(reason) = receive(inbound, shared, link) => reason,
+        reason = link.transmit() => reason,
+    };
+    match reason {
+        CloseReason::Violation(violation) if link.opened.get() && link.ending().is_none() => {
+            link.violation.set(Some(violation));
+            shared.broken(link, violation);
+            // The driver has the last word, and closes the link.
+            let told = timeout(shared.limits.close_max, link.transmit()).await;
+            link.end(told.unwrap_or(reason));
+        }
+        CloseReason::HandshakeTimeout { .. } => {
+            link.answer(&error(&reason.to_string()));
+            link.end(reason);
+        }
+        _ => link.end(reason),
     }
 }
 
@@ -187,6 +274,7 @@ pub(super) async fn run(shared: Rc<Shared>, link: Rc<Link>, reader: ReadHalf) {
 async fn receive(inbound: &mut Inbound, shared: &Shared, link: &Link) -> Result<Infallible, CloseReason> {
     inbound.greet(link);
     let max = shared.limits.handshake_max;
+    let due = (link.accepted + max).into();
     let handshake = async {
         while !link.opened.get() {
             inbound.receive(shared, link).await?;
@@ -194,7 +282,7 @@ async fn receive(inbound: &mut Inbound, shared: &Shared, link: &Link) -> Result<
         Ok(())
     };
     // `timeout` looks at the handshake before it looks at the clock: what has come is read first.
-    timeout(max, handshake).await.unwrap_or(Err(CloseReason::HandshakeTimeout { max }))?;
+    timeout_at(due, handshake).await.unwrap_or(Err(CloseReason::HandshakeTimeout { max }))?;
     loop {
         inbound.receive(shared, link).await?;
     }

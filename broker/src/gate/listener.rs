@@ -100,10 +100,13 @@ pub(super) async fn accept_all(shared: Rc<Shared>, side: Side, listener: Listene
         match listener.accept().await {
             Ok(Some((stream, address))) => {
                 failing = false;
-                shared.place().await;
-                match stranger(address, own_uid) {
-                    None => shared.accepted(side, stream, address),
-                    Some(reason) => shared.refused(address, reason),
+                let room = match stranger(address, own_uid) {
+                    None => shared.place(address.into()).await,
+                    Some(reason) => Err(reason),
+                };
+                match room {
+                    Ok(()) => shared.accepted(side, stream, address),
+                    Err(reason) => shared.refused(side, stream, address, reason),
                 }
             }
             Ok(None) => {}

@@ -18,24 +18,32 @@
 //! ready-made ZMTP codec (its limits come after the bytes).
 
 mod address;
+mod complaints;
 mod counters;
 mod error;
 mod event;
 mod files;
+mod held;
 mod inbound;
 mod ipc;
 mod limits;
 mod link;
 mod listener;
+mod origin;
 mod outbound;
+mod places;
 mod queue;
 mod reason;
 mod shared;
+mod status;
 mod stream;
 
 use std::{future::poll_fn, rc::Rc};
 
-use callboard_core::wire::{Frames, ids::LinkId};
+use callboard_core::{
+    broker::GateStatus,
+    wire::{Frames, ids::LinkId},
+};
 use tokio::{
     select,
     task::{AbortHandle, coop::cooperative, spawn_local},
@@ -69,7 +77,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Listens on both addresses, and raises the process's limit on open files as far as it goes.
+    /// Listens on both addresses, and raises the process's limit on open files as far as it goes; where that is too low for
+    /// [`GateLimits::connections_max`], fewer connections are possible, which is logged.
     ///
     /// # Errors
     /// An address cannot be listened on, or the limits contradict each other.
@@ -79,7 +88,7 @@ impl Gate {
     /// driver's thread.
     pub fn bind(frontend: &Address, backend: &Address, limits: GateLimits) -> Result<Gate, GateError> {
         limits.check()?;
-        prepare_files(&limits);
+        let limits = fit_files(limits);
         let (frontend, backend) = (Listener::bind(frontend)?, Listener::bind(backend)?);
         let shared = Rc::new(Shared::new(limits));
         let accept = |side, bound: Bound| {
@@ -137,6 +146,7 @@ impl Gate {
         };
         self.shared.counters.borrow_mut().messages_sent += 1;
         link.send(frames, self.shared.limits.unsent_bytes_max);
+        self.shared.relieve();
         if !link.dirty.replace(true) {
             self.dirty.push(link);
         }
@@ -153,7 +163,7 @@ impl Gate {
     /// Lets a peer in: from now on its messages may have [`GateLimits::message_bytes_max`] bytes.
     pub fn admit(&mut self, link: LinkId) {
         if let Some(link) = self.shared.link(link) {
-            link.admitted.set(true);
+            self.shared.admitted(&link);
         }
     }
 
@@ -175,9 +185,30 @@ impl Gate {
         self.shared.connections()
     }
 
+    /// Those of them that were not let in yet.
+    pub fn pending(&self) -> usize {
+        self.shared.places.pending()
+    }
+
+    /// The bytes that peers make the gate hold: messages that wait for the driver, what is unsent, and messages that have
+    /// not come whole. See [`GateLimits::held_bytes_max`].
+    pub fn held_bytes(&self) -> usize {
+        self.shared.held_bytes()
+    }
+
+    /// The limits that hold, which may be lower than what was asked for: see [`Gate::bind`].
+    pub fn limits(&self) -> &GateLimits {
+        &self.shared.limits
+    }
+
     /// What has happened so far, in numbers.
     pub fn counters(&self) -> GateCounters {
         self.shared.counters.borrow().clone()
+    }
+
+    /// How the gate stands, as `callboard.gate` tells it.
+    pub fn status(&self) -> GateStatus {
+        status::status(self)
     }
 
     /// Accepts nobody any more. Connections live on.
@@ -214,14 +245,28 @@ impl Drop for Gate {
     }
 }
 
-/// Each connection is an open file; a few more are needed besides.
-fn prepare_files(limits: &GateLimits) {
-    const OTHER_FILES: u64 = 64;
+/// Each connection is an open file; a few more are needed besides. If the system allows too few, fewer connections are
+/// possible: peers that wait for a place are better off than ones that wait for a file, for in one case it is known who
+/// has to make way.
+fn fit_files(limits: GateLimits) -> GateLimits {
     if let Err(error) = raise_file_limit() {
         tracing::warn!(%error, "cannot raise the limit on open files");
     }
-    let needed = limits.connections_max as u64 + OTHER_FILES;
-    if let Some(possible) = file_limit().filter(|possible| *possible < needed) {
-        tracing::warn!(possible, needed, "too few open files for so many connections; raise the limit (ulimit -n)");
+    let wanted = limits.connections_max;
+    let connections_max = file_limit().map_or(wanted, |files| wanted.min(connections_of(files)));
+    if connections_max < wanted {
+        tracing::warn!(
+            files = file_limit(),
+            wanted,
+            connections_max,
+            "too few open files for so many connections; raise the limit (ulimit -n)"
+        );
     }
+    GateLimits { connections_max, ..limits }
+}
+
+/// How many connections so many files allow: what is kept for other things is 64, or half of very few.
+fn connections_of(files: u64) -> usize {
+    const OTHER_FILES: u64 = 64;
+    usize::try_from(files.saturating_sub(OTHER_FILES).max(files / 2)).unwrap_or(usize::MAX)
 }

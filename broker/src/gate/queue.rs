@@ -14,8 +14,8 @@ use super::{GateEvent, GateLimits};
 ///
 /// It is bounded where it is filled: a connection reads only while it holds the turn, and the turn is given only while
 /// there is room. Connections get the turn in the order in which they asked for it, so that none is starved when the
-/// driver is the bottleneck. `Closed` needs no turn: there is at most one for each connection, whose place among
-/// `connections_max` is free again only when the driver has taken it.
+/// driver is the bottleneck. `Broken` and `Closed` need no turn: there is at most one of each for a connection, whose
+/// place among `connections_max` is free again only when the driver has taken `Closed`.
 #[derive(Debug)]
 pub(super) struct Queue {
     events: RefCell<VecDeque<GateEvent>>,
@@ -50,6 +50,11 @@ impl Queue {
         if let Some(driver) = self.driver.borrow_mut().take() {
             driver.wake();
         }
+    }
+
+    /// The bytes of the messages that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.get()
     }
 
     /// Takes the oldest event.

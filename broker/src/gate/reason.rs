@@ -14,7 +14,7 @@ pub enum CloseReason {
     Lost(io::ErrorKind),
     /// The driver asked for it with [`super::Gate::close`].
     Requested,
-    /// No READY in time.
+    /// Not through the handshake in time. (Once READY was said, the driver does the rest of the handshake, and closes.)
     HandshakeTimeout {
         /// The limit.
         max: Duration,
@@ -26,6 +26,20 @@ pub enum CloseReason {
         /// What was waiting for it.
         bytes: usize,
         /// The limit.
+        max: usize,
+    },
+    /// Its handshake was not done when others wanted its place: see [`super::GateLimits::handshakes_max`].
+    Displaced,
+    /// Its address has as many connections as one may have.
+    AddressFull {
+        /// The limit.
+        max: usize,
+    },
+    /// All peers together made the gate hold too much, and this one most of it.
+    Held {
+        /// What was held for this one: unsent, or of a message that had not come whole.
+        bytes: usize,
+        /// The limit for all.
         max: usize,
     },
     /// A Unix socket's peer runs as another user.
@@ -47,9 +61,17 @@ impl CloseReason {
             CloseReason::HandshakeTimeout { .. } => "handshake-timeout",
             CloseReason::Violation(violation) => violation.name(),
             CloseReason::Unsent { .. } => "unsent",
+            CloseReason::Displaced => "displaced",
+            CloseReason::AddressFull { .. } => "address-full",
+            CloseReason::Held { .. } => "held",
             CloseReason::OtherUser { .. } => "other-user",
             CloseReason::Internal => "internal",
         }
+    }
+
+    /// Whether the connection was refused before it had a place.
+    pub(super) const fn is_refusal(self) -> bool {
+        matches!(self, CloseReason::AddressFull { .. } | CloseReason::OtherUser { .. })
     }
 
     /// Whether the end is nothing to tell an operator about.
@@ -64,10 +86,20 @@ impl fmt::Display for CloseReason {
             CloseReason::PeerLeft => f.write_str("it left"),
             CloseReason::Lost(kind) => write!(f, "the connection broke: {kind}"),
             CloseReason::Requested => f.write_str("the broker closed it"),
-            CloseReason::HandshakeTimeout { max } => write!(f, "its ZMTP handshake was not done within {max:?}"),
+            CloseReason::HandshakeTimeout { max } => write!(f, "its handshake was not done within {max:?}"),
             CloseReason::Violation(violation) => violation.fmt(f),
             CloseReason::Unsent { bytes, max } => {
-                write!(f, "it does not read: {bytes} bytes wait for it, {max} are possible")
+                write!(f, "it does not read: {bytes} bytes wait for it, {max} are possible (unsent_bytes_max)")
+            }
+            CloseReason::Displaced => f.write_str("its handshake was not done when others needed its place; try again"),
+            CloseReason::AddressFull { max } => {
+                write!(f, "its address has {max} connections, as many as one may have (connections_per_address_max)")
+            }
+            CloseReason::Held { bytes, max } => {
+                write!(
+                    f,
+                    "{bytes} bytes were held for it, most of all, when all peers together reached {max} (held_bytes_max)"
+                )
             }
             CloseReason::OtherUser { uid } => write!(f, "it runs as user {uid}; ipc is for the broker's own user only"),
             CloseReason::Internal => f.write_str("its task in the broker died, which is a bug"),

@@ -76,6 +76,19 @@ fn a_third_frame_closes_its_connection_when_it_is_announced() {
         assert_eq!(next_frames(&mut gate).await.1, ["good"]);
         let violation = Violation::TooManyFrames { max: MESSAGE_FRAMES_MAX };
         assert_eq!(next_closed(&mut gate).await, (link, CloseReason::Violation(violation)));
+        assert_eq!(peer.hear_frame().await.1, violation.to_string().as_bytes(), "it hears the driver's last word");
+        assert!(peer.hear_end().await.is_empty());
+    });
+}
+
+#[test]
+fn who_broke_the_rules_is_closed_even_if_the_driver_says_nothing() {
+    on_one_thread(async {
+        let limits = GateLimits { close_max: Duration::from_millis(50), ..GateLimits::default() };
+        let (gate, mut peer, _) = opened(limits).await;
+        peer.say(&[0x80]).await;
+        assert!(peer.hear_end().await.is_empty());
+        until(&gate, |gate| closed(gate, "flags") == 1 && gate.connections() == 0).await;
     });
 }
 

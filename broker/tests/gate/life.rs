@@ -40,6 +40,7 @@ fn every_opened_link_is_closed_once_and_never_comes_back() {
                     assert!(living.remove(&link) && spoke.contains(&link) && ended.insert(link))
                 }
                 GateEvent::Heard { link } => assert!(living.contains(&link)),
+                GateEvent::Broken { .. } => panic!("nobody broke a rule"),
             }
         }
         assert!(living.is_empty() && gate.connections() == 0);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod attacks;
+mod crowds;
 mod dealer;
 mod handshake;
 mod ipc;

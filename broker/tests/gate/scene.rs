@@ -63,11 +63,17 @@ pub(crate) async fn join(gate: &mut Gate) -> (Peer, LinkId) {
     (peer, link)
 }
 
-/// The next event that is not a mere sign of life.
+/// The next event that is not a mere sign of life. Who broke the rules is told what the goodbye of a driver would tell, and
+/// closed.
 pub(crate) async fn next(gate: &mut Gate) -> GateEvent {
     loop {
         match gate.next().await {
             GateEvent::Heard { .. } => {}
+            GateEvent::Broken { link, violation } => {
+                gate.send(link, one(violation.to_string().as_bytes()));
+                gate.close(link);
+                gate.flush();
+            }
             event => return event,
         }
     }

@@ -30,9 +30,9 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Arrival {
     /// Nothing was said yet.
-    Silent { side: Side, nonce: Nonce, until: Time },
+    Silent { side: Side, address: ByteString, nonce: Nonce, until: Time },
     /// It said hello and was challenged.
-    Challenged { hello: Box<Hello>, nonce: Nonce, until: Time },
+    Challenged { hello: Box<Hello>, address: ByteString, nonce: Nonce, until: Time },
     /// It did not prove that it knows a key, and is told so then.
     Unproven { why: Unproven, until: Time },
     /// It is a client.
@@ -42,9 +42,8 @@ pub(super) enum Arrival {
 }
 
 impl Broker {
-    pub(super) fn opened(&mut self, now: Time, link: LinkId, side: Side, nonce: Nonce) {
-        let until = now + limits::HANDSHAKE_MAX;
-        self.links.insert(link, Arrival::Silent { side, nonce, until });
+    pub(super) fn opened(&mut self, link: LinkId, side: Side, address: ByteString, nonce: Nonce, until: Time) {
+        self.links.insert(link, Arrival::Silent { side, address, nonce, until });
         self.timers.insert((until, Timer::Handshake(link)));
     }
 
@@ -64,9 +63,10 @@ impl Broker {
     }
 
     fn hello(&mut self, now: Time, link: LinkId, body: &Bytes, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
-        let Some(&Arrival::Silent { side, nonce, until }) = self.links.get(&link) else {
+        let Some(&Arrival::Silent { side, ref address, nonce, until }) = self.links.get(&link) else {
             unreachable!("the caller saw that the link had said nothing");
         };
+        let address = address.clone();
         let hello: Hello = body::decode(body).map_err(|error| {
             Failure::new(Code::InvalidArgument, Executed::No, format!("a hello of wrong form: {error}"))
         })?;
@@ -75,7 +75,7 @@ impl Broker {
         if self.settings.keys.is_some() && hello.nonce.is_none() {
             self.distrust(now, link, Unproven::NoProof, out);
         } else {
-            self.links.insert(link, Arrival::Challenged { hello: Box::new(hello), nonce, until });
+            self.links.insert(link, Arrival::Challenged { hello: Box::new(hello), address, nonce, until });
         }
         Ok(())
     }
@@ -116,10 +116,10 @@ impl Broker {
     }
 
     fn proof(&mut self, now: Time, link: LinkId, answer: &Bytes, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
-        let Some(Arrival::Challenged { hello, nonce, until }) = self.links.get(&link) else {
+        let Some(Arrival::Challenged { hello, address, nonce, until }) = self.links.get(&link) else {
             unreachable!("the caller saw that the link was challenged");
         };
-        let (hello, nonce, until) = (Hello::clone(hello), *nonce, *until);
+        let (hello, address, nonce, until) = (Hello::clone(hello), address.clone(), *nonce, *until);
         let proved = match self.proved(&hello, nonce, answer) {
             Ok(proved) => proved,
             Err(why) => {
@@ -136,8 +136,8 @@ impl Broker {
         out.push(Action::Admit(link));
         out.push(Action::Send(link, self.welcome(proved.proof)));
         match hello.role {
-            Role::Client => self.admit_client(now, link, hello, proved.principal, out),
-            Role::Worker => self.admit_worker(now, link, hello, proved.principal, out),
+            Role::Client => self.admit_client(now, link, address, hello, proved.principal, out),
+            Role::Worker => self.admit_worker(now, link, address, hello, proved.principal, out),
         }
         Ok(())
     }
@@ -174,7 +174,15 @@ impl Broker {
         Envelope::Welcome(body::encode(&welcome).expect("a welcome has a CBOR form"))
     }
 
-    fn admit_client(&mut self, now: Time, link: LinkId, hello: Hello, principal: Principal, out: &mut Vec<Action>) {
+    fn admit_client(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        address: ByteString,
+        hello: Hello,
+        principal: Principal,
+        out: &mut Vec<Action>,
+    ) {
         let interval = Duration::from_millis(hello.heartbeat_ms);
         let known = match self.sessions.get(&hello.session) {
             Some(&Owner::Client(key)) => Some(key),
@@ -196,12 +204,20 @@ impl Broker {
         client.interval = interval;
         client.principal = principal;
         client.credit = account;
-        client.presence = Some(Presence::new(link, interval, now));
+        client.presence = Some(Presence::new(link, address, interval, now));
         self.links.insert(link, Arrival::Client(key));
         self.watch_client(key);
     }
 
-    fn admit_worker(&mut self, now: Time, link: LinkId, hello: Hello, principal: Principal, out: &mut Vec<Action>) {
+    fn admit_worker(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        address: ByteString,
+        hello: Hello,
+        principal: Principal,
+        out: &mut Vec<Action>,
+    ) {
         if let Some(&Owner::Worker(old)) = self.sessions.get(&hello.session) {
             let link = self.workers[&old].presence.link;
             self.lose_worker(now, old, "it came back on another connection", out);
@@ -209,7 +225,7 @@ impl Broker {
             out.push(Action::Close(link));
         }
         let key = WorkerKey(self.fresh_key());
-        let presence = Presence::new(link, Duration::from_millis(hello.heartbeat_ms), now);
+        let presence = Presence::new(link, address, Duration::from_millis(hello.heartbeat_ms), now);
         self.sessions.insert(hello.session, Owner::Worker(key));
         self.links.insert(link, Arrival::Worker(key));
         self.workers.insert(key, Worker::new(hello, principal, presence));

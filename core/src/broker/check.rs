@@ -1,12 +1,15 @@
 //! What must hold after every step.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     Broker, Owner,
     arrival::Arrival,
     call::{CallKey, State},
     client::Entry,
-    service::ServiceKey,
+    service::{Service, ServiceKey},
     timers::Timer,
+    worker::WorkerKey,
 };
 
 impl Broker {
@@ -19,7 +22,7 @@ impl Broker {
         self.check_clients();
         self.check_workers();
         self.check_calls();
-        self.services.keys().for_each(|&key| self.check_service(key));
+        self.check_services();
     }
 
     /// Each link belongs to one peer that knows it; each session to one owner.
@@ -84,13 +87,13 @@ impl Broker {
 
     /// A call is in one place, and it has a timer exactly if it may time out.
     fn check_calls(&self) {
+        let queued: BTreeSet<CallKey> = self.services.values().flat_map(|service| service.queue.iter()).collect();
         for (key, call) in &self.calls {
             let key = CallKey(key);
             match call.state {
                 State::New => panic!("a call is somewhere between two steps"),
                 State::Waiting { .. } => {
-                    let waits = self.services[&call.service].queue.iter().any(|other| other == key);
-                    assert!(waits, "a waiting call is in its queue");
+                    assert!(queued.contains(&key), "a waiting call is in its queue");
                 }
                 State::Running { worker, dispatch, .. } => {
                     assert_eq!(self.workers[&worker].running.get(&dispatch), Some(&key), "its worker has it");
@@ -117,20 +120,40 @@ impl Broker {
         );
     }
 
-    /// A service's tables agree, and nothing waits for a worker that has room for it.
-    fn check_service(&self, key: ServiceKey) {
-        let service = &self.services[&key];
-        service.queue.check();
-        assert_eq!(self.service_names.get(&service.name), Some(&key), "a service is found by its name");
-        let offers = self.workers.values().flat_map(|worker| &worker.offers).filter(|offer| offer.service == key);
-        assert_eq!(offers.count(), service.offers, "offers are counted");
-        let calls = self.calls.iter().filter(|(_, call)| call.service == key).count();
-        assert_eq!(calls, service.calls, "calls are counted");
-        for call in service.queue.iter() {
-            let Some(method) = self.calls[call.0].method_number else { continue };
-            let mut free = service.free.iter();
-            let idle = free.any(|free| self.workers[&free.worker].offers[free.offer].serves(method));
-            assert!(!idle, "a call waits beside a worker with room for it");
+    /// Each service's tables agree, and nothing waits for a worker that has room for it.
+    fn check_services(&self) {
+        let mut counts: BTreeMap<ServiceKey, (usize, u64, u64, BTreeSet<WorkerKey>)> = BTreeMap::new();
+        for (key, worker) in &self.workers {
+            for offer in &worker.offers {
+                let (offers, slots, running, workers) = counts.entry(offer.service).or_default();
+                *offers += 1;
+                *slots += u64::from(offer.slots);
+                *running += u64::from(offer.running);
+                workers.insert(*key);
+            }
+        }
+        let mut calls: BTreeMap<ServiceKey, usize> = BTreeMap::new();
+        self.calls.iter().for_each(|(_, call)| *calls.entry(call.service).or_default() += 1);
+        for (key, service) in &self.services {
+            service.queue.check();
+            assert_eq!(self.service_names.get(&service.name), Some(key), "a service is found by its name");
+            let (offers, slots, running, workers) = counts.remove(key).unwrap_or_default();
+            let counted = (service.offers, service.slots, service.running, service.workers);
+            assert_eq!(counted, (offers, slots, running, workers.len()), "offers are counted");
+            assert_eq!(service.calls, calls.remove(key).unwrap_or_default(), "calls are counted");
+            self.check_waiting(service);
+        }
+    }
+
+    fn check_waiting(&self, service: &Service) {
+        let methods: BTreeSet<usize> =
+            service.queue.iter().filter_map(|call| self.calls[call.0].method_number).collect();
+        for free in &service.free {
+            let offer = &self.workers[&free.worker].offers[free.offer];
+            assert!(
+                !methods.iter().any(|&method| offer.serves(method)),
+                "a call waits beside a worker with room for it"
+            );
         }
     }
 }

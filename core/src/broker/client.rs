@@ -34,6 +34,8 @@ pub(super) struct Client {
     pub(super) name: String,
     /// Who it proved to be on its last connection.
     pub(super) principal: Principal,
+    pub(super) pid: Option<u32>,
+    pub(super) host: String,
     pub(super) connection: ConnectionNumber,
     /// `None` while it is lost; its calls live on for a while.
     pub(super) presence: Option<Presence>,
@@ -82,6 +84,8 @@ impl Client {
             session: hello.session,
             name: hello.instance.clone(),
             principal: Principal::anybody(),
+            pid: hello.pid,
+            host: hello.host.clone(),
             connection: hello.connection,
             presence: None,
             interval,

@@ -20,18 +20,30 @@ use crate::{
         limits::CLIENT_RETURN_HEARTBEATS,
         status::{Code, Executed, Failure},
     },
+    zmtp::Violation,
 };
 
 impl Broker {
     /// A sign of life.
-    pub(super) fn hear(&mut self, now: Time, link: LinkId) {
-        let presence = match self.links.get(&link) {
-            Some(Arrival::Client(key)) => self.clients.get_mut(key).and_then(|client| client.presence.as_mut()),
-            Some(Arrival::Worker(key)) => self.workers.get_mut(key).map(|worker| &mut worker.presence),
-            _ => None,
-        };
-        if let Some(presence) = presence {
+    pub(super) fn hear(&mut self, now: Time, link: LinkId, bytes: usize) {
+        if let Some(presence) = self.presence(link) {
             presence.heard = now;
+            presence.bytes_in += bytes as u64;
+        }
+    }
+
+    /// A peer went as far as a limit.
+    pub(super) fn met_limit(&mut self, link: LinkId) {
+        if let Some(presence) = self.presence(link) {
+            presence.limits_hit += 1;
+        }
+    }
+
+    fn presence(&mut self, link: LinkId) -> Option<&mut Presence> {
+        match self.links.get(&link)? {
+            Arrival::Client(key) => self.clients.get_mut(key)?.presence.as_mut(),
+            Arrival::Worker(key) => self.workers.get_mut(key).map(|worker| &mut worker.presence),
+            _ => None,
         }
     }
 
@@ -46,6 +58,24 @@ impl Broker {
                 self.timers.remove(&(until, Timer::Handshake(link)));
             }
             None => {}
+        }
+    }
+
+    /// A peer broke the rules of its transport: nothing of it can be read any more, but it may yet hear why.
+    pub(super) fn broken(&mut self, now: Time, link: LinkId, violation: Violation, out: &mut Vec<Action>) {
+        let code = match violation {
+            Violation::MessageTooLarge { .. } | Violation::CommandTooLarge { .. } | Violation::TooManyFrames { .. } => {
+                Code::ResourceExhausted
+            }
+            // Our fault, and perhaps a short one.
+            Violation::NoMemory { .. } => Code::Unavailable,
+            _ => Code::InvalidArgument,
+        };
+        if self.links.contains_key(&link) {
+            self.send_away(now, link, Failure::new(code, Executed::No, violation.to_string()), out);
+        } else {
+            // It was sent away already, and its last words are on their way.
+            out.push(Action::Close(link));
         }
     }
 
@@ -183,6 +213,8 @@ impl Broker {
             let service = self.services.get_mut(&offer.service).expect("an offered service exists");
             service.free.remove(&offer.candidate(key, at));
             service.offers -= 1;
+            service.slots -= u64::from(offer.slots);
+            service.running -= u64::from(offer.running);
             service.awaited_until = awaited_until;
             service.exclusive = service.exclusive.filter(|&owner| owner != key);
             offer.methods.iter().for_each(|&(method, effect)| service.remove(method, effect, awaited_until));
@@ -190,7 +222,9 @@ impl Broker {
         }
         touched.sort_unstable();
         touched.dedup();
+        self.own_answers.clear();
         for service in touched {
+            self.services.get_mut(&service).expect("an offered service exists").workers -= 1;
             self.limit_patience(service, awaited_until);
             self.watch_service(now, service);
         }

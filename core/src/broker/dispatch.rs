@@ -108,6 +108,9 @@ impl Broker {
         let message = format!("{} calls wait for {} already", service.queue.len(), service.name);
         let mut failure = call.failure(Code::ResourceExhausted, message);
         failure.retry_after = Some(service.pace.time_for(service.queue.len()));
+        if let Some(link) = call.client.and_then(|client| self.client_link(client)) {
+            self.met_limit(link);
+        }
         self.end(now, key, Err(Box::new(failure)), out);
     }
 
@@ -138,6 +141,7 @@ impl Broker {
         self.change_offer(worker, offer, |offer| offer.begin());
         let at = self.workers.get_mut(&worker).expect("the caller found room at it");
         at.running.insert(number, key);
+        at.presence.calls += 1;
         let call = &mut self.calls[key.0];
         call.worker = at.name.clone();
         let declared = call.method_number.map(|method| self.services[&call.service].methods[method].effect());
@@ -166,7 +170,9 @@ impl Broker {
         let offer = &mut worker.offers[at];
         let service = self.services.get_mut(&offer.service).expect("an offered service exists");
         service.free.remove(&offer.candidate(key, at));
+        service.running -= u64::from(offer.running);
         change(offer);
+        service.running += u64::from(offer.running);
         if offer.has_room() && !worker.draining {
             service.free.insert(offer.candidate(key, at));
         }

@@ -10,17 +10,21 @@
 //! | `departure` | peers that leave or are lost, and the broker's own end |
 //! | `timers` | deadlines, heartbeats, and what has waited too long |
 //! | `own` | the service `callboard` |
+//! | `peers` | what it tells of who is connected |
 //! | `check` | what must hold after every step |
 
+mod allowed;
 mod arrival;
 mod call;
 mod check;
 mod client;
 mod departure;
 mod dispatch;
+mod gate;
 mod note;
 mod own;
 mod pace;
+mod peers;
 mod presence;
 mod proving;
 pub mod queue;
@@ -36,8 +40,18 @@ mod worker;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use slab::Slab;
 
+pub use self::{
+    allowed::{AllowedServices, AllowedServicesError},
+    gate::GateStatus,
+    note::{Counters, Note},
+    own::{MethodStatus, ServiceStatus, Status},
+    peers::{ConnectionStatus, PeerStatus, Peers},
+    proving::Unproven,
+    settings::{Identity, Settings},
+};
 use self::{
     arrival::Arrival,
     call::Call,
@@ -45,12 +59,6 @@ use self::{
     service::{Service, ServiceKey},
     timers::Timer,
     worker::{Worker, WorkerKey},
-};
-pub use self::{
-    note::{Counters, Note},
-    own::{MethodStatus, ServiceStatus, Status},
-    proving::Unproven,
-    settings::{Identity, Settings},
 };
 use crate::{
     auth::{AuthKeys, Nonce, Principal},
@@ -61,6 +69,7 @@ use crate::{
         ids::{LinkId, SessionId},
         status::{Code, Executed, Failure},
     },
+    zmtp::Violation,
 };
 
 /// Which of the broker's two doors a connection came through.
@@ -83,11 +92,22 @@ pub enum Event {
         side: Side,
         /// Chance of this connection's own, fit for keys.
         nonce: Nonce,
+        /// Where it comes from, for people.
+        address: ByteString,
+        /// When its handshake must be done, that of its transport included.
+        until: Time,
     },
     /// Bytes came that make no whole message yet: a sign of life.
     Heard {
         /// From where.
         link: LinkId,
+    },
+    /// A peer broke the rules of its transport: it is told, and sent away. Nothing more comes from it.
+    Broken {
+        /// From where.
+        link: LinkId,
+        /// What it did.
+        violation: Violation,
     },
     /// A connection is gone; nothing comes from it any more.
     Closed {
@@ -96,6 +116,8 @@ pub enum Event {
     },
     /// These keys count from now on, for who joins; who has joined stays.
     Keys(AuthKeys),
+    /// How the driver's gate stands. It says so at a time of its own, a few times a second at most.
+    Gate(Box<GateStatus>),
     /// Time has passed ([`Broker::next_deadline`]).
     Wake,
     /// The operator wants the broker to end: refuse what is new, let finish what runs, until then at most.
@@ -143,6 +165,9 @@ pub struct Broker {
     next_key: u64,
     next_dispatch: u64,
     counters: Counters,
+    gate: GateStatus,
+    /// Answers of the broker's own service that may be given again.
+    own_answers: BTreeMap<&'static str, (Time, Bytes)>,
 }
 
 /// Who owns a session.
@@ -173,6 +198,8 @@ impl Broker {
             next_key: 0,
             next_dispatch: 0,
             counters: Counters::default(),
+            gate: GateStatus::default(),
+            own_answers: BTreeMap::new(),
         }
     }
 
@@ -182,7 +209,7 @@ impl Broker {
             return;
         }
         self.notice_gap(now);
-        self.hear(now, link);
+        self.hear(now, link, frames.iter().map(Bytes::len).sum());
         for read in bundle::read(frames, Reader::Broker) {
             match read {
                 Ok(envelope) => self.envelope(now, link, envelope, out),
@@ -199,10 +226,12 @@ impl Broker {
         }
         self.notice_gap(now);
         match event {
-            Event::Opened { link, side, nonce } => self.opened(now, link, side, nonce),
-            Event::Heard { link } => self.hear(now, link),
+            Event::Opened { link, side, address, nonce, until } => self.opened(link, side, address, nonce, until),
+            Event::Heard { link } => self.hear(now, link, 0),
+            Event::Broken { link, violation } => self.broken(now, link, violation, out),
             Event::Closed { link } => self.closed(now, link, out),
             Event::Keys(keys) => self.settings.keys = Some(keys),
+            Event::Gate(status) => self.gate = *status,
             Event::Wake => self.wake(now, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
         }
@@ -280,6 +309,7 @@ impl Broker {
     /// An envelope that could not be read: answered if it has a number, and only if whoever sent it was let in.
     fn refuse(&mut self, now: Time, link: LinkId, refused: Refused, out: &mut Vec<Action>) {
         self.counters.refused += 1;
+        self.met_limit(link);
         match self.links.get(&link) {
             Some(&Arrival::Client(client)) => self.refuse_request(now, client, &refused, out),
             Some(&Arrival::Worker(worker)) => self.refuse_report(now, worker, &refused, out),

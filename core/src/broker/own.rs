@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Broker, Counters, client::Outcome, service::near};
 use crate::{
-    body,
+    auth::Principal,
+    body::{self, ArgumentReader},
+    time::Time,
     wire::{
         envelope::Effect,
+        limits,
         status::{Code, Executed, Failure},
     },
 };
@@ -15,7 +18,9 @@ use crate::{
 pub(super) const SERVICE: &str = "callboard";
 /// What comes before a pool's name in the name of its service.
 pub(super) const POOL_PREFIX: &str = "callboard.pool.";
-const METHODS: [&str; 3] = ["ping", "services", "status"];
+/// What only who operates the broker may know: who else is there, and from where.
+const FOR_OPERATORS: [&str; 2] = ["gate", "peers"];
+const METHODS: [&str; 5] = ["gate", "peers", "ping", "services", "status"];
 
 /// A service as `callboard.services` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,21 +91,36 @@ pub(super) fn is_reserved(service: &str) -> bool {
 
 impl Broker {
     /// Answers a call of the broker's own service.
-    pub(super) fn own_call(&self, method: &str) -> Outcome {
-        let body = match method {
-            "ping" => body::encode(&()),
-            "services" => body::encode(&self.service_statuses()),
-            "status" => body::encode(&self.status()),
+    pub(super) fn own_call(&mut self, now: Time, caller: &Principal, method: &str, arguments: &[u8]) -> Outcome {
+        if FOR_OPERATORS.contains(&method) && !caller.operator {
+            return Err(not_an_operator(method));
+        }
+        let answer = match method {
+            "gate" => encoded(&self.gate),
+            "peers" => encoded(&self.peers(now, first_peer(arguments)?)),
+            "ping" => encoded(&()),
+            "services" => self.own_answer(now, "services", |broker| encoded(&broker.service_statuses())),
+            "status" => self.own_answer(now, "status", |broker| encoded(&broker.status())),
+            _ => return Err(no_method(method)),
+        }?;
+        let (bytes, max) = (answer.len(), self.settings.message_bytes_max.saturating_sub(limits::HEADER_BYTES_MAX));
+        if bytes > max {
+            let message = format!("the answer has {bytes} bytes, and a message of this broker {max}");
+            return Err(Box::new(Failure::new(Code::ResourceExhausted, Executed::Yes, message)));
+        }
+        Ok(answer)
+    }
+
+    /// An answer that costs something to find: the last one, if it is young and nobody has come to serve or left since.
+    fn own_answer(&mut self, now: Time, name: &'static str, find: impl FnOnce(&Broker) -> Outcome) -> Outcome {
+        match self.own_answers.get(name) {
+            Some((at, answer)) if now.since(*at) < limits::OWN_ANSWER_AGE_MAX => Ok(answer.clone()),
             _ => {
-                let meant = near(method, METHODS.into_iter()).join(" or ");
-                let message = match meant.as_str() {
-                    "" => format!("{SERVICE} has no method {method}; it has {}", METHODS.join(", ")),
-                    _ => format!("{SERVICE} has no method {method}; did you mean {meant}?"),
-                };
-                return Err(Box::new(Failure::new(Code::Unimplemented, Executed::No, message)));
+                let answer = find(self)?;
+                self.own_answers.insert(name, (now, answer.clone()));
+                Ok(answer)
             }
-        };
-        body.map_err(|error| Box::new(Failure::new(Code::Internal, Executed::Yes, error.to_string())))
+        }
     }
 
     /// The broker as it stands.
@@ -131,11 +151,6 @@ impl Broker {
 
     fn service_status(&self, key: super::ServiceKey) -> ServiceStatus {
         let service = &self.services[&key];
-        let offers = self.workers.values().flat_map(|worker| &worker.offers).filter(|offer| offer.service == key);
-        let (slots, running) = offers.fold((0, 0), |(slots, running), offer| {
-            (slots + u64::from(offer.slots), running + u64::from(offer.running))
-        });
-        let serves = |worker: &&super::Worker| worker.offers.iter().any(|offer| offer.service == key);
         let methods = service.methods.iter().filter(|method| method.is_offered()).map(|method| MethodStatus {
             name: method.name.clone(),
             arguments: method.arguments.clone(),
@@ -143,11 +158,36 @@ impl Broker {
         });
         ServiceStatus {
             name: service.name.clone(),
-            workers: self.workers.values().filter(serves).count(),
-            slots,
-            running,
+            workers: service.workers,
+            slots: service.slots,
+            running: service.running,
             waiting: service.queue.len(),
             methods: methods.collect(),
         }
     }
+}
+
+fn encoded(answer: &impl Serialize) -> Outcome {
+    body::encode(answer).map_err(|error| Box::new(Failure::new(Code::Internal, Executed::Yes, error.to_string())))
+}
+
+fn not_an_operator(method: &str) -> Box<Failure> {
+    let message = format!("{SERVICE}.{method} is for operators: your key must have that role");
+    Box::new(Failure::new(Code::PermissionDenied, Executed::No, message))
+}
+
+fn no_method(method: &str) -> Box<Failure> {
+    let meant = near(method, METHODS.into_iter()).join(" or ");
+    let message = match meant.as_str() {
+        "" => format!("{SERVICE} has no method {method}; it has {}", METHODS.join(", ")),
+        _ => format!("{SERVICE} has no method {method}; did you mean {meant}?"),
+    };
+    Box::new(Failure::new(Code::Unimplemented, Executed::No, message))
+}
+
+/// The one argument of `peers`, which may be left out.
+fn first_peer(arguments: &[u8]) -> Result<u64, Box<Failure>> {
+    let read = ArgumentReader::new(&["from"], arguments).and_then(|mut reader| reader.next::<Option<u64>>());
+    let from = read.map_err(|error| Failure::new(Code::InvalidArgument, Executed::No, error.to_string()));
+    Ok(from?.unwrap_or(0))
 }

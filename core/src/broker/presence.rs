@@ -2,15 +2,29 @@
 
 use std::time::Duration;
 
+use bytestring::ByteString;
+
 use crate::{
     time::Time,
-    wire::{ids::LinkId, limits::HEARTBEATS_MISSED_MAX},
+    wire::{envelope::Envelope, ids::LinkId, limits::HEARTBEATS_MISSED_MAX},
 };
 
 /// The life of one connection.
 #[derive(Debug)]
 pub(super) struct Presence {
     pub(super) link: LinkId,
+    /// Where the peer connects from, for people.
+    pub(super) address: ByteString,
+    /// When it was let in.
+    pub(super) since: Time,
+    /// Calls that it made, or was given.
+    pub(super) calls: u64,
+    /// Bytes of the messages that came from it.
+    pub(super) bytes_in: u64,
+    /// Bytes of the bodies that were sent to it.
+    pub(super) bytes_out: u64,
+    /// How often it met a limit.
+    pub(super) limits_hit: u64,
     /// How often the peer said it would be heard from.
     pub(super) interval: Duration,
     pub(super) heard: Time,
@@ -20,8 +34,26 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    pub(super) fn new(link: LinkId, interval: Duration, now: Time) -> Presence {
-        Presence { link, interval, heard: now, spoken: now, timer: now }
+    pub(super) fn new(link: LinkId, address: ByteString, interval: Duration, now: Time) -> Presence {
+        Presence {
+            link,
+            address,
+            since: now,
+            calls: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            limits_hit: 0,
+            interval,
+            heard: now,
+            spoken: now,
+            timer: now,
+        }
+    }
+
+    /// An envelope goes to it now.
+    pub(super) fn speaks(&mut self, now: Time, envelope: &Envelope) {
+        self.spoken = now;
+        self.bytes_out += envelope.body().map_or(0, |body| body.len() as u64);
     }
 
     /// When its silence means that it is lost. After a gap in our own running (from which we came back at `grace`) one

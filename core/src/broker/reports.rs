@@ -27,6 +27,12 @@ impl Broker {
     /// A worker says what it serves, in place of what it said before.
     pub(super) fn register(&mut self, now: Time, key: WorkerKey, body: &Bytes, out: &mut Vec<Action>) {
         let invalid = |message: String| Box::new(Failure::new(Code::InvalidArgument, Executed::No, message));
+        if !self.workers.get_mut(&key).is_some_and(|worker| worker.may_register(now)) {
+            let (max, span) = (limits::REGISTRATIONS_MAX, limits::REGISTRATIONS_SPAN);
+            let message = format!("a worker registers at most {max} times within {span:?}");
+            let link = self.workers[&key].presence.link;
+            return self.send_away(now, link, Failure::new(Code::ResourceExhausted, Executed::No, message), out);
+        }
         let checked = body::decode::<Register>(body)
             .map_err(|error| invalid(format!("a registration of wrong form: {error}")))
             .and_then(|register| self.check_register(key, &register).map(|()| register));
@@ -52,6 +58,11 @@ impl Broker {
             let pool = register.exclusive && offer.service.starts_with(own::POOL_PREFIX);
             if own::is_reserved(&offer.service) && !pool {
                 return refuse(Code::PermissionDenied, format!("the name {} belongs to the broker", offer.service));
+            }
+            if !self.settings.services.allows(&offer.service) {
+                let (service, allowed) = (&offer.service, &self.settings.services);
+                let message = format!("{service} may not be served at this broker: its setting services is {allowed}");
+                return refuse(Code::PermissionDenied, message);
             }
             let Some(service) = self.service_names.get(&offer.service).map(|key| &self.services[key]) else { continue };
             let unknown = offer.methods.iter().filter(|method| service.method(&method.name).is_none()).count();
@@ -80,6 +91,10 @@ impl Broker {
         }
         touched.sort_unstable();
         touched.dedup();
+        for service in &touched {
+            self.services.get_mut(service).expect("just offered").workers += 1;
+        }
+        self.own_answers.clear();
         let worker = &self.workers[&key];
         out.push(Action::Note(Note::WorkerJoined {
             link: worker.presence.link,
@@ -99,6 +114,7 @@ impl Broker {
         let service_key = self.service_key(&offer.service);
         let service = self.services.get_mut(&service_key).expect("just looked up or made");
         service.offers += 1;
+        service.slots += u64::from(offer.slots);
         service.exclusive = exclusive.then_some(key).or(service.exclusive);
         let methods = offer.methods.iter().filter_map(|method| Some((service.add(method)?, method.effect))).collect();
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
@@ -228,7 +244,7 @@ impl Broker {
     /// Sends to a worker.
     pub(super) fn speak_to_worker(&mut self, now: Time, key: WorkerKey, envelope: Envelope, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&key) else { return };
-        worker.presence.spoken = now;
+        worker.presence.speaks(now, &envelope);
         out.push(Action::Send(worker.presence.link, envelope));
     }
 }

@@ -28,6 +28,9 @@ impl Broker {
         if !client.credit.pay(bytes) {
             return self.over_credit(now, key, out);
         }
+        if let Some(presence) = &mut client.presence {
+            presence.calls += 1;
+        }
         match client.standing(request.number, request.flags.resend) {
             Standing::New => self.accept(now, key, request, false, out),
             Standing::Unknown => self.accept(now, key, request, true, out),
@@ -95,7 +98,8 @@ impl Broker {
             // Nobody wants the answer, so nobody has to find it.
             return self.grant(now, key, out);
         }
-        let outcome = self.own_call(request.method.method());
+        let caller = client.principal.clone();
+        let outcome = self.own_call(now, &caller, request.method.method(), &request.body);
         match &outcome {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,
@@ -187,7 +191,7 @@ impl Broker {
     /// Sends to a client, if it is there.
     pub(super) fn speak_to_client(&mut self, now: Time, key: ClientKey, envelope: Envelope, out: &mut Vec<Action>) {
         let Some(presence) = self.clients.get_mut(&key).and_then(|client| client.presence.as_mut()) else { return };
-        presence.spoken = now;
+        presence.speaks(now, &envelope);
         out.push(Action::Send(presence.link, envelope));
     }
 

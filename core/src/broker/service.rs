@@ -24,6 +24,11 @@ pub(super) struct Service {
     pub(super) numbers: BTreeMap<String, usize>,
     /// Offers with room for a call, the best first.
     pub(super) free: BTreeSet<Candidate>,
+    /// Workers that offer it.
+    pub(super) workers: usize,
+    /// Slots of all offers, and calls that run in them.
+    pub(super) slots: u64,
+    pub(super) running: u64,
     /// Offers in all.
     pub(super) offers: usize,
     /// Calls of it that the broker holds, waiting or running.
@@ -68,6 +73,9 @@ impl Service {
             methods: Vec::new(),
             numbers: BTreeMap::new(),
             free: BTreeSet::new(),
+            workers: 0,
+            slots: 0,
+            running: 0,
             offers: 0,
             calls: 0,
             queue: FairQueue::default(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::AllowedServices;
 use crate::{
     auth::AuthKeys,
     wire::{
@@ -35,6 +36,8 @@ pub struct Settings {
     pub quiet_time: Duration,
     /// The keys of which every peer must prove to know one; `None`: anybody is let in.
     pub keys: Option<AuthKeys>,
+    /// Which services workers may serve. Default: all.
+    pub services: AllowedServices,
 }
 
 impl Default for Settings {
@@ -51,6 +54,7 @@ impl Default for Settings {
             service_return: limits::SERVICE_RETURN,
             quiet_time: limits::QUIET_TIME,
             keys: None,
+            services: AllowedServices::default(),
         }
     }
 }

@@ -11,10 +11,12 @@ use super::{
 };
 use crate::{
     auth::Principal,
+    time::Time,
     wire::{
         envelope::Effect,
         handshake::{self, Hello},
         ids::{ConnectionNumber, DispatchNumber, SessionId},
+        limits::{REGISTRATIONS_MAX, REGISTRATIONS_SPAN},
     },
 };
 
@@ -38,6 +40,8 @@ pub(super) struct Worker {
     /// It asked for no more calls.
     pub(super) draining: bool,
     pub(super) offers: Vec<Offer>,
+    /// Its registrations, and since when they are counted.
+    pub(super) registrations: (u32, Time),
     /// What it runs, until its last word on each.
     pub(super) running: BTreeMap<DispatchNumber, CallKey>,
 }
@@ -70,8 +74,22 @@ impl Worker {
             presence,
             draining: false,
             offers: Vec::new(),
+            registrations: (0, Time::ZERO),
             running: BTreeMap::new(),
         }
+    }
+}
+
+impl Worker {
+    /// One more registration. `false`: it was one too many.
+    #[must_use]
+    pub(super) fn may_register(&mut self, now: Time) -> bool {
+        let (count, since) = &mut self.registrations;
+        if now.since(*since) >= REGISTRATIONS_SPAN {
+            (*count, *since) = (0, now);
+        }
+        *count += 1;
+        *count <= REGISTRATIONS_MAX
     }
 }
 

@@ -42,6 +42,17 @@ pub const METHODS_MAX: usize = 1024;
 /// Slots of one service at one worker.
 pub const SLOTS_MAX: u32 = 65_536;
 
+/// Registrations of one worker's connection within [`REGISTRATIONS_SPAN`]. A worker registers once; one
+/// that learns new services as it runs, a few times. Each makes the broker walk the queues of its services.
+pub const REGISTRATIONS_MAX: u32 = 16;
+/// See [`REGISTRATIONS_MAX`].
+pub const REGISTRATIONS_SPAN: Duration = Duration::from_secs(10);
+/// Peers in one answer of `callboard.peers`: the answer stays below 256 KiB.
+pub const PEERS_PAGE_MAX: usize = 256;
+/// How long the broker's answer to `callboard.services` or `callboard.status` is given again: who asks without end costs no more
+/// than who asks so often.
+pub const OWN_ANSWER_AGE_MAX: Duration = Duration::from_millis(50);
+
 /// How often a peer lets itself be heard when it has nothing else to say.
 pub const HEARTBEAT_DEFAULT: Duration = Duration::from_millis(1_000);
 /// The shortest heartbeat a peer may announce: a shorter one would be load, not life.

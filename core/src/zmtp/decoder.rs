@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, buf::Limit};
 
-use crate::wire::limits::{BODY_COPIED_BYTES_MAX, MESSAGE_FRAMES_MAX};
+use crate::wire::limits::{BODY_COPIED_BYTES_MAX, MESSAGE_FRAMES_MAX, TURN_BYTES_MAX};
 
 use super::{COMMAND_BYTES_MAX, FrameHeader, FrameKind, Message, Violation, command, command::Command, greeting};
 
@@ -37,7 +37,12 @@ enum Phase {
     Open,
 }
 
-/// A frame above [`BODY_COPIED_BYTES_MAX`]: an allocation of exactly its size, so that keeping it keeps nothing else.
+/// Memory for a large frame is taken in steps, each at most this or as much again as has come: so what is announced and
+/// never sent costs next to nothing, whatever the system thinks of memory that nobody has touched.
+pub(super) const LARGE_STEP_BYTES: usize = TURN_BYTES_MAX;
+
+/// A frame above [`BODY_COPIED_BYTES_MAX`], in an allocation of its own that is exactly its size in the end, so that
+/// keeping it keeps nothing else.
 #[derive(Debug)]
 struct Large {
     kind: FrameKind,
@@ -46,20 +51,30 @@ struct Large {
 }
 
 impl Large {
-    /// Memory is taken when bytes arrive: an allocation that nobody has written to costs addresses only.
     fn new(kind: FrameKind, size: usize) -> Result<Large, Violation> {
-        let mut content = Vec::new();
-        content.try_reserve_exact(size).map_err(|_| Violation::NoMemory { bytes: size })?;
-        Ok(Large { kind, size, content })
+        let mut large = Large { kind, size, content: Vec::new() };
+        large.make_room(0)?;
+        Ok(large)
+    }
+
+    /// Sees to it that there is room for so many bytes, and for one more at least if one is missing.
+    fn make_room(&mut self, count: usize) -> Result<(), Violation> {
+        if self.content.capacity() - self.content.len() > count || self.content.capacity() == self.size {
+            return Ok(());
+        }
+        let step = count.max(self.content.len()).max(LARGE_STEP_BYTES).min(self.missing());
+        self.content.try_reserve_exact(step).map_err(|_| Violation::NoMemory { bytes: self.size })
     }
 
     fn missing(&self) -> usize {
         self.size - self.content.len()
     }
 
-    fn take_from(&mut self, input: &mut Bytes) {
+    fn take_from(&mut self, input: &mut Bytes) -> Result<(), Violation> {
         let count = self.missing().min(input.len());
+        self.make_room(count)?;
         self.content.extend_from_slice(&input.split_to(count));
+        self.make_room(0)
     }
 }
 
@@ -103,11 +118,16 @@ impl Decoder {
     }
 
     /// Where the next bytes of the connection belong if a large frame is on its way in: read into this, then ask
-    /// [`Decoder::next`] with an empty input.
+    /// [`Decoder::next`] with an empty input. It may be less than the frame still needs.
     pub fn direct(&mut self) -> Option<Limit<&mut Vec<u8>>> {
         let large = self.large.as_mut().filter(|large| large.missing() > 0)?;
-        let missing = large.missing();
-        Some((&mut large.content).limit(missing))
+        let room = large.missing().min(large.content.capacity() - large.content.len());
+        Some((&mut large.content).limit(room))
+    }
+
+    /// The bytes that are kept of a message that has not come whole; those that its driver keeps come on top.
+    pub fn held_bytes(&self) -> usize {
+        self.first.as_ref().map_or(0, Bytes::len) + self.large.as_ref().map_or(0, |large| large.content.len())
     }
 
     /// Copies what is kept of an unfinished message out of the buffer that it came in: a peer that stops in the middle
@@ -136,14 +156,14 @@ impl Decoder {
     /// Takes one whole frame off the front of `input`.
     fn frame(&mut self, input: &mut Bytes) -> Result<Option<(FrameKind, Bytes)>, Violation> {
         if self.large.is_some() {
-            return Ok(self.large_frame(input));
+            return self.large_frame(input);
         }
         let Some(header) = FrameHeader::read(input)? else { return Ok(None) };
         let size = self.allowed(header)?;
         if size > BODY_COPIED_BYTES_MAX {
             self.large = Some(Large::new(header.kind, size)?);
             input.advance(header.header_bytes);
-            return Ok(self.large_frame(input));
+            return self.large_frame(input);
         }
         if input.len() < header.header_bytes + size {
             return Ok(None);
@@ -152,10 +172,12 @@ impl Decoder {
         Ok(Some((header.kind, input.split_to(size))))
     }
 
-    fn large_frame(&mut self, input: &mut Bytes) -> Option<(FrameKind, Bytes)> {
-        self.large.as_mut()?.take_from(input);
-        let whole = self.large.take_if(|large| large.missing() == 0)?;
-        Some((whole.kind, Bytes::from(whole.content)))
+    fn large_frame(&mut self, input: &mut Bytes) -> Result<Option<(FrameKind, Bytes)>, Violation> {
+        if let Some(large) = &mut self.large {
+            large.take_from(input)?;
+        }
+        let whole = self.large.take_if(|large| large.missing() == 0);
+        Ok(whole.map(|whole| (whole.kind, Bytes::from(whole.content))))
     }
 
     /// The frame's size, if this peer may send such a frame now.

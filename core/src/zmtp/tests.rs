@@ -5,7 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::*;
+use super::{decoder::LARGE_STEP_BYTES, *};
 use crate::wire::limits::{BODY_COPIED_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// A decoder with what its driver does for it: keep the bytes that were too few.
@@ -171,6 +171,22 @@ fn a_ping_is_answered_with_its_context() {
     assert_eq!(peer.says(&command("READY", &property("Socket-Type", b"DEALER"))), Err(Violation::UnexpectedCommand));
     assert_eq!(Peer::open(100).says(&command("PING", &[0; 19])), Err(Violation::MalformedCommand));
     assert_eq!(Peer::open(100).says(&command("PING", &[0])), Err(Violation::MalformedCommand));
+}
+
+#[test]
+fn what_is_announced_costs_memory_only_as_it_comes() {
+    let mut peer = Peer::open(MESSAGE_BYTES_MAX);
+    peer.says(&announced(0, MESSAGE_BYTES_MAX as u64)).unwrap();
+    let (mut sent, mut steps) = (0, 0);
+    while let Some(room) = peer.decoder.direct().map(|room| room.remaining_mut()) {
+        assert!(room <= sent.max(LARGE_STEP_BYTES), "{room} bytes of room when {sent} have come");
+        assert_eq!(peer.decoder.held_bytes(), sent);
+        let items = peer.says(&vec![5; room]).unwrap();
+        (sent, steps) = (sent + room, steps + 1);
+        assert_eq!(items.len(), usize::from(sent == MESSAGE_BYTES_MAX));
+    }
+    assert_eq!((sent, peer.decoder.held_bytes()), (MESSAGE_BYTES_MAX, 0));
+    assert!(steps < 10, "it is moved a few times only: {steps}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use callboard_core::{
     wire::{
         Bundler, Envelope,
         ids::{BrokerId, LinkId, StartId},
+        limits,
         status::Code,
     },
 };
@@ -137,8 +138,8 @@ impl BrokerHost {
         match input {
             Input::Opened(side, peer) => {
                 self.open.insert(link, peer);
-                let nonce = Nonce(scene.chance.bytes());
-                self.handle(now, Event::Opened { link, side, nonce }, scene);
+                let (nonce, until) = (Nonce(scene.chance.bytes()), now + limits::HANDSHAKE_MAX);
+                self.handle(now, Event::Opened { link, side, address: "somewhere".into(), nonce, until }, scene);
             }
             Input::Closed => {
                 if self.open.remove(&link).is_some() {

@@ -183,3 +183,15 @@ fn a_bad_envelope_spoils_itself_and_neither_its_bundle_nor_another_peer() {
     client.send(&call(3, "calculator.add"), &pair(3, 3));
     assert_eq!(Cbor::decoded(&client.receive().body), Cbor::Uint(6));
 }
+
+#[test]
+fn a_peer_whose_library_sends_heartbeats_sees_its_pongs_and_stays() {
+    let broker = Broker::start();
+    let _worker = broker.worker("calculator-worker", "calculator");
+    let mut client = Peer::join(&broker.frontend, "client");
+    for (number, context) in (1..).zip([&b""[..], b"x", b"sixteen bytes at", b"again"]) {
+        client.heartbeat(context);
+        client.send(&call(number, "calculator.add"), &pair(number, 1));
+        assert_eq!(Cbor::decoded(&client.receive().body), Cbor::Uint(number + 1));
+    }
+}

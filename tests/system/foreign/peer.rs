@@ -65,6 +65,11 @@ impl Peer {
         self.send(&[(0, Cbor::Uint(HELLO))], &hello.encoded());
     }
 
+    /// A heartbeat of the peer's ZeroMQ library. Nothing but pings may be on its way to the peer.
+    pub(super) fn heartbeat(&mut self, context: &[u8]) {
+        self.zmtp.ping(context);
+    }
+
     /// Sends one envelope in two frames: the header, and the body as it is.
     pub(super) fn send(&mut self, header: &[(u64, Cbor)], body: &[u8]) {
         let envelope = Envelope::new(header, body.to_vec());

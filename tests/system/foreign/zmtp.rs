@@ -55,6 +55,18 @@ impl Zmtp {
         }
     }
 
+    /// Sends a PING as libzmq does with ZMQ_HEARTBEAT_IVL: how long it may be silent in tenths of a second, and a context. Waits
+    /// for the PONG; messages before it are dropped.
+    pub(super) fn ping(&mut self, context: &[u8]) {
+        self.write_frame(COMMAND, &[b"\x04PING\0\x0a", context].concat());
+        loop {
+            match self.read_frame() {
+                (COMMAND, content) => return assert_eq!(content, [b"\x04PONG", context].concat()),
+                _ => continue,
+            }
+        }
+    }
+
     fn write_frame(&mut self, flags: u8, content: &[u8]) {
         let head = match u8::try_from(content.len()) {
             Ok(short) => vec![flags, short],

@@ -29,7 +29,11 @@ impl Broker {
     pub(crate) fn start_with(flags: &[&str]) -> Broker {
         let mut command = callboard();
         command.arg("broker").args(flags);
-        let process = Process::start(command);
+        Broker::of(Process::start(command))
+    }
+
+    /// A process that is a broker, once it is ready.
+    pub(crate) fn of(process: Process) -> Broker {
         let line = process.line();
         let words = line.strip_prefix("ready ").and_then(|line| line.split_once(' '));
         let addresses = words.and_then(|(first, second)| {

@@ -2,16 +2,18 @@
 
 use bytes::Bytes;
 
-use super::stage::{Stage, calc, hello, request, seconds};
+use super::stage::{Stage, calc, hello, millis, request, seconds};
 use crate::{
+    auth::Nonce,
     body,
-    broker::Side,
+    broker::{Event, Side},
     wire::{
         Envelope,
         handshake::{Register, Role, Welcome},
-        ids::{ConnectionNumber, StartId},
+        ids::{ConnectionNumber, LinkId, StartId},
         status::Code,
     },
+    zmtp::Violation,
 };
 
 #[test]
@@ -168,4 +170,43 @@ fn a_word_out_of_place_ends_the_connection() {
     let worker = stage.worker(2, calc(1));
     stage.say(worker, Envelope::Hello(Bytes::new()));
     assert_eq!(stage.sent_away(worker).code, Code::FailedPrecondition);
+}
+
+#[test]
+fn a_handshakes_time_counts_from_when_its_connection_came() {
+    let mut stage = Stage::new();
+    let link = LinkId(1);
+    let until = stage.now + millis(300);
+    stage.handle(Event::Opened {
+        link,
+        side: Side::Frontend,
+        address: "tcp://192.0.2.7:1".into(),
+        nonce: Nonce([9; 32]),
+        until,
+    });
+    stage.say(link, Envelope::Hello(body::encode(&hello(Role::Client, 1, 1)).unwrap()));
+    stage.pass(millis(200));
+    assert!(!stage.closed.contains(&link), "a hello gives no more time, and takes none");
+    stage.pass(millis(200));
+    assert_eq!(stage.sent_away(link).code, Code::Unavailable);
+}
+
+#[test]
+fn who_breaks_the_transport_is_told_why_and_sent_away() {
+    let mut stage = Stage::new();
+    let too_large = Violation::MessageTooLarge { bytes: 1 << 40, max: 100 };
+    let (client, worker, newcomer) = (stage.client(1), stage.worker(2, calc(1)), stage.open(Side::Frontend));
+    for (link, violation, code) in [
+        (client, too_large, Code::ResourceExhausted),
+        (worker, Violation::Flags { flags: 0x80 }, Code::InvalidArgument),
+        (newcomer, Violation::MalformedCommand, Code::InvalidArgument),
+    ] {
+        stage.handle(Event::Broken { link, violation });
+        let told = stage.sent_away(link);
+        assert_eq!((told.code, told.message.to_string()), (code, violation.to_string()));
+        stage.closed.clear();
+        stage.handle(Event::Broken { link, violation });
+        assert_eq!(stage.closed, [link], "one that is gone already is closed all the same");
+        assert!(stage.heard(link).is_empty());
+    }
 }

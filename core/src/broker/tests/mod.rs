@@ -5,6 +5,7 @@ mod clients;
 mod dispatching;
 mod faults;
 mod handshakes;
+mod peers;
 mod proving;
 mod services;
 mod stage;

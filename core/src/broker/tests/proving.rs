@@ -147,6 +147,20 @@ fn a_key_lets_in_for_its_roles_alone() {
 }
 
 #[test]
+fn who_is_connected_is_told_to_operators_alone() {
+    let mut stage = stage();
+    for (number, id, code) in [(1, "calls", Some(Code::PermissionDenied)), (2, "boss", None), (3, "first", None)] {
+        let (link, _) = stage.come(&keyed(Role::Client, number, 1), &key(id));
+        stage.welcome(link);
+        for (call, method) in [(1, "callboard.peers"), (2, "callboard.gate")] {
+            stage.say(link, Envelope::Request(request(call, method)));
+            let (_, answer) = stage.replies(link).pop().unwrap();
+            assert_eq!(answer.err().map(|failure| failure.code), code, "{method} with the key {id}");
+        }
+    }
+}
+
+#[test]
 fn who_has_no_key_is_challenged_all_the_same_and_sent_away_after_a_while() {
     let mut stage = stage();
     let (link, _) = stage.ask(&hello(Role::Client, 1, 1));

@@ -3,7 +3,7 @@
 use super::stage::{Stage, calc, millis, request, seconds};
 use crate::{
     body,
-    broker::{Event, ServiceStatus, Settings, Status},
+    broker::{Event, GateStatus, ServiceStatus, Settings, Status},
     wire::{
         Envelope,
         status::{Code, Executed},
@@ -136,4 +136,15 @@ fn a_service_that_nobody_serves_or_calls_is_forgotten() {
     }
     stage.pass_with(seconds(11), &[client]);
     assert_eq!(stage.broker.services.len(), 0, "names cost memory for a while only");
+}
+
+#[test]
+fn the_broker_tells_of_its_gate_what_its_driver_last_said() {
+    let mut stage = Stage::new();
+    let client = stage.client(1);
+    let status = GateStatus { connections: 7, closed: [("flags".to_owned(), 3)].into(), ..GateStatus::default() };
+    stage.handle(Event::Gate(Box::new(status.clone())));
+    stage.call(client, 1, "callboard.gate");
+    let replies = stage.replies(client);
+    assert_eq!(body::decode::<GateStatus>(replies[0].1.as_ref().unwrap()), Ok(status));
 }

@@ -14,6 +14,7 @@ use crate::{
         envelope::{Dispatch, Effect, Reply, Request, RequestFlags},
         handshake::{Hello, MethodOffer, Offer, Register, Role},
         ids::{BrokerId, CallNumber, ConnectionNumber, LinkId, SessionId, StartId},
+        limits,
         method::MethodName,
         status::Failure,
     },
@@ -162,8 +163,11 @@ impl Stage {
         self.next_link += 1;
         let link = LinkId(self.next_link);
         // Another one for each connection, as chance would have it.
-        let nonce = Nonce([u8::try_from(self.next_link).unwrap(); 32]);
-        self.handle(Event::Opened { link, side, nonce });
+        let mut nonce = [0; 32];
+        nonce[..8].copy_from_slice(&self.next_link.to_be_bytes());
+        let nonce = Nonce(nonce);
+        let (address, until) = (format!("tcp://192.0.2.7:{link}").into(), self.now + limits::HANDSHAKE_MAX);
+        self.handle(Event::Opened { link, side, address, nonce, until });
         link
     }
 

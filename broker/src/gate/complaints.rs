@@ -1,0 +1,52 @@
+//! Lines in the log about connections that end badly: as many as are of use.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use super::limits::LOG_LINES_MAX;
+
+/// Who sends bad connections by the thousand must not fill the disk with what is said about them.
+#[derive(Debug, Default)]
+pub(super) struct Complaints(BTreeMap<&'static str, Second>);
+
+/// What was said about one reason within a second.
+#[derive(Debug)]
+struct Second {
+    since: Instant,
+    lines: u32,
+    unsaid: u64,
+}
+
+impl Complaints {
+    /// Whether to say one more thing for this reason, and how many were left out since the last one.
+    pub(super) fn may_say(&mut self, reason: &'static str, now: Instant) -> Option<u64> {
+        let second = self.0.entry(reason).or_insert(Second { since: now, lines: 0, unsaid: 0 });
+        if now - second.since >= Duration::from_secs(1) {
+            (second.since, second.lines) = (now, 0);
+        }
+        if second.lines == LOG_LINES_MAX {
+            second.unsaid += 1;
+            return None;
+        }
+        second.lines += 1;
+        Some(std::mem::take(&mut second.unsaid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_is_counted_and_told_with_the_next() {
+        let (mut complaints, now) = (Complaints::default(), Instant::now());
+        for _ in 0..LOG_LINES_MAX {
+            assert_eq!(complaints.may_say("flood", now), Some(0));
+        }
+        assert_eq!((complaints.may_say("flood", now), complaints.may_say("flood", now)), (None, None));
+        assert_eq!(complaints.may_say("other", now), Some(0));
+        assert_eq!(complaints.may_say("flood", now + Duration::from_secs(1)), Some(2));
+    }
+}

@@ -1,0 +1,126 @@
+//! A broker under attack, and those who want to go on with their work.
+
+use std::{
+    env,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use callboard::{Client, core::broker::GateStatus};
+use serde::Deserialize;
+use tokio::{runtime::Runtime, task::JoinHandle};
+
+use crate::{
+    attack::{self, Attack, Size},
+    harness::{Broker, Process, callboard, until_async},
+};
+
+/// Calls that must succeed after the attack's worst moment, while its connections are still there.
+const CALLS_AFTER: u64 = 20;
+
+/// What the worker answers, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct Square {
+    square: u64,
+}
+
+/// Runs the attack, and proves that it did no harm.
+pub(crate) fn withstand(attack: &Attack, size: Size) {
+    let any_ports = ["--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0"];
+    let mut broker = Broker::start_with(&[&any_ports[..], attack.flags_of(size)].concat());
+    let mut worker = callboard();
+    worker.args(["internal", "echo-worker"]).env("CALLBOARD_BACKEND", &broker.backend);
+    let _worker = Process::start(worker);
+    broker.wait_for_service("bench");
+    Runtime::new().unwrap().block_on(async {
+        let bystander = Bystander::start(broker.client().await);
+        let before = bystander.quiet_gate(|gate| gate.connections == 2).await;
+        let mut attacker = attacker(attack, &broker, size);
+        assert_eq!(attacker.line(), attack::DONE);
+        bystander.goes_on().await;
+        newcomer(&broker).await;
+        attacker.kill();
+        let ended_for = |gate: &GateStatus, reason: &str| gate.closed.get(reason) > before.closed.get(reason);
+        // The figures may be a little old: those that know of the newcomer know of the attack.
+        let is_over = |gate: &GateStatus| {
+            gate.connections == before.connections
+                && gate.accepted > before.accepted
+                && attack.reasons.iter().all(|reason| ended_for(gate, reason))
+        };
+        let after = bystander.quiet_gate(is_over).await;
+        assert!(!after.closed.contains_key("internal"), "{after:?}");
+        bystander.goes_on().await;
+        bystander.end().await;
+    });
+    broker.process.signal(rustix::process::Signal::TERM);
+    assert_eq!(broker.process.exit_code(), 0, "the broker lives, and ends when it is told to");
+}
+
+fn attacker(attack: &Attack, broker: &Broker, size: Size) -> Process {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args([attack::WORD, attack.name, &broker.frontend, &broker.backend, &format!("{size:?}")]);
+    Process::start(command)
+}
+
+/// Somebody who comes in the middle of it.
+async fn newcomer(broker: &Broker) {
+    let client = broker.client().await;
+    assert_eq!(client.call::<Square>("demo.square", (7,)).await.unwrap().square, 49);
+    client.close().await.unwrap();
+}
+
+/// A client that calls, one call after another.
+struct Bystander {
+    client: Client,
+    calls: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    calling: JoinHandle<()>,
+}
+
+impl Bystander {
+    fn start(client: Client) -> Bystander {
+        let (calls, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let calling = tokio::spawn(call_on(client.clone(), Arc::clone(&calls), Arc::clone(&stop)));
+        Bystander { client, calls, stop, calling }
+    }
+
+    /// Waits until more calls have succeeded.
+    async fn goes_on(&self) {
+        let enough = self.calls.load(Ordering::Relaxed) + CALLS_AFTER;
+        until_async("calls go on", async || {
+            tokio::task::yield_now().await;
+            assert!(!self.calling.is_finished(), "a call has failed");
+            self.calls.load(Ordering::Relaxed) >= enough
+        })
+        .await;
+    }
+
+    /// The gate's figures, once nothing is held for anybody, nobody is on the way in, and `settled`.
+    async fn quiet_gate(&self, settled: impl Fn(&GateStatus) -> bool) -> GateStatus {
+        let mut last = GateStatus::default();
+        let ask = async || {
+            last = self.client.call("callboard.gate", ()).await.unwrap();
+            last.pending == 0 && last.held_bytes == 0 && settled(&last)
+        };
+        until_async("the gate is quiet", ask).await;
+        last
+    }
+
+    async fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.calling.await.expect("every call has succeeded");
+        self.client.close().await.unwrap();
+    }
+}
+
+async fn call_on(client: Client, calls: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::Relaxed) {
+        let number = calls.load(Ordering::Relaxed);
+        let answer = client.call::<Square>("demo.square", (number,)).await.unwrap();
+        assert_eq!(answer.square, number * number);
+        calls.store(number + 1, Ordering::Relaxed);
+    }
+}
