@@ -137,6 +137,8 @@ impl Driver {
                 Action::Send(envelope) => self.link.send(&envelope),
                 Action::Run(job) => self.runner.run(job),
                 Action::Stop(job) => self.runner.stop(job),
+                // No method of this library has streams yet.
+                Action::Room { .. } | Action::Item { .. } | Action::End { .. } => {}
                 Action::Refused(failure) => self.ended = Some(Err(failure)),
                 Action::Left => self.ended = Some(Ok(())),
                 Action::Note(note) => self.note(note),

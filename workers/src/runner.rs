@@ -237,6 +237,7 @@ mod tests {
             call: CallId { caller: 0, number: CallNumber(number) },
             attempt: 1,
             deadline: None,
+            streams: callboard_core::wire::streams::Streams::NONE,
             extensions: Bytes::new(),
             body: Bytes::from_static(&[0x80]),
         }

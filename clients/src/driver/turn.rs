@@ -160,6 +160,8 @@ impl Driver {
                     let outcome = outcome.map_err(|failure| CallError::from(self.explained(failure)));
                     token.resolve(outcome, &mut self.jobs);
                 }
+                // No call of this library has streams yet.
+                Action::Room { .. } | Action::Item { .. } | Action::Progress { .. } => {}
                 Action::Done { token } => drop(token),
                 Action::Refused(failure) => self.refused(failure),
                 Action::Closed => self.life = self.life.closed(),

@@ -7,7 +7,9 @@ use crate::{
     body,
     wire::{
         envelope::Effect,
+        method::MethodName,
         status::{Code, Executed, Failure},
+        streams::Style,
     },
 };
 
@@ -43,6 +45,9 @@ pub struct MethodStatus {
     pub arguments: Vec<String>,
     /// What it may do to the world, by the strictest worker's word.
     pub effect: Effect,
+    /// Which streams it has.
+    #[serde(default, skip_serializing_if = "Style::is_unary")]
+    pub style: Style,
 }
 
 /// The broker as `callboard.status` tells it.
@@ -82,6 +87,12 @@ pub struct WorkerStatus {
 /// Whether a service's name is the broker's or a pool's.
 pub(super) fn is_reserved(service: &str) -> bool {
     service == SERVICE || service.starts_with("callboard.")
+}
+
+/// Nothing of the broker's own is a stream.
+pub(super) fn wrong_style(method: &MethodName, style: Style) -> Failure {
+    let text = format!("{method} is {}, and was called as {style}", Style::Unary);
+    Failure::new(Code::InvalidArgument, Executed::No, text)
 }
 
 impl Broker {
@@ -140,6 +151,7 @@ impl Broker {
             name: method.name.clone(),
             arguments: method.arguments.clone(),
             effect: method.effect(),
+            style: method.style,
         });
         ServiceStatus {
             name: service.name.clone(),

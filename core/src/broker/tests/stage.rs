@@ -16,6 +16,7 @@ use crate::{
         ids::{BrokerId, CallNumber, ConnectionNumber, LinkId, SessionId, StartId},
         method::MethodName,
         status::Failure,
+        streams::{Streams, Style},
     },
 };
 
@@ -62,7 +63,8 @@ pub(super) fn hello(role: Role, number: u8, connection: u64) -> Hello {
 
 /// The service `calc` with `add` (read), `push` (idempotent) and `pay` (once).
 pub(super) fn calc(slots: u32) -> Offer {
-    let method = |name: &str, effect| MethodOffer { name: name.to_owned(), effect, arguments: Vec::new() };
+    let method =
+        |name: &str, effect| MethodOffer { name: name.to_owned(), effect, arguments: Vec::new(), style: Style::Unary };
     let methods = vec![method("add", Effect::Read), method("push", Effect::Idempotent), method("pay", Effect::Once)];
     Offer { service: "calc".to_owned(), slots, free: slots, prefetch: 0, methods }
 }
@@ -74,6 +76,7 @@ pub(super) fn request(number: u64, method: &str) -> Request {
         timeout: Some(seconds(30)),
         effect: None,
         flags: RequestFlags::default(),
+        streams: Streams::NONE,
         done_below: None,
         extensions: Bytes::new(),
         body: Bytes::from_static(&[0x80]),
