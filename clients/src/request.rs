@@ -25,6 +25,8 @@ pub(crate) struct Request {
     /// When the time of the call that is served here is up.
     served_until: Option<Instant>,
     pub(crate) streams: Streams,
+    /// Of its items, only the newest is wanted.
+    pub(crate) latest: bool,
 }
 
 impl Request {
@@ -41,8 +43,17 @@ impl Request {
         let body = arguments.encode().map_err(|error| CallError::bad_arguments(method.as_str(), &error))?;
         let timeout = timeout.map(|span| Timeout { span, source: TimeoutSource::Client });
         let served_until = Serving::here().and_then(|serving| serving.deadline());
-        let streams = Streams::NONE;
-        Ok(Request { method, body, timeout, effect: None, wait_for_ready: false, cast: false, served_until, streams })
+        Ok(Request {
+            method,
+            body,
+            timeout,
+            effect: None,
+            wait_for_ready: false,
+            cast: false,
+            served_until,
+            streams: Streams::NONE,
+            latest: false,
+        })
     }
 
     /// The same, fired and forgotten.

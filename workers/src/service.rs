@@ -5,7 +5,6 @@ use callboard_core::wire::{
     handshake::{MethodOffer, Offer},
     limits::{SLOTS_ASYNC_DEFAULT, SLOTS_BLOCKING_DEFAULT, SLOTS_MAX},
     method::{self, NameError},
-    streams::Style,
 };
 
 use crate::handler::{Handler, Prepared};
@@ -137,7 +136,7 @@ impl Service {
         handler: impl Handler<M, N>,
     ) -> Service {
         let arguments_offered = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let offer = MethodOffer { name: name.to_owned(), effect, arguments: arguments_offered, style: Style::Unary };
+        let offer = MethodOffer { name: name.to_owned(), effect, arguments: arguments_offered, style: handler.style() };
         self.methods.push(Method { offer, handler: handler.prepare(arguments) });
         self
     }
