@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::wire::streams::Room;
+use crate::wire::{limits::ITEM_BYTES_MAX, streams::Room};
 
 /// How a side broke the rules of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(crate) enum Broken {
     Absent,
     /// An item or an end could not be read.
     Unreadable,
+    /// An item is larger than any may be.
+    Large,
 }
 
 /// The writing end.
@@ -174,6 +176,7 @@ impl Passage {
         let item = Room::one(bytes);
         match () {
             () if self.ended => Err(Broken::Ended),
+            () if bytes > ITEM_BYTES_MAX => Err(Broken::Large),
             () if sequence != self.next => Err(Broken::Sequence { came: sequence, due: self.next }),
             () if !self.left.holds(item) => Err(Broken::Credit),
             () => {
@@ -252,6 +255,7 @@ impl fmt::Display for Broken {
             Broken::Window => f.write_str("more credit was granted than the stream's window"),
             Broken::Ended => f.write_str("an item came after the end"),
             Broken::Absent => f.write_str("the call has no such stream"),
+            Broken::Large => write!(f, "an item has more than {ITEM_BYTES_MAX} bytes"),
             Broken::Unreadable => f.write_str("an item could not be read"),
         }
     }

@@ -8,3 +8,4 @@ mod handshakes;
 mod proving;
 mod services;
 mod stage;
+mod streams;
