@@ -44,8 +44,8 @@ pub use callboard_broker as broker;
 pub use callboard_clients::{
     ArgumentMap, Arguments, AuthKey, AuthKeyError, AuthKeySourceError, AuthKeys, AuthKeysError, Call, CallError,
     CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError, ConnectErrorKind, Effect, EncodedArguments,
-    Executed, ItemSender, Progress, ReplyFuture, ReplyStream, SendError, Statistics, authkeys_from_environment, blocking,
-    named, polled, read_authkeys,
+    Executed, ItemSender, Progress, ReplyFuture, ReplyStream, SendError, Statistics, authkeys_from_environment,
+    blocking, named, polled, read_authkeys,
 };
 pub use callboard_core as core;
 pub use callboard_workers::{
