@@ -34,8 +34,8 @@
 //! }
 //! ```
 //!
-//! The paved path is here at the root: [`Client`], [`Call`], [`CallError`] for who calls; [`Worker`], [`Service`], [`Context`],
-//! [`Reply`], [`Error`] for who serves. The rest: [`broker`] runs a broker inside a program, [`pool`] supervises worker
+//! The paved path is here at the root: [`Client`], [`Call`], [`CallError`] for who calls, with [`ReplyStream`] and [`ItemSender`] for streams; [`Worker`], [`Service`], [`Context`],
+//! [`Reply`], [`Error`] for who serves, with [`Incoming`] and [`Outgoing`]. The rest: [`broker`] runs a broker inside a program, [`pool`] supervises worker
 //! processes, [`core`] has the wire and the pure machines.
 //!
 //! With `default-features = false` the package is this library alone, without the `callboard` command.
@@ -44,11 +44,13 @@ pub use callboard_broker as broker;
 pub use callboard_clients::{
     ArgumentMap, Arguments, AuthKey, AuthKeyError, AuthKeySourceError, AuthKeys, AuthKeysError, Call, CallError,
     CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError, ConnectErrorKind, Effect, EncodedArguments,
-    Executed, Statistics, authkeys_from_environment, blocking, named, polled, read_authkeys,
+    Executed, ItemSender, Progress, ReplyFuture, ReplyStream, SendError, Statistics, authkeys_from_environment,
+    blocking, named, polled, read_authkeys,
 };
 pub use callboard_core as core;
 pub use callboard_workers::{
-    Answer, Context, Error, Handler, Reply, RunningWorker, Service, ServiceError, State, Worker, WorkerError, pool,
+    Answer, Context, Error, Handler, Incoming, Outgoing, Reply, RunningWorker, Service, ServiceError, State, Worker,
+    WorkerError, pool,
 };
 
 /// The README and the guide, so that their examples are compiled.

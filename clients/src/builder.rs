@@ -24,12 +24,12 @@ use tokio::{
 use crate::{
     blocking,
     callbacks::Callbacks,
-    cancels::Cancels,
     client::Client,
     connect_error::ConnectError,
     driver::{self, Driver},
     link::{self, Clock},
     polled,
+    posts::Posts,
     room::Room,
     shared::{Lines, Shared},
     state::State,
@@ -168,7 +168,8 @@ impl ClientBuilder {
         let link_thread = runtime.handle().clone();
         let lines = Arc::new(Lines {
             queue: Room::new(self.queue_calls_max),
-            cancels: Cancels::default(),
+            cancels: Posts::default(),
+            stream_posts: Posts::default(),
             callbacks: Callbacks::start(self.callbacks_max)?,
             statistics: Mutex::new(Statistics::default()),
         });

@@ -7,14 +7,23 @@ use callboard_core::{
     body,
     client::{Timeout, TimeoutSource},
     time::Time,
-    wire::envelope::Effect,
+    wire::{envelope::Effect, streams::Streams},
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
 
 use crate::{
-    call_error::CallError, call_future::CallFuture, callbacks::Pending, request::Request, responder::Responder,
-    room::NoRoom, shared::Shared,
+    call_error::CallError,
+    call_future::CallFuture,
+    callbacks::Pending,
+    item_sender::ItemSender,
+    pipe::Stretch,
+    reply_future::{Progress, ReplyFuture},
+    reply_stream::ReplyStream,
+    request::Request,
+    responder::Responder,
+    room::NoRoom,
+    shared::Shared,
 };
 
 /// A call in the making: [`Client::call`](crate::Client::call) begins it, and one of its endings makes it.
@@ -24,6 +33,10 @@ use crate::{
 /// | `.await` | waits | is the value: `Result<T, CallError>` |
 /// | [`then`](Call::then) | goes on | goes to a callback |
 /// | [`cast`](Call::cast) | goes on | nobody wants it |
+/// | [`on_progress`](Call::on_progress) | waits, and hears how far the handler is | is the value |
+/// | [`stream`](Call::stream) | reads the items that the handler sends | is the items' end |
+/// | [`upload`](Call::upload) | sends items to the handler | is the value |
+/// | [`duplex`](Call::duplex) | does both | is the items' end |
 ///
 /// The call's time-out begins when its ending is first polled, or with [`try_then`](Call::try_then) and [`try_cast`](Call::try_cast)
 /// when they are called. It covers everything: waiting for room in the client, for a connection, for credit, for a worker, and the
@@ -79,6 +92,73 @@ impl<T> Call<T> {
     /// [`Effect::Once`] it is never run twice, and ends UNAVAILABLE if its worker or the broker is lost meanwhile.
     pub fn effect(self, effect: Effect) -> Call<T> {
         self.with(|request| request.effect = Some(effect))
+    }
+
+    /// Makes the call, and reads the items that its handler sends: for methods that are server streams.
+    ///
+    /// The call is made at once. A name or arguments that cannot be sent, or a client whose queue is full, are told by the stream.
+    pub fn stream<O>(self) -> ReplyStream<O> {
+        ReplyStream::new(self.begin(Streams { to_caller: true, ..Streams::NONE }))
+    }
+
+    /// Makes the call, and sends its handler items: for methods that are client streams. The future is the call's reply.
+    ///
+    /// The call is made at once; what cannot be sent is told by the future. **Dropping the sender without
+    /// [`end`](ItemSender::end) cancels the call.**
+    ///
+    /// ```no_run
+    /// # async fn example(client: callboard_clients::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let (mut items, sum) = client.call::<i64>("calculator.sum", ()).upload::<i64>();
+    /// for number in 1..=3 {
+    ///     items.send(&number).await?;
+    /// }
+    /// items.end();
+    /// assert_eq!(sum.await?, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upload<I>(self) -> (ItemSender<I>, ReplyFuture<T>) {
+        let call = self.begin(Streams { from_caller: true, ..Streams::NONE });
+        (ItemSender::new(call.share()), ReplyFuture::new(call, None))
+    }
+
+    /// Makes the call, sends its handler items, and reads those that it sends: for methods that are streams in both directions.
+    /// See [`stream`](Call::stream) and [`upload`](Call::upload).
+    pub fn duplex<I, O>(self) -> (ItemSender<I>, ReplyStream<O>) {
+        let call = self.begin(Streams { to_caller: true, from_caller: true, progress: false });
+        (ItemSender::new(call.share()), ReplyStream::new(call))
+    }
+
+    /// Makes the call, waits for its outcome, and tells `callback` how far the handler is, as often as that says so (ten times a
+    /// second at most). It is told on the task that awaits the call, forward only, and never after the outcome.
+    ///
+    /// The call is made at once. A handler that tells nothing is no error.
+    ///
+    /// ```no_run
+    /// # async fn example(client: callboard_clients::Client) -> Result<(), callboard_clients::CallError> {
+    /// let report: String = client
+    ///     .call("reports.make", (2026,))
+    ///     .on_progress(|progress| println!("{} of {:?}", progress.done, progress.total))
+    ///     .await?;
+    /// # drop(report);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_progress(self, callback: impl FnMut(Progress) + Send + 'static) -> ReplyFuture<T> {
+        let call = self.begin(Streams { progress: true, ..Streams::NONE });
+        ReplyFuture::new(call, Some(Box::new(callback)))
+    }
+
+    /// Of a stream that comes faster than it is read, keep only the newest item: those before it that were not read are dropped
+    /// ([`ReplyStream::dropped`]). Without a meaning for other calls.
+    pub fn latest(self) -> Call<T> {
+        self.with(|request| request.latest = true)
+    }
+
+    fn begin(self, streams: Streams) -> Stretch {
+        let latest = self.request.as_ref().is_ok_and(|request| request.latest);
+        let this = self.with(|request| request.streams = streams);
+        Stretch::begin(this.shared, this.request, latest)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Request)) -> Call<T> {
@@ -220,7 +300,7 @@ fn send(shared: &Shared, request: Request, made: Time, responder: Responder) -> 
     match shared.send(request, made, responder) {
         Ok(_ticket) => return Ok(()),
         Err(Responder::Callback(pending)) => pending.withdraw(),
-        Err(Responder::Await(_) | Responder::Nobody) => {}
+        Err(Responder::Await(_) | Responder::Stream(_) | Responder::Nobody) => {}
     }
     Err(CallError::closed())
 }

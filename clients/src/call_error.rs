@@ -109,6 +109,24 @@ impl CallError {
         CallError(Box::new(Failure::new(Code::Internal, Executed::Yes, text)))
     }
 
+    /// An item that is not what its reader asked for.
+    pub(crate) fn bad_item<T>(error: &DecodeError) -> CallError {
+        let text = format!("an item of the stream is no {}: {error}", type_name::<T>());
+        CallError(Box::new(Failure::new(Code::Internal, Executed::Yes, text)))
+    }
+
+    /// The caller dropped a part of the call.
+    pub(crate) fn given_up() -> CallError {
+        let text = "the call was cancelled: its caller dropped the reading end";
+        CallError(Box::new(Failure::new(Code::Cancelled, Executed::Maybe, text)))
+    }
+
+    /// The caller dropped the sender of items without saying the end.
+    pub(crate) fn unended() -> CallError {
+        let text = "the call was cancelled: its sender was dropped without end(), so its items are not all";
+        CallError(Box::new(Failure::new(Code::Cancelled, Executed::Maybe, text)))
+    }
+
     /// The client was closed before the call was made.
     pub(crate) fn closed() -> CallError {
         CallError::new(Code::FailedPrecondition, "the client is closed: make another one with Client::connect")

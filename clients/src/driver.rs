@@ -6,10 +6,10 @@ mod log;
 mod tests;
 mod turn;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use callboard_core::{
-    client::{Action, Client as Machine},
+    client::{Action, Client as Machine, Ticket},
     peer,
     time::Time,
     wire::limits::TURN_ENVELOPES_MAX,
@@ -29,6 +29,7 @@ use crate::{
     callbacks::Job,
     close_error::CloseError,
     link::{self, Clock, Link, Timer},
+    pipe::Pipe,
     responder::Responder,
     shared::{Command, Lines},
     state::{Stage, State},
@@ -47,6 +48,8 @@ pub(crate) struct Driver {
     taken: Vec<Command>,
     actions: Vec<Action<Responder>>,
     jobs: Vec<Job>,
+    /// The pipes of calls with streams, until their end.
+    pipes: BTreeMap<Ticket, Arc<Pipe>>,
     lines: Arc<Lines>,
     /// Places in the queue that are taken by calls which this side knows.
     places: usize,
@@ -83,6 +86,7 @@ impl Driver {
             taken: Vec::new(),
             actions: Vec::new(),
             jobs: Vec::new(),
+            pipes: BTreeMap::new(),
             lines,
             places: 0,
             state,
@@ -132,6 +136,8 @@ impl Driver {
             }
             // Keeps a word that was not heard.
             () = self.lines.cancels.some() => {}
+            // As well.
+            () = self.lines.stream_posts.some() => {}
             // Only waits.
             () = self.timer.wait(self.clock, deadline) => {}
         }

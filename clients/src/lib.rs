@@ -36,10 +36,11 @@
 //! | `request`, `shared` | a call on its way to the link thread |
 //! | `driver` | the link thread |
 //! | `link`, `dealer` | what it has in common with the worker's: clock, timer, connection |
+//! | `pipe`, `reply_stream`, `item_sender`, `reply_future` | calls with streams, and with progress |
 //! | `responder`, `callbacks` | an outcome on its way back; the callback thread |
 //! | `authkey` | where keys come from |
 //! | `serving` | what a handler's calls inherit from the call that it serves |
-//! | `room`, `alarm`, `cancels`, `state` | bounds, time limits, calls that were given up, how far the client's life has come |
+//! | `room`, `alarm`, `posts`, `state` | bounds, time limits, calls that were given up, how far the client's life has come |
 
 mod alarm;
 mod authkey;
@@ -49,14 +50,18 @@ mod call;
 mod call_error;
 mod call_future;
 mod callbacks;
-mod cancels;
 mod client;
 mod close_error;
 mod connect_error;
 pub mod dealer;
 mod driver;
+mod item_sender;
 pub mod link;
+mod pipe;
 pub mod polled;
+mod posts;
+mod reply_future;
+mod reply_stream;
 mod request;
 mod responder;
 mod room;
@@ -83,5 +88,8 @@ pub use self::{
     client::Client,
     close_error::CloseError,
     connect_error::{ConnectError, ConnectErrorKind},
+    item_sender::{ItemSender, SendError},
+    reply_future::{Progress, ReplyFuture},
+    reply_stream::ReplyStream,
     statistics::Statistics,
 };

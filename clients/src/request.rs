@@ -8,7 +8,7 @@ use callboard_core::{
     body::Arguments,
     client::{NewCall, Ticket, Timeout, TimeoutSource},
     time::Time,
-    wire::{envelope::Effect, method::MethodName},
+    wire::{envelope::Effect, method::MethodName, streams::Streams},
 };
 
 use crate::{call_error::CallError, responder::Responder, serving::Serving};
@@ -24,6 +24,9 @@ pub(crate) struct Request {
     cast: bool,
     /// When the time of the call that is served here is up.
     served_until: Option<Instant>,
+    pub(crate) streams: Streams,
+    /// Of its items, only the newest is wanted.
+    pub(crate) latest: bool,
 }
 
 impl Request {
@@ -40,7 +43,17 @@ impl Request {
         let body = arguments.encode().map_err(|error| CallError::bad_arguments(method.as_str(), &error))?;
         let timeout = timeout.map(|span| Timeout { span, source: TimeoutSource::Client });
         let served_until = Serving::here().and_then(|serving| serving.deadline());
-        Ok(Request { method, body, timeout, effect: None, wait_for_ready: false, cast: false, served_until })
+        Ok(Request {
+            method,
+            body,
+            timeout,
+            effect: None,
+            wait_for_ready: false,
+            cast: false,
+            served_until,
+            streams: Streams::NONE,
+            latest: false,
+        })
     }
 
     /// The same, fired and forgotten.
@@ -77,6 +90,7 @@ impl Request {
             effect: self.effect,
             wait_for_ready: self.wait_for_ready,
             cast: self.cast,
+            streams: self.streams,
         }
     }
 }

@@ -25,8 +25,9 @@ use crate::{
     alarm::Alarm,
     call_error::CallError,
     callbacks::Callbacks,
-    cancels::Cancels,
     link::Clock,
+    pipe::StreamPost,
+    posts::Posts,
     request::Request,
     responder::Responder,
     room::{NoRoom, Room},
@@ -66,7 +67,9 @@ pub(crate) struct Shared {
 pub(crate) struct Lines {
     /// Bounds the calls that wait in the client: from here to the broker, or their end.
     pub(crate) queue: Room,
-    pub(crate) cancels: Cancels,
+    /// Calls that were given up.
+    pub(crate) cancels: Posts<Ticket>,
+    pub(crate) stream_posts: Posts<StreamPost>,
     pub(crate) callbacks: Arc<Callbacks>,
     /// As of the link thread's last turn.
     pub(crate) statistics: Mutex<Statistics>,

@@ -9,6 +9,7 @@ pub mod body;
 pub mod broker;
 pub mod client;
 pub mod peer;
+mod stream;
 pub mod time;
 pub mod wire;
 pub mod worker;

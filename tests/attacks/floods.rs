@@ -7,6 +7,7 @@ use callboard::core::{
         envelope::{Effect, Ping},
         handshake::{MethodOffer, Offer, Register},
         status::Code,
+        streams::Style,
     },
 };
 
@@ -35,7 +36,7 @@ pub(crate) fn registrations(target: &Target) -> Spoils {
         slots: 1,
         free: 1,
         prefetch: 0,
-        methods: vec![MethodOffer { name: "run".to_owned(), effect: Effect::Once, arguments: Vec::new() }],
+        methods: vec![MethodOffer { name: "run".to_owned(), effect: Effect::Once, arguments: Vec::new(), style: Style::Unary }],
     };
     for round in 0..target.many(2, 50) {
         let mut worker = Wire::join(&target.backend, "worker");

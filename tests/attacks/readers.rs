@@ -8,6 +8,7 @@ use callboard::core::{
         envelope::{Request, RequestFlags},
         ids::CallNumber,
         method::MethodName,
+        streams::Streams,
     },
 };
 use rustix::net::sockopt::set_socket_recv_buffer_size;
@@ -90,6 +91,7 @@ fn request(number: u64, body: Bytes) -> Request {
         effect: None,
         flags: RequestFlags::default(),
         done_below: None,
+        streams: Streams::NONE,
         extensions: Bytes::new(),
         body,
     }

@@ -16,4 +16,5 @@ mod lost_broker;
 mod nested;
 mod pool;
 mod pool_life;
+mod streams;
 mod threads;

@@ -85,7 +85,7 @@ impl Error {
         }
     }
 
-    fn into_failure(self) -> Failure {
+    pub(crate) fn into_failure(self) -> Failure {
         Failure {
             type_name: self.type_name.into(),
             details: self.details,
@@ -165,7 +165,7 @@ where
     }
 }
 
-fn encoded<T: Serialize + ?Sized>(value: &T) -> Outcome {
+pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Outcome {
     body::encode(value).map_err(|error| {
         let message = format!("the result has no CBOR form: {error}");
         Box::new(Failure::new(Code::Internal, Executed::Yes, message))

@@ -7,6 +7,8 @@ use callboard_core::wire::{ids::CallId, method::MethodName};
 use futures::task::AtomicWaker;
 use tokio::task::JoinHandle;
 
+use crate::line::Line;
+
 /// The call that a handler serves: take it as the first parameter, `fn add(context: Context, x: i64, y: i64)`. A cheap clone.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -20,14 +22,22 @@ struct Call {
     attempt: u32,
     /// When its caller stops waiting, and whether somebody waits still.
     serving: Serving,
+    /// Its streams, if it has any, and whether progress is wanted.
+    line: Option<Arc<Line>>,
     /// The task of an async handler.
     task: AtomicWaker,
 }
 
 impl Context {
-    pub(crate) fn new(id: CallId, method: MethodName, attempt: u32, deadline: Option<Instant>) -> Context {
+    pub(crate) fn new(
+        id: CallId,
+        method: MethodName,
+        attempt: u32,
+        deadline: Option<Instant>,
+        line: Option<Arc<Line>>,
+    ) -> Context {
         let (serving, task) = (Serving::new(deadline), AtomicWaker::new());
-        Context { call: Arc::new(Call { id, method, attempt, serving, task }) }
+        Context { call: Arc::new(Call { id, method, attempt, serving, line, task }) }
     }
 
     /// The call's id, the same at the client and in the broker's log.
@@ -88,6 +98,27 @@ impl Context {
     /// Runs a part of the handler, which finds its call by where it runs.
     pub(crate) fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
         self.call.serving.enter(part)
+    }
+
+    /// Tells a caller who wants to know how far the handler is: `done` of `total`, in a unit of the handler's choice, with a word for
+    /// people. As often as the handler likes: ten times a second the newest is sent, and nothing where nobody asked.
+    ///
+    /// ```
+    /// fn resize(context: callboard_workers::Context, images: Vec<String>) {
+    ///     for (done, image) in images.iter().enumerate() {
+    ///         context.progress(done as u64, images.len() as u64, image);
+    ///     }
+    /// }
+    /// # let _ = resize;
+    /// ```
+    pub fn progress(&self, done: u64, total: impl Into<Option<u64>>, message: &str) {
+        if let Some(line) = &self.call.line {
+            line.tell_progress(done, total.into(), message);
+        }
+    }
+
+    pub(crate) fn line(&self) -> Option<Arc<Line>> {
+        self.call.line.clone()
     }
 
     pub(crate) fn cancel(&self) {

@@ -6,12 +6,13 @@ use callboard_core::{
     peer::Loss,
     time::Time,
     wire::status::Failure,
-    worker::{self, Action, Event, Note},
+    worker::{self, Action, Event, JobId, Note},
 };
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 use crate::{
+    line::{Line, Post},
     runner::Runner,
     state::{State, reachable},
 };
@@ -97,7 +98,11 @@ impl Driver {
             // Nobody can end this worker in order any more; its process will.
             Woken::Command(None) | Woken::Handlers | Woken::Timer => {}
         }
-        for (job, outcome) in self.runner.take_ended() {
+        let ended = self.runner.take_ended();
+        for post in self.runner.take_posts() {
+            self.post(now, post);
+        }
+        for (job, outcome) in ended {
             self.handle(now, outcome.map_or(Event::Stopped { job }, |outcome| Event::Finished { job, outcome }));
         }
         // With all read that was there: what has arrived is not late.
@@ -128,6 +133,25 @@ impl Driver {
         self.machine.handle(now, event, &mut self.actions);
     }
 
+    /// A handler with streams has something to say. The machine does not listen to what is said of a job that has ended.
+    fn post(&mut self, now: Time, post: Post) {
+        match post {
+            Post::Item { job, latest, body } => self.handle(now, Event::Item { job, latest, body }),
+            Post::Read { job, room } => self.handle(now, Event::Read { job, room }),
+            Post::Progress(line) => {
+                if let Some(body) = line.take_progress() {
+                    self.handle(now, Event::Progress { job: line.job(), body });
+                }
+            }
+        }
+    }
+
+    fn line(&self, job: JobId, change: impl FnOnce(&Line)) {
+        if let Some(line) = self.runner.line(job) {
+            change(&line);
+        }
+    }
+
     fn play(&mut self) {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
@@ -137,6 +161,9 @@ impl Driver {
                 Action::Send(envelope) => self.link.send(&envelope),
                 Action::Run(job) => self.runner.run(job),
                 Action::Stop(job) => self.runner.stop(job),
+                Action::Room { job, room } => self.line(job, |line| line.grant(room)),
+                Action::Item { job, body } => self.line(job, |line| line.push(body)),
+                Action::End { job } => self.line(job, Line::end),
                 Action::Refused(failure) => self.ended = Some(Err(failure)),
                 Action::Left => self.ended = Some(Ok(())),
                 Action::Note(note) => self.note(note),

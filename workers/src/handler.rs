@@ -5,13 +5,15 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use bytes::Bytes;
 use callboard_core::{
     body::{ArgumentReader, arguments::ArgumentError},
-    wire::status::Failure,
+    wire::{status::Failure, streams::Style},
 };
 use serde::de::DeserializeOwned;
 
 use crate::{
     answer::{Answer, Outcome},
     context::Context,
+    incoming::Incoming,
+    outgoing::Delivery,
 };
 
 /// The names of a method's arguments, in order.
@@ -22,12 +24,17 @@ pub(crate) type Names = &'static [&'static str];
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot serve a method with {N} argument name(s)",
     note = "its parameters must be as many as the names, of types that serde can read (an optional `Context` first is not counted)",
-    note = "it must return a plain value, a `Result<T, E>` with `E: Serialize + Display`, or a `Reply<T>`"
+    note = "it must return a plain value, a `Result<T, E>` with `E: Serialize + Display`, or a `Reply<T>`",
+    note = "an async function may return an `Outgoing` stream, and take an `Incoming<T>` last (which is not counted); a blocking one may not"
 )]
 pub trait Handler<M, const N: usize>: Send + Sync + 'static {
     /// The function in the form in which the worker runs it.
     #[doc(hidden)]
     fn prepare(self, names: [&'static str; N]) -> Prepared;
+
+    /// Which streams it has.
+    #[doc(hidden)]
+    fn style(&self) -> Style;
 }
 
 /// A function in the form in which the worker runs it.
@@ -67,6 +74,8 @@ pub mod shape {
     #[derive(Debug)]
     pub struct Async(());
     #[derive(Debug)]
+    pub struct AsyncIncoming(());
+    #[derive(Debug)]
     pub struct Blocking(());
     #[derive(Debug)]
     pub struct WithContext(());
@@ -88,17 +97,48 @@ macro_rules! handler {
         where
             F: Fn($($first,)? $($argument),*) -> Fut + Send + Sync + 'static,
             Fut: Future<Output = R> + Send + 'static,
-            R: Answer<K>,
+            R: Delivery<K>,
             $($argument: DeserializeOwned,)*
         {
+            fn style(&self) -> Style {
+                if R::HAS_ITEMS { Style::Server } else { Style::Unary }
+            }
+
             fn prepare(self, names: [&'static str; $n]) -> Prepared {
                 let names: Names = Vec::leak(names.to_vec());
                 #[allow(unused_variables, unused_mut, non_snake_case)]
                 Prepared::Async(Arc::new(move |$context: Context, body: &Bytes| {
                     let mut arguments = ArgumentReader::new(names, body).map_err(unfit)?;
                     $(let $argument = arguments.next::<$argument>().map_err(unfit)?;)*
+                    let line = $context.line();
                     let running = self($($pass)* $($argument),*);
-                    Ok(Box::pin(async move { running.await.into_outcome() }) as RunningHandler)
+                    Ok(Box::pin(async move { running.await.deliver(line).await }) as RunningHandler)
+                }))
+            }
+        }
+
+        impl<F, Fut, R, K, Sent, $($argument),*> Handler<(shape::AsyncIncoming, shape::$shape, Fut, K, Sent, $($argument,)*), $n> for F
+        where
+            F: Fn($($first,)? $($argument,)* Incoming<Sent>) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = R> + Send + 'static,
+            R: Delivery<K>,
+            Sent: DeserializeOwned,
+            $($argument: DeserializeOwned,)*
+        {
+            fn style(&self) -> Style {
+                if R::HAS_ITEMS { Style::Both } else { Style::Client }
+            }
+
+            fn prepare(self, names: [&'static str; $n]) -> Prepared {
+                let names: Names = Vec::leak(names.to_vec());
+                #[allow(unused_variables, unused_mut, non_snake_case)]
+                Prepared::Async(Arc::new(move |$context: Context, body: &Bytes| {
+                    let mut arguments = ArgumentReader::new(names, body).map_err(unfit)?;
+                    $(let $argument = arguments.next::<$argument>().map_err(unfit)?;)*
+                    let line = $context.line();
+                    let items = Incoming::new(line.clone());
+                    let running = self($($pass)* $($argument,)* items);
+                    Ok(Box::pin(async move { running.await.deliver(line).await }) as RunningHandler)
                 }))
             }
         }
@@ -109,6 +149,10 @@ macro_rules! handler {
             R: Answer<K>,
             $($argument: DeserializeOwned,)*
         {
+            fn style(&self) -> Style {
+                Style::Unary
+            }
+
             fn prepare(self, names: [&'static str; $n]) -> Prepared {
                 let names: Names = Vec::leak(names.to_vec());
                 #[allow(unused_variables, unused_mut, non_snake_case)]

@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `service` | functions under names |
 //! | `handler`, `answer`, `context` | what a function may take and return |
+//! | `incoming`, `outgoing`, `line` | items from the caller and to it, and their way to the link's thread |
 //! | `worker` | a worker's settings, beginning and end |
 //! | `driver` | the run loop on the link's thread |
 //! | `runner`, `mailbox` | where handlers run, and their way there and back |
@@ -29,7 +30,10 @@ mod context;
 mod driver;
 mod error;
 mod handler;
+mod incoming;
+mod line;
 mod mailbox;
+mod outgoing;
 pub mod pool;
 mod runner;
 mod service;
@@ -41,11 +45,15 @@ pub use callboard_core::wire::status::Code;
 
 #[doc(hidden)]
 pub use self::handler::{AsyncFunction, BlockingFunction, Prepared, RunningHandler, shape};
+#[doc(hidden)]
+pub use self::line::Line;
 pub use self::{
     answer::{Answer, Error, Fallible, Outcome, Plain, Reply},
     context::Context,
     error::WorkerError,
     handler::Handler,
+    incoming::Incoming,
+    outgoing::{Delivery, Outgoing},
     service::{Service, ServiceError},
     state::State,
     worker::{BACKEND_DEFAULT, RunningWorker, Worker},

@@ -77,6 +77,11 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// Wakes the receiver, held or not: there is news for him elsewhere.
+    pub(crate) fn nudge(&self) {
+        self.news.notify_one();
+    }
+
     /// Whether wake-ups are held back, so that who relies on them should look by himself before long.
     pub(crate) fn is_held(&self) -> bool {
         self.post().held

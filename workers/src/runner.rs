@@ -29,6 +29,7 @@ use crate::{
     answer::Outcome,
     context::Context,
     handler::{AsyncFunction, BlockingFunction, Prepared},
+    line::{Line, Post, Posts},
     mailbox::Mailbox,
 };
 
@@ -46,6 +47,7 @@ pub(crate) struct Runner {
     starting: Vec<Start>,
     jobs: Arc<Mailbox<Start>>,
     ended: Arc<Mailbox<Ended>>,
+    posts: Arc<Posts>,
 }
 
 /// A handler's end: its outcome, or that it was dropped before it had one.
@@ -64,14 +66,16 @@ impl Runner {
     pub(crate) fn new(runtime: &Handle, clock: Clock, handlers: Vec<Vec<(MethodName, Prepared)>>) -> Runner {
         let (jobs, ended) = <(Arc<Mailbox<Start>>, Arc<Mailbox<Ended>>)>::default();
         runtime.spawn(dispatch(Dispatcher { jobs: Arc::clone(&jobs), ended: Arc::clone(&ended) }));
-        Runner { clock, handlers, running: BTreeMap::new(), starting: Vec::new(), jobs, ended }
+        let posts = Posts::new(Arc::clone(&ended));
+        Runner { clock, handlers, running: BTreeMap::new(), starting: Vec::new(), jobs, ended, posts }
     }
 
     /// Prepares the handler of a job; [`Runner::flush`] starts it.
     pub(crate) fn run(&mut self, job: Job) {
         let (method, handler) = &self.handlers[job.offer][job.method];
         let deadline = job.deadline.and_then(|deadline| self.clock.instant(deadline));
-        let context = Context::new(job.call, method.clone(), job.attempt, deadline);
+        let line = Line::of(&job, &self.posts);
+        let context = Context::new(job.call, method.clone(), job.attempt, deadline, line);
         self.running.insert(job.id, context.clone());
         let ending = Ending { job: job.id, outcome: None, ended: Arc::clone(&self.ended) };
         self.starting.push(Start { context, handler: handler.clone(), body: job.body, ending });
@@ -113,9 +117,22 @@ impl Runner {
     pub(crate) fn take_ended(&mut self) -> Vec<Ended> {
         let ended = self.ended.take(Vec::new());
         for (job, _) in &ended {
-            self.running.remove(job);
+            if let Some(line) = self.running.remove(job).and_then(|context| context.line()) {
+                line.close();
+            }
         }
         ended
+    }
+
+    /// What handlers sent, read and told since the last time. To be taken after [`Runner::take_ended`] and handled before: so what a
+    /// handler sent last is there when it has ended.
+    pub(crate) fn take_posts(&self) -> Vec<Post> {
+        self.posts.take()
+    }
+
+    /// The streams of a job that runs.
+    pub(crate) fn line(&self, job: JobId) -> Option<Arc<Line>> {
+        self.running.get(&job)?.line()
     }
 }
 
@@ -237,6 +254,7 @@ mod tests {
             call: CallId { caller: 0, number: CallNumber(number) },
             attempt: 1,
             deadline: None,
+            streams: callboard_core::wire::streams::Streams::NONE,
             extensions: Bytes::new(),
             body: Bytes::from_static(&[0x80]),
         }

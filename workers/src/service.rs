@@ -136,7 +136,7 @@ impl Service {
         handler: impl Handler<M, N>,
     ) -> Service {
         let arguments_offered = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let offer = MethodOffer { name: name.to_owned(), effect, arguments: arguments_offered };
+        let offer = MethodOffer { name: name.to_owned(), effect, arguments: arguments_offered, style: handler.style() };
         self.methods.push(Method { offer, handler: handler.prepare(arguments) });
         self
     }

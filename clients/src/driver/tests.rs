@@ -11,7 +11,7 @@ use callboard_core::{
 use tokio::{runtime, sync::oneshot};
 
 use super::*;
-use crate::{callbacks::Callbacks, cancels::Cancels, request::Request, room::Room};
+use crate::{callbacks::Callbacks, posts::Posts, request::Request, room::Room};
 
 type Outcome = oneshot::Receiver<Result<Bytes, CallError>>;
 
@@ -19,7 +19,8 @@ type Outcome = oneshot::Receiver<Result<Bytes, CallError>>;
 fn driver(commands: Vec<Command>) -> Driver {
     let lines = Lines {
         queue: Room::new(1000),
-        cancels: Cancels::default(),
+        cancels: Posts::default(),
+        stream_posts: Posts::default(),
         callbacks: Callbacks::start(1).unwrap(),
         statistics: Mutex::default(),
     };

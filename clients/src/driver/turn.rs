@@ -1,9 +1,14 @@
 //! One turn of the link thread.
 
-use std::{mem, sync::PoisonError, thread};
+use std::{
+    mem,
+    sync::{Arc, PoisonError},
+    thread,
+};
 
+use bytes::Bytes;
 use callboard_core::{
-    client::{Action, Event, Note},
+    client::{Action, Event, NewCall, Note, Ticket},
     time::Time,
     wire::{
         envelope::Envelope,
@@ -20,6 +25,8 @@ use super::{
 use crate::{
     call_error::CallError,
     link::{self, Budget},
+    pipe::{Pipe, PipeEnd, StreamPost},
+    responder::Responder,
     shared::Command,
     state::Stage,
     statistics::Statistics,
@@ -87,13 +94,41 @@ impl Driver {
                 Command::Call(call) => {
                     self.places += 1;
                     if !call.token.is_abandoned() {
-                        self.machine.handle(now, Event::Call(call), &mut self.actions);
+                        self.make(now, call);
                     }
                 }
                 Command::Close => self.close(now),
             }
         }
         self.taken = taken;
+        self.take_posts(now);
+    }
+
+    fn make(&mut self, now: Time, mut call: NewCall<Responder>) {
+        let ticket = call.ticket;
+        let mut ended = false;
+        if let Responder::Stream(end) = &mut call.token {
+            end.ticket = Some(ticket);
+            // It may have been said before we knew of the call.
+            ended = end.pipe.has_said_end();
+            self.pipes.insert(ticket, Arc::clone(&end.pipe));
+        }
+        self.machine.handle(now, Event::Call(call), &mut self.actions);
+        if ended {
+            self.machine.handle(now, Event::End(ticket), &mut self.actions);
+        }
+    }
+
+    /// What callers of calls with streams have to say. Of a call that is over, the machine does not listen to it.
+    fn take_posts(&mut self, now: Time) {
+        for post in self.lines.stream_posts.take() {
+            let event = match post {
+                StreamPost::Item(ticket, body) => Event::Item { ticket, body },
+                StreamPost::End(ticket) => Event::End(ticket),
+                StreamPost::Read(ticket, room) => Event::Read { ticket, room },
+            };
+            self.machine.handle(now, event, &mut self.actions);
+        }
     }
 
     /// Takes what callers are handing over, for as long as more comes: whoever woke us by a first call is often about to make
@@ -157,10 +192,14 @@ impl Driver {
                 Action::Disconnect => self.link.disconnect(),
                 Action::Send(envelope) => self.send(&envelope),
                 Action::Resolve { token, outcome } => {
+                    self.forget_pipe(&token);
                     let outcome = outcome.map_err(|failure| CallError::from(self.explained(failure)));
                     token.resolve(outcome, &mut self.jobs);
                 }
-                Action::Done { token } => drop(token),
+                Action::Done { token } => self.forget_pipe(&token),
+                Action::Room { ticket, room } => self.pipe(ticket, |pipe| pipe.grant(room)),
+                Action::Item { ticket, latest, body } => self.item(ticket, latest, body),
+                Action::Progress { ticket, body } => self.pipe(ticket, |pipe| pipe.tell_progress(body)),
                 Action::Refused(failure) => self.refused(failure),
                 Action::Closed => self.life = self.life.closed(),
                 Action::Note(note) => self.note(&note),
@@ -169,6 +208,27 @@ impl Driver {
         self.actions = actions;
         // The thread of the callbacks lives until we close it.
         let _ = self.lines.callbacks.push(&mut self.jobs);
+    }
+
+    fn pipe(&mut self, ticket: Ticket, change: impl FnOnce(&Pipe)) {
+        if let Some(pipe) = self.pipes.get(&ticket) {
+            change(pipe);
+        }
+    }
+
+    /// What an item supersedes is as good as read: the machine hears of it with the next posts.
+    fn item(&mut self, ticket: Ticket, latest: Option<u64>, body: Bytes) {
+        let read = self.pipes.get(&ticket).and_then(|pipe| pipe.push(body, latest));
+        if let Some(room) = read {
+            self.lines.stream_posts.push(StreamPost::Read(ticket, room));
+        }
+    }
+
+    /// A call with streams is over.
+    fn forget_pipe(&mut self, token: &Responder) {
+        if let Responder::Stream(PipeEnd { ticket: Some(ticket), .. }) = token {
+            self.pipes.remove(ticket);
+        }
     }
 
     fn send(&mut self, envelope: &Envelope) {

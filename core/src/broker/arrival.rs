@@ -193,6 +193,7 @@ impl Broker {
         let key = known.unwrap_or_else(|| ClientKey(self.fresh_key()));
         if let Some(old) = self.clients.get_mut(&key).and_then(|client| client.presence.take()) {
             self.drop_link(&old, Timer::Client(key), out);
+            self.end_streams_of(now, key, out);
         }
         let again = known.is_some();
         let name = hello.instance.clone();

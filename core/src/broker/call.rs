@@ -3,7 +3,13 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{client::ClientKey, queue::Place, service::ServiceKey, worker::WorkerKey};
+use super::{
+    client::{ClientKey, Outcome},
+    queue::Place,
+    service::ServiceKey,
+    streams::Flows,
+    worker::WorkerKey,
+};
 use crate::{
     time::Time,
     wire::{
@@ -12,6 +18,7 @@ use crate::{
         limits,
         method::MethodName,
         status::{Code, Executed, Failure},
+        streams::Streams,
     },
 };
 
@@ -37,6 +44,9 @@ pub(super) struct Call {
     pub(super) effect: Option<Effect>,
     pub(super) cast: bool,
     pub(super) wait_for_ready: bool,
+    pub(super) streams: Streams,
+    /// Its streams, if it has any, for as long as somebody waits for its outcome.
+    pub(super) flows: Option<Box<Flows>>,
     /// It may have run in an earlier life of the broker.
     pub(super) uncertain: bool,
     pub(super) extensions: Bytes,
@@ -89,6 +99,8 @@ impl Call {
             effect: request.effect,
             cast: request.flags.cast,
             wait_for_ready: request.flags.wait_for_ready,
+            streams: request.streams,
+            flows: Flows::of(request.streams),
             uncertain: from.uncertain,
             extensions: request.extensions,
             bytes: request.body.len() as u64,
@@ -110,6 +122,8 @@ impl Call {
     pub(super) fn executed(&self) -> Executed {
         match self.state {
             State::Running { started: true, .. } => Executed::Yes,
+            // It ran once, and that attempt had begun.
+            _ if self.is_touched() => Executed::Yes,
             _ if self.ran_before() => Executed::Maybe,
             State::Running { .. } => Executed::Maybe,
             State::New | State::Waiting { .. } => Executed::No,
@@ -126,10 +140,26 @@ impl Call {
         }
     }
 
+    /// Whether an item went in some direction: then it is never sent to another worker, for what went cannot be taken back.
+    pub(super) fn is_touched(&self) -> bool {
+        self.flows.as_ref().is_some_and(|flows| flows.is_touched())
+    }
+
+    /// What its client is told if it asks for this outcome again: then it has lost what came before it on its connection. A result
+    /// whose items are lost is none. `None` where the outcome itself is to be told.
+    pub(super) fn without_items(&self, outcome: &Outcome) -> Option<Outcome> {
+        let had_items = self.flows.as_ref().is_some_and(|flows| flows.has_sent_to_caller());
+        (had_items && outcome.is_ok()).then(|| {
+            let text = "it was done, and its items were lost with the client's connection";
+            Err(Box::new(self.failure(Code::Unavailable, text)))
+        })
+    }
+
     /// Whether it may be sent to a worker (again), given the method's effect.
     pub(super) fn may_run(&self, effect: Effect) -> bool {
         let effect = self.effect.map_or(effect, |own| own.max(effect));
-        !self.ran_before() || (effect < Effect::Once && self.lost < limits::ATTEMPTS_MAX)
+        let again = effect < Effect::Once && self.lost < limits::ATTEMPTS_MAX;
+        !self.is_touched() && (!self.ran_before() || again)
     }
 
     /// Whether an earlier attempt may have run it.

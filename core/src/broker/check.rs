@@ -22,6 +22,7 @@ impl Broker {
         self.check_clients();
         self.check_workers();
         self.check_calls();
+        self.check_streams();
         self.check_services();
     }
 
@@ -118,6 +119,18 @@ impl Broker {
             self.calls.iter().filter(|(_, call)| call.timer.is_some()).count(),
             "no timer outlives its call"
         );
+    }
+
+    /// Streams keep to their windows, what they hold is counted, and who is answered has none.
+    fn check_streams(&self) {
+        let mut held = 0;
+        for (_, call) in &self.calls {
+            let Some(flows) = &call.flows else { continue };
+            flows.check();
+            assert!(call.client.is_some(), "a stream ends with its call's outcome");
+            held += flows.held_bytes();
+        }
+        assert_eq!(self.stream_bytes, held, "what streams hold is counted");
     }
 
     /// Each service's tables agree, and nothing waits for a worker that has room for it.

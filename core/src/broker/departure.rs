@@ -50,7 +50,7 @@ impl Broker {
     /// A connection is gone.
     pub(super) fn closed(&mut self, now: Time, link: LinkId, out: &mut Vec<Action>) {
         match self.links.remove(&link) {
-            Some(Arrival::Client(key)) => self.lose_client(now, key),
+            Some(Arrival::Client(key)) => self.lose_client(now, key, out),
             Some(Arrival::Worker(key)) => self.lose_worker(now, key, "its connection was closed", out),
             Some(
                 Arrival::Silent { until, .. } | Arrival::Challenged { until, .. } | Arrival::Unproven { until, .. },
@@ -90,7 +90,7 @@ impl Broker {
         out.push(Action::Close(link));
         match self.links.get(&link) {
             Some(&Arrival::Client(key)) => {
-                self.lose_client(now, key);
+                self.lose_client(now, key, out);
                 self.links.remove(&link);
             }
             Some(&Arrival::Worker(key)) => {
@@ -113,18 +113,19 @@ impl Broker {
     pub(super) fn client_silent(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         if let Some(link) = self.client_link(key) {
             self.links.remove(&link);
-            self.lose_client(now, key);
+            self.lose_client(now, key, out);
             out.push(Action::Close(link));
         }
     }
 
-    /// A client's connection is gone: its calls live on for a while, for it may come back.
-    fn lose_client(&mut self, now: Time, key: ClientKey) {
+    /// A client's connection is gone: its calls live on for a while, for it may come back; those with items on the way end.
+    fn lose_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         let Some(presence) = client.presence.take() else { return };
         self.timers.remove(&(presence.timer, Timer::Client(key)));
         client.gone_at = now + client.interval * CLIENT_RETURN_HEARTBEATS;
         self.timers.insert((client.gone_at, Timer::ClientGone(key)));
+        self.end_streams_of(now, key, out);
     }
 
     /// A client does not come back: its waiting calls are dropped, its running ones cancelled.
@@ -187,7 +188,8 @@ impl Broker {
             return;
         }
         if !call.may_run(Effect::Read) {
-            let message = format!("worker {worker} was lost while it had the call");
+            let what = if call.is_touched() { "items were on the way" } else { "it had the call" };
+            let message = format!("worker {worker} was lost while {what}");
             return self.fail(now, key, Code::Unavailable, message, out);
         }
         out.push(Action::Note(Note::Repeated { call: call.id, lost: call.lost }));

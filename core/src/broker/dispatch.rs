@@ -157,11 +157,15 @@ impl Broker {
             timeout: call.deadline.map(|deadline| deadline.since(now)),
             attempt: call.attempt(),
             call: call.id,
+            streams: call.streams,
             extensions: call.extensions.clone(),
             body: call.body.clone(),
         };
         self.watch_call(key);
         self.speak_to_worker(now, worker, Envelope::Dispatch(dispatch), out);
+        if self.calls[key.0].flows.is_some() {
+            self.open_streams(now, key, out);
+        }
     }
 
     /// Changes an offer, and with it its place among the candidates of its service.
@@ -268,6 +272,8 @@ impl Broker {
         out: &mut Vec<Action>,
     ) {
         self.pay_back(key);
+        let to_remember = self.calls[key.0].without_items(&outcome);
+        self.close_streams(key);
         let call = &mut self.calls[key.0];
         let Some(client) = call.client.take() else { return };
         match &outcome {
@@ -277,7 +283,7 @@ impl Broker {
         if !call.cast {
             let number = call.id.number;
             if let Some(client) = self.clients.get_mut(&client) {
-                client.remember(number, &outcome, &extensions);
+                client.remember(number, to_remember.as_ref().unwrap_or(&outcome), &extensions);
             }
             return self.tell(now, client, number, outcome, extensions, out);
         }

@@ -7,6 +7,7 @@
 //! | `requests` | what clients say |
 //! | `dispatch` | which worker gets a call, which call waits, how a call ends |
 //! | `reports` | what workers say |
+//! | `streams` | items, credit and progress on their way through |
 //! | `departure` | peers that leave or are lost, and the broker's own end |
 //! | `timers` | deadlines, heartbeats, and what has waited too long |
 //! | `own` | the service `callboard` |
@@ -32,6 +33,7 @@ mod reports;
 mod requests;
 mod service;
 mod settings;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -164,6 +166,8 @@ pub struct Broker {
     timers: BTreeSet<(Time, Timer)>,
     next_key: u64,
     next_dispatch: u64,
+    /// Bytes of items that were written and not granted again: no more is held of all streams.
+    stream_bytes: u64,
     counters: Counters,
     gate: GateStatus,
     /// Answers of the broker's own service that may be given again.
@@ -197,6 +201,7 @@ impl Broker {
             timers: BTreeSet::new(),
             next_key: 0,
             next_dispatch: 0,
+            stream_bytes: 0,
             counters: Counters::default(),
             gate: GateStatus::default(),
             own_answers: BTreeMap::new(),
@@ -262,6 +267,12 @@ impl Broker {
         self.clients.values().map(Client::remembered_len).sum()
     }
 
+    /// Bytes of all streams' items that were written and whose readers have not made room again: what the broker, its connections and
+    /// the readers hold of them, at most. Each stream has a limit, [`crate::wire::limits::STREAM_BYTES`].
+    pub fn stream_bytes(&self) -> u64 {
+        self.stream_bytes
+    }
+
     fn envelope(&mut self, now: Time, link: LinkId, envelope: Envelope, out: &mut Vec<Action>) {
         match self.links.get(&link) {
             Some(Arrival::Client(client)) => self.client_says(now, *client, envelope, out),
@@ -276,6 +287,9 @@ impl Broker {
         match envelope {
             Envelope::Request(request) => self.request(now, client, request, out),
             Envelope::Cancel(cancel) => self.cancel(now, client, cancel, out),
+            Envelope::Item(item) => self.caller_item(now, client, item, out),
+            Envelope::End(end) => self.caller_end(now, client, end, out),
+            Envelope::StreamCredit(credit) => self.caller_room(now, client, credit, out),
             Envelope::Ping(ping) => self.client_ping(now, client, ping, out),
             Envelope::Pong(_) => {}
             Envelope::Goodbye(_) => self.client_leaves(now, client, out),
@@ -290,6 +304,9 @@ impl Broker {
             Envelope::Started(number) => self.begun(worker, number),
             Envelope::Handback(number) => self.handback(now, worker, number, out),
             Envelope::Credit(credit) => self.slots_freed(now, worker, credit, out),
+            Envelope::Item(item) => self.handler_item(now, worker, item, out),
+            Envelope::StreamCredit(credit) => self.handler_room(now, worker, credit, out),
+            Envelope::Progress(number, body) => self.handler_progress(now, worker, number, body, out),
             Envelope::Drain => self.drain(worker, out),
             Envelope::Ping(Ping { number, .. }) => self.speak_to_worker(now, worker, Envelope::Pong(number), out),
             Envelope::Pong(_) => {}

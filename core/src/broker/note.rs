@@ -85,6 +85,15 @@ pub enum Note {
         /// Workers lost with it so far.
         lost: u32,
     },
+    /// A peer broke the rules of a call's stream, and the call was ended.
+    StreamBroken {
+        /// The call.
+        call: CallId,
+        /// Whether its worker did; else its client.
+        by_worker: bool,
+        /// What was wrong.
+        how: String,
+    },
     /// A cast failed: nobody else is told.
     CastFailed {
         /// The call.
@@ -135,6 +144,12 @@ pub struct Counters {
     pub duplicates: u64,
     /// Words of workers on calls that are not theirs (any more).
     pub stale: u64,
+    /// Items that went through, in either direction.
+    #[serde(default)]
+    pub items: u64,
+    /// Streams whose rules a peer broke.
+    #[serde(default)]
+    pub streams_broken: u64,
     /// Envelopes that could not be read or had no place.
     pub refused: u64,
     /// Peers that were sent away.

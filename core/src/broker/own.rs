@@ -10,7 +10,9 @@ use crate::{
     wire::{
         envelope::Effect,
         limits,
+        method::MethodName,
         status::{Code, Executed, Failure},
+        streams::Style,
     },
 };
 
@@ -48,6 +50,9 @@ pub struct MethodStatus {
     pub arguments: Vec<String>,
     /// What it may do to the world, by the strictest worker's word.
     pub effect: Effect,
+    /// Which streams it has.
+    #[serde(default, skip_serializing_if = "Style::is_unary")]
+    pub style: Style,
 }
 
 /// The broker as `callboard.status` tells it.
@@ -87,6 +92,12 @@ pub struct WorkerStatus {
 /// Whether a service's name is the broker's or a pool's.
 pub(super) fn is_reserved(service: &str) -> bool {
     service == SERVICE || service.starts_with("callboard.")
+}
+
+/// Nothing of the broker's own is a stream.
+pub(super) fn wrong_style(method: &MethodName, style: Style) -> Failure {
+    let text = format!("{method} is {}, and was called as {style}", Style::Unary);
+    Failure::new(Code::InvalidArgument, Executed::No, text)
 }
 
 impl Broker {
@@ -155,6 +166,7 @@ impl Broker {
             name: method.name.clone(),
             arguments: method.arguments.clone(),
             effect: method.effect(),
+            style: method.style,
         });
         ServiceStatus {
             name: service.name.clone(),

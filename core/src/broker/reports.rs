@@ -176,6 +176,9 @@ impl Broker {
 
     /// Places a call that a worker gave back or was lost with, unless the broker is ending.
     pub(super) fn place_again(&mut self, now: Time, call: CallKey, out: &mut Vec<Action>) {
+        if let Some(flows) = &mut self.calls[call.0].flows {
+            flows.handler_begins_anew();
+        }
         if self.leaving.is_some() {
             return self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
         }
@@ -233,6 +236,9 @@ impl Broker {
 
     /// A reply that could not be read ends its call all the same: nobody shall wait for words that do not come.
     pub(super) fn refuse_report(&mut self, now: Time, key: WorkerKey, refused: &Refused, out: &mut Vec<Action>) {
+        if self.refuse_handler_item(now, key, refused, out) {
+            return;
+        }
         let reply = refused.kind == Some(u64::from(Kind::Reply.number()));
         if let Some(number) = refused.number.filter(|_| reply) {
             let message = format!("the worker's reply could not be read: {refused}");

@@ -17,6 +17,7 @@ use crate::{
         ids::{CallNumber, LinkId},
         kind::Kind,
         status::{Code, Executed, Failure},
+        streams::Style,
     },
 };
 
@@ -59,13 +60,15 @@ impl Broker {
         self.counters.duplicates += 1;
         let client = self.clients.get_mut(&key).expect("the caller looked it up");
         let Some(&Entry::Open(call)) = client.calls.get(&number) else { return };
-        let call = &mut self.calls[call.0];
-        if call.paid_on == client.connection {
+        let open = &mut self.calls[call.0];
+        if open.paid_on == client.connection {
             client.credit.owe(bytes);
-            self.grant(now, key, out);
-        } else {
-            call.paid_on = client.connection;
-            call.bytes = bytes;
+            return self.grant(now, key, out);
+        }
+        open.paid_on = client.connection;
+        open.bytes = bytes;
+        if open.flows.is_some() {
+            self.resume_streams(now, key, call, out);
         }
     }
 
@@ -99,7 +102,10 @@ impl Broker {
             return self.grant(now, key, out);
         }
         let caller = client.principal.clone();
-        let outcome = self.own_call(now, &caller, request.method.method(), &request.body);
+        let outcome = match request.streams.style() {
+            Style::Unary => self.own_call(now, &caller, request.method.method(), &request.body),
+            style => Err(Box::new(own::wrong_style(&request.method, style))),
+        };
         match &outcome {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,
@@ -150,6 +156,7 @@ impl Broker {
     pub(super) fn abandon(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         self.counters.cancelled += 1;
         self.pay_back(key);
+        self.close_streams(key);
         self.calls[key.0].client = None;
         match self.calls[key.0].state {
             State::Running { worker, dispatch, .. } => self.stop_running(now, key, worker, dispatch, out),
@@ -164,6 +171,9 @@ impl Broker {
 
     /// A request that could not be read is answered if its number could, and so is what a later version may mean by one.
     pub(super) fn refuse_request(&mut self, now: Time, key: ClientKey, refused: &Refused, out: &mut Vec<Action>) {
+        if self.refuse_caller_item(now, key, refused, out) {
+            return;
+        }
         let request = refused.kind == Some(u64::from(Kind::Request.number()));
         let answerable = request || matches!(refused.reason, RefusedReason::UnknownKind(_));
         let Some(number) = refused.number.filter(|_| answerable) else { return };

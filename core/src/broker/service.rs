@@ -8,7 +8,7 @@ use std::{
 use super::{call::CallKey, pace::Pace, queue::FairQueue, worker::WorkerKey};
 use crate::{
     time::Time,
-    wire::{envelope::Effect, handshake::MethodOffer, limits::METHODS_MAX},
+    wire::{envelope::Effect, handshake::MethodOffer, limits::METHODS_MAX, streams::Style},
 };
 
 /// A service's number at the broker, never reused.
@@ -48,6 +48,8 @@ pub(super) struct Service {
 pub(super) struct Method {
     pub(super) name: String,
     pub(super) arguments: Vec<String>,
+    /// Which streams it has, by the last worker that said so.
+    pub(super) style: Style,
     /// How many offers declare each effect, by the effect's number.
     effects: [usize; 3],
     /// Until when a method without offers is waited for.
@@ -99,6 +101,7 @@ impl Service {
             None => self.add_new(&offer.name),
         };
         self.methods[at].arguments.clone_from(&offer.arguments);
+        self.methods[at].style = offer.style;
         self.methods[at].effects[offer.effect as usize] += 1;
         Some(at)
     }
@@ -108,6 +111,7 @@ impl Service {
         self.methods.push(Method {
             name: name.to_owned(),
             arguments: Vec::new(),
+            style: Style::Unary,
             effects: [0; 3],
             awaited_until: Time::ZERO,
         });

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::{
+    stream::{Reader, Writer},
     time::Time,
     wire::{
         envelope::{Effect, Request, RequestFlags},
@@ -13,6 +14,7 @@ use crate::{
         limits::EXPIRY_GRACE_MAX,
         method::MethodName,
         status::{Code, Executed, Failure},
+        streams::{Room, Streams},
     },
 };
 
@@ -44,6 +46,8 @@ pub struct NewCall<T> {
     pub wait_for_ready: bool,
     /// Fire and forget: no outcome. Its token comes back once it is sent, or given up.
     pub cast: bool,
+    /// The streams beside the reply; a cast has none.
+    pub streams: Streams,
 }
 
 /// How long a call may take, and who said so: the error tells which time-out it was.
@@ -73,6 +77,17 @@ pub(super) struct Call<T> {
     pub(super) state: State,
     /// The timer that is set for it, if any.
     pub(super) timer: Option<Time>,
+    /// Its streams, if it has any.
+    pub(super) flows: Option<Box<Flows>>,
+}
+
+/// The streams of one call.
+#[derive(Debug, Default)]
+pub(super) struct Flows {
+    /// Items to the handler.
+    pub(super) writer: Writer,
+    /// Items from the handler.
+    pub(super) reader: Reader,
 }
 
 /// Where a call is.
@@ -105,8 +120,15 @@ impl<T> Call<T> {
     pub(super) fn executed(&self) -> Executed {
         match self.state {
             State::Waiting { .. } => Executed::No,
+            // The handler began: it gave room for items, or sent some.
+            State::Open { .. } if self.is_touched() => Executed::Yes,
             State::Open { .. } => Executed::Maybe,
         }
+    }
+
+    /// Whether items went in some direction, or may have.
+    pub(super) fn is_touched(&self) -> bool {
+        self.flows.as_ref().is_some_and(|flows| flows.is_touched())
     }
 
     /// How it failed, in the client's words.
@@ -128,10 +150,22 @@ impl<T> Call<T> {
             timeout: self.deadline().map(|deadline| deadline.since(now)),
             effect: self.new.effect,
             flags: RequestFlags { cast: self.new.cast, resend, wait_for_ready: self.new.wait_for_ready },
+            streams: self.new.streams,
             done_below,
             extensions: self.new.extensions.clone(),
             body: self.new.body.clone(),
         }
+    }
+}
+
+impl Flows {
+    /// Those of a call, if it has any.
+    pub(super) fn of(streams: Streams) -> Option<Box<Flows>> {
+        (streams != Streams::NONE).then(Box::default)
+    }
+
+    fn is_touched(&self) -> bool {
+        self.writer.has_sent() || self.writer.left() != Room::NONE || self.reader.has_taken()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use slab::Slab;
 
-use super::call::{Call, NewCall, State, Ticket};
+use super::call::{Call, Flows, NewCall, State, Ticket};
 use crate::{time::Time, wire::ids::CallNumber};
 
 /// A place in the table of calls.
@@ -42,7 +42,8 @@ impl<T> Calls<T> {
     pub(super) fn push(&mut self, new: NewCall<T>) {
         let (ticket, turn) = (new.ticket, self.next_turn);
         self.next_turn += 1;
-        let call = Call { new, state: State::Waiting { turn }, timer: None };
+        let flows = Flows::of(new.streams);
+        let call = Call { new, state: State::Waiting { turn }, timer: None, flows };
         let deadline = call.deadline();
         let key = CallKey(self.table.insert(call));
         let before = self.tickets.insert(ticket, key);
@@ -93,6 +94,16 @@ impl<T> Calls<T> {
     /// The call, which must be there: its key came from this table and nothing was removed since.
     pub(super) fn at(&self, key: CallKey) -> &Call<T> {
         &self.table[key.0]
+    }
+
+    /// The streams of a call, and its number if it was sent. `None` if it is not there or has no streams.
+    pub(super) fn flows(&mut self, key: CallKey) -> Option<(&mut Flows, Option<CallNumber>)> {
+        let call = self.table.get_mut(key.0)?;
+        let number = match call.state {
+            State::Waiting { .. } => None,
+            State::Open { number, .. } => Some(number),
+        };
+        Some((call.flows.as_deref_mut()?, number))
     }
 
     pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<CallKey> {
@@ -162,6 +173,11 @@ impl<T> Calls<T> {
                 }
             }
             assert!(call.timer.is_none_or(|timer| self.timers.contains(&(timer, key))), "its timer is set");
+            if let Some(flows) = &call.flows {
+                flows.writer.check();
+                flows.reader.check();
+                assert!(!call.is_touched() || matches!(call.state, State::Open { .. }), "items go when it was sent");
+            }
         }
     }
 }

@@ -68,10 +68,11 @@ impl<T> Client<T> {
         self.lost(loss, out);
     }
 
-    /// The connection is over. Open calls wait for the next one, or their deadline.
+    /// The connection is over. Open calls wait for the next one, or their deadline; those with items on the way end.
     pub(super) fn lost(&mut self, loss: Loss, out: &mut Vec<Action<T>>) {
         self.resend_from = None;
         out.push(Action::Note(Note::Lost { loss, open: self.open_len() }));
+        self.end_streams(out);
     }
 
     /// The broker will not have this client.

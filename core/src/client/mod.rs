@@ -9,6 +9,7 @@
 //! | `calls` | all calls, found by ticket, number, turn and deadline |
 //! | `sending` | what is sent when: credit, numbers, what is sent again |
 //! | `outcomes` | how calls end: replies, cancels, time-outs |
+//! | `streams` | items, their credit, and progress |
 //! | `life` | joining the broker, losing it, being refused, closing |
 
 mod call;
@@ -17,6 +18,7 @@ mod life;
 mod note;
 mod outcomes;
 mod sending;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +41,7 @@ use crate::{
         handshake::{Role, Welcome},
         ids::CallNumber,
         status::Failure,
+        streams::Room,
     },
 };
 
@@ -60,6 +63,22 @@ pub enum Event<T> {
     Call(NewCall<T>),
     /// Its caller gave it up. A ticket whose token came back already is ignored.
     Cancel(Ticket),
+    /// A caller sends an item of a call: there must be room for it, by [`Action::Room`]. Of a call that is over it is dropped.
+    Item {
+        /// Which call it is of.
+        ticket: Ticket,
+        /// One CBOR item.
+        body: Bytes,
+    },
+    /// A caller sends no more items of this call.
+    End(Ticket),
+    /// A caller has taken so much of what [`Action::Item`] gave.
+    Read {
+        /// Which call it is of.
+        ticket: Ticket,
+        /// How much.
+        room: Room,
+    },
     /// The client is to end: casts that wait are still sent, calls end CANCELLED.
     Close {
         /// When to stop waiting for the broker.
@@ -84,6 +103,29 @@ pub enum Action<T> {
         token: T,
         /// One CBOR item, or how it failed.
         outcome: Result<Bytes, Box<Failure>>,
+    },
+    /// A caller may send so much more to the handler.
+    Room {
+        /// Which call it is of.
+        ticket: Ticket,
+        /// How much more.
+        room: Room,
+    },
+    /// An item for a caller. [`Event::Read`] is to follow when it is taken.
+    Item {
+        /// Which call it is of.
+        ticket: Ticket,
+        /// If it stands for those before it that were not taken: how many were dropped by the handler's side so far.
+        latest: Option<u64>,
+        /// One CBOR item.
+        body: Bytes,
+    },
+    /// How far a call's handler is.
+    Progress {
+        /// Which call it is of.
+        ticket: Ticket,
+        /// One CBOR item.
+        body: Bytes,
     },
     /// This cast was sent or given up, or this call was cancelled: nobody waits for an outcome, only the token comes
     /// back.
@@ -139,7 +181,7 @@ impl<T> Client<T> {
         for read in bundle::read(frames, Reader::Peer) {
             match read {
                 Ok(envelope) => self.envelope(now, envelope, out),
-                Err(refused) => self.unreadable(refused, out),
+                Err(refused) => self.unreadable(now, refused, out),
             }
         }
         self.go_on(now, out);
@@ -153,6 +195,9 @@ impl<T> Client<T> {
             Event::Disconnected { chance } => self.disconnected(now, chance, out),
             Event::Call(new) => self.call(new, out),
             Event::Cancel(ticket) => self.cancel(now, ticket, out),
+            Event::Item { ticket, body } => self.item_out(now, ticket, body, out),
+            Event::End(ticket) => self.end_out(now, ticket, out),
+            Event::Read { ticket, room } => self.read(now, ticket, room, out),
             Event::Close { deadline } => self.close(deadline, out),
             Event::Wake => self.wake(now, out),
         }
@@ -169,6 +214,9 @@ impl<T> Client<T> {
         match envelope {
             Envelope::Reply(reply) if self.peer.is_joined() => self.reply(reply, out),
             Envelope::Credit(credit) if self.peer.is_joined() => self.grant(credit),
+            Envelope::Item(item) if self.peer.is_joined() => self.item_in(now, item, out),
+            Envelope::StreamCredit(credit) if self.peer.is_joined() => self.room(now, credit, out),
+            Envelope::Progress(number, body) if self.peer.is_joined() => self.progress(number, body, out),
             other => match self.peer.receive(now, other) {
                 Heard::Nothing => {}
                 Heard::Answer(envelope) => self.answer(now, envelope, out),

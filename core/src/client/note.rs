@@ -40,6 +40,8 @@ pub enum Note {
         /// Why.
         failure: Box<Failure>,
     },
+    /// The broker, or the worker behind it, broke the rules of a call's stream.
+    StreamBroken(CallNumber, String),
     /// An envelope of the broker's could not be read.
     Refused(Refused),
     /// An envelope that a broker has no business to send to a client, or not now.
@@ -65,6 +67,14 @@ pub struct Counters {
     pub cancelled: u64,
     /// Calls that were sent again after a reconnect.
     pub resent: u64,
+    /// Items that came from handlers.
+    pub items_in: u64,
+    /// Items that went to handlers.
+    pub items_out: u64,
+    /// Streams whose rules the other side broke.
+    pub streams_broken: u64,
+    /// Items, credit and progress of calls that were over.
+    pub late_items: u64,
     /// Replies that nobody waited for any more.
     pub late: u64,
     /// Envelopes that could not be read or had no place.

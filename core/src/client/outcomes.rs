@@ -37,8 +37,9 @@ impl<T> Client<T> {
     }
 
     /// An envelope could not be read. If it was the reply to an open call, there will be no other: the call ends here.
-    pub(super) fn unreadable(&mut self, refused: Refused, out: &mut Vec<Action<T>>) {
+    pub(super) fn unreadable(&mut self, now: Time, refused: Refused, out: &mut Vec<Action<T>>) {
         self.counters.refused += 1;
+        self.unreadable_item(now, &refused, out);
         let is_reply = refused.kind == Some(u64::from(Kind::Reply.number())) && self.peer.is_joined();
         let number = refused.number.filter(|_| is_reply);
         if let Some(key) = number.and_then(|number| self.calls.by_number(CallNumber(number))) {
@@ -67,7 +68,7 @@ impl<T> Client<T> {
     }
 
     /// Tells the broker that nobody waits for an open call any more: now, or when it is there again.
-    fn tell_cancel(&mut self, now: Time, number: CallNumber, out: &mut Vec<Action<T>>) {
+    pub(super) fn tell_cancel(&mut self, now: Time, number: CallNumber, out: &mut Vec<Action<T>>) {
         if self.peer.is_joined() {
             let done_below = self.state_done();
             self.send(now, Envelope::Cancel(Cancel { number: number.0, done_below }), out);

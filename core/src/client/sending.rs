@@ -98,7 +98,11 @@ impl<T> Client<T> {
     fn send_request(&mut self, now: Time, key: CallKey, number: CallNumber, resend: bool, out: &mut Vec<Action<T>>) {
         let done_below = self.state_done();
         let request = self.calls.at(key).request(now, number, resend, done_below);
+        let streams = request.streams;
         self.send(now, Envelope::Request(request), out);
+        if !streams.style().is_unary() {
+            self.open_streams(now, key, streams, out);
+        }
     }
 
     /// A cast counts as done once it is sent. Its own header must not say so yet: the broker drops what is done.
@@ -131,6 +135,11 @@ impl<T> Client<T> {
                 format!("the arguments have {bytes} bytes, and the broker takes at most {most}: send less in one call");
             call.failure(Code::ResourceExhausted, text)
         })
+    }
+
+    /// Whether an open call is still to be sent on this connection.
+    pub(super) fn waits_for_resend(&self, number: CallNumber) -> bool {
+        self.resend_from.is_some_and(|from| from <= number)
     }
 
     /// The `done_below` to state now: only if it rose since it was stated last.

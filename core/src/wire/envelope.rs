@@ -9,6 +9,7 @@ use super::{
     kind::Kind,
     method::MethodName,
     status::Failure,
+    streams::{Room, Streams},
 };
 
 /// One header with its body, as a typed value.
@@ -36,6 +37,15 @@ pub enum Envelope {
     Reply(Reply),
     /// Room for more: from the broker to a client, calls and bytes; from a worker to the broker, slots (`calls`).
     Credit(Credit),
+    /// Room for more items of one stream, from who reads it to who writes it, through the broker.
+    StreamCredit(StreamCredit),
+    /// An item of a stream, in either direction.
+    Item(Item),
+    /// Client to worker, through the broker: no more items.
+    End(End),
+    /// Worker to client, through the broker: how far the handler of this number is, in a body for people's programs. `number` as
+    /// in [`Reply`].
+    Progress(u64, Bytes),
     /// The caller is no longer interested. `number` as in [`Reply`].
     Cancel(Cancel),
     /// Worker to broker: this dispatch was not begun, give it to another.
@@ -126,6 +136,8 @@ pub struct Request {
     pub effect: Option<Effect>,
     /// See [`RequestFlags`].
     pub flags: RequestFlags,
+    /// The streams that the caller wants beside the reply.
+    pub streams: Streams,
     /// The client has all outcomes below this number.
     pub done_below: Option<CallNumber>,
     /// Header keys from 64 on, as encoded pairs in order: copied from hop to hop.
@@ -147,6 +159,8 @@ pub struct Dispatch {
     pub attempt: u32,
     /// The call as people see it.
     pub call: CallId,
+    /// See [`Request::streams`].
+    pub streams: Streams,
     /// See [`Request::extensions`].
     pub extensions: Bytes,
     /// The arguments: one CBOR item.
@@ -175,6 +189,38 @@ pub struct Credit {
     pub bytes: u64,
     /// From a worker: which of its offers (by its place in the registration) the slots belong to; 0 from the broker.
     pub offer: u32,
+}
+
+/// Room for more items of one stream, to be added to what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamCredit {
+    /// As in [`Reply`].
+    pub number: u64,
+    /// How many items, and bytes of their bodies.
+    pub room: Room,
+}
+
+/// An item of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// As in [`Reply`].
+    pub number: u64,
+    /// Counts the items of the stream from 0, without a gap.
+    pub sequence: u64,
+    /// If it is there, the item stands for those before it that were not read yet; the number is how many its writer has dropped so
+    /// far.
+    pub latest: Option<u64>,
+    /// One CBOR item.
+    pub body: Bytes,
+}
+
+/// No more items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// As in [`Reply`].
+    pub number: u64,
+    /// How many items there were.
+    pub items: u64,
 }
 
 /// The caller is no longer interested.
@@ -207,7 +253,10 @@ impl Envelope {
             Envelope::Request(_) | Envelope::Dispatch(_) => Kind::Request,
             Envelope::Started(_) => Kind::Started,
             Envelope::Reply(_) => Kind::Reply,
-            Envelope::Credit(_) => Kind::Credit,
+            Envelope::Credit(_) | Envelope::StreamCredit(_) => Kind::Credit,
+            Envelope::Item(_) => Kind::Item,
+            Envelope::End(_) => Kind::End,
+            Envelope::Progress(..) => Kind::Progress,
             Envelope::Cancel(_) => Kind::Cancel,
             Envelope::Handback(_) => Kind::Handback,
             Envelope::Drain => Kind::Drain,
@@ -227,6 +276,9 @@ impl Envelope {
                 Ok(body) => body,
                 Err(failure) => &failure.details,
             }),
+            Envelope::Item(item) => Some(&item.body),
+            Envelope::Progress(_, body) => Some(body),
+            Envelope::StreamCredit(_) | Envelope::End(_) => None,
             Envelope::Goodbye(failure) => failure.as_ref().map(|failure| &failure.details),
             Envelope::Started(_) | Envelope::Handback(_) | Envelope::Credit(_) | Envelope::Cancel(_) => None,
             Envelope::Drain | Envelope::Ping(_) | Envelope::Pong(_) => None,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     envelope::Effect,
     ids::{BrokerId, ConnectionNumber, SessionId, StartId},
+    streams::Style,
 };
 use crate::auth::{Nonce, Proof};
 
@@ -167,6 +168,9 @@ pub struct MethodOffer {
     /// The names of its arguments, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
+    /// Which streams it has; `unary` where nobody said.
+    #[serde(default, skip_serializing_if = "Style::is_unary")]
+    pub style: Style,
 }
 
 fn once() -> Effect {

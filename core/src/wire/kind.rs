@@ -23,13 +23,13 @@ pub enum Kind {
     Started = 6,
     /// A call's outcome.
     Reply = 7,
-    /// An item of a stream (reserved).
+    /// An item of a stream.
     Item = 8,
-    /// The end of a stream (reserved).
+    /// The caller sends no more items.
     End = 9,
-    /// Room to send more.
+    /// Room to send more: calls, or items of one stream.
     Credit = 10,
-    /// A handler's progress (reserved).
+    /// How far a handler is.
     Progress = 11,
     /// The caller is no longer interested.
     Cancel = 12,

@@ -118,6 +118,17 @@ pub const RECONNECT_STEP_FIRST: Duration = Duration::from_millis(50);
 /// How long past an open call's deadline its client waits, at most, for the broker's own word on it, which knows more: whether
 /// it was started, and where. A tenth of the time-out, where that is less.
 pub const EXPIRY_GRACE_MAX: Duration = Duration::from_millis(100);
+/// Items of one direction of a stream that may be on their way or unread: its largest window. Enough to keep a reader busy while its
+/// credit travels, and few enough that a handler that produces faster than its reader reads is held back soon.
+pub const STREAM_ITEMS: u32 = 64;
+/// Bytes of those items. It bounds what broker and reader hold of each stream whose reader does not read.
+pub const STREAM_BYTES: u64 = 256 * 1024;
+/// Bytes of one item.
+pub const ITEM_BYTES_MAX: u64 = STREAM_BYTES / 2;
+/// Between two words of one handler on its progress: more often nobody can see.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// Bytes of such a word: two numbers and a sentence.
+pub const PROGRESS_BYTES_MAX: usize = FAILURE_MESSAGE_BYTES_MAX + 32;
 /// Envelopes that a driver handles in one turn before it flushes and yields.
 pub const TURN_ENVELOPES_MAX: usize = 256;
 /// Bytes that a driver handles in one turn before it flushes and yields.
@@ -130,12 +141,14 @@ const _: () = assert!(
     "credit is granted at half its window, and half must hold the largest message, or its sender waits for ever"
 );
 const _: () = assert!(CREDIT_CALLS >= 2, "half the window must hold a call");
+const _: () =
+    assert!(STREAM_ITEMS >= 2 && 2 * ITEM_BYTES_MAX <= STREAM_BYTES, "half a stream's window must hold an item");
 const _: () = assert!(
     OUTCOMES_MAX >= CREDIT_CALLS as usize,
     "a client that loses its connection with all its credit in use finds every outcome again"
 );
 const _: () =
-    assert!(EXTENSION_KEYS_MAX + 29 <= HEADER_KEYS_MAX, "extensions fit beside every key below 64 that has a name");
+    assert!(EXTENSION_KEYS_MAX + 31 <= HEADER_KEYS_MAX, "extensions fit beside every key below 64 that has a name");
 const _: () = assert!(
     AUTHKEY_REFUSAL_DELAY.as_millis() < HANDSHAKE_MAX.as_millis(),
     "who gave a wrong proof early in its handshake is told so, and not that it took too long"

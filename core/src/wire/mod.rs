@@ -9,6 +9,7 @@ pub mod kind;
 pub mod limits;
 pub mod method;
 pub mod status;
+pub mod streams;
 
 pub use bundle::{Bundler, Frames};
 pub use envelope::Envelope;

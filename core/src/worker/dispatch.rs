@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Action, Note, Worker,
-    job::{Job, JobId},
+    job::{Flows, Job, JobId},
     jobs::Room,
 };
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         ids::DispatchNumber,
         kind::Kind,
         status::{Code, Executed, Failure},
+        streams::Style,
     },
 };
 
@@ -33,6 +34,9 @@ impl Worker {
         let Some((offer, method)) = self.jobs.find(&dispatch.method) else {
             return self.unknown_method(now, &dispatch, out);
         };
+        if dispatch.streams.style() != self.register.offers[offer].methods[method].style {
+            return self.wrong_style(now, &dispatch, self.register.offers[offer].methods[method].style, out);
+        }
         let job = Job {
             id,
             offer,
@@ -40,6 +44,7 @@ impl Worker {
             call: dispatch.call,
             attempt: dispatch.attempt,
             deadline: dispatch.timeout.map(|left| now + left),
+            streams: dispatch.streams,
             extensions: dispatch.extensions,
             body: dispatch.body,
         };
@@ -47,8 +52,8 @@ impl Worker {
             return self.too_late(now, &job, out);
         }
         match self.jobs.room(offer) {
-            Room::Slot => self.run(now, job, out),
-            Room::Prefetch => self.jobs.hold(job),
+            Room::Slot => self.run(now, job, Flows::of(dispatch.streams), out),
+            Room::Prefetch => self.jobs.hold(job, Flows::of(dispatch.streams)),
             Room::Full => {
                 out.push(Action::Note(Note::Overrun(job.call)));
                 self.hand_back(now, id, out);
@@ -57,10 +62,14 @@ impl Worker {
     }
 
     /// A handler starts.
-    pub(super) fn run(&mut self, now: Time, job: Job, out: &mut Vec<Action>) {
+    pub(super) fn run(&mut self, now: Time, job: Job, flows: Option<Box<Flows>>, out: &mut Vec<Action>) {
         self.counters.run += 1;
-        self.jobs.begin(now, &job);
+        self.jobs.begin(now, &job, flows);
+        let (id, streams) = (job.id, job.streams);
         out.push(Action::Run(job));
+        if !streams.style().is_unary() {
+            self.open_streams(now, id, out);
+        }
     }
 
     /// A call is given back unstarted.
@@ -84,6 +93,14 @@ impl Worker {
         out.push(Action::Note(Note::UnknownMethod(dispatch.method.clone())));
     }
 
+    /// A method is called as if it were of another style: its handler would wait for items that nobody sends, or send what nobody
+    /// reads.
+    fn wrong_style(&mut self, now: Time, dispatch: &Dispatch, style: Style, out: &mut Vec<Action>) {
+        let text = format!("{} is {style}, and was called as {}", dispatch.method, dispatch.streams.style());
+        let failure = Failure { attempt: dispatch.attempt, ..Failure::new(Code::InvalidArgument, Executed::No, text) };
+        self.reply(now, dispatch.number, Err(Box::new(failure)), out);
+    }
+
     /// An envelope could not be read. If it was a dispatch, or may have been one of a later version, its call ends
     /// here.
     pub(super) fn unreadable(&mut self, now: Time, refused: Refused, out: &mut Vec<Action>) {
@@ -91,6 +108,7 @@ impl Worker {
         let is_dispatch = refused.kind == Some(u64::from(Kind::Request.number()))
             || matches!(refused.reason, RefusedReason::UnknownKind(_));
         let number = refused.number.filter(|_| is_dispatch && self.peer.is_joined()).map(DispatchNumber);
+        self.unreadable_item(now, &refused, out);
         // What is said about a call that is here leaves it as it is: it gets its one reply when it ends.
         if let Some(number) = number.filter(|&number| !self.jobs.has(self.job_id(number))) {
             let failure = Failure::new(refused.code(), Executed::No, refused.to_string());

@@ -3,10 +3,12 @@
 use bytes::Bytes;
 
 use crate::{
+    stream::{Reader, Writer},
     time::Time,
     wire::{
         ids::{CallId, ConnectionNumber, DispatchNumber},
-        limits::STARTED_AFTER,
+        limits::{PROGRESS_EVERY, STARTED_AFTER},
+        streams::Streams,
     },
 };
 
@@ -35,6 +37,8 @@ pub struct Job {
     pub attempt: u32,
     /// When its time is up. The machine stops it then; a handler may want to know.
     pub deadline: Option<Time>,
+    /// The streams beside its reply, which are those of its method.
+    pub streams: Streams,
     /// Header keys from 64 on, encoded.
     pub extensions: Bytes,
     /// The arguments: one CBOR item.
@@ -52,6 +56,29 @@ pub(super) struct Running {
     started_due: Option<Time>,
     /// Why it was told to stop, if it was.
     pub(super) stopped: Option<Stopped>,
+    /// Its streams, if it has any.
+    pub(super) flows: Option<Box<Flows>>,
+}
+
+/// A call that waits for a slot.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) job: Job,
+    pub(super) flows: Option<Box<Flows>>,
+}
+
+/// The streams of one call.
+#[derive(Debug)]
+pub(super) struct Flows {
+    pub(super) streams: Streams,
+    /// Items to the caller.
+    pub(super) writer: Writer,
+    /// Items from the caller.
+    pub(super) reader: Reader,
+    /// The newest word on its progress, unsent.
+    pub(super) progress: Option<Bytes>,
+    /// When the next such word may be sent.
+    pub(super) progress_at: Time,
 }
 
 /// Why a handler was told to stop.
@@ -63,10 +90,12 @@ pub(super) enum Stopped {
     Expired,
     /// The worker ends, and will not wait for it any longer.
     Drained,
+    /// The broker broke the rules of its stream.
+    Broken,
 }
 
 impl Running {
-    pub(super) fn new(now: Time, job: &Job) -> Running {
+    pub(super) fn new(now: Time, job: &Job, flows: Option<Box<Flows>>) -> Running {
         Running {
             offer: job.offer,
             call: job.call,
@@ -74,15 +103,20 @@ impl Running {
             deadline: job.deadline,
             started_due: Some(now + STARTED_AFTER),
             stopped: None,
+            flows,
         }
     }
 
     /// What is due of it next.
     pub(super) fn timer(&self) -> Option<Time> {
         let deadline = self.deadline.filter(|_| self.stopped.is_none());
-        match (self.started_due, deadline) {
+        let first = match (self.started_due, deadline) {
             (Some(started), Some(deadline)) => Some(started.min(deadline)),
             (started, deadline) => started.or(deadline),
+        };
+        match &self.flows {
+            Some(flows) => [first, flows.progress_due()].into_iter().flatten().min(),
+            None => first,
         }
     }
 
@@ -98,5 +132,29 @@ impl Running {
     /// Whether its time is up, and it was not told to stop before.
     pub(super) fn expires(&self, now: Time) -> bool {
         self.stopped.is_none() && self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+}
+
+impl Flows {
+    /// Those of a call, if it has any.
+    pub(super) fn of(streams: Streams) -> Option<Box<Flows>> {
+        (streams != Streams::NONE).then(|| {
+            let (writer, reader) = (Writer::default(), Reader::default());
+            Box::new(Flows { streams, writer, reader, progress: None, progress_at: Time::ZERO })
+        })
+    }
+
+    /// When the broker is to be told of progress.
+    fn progress_due(&self) -> Option<Time> {
+        self.progress.as_ref().map(|_| self.progress_at)
+    }
+
+    /// The word on progress that is to be sent now, if there is one.
+    pub(super) fn take_progress(&mut self, now: Time) -> Option<Bytes> {
+        let word = if self.progress_at <= now { self.progress.take() } else { None };
+        if word.is_some() {
+            self.progress_at = now + PROGRESS_EVERY;
+        }
+        word
     }
 }

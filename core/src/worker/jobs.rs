@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::job::{Job, JobId, Running};
+use super::job::{Flows, Held, Job, JobId, Running};
 use crate::{time::Time, wire::handshake::Register, wire::method::MethodName};
 
 /// All calls at this worker.
@@ -14,7 +14,7 @@ pub(super) struct Jobs {
     /// Those of earlier connections among them. Bounded by slots.
     running: BTreeMap<JobId, Running>,
     /// Of this connection only. Bounded by prefetch.
-    held: BTreeMap<JobId, Job>,
+    held: BTreeMap<JobId, Held>,
     timers: BTreeSet<(Time, JobId)>,
 }
 
@@ -84,9 +84,9 @@ impl Jobs {
     }
 
     /// A handler starts: it takes a slot.
-    pub(super) fn begin(&mut self, now: Time, job: &Job) {
+    pub(super) fn begin(&mut self, now: Time, job: &Job, flows: Option<Box<Flows>>) {
         self.offers[job.offer].running += 1;
-        let running = Running::new(now, job);
+        let running = Running::new(now, job, flows);
         self.timers.extend(running.timer().map(|at| (at, job.id)));
         self.running.insert(job.id, running);
     }
@@ -113,22 +113,42 @@ impl Jobs {
     }
 
     /// Keeps a call ready for a slot.
-    pub(super) fn hold(&mut self, job: Job) {
+    pub(super) fn hold(&mut self, job: Job, flows: Option<Box<Flows>>) {
         self.offers[job.offer].held.insert(job.id);
         self.timers.extend(job.deadline.map(|at| (at, job.id)));
-        self.held.insert(job.id, job);
+        self.held.insert(job.id, Held { job, flows });
     }
 
     /// A held call is held no more.
-    pub(super) fn unhold(&mut self, id: JobId) -> Option<Job> {
-        let job = self.held.remove(&id)?;
-        self.offers[job.offer].held.remove(&id);
-        self.unset_timer(job.deadline, id);
-        Some(job)
+    pub(super) fn unhold(&mut self, id: JobId) -> Option<Held> {
+        let held = self.held.remove(&id)?;
+        self.offers[held.job.offer].held.remove(&id);
+        self.unset_timer(held.job.deadline, id);
+        Some(held)
+    }
+
+    /// The streams of a call that is here and was not told to stop. `None` if there is no such call; `Some(None)` if it has none.
+    pub(super) fn flows(&mut self, id: JobId) -> Option<Option<&mut Flows>> {
+        if let Some(running) = self.running.get_mut(&id) {
+            return running.stopped.is_none().then_some(running.flows.as_deref_mut());
+        }
+        self.held.get_mut(&id).map(|held| held.flows.as_deref_mut())
+    }
+
+    /// Whether the call runs.
+    pub(super) fn runs(&self, id: JobId) -> bool {
+        self.running.contains_key(&id)
+    }
+
+    /// The running calls with items in some direction that were not told to stop.
+    pub(super) fn streaming(&self) -> Vec<JobId> {
+        let streams = |running: &Running| running.flows.as_ref().is_some_and(|flows| !flows.streams.style().is_unary());
+        let running = self.running.iter().filter(|(_, running)| running.stopped.is_none() && streams(running));
+        running.map(|(&id, _)| id).collect()
     }
 
     /// The held call of this offer whose turn it is, if a slot is free for it.
-    pub(super) fn next_held(&mut self, offer: usize) -> Option<Job> {
+    pub(super) fn next_held(&mut self, offer: usize) -> Option<Held> {
         let seats = &self.offers[offer];
         let id = *seats.held.first().filter(|_| seats.running < seats.slots)?;
         self.unhold(id)
@@ -171,16 +191,20 @@ impl Jobs {
             assert!(seats.held.len() <= seats.prefetch, "no more calls are held than prefetch says");
             assert!(seats.held.is_empty() || seats.running == seats.slots, "none is held while a slot is free");
             assert!(
-                seats.held.iter().all(|id| self.held.get(id).is_some_and(|job| job.offer == at)),
+                seats.held.iter().all(|id| self.held.get(id).is_some_and(|held| held.job.offer == at)),
                 "held calls are known"
             );
         }
         let held: usize = self.offers.iter().map(|seats| seats.held.len()).sum();
         assert_eq!(self.held.len(), held, "each is held by one offer");
         assert!(self.held.keys().all(|id| !self.running.contains_key(id)), "what is held does not run");
-        let held = self.held.iter().filter_map(|(&id, job)| Some((job.deadline?, id)));
+        let held = self.held.iter().filter_map(|(&id, held)| Some((held.job.deadline?, id)));
         let running = self.running.iter().filter_map(|(&id, running)| Some((running.timer()?, id)));
         assert_eq!(self.timers, held.chain(running).collect(), "each call has the timer that it needs");
+        for flows in self.running.values().filter_map(|running| running.flows.as_ref()) {
+            flows.writer.check();
+            flows.reader.check();
+        }
     }
 }
 

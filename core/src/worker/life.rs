@@ -63,15 +63,18 @@ impl Worker {
         self.lost(loss, out);
     }
 
-    /// The connection is over. What runs runs on; the broker sends what was held to another worker.
+    /// The connection is over. What runs runs on, but for streams, whose other end is gone; the broker sends what was held to another
+    /// worker.
     pub(super) fn lost(&mut self, loss: Loss, out: &mut Vec<Action>) {
         self.drop_held();
+        self.stop_streams(out);
         out.push(Action::Note(Note::Lost { loss, running: self.running_len() }));
     }
 
     /// The broker will not have this worker.
     pub(super) fn refused(&mut self, failure: Box<Failure>, out: &mut Vec<Action>) {
         self.drop_held();
+        self.stop_streams(out);
         if !self.phase.is_draining() {
             self.phase = Phase::Refused;
         }

@@ -9,6 +9,7 @@
 //! | `jobs` | all calls that run or are held, and the room for more |
 //! | `dispatch` | what becomes of a dispatch |
 //! | `outcomes` | how calls end: outcomes, cancels, time-outs |
+//! | `streams` | items, their credit, and progress |
 //! | `life` | joining the broker, losing it, being refused, draining |
 
 mod dispatch;
@@ -17,6 +18,7 @@ mod jobs;
 mod life;
 mod note;
 mod outcomes;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +39,7 @@ use crate::{
         envelope::{Envelope, Ping},
         handshake::{Register, Role, Welcome},
         status::Failure,
+        streams::Room,
     },
 };
 
@@ -66,6 +69,30 @@ pub enum Event {
         /// Which job it was.
         job: JobId,
     },
+    /// A handler sends an item to its caller: there must be room for it, by [`Action::Room`]. Of a job that has ended, was stopped or
+    /// is of an earlier connection it is dropped.
+    Item {
+        /// Which job it is of.
+        job: JobId,
+        /// If it stands for those before it that were not read: how many were dropped so far.
+        latest: Option<u64>,
+        /// One CBOR item.
+        body: Bytes,
+    },
+    /// A handler has taken so much of what [`Action::Item`] gave.
+    Read {
+        /// Which job it is of.
+        job: JobId,
+        /// How much.
+        room: Room,
+    },
+    /// A handler tells how far it is. Of several words in a short time only the newest is sent; none where nobody asked.
+    Progress {
+        /// Which job it is of.
+        job: JobId,
+        /// One CBOR item.
+        body: Bytes,
+    },
     /// The worker is to end: take no more calls, let finish what runs, until then at most.
     Shutdown {
         /// When to stop waiting.
@@ -86,6 +113,25 @@ pub enum Action {
     Send(Envelope),
     /// Start the handler. [`Event::Finished`] or [`Event::Stopped`] must follow some day, exactly once.
     Run(Job),
+    /// A handler may send so much more to its caller.
+    Room {
+        /// Which job it is of.
+        job: JobId,
+        /// How much more.
+        room: Room,
+    },
+    /// An item for a handler. Its reader is to be told of it by [`Event::Read`] when it is taken.
+    Item {
+        /// Which job it is for.
+        job: JobId,
+        /// One CBOR item.
+        body: Bytes,
+    },
+    /// The caller sends no more items.
+    End {
+        /// Which job it is of.
+        job: JobId,
+    },
     /// Nobody waits for this one any more: drop an async handler at its next await, tell a blocking one. One that
     /// cannot be stopped finishes, and keeps its slot until then.
     Stop(JobId),
@@ -147,6 +193,9 @@ impl Worker {
             Event::Disconnected { chance } => self.disconnected(now, chance, out),
             Event::Finished { job, outcome } => self.finished(now, job, Some(outcome), out),
             Event::Stopped { job } => self.finished(now, job, None, out),
+            Event::Item { job, latest, body } => self.item_out(now, job, latest, body, out),
+            Event::Read { job, room } => self.read(now, job, room, out),
+            Event::Progress { job, body } => self.progress(now, job, body, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
             Event::Wake => self.wake(now, out),
         }
@@ -157,6 +206,9 @@ impl Worker {
         match envelope {
             Envelope::Dispatch(dispatch) if self.peer.is_joined() => self.dispatch(now, dispatch, out),
             Envelope::Cancel(cancel) if self.peer.is_joined() => self.cancel(now, cancel, out),
+            Envelope::Item(item) if self.peer.is_joined() => self.item_in(now, item, out),
+            Envelope::End(end) if self.peer.is_joined() => self.end_in(now, end, out),
+            Envelope::StreamCredit(credit) if self.peer.is_joined() => self.room(now, credit, out),
             other => match self.peer.receive(now, other) {
                 Heard::Nothing => {}
                 Heard::Answer(envelope) => self.send(now, envelope, out),

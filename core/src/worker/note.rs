@@ -1,5 +1,6 @@
 //! What the worker tells its operator: a driver logs it, nothing depends on it.
 
+use super::JobId;
 use crate::{
     peer::Loss,
     wire::{
@@ -34,6 +35,8 @@ pub enum Note {
     UnknownMethod(MethodName),
     /// More calls came than this worker has room for.
     Overrun(CallId),
+    /// The broker broke the rules of a call's stream.
+    StreamBroken(JobId, String),
     /// An outcome was dropped: the connection that its call came on is over.
     OutcomeDropped(CallId),
     /// An envelope of the broker's could not be read.
@@ -61,6 +64,14 @@ pub struct Counters {
     pub handed_back: u64,
     /// Outcomes that were dropped, because the connection of their call was over.
     pub outcomes_dropped: u64,
+    /// Items that came from callers.
+    pub items_in: u64,
+    /// Items that went to callers.
+    pub items_out: u64,
+    /// Items and credit of calls that had ended.
+    pub late: u64,
+    /// Streams whose rules the broker broke.
+    pub streams_broken: u64,
     /// Envelopes that could not be read or had no place.
     pub refused: u64,
     /// Times that the broker let the worker in.

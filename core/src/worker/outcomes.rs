@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     Action, Note, Worker,
-    job::{JobId, Running, Stopped},
+    job::{Held, JobId, Running, Stopped},
 };
 use crate::{
     time::Time,
@@ -25,7 +25,10 @@ impl Worker {
         outcome: Option<Result<Bytes, Box<Failure>>>,
         out: &mut Vec<Action>,
     ) {
-        let Some(running) = self.jobs.end(id) else { return };
+        let Some(mut running) = self.jobs.end(id) else { return };
+        if let Some(flows) = &mut running.flows {
+            self.last_progress(now, id, flows.progress.take(), out);
+        }
         let outcome = outcome.unwrap_or_else(|| Err(Box::new(stopped_failure(running.stopped))));
         let outcome = self.sendable(outcome);
         let counter = if outcome.is_ok() { &mut self.counters.answered } else { &mut self.counters.failed };
@@ -43,10 +46,10 @@ impl Worker {
     /// before their timers have fired.
     fn run_held(&mut self, now: Time, offer: usize, out: &mut Vec<Action>) {
         while let Some(next) = self.jobs.next_held(offer) {
-            if next.deadline.is_some_and(|deadline| deadline <= now) {
-                self.too_late(now, &next, out);
+            if next.job.deadline.is_some_and(|deadline| deadline <= now) {
+                self.too_late(now, &next.job, out);
             } else {
-                self.run(now, next, out);
+                self.run(now, next.job, next.flows, out);
             }
         }
     }
@@ -101,7 +104,7 @@ impl Worker {
     /// nothing.
     pub(super) fn cancel(&mut self, now: Time, cancel: Cancel, out: &mut Vec<Action>) {
         let id = self.job_id(DispatchNumber(cancel.number));
-        if let Some(job) = self.jobs.unhold(id) {
+        if let Some(Held { job, .. }) = self.jobs.unhold(id) {
             let text = "the caller gave up before a handler could start";
             let failure = Failure { attempt: job.attempt, ..Failure::new(Code::Cancelled, Executed::No, text) };
             return self.reply(now, id.dispatch, Err(Box::new(failure)), out);
@@ -128,12 +131,18 @@ impl Worker {
         while let Some((at, id)) = self.jobs.first_timer()
             && at <= now
         {
-            if let Some(job) = self.jobs.unhold(id) {
-                self.too_late(now, &job, out);
+            if let Some(held) = self.jobs.unhold(id) {
+                self.too_late(now, &held.job, out);
                 continue;
             }
-            let due = self.jobs.change(id, |running| (running.starts_to_count(now), running.expires(now)));
-            let (started, expired) = due.expect("a timer belongs to a call that is held or runs");
+            let due = self.jobs.change(id, |running| {
+                let progress = running.flows.as_mut().and_then(|flows| flows.take_progress(now));
+                (running.starts_to_count(now), running.expires(now), progress)
+            });
+            let (started, expired, progress) = due.expect("a timer belongs to a call that is held or runs");
+            if let Some(word) = progress.filter(|_| self.is_current(id)) {
+                self.send(now, Envelope::Progress(id.dispatch.0, word), out);
+            }
             if expired {
                 self.stop(id, Stopped::Expired, out);
             } else if started && self.is_current(id) {
@@ -143,7 +152,7 @@ impl Worker {
     }
 
     /// Whether what is said about the call still interests the broker.
-    fn is_current(&self, id: JobId) -> bool {
+    pub(super) fn is_current(&self, id: JobId) -> bool {
         self.peer.is_joined() && id.connection == self.peer.connection()
     }
 }
@@ -153,6 +162,7 @@ fn stopped_failure(why: Option<Stopped>) -> Failure {
     let (code, text) = match why {
         Some(Stopped::Expired) => (Code::DeadlineExceeded, "the handler was stopped: the call's time was up"),
         Some(Stopped::Drained) => (Code::Unavailable, "the handler was stopped: the worker ends"),
+        Some(Stopped::Broken) => (Code::Internal, "the handler was stopped: its stream was broken by the broker"),
         Some(Stopped::Cancelled) | None => (Code::Cancelled, "the handler was stopped: the caller gave up"),
     };
     Failure::new(code, Executed::Yes, text)

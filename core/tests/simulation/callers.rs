@@ -3,13 +3,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use callboard_core::{body, time::Time, wire::envelope::Effect};
+use callboard_core::{
+    body,
+    time::Time,
+    wire::{
+        envelope::Effect,
+        streams::{Streams, Style},
+    },
+};
 
 use super::{
-    catalogue::{METHODS, Method},
+    catalogue::{METHODS, Method, STREAMS},
     knobs::millis,
     ledger::Wish,
     scene::Scene,
+    streams::Plan,
 };
 
 /// Enough time for a call in a world that has healed.
@@ -22,21 +30,32 @@ const LARGE_BYTES: u64 = 30_000;
 /// A call as chance wants it, still without arguments.
 pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish {
     let chance = &mut scene.chance;
+    let streaming = chance.percent(scene.knobs.stream_percent);
     // Most calls are for what is served.
-    let method = if chance.percent(90) { METHODS[chance.place(6)] } else { chance.pick(&METHODS) };
+    let method = match () {
+        () if streaming => chance.pick(&STREAMS),
+        () if chance.percent(90) => METHODS[chance.place(6)],
+        () => chance.pick(&METHODS),
+    };
     let timeless = chance.percent(scene.knobs.timeless_percent);
     let patient = chance.percent(10);
     // Without a time-out, who waits for what nobody serves waits for ever.
     let timeless = timeless && (method.served || !patient);
     let longest = scene.knobs.timeout_max;
+    let cast = !streaming && chance.percent(10);
+    // Some callers are mistaken about a method.
+    let style = if chance.percent(3) { chance.pick(&[Style::Unary, Style::Server, Style::Both]) } else { method.style };
+    let streams = if cast { Streams::NONE } else { streams(style, chance.percent(20)) };
     Wish {
         client,
         method,
         effect: chance.percent(10).then(|| chance.pick(&[Effect::Idempotent, Effect::Once])),
         timeout: (!timeless).then(|| chance.span_between(TIMEOUT_MIN, longest)),
         wait_for_ready: patient,
-        cast: chance.percent(10),
+        cast,
         plain: false,
+        streams,
+        plan: if streaming { Plan::draw(!timeless, chance) } else { Plan::default() },
         made,
         made_world: scene.now,
         body: padding(if chance.percent(2) { LARGE_BYTES } else { chance.below(20) }),
@@ -54,6 +73,8 @@ pub(crate) fn plain(client: (usize, u64), made: Time, method: Method, now: Time)
         wait_for_ready: false,
         cast: false,
         plain: true,
+        streams: streams(method.style, true),
+        plan: Plan::plain(),
         made,
         made_world: now,
         body: Bytes::new(),
@@ -76,6 +97,13 @@ pub(crate) fn gives_up(number: u64, scene: &mut Scene) -> Option<Time> {
     let cast = scene.ledger.wish(number).cast;
     let longest = scene.knobs.timeout_max;
     (!cast && scene.chance.percent(scene.knobs.cancel_percent)).then(|| scene.now + scene.chance.span(longest))
+}
+
+/// The streams of a call of that style.
+fn streams(style: Style, progress: bool) -> Streams {
+    let to_caller = matches!(style, Style::Server | Style::Both);
+    let from_caller = matches!(style, Style::Client | Style::Both);
+    Streams { to_caller, from_caller, progress }
 }
 
 fn padding(bytes: u64) -> Bytes {

@@ -3,6 +3,7 @@
 use callboard_core::wire::{
     envelope::Effect,
     handshake::{MethodOffer, Offer, Register},
+    streams::Style,
 };
 
 use super::{chance::Chance, knobs::Knobs};
@@ -16,10 +17,16 @@ pub(crate) struct Method {
     pub(crate) effect: Effect,
     /// Whether some worker serves it.
     pub(crate) served: bool,
+    /// Which streams it has.
+    pub(crate) style: Style,
 }
 
 const fn method(service: &'static str, name: &'static str, effect: Effect, served: bool) -> Method {
-    Method { service, name, effect, served }
+    Method { service, name, effect, served, style: Style::Unary }
+}
+
+const fn stream(service: &'static str, name: &'static str, effect: Effect, style: Style) -> Method {
+    Method { service, name, effect, served: true, style }
 }
 
 /// Where workers disagree about the effect.
@@ -38,6 +45,15 @@ pub(crate) const METHODS: [Method; 9] = [
     method("nobody", "home", Effect::Once, false),
 ];
 
+/// What is served and has streams.
+pub(crate) const STREAMS: [Method; 5] = [
+    stream("alpha", "watch", Effect::Read, Style::Server),
+    stream("alpha", "load", Effect::Once, Style::Client),
+    stream("beta.two", "chat", Effect::Idempotent, Style::Both),
+    stream("beta.two", "gather", Effect::Read, Style::Client),
+    stream("beta.two", "tail", Effect::Once, Style::Server),
+];
+
 /// The names of the services that workers serve.
 pub(crate) const SERVICES: [&str; 2] = ["alpha", "beta.two"];
 
@@ -53,9 +69,14 @@ impl Method {
     }
 }
 
+/// All that workers serve.
+pub(crate) fn served() -> impl Iterator<Item = Method> {
+    METHODS.into_iter().chain(STREAMS).filter(|method| method.served)
+}
+
 /// The methods of a service, in the order in which workers offer them.
 pub(crate) fn methods_of(service: &str) -> Vec<Method> {
-    METHODS.into_iter().filter(|method| method.served && method.service == service).collect()
+    served().filter(|method| method.service == service).collect()
 }
 
 /// What the worker in that seat serves. The first one serves everything, so that nothing is unserved for ever; others may lack a
@@ -81,6 +102,7 @@ fn method_offers(service: &str, strict: bool) -> Vec<MethodOffer> {
         name: method.name.to_owned(),
         effect: if method == MIX && strict { Effect::Once } else { method.effect },
         arguments: Vec::new(),
+        style: method.style,
     };
     methods_of(service).into_iter().map(offer).collect()
 }

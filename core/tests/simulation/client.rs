@@ -1,6 +1,9 @@
 //! A client: its machine, the driver of it, and the callers who use it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use callboard_core::{
     auth::Nonce,
@@ -24,6 +27,7 @@ use super::{
     process::Process,
     scene::Scene,
     socket::{Input, Socket},
+    streams::{Line, Progress},
 };
 
 /// How long a client that closes waits for the broker.
@@ -48,6 +52,8 @@ pub(crate) struct ClientHost {
     cancels: BTreeSet<(Time, u64)>,
     /// What callers want and the machine does not know yet.
     wishes: Vec<Event<u64>>,
+    /// The streams of calls that have not ended.
+    lines: BTreeMap<u64, Line>,
     closing: bool,
     pub(crate) closed: bool,
 }
@@ -72,6 +78,7 @@ impl ClientHost {
             next_call: scene.now + first,
             cancels: BTreeSet::new(),
             wishes: Vec::new(),
+            lines: BTreeMap::new(),
             closing: false,
             closed: false,
         }
@@ -86,12 +93,18 @@ impl ClientHost {
     pub(crate) fn callers_due(&self, scene: &Scene) -> Option<Time> {
         let call = Some(self.next_call).filter(|_| !scene.healing && !self.closing);
         let cancel = self.cancels.first().map(|&(at, _)| at);
-        let due = [call, cancel].into_iter().flatten().min()?;
+        let read = self.lines.values().filter_map(Line::read_due).min();
+        let due = [call, cancel, read].into_iter().flatten().min()?;
         Some(if self.process.is_stopped(scene.now) { due.max(self.process.resumed) } else { due })
     }
 
     /// Callers make calls, and give some up.
     pub(crate) fn callers_act(&mut self, scene: &mut Scene) {
+        let room = |(&number, line): (&u64, &mut Line)| Some((number, line.read(scene.now)?));
+        let read: Vec<_> = self.lines.iter_mut().filter_map(room).collect();
+        for (number, room) in read {
+            self.want(Event::Read { ticket: Ticket(number), room }, scene);
+        }
         while let Some(&(at, number)) = self.cancels.first().filter(|(at, _)| *at <= scene.now) {
             self.cancels.remove(&(at, number));
             scene.ledger.cancel(number);
@@ -131,7 +144,11 @@ impl ClientHost {
             effect: wish.effect,
             wait_for_ready: wish.wait_for_ready,
             cast: wish.cast,
+            streams: wish.streams,
         };
+        if !wish.streams.style().is_unary() {
+            self.lines.insert(number, Line::of_caller(number, wish));
+        }
         scene.note(self.host, || format!("makes call {number} of {}", call.method));
         self.want(Event::Call(call), scene);
         number
@@ -163,10 +180,12 @@ impl ClientHost {
         for wish in std::mem::take(&mut self.wishes) {
             self.handle(now, wish, scene);
         }
+        self.send_items(now, scene);
         for _ in 0..scene.knobs.turn_inputs {
             let Some(input) = self.socket.next_input() else { break };
             self.input(now, input, scene);
         }
+        self.send_items(now, scene);
         if !self.socket.has_input() && self.machine.next_deadline().is_some_and(|at| at <= now) {
             self.handle(now, Event::Wake, scene);
             let next = self.machine.next_deadline();
@@ -211,17 +230,47 @@ impl ClientHost {
                 Action::Connect => self.socket.connect(scene),
                 Action::Disconnect => self.socket.disconnect(scene),
                 Action::Send(envelope) => self.send(&envelope, scene),
+                Action::Room { ticket, room } => self.lines.get_mut(&ticket.0).expect("it has streams").grant(room),
+                Action::Item { ticket, body, .. } => {
+                    scene.ledger.touched(ticket.0);
+                    self.lines.get_mut(&ticket.0).expect("it has streams").arrived(&body, scene);
+                }
+                Action::Progress { ticket, body } => {
+                    let (number, attempt, step): Progress = body::decode(&body).expect("handlers wrote it");
+                    assert_eq!(number, ticket.0, "progress of another call");
+                    scene.ledger.progressed(number, attempt, step);
+                }
                 Action::Resolve { token, outcome } => {
                     scene.ledger.resolved(token, now, &outcome);
+                    if let Some(line) = self.lines.remove(&token) {
+                        line.check_end(&outcome);
+                    }
                     self.check_in_time(now, token, scene);
                 }
-                Action::Done { token } => scene.ledger.done(token),
+                Action::Done { token } => {
+                    self.lines.remove(&token);
+                    scene.ledger.done(token);
+                }
                 Action::Refused(failure) => panic!("{} is refused for ever: {failure}", self.host),
                 Action::Closed => self.closed = true,
                 Action::Note(_) => {}
             }
         }
         self.machine.check();
+    }
+
+    /// Callers send what there is room for.
+    fn send_items(&mut self, now: Time, scene: &mut Scene) {
+        let numbers: Vec<u64> = self.lines.keys().copied().collect();
+        for number in numbers {
+            let ticket = Ticket(number);
+            while let Some(body) = self.lines.get_mut(&number).and_then(Line::next_item) {
+                self.handle(now, Event::Item { ticket, body }, scene);
+            }
+            if self.lines.get_mut(&number).is_some_and(Line::ends_now) {
+                self.handle(now, Event::End(ticket), scene);
+            }
+        }
     }
 
     fn send(&mut self, envelope: &Envelope, scene: &mut Scene) {

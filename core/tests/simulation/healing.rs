@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use callboard_core::time::Time;
 
-use super::{callers::PLENTY, catalogue::METHODS, client::ClientHost, knobs::millis, worker::WorkerHost, world::World};
+use super::{callers::PLENTY, catalogue, client::ClientHost, knobs::millis, worker::WorkerHost, world::World};
 
 /// How long a world takes to come to rest: the longest handler, the longest time-out and the time in which peers find each other.
 const REST_MAX: Duration = Duration::from_secs(60);
@@ -87,7 +87,7 @@ impl World {
     /// Each client gets an answer from each method that is served.
     fn serve_everybody(&mut self) {
         for seat in 0..self.clients.len() {
-            for method in METHODS.into_iter().filter(|method| method.served) {
+            for method in catalogue::served() {
                 let client = self.clients[seat].host.as_mut().expect("the world is at rest");
                 let number = client.make_plain(method, &mut self.scene);
                 let end = self.scene.now + PLENTY;
@@ -115,6 +115,8 @@ impl World {
         }
         let remembered = self.broker.host.as_ref().map(|broker| broker.machine.remembered_len());
         assert_eq!(remembered, Some(0), "the broker forgets what its clients have acknowledged");
+        let held = self.broker.host.as_ref().map(|broker| broker.machine.stream_bytes());
+        assert_eq!(held, Some(0), "streams that have ended hold nothing");
     }
 
     /// How often each process was run.

@@ -89,6 +89,8 @@ pub(crate) struct Knobs {
     pub(crate) timeout_max: Duration,
     /// Calls in a hundred with a handler that takes its time.
     pub(crate) slow_percent: u64,
+    /// Calls in a hundred with streams.
+    pub(crate) stream_percent: u64,
     /// The mean time between two faults.
     pub(crate) fault_every: Duration,
     pub(crate) faults: Vec<Fault>,
@@ -138,6 +140,7 @@ impl Knobs {
             timeless_percent: chance.pick(&[0, 10, 50]),
             timeout_max: millis(chance.pick(&[300, 3_000, 3_000, 8_000])),
             slow_percent: chance.pick(&[0, 10, 40]),
+            stream_percent: chance.pick(&[0, 20, 60]),
             fault_every: millis(chance.pick(&[150, 600, 2_500])),
             faults,
             refuse_percent: refuse,

@@ -14,11 +14,15 @@ use callboard_core::{
         ids::CallId,
         limits::{ATTEMPTS_MAX, EXPIRY_GRACE_MAX},
         status::{Code, Executed, Failure},
+        streams::Streams,
     },
     worker::Job,
 };
 
-use super::catalogue::{MIX, Method};
+use super::{
+    catalogue::{MIX, Method},
+    streams::Plan,
+};
 
 /// A call as its caller wants it.
 #[derive(Clone, Debug)]
@@ -33,6 +37,8 @@ pub(crate) struct Wish {
     pub(crate) cast: bool,
     /// Its handler is quick and does not fail.
     pub(crate) plain: bool,
+    pub(crate) streams: Streams,
+    pub(crate) plan: Plan,
     /// When it was made, by its client's clock and by the world's.
     pub(crate) made: Time,
     pub(crate) made_world: Time,
@@ -56,6 +62,11 @@ struct Entry {
     starts: u32,
     /// A worker that declares the method `once` started it.
     strictly_started: bool,
+    /// The latest attempt, and the last one that had been made when an item arrived, at its caller or at a handler.
+    attempt: u32,
+    touched: Option<u32>,
+    /// The last word on its progress: attempt and step.
+    progress: (u32, u32),
     finished: u32,
     failed: u32,
 }
@@ -78,6 +89,7 @@ pub(crate) struct Tally {
     pub(crate) answered: u64,
     pub(crate) failed: u64,
     pub(crate) repeated: u64,
+    pub(crate) items: u64,
 }
 
 /// All calls of one world; a call's place is its ticket and its token, and the number that its arguments hold.
@@ -135,6 +147,9 @@ impl Ledger {
             end: None,
             starts: 0,
             strictly_started: false,
+            attempt: 0,
+            touched: None,
+            progress: (0, 0),
             finished: 0,
             failed: 0,
         });
@@ -189,6 +204,14 @@ impl Ledger {
             "call {number} arrives as it was sent"
         );
         assert!(wish.method.served, "call {number} is for a method that nobody serves");
+        assert_eq!(
+            (wish.streams, wish.streams.style()),
+            (job.streams, wish.method.style),
+            "call {number} has its streams"
+        );
+        // A worker that was not run for a while may start an earlier attempt late.
+        let later = entry.memories.len() == 1 && entry.touched.is_some_and(|touched| touched < job.attempt);
+        assert!(!later, "call {number} is sent again after an item went");
         let said_no = matches!(entry.end, Some(Ended::Failed(_, Executed::No)));
         assert!(!said_no, "call {number} starts though its caller was told that it never did");
         assert!(entry.effect() != Effect::Once || entry.starts == 0, "call {number} may run once, and is run again");
@@ -202,7 +225,24 @@ impl Ledger {
         assert!(!(mixed && entry.strictly_started), "call {number}: the strictest effect did not count");
         self.tally.repeated += u64::from(entry.starts > 0);
         entry.starts += 1;
+        entry.attempt = entry.attempt.max(job.attempt);
         entry.strictly_started |= strict;
+    }
+
+    /// An item arrives at its reader.
+    pub(crate) fn touched(&mut self, number: u64) {
+        let entry = &mut self.entries[place(number)];
+        entry.touched.get_or_insert(entry.attempt);
+        self.tally.items += 1;
+    }
+
+    /// A word on its progress arrives at its caller.
+    pub(crate) fn progressed(&mut self, number: u64, attempt: u32, step: u32) {
+        let entry = &mut self.entries[place(number)];
+        assert!(entry.wish.streams.progress && entry.end.is_none(), "call {number}: progress that nobody waits for");
+        let one_memory = entry.memories.len() == 1;
+        assert!(!one_memory || entry.progress < (attempt, step), "call {number}: progress goes back");
+        entry.progress = (attempt, step);
     }
 
     /// A handler came to its end, in one way or the other.
@@ -281,7 +321,7 @@ impl Entry {
         if self.wish.method.is_brokers() {
             return;
         }
-        let (answered, _attempt): (u64, u32) = body::decode(result).expect("handlers answer with a pair");
+        let (answered, _, _): (u64, u32, u32) = body::decode(result).expect("handlers answer with three numbers");
         assert_eq!(answered, number, "call {number} gets the answer of another");
         assert!(self.finished > 0, "call {number} is answered though no handler finished it");
     }
@@ -309,6 +349,9 @@ impl Entry {
             Code::Unavailable => self.check_unavailable(failure, &what, rules),
             Code::ResourceExhausted => {
                 assert!(self.sent > 1 || failure.executed == Executed::No, "{what}");
+            }
+            Code::InvalidArgument => {
+                assert_ne!(self.wish.streams.style(), self.wish.method.style, "{what}, and was called as it is");
             }
             _ => panic!("{what}, which nothing in this world can cause"),
         }

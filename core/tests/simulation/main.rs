@@ -14,6 +14,7 @@
 //! | `process`, `socket` | how a machine is run, as a driver would |
 //! | `broker`, `client`, `worker`, `rogue` | the processes |
 //! | `callers`, `catalogue` | what is called, and what is served |
+//! | `streams` | items, and who writes and reads them |
 //! | `faults` | what goes wrong |
 //! | `ledger` | each call, and what must never become of it |
 //! | `healing` | what must happen once nothing goes wrong any more |
@@ -44,6 +45,7 @@ mod process;
 mod rogue;
 mod scene;
 mod socket;
+mod streams;
 mod trace;
 mod worker;
 mod world;
@@ -70,6 +72,7 @@ fn simulation_keeps_every_promise_whatever_goes_wrong() {
     assert!(some(|tally| tally.answered * 2 > tally.calls), "in some worlds most calls must be answered");
     assert!(some(|tally| tally.failed > 0), "in some worlds calls must fail");
     assert!(some(|tally| tally.repeated > 0), "in some worlds calls must be sent again");
+    assert!(some(|tally| tally.items > 1_000), "in some worlds items must go");
 }
 
 #[test]

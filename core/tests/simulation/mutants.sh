@@ -56,6 +56,16 @@ proof_of_one_side_is_the_others|auth/proof.rs|s/\("broker", peer\)/(peer, "broke
 roles_of_a_key_do_not_count|broker/proving.rs|s/proved\.roles\.permit\(role\)/proved.roles.permit(role) || true/
 stranger_may_try_again|broker/arrival.rs|s/\(Some\(Arrival::Unproven \{ \.\. \}\), _\) => return,//
 stranger_is_told_at_once|broker/proving.rs|s/now \+ AUTHKEY_REFUSAL_DELAY/now + AUTHKEY_REFUSAL_DELAY \/ 1000/
+items_are_sent_again_after_a_loss|broker/call.rs|s/!self\.is_touched\(\) && \(/(/
+lost_items_pass_for_a_result|broker/call.rs|s/had_items && outcome\.is_ok\(\)/had_items \&\& false/
+streams_survive_their_clients_connection|broker/departure.rs|s/self\.end_streams_of\(now, key, out\);//
+second_worker_has_no_room|broker/streams.rs|s/self\.grant_to_handler\(now, worker, dispatch, room, out\);\n        if ended/let _ = room;\n        if ended/
+room_is_granted_twice|broker/streams.rs|s/self\.to_handler\.reader_begins_anew\(\);//
+end_is_lost_with_a_worker|broker/streams.rs|s/if ended \{/if false {/
+item_for_an_absent_client_is_lost|broker/streams.rs|s/None => self\.break_off\(now, key, Code::Unavailable, LOST_CONNECTION, out\),/None => {}/
+readers_never_grant_again|stream.rs|s/if self\.ended \|\| !half/if true/
+worker_keeps_streams_of_a_lost_connection|worker/streams.rs|s/for job in self\.jobs\.streaming\(\)/for job in Vec::<JobId>::new()/
+client_keeps_streams_of_a_lost_connection|client/life.rs|s/self\.end_streams\(out\);//
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
 }

@@ -11,10 +11,11 @@ use callboard_core::{
     wire::{
         Bundler, Envelope,
         bundle::{self, Reader},
-        envelope::{Cancel, Credit, Effect, Ping, Reply, Request, RequestFlags},
+        envelope::{self, Cancel, Credit, Effect, Item, Ping, Reply, Request, RequestFlags, StreamCredit},
         handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role},
         ids::{CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId},
         method::MethodName,
+        streams::{Room, Streams, Style},
     },
 };
 
@@ -173,7 +174,8 @@ fn lie(chance: &mut Chance) -> Vec<Bytes> {
 fn envelope(chance: &mut Chance) -> Envelope {
     let number = chance.below(200);
     let done_below = chance.percent(30).then(|| CallNumber(chance.below(200)));
-    match chance.below(13) {
+    let body = body::encode(&NUMBER).expect("a number has a CBOR form");
+    match chance.below(17) {
         0..=3 => request(number, done_below, chance),
         4 => Envelope::Cancel(Cancel { number, done_below }),
         5 => Envelope::Ping(Ping { number, done_below }),
@@ -186,12 +188,20 @@ fn envelope(chance: &mut Chance) -> Envelope {
         9 => Envelope::Credit(Credit { calls: chance.pick(&[1, 1000, u32::MAX]), bytes: 0, offer: 0 }),
         10 => Envelope::Drain,
         11 => Envelope::Pong(number),
+        12 => Envelope::Item(Item { number, sequence: chance.below(3), latest: None, body }),
+        13 => Envelope::End(envelope::End { number, items: chance.below(3) }),
+        14 => {
+            let room = chance.pick(&[Room::NONE, Room::WINDOW, Room { items: u32::MAX, bytes: u64::MAX }]);
+            Envelope::StreamCredit(StreamCredit { number, room })
+        }
+        15 => Envelope::Progress(number, body),
         _ => Envelope::Goodbye(None),
     }
 }
 
 fn request(number: u64, done_below: Option<CallNumber>, chance: &mut Chance) -> Envelope {
-    let method = chance.pick(&["alpha.fetch", "rogue.thing", "callboard.status"]);
+    let methods = ["alpha.fetch", "alpha.watch", "beta.two.chat", "rogue.thing", "callboard.status"];
+    let method = chance.pick(&methods);
     let flags = RequestFlags::from_bits(chance.below(8)).expect("three bits are known");
     Envelope::Request(Request {
         number: CallNumber(number),
@@ -200,6 +210,7 @@ fn request(number: u64, done_below: Option<CallNumber>, chance: &mut Chance) -> 
         timeout: (flags.wait_for_ready || chance.percent(50)).then(|| chance.span(millis(300))),
         effect: None,
         flags,
+        streams: if flags.cast { Streams::NONE } else { Streams::from_bits(chance.below(8)).expect("they are known") },
         done_below,
         extensions: Bytes::new(),
         body: body::encode(&(NUMBER, serde_bytes::Bytes::new(b"x"))).expect("a pair has a CBOR form"),
@@ -225,7 +236,12 @@ fn hello(role: Role, scene: &mut Scene) -> Hello {
 }
 
 fn register() -> Vec<Bytes> {
-    let methods = vec![MethodOffer { name: "thing".to_owned(), effect: Effect::Read, arguments: Vec::new() }];
+    let methods = vec![MethodOffer {
+        name: "thing".to_owned(),
+        effect: Effect::Read,
+        arguments: Vec::new(),
+        style: Style::Unary,
+    }];
     let offer = Offer { service: "rogue".to_owned(), slots: 2, free: 2, prefetch: 1, methods };
     let register = Register { offers: vec![offer], exclusive: false };
     frames_of(&Envelope::Register(body::encode(&register).expect("a registration has a CBOR form")))

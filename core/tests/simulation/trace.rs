@@ -6,6 +6,8 @@ use callboard_core::time::Time;
 
 /// Lines that a report shows.
 const LINES_MAX: usize = 60;
+/// Bytes of a line.
+const LINE_BYTES_MAX: usize = 600;
 
 /// The record of one run.
 #[derive(Debug)]
@@ -30,7 +32,10 @@ impl Trace {
     /// Something happened; `line` says what, if somebody wants to know.
     pub(crate) fn note(&mut self, now: Time, who: impl fmt::Display, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
-            lines.push_back(format!("{now} {who:<10} {}", line()));
+            let mut line = line();
+            // Of a large body the beginning tells enough.
+            line.truncate(line.floor_char_boundary(LINE_BYTES_MAX));
+            lines.push_back(format!("{now} {who:<10} {line}"));
             if lines.len() > LINES_MAX {
                 lines.pop_front();
             }

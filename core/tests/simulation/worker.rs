@@ -25,6 +25,7 @@ use super::{
     rogue,
     scene::Scene,
     socket::{Input, Socket},
+    streams::{Line, Plan, Progress},
 };
 
 /// How long a handler that hangs runs if something stops it: its deadline, or its caller, who will give it up.
@@ -59,6 +60,12 @@ struct Handler {
     ending: Ending,
     /// Whether it looks out for being stopped.
     stoppable: bool,
+    /// Its streams, if it has some.
+    line: Option<Line>,
+    /// Words on its progress so far.
+    steps: u32,
+    /// It does not wait for its streams any more.
+    forced: bool,
 }
 
 /// How a handler ends.
@@ -95,7 +102,7 @@ impl WorkerHost {
 
     /// When the machine is to be run, or a handler ends.
     pub(crate) fn due(&self) -> Option<Time> {
-        let handler = self.handlers.values().map(|handler| handler.until).min();
+        let handler = self.handlers.values().filter_map(Handler::due).min();
         let handler = handler.map(|at| self.process.local(at));
         let machine = self.machine.next_deadline();
         self.process.due([handler, machine].into_iter().flatten().min())
@@ -134,6 +141,7 @@ impl WorkerHost {
             let Some(input) = self.socket.next_input() else { break };
             self.input(now, input, scene);
         }
+        self.stream(now, scene);
         self.end_handlers(now, scene);
         if !self.socket.has_input() && self.machine.next_deadline().is_some_and(|at| at <= now) {
             self.handle(now, Event::Wake, scene);
@@ -181,6 +189,14 @@ impl WorkerHost {
                 Action::Send(envelope) => self.socket.send(&envelope),
                 Action::Run(job) => self.run(now, &job, scene),
                 Action::Stop(job) => self.stop(job, scene),
+                Action::Room { job, room } => self.line(job).grant(room),
+                Action::Item { job, body } => {
+                    if let Some(number) = self.handlers[&job].call {
+                        scene.ledger.touched(number);
+                    }
+                    self.line(job).arrived(&body, scene);
+                }
+                Action::End { job } => self.line(job).end_came(),
                 Action::Refused(failure) => panic!("{} is refused for ever: {failure}", self.host),
                 Action::Left => self.left = true,
                 Action::Note(_) => {}
@@ -205,6 +221,10 @@ impl WorkerHost {
             until: scene.now,
             ending: Ending::Answer,
             stoppable: true,
+            line: (!job.streams.style().is_unary())
+                .then(|| Line::of_handler(rogue::NUMBER, job.streams, Plan::plain())),
+            steps: 0,
+            forced: false,
         };
         if let Some(number) = call {
             let wish = scene.ledger.wish(number);
@@ -212,6 +232,8 @@ impl WorkerHost {
             assert_eq!(asked, (&*offer.service, &*offer.methods[job.method].name), "call {number} is run as asked");
             scene.ledger.started(scene.now, number, job, self.strict);
             handler.draw(number, scene);
+            let plan = scene.ledger.wish(number).plan;
+            handler.line = handler.line.map(|_| Line::of_handler(number, job.streams, plan));
         }
         let before = self.handlers.insert(job.id, handler);
         assert!(before.is_none(), "{} uses the name of a job twice", self.host);
@@ -220,6 +242,7 @@ impl WorkerHost {
     /// A handler is told to stop: it does, or does not look out for that.
     fn stop(&mut self, job: JobId, scene: &mut Scene) {
         let handler = self.handlers.get_mut(&job).expect("the machine stops what runs");
+        handler.forced = true;
         if !handler.stoppable {
             return;
         }
@@ -227,6 +250,28 @@ impl WorkerHost {
         // One that is just about to end may still have its say.
         if scene.chance.percent(80) {
             handler.ending = Ending::Stopped;
+        }
+    }
+
+    fn line(&mut self, job: JobId) -> &mut Line {
+        self.handlers.get_mut(&job).and_then(|handler| handler.line.as_mut()).expect("it runs and has streams")
+    }
+
+    /// Handlers send what there is room for, read what came, and tell how far they are.
+    fn stream(&mut self, now: Time, scene: &mut Scene) {
+        let jobs: Vec<JobId> = self.handlers.keys().copied().collect();
+        for job in jobs {
+            if scene.chance.percent(10) {
+                let body = self.handlers.get_mut(&job).expect("it was just seen").progress();
+                self.handle(now, Event::Progress { job, body }, scene);
+            }
+            while let Some(body) = self.handlers.get_mut(&job).and_then(Handler::next_item) {
+                self.handle(now, Event::Item { job, latest: None, body }, scene);
+            }
+            let line = self.handlers.get_mut(&job).and_then(|handler| handler.line.as_mut());
+            if let Some(room) = line.and_then(|line| line.read(scene.now)) {
+                self.handle(now, Event::Read { job, room }, scene);
+            }
         }
     }
 
@@ -238,7 +283,7 @@ impl WorkerHost {
 
     /// Handlers whose time has come end.
     fn end_handlers(&mut self, now: Time, scene: &mut Scene) {
-        let ended = |handler: &Handler| handler.until <= scene.now;
+        let ended = |handler: &Handler| handler.is_done() && handler.until <= scene.now;
         let jobs: Vec<JobId> = self.handlers.iter().filter(|(_, handler)| ended(handler)).map(|(&id, _)| id).collect();
         for job in jobs {
             let handler = self.handlers.remove(&job).expect("it was just seen");
@@ -255,6 +300,28 @@ impl WorkerHost {
 }
 
 impl Handler {
+    /// When it does something by itself.
+    fn due(&self) -> Option<Time> {
+        let end = Some(self.until).filter(|_| self.is_done());
+        let read = self.line.as_ref().and_then(Line::read_due);
+        [end, read].into_iter().flatten().min()
+    }
+
+    /// Whether it waits for nothing but the time that it takes.
+    fn is_done(&self) -> bool {
+        self.forced || self.ending != Ending::Answer || self.line.as_ref().is_none_or(Line::is_done)
+    }
+
+    fn next_item(&mut self) -> Option<Bytes> {
+        self.line.as_mut().filter(|_| !self.forced).and_then(Line::next_item)
+    }
+
+    fn progress(&mut self) -> Bytes {
+        self.steps += 1;
+        let progress: Progress = (self.call.unwrap_or(rogue::NUMBER), self.attempt, self.steps);
+        body::encode(&progress).expect("numbers have a CBOR form")
+    }
+
     /// Chance decides how long the handler takes and how it ends.
     fn draw(&mut self, number: u64, scene: &mut Scene) {
         let wish = scene.ledger.wish(number);
@@ -291,7 +358,10 @@ impl Handler {
             Some(Err(Box::new(Failure { type_name: type_name.into(), details, ..failure })))
         };
         match self.ending {
-            Ending::Answer => Some(Ok(body::encode(&(number, self.attempt)).expect("a pair has a CBOR form"))),
+            Ending::Answer => {
+                let sent = self.line.as_ref().map_or(0, Line::sent);
+                Some(Ok(body::encode(&(number, self.attempt, sent)).expect("numbers have a CBOR form")))
+            }
             Ending::Fail => fail(Code::Unknown, "Oops"),
             Ending::Panic => fail(Code::Internal, "Panic"),
             Ending::Stopped => None,

@@ -9,3 +9,4 @@ mod peers;
 mod proving;
 mod services;
 mod stage;
+mod streams;

@@ -120,7 +120,7 @@ fn the_broker_tells_of_itself() {
     assert_eq!(replies[0], (1, Ok(b"\xf6".as_slice().into())));
     let services: Vec<ServiceStatus> = body::decode(replies[1].1.as_ref().unwrap()).unwrap();
     assert_eq!((services[0].name.as_str(), services[0].workers, services[0].slots), ("calc", 1, 3));
-    assert_eq!(services[0].methods.len(), 3);
+    assert_eq!(services[0].methods.len(), 5);
     let status: Status = body::decode(replies[2].1.as_ref().unwrap()).unwrap();
     assert_eq!((status.clients, status.workers.len()), (1, 1));
     let failure = replies[3].1.as_ref().unwrap_err();

@@ -17,6 +17,7 @@ use crate::{
         limits,
         method::MethodName,
         status::Failure,
+        streams::{Streams, Style},
     },
 };
 
@@ -61,10 +62,15 @@ pub(super) fn hello(role: Role, number: u8, connection: u64) -> Hello {
     }
 }
 
-/// The service `calc` with `add` (read), `push` (idempotent) and `pay` (once).
+/// The service `calc` with `add` (read), `push` (idempotent) and `pay` (once), and the streams `count` (to the caller) and `sum` (from
+/// it), both read.
 pub(super) fn calc(slots: u32) -> Offer {
-    let method = |name: &str, effect| MethodOffer { name: name.to_owned(), effect, arguments: Vec::new() };
-    let methods = vec![method("add", Effect::Read), method("push", Effect::Idempotent), method("pay", Effect::Once)];
+    let method =
+        |name: &str, effect| MethodOffer { name: name.to_owned(), effect, arguments: Vec::new(), style: Style::Unary };
+    let mut methods =
+        vec![method("add", Effect::Read), method("push", Effect::Idempotent), method("pay", Effect::Once)];
+    let stream = |name, style| MethodOffer { style, ..method(name, Effect::Read) };
+    methods.extend([stream("count", Style::Server), stream("sum", Style::Client)]);
     Offer { service: "calc".to_owned(), slots, free: slots, prefetch: 0, methods }
 }
 
@@ -75,6 +81,7 @@ pub(super) fn request(number: u64, method: &str) -> Request {
         timeout: Some(seconds(30)),
         effect: None,
         flags: RequestFlags::default(),
+        streams: Streams::NONE,
         done_below: None,
         extensions: Bytes::new(),
         body: Bytes::from_static(&[0x80]),

@@ -23,6 +23,7 @@ use crate::{
         ids::CallNumber,
         method::MethodName,
         status::{Code, Executed, Failure},
+        streams::Streams,
     },
 };
 
@@ -160,6 +161,7 @@ fn new(name: u64, made: Time) -> NewCall<u64> {
         effect: None,
         wait_for_ready: false,
         cast: false,
+        streams: Streams::NONE,
     }
 }
 

@@ -82,6 +82,9 @@ impl Skeptic {
                 }
                 Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "closed once"),
                 Action::Refused(_) | Action::Note(_) => {}
+                Action::Room { .. } | Action::Item { .. } | Action::Progress { .. } => {
+                    unreachable!("no call has streams")
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use super::{
         envelope::{Envelope, Request, RequestFlags},
         ids::CallNumber,
         method::MethodName,
+        streams::Streams,
     },
     *,
 };
@@ -36,6 +37,7 @@ fn request(number: u64, body_bytes: usize) -> Envelope {
         timeout: None,
         effect: None,
         flags: RequestFlags::default(),
+        streams: Streams::NONE,
         done_below: None,
         extensions: Bytes::new(),
         body: vec![0; body_bytes].into(),

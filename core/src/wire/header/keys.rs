@@ -21,14 +21,42 @@ pub(super) const CREDIT_BYTES: u8 = 15;
 pub(super) const CALLER: u8 = 16;
 pub(super) const CALL: u8 = 17;
 pub(super) const OFFER: u8 = 18;
+pub(super) const SEQUENCE: u8 = 27;
+pub(super) const STREAMS: u8 = 29;
+pub(super) const LATEST: u8 = 30;
 
-/// How many keys have a meaning: 0 to 18. Those of [`NAMES`] beyond are reserved.
-pub(super) const KNOWN: usize = 19;
+/// The keys that have a meaning: all of [`NAMES`] but those that are reserved.
+pub(super) const KNOWN: Keys = Keys::of(&[
+    KIND,
+    NUMBER,
+    METHOD,
+    TIMEOUT_MS,
+    EFFECT,
+    FLAGS,
+    DONE_BELOW,
+    CODE,
+    EXECUTED,
+    TYPE,
+    MESSAGE,
+    ATTEMPT,
+    WORKER,
+    RETRY_AFTER_MS,
+    CREDIT_CALLS,
+    CREDIT_BYTES,
+    CALLER,
+    CALL,
+    OFFER,
+    SEQUENCE,
+    STREAMS,
+    LATEST,
+]);
+/// Room for the value of each key up to the last known one.
+pub(super) const SLOTS: usize = 31;
 /// The last key that must not be ignored. Those above are extensions.
 pub(super) const CRITICAL_MAX: u64 = 63;
 
-/// Keys 0 to 28 by name.
-const NAMES: [&str; 29] = [
+/// Keys 0 to 30 by name.
+const NAMES: [&str; SLOTS] = [
     "kind",
     "number",
     "method",
@@ -58,6 +86,8 @@ const NAMES: [&str; 29] = [
     "fragment",
     "sequence",
     "key",
+    "streams",
+    "latest",
 ];
 
 /// The name of a known or reserved key.
@@ -132,14 +162,18 @@ pub(super) const FAILURE: Keys = Keys::of(&[EXECUTED, TYPE, MESSAGE, ATTEMPT, WO
 const BARE: Rule = Rule::new(&[], &[]);
 const NUMBERED: Rule = Rule::new(&[NUMBER], &[]);
 const ACKNOWLEDGING: Rule = Rule::new(&[NUMBER], &[DONE_BELOW]);
-const CALLED: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW]);
-const DISPATCHED: Rule = Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS]);
+const CALLED: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW, STREAMS]);
+const DISPATCHED: Rule = Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS, STREAMS]);
 const OUTCOME: Rule = Rule::new(&[NUMBER], &[CODE, EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
 const OUTCOME_WITH_CREDIT: Rule =
     Rule { optional: OUTCOME.optional.with(Keys::of(&[CREDIT_CALLS, CREDIT_BYTES])), ..OUTCOME };
 const LEAVING: Rule = Rule::new(&[], &[CODE, EXECUTED, TYPE, MESSAGE, RETRY_AFTER_MS]);
-const ROOM_FOR_CALLS: Rule = Rule::new(&[], &[CREDIT_CALLS, CREDIT_BYTES]);
-const FREE_SLOTS: Rule = Rule::new(&[], &[CREDIT_CALLS, OFFER]);
+/// Room for calls, or with a number for items of that call.
+const ROOM: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES]);
+/// Slots, or with a number room for items of that call; the envelope's own reader tells them apart.
+const SLOTS_OR_ROOM: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES, OFFER]);
+const STREAMED: Rule = Rule::new(&[NUMBER, SEQUENCE], &[LATEST]);
+const ENDED: Rule = Rule::new(&[NUMBER, SEQUENCE], &[]);
 
 /// The rule of `kind` for who reads it; none if the kind is reserved.
 pub(super) fn rule(kind: Kind, reader: Reader) -> Option<Rule> {
@@ -148,14 +182,16 @@ pub(super) fn rule(kind: Kind, reader: Reader) -> Option<Rule> {
         Kind::Hello | Kind::Challenge | Kind::Proof | Kind::Welcome | Kind::Register | Kind::Drain => BARE,
         Kind::Request if to_broker => CALLED,
         Kind::Request => DISPATCHED,
-        Kind::Started | Kind::Handback | Kind::Pong => NUMBERED,
+        Kind::Started | Kind::Handback | Kind::Pong | Kind::Progress => NUMBERED,
         Kind::Reply if to_broker => OUTCOME,
         Kind::Reply => OUTCOME_WITH_CREDIT,
-        Kind::Credit if to_broker => FREE_SLOTS,
-        Kind::Credit => ROOM_FOR_CALLS,
+        Kind::Credit if to_broker => SLOTS_OR_ROOM,
+        Kind::Credit => ROOM,
+        Kind::Item => STREAMED,
+        Kind::End => ENDED,
         Kind::Cancel | Kind::Ping if to_broker => ACKNOWLEDGING,
         Kind::Cancel | Kind::Ping => NUMBERED,
         Kind::Goodbye => LEAVING,
-        Kind::Item | Kind::End | Kind::Progress | Kind::Accepted => return None,
+        Kind::Accepted => return None,
     })
 }

@@ -23,9 +23,9 @@ pub(in super::super) struct Header {
     /// Which keys it has.
     pub(super) seen: Keys,
     /// By key: the number; for a text, the place of its first byte in the frame.
-    pub(super) values: [u64; keys::KNOWN],
+    pub(super) values: [u64; keys::SLOTS],
     /// By key: the bytes of a text.
-    pub(super) text_lens: [u16; keys::KNOWN],
+    pub(super) text_lens: [u16; keys::SLOTS],
     /// The place of all extension pairs in the frame.
     pub(super) extensions: Range<usize>,
     /// Where the header ends in the frame.
@@ -45,8 +45,8 @@ impl Header {
         Header {
             kind: Kind::Hello,
             seen: Keys::default(),
-            values: [0; keys::KNOWN],
-            text_lens: [0; keys::KNOWN],
+            values: [0; keys::SLOTS],
+            text_lens: [0; keys::SLOTS],
             extensions: 0..0,
             end: 0,
         }
@@ -131,7 +131,7 @@ impl Header {
     }
 
     fn scan_value(&mut self, key: u64, rule: Rule, cursor: &mut Cursor<'_>) -> Result<(), RefusedReason> {
-        if key >= keys::KNOWN as u64 {
+        if key >= keys::SLOTS as u64 || !keys::KNOWN.has(key as u8) {
             let is_reserved = keys::name(key).is_some();
             return Err(if is_reserved { RefusedReason::ReservedKey(key) } else { RefusedReason::UnknownKey(key) });
         }

@@ -66,6 +66,9 @@ pub enum RefusedReason {
     /// Bits of key 5 that nobody has given a meaning yet.
     #[error("flags {0:#x} are not known here, and flags must not be ignored")]
     UnknownFlags(u64),
+    /// Bits of key 29 that nobody has given a meaning yet.
+    #[error("streams {0:#x} are not known here, and must not be ignored")]
+    UnknownStreams(u64),
 }
 
 fn key_name(key: u64) -> &'static str {
@@ -83,7 +86,8 @@ impl Refused {
     pub fn code(&self) -> Code {
         use RefusedReason::*;
         match self.reason {
-            UnknownKind(_) | UnknownKey(_) | ReservedKey(_) | UnknownFlags(_) => Code::Unimplemented,
+            UnknownKind(_) | UnknownKey(_) | ReservedKey(_) => Code::Unimplemented,
+            UnknownFlags(_) | UnknownStreams(_) => Code::Unimplemented,
             Malformed(_) | Value { .. } | Name(_) | MisplacedKey(_) | MissingKey(_) => Code::InvalidArgument,
         }
     }

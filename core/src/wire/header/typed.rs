@@ -7,12 +7,15 @@ use bytestring::ByteString;
 
 use super::{
     super::{
-        envelope::{Cancel, Credit, Dispatch, Effect, Envelope, Ping, Reply, Request, RequestFlags},
+        envelope::{
+            Cancel, Credit, Dispatch, Effect, End, Envelope, Item, Ping, Reply, Request, RequestFlags, StreamCredit,
+        },
         ids::{CallId, CallNumber, DispatchNumber},
         kind::Kind,
         limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         method::MethodName,
         status::{Code, Executed, Failure},
+        streams::{Room, Streams},
     },
     keys,
     read::Header,
@@ -43,7 +46,17 @@ impl Header {
             Kind::Request => Envelope::Dispatch(self.dispatch(frame, body)?),
             Kind::Started => Envelope::Started(DispatchNumber(self.required(keys::NUMBER)?)),
             Kind::Reply => Envelope::Reply(self.reply(frame, body)?),
-            Kind::Credit => Envelope::Credit(self.credit()?),
+            Kind::Item => Envelope::Item(Item {
+                number: self.required(keys::NUMBER)?,
+                sequence: self.required(keys::SEQUENCE)?,
+                latest: self.number(keys::LATEST),
+                body,
+            }),
+            Kind::End => {
+                Envelope::End(End { number: self.required(keys::NUMBER)?, items: self.required(keys::SEQUENCE)? })
+            }
+            Kind::Credit => self.any_credit(reader)?,
+            Kind::Progress => Envelope::Progress(self.required(keys::NUMBER)?, body),
             Kind::Cancel => {
                 Envelope::Cancel(Cancel { number: self.required(keys::NUMBER)?, done_below: self.done_below() })
             }
@@ -52,9 +65,7 @@ impl Header {
             Kind::Goodbye => Envelope::Goodbye(self.failure(frame, body)?.err()),
             Kind::Ping => Envelope::Ping(Ping { number: self.required(keys::NUMBER)?, done_below: self.done_below() }),
             Kind::Pong => Envelope::Pong(self.required(keys::NUMBER)?),
-            Kind::Item | Kind::End | Kind::Progress | Kind::Accepted => {
-                return Err(RefusedReason::UnknownKind(self.kind.number().into()));
-            }
+            Kind::Accepted => return Err(RefusedReason::UnknownKind(self.kind.number().into())),
         })
     }
 
@@ -62,18 +73,23 @@ impl Header {
         match self.kind {
             Kind::Goodbye => self.seen.has(keys::CODE),
             Kind::Hello | Kind::Challenge | Kind::Proof | Kind::Welcome | Kind::Register => true,
-            Kind::Request | Kind::Reply => true,
+            Kind::Request | Kind::Reply | Kind::Item | Kind::Progress => true,
             _ => false,
         }
     }
 
     fn request(&self, frame: &Bytes, body: Bytes) -> Result<Request, RefusedReason> {
+        let (flags, streams) = (self.flags()?, self.streams()?);
+        if flags.cast && streams != Streams::NONE {
+            return Err(refused(keys::STREAMS, "has no place in a cast: nobody waits for it"));
+        }
         Ok(Request {
             number: CallNumber(self.required(keys::NUMBER)?),
             method: self.method(frame)?,
             timeout: self.milliseconds(keys::TIMEOUT_MS),
             effect: self.effect()?,
-            flags: self.flags()?,
+            flags,
+            streams,
             done_below: self.done_below(),
             extensions: self.extension_bytes(frame),
             body,
@@ -88,6 +104,7 @@ impl Header {
             timeout: self.milliseconds(keys::TIMEOUT_MS),
             attempt: self.below_2_32(keys::ATTEMPT)?,
             call,
+            streams: self.streams()?,
             extensions: self.extension_bytes(frame),
             body,
         })
@@ -101,6 +118,21 @@ impl Header {
             credit: if has_credit { Some(self.credit()?) } else { None },
             extensions: self.extension_bytes(frame),
         })
+    }
+
+    /// Room for calls or slots; with a number, room for the items of that call.
+    fn any_credit(&self, reader: Reader) -> Result<Envelope, RefusedReason> {
+        let Some(number) = self.number(keys::NUMBER) else {
+            if reader == Reader::Broker && self.seen.has(keys::CREDIT_BYTES) {
+                return Err(RefusedReason::MisplacedKey(keys::CREDIT_BYTES.into()));
+            }
+            return Ok(Envelope::Credit(self.credit()?));
+        };
+        if self.seen.has(keys::OFFER) {
+            return Err(RefusedReason::MisplacedKey(keys::OFFER.into()));
+        }
+        let Credit { calls, bytes, .. } = self.credit()?;
+        Ok(Envelope::StreamCredit(StreamCredit { number, room: Room { items: calls, bytes } }))
     }
 
     fn credit(&self) -> Result<Credit, RefusedReason> {
@@ -145,6 +177,13 @@ impl Header {
 
     fn flags(&self) -> Result<RequestFlags, RefusedReason> {
         RequestFlags::from_bits(self.number(keys::FLAGS).unwrap_or(0)).map_err(RefusedReason::UnknownFlags)
+    }
+
+    fn streams(&self) -> Result<Streams, RefusedReason> {
+        match self.number(keys::STREAMS) {
+            None => Ok(Streams::NONE),
+            Some(bits) => Streams::from_bits(bits).map_err(RefusedReason::UnknownStreams),
+        }
     }
 
     fn done_below(&self) -> Option<CallNumber> {

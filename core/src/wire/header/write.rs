@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::{
-        envelope::{Credit, Dispatch, Envelope, Reply, Request},
+        envelope::{Credit, Dispatch, Envelope, Reply, Request, StreamCredit},
         ids::CallNumber,
         limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         status::Failure,
@@ -31,6 +31,22 @@ pub(in super::super) fn write(envelope: &Envelope, out: &mut Vec<u8>) {
             pairs.credit(credit);
             pairs.number_unless_zero(keys::OFFER, credit.offer.into());
         }
+        Envelope::StreamCredit(StreamCredit { number, room }) => {
+            pairs.number(keys::NUMBER, *number);
+            pairs.credit(&Credit { calls: room.items, bytes: room.bytes, offer: 0 });
+        }
+        Envelope::Item(item) => {
+            pairs.number(keys::NUMBER, item.number);
+            pairs.number(keys::SEQUENCE, item.sequence);
+            if let Some(dropped) = item.latest {
+                pairs.number(keys::LATEST, dropped);
+            }
+        }
+        Envelope::End(end) => {
+            pairs.number(keys::NUMBER, end.number);
+            pairs.number(keys::SEQUENCE, end.items);
+        }
+        Envelope::Progress(number, _) => pairs.number(keys::NUMBER, *number),
         Envelope::Cancel(cancel) => pairs.number_and_done(cancel.number, cancel.done_below),
         Envelope::Goodbye(None) => {}
         Envelope::Goodbye(Some(failure)) => write_failure(failure, false, &mut pairs),
@@ -49,6 +65,7 @@ fn write_request(request: &Request, pairs: &mut Pairs<'_>) {
     }
     pairs.number_unless_zero(keys::FLAGS, request.flags.bits().into());
     pairs.done_below(request.done_below);
+    pairs.number_unless_zero(keys::STREAMS, request.streams.bits().into());
     pairs.extensions(&request.extensions);
 }
 
@@ -59,6 +76,7 @@ fn write_dispatch(dispatch: &Dispatch, pairs: &mut Pairs<'_>) {
     pairs.number(keys::ATTEMPT, dispatch.attempt.into());
     pairs.number(keys::CALLER, dispatch.call.caller.into());
     pairs.number(keys::CALL, dispatch.call.number.0);
+    pairs.number_unless_zero(keys::STREAMS, dispatch.streams.bits().into());
     pairs.extensions(&dispatch.extensions);
 }
 
@@ -115,7 +133,8 @@ impl<'a> Pairs<'a> {
     #[inline]
     fn number(&mut self, key: u8, value: u64) {
         self.count += 1;
-        self.out.push(key);
+        // Keys are constants where this is inlined: the common ones cost no look.
+        write_head(self.out, major::UNSIGNED, key.into());
         write_head(self.out, major::UNSIGNED, value);
     }
 

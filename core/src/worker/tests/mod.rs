@@ -25,6 +25,7 @@ use crate::{
         ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber},
         method::MethodName,
         status::{Code, Executed, Failure},
+        streams::{Streams, Style},
     },
 };
 
@@ -154,7 +155,12 @@ impl Stage {
 }
 
 fn offer(service: &str, methods: &[&str], slots: u32, prefetch: u32) -> Offer {
-    let method = |name: &&str| MethodOffer { name: (*name).into(), effect: Effect::Read, arguments: Vec::new() };
+    let method = |name: &&str| MethodOffer {
+        name: (*name).into(),
+        effect: Effect::Read,
+        arguments: Vec::new(),
+        style: Style::Unary,
+    };
     let methods = methods.iter().map(method).collect();
     Offer { service: service.into(), slots, free: 0, prefetch, methods }
 }
@@ -166,6 +172,7 @@ fn dispatch(number: u64, method: &str, timeout: Option<Duration>) -> Envelope {
         timeout,
         attempt: 2,
         call: call(number),
+        streams: Streams::NONE,
         extensions: Bytes::new(),
         body: Bytes::from_static(&[0x82, 2, 3]),
     })

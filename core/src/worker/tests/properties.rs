@@ -85,6 +85,7 @@ impl Skeptic {
                 }
                 Action::Left => assert!(!std::mem::replace(&mut self.left, true), "left once"),
                 Action::Refused(_) | Action::Note(_) => {}
+                Action::Room { .. } | Action::Item { .. } | Action::End { .. } => unreachable!("no call has streams"),
             }
         }
         assert_eq!(

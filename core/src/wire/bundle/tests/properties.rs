@@ -7,10 +7,11 @@ use proptest::{collection::vec, option, prelude::*, sample::Index};
 
 use super::{
     super::super::{
-        envelope::{Cancel, Credit, Dispatch, Effect, Ping, Reply},
+        envelope::{Cancel, Credit, Dispatch, Effect, End, Item, Ping, Reply, StreamCredit},
         ids::{CallId, DispatchNumber},
         limits::BODY_COPIED_BYTES_MAX,
         status::{Code, Executed, Failure},
+        streams::{Room, Streams},
     },
     *,
 };
@@ -75,23 +76,46 @@ fn failures(of_call: bool) -> impl Strategy<Value = Box<Failure>> {
     )
 }
 
+fn streams() -> impl Strategy<Value = Streams> {
+    (0..8_u64).prop_map(|bits| Streams::from_bits(bits).unwrap())
+}
+
+fn items() -> impl Strategy<Value = Envelope> {
+    (numbers(), numbers(), option::of(numbers()), bodies())
+        .prop_map(|(number, sequence, latest, body)| Envelope::Item(Item { number, sequence, latest, body }))
+}
+
+fn ends() -> impl Strategy<Value = Envelope> {
+    (numbers(), numbers()).prop_map(|(number, items)| Envelope::End(End { number, items }))
+}
+
+fn stream_credits() -> impl Strategy<Value = Envelope> {
+    (numbers(), any::<u32>(), numbers())
+        .prop_map(|(number, items, bytes)| Envelope::StreamCredit(StreamCredit { number, room: Room { items, bytes } }))
+}
+
+fn progress() -> impl Strategy<Value = Envelope> {
+    (numbers(), bodies()).prop_map(|(number, body)| Envelope::Progress(number, body))
+}
+
 fn requests() -> impl Strategy<Value = Envelope> {
     let effect = option::of(prop_oneof![Just(Effect::Read), Just(Effect::Idempotent), Just(Effect::Once)]);
     let flags = (0..8_u64).prop_map(|bits| RequestFlags::from_bits(bits).unwrap());
-    (numbers(), methods(), milliseconds(), effect, flags, done_below(), extensions(), bodies()).prop_map(
-        |(number, method, timeout, effect, flags, done_below, extensions, body)| {
+    (numbers(), methods(), milliseconds(), effect, flags, streams(), done_below(), extensions(), bodies()).prop_map(
+        |(number, method, timeout, effect, flags, streams, done_below, extensions, body)| {
             let number = CallNumber(number);
-            Envelope::Request(Request { number, method, timeout, effect, flags, done_below, extensions, body })
+            let streams = if flags.cast { Streams::NONE } else { streams };
+            Envelope::Request(Request { number, method, timeout, effect, flags, streams, done_below, extensions, body })
         },
     )
 }
 
 fn dispatches() -> impl Strategy<Value = Envelope> {
     let call = (any::<u32>(), numbers()).prop_map(|(caller, number)| CallId { caller, number: CallNumber(number) });
-    (numbers(), methods(), milliseconds(), any::<u32>(), call, extensions(), bodies()).prop_map(
-        |(number, method, timeout, attempt, call, extensions, body)| {
+    (numbers(), methods(), milliseconds(), any::<u32>(), call, streams(), extensions(), bodies()).prop_map(
+        |(number, method, timeout, attempt, call, streams, extensions, body)| {
             let number = DispatchNumber(number);
-            Envelope::Dispatch(Dispatch { number, method, timeout, attempt, call, extensions, body })
+            Envelope::Dispatch(Dispatch { number, method, timeout, attempt, call, streams, extensions, body })
         },
     )
 }
@@ -120,6 +144,10 @@ fn to_broker() -> impl Strategy<Value = Envelope> {
         numbers().prop_map(|number| Envelope::Started(DispatchNumber(number))),
         numbers().prop_map(|number| Envelope::Handback(DispatchNumber(number))),
         credit.prop_map(Envelope::Credit),
+        items(),
+        ends(),
+        stream_credits(),
+        progress(),
         (numbers(), done_below()).prop_map(|(number, done_below)| Envelope::Cancel(Cancel { number, done_below })),
         (numbers(), done_below()).prop_map(|(number, done_below)| Envelope::Ping(Ping { number, done_below })),
         numbers().prop_map(Envelope::Pong),
@@ -137,6 +165,10 @@ fn to_peer() -> impl Strategy<Value = Envelope> {
         bodies().prop_map(Envelope::Challenge),
         bodies().prop_map(Envelope::Welcome),
         credit().prop_map(Envelope::Credit),
+        items(),
+        ends(),
+        stream_credits(),
+        progress(),
         numbers().prop_map(|number| Envelope::Cancel(Cancel { number, done_below: None })),
         numbers().prop_map(|number| Envelope::Ping(Ping { number, done_below: None })),
         numbers().prop_map(Envelope::Pong),

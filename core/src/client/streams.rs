@@ -1,0 +1,151 @@
+//! Items, their credit, and progress.
+//!
+//! | event | what follows |
+//! |---|---|
+//! | the request is sent | the handler is granted a window; the end goes behind it, if it was said already |
+//! | the caller sends an item | it goes out: there was room for it |
+//! | the caller reads | room is granted again, at half the window |
+//! | an item, room or progress comes | it is the caller's |
+//! | the connection is lost | calls with items on the way end UNAVAILABLE; others are sent again as any call |
+
+use bytes::Bytes;
+
+use super::{
+    Action, Client, Note,
+    call::{State, Ticket},
+    calls::CallKey,
+};
+use crate::{
+    stream::Broken,
+    time::Time,
+    wire::{
+        bundle::Refused,
+        envelope::{End, Envelope, Item, StreamCredit},
+        ids::CallNumber,
+        kind::Kind,
+        status::Code,
+        streams::{Room, Streams},
+    },
+};
+
+impl<T> Client<T> {
+    /// A call with streams was sent.
+    pub(super) fn open_streams(&mut self, now: Time, key: CallKey, streams: Streams, out: &mut Vec<Action<T>>) {
+        let Some((flows, Some(number))) = self.calls.flows(key) else { return };
+        let granted = streams.to_caller.then(|| flows.reader.open());
+        let ended = flows.writer.ended();
+        if let Some(room) = granted {
+            self.send(now, Envelope::StreamCredit(StreamCredit { number: number.0, room }), out);
+        }
+        if let Some(items) = ended {
+            self.send(now, Envelope::End(End { number: number.0, items }), out);
+        }
+    }
+
+    /// An item for a caller.
+    pub(super) fn item_in(&mut self, now: Time, item: Item, out: &mut Vec<Action<T>>) {
+        let Some((key, ticket, streams)) = self.streaming(item.number) else { return self.counters.late_items += 1 };
+        let taken = match self.calls.flows(key) {
+            Some((flows, _)) if streams.to_caller => flows.reader.take(item.sequence, item.body.len() as u64),
+            _ => Err(Broken::Absent),
+        };
+        match taken {
+            Ok(()) => {
+                self.counters.items_in += 1;
+                out.push(Action::Item { ticket, latest: item.latest, body: item.body });
+            }
+            Err(broken) => self.broken(now, key, broken, out),
+        }
+    }
+
+    /// A handler grants room for items to it.
+    pub(super) fn room(&mut self, now: Time, credit: StreamCredit, out: &mut Vec<Action<T>>) {
+        let Some((key, ticket, streams)) = self.streaming(credit.number) else { return self.counters.late_items += 1 };
+        let granted = match self.calls.flows(key) {
+            Some((flows, _)) if streams.from_caller => flows.writer.grant(credit.room),
+            _ => Err(Broken::Absent),
+        };
+        match granted {
+            Ok(()) => out.push(Action::Room { ticket, room: credit.room }),
+            Err(broken) => self.broken(now, key, broken, out),
+        }
+    }
+
+    /// A handler tells how far it is. Who did not ask is not told.
+    pub(super) fn progress(&mut self, number: u64, body: Bytes, out: &mut Vec<Action<T>>) {
+        match self.streaming(number) {
+            Some((_, ticket, Streams { progress: true, .. })) => out.push(Action::Progress { ticket, body }),
+            _ => self.counters.late_items += 1,
+        }
+    }
+
+    /// The open call of that number.
+    fn streaming(&self, number: u64) -> Option<(CallKey, Ticket, Streams)> {
+        let key = self.calls.by_number(CallNumber(number))?;
+        let new = &self.calls.at(key).new;
+        Some((key, new.ticket, new.streams))
+    }
+
+    /// A caller sends an item.
+    pub(super) fn item_out(&mut self, now: Time, ticket: Ticket, body: Bytes, out: &mut Vec<Action<T>>) {
+        let Some(key) = self.calls.by_ticket(ticket) else { return };
+        let Some((flows, Some(number))) = self.calls.flows(key) else { return };
+        let sequence = flows.writer.send(body.len() as u64).expect("a driver sends an item when there is room for it");
+        self.counters.items_out += 1;
+        self.send(now, Envelope::Item(Item { number: number.0, sequence, latest: None, body }), out);
+    }
+
+    /// A caller sends no more items.
+    pub(super) fn end_out(&mut self, now: Time, ticket: Ticket, out: &mut Vec<Action<T>>) {
+        let Some(key) = self.calls.by_ticket(ticket) else { return };
+        let Some((flows, number)) = self.calls.flows(key) else { return };
+        let (Some(items), Some(number)) = (flows.writer.end(), number) else { return };
+        // Of a call that is sent again, it goes behind the request.
+        if self.peer.is_joined() && !self.waits_for_resend(number) {
+            self.send(now, Envelope::End(End { number: number.0, items }), out);
+        }
+    }
+
+    /// A caller has read.
+    pub(super) fn read(&mut self, now: Time, ticket: Ticket, room: Room, out: &mut Vec<Action<T>>) {
+        let Some(key) = self.calls.by_ticket(ticket) else { return };
+        let Some((flows, Some(number))) = self.calls.flows(key) else { return };
+        if let Some(room) = flows.reader.read(room) {
+            self.send(now, Envelope::StreamCredit(StreamCredit { number: number.0, room }), out);
+        }
+    }
+
+    /// The connection is lost, and with it what was on the way: nobody can tell which items arrived.
+    pub(super) fn end_streams(&mut self, out: &mut Vec<Action<T>>) {
+        for key in self.calls.select(|call| call.is_touched()) {
+            let call = self.calls.at(key);
+            let text = "the connection to the broker was lost while items were on the way";
+            let (state, failure) = (call.state, call.failure(Code::Unavailable, text));
+            self.fail(key, failure, out);
+            if let State::Open { number, .. } = state {
+                self.untold.insert(number);
+            }
+        }
+    }
+
+    /// An item that could not be read leaves a gap: its call ends.
+    pub(super) fn unreadable_item(&mut self, now: Time, refused: &Refused, out: &mut Vec<Action<T>>) {
+        let is_item = refused.kind == Some(u64::from(Kind::Item.number())) && self.peer.is_joined();
+        let call = refused.number.filter(|_| is_item).and_then(|number| self.streaming(number));
+        if let Some((key, ..)) = call {
+            self.broken(now, key, Broken::Unreadable, out);
+        }
+    }
+
+    /// The other side broke the rules of a stream: the call cannot go on.
+    fn broken(&mut self, now: Time, key: CallKey, how: Broken, out: &mut Vec<Action<T>>) {
+        self.counters.streams_broken += 1;
+        let call = self.calls.at(key);
+        let (state, failure) = (call.state, call.failure(Code::Internal, format!("its stream was broken: {how}")));
+        self.fail(key, failure, out);
+        if let State::Open { number, .. } = state {
+            out.push(Action::Note(Note::StreamBroken(number, how.to_string())));
+            self.tell_cancel(now, number, out);
+        }
+    }
+}

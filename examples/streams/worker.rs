@@ -1,0 +1,79 @@
+//! A worker whose methods are streams: items to the caller, from the caller, both; and one that tells its progress.
+//!
+//! ```text
+//! cargo run --example streams-worker
+//! ```
+
+use std::time::Duration;
+
+use callboard::{Context, Error, Incoming, Outgoing, Service, Worker, WorkerError};
+use futures::{Stream, StreamExt, stream};
+
+/// A server stream: the numbers from 1 to `to`, as fast as the caller reads them.
+async fn count(to: u64) -> Outgoing<impl Stream<Item = u64>> {
+    Outgoing::new(stream::iter(1..=to))
+}
+
+/// The same, where only the newest number counts: a slow caller misses some.
+async fn newest(to: u64) -> Outgoing<impl Stream<Item = u64>> {
+    Outgoing::latest(stream::iter(1..=to))
+}
+
+/// A client stream: the sum of the numbers that the caller sends.
+async fn sum(mut numbers: Incoming<i64>) -> Result<i64, Error> {
+    let mut sum = 0;
+    while let Some(number) = numbers.next().await {
+        sum += number?;
+    }
+    Ok(sum)
+}
+
+/// A stream in both directions: after each number the sum so far, counted from `start`.
+async fn sums(start: i64, numbers: Incoming<i64>) -> Outgoing<impl Stream<Item = Result<i64, Error>>> {
+    Outgoing::new(numbers.scan(start, |sum, number| {
+        let next = number.map(|number| {
+            *sum += number;
+            *sum
+        });
+        async move { Some(next) }
+    }))
+}
+
+/// Ticks until the caller gives up; says so when that happens.
+async fn ticks() -> Outgoing<impl Stream<Item = u64>> {
+    struct Told;
+    impl Drop for Told {
+        fn drop(&mut self) {
+            println!("the caller of ticks is gone");
+        }
+    }
+    let told = Told;
+    Outgoing::new(stream::iter(0..).then(move |tick| {
+        let _ = &told;
+        async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            tick
+        }
+    }))
+}
+
+/// Takes `steps` steps, and tells how far it is.
+async fn walk(context: Context, steps: u64) -> u64 {
+    for step in 1..=steps {
+        context.progress(step, steps, "walking");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    steps
+}
+
+#[tokio::main]
+async fn main() -> Result<(), WorkerError> {
+    let numbers = Service::new("numbers")
+        .read("count", ["to"], count)
+        .read("newest", ["to"], newest)
+        .read("sum", [], sum)
+        .read("sums", ["start"], sums)
+        .read("ticks", [], ticks)
+        .read("walk", ["steps"], walk);
+    Worker::new().serve(numbers).run().await
+}
