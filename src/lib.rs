@@ -42,13 +42,23 @@
 
 pub use callboard_broker as broker;
 pub use callboard_clients::{
-    ArgumentMap, Arguments, Call, CallError, CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError,
-    ConnectErrorKind, Effect, EncodedArguments, Executed, Statistics, blocking, named, polled,
+    ArgumentMap, Arguments, Call, CallError, CallFailure, CallFuture, Client, ClientBuilder, CloseError, Code,
+    ConnectError, ConnectErrorKind, Effect, EncodedArguments, Executed, Failed, Proxy, Statistics, TypedCall,
+    TypedCallFuture, blocking, named, polled,
 };
 pub use callboard_core as core;
+pub use callboard_macros::service;
 pub use callboard_workers::{
-    Answer, Context, Error, Handler, Reply, RunningWorker, Service, ServiceError, State, Worker, WorkerError, pool,
+    Answer, Context, Error, ErrorCode, Handler, Reply, RunningWorker, Service, ServiceError, State, Worker,
+    WorkerError, pool,
 };
+
+/// What the code that the macros write needs beside the above. Not for anybody else.
+#[doc(hidden)]
+pub mod __private {
+    pub use callboard_clients::travel::{error, value};
+    pub use callboard_workers::{CodeOf, Own, WithCode, WithoutCode};
+}
 
 /// The README and the guide, so that their examples are compiled.
 #[cfg(doctest)]

@@ -81,6 +81,11 @@ impl<T> Call<T> {
         self.with(|request| request.effect = Some(effect))
     }
 
+    /// The same call, of whose result nobody wants to know the type.
+    pub(crate) fn discarding(self) -> Call<()> {
+        Call::new(self.shared, self.request)
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Request)) -> Call<T> {
         if let Ok(request) = &mut self.request {
             change(request);

@@ -33,6 +33,7 @@
 //! | `client`, `builder` | the handle and its settings |
 //! | `call`, `call_future` | a call in the making, its endings; an awaited call |
 //! | `blocking`, `polled` | the client for programs that are not async, or have a loop of their own |
+//! | `typed`, `proxy` | a call of a stub's method; a service whose methods are called by name |
 //! | `request`, `shared` | a call on its way to the link thread |
 //! | `driver` | the link thread |
 //! | `link`, `dealer` | what it has in common with the worker's: clock, timer, connection |
@@ -55,6 +56,7 @@ pub mod dealer;
 mod driver;
 pub mod link;
 pub mod polled;
+mod proxy;
 mod request;
 mod responder;
 mod room;
@@ -62,6 +64,9 @@ pub mod serving;
 mod shared;
 mod state;
 mod statistics;
+#[doc(hidden)]
+pub mod travel;
+mod typed;
 
 pub use callboard_core::{
     body::{ArgumentMap, Arguments, DecodeError, EncodedArguments, named},
@@ -79,5 +84,7 @@ pub use self::{
     client::Client,
     close_error::CloseError,
     connect_error::{ConnectError, ConnectErrorKind},
+    proxy::Proxy,
     statistics::Statistics,
+    typed::{CallFailure, Failed, TypedCall, TypedCallFuture},
 };

@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `service` | functions under names |
 //! | `handler`, `answer`, `context` | what a function may take and return |
+//! | `own` | the errors of a served trait's methods |
 //! | `worker` | a worker's settings, beginning and end |
 //! | `driver` | the run loop on the link's thread |
 //! | `runner`, `mailbox` | where handlers run, and their way there and back |
@@ -30,6 +31,7 @@ mod driver;
 mod error;
 mod handler;
 mod mailbox;
+mod own;
 pub mod pool;
 mod runner;
 mod service;
@@ -39,14 +41,18 @@ mod worker;
 
 pub use callboard_core::wire::status::Code;
 
-#[doc(hidden)]
-pub use self::handler::{AsyncFunction, BlockingFunction, Prepared, RunningHandler, shape};
 pub use self::{
     answer::{Answer, Error, Fallible, Outcome, Plain, Reply},
     context::Context,
     error::WorkerError,
     handler::Handler,
+    own::ErrorCode,
     service::{Service, ServiceError},
     state::State,
     worker::{BACKEND_DEFAULT, RunningWorker, Worker},
+};
+#[doc(hidden)]
+pub use self::{
+    handler::{AsyncFunction, BlockingFunction, Prepared, RunningHandler, shape},
+    own::{CodeOf, Own, WithCode, WithoutCode},
 };
