@@ -47,7 +47,8 @@ pub use callboard_clients::{
     TypedCallFuture, blocking, named, polled,
 };
 pub use callboard_core as core;
-pub use callboard_macros::service;
+pub use callboard_core::contract::Shape;
+pub use callboard_macros::{Shape, service};
 pub use callboard_workers::{
     Answer, Context, Error, ErrorCode, Handler, Reply, RunningWorker, Service, ServiceError, State, Worker,
     WorkerError, pool,

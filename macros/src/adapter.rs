@@ -11,7 +11,7 @@ use crate::{
 
 /// A method of the trait itself: who implements the trait has it at hand, with nothing to import.
 pub(crate) fn into_service(service: &Service) -> TokenStream {
-    let Service { krate, name, .. } = service;
+    let Service { krate, name, client, .. } = service;
     let about = format!("This as the service `{name}`, for `Worker::serve`. Leave it as it is.");
     let methods = service.methods.iter().map(|method| serve(service, method));
     let implementation = implementation();
@@ -23,7 +23,7 @@ pub(crate) fn into_service(service: &Service) -> TokenStream {
             Self: ::core::marker::Sized,
         {
             let #implementation = ::std::sync::Arc::new(self);
-            let service = #krate::Service::new(#name);
+            let service = #krate::Service::new(#name).described(<#client>::contract());
             #(#methods)*
             service
         }

@@ -8,6 +8,8 @@ use crate::{adapter, service::Service, stub};
 
 /// The trait, with `into_service`, and its stub.
 pub(crate) fn expand(service: &Service, mut item: ItemTrait) -> TokenStream {
+    // A program that shares a contract is mostly one of its sides.
+    item.attrs.push(parse_quote!(#[allow(dead_code)]));
     item.supertraits.extend([
         parse_quote!(::core::marker::Send),
         parse_quote!(::core::marker::Sync),

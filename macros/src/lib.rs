@@ -8,12 +8,17 @@
 //! | `expand` | the trait as it goes on, and what comes beside it |
 //! | `stub` | the caller's side |
 //! | `adapter` | the worker's side |
+//! | `contract` | the service as data |
+//! | `shape`, `serde` | types as data: `#[derive(Shape)]` |
 
 mod adapter;
+mod contract;
 mod expand;
 mod method;
 mod options;
+mod serde;
 mod service;
+mod shape;
 mod stub;
 
 use proc_macro::TokenStream;
@@ -89,4 +94,30 @@ pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
         // The trait goes on as it is, so that what uses it is not in error as well.
         Err(error) => expand::despite(&error, item).into(),
     }
+}
+
+/// Says what a type looks like on the wire, for `callboard describe` and for comparing contracts: an implementation of
+/// [`Shape`](../callboard/trait.Shape.html).
+///
+/// ```
+/// use callboard::Shape;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, Shape)]
+/// #[serde(rename_all = "camelCase")]
+/// struct User {
+///     id: u32,
+///     mail_address: Option<String>,
+/// }
+/// ```
+///
+/// It goes by the type's serde attributes: `rename`, `rename_all`, `rename_all_fields`, `tag`, `content`, `untagged`, `transparent`,
+/// `default`, `skip`, `skip_serializing_if`, `deny_unknown_fields`, and `with = "serde_bytes"`. What it cannot know (`flatten`, `with`,
+/// `from`, `into`) is described as anything. A field's type that is no `Shape` is described by its name.
+///
+/// `#[shape(crate = "path")]` says where the package `callboard` is, if not at `::callboard`.
+#[proc_macro_derive(Shape, attributes(serde, shape))]
+pub fn shape(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as syn::DeriveInput);
+    shape::derive(&item).unwrap_or_else(|error| error.to_compile_error()).into()
 }

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use crate::{
+    contract,
     method::{Method, OwnError},
     service::Service,
 };
@@ -13,20 +14,25 @@ pub(crate) fn stub(service: &Service) -> TokenStream {
     let about = format!("Calls [`{ident}`] at the workers that serve `{name}`. A cheap clone.");
     let separator = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
     let methods = service.methods.iter().map(|method| stub_method(service, method));
+    let contract = contract::contract(service);
     quote! {
         #[doc = #about]
         #separator
         #(#docs)*
+        #[allow(dead_code)]
         #[derive(Clone, Debug)]
         #visibility struct #client {
             client: #krate::Client,
         }
 
+        #[allow(dead_code)]
         impl #client {
             /// A stub that makes its calls through this client.
             pub fn new(client: &#krate::Client) -> Self {
                 Self { client: ::core::clone::Clone::clone(client) }
             }
+
+            #contract
 
             #(#methods)*
         }

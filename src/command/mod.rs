@@ -5,10 +5,14 @@ mod bench;
 mod bench_client;
 mod broker;
 mod call;
+mod check;
 mod child;
 mod client;
 mod config;
+mod contract;
 mod demo;
+mod describe;
+mod described;
 mod echo;
 mod exit;
 mod internal;
@@ -70,6 +74,8 @@ enum Command {
     Pool(pool::Pool),
     Call(call::Call),
     Services(services::Services),
+    Describe(describe::Describe),
+    Contract(contract::Contract),
     Ping(ping::Ping),
     Config(config::Config),
     Bench(bench::Bench),
@@ -107,7 +113,12 @@ impl Command {
     fn log_level(&self) -> &'static str {
         match self {
             Command::Broker(_) | Command::Pool(_) => "info",
-            Command::Call(_) | Command::Services(_) | Command::Ping(_) | Command::Config(_) => "error",
+            Command::Call(_)
+            | Command::Services(_)
+            | Command::Describe(_)
+            | Command::Contract(_)
+            | Command::Ping(_)
+            | Command::Config(_) => "error",
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => "warn",
         }
     }
@@ -119,6 +130,8 @@ impl Command {
             Command::Pool(pool) => pool.flags(),
             Command::Call(call) => call.flags(),
             Command::Services(services) => services.flags(),
+            Command::Describe(describe) => describe.flags(),
+            Command::Contract(contract) => contract.flags(),
             Command::Ping(ping) => ping.flags(),
             Command::Config(config) => config.flags(),
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => Flags::default(),
@@ -133,6 +146,8 @@ impl Command {
             Command::Pool(pool) => pool.run(settings()?).await,
             Command::Call(call) => stop::or_interrupted(call.run(settings()?)).await,
             Command::Services(services) => stop::or_interrupted(services.run(settings()?)).await,
+            Command::Describe(describe) => stop::or_interrupted(describe.run(settings()?)).await,
+            Command::Contract(contract) => stop::or_interrupted(contract.run(settings()?)).await,
             Command::Ping(ping) => stop::or_interrupted(ping.run(settings()?)).await,
             Command::Config(config) => config.run(&settings()?),
             Command::Demo(demo) => stop::or_interrupted(demo.run(settings()?)).await,
@@ -156,8 +171,14 @@ mod tests {
 
     #[test]
     fn the_help_of_a_flag_tells_the_settings_default() {
-        let tables =
-            [("broker", "broker"), ("pool", "pool"), ("call", "client"), ("services", "client"), ("ping", "client")];
+        let tables = [
+            ("broker", "broker"),
+            ("pool", "pool"),
+            ("call", "client"),
+            ("services", "client"),
+            ("describe", "client"),
+            ("ping", "client"),
+        ];
         for (name, table) in tables {
             let line = CommandLine::command();
             let subcommand = line.find_subcommand(name).unwrap_or_else(|| panic!("{name} is a command"));

@@ -1,6 +1,7 @@
 //! A trait as the contract: its stub, its implementation, and a broker between them, all in one process.
 #![allow(clippy::unwrap_used)]
 
+mod contract;
 mod forms;
 mod library;
 
@@ -8,6 +9,7 @@ use callboard::{
     Client, RunningWorker, Service, Worker,
     broker::{RunningBroker, Settings},
 };
+use serde::de::IgnoredAny;
 
 /// A broker, a worker that serves one service, and a client.
 struct Scene {
@@ -23,6 +25,9 @@ impl Scene {
         let mut worker = Worker::new().backend(broker.backend()).serve(service).start().unwrap();
         worker.joined().await.unwrap();
         let client = Client::connect(broker.frontend()).await.unwrap();
+        // The worker has said what it serves; the broker reads it in its own time.
+        let served = async || client.call::<Vec<IgnoredAny>>("callboard.services", ()).await.unwrap().len();
+        while served().await == 0 {}
         Scene { client, _worker: worker, _broker: broker }
     }
 }

@@ -86,6 +86,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::needless_borrow)] // the second reference is what the compiler chooses by
     fn an_error_that_names_a_code_has_it_and_others_are_unknown() {
         assert_eq!((&CodeOf(&Missing)).code(), Code::NotFound);
         assert_eq!((&CodeOf(&7)).code(), Code::Unknown);

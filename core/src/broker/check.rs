@@ -123,7 +123,8 @@ impl Broker {
         service.queue.check();
         assert_eq!(self.service_names.get(&service.name), Some(&key), "a service is found by its name");
         let offers = self.workers.values().flat_map(|worker| &worker.offers).filter(|offer| offer.service == key);
-        assert_eq!(offers.count(), service.offers, "offers are counted");
+        assert_eq!(offers.clone().count(), service.offers, "offers are counted");
+        service.contracts.check(offers.filter_map(|offer| offer.contract));
         let calls = self.calls.iter().filter(|(_, call)| call.service == key).count();
         assert_eq!(calls, service.calls, "calls are counted");
         for call in service.queue.iter() {

@@ -9,12 +9,14 @@
 //! | `departure` | peers that leave or are lost, and the broker's own end |
 //! | `timers` | deadlines, heartbeats, and what has waited too long |
 //! | `own` | the service `callboard` |
+//! | `contracts` | what workers say that a service is |
 //! | `check` | what must hold after every step |
 
 mod arrival;
 mod call;
 mod check;
 mod client;
+mod contracts;
 mod departure;
 mod dispatch;
 mod note;
@@ -45,6 +47,7 @@ use self::{
     worker::{Worker, WorkerKey},
 };
 pub use self::{
+    contracts::{Contract, ContractStatus, ServiceContracts},
     note::{Counters, Note},
     own::{MethodStatus, ServiceStatus, Status},
     settings::{Identity, Settings},

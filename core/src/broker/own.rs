@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, Counters, client::Outcome, service::near};
+use super::{Broker, ContractStatus, Counters, client::Outcome, service::near};
 use crate::{
     body,
     wire::{
@@ -15,7 +15,13 @@ use crate::{
 pub(super) const SERVICE: &str = "callboard";
 /// What comes before a pool's name in the name of its service.
 pub(super) const POOL_PREFIX: &str = "callboard.pool.";
-const METHODS: [&str; 3] = ["ping", "services", "status"];
+/// Its methods: name, arguments, and what there is to say of them.
+pub(super) const METHODS: [(&str, &[&str], &str); 4] = [
+    ("describe", &["service"], "What a service is: its methods, their arguments, results and types."),
+    ("ping", &[], "Null, at once."),
+    ("services", &[], "The services that somebody serves now."),
+    ("status", &[], "The broker as it stands."),
+];
 
 /// A service as `callboard.services` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +38,9 @@ pub struct ServiceStatus {
     pub waiting: usize,
     /// Its methods.
     pub methods: Vec<MethodStatus>,
+    /// What its workers say that it is. More than one: they do not agree.
+    #[serde(default)]
+    pub contracts: Vec<ContractStatus>,
 }
 
 /// A method as `callboard.services` tells it.
@@ -86,15 +95,17 @@ pub(super) fn is_reserved(service: &str) -> bool {
 
 impl Broker {
     /// Answers a call of the broker's own service.
-    pub(super) fn own_call(&self, method: &str) -> Outcome {
+    pub(super) fn own_call(&self, method: &str, arguments: &[u8]) -> Outcome {
         let body = match method {
+            "describe" => body::encode(&self.describe(arguments)?),
             "ping" => body::encode(&()),
             "services" => body::encode(&self.service_statuses()),
             "status" => body::encode(&self.status()),
             _ => {
-                let meant = near(method, METHODS.into_iter()).join(" or ");
+                let names = METHODS.map(|(name, ..)| name);
+                let meant = near(method, names.into_iter()).join(" or ");
                 let message = match meant.as_str() {
-                    "" => format!("{SERVICE} has no method {method}; it has {}", METHODS.join(", ")),
+                    "" => format!("{SERVICE} has no method {method}; it has {}", names.join(", ")),
                     _ => format!("{SERVICE} has no method {method}; did you mean {meant}?"),
                 };
                 return Err(Box::new(Failure::new(Code::Unimplemented, Executed::No, message)));
@@ -148,6 +159,7 @@ impl Broker {
             running,
             waiting: service.queue.len(),
             methods: methods.collect(),
+            contracts: self.contract_statuses(key),
         }
     }
 }

@@ -95,7 +95,7 @@ impl Broker {
             // Nobody wants the answer, so nobody has to find it.
             return self.grant(now, key, out);
         }
-        let outcome = self.own_call(request.method.method());
+        let outcome = self.own_call(request.method.method(), &request.body);
         match &outcome {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,

@@ -9,10 +9,13 @@ use super::{
     presence::Presence,
     service::{Candidate, ServiceKey},
 };
-use crate::wire::{
-    envelope::Effect,
-    handshake::{self, Hello},
-    ids::{ConnectionNumber, DispatchNumber, SessionId},
+use crate::{
+    contract::ContractHash,
+    wire::{
+        envelope::Effect,
+        handshake::{self, Hello},
+        ids::{ConnectionNumber, DispatchNumber, SessionId},
+    },
 };
 
 /// A worker's number at the broker, never reused.
@@ -48,6 +51,8 @@ pub(super) struct Offer {
     pub(super) running: u32,
     /// When it last became idle, as a count.
     idle: u64,
+    /// What the service is, by this worker's word.
+    pub(super) contract: Option<ContractHash>,
     /// The numbers of its methods in the service, sorted, with the effect that this worker declares.
     pub(super) methods: Vec<(usize, Effect)>,
 }
@@ -73,7 +78,8 @@ impl Offer {
     pub(super) fn new(service: ServiceKey, offer: &handshake::Offer, mut methods: Vec<(usize, Effect)>) -> Offer {
         methods.sort_unstable_by_key(|&(method, _)| method);
         let room = offer.free.min(offer.slots).saturating_add(offer.prefetch);
-        Offer { service, slots: offer.slots, room, prefetch: offer.prefetch, running: 0, idle: 0, methods }
+        let contract = offer.contract.as_ref().map(|contract| contract.hash);
+        Offer { service, slots: offer.slots, room, prefetch: offer.prefetch, running: 0, idle: 0, contract, methods }
     }
 
     pub(super) fn serves(&self, method: usize) -> bool {

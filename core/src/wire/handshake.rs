@@ -1,12 +1,14 @@
 //! The bodies of the handshake and of registration: CBOR maps with text keys. Unknown keys are ignored, so that a later
 //! version can add some.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
     envelope::Effect,
     ids::{BrokerId, ConnectionNumber, SessionId, StartId},
 };
+use crate::contract::ContractHash;
 
 /// What a peer is to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -103,6 +105,20 @@ pub struct Offer {
     pub prefetch: u32,
     /// Its methods.
     pub methods: Vec<MethodOffer>,
+    /// What the whole service is, by the worker's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractOffer>,
+}
+
+/// What a service is, by a worker's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractOffer {
+    /// Its hash.
+    pub hash: ContractHash,
+    /// Its description, a [`crate::contract::ServiceDescription`] as CBOR. Once in a registration is enough for a service; absent
+    /// where it is too large to travel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Bytes>,
 }
 
 /// One method of an offered service.

@@ -206,7 +206,7 @@ fn hello(role: Role, scene: &mut Scene) -> Hello {
 
 fn register() -> Vec<Bytes> {
     let methods = vec![MethodOffer { name: "thing".to_owned(), effect: Effect::Read, arguments: Vec::new() }];
-    let offer = Offer { service: "rogue".to_owned(), slots: 2, free: 2, prefetch: 1, methods };
+    let offer = Offer { service: "rogue".to_owned(), slots: 2, free: 2, prefetch: 1, methods, contract: None };
     let register = Register { offers: vec![offer], exclusive: false };
     frames_of(&Envelope::Register(body::encode(&register).expect("a registration has a CBOR form")))
 }

@@ -62,7 +62,7 @@ pub(super) fn hello(role: Role, number: u8, connection: u64) -> Hello {
 pub(super) fn calc(slots: u32) -> Offer {
     let method = |name: &str, effect| MethodOffer { name: name.to_owned(), effect, arguments: Vec::new() };
     let methods = vec![method("add", Effect::Read), method("push", Effect::Idempotent), method("pay", Effect::Once)];
-    Offer { service: "calc".to_owned(), slots, free: slots, prefetch: 0, methods }
+    Offer { service: "calc".to_owned(), slots, free: slots, prefetch: 0, methods, contract: None }
 }
 
 pub(super) fn request(number: u64, method: &str) -> Request {

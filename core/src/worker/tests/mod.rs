@@ -152,7 +152,7 @@ impl Stage {
 fn offer(service: &str, methods: &[&str], slots: u32, prefetch: u32) -> Offer {
     let method = |name: &&str| MethodOffer { name: (*name).into(), effect: Effect::Read, arguments: Vec::new() };
     let methods = methods.iter().map(method).collect();
-    Offer { service: service.into(), slots, free: 0, prefetch, methods }
+    Offer { service: service.into(), slots, free: 0, prefetch, methods, contract: None }
 }
 
 fn dispatch(number: u64, method: &str, timeout: Option<Duration>) -> Envelope {
