@@ -43,15 +43,24 @@
 pub use callboard_broker as broker;
 pub use callboard_clients::{
     ArgumentMap, Arguments, AuthKey, AuthKeyError, AuthKeySourceError, AuthKeys, AuthKeysError, Call, CallError,
-    CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError, ConnectErrorKind, Effect, EncodedArguments,
-    Executed, ItemSender, Progress, ReplyFuture, ReplyStream, SendError, Statistics, authkeys_from_environment,
-    blocking, named, polled, read_authkeys,
+    CallFailure, CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError, ConnectErrorKind, Effect,
+    EncodedArguments, Executed, Failed, ItemSender, Progress, Proxy, ReplyFuture, ReplyStream, SendError, Statistics,
+    TypedCall, TypedCallFuture, authkeys_from_environment, blocking, named, polled, read_authkeys,
 };
 pub use callboard_core as core;
+pub use callboard_core::contract::Shape;
+pub use callboard_macros::{Shape, service};
 pub use callboard_workers::{
-    Answer, Context, Error, Handler, Incoming, Outgoing, Reply, RunningWorker, Service, ServiceError, State, Worker,
-    WorkerError, pool,
+    Answer, Context, Error, ErrorCode, Handler, Incoming, Outgoing, Reply, RunningWorker, Service, ServiceError, State,
+    Worker, WorkerError, pool,
 };
+
+/// What the code that the macros write needs beside the above. Not for anybody else.
+#[doc(hidden)]
+pub mod __private {
+    pub use callboard_clients::travel::{error, value};
+    pub use callboard_workers::{CodeOf, Own, WithCode, WithoutCode};
+}
 
 /// The README and the guide, so that their examples are compiled.
 #[cfg(doctest)]

@@ -94,6 +94,11 @@ impl<T> Call<T> {
         self.with(|request| request.effect = Some(effect))
     }
 
+    /// The same call, of whose result nobody wants to know the type.
+    pub(crate) fn discarding(self) -> Call<()> {
+        Call::new(self.shared, self.request)
+    }
+
     /// Makes the call, and reads the items that its handler sends: for methods that are server streams.
     ///
     /// The call is made at once. A name or arguments that cannot be sent, or a client whose queue is full, are told by the stream.

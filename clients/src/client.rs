@@ -11,6 +11,7 @@ use crate::{
     call::Call,
     close_error::CloseError,
     connect_error::ConnectError,
+    proxy::Proxy,
     request::Request,
     shared::{Command, Shared},
     state::{Stage, State},
@@ -88,6 +89,11 @@ impl Client {
     pub fn call<T>(&self, method: impl Into<ByteString>, arguments: impl Arguments) -> Call<T> {
         let request = Request::new(method.into(), &arguments, self.shared.timeout);
         Call::new(Arc::clone(&self.shared), request)
+    }
+
+    /// A service whose methods are called by name: `client.service("calculator").call("add", (2, 3))`.
+    pub fn service(&self, name: impl Into<ByteString>) -> Proxy {
+        Proxy::new(self.clone(), name.into())
     }
 
     /// Closes the client, for all its handles: every pending call ends CANCELLED, casts that wait are sent, goodbye is said.

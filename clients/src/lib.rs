@@ -33,6 +33,7 @@
 //! | `client`, `builder` | the handle and its settings |
 //! | `call`, `call_future` | a call in the making, its endings; an awaited call |
 //! | `blocking`, `polled` | the client for programs that are not async, or have a loop of their own |
+//! | `typed`, `proxy` | a call of a stub's method; a service whose methods are called by name |
 //! | `request`, `shared` | a call on its way to the link thread |
 //! | `driver` | the link thread |
 //! | `link`, `dealer` | what it has in common with the worker's: clock, timer, connection |
@@ -60,6 +61,7 @@ pub mod link;
 mod pipe;
 pub mod polled;
 mod posts;
+mod proxy;
 mod reply_future;
 mod reply_stream;
 mod request;
@@ -69,6 +71,9 @@ pub mod serving;
 mod shared;
 mod state;
 mod statistics;
+#[doc(hidden)]
+pub mod travel;
+mod typed;
 
 pub use callboard_core::{
     auth::{AuthKey, AuthKeyError, AuthKeys, AuthKeysError},
@@ -89,7 +94,9 @@ pub use self::{
     close_error::CloseError,
     connect_error::{ConnectError, ConnectErrorKind},
     item_sender::{ItemSender, SendError},
+    proxy::Proxy,
     reply_future::{Progress, ReplyFuture},
     reply_stream::ReplyStream,
     statistics::Statistics,
+    typed::{CallFailure, Failed, TypedCall, TypedCallFuture},
 };

@@ -1,17 +1,23 @@
 //! `callboard call`: one call, its outcome printed.
 
-use callboard::core::wire::method::MethodName;
+use anyhow::anyhow;
+use callboard::{
+    CallError, Client, EncodedArguments,
+    core::wire::{method::MethodName, status::Failure},
+};
 use ciborium::Value;
 use clap::Args;
 
-use super::{arguments, client, exit::Exit, json, output};
-use crate::settings::{Flags, Settings};
+use super::{arguments, check, client, described, exit::Exit, json, output};
+use crate::settings::{ClientSettings, Flags, Settings};
 
 /// Shown below `callboard call --help`.
 const AFTER_HELP: &str = "\
 An argument is NAME=VALUE or VALUE. A value that is JSON means that, anything else is a string: 2, true, '[1, 2]' and
 '{\"a\": 1}' are JSON, hello and 007 are strings, '\"5\"' is the string 5, and '\"a=b\"' is the string a=b by position.
 @FILE stands for the bytes of a file. Flags may follow the arguments; after -- nothing is a flag.
+
+Where the service describes its types, arguments are checked before they are sent.
 
 The result is printed on stdout as JSON, an error on stderr.
 
@@ -59,8 +65,9 @@ impl Call {
     /// Makes the call.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
         let arguments = arguments::arguments(&self.arguments).map_err(|error| Exit::Usage.because(error))?;
-        MethodName::parse(self.method.as_str()).map_err(|error| Exit::Usage.because(error))?;
+        let method = MethodName::parse(self.method.as_str()).map_err(|error| Exit::Usage.because(error))?;
         let client = client::connect(&settings.client).await?;
+        check_arguments(&client, &method, &arguments, &settings.client).await?;
         if self.cast {
             let cast = client::timed(client.call(self.method, arguments), &settings.client);
             ready(cast, self.wait_for_ready).cast().await.map_err(client::failed)?;
@@ -74,6 +81,21 @@ impl Call {
         output::print(&json::compact(&result))?;
         Ok(Exit::Fine)
     }
+}
+
+/// What certainly does not fit is told without troubling a worker. What nobody described is sent as it is.
+async fn check_arguments(
+    client: &Client,
+    method: &MethodName,
+    arguments: &EncodedArguments,
+    settings: &ClientSettings,
+) -> anyhow::Result<()> {
+    let service = described::description_if_any(client, method.service(), settings).await.map_err(client::failed)?;
+    let Some(service) = service else { return Ok(()) };
+    let Some(known) = service.method(method.method()) else { return Ok(()) };
+    let Err(misfit) = check::check(arguments, known, &service) else { return Ok(()) };
+    let error = client::failed(CallError::from(Box::new(Failure::from(misfit))));
+    Err(Exit::Failed.because(anyhow!("{error}\n  method: {}.{known}", service.name)))
 }
 
 fn ready<T>(call: callboard::Call<T>, wait: bool) -> callboard::Call<T> {

@@ -5,10 +5,14 @@ mod bench;
 mod bench_client;
 mod broker;
 mod call;
+mod check;
 mod child;
 mod client;
 mod config;
+mod contract;
 mod demo;
+mod describe;
+mod described;
 mod echo;
 mod exit;
 mod internal;
@@ -72,6 +76,8 @@ enum Command {
     Call(call::Call),
     Services(services::Services),
     Peers(peers::Peers),
+    Describe(describe::Describe),
+    Contract(contract::Contract),
     Ping(ping::Ping),
     Config(config::Config),
     Bench(bench::Bench),
@@ -109,9 +115,13 @@ impl Command {
     fn log_level(&self) -> &'static str {
         match self {
             Command::Broker(_) | Command::Pool(_) => "info",
-            Command::Call(_) | Command::Services(_) | Command::Peers(_) | Command::Ping(_) | Command::Config(_) => {
-                "off"
-            }
+            Command::Call(_)
+            | Command::Services(_)
+            | Command::Describe(_)
+            | Command::Contract(_)
+            | Command::Peers(_)
+            | Command::Ping(_)
+            | Command::Config(_) => "off",
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => "warn",
         }
     }
@@ -124,6 +134,8 @@ impl Command {
             Command::Call(call) => call.flags(),
             Command::Services(services) => services.flags(),
             Command::Peers(peers) => peers.flags(),
+            Command::Describe(describe) => describe.flags(),
+            Command::Contract(contract) => contract.flags(),
             Command::Ping(ping) => ping.flags(),
             Command::Config(config) => config.flags(),
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => Flags::default(),
@@ -139,6 +151,8 @@ impl Command {
             Command::Call(call) => stop::or_interrupted(call.run(settings()?)).await,
             Command::Services(services) => stop::or_interrupted(services.run(settings()?)).await,
             Command::Peers(peers) => stop::or_interrupted(peers.run(settings()?)).await,
+            Command::Describe(describe) => stop::or_interrupted(describe.run(settings()?)).await,
+            Command::Contract(contract) => stop::or_interrupted(contract.run(settings()?)).await,
             Command::Ping(ping) => stop::or_interrupted(ping.run(settings()?)).await,
             Command::Config(config) => config.run(&settings()?),
             Command::Demo(demo) => stop::or_interrupted(demo.run(settings()?)).await,
@@ -168,6 +182,7 @@ mod tests {
             ("call", "client"),
             ("services", "client"),
             ("peers", "client"),
+            ("describe", "client"),
             ("ping", "client"),
         ];
         for (name, table) in tables {

@@ -17,6 +17,12 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Prints a remark on stderr: what was asked for is on stdout all the same.
+pub(crate) fn warn(text: &str) {
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(io::stderr(), "warning: {text}");
+}
+
 /// Prints `error` with its causes on stderr, in one line where it is a sentence.
 pub(crate) fn complain(error: &anyhow::Error) {
     // Nobody is left to tell if this fails.

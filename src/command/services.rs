@@ -3,7 +3,7 @@
 use callboard::core::broker::{MethodStatus, ServiceStatus};
 use clap::Args;
 
-use super::{client, exit::Exit, output};
+use super::{client, describe, exit::Exit, output};
 use crate::settings::{Flags, Settings};
 
 /// List the services that workers serve now, and their methods
@@ -46,19 +46,25 @@ impl Services {
         } else {
             output::print(&table(&services))?;
         }
+        for service in &services {
+            let said: Vec<_> = service.contracts.iter().map(|said| (said.hash, said.workers)).collect();
+            describe::said_of(&service.name, &said).iter().for_each(|note| output::warn(note));
+        }
         Ok(Exit::Fine)
     }
 }
 
 fn table(services: &[ServiceStatus]) -> String {
-    let header = ["METHOD", "EFFECT", "WORKERS", "SLOTS", "RUNNING", "WAITING"];
+    let header = ["METHOD", "EFFECT", "WORKERS", "SLOTS", "RUNNING", "WAITING", "CONTRACT"];
     let rows = services.iter().flat_map(|service| service.methods.iter().map(|method| row(service, method)));
     output::table(header, rows)
 }
 
-fn row(service: &ServiceStatus, method: &MethodStatus) -> [String; 6] {
-    let ServiceStatus { name, workers, slots, running, waiting, .. } = service;
+fn row(service: &ServiceStatus, method: &MethodStatus) -> [String; 7] {
+    let ServiceStatus { name, workers, slots, running, waiting, contracts, .. } = service;
     let signature = format!("{name}.{}({})", method.name, method.arguments.join(", "));
     let effect = format!("{:?}", method.effect).to_lowercase();
-    [signature, effect, workers.to_string(), slots.to_string(), running.to_string(), waiting.to_string()]
+    // Of several the one that most workers say; that there are others is told below.
+    let contract = contracts.first().map_or_else(|| "-".to_owned(), |contract| contract.hash.to_string());
+    [signature, effect, workers.to_string(), slots.to_string(), running.to_string(), waiting.to_string(), contract]
 }

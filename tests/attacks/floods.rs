@@ -36,7 +36,13 @@ pub(crate) fn registrations(target: &Target) -> Spoils {
         slots: 1,
         free: 1,
         prefetch: 0,
-        methods: vec![MethodOffer { name: "run".to_owned(), effect: Effect::Once, arguments: Vec::new(), style: Style::Unary }],
+        methods: vec![MethodOffer {
+            name: "run".to_owned(),
+            effect: Effect::Once,
+            arguments: Vec::new(),
+            style: Style::Unary,
+        }],
+        contract: None,
     };
     for round in 0..target.many(2, 50) {
         let mut worker = Wire::join(&target.backend, "worker");

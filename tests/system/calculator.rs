@@ -22,7 +22,8 @@ impl Scene {
     /// The first line of the complaint has these words in it; the second, the details, is `details`.
     fn complains(&self, words: &[&str], begins: &str, details: &str) {
         let complaint = self.broker.call(words).complained(1);
-        let (first, second) = complaint.split_once('\n').unwrap_or((&complaint, ""));
+        let mut lines = complaint.lines();
+        let (first, second) = (lines.next().unwrap(), lines.next().unwrap_or_default());
         assert!(first.starts_with(&format!("error: {begins}")), "{words:?}: {complaint}");
         assert_eq!(second.trim_start(), details, "{words:?}");
     }
@@ -30,7 +31,7 @@ impl Scene {
     /// As [`Scene::complains`] of arguments that do not fit.
     fn misfits(&self, words: &[&str], problem: &str, details: &str) {
         let details = format!("details: {details}");
-        self.complains(words, &format!("INVALID_ARGUMENT ArgumentError: {problem} (executed: no,"), &details);
+        self.complains(words, &format!("INVALID_ARGUMENT ArgumentError: {problem} (executed: no"), &details);
     }
 }
 
@@ -110,7 +111,7 @@ fn services_lists_methods_with_their_arguments_and_effects() {
     let table = scene.broker.command(&["services"]).printed();
     assert!(table.lines().next().unwrap().starts_with("METHOD"), "{table}");
     let words: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(words, ["calculator.add(x,", "y)", "read", "1", "1", "0", "0"], "{table}");
+    assert_eq!(words[..7], ["calculator.add(x,", "y)", "read", "1", "1", "0", "0"][..], "{table}");
     let json = scene.broker.command(&["services", "--json"]).printed();
     let services: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(services[0]["name"], "calculator");

@@ -85,6 +85,11 @@ impl Error {
         }
     }
 
+    /// The same, called something else.
+    pub(crate) fn named(self, type_name: &str) -> Error {
+        Error { type_name: type_name.to_owned(), ..self }
+    }
+
     pub(crate) fn into_failure(self) -> Failure {
         Failure {
             type_name: self.type_name.into(),

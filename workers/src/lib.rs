@@ -20,6 +20,7 @@
 //! | `service` | functions under names |
 //! | `handler`, `answer`, `context` | what a function may take and return |
 //! | `incoming`, `outgoing`, `line` | items from the caller and to it, and their way to the link's thread |
+//! | `own` | the errors of a served trait's methods |
 //! | `worker` | a worker's settings, beginning and end |
 //! | `driver` | the run loop on the link's thread |
 //! | `runner`, `mailbox` | where handlers run, and their way there and back |
@@ -34,6 +35,7 @@ mod incoming;
 mod line;
 mod mailbox;
 mod outgoing;
+mod own;
 pub mod pool;
 mod runner;
 mod service;
@@ -43,10 +45,6 @@ mod worker;
 
 pub use callboard_core::wire::status::Code;
 
-#[doc(hidden)]
-pub use self::handler::{AsyncFunction, BlockingFunction, Prepared, RunningHandler, shape};
-#[doc(hidden)]
-pub use self::line::Line;
 pub use self::{
     answer::{Answer, Error, Fallible, Outcome, Plain, Reply},
     context::Context,
@@ -54,7 +52,14 @@ pub use self::{
     handler::Handler,
     incoming::Incoming,
     outgoing::{Delivery, Outgoing},
+    own::ErrorCode,
     service::{Service, ServiceError},
     state::State,
     worker::{BACKEND_DEFAULT, RunningWorker, Worker},
+};
+#[doc(hidden)]
+pub use self::{
+    handler::{AsyncFunction, BlockingFunction, Prepared, RunningHandler, shape},
+    line::Line,
+    own::{CodeOf, Own, WithCode, WithoutCode},
 };

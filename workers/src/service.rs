@@ -1,10 +1,14 @@
 //! A service: functions under names.
 
-use callboard_core::wire::{
-    envelope::Effect,
-    handshake::{MethodOffer, Offer},
-    limits::{SLOTS_ASYNC_DEFAULT, SLOTS_BLOCKING_DEFAULT, SLOTS_MAX},
-    method::{self, NameError},
+use callboard_core::{
+    body,
+    contract::{MethodDescription, ServiceDescription},
+    wire::{
+        envelope::Effect,
+        handshake::{ContractOffer, MethodOffer, Offer},
+        limits::{DESCRIPTION_BYTES_MAX, SLOTS_ASYNC_DEFAULT, SLOTS_BLOCKING_DEFAULT, SLOTS_MAX},
+        method::{self, NameError},
+    },
 };
 
 use crate::handler::{Handler, Prepared};
@@ -41,6 +45,8 @@ pub struct Service {
     methods: Vec<Method>,
     slots: Option<u32>,
     prefetch: u32,
+    /// What is known of it beyond names and effects.
+    description: Option<ServiceDescription>,
 }
 
 /// One function of a service.
@@ -83,7 +89,7 @@ pub enum ServiceError {
 impl Service {
     /// A service without methods yet. Its name may have dots: `billing.invoices`.
     pub fn new(name: impl Into<String>) -> Service {
-        Service { name: name.into(), methods: Vec::new(), slots: None, prefetch: 0 }
+        Service { name: name.into(), methods: Vec::new(), slots: None, prefetch: 0, description: None }
     }
 
     /// A method that changes nothing: it may be run again if its worker is lost.
@@ -128,6 +134,23 @@ impl Service {
         Service { prefetch, ..self }
     }
 
+    /// What its methods are in full: a trait that is a service says so by itself. Methods that are not in it are added by their names.
+    pub fn described(self, description: ServiceDescription) -> Service {
+        Service { description: Some(description), ..self }
+    }
+
+    /// What it is: as it was described, else the names and effects of its methods.
+    pub fn description(&self) -> ServiceDescription {
+        let described = self.description.clone();
+        let mut description = described.unwrap_or_else(|| ServiceDescription::new(&self.name, ""));
+        for Method { offer, .. } in &self.methods {
+            if description.method(&offer.name).is_none() {
+                description.methods.push(MethodDescription::untyped(&offer.name, offer.effect, &offer.arguments));
+            }
+        }
+        description
+    }
+
     fn method<M, const N: usize>(
         mut self,
         effect: Effect,
@@ -144,14 +167,18 @@ impl Service {
     /// What the worker offers of it: its async and its blocking functions apart, for they have slots of their own.
     pub(crate) fn into_offers(self) -> Result<Vec<(Offer, Vec<Prepared>)>, ServiceError> {
         self.check()?;
-        let Service { name, methods, slots, prefetch } = self;
+        let mut contract = contract(&self.description());
+        let Service { name, methods, slots, prefetch, description: _ } = self;
         let is_async = |method: &Method| matches!(method.handler, Prepared::Async(_));
         let (of_async, of_blocking): (Vec<_>, Vec<_>) = methods.into_iter().partition(is_async);
         let halves = [(of_async, SLOTS_ASYNC_DEFAULT), (of_blocking, SLOTS_BLOCKING_DEFAULT)];
         let offered = halves.into_iter().filter(|(methods, _)| !methods.is_empty()).map(|(methods, default)| {
             let slots = slots.unwrap_or(default);
             let (methods, handlers) = methods.into_iter().map(|method| (method.offer, method.handler)).unzip();
-            (Offer { service: name.clone(), slots, free: slots, prefetch, methods }, handlers)
+            // The description travels once.
+            let hash_alone = ContractOffer { hash: contract.hash, description: None };
+            let contract = Some(std::mem::replace(&mut contract, hash_alone));
+            (Offer { service: name.clone(), slots, free: slots, prefetch, methods, contract }, handlers)
         });
         Ok(offered.collect())
     }
@@ -172,6 +199,19 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// What is registered of a description.
+fn contract(description: &ServiceDescription) -> ContractOffer {
+    let encoded = body::encode(description).ok().filter(|encoded| encoded.len() <= DESCRIPTION_BYTES_MAX);
+    if encoded.is_none() {
+        let max = DESCRIPTION_BYTES_MAX;
+        tracing::warn!(
+            service = description.name,
+            "the description has more than {max} bytes: `callboard describe` will not show it"
+        );
+    }
+    ContractOffer { hash: description.hash(), description: encoded }
 }
 
 #[cfg(test)]
@@ -195,6 +235,24 @@ mod tests {
         let shape: Vec<_> = offers.iter().map(|(offer, _)| (offer.methods[0].name.as_str(), offer.slots)).collect();
         assert_eq!(shape, [("two", SLOTS_ASYNC_DEFAULT), ("one", SLOTS_BLOCKING_DEFAULT)]);
         assert_eq!(offers[0].0.methods[0].effect, Effect::Once);
+    }
+
+    #[test]
+    fn a_description_is_registered_once_and_without_one_it_is_made_of_names_and_effects() {
+        let service = Service::new("both").read("one", ["x"], blocking).once("two", ["y"], fallible);
+        let offers = service.into_offers().unwrap();
+        let [first, second] = [0, 1].map(|at| offers[at].0.contract.clone().unwrap());
+        assert_eq!((first.hash, second.description), (second.hash, None));
+        let description: ServiceDescription = body::decode(&first.description.unwrap()).unwrap();
+        let [one, two] = &description.methods[..] else { panic!("two methods: {description:?}") };
+        assert_eq!((one.to_string(), two.effect), ("one(x)".to_owned(), Effect::Once));
+    }
+
+    #[test]
+    fn a_description_that_is_too_large_is_left_out() {
+        let description = ServiceDescription::new("s", "x".repeat(DESCRIPTION_BYTES_MAX));
+        let offers = Service::new("s").read("one", ["x"], blocking).described(description).into_offers().unwrap();
+        assert_eq!(offers[0].0.contract.as_ref().unwrap().description, None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::{
     timers::Timer,
     worker::WorkerKey,
 };
+use crate::contract::ContractHash;
 
 impl Broker {
     /// Asserts the machine's invariants. For tests and the simulation, which call it after every step.
@@ -136,8 +137,10 @@ impl Broker {
     /// Each service's tables agree, and nothing waits for a worker that has room for it.
     fn check_services(&self) {
         let mut counts: BTreeMap<ServiceKey, (usize, u64, u64, BTreeSet<WorkerKey>)> = BTreeMap::new();
+        let mut contracts: BTreeMap<ServiceKey, Vec<ContractHash>> = BTreeMap::new();
         for (key, worker) in &self.workers {
             for offer in &worker.offers {
+                contracts.entry(offer.service).or_default().extend(offer.contract);
                 let (offers, slots, running, workers) = counts.entry(offer.service).or_default();
                 *offers += 1;
                 *slots += u64::from(offer.slots);
@@ -149,6 +152,7 @@ impl Broker {
         self.calls.iter().for_each(|(_, call)| *calls.entry(call.service).or_default() += 1);
         for (key, service) in &self.services {
             service.queue.check();
+            service.contracts.check(contracts.remove(key).unwrap_or_default().into_iter());
             assert_eq!(self.service_names.get(&service.name), Some(key), "a service is found by its name");
             let (offers, slots, running, workers) = counts.remove(key).unwrap_or_default();
             let counted = (service.offers, service.slots, service.running, service.workers);

@@ -219,6 +219,7 @@ impl Broker {
             service.running -= u64::from(offer.running);
             service.awaited_until = awaited_until;
             service.exclusive = service.exclusive.filter(|&owner| owner != key);
+            offer.contract.iter().for_each(|&hash| service.contracts.remove(hash));
             offer.methods.iter().for_each(|&(method, effect)| service.remove(method, effect, awaited_until));
             touched.push(offer.service);
         }

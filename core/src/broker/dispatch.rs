@@ -72,15 +72,20 @@ impl Broker {
             let meant = did_you_mean(&service.near(call.method.method()));
             return (Code::Unimplemented, format!("{} has no method {}{meant}", service.name, call.method.method()));
         }
+        (Code::Unavailable, self.nobody_serves(&service.name))
+    }
+
+    /// That nobody serves a service, with those that somebody does.
+    pub(super) fn nobody_serves(&self, name: &str) -> String {
         let served: Vec<_> = self.services.values().filter(|s| s.offers > 0).map(|s| s.name.as_str()).collect();
         let there = match served.as_slice() {
             [] => "no worker is registered at this broker".to_owned(),
             few if few.len() <= NAMED_MAX => format!("services there are: {}", served.join(", ")),
             _ => {
-                format!("there are {} services{}", served.len(), did_you_mean(&near(&service.name, served.into_iter())))
+                format!("there are {} services{}", served.len(), did_you_mean(&near(name, served.into_iter())))
             }
         };
-        (Code::Unavailable, format!("nobody serves {}; {there}", service.name))
+        format!("nobody serves {name}; {there}")
     }
 
     /// Lets a call wait in its service's queue, if there is room.

@@ -12,6 +12,7 @@
 //! | `timers` | deadlines, heartbeats, and what has waited too long |
 //! | `own` | the service `callboard` |
 //! | `peers` | what it tells of who is connected |
+//! | `contracts` | what workers say that a service is |
 //! | `check` | what must hold after every step |
 
 mod allowed;
@@ -19,6 +20,7 @@ mod arrival;
 mod call;
 mod check;
 mod client;
+mod contracts;
 mod departure;
 mod dispatch;
 mod gate;
@@ -47,6 +49,7 @@ use slab::Slab;
 
 pub use self::{
     allowed::{AllowedServices, AllowedServicesError},
+    contracts::{Contract, ContractStatus, ServiceContracts},
     gate::GateStatus,
     note::{Counters, Note},
     own::{MethodStatus, ServiceStatus, Status},

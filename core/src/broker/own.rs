@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, Counters, client::Outcome, service::near};
+use super::{Broker, ContractStatus, Counters, client::Outcome, service::near};
 use crate::{
     auth::Principal,
     body::{self, ArgumentReader},
@@ -22,7 +22,15 @@ pub(super) const SERVICE: &str = "callboard";
 pub(super) const POOL_PREFIX: &str = "callboard.pool.";
 /// What only who operates the broker may know: who else is there, and from where.
 const FOR_OPERATORS: [&str; 2] = ["gate", "peers"];
-const METHODS: [&str; 5] = ["gate", "peers", "ping", "services", "status"];
+/// Its methods: name, arguments, and what there is to say of them.
+pub(super) const METHODS: [(&str, &[&str], &str); 6] = [
+    ("describe", &["service"], "What a service is: its methods, their arguments, results and types."),
+    ("gate", &[], "The connections, what is held for them, and why they ended. For operators."),
+    ("peers", &["from"], "Who is connected, from the one with that number on. For operators."),
+    ("ping", &[], "Null, at once."),
+    ("services", &[], "The services that somebody serves now."),
+    ("status", &[], "The broker as it stands."),
+];
 
 /// A service as `callboard.services` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +47,9 @@ pub struct ServiceStatus {
     pub waiting: usize,
     /// Its methods.
     pub methods: Vec<MethodStatus>,
+    /// What its workers say that it is. More than one: they do not agree.
+    #[serde(default)]
+    pub contracts: Vec<ContractStatus>,
 }
 
 /// A method as `callboard.services` tells it.
@@ -107,6 +118,7 @@ impl Broker {
             return Err(not_an_operator(method));
         }
         let answer = match method {
+            "describe" => encoded(&self.describe(arguments)?),
             "gate" => encoded(&self.gate),
             "peers" => encoded(&self.peers(now, first_peer(arguments)?)),
             "ping" => encoded(&()),
@@ -175,6 +187,7 @@ impl Broker {
             running: service.running,
             waiting: service.queue.len(),
             methods: methods.collect(),
+            contracts: self.contract_statuses(key),
         }
     }
 }
@@ -189,9 +202,10 @@ fn not_an_operator(method: &str) -> Box<Failure> {
 }
 
 fn no_method(method: &str) -> Box<Failure> {
-    let meant = near(method, METHODS.into_iter()).join(" or ");
+    let names = METHODS.map(|(name, ..)| name);
+    let meant = near(method, names.into_iter()).join(" or ");
     let message = match meant.as_str() {
-        "" => format!("{SERVICE} has no method {method}; it has {}", METHODS.join(", ")),
+        "" => format!("{SERVICE} has no method {method}; it has {}", names.join(", ")),
         _ => format!("{SERVICE} has no method {method}; did you mean {meant}?"),
     };
     Box::new(Failure::new(Code::Unimplemented, Executed::No, message))

@@ -116,6 +116,7 @@ impl Broker {
         service.offers += 1;
         service.slots += u64::from(offer.slots);
         service.exclusive = exclusive.then_some(key).or(service.exclusive);
+        offer.contract.iter().for_each(|contract| service.contracts.add(contract));
         let methods = offer.methods.iter().filter_map(|method| Some((service.add(method)?, method.effect))).collect();
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
         worker.offers.push(Offer::new(service_key, offer, methods));
@@ -267,6 +268,11 @@ fn check_offer(offer: &handshake::Offer) -> Result<(), String> {
     if offer.service.len() + 1 + longest > limits::NAME_BYTES_MAX {
         let max = limits::NAME_BYTES_MAX;
         return Err(format!("{}: SERVICE.METHOD has at most {max} bytes together", offer.service));
+    }
+    let description = offer.contract.as_ref().and_then(|contract| contract.description.as_ref());
+    if description.is_some_and(|description| description.len() > limits::DESCRIPTION_BYTES_MAX) {
+        let max = limits::DESCRIPTION_BYTES_MAX;
+        return Err(format!("{}: its description has more than {max} bytes", offer.service));
     }
     let names = offer.methods.iter().flat_map(|method| method.arguments.iter().chain([&method.name]));
     names.into_iter().try_for_each(|name| method::check_identifier(name)).map_err(|error| error.to_string())

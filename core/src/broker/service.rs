@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{call::CallKey, pace::Pace, queue::FairQueue, worker::WorkerKey};
+use super::{call::CallKey, contracts::Contracts, pace::Pace, queue::FairQueue, worker::WorkerKey};
 use crate::{
     time::Time,
     wire::{envelope::Effect, handshake::MethodOffer, limits::METHODS_MAX, streams::Style},
@@ -39,6 +39,8 @@ pub(super) struct Service {
     pub(super) awaited_until: Time,
     /// The timer that is set for its end, if any.
     pub(super) timer: Option<Time>,
+    /// What its workers say that it is.
+    pub(super) contracts: Contracts,
     /// The one worker that asked for the name alone.
     pub(super) exclusive: Option<WorkerKey>,
 }
@@ -84,6 +86,7 @@ impl Service {
             pace: Pace::default(),
             awaited_until,
             timer: None,
+            contracts: Contracts::default(),
             exclusive: None,
         }
     }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
+    contract::ContractHash,
     time::Time,
     wire::{
         envelope::Effect,
@@ -57,6 +58,8 @@ pub(super) struct Offer {
     pub(super) running: u32,
     /// When it last became idle, as a count.
     idle: u64,
+    /// What the service is, by this worker's word.
+    pub(super) contract: Option<ContractHash>,
     /// The numbers of its methods in the service, sorted, with the effect that this worker declares.
     pub(super) methods: Vec<(usize, Effect)>,
 }
@@ -97,7 +100,8 @@ impl Offer {
     pub(super) fn new(service: ServiceKey, offer: &handshake::Offer, mut methods: Vec<(usize, Effect)>) -> Offer {
         methods.sort_unstable_by_key(|&(method, _)| method);
         let room = offer.free.min(offer.slots).saturating_add(offer.prefetch);
-        Offer { service, slots: offer.slots, room, prefetch: offer.prefetch, running: 0, idle: 0, methods }
+        let contract = offer.contract.as_ref().map(|contract| contract.hash);
+        Offer { service, slots: offer.slots, room, prefetch: offer.prefetch, running: 0, idle: 0, contract, methods }
     }
 
     pub(super) fn serves(&self, method: usize) -> bool {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,7 +11,10 @@ use super::{
     ids::{BrokerId, ConnectionNumber, SessionId, StartId},
     streams::Style,
 };
-use crate::auth::{Nonce, Proof};
+use crate::{
+    auth::{Nonce, Proof},
+    contract::ContractHash,
+};
 
 /// What a peer is to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -155,6 +159,20 @@ pub struct Offer {
     pub prefetch: u32,
     /// Its methods.
     pub methods: Vec<MethodOffer>,
+    /// What the whole service is, by the worker's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractOffer>,
+}
+
+/// What a service is, by a worker's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractOffer {
+    /// Its hash.
+    pub hash: ContractHash,
+    /// Its description, a [`crate::contract::ServiceDescription`] as CBOR. Once in a registration is enough for a service; absent
+    /// where it is too large to travel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Bytes>,
 }
 
 /// One method of an offered service.

@@ -39,6 +39,10 @@ pub const DEPTH_MAX: usize = 64;
 pub const OFFERS_MAX: usize = 256;
 /// Methods of one service at one worker.
 pub const METHODS_MAX: usize = 1024;
+/// The description of one service, as a worker registers it: room for hundreds of methods with their comments.
+pub const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
+/// Descriptions of one service that a broker keeps, where its workers do not agree: those of an update that is under way, and some.
+pub const DESCRIPTIONS_MAX: usize = 4;
 /// Slots of one service at one worker.
 pub const SLOTS_MAX: u32 = 65_536;
 

@@ -1,11 +1,18 @@
 //! The worker's life: joining the broker, losing it, being refused, draining.
 
+use bytes::Bytes;
+
 use super::{Action, Note, Worker, job::Stopped};
 use crate::{
     body,
     peer::Loss,
     time::Time,
-    wire::{envelope::Envelope, handshake::Register, limits::GOODBYE_MAX, status::Failure},
+    wire::{
+        envelope::Envelope,
+        handshake::Register,
+        limits::{GOODBYE_MAX, HEADER_BYTES_MAX},
+        status::Failure,
+    },
 };
 
 /// How far the worker's life has come.
@@ -50,9 +57,10 @@ impl Worker {
         for (at, offer) in self.register.offers.iter_mut().enumerate() {
             offer.free = self.jobs.free(at);
         }
-        let register = body::encode::<Register>(&self.register).expect("a registration has a CBOR form");
-        self.send(now, Envelope::Register(register), out);
         let welcome = self.peer.welcome().expect("the peer has just kept it");
+        let room = usize::try_from(welcome.message_bytes_max).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES_MAX);
+        self.send(now, Envelope::Register(encoded(&self.register, room)), out);
+        let welcome = self.peer.welcome().expect("seen above");
         let (broker, start) = (welcome.broker, welcome.start);
         out.push(Action::Note(Note::Joined { broker, start, running: self.running_len() }));
     }
@@ -140,5 +148,44 @@ impl Worker {
     pub(super) fn gone(&mut self, out: &mut Vec<Action>) {
         self.phase = Phase::Left;
         out.push(Action::Left);
+    }
+}
+
+/// The registration, without descriptions where they leave no room for it: a service is served all the same.
+fn encoded(register: &Register, room: usize) -> Bytes {
+    let whole = body::encode(register).expect("a registration has a CBOR form");
+    if whole.len() <= room {
+        return whole;
+    }
+    let mut bare = register.clone();
+    bare.offers.iter_mut().filter_map(|offer| offer.contract.as_mut()).for_each(|contract| contract.description = None);
+    body::encode(&bare).expect("a registration has a CBOR form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::handshake::{ContractOffer, Offer};
+
+    #[test]
+    fn a_description_stays_at_home_where_the_registration_would_be_too_large() {
+        let hash = "0123456789abcdef".parse().unwrap();
+        let contract = ContractOffer { hash, description: Some(Bytes::from(vec![0; 1000])) };
+        let offer = Offer {
+            service: "s".to_owned(),
+            slots: 1,
+            free: 1,
+            prefetch: 0,
+            methods: Vec::new(),
+            contract: Some(contract),
+        };
+        let register = Register { offers: vec![offer], exclusive: false };
+        let contract = |room| {
+            let register: Register = body::decode(&encoded(&register, room)).unwrap();
+            register.offers[0].contract.clone().unwrap()
+        };
+        assert_eq!(contract(2000).description.unwrap().len(), 1000);
+        assert_eq!(contract(500).description, None);
+        assert_eq!(contract(500).hash, hash);
     }
 }

@@ -1,8 +1,9 @@
 //! What is served in the simulated world, and by whom.
 
+use bytes::Bytes;
 use callboard_core::wire::{
     envelope::Effect,
-    handshake::{MethodOffer, Offer, Register},
+    handshake::{ContractOffer, MethodOffer, Offer, Register},
     streams::Style,
 };
 
@@ -92,7 +93,14 @@ pub(crate) fn registration(seat: usize, strict: bool, knobs: &Knobs, chance: &mu
         if seat > 0 && chance.percent(30) {
             methods.remove(chance.place(methods.len()));
         }
-        Offer { service: (*service).to_owned(), slots, free: slots, prefetch, methods }
+        Offer {
+            service: (*service).to_owned(),
+            slots,
+            free: slots,
+            prefetch,
+            contract: Some(contract(methods.len())),
+            methods,
+        }
     });
     Register { offers: offers.collect(), exclusive: false }
 }
@@ -109,4 +117,10 @@ fn method_offers(service: &str, strict: bool) -> Vec<MethodOffer> {
 
 fn small(number: u64) -> u32 {
     u32::try_from(number).expect("knobs are small")
+}
+
+/// What a worker says that a service with so many methods is: those that lack one do not agree with the others.
+fn contract(methods: usize) -> ContractOffer {
+    let hash = format!("{methods:016x}").parse().unwrap();
+    ContractOffer { hash, description: methods.is_multiple_of(2).then(|| Bytes::from_static(b"what it is")) }
 }

@@ -242,7 +242,7 @@ fn register() -> Vec<Bytes> {
         arguments: Vec::new(),
         style: Style::Unary,
     }];
-    let offer = Offer { service: "rogue".to_owned(), slots: 2, free: 2, prefetch: 1, methods };
+    let offer = Offer { service: "rogue".to_owned(), slots: 2, free: 2, prefetch: 1, methods, contract: None };
     let register = Register { offers: vec![offer], exclusive: false };
     frames_of(&Envelope::Register(body::encode(&register).expect("a registration has a CBOR form")))
 }

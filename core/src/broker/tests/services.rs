@@ -1,11 +1,18 @@
 //! Services that are there, are not there yet, or are the broker's own.
 
+use bytes::Bytes;
+
 use super::stage::{Stage, calc, millis, request, seconds};
 use crate::{
     body,
-    broker::{Event, GateStatus, ServiceStatus, Settings, Status},
+    broker::{Event, GateStatus, ServiceContracts, ServiceStatus, Settings, Status},
+    contract::ServiceDescription,
     wire::{
         Envelope,
+        envelope::Request,
+        handshake::{ContractOffer, Offer},
+        ids::LinkId,
+        limits,
         status::{Code, Executed},
     },
 };
@@ -147,4 +154,78 @@ fn the_broker_tells_of_its_gate_what_its_driver_last_said() {
     stage.call(client, 1, "callboard.gate");
     let replies = stage.replies(client);
     assert_eq!(body::decode::<GateStatus>(replies[0].1.as_ref().unwrap()), Ok(status));
+}
+
+/// The service `calc`, said to be what `digit` stands for.
+fn described(digit: char) -> Offer {
+    let hash = digit.to_string().repeat(16).parse().unwrap();
+    let description = Bytes::from(format!("description {digit}"));
+    Offer { contract: Some(ContractOffer { hash, description: Some(description) }), ..calc(1) }
+}
+
+fn describe(stage: &mut Stage, client: LinkId, number: u64, service: &str) -> ServiceContracts {
+    let body = body::encode(&(service,)).unwrap();
+    stage.say(client, Envelope::Request(Request { body, ..request(number, "callboard.describe") }));
+    let replies = stage.replies(client);
+    body::decode(replies.last().unwrap().1.as_ref().unwrap()).unwrap()
+}
+
+#[test]
+fn a_service_is_what_its_workers_say_for_as_long_as_they_are_there() {
+    let mut stage = Stage::new();
+    let (one, other) = (stage.worker(1, described('a')), stage.worker(2, described('b')));
+    stage.worker(3, described('b'));
+    let client = stage.client(4);
+    let both = describe(&mut stage, client, 1, "calc");
+    let said: Vec<_> = both.contracts.iter().map(|said| (said.hash.to_string(), said.workers)).collect();
+    assert_eq!(said, [("b".repeat(16), 2), ("a".repeat(16), 1)], "the one that most say first");
+    assert_eq!(both.contracts[1].description.as_deref(), Some(&b"description a"[..]));
+    stage.handle(Event::Closed { link: one });
+    stage.handle(Event::Closed { link: other });
+    let left = describe(&mut stage, client, 2, "calc");
+    assert_eq!(left.contracts.len(), 1);
+    assert_eq!(left.contracts[0].workers, 1);
+}
+
+#[test]
+fn a_broker_keeps_few_descriptions_of_a_service_but_counts_all_contracts() {
+    let mut stage = Stage::new();
+    for number in 1..=9 {
+        stage.worker(number, described(char::from(b'0' + number)));
+    }
+    let client = stage.client(10);
+    let described = describe(&mut stage, client, 1, "calc").contracts;
+    assert_eq!(described.len(), 9);
+    assert_eq!(described.iter().filter(|said| said.description.is_some()).count(), limits::DESCRIPTIONS_MAX);
+}
+
+#[test]
+fn a_description_that_is_too_large_is_refused() {
+    let mut stage = Stage::new();
+    let mut offer = described('a');
+    let description = Bytes::from(vec![0; limits::DESCRIPTION_BYTES_MAX + 1]);
+    offer.contract.as_mut().unwrap().description = Some(description);
+    let worker = stage.worker(1, offer);
+    assert_eq!(stage.closed, [worker]);
+}
+
+#[test]
+fn the_broker_describes_itself_and_says_who_is_there_instead_of_who_is_not() {
+    let mut stage = Stage::new();
+    stage.worker(1, calc(1));
+    let client = stage.client(2);
+    let own = describe(&mut stage, client, 1, "callboard");
+    let description: ServiceDescription = body::decode(own.contracts[0].description.as_ref().unwrap()).unwrap();
+    assert_eq!(description.method("describe").unwrap().arguments[0].name, "service");
+    assert_eq!(describe(&mut stage, client, 2, "calc").contracts, []);
+    let body = body::encode(&("clac",)).unwrap();
+    stage.say(client, Envelope::Request(Request { body, ..request(3, "callboard.describe") }));
+    let replies = stage.replies(client);
+    let failure = replies.last().unwrap().1.as_ref().unwrap_err();
+    assert_eq!(failure.code, Code::Unavailable);
+    assert!(failure.message.contains("services there are: calc"), "{failure}");
+    stage.call(client, 4, "callboard.describe");
+    let replies = stage.replies(client);
+    let failure = replies.last().unwrap().1.as_ref().unwrap_err();
+    assert_eq!((failure.code, &*failure.type_name), (Code::InvalidArgument, "ArgumentError"));
 }

@@ -71,7 +71,7 @@ pub(super) fn calc(slots: u32) -> Offer {
         vec![method("add", Effect::Read), method("push", Effect::Idempotent), method("pay", Effect::Once)];
     let stream = |name, style| MethodOffer { style, ..method(name, Effect::Read) };
     methods.extend([stream("count", Style::Server), stream("sum", Style::Client)]);
-    Offer { service: "calc".to_owned(), slots, free: slots, prefetch: 0, methods }
+    Offer { service: "calc".to_owned(), slots, free: slots, prefetch: 0, methods, contract: None }
 }
 
 pub(super) fn request(number: u64, method: &str) -> Request {

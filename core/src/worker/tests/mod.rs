@@ -162,7 +162,7 @@ fn offer(service: &str, methods: &[&str], slots: u32, prefetch: u32) -> Offer {
         style: Style::Unary,
     };
     let methods = methods.iter().map(method).collect();
-    Offer { service: service.into(), slots, free: 0, prefetch, methods }
+    Offer { service: service.into(), slots, free: 0, prefetch, methods, contract: None }
 }
 
 fn dispatch(number: u64, method: &str, timeout: Option<Duration>) -> Envelope {

@@ -1,0 +1,181 @@
+//! What a new contract changes, and whether callers of the old one can go on.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ArgumentDescription, MethodDescription, ServiceDescription,
+    fits::{Fit, fits},
+    shape::Type,
+};
+use crate::wire::envelope::Effect;
+
+/// One difference between two contracts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What it does to callers of the old contract.
+    pub verdict: Verdict,
+    /// Where, and what.
+    pub text: String,
+}
+
+/// What a change does to callers of the old contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// They can go on.
+    Safe,
+    /// The descriptions do not tell.
+    Unknown,
+    /// Some of their calls fail, or what comes back is not what they expect.
+    Breaks,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verdict::Safe => "safe",
+            Verdict::Unknown => "unknown",
+            Verdict::Breaks => "breaks",
+        })
+    }
+}
+
+impl ServiceDescription {
+    /// What `new` changes for callers of this contract. Empty where both say the same to programs.
+    pub fn changes(&self, new: &ServiceDescription) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if self.name != new.name {
+            changes.push(breaks(format!("the service {} is called {} now", self.name, new.name)));
+        }
+        for method in &self.methods {
+            match new.method(&method.name) {
+                Some(newer) => Comparison { old: self, new, method, newer }.add_to(&mut changes),
+                None => changes.push(breaks(format!("{} is gone", method.name))),
+            }
+        }
+        let added = new.methods.iter().filter(|method| self.method(&method.name).is_none());
+        changes.extend(added.map(|method| safe(format!("{} is new", method.name))));
+        changes
+    }
+}
+
+/// One method in both contracts.
+struct Comparison<'a> {
+    old: &'a ServiceDescription,
+    new: &'a ServiceDescription,
+    method: &'a MethodDescription,
+    newer: &'a MethodDescription,
+}
+
+impl Comparison<'_> {
+    fn add_to(&self, changes: &mut Vec<Change>) {
+        let Comparison { method, newer, .. } = self;
+        if method.style != newer.style {
+            changes.push(breaks(format!("{}: {:?} becomes {:?}", method.name, method.style, newer.style)));
+        }
+        if method.effect != newer.effect {
+            changes.push(safe(self.effect()));
+        }
+        self.arguments(changes);
+        self.result(changes);
+        self.error(changes);
+    }
+
+    fn effect(&self) -> String {
+        let (old, new) = (word(self.method.effect), word(self.newer.effect));
+        let what = match self.newer.effect {
+            Effect::Once => "a call whose worker is lost is not made again",
+            _ => "a call whose worker is lost is made again",
+        };
+        let what = if self.method.effect == Effect::Once || self.newer.effect == Effect::Once { what } else { "" };
+        format!("{}: {old} becomes {new}{}{what}", self.method.name, if what.is_empty() { "" } else { ": " })
+    }
+
+    fn arguments(&self, changes: &mut Vec<Change>) {
+        let (name, old, new) = (&self.method.name, &self.method.arguments, &self.newer.arguments);
+        for (at, argument) in new.iter().enumerate() {
+            match old.get(at) {
+                Some(before) => self.argument(before, argument, changes),
+                None if may_be_left_out(&argument.ty, self.new) => {
+                    changes.push(safe(format!("{name}: argument {} is new, and may be left out", argument.name)));
+                }
+                None => changes.push(breaks(format!("{name}: argument {} is new and required", argument.name))),
+            }
+        }
+        for gone in old.iter().skip(new.len()) {
+            changes.push(breaks(format!("{name}: argument {} is gone", gone.name)));
+        }
+    }
+
+    fn argument(&self, old: &ArgumentDescription, new: &ArgumentDescription, changes: &mut Vec<Change>) {
+        let name = &self.method.name;
+        if old.name != new.name {
+            let text = format!("{name}: argument {} is called {} now, for who passes it by name", old.name, new.name);
+            changes.push(breaks(text));
+        }
+        let fit = fits(&old.ty, &self.old.types, &new.ty, &self.new.types);
+        changes.extend(self.judged(&format!("argument {}", new.name), fit, &old.ty, &new.ty));
+    }
+
+    fn result(&self, changes: &mut Vec<Change>) {
+        let (old, new) = (&self.method.result, &self.newer.result);
+        let fit = fits(new, &self.new.types, old, &self.old.types);
+        changes.extend(self.judged("result", fit, old, new));
+    }
+
+    fn error(&self, changes: &mut Vec<Change>) {
+        let name = &self.method.name;
+        match (&self.method.error, &self.newer.error) {
+            (None, None) => {}
+            (Some(old), None) => changes.push(safe(format!("{name}: it has no error {} any more", old.name))),
+            (None, Some(new)) => changes.push(breaks(format!("{name}: it may fail with {} now", new.name))),
+            (Some(old), Some(new)) => {
+                if old.name != new.name {
+                    changes.push(breaks(format!("{name}: error {} is called {} now", old.name, new.name)));
+                }
+                let fit = fits(&new.ty, &self.new.types, &old.ty, &self.old.types);
+                changes.extend(self.judged(&format!("error {}", new.name), fit, &old.ty, &new.ty));
+            }
+        }
+    }
+
+    /// What is to be said of a type. One that fits and did not change is not mentioned.
+    fn judged(&self, place: &str, fit: Fit, old: &Type, new: &Type) -> Option<Change> {
+        let name = &self.method.name;
+        match fit.verdict {
+            Verdict::Safe if old == new => None,
+            Verdict::Safe => Some(safe(format!("{name}: {place}: {old} becomes {new}"))),
+            verdict => Some(Change { verdict, text: format!("{name}: {place}: {}", fit.why) }),
+        }
+    }
+}
+
+/// Whether an argument of this type may be left out.
+fn may_be_left_out(ty: &Type, service: &ServiceDescription) -> bool {
+    match ty {
+        Type::Optional(_) => true,
+        Type::Named(name) => {
+            service.types.get(name).is_some_and(|definition| matches!(definition.ty, Type::Optional(_)))
+        }
+        _ => false,
+    }
+}
+
+/// An effect as it is written.
+fn word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Read => "read",
+        Effect::Idempotent => "idempotent",
+        Effect::Once => "once",
+    }
+}
+
+fn safe(text: String) -> Change {
+    Change { verdict: Verdict::Safe, text }
+}
+
+fn breaks(text: String) -> Change {
+    Change { verdict: Verdict::Breaks, text }
+}

@@ -1,0 +1,206 @@
+//! Whether every value of one type is a value of another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    changes::Verdict,
+    shape::{Definition, Field, Record, Type},
+};
+use crate::wire::limits::DEPTH_MAX;
+
+/// Comparisons for one answer: far more than types that people write need, and over in a moment.
+const STEPS_MAX: usize = 100_000;
+
+/// The types that have names, on one side.
+pub(super) type Definitions = BTreeMap<String, Definition>;
+
+/// Whether values fit, and why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fit {
+    pub(super) verdict: Verdict,
+    pub(super) why: String,
+}
+
+/// Whether whatever is of type `from`, where `sent` are the types with names, can be read as `into`, where `read` are.
+pub(super) fn fits(from: &Type, sent: &Definitions, into: &Type, read: &Definitions) -> Fit {
+    Fitting { sent, read, met: BTreeSet::new(), depth: 0, steps: 0 }.fit(from, into)
+}
+
+struct Fitting<'a> {
+    sent: &'a Definitions,
+    read: &'a Definitions,
+    /// Pairs of names that are being asked: what they come to is told where they were asked first.
+    met: BTreeSet<(String, String)>,
+    depth: usize,
+    steps: usize,
+}
+
+impl Fit {
+    fn yes() -> Fit {
+        Fit { verdict: Verdict::Safe, why: String::new() }
+    }
+
+    fn unknown(why: String) -> Fit {
+        Fit { verdict: Verdict::Unknown, why }
+    }
+
+    fn no(why: String) -> Fit {
+        Fit { verdict: Verdict::Breaks, why }
+    }
+
+    /// The worse of two.
+    fn and(self, other: impl FnOnce() -> Fit) -> Fit {
+        if self.verdict == Verdict::Breaks {
+            return self;
+        }
+        let other = other();
+        if other.verdict > self.verdict { other } else { self }
+    }
+
+    fn within(self, place: &str) -> Fit {
+        let why = if self.why.is_empty() { self.why } else { format!("{place}: {}", self.why) };
+        Fit { why, ..self }
+    }
+}
+
+impl Fitting<'_> {
+    fn fit(&mut self, from: &Type, into: &Type) -> Fit {
+        // A description may come from a stranger: names that lead in circles must end somewhere.
+        if self.depth > DEPTH_MAX || self.steps > STEPS_MAX {
+            return Fit::unknown("the types are too deep to tell".to_owned());
+        }
+        self.depth += 1;
+        self.steps += 1;
+        let fit = self.fit_named(from, into);
+        self.depth -= 1;
+        fit
+    }
+
+    fn fit_named(&mut self, from: &Type, into: &Type) -> Fit {
+        match (from, into) {
+            (_, Type::Any) => Fit::yes(),
+            (Type::Named(one), Type::Named(other)) => self.fit_names(one, other),
+            (from @ Type::Named(_), Type::Optional(inner)) if self.fit(from, inner).verdict == Verdict::Safe => {
+                Fit::yes()
+            }
+            (Type::Named(name), into) => match self.sent.get(name) {
+                Some(definition) => self.fit(&definition.ty, into),
+                None => Fit::unknown(format!("{name} is not described")),
+            },
+            (from, Type::Named(name)) => match self.read.get(name) {
+                Some(definition) => self.fit(from, &definition.ty),
+                None => Fit::unknown(format!("{name} is not described")),
+            },
+            (Type::Opaque(one), Type::Opaque(other)) if one == other => Fit::yes(),
+            (Type::Any | Type::Opaque(_), _) | (_, Type::Opaque(_)) => Fit::unknown(format!("{from} becomes {into}")),
+            _ => self.fit_choice(from, into),
+        }
+    }
+
+    fn fit_names(&mut self, from: &str, into: &str) -> Fit {
+        let pair = (from.to_owned(), into.to_owned());
+        if !self.met.insert(pair.clone()) {
+            return Fit::yes();
+        }
+        let fit = match (self.sent.get(from), self.read.get(into)) {
+            (Some(sent), Some(read)) => self.fit(&sent.ty, &read.ty),
+            (None, _) => Fit::unknown(format!("{from} is not described")),
+            (_, None) => Fit::unknown(format!("{into} is not described")),
+        };
+        self.met.remove(&pair);
+        fit
+    }
+
+    fn fit_choice(&mut self, from: &Type, into: &Type) -> Fit {
+        match (from, into) {
+            (Type::OneOf(all), into) => all.iter().fold(Fit::yes(), |fit, from| fit.and(|| self.fit(from, into))),
+            (Type::Optional(inner), into) => self.fit(&Type::Null, into).and(|| self.fit(inner, into)),
+            (from, Type::OneOf(all)) => {
+                let fits = all.iter().map(|into| self.fit(from, into));
+                let best = fits.min_by_key(|fit| fit.verdict);
+                let fit = best.filter(|fit| fit.verdict != Verdict::Breaks);
+                fit.unwrap_or_else(|| Fit::no(format!("{from} is none of {into}")))
+            }
+            (Type::Null, Type::Optional(_)) => Fit::yes(),
+            (from, Type::Optional(inner)) => self.fit(from, inner),
+            _ => self.fit_form(from, into),
+        }
+    }
+
+    fn fit_form(&mut self, from: &Type, into: &Type) -> Fit {
+        match (from, into) {
+            (Type::List(one), Type::List(other)) => self.fit(one, other).within("in the list"),
+            (Type::Tuple(all), Type::List(other)) => {
+                all.iter().fold(Fit::yes(), |fit, one| fit.and(|| self.fit(one, other)))
+            }
+            (Type::Tuple(one), Type::Tuple(other)) if one.len() == other.len() => {
+                let pairs = one.iter().zip(other);
+                pairs.fold(Fit::yes(), |fit, (one, other)| fit.and(|| self.fit(one, other)))
+            }
+            (Type::Map(one), Type::Map(other)) => {
+                let keys = self.fit(&one.0, &other.0).within("keys");
+                keys.and(|| self.fit(&one.1, &other.1).within("values"))
+            }
+            (Type::Record(one), Type::Record(other)) => self.fit_record(one, other),
+            (Type::Literal(_) | Type::Char, Type::Text) => Fit::yes(),
+            _ if from == into => Fit::yes(),
+            _ => fit_number(from, into),
+        }
+    }
+
+    fn fit_record(&mut self, from: &Record, into: &Record) -> Fit {
+        let sent = |name: &str| from.fields.iter().find(|field| field.name == name);
+        let fit =
+            into.fields.iter().fold(Fit::yes(), |fit, field| fit.and(|| self.fit_field(sent(&field.name), field)));
+        fit.and(|| {
+            let known = |name: &str| into.fields.iter().any(|field| field.name == name);
+            match from.fields.iter().find(|field| into.closed && !known(&field.name)) {
+                Some(field) => Fit::no(format!("field {} is refused", field.name)),
+                None => Fit::yes(),
+            }
+        })
+    }
+
+    fn fit_field(&mut self, from: Option<&Field>, into: &Field) -> Fit {
+        match from {
+            None if into.optional => Fit::yes(),
+            None => Fit::no(format!("field {} is missing", into.name)),
+            Some(from) if from.optional && !into.optional => Fit::no(format!("field {} may be missing", into.name)),
+            Some(from) => self.fit(&from.ty, &into.ty).within(&format!("field {}", into.name)),
+        }
+    }
+}
+
+/// Numbers fit where all of them do. An integer is read where a float is wanted if no digit is lost.
+fn fit_number(from: &Type, into: &Type) -> Fit {
+    match (from, into, range(from), range(into)) {
+        (_, _, Some(from), Some(into)) if into.0 <= from.0 && from.1 <= into.1 => Fit::yes(),
+        (Type::F32, Type::F64, ..) => Fit::yes(),
+        (Type::F64, Type::F32, ..) => Fit::unknown("f64 becomes f32".to_owned()),
+        (_, Type::F32 | Type::F64, Some(range), _) => {
+            let exact = if *into == Type::F32 { 1 << 24 } else { 1 << 53 };
+            match range.0 >= -exact && range.1 <= exact as u128 {
+                true => Fit::yes(),
+                false => Fit::unknown(format!("{from} becomes {into}")),
+            }
+        }
+        _ => Fit::no(format!("{from} is not {into}")),
+    }
+}
+
+/// The least and the greatest integer of a type.
+fn range(ty: &Type) -> Option<(i128, u128)> {
+    Some(match ty {
+        Type::U8 => (0, u8::MAX.into()),
+        Type::U16 => (0, u16::MAX.into()),
+        Type::U32 => (0, u32::MAX.into()),
+        Type::U64 => (0, u64::MAX.into()),
+        Type::U128 => (0, u128::MAX),
+        Type::I8 => (i8::MIN.into(), i8::MAX as u128),
+        Type::I16 => (i16::MIN.into(), i16::MAX as u128),
+        Type::I32 => (i32::MIN.into(), i32::MAX as u128),
+        Type::I64 => (i64::MIN.into(), i64::MAX as u128),
+        Type::I128 => (i128::MIN, i128::MAX as u128),
+        _ => return None,
+    })
+}

@@ -1,0 +1,99 @@
+//! What tells two contracts apart.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{ServiceDescription, shape::Type};
+use crate::body;
+
+/// The first eight bytes of a contract's SHA-256, which people see as 16 hexadecimal digits: of the description without the words
+/// for people, its methods in the order of their names.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContractHash(u64);
+
+/// A text that is no [`ContractHash`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no hash of a contract: 16 hexadecimal digits, lower case")]
+pub struct NoContractHash(String);
+
+impl ServiceDescription {
+    /// The contract's hash: the same for all descriptions that say the same to programs.
+    pub fn hash(&self) -> ContractHash {
+        let mut bare = self.clone();
+        bare.doc.clear();
+        bare.methods.sort_by(|one, other| one.name.cmp(&other.name));
+        bare.methods.iter_mut().for_each(|method| method.doc.clear());
+        for definition in bare.types.values_mut() {
+            definition.doc.clear();
+            bare_type(&mut definition.ty);
+        }
+        for method in &mut bare.methods {
+            method.arguments.iter_mut().for_each(|argument| bare_type(&mut argument.ty));
+            bare_type(&mut method.result);
+            method.error.iter_mut().for_each(|error| bare_type(&mut error.ty));
+        }
+        // What is too deep for a body has no place on the wire either; then its text stands for it.
+        let canonical = body::encode(&bare).map_or_else(|_| format!("{bare:?}").into_bytes(), |body| body.to_vec());
+        let digest = Sha256::digest(canonical);
+        let (first, _) = digest.split_at(8);
+        ContractHash(u64::from_be_bytes(first.try_into().expect("it was split there")))
+    }
+}
+
+/// Takes the words for people out of a type.
+fn bare_type(ty: &mut Type) {
+    match ty {
+        Type::Optional(inner) | Type::List(inner) => bare_type(inner),
+        Type::Map(inner) => {
+            bare_type(&mut inner.0);
+            bare_type(&mut inner.1);
+        }
+        Type::Tuple(all) | Type::OneOf(all) => all.iter_mut().for_each(bare_type),
+        Type::Record(record) => {
+            for field in &mut record.fields {
+                field.doc.clear();
+                bare_type(&mut field.ty);
+            }
+        }
+        _ => {}
+    }
+}
+
+impl fmt::Display for ContractHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for ContractHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContractHash({self})")
+    }
+}
+
+impl FromStr for ContractHash {
+    type Err = NoContractHash;
+
+    fn from_str(text: &str) -> Result<ContractHash, NoContractHash> {
+        let digits = text.len() == 16 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| digits);
+        number.map(ContractHash).ok_or_else(|| NoContractHash(text.chars().take(40).collect()))
+    }
+}
+
+impl TryFrom<String> for ContractHash {
+    type Error = NoContractHash;
+
+    fn try_from(text: String) -> Result<ContractHash, NoContractHash> {
+        text.parse()
+    }
+}
+
+impl From<ContractHash> for String {
+    fn from(hash: ContractHash) -> String {
+        hash.to_string()
+    }
+}

@@ -1,0 +1,130 @@
+//! What a service is, in a form that programs can read: its methods, their arguments, results and errors, and their types.
+//!
+//! A worker registers the description of what it serves; the broker keeps it without looking into it, and whoever asks gets it.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `shape` | a type as data, and how Rust types become that |
+//! | `foreign` | the types of the standard library |
+//! | `hash` | what tells two contracts apart |
+//! | `fits`, `changes` | whether callers of one contract can go on with another |
+//! | `words`, `cddl` | a description as people read it, and in CDDL |
+
+mod cddl;
+mod changes;
+mod fits;
+mod foreign;
+mod hash;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    changes::{Change, Verdict},
+    hash::{ContractHash, NoContractHash},
+    shape::{Definition, Field, Probe, Record, Shape, Told, Type, Types, Untold},
+};
+use crate::wire::envelope::Effect;
+
+/// A service, as its author wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceDescription {
+    /// Its name.
+    pub name: String,
+    /// What its author says of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub doc: String,
+    /// Its methods.
+    pub methods: Vec<MethodDescription>,
+    /// The types that have names, by these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, Definition>,
+}
+
+/// One method.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodDescription {
+    /// Its name.
+    pub name: String,
+    /// What its author says of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub doc: String,
+    /// What it may do to the world.
+    pub effect: Effect,
+    /// How values travel.
+    #[serde(default)]
+    pub style: Style,
+    /// Its arguments, in order.
+    pub arguments: Vec<ArgumentDescription>,
+    /// What it returns.
+    pub result: Type,
+    /// Its own error, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorDescription>,
+}
+
+/// How values travel in a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Style {
+    /// One request, one reply.
+    #[default]
+    Unary,
+    /// A style of a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One argument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArgumentDescription {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub ty: Type,
+}
+
+/// A method's own error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDescription {
+    /// What it is called on the wire.
+    pub name: String,
+    /// What travels as its details.
+    #[serde(rename = "type")]
+    pub ty: Type,
+}
+
+impl ServiceDescription {
+    /// A service without methods yet.
+    pub fn new(name: impl Into<String>, doc: impl Into<String>) -> ServiceDescription {
+        ServiceDescription { name: name.into(), doc: doc.into(), methods: Vec::new(), types: BTreeMap::new() }
+    }
+
+    /// The method of this name.
+    pub fn method(&self, name: &str) -> Option<&MethodDescription> {
+        self.methods.iter().find(|method| method.name == name)
+    }
+}
+
+impl MethodDescription {
+    /// A method of which nothing is known but its name, its effect, and the names of its arguments.
+    pub fn untyped(name: impl Into<String>, effect: Effect, arguments: &[String]) -> MethodDescription {
+        let argument = |name: &String| ArgumentDescription { name: name.clone(), ty: Type::Any };
+        MethodDescription {
+            name: name.into(),
+            doc: String::new(),
+            effect,
+            style: Style::Unary,
+            arguments: arguments.iter().map(argument).collect(),
+            result: Type::Any,
+            error: None,
+        }
+    }
+}

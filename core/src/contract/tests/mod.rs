@@ -1,0 +1,181 @@
+//! What descriptions say of services.
+
+use super::*;
+
+fn method(name: &str, arguments: &[(&str, Type)], result: Type) -> MethodDescription {
+    let argument = |(name, ty): &(&str, Type)| ArgumentDescription { name: (*name).to_owned(), ty: ty.clone() };
+    let arguments = arguments.iter().map(argument).collect();
+    MethodDescription { arguments, result, ..MethodDescription::untyped(name, Effect::Read, &[]) }
+}
+
+fn service(methods: Vec<MethodDescription>) -> ServiceDescription {
+    ServiceDescription { methods, ..ServiceDescription::new("users", "") }
+}
+
+fn optional(ty: Type) -> Type {
+    Type::Optional(Box::new(ty))
+}
+
+/// A service with the type `User`, and `get_user` that returns it.
+fn users(fields: Vec<Field>) -> ServiceDescription {
+    let mut users = service(vec![method("get_user", &[("id", Type::U32)], Type::Named("User".to_owned()))]);
+    let definition = Definition { doc: String::new(), ty: Type::Record(Record::new(fields)) };
+    users.types.insert("User".to_owned(), definition);
+    users
+}
+
+fn worst(old: &ServiceDescription, new: &ServiceDescription) -> Option<Verdict> {
+    old.changes(new).into_iter().map(|change| change.verdict).max()
+}
+
+#[test]
+fn words_for_people_and_the_order_of_methods_are_no_part_of_the_contract() {
+    let (get, add) = (method("get", &[], Type::U8), method("add", &[("x", Type::U8)], Type::Null));
+    let one = service(vec![get.clone(), add.clone()]);
+    let documented = MethodDescription { doc: "Adds.".to_owned(), ..add.clone() };
+    let other = ServiceDescription { doc: "Of users.".to_owned(), ..service(vec![documented, get.clone()]) };
+    assert_eq!(one.hash(), other.hash());
+    let stricter = MethodDescription { effect: Effect::Once, ..add };
+    assert_ne!(one.hash(), service(vec![get, stricter]).hash());
+    let mut documented = users(vec![Field { doc: "Its number.".to_owned(), ..Field::new("id", Type::U32) }]);
+    documented.types.get_mut("User").unwrap().doc = "A user.".to_owned();
+    assert_eq!(users(vec![Field::new("id", Type::U32)]).hash(), documented.hash());
+}
+
+#[test]
+fn a_contracts_hash_stays_what_it_is() {
+    // Workers of two versions of this library must agree on it.
+    assert_eq!(users(vec![Field::new("id", Type::U32)]).hash().to_string(), "134c4e5c0fd0bbe9");
+}
+
+#[test]
+fn a_description_travels_as_cbor_and_as_json() {
+    let mut users =
+        users(vec![Field::new("name", optional(Type::Text)), Field::new("kind", Type::Opaque("Kind".into()))]);
+    users.methods[0].error = Some(ErrorDescription { name: "UserError".to_owned(), ty: Type::Literal("Gone".into()) });
+    let body = crate::body::encode(&users).unwrap();
+    assert_eq!(crate::body::decode::<ServiceDescription>(&body).unwrap(), users);
+    let json = serde_json::to_string(&users).unwrap();
+    assert_eq!(serde_json::from_str::<ServiceDescription>(&json).unwrap(), users);
+}
+
+#[test]
+fn what_old_callers_do_not_notice_is_safe() {
+    let old = service(vec![method("f", &[("x", Type::U8)], Type::U32)]);
+    for new in [
+        method("f", &[("x", Type::U16)], Type::U32),
+        method("f", &[("x", optional(Type::U8))], Type::U32),
+        method("f", &[("x", Type::U8), ("y", optional(Type::Text))], Type::U32),
+        method("f", &[("x", Type::F64)], Type::U8),
+        MethodDescription { effect: Effect::Once, ..old.methods[0].clone() },
+    ] {
+        let new = service(vec![new, method("g", &[], Type::Null)]);
+        assert_eq!(worst(&old, &new), Some(Verdict::Safe), "{:?}", old.changes(&new));
+    }
+    assert_eq!(old.changes(&old), []);
+}
+
+#[test]
+fn what_old_callers_stumble_over_breaks() {
+    let old = service(vec![method("f", &[("x", Type::U16)], Type::U16)]);
+    for new in [
+        method("g", &[("x", Type::U16)], Type::U16),
+        method("f", &[("x", Type::U8)], Type::U16),
+        method("f", &[("x", Type::Text)], Type::U16),
+        method("f", &[("y", Type::U16)], Type::U16),
+        method("f", &[], Type::U16),
+        method("f", &[("x", Type::U16), ("y", Type::U16)], Type::U16),
+        method("f", &[("x", Type::U16)], Type::U32),
+        method("f", &[("x", Type::U16)], optional(Type::U16)),
+        MethodDescription {
+            error: Some(ErrorDescription { name: "E".to_owned(), ty: Type::Text }),
+            ..old.methods[0].clone()
+        },
+    ] {
+        let new = service(vec![new]);
+        assert_eq!(worst(&old, &new), Some(Verdict::Breaks), "{:?}", old.changes(&new));
+    }
+}
+
+#[test]
+fn a_result_may_gain_fields_but_lose_none() {
+    let old = users(vec![Field::new("id", Type::U32)]);
+    let new = users(vec![Field::new("id", Type::U32), Field::new("name", Type::Text)]);
+    assert_eq!(old.changes(&new), []);
+    let changes = new.changes(&old);
+    assert_eq!(changes[0].text, "get_user: result: field name is missing");
+    assert_eq!(changes[0].verdict, Verdict::Breaks);
+}
+
+#[test]
+fn what_nobody_described_cannot_be_told() {
+    let old = service(vec![method("f", &[("x", Type::Any)], Type::Opaque("User".to_owned()))]);
+    let new = service(vec![method("f", &[("x", Type::U8)], Type::Opaque("User".to_owned()))]);
+    assert_eq!(worst(&old, &new), Some(Verdict::Unknown));
+    assert_eq!(old.changes(&old), []);
+}
+
+#[test]
+fn names_that_lead_in_a_circle_end_somewhere() {
+    let mut rings = service(vec![method("f", &[("x", Type::Named("A".to_owned()))], Type::Null)]);
+    let ring = Definition { doc: String::new(), ty: Type::Named("A".to_owned()) };
+    rings.types.insert("A".to_owned(), ring);
+    assert_eq!(worst(&rings, &rings), None);
+    let numbers = service(vec![method("f", &[("x", Type::U8)], Type::Null)]);
+    assert_eq!(worst(&rings, &numbers), Some(Verdict::Unknown));
+    let list = Type::List(Box::new(optional(Type::Named("List".to_owned()))));
+    let mut lists = service(vec![method("f", &[("x", Type::Named("List".to_owned()))], Type::Null)]);
+    lists.types.insert("List".to_owned(), Definition { doc: String::new(), ty: list });
+    assert_eq!(lists.changes(&lists), []);
+}
+
+#[test]
+fn types_of_one_name_are_told_apart() {
+    struct Two<T>(T);
+    let mut types = Types::new();
+    let one = types.named::<Two<u8>>("Two", "", |_| Type::U8);
+    let other = types.named::<Two<u16>>("Two", "", |types| types.named::<Two<u8>>("Two", "", |_| Type::Null));
+    assert_eq!((&one, &other), (&Type::Named("Two".to_owned()), &Type::Named("Two2".to_owned())));
+    assert_eq!(types.into_definitions()["Two2"].ty, one);
+    let _ = Two(0).0;
+}
+
+#[test]
+#[allow(clippy::needless_borrow)] // the second reference is what the compiler chooses by
+fn a_type_that_tells_nothing_is_known_by_its_name() {
+    struct Silent;
+    let mut types = Types::new();
+    assert_eq!((&Probe::<Silent>::new()).type_of(&mut types, "Silent"), Type::Opaque("Silent".to_owned()));
+    assert_eq!((&Probe::<u8>::new()).type_of(&mut types, "u8"), Type::U8);
+    assert_eq!((&Probe::<Vec<Silent>>::new()).type_of(&mut types, "Vec<Silent>").to_string(), "any (Vec<Silent>)");
+}
+
+#[test]
+fn a_service_in_cddl_has_a_rule_for_all_that_travels() {
+    let mut users = users(vec![
+        Field::new("id", Type::U32),
+        Field { optional: true, ..Field::new("mail-address", optional(Type::Text)) },
+        Field::new("kind", Type::OneOf(vec![Type::Literal("AD\"MIN".to_owned()), Type::Literal("GUEST".to_owned())])),
+        Field::new("tags", Type::Map(Box::new((Type::Text, Type::List(Box::new(optional(Type::I8))))))),
+    ]);
+    users.methods[0].doc = "The user of this id.\nOr an error.".to_owned();
+    users.methods[0].error = Some(ErrorDescription { name: "UserError".to_owned(), ty: Type::Any });
+    users.methods.push(method("count", &[("at least", optional(Type::U64))], Type::F64));
+    let cddl = users.cddl();
+    let (_, rules) = cddl.split_once('\n').unwrap();
+    let expected = r#"
+; get_user(id: u32) -> User, or UserError
+; The user of this id.
+; Or an error.
+users.get_user.arguments = [id: 0..4294967295] / { id: 0..4294967295 }
+users.get_user.result = User
+users.get_user.error = any
+
+; count(at least: u64 or null) -> f64
+users.count.arguments = [? "at least": uint / null] / { ? "at least": uint / null }
+users.count.result = number
+
+User = { id: 0..4294967295, ? "mail-address": tstr / null, kind: "AD\"MIN" / "GUEST", tags: {* tstr => [* (-128..127 / null)]}, * tstr => any }
+"#;
+    assert_eq!(rules, expected);
+}

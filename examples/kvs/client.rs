@@ -1,0 +1,25 @@
+//! A client of the key-value store: counts views.
+//!
+//! ```text
+//! cargo run --example kvs-client -- tcp://127.0.0.1:5559 1000
+//! ```
+
+use std::{env, error::Error};
+
+use callboard::Client;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut words = env::args().skip(1);
+    let frontend = words.next().unwrap_or_else(|| "tcp://127.0.0.1:5559".to_owned());
+    let times: u32 = words.next().map_or(Ok(1_000), |times| times.parse())?;
+    let client = Client::connect(frontend).await?;
+    let kvs = client.service("kvs");
+
+    let mut views = 0_i64;
+    for _ in 0..times {
+        views = kvs.call("inc", ("views",)).await?;
+    }
+    println!("{views} views after the last of mine");
+    Ok(client.close().await?)
+}

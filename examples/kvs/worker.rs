@@ -1,0 +1,103 @@
+//! A key-value store as plain functions under names. It stops on Ctrl-C, and on Enter where somebody has started it by hand.
+//!
+//! ```text
+//! callboard broker &
+//! cargo run --example kvs-worker
+//! callboard call kvs.put a 10
+//! callboard call kvs.get a
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    env, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use callboard::{Code, Error, Reply, RunningWorker, Service, Worker, WorkerError};
+use ciborium::Value;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+
+/// How long calls that run may take to end when the store is told to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Any value under any text. What is done with it is done under one lock, so that no two calls get between each other.
+#[derive(Clone, Default)]
+struct Store(Arc<Mutex<BTreeMap<String, Value>>>);
+
+impl Store {
+    /// The value, or null.
+    fn get(&self, k: &str) -> Reply<Option<Value>> {
+        Reply(self.values().get(k).cloned())
+    }
+
+    fn put(&self, k: String, v: Value) {
+        self.values().insert(k, v);
+    }
+
+    /// Adds one, and answers with what it came to. What is missing counts as 0.
+    fn inc(&self, k: String) -> Result<i64, Error> {
+        let mut values = self.values();
+        let value = values.entry(k).or_insert_with(|| 0.into());
+        let number = value.as_integer().and_then(|number| i64::try_from(number).ok());
+        let more = number.and_then(|number| number.checked_add(1));
+        let more = more.ok_or_else(|| Error::new(Code::FailedPrecondition, "there is no number to add one to"))?;
+        *value = more.into();
+        Ok(more)
+    }
+
+    /// Nothing panics while it holds the lock, so a poisoned one still holds whole values.
+    fn values(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn into_service(self) -> Service {
+        let [get, put, inc] = [self.clone(), self.clone(), self];
+        Service::new("kvs")
+            .read("get", ["k"], move |k: String| get.get(&k))
+            .idempotent("put", ["k", "v"], move |k, v| put.put(k, v))
+            .once("inc", ["k"], move |k| inc.inc(k))
+            .read("uname", [], uname)
+    }
+}
+
+/// The operating system of the machine that serves: it shows where the code ran.
+fn uname() -> Reply<BTreeMap<&'static str, String>> {
+    let system = rustix::system::uname();
+    let parts = [("sysname", system.sysname()), ("nodename", system.nodename()), ("release", system.release())];
+    Reply(parts.map(|(name, text)| (name, text.to_string_lossy().into_owned())).into())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), WorkerError> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut worker: RunningWorker = Worker::new().serve(Store::default().into_service()).start()?;
+    tokio::select! {
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+        () = enter() => {}
+        ended = worker.ended() => return ended,
+    }
+    worker.shut_down(DRAIN).await;
+    worker.ended().await
+}
+
+/// Waits for a line on stdin. A pool's workers have no terminal, and an end of input is no Enter: then it waits for ever.
+async fn enter() {
+    let (tell, told) = oneshot::channel();
+    if env::var_os("CALLBOARD_POOL").is_none() {
+        // A thread of its own: a read that never returns keeps no runtime from ending.
+        std::thread::spawn(move || {
+            if io::stdin().read_line(&mut String::new()).is_ok_and(|read| read > 0) {
+                let _ = tell.send(());
+            }
+        });
+    }
+    if told.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

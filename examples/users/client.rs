@@ -1,0 +1,47 @@
+//! A client of the users: the traits are all that it shares with the worker.
+//!
+//! ```text
+//! cargo run --example users-client -- tcp://127.0.0.1:5559
+//! ```
+
+mod api;
+
+use std::{env, error::Error};
+
+use api::{User, UserError, UserManagerClient, UserStatisticsClient, UserType};
+use callboard::{Client, Failed};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let frontend = env::args().nth(1).unwrap_or_else(|| "tcp://127.0.0.1:5559".to_owned());
+    let client = Client::connect(frontend).await?;
+    let users = UserManagerClient::new(&client);
+
+    let user = users.get_user(5).await?;
+    println!("user 5 is {}, {:?}", user.nickname, user.user_type);
+    match users.get_user(7).await {
+        Err(Failed::Own(UserError::NotFound { id })) => println!("there is no user {id}"),
+        other => println!("a surprise: {other:?}"),
+    }
+
+    let uru = User {
+        id: 7,
+        nickname: "Uru".to_owned(),
+        mail_address: "uru@example.org".to_owned(),
+        user_type: UserType::Guest,
+    };
+    for _ in 0..2 {
+        match users.add_user(uru.clone()).await {
+            Ok(added) => println!("added {}", added.nickname),
+            Err(error) => println!("not added: {error}"),
+        }
+    }
+
+    let statistics = UserStatisticsClient::new(&client);
+    println!(
+        "{} users, {} of them guests",
+        statistics.count(None).await?,
+        statistics.count(Some(UserType::Guest)).await?
+    );
+    Ok(client.close().await?)
+}

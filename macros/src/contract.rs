@@ -1,0 +1,92 @@
+//! What the service is, as data: `contract()` of the stub.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type, spanned::Spanned};
+
+use crate::{
+    method::{Method, OwnError},
+    options::Effect,
+    service::Service,
+};
+
+/// The function `contract`.
+pub(crate) fn contract(service: &Service) -> TokenStream {
+    let Service { krate, name, docs, .. } = service;
+    let doc = text(docs);
+    let methods = service.methods.iter().map(|method| describe(krate, method));
+    quote! {
+        /// What this program takes the service for. `callboard describe` shows what its workers say.
+        pub fn contract() -> #krate::core::contract::ServiceDescription {
+            let mut service = #krate::core::contract::ServiceDescription::new(#name, #doc);
+            let mut types = #krate::core::contract::Types::new();
+            #(#methods)*
+            service.types = types.into_definitions();
+            service
+        }
+    }
+}
+
+fn describe(krate: &syn::Path, method: &Method) -> TokenStream {
+    let Method { conditions, name, docs, effect, arguments, returns, .. } = method;
+    let doc = text(docs);
+    let effect = format_ident!(
+        "{}",
+        match effect {
+            Effect::Read => "Read",
+            Effect::Idempotent => "Idempotent",
+            Effect::Once => "Once",
+        }
+    );
+    let arguments = arguments.iter().map(|argument| {
+        let (name, ty) = (&argument.name, type_of(krate, &argument.owned));
+        quote!(#krate::core::contract::ArgumentDescription { name: #name.into(), ty: #ty })
+    });
+    let result = type_of(krate, &returns.value);
+    let error = match &returns.error {
+        None => quote!(::core::option::Option::None),
+        Some(OwnError { ty, name }) => {
+            let ty = type_of(krate, ty);
+            quote!(::core::option::Option::Some(#krate::core::contract::ErrorDescription { name: #name.into(), ty: #ty }))
+        }
+    };
+    quote! {
+        #(#conditions)*
+        {
+            let method = #krate::core::contract::MethodDescription {
+                name: #name.into(),
+                doc: #doc.into(),
+                effect: #krate::Effect::#effect,
+                style: #krate::core::contract::Style::Unary,
+                arguments: ::std::vec![#(#arguments),*],
+                result: #result,
+                error: #error,
+            };
+            service.methods.push(method);
+        }
+    }
+}
+
+/// An expression for a type: its shape where it has one, else its name.
+pub(crate) fn type_of(krate: &syn::Path, ty: &Type) -> TokenStream {
+    let rust = quote!(#ty).to_string().replace(' ', "");
+    let probe = quote_spanned!(ty.span()=> #krate::core::contract::Probe::<#ty>::new());
+    quote! {{
+        #[allow(unused_imports)]
+        use #krate::core::contract::{Told as _, Untold as _};
+        (&#probe).type_of(&mut types, #rust)
+    }}
+}
+
+/// What doc comments say, without the space that `///` leaves.
+pub(crate) fn text(docs: &[Attribute]) -> String {
+    let lines = docs.iter().filter_map(|doc| match &doc.meta {
+        Meta::NameValue(meta) => match &meta.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let lines: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
+    lines.join("\n").trim().to_owned()
+}

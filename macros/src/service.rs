@@ -1,0 +1,177 @@
+//! A trait read as a service: what is accepted, and what is said of what is not.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::Span;
+use quote::format_ident;
+use syn::{Attribute, Error, Ident, ItemTrait, Path, Result, TraitItem, Visibility, parse_quote};
+
+use crate::{method::Method, options::ServiceOptions};
+
+/// The longest name of a service or method, and of both with the dot between them.
+const NAME_BYTES_MAX: usize = 128;
+
+/// A trait as a service.
+pub(crate) struct Service {
+    pub(crate) docs: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    /// The trait.
+    pub(crate) ident: Ident,
+    /// The stub.
+    pub(crate) client: Ident,
+    /// What it is called on the wire.
+    pub(crate) name: String,
+    /// Where the package `callboard` is.
+    pub(crate) krate: Path,
+    pub(crate) methods: Vec<Method>,
+}
+
+impl Service {
+    /// Reads a trait.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each thing at its own place.
+    pub(crate) fn read(options: ServiceOptions, item: &ItemTrait) -> Result<Service> {
+        let mut errors = Errors::default();
+        errors.add(check_trait(item));
+        let methods: Vec<_> = item.items.iter().filter_map(|item| errors.take(read_item(item))).collect();
+        let (name, span) = match &options.name {
+            Some(name) => (name.value(), name.span()),
+            None => (snake_case(&item.ident), item.ident.span()),
+        };
+        errors.add(check_service_name(&name, span));
+        errors.add(check_methods(&name, &methods));
+        errors.end()?;
+        Ok(Service {
+            docs: docs(&item.attrs),
+            visibility: item.vis.clone(),
+            ident: item.ident.clone(),
+            client: format_ident!("{}Client", item.ident),
+            name,
+            krate: options.krate.unwrap_or_else(|| parse_quote!(::callboard)),
+            methods,
+        })
+    }
+}
+
+/// The doc comments among attributes.
+pub(crate) fn docs(attributes: &[Attribute]) -> Vec<Attribute> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect()
+}
+
+/// Errors that are told together: who wrote the trait sees all of them at once.
+#[derive(Default)]
+struct Errors(Option<Error>);
+
+impl Errors {
+    fn add(&mut self, result: Result<()>) {
+        self.take(result);
+    }
+
+    fn take<T>(&mut self, result: Result<T>) -> Option<T> {
+        match (result, &mut self.0) {
+            (Ok(value), _) => return Some(value),
+            (Err(error), Some(errors)) => errors.combine(error),
+            (Err(error), none) => *none = Some(error),
+        }
+        None
+    }
+
+    fn end(self) -> Result<()> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
+fn check_trait(item: &ItemTrait) -> Result<()> {
+    if !item.generics.params.is_empty() {
+        let text = "a service has no generics: callers and workers could not agree on what they are";
+        return Err(Error::new_spanned(&item.generics, text));
+    }
+    if let Some(clause) = &item.generics.where_clause {
+        return Err(Error::new_spanned(clause, "a service has no where clause"));
+    }
+    match &item.unsafety {
+        Some(word) => Err(Error::new_spanned(word, "a service is not unsafe: its callers are in other processes")),
+        None => Ok(()),
+    }
+}
+
+fn read_item(item: &TraitItem) -> Result<Method> {
+    match item {
+        TraitItem::Fn(function) => Method::read(function),
+        other => Err(Error::new_spanned(other, "a service has methods only")),
+    }
+}
+
+fn check_service_name(name: &str, span: Span) -> Result<()> {
+    if !name.split('.').all(is_identifier) || name.len() > NAME_BYTES_MAX {
+        let text = "is no name of a service: parts of letters, digits and _, joined by dots, 128 bytes at most";
+        return Err(Error::new(span, format!("`{name}` {text}")));
+    }
+    if name == "callboard" || name.starts_with("callboard.") {
+        return Err(Error::new(span, format!("the name `{name}` belongs to the broker")));
+    }
+    Ok(())
+}
+
+/// Whether a method's or argument's name is one.
+pub(crate) fn is_identifier(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && letters.all(|next| next.is_ascii_alphanumeric() || next == '_')
+}
+
+/// What is wrong with methods next to each other.
+fn check_methods(service: &str, methods: &[Method]) -> Result<()> {
+    let mut errors = Errors::default();
+    let mut names = BTreeMap::new();
+    for method in methods {
+        if let Some(other) = names.insert(&method.name, &method.ident) {
+            let text =
+                format!("two methods are called `{}` on the wire: `{other}` and `{}`", method.name, method.ident);
+            errors.add(Err(Error::new(method.name_span, text)));
+        }
+        if service.len() + 1 + method.name.len() > NAME_BYTES_MAX {
+            let text = format!("`{service}.{}` is longer than {NAME_BYTES_MAX} bytes", method.name);
+            errors.add(Err(Error::new(method.name_span, text)));
+        }
+    }
+    errors.end()
+}
+
+/// `UserManager` as `user_manager`, `HTTPServer` as `http_server`.
+fn snake_case(ident: &Ident) -> String {
+    let name = ident.to_string();
+    let letters: Vec<char> = name.trim_start_matches("r#").chars().collect();
+    let mut snake = String::new();
+    for (at, &letter) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).map(|before| letters[before]);
+        let begins_word = letter.is_uppercase()
+            && before.is_some_and(|before| {
+                !before.is_uppercase() && before != '_' || letters.get(at + 1).is_some_and(|next| next.is_lowercase())
+            });
+        if begins_word && before != Some('_') {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trait_is_called_in_snake_case() {
+        for (name, snake) in [
+            ("UserManager", "user_manager"),
+            ("Kvs", "kvs"),
+            ("HTTPServer", "http_server"),
+            ("Sha256Sums", "sha256_sums"),
+            ("Old_Style", "old_style"),
+        ] {
+            assert_eq!(snake_case(&Ident::new(name, Span::call_site())), snake);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The caller's side: a type with the trait's methods, each of which begins a call.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+
+use crate::{
+    contract,
+    method::{Method, OwnError},
+    service::Service,
+};
+
+pub(crate) fn stub(service: &Service) -> TokenStream {
+    let Service { visibility, ident, client, name, krate, docs, .. } = service;
+    let about = format!("Calls [`{ident}`] at the workers that serve `{name}`. A cheap clone.");
+    let separator = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
+    let methods = service.methods.iter().map(|method| stub_method(service, method));
+    let contract = contract::contract(service);
+    quote! {
+        #[doc = #about]
+        #separator
+        #(#docs)*
+        #[allow(dead_code)]
+        #[derive(Clone, Debug)]
+        #visibility struct #client {
+            client: #krate::Client,
+        }
+
+        #[allow(dead_code)]
+        impl #client {
+            /// A stub that makes its calls through this client.
+            pub fn new(client: &#krate::Client) -> Self {
+                Self { client: ::core::clone::Clone::clone(client) }
+            }
+
+            #contract
+
+            #(#methods)*
+        }
+
+        impl ::core::convert::From<#krate::Client> for #client {
+            fn from(client: #krate::Client) -> Self {
+                Self { client }
+            }
+        }
+
+        impl ::core::convert::From<&#krate::Client> for #client {
+            fn from(client: &#krate::Client) -> Self {
+                Self::new(client)
+            }
+        }
+    }
+}
+
+fn stub_method(service: &Service, method: &Method) -> TokenStream {
+    let krate = &service.krate;
+    let Method { docs, conditions, warnings, ident, arguments, .. } = method;
+    let full = format!("{}.{}", service.name, method.name);
+    let value = &method.returns.value;
+    let (call, own) = match &method.returns.error {
+        None => (quote!(#krate::TypedCall<#value>), ""),
+        Some(OwnError { ty, name }) => (quote!(#krate::TypedCall<#value, #krate::Failed<#ty>>), name.as_str()),
+    };
+    let (names, types) =
+        (arguments.iter().map(|argument| &argument.ident), arguments.iter().map(|argument| &argument.ty));
+    let given = arguments.iter().map(|argument| &argument.ident);
+    quote_spanned! {method.place()=>
+        #(#docs)*
+        #(#conditions)*
+        #(#warnings)*
+        pub fn #ident(&self, #(#names: #types),*) -> #call {
+            #krate::TypedCall::new(self.client.call(#full, (#(#given,)*)), #own)
+        }
+    }
+}

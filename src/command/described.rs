@@ -1,0 +1,57 @@
+//! What a service is, by its workers' word.
+
+use callboard::{
+    CallError, Client, Code,
+    core::{
+        body,
+        broker::{Contract, ServiceContracts},
+        contract::ServiceDescription,
+    },
+};
+
+use super::client;
+use crate::settings::ClientSettings;
+
+/// What the workers of a service say that it is, the one that most say first.
+///
+/// # Errors
+/// Nobody serves it, the broker is older than this question, or it does not answer.
+pub(crate) async fn contracts(
+    client: &Client,
+    service: &str,
+    settings: &ClientSettings,
+) -> Result<Vec<Contract>, CallError> {
+    let call = client.call::<ServiceContracts>("callboard.describe", (service,));
+    client::timed(call, settings).await.map(|said| said.contracts)
+}
+
+/// What most workers of a service say that it is; `None` where the broker has no description of it that can be read.
+///
+/// # Errors
+/// As for [`contracts`].
+pub(crate) async fn description(
+    client: &Client,
+    service: &str,
+    settings: &ClientSettings,
+) -> Result<Option<ServiceDescription>, CallError> {
+    Ok(contracts(client, service, settings).await?.iter().find_map(read))
+}
+
+/// The same, of a service that is about to be called: where it is not to be had, the call itself tells what is wrong.
+pub(crate) async fn description_if_any(
+    client: &Client,
+    service: &str,
+    settings: &ClientSettings,
+) -> Result<Option<ServiceDescription>, CallError> {
+    match contracts(client, service, settings).await {
+        Err(error) if matches!(error.code(), Code::Unavailable | Code::Unimplemented) => Ok(None),
+        // Where workers do not agree, nobody knows which of them will get the call.
+        Ok(said) if said.len() > 1 => Ok(None),
+        said => Ok(said?.first().and_then(read)),
+    }
+}
+
+/// The description that came, if it can be read.
+pub(crate) fn read(contract: &Contract) -> Option<ServiceDescription> {
+    body::decode(contract.description.as_deref()?).ok()
+}

@@ -1,0 +1,158 @@
+//! The users of the examples: a trait as the contract, called by its stub and from the shell, which knows nothing of it.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Broker, Finished, Process, example};
+
+/// A broker, and the users in a folder of their own.
+struct Scene {
+    broker: Broker,
+    worker: Process,
+    folder: TempDir,
+}
+
+impl Scene {
+    fn start() -> Scene {
+        let (broker, folder) = (Broker::start(), tempfile::tempdir().unwrap());
+        let worker = start_worker(&broker, &folder);
+        Scene { broker, worker, folder }
+    }
+
+    /// Runs `callboard WORDS...`, which must end well.
+    fn printed(&self, words: &[&str]) -> String {
+        self.broker.command(words).printed()
+    }
+}
+
+fn start_worker(broker: &Broker, folder: &TempDir) -> Process {
+    let worker = Process::start(worker_of(broker, folder));
+    broker.wait_for_service("user_statistics");
+    worker
+}
+
+fn worker_of(broker: &Broker, folder: &TempDir) -> std::process::Command {
+    let mut command = example("users-worker");
+    command.env("CALLBOARD_BACKEND", &broker.backend);
+    command.env("CALLBOARD_USERS_FILE", folder.path().join("users.json"));
+    command
+}
+
+#[test]
+fn the_client_of_the_example_calls_by_the_trait_alone() {
+    let scene = Scene::start();
+    let mut client = example("users-client");
+    client.arg(&scene.broker.frontend);
+    let lines = [
+        "user 5 is Zaru, Normal",
+        "there is no user 7",
+        "added Uru",
+        "not added: user 7: already exist",
+        "7 users, 2 of them guests",
+    ];
+    assert_eq!(Finished::of(client).printed().lines().collect::<Vec<_>>(), lines);
+}
+
+#[test]
+fn a_restarted_worker_still_has_what_was_added() {
+    let mut scene = Scene::start();
+    let uru = json!({ "id": 7, "nickname": "Uru", "mail_address": "u@example.org", "user_type": "GUEST" });
+    let added: Value =
+        serde_json::from_str(&scene.printed(&["call", "user_manager.add_user", &format!("user={uru}")])).unwrap();
+    assert_eq!(added, uru);
+    scene.worker.kill();
+    // Until the broker has noticed, the lost worker's service would still be listed.
+    scene.broker.process.stderr.wait_for("worker lost");
+    let _again = start_worker(&scene.broker, &scene.folder);
+    let found: Value = serde_json::from_str(&scene.printed(&["call", "user_manager.get_user", "7"])).unwrap();
+    assert_eq!(found, uru);
+}
+
+#[test]
+fn a_second_worker_of_the_same_file_refuses_with_a_clear_error() {
+    let scene = Scene::start();
+    let second = Finished::of(worker_of(&scene.broker, &scene.folder));
+    assert_eq!(second.code, 1, "{second:?}");
+    assert!(second.stderr.contains("another process owns these users"), "{second:?}");
+    assert_eq!(scene.printed(&["call", "user_statistics.count"]), "6");
+}
+
+#[test]
+fn the_shell_gets_a_methods_own_error_by_its_code_name_text_and_content() {
+    let scene = Scene::start();
+    let complaint = scene.broker.call(&["user_manager.get_user", "7"]).complained(1);
+    let (error, details) = complaint.split_once('\n').unwrap();
+    assert!(error.starts_with("error: NOT_FOUND UserError: user 7: not found (executed: yes"), "{complaint}");
+    assert_eq!(details, r#"  details: {"NotFound":{"id":7}}"#);
+}
+
+#[test]
+fn whoever_knows_nothing_of_a_service_learns_its_methods_types_and_comments() {
+    let scene = Scene::start();
+    let text = scene.printed(&["describe", "user_manager"]);
+    for expected in [
+        "    Keeps users.",
+        "get_user(id: u32) -> User, or UserError  [read]",
+        "    The user of this id, or the error that there is none.",
+        "add_user(user: User) -> User, or UserError  [once]",
+        "User = {id: u32, nickname: text, mail_address: text, user_type: UserType}",
+        r#"UserType = "ADMINISTRATOR" or "GUEST" or "NORMAL" or "DISABLED""#,
+    ] {
+        assert!(text.lines().any(|line| line == expected), "{expected}: {text}");
+    }
+    let json: Value = serde_json::from_str(&scene.printed(&["describe", "user_manager", "--json"])).unwrap();
+    assert_eq!(json["methods"][0]["arguments"], json!([{ "name": "id", "type": "u32" }]));
+    let cddl = scene.printed(&["describe", "user_manager", "--cddl"]);
+    assert!(cddl.contains("user_manager.get_user.arguments = [id: 0..4294967295] / { id: 0..4294967295 }"), "{cddl}");
+    let hash = text.lines().next().unwrap().rsplit(' ').next().unwrap();
+    assert!(scene.printed(&["services"]).contains(hash), "{hash}");
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_told_before_they_are_sent() {
+    let scene = Scene::start();
+    let complaint = scene.broker.call(&["user_manager.get_user", "five"]).complained(1);
+    let lines: Vec<_> = complaint.lines().collect();
+    assert_eq!(lines[0], "error: INVALID_ARGUMENT ArgumentError: argument id: expected u32, got text (executed: no)",);
+    assert_eq!(lines[2], "  method: user_manager.get_user(id: u32) -> User, or UserError");
+    let user = r#"{"id": 8, "nickname": "x", "mail_address": "y", "user_type": "OWNER"}"#;
+    let complaint = scene.broker.call(&["user_manager.add_user", user]).complained(1);
+    assert!(complaint.contains("argument user.user_type: expected UserType, got text"), "{complaint}");
+    assert_eq!(scene.printed(&["call", "user_statistics.count", "GUEST"]), "1");
+}
+
+#[test]
+fn a_new_contract_is_compared_with_the_old_one() {
+    let scene = Scene::start();
+    let (old, new) = (scene.folder.path().join("old.json"), scene.folder.path().join("new.json"));
+    let (old_name, new_name) = (old.to_str().unwrap(), new.to_str().unwrap());
+    let json = scene.printed(&["describe", "user_manager", "--json"]);
+    fs::write(&old, &json).unwrap();
+    assert_eq!(scene.printed(&["contract", "diff", old_name, "user_manager"]), "nothing changed for callers");
+    let mut changed: Value = serde_json::from_str(&json).unwrap();
+    changed["types"]["User"]["type"]["record"]["fields"].as_array_mut().unwrap().remove(1);
+    changed["methods"][0]["arguments"][0]["type"] = json!("u64");
+    fs::write(&new, changed.to_string()).unwrap();
+    let diff = scene.broker.command(&["contract", "diff", old_name, new_name]);
+    assert_eq!((diff.code, diff.stderr.as_str()), (1, ""), "{diff:?}");
+    let lines: Vec<_> = diff.stdout.lines().collect();
+    assert_eq!(lines[0], "safe     get_user: argument id: u32 becomes u64");
+    assert_eq!(lines[1], "breaks   get_user: result: field nickname is missing");
+    let nonsense = scene.broker.command(&["contract", "diff", "no/such.json", old_name]);
+    nonsense.complained_of(2, &["cannot read no/such.json"]);
+}
+
+#[test]
+fn a_service_whose_workers_disagree_is_reported() {
+    let scene = Scene::start();
+    let other = callboard::Service::new("user_statistics").read("count", [], || 0_u8);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let worker = callboard::Worker::new().backend(&scene.broker.backend).name("other").serve(other);
+    let _worker = runtime.block_on(async { worker.start() }).unwrap();
+    crate::harness::until("both workers serve", || {
+        let services = scene.broker.command(&["services"]);
+        services.stderr.contains("the workers of user_statistics do not agree on its contract").then_some(())
+    });
+}
