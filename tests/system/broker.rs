@@ -120,8 +120,8 @@ fn peers_are_told_with_their_addresses_and_calls() {
         row.unwrap_or_else(|| panic!("no {begins} in:\n{table}")).split_whitespace().collect::<Vec<_>>()
     };
     let (served, asking) = (row("worker"), row("client"));
-    assert_eq!((served[4], served[9]), (worker.pid().to_string().as_str(), "1"), "{table}");
-    assert!(asking[6].starts_with("tcp://127.0.0.1:") && asking[9] == "1", "{table}");
+    assert_eq!((served[5], served[10]), (worker.pid().to_string().as_str(), "1"), "{table}");
+    assert!(asking[7].starts_with("tcp://127.0.0.1:") && asking[10] == "1", "{table}");
     let lines = broker.command(&["peers", "--json"]).printed();
     assert!(lines.lines().any(|line| line.contains("\"role\":\"worker\"")), "{lines}");
 }

@@ -1,0 +1,213 @@
+//! The broker machine, run as its driver would, with what it owes to the driver checked at each step.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use callboard_core::{
+    auth::Nonce,
+    broker::{Action, Broker, Event, Identity, Settings, Side},
+    time::Time,
+    wire::{
+        Envelope,
+        bundle::{self, Reader},
+        ids::{BrokerId, LinkId, StartId},
+        limits,
+    },
+};
+
+use super::peer::WAKES_MAX;
+
+/// Small limits, so that short scripts reach them.
+const CREDIT_CALLS: u32 = 8;
+const QUEUE_CALLS_MAX: usize = 6;
+const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// What has a longer time-out counts as waiting for ever.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// The broker and what its driver knows of each link.
+#[derive(Debug)]
+pub(crate) struct BrokerHost {
+    machine: Broker,
+    links: BTreeMap<LinkId, Stage>,
+    /// Links that were there, open ones included.
+    pub(crate) links_seen: usize,
+    /// Whether somebody sent a cast that may wait for ever.
+    pub(crate) endless: bool,
+    pub(crate) stopped: bool,
+}
+
+/// How far a link has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Silent,
+    Challenged,
+    Admitted,
+}
+
+/// What the broker did to a link.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Said(LinkId, Envelope),
+    Closed(LinkId),
+}
+
+impl BrokerHost {
+    pub(crate) fn new(start: u8, now: Time) -> BrokerHost {
+        let settings = Settings {
+            frontend: "tcp://frontend".to_owned(),
+            backend: "tcp://backend".to_owned(),
+            credit_calls: CREDIT_CALLS,
+            credit_bytes: 2 * MESSAGE_BYTES_MAX as u64,
+            queue_calls_max: QUEUE_CALLS_MAX,
+            queue_bytes_max: MESSAGE_BYTES_MAX,
+            message_bytes_max: MESSAGE_BYTES_MAX,
+            ..Settings::default()
+        };
+        let identity = Identity { broker: BrokerId([1; 16]), start: StartId([start; 16]) };
+        let machine = Broker::new(settings, identity, now);
+        BrokerHost { machine, links: BTreeMap::new(), links_seen: 0, endless: false, stopped: false }
+    }
+
+    /// A connection is there.
+    pub(crate) fn opened(&mut self, now: Time, link: LinkId, side: Side) -> Vec<Done> {
+        self.links.insert(link, Stage::Silent);
+        self.links_seen += 1;
+        // Nobody proves anything here, so any nonce will do.
+        let (address, nonce) = ("somewhere".into(), Nonce([7; 32]));
+        let until = now + limits::HANDSHAKE_MAX;
+        self.handle(now, Event::Opened { link, side, address, nonce, until })
+    }
+
+    /// A connection is gone; nothing if the broker closed it first.
+    pub(crate) fn closed(&mut self, now: Time, link: LinkId) -> Vec<Done> {
+        match self.links.remove(&link) {
+            Some(_) => self.handle(now, Event::Closed { link }),
+            None => Vec::new(),
+        }
+    }
+
+    pub(crate) fn heard(&mut self, now: Time, link: LinkId) -> Vec<Done> {
+        self.handle(now, Event::Heard { link })
+    }
+
+    pub(crate) fn shut_down(&mut self, now: Time, patience: Duration) -> Vec<Done> {
+        self.handle(now, Event::Shutdown { deadline: now + patience })
+    }
+
+    /// A message came. Whatever a newcomer says, it comes on by it or is sent away.
+    pub(crate) fn receive(&mut self, now: Time, link: LinkId, frames: &[Bytes]) -> Vec<Done> {
+        let before = self.stage(link);
+        self.endless |= bundle::read(frames, Reader::Broker).flatten().any(|envelope| waits_for_ever(&envelope));
+        let mut out = Vec::new();
+        self.machine.receive(now, link, frames, &mut out);
+        let done = self.perform(out);
+        let newcomer = matches!(before, Some(Stage::Silent | Stage::Challenged));
+        assert!(self.stopped || !newcomer || self.stage(link) != before, "a newcomer comes on or is sent away");
+        done
+    }
+
+    /// Time passes, and the machine is woken when it wants to be.
+    pub(crate) fn pass(&mut self, from: Time, until: Time) -> Vec<Done> {
+        let (mut now, mut done) = (from, Vec::new());
+        for _ in 0..WAKES_MAX {
+            let Some(due) = self.machine.next_deadline().filter(|&due| due <= until) else { return done };
+            now = now.max(due);
+            done.extend(self.wake(now));
+        }
+        done.extend(self.wake(until));
+        done
+    }
+
+    fn wake(&mut self, now: Time) -> Vec<Done> {
+        let done = self.handle(now, Event::Wake);
+        assert!(self.machine.next_deadline().is_none_or(|next| next > now), "a wake does all that is due");
+        done
+    }
+
+    pub(crate) fn stage(&self, link: LinkId) -> Option<Stage> {
+        self.links.get(&link).copied()
+    }
+
+    /// The links that are open.
+    pub(crate) fn open(&self) -> Vec<LinkId> {
+        self.links.keys().copied().collect()
+    }
+
+    /// All have gone, and so much time has passed that nobody may come back: nothing is left of anybody.
+    pub(crate) fn check_empty(&self) {
+        if self.stopped {
+            return;
+        }
+        let status = self.machine.status();
+        assert_eq!((status.clients, status.workers.len()), (0, 0), "who is gone is forgotten");
+        assert_eq!(self.machine.remembered_len(), 0, "outcomes are forgotten with their clients");
+        assert!(self.endless || status.open == 0, "no call outlives its client and its deadline");
+    }
+
+    fn handle(&mut self, now: Time, event: Event) -> Vec<Done> {
+        let mut out = Vec::new();
+        self.machine.handle(now, event, &mut out);
+        self.perform(out)
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) -> Vec<Done> {
+        assert!(!self.stopped || actions.is_empty(), "who has stopped says nothing");
+        let mut done = Vec::new();
+        for action in actions {
+            match action {
+                Action::Send(link, envelope) => {
+                    self.check_order(link, &envelope);
+                    done.push(Done::Said(link, envelope));
+                }
+                Action::Admit(link) => {
+                    let before = self.links.insert(link, Stage::Admitted);
+                    assert_eq!(before, Some(Stage::Challenged), "who is let in was challenged");
+                }
+                Action::Close(link) => {
+                    assert!(self.links.remove(&link).is_some(), "a link is closed once");
+                    done.push(Done::Closed(link));
+                }
+                Action::Note(_) => {}
+                Action::Stopped => self.stopped = true,
+            }
+        }
+        self.check();
+        done
+    }
+
+    /// Who was not let in hears nothing but the handshake and why it is sent away.
+    fn check_order(&mut self, link: LinkId, envelope: &Envelope) {
+        let stage = self.links.get_mut(&link).expect("the broker speaks on open links only");
+        match (*stage, envelope) {
+            (Stage::Silent, Envelope::Challenge(_)) => *stage = Stage::Challenged,
+            (Stage::Silent | Stage::Challenged, Envelope::Goodbye(Some(_))) | (Stage::Admitted, _) => {}
+            other => panic!("out of order: {other:?}"),
+        }
+    }
+
+    fn check(&self) {
+        if self.stopped {
+            assert!(self.links.is_empty(), "who has stopped has closed its links");
+            assert_eq!(self.machine.next_deadline(), None, "who has stopped waits for nothing");
+            return;
+        }
+        self.machine.check();
+    }
+
+    /// What is counted for other peers is bounded, too.
+    pub(crate) fn check_status(&self) {
+        let status = self.machine.status();
+        assert!(status.clients + status.workers.len() <= self.links_seen, "a peer is somebody who came");
+        let again = usize::try_from(status.counters.dispatches).expect("a script is short");
+        for service in self.machine.service_statuses() {
+            // What a worker was lost with, or gave back, is not refused any more.
+            assert!(service.waiting <= QUEUE_CALLS_MAX + again, "a queue has a limit");
+        }
+    }
+}
+
+/// A cast waits until its time is up, even when its sender has gone.
+fn waits_for_ever(envelope: &Envelope) -> bool {
+    let Envelope::Request(request) = envelope else { return false };
+    request.flags.cast && request.timeout.is_none_or(|timeout| timeout > PATIENCE)
+}

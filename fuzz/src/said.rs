@@ -1,0 +1,234 @@
+//! What may be said: envelopes as a script wants them, in anybody's mouth.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use callboard_core::{
+    body,
+    wire::{
+        Bundler, Envelope,
+        envelope::{Cancel, Credit, Dispatch, Effect, Ping, Reply, Request, RequestFlags},
+        handshake::{Hello, MethodOffer, Offer, Register, Role, Welcome},
+        ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
+        method::MethodName,
+        status::{Code, Executed, Failure},
+        streams::{Streams, Style},
+    },
+};
+
+use super::script::Script;
+
+/// What is called: served by one worker, by both, by nobody, by the broker itself, and not at all.
+const METHODS: [&str; 8] = [
+    "alpha.fetch",
+    "alpha.push",
+    "alpha.pay",
+    "beta.run",
+    "gamma.none",
+    "alpha.none",
+    "callboard.status",
+    "callboard.services",
+];
+/// Sizes of bodies: the least, one that uses up credit, one that has a frame of its own, one that is too large.
+const BODY_BYTES: [usize; 5] = [1, 100, 1_500, 17_000, 70_000];
+/// An extension, encoded: key 64, traceparent, with a text.
+const EXTENSION: &[u8] = &[0x18, 0x40, 0x61, b'a'];
+
+/// The messages that one envelope makes.
+pub(crate) fn messages(envelope: &Envelope) -> Vec<Vec<Bytes>> {
+    let mut bundler = Bundler::new();
+    bundler.push(envelope);
+    bundler.take().map(|frames| frames.to_vec()).collect()
+}
+
+/// A message of any bytes, of one frame or two.
+pub(crate) fn raw_message(script: &mut Script<'_>) -> Vec<Bytes> {
+    if script.flag() { vec![script.bytes(), script.bytes()] } else { vec![script.bytes()] }
+}
+
+/// What somebody may say to the broker once it is let in, whichever door it came through.
+pub(crate) fn to_broker(script: &mut Script<'_>) -> Envelope {
+    match script.below(16) {
+        0..=3 => Envelope::Request(request(script)),
+        4 => Envelope::Cancel(cancel(script)),
+        5 => Envelope::Ping(ping(script)),
+        6 => Envelope::Reply(reply(script, None)),
+        7 => Envelope::Handback(DispatchNumber(script.number())),
+        8 => Envelope::Started(DispatchNumber(script.number())),
+        9 => Envelope::Credit(Credit { calls: small(script), bytes: 0, offer: small(script) }),
+        10 => Envelope::Drain,
+        11 => Envelope::Pong(script.number()),
+        12 => Envelope::Register(script.bytes()),
+        13 => Envelope::Register(encoded(&register(script))),
+        14 => Envelope::Goodbye(script.flag().then(|| Box::new(failure(script)))),
+        _ => Envelope::Hello(script.bytes()),
+    }
+}
+
+/// What a broker, or who plays one, may say to a client or a worker.
+pub(crate) fn to_peer(script: &mut Script<'_>) -> Envelope {
+    match script.below(12) {
+        0..=2 => Envelope::Dispatch(dispatch(script)),
+        3 | 4 => {
+            let credit = script.flag().then(|| credit(script));
+            Envelope::Reply(reply(script, credit))
+        }
+        5 => Envelope::Credit(credit(script)),
+        6 => Envelope::Cancel(Cancel { number: script.number(), done_below: None }),
+        7 => Envelope::Ping(Ping { number: script.number(), done_below: None }),
+        8 => Envelope::Pong(script.number()),
+        9 => Envelope::Goodbye(script.flag().then(|| Box::new(failure(script)))),
+        10 => Envelope::Welcome(script.bytes()),
+        _ => Envelope::Challenge(script.bytes()),
+    }
+}
+
+/// A hello that is well-formed and may be refused all the same.
+pub(crate) fn hello(script: &mut Script<'_>, role: Role) -> Envelope {
+    let odd = script.byte();
+    let hello = Hello {
+        nonce: None,
+        versions: if odd & 1 == 0 { (1, 1) } else { (small(script), small(script)) },
+        role,
+        session: session(script.below(6)),
+        connection: ConnectionNumber(script.number()),
+        heartbeat_ms: if odd & 2 == 0 { 1_000 } else { script.number() },
+        instance: "stranger".to_owned(),
+        pool: (odd & 4 != 0).then(|| script.pick(&["pool", "", "a pool"]).to_owned()),
+        pool_pid: None,
+        pid: Some(1),
+        host: String::new(),
+        capabilities: vec!["x_fuzz".to_owned()],
+        message_bytes_max: (odd & 8 != 0).then(|| script.number()),
+    };
+    Envelope::Hello(encoded(&hello))
+}
+
+/// A welcome that is well-formed and may be absurd all the same.
+pub(crate) fn welcome(script: &mut Script<'_>) -> Envelope {
+    let odd = script.byte();
+    let welcome = Welcome {
+        proof: None,
+        version: if odd & 1 == 0 { 1 } else { small(script) },
+        broker: BrokerId([1; 16]),
+        start: StartId([odd >> 6; 16]),
+        frontend: "tcp://127.0.0.1:1".to_owned(),
+        heartbeat_ms: if odd & 2 == 0 { 1_000 } else { script.number() },
+        credit_calls: if odd & 4 == 0 { 4 } else { small(script) },
+        credit_bytes: if odd & 8 == 0 { 65_536 } else { script.number() },
+        message_bytes_max: if odd & 16 == 0 { 65_536 } else { script.number() },
+        capabilities: Vec::new(),
+    };
+    Envelope::Welcome(encoded(&welcome))
+}
+
+/// A registration that is well-formed and may be refused all the same.
+pub(crate) fn register(script: &mut Script<'_>) -> Register {
+    let names = ["alpha", "beta", "delta", "callboard.pool.p", "callboard", "a b"];
+    let offer = |script: &mut Script<'_>| {
+        let effect = |script: &mut Script<'_>| script.pick(&[Effect::Read, Effect::Idempotent, Effect::Once]);
+        let method = |name: &str, effect| MethodOffer {
+            name: name.to_owned(),
+            effect,
+            arguments: vec!["x".to_owned()],
+            style: Style::Unary,
+        };
+        Offer {
+            service: script.pick(&names).to_owned(),
+            slots: small(script),
+            free: small(script),
+            prefetch: small(script),
+            methods: vec![
+                method("fetch", effect(script)),
+                method("push", effect(script)),
+                method("run", effect(script)),
+            ],
+            contract: None,
+        }
+    };
+    Register { offers: (0..script.below(4)).map(|_| offer(script)).collect(), exclusive: script.flag() }
+}
+
+/// One of few sessions, so that they meet.
+pub(crate) fn session(number: u8) -> SessionId {
+    SessionId([number; 16])
+}
+
+pub(crate) fn method(script: &mut Script<'_>) -> MethodName {
+    MethodName::parse(script.pick(&METHODS)).expect("they are good names")
+}
+
+/// A body of some size. Its content is nothing to the machines.
+pub(crate) fn body_of_some_size(script: &mut Script<'_>) -> Bytes {
+    vec![0; script.pick(&BODY_BYTES)].into()
+}
+
+pub(crate) fn timeout(script: &mut Script<'_>) -> Option<Duration> {
+    script.flag().then(|| script.wish())
+}
+
+pub(crate) fn extensions(script: &mut Script<'_>) -> Bytes {
+    if script.flag() { Bytes::from_static(EXTENSION) } else { Bytes::new() }
+}
+
+pub(crate) fn failure(script: &mut Script<'_>) -> Failure {
+    let code = script.pick(&[Code::Unavailable, Code::Internal, Code::FailedPrecondition, Code::ResourceExhausted]);
+    Failure::new(code, script.pick(&[Executed::No, Executed::Yes, Executed::Maybe]), "it went wrong")
+}
+
+/// A call's outcome.
+pub(crate) fn outcome(script: &mut Script<'_>) -> Result<Bytes, Box<Failure>> {
+    if script.flag() { Err(Box::new(failure(script))) } else { Ok(body_of_some_size(script)) }
+}
+
+/// A number of 32 bits, mostly a small one.
+fn small(script: &mut Script<'_>) -> u32 {
+    u32::try_from(script.number()).unwrap_or(u32::MAX)
+}
+
+fn request(script: &mut Script<'_>) -> Request {
+    Request {
+        number: CallNumber(script.number()),
+        method: method(script),
+        timeout: timeout(script),
+        effect: script.pick(&[None, Some(Effect::Read), Some(Effect::Idempotent), Some(Effect::Once)]),
+        flags: RequestFlags::from_bits(script.below(8).into()).expect("three bits are known"),
+        done_below: script.flag().then(|| CallNumber(script.number())),
+        streams: Streams::NONE,
+        extensions: extensions(script),
+        body: body_of_some_size(script),
+    }
+}
+
+fn dispatch(script: &mut Script<'_>) -> Dispatch {
+    Dispatch {
+        number: DispatchNumber(script.number()),
+        method: method(script),
+        timeout: timeout(script),
+        attempt: small(script),
+        streams: Streams::NONE,
+        call: CallId { caller: small(script), number: CallNumber(script.number()) },
+        extensions: extensions(script),
+        body: body_of_some_size(script),
+    }
+}
+
+fn reply(script: &mut Script<'_>, credit: Option<Credit>) -> Reply {
+    Reply { number: script.number(), outcome: outcome(script), credit, extensions: extensions(script) }
+}
+
+fn cancel(script: &mut Script<'_>) -> Cancel {
+    Cancel { number: script.number(), done_below: script.flag().then(|| CallNumber(script.number())) }
+}
+
+fn ping(script: &mut Script<'_>) -> Ping {
+    Ping { number: script.number(), done_below: script.flag().then(|| CallNumber(script.number())) }
+}
+
+fn credit(script: &mut Script<'_>) -> Credit {
+    Credit { calls: small(script), bytes: script.number(), offer: 0 }
+}
+
+fn encoded<T: serde::Serialize>(value: &T) -> Bytes {
+    body::encode(value).expect("it has a CBOR form")
+}
