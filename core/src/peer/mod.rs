@@ -236,9 +236,8 @@ impl Peer {
                 Some(Due::Lost(Loss::Silent))
             }
             State::Joined { .. } if self.presence.speak_at() <= now => {
-                self.pings += 1;
                 self.presence.spoke(now);
-                Some(Due::Ping(self.pings))
+                Some(Due::Ping(self.next_ping()))
             }
             State::Leaving { until } if until.min(self.presence.lost_at()) <= now => {
                 self.state = State::Gone;
@@ -246,6 +245,13 @@ impl Peer {
             }
             _ => None,
         }
+    }
+
+    /// The number of another ping. Its pong tells that the broker has handled all that was sent before it, and that all has come
+    /// which the broker sent before it answered.
+    pub(crate) fn next_ping(&mut self) -> u64 {
+        self.pings += 1;
+        self.pings
     }
 
     /// When [`Peer::wake`] will have something to say.

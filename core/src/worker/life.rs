@@ -8,7 +8,7 @@ use crate::{
     peer::Loss,
     time::Time,
     wire::{
-        envelope::Envelope,
+        envelope::{Envelope, Ping},
         handshake::Register,
         limits::{GOODBYE_MAX, HEADER_BYTES_MAX},
         status::Failure,
@@ -20,8 +20,9 @@ use crate::{
 pub(super) enum Phase {
     /// Calls are taken.
     Serving,
-    /// No more calls are taken; what runs finishes, then goodbye is said.
-    Draining { deadline: Time },
+    /// No more calls are taken; what runs finishes, then goodbye is said. As long as the pong to this ping has not come, calls that
+    /// the broker sent before it read the drain may be on their way: said too early, goodbye would lose them.
+    Draining { deadline: Time, ping: Option<u64> },
     /// Goodbye was said.
     Leaving,
     /// The broker will not have this worker.
@@ -34,7 +35,7 @@ impl Phase {
     /// When the phase ends by itself.
     pub(super) fn deadline(&self) -> Option<Time> {
         match self {
-            Phase::Draining { deadline } => Some(*deadline),
+            Phase::Draining { deadline, .. } => Some(*deadline),
             // Of goodbye the peer keeps the time.
             Phase::Serving | Phase::Leaving | Phase::Refused | Phase::Left => None,
         }
@@ -99,15 +100,18 @@ impl Worker {
     /// The worker is to end. Asked again, it can only be hurried.
     pub(super) fn shutdown(&mut self, now: Time, deadline: Time, out: &mut Vec<Action>) {
         match self.phase {
-            Phase::Serving | Phase::Refused => self.phase = Phase::Draining { deadline },
-            Phase::Draining { deadline: earlier } => {
-                self.phase = Phase::Draining { deadline: deadline.min(earlier) };
+            Phase::Serving | Phase::Refused => self.phase = Phase::Draining { deadline, ping: None },
+            Phase::Draining { deadline: earlier, ping } => {
+                self.phase = Phase::Draining { deadline: deadline.min(earlier), ping };
                 return;
             }
             Phase::Leaving | Phase::Left => return,
         }
         if self.peer.is_joined() {
+            let number = self.peer.next_ping();
+            self.phase = Phase::Draining { deadline, ping: Some(number) };
             self.send(now, Envelope::Drain, out);
+            self.send(now, Envelope::Ping(Ping { number, done_below: None }), out);
             for id in self.jobs.held() {
                 self.jobs.unhold(id);
                 self.hand_back(now, id, out);
@@ -115,10 +119,17 @@ impl Worker {
         }
     }
 
-    /// While draining: says goodbye when nothing runs any more or the time is up, and does not come back to a broker
-    /// that it is apart from.
+    /// A pong came. If it is the one that follows the drain, no call is on its way any more.
+    pub(super) fn pong(&mut self, number: u64) {
+        if let Phase::Draining { ping, .. } = &mut self.phase {
+            ping.take_if(|ping| *ping == number);
+        }
+    }
+
+    /// While draining: says goodbye when nothing runs and nothing comes any more, or the time is up, and does not come back to a
+    /// broker that it is apart from.
     pub(super) fn go_on_draining(&mut self, now: Time, out: &mut Vec<Action>) {
-        let Phase::Draining { deadline } = self.phase else { return };
+        let Phase::Draining { deadline, ping } = self.phase else { return };
         if !self.peer.is_joined() && self.peer.give_up() {
             out.push(Action::Disconnect);
         }
@@ -126,7 +137,7 @@ impl Worker {
             for id in self.jobs.unstopped() {
                 self.stop(id, Stopped::Drained, out);
             }
-        } else if self.running_len() > 0 {
+        } else if self.running_len() > 0 || (ping.is_some() && self.peer.is_joined()) {
             return;
         }
         if self.peer.is_joined() {

@@ -209,6 +209,7 @@ impl Worker {
             Envelope::Item(item) if self.peer.is_joined() => self.item_in(now, item, out),
             Envelope::End(end) if self.peer.is_joined() => self.end_in(now, end, out),
             Envelope::StreamCredit(credit) if self.peer.is_joined() => self.room(now, credit, out),
+            Envelope::Pong(number) if self.peer.is_joined() => self.pong(number),
             other => match self.peer.receive(now, other) {
                 Heard::Nothing => {}
                 Heard::Answer(envelope) => self.send(now, envelope, out),

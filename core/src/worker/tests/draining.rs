@@ -1,9 +1,12 @@
 //! Shutting down.
 
 use super::*;
-use crate::peer::played::goodbye;
+use crate::{peer::played::goodbye, wire::envelope::Ping};
 
 const DRAIN: Action = Action::Send(Envelope::Drain);
+/// Behind the drain: its pong tells that nothing is on its way any more.
+const PING: Action = Action::Send(Envelope::Ping(Ping { number: 1, done_below: None }));
+const PONG: Envelope = Envelope::Pong(1);
 const GOODBYE: Action = Action::Send(Envelope::Goodbye(None));
 
 #[test]
@@ -11,8 +14,9 @@ fn a_worker_drains_finishes_says_goodbye_and_leaves_when_it_is_answered() {
     let mut stage = Stage::joined(1, 1);
     stage.dispatch(1);
     stage.dispatch(2);
-    assert_eq!(stage.shut_down_within(ms(30_000)), [DRAIN, handed_back(2)]);
+    assert_eq!(stage.shut_down_within(ms(30_000)), [DRAIN, PING, handed_back(2)]);
     assert_eq!(stage.dispatch(3), [handed_back(3)], "one that was on its way goes back, too");
+    assert_eq!(stage.hear(&[PONG]), []);
     assert_eq!(stage.finish(1), [replied(1, five()), GOODBYE]);
     assert_eq!(stage.dispatch(4), []);
     assert_eq!(stage.hear(&[Envelope::Goodbye(None)]), [Action::Disconnect, Action::Left]);
@@ -21,9 +25,20 @@ fn a_worker_drains_finishes_says_goodbye_and_leaves_when_it_is_answered() {
 }
 
 #[test]
-fn a_worker_that_runs_nothing_says_goodbye_at_once() {
+fn a_worker_that_runs_nothing_says_goodbye_when_nothing_is_on_its_way_any_more() {
     let mut stage = Stage::joined(1, 0);
-    assert_eq!(stage.shut_down_within(ms(30_000)), [DRAIN, GOODBYE]);
+    assert_eq!(stage.shut_down_within(ms(30_000)), [DRAIN, PING]);
+    assert_eq!(stage.dispatch(1), [handed_back(1)], "the broker had not read the drain yet");
+    assert_eq!(stage.hear(&[Envelope::Pong(7)]), [], "of another ping");
+    assert_eq!(stage.hear(&[PONG]), [GOODBYE]);
+}
+
+#[test]
+fn a_broker_that_does_not_answer_the_drain_delays_the_end_no_longer_than_the_drain_may_take() {
+    let mut stage = Stage::joined(1, 0);
+    assert_eq!(stage.shut_down_within(ms(500)), [DRAIN, PING]);
+    assert_eq!(stage.pass(ms(499)), []);
+    assert_eq!(stage.pass(ms(1)), [GOODBYE]);
 }
 
 #[test]
@@ -44,6 +59,7 @@ fn at_the_drain_deadline_what_runs_is_stopped_and_goodbye_is_said() {
 fn a_broker_lost_after_goodbye_completes_the_shutdown() {
     let mut stage = Stage::joined(1, 0);
     stage.shut_down_within(ms(500));
+    assert_eq!(stage.hear(&[PONG]), [GOODBYE]);
     assert_eq!(stage.lose_connection(), [Action::Left]);
 }
 
