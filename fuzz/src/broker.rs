@@ -4,18 +4,19 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
-    auth::Nonce,
-    broker::{Action, Broker, Event, Identity, Settings, Side},
+    body,
+    broker::{Action, Broker, Event, Identity, Note, Settings, Side},
     time::Time,
     wire::{
         Envelope,
         bundle::{self, Reader},
+        handshake::{Answer, Challenge, Hello},
         ids::{BrokerId, LinkId, StartId},
         limits,
     },
 };
 
-use super::peer::WAKES_MAX;
+use super::{peer::WAKES_MAX, said};
 
 /// Small limits, so that short scripts reach them.
 const CREDIT_CALLS: u32 = 8;
@@ -29,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 pub(crate) struct BrokerHost {
     machine: Broker,
     links: BTreeMap<LinkId, Stage>,
+    /// Whether it asks for a key.
+    keyed: bool,
+    proofs: BTreeMap<LinkId, Proving>,
     /// Links that were there, open ones included.
     pub(crate) links_seen: usize,
     /// Whether somebody sent a cast that may wait for ever.
@@ -41,7 +45,17 @@ pub(crate) struct BrokerHost {
 pub(crate) enum Stage {
     Silent,
     Challenged,
+    /// It did not prove that it knows the key, and will be told so.
+    Distrusted,
     Admitted,
+}
+
+/// What a link has said and was asked on its way in.
+#[derive(Debug, Default)]
+struct Proving {
+    hello: Option<Hello>,
+    challenge: Option<Challenge>,
+    proved: bool,
 }
 
 /// What the broker did to a link.
@@ -52,7 +66,7 @@ pub(crate) enum Done {
 }
 
 impl BrokerHost {
-    pub(crate) fn new(start: u8, now: Time) -> BrokerHost {
+    pub(crate) fn new(start: u8, keyed: bool, now: Time) -> BrokerHost {
         let settings = Settings {
             frontend: "tcp://frontend".to_owned(),
             backend: "tcp://backend".to_owned(),
@@ -61,19 +75,28 @@ impl BrokerHost {
             queue_calls_max: QUEUE_CALLS_MAX,
             queue_bytes_max: MESSAGE_BYTES_MAX,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            keys: keyed.then(|| said::key().into()),
             ..Settings::default()
         };
         let identity = Identity { broker: BrokerId([1; 16]), start: StartId([start; 16]) };
         let machine = Broker::new(settings, identity, now);
-        BrokerHost { machine, links: BTreeMap::new(), links_seen: 0, endless: false, stopped: false }
+        BrokerHost {
+            machine,
+            links: BTreeMap::new(),
+            keyed,
+            proofs: BTreeMap::new(),
+            links_seen: 0,
+            endless: false,
+            stopped: false,
+        }
     }
 
     /// A connection is there.
     pub(crate) fn opened(&mut self, now: Time, link: LinkId, side: Side) -> Vec<Done> {
         self.links.insert(link, Stage::Silent);
         self.links_seen += 1;
-        // Nobody proves anything here, so any nonce will do.
-        let (address, nonce) = ("somewhere".into(), Nonce([7; 32]));
+        self.proofs.insert(link, Proving::default());
+        let (address, nonce) = ("somewhere".into(), said::nonce(link.0));
         let until = now + limits::HANDSHAKE_MAX;
         self.handle(now, Event::Opened { link, side, address, nonce, until })
     }
@@ -97,13 +120,40 @@ impl BrokerHost {
     /// A message came. Whatever a newcomer says, it comes on by it or is sent away.
     pub(crate) fn receive(&mut self, now: Time, link: LinkId, frames: &[Bytes]) -> Vec<Done> {
         let before = self.stage(link);
-        self.endless |= bundle::read(frames, Reader::Broker).flatten().any(|envelope| waits_for_ever(&envelope));
+        for envelope in bundle::read(frames, Reader::Broker).flatten() {
+            self.endless |= waits_for_ever(&envelope);
+            self.hear_proof(link, &envelope);
+        }
         let mut out = Vec::new();
         self.machine.receive(now, link, frames, &mut out);
         let done = self.perform(out);
         let newcomer = matches!(before, Some(Stage::Silent | Stage::Challenged));
         assert!(self.stopped || !newcomer || self.stage(link) != before, "a newcomer comes on or is sent away");
         done
+    }
+
+    /// What a newcomer proves, as the fuzzer cannot make it up.
+    fn hear_proof(&mut self, link: LinkId, envelope: &Envelope) {
+        let right = self.answer(link);
+        let Some(proving) = self.proofs.get_mut(&link) else { return };
+        match envelope {
+            Envelope::Hello(hello) if proving.hello.is_none() => proving.hello = body::decode(hello).ok(),
+            Envelope::Proof(answer) if right.is_some() => {
+                proving.proved |= body::decode::<Answer>(answer).ok() == right;
+            }
+            _ => {}
+        }
+    }
+
+    /// The right answer to what a link was asked, if it was asked for a key and can have one.
+    fn answer(&self, link: LinkId) -> Option<Answer> {
+        let Proving { hello, challenge, .. } = self.proofs.get(&link)?;
+        said::answer(hello.as_ref()?, challenge.as_ref()?)
+    }
+
+    /// What a link has to say to be let in, as far as it can.
+    pub(crate) fn right_proof(&self, link: LinkId) -> Envelope {
+        Envelope::Proof(self.answer(link).map_or(Bytes::new(), |answer| said::encoded(&answer)))
     }
 
     /// Time passes, and the machine is woken when it wants to be.
@@ -162,10 +212,15 @@ impl BrokerHost {
                 Action::Admit(link) => {
                     let before = self.links.insert(link, Stage::Admitted);
                     assert_eq!(before, Some(Stage::Challenged), "who is let in was challenged");
+                    assert!(!self.keyed || self.proofs[&link].proved, "who is let in knows the key");
                 }
                 Action::Close(link) => {
                     assert!(self.links.remove(&link).is_some(), "a link is closed once");
                     done.push(Done::Closed(link));
+                }
+                Action::Note(Note::Unauthenticated { link, .. }) => {
+                    let before = self.links.insert(link, Stage::Distrusted);
+                    assert_eq!(before, Some(Stage::Challenged), "who is distrusted was challenged");
                 }
                 Action::Note(_) => {}
                 Action::Stopped => self.stopped = true,
@@ -179,8 +234,14 @@ impl BrokerHost {
     fn check_order(&mut self, link: LinkId, envelope: &Envelope) {
         let stage = self.links.get_mut(&link).expect("the broker speaks on open links only");
         match (*stage, envelope) {
-            (Stage::Silent, Envelope::Challenge(_)) => *stage = Stage::Challenged,
-            (Stage::Silent | Stage::Challenged, Envelope::Goodbye(Some(_))) | (Stage::Admitted, _) => {}
+            (Stage::Silent, Envelope::Challenge(challenge)) => {
+                *stage = Stage::Challenged;
+                let proving = self.proofs.get_mut(&link).expect("an open link is proving or has proved");
+                proving.challenge = body::decode(challenge).ok();
+                assert_eq!(proving.challenge.is_some(), self.keyed, "who has a key asks for it");
+            }
+            (Stage::Silent | Stage::Challenged | Stage::Distrusted, Envelope::Goodbye(Some(_)))
+            | (Stage::Admitted, _) => {}
             other => panic!("out of order: {other:?}"),
         }
     }

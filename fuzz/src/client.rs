@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
-    auth::Nonce,
+    auth::{AuthKey, Nonce},
     client::{Action, Client, Event, NewCall, Ticket, Timeout, TimeoutSource},
     peer::Settings,
     time::Time,
@@ -29,8 +29,9 @@ pub(crate) struct ClientHost {
 }
 
 impl ClientHost {
-    pub(crate) fn new(session: u8) -> ClientHost {
-        let machine = Client::new(Settings { instance: "client".to_owned(), ..Settings::new(said::session(session)) });
+    pub(crate) fn new(session: u8, key: Option<AuthKey>) -> ClientHost {
+        let machine =
+            Client::new(Settings { instance: "client".to_owned(), key, ..Settings::new(said::session(session)) });
         ClientHost { machine, socket: Socket::None, owed: BTreeSet::new(), next: 0, refused: false, closed: false }
     }
 
@@ -126,8 +127,12 @@ impl Peer for ClientHost {
         self.perform(out)
     }
 
-    fn connected(&mut self, now: Time) -> Vec<Did> {
-        self.handle(now, Event::Connected { nonce: Nonce([7; 32]) })
+    fn is_joined(&self) -> bool {
+        self.machine.is_joined()
+    }
+
+    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<Did> {
+        self.handle(now, Event::Connected { nonce })
     }
 
     fn disconnected(&mut self, now: Time, chance: u32) -> Vec<Did> {

@@ -7,7 +7,12 @@ use callboard_core::{
     body,
     broker::Side,
     time::Time,
-    wire::{Envelope, handshake::Role, ids::LinkId, limits::HANDSHAKE_MAX},
+    wire::{
+        Envelope,
+        handshake::{Challenge, Hello, Role},
+        ids::LinkId,
+        limits::HANDSHAKE_MAX,
+    },
 };
 
 use super::{
@@ -22,14 +27,18 @@ use super::{
 /// A long input would only be slow.
 const STEPS_MAX: usize = 60;
 
-/// The first byte says who is spoken to: the broker at one of its doors, or a peer in the broker's stead.
+/// The first byte says who is spoken to (the broker at one of its doors, or a peer in the broker's stead), and whether
+/// that one has a key.
 pub fn handshake(input: &[u8]) {
     let mut script = Script::new(input);
-    match script.below(4) {
-        0 => Door::new(Side::Frontend, Role::Client).run(&mut script),
-        1 => Door::new(Side::Backend, Role::Worker).run(&mut script),
-        2 => Home::new(ClientHost::new(1)).run(&mut script),
-        _ => Home::new(WorkerHost::new(1, true)).run(&mut script),
+    let who = script.below(8);
+    let keyed = who >= 4;
+    let key = keyed.then(said::key);
+    match who % 4 {
+        0 => Door::new(Side::Frontend, Role::Client, keyed).run(&mut script),
+        1 => Door::new(Side::Backend, Role::Worker, keyed).run(&mut script),
+        2 => Home::new(ClientHost::new(1, key), keyed).run(&mut script),
+        _ => Home::new(WorkerHost::new(1, true, key), keyed).run(&mut script),
     }
 }
 
@@ -44,9 +53,9 @@ struct Door {
 }
 
 impl Door {
-    fn new(side: Side, role: Role) -> Door {
+    fn new(side: Side, role: Role, keyed: bool) -> Door {
         let now = Time::from_micros(1);
-        let mut door = Door { broker: BrokerHost::new(0, now), now, side, role, link: LinkId(0), opened: now };
+        let mut door = Door { broker: BrokerHost::new(0, keyed, now), now, side, role, link: LinkId(0), opened: now };
         door.open();
         door
     }
@@ -72,7 +81,8 @@ impl Door {
             0 | 1 => self.hear(&said::raw_message(script)),
             2 => self.say(&Envelope::Hello(script.bytes())),
             3 | 4 => self.say(&said::hello(script, self.role)),
-            5 | 6 => self.say(&Envelope::Proof(Bytes::new())),
+            5 => self.say(&Envelope::Proof(Bytes::new())),
+            6 => self.say(&self.broker.right_proof(self.link)),
             7 => self.say(&Envelope::Proof(script.bytes())),
             8 => self.say(&Envelope::Register(script.bytes())),
             9 => {
@@ -102,7 +112,7 @@ impl Door {
         let until = self.now + span;
         self.broker.pass(self.now, until);
         self.now = until;
-        let waits = matches!(self.broker.stage(self.link), Some(Stage::Silent | Stage::Challenged));
+        let waits = matches!(self.broker.stage(self.link), Some(Stage::Silent | Stage::Challenged | Stage::Distrusted));
         assert!(!waits || self.now.since(self.opened) < HANDSHAKE_MAX, "a handshake ends in time");
     }
 }
@@ -118,13 +128,20 @@ fn check_words(done: &[Done]) {
 /// A client or a worker whose broker says what the script says.
 struct Home<P> {
     peer: P,
+    keyed: bool,
     now: Time,
     links: u64,
+    /// What it said on this connection, and what it was asked.
+    hello: Option<Hello>,
+    challenge: Challenge,
+    /// Whether it was told on this connection what only who knows the key can tell.
+    proved: bool,
 }
 
 impl<P: Peer> Home<P> {
-    fn new(peer: P) -> Home<P> {
-        Home { peer, now: Time::from_micros(1), links: 0 }
+    fn new(peer: P, keyed: bool) -> Home<P> {
+        let (now, challenge) = (Time::from_micros(1), said::challenge(0));
+        Home { peer, keyed, now, links: 0, hello: None, challenge, proved: false }
     }
 
     fn run(&mut self, script: &mut Script<'_>) {
@@ -144,8 +161,11 @@ impl<P: Peer> Home<P> {
             Socket::Asked => {
                 self.links += 1;
                 *self.peer.socket() = Socket::Open(LinkId(self.links));
-                let did = self.peer.connected(self.now);
-                assert!(matches!(did[..], [Did::Said(Envelope::Hello(_))]), "hello comes first, and alone");
+                let did = self.peer.connected(self.now, said::nonce(self.links));
+                let [Did::Said(Envelope::Hello(hello))] = &did[..] else { panic!("hello comes first, and alone") };
+                let hello: Hello = body::decode(hello).expect("its hello can be read");
+                assert_eq!(hello.nonce.is_some(), self.keyed, "who has a key gives a nonce");
+                (self.hello, self.proved) = (Some(hello), false);
             }
             Socket::Dropped => self.part(),
             Socket::None | Socket::Open(_) => {}
@@ -160,13 +180,35 @@ impl<P: Peer> Home<P> {
     fn step(&mut self, script: &mut Script<'_>) {
         match script.below(10) {
             0 | 1 => self.hear(&said::raw_message(script)),
-            2 | 3 => self.say(&Envelope::Challenge(Bytes::new())),
+            2 | 3 => self.challenge(script),
             4 => self.say(&Envelope::Challenge(script.bytes())),
             5 => self.say(&Envelope::Welcome(script.bytes())),
-            6 | 7 => self.say(&said::welcome(script)),
+            6 => self.say(&Envelope::Welcome(said::encoded(&said::welcome(script)))),
+            7 => self.welcome(script),
             8 => self.pass(script.span()),
             _ => self.say(&said::to_peer(script)),
         }
+    }
+
+    /// What a broker asks that has the key, or has none.
+    fn challenge(&mut self, script: &mut Script<'_>) {
+        if self.keyed {
+            self.challenge = said::challenge(script.number());
+            self.say(&Envelope::Challenge(said::encoded(&self.challenge)));
+        } else {
+            self.say(&Envelope::Challenge(Bytes::new()));
+        }
+    }
+
+    /// The welcome of a broker that knows the key, if there is one.
+    fn welcome(&mut self, script: &mut Script<'_>) {
+        let welcome = said::welcome(script);
+        self.proved = true;
+        let welcome = match self.hello.as_ref().filter(|_| self.keyed) {
+            Some(hello) => said::proved(welcome, hello, &self.challenge),
+            None => welcome,
+        };
+        self.say(&Envelope::Welcome(said::encoded(&welcome)));
     }
 
     fn say(&mut self, envelope: &Envelope) {
@@ -176,6 +218,7 @@ impl<P: Peer> Home<P> {
     fn hear(&mut self, frames: &[Bytes]) {
         if matches!(self.peer.socket(), Socket::Open(_)) && !self.peer.is_over() {
             self.peer.receive(self.now, frames);
+            assert!(!self.peer.is_joined() || !self.keyed || self.proved, "a broker that is joined knows the key");
         }
     }
 

@@ -18,11 +18,12 @@ const STEPS_MAX: usize = 300;
 
 /// Runs the script, and then lets everybody leave.
 ///
-/// The first byte says whether everybody is connected when it begins.
+/// The first byte says whether everybody is connected when it begins, and whether everybody but strangers has a key.
 pub fn machine(input: &[u8]) {
     let mut script = Script::new(input);
-    let mut world = World::new();
-    if script.flag() {
+    let setting = script.byte();
+    let mut world = World::new(setting & 2 != 0);
+    if setting & 1 != 0 {
         world.pass(std::time::Duration::ZERO);
         world.flow();
     }
@@ -84,8 +85,9 @@ fn end_job(world: &mut World, script: &mut Script<'_>) {
 /// The bare steps of a handshake, on some link.
 fn greet(world: &mut World, script: &mut Script<'_>) {
     let role = script.pick(&[Role::Client, Role::Worker]);
-    let envelope = if script.flag() { said::hello(script, role) } else { Envelope::Proof(Bytes::new()) };
+    let hello = script.flag().then(|| said::hello(script, role));
     on_some_link(world, script, |world, link| {
+        let envelope = hello.unwrap_or_else(|| world.broker.right_proof(link));
         said::messages(&envelope).iter().for_each(|frames| world.tell_broker(link, frames));
     });
 }
@@ -111,7 +113,7 @@ fn say_to_peer(world: &mut World, script: &mut Script<'_>) {
             let frames = said::raw_message(script);
             world.tell_peer(at, &frames);
         }
-        1 => say_all_to_peer(world, at, &said::welcome(script)),
+        1 => say_all_to_peer(world, at, &Envelope::Welcome(said::encoded(&said::welcome(script)))),
         _ => say_all_to_peer(world, at, &said::to_peer(script)),
     }
 }

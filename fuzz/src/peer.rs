@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use callboard_core::{
+    auth::Nonce,
     time::Time,
     wire::{Envelope, ids::LinkId},
 };
@@ -55,7 +56,8 @@ pub(crate) trait Peer {
     fn is_over(&self) -> bool;
     fn next_deadline(&self) -> Option<Time>;
     fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<Did>;
-    fn connected(&mut self, now: Time) -> Vec<Did>;
+    fn is_joined(&self) -> bool;
+    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<Did>;
     fn disconnected(&mut self, now: Time, chance: u32) -> Vec<Did>;
     fn wake(&mut self, now: Time) -> Vec<Did>;
 

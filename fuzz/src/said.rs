@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_core::{
+    auth::{AuthKey, MECHANISM, Nonce, Prover, Transcript},
     body,
     wire::{
         Bundler, Envelope,
         envelope::{Cancel, Credit, Dispatch, Effect, Ping, Reply, Request, RequestFlags},
-        handshake::{Hello, MethodOffer, Offer, Register, Role, Welcome},
+        handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, Welcome},
         ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -87,7 +88,6 @@ pub(crate) fn to_peer(script: &mut Script<'_>) -> Envelope {
 pub(crate) fn hello(script: &mut Script<'_>, role: Role) -> Envelope {
     let odd = script.byte();
     let hello = Hello {
-        nonce: None,
         versions: if odd & 1 == 0 { (1, 1) } else { (small(script), small(script)) },
         role,
         session: session(script.below(6)),
@@ -100,15 +100,15 @@ pub(crate) fn hello(script: &mut Script<'_>, role: Role) -> Envelope {
         host: String::new(),
         capabilities: vec!["x_fuzz".to_owned()],
         message_bytes_max: (odd & 8 != 0).then(|| script.number()),
+        nonce: (odd & 16 == 0).then(|| nonce(u64::from(odd))),
     };
     Envelope::Hello(encoded(&hello))
 }
 
 /// A welcome that is well-formed and may be absurd all the same.
-pub(crate) fn welcome(script: &mut Script<'_>) -> Envelope {
+pub(crate) fn welcome(script: &mut Script<'_>) -> Welcome {
     let odd = script.byte();
-    let welcome = Welcome {
-        proof: None,
+    Welcome {
         version: if odd & 1 == 0 { 1 } else { small(script) },
         broker: BrokerId([1; 16]),
         start: StartId([odd >> 6; 16]),
@@ -118,8 +118,39 @@ pub(crate) fn welcome(script: &mut Script<'_>) -> Envelope {
         credit_bytes: if odd & 8 == 0 { 65_536 } else { script.number() },
         message_bytes_max: if odd & 16 == 0 { 65_536 } else { script.number() },
         capabilities: Vec::new(),
-    };
-    Envelope::Welcome(encoded(&welcome))
+        proof: None,
+    }
+}
+
+/// The key of all who have one.
+pub(crate) fn key() -> AuthKey {
+    AuthKey::new("a key that is long enough").expect("it is long enough")
+}
+
+/// A nonce: chance is no use here, but each is another.
+pub(crate) fn nonce(number: u64) -> Nonce {
+    let mut nonce = [0; 32];
+    nonce[..8].copy_from_slice(&number.to_be_bytes());
+    Nonce(nonce)
+}
+
+/// What a broker asks who has that key.
+pub(crate) fn challenge(number: u64) -> Challenge {
+    let (broker, start) = (BrokerId([1; 16]), StartId([0; 16]));
+    Challenge { mechanism: MECHANISM.to_owned(), nonce: nonce(number), broker, start }
+}
+
+/// The right answer of a peer that knows the key. `None` if it has no nonce.
+pub(crate) fn answer(hello: &Hello, challenge: &Challenge) -> Option<Answer> {
+    Some(Answer { proof: Transcript::of(hello, challenge)?.prove(Prover::Peer, &key()) })
+}
+
+/// The same welcome from a broker that knows the key.
+pub(crate) fn proved(welcome: Welcome, hello: &Hello, challenge: &Challenge) -> Welcome {
+    let proof = Transcript::of(hello, challenge).map(|transcript| {
+        Transcript { broker: welcome.broker, start: welcome.start, ..transcript }.prove(Prover::Broker, &key())
+    });
+    Welcome { proof, ..welcome }
 }
 
 /// A registration that is well-formed and may be refused all the same.
@@ -229,6 +260,6 @@ fn credit(script: &mut Script<'_>) -> Credit {
     Credit { calls: small(script), bytes: script.number(), offer: 0 }
 }
 
-fn encoded<T: serde::Serialize>(value: &T) -> Bytes {
+pub(crate) fn encoded<T: serde::Serialize>(value: &T) -> Bytes {
     body::encode(value).expect("it has a CBOR form")
 }

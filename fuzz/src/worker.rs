@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
-    auth::Nonce,
+    auth::{AuthKey, Nonce},
     peer::Settings,
     time::Time,
     wire::{
@@ -37,7 +37,7 @@ pub(crate) struct WorkerHost {
 
 impl WorkerHost {
     /// One that serves `alpha`, and `beta` where it is to serve both.
-    pub(crate) fn new(session: u8, both: bool) -> WorkerHost {
+    pub(crate) fn new(session: u8, both: bool, key: Option<AuthKey>) -> WorkerHost {
         let method = |name: &str, effect| MethodOffer {
             name: name.to_owned(),
             effect,
@@ -57,7 +57,7 @@ impl WorkerHost {
         let beta = offer("beta", vec![method("run", Effect::Read)]);
         let offers = if both { vec![alpha, beta] } else { vec![alpha] };
         let slots = SLOTS as usize * offers.len();
-        let settings = Settings { instance: "worker".to_owned(), ..Settings::new(said::session(session)) };
+        let settings = Settings { instance: "worker".to_owned(), key, ..Settings::new(said::session(session)) };
         let machine = Worker::new(settings, Register { offers, exclusive: false });
         WorkerHost { machine, socket: Socket::None, running: BTreeMap::new(), slots, left: false }
     }
@@ -146,8 +146,12 @@ impl Peer for WorkerHost {
         self.perform(out)
     }
 
-    fn connected(&mut self, now: Time) -> Vec<Did> {
-        self.handle(now, Event::Connected { nonce: Nonce([7; 32]) })
+    fn is_joined(&self) -> bool {
+        self.machine.is_joined()
+    }
+
+    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<Did> {
+        self.handle(now, Event::Connected { nonce })
     }
 
     fn disconnected(&mut self, now: Time, chance: u32) -> Vec<Did> {

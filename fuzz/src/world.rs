@@ -32,6 +32,7 @@ pub(crate) const WORKERS: usize = 2;
 pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) broker: BrokerHost,
+    keyed: bool,
     starts: u8,
     pub(crate) clients: [ClientHost; CLIENTS],
     pub(crate) workers: [WorkerHost; WORKERS],
@@ -54,14 +55,16 @@ struct Link {
 }
 
 impl World {
-    pub(crate) fn new() -> World {
+    pub(crate) fn new(keyed: bool) -> World {
+        let key = || keyed.then(said::key);
         let now = Time::from_micros(1);
         World {
             now,
-            broker: BrokerHost::new(0, now),
+            broker: BrokerHost::new(0, keyed, now),
+            keyed,
             starts: 0,
-            clients: [ClientHost::new(1), ClientHost::new(2)],
-            workers: [WorkerHost::new(3, true), WorkerHost::new(4, false)],
+            clients: [ClientHost::new(1, key()), ClientHost::new(2, key())],
+            workers: [WorkerHost::new(3, true, key()), WorkerHost::new(4, false, key())],
             links: BTreeMap::new(),
             next_link: 0,
         }
@@ -163,7 +166,7 @@ impl World {
             Socket::Asked if works => {
                 let link = self.connect(Some(at), side);
                 *self.peer(at).socket() = Socket::Open(link);
-                let did = self.peer(at).connected(now);
+                let did = self.peer(at).connected(now, said::nonce(link.0));
                 self.carry(at, did);
             }
             Socket::Asked | Socket::Dropped => self.part(at, u32::MAX / 2),
@@ -212,7 +215,7 @@ impl World {
             self.cut(id);
         }
         self.starts = self.starts.wrapping_add(1);
-        self.broker = BrokerHost::new(self.starts, self.now);
+        self.broker = BrokerHost::new(self.starts, self.keyed, self.now);
     }
 
     /// Everybody leaves, in order, and then nothing may be left of them.
