@@ -1,6 +1,15 @@
 //! What a handler may ask about its call.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Instant};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Instant,
+};
 
 use callboard_clients::serving::Serving;
 use callboard_core::wire::{ids::CallId, method::MethodName};
@@ -20,6 +29,8 @@ struct Call {
     attempt: u32,
     /// When its caller stops waiting, and whether somebody waits still.
     serving: Serving,
+    /// Its handler was entered.
+    begun: AtomicBool,
     /// The task of an async handler.
     task: AtomicWaker,
 }
@@ -27,7 +38,7 @@ struct Call {
 impl Context {
     pub(crate) fn new(id: CallId, method: MethodName, attempt: u32, deadline: Option<Instant>) -> Context {
         let (serving, task) = (Serving::new(deadline), AtomicWaker::new());
-        Context { call: Arc::new(Call { id, method, attempt, serving, task }) }
+        Context { call: Arc::new(Call { id, method, attempt, serving, begun: AtomicBool::new(false), task }) }
     }
 
     /// The call's id, the same at the client and in the broker's log.
@@ -88,6 +99,19 @@ impl Context {
     /// Runs a part of the handler, which finds its call by where it runs.
     pub(crate) fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
         self.call.serving.enter(part)
+    }
+
+    /// The handler is entered, unless nobody waits for the outcome any more: then false.
+    pub(crate) fn begin(&self) -> bool {
+        let wanted = !self.is_cancelled();
+        if wanted {
+            self.call.begun.store(true, Ordering::Release);
+        }
+        wanted
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.call.begun.load(Ordering::Acquire)
     }
 
     pub(crate) fn cancel(&self) {

@@ -76,6 +76,8 @@ impl Broker {
             assert_eq!(running as usize, worker.running.len(), "running calls are counted");
             for (at, offer) in worker.offers.iter().enumerate() {
                 assert!(offer.running <= offer.room, "never more calls than room");
+                let rests = offer.resting.is_none_or(|until| self.timers.contains(&(until, Timer::Rest(*key, at))));
+                assert!(rests, "a rest ends");
                 let free = self.services[&offer.service].free.contains(&offer.candidate(*key, at));
                 assert_eq!(free, offer.has_room() && !worker.draining, "a candidate has room, and who has room is one");
             }

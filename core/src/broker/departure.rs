@@ -180,6 +180,9 @@ impl Broker {
         for (at, offer) in std::mem::take(&mut worker.offers).into_iter().enumerate() {
             let service = self.services.get_mut(&offer.service).expect("an offered service exists");
             service.free.remove(&offer.candidate(key, at));
+            if let Some(until) = offer.resting {
+                self.timers.remove(&(until, Timer::Rest(key, at)));
+            }
             service.offers -= 1;
             service.awaited_until = awaited_until;
             service.exclusive = service.exclusive.filter(|&owner| owner != key);

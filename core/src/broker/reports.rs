@@ -7,6 +7,7 @@ use super::{
     call::{Call, CallKey, State},
     own,
     service::ServiceKey,
+    timers::Timer,
     worker::{Offer, WorkerKey},
 };
 use crate::{
@@ -18,7 +19,8 @@ use crate::{
         handshake::{self, Register},
         ids::DispatchNumber,
         kind::Kind,
-        limits, method,
+        limits::{self, HANDBACK_REST},
+        method,
         status::{Code, Executed, Failure},
     },
 };
@@ -145,12 +147,31 @@ impl Broker {
     pub(super) fn handback(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
         let Some((call, offer)) = self.last_word(now, key, number) else { return };
         self.calls[call.0].state = State::New;
+        self.rest(now, key, offer);
         if self.calls[call.0].client.is_some() {
             self.place_again(now, call, out);
         } else {
             self.take(call);
         }
         self.fill(now, key, offer, out);
+    }
+
+    /// An offer gave a call back though it was not asked to: it is given none for a moment. Else the two would throw the call to
+    /// and fro as fast as the network is. A worker that drains is given nothing in any case.
+    fn rest(&mut self, now: Time, key: WorkerKey, at: usize) {
+        let worker = &self.workers[&key];
+        if worker.draining || worker.offers[at].resting.is_some() {
+            return;
+        }
+        let until = now + HANDBACK_REST;
+        self.change_offer(key, at, |offer| offer.resting = Some(until));
+        self.timers.insert((until, Timer::Rest(key, at)));
+    }
+
+    /// An offer has rested.
+    pub(super) fn rested(&mut self, now: Time, key: WorkerKey, at: usize, out: &mut Vec<Action>) {
+        self.change_offer(key, at, |offer| offer.resting = None);
+        self.fill(now, key, at, out);
     }
 
     /// Places a call that a worker gave back or was lost with, unless the broker is ending.

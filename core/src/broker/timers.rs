@@ -34,6 +34,8 @@ pub(super) enum Timer {
     Call(CallKey),
     /// A service without workers is forgotten.
     Service(ServiceKey),
+    /// An offer that gave a call back has rested.
+    Rest(WorkerKey, usize),
     /// The broker's own end.
     Shutdown,
 }
@@ -74,6 +76,7 @@ impl Broker {
             Timer::ClientGone(client) => self.forget_client(now, client, out),
             Timer::Call(call) => self.time_is_up(now, call, out),
             Timer::Service(service) => self.forget_service(now, service),
+            Timer::Rest(worker, offer) => self.rested(now, worker, offer, out),
             Timer::Shutdown => self.stop(now, out),
         }
     }

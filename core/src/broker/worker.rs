@@ -9,10 +9,13 @@ use super::{
     presence::Presence,
     service::{Candidate, ServiceKey},
 };
-use crate::wire::{
-    envelope::Effect,
-    handshake::{self, Hello},
-    ids::{ConnectionNumber, DispatchNumber, SessionId},
+use crate::{
+    time::Time,
+    wire::{
+        envelope::Effect,
+        handshake::{self, Hello},
+        ids::{ConnectionNumber, DispatchNumber, SessionId},
+    },
 };
 
 /// A worker's number at the broker, never reused.
@@ -46,6 +49,8 @@ pub(super) struct Offer {
     pub(super) room: u32,
     pub(super) prefetch: u32,
     pub(super) running: u32,
+    /// It gave a call back unasked: until then it is given no other.
+    pub(super) resting: Option<Time>,
     /// When it last became idle, as a count.
     idle: u64,
     /// The numbers of its methods in the service, sorted, with the effect that this worker declares.
@@ -73,7 +78,16 @@ impl Offer {
     pub(super) fn new(service: ServiceKey, offer: &handshake::Offer, mut methods: Vec<(usize, Effect)>) -> Offer {
         methods.sort_unstable_by_key(|&(method, _)| method);
         let room = offer.free.min(offer.slots).saturating_add(offer.prefetch);
-        Offer { service, slots: offer.slots, room, prefetch: offer.prefetch, running: 0, idle: 0, methods }
+        Offer {
+            service,
+            slots: offer.slots,
+            room,
+            prefetch: offer.prefetch,
+            running: 0,
+            resting: None,
+            idle: 0,
+            methods,
+        }
     }
 
     pub(super) fn serves(&self, method: usize) -> bool {
@@ -81,7 +95,7 @@ impl Offer {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.running < self.room
+        self.running < self.room && self.resting.is_none()
     }
 
     /// Its place in the order of candidates.

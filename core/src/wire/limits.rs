@@ -71,6 +71,9 @@ pub const OUTCOME_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const CLIENT_QUEUE_MAX: usize = 16_384;
 /// Attempts of one call in all, where its effect allows more than one.
 pub const ATTEMPTS_MAX: u32 = 3;
+/// How long an offer that gave a call back unasked is given no other: long against the way there and back, so that the two do not
+/// spin; short against a caller's patience.
+pub const HANDBACK_REST: Duration = Duration::from_millis(50);
 /// How long a service that nobody serves any more is waited for.
 pub const SERVICE_RETURN: Duration = Duration::from_secs(10);
 /// How long a young broker waits for workers to come back before it says that nobody serves a service.

@@ -61,6 +61,13 @@ pub enum Event {
     Stopped {
         /// Which job it was.
         job: JobId,
+        /// Whether the handler had begun: what its caller is told of `executed`.
+        begun: bool,
+    },
+    /// The handler that [`Action::Look`] asked about has begun.
+    Begun {
+        /// Which job it is.
+        job: JobId,
     },
     /// The worker is to end: take no more calls, let finish what runs, until then at most.
     Shutdown {
@@ -85,6 +92,8 @@ pub enum Action {
     /// Nobody waits for this one any more: drop an async handler at its next await, tell a blocking one. One that
     /// cannot be stopped finishes, and keeps its slot until then.
     Stop(JobId),
+    /// Has the handler begun? [`Event::Begun`] is the answer if it has; one that has not is asked about again later.
+    Look(JobId),
     /// The broker will not have this worker, and coming back would not help.
     Refused(Box<Failure>),
     /// The shutdown is complete: the process may exit.
@@ -141,8 +150,9 @@ impl Worker {
         match event {
             Event::Connected => self.connected(now, out),
             Event::Disconnected { chance } => self.disconnected(now, chance, out),
-            Event::Finished { job, outcome } => self.finished(now, job, Some(outcome), out),
-            Event::Stopped { job } => self.finished(now, job, None, out),
+            Event::Finished { job, outcome } => self.finished(now, job, Ok(outcome), out),
+            Event::Stopped { job, begun } => self.finished(now, job, Err(begun), out),
+            Event::Begun { job } => self.begun(now, job, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
             Event::Wake => self.wake(now, out),
         }

@@ -94,6 +94,10 @@ pub(crate) struct Knobs {
     pub(crate) void_percent: u64,
     /// Messages in a hundred that arrive twice, of those that may.
     pub(crate) duplicate_percent: u64,
+    /// Calls in a hundred that a worker's program lets wait before their handler begins.
+    pub(crate) dawdle_percent: u64,
+    /// Dispatches in a hundred that a worker gives back for no reason.
+    pub(crate) shun_percent: u64,
     /// Ends of connections in a hundred that take with them what the other side had not read.
     pub(crate) reset_percent: u64,
 }
@@ -105,6 +109,7 @@ impl Knobs {
         let density = chance.pick(&[15, 30, 60, 100]);
         let mut on = |percent: u64| if calm || !chance.percent(density) { 0 } else { chance.below(percent + 1) };
         let (refuse, void, duplicate, reset) = (on(30), on(15), on(20), on(50));
+        let (dawdle, shun) = (on(60), on(100));
         let rogue = !calm && chance.percent(25);
         let faults = Fault::ALL.into_iter().filter(|_| !calm && chance.percent(density)).collect();
         let narrow = chance.percent(50);
@@ -137,6 +142,8 @@ impl Knobs {
             refuse_percent: refuse,
             void_percent: void,
             duplicate_percent: duplicate,
+            dawdle_percent: dawdle,
+            shun_percent: shun,
             reset_percent: reset,
         }
     }
@@ -165,6 +172,7 @@ impl Knobs {
     pub(crate) fn heal(&mut self) {
         self.delay = self.delay.min(millis(5));
         (self.refuse_percent, self.void_percent, self.duplicate_percent, self.reset_percent) = (0, 0, 0, 0);
+        (self.dawdle_percent, self.shun_percent) = (0, 0);
     }
 }
 

@@ -50,6 +50,9 @@ credit_survives_a_reconnect|client/life.rs|s/self\.credit = Credit \{ calls: wel
 done_is_stated_too_early|client/calls.rs|s/self\.open\.first_key_value\(\)\.map_or\(self\.next_number, \|\(&number, _\)\| number\)/self.next_number/
 pongs_hide_what_is_done|client/mod.rs|s/if !self\.peer\.is_joined\(\) \{\n            return;/if true {\n            return;/
 time_out_is_noticed_late|client/call.rs|s/EXPIRY_GRACE_MAX\.min\(timeout\.span \/ 10\)/EXPIRY_GRACE_MAX * 20/
+unbegun_handler_is_said_to_have_run|worker/outcomes.rs|s/false => Failure::new\(code, Executed::No/false => Failure::new(code, Executed::Yes/
+started_is_said_before_it_has_begun|worker/outcomes.rs|s/out\.push\(Action::Look\(id\)\);/self.begun(now, id, out);/
+call_goes_back_to_who_shunned_it_at_once|broker/reports.rs|s/self\.rest\(now, key, offer\);//
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
 }

@@ -9,6 +9,8 @@ use callboard_core::{
     peer::Settings,
     time::Time,
     wire::{
+        Bundler, Envelope,
+        bundle::{self, Reader},
         handshake::Register,
         ids::SessionId,
         status::{Code, Executed, Failure},
@@ -28,6 +30,10 @@ use super::{
 
 /// How long a handler that hangs runs if something stops it: its deadline, or its caller, who will give it up.
 const HANGS: Duration = Duration::from_secs(3_600);
+/// The longest that a program lets a call wait before it runs its handler.
+const DAWDLE_MAX: Duration = millis(400);
+/// When a handler begins that was stopped before it did.
+const NEVER: Time = Time::from_micros(u64::MAX);
 /// How long one hangs that nothing stops.
 const HANGS_TIMELESS: Duration = Duration::from_secs(20);
 
@@ -54,6 +60,9 @@ struct Handler {
     /// The call that it serves; `None` if that is a rogue's.
     call: Option<u64>,
     attempt: u32,
+    /// When it begins: a program may be slow to let a handler run. `None` once it has.
+    begins: Option<Time>,
+    job: Job,
     until: Time,
     ending: Ending,
     /// Whether it looks out for being stopped.
@@ -93,7 +102,7 @@ impl WorkerHost {
 
     /// When the machine is to be run, or a handler ends.
     pub(crate) fn due(&self) -> Option<Time> {
-        let handler = self.handlers.values().map(|handler| handler.until).min();
+        let handler = self.handlers.values().map(Handler::due).min();
         let handler = handler.map(|at| self.process.local(at));
         let machine = self.machine.next_deadline();
         self.process.due([handler, machine].into_iter().flatten().min())
@@ -126,13 +135,13 @@ impl WorkerHost {
         }
         let handlers_first = scene.chance.percent(50);
         if handlers_first {
-            self.end_handlers(now, scene);
+            self.run_handlers(now, scene);
         }
         for _ in 0..scene.knobs.turn_inputs {
             let Some(input) = self.socket.next_input() else { break };
             self.input(now, input, scene);
         }
-        self.end_handlers(now, scene);
+        self.run_handlers(now, scene);
         if !self.socket.has_input() && self.machine.next_deadline().is_some_and(|at| at <= now) {
             self.handle(now, Event::Wake, scene);
             let next = self.machine.next_deadline();
@@ -154,11 +163,31 @@ impl WorkerHost {
                 self.handle(now, Event::Disconnected { chance }, scene);
             }
             Input::Frames(frames) => {
-                let mut out = Vec::new();
-                self.machine.receive(now, &frames, &mut out);
-                self.perform(now, out, scene);
+                for frames in self.shun(frames, scene) {
+                    let mut out = Vec::new();
+                    self.machine.receive(now, &frames, &mut out);
+                    self.perform(now, out, scene);
+                }
             }
         }
+    }
+
+    /// Gives some calls back before the machine sees them, as a worker of another make may. Returns what is left.
+    fn shun(&mut self, frames: Vec<Bytes>, scene: &mut Scene) -> Vec<Vec<Bytes>> {
+        if scene.knobs.shun_percent == 0 || !self.machine.is_joined() {
+            return vec![frames];
+        }
+        let mut kept = Bundler::new();
+        for envelope in bundle::read(&frames, Reader::Peer).flatten() {
+            match envelope {
+                Envelope::Dispatch(dispatch) if scene.chance.percent(scene.knobs.shun_percent) => {
+                    scene.note(self.host, || format!("shuns {}", dispatch.number));
+                    self.socket.send(&Envelope::Handback(dispatch.number));
+                }
+                other => kept.push(&other),
+            }
+        }
+        kept.take().map(|frames| frames.to_vec()).collect()
     }
 
     fn handle(&mut self, now: Time, event: Event, scene: &mut Scene) {
@@ -176,6 +205,7 @@ impl WorkerHost {
                 Action::Send(envelope) => self.socket.send(&envelope),
                 Action::Run(job) => self.run(now, &job, scene),
                 Action::Stop(job) => self.stop(job, scene),
+                Action::Look(job) => self.look(now, job, scene),
                 Action::Refused(failure) => panic!("{} is refused for ever: {failure}", self.host),
                 Action::Left => self.left = true,
                 Action::Note(_) => {}
@@ -197,6 +227,8 @@ impl WorkerHost {
             offer: job.offer,
             call,
             attempt: job.attempt,
+            begins: Some(scene.now),
+            job: job.clone(),
             until: scene.now,
             ending: Ending::Answer,
             stoppable: true,
@@ -205,9 +237,9 @@ impl WorkerHost {
             let wish = scene.ledger.wish(number);
             let asked = (wish.method.service, wish.method.name);
             assert_eq!(asked, (&*offer.service, &*offer.methods[job.method].name), "call {number} is run as asked");
-            scene.ledger.started(scene.now, number, job, self.strict);
             handler.draw(number, scene);
         }
+        handler.begin_if_due(self.strict, scene);
         let before = self.handlers.insert(job.id, handler);
         assert!(before.is_none(), "{} uses the name of a job twice", self.host);
     }
@@ -215,6 +247,13 @@ impl WorkerHost {
     /// A handler is told to stop: it does, or does not look out for that.
     fn stop(&mut self, job: JobId, scene: &mut Scene) {
         let handler = self.handlers.get_mut(&job).expect("the machine stops what runs");
+        if handler.begins.is_some() {
+            // What has not begun never will: its program sees that when it comes to it.
+            handler.until = handler.until.min(scene.now + scene.chance.span(millis(30)));
+            handler.begins = Some(NEVER);
+            handler.ending = Ending::Stopped;
+            return;
+        }
         if !handler.stoppable {
             return;
         }
@@ -225,14 +264,22 @@ impl WorkerHost {
         }
     }
 
+    /// The machine wants to know whether a handler has begun.
+    fn look(&mut self, now: Time, job: JobId, scene: &mut Scene) {
+        if self.handlers[&job].begins.is_none() {
+            self.handle(now, Event::Begun { job }, scene);
+        }
+    }
+
     /// The broker has lost this worker, and stops nothing of what runs here any more.
     fn shorten_handlers(&mut self, scene: &Scene) {
         let latest = scene.now + HANGS_TIMELESS;
         self.handlers.values_mut().for_each(|handler| handler.until = handler.until.min(latest));
     }
 
-    /// Handlers whose time has come end.
-    fn end_handlers(&mut self, now: Time, scene: &mut Scene) {
+    /// Handlers whose time has come begin, and end.
+    fn run_handlers(&mut self, now: Time, scene: &mut Scene) {
+        self.handlers.values_mut().for_each(|handler| handler.begin_if_due(self.strict, scene));
         let ended = |handler: &Handler| handler.until <= scene.now;
         let jobs: Vec<JobId> = self.handlers.iter().filter(|(_, handler)| ended(handler)).map(|(&id, _)| id).collect();
         for job in jobs {
@@ -242,7 +289,7 @@ impl WorkerHost {
             }
             let event = match handler.outcome() {
                 Some(outcome) => Event::Finished { job, outcome },
-                None => Event::Stopped { job },
+                None => Event::Stopped { job, begun: handler.begins.is_none() },
             };
             self.handle(now, event, scene);
         }
@@ -250,6 +297,21 @@ impl WorkerHost {
 }
 
 impl Handler {
+    /// When something happens to it next.
+    fn due(&self) -> Time {
+        self.begins.map_or(self.until, |at| at.min(self.until))
+    }
+
+    fn begin_if_due(&mut self, strict: bool, scene: &mut Scene) {
+        if self.begins.is_none_or(|at| at > scene.now) {
+            return;
+        }
+        self.begins = None;
+        if let Some(number) = self.call {
+            scene.ledger.started(scene.now, number, &self.job, strict);
+        }
+    }
+
     /// Chance decides how long the handler takes and how it ends.
     fn draw(&mut self, number: u64, scene: &mut Scene) {
         let wish = scene.ledger.wish(number);
@@ -267,7 +329,10 @@ impl Handler {
             1..=4 => Duration::ZERO,
             _ => chance.span(millis(30)),
         };
-        self.until = scene.now + span;
+        let dawdles = !plain && chance.percent(scene.knobs.dawdle_percent);
+        let begins = scene.now + if dawdles { chance.span(DAWDLE_MAX) } else { Duration::ZERO };
+        self.begins = Some(begins);
+        self.until = begins + span;
         self.stoppable = span == hangs || chance.percent(70);
         self.ending = match chance.below(20) {
             _ if plain => Ending::Answer,

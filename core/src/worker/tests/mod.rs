@@ -141,7 +141,7 @@ impl Stage {
 
     fn stopped(&mut self, number: u64) -> Vec<Action> {
         let job = self.worker.job_id(DispatchNumber(number));
-        self.event(Event::Stopped { job })
+        self.event(Event::Stopped { job, begun: true })
     }
 
     fn shut_down_within(&mut self, span: Duration) -> Vec<Action> {
