@@ -16,6 +16,9 @@ pub(crate) fn log(note: Note) {
         Note::WorkerLeft { name } => info!(%name, "worker left"),
         Note::WorkerLost { name, why, running } => warn!(%name, why, running, "worker lost"),
         Note::Repeated { call, lost } => info!(%call, lost, "call goes to another worker"),
+        Note::Buried { call, method, lost } => {
+            warn!(%call, method, lost, "call is kept as a dead letter: `callboard dead` shows it")
+        }
         Note::CastFailed { call, method, failure } => warn!(%call, method, %failure, "cast failed"),
         Note::SentAway { link, code, message } => warn!(%link, %code, %message, "peer sent away"),
         Note::Refused { link, refused } => debug!(%link, %refused, "envelope refused"),

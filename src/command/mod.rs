@@ -8,6 +8,7 @@ mod call;
 mod child;
 mod client;
 mod config;
+mod dead;
 mod demo;
 mod echo;
 mod exit;
@@ -22,6 +23,7 @@ mod pool_worker;
 mod services;
 mod stop;
 mod usage;
+mod why;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -71,6 +73,8 @@ enum Command {
     Call(call::Call),
     Services(services::Services),
     Ping(ping::Ping),
+    Why(why::Why),
+    Dead(dead::Dead),
     Config(config::Config),
     Bench(bench::Bench),
     #[command(hide = true)]
@@ -108,6 +112,7 @@ impl Command {
         match self {
             Command::Broker(_) | Command::Pool(_) => "info",
             Command::Call(_) | Command::Services(_) | Command::Ping(_) | Command::Config(_) => "error",
+            Command::Why(_) | Command::Dead(_) => "error",
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => "warn",
         }
     }
@@ -120,6 +125,8 @@ impl Command {
             Command::Call(call) => call.flags(),
             Command::Services(services) => services.flags(),
             Command::Ping(ping) => ping.flags(),
+            Command::Why(why) => why.flags(),
+            Command::Dead(dead) => dead.flags(),
             Command::Config(config) => config.flags(),
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => Flags::default(),
         }
@@ -134,6 +141,8 @@ impl Command {
             Command::Call(call) => stop::or_interrupted(call.run(settings()?)).await,
             Command::Services(services) => stop::or_interrupted(services.run(settings()?)).await,
             Command::Ping(ping) => stop::or_interrupted(ping.run(settings()?)).await,
+            Command::Why(why) => stop::or_interrupted(why.run(settings()?)).await,
+            Command::Dead(dead) => stop::or_interrupted(dead.run(settings()?)).await,
             Command::Config(config) => config.run(&settings()?),
             Command::Demo(demo) => stop::or_interrupted(demo.run(settings()?)).await,
             Command::Bench(bench) => stop::or_interrupted(bench.run(settings()?)).await,

@@ -11,7 +11,7 @@ use crate::{
         ids::{CallId, ConnectionNumber, DispatchNumber},
         limits,
         method::MethodName,
-        status::{Code, Executed, Failure},
+        status::{Code, Executed, Failure, Spent},
     },
 };
 
@@ -51,6 +51,10 @@ pub(super) struct Call {
     /// The worker it was last sent to.
     pub(super) worker: ByteString,
     pub(super) state: State,
+    /// Since when it waits, or runs.
+    pub(super) since: Time,
+    /// How long it waited, and was at workers, before that.
+    pub(super) spent: Spent,
     /// The timer that is set for it, if any.
     pub(super) timer: Option<Time>,
 }
@@ -97,6 +101,8 @@ impl Call {
             lost: 0,
             worker: ByteString::new(),
             state: State::New,
+            since: now,
+            spent: Spent::default(),
             timer: None,
         }
     }
@@ -114,6 +120,14 @@ impl Call {
             State::Running { .. } => Executed::Maybe,
             State::New | State::Waiting { .. } => Executed::No,
         }
+    }
+
+    /// The time since the last such moment is counted for what it did meanwhile: before it goes to a worker, when it comes back
+    /// from one, and at its end.
+    pub(super) fn count_time(&mut self, now: Time, at_worker: bool) {
+        let bucket = if at_worker { &mut self.spent.running } else { &mut self.spent.queued };
+        *bucket += now.since(self.since);
+        self.since = now;
     }
 
     /// How it failed, in the broker's words: with attempt and worker as far as it got.

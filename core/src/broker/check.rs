@@ -19,6 +19,7 @@ impl Broker {
         self.check_clients();
         self.check_workers();
         self.check_calls();
+        self.dead.check();
         self.services.keys().for_each(|&key| self.check_service(key));
     }
 

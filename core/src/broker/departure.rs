@@ -149,15 +149,24 @@ impl Broker {
     fn repeat(&mut self, now: Time, key: CallKey, worker: &str, out: &mut Vec<Action>) {
         let call = &mut self.calls[key.0];
         call.lost += 1;
+        call.count_time(now, true);
         call.state = State::New;
         if call.client.is_none() {
             drop(self.take(key));
             return;
         }
         if !call.may_run(Effect::Read) {
+            self.bury(now, key, out);
             let message = format!("worker {worker} was lost while it had the call");
             return self.fail(now, key, Code::Unavailable, message, out);
         }
+        let service = self.services.get_mut(&call.service).expect("it has this call");
+        if !service.retries.take(now, &self.settings) {
+            let message = format!("worker {worker} was lost with the call, and {} has no retries left", service.name);
+            return self.fail(now, key, Code::Unavailable, message, out);
+        }
+        self.counters.repeated += 1;
+        let call = &self.calls[key.0];
         out.push(Action::Note(Note::Repeated { call: call.id, lost: call.lost }));
         self.place_again(now, key, out);
     }

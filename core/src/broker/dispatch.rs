@@ -140,13 +140,17 @@ impl Broker {
         at.running.insert(number, key);
         let call = &mut self.calls[key.0];
         call.worker = at.name.clone();
+        call.count_time(now, false);
+        if call.attempt() == 1 {
+            let service = self.services.get_mut(&call.service).expect("it has this call");
+            service.retries.called(&self.settings);
+        }
         let declared = call.method_number.map(|method| self.services[&call.service].methods[method].effect());
         // What holds for this call from now on, even if the worker that declared it is lost with it.
         call.effect = call.effect.max(declared);
         call.state = State::Running { worker, offer, dispatch: number, started: false };
         call.dispatched = true;
         self.counters.dispatches += 1;
-        self.counters.repeated += u64::from(call.lost > 0);
         let dispatch = Dispatch {
             number,
             method: call.method.clone(),
@@ -264,6 +268,11 @@ impl Broker {
         self.pay_back(key);
         let call = &mut self.calls[key.0];
         let Some(client) = call.client.take() else { return };
+        let mut outcome = outcome;
+        if let Err(failure) = &mut outcome {
+            call.count_time(now, matches!(call.state, State::Running { .. }));
+            failure.spent = call.spent;
+        }
         match &outcome {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,

@@ -8,13 +8,17 @@
 //! | `reports` | what workers say |
 //! | `departure` | peers that leave or are lost, and the broker's own end |
 //! | `timers` | deadlines, heartbeats, and what has waited too long |
+//! | `retries` | how much may be sent again |
+//! | `dead` | calls that nobody may try again, kept for an operator |
 //! | `own` | the service `callboard` |
+//! | `why` | of it: what a call waits for |
 //! | `check` | what must hold after every step |
 
 mod arrival;
 mod call;
 mod check;
 mod client;
+mod dead;
 mod departure;
 mod dispatch;
 mod note;
@@ -24,11 +28,13 @@ mod presence;
 pub mod queue;
 mod reports;
 mod requests;
+mod retries;
 mod service;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod why;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,14 +46,17 @@ use self::{
     arrival::Arrival,
     call::Call,
     client::{Client, ClientKey},
+    dead::DeadLetters,
     service::{Service, ServiceKey},
     timers::Timer,
     worker::{Worker, WorkerKey},
 };
 pub use self::{
+    dead::{DeadLetter, OpenedLetter},
     note::{Counters, Note},
     own::{MethodStatus, ServiceStatus, Status},
     settings::{Identity, Settings},
+    why::{Behind, Busy, Why},
 };
 use crate::{
     time::Time,
@@ -131,6 +140,7 @@ pub struct Broker {
     services: BTreeMap<ServiceKey, Service>,
     service_names: BTreeMap<String, ServiceKey>,
     calls: Slab<Call>,
+    dead: DeadLetters,
     timers: BTreeSet<(Time, Timer)>,
     next_key: u64,
     next_dispatch: u64,
@@ -161,6 +171,7 @@ impl Broker {
             services: BTreeMap::new(),
             service_names: BTreeMap::new(),
             calls: Slab::new(),
+            dead: DeadLetters::default(),
             timers: BTreeSet::new(),
             next_key: 0,
             next_dispatch: 0,

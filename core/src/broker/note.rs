@@ -63,6 +63,15 @@ pub enum Note {
         /// Workers lost with it so far.
         lost: u32,
     },
+    /// A call is kept as a dead letter: its workers were lost with it, and nobody may try again.
+    Buried {
+        /// The call.
+        call: CallId,
+        /// What was called.
+        method: String,
+        /// Workers lost with it.
+        lost: u32,
+    },
     /// A cast failed: nobody else is told.
     CastFailed {
         /// The call.
@@ -107,8 +116,11 @@ pub struct Counters {
     pub cancelled: u64,
     /// Dispatches to workers.
     pub dispatches: u64,
-    /// Dispatches after the loss of a worker.
+    /// Calls that were placed again after the loss of their worker.
     pub repeated: u64,
+    /// Calls that were kept as dead letters.
+    #[serde(default)]
+    pub buried: u64,
     /// Requests that were known already.
     pub duplicates: u64,
     /// Words of workers on calls that are not theirs (any more).

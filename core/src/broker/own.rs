@@ -15,7 +15,7 @@ use crate::{
 pub(super) const SERVICE: &str = "callboard";
 /// What comes before a pool's name in the name of its service.
 pub(super) const POOL_PREFIX: &str = "callboard.pool.";
-const METHODS: [&str; 3] = ["ping", "services", "status"];
+const METHODS: [&str; 8] = ["ping", "services", "status", "why", "dead", "dead_show", "dead_resend", "dead_drop"];
 
 /// A service as `callboard.services` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

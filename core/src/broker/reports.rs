@@ -78,7 +78,7 @@ impl Broker {
         let services: Vec<_> = register.offers.iter().map(|offer| offer.service.clone()).collect();
         let mut touched = Vec::new();
         for offer in &register.offers {
-            touched.push(self.take_offer(key, offer, register.exclusive));
+            touched.push(self.take_offer(now, key, offer, register.exclusive));
         }
         touched.sort_unstable();
         touched.dedup();
@@ -92,8 +92,8 @@ impl Broker {
         }
     }
 
-    fn take_offer(&mut self, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
-        let service_key = self.service_key(&offer.service);
+    fn take_offer(&mut self, now: Time, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
+        let service_key = self.service_key(now, &offer.service);
         let service = self.services.get_mut(&service_key).expect("just looked up or made");
         service.offers += 1;
         service.exclusive = exclusive.then_some(key).or(service.exclusive);
@@ -128,6 +128,7 @@ impl Broker {
     /// A call's outcome, in its worker's words.
     pub(super) fn reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
         let Some((call, offer)) = self.last_word(now, key, DispatchNumber(reply.number)) else { return };
+        self.learn_pace(now, call);
         let mut outcome = reply.outcome;
         if let Err(failure) = &mut outcome {
             let call = &self.calls[call.0];
@@ -143,9 +144,21 @@ impl Broker {
         self.fill(now, key, offer, out);
     }
 
+    /// A call ended at its worker: how long its service's calls take is what those that wait are told. One that nobody waited for
+    /// any more says nothing of that.
+    fn learn_pace(&mut self, now: Time, call: CallKey) {
+        let call = &self.calls[call.0];
+        if call.client.is_some()
+            && let Some(service) = self.services.get_mut(&call.service)
+        {
+            service.pace.ran(now.since(call.since));
+        }
+    }
+
     /// A call comes back unstarted: that was no attempt, and another worker may have it whatever its effect.
     pub(super) fn handback(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
         let Some((call, offer)) = self.last_word(now, key, number) else { return };
+        self.calls[call.0].count_time(now, true);
         self.calls[call.0].state = State::New;
         self.rest(now, key, offer);
         if self.calls[call.0].client.is_some() {

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{call::CallKey, pace::Pace, queue::FairQueue, worker::WorkerKey};
+use super::{call::CallKey, pace::Pace, queue::FairQueue, retries::Retries, worker::WorkerKey};
 use crate::{
     time::Time,
     wire::{envelope::Effect, handshake::MethodOffer, limits::METHODS_MAX},
@@ -30,6 +30,7 @@ pub(super) struct Service {
     pub(super) calls: usize,
     pub(super) queue: FairQueue<CallKey>,
     pub(super) pace: Pace,
+    pub(super) retries: Retries,
     /// Until when a service without offers is waited for.
     pub(super) awaited_until: Time,
     /// The timer that is set for its end, if any.
@@ -62,7 +63,7 @@ pub(super) struct Candidate {
 }
 
 impl Service {
-    pub(super) fn new(name: &str, awaited_until: Time) -> Service {
+    pub(super) fn new(name: &str, awaited_until: Time, retries: Retries) -> Service {
         Service {
             name: name.to_owned(),
             methods: Vec::new(),
@@ -72,6 +73,7 @@ impl Service {
             calls: 0,
             queue: FairQueue::default(),
             pace: Pace::default(),
+            retries,
             awaited_until,
             timer: None,
             exclusive: None,

@@ -9,7 +9,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Effect, Request, RequestFlags},
-        ids::CallNumber,
+        ids::{CallId, CallNumber},
         limits::EXPIRY_GRACE_MAX,
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -106,6 +106,14 @@ impl<T> Call<T> {
         match self.state {
             State::Waiting { .. } => Executed::No,
             State::Open { .. } => Executed::Maybe,
+        }
+    }
+
+    /// What only its client knows of it: its name, once it has one, and how long it waited here until it was sent.
+    pub(super) fn known(&self, caller: u32) -> (Option<CallId>, Duration) {
+        match self.state {
+            State::Waiting { .. } => (None, Duration::ZERO),
+            State::Open { number, sent } => (Some(CallId { caller, number }), sent.since(self.new.made)),
         }
     }
 

@@ -68,6 +68,8 @@ pub(crate) struct Knobs {
     pub(crate) credit_calls: u32,
     pub(crate) credit_bytes: u64,
     pub(crate) queue_calls: usize,
+    /// The retry budget: a share of a service's calls, a floor a second, and a burst.
+    pub(crate) retries: [u32; 3],
     pub(crate) service_return: Duration,
     pub(crate) quiet_time: Duration,
     pub(crate) slots_max: u64,
@@ -126,6 +128,7 @@ impl Knobs {
             credit_calls: if narrow && duplicate == 0 { chance.pick(&[2, 3, 5, 16]) } else { 4_096 },
             credit_bytes: if duplicate == 0 { chance.pick(&[100_000, 1 << 26]) } else { 1 << 26 },
             queue_calls: chance.pick(&[1, 10, 10_000, 10_000, 10_000]),
+            retries: chance.pick(&[[10, 10, 1_000], [10, 10, 1_000], [10, 1, 5], [50, 0, 0]]),
             service_return: millis(chance.pick(&[200, 2_000, 10_000])),
             quiet_time: millis(chance.pick(&[1_000, 2_000])),
             slots_max: chance.pick(&[1, 2, 6, 6]),

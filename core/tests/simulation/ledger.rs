@@ -293,6 +293,10 @@ impl Entry {
             Executed::Yes => assert!(self.starts > 0, "{what}, and had not started"),
             Executed::Maybe => {}
         }
+        assert!(failure.call.is_none_or(|call| Some(call) == self.id), "{what}, the failure of {:?}", failure.call);
+        assert!(failure.executed == Executed::No || failure.call.is_some(), "{what}, and has no name");
+        let spent = failure.spent.client + failure.spent.queued + failure.spent.running;
+        assert!(!rules.punctual || spent <= now.since(self.wish.made), "{what}, after {}", failure.spent);
         match failure.code {
             Code::Unknown => {
                 assert_eq!(body::decode::<u64>(&failure.details).ok(), Some(number), "{what}, the failure of another");

@@ -53,6 +53,11 @@ time_out_is_noticed_late|client/call.rs|s/EXPIRY_GRACE_MAX\.min\(timeout\.span \
 unbegun_handler_is_said_to_have_run|worker/outcomes.rs|s/false => Failure::new\(code, Executed::No/false => Failure::new(code, Executed::Yes/
 started_is_said_before_it_has_begun|worker/outcomes.rs|s/out\.push\(Action::Look\(id\)\);/self.begun(now, id, out);/
 call_goes_back_to_who_shunned_it_at_once|broker/reports.rs|s/self\.rest\(now, key, offer\);//
+retries_have_no_budget|broker/departure.rs|s/if !service\.retries\.take\(now, &self\.settings\)/if false/
+first_dispatches_earn_too_much|broker/retries.rs|s/\* TOKEN \/ 100/* TOKEN/
+dead_letters_have_no_end|broker/dead.rs|s/self\.letters\.len\(\) > DEAD_CALLS_MAX \|\| //
+time_is_counted_twice|broker/call.rs|s/self\.since = now;//
+failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(None, /
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
 }

@@ -5,5 +5,7 @@ mod clients;
 mod dispatching;
 mod faults;
 mod handshakes;
+mod lost_calls;
 mod services;
 mod stage;
+mod waiting;
