@@ -130,7 +130,8 @@ async fn a_call_that_waits_or_runs_can_be_asked_what_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_worker_loses_its_calls_to_another_and_comes_back_when_it_goes_on() {
     let broker = Broker::start();
-    let _pool = Pool::start(&broker, 2);
+    // Without a pool, which would replace it.
+    let _workers = [broker.worker("pool-worker", "jobs"), broker.worker("pool-worker", "jobs")];
     let client = broker.client().await;
     let call = pause(&client, 1_500, None);
     let stopped = runner(&broker, None);

@@ -15,4 +15,5 @@ mod lost_broker;
 mod nested;
 mod pool;
 mod pool_life;
+mod stuck;
 mod threads;

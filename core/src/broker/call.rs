@@ -1,5 +1,7 @@
 //! A call as the broker knows it, from its arrival to the worker's last word.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -8,6 +10,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Effect, Request},
+        handshake::TimeLimits,
         ids::{CallId, ConnectionNumber, DispatchNumber},
         limits,
         method::MethodName,
@@ -52,6 +55,7 @@ pub(super) struct Call {
     pub(super) worker: ByteString,
     pub(super) state: State,
     /// Since when it waits, or runs.
+    pub(super) limits: Limits,
     pub(super) since: Time,
     /// How long it waited, and was at workers, before that.
     pub(super) spent: Spent,
@@ -68,6 +72,32 @@ pub(super) enum State {
     Waiting { place: Place, give_up: Option<Time> },
     /// At a worker, in this offer of it, under this number; `started` by its own word.
     Running { worker: WorkerKey, offer: usize, dispatch: DispatchNumber, started: bool },
+}
+
+/// The time limits of a running call's method.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// When the log is told that it takes long.
+    pub(super) soft: Option<Time>,
+    /// When it is stopped.
+    pub(super) hard: Option<Time>,
+    /// When its worker counts as stuck, after it was to stop it.
+    pub(super) grace: Option<Time>,
+    /// Its worker counts as stuck because of it.
+    pub(super) stuck: bool,
+}
+
+impl Limits {
+    /// Those of a call that begins now.
+    pub(super) fn from(now: Time, limits: TimeLimits) -> Limits {
+        let at = |millis: Option<u64>| millis.map(|millis| now + Duration::from_millis(millis));
+        Limits { soft: at(limits.soft_ms), hard: at(limits.hard_ms), ..Limits::default() }
+    }
+
+    /// What is due of them next.
+    pub(super) fn next(&self) -> Option<Time> {
+        [self.soft, self.hard, self.grace].into_iter().flatten().min()
+    }
 }
 
 /// Who makes a call.
@@ -101,6 +131,7 @@ impl Call {
             lost: 0,
             worker: ByteString::new(),
             state: State::New,
+            limits: Limits::default(),
             since: now,
             spent: Spent::default(),
             timer: None,
@@ -128,6 +159,12 @@ impl Call {
         let bucket = if at_worker { &mut self.spent.running } else { &mut self.spent.queued };
         *bucket += now.since(self.since);
         self.since = now;
+    }
+
+    /// It is at no worker any more.
+    pub(super) fn leave_worker(&mut self) {
+        self.state = State::New;
+        self.limits = Limits::default();
     }
 
     /// How it failed, in the broker's words: with attempt and worker as far as it got.

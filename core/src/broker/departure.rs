@@ -150,7 +150,7 @@ impl Broker {
         let call = &mut self.calls[key.0];
         call.lost += 1;
         call.count_time(now, true);
-        call.state = State::New;
+        call.leave_worker();
         if call.client.is_none() {
             drop(self.take(key));
             return;

@@ -5,7 +5,7 @@ use bytestring::ByteString;
 
 use super::{
     Action, Broker, Note,
-    call::{Call, CallKey, State},
+    call::{Call, CallKey, Limits, State},
     client::{ClientKey, Outcome},
     queue::Place,
     service::{Candidate, Service, near},
@@ -121,7 +121,7 @@ impl Broker {
 
     /// Takes from the queue the call whose turn it is at this offer.
     fn next_waiting(&mut self, worker: WorkerKey, offer: usize) -> Option<CallKey> {
-        let worker = self.workers.get(&worker).filter(|worker| !worker.draining)?;
+        let worker = self.workers.get(&worker).filter(|worker| worker.takes_calls())?;
         let offer = worker.offers.get(offer).filter(|offer| offer.has_room())?;
         let Service { queue, numbers, .. } = self.services.get_mut(&offer.service)?;
         let calls = &self.calls;
@@ -148,6 +148,9 @@ impl Broker {
         let declared = call.method_number.map(|method| self.services[&call.service].methods[method].effect());
         // What holds for this call from now on, even if the worker that declared it is lost with it.
         call.effect = call.effect.max(declared);
+        if let Some(method) = call.method_number {
+            call.limits = Limits::from(now, self.services[&call.service].methods[method].limits);
+        }
         call.state = State::Running { worker, offer, dispatch: number, started: false };
         call.dispatched = true;
         self.counters.dispatches += 1;
@@ -167,11 +170,12 @@ impl Broker {
     /// Changes an offer, and with it its place among the candidates of its service.
     pub(super) fn change_offer(&mut self, key: WorkerKey, at: usize, change: impl FnOnce(&mut super::worker::Offer)) {
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
+        let takes_calls = worker.takes_calls();
         let offer = &mut worker.offers[at];
         let service = self.services.get_mut(&offer.service).expect("an offered service exists");
         service.free.remove(&offer.candidate(key, at));
         change(offer);
-        if offer.has_room() && !worker.draining {
+        if offer.has_room() && takes_calls {
             service.free.insert(offer.candidate(key, at));
         }
     }
@@ -182,6 +186,7 @@ impl Broker {
         call.timer = None;
         let expired = call.deadline.is_some_and(|deadline| deadline <= now);
         match call.state {
+            State::Running { .. } if !expired || call.client.is_none() => self.limit_is_over(now, key, out),
             State::Running { worker, dispatch, .. } => {
                 let failure = call.failure(Code::DeadlineExceeded, "its time was up while it ran");
                 self.settle(now, key, Err(Box::new(failure)), Bytes::new(), out);
@@ -206,7 +211,7 @@ impl Broker {
         dispatch: DispatchNumber,
         out: &mut Vec<Action>,
     ) {
-        self.unwatch_call(key);
+        self.watch_call(key);
         self.calls[key.0].body = Bytes::new();
         let cancel = Cancel { number: dispatch.0, done_below: None };
         self.speak_to_worker(now, worker, Envelope::Cancel(cancel), out);

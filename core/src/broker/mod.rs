@@ -9,6 +9,7 @@
 //! | `departure` | peers that leave or are lost, and the broker's own end |
 //! | `timers` | deadlines, heartbeats, and what has waited too long |
 //! | `retries` | how much may be sent again |
+//! | `stuck` | calls that run past their method's limits, and workers that do not stop them |
 //! | `dead` | calls that nobody may try again, kept for an operator |
 //! | `own` | the service `callboard` |
 //! | `why` | of it: what a call waits for |
@@ -31,6 +32,7 @@ mod requests;
 mod retries;
 mod service;
 mod settings;
+mod stuck;
 #[cfg(test)]
 mod tests;
 mod timers;

@@ -56,6 +56,24 @@ pub enum Note {
         /// Calls that it had.
         running: usize,
     },
+    /// A call runs longer than its method's soft limit.
+    Slow {
+        /// The call.
+        call: CallId,
+        /// What was called.
+        method: String,
+        /// Where it runs.
+        worker: ByteString,
+    },
+    /// A worker has not stopped a handler that ran past its hard limit.
+    WorkerStuck {
+        /// Its instance name.
+        name: ByteString,
+        /// The call that it is stuck with.
+        call: CallId,
+        /// What was called.
+        method: String,
+    },
     /// A call goes to another worker.
     Repeated {
         /// The call.

@@ -77,6 +77,9 @@ pub struct WorkerStatus {
     pub running: usize,
     /// Whether it takes no more calls.
     pub draining: bool,
+    /// Whether it did not stop a call that ran past its hard limit.
+    #[serde(default)]
+    pub stuck: bool,
 }
 
 /// Whether a service's name is the broker's or a pool's.
@@ -112,6 +115,7 @@ impl Broker {
             host: worker.host.clone(),
             running: worker.running.len(),
             draining: worker.draining,
+            stuck: worker.stuck > 0,
         };
         Status {
             broker: self.identity.broker.to_string(),

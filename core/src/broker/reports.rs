@@ -127,7 +127,7 @@ impl Broker {
 
     /// A call's outcome, in its worker's words.
     pub(super) fn reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
-        let Some((call, offer)) = self.last_word(now, key, DispatchNumber(reply.number)) else { return };
+        let Some((call, offer)) = self.last_word(now, key, DispatchNumber(reply.number), out) else { return };
         self.learn_pace(now, call);
         let mut outcome = reply.outcome;
         if let Err(failure) = &mut outcome {
@@ -157,9 +157,9 @@ impl Broker {
 
     /// A call comes back unstarted: that was no attempt, and another worker may have it whatever its effect.
     pub(super) fn handback(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
-        let Some((call, offer)) = self.last_word(now, key, number) else { return };
+        let Some((call, offer)) = self.last_word(now, key, number, out) else { return };
         self.calls[call.0].count_time(now, true);
-        self.calls[call.0].state = State::New;
+        self.calls[call.0].leave_worker();
         self.rest(now, key, offer);
         if self.calls[call.0].client.is_some() {
             self.place_again(now, call, out);
@@ -196,7 +196,13 @@ impl Broker {
     }
 
     /// A worker's last word on a dispatch frees its slot. `None` if the dispatch is not its own (any more).
-    fn last_word(&mut self, now: Time, key: WorkerKey, number: DispatchNumber) -> Option<(CallKey, usize)> {
+    fn last_word(
+        &mut self,
+        now: Time,
+        key: WorkerKey,
+        number: DispatchNumber,
+        out: &mut Vec<Action>,
+    ) -> Option<(CallKey, usize)> {
         let worker = self.workers.get_mut(&key).expect("a link that is a worker's has a worker");
         let Some(call) = worker.running.remove(&number) else {
             self.counters.stale += 1;
@@ -207,6 +213,7 @@ impl Broker {
         };
         let idle = self.fresh_key();
         self.change_offer(key, offer, |offer| offer.end(idle));
+        self.unstick(now, key, call, out);
         let service = self.services.get_mut(&self.calls[call.0].service).expect("it has this call");
         service.pace.ended(now, service.queue.len());
         Some((call, offer))

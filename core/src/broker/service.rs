@@ -8,7 +8,11 @@ use std::{
 use super::{call::CallKey, pace::Pace, queue::FairQueue, retries::Retries, worker::WorkerKey};
 use crate::{
     time::Time,
-    wire::{envelope::Effect, handshake::MethodOffer, limits::METHODS_MAX},
+    wire::{
+        envelope::Effect,
+        handshake::{MethodOffer, TimeLimits},
+        limits::METHODS_MAX,
+    },
 };
 
 /// A service's number at the broker, never reused.
@@ -44,6 +48,8 @@ pub(super) struct Service {
 pub(super) struct Method {
     pub(super) name: String,
     pub(super) arguments: Vec<String>,
+    /// How long it may run, by the latest worker's word.
+    pub(super) limits: TimeLimits,
     /// How many offers declare each effect, by the effect's number.
     effects: [usize; 3],
     /// Until when a method without offers is waited for.
@@ -93,6 +99,7 @@ impl Service {
             None => self.add_new(&offer.name),
         };
         self.methods[at].arguments.clone_from(&offer.arguments);
+        self.methods[at].limits = offer.limits;
         self.methods[at].effects[offer.effect as usize] += 1;
         Some(at)
     }
@@ -102,6 +109,7 @@ impl Service {
         self.methods.push(Method {
             name: name.to_owned(),
             arguments: Vec::new(),
+            limits: TimeLimits::default(),
             effects: [0; 3],
             awaited_until: Time::ZERO,
         });

@@ -126,7 +126,9 @@ impl Broker {
             State::Waiting { give_up, .. } => give_up,
             _ => None,
         };
-        let at = [call.deadline, give_up].into_iter().flatten().min();
+        // Nobody waits for one that is stopping: only its method's limits count.
+        let deadline = call.deadline.filter(|_| call.client.is_some());
+        let at = [deadline, give_up, call.limits.next()].into_iter().flatten().min();
         if at == call.timer {
             return;
         }

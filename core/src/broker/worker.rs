@@ -35,6 +35,8 @@ pub(super) struct Worker {
     pub(super) presence: Presence,
     /// It asked for no more calls.
     pub(super) draining: bool,
+    /// Calls that it was to stop long ago.
+    pub(super) stuck: usize,
     pub(super) offers: Vec<Offer>,
     /// What it runs, until its last word on each.
     pub(super) running: BTreeMap<DispatchNumber, CallKey>,
@@ -68,9 +70,17 @@ impl Worker {
             host: hello.host,
             presence,
             draining: false,
+            stuck: 0,
             offers: Vec::new(),
             running: BTreeMap::new(),
         }
+    }
+}
+
+impl Worker {
+    /// Whether it may be given calls. One that is stuck with one may hang with all.
+    pub(super) fn takes_calls(&self) -> bool {
+        !self.draining && self.stuck == 0
     }
 }
 

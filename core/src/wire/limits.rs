@@ -78,6 +78,8 @@ pub const RETRY_PERCENT: u32 = 10;
 pub const RETRY_FLOOR: u32 = 10;
 /// Retries of a service at once, saved up while there were none: what a lost worker with many slots had.
 pub const RETRY_BURST: u32 = 1_000;
+/// How long a worker may take to stop a handler that ran past its hard limit, before it counts as stuck.
+pub const STUCK_AFTER: Duration = Duration::from_secs(2);
 /// Dead letters that the broker keeps: calls that their workers were lost with until nobody may try again. The oldest go first.
 pub const DEAD_CALLS_MAX: usize = 1_000;
 /// Bytes of the arguments of dead letters.

@@ -90,6 +90,8 @@ pub(crate) struct Knobs {
     /// The mean time between two faults.
     pub(crate) fault_every: Duration,
     pub(crate) faults: Vec<Fault>,
+    /// How long a call of a limited method may run.
+    pub(crate) hard_ms: Option<u64>,
     /// Connects in a hundred that are refused.
     pub(crate) refuse_percent: u64,
     /// Connects in a hundred that lead nowhere.
@@ -140,6 +142,7 @@ impl Knobs {
             timeless_percent: chance.pick(&[0, 10, 50]),
             timeout_max: millis(chance.pick(&[300, 3_000, 3_000, 8_000])),
             slow_percent: chance.pick(&[0, 10, 40]),
+            hard_ms: chance.pick(&[None, None, Some(200), Some(1_000)]),
             fault_every: millis(chance.pick(&[150, 600, 2_500])),
             faults,
             refuse_percent: refuse,

@@ -101,6 +101,8 @@ pub(crate) struct Rules {
     pub(crate) calm: bool,
     /// Clocks run alike and processes run when they should.
     pub(crate) punctual: bool,
+    /// How long a call of a limited method may run.
+    pub(crate) hard: Option<Duration>,
     /// The broker is told to end from time to time, and turns calls away then.
     pub(crate) stops: bool,
     /// How long after its deadline a call may start, by the world's clock: what it needs to travel, if that is known.
@@ -304,8 +306,10 @@ impl Entry {
             }
             Code::Internal => assert!(self.failed > 0, "{what}, and no handler panicked"),
             Code::DeadlineExceeded => {
-                let timeout = self.wish.timeout.unwrap_or_else(|| panic!("{what}, and has no deadline"));
-                assert!(!rules.punctual || now >= self.wish.made + timeout, "{what}, and had time left");
+                let hard = rules.hard.filter(|_| self.wish.method.is_limited() && failure.executed != Executed::No);
+                let limits = [self.wish.timeout, hard].into_iter().flatten();
+                let limit = limits.min().unwrap_or_else(|| panic!("{what}, and has no deadline"));
+                assert!(!rules.punctual || now >= self.wish.made + limit, "{what}, and had time left");
             }
             // Until a worker is there that has the method, others of its service may be that do not.
             Code::Unimplemented => assert_ne!(failure.executed, Executed::Yes, "{what}"),

@@ -58,6 +58,9 @@ first_dispatches_earn_too_much|broker/retries.rs|s/\* TOKEN \/ 100/* TOKEN/
 dead_letters_have_no_end|broker/dead.rs|s/self\.letters\.len\(\) > DEAD_CALLS_MAX \|\| //
 time_is_counted_twice|broker/call.rs|s/self\.since = now;//
 failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(None, /
+hard_limit_does_not_stop|broker/stuck.rs|s/self\.stop_running\(now, key, worker, dispatch, out\);/let _ = (worker, dispatch);/
+stuck_worker_is_given_calls|broker/worker.rs|s/ && self\.stuck == 0//
+limit_ends_with_its_caller|broker/timers.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
 }

@@ -11,7 +11,7 @@ use callboard_core::{
         Bundler, Envelope,
         bundle::{self, Reader},
         envelope::{Cancel, Credit, Effect, Ping, Reply, Request, RequestFlags},
-        handshake::{Hello, MethodOffer, Offer, Register, Role},
+        handshake::{Hello, MethodOffer, Offer, Register, Role, TimeLimits},
         ids::{CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId},
         method::MethodName,
     },
@@ -205,7 +205,12 @@ fn hello(role: Role, scene: &mut Scene) -> Hello {
 }
 
 fn register() -> Vec<Bytes> {
-    let methods = vec![MethodOffer { name: "thing".to_owned(), effect: Effect::Read, arguments: Vec::new() }];
+    let methods = vec![MethodOffer {
+        name: "thing".to_owned(),
+        effect: Effect::Read,
+        arguments: Vec::new(),
+        limits: TimeLimits::default(),
+    }];
     let offer = Offer { service: "rogue".to_owned(), slots: 2, free: 2, prefetch: 1, methods };
     let register = Register { offers: vec![offer], exclusive: false };
     frames_of(&Envelope::Register(body::encode(&register).expect("a registration has a CBOR form")))

@@ -32,6 +32,8 @@ use super::{
 const HANGS: Duration = Duration::from_secs(3_600);
 /// The longest that a program lets a call wait before it runs its handler.
 const DAWDLE_MAX: Duration = millis(400);
+/// How long one runs that is to be found stuck.
+const DEAF: Duration = millis(5_000);
 /// When a handler begins that was stopped before it did.
 const NEVER: Time = Time::from_micros(u64::MAX);
 /// How long one hangs that nothing stops.
@@ -325,6 +327,8 @@ impl Handler {
             _ if plain => chance.span(millis(5)),
             0..=2 if fickle => HANGS,
             0 if slow => hangs,
+            // Deaf to being stopped, and past any hard limit and the grace after it.
+            1 if slow && scene.knobs.hard_ms.is_some() => DEAF,
             _ if slow => chance.span(millis(1_500)),
             1..=4 => Duration::ZERO,
             _ => chance.span(millis(30)),
@@ -333,7 +337,7 @@ impl Handler {
         let begins = scene.now + if dawdles { chance.span(DAWDLE_MAX) } else { Duration::ZERO };
         self.begins = Some(begins);
         self.until = begins + span;
-        self.stoppable = span == hangs || chance.percent(70);
+        self.stoppable = span != DEAF && (span == hangs || chance.percent(70));
         self.ending = match chance.below(20) {
             _ if plain => Ending::Answer,
             0 => Ending::Panic,

@@ -5,6 +5,7 @@ mod clients;
 mod dispatching;
 mod faults;
 mod handshakes;
+mod limits;
 mod lost_calls;
 mod services;
 mod stage;

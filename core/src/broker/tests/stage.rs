@@ -11,7 +11,7 @@ use crate::{
     wire::{
         Bundler, Envelope,
         envelope::{Dispatch, Effect, Reply, Request, RequestFlags},
-        handshake::{Hello, MethodOffer, Offer, Register, Role},
+        handshake::{Hello, MethodOffer, Offer, Register, Role, TimeLimits},
         ids::{BrokerId, CallNumber, ConnectionNumber, LinkId, SessionId, StartId},
         method::MethodName,
         status::Failure,
@@ -60,7 +60,12 @@ pub(super) fn hello(role: Role, number: u8, connection: u64) -> Hello {
 
 /// The service `calc` with `add` (read), `push` (idempotent) and `pay` (once).
 pub(super) fn calc(slots: u32) -> Offer {
-    let method = |name: &str, effect| MethodOffer { name: name.to_owned(), effect, arguments: Vec::new() };
+    let method = |name: &str, effect| MethodOffer {
+        name: name.to_owned(),
+        effect,
+        arguments: Vec::new(),
+        limits: TimeLimits::default(),
+    };
     let methods = vec![method("add", Effect::Read), method("push", Effect::Idempotent), method("pay", Effect::Once)];
     Offer { service: "calc".to_owned(), slots, free: slots, prefetch: 0, methods }
 }

@@ -20,7 +20,7 @@ use crate::{
     wire::{
         Envelope,
         envelope::{Cancel, Dispatch, Effect, Ping, Reply},
-        handshake::{MethodOffer, Offer, Register},
+        handshake::{MethodOffer, Offer, Register, TimeLimits},
         ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber},
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -150,7 +150,12 @@ impl Stage {
 }
 
 fn offer(service: &str, methods: &[&str], slots: u32, prefetch: u32) -> Offer {
-    let method = |name: &&str| MethodOffer { name: (*name).into(), effect: Effect::Read, arguments: Vec::new() };
+    let method = |name: &&str| MethodOffer {
+        name: (*name).into(),
+        effect: Effect::Read,
+        arguments: Vec::new(),
+        limits: TimeLimits::default(),
+    };
     let methods = methods.iter().map(method).collect();
     Offer { service: service.into(), slots, free: 0, prefetch, methods }
 }
