@@ -52,7 +52,7 @@ async fn echo_worker() -> anyhow::Result<Exit> {
 
 /// Serves `stuck.spin`, which never returns and looks at nothing, past its hard limit; and `stuck.pid`, which tells who answers.
 async fn stuck_worker() -> anyhow::Result<Exit> {
-    let stuck = Service::new("stuck").read("spin", [], spin).hard_limit("spin", Duration::from_millis(500)).read(
+    let stuck = Service::new("stuck").read("spin", [], spin).hard_limit("spin", Duration::from_secs(1)).read(
         "pid",
         [],
         async || std::process::id(),

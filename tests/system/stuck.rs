@@ -31,7 +31,9 @@ async fn a_handler_that_runs_past_its_hard_limit_costs_its_own_process_and_no_ot
     let before = pids(&broker);
     let client = broker.client().await;
     let error = client.call::<()>("stuck.spin", ()).timeout(DEADLINE).await.unwrap_err();
-    assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::Yes), "{error}");
+    assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
+    // `yes` if the worker had said that the handler began.
+    assert_ne!(error.executed(), Executed::No, "{error}");
     assert!(error.message().contains("hard limit"), "{error}");
     pool.stderr.wait_for("stuck");
     // The others are answered meanwhile, by whom the broker takes for sound.

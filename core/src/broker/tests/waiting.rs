@@ -7,10 +7,16 @@ use crate::{
     wire::{Envelope, envelope::Request, ids::LinkId, status::Failure},
 };
 
-fn why(stage: &mut Stage, client: LinkId, number: u64, call: &str) -> Result<Why, Failure> {
+fn why(stage: &mut Stage, client: LinkId, number: u64, call: &str) -> Result<Why, Box<Failure>> {
     let body = body::encode(&(call,)).unwrap();
     stage.say(client, Envelope::Request(Request { body, ..request(number, "callboard.why") }));
-    stage.replies(client).pop().unwrap().1.map(|body| body::decode::<Vec<Why>>(&body).unwrap().remove(0))
+    stage
+        .replies(client)
+        .pop()
+        .unwrap()
+        .1
+        .map_err(Box::new)
+        .map(|body| body::decode::<Vec<Why>>(&body).unwrap().remove(0))
 }
 
 #[test]
