@@ -26,25 +26,6 @@ impl World {
         self.idle();
     }
 
-    /// A run in which only the broker dies, which everybody sees, and comes again: so do the others, each within two heartbeats.
-    pub(crate) fn loses_its_broker(&mut self) {
-        self.next_fault = None;
-        self.rogue = None;
-        self.scene.knobs.heal();
-        self.scene.knobs.lag = Duration::ZERO;
-        self.run_until(self.scene.now + Duration::from_secs(3));
-        self.broker_gone(true);
-        let back = self.broker.back_at;
-        let heartbeat = self.scene.knobs.heartbeat_peer;
-        self.run_until(back + heartbeat * 2);
-        assert!(self.broker.host.is_some(), "the broker is back");
-        let clients =
-            self.clients.iter().filter_map(|seat| seat.host.as_ref()).map(|client| client.machine.is_joined());
-        let workers =
-            self.workers.iter().filter_map(|seat| seat.host.as_ref()).map(|worker| worker.machine.is_joined());
-        assert!(clients.chain(workers).all(|joined| joined), "somebody is not back {heartbeat:?} x 2 after the broker");
-    }
-
     /// Nothing goes wrong any more, and nobody makes calls of their own accord.
     fn heal(&mut self) {
         let now = self.scene.now;
