@@ -20,7 +20,14 @@ pub(crate) fn log(note: Note, address_of: impl Fn(LinkId) -> Option<String>) {
         Note::WorkerDraining { name } => info!(%name, "worker drains"),
         Note::WorkerLeft { name } => info!(%name, "worker left"),
         Note::WorkerLost { name, why, running } => warn!(%name, why, running, "worker lost"),
+        Note::Slow { call, method, worker } => warn!(%call, method, %worker, "call runs past its soft limit"),
+        Note::WorkerStuck { name, call, method } => {
+            warn!(%name, %call, method, "worker is stuck: it did not stop a call that ran past its hard limit")
+        }
         Note::Repeated { call, lost } => info!(%call, lost, "call goes to another worker"),
+        Note::Buried { call, method, lost } => {
+            warn!(%call, method, lost, "call is kept as a dead letter: `callboard dead` shows it")
+        }
         Note::CastFailed { call, method, failure } => warn!(%call, method, %failure, "cast failed"),
         Note::SentAway { link, code, message } => warn!(%link, %code, %message, "peer sent away"),
         Note::Refused { link, refused } => debug!(%link, %refused, "envelope refused"),

@@ -6,8 +6,9 @@ use callboard_core::{
     body::{self, DecodeError, EncodeError},
     client::Timeout,
     wire::{
+        ids::CallId,
         method::NameError,
-        status::{Code, Executed, Failure},
+        status::{Code, Executed, Failure, Spent},
     },
 };
 use serde::Deserialize;
@@ -87,6 +88,16 @@ impl CallError {
     /// When trying again makes sense, where the broker knows.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// The call as logs and `callboard why` know it, `3f9a1c02-17`; `None` if it was never sent.
+    pub fn call_id(&self) -> Option<CallId> {
+        self.0.call
+    }
+
+    /// Where its time went, as far as is known.
+    pub fn spent(&self) -> Spent {
+        self.0.spent
     }
 
     fn new(code: Code, message: impl Into<String>) -> CallError {

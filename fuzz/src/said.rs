@@ -9,7 +9,7 @@ use callboard_core::{
     wire::{
         Bundler, Envelope,
         envelope::{Cancel, Credit, Dispatch, Effect, Ping, Reply, Request, RequestFlags},
-        handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, Welcome},
+        handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, TimeLimits, Welcome},
         ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -163,6 +163,7 @@ pub(crate) fn register(script: &mut Script<'_>) -> Register {
             effect,
             arguments: vec!["x".to_owned()],
             style: Style::Unary,
+            limits: TimeLimits::default(),
         };
         Offer {
             service: script.pick(&names).to_owned(),

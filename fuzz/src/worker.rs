@@ -9,7 +9,7 @@ use callboard_core::{
     time::Time,
     wire::{
         envelope::Effect,
-        handshake::{MethodOffer, Offer, Register},
+        handshake::{MethodOffer, Offer, Register, TimeLimits},
         streams::Style,
     },
     worker::{Action, Event, JobId, Worker},
@@ -23,6 +23,8 @@ use super::{
 
 /// Slots of each service.
 const SLOTS: u32 = 2;
+/// How long a call of an idempotent method may run, in milliseconds.
+const HARD_MS: u64 = 50;
 
 /// The worker, and the handlers that run.
 #[derive(Debug)]
@@ -43,6 +45,7 @@ impl WorkerHost {
             effect,
             arguments: Vec::new(),
             style: Style::Unary,
+            limits: TimeLimits { soft_ms: None, hard_ms: (effect == Effect::Idempotent).then_some(HARD_MS) },
         };
         let offer = |service: &str, methods| Offer {
             service: service.to_owned(),
@@ -71,7 +74,7 @@ impl WorkerHost {
         let (job, stopped) = self.running.iter().nth(at).map(|(&job, &stopped)| (job, stopped)).expect("a place in it");
         self.running.remove(&job);
         if stopped && script.flag() {
-            return self.handle(now, Event::Stopped { job });
+            return self.handle(now, Event::Stopped { job, begun: script.flag() });
         }
         self.handle(now, Event::Finished { job, outcome: said::outcome(script) })
     }
@@ -112,6 +115,8 @@ impl WorkerHost {
                     let stopped = self.running.get_mut(&job).expect("only what runs is stopped");
                     assert!(!std::mem::replace(stopped, true), "a handler is told once");
                 }
+                // Of those that end before they are seen to have begun.
+                Action::Look(_) => {}
                 Action::Left => assert!(!std::mem::replace(&mut self.left, true), "it leaves once"),
                 // No method of these scripts has streams.
                 Action::Room { .. } | Action::Item { .. } | Action::End { .. } => {

@@ -8,7 +8,7 @@ use callboard::{
 use ciborium::Value;
 use clap::Args;
 
-use super::{arguments, check, client, described, exit::Exit, json, output};
+use super::{arguments, check, client, connection::Connection, described, exit::Exit, json, output};
 use crate::settings::{ClientSettings, Flags, Settings};
 
 /// Shown below `callboard call --help`.
@@ -36,30 +36,20 @@ pub(crate) struct Call {
     /// Its arguments: VALUE or NAME=VALUE
     #[arg(value_name = "ARG", allow_negative_numbers = true)]
     pub(super) arguments: Vec<String>,
-    /// Give up after this long, or none for never [default: 30s]
-    #[arg(long, value_name = "DURATION")]
-    pub(super) timeout: Option<String>,
     /// Send it and ask for no answer
     #[arg(long)]
     pub(super) cast: bool,
     /// Wait for the service, or the deadline, if nobody serves it now
     #[arg(long)]
     wait_for_ready: bool,
-    /// Connect to the broker here [default: tcp://127.0.0.1:5559]
-    #[arg(long, value_name = "URL")]
-    frontend: Option<String>,
-    /// Prove the first key of this file (or of CALLBOARD_AUTHKEY) to the broker
-    #[arg(long, value_name = "FILE")]
-    authkey_file: Option<String>,
+    #[command(flatten)]
+    pub(super) connection: Connection,
 }
 
 impl Call {
     /// The settings that were typed as flags.
     pub(crate) fn flags(&self) -> Flags {
-        Flags::default()
-            .with("--frontend", self.frontend.as_ref())
-            .with("--timeout", self.timeout.as_ref())
-            .with("--authkey-file", self.authkey_file.as_ref())
+        self.connection.flags()
     }
 
     /// Makes the call.

@@ -43,10 +43,19 @@ pub(crate) fn failed(error: CallError) -> anyhow::Error {
     };
     // What the error carries is for people to see as well; what cannot be shown is left out.
     let details = (!error.encoded_details().is_empty()).then(|| json::json_of(error.encoded_details()).ok()).flatten();
-    match details {
-        Some(details) => exit.because(anyhow!("{error}\n  details: {details}")),
-        None => exit.because(error),
+    match (details, error.call_id()) {
+        (Some(details), _) => exit.because(anyhow!("{error}\n  details: {details}")),
+        // Where the time went explains what was too late, or lost; of other failures it is noise.
+        (None, Some(call)) if error.code() == Code::DeadlineExceeded || is_lost(&error) => {
+            exit.because(anyhow!("{error}; call {call}: {}", error.spent()))
+        }
+        (None, _) => exit.because(error),
     }
+}
+
+/// Whether the call was at a worker that is not there any more.
+fn is_lost(error: &CallError) -> bool {
+    error.code() == Code::Unavailable && error.attempt().is_some()
 }
 
 /// The call's time-out as the settings say.

@@ -9,7 +9,7 @@ use callboard::{
 };
 use clap::{Args, Subcommand};
 
-use super::{client, described, exit::Exit, output};
+use super::{client, connection::Connection, described, exit::Exit, output};
 use crate::settings::{ClientSettings, Flags, Settings};
 
 /// Shown below `callboard contract diff --help`.
@@ -50,19 +50,15 @@ struct Diff {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Give up after this long [default: 30s]
-    #[arg(long, value_name = "DURATION")]
-    timeout: Option<String>,
-    /// Connect to the broker here [default: tcp://127.0.0.1:5559]
-    #[arg(long, value_name = "URL")]
-    frontend: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 impl Contract {
     /// The settings that were typed as flags.
     pub(crate) fn flags(&self) -> Flags {
         let Action::Diff(diff) = &self.action;
-        Flags::default().with("--frontend", diff.frontend.as_ref()).with("--timeout", diff.timeout.as_ref())
+        diff.connection.flags()
     }
 
     /// Compares, and prints what came of it.

@@ -9,7 +9,7 @@ use callboard::core::{
 };
 use clap::Args;
 
-use super::{client, described, exit::Exit, output};
+use super::{client, connection::Connection, described, exit::Exit, output};
 use crate::settings::{Flags, Settings};
 
 /// Shown below `callboard describe --help`.
@@ -34,18 +34,14 @@ pub(crate) struct Describe {
     /// Print CDDL (RFC 8610)
     #[arg(long)]
     cddl: bool,
-    /// Give up after this long [default: 30s]
-    #[arg(long, value_name = "DURATION")]
-    timeout: Option<String>,
-    /// Connect to the broker here [default: tcp://127.0.0.1:5559]
-    #[arg(long, value_name = "URL")]
-    frontend: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 impl Describe {
     /// The settings that were typed as flags.
     pub(crate) fn flags(&self) -> Flags {
-        Flags::default().with("--frontend", self.frontend.as_ref()).with("--timeout", self.timeout.as_ref())
+        self.connection.flags()
     }
 
     /// Asks the broker and prints its answer.

@@ -18,6 +18,8 @@ pub(crate) struct Internal {
 enum Program {
     /// Serve what demo and bench call
     EchoWorker,
+    /// Serve calls that get stuck
+    StuckWorker,
     /// Become a pool's worker: bind this process's life to its parent's, then become PROGRAM
     RunWorker {
         /// The program, and its arguments
@@ -33,6 +35,7 @@ impl Internal {
     pub(crate) async fn run(self) -> anyhow::Result<Exit> {
         match self.program {
             Program::EchoWorker => echo_worker().await,
+            Program::StuckWorker => stuck_worker().await,
             Program::RunWorker { program } => become_worker(program),
             Program::BenchClient(client) => client.run().await,
         }
@@ -45,6 +48,23 @@ async fn echo_worker() -> anyhow::Result<Exit> {
     let bench = Service::new("bench").slots(echo::SLOTS).read("echo", ["message"], echo::echo);
     Worker::new().drain(Duration::from_secs(5)).serve(demo).serve(bench).run().await?;
     Ok(Exit::Fine)
+}
+
+/// Serves `stuck.spin`, which never returns and looks at nothing, past its hard limit; and `stuck.pid`, which tells who answers.
+async fn stuck_worker() -> anyhow::Result<Exit> {
+    let stuck = Service::new("stuck").read("spin", [], spin).hard_limit("spin", Duration::from_secs(1)).read(
+        "pid",
+        [],
+        async || std::process::id(),
+    );
+    Worker::new().serve(stuck).run().await?;
+    Ok(Exit::Fine)
+}
+
+fn spin() {
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 /// Returns only if it fails, with the exit codes of shells.

@@ -9,7 +9,9 @@ mod check;
 mod child;
 mod client;
 mod config;
+mod connection;
 mod contract;
+mod dead;
 mod demo;
 mod describe;
 mod described;
@@ -27,6 +29,7 @@ mod pool_worker;
 mod services;
 mod stop;
 mod usage;
+mod why;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -79,6 +82,8 @@ enum Command {
     Describe(describe::Describe),
     Contract(contract::Contract),
     Ping(ping::Ping),
+    Why(why::Why),
+    Dead(dead::Dead),
     Config(config::Config),
     Bench(bench::Bench),
     #[command(hide = true)]
@@ -120,6 +125,8 @@ impl Command {
             | Command::Describe(_)
             | Command::Contract(_)
             | Command::Peers(_)
+            | Command::Why(_)
+            | Command::Dead(_)
             | Command::Ping(_)
             | Command::Config(_) => "off",
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => "warn",
@@ -137,6 +144,8 @@ impl Command {
             Command::Describe(describe) => describe.flags(),
             Command::Contract(contract) => contract.flags(),
             Command::Ping(ping) => ping.flags(),
+            Command::Why(why) => why.flags(),
+            Command::Dead(dead) => dead.flags(),
             Command::Config(config) => config.flags(),
             Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => Flags::default(),
         }
@@ -154,6 +163,8 @@ impl Command {
             Command::Describe(describe) => stop::or_interrupted(describe.run(settings()?)).await,
             Command::Contract(contract) => stop::or_interrupted(contract.run(settings()?)).await,
             Command::Ping(ping) => stop::or_interrupted(ping.run(settings()?)).await,
+            Command::Why(why) => stop::or_interrupted(why.run(settings()?)).await,
+            Command::Dead(dead) => stop::or_interrupted(dead.run(settings()?)).await,
             Command::Config(config) => config.run(&settings()?),
             Command::Demo(demo) => stop::or_interrupted(demo.run(settings()?)).await,
             Command::Bench(bench) => stop::or_interrupted(bench.run(settings()?)).await,
@@ -209,7 +220,7 @@ mod tests {
         let typed = ["callboard", "call", "calculator.add", "2", "-3", "-1.5e3", "--timeout", "5s", "y=-4", "--cast"];
         let Command::Call(call) = CommandLine::parse_from(typed).command else { panic!("call was typed") };
         assert_eq!(call.arguments, ["2", "-3", "-1.5e3", "y=-4"]);
-        assert_eq!(call.timeout.as_deref(), Some("5s"));
+        assert_eq!(call.connection.timeout.as_deref(), Some("5s"));
         assert!(call.cast);
     }
 

@@ -4,7 +4,7 @@ use callboard::core::broker::{PeerStatus, Peers as Page};
 use callboard::core::wire::handshake::Role;
 use clap::Args;
 
-use super::{client, exit::Exit, output};
+use super::{client, connection::Connection, exit::Exit, output};
 use crate::settings::{ClientSettings, Flags, Settings};
 
 /// List the clients and workers of the broker: who, from where, for how long, with how much
@@ -13,24 +13,14 @@ pub(crate) struct Peers {
     /// Print JSON, one peer a line
     #[arg(long)]
     json: bool,
-    /// Give up after this long [default: 30s]
-    #[arg(long, value_name = "DURATION")]
-    timeout: Option<String>,
-    /// Connect to the broker here [default: tcp://127.0.0.1:5559]
-    #[arg(long, value_name = "URL")]
-    frontend: Option<String>,
-    /// Prove the first key of this file (or of CALLBOARD_AUTHKEY) to the broker
-    #[arg(long, value_name = "FILE")]
-    authkey_file: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 impl Peers {
     /// The settings that were typed as flags.
     pub(crate) fn flags(&self) -> Flags {
-        Flags::default()
-            .with("--frontend", self.frontend.as_ref())
-            .with("--timeout", self.timeout.as_ref())
-            .with("--authkey-file", self.authkey_file.as_ref())
+        self.connection.flags()
     }
 
     /// Asks the broker, page by page, and prints what it answers.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use super::{client, exit::Exit, output};
+use super::{client, connection::Connection, exit::Exit, output};
 use crate::settings::{Flags, Settings};
 
 /// Ask the broker whether it is there, and how long its answer takes
@@ -14,24 +14,14 @@ pub(crate) struct Ping {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Give up after this long [default: 30s]
-    #[arg(long, value_name = "DURATION")]
-    timeout: Option<String>,
-    /// Connect to the broker here [default: tcp://127.0.0.1:5559]
-    #[arg(long, value_name = "URL")]
-    frontend: Option<String>,
-    /// Prove the first key of this file (or of CALLBOARD_AUTHKEY) to the broker
-    #[arg(long, value_name = "FILE")]
-    authkey_file: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 impl Ping {
     /// The settings that were typed as flags.
     pub(crate) fn flags(&self) -> Flags {
-        Flags::default()
-            .with("--frontend", self.frontend.as_ref())
-            .with("--timeout", self.timeout.as_ref())
-            .with("--authkey-file", self.authkey_file.as_ref())
+        self.connection.flags()
     }
 
     /// Asks the broker and prints its answer.

@@ -1,9 +1,9 @@
 //! The pool as a worker of the broker: it takes its name there, and tells how it stands.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::anyhow;
@@ -20,6 +20,11 @@ use super::exit::Exit;
 const NAME_MAX: Duration = Duration::from_secs(2);
 /// How often it asks the broker which of its workers have registered, while some have not.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often it asks how they are, once all have.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How long a worker that was registered may be unknown to the broker while its pool is not: one that lives comes back within two
+/// heartbeats, so one that does not is stopped, or hangs with its link thread.
+const ABSENT_MAX: Duration = Duration::from_secs(4);
 
 /// A pool as `callboard.pool.NAME.status` tells it.
 #[derive(Debug, Serialize)]
@@ -93,7 +98,7 @@ fn status(name: &str, control: Option<&PoolControl>) -> Reply<PoolStatus> {
     Reply(PoolStatus { name: name.to_owned(), pid: std::process::id(), workers: workers.collect() })
 }
 
-/// Tells the pool which of its workers have registered at the broker, for as long as it is polled.
+/// Tells the pool which of its workers have registered at the broker, and which are stuck by its word, for as long as it is polled.
 pub(crate) async fn watch_registrations(
     name: String,
     authkey: Option<AuthKey>,
@@ -101,12 +106,22 @@ pub(crate) async fn watch_registrations(
     control: PoolControl,
 ) {
     let mut clients = BTreeMap::new();
+    let mut absent = BTreeMap::new();
+    let mut looked = Instant::now();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
+        let all = looked.elapsed() >= WATCH_EVERY;
         let unknown = control.status().seats.into_iter().any(|seat| matches!(seat.state, SeatState::Running { .. }));
-        let State::Joined { frontend } = state() else { continue };
-        if unknown && let Some(client) = client_of(&mut clients, frontend, authkey.as_ref()) {
-            tell_registered(&name, client, &control).await;
+        let State::Joined { frontend } = state() else {
+            // Who is apart itself knows nothing of the others.
+            absent.clear();
+            continue;
+        };
+        if (unknown || all)
+            && let Some(client) = client_of(&mut clients, frontend, authkey.as_ref())
+        {
+            looked = Instant::now();
+            look(&name, client, &control, &mut absent).await;
         }
     }
 }
@@ -126,10 +141,27 @@ fn client_of<'a>(
     clients.get(&frontend)
 }
 
-async fn tell_registered(name: &str, client: &Client, control: &PoolControl) {
+/// Looks at what the broker says of this pool's workers. `absent` has those that it does not know, each since when.
+async fn look(name: &str, client: &Client, control: &PoolControl, absent: &mut BTreeMap<String, Instant>) {
     // A broker that does not answer is asked again a moment later.
-    let Ok(status) = client.call::<Status>("callboard.status", ()).await else { return };
-    for worker in status.workers.into_iter().filter(|worker| worker.pool.as_deref() == Some(name)) {
-        control.registered(worker.name).await;
+    let Ok(status) = client.call::<Status>("callboard.status", ()).await else { return absent.clear() };
+    let ours: Vec<_> = status.workers.into_iter().filter(|worker| worker.pool.as_deref() == Some(name)).collect();
+    for worker in &ours {
+        control.registered(&worker.name).await;
+        if worker.stuck {
+            tracing::warn!(instance = worker.name, "worker process is stuck: it is replaced");
+            control.replace(&worker.name).await;
+        }
+    }
+    let seats = control.status().seats.into_iter();
+    let gone = seats.filter(|seat| matches!(seat.state, SeatState::Registered { .. })).map(|seat| seat.instance);
+    let gone: BTreeSet<_> = gone.filter(|instance| ours.iter().all(|worker| worker.name != *instance)).collect();
+    absent.retain(|instance, _| gone.contains(instance));
+    for instance in gone {
+        let since = *absent.entry(instance.clone()).or_insert_with(Instant::now);
+        if since.elapsed() >= ABSENT_MAX {
+            tracing::warn!(instance, "worker process does not come back to the broker: it is replaced");
+            control.replace(instance).await;
+        }
     }
 }

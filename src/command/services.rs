@@ -3,7 +3,7 @@
 use callboard::core::broker::{MethodStatus, ServiceStatus};
 use clap::Args;
 
-use super::{client, describe, exit::Exit, output};
+use super::{client, connection::Connection, describe, exit::Exit, output};
 use crate::settings::{Flags, Settings};
 
 /// List the services that workers serve now, and their methods
@@ -12,24 +12,14 @@ pub(crate) struct Services {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Give up after this long [default: 30s]
-    #[arg(long, value_name = "DURATION")]
-    timeout: Option<String>,
-    /// Connect to the broker here [default: tcp://127.0.0.1:5559]
-    #[arg(long, value_name = "URL")]
-    frontend: Option<String>,
-    /// Prove the first key of this file (or of CALLBOARD_AUTHKEY) to the broker
-    #[arg(long, value_name = "FILE")]
-    authkey_file: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 impl Services {
     /// The settings that were typed as flags.
     pub(crate) fn flags(&self) -> Flags {
-        Flags::default()
-            .with("--frontend", self.frontend.as_ref())
-            .with("--timeout", self.timeout.as_ref())
-            .with("--authkey-file", self.authkey_file.as_ref())
+        self.connection.flags()
     }
 
     /// Asks the broker and prints its answer.

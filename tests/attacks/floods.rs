@@ -5,7 +5,7 @@ use callboard::core::{
     wire::{
         Envelope,
         envelope::{Effect, Ping},
-        handshake::{MethodOffer, Offer, Register},
+        handshake::{MethodOffer, Offer, Register, TimeLimits},
         status::Code,
         streams::Style,
     },
@@ -41,6 +41,7 @@ pub(crate) fn registrations(target: &Target) -> Spoils {
             effect: Effect::Once,
             arguments: Vec::new(),
             style: Style::Unary,
+            limits: TimeLimits::default(),
         }],
         contract: None,
     };

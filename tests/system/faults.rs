@@ -100,12 +100,38 @@ async fn a_call_that_kills_three_workers_is_given_up() {
     }
     let error = call.await.unwrap().unwrap_err();
     assert_eq!((error.code(), error.attempt()), (Code::Unavailable, Some(3)), "{error}");
+    assert!(!error.spent().running.is_zero(), "{}", error.spent());
+    let call = error.call_id().unwrap().to_string();
+    let listed = broker.command(&["dead"]).printed();
+    assert!(listed.contains(&call) && listed.contains("jobs.pause"), "{listed}");
+    let shown = broker.command(&["dead", "show", "1"]).printed();
+    assert!(shown.contains("arguments: [600000]") && shown.contains("was lost while it had the call"), "{shown}");
+    broker.command(&["dead", "drop", "1"]).printed();
+    assert_eq!(broker.command(&["dead"]).printed(), "no dead letters");
+    broker.command(&["dead", "resend", "1"]).complained_of(1, &["FAILED_PRECONDITION", "no dead letter 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waits_or_runs_can_be_asked_what_for() {
+    let broker = Broker::start();
+    let _pool = Pool::start(&broker, 1);
+    let client = broker.client().await;
+    let call = pause(&client, 600_000, None);
+    broker.wait_for_running_call();
+    let told: serde_json::Value = serde_json::from_str(&broker.command(&["why", "--json"]).printed()).unwrap();
+    let id = told[0]["call"].as_str().unwrap();
+    assert_eq!((&told[0]["state"], told.as_array().unwrap().len()), (&"running".into(), 1));
+    let sentence = broker.command(&["why", id]).printed();
+    assert!(sentence.contains("it is at worker jobs-1"), "{sentence}");
+    broker.command(&["why", "nonsense"]).complained_of(1, &["INVALID_ARGUMENT", "3f9a1c02-17"]);
+    call.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_worker_loses_its_calls_to_another_and_comes_back_when_it_goes_on() {
     let broker = Broker::start();
-    let _pool = Pool::start(&broker, 2);
+    // Without a pool, which would replace it.
+    let _workers = [broker.worker("pool-worker", "jobs"), broker.worker("pool-worker", "jobs")];
     let client = broker.client().await;
     let call = pause(&client, 1_500, None);
     let stopped = runner(&broker, None);

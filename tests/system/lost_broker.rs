@@ -1,6 +1,7 @@
 //! A broker that is killed and started again at the same addresses.
 
 use callboard::{Code, Effect, Executed};
+use rustix::process::Signal;
 use serde::de::IgnoredAny;
 
 use crate::harness::{Broker, DEADLINE, Load, Pool};
@@ -16,6 +17,19 @@ async fn a_broker_killed_under_load_and_started_again_finds_everybody_back_and_n
     let seats = load.pool.status(&load.broker).workers;
     assert!(seats.iter().all(|seat| seat.restarts == 0), "the workers came back by themselves: {seats:?}");
     load.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_told_to_end_under_load_turns_new_calls_away_and_lets_finish_what_runs() {
+    let mut load = Load::start(2).await;
+    load.wait_for_outcomes(1_000);
+    load.broker.process.signal(Signal::TERM);
+    assert_eq!(load.broker.process.exit_code(), 0);
+    load.broker = Broker::start_at(&load.broker.frontend, &load.broker.backend);
+    load.wait_for_outcomes(1_000);
+    let seats = load.pool.status(&load.broker).workers;
+    assert!(seats.iter().all(|seat| seat.restarts == 0), "the workers came back by themselves: {seats:?}");
+    load.end_after_refusals().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,5 +18,6 @@ mod nested;
 mod pool;
 mod pool_life;
 mod streams;
+mod stuck;
 mod threads;
 mod users;

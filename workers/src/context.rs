@@ -1,6 +1,15 @@
 //! What a handler may ask about its call.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Instant};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::Instant,
+};
 
 use callboard_clients::serving::Serving;
 use callboard_core::wire::{ids::CallId, method::MethodName};
@@ -24,6 +33,8 @@ struct Call {
     serving: Serving,
     /// Its streams, if it has any, and whether progress is wanted.
     line: Option<Arc<Line>>,
+    /// Its handler was entered.
+    begun: AtomicBool,
     /// The task of an async handler.
     task: AtomicWaker,
 }
@@ -37,7 +48,8 @@ impl Context {
         line: Option<Arc<Line>>,
     ) -> Context {
         let (serving, task) = (Serving::new(deadline), AtomicWaker::new());
-        Context { call: Arc::new(Call { id, method, attempt, serving, line, task }) }
+        let begun = AtomicBool::new(false);
+        Context { call: Arc::new(Call { id, method, attempt, serving, line, begun, task }) }
     }
 
     /// The call's id, the same at the client and in the broker's log.
@@ -119,6 +131,19 @@ impl Context {
 
     pub(crate) fn line(&self) -> Option<Arc<Line>> {
         self.call.line.clone()
+    }
+
+    /// The handler is entered, unless nobody waits for the outcome any more: then false.
+    pub(crate) fn begin(&self) -> bool {
+        let wanted = !self.is_cancelled();
+        if wanted {
+            self.call.begun.store(true, Ordering::Release);
+        }
+        wanted
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.call.begun.load(Ordering::Acquire)
     }
 
     pub(crate) fn cancel(&self) {

@@ -102,14 +102,20 @@ impl Driver {
         for post in self.runner.take_posts() {
             self.post(now, post);
         }
-        for (job, outcome) in ended {
-            self.handle(now, outcome.map_or(Event::Stopped { job }, |outcome| Event::Finished { job, outcome }));
+        for (job, end) in ended {
+            self.handle(
+                now,
+                match end {
+                    Ok(outcome) => Event::Finished { job, outcome },
+                    Err(begun) => Event::Stopped { job, begun },
+                },
+            );
         }
         // With all read that was there: what has arrived is not late.
         if self.machine.next_deadline().is_some_and(|due| due <= now) {
             self.handle(now, Event::Wake);
         }
-        self.play();
+        self.play(now);
         self.runner.flush();
         self.link.flush();
     }
@@ -152,8 +158,16 @@ impl Driver {
         }
     }
 
-    fn play(&mut self) {
+    /// Does what the machine wants, and what it wants of the answers.
+    fn play(&mut self, now: Time) {
+        while !self.actions.is_empty() {
+            self.play_once(now);
+        }
+    }
+
+    fn play_once(&mut self, now: Time) {
         let mut actions = std::mem::take(&mut self.actions);
+        let mut begun = Vec::new();
         for action in actions.drain(..) {
             match action {
                 Action::Connect => self.link.connect(),
@@ -164,12 +178,14 @@ impl Driver {
                 Action::Room { job, room } => self.line(job, |line| line.grant(room)),
                 Action::Item { job, body } => self.line(job, |line| line.push(body)),
                 Action::End { job } => self.line(job, Line::end),
+                Action::Look(job) => begun.extend(self.runner.has_begun(job).then_some(Event::Begun { job })),
                 Action::Refused(failure) => self.ended = Some(Err(failure)),
                 Action::Left => self.ended = Some(Ok(())),
                 Action::Note(note) => self.note(note),
             }
         }
         self.actions = actions;
+        begun.into_iter().for_each(|event| self.handle(now, event));
     }
 
     fn note(&mut self, note: Note) {

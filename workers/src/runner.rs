@@ -50,8 +50,8 @@ pub(crate) struct Runner {
     posts: Arc<Posts>,
 }
 
-/// A handler's end: its outcome, or that it was dropped before it had one.
-pub(crate) type Ended = (JobId, Option<Outcome>);
+/// A handler's end: its outcome, or that it was dropped before it had one, and whether it had begun then.
+pub(crate) type Ended = (JobId, Result<Outcome, bool>);
 
 /// A job on its way to a handler.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Runner {
         let line = Line::of(&job, &self.posts);
         let context = Context::new(job.call, method.clone(), job.attempt, deadline, line);
         self.running.insert(job.id, context.clone());
-        let ending = Ending { job: job.id, outcome: None, ended: Arc::clone(&self.ended) };
+        let ending = Ending { job: job.id, context: context.clone(), outcome: None, ended: Arc::clone(&self.ended) };
         self.starting.push(Start { context, handler: handler.clone(), body: job.body, ending });
     }
 
@@ -95,6 +95,11 @@ impl Runner {
         if let Some(context) = self.running.get(&job) {
             context.cancel();
         }
+    }
+
+    /// Whether this job's handler has begun.
+    pub(crate) fn has_begun(&self, job: JobId) -> bool {
+        self.running.get(&job).is_some_and(Context::has_begun)
     }
 
     /// Waits until handlers may have ended.
@@ -188,19 +193,20 @@ fn spawn(Start { context, handler, body, ending }: Start) {
 #[derive(Debug)]
 struct Ending {
     job: JobId,
+    context: Context,
     outcome: Option<Outcome>,
     ended: Arc<Mailbox<Ended>>,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.ended.put((self.job, self.outcome.take()));
+        self.ended.put((self.job, self.outcome.take().ok_or(self.context.has_begun())));
     }
 }
 
 async fn run_async(function: Arc<AsyncFunction>, context: Context, body: Bytes, mut ending: Ending) {
     // Nobody may want it any more by the time it is its turn.
-    if context.is_cancelled() {
+    if !context.begin() {
         return;
     }
     // The function that makes the future is the author's code as well, and may panic.
@@ -216,7 +222,7 @@ async fn run_async(function: Arc<AsyncFunction>, context: Context, body: Bytes, 
 }
 
 fn run_blocking(function: &BlockingFunction, context: Context, body: &Bytes, mut ending: Ending) {
-    if !context.is_cancelled() {
+    if context.begin() {
         ending.outcome = Some(
             catch_unwind(AssertUnwindSafe(|| context.clone().enter(|| function(context, body))))
                 .unwrap_or_else(panicked),

@@ -1,11 +1,13 @@
 //! A service: functions under names.
 
+use std::time::Duration;
+
 use callboard_core::{
     body,
     contract::{MethodDescription, ServiceDescription},
     wire::{
         envelope::Effect,
-        handshake::{ContractOffer, MethodOffer, Offer},
+        handshake::{ContractOffer, MethodOffer, Offer, TimeLimits},
         limits::{DESCRIPTION_BYTES_MAX, SLOTS_ASYNC_DEFAULT, SLOTS_BLOCKING_DEFAULT, SLOTS_MAX},
         method::{self, NameError},
     },
@@ -47,6 +49,8 @@ pub struct Service {
     prefetch: u32,
     /// What is known of it beyond names and effects.
     description: Option<ServiceDescription>,
+    /// Limits of methods, by their names.
+    limits: Vec<(String, TimeLimits)>,
 }
 
 /// One function of a service.
@@ -76,6 +80,14 @@ pub enum ServiceError {
         /// The method.
         method: String,
     },
+    /// A time limit for a method that is not there.
+    #[error("service {service} has no method {method} to limit: name one that was added")]
+    NoMethod {
+        /// The service.
+        service: String,
+        /// The method.
+        method: String,
+    },
     /// No slots, or too many.
     #[error("service {service} has {slots} slots: give it 1 to {SLOTS_MAX}")]
     Slots {
@@ -89,7 +101,14 @@ pub enum ServiceError {
 impl Service {
     /// A service without methods yet. Its name may have dots: `billing.invoices`.
     pub fn new(name: impl Into<String>) -> Service {
-        Service { name: name.into(), methods: Vec::new(), slots: None, prefetch: 0, description: None }
+        Service {
+            name: name.into(),
+            methods: Vec::new(),
+            slots: None,
+            prefetch: 0,
+            description: None,
+            limits: Vec::new(),
+        }
     }
 
     /// A method that changes nothing: it may be run again if its worker is lost.
@@ -151,6 +170,34 @@ impl Service {
         description
     }
 
+    /// How long a call of a method may run before the broker's log says that it takes long.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use callboard_workers::Service;
+    /// # fn render(page: u32) -> u32 { page }
+    /// let service = Service::new("pages")
+    ///     .read("render", ["page"], render)
+    ///     .soft_limit("render", Duration::from_secs(2))
+    ///     .hard_limit("render", Duration::from_secs(20));
+    /// # drop(service);
+    /// ```
+    pub fn soft_limit(self, method: &str, limit: Duration) -> Service {
+        self.limited(method, TimeLimits { soft_ms: Some(millis(limit)), hard_ms: None })
+    }
+
+    /// How long a call of a method may run at most. Then its caller is told DEADLINE_EXCEEDED and the handler is stopped: an async
+    /// one at its next await, a blocking one if it looks at its [`Context`](crate::Context). One that does neither has its whole
+    /// process replaced by its pool. Time-outs are the callers' patience; this is what the author holds for possible.
+    pub fn hard_limit(self, method: &str, limit: Duration) -> Service {
+        self.limited(method, TimeLimits { soft_ms: None, hard_ms: Some(millis(limit)) })
+    }
+
+    fn limited(mut self, method: &str, limits: TimeLimits) -> Service {
+        self.limits.push((method.to_owned(), limits));
+        self
+    }
+
     fn method<M, const N: usize>(
         mut self,
         effect: Effect,
@@ -159,7 +206,13 @@ impl Service {
         handler: impl Handler<M, N>,
     ) -> Service {
         let arguments_offered = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let offer = MethodOffer { name: name.to_owned(), effect, arguments: arguments_offered, style: handler.style() };
+        let offer = MethodOffer {
+            name: name.to_owned(),
+            effect,
+            arguments: arguments_offered,
+            style: handler.style(),
+            limits: TimeLimits::default(),
+        };
         self.methods.push(Method { offer, handler: handler.prepare(arguments) });
         self
     }
@@ -168,7 +221,12 @@ impl Service {
     pub(crate) fn into_offers(self) -> Result<Vec<(Offer, Vec<Prepared>)>, ServiceError> {
         self.check()?;
         let mut contract = contract(&self.description());
-        let Service { name, methods, slots, prefetch, description: _ } = self;
+        let Service { name, mut methods, slots, prefetch, description: _, limits } = self;
+        for (method, TimeLimits { soft_ms, hard_ms }) in limits {
+            let limited = methods.iter_mut().find(|other| other.offer.name == method);
+            let known = &mut limited.expect("checked above: the method is there").offer.limits;
+            *known = TimeLimits { soft_ms: soft_ms.or(known.soft_ms), hard_ms: hard_ms.or(known.hard_ms) };
+        }
         let is_async = |method: &Method| matches!(method.handler, Prepared::Async(_));
         let (of_async, of_blocking): (Vec<_>, Vec<_>) = methods.into_iter().partition(is_async);
         let halves = [(of_async, SLOTS_ASYNC_DEFAULT), (of_blocking, SLOTS_BLOCKING_DEFAULT)];
@@ -189,6 +247,11 @@ impl Service {
         method::check_service(&self.name).map_err(named)?;
         if let Some(slots) = self.slots.filter(|slots| !(1..=SLOTS_MAX).contains(slots)) {
             return Err(ServiceError::Slots { service: service(), slots });
+        }
+        for (limited, _) in &self.limits {
+            if !self.methods.iter().any(|method| method.offer.name == *limited) {
+                return Err(ServiceError::NoMethod { service: service(), method: limited.clone() });
+            }
         }
         for (at, Method { offer, .. }) in self.methods.iter().enumerate() {
             let names = offer.arguments.iter().chain([&offer.name]);
@@ -212,6 +275,10 @@ fn contract(description: &ServiceDescription) -> ContractOffer {
         );
     }
     ContractOffer { hash: description.hash(), description: encoded }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -260,6 +327,8 @@ mod tests {
         let twice = Service::new("s").read("one", ["x"], blocking).read("one", ["x"], blocking);
         assert!(matches!(twice.into_offers(), Err(ServiceError::Twice { .. })));
         assert!(matches!(Service::new("no name").into_offers(), Err(ServiceError::Name { .. })));
+        let limited = Service::new("s").read("one", ["x"], blocking).hard_limit("two", Duration::from_secs(1));
+        assert!(matches!(limited.into_offers(), Err(ServiceError::NoMethod { .. })));
         let slotless = Service::new("s").slots(0).read("one", ["x"], blocking);
         assert!(matches!(slotless.into_offers(), Err(ServiceError::Slots { .. })));
     }

@@ -1,5 +1,7 @@
 //! A call as the broker knows it, from its arrival to the worker's last word.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -14,10 +16,11 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Effect, Request},
+        handshake::TimeLimits,
         ids::{CallId, ConnectionNumber, DispatchNumber},
         limits,
         method::MethodName,
-        status::{Code, Executed, Failure},
+        status::{Code, Executed, Failure, Spent},
         streams::Streams,
     },
 };
@@ -61,6 +64,11 @@ pub(super) struct Call {
     /// The worker it was last sent to.
     pub(super) worker: ByteString,
     pub(super) state: State,
+    /// Since when it waits, or runs.
+    pub(super) limits: Limits,
+    pub(super) since: Time,
+    /// How long it waited, and was at workers, before that.
+    pub(super) spent: Spent,
     /// The timer that is set for it, if any.
     pub(super) timer: Option<Time>,
 }
@@ -74,6 +82,32 @@ pub(super) enum State {
     Waiting { place: Place, give_up: Option<Time> },
     /// At a worker, in this offer of it, under this number; `started` by its own word.
     Running { worker: WorkerKey, offer: usize, dispatch: DispatchNumber, started: bool },
+}
+
+/// The time limits of a running call's method.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// When the log is told that it takes long.
+    pub(super) soft: Option<Time>,
+    /// When it is stopped.
+    pub(super) hard: Option<Time>,
+    /// When its worker counts as stuck, after it was to stop it.
+    pub(super) grace: Option<Time>,
+    /// Its worker counts as stuck because of it.
+    pub(super) stuck: bool,
+}
+
+impl Limits {
+    /// Those of a call that begins now.
+    pub(super) fn from(now: Time, limits: TimeLimits) -> Limits {
+        let at = |millis: Option<u64>| millis.map(|millis| now + Duration::from_millis(millis));
+        Limits { soft: at(limits.soft_ms), hard: at(limits.hard_ms), ..Limits::default() }
+    }
+
+    /// What is due of them next.
+    pub(super) fn next(&self) -> Option<Time> {
+        [self.soft, self.hard, self.grace].into_iter().flatten().min()
+    }
 }
 
 /// Who makes a call.
@@ -109,6 +143,9 @@ impl Call {
             lost: 0,
             worker: ByteString::new(),
             state: State::New,
+            limits: Limits::default(),
+            since: now,
+            spent: Spent::default(),
             timer: None,
         }
     }
@@ -122,12 +159,26 @@ impl Call {
     pub(super) fn executed(&self) -> Executed {
         match self.state {
             State::Running { started: true, .. } => Executed::Yes,
-            // It ran once, and that attempt had begun.
-            _ if self.is_touched() => Executed::Yes,
+            // An item can have come from nobody but its handler. One that went to it says nothing: it waits there for its beginning.
+            _ if self.has_items_of_handler() => Executed::Yes,
             _ if self.ran_before() => Executed::Maybe,
             State::Running { .. } => Executed::Maybe,
             State::New | State::Waiting { .. } => Executed::No,
         }
+    }
+
+    /// The time since the last such moment is counted for what it did meanwhile: before it goes to a worker, when it comes back
+    /// from one, and at its end.
+    pub(super) fn count_time(&mut self, now: Time, at_worker: bool) {
+        let bucket = if at_worker { &mut self.spent.running } else { &mut self.spent.queued };
+        *bucket += now.since(self.since);
+        self.since = now;
+    }
+
+    /// It is at no worker any more.
+    pub(super) fn leave_worker(&mut self) {
+        self.state = State::New;
+        self.limits = Limits::default();
     }
 
     /// How it failed, in the broker's words: with attempt and worker as far as it got.
@@ -145,11 +196,14 @@ impl Call {
         self.flows.as_ref().is_some_and(|flows| flows.is_touched())
     }
 
+    fn has_items_of_handler(&self) -> bool {
+        self.flows.as_ref().is_some_and(|flows| flows.has_sent_to_caller())
+    }
+
     /// What its client is told if it asks for this outcome again: then it has lost what came before it on its connection. A result
     /// whose items are lost is none. `None` where the outcome itself is to be told.
     pub(super) fn without_items(&self, outcome: &Outcome) -> Option<Outcome> {
-        let had_items = self.flows.as_ref().is_some_and(|flows| flows.has_sent_to_caller());
-        (had_items && outcome.is_ok()).then(|| {
+        (self.has_items_of_handler() && outcome.is_ok()).then(|| {
             let text = "it was done, and its items were lost with the client's connection";
             Err(Box::new(self.failure(Code::Unavailable, text)))
         })

@@ -24,6 +24,7 @@ impl Broker {
         self.check_workers();
         self.check_calls();
         self.check_streams();
+        self.dead.check();
         self.check_services();
     }
 
@@ -77,12 +78,20 @@ impl Broker {
                     "what a worker runs is running there"
                 );
             }
+            let stuck = worker.running.values().filter(|call| self.calls[call.0].limits.stuck).count();
+            assert_eq!(worker.stuck, stuck, "calls that a worker is stuck with are counted");
             let running: u32 = worker.offers.iter().map(|offer| offer.running).sum();
             assert_eq!(running as usize, worker.running.len(), "running calls are counted");
             for (at, offer) in worker.offers.iter().enumerate() {
                 assert!(offer.running <= offer.room, "never more calls than room");
+                let rests = offer.resting.is_none_or(|until| self.timers.contains(&(until, Timer::Rest(*key, at))));
+                assert!(rests, "a rest ends");
                 let free = self.services[&offer.service].free.contains(&offer.candidate(*key, at));
-                assert_eq!(free, offer.has_room() && !worker.draining, "a candidate has room, and who has room is one");
+                assert_eq!(
+                    free,
+                    offer.has_room() && worker.takes_calls(),
+                    "a candidate has room, and who has room is one"
+                );
             }
         }
     }

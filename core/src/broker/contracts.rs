@@ -10,7 +10,6 @@ use crate::{
     body::{self, ArgumentReader},
     contract::{ContractHash, MethodDescription, ServiceDescription},
     wire::{
-        envelope::Effect,
         handshake::ContractOffer,
         limits::DESCRIPTIONS_MAX,
         status::{Code, Executed, Failure},
@@ -130,7 +129,7 @@ fn own_contract() -> ServiceContracts {
         .iter()
         .map(|(name, arguments, doc)| {
             let arguments: Vec<_> = arguments.iter().map(|&name| name.to_owned()).collect();
-            let method = MethodDescription::untyped(*name, Effect::Read, &arguments);
+            let method = MethodDescription::untyped(*name, own::effect(name), &arguments);
             MethodDescription { doc: (*doc).to_owned(), ..method }
         })
         .collect();

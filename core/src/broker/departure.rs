@@ -182,16 +182,28 @@ impl Broker {
     fn repeat(&mut self, now: Time, key: CallKey, worker: &str, out: &mut Vec<Action>) {
         let call = &mut self.calls[key.0];
         call.lost += 1;
-        call.state = State::New;
+        call.count_time(now, true);
+        call.leave_worker();
         if call.client.is_none() {
             drop(self.take(key));
             return;
         }
         if !call.may_run(Effect::Read) {
-            let what = if call.is_touched() { "items were on the way" } else { "it had the call" };
+            let touched = call.is_touched();
+            if !touched {
+                self.bury(now, key, out);
+            }
+            let what = if touched { "items were on the way" } else { "it had the call" };
             let message = format!("worker {worker} was lost while {what}");
             return self.fail(now, key, Code::Unavailable, message, out);
         }
+        let service = self.services.get_mut(&call.service).expect("it has this call");
+        if !service.retries.take(now, &self.settings) {
+            let message = format!("worker {worker} was lost with the call, and {} has no retries left", service.name);
+            return self.fail(now, key, Code::Unavailable, message, out);
+        }
+        self.counters.repeated += 1;
+        let call = &self.calls[key.0];
         out.push(Action::Note(Note::Repeated { call: call.id, lost: call.lost }));
         self.place_again(now, key, out);
     }
@@ -214,6 +226,9 @@ impl Broker {
         for (at, offer) in std::mem::take(&mut worker.offers).into_iter().enumerate() {
             let service = self.services.get_mut(&offer.service).expect("an offered service exists");
             service.free.remove(&offer.candidate(key, at));
+            if let Some(until) = offer.resting {
+                self.timers.remove(&(until, Timer::Rest(key, at)));
+            }
             service.offers -= 1;
             service.slots -= u64::from(offer.slots);
             service.running -= u64::from(offer.running);

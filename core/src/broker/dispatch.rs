@@ -5,7 +5,7 @@ use bytestring::ByteString;
 
 use super::{
     Action, Broker, Note,
-    call::{Call, CallKey, State},
+    call::{Call, CallKey, Limits, State},
     client::{ClientKey, Outcome},
     queue::Place,
     service::{Candidate, Service, near},
@@ -129,7 +129,7 @@ impl Broker {
 
     /// Takes from the queue the call whose turn it is at this offer.
     fn next_waiting(&mut self, worker: WorkerKey, offer: usize) -> Option<CallKey> {
-        let worker = self.workers.get(&worker).filter(|worker| !worker.draining)?;
+        let worker = self.workers.get(&worker).filter(|worker| worker.takes_calls())?;
         let offer = worker.offers.get(offer).filter(|offer| offer.has_room())?;
         let Service { queue, numbers, .. } = self.services.get_mut(&offer.service)?;
         let calls = &self.calls;
@@ -149,13 +149,20 @@ impl Broker {
         at.presence.calls += 1;
         let call = &mut self.calls[key.0];
         call.worker = at.name.clone();
+        call.count_time(now, false);
+        if call.attempt() == 1 {
+            let service = self.services.get_mut(&call.service).expect("it has this call");
+            service.retries.called(&self.settings);
+        }
         let declared = call.method_number.map(|method| self.services[&call.service].methods[method].effect());
         // What holds for this call from now on, even if the worker that declared it is lost with it.
         call.effect = call.effect.max(declared);
+        if let Some(method) = call.method_number {
+            call.limits = Limits::from(now, self.services[&call.service].methods[method].limits);
+        }
         call.state = State::Running { worker, offer, dispatch: number, started: false };
         call.dispatched = true;
         self.counters.dispatches += 1;
-        self.counters.repeated += u64::from(call.lost > 0);
         let dispatch = Dispatch {
             number,
             method: call.method.clone(),
@@ -176,13 +183,14 @@ impl Broker {
     /// Changes an offer, and with it its place among the candidates of its service.
     pub(super) fn change_offer(&mut self, key: WorkerKey, at: usize, change: impl FnOnce(&mut super::worker::Offer)) {
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
+        let takes_calls = worker.takes_calls();
         let offer = &mut worker.offers[at];
         let service = self.services.get_mut(&offer.service).expect("an offered service exists");
         service.free.remove(&offer.candidate(key, at));
         service.running -= u64::from(offer.running);
         change(offer);
         service.running += u64::from(offer.running);
-        if offer.has_room() && !worker.draining {
+        if offer.has_room() && takes_calls {
             service.free.insert(offer.candidate(key, at));
         }
     }
@@ -193,6 +201,7 @@ impl Broker {
         call.timer = None;
         let expired = call.deadline.is_some_and(|deadline| deadline <= now);
         match call.state {
+            State::Running { .. } if !expired || call.client.is_none() => self.limit_is_over(now, key, out),
             State::Running { worker, dispatch, .. } => {
                 let failure = call.failure(Code::DeadlineExceeded, "its time was up while it ran");
                 self.settle(now, key, Err(Box::new(failure)), Bytes::new(), out);
@@ -217,7 +226,7 @@ impl Broker {
         dispatch: DispatchNumber,
         out: &mut Vec<Action>,
     ) {
-        self.unwatch_call(key);
+        self.watch_call(key);
         self.calls[key.0].body = Bytes::new();
         let cancel = Cancel { number: dispatch.0, done_below: None };
         self.speak_to_worker(now, worker, Envelope::Cancel(cancel), out);
@@ -281,6 +290,11 @@ impl Broker {
         self.close_streams(key);
         let call = &mut self.calls[key.0];
         let Some(client) = call.client.take() else { return };
+        let mut outcome = outcome;
+        if let Err(failure) = &mut outcome {
+            call.count_time(now, matches!(call.state, State::Running { .. }));
+            failure.spent = call.spent;
+        }
         match &outcome {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,

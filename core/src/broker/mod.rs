@@ -10,9 +10,13 @@
 //! | `streams` | items, credit and progress on their way through |
 //! | `departure` | peers that leave or are lost, and the broker's own end |
 //! | `timers` | deadlines, heartbeats, and what has waited too long |
+//! | `retries` | how much may be sent again |
+//! | `stuck` | calls that run past their method's limits, and workers that do not stop them |
+//! | `dead` | calls that nobody may try again, kept for an operator |
 //! | `own` | the service `callboard` |
 //! | `peers` | what it tells of who is connected |
 //! | `contracts` | what workers say that a service is |
+//! | `why` | of it: what a call waits for |
 //! | `check` | what must hold after every step |
 
 mod allowed;
@@ -21,6 +25,7 @@ mod call;
 mod check;
 mod client;
 mod contracts;
+mod dead;
 mod departure;
 mod dispatch;
 mod gate;
@@ -33,12 +38,15 @@ mod proving;
 pub mod queue;
 mod reports;
 mod requests;
+mod retries;
 mod service;
 mod settings;
 mod streams;
+mod stuck;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod why;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,17 +58,20 @@ use slab::Slab;
 pub use self::{
     allowed::{AllowedServices, AllowedServicesError},
     contracts::{Contract, ContractStatus, ServiceContracts},
+    dead::{DeadLetter, OpenedLetter},
     gate::GateStatus,
     note::{Counters, Note},
     own::{MethodStatus, ServiceStatus, Status},
     peers::{ConnectionStatus, PeerStatus, Peers},
     proving::Unproven,
     settings::{Identity, Settings},
+    why::{Behind, Busy, Why},
 };
 use self::{
     arrival::Arrival,
     call::Call,
     client::{Client, ClientKey},
+    dead::DeadLetters,
     service::{Service, ServiceKey},
     timers::Timer,
     worker::{Worker, WorkerKey},
@@ -166,6 +177,7 @@ pub struct Broker {
     services: BTreeMap<ServiceKey, Service>,
     service_names: BTreeMap<String, ServiceKey>,
     calls: Slab<Call>,
+    dead: DeadLetters,
     timers: BTreeSet<(Time, Timer)>,
     next_key: u64,
     next_dispatch: u64,
@@ -201,6 +213,7 @@ impl Broker {
             services: BTreeMap::new(),
             service_names: BTreeMap::new(),
             calls: Slab::new(),
+            dead: DeadLetters::default(),
             timers: BTreeSet::new(),
             next_key: 0,
             next_dispatch: 0,

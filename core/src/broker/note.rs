@@ -78,6 +78,24 @@ pub enum Note {
         /// Calls that it had.
         running: usize,
     },
+    /// A call runs longer than its method's soft limit.
+    Slow {
+        /// The call.
+        call: CallId,
+        /// What was called.
+        method: String,
+        /// Where it runs.
+        worker: ByteString,
+    },
+    /// A worker has not stopped a handler that ran past its hard limit.
+    WorkerStuck {
+        /// Its instance name.
+        name: ByteString,
+        /// The call that it is stuck with.
+        call: CallId,
+        /// What was called.
+        method: String,
+    },
     /// A call goes to another worker.
     Repeated {
         /// The call.
@@ -93,6 +111,15 @@ pub enum Note {
         by_worker: bool,
         /// What was wrong.
         how: String,
+    },
+    /// A call is kept as a dead letter: its workers were lost with it, and nobody may try again.
+    Buried {
+        /// The call.
+        call: CallId,
+        /// What was called.
+        method: String,
+        /// Workers lost with it.
+        lost: u32,
     },
     /// A cast failed: nobody else is told.
     CastFailed {
@@ -138,8 +165,11 @@ pub struct Counters {
     pub cancelled: u64,
     /// Dispatches to workers.
     pub dispatches: u64,
-    /// Dispatches after the loss of a worker.
+    /// Calls that were placed again after the loss of their worker.
     pub repeated: u64,
+    /// Calls that were kept as dead letters.
+    #[serde(default)]
+    pub buried: u64,
     /// Requests that were known already.
     pub duplicates: u64,
     /// Words of workers on calls that are not theirs (any more).

@@ -1,4 +1,4 @@
-//! The service `callboard`: what the broker says of itself. All its methods are `read`.
+//! The service `callboard`: what the broker says of itself, and keeps for who operates it.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::{
     body::{self, ArgumentReader},
     time::Time,
     wire::{
-        envelope::Effect,
+        envelope::{Effect, Request},
         limits,
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -20,16 +20,21 @@ use crate::{
 pub(super) const SERVICE: &str = "callboard";
 /// What comes before a pool's name in the name of its service.
 pub(super) const POOL_PREFIX: &str = "callboard.pool.";
-/// What only who operates the broker may know: who else is there, and from where.
-const FOR_OPERATORS: [&str; 2] = ["gate", "peers"];
+/// What only who operates the broker may know or do: who else is there and from where, and what others' calls carried.
+const FOR_OPERATORS: [&str; 6] = ["dead", "dead_drop", "dead_resend", "dead_show", "gate", "peers"];
 /// Its methods: name, arguments, and what there is to say of them.
-pub(super) const METHODS: [(&str, &[&str], &str); 6] = [
+pub(super) const METHODS: [(&str, &[&str], &str); 11] = [
+    ("dead", &[], "The dead letters: calls that nobody may try again. For operators."),
+    ("dead_drop", &["id"], "Forgets a dead letter. For operators."),
+    ("dead_resend", &["id"], "Makes the call of a dead letter again: the result is that call's. For operators."),
+    ("dead_show", &["id"], "A dead letter with its arguments. For operators."),
     ("describe", &["service"], "What a service is: its methods, their arguments, results and types."),
     ("gate", &[], "The connections, what is held for them, and why they ended. For operators."),
     ("peers", &["from"], "Who is connected, from the one with that number on. For operators."),
     ("ping", &[], "Null, at once."),
     ("services", &[], "The services that somebody serves now."),
     ("status", &[], "The broker as it stands."),
+    ("why", &["call"], "What an open call waits for; of the oldest ones if none is named."),
 ];
 
 /// A service as `callboard.services` tells it.
@@ -98,6 +103,18 @@ pub struct WorkerStatus {
     pub running: usize,
     /// Whether it takes no more calls.
     pub draining: bool,
+    /// Whether it did not stop a call that ran past its hard limit.
+    #[serde(default)]
+    pub stuck: bool,
+}
+
+/// What a method of the broker's own does: but for two of them nothing.
+pub(super) fn effect(method: &str) -> Effect {
+    match method {
+        "dead_drop" => Effect::Idempotent,
+        "dead_resend" => Effect::Once,
+        _ => Effect::Read,
+    }
 }
 
 /// Whether a service's name is the broker's or a pool's.
@@ -113,17 +130,20 @@ pub(super) fn wrong_style(method: &MethodName, style: Style) -> Failure {
 
 impl Broker {
     /// Answers a call of the broker's own service.
-    pub(super) fn own_call(&mut self, now: Time, caller: &Principal, method: &str, arguments: &[u8]) -> Outcome {
+    pub(super) fn own_call(&mut self, now: Time, caller: &Principal, request: &Request) -> Outcome {
+        let (method, arguments) = (request.method.method(), &request.body);
         if FOR_OPERATORS.contains(&method) && !caller.operator {
             return Err(not_an_operator(method));
         }
         let answer = match method {
+            "dead" | "dead_drop" | "dead_resend" | "dead_show" => self.dead_call(now, request),
             "describe" => encoded(&self.describe(arguments)?),
             "gate" => encoded(&self.gate),
             "peers" => encoded(&self.peers(now, first_peer(arguments)?)),
             "ping" => encoded(&()),
             "services" => self.own_answer(now, "services", |broker| encoded(&broker.service_statuses())),
             "status" => self.own_answer(now, "status", |broker| encoded(&broker.status())),
+            "why" => self.why_call(now, request),
             _ => return Err(no_method(method)),
         }?;
         let (bytes, max) = (answer.len(), self.settings.message_bytes_max.saturating_sub(limits::HEADER_BYTES_MAX));
@@ -155,6 +175,7 @@ impl Broker {
             host: worker.host.clone(),
             running: worker.running.len(),
             draining: worker.draining,
+            stuck: worker.stuck > 0,
         };
         Status {
             broker: self.identity.broker.to_string(),

@@ -16,6 +16,8 @@ const SMOOTHING: u32 = 8;
 pub(super) struct Pace {
     last: Option<Time>,
     each: Duration,
+    /// The smoothed time that a call is at a worker; none before the first has ended.
+    run: Option<Duration>,
 }
 
 impl Pace {
@@ -25,6 +27,17 @@ impl Pace {
             self.each = self.each * (SMOOTHING - 1) / SMOOTHING + now.since(last) / SMOOTHING;
         }
         self.last = Some(now).filter(|_| waiting > 0);
+    }
+
+    /// A call was at its worker for so long.
+    pub(super) fn ran(&mut self, span: Duration) {
+        self.run = Some(self.run.map_or(span, |run| run * (SMOOTHING - 1) / SMOOTHING + span / SMOOTHING));
+    }
+
+    /// How long until a call has its turn that `ahead` others are before, with so many slots; `None` before any has ended.
+    pub(super) fn turn_after(&self, ahead: usize, slots: u32) -> Option<Duration> {
+        let turns = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
+        Some(self.run?.saturating_mul(turns) / slots.max(1))
     }
 
     /// How long `calls` calls will take.

@@ -127,6 +127,18 @@ impl<C: Copy> FairQueue<C> {
         }
     }
 
+    /// Calls that have their turn before the one at this place, by lane: about, for it is bytes that take turns.
+    pub fn ahead(&self, place: Place) -> impl Iterator<Item = (u64, usize)> + '_ {
+        let len = |lane: &Lane<C>| lane.rows.values().map(BTreeMap::len).sum::<usize>();
+        let before = |row: &BTreeMap<u64, Waiting<C>>| row.range(..place.number).count();
+        let own: usize = self.lanes.get(&place.lane).map_or(0, |lane| lane.rows.values().map(before).sum());
+        let turns = move |(&lane, calls): (&u64, &Lane<C>)| match lane == place.lane {
+            true => (lane, own),
+            false => (lane, len(calls).min(own + 1)),
+        };
+        self.lanes.iter().map(turns).filter(|&(_, calls)| calls > 0)
+    }
+
     /// Everything that waits, lane by lane and row by row.
     pub fn iter(&self) -> impl Iterator<Item = C> + '_ {
         self.all().map(|waiting| waiting.call)

@@ -7,6 +7,7 @@ use super::{
     call::{Call, CallKey, State},
     own,
     service::ServiceKey,
+    timers::Timer,
     worker::{Offer, WorkerKey},
 };
 use crate::{
@@ -18,7 +19,8 @@ use crate::{
         handshake::{self, Register},
         ids::DispatchNumber,
         kind::Kind,
-        limits, method,
+        limits::{self, HANDBACK_REST},
+        method,
         status::{Code, Executed, Failure},
     },
 };
@@ -87,7 +89,7 @@ impl Broker {
         let services: Vec<_> = register.offers.iter().map(|offer| offer.service.clone()).collect();
         let mut touched = Vec::new();
         for offer in &register.offers {
-            touched.push(self.take_offer(key, offer, register.exclusive));
+            touched.push(self.take_offer(now, key, offer, register.exclusive));
         }
         touched.sort_unstable();
         touched.dedup();
@@ -110,8 +112,8 @@ impl Broker {
         }
     }
 
-    fn take_offer(&mut self, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
-        let service_key = self.service_key(&offer.service);
+    fn take_offer(&mut self, now: Time, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
+        let service_key = self.service_key(now, &offer.service);
         let service = self.services.get_mut(&service_key).expect("just looked up or made");
         service.offers += 1;
         service.slots += u64::from(offer.slots);
@@ -147,7 +149,8 @@ impl Broker {
 
     /// A call's outcome, in its worker's words.
     pub(super) fn reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
-        let Some((call, offer)) = self.last_word(now, key, DispatchNumber(reply.number)) else { return };
+        let Some((call, offer)) = self.last_word(now, key, DispatchNumber(reply.number), out) else { return };
+        self.learn_pace(now, call);
         let mut outcome = reply.outcome;
         if let Err(failure) = &mut outcome {
             let call = &self.calls[call.0];
@@ -163,16 +166,47 @@ impl Broker {
         self.fill(now, key, offer, out);
     }
 
+    /// A call ended at its worker: how long its service's calls take is what those that wait are told. One that nobody waited for
+    /// any more says nothing of that.
+    fn learn_pace(&mut self, now: Time, call: CallKey) {
+        let call = &self.calls[call.0];
+        if call.client.is_some()
+            && let Some(service) = self.services.get_mut(&call.service)
+        {
+            service.pace.ran(now.since(call.since));
+        }
+    }
+
     /// A call comes back unstarted: that was no attempt, and another worker may have it whatever its effect.
     pub(super) fn handback(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
-        let Some((call, offer)) = self.last_word(now, key, number) else { return };
-        self.calls[call.0].state = State::New;
+        let Some((call, offer)) = self.last_word(now, key, number, out) else { return };
+        self.calls[call.0].count_time(now, true);
+        self.calls[call.0].leave_worker();
+        self.rest(now, key, offer);
         if self.calls[call.0].client.is_some() {
             self.place_again(now, call, out);
         } else {
             self.take(call);
         }
         self.fill(now, key, offer, out);
+    }
+
+    /// An offer gave a call back though it was not asked to: it is given none for a moment. Else the two would throw the call to
+    /// and fro as fast as the network is. A worker that drains is given nothing in any case.
+    fn rest(&mut self, now: Time, key: WorkerKey, at: usize) {
+        let worker = &self.workers[&key];
+        if worker.draining || worker.offers[at].resting.is_some() {
+            return;
+        }
+        let until = now + HANDBACK_REST;
+        self.change_offer(key, at, |offer| offer.resting = Some(until));
+        self.timers.insert((until, Timer::Rest(key, at)));
+    }
+
+    /// An offer has rested.
+    pub(super) fn rested(&mut self, now: Time, key: WorkerKey, at: usize, out: &mut Vec<Action>) {
+        self.change_offer(key, at, |offer| offer.resting = None);
+        self.fill(now, key, at, out);
     }
 
     /// Places a call that a worker gave back or was lost with, unless the broker is ending.
@@ -187,7 +221,13 @@ impl Broker {
     }
 
     /// A worker's last word on a dispatch frees its slot. `None` if the dispatch is not its own (any more).
-    fn last_word(&mut self, now: Time, key: WorkerKey, number: DispatchNumber) -> Option<(CallKey, usize)> {
+    fn last_word(
+        &mut self,
+        now: Time,
+        key: WorkerKey,
+        number: DispatchNumber,
+        out: &mut Vec<Action>,
+    ) -> Option<(CallKey, usize)> {
         let worker = self.workers.get_mut(&key).expect("a link that is a worker's has a worker");
         let Some(call) = worker.running.remove(&number) else {
             self.counters.stale += 1;
@@ -198,6 +238,7 @@ impl Broker {
         };
         let idle = self.fresh_key();
         self.change_offer(key, offer, |offer| offer.end(idle));
+        self.unstick(now, key, call, out);
         let service = self.services.get_mut(&self.calls[call.0].service).expect("it has this call");
         service.pace.ended(now, service.queue.len());
         Some((call, offer))

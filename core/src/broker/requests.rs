@@ -7,6 +7,7 @@ use super::{
     call::{Call, CallKey, Caller, State},
     client::{ClientKey, Entry, Standing},
     own,
+    retries::Retries,
     service::{Service, ServiceKey},
 };
 use crate::{
@@ -75,13 +76,16 @@ impl Broker {
     fn accept(&mut self, now: Time, key: ClientKey, request: Request, uncertain: bool, out: &mut Vec<Action>) {
         self.counters.calls += 1;
         self.counters.casts += u64::from(request.flags.cast);
+        let paid = request.body.len() as u64;
+        let request = self.resend_dead(key, request);
         if request.method.service() == own::SERVICE {
             return self.own_request(now, key, &request, out);
         }
         let client = self.clients.get_mut(&key).expect("the caller looked it up");
         let from = Caller { client: key, tag: client.session.tag(), connection: client.connection, uncertain };
-        let service = self.service_key(request.method.service());
+        let service = self.service_key(now, request.method.service());
         let call = CallKey(self.calls.insert(Call::new(now, from, service, request)));
+        self.calls[call.0].bytes = paid;
         self.services.get_mut(&service).expect("just looked up or made").calls += 1;
         if !self.calls[call.0].cast {
             let number = self.calls[call.0].id.number;
@@ -103,7 +107,7 @@ impl Broker {
         }
         let caller = client.principal.clone();
         let outcome = match request.streams.style() {
-            Style::Unary => self.own_call(now, &caller, request.method.method(), &request.body),
+            Style::Unary => self.own_call(now, &caller, request),
             style => Err(Box::new(own::wrong_style(&request.method, style))),
         };
         match &outcome {
@@ -116,14 +120,14 @@ impl Broker {
     }
 
     /// The number of a service by its name; a new one if nobody named it yet.
-    pub(super) fn service_key(&mut self, name: &str) -> ServiceKey {
+    pub(super) fn service_key(&mut self, now: Time, name: &str) -> ServiceKey {
         if let Some(&key) = self.service_names.get(name) {
             return key;
         }
         let key = ServiceKey(self.fresh_key());
         let quiet = self.started + self.settings.quiet_time;
         self.service_names.insert(name.to_owned(), key);
-        self.services.insert(key, Service::new(name, quiet));
+        self.services.insert(key, Service::new(name, quiet, Retries::new(now, &self.settings)));
         key
     }
 

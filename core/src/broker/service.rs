@@ -5,10 +5,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{call::CallKey, contracts::Contracts, pace::Pace, queue::FairQueue, worker::WorkerKey};
+use super::{call::CallKey, contracts::Contracts, pace::Pace, queue::FairQueue, retries::Retries, worker::WorkerKey};
 use crate::{
     time::Time,
-    wire::{envelope::Effect, handshake::MethodOffer, limits::METHODS_MAX, streams::Style},
+    wire::{
+        envelope::Effect,
+        handshake::{MethodOffer, TimeLimits},
+        limits::METHODS_MAX,
+        streams::Style,
+    },
 };
 
 /// A service's number at the broker, never reused.
@@ -35,6 +40,7 @@ pub(super) struct Service {
     pub(super) calls: usize,
     pub(super) queue: FairQueue<CallKey>,
     pub(super) pace: Pace,
+    pub(super) retries: Retries,
     /// Until when a service without offers is waited for.
     pub(super) awaited_until: Time,
     /// The timer that is set for its end, if any.
@@ -52,6 +58,8 @@ pub(super) struct Method {
     pub(super) arguments: Vec<String>,
     /// Which streams it has, by the last worker that said so.
     pub(super) style: Style,
+    /// How long it may run, by the latest worker's word.
+    pub(super) limits: TimeLimits,
     /// How many offers declare each effect, by the effect's number.
     effects: [usize; 3],
     /// Until when a method without offers is waited for.
@@ -71,7 +79,7 @@ pub(super) struct Candidate {
 }
 
 impl Service {
-    pub(super) fn new(name: &str, awaited_until: Time) -> Service {
+    pub(super) fn new(name: &str, awaited_until: Time, retries: Retries) -> Service {
         Service {
             name: name.to_owned(),
             methods: Vec::new(),
@@ -84,6 +92,7 @@ impl Service {
             calls: 0,
             queue: FairQueue::default(),
             pace: Pace::default(),
+            retries,
             awaited_until,
             timer: None,
             contracts: Contracts::default(),
@@ -105,6 +114,7 @@ impl Service {
         };
         self.methods[at].arguments.clone_from(&offer.arguments);
         self.methods[at].style = offer.style;
+        self.methods[at].limits = offer.limits;
         self.methods[at].effects[offer.effect as usize] += 1;
         Some(at)
     }
@@ -115,6 +125,7 @@ impl Service {
             name: name.to_owned(),
             arguments: Vec::new(),
             style: Style::Unary,
+            limits: TimeLimits::default(),
             effects: [0; 3],
             awaited_until: Time::ZERO,
         });

@@ -30,6 +30,12 @@ pub struct Settings {
     pub queue_bytes_max: usize,
     /// The largest message that the gate takes, as peers are told.
     pub message_bytes_max: usize,
+    /// Calls of a service, in a hundred, that may be sent again after the loss of a worker.
+    pub retry_percent: u32,
+    /// Retries of a service in a second that it has in any case.
+    pub retry_floor: u32,
+    /// Retries of a service that may be saved up.
+    pub retry_burst: u32,
     /// How long a service that lost its last worker is waited for.
     pub service_return: Duration,
     /// How long after its start the broker waits for workers before it says that nobody serves a service.
@@ -51,6 +57,9 @@ impl Default for Settings {
             queue_calls_max: limits::QUEUE_CALLS_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
+            retry_percent: limits::RETRY_PERCENT,
+            retry_floor: limits::RETRY_FLOOR,
+            retry_burst: limits::RETRY_BURST,
             service_return: limits::SERVICE_RETURN,
             quiet_time: limits::QUIET_TIME,
             keys: None,

@@ -133,7 +133,7 @@ impl Broker {
 
     /// A handler sends an item.
     pub(super) fn handler_item(&mut self, now: Time, worker: WorkerKey, item: Item, out: &mut Vec<Action>) {
-        let Some(key) = self.run_call(worker, item.number) else { return };
+        let Some(key) = self.begun_call(worker, item.number) else { return };
         let bytes = item.body.len() as u64;
         match self.pass(key, Towards::Caller, |passage| passage.take(item.sequence, bytes)) {
             Ok(()) => {
@@ -166,7 +166,7 @@ impl Broker {
         body: Bytes,
         out: &mut Vec<Action>,
     ) {
-        let Some(key) = self.run_call(worker, number) else { return };
+        let Some(key) = self.begun_call(worker, number) else { return };
         let call = &mut self.calls[key.0];
         let wanted = call.streams.progress && body.len() <= PROGRESS_BYTES_MAX;
         let due = call.flows.as_mut().is_some_and(|flows| wanted && flows.progress_is_due(now));
@@ -239,7 +239,7 @@ impl Broker {
         out: &mut Vec<Action>,
     ) -> bool {
         let Some(number) = item_number(refused) else { return false };
-        if let Some(key) = self.run_call(worker, number) {
+        if let Some(key) = self.begun_call(worker, number) {
             self.break_stream(now, key, true, Broken::Unreadable, out);
         }
         true
@@ -256,13 +256,17 @@ impl Broker {
         }
     }
 
-    /// The call that a worker runs under that number, if somebody waits for it. Its handler has begun, by the worker's word.
+    /// The call that a worker runs under that number, if somebody waits for it.
     fn run_call(&mut self, worker: WorkerKey, number: u64) -> Option<CallKey> {
         let key = self.workers.get(&worker)?.running.get(&DispatchNumber(number)).copied();
-        let Some(key) = key.filter(|key| self.calls[key.0].client.is_some()) else {
-            self.counters.stale += 1;
-            return None;
-        };
+        let key = key.filter(|key| self.calls[key.0].client.is_some());
+        self.counters.stale += u64::from(key.is_none());
+        key
+    }
+
+    /// The same where what is said of it can come from nobody but its handler. Room is made before that begins.
+    fn begun_call(&mut self, worker: WorkerKey, number: u64) -> Option<CallKey> {
+        let key = self.run_call(worker, number)?;
         if let State::Running { started, .. } = &mut self.calls[key.0].state {
             *started = true;
         }

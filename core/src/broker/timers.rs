@@ -33,6 +33,8 @@ pub(super) enum Timer {
     Call(CallKey),
     /// A service without workers is forgotten.
     Service(ServiceKey),
+    /// An offer that gave a call back has rested.
+    Rest(WorkerKey, usize),
     /// The broker's own end.
     Shutdown,
 }
@@ -69,6 +71,7 @@ impl Broker {
             Timer::ClientGone(client) => self.forget_client(now, client, out),
             Timer::Call(call) => self.time_is_up(now, call, out),
             Timer::Service(service) => self.forget_service(now, service),
+            Timer::Rest(worker, offer) => self.rested(now, worker, offer, out),
             Timer::Shutdown => self.stop(now, out),
         }
     }
@@ -118,7 +121,9 @@ impl Broker {
             State::Waiting { give_up, .. } => give_up,
             _ => None,
         };
-        let at = [call.deadline, give_up].into_iter().flatten().min();
+        // Nobody waits for one that is stopping: only its method's limits count.
+        let deadline = call.deadline.filter(|_| call.client.is_some());
+        let at = [deadline, give_up, call.limits.next()].into_iter().flatten().min();
         if at == call.timer {
             return;
         }

@@ -40,6 +40,8 @@ pub(super) struct Worker {
     pub(super) presence: Presence,
     /// It asked for no more calls.
     pub(super) draining: bool,
+    /// Calls that it was to stop long ago.
+    pub(super) stuck: usize,
     pub(super) offers: Vec<Offer>,
     /// Its registrations, and since when they are counted.
     pub(super) registrations: (u32, Time),
@@ -56,6 +58,8 @@ pub(super) struct Offer {
     pub(super) room: u32,
     pub(super) prefetch: u32,
     pub(super) running: u32,
+    /// It gave a call back unasked: until then it is given no other.
+    pub(super) resting: Option<Time>,
     /// When it last became idle, as a count.
     idle: u64,
     /// What the service is, by this worker's word.
@@ -76,6 +80,7 @@ impl Worker {
             host: hello.host,
             presence,
             draining: false,
+            stuck: 0,
             offers: Vec::new(),
             registrations: (0, Time::ZERO),
             running: BTreeMap::new(),
@@ -94,6 +99,11 @@ impl Worker {
         *count += 1;
         *count <= REGISTRATIONS_MAX
     }
+
+    /// Whether it may be given calls. One that is stuck with one may hang with all.
+    pub(super) fn takes_calls(&self) -> bool {
+        !self.draining && self.stuck == 0
+    }
 }
 
 impl Offer {
@@ -101,7 +111,17 @@ impl Offer {
         methods.sort_unstable_by_key(|&(method, _)| method);
         let room = offer.free.min(offer.slots).saturating_add(offer.prefetch);
         let contract = offer.contract.as_ref().map(|contract| contract.hash);
-        Offer { service, slots: offer.slots, room, prefetch: offer.prefetch, running: 0, idle: 0, contract, methods }
+        Offer {
+            service,
+            slots: offer.slots,
+            room,
+            prefetch: offer.prefetch,
+            running: 0,
+            resting: None,
+            idle: 0,
+            contract,
+            methods,
+        }
     }
 
     pub(super) fn serves(&self, method: usize) -> bool {
@@ -109,7 +129,7 @@ impl Offer {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.running < self.room
+        self.running < self.room && self.resting.is_none()
     }
 
     /// Its place in the order of candidates.

@@ -10,7 +10,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Effect, Request, RequestFlags},
-        ids::CallNumber,
+        ids::{CallId, CallNumber},
         limits::EXPIRY_GRACE_MAX,
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -120,8 +120,7 @@ impl<T> Call<T> {
     pub(super) fn executed(&self) -> Executed {
         match self.state {
             State::Waiting { .. } => Executed::No,
-            // The handler began: it gave room for items, or sent some.
-            State::Open { .. } if self.is_touched() => Executed::Yes,
+            State::Open { .. } if self.has_items_of_handler() => Executed::Yes,
             State::Open { .. } => Executed::Maybe,
         }
     }
@@ -129,6 +128,18 @@ impl<T> Call<T> {
     /// Whether items went in some direction, or may have.
     pub(super) fn is_touched(&self) -> bool {
         self.flows.as_ref().is_some_and(|flows| flows.is_touched())
+    }
+
+    fn has_items_of_handler(&self) -> bool {
+        self.flows.as_ref().is_some_and(|flows| flows.reader.has_taken())
+    }
+
+    /// What only its client knows of it: its name, once it has one, and how long it waited here until it was sent.
+    pub(super) fn known(&self, caller: u32) -> (Option<CallId>, Duration) {
+        match self.state {
+            State::Waiting { .. } => (None, Duration::ZERO),
+            State::Open { number, sent } => (Some(CallId { caller, number }), sent.since(self.new.made)),
+        }
     }
 
     /// How it failed, in the client's words.

@@ -16,7 +16,7 @@ use crate::{
         envelope::{Cancel, Envelope, Reply},
         ids::CallNumber,
         kind::Kind,
-        status::{Code, Failure},
+        status::{Code, Failure, Spent},
     },
 };
 
@@ -32,7 +32,11 @@ impl<T> Client<T> {
             return out.push(Action::Note(Note::LateReply(number)));
         };
         let call = self.calls.remove(key);
-        let outcome = reply.outcome.map_err(|failure| with_timeout(failure, call.new.timeout));
+        let outcome = reply.outcome.map_err(|failure| {
+            let known = call.known(self.peer.caller());
+            let spent = Spent { client: known.1, ..failure.spent };
+            with_timeout(Box::new(Failure { spent, call: known.0, ..*failure }), call.new.timeout)
+        });
         self.resolve(call.new, outcome, out);
     }
 
@@ -96,7 +100,10 @@ impl<T> Client<T> {
     pub(super) fn time_is_up(&mut self, now: Time, key: CallKey, out: &mut Vec<Action<T>>) {
         let text = self.where_time_went(now, self.calls.at(key));
         let call = self.calls.at(key);
-        let (state, failure) = (call.state, call.failure(Code::DeadlineExceeded, text));
+        let (state, mut failure) = (call.state, call.failure(Code::DeadlineExceeded, text));
+        if matches!(state, State::Waiting { .. }) {
+            failure.spent.client = now.since(call.new.made);
+        }
         if !call.new.cast {
             self.counters.expired += 1;
         }
@@ -129,7 +136,9 @@ impl<T> Client<T> {
     /// Ends a call with a failure of the client's own making.
     pub(super) fn fail(&mut self, key: CallKey, failure: Box<Failure>, out: &mut Vec<Action<T>>) {
         let call = self.calls.remove(key);
-        self.turn_away(call.new, failure, out);
+        let (id, client) = call.known(self.peer.caller());
+        let spent = Spent { client: client.max(failure.spent.client), ..failure.spent };
+        self.turn_away(call.new, Box::new(Failure { spent, call: id, ..*failure }), out);
     }
 
     /// A call that is in no table (any more) ends with a failure of the client's own making.

@@ -290,6 +290,11 @@ impl Peer {
         matches!(self.state, State::Leaving { .. })
     }
 
+    /// The part of the session that people may see: what a call's name begins with.
+    pub(crate) fn caller(&self) -> u32 {
+        self.settings.session.tag()
+    }
+
     /// The number of the connection that holds, or was tried last.
     pub(crate) fn connection(&self) -> ConnectionNumber {
         self.connection

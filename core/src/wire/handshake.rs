@@ -189,6 +189,27 @@ pub struct MethodOffer {
     /// Which streams it has; `unary` where nobody said.
     #[serde(default, skip_serializing_if = "Style::is_unary")]
     pub style: Style,
+    /// How long it may run.
+    #[serde(default, skip_serializing_if = "TimeLimits::is_none")]
+    pub limits: TimeLimits,
+}
+
+/// How long a method may run: time-outs are the callers' patience, this is what its author holds for possible.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeLimits {
+    /// Milliseconds after which the broker logs that the call takes long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soft_ms: Option<u64>,
+    /// Milliseconds after which the call ends and its handler is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hard_ms: Option<u64>,
+}
+
+impl TimeLimits {
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        *self == TimeLimits::default()
+    }
 }
 
 fn once() -> Effect {

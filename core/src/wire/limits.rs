@@ -97,6 +97,24 @@ pub const OUTCOME_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const CLIENT_QUEUE_MAX: usize = 16_384;
 /// Attempts of one call in all, where its effect allows more than one.
 pub const ATTEMPTS_MAX: u32 = 3;
+/// Calls of a service that may be sent again after the loss of a worker, in a hundred of its calls: a fault must not be fed by its
+/// own consequences.
+pub const RETRY_PERCENT: u32 = 10;
+/// Retries of a service in a second that it has in any case, however rarely it is called.
+pub const RETRY_FLOOR: u32 = 10;
+/// Retries of a service at once, saved up while there were none: what a lost worker with many slots had.
+pub const RETRY_BURST: u32 = 1_000;
+/// How long a worker may take to stop a handler that ran past its hard limit, before it counts as stuck.
+pub const STUCK_AFTER: Duration = Duration::from_secs(2);
+/// Dead letters that the broker keeps: calls that their workers were lost with until nobody may try again. The oldest go first.
+pub const DEAD_CALLS_MAX: usize = 1_000;
+/// Bytes of the arguments of dead letters.
+pub const DEAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Open calls that `callboard.why` tells of at once.
+pub const WHY_CALLS_MAX: usize = 100;
+/// How long an offer that gave a call back unasked is given no other: long against the way there and back, so that the two do not
+/// spin; short against a caller's patience.
+pub const HANDBACK_REST: Duration = Duration::from_millis(50);
 /// How long a service that nobody serves any more is waited for.
 pub const SERVICE_RETURN: Duration = Duration::from_secs(10);
 /// How long a young broker waits for workers to come back before it says that nobody serves a service.

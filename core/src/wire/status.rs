@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use super::ids::CallId;
+
 /// A status code: gRPC's numbers and meanings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -162,6 +164,21 @@ pub struct Failure {
     pub worker: ByteString,
     /// When trying again makes sense, where the broker knows.
     pub retry_after: Option<Duration>,
+    /// Where its time went, as far as is known. Of a goodbye, nothing.
+    pub spent: Spent,
+    /// The call as people see it, where that is known. It is not sent: who reads the failure knows which call it is of.
+    pub call: Option<CallId>,
+}
+
+/// Where a call's time went, as far as is known: zero where it is not, or where it was nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// In its client, until it was sent.
+    pub client: Duration,
+    /// At the broker, waiting for a worker.
+    pub queued: Duration,
+    /// At workers, all attempts together.
+    pub running: Duration,
 }
 
 impl Failure {
@@ -176,7 +193,17 @@ impl Failure {
             attempt: 0,
             worker: ByteString::new(),
             retry_after: None,
+            spent: Spent::default(),
+            call: None,
         }
+    }
+}
+
+impl fmt::Display for Spent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Spent { client, queued, running } = self;
+        let (client, queued, running) = (client.as_millis(), queued.as_millis(), running.as_millis());
+        write!(f, "{client} ms in the client, {queued} ms waiting at the broker, {running} ms at workers")
     }
 }
 

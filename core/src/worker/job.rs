@@ -52,7 +52,8 @@ pub(super) struct Running {
     pub(super) call: CallId,
     pub(super) attempt: u32,
     pub(super) deadline: Option<Time>,
-    /// When the broker is to be told that it has begun; `None` once it was.
+    since: Time,
+    /// When to look whether it has begun, so that the broker is told; `None` once it was.
     started_due: Option<Time>,
     /// Why it was told to stop, if it was.
     pub(super) stopped: Option<Stopped>,
@@ -101,6 +102,7 @@ impl Running {
             call: job.call,
             attempt: job.attempt,
             deadline: job.deadline,
+            since: now,
             started_due: Some(now + STARTED_AFTER),
             stopped: None,
             flows,
@@ -120,13 +122,19 @@ impl Running {
         }
     }
 
-    /// Whether the broker is to be told now that it has begun. True once.
+    /// Whether to look now if it has begun. One that has not is looked at again after as long a time as it has had so far: a
+    /// program that is slow to begin is not asked every moment.
     pub(super) fn starts_to_count(&mut self, now: Time) -> bool {
         let due = self.started_due.is_some_and(|at| at <= now);
         if due {
-            self.started_due = None;
+            self.started_due = Some(now + now.since(self.since).max(STARTED_AFTER));
         }
         due
+    }
+
+    /// It has begun. True once.
+    pub(super) fn has_begun(&mut self) -> bool {
+        self.started_due.take().is_some()
     }
 
     /// Whether its time is up, and it was not told to stop before.

@@ -68,6 +68,13 @@ pub enum Event {
     Stopped {
         /// Which job it was.
         job: JobId,
+        /// Whether the handler had begun: what its caller is told of `executed`.
+        begun: bool,
+    },
+    /// The handler that [`Action::Look`] asked about has begun.
+    Begun {
+        /// Which job it is.
+        job: JobId,
     },
     /// A handler sends an item to its caller: there must be room for it, by [`Action::Room`]. Of a job that has ended, was stopped or
     /// is of an earlier connection it is dropped.
@@ -135,6 +142,8 @@ pub enum Action {
     /// Nobody waits for this one any more: drop an async handler at its next await, tell a blocking one. One that
     /// cannot be stopped finishes, and keeps its slot until then.
     Stop(JobId),
+    /// Has the handler begun? [`Event::Begun`] is the answer if it has; one that has not is asked about again later.
+    Look(JobId),
     /// The broker will not have this worker, and coming back would not help.
     Refused(Box<Failure>),
     /// The shutdown is complete: the process may exit.
@@ -191,8 +200,9 @@ impl Worker {
         match event {
             Event::Connected { nonce } => self.connected(now, nonce, out),
             Event::Disconnected { chance } => self.disconnected(now, chance, out),
-            Event::Finished { job, outcome } => self.finished(now, job, Some(outcome), out),
-            Event::Stopped { job } => self.finished(now, job, None, out),
+            Event::Finished { job, outcome } => self.finished(now, job, Ok(outcome), out),
+            Event::Stopped { job, begun } => self.finished(now, job, Err(begun), out),
+            Event::Begun { job } => self.begun(now, job, out),
             Event::Item { job, latest, body } => self.item_out(now, job, latest, body, out),
             Event::Read { job, room } => self.read(now, job, room, out),
             Event::Progress { job, body } => self.progress(now, job, body, out),

@@ -17,19 +17,20 @@ use crate::{
 };
 
 impl Worker {
-    /// A handler ended, with an outcome unless it was stopped before. Its slot is free for the next.
+    /// A handler ended: with an outcome, or stopped before it had one, and then it had begun or not. Its slot is free for the
+    /// next.
     pub(super) fn finished(
         &mut self,
         now: Time,
         id: JobId,
-        outcome: Option<Result<Bytes, Box<Failure>>>,
+        end: Result<Result<Bytes, Box<Failure>>, bool>,
         out: &mut Vec<Action>,
     ) {
         let Some(mut running) = self.jobs.end(id) else { return };
         if let Some(flows) = &mut running.flows {
             self.last_progress(now, id, flows.progress.take(), out);
         }
-        let outcome = outcome.unwrap_or_else(|| Err(Box::new(stopped_failure(running.stopped))));
+        let outcome = end.unwrap_or_else(|begun| Err(Box::new(stopped_failure(running.stopped, begun))));
         let outcome = self.sendable(outcome);
         let counter = if outcome.is_ok() { &mut self.counters.answered } else { &mut self.counters.failed };
         *counter += 1;
@@ -146,8 +147,16 @@ impl Worker {
             if expired {
                 self.stop(id, Stopped::Expired, out);
             } else if started && self.is_current(id) {
-                self.send(now, Envelope::Started(id.dispatch), out);
+                out.push(Action::Look(id));
             }
+        }
+    }
+
+    /// A handler that runs for a while has begun: the broker is told, once.
+    pub(super) fn begun(&mut self, now: Time, id: JobId, out: &mut Vec<Action>) {
+        let first = self.jobs.change(id, Running::has_begun);
+        if first == Some(true) && self.is_current(id) {
+            self.send(now, Envelope::Started(id.dispatch), out);
         }
     }
 
@@ -157,13 +166,16 @@ impl Worker {
     }
 }
 
-/// What a handler that was stopped came to.
-fn stopped_failure(why: Option<Stopped>) -> Failure {
-    let (code, text) = match why {
-        Some(Stopped::Expired) => (Code::DeadlineExceeded, "the handler was stopped: the call's time was up"),
-        Some(Stopped::Drained) => (Code::Unavailable, "the handler was stopped: the worker ends"),
-        Some(Stopped::Broken) => (Code::Internal, "the handler was stopped: its stream was broken by the broker"),
-        Some(Stopped::Cancelled) | None => (Code::Cancelled, "the handler was stopped: the caller gave up"),
+/// What a handler that was stopped came to. One that had not begun did nothing: its call may safely be made again.
+fn stopped_failure(why: Option<Stopped>, begun: bool) -> Failure {
+    let (code, reason) = match why {
+        Some(Stopped::Expired) => (Code::DeadlineExceeded, "the call's time was up"),
+        Some(Stopped::Drained) => (Code::Unavailable, "the worker ends"),
+        Some(Stopped::Broken) => (Code::Internal, "its stream was broken by the broker"),
+        Some(Stopped::Cancelled) | None => (Code::Cancelled, "the caller gave up"),
     };
-    Failure::new(code, Executed::Yes, text)
+    match begun {
+        true => Failure::new(code, Executed::Yes, format!("the handler was stopped: {reason}")),
+        false => Failure::new(code, Executed::No, format!("{reason} before the handler began")),
+    }
 }

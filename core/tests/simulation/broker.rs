@@ -19,10 +19,14 @@ use callboard_core::{
 };
 
 use super::{
+    catalogue::SERVICES,
     network::{End, Host, Parcel},
     process::Process,
     scene::Scene,
 };
+
+/// Turns after which the broker is asked what each open call waits for.
+const WHY_EVERY: u64 = 50;
 
 /// What comes from a connection.
 #[derive(Debug)]
@@ -37,6 +41,7 @@ enum Input {
 pub(crate) struct BrokerHost {
     pub(crate) process: Process,
     pub(crate) machine: Broker,
+    started: Time,
     inputs: VecDeque<(LinkId, Input)>,
     /// Connections that the machine knows, each with its peer.
     open: BTreeMap<LinkId, Host>,
@@ -51,6 +56,7 @@ impl BrokerHost {
         scene.start += 1;
         scene.ledger.forgotten.clear();
         let knobs = &scene.knobs;
+        let [retry_percent, retry_floor, retry_burst] = knobs.retries;
         let settings = Settings {
             frontend: "tcp://frontend".to_owned(),
             backend: "tcp://backend".to_owned(),
@@ -58,6 +64,9 @@ impl BrokerHost {
             credit_calls: knobs.credit_calls,
             credit_bytes: knobs.credit_bytes,
             queue_calls_max: knobs.queue_calls,
+            retry_percent,
+            retry_floor,
+            retry_burst,
             service_return: knobs.service_return,
             quiet_time: knobs.quiet_time,
             keys: knobs.key().map(Into::into),
@@ -67,6 +76,7 @@ impl BrokerHost {
         let process = Process::new(scene.now, Duration::from_micros(scene.chance.below(1 << 40)));
         BrokerHost {
             machine: Broker::new(settings, identity, process.local(scene.now)),
+            started: process.local(scene.now),
             process,
             inputs: VecDeque::new(),
             open: BTreeMap::new(),
@@ -132,6 +142,23 @@ impl BrokerHost {
         if !self.inputs.is_empty() {
             self.process.rouse(scene.now);
         }
+        self.check_retries(now, scene);
+        if self.process.turns.is_multiple_of(WHY_EVERY) {
+            for why in self.machine.open_calls(now) {
+                assert!(!why.reason.is_empty(), "each open call waits for something: {why:?}");
+            }
+        }
+    }
+
+    /// A storm of losses costs no more than the budget, whatever it meets: a share of the calls, a floor a second, and a burst,
+    /// for each service.
+    fn check_retries(&self, now: Time, scene: &Scene) {
+        let [percent, floor, burst] = scene.knobs.retries.map(u64::from);
+        let counters = self.machine.counters();
+        let services = SERVICES.len() as u64 + u64::from(scene.knobs.rogue);
+        let seconds = now.since(self.started).as_secs() + 1;
+        let most = counters.calls * percent / 100 + services * (burst + floor * seconds);
+        assert!(counters.repeated <= most, "{} retries, and the budgets allow {most}", counters.repeated);
     }
 
     fn input(&mut self, now: Time, link: LinkId, input: Input, scene: &mut Scene) {

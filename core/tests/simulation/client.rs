@@ -232,7 +232,7 @@ impl ClientHost {
                 Action::Send(envelope) => self.send(&envelope, scene),
                 Action::Room { ticket, room } => self.lines.get_mut(&ticket.0).expect("it has streams").grant(room),
                 Action::Item { ticket, body, .. } => {
-                    scene.ledger.touched(ticket.0);
+                    scene.ledger.touched(ticket.0, None);
                     self.lines.get_mut(&ticket.0).expect("it has streams").arrived(&body, scene);
                 }
                 Action::Progress { ticket, body } => {

@@ -72,6 +72,8 @@ pub(crate) struct Knobs {
     pub(crate) credit_calls: u32,
     pub(crate) credit_bytes: u64,
     pub(crate) queue_calls: usize,
+    /// The retry budget: a share of a service's calls, a floor a second, and a burst.
+    pub(crate) retries: [u32; 3],
     pub(crate) service_return: Duration,
     pub(crate) quiet_time: Duration,
     pub(crate) slots_max: u64,
@@ -94,12 +96,18 @@ pub(crate) struct Knobs {
     /// The mean time between two faults.
     pub(crate) fault_every: Duration,
     pub(crate) faults: Vec<Fault>,
+    /// How long a call of a limited method may run.
+    pub(crate) hard_ms: Option<u64>,
     /// Connects in a hundred that are refused.
     pub(crate) refuse_percent: u64,
     /// Connects in a hundred that lead nowhere.
     pub(crate) void_percent: u64,
     /// Messages in a hundred that arrive twice, of those that may.
     pub(crate) duplicate_percent: u64,
+    /// Calls in a hundred that a worker's program lets wait before their handler begins.
+    pub(crate) dawdle_percent: u64,
+    /// Dispatches in a hundred that a worker gives back for no reason.
+    pub(crate) shun_percent: u64,
     /// Ends of connections in a hundred that take with them what the other side had not read.
     pub(crate) reset_percent: u64,
 }
@@ -111,6 +119,7 @@ impl Knobs {
         let density = chance.pick(&[15, 30, 60, 100]);
         let mut on = |percent: u64| if calm || !chance.percent(density) { 0 } else { chance.below(percent + 1) };
         let (refuse, void, duplicate, reset) = (on(30), on(15), on(20), on(50));
+        let (dawdle, shun) = (on(60), on(100));
         let rogue = !calm && chance.percent(25);
         let faults = Fault::ALL.into_iter().filter(|_| !calm && chance.percent(density)).collect();
         let narrow = chance.percent(50);
@@ -129,6 +138,7 @@ impl Knobs {
             credit_calls: if narrow && duplicate == 0 { chance.pick(&[2, 3, 5, 16]) } else { 4_096 },
             credit_bytes: if duplicate == 0 { chance.pick(&[100_000, 1 << 26]) } else { 1 << 26 },
             queue_calls: chance.pick(&[1, 10, 10_000, 10_000, 10_000]),
+            retries: chance.pick(&[[10, 10, 1_000], [10, 10, 1_000], [10, 1, 5], [50, 0, 0]]),
             service_return: millis(chance.pick(&[200, 2_000, 10_000])),
             quiet_time: millis(chance.pick(&[1_000, 2_000])),
             slots_max: chance.pick(&[1, 2, 6, 6]),
@@ -141,11 +151,14 @@ impl Knobs {
             timeout_max: millis(chance.pick(&[300, 3_000, 3_000, 8_000])),
             slow_percent: chance.pick(&[0, 10, 40]),
             stream_percent: chance.pick(&[0, 20, 60]),
+            hard_ms: chance.pick(&[None, None, Some(200), Some(1_000)]),
             fault_every: millis(chance.pick(&[150, 600, 2_500])),
             faults,
             refuse_percent: refuse,
             void_percent: void,
             duplicate_percent: duplicate,
+            dawdle_percent: dawdle,
+            shun_percent: shun,
             reset_percent: reset,
         }
     }
@@ -179,6 +192,7 @@ impl Knobs {
     pub(crate) fn heal(&mut self) {
         self.delay = self.delay.min(millis(5));
         (self.refuse_percent, self.void_percent, self.duplicate_percent, self.reset_percent) = (0, 0, 0, 0);
+        (self.dawdle_percent, self.shun_percent) = (0, 0);
     }
 }
 

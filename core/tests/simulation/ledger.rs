@@ -113,6 +113,8 @@ pub(crate) struct Rules {
     pub(crate) calm: bool,
     /// Clocks run alike and processes run when they should.
     pub(crate) punctual: bool,
+    /// How long a call of a limited method may run.
+    pub(crate) hard: Option<Duration>,
     /// The broker is told to end from time to time, and turns calls away then.
     pub(crate) stops: bool,
     /// How long after its deadline a call may start, by the world's clock: what it needs to travel, if that is known.
@@ -229,10 +231,10 @@ impl Ledger {
         entry.strictly_started |= strict;
     }
 
-    /// An item arrives at its reader.
-    pub(crate) fn touched(&mut self, number: u64) {
+    /// An item arrives at its reader: at a handler, which may not have begun yet, in that attempt; or at the caller, in the latest.
+    pub(crate) fn touched(&mut self, number: u64, attempt: Option<u32>) {
         let entry = &mut self.entries[place(number)];
-        entry.touched.get_or_insert(entry.attempt);
+        entry.touched.get_or_insert(attempt.unwrap_or(entry.attempt));
         self.tally.items += 1;
     }
 
@@ -333,6 +335,10 @@ impl Entry {
             Executed::Yes => assert!(self.starts > 0, "{what}, and had not started"),
             Executed::Maybe => {}
         }
+        assert!(failure.call.is_none_or(|call| Some(call) == self.id), "{what}, the failure of {:?}", failure.call);
+        assert!(failure.executed == Executed::No || failure.call.is_some(), "{what}, and has no name");
+        let spent = failure.spent.client + failure.spent.queued + failure.spent.running;
+        assert!(!rules.punctual || spent <= now.since(self.wish.made), "{what}, after {}", failure.spent);
         match failure.code {
             Code::Unknown => {
                 assert_eq!(body::decode::<u64>(&failure.details).ok(), Some(number), "{what}, the failure of another");
@@ -340,8 +346,10 @@ impl Entry {
             }
             Code::Internal => assert!(self.failed > 0, "{what}, and no handler panicked"),
             Code::DeadlineExceeded => {
-                let timeout = self.wish.timeout.unwrap_or_else(|| panic!("{what}, and has no deadline"));
-                assert!(!rules.punctual || now >= self.wish.made + timeout, "{what}, and had time left");
+                let hard = rules.hard.filter(|_| self.wish.method.is_limited() && failure.executed != Executed::No);
+                let limits = [self.wish.timeout, hard].into_iter().flatten();
+                let limit = limits.min().unwrap_or_else(|| panic!("{what}, and has no deadline"));
+                assert!(!rules.punctual || now >= self.wish.made + limit, "{what}, and had time left");
             }
             // Until a worker is there that has the method, others of its service may be that do not.
             Code::Unimplemented => assert_ne!(failure.executed, Executed::Yes, "{what}"),

@@ -66,6 +66,17 @@ item_for_an_absent_client_is_lost|broker/streams.rs|s/None => self\.break_off\(n
 readers_never_grant_again|stream.rs|s/if self\.ended \|\| !half/if true/
 worker_keeps_streams_of_a_lost_connection|worker/streams.rs|s/for job in self\.jobs\.streaming\(\)/for job in Vec::<JobId>::new()/
 client_keeps_streams_of_a_lost_connection|client/life.rs|s/self\.end_streams\(out\);//
+unbegun_handler_is_said_to_have_run|worker/outcomes.rs|s/false => Failure::new\(code, Executed::No/false => Failure::new(code, Executed::Yes/
+started_is_said_before_it_has_begun|worker/outcomes.rs|s/out\.push\(Action::Look\(id\)\);/self.begun(now, id, out);/
+call_goes_back_to_who_shunned_it_at_once|broker/reports.rs|s/self\.rest\(now, key, offer\);//
+retries_have_no_budget|broker/departure.rs|s/if !service\.retries\.take\(now, &self\.settings\)/if false/
+first_dispatches_earn_too_much|broker/retries.rs|s/\* TOKEN \/ 100/* TOKEN/
+dead_letters_have_no_end|broker/dead.rs|s/self\.letters\.len\(\) > DEAD_CALLS_MAX \|\| //
+time_is_counted_twice|broker/call.rs|s/self\.since = now;//
+failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(None, /
+hard_limit_does_not_stop|broker/stuck.rs|s/self\.stop_running\(now, key, worker, dispatch, out\);/let _ = (worker, dispatch);/
+stuck_worker_is_given_calls|broker/worker.rs|s/ && self\.stuck == 0//
+limit_ends_with_its_caller|broker/timers.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
 }

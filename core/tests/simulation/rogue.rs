@@ -12,7 +12,7 @@ use callboard_core::{
         Bundler, Envelope,
         bundle::{self, Reader},
         envelope::{self, Cancel, Credit, Effect, Item, Ping, Reply, Request, RequestFlags, StreamCredit},
-        handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role},
+        handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, TimeLimits},
         ids::{CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId},
         method::MethodName,
         streams::{Room, Streams, Style},
@@ -241,6 +241,7 @@ fn register() -> Vec<Bytes> {
         effect: Effect::Read,
         arguments: Vec::new(),
         style: Style::Unary,
+        limits: TimeLimits::default(),
     }];
     let offer = Offer { service: "rogue".to_owned(), slots: 2, free: 2, prefetch: 1, methods, contract: None };
     let register = Register { offers: vec![offer], exclusive: false };

@@ -55,6 +55,7 @@ impl Scene {
         let rules = Rules {
             calm: knobs.is_calm() && knobs.delay <= CALM_DELAY_MAX,
             punctual: knobs.keeps_time(),
+            hard: knobs.hard_ms.map(millis),
             stops: knobs.faults.contains(&Fault::BrokerShutdown),
             // To the broker and on to the worker; each hop rounds up to milliseconds.
             late_max: in_time.then(|| (knobs.delay + knobs.lag + millis(1)) * 2),

@@ -10,6 +10,8 @@ use callboard_core::{
     peer::Settings,
     time::Time,
     wire::{
+        Bundler, Envelope,
+        bundle::{self, Reader},
         handshake::Register,
         ids::SessionId,
         status::{Code, Executed, Failure},
@@ -30,6 +32,12 @@ use super::{
 
 /// How long a handler that hangs runs if something stops it: its deadline, or its caller, who will give it up.
 const HANGS: Duration = Duration::from_secs(3_600);
+/// The longest that a program lets a call wait before it runs its handler.
+const DAWDLE_MAX: Duration = millis(400);
+/// How long one runs that is to be found stuck.
+const DEAF: Duration = millis(5_000);
+/// When a handler begins that was stopped before it did.
+const NEVER: Time = Time::from_micros(u64::MAX);
 /// How long one hangs that nothing stops.
 const HANGS_TIMELESS: Duration = Duration::from_secs(20);
 
@@ -56,6 +64,9 @@ struct Handler {
     /// The call that it serves; `None` if that is a rogue's.
     call: Option<u64>,
     attempt: u32,
+    /// When it begins: a program may be slow to let a handler run. `None` once it has.
+    begins: Option<Time>,
+    job: Job,
     until: Time,
     ending: Ending,
     /// Whether it looks out for being stopped.
@@ -135,12 +146,14 @@ impl WorkerHost {
         }
         let handlers_first = scene.chance.percent(50);
         if handlers_first {
+            self.begin_handlers(scene);
             self.end_handlers(now, scene);
         }
         for _ in 0..scene.knobs.turn_inputs {
             let Some(input) = self.socket.next_input() else { break };
             self.input(now, input, scene);
         }
+        self.begin_handlers(scene);
         self.stream(now, scene);
         self.end_handlers(now, scene);
         if !self.socket.has_input() && self.machine.next_deadline().is_some_and(|at| at <= now) {
@@ -167,11 +180,31 @@ impl WorkerHost {
                 self.handle(now, Event::Disconnected { chance }, scene);
             }
             Input::Frames(frames) => {
-                let mut out = Vec::new();
-                self.machine.receive(now, &frames, &mut out);
-                self.perform(now, out, scene);
+                for frames in self.shun(frames, scene) {
+                    let mut out = Vec::new();
+                    self.machine.receive(now, &frames, &mut out);
+                    self.perform(now, out, scene);
+                }
             }
         }
+    }
+
+    /// Gives some calls back before the machine sees them, as a worker of another make may. Returns what is left.
+    fn shun(&mut self, frames: Vec<Bytes>, scene: &mut Scene) -> Vec<Vec<Bytes>> {
+        if scene.knobs.shun_percent == 0 || !self.machine.is_joined() {
+            return vec![frames];
+        }
+        let mut kept = Bundler::new();
+        for envelope in bundle::read(&frames, Reader::Peer).flatten() {
+            match envelope {
+                Envelope::Dispatch(dispatch) if scene.chance.percent(scene.knobs.shun_percent) => {
+                    scene.note(self.host, || format!("shuns {}", dispatch.number));
+                    self.socket.send(&Envelope::Handback(dispatch.number));
+                }
+                other => kept.push(&other),
+            }
+        }
+        kept.take().map(|frames| frames.to_vec()).collect()
     }
 
     fn handle(&mut self, now: Time, event: Event, scene: &mut Scene) {
@@ -191,12 +224,14 @@ impl WorkerHost {
                 Action::Stop(job) => self.stop(job, scene),
                 Action::Room { job, room } => self.line(job).grant(room),
                 Action::Item { job, body } => {
-                    if let Some(number) = self.handlers[&job].call {
-                        scene.ledger.touched(number);
+                    let handler = &self.handlers[&job];
+                    if let Some(number) = handler.call {
+                        scene.ledger.touched(number, Some(handler.attempt));
                     }
                     self.line(job).arrived(&body, scene);
                 }
                 Action::End { job } => self.line(job).end_came(),
+                Action::Look(job) => self.look(now, job, scene),
                 Action::Refused(failure) => panic!("{} is refused for ever: {failure}", self.host),
                 Action::Left => self.left = true,
                 Action::Note(_) => {}
@@ -218,6 +253,8 @@ impl WorkerHost {
             offer: job.offer,
             call,
             attempt: job.attempt,
+            begins: Some(scene.now),
+            job: job.clone(),
             until: scene.now,
             ending: Ending::Answer,
             stoppable: true,
@@ -230,11 +267,11 @@ impl WorkerHost {
             let wish = scene.ledger.wish(number);
             let asked = (wish.method.service, wish.method.name);
             assert_eq!(asked, (&*offer.service, &*offer.methods[job.method].name), "call {number} is run as asked");
-            scene.ledger.started(scene.now, number, job, self.strict);
             handler.draw(number, scene);
             let plan = scene.ledger.wish(number).plan;
             handler.line = handler.line.map(|_| Line::of_handler(number, job.streams, plan));
         }
+        handler.begin_if_due(self.strict, scene);
         let before = self.handlers.insert(job.id, handler);
         assert!(before.is_none(), "{} uses the name of a job twice", self.host);
     }
@@ -243,6 +280,13 @@ impl WorkerHost {
     fn stop(&mut self, job: JobId, scene: &mut Scene) {
         let handler = self.handlers.get_mut(&job).expect("the machine stops what runs");
         handler.forced = true;
+        if handler.begins.is_some() {
+            // What has not begun never will: its program sees that when it comes to it.
+            handler.until = handler.until.min(scene.now + scene.chance.span(millis(30)));
+            handler.begins = Some(NEVER);
+            handler.ending = Ending::Stopped;
+            return;
+        }
         if !handler.stoppable {
             return;
         }
@@ -257,9 +301,10 @@ impl WorkerHost {
         self.handlers.get_mut(&job).and_then(|handler| handler.line.as_mut()).expect("it runs and has streams")
     }
 
-    /// Handlers send what there is room for, read what came, and tell how far they are.
+    /// Handlers that have begun send what there is room for, read what came, and tell how far they are.
     fn stream(&mut self, now: Time, scene: &mut Scene) {
-        let jobs: Vec<JobId> = self.handlers.keys().copied().collect();
+        let begun = self.handlers.iter().filter(|(_, handler)| handler.begins.is_none());
+        let jobs: Vec<JobId> = begun.map(|(&job, _)| job).collect();
         for job in jobs {
             if scene.chance.percent(10) {
                 let body = self.handlers.get_mut(&job).expect("it was just seen").progress();
@@ -275,10 +320,22 @@ impl WorkerHost {
         }
     }
 
+    /// The machine wants to know whether a handler has begun.
+    fn look(&mut self, now: Time, job: JobId, scene: &mut Scene) {
+        if self.handlers[&job].begins.is_none() {
+            self.handle(now, Event::Begun { job }, scene);
+        }
+    }
+
     /// The broker has lost this worker, and stops nothing of what runs here any more.
     fn shorten_handlers(&mut self, scene: &Scene) {
         let latest = scene.now + HANGS_TIMELESS;
         self.handlers.values_mut().for_each(|handler| handler.until = handler.until.min(latest));
+    }
+
+    /// Handlers whose time has come begin.
+    fn begin_handlers(&mut self, scene: &mut Scene) {
+        self.handlers.values_mut().for_each(|handler| handler.begin_if_due(self.strict, scene));
     }
 
     /// Handlers whose time has come end.
@@ -292,7 +349,7 @@ impl WorkerHost {
             }
             let event = match handler.outcome() {
                 Some(outcome) => Event::Finished { job, outcome },
-                None => Event::Stopped { job },
+                None => Event::Stopped { job, begun: handler.begins.is_none() },
             };
             self.handle(now, event, scene);
         }
@@ -302,9 +359,22 @@ impl WorkerHost {
 impl Handler {
     /// When it does something by itself.
     fn due(&self) -> Option<Time> {
+        if let Some(begins) = self.begins {
+            return Some(begins.min(self.until));
+        }
         let end = Some(self.until).filter(|_| self.is_done());
         let read = self.line.as_ref().and_then(Line::read_due);
         [end, read].into_iter().flatten().min()
+    }
+
+    fn begin_if_due(&mut self, strict: bool, scene: &mut Scene) {
+        if self.begins.is_none_or(|at| at > scene.now) {
+            return;
+        }
+        self.begins = None;
+        if let Some(number) = self.call {
+            scene.ledger.started(scene.now, number, &self.job, strict);
+        }
     }
 
     /// Whether it waits for nothing but the time that it takes.
@@ -335,12 +405,17 @@ impl Handler {
             _ if plain => chance.span(millis(5)),
             0..=2 if fickle => HANGS,
             0 if slow => hangs,
+            // Deaf to being stopped, and past any hard limit and the grace after it.
+            1 if slow && scene.knobs.hard_ms.is_some() => DEAF,
             _ if slow => chance.span(millis(1_500)),
             1..=4 => Duration::ZERO,
             _ => chance.span(millis(30)),
         };
-        self.until = scene.now + span;
-        self.stoppable = span == hangs || chance.percent(70);
+        let dawdles = !plain && chance.percent(scene.knobs.dawdle_percent);
+        let begins = scene.now + if dawdles { chance.span(DAWDLE_MAX) } else { Duration::ZERO };
+        self.begins = Some(begins);
+        self.until = begins + span;
+        self.stoppable = span != DEAF && (span == hangs || chance.percent(70));
         self.ending = match chance.below(20) {
             _ if plain => Ending::Answer,
             0 => Ending::Panic,

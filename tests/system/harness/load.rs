@@ -62,6 +62,15 @@ impl Load {
     /// - what may not be repeated succeeded, or may have run by its error,
     /// - nothing that may not be repeated ran twice, and what succeeded did run.
     pub(crate) async fn end(self) {
+        self.end_with(false).await;
+    }
+
+    /// As [`Load::end`], where calls may also have been turned away: UNAVAILABLE, and certainly not run.
+    pub(crate) async fn end_after_refusals(self) {
+        self.end_with(true).await;
+    }
+
+    async fn end_with(self, refusals: bool) {
         self.stop.store(true, Ordering::Relaxed);
         let calls = self.calling.await.unwrap();
         until("every call has ended", || (self.outcomes.lock().unwrap().len() as u64 == calls).then_some(()));
@@ -76,6 +85,11 @@ impl Load {
         }
         for (&key, ended) in outcomes.iter() {
             let [outcome] = &ended[..] else { panic!("call {key} ended {} times", ended.len()) };
+            if refusals && outcome.as_ref().is_err_and(is_refusal) {
+                let ran = runs.contains_key(&(method(key).trim_start_matches("jobs."), key));
+                assert!(!ran, "{key} ran, and was turned away");
+                continue;
+            }
             check(key, outcome, runs.get(&(method(key).trim_start_matches("jobs."), key)).copied().unwrap_or(0));
         }
     }
@@ -105,6 +119,10 @@ fn check(key: u64, outcome: &Result<(), CallError>, runs: u64) {
             assert!(runs == 0 || (runs == 1 && error.executed() != Executed::No), "{key} ran {runs} times: {error}");
         }
     }
+}
+
+fn is_refusal(error: &CallError) -> bool {
+    (error.code(), error.executed()) == (Code::Unavailable, Executed::No)
 }
 
 /// Calls until it is told to stop; `then` waits where too many calls are outstanding.

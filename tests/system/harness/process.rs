@@ -54,6 +54,13 @@ impl Process {
         *self.status.insert(status)
     }
 
+    /// Whether it has ended.
+    #[allow(dead_code, reason = "the chaos check asks")]
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.status = self.status.or(self.child.try_wait().unwrap());
+        self.status.is_some()
+    }
+
     /// Waits for its end, and gives its exit code, or 128 and the signal's number as shells do.
     pub(crate) fn exit_code(&mut self) -> i32 {
         let status = self.end();

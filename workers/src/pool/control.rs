@@ -86,6 +86,15 @@ impl PoolControl {
         self.tell(Command::Shutdown(within)).await;
     }
 
+    /// Replaces one process that is stuck: SIGTERM to its group, SIGKILL [`super::REPLACE_TERM`] later if it is still there. Another one
+    /// takes its place as after a crash. A name that no process has (any more) does nothing.
+    ///
+    /// # Cancel safety
+    /// A call that is cancelled may not have told it; telling it again does no harm.
+    pub async fn replace(&self, instance: impl Into<String>) {
+        self.tell(Command::Replace(instance.into())).await;
+    }
+
     /// The pool as it stands; as it stood last, once it has ended.
     pub fn status(&self) -> PoolStatus {
         self.status.borrow().clone()

@@ -29,6 +29,8 @@ use super::{
 
 /// How often a draining pool looks whether what an ended process left behind has ended, too: nothing else tells.
 const FOLLOWERS_LOOK: Duration = Duration::from_millis(100);
+/// How long a stuck process has to end after SIGTERM: its other calls may finish.
+pub const REPLACE_TERM: Duration = Duration::from_secs(1);
 /// How long the end waits for an owner that does not take its events.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
@@ -37,6 +39,8 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 pub(super) enum Command {
     /// A worker of this name is registered at the broker.
     Registered(String),
+    /// Replace the process of this name, which is stuck.
+    Replace(String),
     /// End, within this time.
     Shutdown(Duration),
 }
@@ -73,6 +77,8 @@ pub(super) struct Driver {
     processes: BTreeMap<SeatId, Process>,
     /// What the last process of each seat printed last, as soon as that is known.
     printed: BTreeMap<SeatId, JoinHandle<LastLines>>,
+    /// Stuck processes that were told to end, and when they are killed.
+    replaced: BTreeMap<SeatId, (String, Instant)>,
     printer: Printer,
     children: SignalStream,
     commands: Option<mpsc::Receiver<Command>>,
@@ -97,6 +103,7 @@ impl Driver {
             recipe,
             processes: BTreeMap::new(),
             printed: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             printer: Printer::start()?,
             // Before the first child, so that none can end unseen.
             children: signal(SignalKind::child())?,
@@ -130,6 +137,10 @@ impl Driver {
     async fn wait(&mut self) -> Vec<Event> {
         match self.occasion().await {
             Occasion::Asked(Some(Command::Registered(instance))) => vec![Event::Registered { instance }],
+            Occasion::Asked(Some(Command::Replace(instance))) => {
+                self.replace(instance);
+                Vec::new()
+            }
             Occasion::Asked(Some(Command::Shutdown(within))) => vec![Event::Shutdown { deadline: self.now() + within }],
             // The owner has dropped its last handle.
             Occasion::Asked(None) => {
@@ -137,7 +148,10 @@ impl Driver {
                 vec![Event::Shutdown { deadline: self.now() + self.drain }]
             }
             Occasion::ChildEnded | Occasion::FollowersMayHaveEnded => self.look_for_ends(),
-            Occasion::TimeCame => vec![Event::Wake],
+            Occasion::TimeCame => {
+                self.kill_replaced();
+                vec![Event::Wake]
+            }
             Occasion::EventTaken => Vec::new(),
         }
     }
@@ -145,6 +159,7 @@ impl Driver {
     async fn occasion(&mut self) -> Occasion {
         let followers = self.processes.values().any(|process| process.exit.is_some());
         let deadline = self.seats.next_deadline().map(|time| self.began + time.since(Time::ZERO));
+        let deadline = deadline.into_iter().chain(self.replaced.values().map(|&(_, at)| at)).min();
         // Every arm only waits, and is cancel safe.
         tokio::select! {
             command = asked(&mut self.commands) => Occasion::Asked(command),
@@ -235,7 +250,32 @@ impl Driver {
         }
     }
 
+    /// Tells a stuck process to end, once.
+    fn replace(&mut self, instance: String) {
+        let Some((&seat, process)) = self.processes.iter().find(|(_, process)| process.instance() == instance) else {
+            return;
+        };
+        if process.exit.is_none() && !self.replaced.contains_key(&seat) {
+            process.signal(Signal::TERM);
+            self.replaced.insert(seat, (instance, Instant::now() + REPLACE_TERM));
+        }
+    }
+
+    /// Kills the stuck processes that did not end in time.
+    fn kill_replaced(&mut self) {
+        let now = Instant::now();
+        let processes = &self.processes;
+        self.replaced.retain(|seat, (instance, at)| {
+            let due = *at <= now;
+            if let Some(process) = processes.get(seat).filter(|process| due && process.instance() == *instance) {
+                process.signal(Signal::KILL);
+            }
+            !due
+        });
+    }
+
     fn reap(&mut self, seat: SeatId) {
+        self.replaced.remove(&seat);
         let Some(process) = self.processes.remove(&seat) else {
             return;
         };

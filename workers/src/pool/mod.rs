@@ -47,6 +47,7 @@ mod settings;
 mod shim;
 
 pub use control::{Pool, PoolControl};
+pub use driver::REPLACE_TERM;
 pub use event::{EVENTS_WAITING_MAX, PoolEvent, PoolStatus, SeatStatus};
 pub use exit::{Exit, Verdict};
 pub use lines::{LAST_LINES_MAX, LINE_BYTES_MAX};

@@ -6,6 +6,7 @@ use crate::{
     wire::{
         Envelope,
         envelope::{Ping, Reply},
+        limits::HANDBACK_REST,
         status::{Code, Executed, Failure},
     },
 };
@@ -57,6 +58,24 @@ fn a_call_that_is_handed_back_goes_elsewhere_whatever_its_effect() {
     stage.say(one, Envelope::Handback(dispatch.number));
     let again = stage.dispatches(two);
     assert_eq!((again.len(), again[0].attempt), (1, 1), "that was no attempt");
+}
+
+#[test]
+fn a_worker_that_gives_a_call_back_is_not_given_the_next_at_once() {
+    let mut stage = Stage::new();
+    let worker = stage.worker(1, calc(1));
+    let client = stage.client(3);
+    stage.call(client, 1, "calc.pay");
+    for _ in 0..3 {
+        let dispatch = stage.dispatches(worker).pop().unwrap();
+        stage.say(worker, Envelope::Handback(dispatch.number));
+        assert!(stage.dispatches(worker).is_empty(), "it rests for a moment");
+        stage.pass_with(HANDBACK_REST, &[worker, client]);
+    }
+    let other = stage.worker(2, calc(1));
+    let dispatch = stage.dispatches(worker).pop().unwrap();
+    stage.say(worker, Envelope::Handback(dispatch.number));
+    assert_eq!(stage.dispatches(other).len(), 1, "another worker has it meanwhile");
 }
 
 #[test]

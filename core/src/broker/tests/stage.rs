@@ -12,7 +12,7 @@ use crate::{
     wire::{
         Bundler, Envelope,
         envelope::{Dispatch, Effect, Reply, Request, RequestFlags},
-        handshake::{Hello, MethodOffer, Offer, Register, Role},
+        handshake::{Hello, MethodOffer, Offer, Register, Role, TimeLimits},
         ids::{BrokerId, CallNumber, ConnectionNumber, LinkId, SessionId, StartId},
         limits,
         method::MethodName,
@@ -65,8 +65,13 @@ pub(super) fn hello(role: Role, number: u8, connection: u64) -> Hello {
 /// The service `calc` with `add` (read), `push` (idempotent) and `pay` (once), and the streams `count` (to the caller) and `sum` (from
 /// it), both read.
 pub(super) fn calc(slots: u32) -> Offer {
-    let method =
-        |name: &str, effect| MethodOffer { name: name.to_owned(), effect, arguments: Vec::new(), style: Style::Unary };
+    let method = |name: &str, effect| MethodOffer {
+        name: name.to_owned(),
+        effect,
+        arguments: Vec::new(),
+        style: Style::Unary,
+        limits: TimeLimits::default(),
+    };
     let mut methods =
         vec![method("add", Effect::Read), method("push", Effect::Idempotent), method("pay", Effect::Once)];
     let stream = |name, style| MethodOffer { style, ..method(name, Effect::Read) };

@@ -45,7 +45,9 @@ fn a_failure_reaches_its_caller_as_the_broker_said_it() {
     stage.call(1);
     let failure = Failure { attempt: 2, ..Failure::new(Code::Unknown, Executed::Yes, "division by zero") };
     let actions = stage.hear(&[reply(1, Err(Box::new(failure.clone())))]);
-    assert_eq!(actions, [Action::Resolve { token: 1, outcome: Err(Box::new(failure)) }]);
+    let call = Some("07070707-1".parse().unwrap());
+    let named = Box::new(Failure { call, ..failure });
+    assert_eq!(actions, [Action::Resolve { token: 1, outcome: Err(named) }], "with the name of its call");
 }
 
 #[test]

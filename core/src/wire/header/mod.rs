@@ -13,6 +13,7 @@ mod keys;
 mod read;
 mod refused;
 mod skip;
+mod spent;
 mod typed;
 mod write;
 

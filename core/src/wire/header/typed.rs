@@ -14,12 +14,13 @@ use super::{
         kind::Kind,
         limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         method::MethodName,
-        status::{Code, Executed, Failure},
+        status::{Code, Executed, Failure, Spent},
         streams::{Room, Streams},
     },
     keys,
     read::Header,
     refused::{Reader, RefusedReason},
+    spent,
 };
 
 impl Header {
@@ -112,12 +113,19 @@ impl Header {
 
     fn reply(&self, frame: &Bytes, body: Bytes) -> Result<Reply, RefusedReason> {
         let has_credit = self.seen.has(keys::CREDIT_CALLS) || self.seen.has(keys::CREDIT_BYTES);
-        Ok(Reply {
+        let mut reply = Reply {
             number: self.required(keys::NUMBER)?,
             outcome: self.failure(frame, body)?,
             credit: if has_credit { Some(self.credit()?) } else { None },
             extensions: self.extension_bytes(frame),
-        })
+        };
+        if let Err(failure) = &mut reply.outcome
+            && let Some(spent) = spent::read(&reply.extensions)
+        {
+            failure.spent = spent;
+            reply.extensions = Bytes::new();
+        }
+        Ok(reply)
     }
 
     /// Room for calls or slots; with a number, room for the items of that call.
@@ -158,6 +166,8 @@ impl Header {
             attempt: self.below_2_32(keys::ATTEMPT)?,
             worker: self.text_of(keys::WORKER, NAME_BYTES_MAX, frame)?,
             retry_after: self.milliseconds(keys::RETRY_AFTER_MS),
+            spent: Spent::default(),
+            call: None,
         })))
     }
 

@@ -10,7 +10,7 @@ use super::{
         status::Failure,
     },
     cursor::major,
-    extensions, keys,
+    extensions, keys, spent,
 };
 
 /// Writes the header of `envelope` behind what is in `out`, in deterministic encoding.
@@ -88,7 +88,11 @@ fn write_reply(reply: &Reply, pairs: &mut Pairs<'_>) {
     if let Some(credit) = &reply.credit {
         pairs.credit(credit);
     }
-    pairs.extensions(&reply.extensions);
+    match &reply.outcome {
+        // Beside a worker's own extensions it is left out: it is a hint.
+        Err(failure) if reply.extensions.is_empty() => pairs.extensions(&spent::pair(&failure.spent)),
+        _ => pairs.extensions(&reply.extensions),
+    }
 }
 
 /// `with_attempt`: a goodbye is about a connection, not about a call, so it has no attempt and no worker.

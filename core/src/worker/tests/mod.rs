@@ -21,7 +21,7 @@ use crate::{
     wire::{
         Envelope,
         envelope::{Cancel, Dispatch, Effect, Ping, Reply},
-        handshake::{MethodOffer, Offer, Register},
+        handshake::{MethodOffer, Offer, Register, TimeLimits},
         ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber},
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -146,7 +146,7 @@ impl Stage {
 
     fn stopped(&mut self, number: u64) -> Vec<Action> {
         let job = self.worker.job_id(DispatchNumber(number));
-        self.event(Event::Stopped { job })
+        self.event(Event::Stopped { job, begun: true })
     }
 
     fn shut_down_within(&mut self, span: Duration) -> Vec<Action> {
@@ -160,6 +160,7 @@ fn offer(service: &str, methods: &[&str], slots: u32, prefetch: u32) -> Offer {
         effect: Effect::Read,
         arguments: Vec::new(),
         style: Style::Unary,
+        limits: TimeLimits::default(),
     };
     let methods = methods.iter().map(method).collect();
     Offer { service: service.into(), slots, free: 0, prefetch, methods, contract: None }

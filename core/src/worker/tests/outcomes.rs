@@ -19,8 +19,33 @@ fn only_a_call_that_still_runs_after_twenty_milliseconds_is_said_to_have_started
     stage.dispatch(2);
     assert_eq!(stage.pass(ms(19)), []);
     stage.finish(1);
-    assert_eq!(stage.pass(ms(1)), [Action::Send(Envelope::Started(DispatchNumber(2)))]);
+    assert_eq!(stage.pass(ms(1)), [Action::Look(first(2))]);
+    let begun = Event::Begun { job: first(2) };
+    assert_eq!(stage.event(begun.clone()), [Action::Send(Envelope::Started(DispatchNumber(2)))]);
     assert_eq!(stage.pass(ms(60_000)), [], "and it is said once");
+    assert_eq!(stage.event(begun), []);
+}
+
+#[test]
+fn a_handler_that_has_not_begun_is_looked_at_again_ever_more_rarely() {
+    let mut stage = Stage::joined(1, 0);
+    stage.dispatch(1);
+    let looks = stage.pass(ms(10_000));
+    assert!(looks.iter().all(|action| *action == Action::Look(first(1))), "it is not said to have started: {looks:?}");
+    assert!((5..15).contains(&looks.len()), "{} looks", looks.len());
+}
+
+#[test]
+fn a_handler_that_was_stopped_before_it_began_did_not_run() {
+    let mut stage = Stage::joined(2, 0);
+    stage.dispatch(1);
+    stage.dispatch_within(2, ms(500));
+    stage.hear(&[cancel(1)]);
+    let cancelled = stage.event(Event::Stopped { job: first(1), begun: false });
+    assert_eq!(failed(&cancelled), [(1, Code::Cancelled, Executed::No)]);
+    stage.pass(ms(500));
+    let expired = stage.event(Event::Stopped { job: first(2), begun: false });
+    assert_eq!(failed(&expired), [(2, Code::DeadlineExceeded, Executed::No)]);
 }
 
 #[test]
@@ -71,8 +96,9 @@ fn a_running_call_is_stopped_at_its_deadline() {
     assert_eq!(failed(&stage.stopped(1)), [(1, Code::DeadlineExceeded, Executed::Yes)]);
     let mut stage = Stage::joined(1, 0);
     stage.dispatch_within(1, ms(100));
-    let started = Action::Send(Envelope::Started(DispatchNumber(1)));
-    assert_eq!(stage.pass(ms(100)), [started, Action::Stop(first(1))]);
+    assert_eq!(stage.pass(ms(20)), [Action::Look(first(1))]);
+    stage.event(Event::Begun { job: first(1) });
+    assert_eq!(stage.pass(ms(80)), [Action::Stop(first(1))]);
 }
 
 #[test]

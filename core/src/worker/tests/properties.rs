@@ -84,6 +84,12 @@ impl Skeptic {
                     assert!(self.running.contains(&id) && self.stopped.insert(id), "a handler that runs is told once");
                 }
                 Action::Left => assert!(!std::mem::replace(&mut self.left, true), "left once"),
+                Action::Look(id) => {
+                    assert!(self.running.contains(&id), "only a handler that runs is looked at");
+                    if id.dispatch.0.is_multiple_of(2) {
+                        self.event(Event::Begun { job: id });
+                    }
+                }
                 Action::Refused(_) | Action::Note(_) => {}
                 Action::Room { .. } | Action::Item { .. } | Action::End { .. } => unreachable!("no call has streams"),
             }
@@ -149,7 +155,11 @@ impl Skeptic {
     fn end(&mut self, which: usize, finished: bool) {
         if which < self.running.len() {
             let job = self.running.remove(which);
-            self.event(if finished { Event::Finished { job, outcome: five() } } else { Event::Stopped { job } });
+            self.event(if finished {
+                Event::Finished { job, outcome: five() }
+            } else {
+                Event::Stopped { job, begun: which == 0 }
+            });
         }
     }
 

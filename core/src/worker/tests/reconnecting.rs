@@ -79,7 +79,7 @@ fn a_deadline_is_kept_while_the_broker_is_gone() {
     stage.lose_connection();
     let actions = stage.pass(ms(100));
     assert_eq!(actions, [Action::Connect, Action::Stop(first(1))], "and nothing is said of it to nobody");
-    assert_eq!(stage.event(Event::Stopped { job: first(1) }), []);
+    assert_eq!(stage.event(Event::Stopped { job: first(1), begun: true }), []);
 }
 
 #[test]

@@ -71,7 +71,14 @@ fn failures(of_call: bool) -> impl Strategy<Value = Box<Failure>> {
     let worker = if of_call { texts().boxed() } else { Just(ByteString::new()).boxed() };
     (code, executed, texts(), texts(), bodies(), attempt, worker, milliseconds()).prop_map(
         |(code, executed, type_name, message, details, attempt, worker, retry_after)| {
-            Box::new(Failure { code, executed, type_name, message, details, attempt, worker, retry_after })
+            Box::new(Failure {
+                type_name,
+                details,
+                attempt,
+                worker,
+                retry_after,
+                ..Failure::new(code, executed, message)
+            })
         },
     )
 }

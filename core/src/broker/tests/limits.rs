@@ -1,0 +1,87 @@
+//! Time limits of methods, and workers that are stuck.
+
+use super::stage::{Stage, calc, millis, request, seconds};
+use crate::{
+    broker::{Event, Note},
+    wire::{
+        Envelope,
+        handshake::{Offer, TimeLimits},
+        ids::LinkId,
+        limits::STUCK_AFTER,
+        status::{Code, Executed},
+    },
+};
+
+/// The service `calc`, each method of it with limits of 1 and 2 seconds.
+fn limited(slots: u32) -> Offer {
+    let mut offer = calc(slots);
+    let limits = TimeLimits { soft_ms: Some(1_000), hard_ms: Some(2_000) };
+    offer.methods.iter_mut().for_each(|method| method.limits = limits);
+    offer
+}
+
+fn cancelled(stage: &mut Stage, worker: LinkId) -> bool {
+    stage.heard(worker).iter().any(|envelope| matches!(envelope, Envelope::Cancel(_)))
+}
+
+fn is_stuck(stage: &Stage) -> bool {
+    stage.broker.status().workers[0].stuck
+}
+
+#[test]
+fn past_its_soft_limit_a_call_is_told_of_and_past_its_hard_limit_it_ends_and_is_stopped() {
+    let mut stage = Stage::new();
+    let (worker, client) = (stage.worker(1, limited(1)), stage.client(2));
+    stage.call(client, 1, "calc.pay");
+    let dispatch = stage.dispatches(worker).pop().unwrap();
+    stage.say(worker, Envelope::Started(dispatch.number));
+    stage.pass_with(millis(1_000), &[worker, client]);
+    assert!(stage.notes.iter().any(|note| matches!(note, Note::Slow { .. })));
+    assert!(stage.replies(client).is_empty() && !cancelled(&mut stage, worker));
+    stage.pass_with(millis(1_000), &[worker, client]);
+    let failure = stage.failure(client);
+    assert_eq!((failure.code, failure.executed), (Code::DeadlineExceeded, Executed::Yes), "{failure}");
+    assert!(failure.message.contains("hard limit") && cancelled(&mut stage, worker));
+}
+
+#[test]
+fn a_worker_that_does_not_stop_is_stuck_and_given_nothing_until_it_does() {
+    let mut stage = Stage::new();
+    let (worker, client) = (stage.worker(1, limited(2)), stage.client(2));
+    stage.call(client, 1, "calc.add");
+    let dispatch = stage.dispatches(worker).pop().unwrap();
+    stage.pass_with(seconds(2) + STUCK_AFTER - millis(200), &[worker, client]);
+    assert!(!is_stuck(&stage));
+    stage.pass_with(millis(200), &[worker, client]);
+    assert!(is_stuck(&stage) && stage.notes.iter().any(|note| matches!(note, Note::WorkerStuck { .. })));
+    stage.heard(worker);
+    stage.call(client, 2, "calc.add");
+    assert!(stage.dispatches(worker).is_empty(), "it has a free slot, and may hang with all of them");
+    stage.answer(worker, &dispatch, b"\x00");
+    assert!(!is_stuck(&stage));
+    assert_eq!(stage.dispatches(worker).len(), 1);
+}
+
+#[test]
+fn a_limit_holds_although_the_caller_has_given_up() {
+    let mut stage = Stage::new();
+    let (worker, client) = (stage.worker(1, limited(1)), stage.client(2));
+    let mut short = request(1, "calc.add");
+    short.timeout = Some(millis(500));
+    stage.say(client, Envelope::Request(short));
+    stage.pass_with(seconds(2) + STUCK_AFTER, &[worker, client]);
+    assert!(is_stuck(&stage));
+    stage.handle(Event::Closed { link: worker });
+    assert!(stage.broker.status().workers.is_empty());
+}
+
+#[test]
+fn a_long_call_without_limits_lives_as_long_as_its_time_out() {
+    let mut stage = Stage::new();
+    let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
+    let mut patient = request(1, "calc.add");
+    patient.timeout = Some(seconds(3_600));
+    stage.say(client, Envelope::Request(patient));
+    stage.pass_with(seconds(600), &[worker, client]);
+    assert!(!is_stuck(&stage) && stage.replies(client).is_empty());
+}

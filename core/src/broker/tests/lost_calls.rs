@@ -1,0 +1,128 @@
+//! Calls whose workers are lost: how often they are tried again, and what is kept of them.
+
+use bytes::Bytes;
+
+use super::stage::{Stage, calc, request, seconds};
+use crate::{
+    body,
+    broker::{DeadLetter, Event, OpenedLetter, Settings},
+    wire::{
+        Envelope,
+        envelope::{Effect, Request},
+        ids::LinkId,
+        status::{Code, Executed},
+    },
+};
+
+fn ask(stage: &mut Stage, client: LinkId, number: u64, method: &str, arguments: &impl serde::Serialize) {
+    let body = body::encode(arguments).unwrap();
+    stage.say(client, Envelope::Request(Request { body, ..request(number, method) }));
+}
+
+fn letters(stage: &mut Stage, client: LinkId, number: u64) -> Vec<DeadLetter> {
+    ask(stage, client, number, "callboard.dead", &());
+    let answer = stage.replies(client).pop().unwrap().1.unwrap();
+    body::decode(&answer).unwrap()
+}
+
+/// Lets a call of that method lose as many workers as it may.
+fn kill_workers(stage: &mut Stage, client: LinkId, number: u64, method: &str) {
+    let mut holder = stage.worker(1, calc(1));
+    ask(stage, client, number, method, &("poison",));
+    for life in 2..=4 {
+        let next = stage.worker(life, calc(1));
+        stage.handle(Event::Closed { link: holder });
+        holder = next;
+    }
+    stage.handle(Event::Closed { link: holder });
+}
+
+#[test]
+fn retries_of_a_service_stay_within_its_budget() {
+    let settings = Settings { retry_percent: 10, retry_floor: 0, retry_burst: 2, ..Settings::default() };
+    let mut stage = Stage::young(settings);
+    let client = stage.client(9);
+    let one = stage.worker(1, calc(64));
+    (1..=30).for_each(|number| stage.call(client, number, "calc.add"));
+    let two = stage.worker(2, calc(64));
+    stage.handle(Event::Closed { link: one });
+    // The bucket was full all along: what is called cannot be saved up beyond it.
+    assert_eq!(stage.dispatches(two).len(), 2);
+    let refused = stage.replies(client);
+    assert_eq!(refused.len(), 28);
+    for (_, outcome) in refused {
+        let failure = outcome.unwrap_err();
+        assert_eq!((failure.code, failure.executed), (Code::Unavailable, Executed::Maybe));
+        assert!(failure.message.contains("calc has no retries left"), "{failure}");
+    }
+}
+
+#[test]
+fn a_call_that_its_workers_died_of_is_kept_and_can_be_sent_again() {
+    let mut stage = Stage::new();
+    let client = stage.client(9);
+    kill_workers(&mut stage, client, 1, "calc.add");
+    assert_eq!(stage.failure(client).attempt, 3);
+    let kept = letters(&mut stage, client, 2);
+    let [letter] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!((letter.method.as_str(), letter.lost, letter.worker.as_str()), ("calc.add", 3, "peer-3"));
+    assert_eq!(letter.call, "09090909-1");
+
+    ask(&mut stage, client, 3, "callboard.dead_show", &(letter.id,));
+    let shown: OpenedLetter = body::decode(&stage.replies(client).pop().unwrap().1.unwrap()).unwrap();
+    assert_eq!(body::decode::<(String,)>(&shown.body).unwrap().0, "poison");
+
+    let healthy = stage.worker(5, calc(1));
+    ask(&mut stage, client, 4, "callboard.dead_resend", &(letter.id,));
+    let dispatch = stage.dispatches(healthy).pop().unwrap();
+    assert_eq!((dispatch.method.as_str(), dispatch.attempt), ("calc.add", 1));
+    assert_eq!(body::decode::<(String,)>(&dispatch.body).unwrap().0, "poison");
+    stage.answer(healthy, &dispatch, b"\x05");
+    assert_eq!(stage.replies(client), [(4, Ok(Bytes::from_static(b"\x05")))], "its outcome is the call's");
+
+    ask(&mut stage, client, 5, "callboard.dead_drop", &(letter.id,));
+    assert!(stage.replies(client).pop().unwrap().1.is_ok());
+    assert!(letters(&mut stage, client, 6).is_empty());
+    ask(&mut stage, client, 7, "callboard.dead_resend", &(letter.id,));
+    assert_eq!(stage.failure(client).code, Code::FailedPrecondition);
+}
+
+#[test]
+fn a_once_call_that_was_lost_with_its_worker_is_kept_and_says_so() {
+    let mut stage = Stage::new();
+    let client = stage.client(9);
+    kill_workers(&mut stage, client, 1, "calc.pay");
+    stage.failure(client);
+    let kept = letters(&mut stage, client, 2);
+    assert_eq!((kept.len(), kept[0].effect, kept[0].lost), (1, Effect::Once, 1));
+    assert!(kept[0].reason.contains("it may have run"), "{}", kept[0].reason);
+}
+
+#[test]
+fn dead_letters_are_bounded_and_the_oldest_go_first() {
+    let mut stage = Stage::new();
+    let client = stage.client(9);
+    let max = crate::wire::limits::DEAD_CALLS_MAX as u64;
+    let worker = stage.worker(1, calc(2_000));
+    (1..=max + 5).for_each(|number| stage.call(client, number, "calc.pay"));
+    stage.handle(Event::Closed { link: worker });
+    stage.replies(client);
+    let kept = letters(&mut stage, client, max + 6);
+    assert_eq!((kept.len() as u64, kept[0].id), (max, 6));
+}
+
+#[test]
+fn a_failure_says_where_its_time_went() {
+    let mut stage = Stage::new();
+    let (worker, client) = (stage.worker(1, calc(1)), stage.client(9));
+    stage.call(client, 1, "calc.pay");
+    stage.call(client, 2, "calc.pay");
+    stage.pass_with(seconds(2), &[worker, client]);
+    let first = stage.dispatches(worker).pop().unwrap();
+    stage.answer(worker, &first, b"\x00");
+    stage.replies(client);
+    stage.pass_with(seconds(1), &[worker, client]);
+    stage.handle(Event::Closed { link: worker });
+    let failure = stage.failure(client);
+    assert_eq!((failure.spent.queued, failure.spent.running), (seconds(2), seconds(1)));
+}

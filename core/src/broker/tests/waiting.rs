@@ -1,0 +1,72 @@
+//! What a call waits for, by the broker's own word.
+
+use super::stage::{Stage, calc, request, seconds};
+use crate::{
+    body,
+    broker::Why,
+    wire::{Envelope, envelope::Request, ids::LinkId, status::Failure},
+};
+
+fn why(stage: &mut Stage, client: LinkId, number: u64, call: &str) -> Result<Why, Box<Failure>> {
+    let body = body::encode(&(call,)).unwrap();
+    stage.say(client, Envelope::Request(Request { body, ..request(number, "callboard.why") }));
+    stage
+        .replies(client)
+        .pop()
+        .unwrap()
+        .1
+        .map_err(Box::new)
+        .map(|body| body::decode::<Vec<Why>>(&body).unwrap().remove(0))
+}
+
+#[test]
+fn a_call_that_waits_for_slots_is_told_who_has_them_and_who_is_before_it() {
+    let mut stage = Stage::new();
+    let (worker, one, two) = (stage.worker(1, calc(1)), stage.client(2), stage.client(3));
+    stage.call(one, 1, "calc.add");
+    let dispatch = stage.dispatches(worker).pop().unwrap();
+    stage.pass_with(seconds(2), &[worker, one, two]);
+    stage.answer(worker, &dispatch, b"\x00");
+    (2..=4).for_each(|number| stage.call(one, number, "calc.add"));
+    stage.call(two, 1, "calc.add");
+    let told = why(&mut stage, two, 100, "03030303-1").unwrap();
+    assert_eq!((told.state.as_str(), told.ahead), ("waiting", 1), "{told:?}");
+    assert_eq!((told.busy[0].call.as_str(), told.busy[0].worker.as_str()), ("02020202-2", "peer-1"));
+    assert_eq!(told.behind[0].client, "peer-2");
+    assert_eq!(told.estimate_ms, Some(4_000), "two turns of two seconds");
+    assert!(told.reason.contains("all 1 slots of calc are busy"), "{}", told.reason);
+}
+
+#[test]
+fn a_call_that_runs_is_told_where_and_since_when() {
+    let mut stage = Stage::new();
+    let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
+    stage.call(client, 1, "calc.add");
+    let dispatch = stage.dispatches(worker).pop().unwrap();
+    stage.say(worker, Envelope::Started(dispatch.number));
+    stage.pass_with(seconds(3), &[worker, client]);
+    let told = why(&mut stage, client, 100, "02020202-1").unwrap();
+    assert_eq!((told.state.as_str(), told.worker.as_str(), told.since_ms), ("running", "peer-1", 3_000));
+    assert!(told.reason.contains("its handler has begun"), "{}", told.reason);
+}
+
+#[test]
+fn a_call_that_nobody_serves_is_told_what_it_waits_for() {
+    let mut stage = Stage::new();
+    let client = stage.client(2);
+    let mut patient = request(1, "calc.add");
+    patient.flags.wait_for_ready = true;
+    stage.say(client, Envelope::Request(patient));
+    let told = why(&mut stage, client, 100, "02020202-1").unwrap();
+    assert!(told.reason.contains("nobody serves calc"), "{}", told.reason);
+}
+
+#[test]
+fn a_call_that_is_not_open_is_told_what_became_of_it() {
+    let mut stage = Stage::new();
+    let client = stage.client(2);
+    stage.call(client, 1, "calc.add");
+    stage.replies(client);
+    assert!(why(&mut stage, client, 100, "02020202-1").unwrap_err().message.contains("it failed with UNAVAILABLE"));
+    assert!(why(&mut stage, client, 101, "nonsense").is_err());
+}

@@ -1,0 +1,114 @@
+//! Chaos: real processes that are killed and stopped at random while clients count what becomes of their calls.
+//!
+//! ```text
+//! cargo test --test chaos -- --seconds 60 --seed 7
+//! ```
+//!
+//! It ends with a table, and fails if a call was answered twice, or never, or a `once` function ran twice for one call, or an error
+//! said that a function had not run that had. What is killed when is the seed's choice; what follows is the machine's, so a run
+//! cannot be repeated exactly: the simulation of the machines (`core/tests/simulation`) can. `cargo test` alone runs the short form.
+#![cfg(feature = "command")]
+#![allow(clippy::unwrap_used)]
+
+#[path = "../system/harness/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the system's tests use the rest")]
+mod harness;
+mod house;
+mod tally;
+
+use std::{
+    env,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use callboard::Client;
+
+use self::{house::House, tally::Tally};
+
+/// How long the short form makes trouble.
+const SECONDS: u64 = 4;
+/// Clients that call.
+const CLIENTS: u64 = 3;
+/// Calls that each has outstanding at most.
+const OUTSTANDING_MAX: usize = 100;
+/// The time-out of each call.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long after its time-out a call that has not ended counts as hung.
+const HUNG_AFTER: Duration = Duration::from_secs(30);
+
+/// What was asked for on the command line.
+struct Asked {
+    seconds: u64,
+    seed: u64,
+}
+
+fn main() -> ExitCode {
+    let Some(Asked { seconds, seed }) = asked() else { return ExitCode::SUCCESS };
+    println!("chaos: {seconds} s, seed {seed}");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let tally = runtime.block_on(run(seconds, seed));
+    println!("{tally}");
+    if tally.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The numbers that were typed. `None` if only tests of other names are wanted, as `cargo test NAME` says it to all.
+fn asked() -> Option<Asked> {
+    let mut asked = Asked { seconds: SECONDS, seed: 1 };
+    let mut words = env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || words.next().and_then(|text| text.parse().ok()).expect("a number follows");
+        match word.as_str() {
+            "--seconds" => asked.seconds = number(),
+            "--seed" => asked.seed = number(),
+            "--list" => return None,
+            // What libtest takes and we do not need.
+            flag if flag.starts_with('-') => {}
+            name if "chaos".contains(name) => {}
+            _ => return None,
+        }
+    }
+    Some(asked)
+}
+
+async fn run(seconds: u64, seed: u64) -> Tally {
+    let mut house = House::new(seed);
+    let tally = Arc::new(tally::Counting::default());
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut callers = Vec::new();
+    for caller in 0..CLIENTS {
+        let client = Client::builder(house.frontend()).callbacks_max(OUTSTANDING_MAX).timeout(TIMEOUT);
+        let client = client.connect().await.unwrap();
+        callers.push(tokio::spawn(call_on(client, caller, end, Arc::clone(&tally))));
+    }
+    while Instant::now() < end {
+        house.trouble().await;
+    }
+    house.heal();
+    for caller in callers {
+        caller.await.unwrap().close().await.unwrap();
+    }
+    tally.result(&house.journal(), house.deeds())
+}
+
+/// Calls until the end; `then` waits where too many calls are outstanding. Returns when all have ended, or hang.
+async fn call_on(client: Client, caller: u64, end: Instant, tally: Arc<tally::Counting>) -> Client {
+    let mut key = caller;
+    while Instant::now() < end {
+        let (method, argument) = tally::call(key);
+        let tally_of_call = Arc::clone(&tally);
+        tally.made(key);
+        let call = client.call::<serde::de::IgnoredAny>(method, (argument,)).wait_for_ready();
+        let note = move |outcome: Result<serde::de::IgnoredAny, _>| tally_of_call.ended(key, outcome.map(drop));
+        if let Err(error) = call.then(note).await {
+            tally.ended(key, Err(error));
+        }
+        key += CLIENTS;
+    }
+    let patience = Instant::now() + TIMEOUT + HUNG_AFTER;
+    while tally.is_waiting(caller, CLIENTS) && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    client
+}
