@@ -1,7 +1,8 @@
 //! Pools: the supervised worker processes of one program.
 //!
 //! A [`Pool`] keeps a number of processes of one program alive, each in a seat of its own, replaces those that end, and gives up
-//! when one ends again and again. It leaves no process behind, however it ends:
+//! when one ends again and again. While it runs it may be asked to grow, to shrink, and to exchange its processes for new ones. It
+//! leaves no process behind, however it ends:
 //!
 //! - It asks and kills by process group, before it reaps the group's leader, so that the number cannot be another's by then.
 //! - The kernel kills each process when the pool's thread ends (on Linux): see [`run_worker`].
@@ -27,6 +28,7 @@
 //! # }
 //! ```
 
+mod ask;
 mod control;
 mod driver;
 pub mod environment;
@@ -46,6 +48,7 @@ mod seats;
 mod settings;
 mod shim;
 
+pub use ask::{Bounds, ExchangeNumber, Exchanged, Refusal};
 pub use control::{Pool, PoolControl};
 pub use event::{EVENTS_WAITING_MAX, PoolEvent, PoolStatus, SeatStatus};
 pub use exit::{Exit, Verdict};
@@ -54,5 +57,5 @@ pub use name::{POOL_NAME_BYTES_MAX, pool_name};
 pub use program::{ProgramError, find_program};
 pub use restarts::{CRASH_LOOP_EXITS, CRASH_LOOP_WINDOW, RESTART_DELAY_MAX, RESTART_DELAY_MIN, RESTART_RESET};
 pub use seat::{SeatId, SeatState};
-pub use settings::{DRAIN_DEFAULT, POOL_SIZE_MAX, PoolError, PoolSettings, service_name};
+pub use settings::{DRAIN_DEFAULT, POOL_SIZE_MAX, PoolError, PoolSettings, READY_DEFAULT, TRIAL_DEFAULT, service_name};
 pub use shim::{ShimError, run_worker};
