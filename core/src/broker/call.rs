@@ -61,6 +61,8 @@ pub(super) struct Call {
     /// The worker it was last sent to.
     pub(super) worker: ByteString,
     pub(super) state: State,
+    /// Since when it runs, or waits for (another) worker.
+    pub(super) since: Time,
     /// The timer that is set for it, if any.
     pub(super) timer: Option<Time>,
 }
@@ -109,6 +111,7 @@ impl Call {
             lost: 0,
             worker: ByteString::new(),
             state: State::New,
+            since: now,
             timer: None,
         }
     }

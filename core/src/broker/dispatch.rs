@@ -153,6 +153,7 @@ impl Broker {
         // What holds for this call from now on, even if the worker that declared it is lost with it.
         call.effect = call.effect.max(declared);
         call.state = State::Running { worker, offer, dispatch: number, started: false };
+        call.since = now;
         call.dispatched = true;
         self.counters.dispatches += 1;
         self.counters.repeated += u64::from(call.lost > 0);

@@ -13,6 +13,7 @@
 //! | `own` | the service `callboard` |
 //! | `peers` | what it tells of who is connected |
 //! | `contracts` | what workers say that a service is |
+//! | `load` | what a pool asks of the broker |
 //! | `check` | what must hold after every step |
 
 mod allowed;
@@ -24,6 +25,7 @@ mod contracts;
 mod departure;
 mod dispatch;
 mod gate;
+mod load;
 mod note;
 mod own;
 mod pace;
@@ -51,6 +53,7 @@ pub use self::{
     allowed::{AllowedServices, AllowedServicesError},
     contracts::{Contract, ContractStatus, ServiceContracts},
     gate::GateStatus,
+    load::{Load, OfferLoad, WorkerLoad},
     note::{Counters, Note},
     own::{MethodStatus, ServiceStatus, Status},
     peers::{ConnectionStatus, PeerStatus, Peers},

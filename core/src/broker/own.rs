@@ -23,9 +23,10 @@ pub(super) const POOL_PREFIX: &str = "callboard.pool.";
 /// What only who operates the broker may know: who else is there, and from where.
 const FOR_OPERATORS: [&str; 2] = ["gate", "peers"];
 /// Its methods: name, arguments, and what there is to say of them.
-pub(super) const METHODS: [(&str, &[&str], &str); 6] = [
+pub(super) const METHODS: [(&str, &[&str], &str); 7] = [
     ("describe", &["service"], "What a service is: its methods, their arguments, results and types."),
     ("gate", &[], "The connections, what is held for them, and why they ended. For operators."),
+    ("load", &["pool"], "How busy the workers of one pool are."),
     ("peers", &["from"], "Who is connected, from the one with that number on. For operators."),
     ("ping", &[], "Null, at once."),
     ("services", &[], "The services that somebody serves now."),
@@ -120,6 +121,7 @@ impl Broker {
         let answer = match method {
             "describe" => encoded(&self.describe(arguments)?),
             "gate" => encoded(&self.gate),
+            "load" => encoded(&self.load(now, &pool_named(arguments)?)),
             "peers" => encoded(&self.peers(now, first_peer(arguments)?)),
             "ping" => encoded(&()),
             "services" => self.own_answer(now, "services", |broker| encoded(&broker.service_statuses())),
@@ -216,4 +218,10 @@ fn first_peer(arguments: &[u8]) -> Result<u64, Box<Failure>> {
     let read = ArgumentReader::new(&["from"], arguments).and_then(|mut reader| reader.next::<Option<u64>>());
     let from = read.map_err(|error| Failure::new(Code::InvalidArgument, Executed::No, error.to_string()));
     Ok(from?.unwrap_or(0))
+}
+
+/// The one argument of `load`.
+fn pool_named(arguments: &[u8]) -> Result<String, Box<Failure>> {
+    let read = ArgumentReader::new(&["pool"], arguments).and_then(|mut reader| reader.next());
+    read.map_err(|error| Box::new(Failure::new(Code::InvalidArgument, Executed::No, error.to_string())))
 }

@@ -149,6 +149,7 @@ impl Broker {
     pub(super) fn reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
         let Some((call, offer)) = self.last_word(now, key, DispatchNumber(reply.number)) else { return };
         let mut outcome = reply.outcome;
+        self.workers.get_mut(&key).expect("it had this call").count(&outcome);
         if let Err(failure) = &mut outcome {
             let call = &self.calls[call.0];
             failure.attempt = call.attempt();
@@ -183,6 +184,7 @@ impl Broker {
         if self.leaving.is_some() {
             return self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
         }
+        self.calls[call.0].since = now;
         self.place(now, call, out);
     }
 

@@ -5,6 +5,7 @@ mod clients;
 mod dispatching;
 mod faults;
 mod handshakes;
+mod load;
 mod peers;
 mod proving;
 mod services;
