@@ -17,6 +17,8 @@ mod lost_broker;
 mod nested;
 mod pool;
 mod pool_life;
+mod pool_reload;
+mod pool_scale;
 mod streams;
 mod threads;
 mod users;

@@ -40,8 +40,13 @@ pub(crate) struct Load {
 impl Load {
     /// Starts it all, with so many worker processes.
     pub(crate) async fn start(workers: u32) -> Load {
+        Load::start_sized(workers, &[]).await
+    }
+
+    /// The same, with flags for the pool.
+    pub(crate) async fn start_sized(workers: u32, flags: &[&str]) -> Load {
         let (broker, journal) = (Broker::start(), NamedTempFile::new().unwrap());
-        let pool = Pool::start_with(&broker, workers, &[("JOBS_JOURNAL", journal.path().as_os_str())]);
+        let pool = Pool::start_sized(&broker, workers, flags, &[("JOBS_JOURNAL", journal.path().as_os_str())]);
         let client = Client::builder(&broker.frontend).callbacks_max(OUTSTANDING_MAX).connect().await.unwrap();
         let (outcomes, stop) = (Outcomes::default(), Arc::new(AtomicBool::new(false)));
         let calling = tokio::spawn(call_on(client.clone(), Arc::clone(&outcomes), Arc::clone(&stop)));
@@ -61,7 +66,9 @@ impl Load {
     /// - what may be repeated succeeded,
     /// - what may not be repeated succeeded, or may have run by its error,
     /// - nothing that may not be repeated ran twice, and what succeeded did run.
-    pub(crate) async fn end(self) {
+    ///
+    /// Returns how many calls failed.
+    pub(crate) async fn end(self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         let calls = self.calling.await.unwrap();
         until("every call has ended", || (self.outcomes.lock().unwrap().len() as u64 == calls).then_some(()));
@@ -78,6 +85,7 @@ impl Load {
             let [outcome] = &ended[..] else { panic!("call {key} ended {} times", ended.len()) };
             check(key, outcome, runs.get(&(method(key).trim_start_matches("jobs."), key)).copied().unwrap_or(0));
         }
+        outcomes.values().flatten().filter(|outcome| outcome.is_err()).count()
     }
 }
 

@@ -321,6 +321,7 @@ impl Driver {
             restarts: view.restarts,
             generation: view.generation,
             last_exit: view.last_exit,
+            next_start: view.due.map(|due| (self.began + due.since(Time::ZERO)).into_std()),
             state: view.state,
         });
         self.status.send_replace(PoolStatus {

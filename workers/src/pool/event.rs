@@ -1,6 +1,9 @@
 //! What a pool tells its owner.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
 
@@ -129,6 +132,8 @@ pub struct SeatStatus {
     pub generation: u32,
     /// How the last process that it lost ended.
     pub last_exit: Option<Exit>,
+    /// When its next process is started, if it waits for that.
+    pub next_start: Option<Instant>,
     /// What it is doing.
     pub state: SeatState,
 }

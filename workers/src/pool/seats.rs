@@ -120,6 +120,8 @@ pub(super) struct View {
     pub(super) generation: u32,
     pub(super) state: SeatState,
     pub(super) last_exit: Option<Exit>,
+    /// When its next process is due, if it waits for that.
+    pub(super) due: Option<Time>,
 }
 
 /// The machine.
@@ -150,7 +152,9 @@ impl Seats {
             phase: Phase::Serving,
             ready_told: false,
         };
-        (0..size).for_each(|_| drop(seats.add_seat(now, 1)));
+        for _ in 0..size {
+            seats.add_seat(now, 1);
+        }
         seats
     }
 
@@ -198,6 +202,7 @@ impl Seats {
             generation: seat.generation,
             state: seat.state,
             last_exit: seat.last_exit.clone(),
+            due: seat.due(),
         })
     }
 

@@ -38,7 +38,9 @@ impl Seats {
         }
         let present = self.size();
         self.check_room(size.saturating_sub(present))?;
-        (present..size).for_each(|_| drop(self.add_seat(now, self.generation())));
+        for _ in present..size {
+            self.add_seat(now, self.generation());
+        }
         for id in self.least_missed(running, present.saturating_sub(size)) {
             self.leave(now, id, now + self.rules.drain, out);
         }
