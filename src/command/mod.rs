@@ -32,6 +32,8 @@ mod pool_worker;
 mod reload;
 mod scale;
 mod services;
+mod status;
+mod status_tables;
 mod stop;
 mod usage;
 
@@ -82,6 +84,7 @@ enum Command {
     Pool(pool::Pool),
     Scale(scale::Scale),
     Reload(reload::Reload),
+    Status(status::Status),
     Call(call::Call),
     Services(services::Services),
     Peers(peers::Peers),
@@ -127,6 +130,7 @@ impl Command {
             Command::Call(_)
             | Command::Scale(_)
             | Command::Reload(_)
+            | Command::Status(_)
             | Command::Services(_)
             | Command::Describe(_)
             | Command::Contract(_)
@@ -144,6 +148,7 @@ impl Command {
             Command::Pool(pool) => pool.flags(),
             Command::Scale(scale) => scale.flags(),
             Command::Reload(reload) => reload.flags(),
+            Command::Status(status) => status.flags(),
             Command::Call(call) => call.flags(),
             Command::Services(services) => services.flags(),
             Command::Peers(peers) => peers.flags(),
@@ -163,6 +168,7 @@ impl Command {
             Command::Pool(pool) => pool.run(settings()?).await,
             Command::Scale(scale) => stop::or_interrupted(scale.run(settings()?)).await,
             Command::Reload(reload) => stop::or_interrupted(reload.run(settings()?)).await,
+            Command::Status(status) => stop::or_interrupted(status.run(settings()?)).await,
             Command::Call(call) => stop::or_interrupted(call.run(settings()?)).await,
             Command::Services(services) => stop::or_interrupted(services.run(settings()?)).await,
             Command::Peers(peers) => stop::or_interrupted(peers.run(settings()?)).await,
@@ -201,6 +207,7 @@ mod tests {
             ("ping", "client"),
             ("scale", "client"),
             ("reload", "client"),
+            ("status", "client"),
         ];
         for (name, table) in tables {
             let line = CommandLine::command();

@@ -5,15 +5,15 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use anyhow::{Context as _, anyhow};
 use callboard::{
     RunningWorker,
-    pool::{self as supervisor, Exchanged, PoolEvent},
+    pool::{self as supervisor, Exchanged, PoolEvent, Recycle},
 };
 use clap::Args;
 
 use super::{
-    child, exit::Exit, output, pool_lookout::Lookout, pool_sizing::Sizing, pool_steward::steward, pool_worker,
+    child, exit::Exit, output, pool_lookout::Lookout, pool_sizing::Sizing, pool_steward::Steward, pool_worker,
     stop::StopSignals,
 };
-use crate::settings::{Flags, PoolSettings, Settings};
+use crate::settings::{Flags, PoolSettings, Settings, Sourced};
 
 /// How long the pool itself may take to say goodbye once its workers are gone.
 const LEAVE_MAX: Duration = Duration::from_secs(2);
@@ -62,6 +62,12 @@ pub(crate) struct Pool {
     /// Let the new workers of a reload serve beside the old ones for this long [default: 2s]
     #[arg(long, value_name = "DURATION")]
     trial: Option<String>,
+    /// Exchange a worker for a new one after this many calls
+    #[arg(long, value_name = "NUMBER")]
+    recycle_calls: Option<String>,
+    /// Exchange a worker for a new one when it holds so much memory
+    #[arg(long, value_name = "SIZE")]
+    recycle_rss: Option<String>,
     /// The program, and its arguments
     #[arg(required = true, trailing_var_arg = true, value_names = ["PROGRAM", "ARG"])]
     pub(super) program: Vec<std::ffi::OsString>,
@@ -80,6 +86,8 @@ impl Pool {
             .with("--authkey-file", self.authkey_file.as_ref())
             .with("--ready", self.ready.as_ref())
             .with("--trial", self.trial.as_ref())
+            .with("--recycle-calls", self.recycle_calls.as_ref())
+            .with("--recycle-rss", self.recycle_rss.as_ref())
     }
 
     /// Runs a pool until it is asked to stop.
@@ -87,6 +95,7 @@ impl Pool {
         // Caught first: nothing that is started from here on is left behind.
         let signals = StopSignals::catch()?;
         let sizing = Sizing::of(&settings.pool)?;
+        let recycle = recycle(&settings.pool);
         let settings = self.pool_settings(settings.pool, sizing)?;
         let (name, backend, drain) = (settings.name.clone(), settings.backend.clone(), settings.drain);
         // Its program is looked for first, its name taken next: nothing runs under a name that is another's.
@@ -96,7 +105,8 @@ impl Pool {
         let lookout = Arc::new(Lookout::new(name, authkey, worker.states()));
         let pool = supervisor::Pool::start(settings).map_err(|error| Exit::GaveUp.because(error))?;
         tell.of(pool.control(), Arc::clone(&lookout));
-        Running { pool, worker, lookout, drain, signals, verdict: None }.supervise().await
+        let steward = Steward::new(lookout, pool.control(), sizing.autoscale, recycle);
+        Running { pool, worker, drain, signals, verdict: None }.supervise(steward).await
     }
 
     fn pool_settings(&self, given: PoolSettings, sizing: Sizing) -> anyhow::Result<supervisor::PoolSettings> {
@@ -121,7 +131,6 @@ impl Pool {
 struct Running {
     pool: supervisor::Pool,
     worker: RunningWorker,
-    lookout: Arc<Lookout>,
     drain: Duration,
     signals: StopSignals,
     /// Why it gave up, if it did.
@@ -130,8 +139,8 @@ struct Running {
 
 impl Running {
     /// Lives until the last worker process has ended.
-    async fn supervise(mut self) -> anyhow::Result<Exit> {
-        let mut watching = pin!(steward(Arc::clone(&self.lookout), self.pool.control()));
+    async fn supervise(mut self, steward: Steward) -> anyhow::Result<Exit> {
+        let mut watching = pin!(steward.run());
         let mut exit = Exit::Fine;
         let (mut refused, mut asked) = (None, false);
         loop {
@@ -188,6 +197,12 @@ impl Running {
         }
         Ok(())
     }
+}
+
+/// When a worker is too old.
+fn recycle(given: &PoolSettings) -> Recycle {
+    let number = |setting: &Option<Sourced<usize>>| setting.as_ref().map(|setting| setting.value as u64);
+    Recycle { calls: number(&given.recycle_calls), rss: number(&given.recycle_rss) }
 }
 
 /// Says how an exchange of processes ended: loudly, if it changed nothing.

@@ -237,6 +237,24 @@ pub(crate) static POOL_TRIAL: Setting = Setting {
     default: Some("2s"),
     range: Some(["0s", "1h"]),
 };
+/// Calls after which a worker process is exchanged for a new one; absent: never.
+pub(crate) static POOL_RECYCLE_CALLS: Setting = Setting {
+    table: "pool",
+    key: "recycle_calls",
+    flag: "--recycle-calls",
+    variables: &["CALLBOARD_POOL_RECYCLE_CALLS"],
+    default: None,
+    range: Some(["1", "1000000000000"]),
+};
+/// Memory above which a worker process is exchanged for a new one; absent: never.
+pub(crate) static POOL_RECYCLE_RSS: Setting = Setting {
+    table: "pool",
+    key: "recycle_rss",
+    flag: "--recycle-rss",
+    variables: &["CALLBOARD_POOL_RECYCLE_RSS"],
+    default: None,
+    range: Some(["1MiB", "1024GiB"]),
+};
 /// Where clients find the broker.
 pub(crate) static CLIENT_FRONTEND: Setting = Setting {
     table: "client",
@@ -266,7 +284,7 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 27] = [
+pub(crate) static SETTINGS: [&Setting; 29] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
@@ -291,6 +309,8 @@ pub(crate) static SETTINGS: [&Setting; 27] = [
     &POOL_DRAIN,
     &POOL_READY,
     &POOL_TRIAL,
+    &POOL_RECYCLE_CALLS,
+    &POOL_RECYCLE_RSS,
     &CLIENT_FRONTEND,
     &CLIENT_AUTHKEY_FILE,
     &CLIENT_TIMEOUT,

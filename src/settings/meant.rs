@@ -84,6 +84,10 @@ pub(crate) struct PoolSettings {
     pub(crate) ready: Sourced<Duration>,
     /// How long the new processes of a reload serve beside the old ones.
     pub(crate) trial: Sourced<Duration>,
+    /// Calls after which a process is exchanged.
+    pub(crate) recycle_calls: Option<Sourced<usize>>,
+    /// Bytes of memory above which a process is exchanged.
+    pub(crate) recycle_rss: Option<Sourced<usize>>,
 }
 
 /// What clients go by.
@@ -168,6 +172,8 @@ impl PoolSettings {
             drain: reader.read::<Span>(&catalogue::POOL_DRAIN)?,
             ready: reader.read::<Span>(&catalogue::POOL_READY)?,
             trial: reader.read::<Span>(&catalogue::POOL_TRIAL)?,
+            recycle_calls: reader.read_optional::<Count>(&catalogue::POOL_RECYCLE_CALLS)?,
+            recycle_rss: reader.read_optional::<Size>(&catalogue::POOL_RECYCLE_RSS)?,
         })
     }
 }

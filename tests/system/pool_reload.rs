@@ -2,7 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use crate::harness::{Broker, Load, Pool, Process, example_path, is_alive, until};
+use futures::future::join_all;
+
+use crate::harness::{Broker, Load, Pool, Process, example_path, is_alive, until, until_async};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_fails_while_a_pool_is_reloaded() {
@@ -92,6 +94,34 @@ fn a_new_version_that_never_serves_is_rolled_back() {
     program.becomes("exec sleep 600");
     let refused = broker.command(&["reload", "jobs"]);
     refused.complained_of(4, &["rolled back", "not all new workers were registered within 1 s"]);
+}
+
+#[tokio::test]
+async fn a_new_version_whose_calls_fail_is_rolled_back_and_the_old_one_goes_on() {
+    let broker = Broker::start();
+    let journal = tempfile::NamedTempFile::new().unwrap();
+    let serve =
+        |journal: &Path| format!("JOBS_JOURNAL='{}' {}", journal.display(), worker(&example_path("pool-worker")));
+    let program = Program::new(&serve(journal.path()));
+    let pool = pool_of(&broker, &program, &["--trial", "10m"]);
+    program.becomes(&serve(Path::new("/")));
+    let mut reload = Process::start(broker.command_line(&["reload", "jobs", "--timeout", "none"]));
+    let client = broker.client().await;
+    let mut failed = 0;
+    until_async("the reload is rolled back", async || {
+        // So many at a time that every worker has some.
+        let calls = (0..40_u64).map(|key| client.call::<serde::de::IgnoredAny>("jobs.note", (key,)).into_future());
+        failed += join_all(calls).await.iter().filter(|outcome| outcome.is_err()).count();
+        pool.stderr.so_far().contains("rolled back")
+    })
+    .await;
+    assert_eq!(reload.exit_code(), 4);
+    let why = reload.stderr.all();
+    assert!(failed > 0 && why.contains("calls failed at the new workers"), "{why}");
+    until("the new ones are gone", || {
+        (pids_in(&broker.call(&["callboard.pool.jobs.status"]).printed()).len() == 2).then_some(())
+    });
+    broker.call(&["jobs.note", "1"]).printed();
 }
 
 #[test]

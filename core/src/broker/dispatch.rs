@@ -108,6 +108,7 @@ impl Broker {
     }
 
     fn queue_full(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        self.counters.queue_full += 1;
         let call = &self.calls[key.0];
         let service = &self.services[&call.service];
         let message = format!("{} calls wait for {} already", service.queue.len(), service.name);
@@ -285,6 +286,9 @@ impl Broker {
         match &outcome {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,
+        }
+        if let Some(service) = self.services.get_mut(&call.service) {
+            service.count(now, &outcome);
         }
         if !call.cast {
             let number = call.id.number;

@@ -13,6 +13,7 @@
 //! | `own` | the service `callboard` |
 //! | `peers` | what it tells of who is connected |
 //! | `contracts` | what workers say that a service is |
+//! | `overview` | the parts of `callboard.status` |
 //! | `load` | what a pool asks of the broker |
 //! | `check` | what must hold after every step |
 
@@ -27,12 +28,14 @@ mod dispatch;
 mod gate;
 mod load;
 mod note;
+mod overview;
 mod own;
 mod pace;
 mod peers;
 mod presence;
 mod proving;
 pub mod queue;
+mod rate;
 mod reports;
 mod requests;
 mod service;
@@ -55,7 +58,8 @@ pub use self::{
     gate::GateStatus,
     load::{Load, OfferLoad, WorkerLoad},
     note::{Counters, Note},
-    own::{MethodStatus, ServiceStatus, Status},
+    overview::{CallStatus, ClientStatus, Omitted, Rates},
+    own::{MethodStatus, ServiceStatus, Status, WorkerStatus},
     peers::{ConnectionStatus, PeerStatus, Peers},
     proving::Unproven,
     settings::{Identity, Settings},

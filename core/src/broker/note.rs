@@ -140,6 +140,12 @@ pub struct Counters {
     pub dispatches: u64,
     /// Dispatches after the loss of a worker.
     pub repeated: u64,
+    /// Calls that were refused because a queue was full.
+    #[serde(default)]
+    pub queue_full: u64,
+    /// Workers that were lost: they left without a goodbye, or were sent away.
+    #[serde(default)]
+    pub workers_lost: u64,
     /// Requests that were known already.
     pub duplicates: u64,
     /// Words of workers on calls that are not theirs (any more).

@@ -5,7 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{call::CallKey, contracts::Contracts, pace::Pace, queue::FairQueue, worker::WorkerKey};
+use super::{
+    call::CallKey, client::Outcome, contracts::Contracts, overview::Rates, pace::Pace, queue::FairQueue, rate::Rate,
+    worker::WorkerKey,
+};
 use crate::{
     time::Time,
     wire::{envelope::Effect, handshake::MethodOffer, limits::METHODS_MAX, streams::Style},
@@ -35,6 +38,9 @@ pub(super) struct Service {
     pub(super) calls: usize,
     pub(super) queue: FairQueue<CallKey>,
     pub(super) pace: Pace,
+    pub(super) arrived: Rate,
+    pub(super) answered: Rate,
+    pub(super) failed: Rate,
     /// Until when a service without offers is waited for.
     pub(super) awaited_until: Time,
     /// The timer that is set for its end, if any.
@@ -84,6 +90,9 @@ impl Service {
             calls: 0,
             queue: FairQueue::default(),
             pace: Pace::default(),
+            arrived: Rate::default(),
+            answered: Rate::default(),
+            failed: Rate::default(),
             awaited_until,
             timer: None,
             contracts: Contracts::default(),
@@ -126,6 +135,19 @@ impl Service {
         let method = &mut self.methods[method];
         method.effects[effect as usize] -= 1;
         method.awaited_until = awaited_until;
+    }
+
+    /// A call of it has ended.
+    pub(super) fn count(&mut self, now: Time, outcome: &Outcome) {
+        let rate = if outcome.is_ok() { &mut self.answered } else { &mut self.failed };
+        rate.count(now);
+    }
+
+    /// How much of it is called.
+    pub(super) fn rates(&self, now: Time) -> Rates {
+        let [arrived, answered, failed] =
+            [&self.arrived, &self.answered, &self.failed].map(|rate| rate.per_second(now));
+        Rates { arrived, answered, failed }
     }
 
     /// The names most like one that is not there.
