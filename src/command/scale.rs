@@ -49,7 +49,7 @@ impl Scale {
         let asking = Asking::connect(&self.pool, &self.ask, &settings.client).await?;
         let Scaled { size } = asking.call("scale", (self.size,)).await?;
         let what = format!("{} had {size} workers", self.pool);
-        let settled = asking.until(&what, PoolReport::is_settled).await?;
+        let settled = asking.until(&what, |report: &PoolReport| report.size == size && report.is_settled()).await?;
         asking.leave().await;
         match settled {
             Some(report) => output::print(&format!("{} has {} workers", self.pool, report.registered()))?,

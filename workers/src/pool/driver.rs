@@ -167,16 +167,29 @@ impl Driver {
             Command::Condemn(number, why) => return vec![Event::Condemned { number, why }],
             Command::Shutdown(within) => return vec![Event::Shutdown { deadline: now + within }],
             Command::Scale(size, running, answer) => {
-                let _ = answer.send(self.seats.scale(now, size, &running, &mut out));
+                let done = self.seats.scale(now, size, &running, &mut out);
+                self.answer(answer, done);
             }
-            Command::Reload(answer) => drop(answer.send(self.seats.reload(now, &mut out))),
-            Command::Replace(name, answer) => drop(answer.send(self.seats.replace(now, &name, &mut out))),
+            Command::Reload(answer) => {
+                let begun = self.seats.reload(now, &mut out);
+                self.answer(answer, begun);
+            }
+            Command::Replace(name, answer) => {
+                let begun = self.seats.replace(now, &name, &mut out);
+                self.answer(answer, begun);
+            }
         }
         let mut events = Vec::new();
         for action in out {
             events.extend(self.perform(action).await);
         }
         events
+    }
+
+    /// In this order: who has the answer and looks at the status finds what was answered.
+    fn answer<T>(&mut self, answer: Answer<T>, what: Result<T, Refusal>) {
+        self.tell_status();
+        let _ = answer.send(what);
     }
 
     async fn occasion(&mut self) -> Occasion {

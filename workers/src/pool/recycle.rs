@@ -61,7 +61,7 @@ mod tests {
     fn the_most_used_of_those_beyond_a_limit_is_next() {
         let limits = Recycle { calls: Some(100), rss: Some(64 << 20) };
         let young = age("young", 99, Some((64 << 20) - 1));
-        assert_eq!(limits.due(&[young.clone()]), None);
+        assert_eq!(limits.due(std::slice::from_ref(&young)), None);
         let ages = [young.clone(), age("old", 100, None), age("older", 120, None)];
         assert_eq!(limits.due(&ages), Some(("older", "it has answered 120 calls".into())));
         let ages = [young, age("fat", 3, Some(80 << 20))];
