@@ -184,11 +184,11 @@ impl BrokerHost {
     }
 
     /// All have gone, and so much time has passed that nobody may come back: nothing is left of anybody.
-    pub(crate) fn check_empty(&self) {
+    pub(crate) fn check_empty(&self, now: Time) {
         if self.stopped {
             return;
         }
-        let status = self.machine.status();
+        let status = self.machine.status(now);
         assert_eq!((status.clients, status.workers.len()), (0, 0), "who is gone is forgotten");
         assert_eq!(self.machine.remembered_len(), 0, "outcomes are forgotten with their clients");
         assert!(self.endless || status.open == 0, "no call outlives its client and its deadline");
@@ -256,11 +256,11 @@ impl BrokerHost {
     }
 
     /// What is counted for other peers is bounded, too.
-    pub(crate) fn check_status(&self) {
-        let status = self.machine.status();
+    pub(crate) fn check_status(&self, now: Time) {
+        let status = self.machine.status(now);
         assert!(status.clients + status.workers.len() <= self.links_seen, "a peer is somebody who came");
         let again = usize::try_from(status.counters.dispatches).expect("a script is short");
-        for service in self.machine.service_statuses() {
+        for service in self.machine.service_statuses(now) {
             // What a worker was lost with, or gave back, is not refused any more.
             assert!(service.waiting <= QUEUE_CALLS_MAX + again, "a queue has a limit");
         }

@@ -150,7 +150,7 @@ impl World {
                 break;
             }
         }
-        self.broker.check_status();
+        self.broker.check_status(self.now);
     }
 
     /// The socket that a peer asked for is there or not, and the one that it dropped is gone.
@@ -246,7 +246,7 @@ impl World {
         for _ in 0..3 {
             self.pass(LONG);
         }
-        self.broker.check_empty();
+        self.broker.check_empty(self.now);
     }
 
     fn connect(&mut self, peer: Option<PeerAt>, side: Side) -> LinkId {

@@ -25,8 +25,17 @@ mod output;
 mod peers;
 mod ping;
 mod pool;
+mod pool_ask;
+mod pool_lookout;
+mod pool_report;
+mod pool_sizing;
+mod pool_steward;
 mod pool_worker;
+mod reload;
+mod scale;
 mod services;
+mod status;
+mod status_tables;
 mod stop;
 mod usage;
 mod why;
@@ -57,7 +66,7 @@ Exit codes:
   1    the call ended with an error, or demo or bench got a wrong answer
   2    wrong usage or setting
   3    no broker was reached, or the time was up
-  4    it could not start, or gave up (port in use, program missing, crash loop)
+  4    it could not start, or gave up (port in use, program missing, crash loop, reload rolled back)
   130  Ctrl-C (a second one ends it at once)";
 
 /// Call methods of worker processes, through a broker.
@@ -76,6 +85,9 @@ enum Command {
     Demo(demo::Demo),
     Broker(broker::Broker),
     Pool(pool::Pool),
+    Scale(scale::Scale),
+    Reload(reload::Reload),
+    Status(status::Status),
     Call(call::Call),
     Services(services::Services),
     Peers(peers::Peers),
@@ -121,6 +133,9 @@ impl Command {
         match self {
             Command::Broker(_) | Command::Pool(_) => "info",
             Command::Call(_)
+            | Command::Scale(_)
+            | Command::Reload(_)
+            | Command::Status(_)
             | Command::Services(_)
             | Command::Describe(_)
             | Command::Contract(_)
@@ -138,6 +153,9 @@ impl Command {
         match self {
             Command::Broker(broker) => broker.flags(),
             Command::Pool(pool) => pool.flags(),
+            Command::Scale(scale) => scale.flags(),
+            Command::Reload(reload) => reload.flags(),
+            Command::Status(status) => status.flags(),
             Command::Call(call) => call.flags(),
             Command::Services(services) => services.flags(),
             Command::Peers(peers) => peers.flags(),
@@ -157,6 +175,9 @@ impl Command {
         match self {
             Command::Broker(broker) => broker.run(settings()?).await,
             Command::Pool(pool) => pool.run(settings()?).await,
+            Command::Scale(scale) => stop::or_interrupted(scale.run(settings()?)).await,
+            Command::Reload(reload) => stop::or_interrupted(reload.run(settings()?)).await,
+            Command::Status(status) => stop::or_interrupted(status.run(settings()?)).await,
             Command::Call(call) => stop::or_interrupted(call.run(settings()?)).await,
             Command::Services(services) => stop::or_interrupted(services.run(settings()?)).await,
             Command::Peers(peers) => stop::or_interrupted(peers.run(settings()?)).await,
@@ -195,6 +216,9 @@ mod tests {
             ("peers", "client"),
             ("describe", "client"),
             ("ping", "client"),
+            ("scale", "client"),
+            ("reload", "client"),
+            ("status", "client"),
         ];
         for (name, table) in tables {
             let line = CommandLine::command();

@@ -1,59 +1,40 @@
-//! The pool as a worker of the broker: it takes its name there, and tells how it stands.
+//! The pool as a worker of the broker: it takes its name there, tells how it stands, and does what it is asked.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::anyhow;
 use callboard::{
-    AuthKey, Client, ClientBuilder, Reply, RunningWorker, Service, State, Worker, WorkerError,
-    core::broker::Status,
-    pool::{PoolControl, SeatState, service_name},
+    AuthKey, Code, Error, Reply, RunningWorker, Service, Worker, WorkerError,
+    pool::{PoolControl, Refusal, service_name},
 };
 use serde::Serialize;
 
-use super::exit::Exit;
+use super::{exit::Exit, pool_lookout::Lookout, pool_report::PoolReport};
 
 /// How long a pool that starts waits to learn whether its name is free. Without a broker it starts all the same.
 const NAME_MAX: Duration = Duration::from_secs(2);
-/// How often it asks the broker which of its workers have registered, while some have not.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How often it asks how they are, once all have.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// How long a worker that was registered may be unknown to the broker while its pool is not: one that lives comes back within two
-/// heartbeats, so one that does not is stopped, or hangs with its link thread.
-const ABSENT_MAX: Duration = Duration::from_secs(4);
 
-/// A pool as `callboard.pool.NAME.status` tells it.
-#[derive(Debug, Serialize)]
-struct PoolStatus {
-    name: String,
-    pid: u32,
-    workers: Vec<WorkerStatus>,
+/// The pool as its service has it, which is there before there is a pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Tell {
+    name: Arc<str>,
+    autoscale: bool,
+    told: Arc<OnceLock<(PoolControl, Arc<Lookout>)>>,
 }
 
-/// A worker process as its pool tells it.
+/// What `scale` answers.
 #[derive(Debug, Serialize)]
-struct WorkerStatus {
-    seat: u32,
-    instance: String,
-    state: &'static str,
-    pid: Option<u32>,
-    restarts: u32,
+struct Scaled {
+    size: u32,
 }
 
-/// Where the pool's worker learns of which pool it tells, once there is one.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tell(Arc<OnceLock<PoolControl>>);
-
-impl Tell {
-    /// The pool runs.
-    pub(crate) fn of(&self, control: PoolControl) {
-        // It is said once.
-        let _ = self.0.set(control);
-    }
+/// What `reload` and `replace` answer: the number under which the status tells the end of it.
+#[derive(Debug, Serialize)]
+struct Begun {
+    exchange: u32,
 }
 
 /// Takes the pool's name at the broker: serves `callboard.pool.NAME`, which nobody else may.
@@ -64,12 +45,10 @@ pub(crate) async fn take_name(
     name: &str,
     backend: &str,
     authkey: Option<AuthKey>,
+    autoscale: bool,
 ) -> anyhow::Result<(RunningWorker, Tell)> {
-    let tell = Tell::default();
-    let (own, told) = (name.to_owned(), tell.clone());
-    let status = move || status(&own, told.0.get());
-    let service = Service::new(service_name(name)).read("status", [], status);
-    let worker = Worker::new().backend(backend).name(format!("pool-{name}")).exclusive().serve(service);
+    let tell = Tell { name: name.into(), autoscale, told: Arc::default() };
+    let worker = Worker::new().backend(backend).name(format!("pool-{name}")).exclusive().serve(tell.service());
     let worker = authkey.into_iter().fold(worker, Worker::authkey);
     let mut worker = worker.start().map_err(|error| Exit::GaveUp.because(error))?;
     tokio::select! {
@@ -86,82 +65,66 @@ pub(crate) fn refused(ended: Result<(), WorkerError>) -> anyhow::Error {
     Exit::GaveUp.because(error)
 }
 
-fn status(name: &str, control: Option<&PoolControl>) -> Reply<PoolStatus> {
-    let seats = control.map(|control| control.status().seats).unwrap_or_default().into_iter();
-    let workers = seats.map(|seat| WorkerStatus {
-        seat: seat.seat.0,
-        instance: seat.instance,
-        state: seat.state.word(),
-        pid: seat.state.pid(),
-        restarts: seat.restarts,
-    });
-    Reply(PoolStatus { name: name.to_owned(), pid: std::process::id(), workers: workers.collect() })
+impl Tell {
+    /// The pool runs.
+    pub(crate) fn of(&self, control: PoolControl, lookout: Arc<Lookout>) {
+        // It is said once.
+        let _ = self.told.set((control, lookout));
+    }
+
+    /// What the pool can be asked. A program is never named here: what runs is the operator's word alone.
+    fn service(&self) -> Service {
+        let [status, scale, reload, replace] = [self.clone(), self.clone(), self.clone(), self.clone()];
+        Service::new(service_name(&self.name))
+            .read("status", [], move || Reply(status.status()))
+            .idempotent("scale", ["size"], move |size: u32| scale.clone().scale(size))
+            .once("reload", [], move || reload.clone().reload())
+            .once("replace", ["instance"], move |instance: String| replace.clone().replace(instance))
+    }
+
+    fn status(&self) -> PoolReport {
+        PoolReport::new(&self.name, self.autoscale, self.told.get().map(|(control, _)| control.status()))
+    }
+
+    async fn scale(self, size: u32) -> Result<Scaled, Error> {
+        if self.autoscale {
+            let why = "this pool finds its size itself, between its --min and --max; start it with -n to choose it";
+            return Err(Error::new(Code::FailedPrecondition, why));
+        }
+        let (control, lookout) = self.pool()?;
+        // Only who shrinks has to know who is idle.
+        let shrinks = size < control.status().size;
+        let load = if shrinks { lookout.load().await } else { None };
+        let running = load.unwrap_or_default().workers.into_iter().map(|worker| (worker.name, worker.running));
+        control.scale(size, running.collect()).await.map_err(error_of)?;
+        tracing::info!(size, "asked for another size");
+        Ok(Scaled { size })
+    }
+
+    async fn reload(self) -> Result<Begun, Error> {
+        let number = self.pool()?.0.reload().await.map_err(error_of)?;
+        tracing::info!(exchange = number.0, "asked to reload: new workers first");
+        Ok(Begun { exchange: number.0 })
+    }
+
+    async fn replace(self, instance: String) -> Result<Begun, Error> {
+        let number = self.pool()?.0.replace(&*instance).await.map_err(error_of)?;
+        tracing::info!(exchange = number.0, instance, "asked to replace a worker");
+        Ok(Begun { exchange: number.0 })
+    }
+
+    fn pool(&self) -> Result<&(PoolControl, Arc<Lookout>), Error> {
+        self.told.get().ok_or_else(|| Error::new(Code::Unavailable, "the pool is starting: ask again in a moment"))
+    }
 }
 
-/// Tells the pool which of its workers have registered at the broker, and which are stuck by its word, for as long as it is polled.
-pub(crate) async fn watch_registrations(
-    name: String,
-    authkey: Option<AuthKey>,
-    state: impl Fn() -> State,
-    control: PoolControl,
-) {
-    let mut clients = BTreeMap::new();
-    let mut absent = BTreeMap::new();
-    let mut looked = Instant::now();
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let all = looked.elapsed() >= WATCH_EVERY;
-        let unknown = control.status().seats.into_iter().any(|seat| matches!(seat.state, SeatState::Running { .. }));
-        let State::Joined { frontend } = state() else {
-            // Who is apart itself knows nothing of the others.
-            absent.clear();
-            continue;
-        };
-        if (unknown || all)
-            && let Some(client) = client_of(&mut clients, frontend, authkey.as_ref())
-        {
-            looked = Instant::now();
-            look(&name, client, &control, &mut absent).await;
-        }
-    }
-}
-
-/// The client for a frontend; another one if the broker's frontend has changed.
-fn client_of<'a>(
-    clients: &'a mut BTreeMap<String, Client>,
-    frontend: String,
-    authkey: Option<&AuthKey>,
-) -> Option<&'a Client> {
-    clients.retain(|address, _| *address == frontend);
-    if !clients.contains_key(&frontend) {
-        let client = Client::builder(&frontend).name("callboard-pool").timeout(NAME_MAX);
-        let client = authkey.cloned().into_iter().fold(client, ClientBuilder::authkey).connect_lazily().ok()?;
-        clients.insert(frontend.clone(), client);
-    }
-    clients.get(&frontend)
-}
-
-/// Looks at what the broker says of this pool's workers. `absent` has those that it does not know, each since when.
-async fn look(name: &str, client: &Client, control: &PoolControl, absent: &mut BTreeMap<String, Instant>) {
-    // A broker that does not answer is asked again a moment later.
-    let Ok(status) = client.call::<Status>("callboard.status", ()).await else { return absent.clear() };
-    let ours: Vec<_> = status.workers.into_iter().filter(|worker| worker.pool.as_deref() == Some(name)).collect();
-    for worker in &ours {
-        control.registered(&worker.name).await;
-        if worker.stuck {
-            tracing::warn!(instance = worker.name, "worker process is stuck: it is replaced");
-            control.replace(&worker.name).await;
-        }
-    }
-    let seats = control.status().seats.into_iter();
-    let gone = seats.filter(|seat| matches!(seat.state, SeatState::Registered { .. })).map(|seat| seat.instance);
-    let gone: BTreeSet<_> = gone.filter(|instance| ours.iter().all(|worker| worker.name != *instance)).collect();
-    absent.retain(|instance, _| gone.contains(instance));
-    for instance in gone {
-        let since = *absent.entry(instance.clone()).or_insert_with(Instant::now);
-        if since.elapsed() >= ABSENT_MAX {
-            tracing::warn!(instance, "worker process does not come back to the broker: it is replaced");
-            control.replace(instance).await;
-        }
-    }
+fn error_of(refusal: Refusal) -> Error {
+    let code = match refusal {
+        Refusal::Bounds { .. } => Code::OutOfRange,
+        Refusal::NoSuchWorker { .. } => Code::NotFound,
+        Refusal::Crowded { .. } => Code::ResourceExhausted,
+        Refusal::Ending => Code::Unavailable,
+        _ => Code::FailedPrecondition,
+    };
+    Error::new(code, refusal.to_string())
 }

@@ -174,6 +174,24 @@ pub(crate) static POOL_SIZE: Setting = Setting {
     default: Some("4"),
     range: Some(["1", "256"]),
 };
+/// The fewest worker processes that anybody may ask of the pool. Written without a size, the load says how many there are.
+pub(crate) static POOL_MIN: Setting = Setting {
+    table: "pool",
+    key: "min",
+    flag: "--min",
+    variables: &["CALLBOARD_POOL_MIN"],
+    default: None,
+    range: Some(["1", "256"]),
+};
+/// The most worker processes that anybody may ask of the pool.
+pub(crate) static POOL_MAX: Setting = Setting {
+    table: "pool",
+    key: "max",
+    flag: "--max",
+    variables: &["CALLBOARD_POOL_MAX"],
+    default: None,
+    range: Some(["1", "256"]),
+};
 /// Where the pool and its workers find the broker.
 pub(crate) static POOL_BACKEND: Setting = Setting {
     table: "pool",
@@ -200,6 +218,42 @@ pub(crate) static POOL_DRAIN: Setting = Setting {
     variables: &["CALLBOARD_POOL_DRAIN"],
     default: Some("30s"),
     range: Some(["0s", "24h"]),
+};
+/// How long new worker processes have to be registered before the old ones are kept after all.
+pub(crate) static POOL_READY: Setting = Setting {
+    table: "pool",
+    key: "ready",
+    flag: "--ready",
+    variables: &["CALLBOARD_POOL_READY"],
+    default: Some("60s"),
+    range: Some(["1s", "1h"]),
+};
+/// How long the new worker processes of a reload serve beside the old ones before these leave.
+pub(crate) static POOL_TRIAL: Setting = Setting {
+    table: "pool",
+    key: "trial",
+    flag: "--trial",
+    variables: &["CALLBOARD_POOL_TRIAL"],
+    default: Some("2s"),
+    range: Some(["0s", "1h"]),
+};
+/// Calls after which a worker process is exchanged for a new one; absent: never.
+pub(crate) static POOL_RECYCLE_CALLS: Setting = Setting {
+    table: "pool",
+    key: "recycle_calls",
+    flag: "--recycle-calls",
+    variables: &["CALLBOARD_POOL_RECYCLE_CALLS"],
+    default: None,
+    range: Some(["1", "1000000000000"]),
+};
+/// Memory above which a worker process is exchanged for a new one; absent: never.
+pub(crate) static POOL_RECYCLE_RSS: Setting = Setting {
+    table: "pool",
+    key: "recycle_rss",
+    flag: "--recycle-rss",
+    variables: &["CALLBOARD_POOL_RECYCLE_RSS"],
+    default: None,
+    range: Some(["1MiB", "1024GiB"]),
 };
 /// Where clients find the broker.
 pub(crate) static CLIENT_FRONTEND: Setting = Setting {
@@ -230,7 +284,7 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 23] = [
+pub(crate) static SETTINGS: [&Setting; 29] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
@@ -248,9 +302,15 @@ pub(crate) static SETTINGS: [&Setting; 23] = [
     &BROKER_DRAIN,
     &POOL_NAME,
     &POOL_SIZE,
+    &POOL_MIN,
+    &POOL_MAX,
     &POOL_BACKEND,
     &POOL_AUTHKEY_FILE,
     &POOL_DRAIN,
+    &POOL_READY,
+    &POOL_TRIAL,
+    &POOL_RECYCLE_CALLS,
+    &POOL_RECYCLE_RSS,
     &CLIENT_FRONTEND,
     &CLIENT_AUTHKEY_FILE,
     &CLIENT_TIMEOUT,

@@ -70,12 +70,24 @@ pub(crate) struct PoolSettings {
     pub(crate) name: Option<Sourced<String>>,
     /// Worker processes.
     pub(crate) size: Sourced<usize>,
+    /// The fewest that may be asked for.
+    pub(crate) min: Option<Sourced<usize>>,
+    /// The most that may be asked for.
+    pub(crate) max: Option<Sourced<usize>>,
     /// Where it and its workers find the broker.
     pub(crate) backend: Sourced<String>,
     /// Where their key is.
     pub(crate) authkey: Authkey,
     /// How long calls may go on once it was asked to stop.
     pub(crate) drain: Sourced<Duration>,
+    /// How long new processes have to be registered.
+    pub(crate) ready: Sourced<Duration>,
+    /// How long the new processes of a reload serve beside the old ones.
+    pub(crate) trial: Sourced<Duration>,
+    /// Calls after which a process is exchanged.
+    pub(crate) recycle_calls: Option<Sourced<usize>>,
+    /// Bytes of memory above which a process is exchanged.
+    pub(crate) recycle_rss: Option<Sourced<usize>>,
 }
 
 /// What clients go by.
@@ -153,9 +165,15 @@ impl PoolSettings {
         Ok(PoolSettings {
             name: reader.read_optional::<PoolName>(&catalogue::POOL_NAME)?,
             size: reader.read::<Count>(&catalogue::POOL_SIZE)?,
+            min: reader.read_optional::<Count>(&catalogue::POOL_MIN)?,
+            max: reader.read_optional::<Count>(&catalogue::POOL_MAX)?,
             backend: reader.read::<Address>(&catalogue::POOL_BACKEND)?,
             authkey: reader.authkey(&catalogue::POOL_AUTHKEY_FILE)?,
             drain: reader.read::<Span>(&catalogue::POOL_DRAIN)?,
+            ready: reader.read::<Span>(&catalogue::POOL_READY)?,
+            trial: reader.read::<Span>(&catalogue::POOL_TRIAL)?,
+            recycle_calls: reader.read_optional::<Count>(&catalogue::POOL_RECYCLE_CALLS)?,
+            recycle_rss: reader.read_optional::<Size>(&catalogue::POOL_RECYCLE_RSS)?,
         })
     }
 }

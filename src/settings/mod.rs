@@ -18,7 +18,7 @@ pub(crate) use self::{
     error::SettingError,
     flags::Flags,
     meant::{BrokerSettings, ClientSettings, PoolSettings, Row, Settings},
-    source::Sourced,
+    source::{Source, Sourced},
 };
 
 #[cfg(test)]

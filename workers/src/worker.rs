@@ -211,7 +211,7 @@ impl RunningWorker {
     }
 
     /// How the worker stands, for somebody else to look at while this one waits.
-    pub fn states(&self) -> impl Fn() -> State + Send + 'static {
+    pub fn states(&self) -> impl Fn() -> State + Send + Sync + 'static {
         let state = self.state.clone();
         move || state.borrow().clone()
     }

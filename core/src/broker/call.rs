@@ -64,8 +64,9 @@ pub(super) struct Call {
     /// The worker it was last sent to.
     pub(super) worker: ByteString,
     pub(super) state: State,
-    /// Since when it waits, or runs.
+    /// The time limits of the worker's offer that has it.
     pub(super) limits: Limits,
+    /// Since when it runs, or waits for (another) worker.
     pub(super) since: Time,
     /// How long it waited, and was at workers, before that.
     pub(super) spent: Spent,

@@ -173,6 +173,7 @@ impl Broker {
     pub(super) fn lose_worker(&mut self, now: Time, key: WorkerKey, why: &'static str, out: &mut Vec<Action>) {
         let running = self.remove_worker(now, key);
         let Some((name, calls)) = running else { return };
+        self.counters.workers_lost += 1;
         out.push(Action::Note(Note::WorkerLost { name: name.clone(), why, running: calls.len() }));
         for call in calls {
             self.repeat(now, call, &name, out);

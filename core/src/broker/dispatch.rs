@@ -108,6 +108,7 @@ impl Broker {
     }
 
     fn queue_full(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        self.counters.queue_full += 1;
         let call = &self.calls[key.0];
         let service = &self.services[&call.service];
         let message = format!("{} calls wait for {} already", service.queue.len(), service.name);
@@ -161,6 +162,7 @@ impl Broker {
             call.limits = Limits::from(now, self.services[&call.service].methods[method].limits);
         }
         call.state = State::Running { worker, offer, dispatch: number, started: false };
+        call.since = now;
         call.dispatched = true;
         self.counters.dispatches += 1;
         let dispatch = Dispatch {
@@ -298,6 +300,9 @@ impl Broker {
         match &outcome {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,
+        }
+        if let Some(service) = self.services.get_mut(&call.service) {
+            service.count(now, &outcome);
         }
         if !call.cast {
             let number = call.id.number;

@@ -17,6 +17,8 @@
 //! | `peers` | what it tells of who is connected |
 //! | `contracts` | what workers say that a service is |
 //! | `why` | of it: what a call waits for |
+//! | `overview` | the parts of `callboard.status` |
+//! | `load` | what a pool asks of the broker |
 //! | `check` | what must hold after every step |
 
 mod allowed;
@@ -29,13 +31,16 @@ mod dead;
 mod departure;
 mod dispatch;
 mod gate;
+mod load;
 mod note;
+mod overview;
 mod own;
 mod pace;
 mod peers;
 mod presence;
 mod proving;
 pub mod queue;
+mod rate;
 mod reports;
 mod requests;
 mod retries;
@@ -60,8 +65,10 @@ pub use self::{
     contracts::{Contract, ContractStatus, ServiceContracts},
     dead::{DeadLetter, OpenedLetter},
     gate::GateStatus,
+    load::{Load, OfferLoad, WorkerLoad},
     note::{Counters, Note},
-    own::{MethodStatus, ServiceStatus, Status},
+    overview::{CallStatus, ClientStatus, Omitted, Rates},
+    own::{MethodStatus, ServiceStatus, Status, WorkerStatus},
     peers::{ConnectionStatus, PeerStatus, Peers},
     proving::Unproven,
     settings::{Identity, Settings},

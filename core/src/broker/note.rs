@@ -170,6 +170,12 @@ pub struct Counters {
     /// Calls that were kept as dead letters.
     #[serde(default)]
     pub buried: u64,
+    /// Calls that were refused because a queue was full.
+    #[serde(default)]
+    pub queue_full: u64,
+    /// Workers that were lost: they left without a goodbye, or were sent away.
+    #[serde(default)]
+    pub workers_lost: u64,
     /// Requests that were known already.
     pub duplicates: u64,
     /// Words of workers on calls that are not theirs (any more).

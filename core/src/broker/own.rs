@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, ContractStatus, Counters, client::Outcome, service::near};
+use super::{
+    Broker, ContractStatus, Counters,
+    client::Outcome,
+    overview::{CallStatus, ClientStatus, Omitted, Rates, WORKERS_MAX},
+    service::near,
+};
 use crate::{
     auth::Principal,
     body::{self, ArgumentReader},
@@ -23,13 +28,14 @@ pub(super) const POOL_PREFIX: &str = "callboard.pool.";
 /// What only who operates the broker may know or do: who else is there and from where, and what others' calls carried.
 const FOR_OPERATORS: [&str; 6] = ["dead", "dead_drop", "dead_resend", "dead_show", "gate", "peers"];
 /// Its methods: name, arguments, and what there is to say of them.
-pub(super) const METHODS: [(&str, &[&str], &str); 11] = [
+pub(super) const METHODS: [(&str, &[&str], &str); 12] = [
     ("dead", &[], "The dead letters: calls that nobody may try again. For operators."),
     ("dead_drop", &["id"], "Forgets a dead letter. For operators."),
     ("dead_resend", &["id"], "Makes the call of a dead letter again: the result is that call's. For operators."),
     ("dead_show", &["id"], "A dead letter with its arguments. For operators."),
     ("describe", &["service"], "What a service is: its methods, their arguments, results and types."),
     ("gate", &[], "The connections, what is held for them, and why they ended. For operators."),
+    ("load", &["pool"], "How busy the workers of one pool are."),
     ("peers", &["from"], "Who is connected, from the one with that number on. For operators."),
     ("ping", &[], "Null, at once."),
     ("services", &[], "The services that somebody serves now."),
@@ -38,7 +44,7 @@ pub(super) const METHODS: [(&str, &[&str], &str); 11] = [
 ];
 
 /// A service as `callboard.services` tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
     /// Its name.
     pub name: String,
@@ -50,9 +56,18 @@ pub struct ServiceStatus {
     pub running: u64,
     /// Calls that wait.
     pub waiting: usize,
-    /// Its methods.
+    /// Bytes of their bodies.
+    #[serde(default)]
+    pub waiting_bytes: usize,
+    /// How long the oldest of them has waited, in milliseconds.
+    #[serde(default)]
+    pub oldest_wait_ms: u64,
+    /// How much of it is called.
+    #[serde(default)]
+    pub rates: Rates,
+    /// Its methods; `callboard.status` leaves them out.
     pub methods: Vec<MethodStatus>,
-    /// What its workers say that it is. More than one: they do not agree.
+    /// What its workers say that it is. More than one: they do not agree. `callboard.status` leaves them out.
     #[serde(default)]
     pub contracts: Vec<ContractStatus>,
 }
@@ -72,7 +87,7 @@ pub struct MethodStatus {
 }
 
 /// The broker as `callboard.status` tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The broker's id.
     pub broker: String,
@@ -80,8 +95,20 @@ pub struct Status {
     pub start: String,
     /// Clients that are connected, or may yet return.
     pub clients: usize,
+    /// Those clients, the busiest first.
+    #[serde(default)]
+    pub callers: Vec<ClientStatus>,
     /// Workers that are connected.
     pub workers: Vec<WorkerStatus>,
+    /// Services that somebody serves or waits for.
+    #[serde(default)]
+    pub services: Vec<ServiceStatus>,
+    /// What there was no room for.
+    #[serde(default)]
+    pub omitted: Omitted,
+    /// How long ago this start of the broker was, in milliseconds.
+    #[serde(default)]
+    pub uptime_ms: u64,
     /// Calls that are open: waiting or running.
     pub open: usize,
     /// What was counted since the start.
@@ -106,6 +133,21 @@ pub struct WorkerStatus {
     /// Whether it did not stop a call that ran past its hard limit.
     #[serde(default)]
     pub stuck: bool,
+    /// What it serves.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Calls it can run at once.
+    #[serde(default)]
+    pub slots: u64,
+    /// The oldest of the calls it runs.
+    #[serde(default)]
+    pub calls: Vec<CallStatus>,
+    /// Calls that it has answered with a result.
+    #[serde(default)]
+    pub answered: u64,
+    /// Calls that it has answered with a failure, other than that they were cancelled.
+    #[serde(default)]
+    pub failed: u64,
 }
 
 /// What a method of the broker's own does: but for two of them nothing.
@@ -139,10 +181,11 @@ impl Broker {
             "dead" | "dead_drop" | "dead_resend" | "dead_show" => self.dead_call(now, request),
             "describe" => encoded(&self.describe(arguments)?),
             "gate" => encoded(&self.gate),
+            "load" => encoded(&self.load(now, &pool_named(arguments)?)),
             "peers" => encoded(&self.peers(now, first_peer(arguments)?)),
             "ping" => encoded(&()),
-            "services" => self.own_answer(now, "services", |broker| encoded(&broker.service_statuses())),
-            "status" => self.own_answer(now, "status", |broker| encoded(&broker.status())),
+            "services" => self.own_answer(now, "services", |broker| encoded(&broker.service_statuses(now))),
+            "status" => self.own_answer(now, "status", |broker| encoded(&broker.status(now))),
             "why" => self.why_call(now, request),
             _ => return Err(no_method(method)),
         }?;
@@ -167,35 +210,39 @@ impl Broker {
     }
 
     /// The broker as it stands.
-    pub fn status(&self) -> Status {
-        let worker = |worker: &super::Worker| WorkerStatus {
-            name: worker.name.to_string(),
-            pool: worker.pool.clone(),
-            pid: worker.pid,
-            host: worker.host.clone(),
-            running: worker.running.len(),
-            draining: worker.draining,
-            stuck: worker.stuck > 0,
-        };
+    pub fn status(&self, now: Time) -> Status {
+        let (callers, clients_omitted) = self.client_statuses();
+        let (services, services_omitted) = self.service_overviews(now);
+        let workers = self.workers.values().take(WORKERS_MAX).map(|worker| self.worker_status(now, worker));
         Status {
             broker: self.identity.broker.to_string(),
             start: self.identity.start.to_string(),
+            uptime_ms: u64::try_from(now.since(self.started).as_millis()).unwrap_or(u64::MAX),
             clients: self.clients.len(),
-            workers: self.workers.values().map(worker).collect(),
+            callers,
+            workers: workers.collect(),
+            services,
+            omitted: Omitted {
+                workers: self.workers.len().saturating_sub(WORKERS_MAX),
+                clients: clients_omitted,
+                services: services_omitted,
+            },
             open: self.calls.len(),
             counters: self.counters,
         }
     }
 
     /// The services that somebody serves now.
-    pub fn service_statuses(&self) -> Vec<ServiceStatus> {
+    pub fn service_statuses(&self, now: Time) -> Vec<ServiceStatus> {
         let served = self.service_names.values().filter(|key| self.services[key].offers > 0);
-        served.map(|key| self.service_status(*key)).collect()
+        served.map(|key| self.service_status(now, *key, true)).collect()
     }
 
-    fn service_status(&self, key: super::ServiceKey) -> ServiceStatus {
+    pub(super) fn service_status(&self, now: Time, key: super::ServiceKey, methods: bool) -> ServiceStatus {
         let service = &self.services[&key];
-        let methods = service.methods.iter().filter(|method| method.is_offered()).map(|method| MethodStatus {
+        let offered = service.methods.iter().filter(|method| methods && method.is_offered());
+        let contracts = if methods { self.contract_statuses(key) } else { Vec::new() };
+        let methods = offered.map(|method| MethodStatus {
             name: method.name.clone(),
             arguments: method.arguments.clone(),
             effect: method.effect(),
@@ -207,8 +254,11 @@ impl Broker {
             slots: service.slots,
             running: service.running,
             waiting: service.queue.len(),
+            waiting_bytes: service.queue.bytes(),
+            oldest_wait_ms: self.oldest_wait_ms(now, service),
+            rates: service.rates(now),
             methods: methods.collect(),
-            contracts: self.contract_statuses(key),
+            contracts,
         }
     }
 }
@@ -237,4 +287,10 @@ fn first_peer(arguments: &[u8]) -> Result<u64, Box<Failure>> {
     let read = ArgumentReader::new(&["from"], arguments).and_then(|mut reader| reader.next::<Option<u64>>());
     let from = read.map_err(|error| Failure::new(Code::InvalidArgument, Executed::No, error.to_string()));
     Ok(from?.unwrap_or(0))
+}
+
+/// The one argument of `load`.
+fn pool_named(arguments: &[u8]) -> Result<String, Box<Failure>> {
+    let read = ArgumentReader::new(&["pool"], arguments).and_then(|mut reader| reader.next());
+    read.map_err(|error| Box::new(Failure::new(Code::InvalidArgument, Executed::No, error.to_string())))
 }

@@ -139,6 +139,20 @@ impl<C: Copy> FairQueue<C> {
         self.lanes.iter().map(turns).filter(|&(_, calls)| calls > 0)
     }
 
+    /// What waits in each row: how many calls, and the one that waits longest. Costs as much as there are rows in all lanes.
+    pub fn rows(&self) -> BTreeMap<usize, (usize, C)> {
+        let mut rows = BTreeMap::<usize, (usize, u64, C)>::new();
+        for (&row, calls) in self.lanes.values().flat_map(|lane| &lane.rows) {
+            let Some((&number, waiting)) = calls.first_key_value() else { continue };
+            let entry = rows.entry(row).or_insert((0, number, waiting.call));
+            entry.0 += calls.len();
+            if number < entry.1 {
+                (entry.1, entry.2) = (number, waiting.call);
+            }
+        }
+        rows.into_iter().map(|(row, (calls, _, oldest))| (row, (calls, oldest))).collect()
+    }
+
     /// Everything that waits, lane by lane and row by row.
     pub fn iter(&self) -> impl Iterator<Item = C> + '_ {
         self.all().map(|waiting| waiting.call)
@@ -242,6 +256,15 @@ mod tests {
         assert_eq!(queue.pop_where(|call| call == 80), Some(80));
         queue.check();
         assert_eq!(drain(&mut queue), [70, 71]);
+    }
+
+    #[test]
+    fn each_row_knows_its_length_and_who_waits_longest() {
+        let mut queue = FairQueue::default();
+        for (lane, row, call) in [(2, 7, 1), (1, 7, 2), (1, 8, 3), (1, 7, 4)] {
+            queue.push(lane, row, call, 0);
+        }
+        assert_eq!(queue.rows(), BTreeMap::from([(7, (3, 1)), (8, (1, 3))]));
     }
 
     #[test]

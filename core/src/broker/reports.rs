@@ -152,6 +152,7 @@ impl Broker {
         let Some((call, offer)) = self.last_word(now, key, DispatchNumber(reply.number), out) else { return };
         self.learn_pace(now, call);
         let mut outcome = reply.outcome;
+        self.workers.get_mut(&key).expect("it had this call").count(&outcome);
         if let Err(failure) = &mut outcome {
             let call = &self.calls[call.0];
             failure.attempt = call.attempt();
@@ -217,6 +218,7 @@ impl Broker {
         if self.leaving.is_some() {
             return self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
         }
+        self.calls[call.0].since = now;
         self.place(now, call, out);
     }
 

@@ -86,7 +86,9 @@ impl Broker {
         let service = self.service_key(now, request.method.service());
         let call = CallKey(self.calls.insert(Call::new(now, from, service, request)));
         self.calls[call.0].bytes = paid;
-        self.services.get_mut(&service).expect("just looked up or made").calls += 1;
+        let service = self.services.get_mut(&service).expect("just looked up or made");
+        service.calls += 1;
+        service.arrived.count(now);
         if !self.calls[call.0].cast {
             let number = self.calls[call.0].id.number;
             self.clients.get_mut(&key).expect("seen above").calls.insert(number, Entry::Open(call));

@@ -5,7 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{call::CallKey, contracts::Contracts, pace::Pace, queue::FairQueue, retries::Retries, worker::WorkerKey};
+use super::{
+    call::CallKey, client::Outcome, contracts::Contracts, overview::Rates, pace::Pace, queue::FairQueue, rate::Rate,
+    retries::Retries, worker::WorkerKey,
+};
 use crate::{
     time::Time,
     wire::{
@@ -41,6 +44,9 @@ pub(super) struct Service {
     pub(super) queue: FairQueue<CallKey>,
     pub(super) pace: Pace,
     pub(super) retries: Retries,
+    pub(super) arrived: Rate,
+    pub(super) answered: Rate,
+    pub(super) failed: Rate,
     /// Until when a service without offers is waited for.
     pub(super) awaited_until: Time,
     /// The timer that is set for its end, if any.
@@ -93,6 +99,9 @@ impl Service {
             queue: FairQueue::default(),
             pace: Pace::default(),
             retries,
+            arrived: Rate::default(),
+            answered: Rate::default(),
+            failed: Rate::default(),
             awaited_until,
             timer: None,
             contracts: Contracts::default(),
@@ -137,6 +146,19 @@ impl Service {
         let method = &mut self.methods[method];
         method.effects[effect as usize] -= 1;
         method.awaited_until = awaited_until;
+    }
+
+    /// A call of it has ended.
+    pub(super) fn count(&mut self, now: Time, outcome: &Outcome) {
+        let rate = if outcome.is_ok() { &mut self.answered } else { &mut self.failed };
+        rate.count(now);
+    }
+
+    /// How much of it is called.
+    pub(super) fn rates(&self, now: Time) -> Rates {
+        let [arrived, answered, failed] =
+            [&self.arrived, &self.answered, &self.failed].map(|rate| rate.per_second(now));
+        Rates { arrived, answered, failed }
     }
 
     /// The names most like one that is not there.

@@ -6,6 +6,7 @@ use bytestring::ByteString;
 
 use super::{
     call::CallKey,
+    client::Outcome,
     presence::Presence,
     service::{Candidate, ServiceKey},
 };
@@ -18,6 +19,7 @@ use crate::{
         handshake::{self, Hello},
         ids::{ConnectionNumber, DispatchNumber, SessionId},
         limits::{REGISTRATIONS_MAX, REGISTRATIONS_SPAN},
+        status::Code,
     },
 };
 
@@ -47,6 +49,10 @@ pub(super) struct Worker {
     pub(super) registrations: (u32, Time),
     /// What it runs, until its last word on each.
     pub(super) running: BTreeMap<DispatchNumber, CallKey>,
+    /// Calls that it answered with a result.
+    pub(super) answered: u64,
+    /// Calls that it answered with a failure, other than that they were cancelled.
+    pub(super) failed: u64,
 }
 
 /// One service as this worker serves it.
@@ -84,6 +90,16 @@ impl Worker {
             offers: Vec::new(),
             registrations: (0, Time::ZERO),
             running: BTreeMap::new(),
+            answered: 0,
+            failed: 0,
+        }
+    }
+
+    /// It has answered a call.
+    pub(super) fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Ok(_) => self.answered += 1,
+            Err(failure) => self.failed += u64::from(failure.code != Code::Cancelled),
         }
     }
 }

@@ -92,8 +92,8 @@ impl BrokerHost {
     }
 
     /// The broker as it stands.
-    pub(crate) fn status(&self) -> Status {
-        self.machine.status()
+    pub(crate) fn status(&self, now: Time) -> Status {
+        self.machine.status(self.process.local(now))
     }
 
     /// The operator ends the broker.

@@ -74,11 +74,12 @@ impl World {
         }
         let offers =
             self.workers.iter().filter_map(|seat| seat.host.as_ref()).map(WorkerHost::offers_len).sum::<usize>();
-        let registered: usize = broker.machine.service_statuses().iter().map(|service| service.workers).sum();
+        let registered: usize =
+            broker.machine.service_statuses(self.scene.now).iter().map(|service| service.workers).sum();
         if offers != registered {
             return Some(format!("{registered} of {offers} offers are registered"));
         }
-        let status = broker.status();
+        let status = broker.status(self.scene.now);
         let settled =
             (status.open, status.clients, status.workers.len()) == (0, self.clients.len(), self.workers.len());
         (!settled).then(|| format!("the broker has {status:?}"))

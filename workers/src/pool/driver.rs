@@ -9,12 +9,13 @@ use callboard_core::time::Time;
 use rustix::process::Signal;
 use tokio::{
     signal::unix::{Signal as SignalStream, SignalKind, signal},
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
+    ask::{ExchangeNumber, Exchanged, Refusal},
     event::{Outbox, PoolEvent, PoolStatus, SeatStatus},
     exit::{Exit, Verdict},
     group,
@@ -23,14 +24,14 @@ use super::{
     output::Printer,
     process::{Process, Recipe},
     seat::SeatId,
-    seats::{Action, Event, Notice, Seats},
+    seats::{Action, Event, Notice, Rules, RunningCalls, Seats},
     settings::PoolError,
 };
 
 /// How often a draining pool looks whether what an ended process left behind has ended, too: nothing else tells.
 const FOLLOWERS_LOOK: Duration = Duration::from_millis(100);
 /// How long a stuck process has to end after SIGTERM: its other calls may finish.
-pub const REPLACE_TERM: Duration = Duration::from_secs(1);
+pub const STUCK_TERM: Duration = Duration::from_secs(1);
 /// How long the end waits for an owner that does not take its events.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
@@ -39,11 +40,22 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 pub(super) enum Command {
     /// A worker of this name is registered at the broker.
     Registered(String),
-    /// Replace the process of this name, which is stuck.
-    Replace(String),
+    /// The process of this name is stuck: end it.
+    EndStuck(String),
+    /// Be so many; who runs how many calls.
+    Scale(u32, RunningCalls, Answer<()>),
+    /// Exchange all processes.
+    Reload(Answer<ExchangeNumber>),
+    /// Exchange the one of this name.
+    Replace(String, Answer<ExchangeNumber>),
+    /// The new ones of this exchange do worse than the old ones; how.
+    Condemn(ExchangeNumber, String),
     /// End, within this time.
     Shutdown(Duration),
 }
+
+/// Where the machine's word on what was asked goes.
+type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
 
 /// The driver's ends of its owner's channels.
 #[derive(Debug)]
@@ -78,12 +90,15 @@ pub(super) struct Driver {
     /// What the last process of each seat printed last, as soon as that is known.
     printed: BTreeMap<SeatId, JoinHandle<LastLines>>,
     /// Stuck processes that were told to end, and when they are killed.
-    replaced: BTreeMap<SeatId, (String, Instant)>,
+    stuck: BTreeMap<SeatId, (String, Instant)>,
     printer: Printer,
     children: SignalStream,
     commands: Option<mpsc::Receiver<Command>>,
     outbox: Outbox,
     status: watch::Sender<PoolStatus>,
+    /// How the last exchange ended, and why the pool gave up: for the status.
+    exchanged: Option<Exchanged>,
+    verdict: Option<Verdict>,
     finished: bool,
 }
 
@@ -92,24 +107,26 @@ impl Driver {
     ///
     /// # Errors
     /// If the shim cannot be started, the system does not tell of ended children, or has no thread for their output.
-    pub(super) fn new(recipe: Recipe, size: u32, drain: Duration, ends: Ends) -> Result<Driver, PoolError> {
+    pub(super) fn new(recipe: Recipe, size: u32, rules: Rules, ends: Ends) -> Result<Driver, PoolError> {
         let (shim, leading) = &recipe.shim;
         let guard = Guard::start(shim, leading).map_err(|source| PoolError::Shim { shim: shim.clone(), source })?;
         Ok(Driver {
-            drain,
+            drain: rules.drain,
             began: Instant::now(),
-            seats: Seats::new(&recipe.pool, size, drain, Time::ZERO),
+            seats: Seats::new(rules, size, Time::ZERO),
             guard,
             recipe,
             processes: BTreeMap::new(),
             printed: BTreeMap::new(),
-            replaced: BTreeMap::new(),
+            stuck: BTreeMap::new(),
             printer: Printer::start()?,
             // Before the first child, so that none can end unseen.
             children: signal(SignalKind::child())?,
             commands: Some(ends.commands),
             outbox: Outbox::new(ends.events),
             status: ends.status,
+            exchanged: None,
+            verdict: None,
             finished: false,
         })
     }
@@ -136,12 +153,7 @@ impl Driver {
     /// Waits for the next occasion, and says what it means to the machine.
     async fn wait(&mut self) -> Vec<Event> {
         match self.occasion().await {
-            Occasion::Asked(Some(Command::Registered(instance))) => vec![Event::Registered { instance }],
-            Occasion::Asked(Some(Command::Replace(instance))) => {
-                self.replace(instance);
-                Vec::new()
-            }
-            Occasion::Asked(Some(Command::Shutdown(within))) => vec![Event::Shutdown { deadline: self.now() + within }],
+            Occasion::Asked(Some(command)) => self.asked(command).await,
             // The owner has dropped its last handle.
             Occasion::Asked(None) => {
                 self.commands = None;
@@ -149,17 +161,52 @@ impl Driver {
             }
             Occasion::ChildEnded | Occasion::FollowersMayHaveEnded => self.look_for_ends(),
             Occasion::TimeCame => {
-                self.kill_replaced();
+                self.kill_stuck();
                 vec![Event::Wake]
             }
             Occasion::EventTaken => Vec::new(),
         }
     }
 
+    /// Answers what was asked, or says what event it is.
+    async fn asked(&mut self, command: Command) -> Vec<Event> {
+        let (now, mut out) = (self.now(), Vec::new());
+        // Who does not wait for the answer any more gets none.
+        match command {
+            Command::Registered(instance) => return vec![Event::Registered { instance }],
+            Command::EndStuck(instance) => self.end_stuck(instance),
+            Command::Condemn(number, why) => return vec![Event::Condemned { number, why }],
+            Command::Shutdown(within) => return vec![Event::Shutdown { deadline: now + within }],
+            Command::Scale(size, running, answer) => {
+                let done = self.seats.scale(now, size, &running, &mut out);
+                self.answer(answer, done);
+            }
+            Command::Reload(answer) => {
+                let begun = self.seats.reload(now, &mut out);
+                self.answer(answer, begun);
+            }
+            Command::Replace(name, answer) => {
+                let begun = self.seats.replace(now, &name, &mut out);
+                self.answer(answer, begun);
+            }
+        }
+        let mut events = Vec::new();
+        for action in out {
+            events.extend(self.perform(action).await);
+        }
+        events
+    }
+
+    /// In this order: who has the answer and looks at the status finds what was answered.
+    fn answer<T>(&mut self, answer: Answer<T>, what: Result<T, Refusal>) {
+        self.tell_status();
+        let _ = answer.send(what);
+    }
+
     async fn occasion(&mut self) -> Occasion {
         let followers = self.processes.values().any(|process| process.exit.is_some());
         let deadline = self.seats.next_deadline().map(|time| self.began + time.since(Time::ZERO));
-        let deadline = deadline.into_iter().chain(self.replaced.values().map(|&(_, at)| at)).min();
+        let deadline = deadline.into_iter().chain(self.stuck.values().map(|&(_, at)| at)).min();
         // Every arm only waits, and is cancel safe.
         tokio::select! {
             command = asked(&mut self.commands) => Occasion::Asked(command),
@@ -215,6 +262,7 @@ impl Driver {
             Action::Reap { seat } => self.reap(seat),
             Action::Restarting { seat, after } => self.tell_restart(seat, after),
             Action::Ready(workers) => self.outbox.push(PoolEvent::Ready { workers }),
+            Action::Exchanged { outcome, seat } => self.tell_exchange(outcome, seat).await,
             Action::GiveUp { seat, verdict } => self.give_up(seat, verdict).await,
             Action::Finished => self.finished = true,
         }
@@ -251,21 +299,21 @@ impl Driver {
     }
 
     /// Tells a stuck process to end, once.
-    fn replace(&mut self, instance: String) {
+    fn end_stuck(&mut self, instance: String) {
         let Some((&seat, process)) = self.processes.iter().find(|(_, process)| process.instance() == instance) else {
             return;
         };
-        if process.exit.is_none() && !self.replaced.contains_key(&seat) {
+        if process.exit.is_none() && !self.stuck.contains_key(&seat) {
             process.signal(Signal::TERM);
-            self.replaced.insert(seat, (instance, Instant::now() + REPLACE_TERM));
+            self.stuck.insert(seat, (instance, Instant::now() + STUCK_TERM));
         }
     }
 
     /// Kills the stuck processes that did not end in time.
-    fn kill_replaced(&mut self) {
+    fn kill_stuck(&mut self) {
         let now = Instant::now();
         let processes = &self.processes;
-        self.replaced.retain(|seat, (instance, at)| {
+        self.stuck.retain(|seat, (instance, at)| {
             let due = *at <= now;
             if let Some(process) = processes.get(seat).filter(|process| due && process.instance() == *instance) {
                 process.signal(Signal::KILL);
@@ -275,7 +323,7 @@ impl Driver {
     }
 
     fn reap(&mut self, seat: SeatId) {
-        self.replaced.remove(&seat);
+        self.stuck.remove(&seat);
         let Some(process) = self.processes.remove(&seat) else {
             return;
         };
@@ -286,24 +334,55 @@ impl Driver {
     }
 
     fn tell_restart(&mut self, seat: SeatId, after: Duration) {
-        let instance = self.seats.view().find(|(id, ..)| *id == seat).map(|(_, instance, ..)| instance);
+        let instance = self.seats.view().find(|view| view.seat == seat).map(|view| view.instance);
         self.outbox.push(PoolEvent::Restarting { instance: instance.unwrap_or_default(), seat, after });
     }
 
-    /// Waits for the last lines, which come within a bounded time, and tells the owner. Nothing else is waiting for the driver:
-    /// the other processes have their notice.
-    async fn give_up(&mut self, seat: SeatId, verdict: Verdict) {
-        let last_lines = match self.printed.remove(&seat) {
-            Some(printed) => printed.await.unwrap_or_default().into_vec(),
+    async fn tell_exchange(&mut self, outcome: Exchanged, seat: Option<SeatId>) {
+        let last_lines = match seat {
+            Some(seat) => self.last_lines(seat).await,
             None => Vec::new(),
         };
+        self.exchanged = Some(outcome.clone());
+        self.outbox.push(PoolEvent::Exchanged { outcome, last_lines });
+    }
+
+    async fn give_up(&mut self, seat: SeatId, verdict: Verdict) {
+        let last_lines = self.last_lines(seat).await;
+        self.verdict = Some(verdict.clone());
         self.outbox.push(PoolEvent::GaveUp { instance: verdict.instance.clone(), verdict, last_lines });
     }
 
-    fn tell_status(&self) {
-        let seats = self.seats.view();
-        let seats = seats.map(|(seat, instance, restarts, state)| SeatStatus { seat, instance, restarts, state });
-        self.status.send_replace(PoolStatus { seats: seats.collect() });
+    /// What the last process of a seat printed last. The lines come within a bounded time, and nothing else is waiting for the
+    /// driver: the other processes have their notice.
+    async fn last_lines(&mut self, seat: SeatId) -> Vec<String> {
+        match self.printed.remove(&seat) {
+            Some(printed) => printed.await.unwrap_or_default().into_vec(),
+            None => Vec::new(),
+        }
+    }
+
+    fn tell_status(&mut self) {
+        // Nobody asks any more what the last process of a seat printed that is gone.
+        self.printed.retain(|seat, printed| self.seats.has(*seat) || !printed.is_finished());
+        let seats = self.seats.view().map(|view| SeatStatus {
+            seat: view.seat,
+            instance: view.instance,
+            restarts: view.restarts,
+            generation: view.generation,
+            last_exit: view.last_exit,
+            next_start: view.due.map(|due| (self.began + due.since(Time::ZERO)).into_std()),
+            state: view.state,
+        });
+        self.status.send_replace(PoolStatus {
+            size: self.seats.size(),
+            bounds: self.seats.bounds(),
+            generation: self.seats.generation(),
+            exchange: self.seats.exchange(),
+            exchanged: self.exchanged.clone(),
+            verdict: self.verdict.clone(),
+            seats: seats.collect(),
+        });
     }
 
     /// Prints what is left to print, then tells the owner that all is over.

@@ -1,12 +1,17 @@
 //! What a pool tells its owner.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
 
 use super::{
+    ask::{Bounds, ExchangeNumber, Exchanged},
     exit::{Exit, Verdict},
     seat::{SeatId, SeatState},
+    settings::PoolSettings,
 };
 
 /// Events that wait for an owner who does not take them. Beyond this the oldest ones that only inform are dropped.
@@ -48,6 +53,13 @@ pub enum PoolEvent {
         /// How many they are.
         workers: u32,
     },
+    /// Processes were exchanged for newer ones, or were not after all.
+    Exchanged {
+        /// How it ended.
+        outcome: Exchanged,
+        /// If a new process has ended: the last lines that it printed, oldest first.
+        last_lines: Vec<String>,
+    },
     /// One seat cannot keep a process alive: the pool drains the others and ends. Comes once.
     GaveUp {
         /// The last process of that seat.
@@ -74,10 +86,37 @@ impl PoolEvent {
 }
 
 /// A pool at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolStatus {
+    /// How many processes it is to have, those that leave and those on trial apart.
+    pub size: u32,
+    /// How few and how many may be asked for.
+    pub bounds: Bounds,
+    /// The reload that its processes belong to, counted from 1.
+    pub generation: u32,
+    /// The exchange of processes that is under way, if any, and whether the new ones serve already, on trial.
+    pub exchange: Option<(ExchangeNumber, bool)>,
+    /// How the last one ended.
+    pub exchanged: Option<Exchanged>,
+    /// Why it gave up, if it did.
+    pub verdict: Option<Verdict>,
     /// Its seats, in the order of their numbers.
     pub seats: Vec<SeatStatus>,
+}
+
+impl PoolStatus {
+    /// A pool of which nothing has been started yet.
+    pub(super) fn before(settings: &PoolSettings) -> PoolStatus {
+        PoolStatus {
+            size: settings.size,
+            bounds: settings.bounds(),
+            generation: 1,
+            exchange: None,
+            exchanged: None,
+            verdict: None,
+            seats: Vec::new(),
+        }
+    }
 }
 
 /// A seat at one moment.
@@ -89,6 +128,12 @@ pub struct SeatStatus {
     pub instance: String,
     /// How many processes it has lost.
     pub restarts: u32,
+    /// The reload that its process belongs to.
+    pub generation: u32,
+    /// How the last process that it lost ended.
+    pub last_exit: Option<Exit>,
+    /// When its next process is started, if it waits for that.
+    pub next_start: Option<Instant>,
     /// What it is doing.
     pub state: SeatState,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use callboard_core::time::Time;
 
-use super::restarts::Restarts;
+use super::{exit::Exit, restarts::Restarts};
 
 /// A place in a pool: a number that counts from 1 and is never reused in one life of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,18 +78,53 @@ impl SeatState {
 /// A seat as the pool's machine keeps it.
 #[derive(Clone, Debug)]
 pub(super) struct Seat {
+    /// Which reload of the program it belongs to.
+    pub(super) generation: u32,
     /// How many processes it had before the present (or next) one.
     pub(super) restart: u32,
     /// What it is doing.
     pub(super) state: SeatState,
     /// When its next process is due, once this one has ended.
     pub(super) restarts: Restarts,
+    /// How its last process ended.
+    pub(super) last_exit: Option<Exit>,
+    /// Set once it is to have no process any more.
+    pub(super) leaving: Option<Leaving>,
+}
+
+/// A seat that is to be emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaving {
+    /// When what is left of its process is killed.
+    pub(super) deadline: Time,
+    /// That time has come.
+    pub(super) killed: bool,
 }
 
 impl Seat {
     /// A seat whose first process is due at `now`.
-    pub(super) fn new(now: Time) -> Seat {
-        Seat { restart: 0, state: SeatState::Backoff { until: now }, restarts: Restarts::default() }
+    pub(super) fn new(now: Time, generation: u32) -> Seat {
+        Seat {
+            generation,
+            restart: 0,
+            state: SeatState::Backoff { until: now },
+            restarts: Restarts::default(),
+            last_exit: None,
+            leaving: None,
+        }
+    }
+
+    /// Whether it is to keep a process.
+    pub(super) fn stays(&self) -> bool {
+        self.leaving.is_none()
+    }
+
+    /// When its next process is due, if it waits for that.
+    pub(super) fn due(&self) -> Option<Time> {
+        match self.state {
+            SeatState::Backoff { until } => Some(until),
+            _ => None,
+        }
     }
 }
 

@@ -3,21 +3,31 @@
 //! It is pure, as the machines of `callboard-core` are: events in, actions out; time and chance are arguments. Its driver
 //! ([`super::driver`]) spawns, signals and reaps, and decides nothing.
 //!
-//! | state | spawned | spawn failed, exited | shutdown | time |
+//! | state | spawned | spawn failed, exited | leaves | time |
 //! |---|---|---|---|---|
 //! | backoff | | | empty | starting |
 //! | starting | running | backoff, or give up | starting | |
 //! | running, registered | | backoff, or give up | draining | |
 //! | draining | | empty; draining while its group lives on | draining | killed at the deadline |
 //!
-//! While the pool stops, a seat that is starting goes to draining or empty instead. Seats are kept by number and never share
-//! anything, so that a pool may one day grow, shrink or replace them one by one.
+//! A seat leaves when the pool shrinks (`size.rs`), when a process was exchanged for a newer one (`exchange.rs`), or when the pool
+//! ends (`leaving.rs`). One that was starting then goes to draining or empty instead of running. Seats are kept by number and
+//! never share anything. While the pool serves, an empty seat is gone; while it stops, it stays to be seen.
+
+#[cfg(test)]
+mod check;
+mod exchange;
+mod leaving;
+mod size;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use callboard_core::time::Time;
 
+use self::exchange::Exchange;
+pub(super) use self::size::RunningCalls;
 use super::{
+    ask::{Bounds, ExchangeNumber, Exchanged},
     exit::{Exit, Verdict},
     restarts::{CRASH_LOOP_EXITS, CRASH_LOOP_WINDOW, Decision},
     seat::{Seat, SeatId, SeatState, instance},
@@ -38,6 +48,8 @@ pub(super) enum Event {
     Alone { seat: SeatId },
     /// A worker of this name is registered at the broker.
     Registered { instance: String },
+    /// The new processes of this exchange do worse than the old ones.
+    Condemned { number: ExchangeNumber, why: String },
     /// End all processes; those that still run at the deadline are killed. A later one may only shorten the time.
     Shutdown { deadline: Time },
 }
@@ -55,6 +67,8 @@ pub(super) enum Action {
     Restarting { seat: SeatId, after: Duration },
     /// Say that this many workers, which is all of them, are registered. Comes once.
     Ready(u32),
+    /// Say how an exchange of processes ended. `seat`: whose process ended, if that is why the old ones stay.
+    Exchanged { outcome: Exchanged, seat: Option<SeatId> },
     /// Say that the pool ends because of this seat. Comes once, and the shutdown with it.
     GiveUp { seat: SeatId, verdict: Verdict },
     /// Say that the last process is gone. Comes once; nothing comes after it.
@@ -70,33 +84,78 @@ pub(super) enum Notice {
     Kill,
 }
 
+/// What the machine goes by.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    /// The pool's name.
+    pub(super) name: String,
+    /// How few and how many seats anybody may ask for.
+    pub(super) bounds: Bounds,
+    /// The time that a process has to end.
+    pub(super) drain: Duration,
+    /// The time that new processes have to be registered before the old ones are kept after all.
+    pub(super) ready: Duration,
+    /// How long new processes serve beside the old ones of a reload before these leave.
+    pub(super) trial: Duration,
+}
+
 /// The pool's own state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Every seat is to have a process.
+    /// Every seat that does not leave is to have a process.
     Serving,
-    /// Every process is to end. `killed`: the deadline has come.
-    Stopping { deadline: Time, killed: bool },
+    /// Every process is to end.
+    Stopping,
     /// No process is left.
     Finished,
+}
+
+/// A seat as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) seat: SeatId,
+    /// The name of its present or next process.
+    pub(super) instance: String,
+    pub(super) restarts: u32,
+    pub(super) generation: u32,
+    pub(super) state: SeatState,
+    pub(super) last_exit: Option<Exit>,
+    /// When its next process is due, if it waits for that.
+    pub(super) due: Option<Time>,
 }
 
 /// The machine.
 #[derive(Clone, Debug)]
 pub(super) struct Seats {
-    name: String,
-    drain: Duration,
+    rules: Rules,
     seats: BTreeMap<SeatId, Seat>,
+    /// Counts the seats that there were.
+    last_seat: u32,
+    /// Counts the reloads that were tried.
+    last_generation: u32,
+    last_exchange: u32,
+    exchange: Option<Exchange>,
     phase: Phase,
     ready_told: bool,
 }
 
 impl Seats {
-    /// A pool of `size` seats whose first processes are due at `now`: send [`Event::Wake`]. `drain` is the time its processes
-    /// have to end when the pool gives up by itself.
-    pub(super) fn new(name: &str, size: u32, drain: Duration, now: Time) -> Seats {
-        let seats = (1..=size).map(|number| (SeatId(number), Seat::new(now))).collect();
-        Seats { name: name.to_owned(), drain, seats, phase: Phase::Serving, ready_told: false }
+    /// A pool of `size` seats whose first processes are due at `now`: send [`Event::Wake`].
+    pub(super) fn new(rules: Rules, size: u32, now: Time) -> Seats {
+        let mut seats = Seats {
+            rules,
+            seats: BTreeMap::new(),
+            last_seat: 0,
+            last_generation: 1,
+            last_exchange: 0,
+            exchange: None,
+            phase: Phase::Serving,
+            ready_told: false,
+        };
+        for _ in 0..size {
+            seats.add_seat(now, 1);
+        }
+        seats
     }
 
     /// Takes an event and appends what to do. `chance` is uniform over its whole range, and new for each event.
@@ -110,9 +169,16 @@ impl Seats {
             Event::SpawnFailed { seat, error } => self.spawn_failed(now, seat, error, chance, out),
             Event::Exited { seat, exit, alone } => self.exited(now, seat, exit, alone, chance, out),
             Event::Alone { seat } => self.emptied(seat, out),
-            Event::Registered { instance } => self.registered(&instance, out),
+            Event::Registered { instance } => self.registered(now, &instance, out),
+            Event::Condemned { number, why } => self.condemned(now, number, why, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
         }
+        self.follow_up(now, out);
+    }
+
+    /// What every event, and every thing that was asked, ends with.
+    fn follow_up(&mut self, now: Time, out: &mut Vec<Action>) {
+        self.end_exchange_in_time(now, out);
         self.start_what_is_due(now, out);
         self.kill_what_is_late(now, out);
         self.tell_the_end(out);
@@ -120,29 +186,62 @@ impl Seats {
 
     /// When [`Event::Wake`] is due.
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        match self.phase {
-            Phase::Serving => self.seats.values().filter_map(backoff).min(),
-            Phase::Stopping { deadline, killed: false } => Some(deadline),
-            Phase::Stopping { killed: true, .. } | Phase::Finished => None,
-        }
+        let held = self.seats.values().filter(|seat| seat.state != SeatState::Empty);
+        let kills = held.filter_map(|seat| seat.leaving).filter(|leaving| !leaving.killed);
+        let starts = self.seats.values().filter_map(Seat::due);
+        let exchange = self.exchange.as_ref().map(Exchange::deadline);
+        kills.map(|leaving| leaving.deadline).chain(starts).chain(exchange).min()
     }
 
-    /// Every seat with the name of its present (or next) process, its restarts and its state, in the order of their numbers.
-    pub(super) fn view(&self) -> impl Iterator<Item = (SeatId, String, u32, SeatState)> {
-        self.seats.iter().map(|(id, seat)| (*id, instance(&self.name, *id, seat.restart), seat.restart, seat.state))
+    /// Every seat, in the order of their numbers.
+    pub(super) fn view(&self) -> impl Iterator<Item = View> {
+        self.seats.iter().map(|(&id, seat)| View {
+            seat: id,
+            instance: self.instance(id, seat),
+            restarts: seat.restart,
+            generation: seat.generation,
+            state: seat.state,
+            last_exit: seat.last_exit.clone(),
+            due: seat.due(),
+        })
+    }
+
+    /// How few and how many seats anybody may ask for.
+    pub(super) fn bounds(&self) -> Bounds {
+        self.rules.bounds
+    }
+
+    /// The exchange that is under way: its number, and whether its new processes are on trial.
+    pub(super) fn exchange(&self) -> Option<(ExchangeNumber, bool)> {
+        self.exchange.as_ref().map(|exchange| (exchange.number, exchange.is_on_trial()))
+    }
+
+    /// Whether there is such a seat (still).
+    pub(super) fn has(&self, seat: SeatId) -> bool {
+        self.seats.contains_key(&seat)
+    }
+
+    fn add_seat(&mut self, now: Time, generation: u32) -> SeatId {
+        self.last_seat += 1;
+        let id = SeatId(self.last_seat);
+        self.seats.insert(id, Seat::new(now, generation));
+        id
+    }
+
+    fn instance(&self, id: SeatId, seat: &Seat) -> String {
+        instance(&self.rules.name, id, seat.restart)
     }
 
     fn spawned(&mut self, now: Time, id: SeatId, pid: u32, out: &mut Vec<Action>) {
-        let phase = self.phase;
         let seat = self.seat(id);
         assert_eq!(seat.state, SeatState::Starting, "only a process that was asked for is spawned");
-        match phase {
-            Phase::Serving => seat.state = SeatState::Running { pid, since: now },
-            Phase::Stopping { killed, .. } => {
+        match seat.leaving {
+            None => seat.state = SeatState::Running { pid, since: now },
+            Some(leaving) => {
                 seat.state = SeatState::Draining { pid, ended: false };
-                out.push(Action::Signal { seat: id, signal: if killed { Notice::Kill } else { Notice::Term } });
+                let signal = if leaving.killed { Notice::Kill } else { Notice::Term };
+                out.push(Action::Signal { seat: id, signal });
             }
-            Phase::Finished => unreachable!("a pool with a seat that is starting has not finished"),
         }
     }
 
@@ -152,7 +251,6 @@ impl Seats {
     }
 
     fn exited(&mut self, now: Time, id: SeatId, exit: Exit, alone: bool, chance: u32, out: &mut Vec<Action>) {
-        let phase = self.phase;
         let seat = self.seat(id);
         match seat.state {
             SeatState::Running { since, .. } | SeatState::Registered { since, .. } => {
@@ -161,7 +259,7 @@ impl Seats {
             }
             SeatState::Draining { pid, ended: false } => {
                 seat.state = SeatState::Draining { pid, ended: true };
-                if alone || matches!(phase, Phase::Stopping { killed: true, .. }) {
+                if alone || seat.leaving.is_some_and(|leaving| leaving.killed) {
                     self.emptied(id, out);
                 }
             }
@@ -169,156 +267,65 @@ impl Seats {
         }
     }
 
-    /// The seat's process and its whole group are done. The deadline may have come between that and its telling: nothing is
-    /// left to do then.
-    fn emptied(&mut self, id: SeatId, out: &mut Vec<Action>) {
-        let seat = self.seat(id);
-        if matches!(seat.state, SeatState::Draining { ended: true, .. }) {
-            seat.state = SeatState::Empty;
-            out.push(Action::Reap { seat: id });
-        }
-    }
-
     /// The seat has lost its process without having been asked to end it.
     fn lost(&mut self, now: Time, id: SeatId, exit: Exit, ran: Duration, chance: u32, out: &mut Vec<Action>) {
-        let serving = self.phase == Phase::Serving;
         let seat = self.seat(id);
-        if !serving {
-            seat.state = SeatState::Empty;
-            return;
+        seat.last_exit = Some(exit.clone());
+        if !seat.stays() {
+            return self.empty(id);
         }
+        if self.is_new(id) {
+            return self.new_one_ended(now, id, &exit, out);
+        }
+        let seat = self.seat(id);
         match seat.restarts.ended(now, ran, chance) {
             Decision::Again(after) => {
                 seat.restart += 1;
                 seat.state = SeatState::Backoff { until: now + after };
                 out.push(Action::Restarting { seat: id, after });
             }
-            Decision::CrashLoop => {
-                seat.state = SeatState::Empty;
-                self.give_up(now, id, exit, out);
-            }
+            Decision::CrashLoop => self.give_up(now, id, exit, out),
         }
     }
 
     fn give_up(&mut self, now: Time, id: SeatId, last: Exit, out: &mut Vec<Action>) {
-        let restart = self.seat(id).restart;
-        let instance = instance(&self.name, id, restart);
+        let instance = self.instance(id, &self.seats[&id]);
         let verdict = Verdict { instance, exits: CRASH_LOOP_EXITS, within: CRASH_LOOP_WINDOW, last };
         // The others are told first: who says that the pool gives up may take its time.
-        self.shutdown(now, now + self.drain, out);
+        self.seat(id).state = SeatState::Backoff { until: now };
+        self.shutdown(now, now + self.rules.drain, out);
         out.push(Action::GiveUp { seat: id, verdict });
     }
 
-    fn registered(&mut self, name: &str, out: &mut Vec<Action>) {
-        let Some(seat) = self.seats.iter_mut().find(|(id, seat)| instance(&self.name, **id, seat.restart) == name)
-        else {
+    fn registered(&mut self, now: Time, name: &str, out: &mut Vec<Action>) {
+        let pool = &self.rules.name;
+        let Some(seat) = self.seats.iter_mut().find(|(id, seat)| instance(pool, **id, seat.restart) == name) else {
             return; // a process that has ended since, or a stranger
         };
         if let SeatState::Running { pid, since } = seat.1.state {
             seat.1.state = SeatState::Registered { pid, since };
         }
-        let all = self.seats.values().all(|seat| matches!(seat.state, SeatState::Registered { .. }));
-        if all && !self.ready_told {
+        self.begin_trial(now);
+        let mut staying = self.seats.values().filter(|seat| seat.stays());
+        let all = staying.all(|seat| matches!(seat.state, SeatState::Registered { .. }));
+        if all && self.phase == Phase::Serving && !self.ready_told {
             self.ready_told = true;
-            out.push(Action::Ready(self.seats.len() as u32));
-        }
-    }
-
-    fn shutdown(&mut self, now: Time, deadline: Time, out: &mut Vec<Action>) {
-        match &mut self.phase {
-            Phase::Serving => {
-                self.phase = Phase::Stopping { deadline, killed: false };
-                self.drain_all(deadline > now, out);
-            }
-            Phase::Stopping { deadline: sooner, .. } => *sooner = deadline.min(*sooner),
-            Phase::Finished => {}
-        }
-    }
-
-    /// Empties what has no process and asks the rest to end. Without time for that nobody is asked: they will be killed.
-    fn drain_all(&mut self, in_time: bool, out: &mut Vec<Action>) {
-        for (id, seat) in &mut self.seats {
-            match (seat.state, seat.state.pid()) {
-                (SeatState::Backoff { .. }, _) => seat.state = SeatState::Empty,
-                (_, Some(pid)) => {
-                    seat.state = SeatState::Draining { pid, ended: false };
-                    out.extend(in_time.then_some(Action::Signal { seat: *id, signal: Notice::Term }));
-                }
-                (_, None) => {} // starting: told when it is there
-            }
+            out.push(Action::Ready(self.size()));
         }
     }
 
     fn start_what_is_due(&mut self, now: Time, out: &mut Vec<Action>) {
         for (id, seat) in &mut self.seats {
-            if backoff(seat).is_some_and(|until| until <= now) {
+            if seat.due().is_some_and(|until| until <= now) {
                 seat.state = SeatState::Starting;
-                let instance = instance(&self.name, *id, seat.restart);
+                let instance = instance(&self.rules.name, *id, seat.restart);
                 out.push(Action::Spawn { seat: *id, instance, restart: seat.restart });
             }
         }
     }
 
-    fn kill_what_is_late(&mut self, now: Time, out: &mut Vec<Action>) {
-        match &mut self.phase {
-            Phase::Stopping { deadline, killed } if *deadline <= now && !*killed => *killed = true,
-            _ => return,
-        }
-        for (id, seat) in &mut self.seats {
-            match seat.state {
-                SeatState::Draining { ended: false, .. } => {
-                    out.push(Action::Signal { seat: *id, signal: Notice::Kill })
-                }
-                SeatState::Draining { ended: true, .. } => {
-                    seat.state = SeatState::Empty;
-                    out.push(Action::Reap { seat: *id });
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn tell_the_end(&mut self, out: &mut Vec<Action>) {
-        let stopping = matches!(self.phase, Phase::Stopping { .. });
-        if stopping && self.seats.values().all(|seat| seat.state == SeatState::Empty) {
-            self.phase = Phase::Finished;
-            out.push(Action::Finished);
-        }
-    }
-
     fn seat(&mut self, id: SeatId) -> &mut Seat {
         self.seats.get_mut(&id).expect("the driver names only seats that it was told of")
-    }
-
-    /// Asserts what always holds between events.
-    #[cfg(test)]
-    pub(super) fn check(&self) {
-        let states = || self.seats.values().map(|seat| seat.state);
-        match self.phase {
-            // A pool that serves leaves no seat without a process, a promise of one, or a time for one.
-            Phase::Serving => assert!(!states().any(|s| matches!(s, SeatState::Draining { .. } | SeatState::Empty))),
-            // A pool that stops starts nothing, and has told every process.
-            Phase::Stopping { killed, .. } => {
-                assert!(
-                    states().all(|s| matches!(s, SeatState::Starting | SeatState::Draining { .. } | SeatState::Empty))
-                );
-                assert!(states().any(|s| s != SeatState::Empty), "the end is told with the last process");
-                assert!(!killed || !states().any(|s| matches!(s, SeatState::Draining { ended: true, .. })));
-            }
-            Phase::Finished => assert!(states().all(|s| s == SeatState::Empty)),
-        }
-        // No two seats share a process.
-        let pids: Vec<_> = states().filter_map(|state| state.pid()).collect();
-        let distinct: std::collections::BTreeSet<_> = pids.iter().collect();
-        assert_eq!(pids.len(), distinct.len());
-    }
-}
-
-/// When the seat's next process is due, if it waits for that.
-fn backoff(seat: &Seat) -> Option<Time> {
-    match seat.state {
-        SeatState::Backoff { until } => Some(until),
-        _ => None,
     }
 }
 

@@ -8,9 +8,11 @@ use callboard_core::{
 };
 
 use super::{
+    ask::Bounds,
     name::pool_name,
     process::{Recipe, Secret},
     program::{ProgramError, find_program},
+    seats::Rules,
 };
 
 /// Seats that one pool may have. Each costs the pool three descriptors, and a process usually has 1,024.
@@ -18,13 +20,24 @@ pub const POOL_SIZE_MAX: u32 = 256;
 /// How long the processes of a pool have to end where nobody says otherwise.
 pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 
+/// How long new processes have to be registered before the old ones are kept after all, where nobody says otherwise: a worker
+/// that loads a lot before it serves has a minute.
+pub const READY_DEFAULT: Duration = Duration::from_secs(60);
+/// How long a new generation serves beside the old one, where nobody says otherwise: long enough that most methods are called.
+pub const TRIAL_DEFAULT: Duration = Duration::from_secs(2);
+/// How many times its first size anybody may ask of a pool whose operator said nothing: enough to be of use at a rush, and not
+/// enough to swamp the machine that the first size was chosen for.
+const GROWTH_MAX: u32 = 4;
+
 /// What a pool is made from.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
     /// Its name, an identifier. Must not be another pool's at the same broker. Default: [`pool_name`] of the program.
     pub name: String,
-    /// How many processes it keeps alive, from 1 to [`POOL_SIZE_MAX`].
+    /// How many processes it begins with, from 1 to [`POOL_SIZE_MAX`].
     pub size: u32,
+    /// How few and how many processes may be asked for later. Default: 1 and four times the size.
+    pub bounds: Option<Bounds>,
     /// The workers' program: a path, or a name to be found in PATH.
     pub program: OsString,
     /// Its arguments.
@@ -40,6 +53,12 @@ pub struct PoolSettings {
     /// How long the processes have to end when the pool ends by itself (it gave up, or its handle was dropped). Too short: calls
     /// that run are lost. Too long: a stubborn worker delays the end. Default: [`DRAIN_DEFAULT`].
     pub drain: Duration,
+    /// How long new processes have to be registered when old ones are exchanged for them. Too short: a slow start counts as a
+    /// failure. Too long: a program that hangs is noticed late. Default: [`READY_DEFAULT`].
+    pub ready: Duration,
+    /// How long the new processes of a reload serve beside the old ones before these leave. Too short: a fault that shows after a
+    /// while is not seen in time. Too long: twice the processes for that long. Default: [`TRIAL_DEFAULT`].
+    pub trial: Duration,
 }
 
 impl PoolSettings {
@@ -52,14 +71,41 @@ impl PoolSettings {
     ) -> PoolSettings {
         let program = program.into();
         let name = pool_name(&program, &arguments);
-        let backend = backend.into();
-        PoolSettings { name, size: 1, program, arguments, backend, authkey: None, shim, drain: DRAIN_DEFAULT }
+        PoolSettings {
+            name,
+            size: 1,
+            bounds: None,
+            program,
+            arguments,
+            backend: backend.into(),
+            authkey: None,
+            shim,
+            drain: DRAIN_DEFAULT,
+            ready: READY_DEFAULT,
+            trial: TRIAL_DEFAULT,
+        }
+    }
+
+    /// How few and how many processes may be asked for.
+    pub fn bounds(&self) -> Bounds {
+        let max = self.size.saturating_mul(GROWTH_MAX).min(POOL_SIZE_MAX);
+        self.bounds.unwrap_or(Bounds { min: 1, max })
+    }
+
+    /// What the pool's machine goes by.
+    pub(super) fn rules(&self) -> Rules {
+        let (bounds, name) = (self.bounds(), self.name.clone());
+        Rules { name, bounds, drain: self.drain, ready: self.ready, trial: self.trial }
     }
 
     /// Checks the settings and finds the program.
     pub(super) fn recipe(&self) -> Result<Recipe, PoolError> {
         if !(1..=POOL_SIZE_MAX).contains(&self.size) {
             return Err(PoolError::Size(self.size));
+        }
+        let bounds = self.bounds();
+        if bounds.min == 0 || bounds.max > POOL_SIZE_MAX || !bounds.contain(self.size) {
+            return Err(PoolError::Bounds { size: self.size, bounds });
         }
         check_identifier(&self.name)?;
         check_service(&service_name(&self.name))?;
@@ -86,6 +132,17 @@ pub enum PoolError {
     /// A size that no pool has.
     #[error("a pool has 1 to {POOL_SIZE_MAX} processes, not {0}")]
     Size(u32),
+    /// Bounds that no pool has, or that its size is not within.
+    #[error(
+        "a pool of {size} processes cannot be bounded by {} and {}: 1 <= min <= size <= max <= {POOL_SIZE_MAX}",
+        bounds.min, bounds.max
+    )]
+    Bounds {
+        /// The size to begin with.
+        size: u32,
+        /// What was meant to bound it.
+        bounds: Bounds,
+    },
     /// A name that no pool can have.
     #[error("a pool cannot have this name: {0}")]
     Name(#[from] NameError),
@@ -137,6 +194,11 @@ mod tests {
         let size = |size| PoolSettings { size, ..settings() }.recipe();
         assert!(matches!(size(0), Err(PoolError::Size(0))));
         assert!(matches!(size(POOL_SIZE_MAX + 1), Err(PoolError::Size(_))));
+        let bounded = |min, max| PoolSettings { size: 4, bounds: Some(Bounds { min, max }), ..settings() }.recipe();
+        assert!(bounded(4, 4).is_ok());
+        for (min, max) in [(0, 4), (5, 6), (1, 3), (1, POOL_SIZE_MAX + 1)] {
+            assert!(matches!(bounded(min, max), Err(PoolError::Bounds { .. })), "{min} {max}");
+        }
         let name = |name: &str| PoolSettings { name: name.into(), ..settings() }.recipe();
         assert!(matches!(name("a.b"), Err(PoolError::Name(NameError::BadPart(_)))));
         assert!(matches!(name(&"a".repeat(120)), Err(PoolError::Name(NameError::TooLong(_)))));

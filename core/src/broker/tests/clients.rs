@@ -43,7 +43,7 @@ fn an_open_call_below_what_is_done_was_cancelled_and_that_was_lost() {
     stage.answer(worker, &running, b"\x00");
     assert!(stage.dispatches(worker).is_empty(), "the one that waited never starts");
     assert_eq!(stage.heard(again), [Envelope::Pong(1)]);
-    assert_eq!(stage.broker.status().open, 0);
+    assert_eq!(stage.broker.status(stage.now).open, 0);
 }
 
 #[test]
@@ -141,9 +141,13 @@ fn a_lost_clients_calls_live_two_heartbeats() {
     let dispatch = stage.dispatches(worker).pop().unwrap();
     stage.handle(Event::Closed { link: client });
     stage.pass_with(seconds(1), &[worker]);
-    assert_eq!(stage.broker.status().open, 2);
+    assert_eq!(stage.broker.status(stage.now).open, 2);
     stage.pass_with(seconds(2), &[worker]);
-    assert_eq!(stage.broker.status().open, 1, "the waiting one is dropped, the running one has its slot still");
+    assert_eq!(
+        stage.broker.status(stage.now).open,
+        1,
+        "the waiting one is dropped, the running one has its slot still"
+    );
     assert!(matches!(stage.heard(worker).as_slice(), [Envelope::Cancel(cancel)] if cancel.number == dispatch.number.0));
 }
 

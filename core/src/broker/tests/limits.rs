@@ -25,7 +25,7 @@ fn cancelled(stage: &mut Stage, worker: LinkId) -> bool {
 }
 
 fn is_stuck(stage: &Stage) -> bool {
-    stage.broker.status().workers[0].stuck
+    stage.broker.status(stage.now).workers[0].stuck
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_limit_holds_although_the_caller_has_given_up() {
     stage.pass_with(seconds(2) + STUCK_AFTER, &[worker, client]);
     assert!(is_stuck(&stage));
     stage.handle(Event::Closed { link: worker });
-    assert!(stage.broker.status().workers.is_empty());
+    assert!(stage.broker.status(stage.now).workers.is_empty());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod dispatching;
 mod faults;
 mod handshakes;
 mod limits;
+mod load;
 mod lost_calls;
 mod peers;
 mod proving;

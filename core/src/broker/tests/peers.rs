@@ -138,7 +138,7 @@ fn a_services_figures_follow_its_workers() {
     let client = stage.client(3);
     (1..=4).for_each(|number| stage.call(client, number, "calc.add"));
     let figures = |stage: &Stage| {
-        let ServiceStatus { workers, slots, running, .. } = stage.broker.service_statuses().remove(0);
+        let ServiceStatus { workers, slots, running, .. } = stage.broker.service_statuses(stage.now).remove(0);
         (workers, slots, running)
     };
     assert_eq!(figures(&stage), (2, 5, 4));

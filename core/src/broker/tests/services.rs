@@ -135,6 +135,38 @@ fn the_broker_tells_of_itself() {
 }
 
 #[test]
+fn the_status_tells_what_runs_where_who_waits_and_who_called() {
+    let mut stage = Stage::new();
+    let worker = stage.worker(1, calc(1));
+    let client = stage.client(2);
+    (1..=3).for_each(|number| stage.call(client, number, "calc.add"));
+    stage.pass_with(millis(1_400), &[client, worker]);
+    let status = stage.broker.status(stage.now);
+    let [told] = &status.workers[..] else { panic!("{status:?}") };
+    assert_eq!((told.slots, told.running, told.services.as_slice()), (1, 1, &["calc".to_owned()][..]));
+    let [call] = &told.calls[..] else { panic!("{told:?}") };
+    assert_eq!((&*call.call, &*call.method, call.for_ms, call.wanted), ("02020202-1", "calc.add", 1_400, true));
+    let [service] = &status.services[..] else { panic!("{status:?}") };
+    assert_eq!((service.waiting, service.oldest_wait_ms, service.rates.arrived), (2, 1_400, 0.6));
+    let [caller] = &status.callers[..] else { panic!("{status:?}") };
+    assert_eq!((&*caller.caller, caller.connected, caller.open), ("02020202", true, 3));
+    let dispatches = stage.dispatches(worker);
+    stage.answer(worker, &dispatches[0], &[0x05]);
+    let status = stage.broker.status(stage.now);
+    assert_eq!((status.workers[0].answered, status.callers[0].open, status.services[0].waiting), (1, 2, 1));
+    assert_eq!(status.workers[0].calls[0].for_ms, 0, "the next one has just begun");
+}
+
+#[test]
+fn a_status_is_bounded_and_says_what_it_left_out() {
+    let mut stage = Stage::new();
+    let clients: Vec<_> = (1..=250).map(|number| stage.client(number)).collect();
+    stage.call(clients[240], 1, "none.such");
+    let status = stage.broker.status(stage.now);
+    assert_eq!((status.clients, status.callers.len(), status.omitted.clients), (250, 200, 50));
+}
+
+#[test]
 fn a_service_that_nobody_serves_or_calls_is_forgotten() {
     let mut stage = Stage::new();
     let client = stage.client(1);

@@ -1,5 +1,7 @@
 //! The rules of supervision, and a random walk over all of them.
 
+mod changes;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -8,6 +10,17 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 fn at(millis: u64) -> Time {
     Time::from_micros(millis * 1_000)
+}
+
+/// 1 to 8 seats; a minute to be registered, and ten seconds of trial.
+fn rules() -> Rules {
+    Rules {
+        name: "echo".into(),
+        bounds: Bounds { min: 1, max: 8 },
+        drain: DRAIN,
+        ready: Duration::from_secs(60),
+        trial: Duration::from_secs(10),
+    }
 }
 
 /// The machine with its driver's half played by hand: pids count up from 1.
@@ -20,7 +33,7 @@ struct House {
 impl House {
     /// A pool of `size` seats, whose first processes have been asked for.
     fn new(size: u32) -> House {
-        House { seats: Seats::new("echo", size, DRAIN, Time::ZERO), now: Time::ZERO, pids: 0 }
+        House { seats: Seats::new(rules(), size, Time::ZERO), now: Time::ZERO, pids: 0 }
     }
 
     /// The same with all processes running.
@@ -229,28 +242,8 @@ fn walk(size: u32, choices: &[(u8, u8, u32)]) {
     let mut once = [0; 3];
     let mut finished = false;
     for &(what, which, chance) in choices {
-        let id = SeatId(u32::from(which) % size + 1);
-        let state = house.seats.seats[&id].state;
-        let event = match (what % 16, state) {
-            (0, _) => Event::Shutdown { deadline: house.now + Duration::from_millis(u64::from(chance % 1_000)) },
-            (1, SeatState::Starting) => Event::SpawnFailed { seat: id, error: String::new() },
-            (_, SeatState::Starting) => {
-                house.pids += 1;
-                Event::Spawned { seat: id, pid: house.pids }
-            }
-            (2..6, SeatState::Draining { ended: true, .. }) => Event::Alone { seat: id },
-            (
-                2..6,
-                SeatState::Running { .. } | SeatState::Registered { .. } | SeatState::Draining { ended: false, .. },
-            ) => Event::Exited { seat: id, exit: Exit::Signal(9), alone: chance % 2 == 0 },
-            (6..10, _) => Event::Registered { instance: instance("echo", id, house.seats.seats[&id].restart) },
-            _ => {
-                house.now = house.now + Duration::from_millis(u64::from(chance % 20_000));
-                Event::Wake
-            }
-        };
         let mut out = Vec::new();
-        house.seats.handle(house.now, event, chance, &mut out);
+        step(&mut house, what, which, chance, &mut out);
         house.seats.check();
         assert!(!finished || out.is_empty(), "nothing comes after the end");
         for action in &out {
@@ -267,11 +260,40 @@ fn walk(size: u32, choices: &[(u8, u8, u32)]) {
     }
 }
 
+/// Something that can happen to the seat that chance names, or is asked of the pool.
+fn step(house: &mut House, what: u8, which: u8, chance: u32, out: &mut Vec<Action>) {
+    let seats = &mut house.seats;
+    let Some((&id, seat)) = seats.seats.iter().nth(usize::from(which) % seats.seats.len().max(1)) else { return };
+    let name = instance("echo", id, seat.restart);
+    let event = match (what % 20, seat.state) {
+        (0, _) => Event::Shutdown { deadline: house.now + Duration::from_millis(u64::from(chance % 1_000)) },
+        (1, SeatState::Starting) => Event::SpawnFailed { seat: id, error: String::new() },
+        (_, SeatState::Starting) => {
+            house.pids += 1;
+            Event::Spawned { seat: id, pid: house.pids }
+        }
+        (2..6, SeatState::Draining { ended: true, .. }) => Event::Alone { seat: id },
+        (2..6, SeatState::Running { .. } | SeatState::Registered { .. } | SeatState::Draining { ended: false, .. }) => {
+            Event::Exited { seat: id, exit: Exit::Signal(9), alone: chance.is_multiple_of(2) }
+        }
+        (6..12, _) => Event::Registered { instance: name },
+        (12, _) => return drop(seats.scale(house.now, chance % 10, &RunningCalls::from([(name, 3)]), out)),
+        (13, _) => return drop(seats.reload(house.now, out)),
+        (14, _) => return drop(seats.replace(house.now, &name, out)),
+        (15, _) => Event::Condemned { number: ExchangeNumber(chance % 8), why: String::new() },
+        _ => {
+            house.now = house.now + Duration::from_millis(u64::from(chance % 20_000));
+            Event::Wake
+        }
+    };
+    seats.handle(house.now, event, chance, out);
+}
+
 proptest! {
     #[test]
     fn whatever_happens_every_seat_is_accounted_for(
         size in 1_u32..5,
-        choices in proptest::collection::vec(any::<(u8, u8, u32)>(), 0..200),
+        choices in proptest::collection::vec(any::<(u8, u8, u32)>(), 0..300),
     ) {
         walk(size, &choices);
     }

@@ -1,0 +1,68 @@
+//! `callboard reload`: a pool's processes are exchanged for new ones of its program.
+
+use anyhow::anyhow;
+use clap::Args;
+use serde::Deserialize;
+
+use super::{
+    exit::Exit,
+    output,
+    pool_ask::{AskArgs, Asking},
+    pool_report::PoolReport,
+};
+use crate::settings::{Flags, Settings};
+
+/// Shown below `callboard reload --help`.
+const AFTER_HELP: &str = "\
+For a new version: put the program in the old one's place, then reload. As many new workers as there are old ones are
+started; when all serve, they prove themselves beside the old ones for the pool's --trial; then the old ones leave and
+finish what they run. If a new one ends before that, does not register within the pool's --ready, or more of their calls
+fail than of the old ones' (of ten or more), the new ones leave, the old ones stay, and the exit code is 4. The file is then still the
+new one: put the old one back, or a worker that is restarted later starts from it.
+
+Example:
+  callboard reload calculator";
+
+/// Exchange a pool's workers for new ones of its program, without a call that fails
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Reload {
+    /// The pool
+    pool: String,
+    #[command(flatten)]
+    ask: AskArgs,
+}
+
+#[derive(Deserialize)]
+struct Begun {
+    exchange: u32,
+}
+
+impl Reload {
+    /// The settings that were typed as flags.
+    pub(crate) fn flags(&self) -> Flags {
+        self.ask.flags()
+    }
+
+    /// Asks the pool.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
+        let asking = Asking::connect(&self.pool, &self.ask, &settings.client).await?;
+        let Begun { exchange } = asking.call("reload", ()).await?;
+        let over = |report: &PoolReport| match &report.exchanged {
+            Some(ended) if ended.number > exchange => true,
+            Some(ended) if ended.number == exchange => ended.rolled_back.is_some() || report.is_settled(),
+            _ => false,
+        };
+        let ended = asking.until(&format!("{} was reloaded", self.pool), over).await?;
+        asking.leave().await;
+        let Some(report) = ended else {
+            output::print(&format!("{} is being reloaded", self.pool))?;
+            return Ok(Exit::Fine);
+        };
+        if let Some(why) = report.exchanged.and_then(|ended| ended.rolled_back) {
+            return Err(Exit::GaveUp.because(anyhow!("rolled back, the old workers stay: {why}")));
+        }
+        output::print(&format!("{} reloaded: {} new workers", self.pool, report.size))?;
+        Ok(Exit::Fine)
+    }
+}

@@ -1,0 +1,121 @@
+//! `callboard status`: the broker, its services, pools, workers and clients at one moment.
+
+use std::{
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
+
+use callboard::{Client, core::broker::Status as BrokerStatus};
+use clap::Args;
+use futures::future::join_all;
+use serde::Serialize;
+
+use super::{client, connection::Connection, exit::Exit, output, pool_report::PoolReport, status_tables};
+use crate::settings::{ClientSettings, Flags, Settings};
+
+/// How long a pool has to answer before the status is told without it.
+const POOL_MAX: Duration = Duration::from_secs(1);
+/// How often `--watch` looks.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// What clears a terminal and goes to its first place.
+const CLEAR: &str = "\x1b[2J\x1b[H";
+/// What comes before a pool's name in the name of its service.
+const POOL_PREFIX: &str = "callboard.pool.";
+
+/// Shown below `callboard status --help`.
+const AFTER_HELP: &str = "\
+Rates are calls a second over the last five seconds. The state of a pool's worker is its pool's word (backoff: its
+process ended, and another is started soon); that of the others is connected or draining.
+
+Examples:
+  callboard status
+  callboard status --watch
+  callboard status --json | jq '.broker.services[] | {name, waiting, oldest_wait_ms}'";
+
+/// Show services, queues, pools, workers and what they run, clients, and what was counted
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Status {
+    /// Print JSON, one line
+    #[arg(long)]
+    json: bool,
+    /// Show it again every second, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// All that is shown.
+#[derive(Debug, Serialize)]
+pub(crate) struct Overview {
+    pub(crate) broker: BrokerStatus,
+    /// Pools that answered.
+    pub(crate) pools: Vec<PoolReport>,
+    /// Pools that are there and did not answer.
+    pub(crate) silent_pools: Vec<String>,
+}
+
+impl Status {
+    /// The settings that were typed as flags.
+    pub(crate) fn flags(&self) -> Flags {
+        self.connection.flags()
+    }
+
+    /// Asks the broker and its pools, and prints what they say.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
+        let settings = settings.client;
+        let client = client::connect(&settings).await?;
+        if self.watch {
+            return self.watch(&client, &settings).await;
+        }
+        self.show(&Overview::ask(&client, &settings).await?)?;
+        client::leave(&client).await;
+        Ok(Exit::Fine)
+    }
+
+    /// Shows it again and again.
+    async fn watch(&self, client: &Client, settings: &ClientSettings) -> anyhow::Result<Exit> {
+        loop {
+            match Overview::ask(client, settings).await {
+                Ok(overview) => self.show(&overview)?,
+                // Who watches wants to see it come back.
+                Err(error) => output::complain(&error),
+            }
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
+    }
+
+    fn show(&self, overview: &Overview) -> anyhow::Result<()> {
+        if self.json {
+            return output::print(&serde_json::to_string(overview)?);
+        }
+        let text = status_tables::text(overview);
+        match (self.watch, io::stdout().is_terminal()) {
+            (true, true) => output::print(&format!("{CLEAR}{text}")),
+            (true, false) => output::print(&format!("{text}\n")),
+            (false, _) => output::print(&text),
+        }
+    }
+}
+
+impl Overview {
+    async fn ask(client: &Client, settings: &ClientSettings) -> anyhow::Result<Overview> {
+        let call = client.call::<BrokerStatus>("callboard.status", ());
+        let broker = client::timed(call, settings).await.map_err(client::failed)?;
+        let served = broker.services.iter().filter(|service| service.workers > 0);
+        let names = served.filter_map(|service| service.name.strip_prefix(POOL_PREFIX)).map(str::to_owned);
+        let asked = names.map(async |name| {
+            let call = client.call::<PoolReport>(format!("{POOL_PREFIX}{name}.status"), ());
+            call.timeout(POOL_MAX).await.map_err(|_| name)
+        });
+        let (mut pools, mut silent_pools) = (Vec::new(), Vec::new());
+        for answer in join_all(asked).await {
+            match answer {
+                Ok(report) => pools.push(report),
+                Err(name) => silent_pools.push(name),
+            }
+        }
+        Ok(Overview { broker, pools, silent_pools })
+    }
+}

@@ -1,0 +1,61 @@
+//! Pools that find their size, and renew their processes, by themselves.
+
+use serde::de::IgnoredAny;
+
+use crate::harness::{Broker, Load, Process, callboard, example_path, until_async};
+
+#[tokio::test]
+async fn a_pool_between_a_fewest_and_a_most_grows_with_what_waits() {
+    let broker = Broker::start();
+    let mut command = callboard();
+    command.args(["pool", "--backend", &broker.backend, "--name", "jobs", "--min", "1", "--max", "3", "--"]);
+    let pool = Process::start({
+        command.arg(example_path("pool-worker"));
+        command
+    });
+    assert_eq!(pool.line(), "ready 1 workers");
+    let refused = broker.command(&["scale", "jobs", "2"]);
+    refused.complained_of(1, &["FAILED_PRECONDITION", "finds its size itself"]);
+    let client = broker.client().await;
+    // Three times as many as one worker has slots for.
+    let calls: Vec<_> = (0..192)
+        .map(|_| {
+            let call = client.call::<IgnoredAny>("jobs.pause", (600_000_u64,)).no_timeout();
+            tokio::spawn(async move { call.await.map(drop) })
+        })
+        .collect();
+    until_async("it has grown to its most", async || {
+        let status: serde_json::Value = client.call("callboard.pool.jobs.status", ()).await.unwrap();
+        let workers = status["workers"].as_array().unwrap();
+        workers.len() == 3 && workers.iter().all(|worker| worker["state"] == "registered")
+    })
+    .await;
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_are_renewed_after_so_many_calls_and_no_call_fails() {
+    let load = Load::start_sized(2, &["--recycle-calls", "300"]).await;
+    let first = load.pool.pids(&load.broker);
+    until_async("nobody is left of the first ones", async || {
+        load.wait_for_outcomes(50);
+        let workers = load.pool.status(&load.broker).workers;
+        !workers.iter().any(|seat| seat.pid.is_some_and(|pid| first.contains(&pid)))
+    })
+    .await;
+    assert_eq!(load.end().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_are_renewed_when_they_hold_too_much_memory() {
+    // Each holds more than that from the beginning.
+    let load = Load::start_sized(1, &["--recycle-rss", "1MiB"]).await;
+    let first = load.pool.pids(&load.broker);
+    load.pool.process.stderr.wait_for("MiB of memory");
+    until_async("another has its place", async || {
+        let workers = load.pool.status(&load.broker).workers;
+        !workers.iter().any(|seat| seat.pid.is_some_and(|pid| first.contains(&pid)))
+    })
+    .await;
+    assert_eq!(load.end().await, 0);
+}

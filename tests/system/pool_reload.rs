@@ -1,0 +1,153 @@
+//! `callboard reload`: a pool's processes are exchanged for new ones, or stay.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use futures::future::join_all;
+
+use crate::harness::{Broker, Load, Pool, Process, example_path, is_alive, until, until_async};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_fails_while_a_pool_is_reloaded() {
+    let load = Load::start(3).await;
+    let before = load.pool.pids(&load.broker);
+    load.wait_for_outcomes(300);
+    assert_eq!(load.broker.command(&["reload", "jobs"]).printed(), "jobs reloaded: 3 new workers");
+    let after = load.pool.pids(&load.broker);
+    assert_eq!(after.len(), 3);
+    assert!(!after.iter().any(|pid| before.contains(pid)), "{before:?} {after:?}");
+    assert!(!before.into_iter().any(is_alive), "the old ones have ended");
+    assert_eq!(load.pool.status(&load.broker).generation, 2);
+    load.wait_for_outcomes(300);
+    assert_eq!(load.end().await, 0, "no call failed, not even what must not run twice");
+}
+
+/// A program in a file of its own, so that a new version can take its place.
+struct Program {
+    folder: tempfile::TempDir,
+}
+
+impl Program {
+    fn new(script: &str) -> Program {
+        let program = Program { folder: tempfile::tempdir().unwrap() };
+        program.becomes(script);
+        program
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("jobs-worker")
+    }
+
+    /// Puts another version in its place, as an installer does: at once.
+    fn becomes(&self, script: &str) {
+        let new = self.folder.path().join("new");
+        fs::write(&new, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&new, self.path()).unwrap();
+    }
+}
+
+fn worker(path: &Path) -> String {
+    format!("exec '{}'", path.display())
+}
+
+fn pool_of(broker: &Broker, program: &Program, flags: &[&str]) -> Process {
+    let mut command = Pool::command_with(&broker.backend, "jobs", 2, flags);
+    command.arg(program.path());
+    let pool = Process::start(command);
+    assert_eq!(pool.line(), "ready 2 workers");
+    pool
+}
+
+#[test]
+fn a_new_version_that_crashes_is_rolled_back_and_the_old_one_goes_on() {
+    let broker = Broker::start();
+    let program = Program::new(&worker(&example_path("pool-worker")));
+    let pool = pool_of(&broker, &program, &[]);
+    let before = broker.call(&["callboard.pool.jobs.status"]).printed();
+    program.becomes("echo cannot read the configuration >&2; exit 9");
+    let refused = broker.command(&["reload", "jobs"]);
+    assert_eq!(refused.code, 4, "{refused:?}");
+    assert!(refused.stderr.contains("rolled back, the old workers stay: the new worker jobs-"), "{refused:?}");
+    assert!(refused.stderr.contains("exit status 9"), "{refused:?}");
+    pool.stderr.wait_for("rolled back, the old workers stay");
+    pool.stderr.wait_for("cannot read the configuration");
+    until("the new ones are gone", || {
+        let now = broker.call(&["callboard.pool.jobs.status"]).printed();
+        (pids_in(&now) == pids_in(&before)).then_some(())
+    });
+    assert!(broker.call(&["jobs.collatz", "27"]).printed().starts_with("{\"value\":111,"));
+    // The next version is a good one.
+    program.becomes(&worker(&example_path("pool-worker")));
+    assert_eq!(broker.command(&["reload", "jobs"]).printed(), "jobs reloaded: 2 new workers");
+}
+
+fn pids_in(status: &str) -> Vec<u64> {
+    let status: serde_json::Value = serde_json::from_str(status).unwrap();
+    status["workers"].as_array().unwrap().iter().filter_map(|worker| worker["pid"].as_u64()).collect()
+}
+
+#[test]
+fn a_new_version_that_never_serves_is_rolled_back() {
+    let broker = Broker::start();
+    let program = Program::new(&worker(&example_path("pool-worker")));
+    let _pool = pool_of(&broker, &program, &["--ready", "1s"]);
+    program.becomes("exec sleep 600");
+    let refused = broker.command(&["reload", "jobs"]);
+    refused.complained_of(4, &["rolled back", "not all new workers were registered within 1 s"]);
+}
+
+#[tokio::test]
+async fn a_new_version_whose_calls_fail_is_rolled_back_and_the_old_one_goes_on() {
+    let broker = Broker::start();
+    let journal = tempfile::NamedTempFile::new().unwrap();
+    let serve =
+        |journal: &Path| format!("JOBS_JOURNAL='{}' {}", journal.display(), worker(&example_path("pool-worker")));
+    let program = Program::new(&serve(journal.path()));
+    let pool = pool_of(&broker, &program, &["--trial", "10m"]);
+    program.becomes(&serve(Path::new("/")));
+    let mut reload = Process::start(broker.command_line(&["reload", "jobs", "--timeout", "none"]));
+    let client = broker.client().await;
+    let mut failed = 0;
+    until_async("the reload is rolled back", async || {
+        // So many at a time that every worker has some.
+        let calls = (0..40_u64).map(|key| client.call::<serde::de::IgnoredAny>("jobs.note", (key,)).into_future());
+        failed += join_all(calls).await.iter().filter(|outcome| outcome.is_err()).count();
+        pool.stderr.so_far().contains("rolled back")
+    })
+    .await;
+    assert_eq!(reload.exit_code(), 4);
+    let why = reload.stderr.all();
+    assert!(failed > 0 && why.contains("calls failed at the new workers"), "{why}");
+    until("the new ones are gone", || {
+        (pids_in(&broker.call(&["callboard.pool.jobs.status"]).printed()).len() == 2).then_some(())
+    });
+    broker.call(&["jobs.note", "1"]).printed();
+}
+
+#[test]
+fn one_worker_is_replaced_by_name() {
+    let broker = Broker::start();
+    let pool = Pool::start(&broker, 2);
+    let before = pool.pids(&broker);
+    broker.call(&["callboard.pool.jobs.replace", "jobs-1"]).printed();
+    let names = until("another serves in its place", || {
+        let seats = pool.status(&broker).workers;
+        let done = seats.len() == 2 && seats.iter().all(|seat| seat.state == "registered");
+        done.then(|| seats.into_iter().map(|seat| seat.instance).collect::<Vec<_>>())
+    });
+    assert_eq!(names, ["jobs-2", "jobs-3"]);
+    assert!(!is_alive(before[0]) && is_alive(before[1]));
+    broker.call(&["callboard.pool.jobs.replace", "jobs-1"]).complained_of(1, &["NOT_FOUND", "jobs-1"]);
+}
+
+#[test]
+fn one_change_at_a_time() {
+    let broker = Broker::start();
+    let program = Program::new(&worker(&example_path("pool-worker")));
+    let _pool = pool_of(&broker, &program, &[]);
+    program.becomes("exec sleep 600");
+    assert_eq!(broker.command(&["reload", "jobs", "--no-wait"]).printed(), "jobs is being reloaded");
+    for words in [&["reload", "jobs"][..], &["scale", "jobs", "3"]] {
+        broker.command(words).complained_of(1, &["FAILED_PRECONDITION", "exchanging"]);
+    }
+}
