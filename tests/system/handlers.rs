@@ -10,10 +10,10 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::harness::{Broker, DEADLINE};
 
-/// So short that a test can be silent for many of them.
-const HEARTBEAT: Duration = Duration::from_millis(50);
-/// Twenty heartbeats.
-const LONG: Duration = Duration::from_secs(1);
+/// So short that a test can be silent for many of them, and so long that a busy machine does not miss them.
+const HEARTBEAT: Duration = Duration::from_millis(400);
+/// Ten heartbeats.
+const LONG: Duration = Duration::from_secs(4);
 
 /// Starts a broker and a worker with this service, and connects a client.
 async fn scene(service: Service) -> (Broker, Client) {

@@ -55,7 +55,7 @@ fn a_busy_worker_that_must_leave_finishes_its_call_first() {
     let calls: Vec<_> = (0..2).map(|_| Process::start(broker.command_line(&["call", "jobs.pause", "2000"]))).collect();
     until("both run", || {
         let load = broker.call(&["callboard.load", "jobs"]).printed();
-        (load.matches("\"draining\":false,\"running\":1").count() == 2).then_some(())
+        (load.matches("\"draining\":false,\"stuck\":false,\"running\":1").count() == 2).then_some(())
     });
     let scaled = broker.command(&["scale", "jobs", "1", "--no-wait"]).printed();
     assert_eq!(scaled, "jobs is to have 1 workers");

@@ -112,11 +112,12 @@ impl Header {
     }
 
     fn reply(&self, frame: &Bytes, body: Bytes) -> Result<Reply, RefusedReason> {
-        let has_credit = self.seen.has(keys::CREDIT_CALLS) || self.seen.has(keys::CREDIT_BYTES);
+        // A key that says 0 says what its absence says.
+        let credit = Some(self.credit()?).filter(|credit| *credit != Credit::default());
         let mut reply = Reply {
             number: self.required(keys::NUMBER)?,
             outcome: self.failure(frame, body)?,
-            credit: if has_credit { Some(self.credit()?) } else { None },
+            credit,
             extensions: self.extension_bytes(frame),
         };
         if let Err(failure) = &mut reply.outcome
