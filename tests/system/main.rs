@@ -23,4 +23,5 @@ mod pool_scale;
 mod status;
 mod streams;
 mod threads;
+mod up;
 mod users;
