@@ -24,4 +24,5 @@ mod status;
 mod streams;
 mod stuck;
 mod threads;
+mod up;
 mod users;
