@@ -7,6 +7,7 @@ mod broker;
 mod calculator;
 mod callbacks;
 mod calls;
+mod calls_with_items;
 mod demo;
 mod faults;
 mod foreign;
