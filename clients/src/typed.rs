@@ -9,6 +9,7 @@ use callboard_core::wire::{
 use serde::de::DeserializeOwned;
 
 use crate::{
+    blocking::wait_for,
     call::Call,
     call_error::CallError,
     call_future::CallFuture,
@@ -99,6 +100,20 @@ impl<T, F, S> TypedCall<T, F, S> {
 }
 
 impl<T, F> TypedCall<T, F> {
+    /// Makes the call and blocks until it has ended: for programs that are not async. As
+    /// [`blocking::Call::wait`](crate::blocking::Call::wait).
+    ///
+    /// # Errors
+    /// As when the call is awaited.
+    pub fn wait(self) -> Result<T, F>
+    where
+        T: DeserializeOwned,
+        F: CallFailure,
+    {
+        let own = self.own;
+        wait_for(self.into_future()).unwrap_or_else(|| Err(F::from_call(CallError::served_call_given_up(), own)))
+    }
+
     /// Makes the call, waits for its outcome, and tells `callback` how far the handler is. As [`Call::on_progress`].
     pub fn on_progress(self, callback: impl FnMut(Progress) + Send + 'static) -> TypedReply<T, F> {
         TypedReply::new(self.call.on_progress(callback), self.own)

@@ -43,6 +43,18 @@ pub(crate) fn stub(service: &Service) -> TokenStream {
             }
         }
 
+        impl ::core::convert::From<&#krate::blocking::Client> for #client {
+            fn from(client: &#krate::blocking::Client) -> Self {
+                Self::new(client.as_async())
+            }
+        }
+
+        impl ::core::convert::From<&#krate::polled::Client> for #client {
+            fn from(client: &#krate::polled::Client) -> Self {
+                Self::new(client.as_async())
+            }
+        }
+
         impl ::core::convert::From<&#krate::Client> for #client {
             fn from(client: &#krate::Client) -> Self {
                 Self::new(client)
