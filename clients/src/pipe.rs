@@ -280,6 +280,11 @@ impl Stretch {
         state.outcome = None;
     }
 
+    /// Bytes of items that came and were not taken.
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        self.pipe.state().items.iter().map(|item| item.len() as u64).sum()
+    }
+
     /// Items that were dropped in favour of newer ones, here and at the handler's side.
     pub(crate) fn dropped(&self) -> u64 {
         let state = self.pipe.state();

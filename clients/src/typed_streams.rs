@@ -80,6 +80,11 @@ impl<T, F> TypedStream<T, F> {
     pub fn dropped(&self) -> u64 {
         self.items.dropped()
     }
+
+    /// As [`ReplyStream::unread_bytes`].
+    pub fn unread_bytes(&self) -> u64 {
+        self.items.unread_bytes()
+    }
 }
 
 impl<T: DeserializeOwned, F: CallFailure> TypedStream<T, F> {

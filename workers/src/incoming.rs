@@ -50,6 +50,11 @@ impl<T> Incoming<T> {
     pub(crate) fn new(line: Option<Arc<Line>>) -> Incoming<T> {
         Incoming { line, count: 0, items: PhantomData }
     }
+
+    /// Bytes of the items that wait here to be read, as they travel: at most 262,144.
+    pub fn unread_bytes(&self) -> u64 {
+        self.line.as_ref().map_or(0, |line| line.unread_bytes())
+    }
 }
 
 impl<T: DeserializeOwned> Incoming<T> {

@@ -180,6 +180,11 @@ impl Line {
         Poll::Pending
     }
 
+    /// Bytes of items that came and were not taken.
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        self.state().items.iter().map(|item| item.len() as u64).sum()
+    }
+
     /// Sends an item as soon as there is room for it. What is sent when the job is over is dropped.
     pub(crate) fn poll_send(&self, task: &Task<'_>, latest: Option<u64>, item: &Bytes) -> Poll<()> {
         let mut state = self.state();
