@@ -72,6 +72,10 @@ mod pages {
     struct FirstService;
     #[doc = include_str!("../docs/guide/call-styles.md")]
     struct CallStyles;
+    #[doc = include_str!("../docs/guide/streams.md")]
+    struct Streams;
+    #[doc = include_str!("../docs/guide/reflection.md")]
+    struct Reflection;
     #[doc = include_str!("../docs/guide/callbacks.md")]
     struct Callbacks;
     #[doc = include_str!("../docs/guide/errors.md")]

@@ -22,6 +22,9 @@
 //! # }
 //! ```
 //!
+//! Items of a stream go to a callback, too ([`Client::each`], [`Call::stream`]); calls of a stub are made by [`Client::then`]; and
+//! [`Client::run`] runs a future in the polls.
+//!
 //! The connection, the time-outs and the heartbeats live on the client's own threads as they do for the async
 //! [`Client`](crate::Client), so a program that does not poll for a minute loses nothing. Only the callbacks wait for it.
 
@@ -214,7 +217,8 @@ impl Client {
         Ok(())
     }
 
-    /// Runs the callbacks whose outcomes are there, on this thread, in the order of the outcomes. Never blocks. Returns how many ran.
+    /// Runs the callbacks whose outcomes are there, on this thread, in the order of the outcomes, and the futures that can go on. Never
+    /// blocks. Returns how many ran.
     ///
     /// A callback may make calls, and may poll. What becomes ready while callbacks run is left for the next time.
     ///
@@ -245,7 +249,7 @@ impl Client {
         self.poll()
     }
 
-    /// Callbacks that have not run yet.
+    /// Callbacks that have not heard their end yet, and futures that run.
     pub fn pending(&self) -> usize {
         self.pending.borrow().len()
     }

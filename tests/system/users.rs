@@ -115,7 +115,11 @@ fn whoever_knows_nothing_of_a_service_learns_its_methods_types_and_comments() {
     let cddl = scene.printed(&["describe", "user_manager", "--cddl"]);
     assert!(cddl.contains("user_manager.get_user.arguments = [id: 0..4294967295] / { id: 0..4294967295 }"), "{cddl}");
     let hash = text.lines().next().unwrap().rsplit(' ').next().unwrap();
-    assert!(scene.printed(&["services"]).contains(hash), "{hash}");
+    let services = scene.printed(&["services"]);
+    assert!(services.contains(hash), "{hash}: {services}");
+    for method in ["get_users_by_type(user_type) -> stream ", "count_already_users(stream) "] {
+        assert!(services.contains(method), "{method}: {services}");
+    }
 }
 
 #[test]
