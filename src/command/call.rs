@@ -16,7 +16,7 @@ use ciborium::Value;
 use clap::{Args, ValueEnum};
 
 use self::items::Known;
-use super::{arguments, check, client, connection::Connection, exit::Exit, json, output};
+use super::{arguments, check, client, connection::Connection, described, exit::Exit, json, output};
 use crate::settings::{ClientSettings, Flags, Settings};
 
 /// Shown below `callboard call --help`.
@@ -80,10 +80,15 @@ impl Call {
 
     /// Makes the call.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
-        let settings = settings.client;
+        let mut settings = settings.client;
         let arguments = arguments::arguments(&self.arguments).map_err(|error| Exit::Usage.because(error))?;
         let method = MethodName::parse(self.method.as_str()).map_err(|error| Exit::Usage.because(error))?;
         let client = client::connect(&settings).await?;
+        // What a method is shows once somebody serves it. A cast needs not know.
+        if self.wait_for_ready && !self.cast && self.style.is_none() {
+            let left = described::wait(&client, method.service(), &settings).await;
+            settings.timeout.value = left.map_err(client::failed)?;
+        }
         let known = Known::of(&client, &method, &settings).await?;
         if let Some(known) = &known {
             check_arguments(&arguments, known)?;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 
-use crate::harness::{Broker, Process};
+use crate::harness::{Broker, Process, until};
 
 /// A broker and the example worker.
 fn scene() -> (Broker, Process) {
@@ -90,6 +90,16 @@ fn progress_is_told_on_stderr_beside_the_result() {
     let walk = broker.call(&["numbers.walk", "200", "--progress"]);
     assert_eq!((walk.code, walk.stdout.as_str()), (0, "200"), "{walk:?}");
     assert_eq!(walk.stderr.lines().last(), Some("200 of 200 walking"), "{walk:?}");
+}
+
+#[test]
+fn who_waits_for_a_service_learns_its_style_when_it_is_there() {
+    let broker = Broker::start();
+    let words = ["call", "numbers.count", "2", "--wait-for-ready"];
+    let mut call = Process::start(broker.command_line(&words));
+    until("it asks for the service", || broker.command(&["peers"]).printed().contains("client").then_some(()));
+    let _worker = broker.worker("streams-worker", "numbers");
+    assert_eq!((call.line(), call.line(), call.exit_code()), ("1".to_owned(), "2".to_owned(), 0));
 }
 
 #[test]
