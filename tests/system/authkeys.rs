@@ -81,6 +81,9 @@ fn who_has_the_key_calls_workers_of_a_pool_that_has_it() {
     let _pool = pool(&broker, &file, 2);
     assert_eq!(with(&broker, &file, &["call", "calculator.add", "2", "3"]).printed(), "5");
     assert!(with(&broker, &file, &["services"]).printed().contains("calculator.add"));
+    assert!(with(&broker, &file, &["describe", "calculator"]).printed().contains("add(x, y)"));
+    let diff = with(&broker, &file, &["contract", "diff", "calculator", "calculator"]).printed();
+    assert_eq!(diff, "nothing changed for callers");
     with(&broker, &file, &["ping"]).printed();
     let mut by_variable = broker.command_line(&["call", "calculator.add", "2", "4"]);
     by_variable.env("CALLBOARD_AUTHKEY", OURS);
