@@ -39,7 +39,7 @@ fn head(broker: &Status) -> String {
     let up = span(broker.uptime_ms);
     format!(
         "broker {} up {up}, {} clients, {} calls open\n\
-         since its start: {} answered, {} failed, {} cancelled, {} repeated; \
+         since its start: {} answered, {} failed, {} cancelled, {} repeated, {} kept as dead letters; \
          {} refused by a full queue, {} workers lost, {} peers sent away",
         broker.broker,
         broker.clients,
@@ -48,6 +48,7 @@ fn head(broker: &Status) -> String {
         counters.failed,
         counters.cancelled,
         counters.repeated,
+        counters.buried,
         counters.queue_full,
         counters.workers_lost,
         counters.sent_away,
@@ -110,6 +111,7 @@ fn worker_rows(broker: &Status, pools: &[PoolReport]) -> Vec<[String; 8]> {
 
 fn worker_row(worker: &WorkerStatus, seat: Option<&SeatReport>) -> [String; 8] {
     let state = match seat {
+        _ if worker.stuck => "stuck".to_owned(),
         Some(seat) => seat_state(seat),
         None if worker.draining => "draining".to_owned(),
         None => "connected".to_owned(),
