@@ -21,7 +21,7 @@ fn without_a_broker_a_command_says_so_in_one_sentence_and_ends_with_3() {
 fn a_call_that_takes_too_long_ends_with_3_and_says_whether_it_ran() {
     let broker = Broker::start();
     let _worker = broker.worker("pool-worker", "jobs");
-    let late = broker.call(&["jobs.pause", "600000", "--timeout", "300ms"]);
+    let late = broker.call(&["jobs.pause", "600000", "--timeout", "3s"]);
     late.complained_of(3, &["DEADLINE_EXCEEDED", "executed: yes", "pool-worker-"]);
     let never = broker.call(&["nobody.serves", "--wait-for-ready", "--timeout", "300ms"]);
     never.complained_of(3, &["DEADLINE_EXCEEDED", "executed: no"]);

@@ -8,6 +8,7 @@ mod handshakes;
 mod limits;
 mod load;
 mod lost_calls;
+mod matrix;
 mod peers;
 mod proving;
 mod services;
