@@ -38,6 +38,8 @@ const DAWDLE_MAX: Duration = millis(400);
 const DEAF: Duration = millis(5_000);
 /// When a handler begins that was stopped before it did.
 const NEVER: Time = Time::from_micros(u64::MAX);
+/// The number of a ping that nobody sends.
+const NOBODYS_PING: u64 = 1 << 62;
 /// How long one hangs that nothing stops.
 const HANGS_TIMELESS: Duration = Duration::from_secs(20);
 
@@ -204,6 +206,8 @@ impl WorkerHost {
                 other => kept.push(&other),
             }
         }
+        // What is shunned has been heard all the same: the broker is not silent.
+        kept.push(&Envelope::Pong(NOBODYS_PING));
         kept.take().map(|frames| frames.to_vec()).collect()
     }
 
