@@ -75,6 +75,11 @@ impl<T, F> TypedCall<T, F> {
         self.with(Call::no_timeout)
     }
 
+    /// As [`Call::key`].
+    pub fn key(self, key: impl Into<String>) -> TypedCall<T, F> {
+        self.with(|call| call.key(key))
+    }
+
     /// As [`Call::wait_for_ready`].
     pub fn wait_for_ready(self) -> TypedCall<T, F> {
         self.with(Call::wait_for_ready)

@@ -24,6 +24,7 @@ The result is printed on stdout as JSON, an error on stderr.
 Examples:
   callboard call calculator.add 2 3
   callboard call calculator.sub x=2 y=-3 --timeout 5s
+  callboard call kvs.inc views --key views
   callboard call mailer.send to=ann@example.org body=@letter.txt --cast";
 
 /// Call a method and print its result
@@ -42,6 +43,9 @@ pub(crate) struct Call {
     /// Wait for the service, or the deadline, if nobody serves it now
     #[arg(long)]
     wait_for_ready: bool,
+    /// Run it one at a time with others of this key, on one worker
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     #[command(flatten)]
     pub(super) connection: Connection,
 }
@@ -60,13 +64,13 @@ impl Call {
         check_arguments(&client, &method, &arguments, &settings.client).await?;
         if self.cast {
             let cast = client::timed(client.call(self.method, arguments), &settings.client);
-            ready(cast, self.wait_for_ready).cast().await.map_err(client::failed)?;
+            chosen(cast, self.wait_for_ready, self.key).cast().await.map_err(client::failed)?;
             // Until the broker has it, the process must not end.
             client.close().await.map_err(|error| Exit::NoBroker.because(error))?;
             return Ok(Exit::Fine);
         }
         let call = client::timed(client.call::<Value>(self.method, arguments), &settings.client);
-        let result = ready(call, self.wait_for_ready).await.map_err(client::failed)?;
+        let result = chosen(call, self.wait_for_ready, self.key).await.map_err(client::failed)?;
         client::leave(&client).await;
         output::print(&json::compact(&result))?;
         Ok(Exit::Fine)
@@ -88,6 +92,7 @@ async fn check_arguments(
     Err(Exit::Failed.because(anyhow!("{error}\n  method: {}.{known}", service.name)))
 }
 
-fn ready<T>(call: callboard::Call<T>, wait: bool) -> callboard::Call<T> {
-    if wait { call.wait_for_ready() } else { call }
+fn chosen<T>(call: callboard::Call<T>, wait: bool, key: Option<String>) -> callboard::Call<T> {
+    let call = if wait { call.wait_for_ready() } else { call };
+    if let Some(key) = key { call.key(key) } else { call }
 }

@@ -12,6 +12,7 @@ mod faults;
 mod foreign;
 mod handlers;
 mod harness;
+mod keys;
 mod kvs;
 mod lost_broker;
 mod nested;
