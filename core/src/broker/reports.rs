@@ -55,6 +55,9 @@ impl Broker {
         if !self.workers[&key].offers.is_empty() && !self.workers[&key].running.is_empty() {
             return refuse(Code::FailedPrecondition, "register again when nothing runs".to_owned());
         }
+        if register.offers.iter().map(|offer| offer.keys.len()).sum::<usize>() > limits::KEYS_HELD_MAX {
+            return refuse(Code::InvalidArgument, format!("more than {} keys are in use", limits::KEYS_HELD_MAX));
+        }
         for offer in &register.offers {
             check_offer(offer).or_else(|message| refuse(Code::InvalidArgument, message))?;
             let pool = register.exclusive && offer.service.starts_with(own::POOL_PREFIX);

@@ -48,8 +48,8 @@ pub(super) struct Worker {
     pub(super) offers: Vec<Offer>,
     /// Buckets of affinity keys that stick to it.
     pub(super) buckets: usize,
-    /// Keys of calls of earlier connections that it still runs.
-    pub(super) held: Vec<(ServiceKey, AffinityKey)>,
+    /// Keys of calls of earlier connections that it still runs, and of how many.
+    pub(super) held: BTreeMap<(ServiceKey, AffinityKey), usize>,
     /// Its registrations, and since when they are counted.
     pub(super) registrations: (u32, Time),
     /// What it runs, until its last word on each.
@@ -94,7 +94,7 @@ impl Worker {
             stuck: 0,
             offers: Vec::new(),
             buckets: 0,
-            held: Vec::new(),
+            held: BTreeMap::new(),
             registrations: (0, Time::ZERO),
             running: BTreeMap::new(),
             answered: 0,

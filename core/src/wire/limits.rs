@@ -40,6 +40,8 @@ pub const AFFINITY_KEY_BYTES_MAX: usize = 128;
 /// Buckets of affinity keys of one service: many against its workers, so that each gets its share; few enough that the memory of
 /// which worker has which is small.
 pub const AFFINITY_BUCKETS: u16 = 1024;
+/// Affinity keys that one worker may register as in use, for all its services: as many as the slots of one.
+pub const KEYS_HELD_MAX: usize = SLOTS_MAX as usize;
 /// Services that one worker may register.
 pub const OFFERS_MAX: usize = 256;
 /// Methods of one service at one worker.

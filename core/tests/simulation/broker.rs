@@ -242,7 +242,7 @@ impl BrokerHost {
     fn noted(&mut self, note: Note, scene: &mut Scene) {
         match note {
             Note::ClientGone { name, .. } => {
-                scene.keys.client_gone();
+                scene.keys.client_gone(&name);
                 *scene.ledger.forgotten.entry(name).or_default() += 1;
             }
             Note::WorkerJoined { link, name, .. } if self.open.get(&link) != Some(&Host::Rogue) => {

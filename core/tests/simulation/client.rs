@@ -63,6 +63,7 @@ impl ClientHost {
     pub(crate) fn new(seat: usize, life: u64, scene: &mut Scene) -> ClientHost {
         let session = SessionId(scene.chance.bytes());
         let name = format!("client-{seat}.{life}");
+        scene.keys.client(&name, session.tag());
         let heartbeat = scene.knobs.heartbeat_peer;
         let key = scene.knobs.key();
         let settings = Settings { heartbeat, instance: name.clone(), key, ..Settings::new(session) };

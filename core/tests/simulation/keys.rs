@@ -1,7 +1,7 @@
 //! Affinity keys: what is dispatched, seen from outside. Of two calls of one key that run at once the broker must have lost sight of
 //! one, and that one has the lower fence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_core::wire::{
     envelope::Dispatch,
@@ -28,6 +28,10 @@ pub(crate) struct Keys {
     sent: BTreeMap<(StartId, DispatchNumber), Sent>,
     /// The last call of each client that was dispatched, for each key, in this start of the broker.
     order: BTreeMap<(String, String, u32), u64>,
+    /// Clients by their names, as their calls are called.
+    callers: BTreeMap<String, u32>,
+    /// Those that this start of the broker has forgotten: what they send again is new to it, and their casts are left behind.
+    forgotten: BTreeSet<u32>,
     /// The highest fence of each key.
     fences: BTreeMap<(String, String), u64>,
     /// Calls with keys that were dispatched.
@@ -49,7 +53,8 @@ impl Keys {
         *highest = fence;
         let number = dispatch.call.number.0;
         let last = self.order.entry((key.0.clone(), key.1.clone(), dispatch.call.caller)).or_default();
-        assert!(number >= *last, "call {} of key {key:?} runs after call {last}", dispatch.call);
+        let in_order = number >= *last || self.forgotten.contains(&dispatch.call.caller);
+        assert!(in_order, "call {} of key {key:?} runs after call {last}", dispatch.call);
         *last = number;
         self.dispatched += 1;
         self.sent
@@ -87,10 +92,16 @@ impl Keys {
     pub(crate) fn broker_starts(&mut self) {
         self.sent.values_mut().for_each(|sent| sent.seen = false);
         self.order.clear();
+        self.forgotten.clear();
     }
 
-    /// A client was forgotten: what it sends again is new to the broker.
-    pub(crate) fn client_gone(&mut self) {
-        self.order.clear();
+    /// There is a client of that name.
+    pub(crate) fn client(&mut self, name: &str, caller: u32) {
+        self.callers.insert(name.to_owned(), caller);
+    }
+
+    /// The broker has forgotten a client.
+    pub(crate) fn client_gone(&mut self, name: &str) {
+        self.forgotten.extend(self.callers.get(name));
     }
 }

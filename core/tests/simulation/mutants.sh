@@ -77,6 +77,13 @@ failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(No
 hard_limit_does_not_stop|broker/stuck.rs|s/self\.stop_running\(now, key, worker, dispatch, out\);/let _ = (worker, dispatch);/
 stuck_worker_is_given_calls|broker/worker.rs|s/ && self\.stuck == 0//
 limit_ends_with_its_caller|broker/timers.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
+keys_have_no_turns|broker/keyed/turns.rs|s/if entry\.turn == Some\(key\) && entry\.held == 0 \{/if true {/
+turn_is_lost_with_the_worker|broker/call.rs|s/self\.state = State::New;\n        self\.limits = Limits::default\(\);/self.state = State::New; self.limits = Limits::default(); self.turn = None;/
+keys_in_use_are_not_registered|worker/life.rs|s/offer\.keys = self\.jobs\.keys\(at\);/offer.keys = Vec::new();/
+keys_are_never_freed|worker/outcomes.rs|s/let freed = match &running\.key \{/let freed = match \&None::<crate::wire::affinity::AffinityKey> {/
+fence_does_not_rise|broker/keyed/buckets.rs|s/self\.next_fence \+= 1;//
+bucket_waits_for_a_worker_that_drains|broker/reports.rs|s/self\.unbind\(key\);//
+turns_are_taken_out_of_order|broker/keyed.rs|s/calls\.first_key_value\(\)\?\.0;/calls.last_key_value()?.0;/
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
 }

@@ -31,7 +31,7 @@ impl Broker {
         bucket.workers.iter().copied().find(serves)
     }
 
-    /// The best offer with room for a call that has a key: its bucket's worker's. If that has none, the one of whose worker has fewest
+    /// The best offer with room for a call that has a key: its bucket's worker's. If that has none, that whose worker has fewest
     /// buckets, for it will keep this one.
     pub(in crate::broker) fn keyed_offer(&self, service: &Service, call: &Call) -> Option<Candidate> {
         let method = call.method_number?;
@@ -86,12 +86,16 @@ impl Broker {
             for (&bucket, entry) in keyed.into_iter().flat_map(|keyed| &mut keyed.buckets) {
                 if entry.workers.contains(&worker) {
                     entry.workers.retain(|&other| other != worker);
+                    // Another of its workers may go on with a key that this one has.
+                    self.next_fence += 1;
+                    entry.fence = self.next_fence;
                     self.loose.insert(Loose::Bucket(service, bucket));
                 }
             }
         }
     }
 
+    /// Calls of a bucket that waited for a worker which it has no more may go to others.
     pub(super) fn place_bucket(&mut self, now: Time, service: ServiceKey, bucket: u16, out: &mut Vec<Action>) {
         let Some(keyed) = self.services.get_mut(&service).and_then(|service| service.keyed.as_mut()) else { return };
         keyed.tidy(bucket, None);

@@ -17,8 +17,9 @@ impl Broker {
         assert!(self.loose.is_empty(), "nothing is left loose");
         let mut buckets = BTreeMap::<WorkerKey, usize>::new();
         let mut held = BTreeMap::<(ServiceKey, AffinityKey), usize>::new();
-        for (service, key) in self.workers.values().flat_map(|worker| &worker.held) {
-            *held.entry((*service, key.clone())).or_default() += 1;
+        for (key, calls) in self.workers.values().flat_map(|worker| &worker.held) {
+            assert!(*calls > 0, "a key that a worker holds is held");
+            *held.entry(key.clone()).or_default() += calls;
         }
         for (&service, known) in &self.services {
             let Some(keyed) = &known.keyed else { continue };

@@ -122,7 +122,7 @@ impl Broker {
                 self.lose_turn(call);
             }
             let at = self.workers.get_mut(&worker).expect("it registers");
-            at.held.push((service, turn.key));
+            *at.held.entry((service, turn.key)).or_default() += 1;
             if !has_worker && at.takes_calls() {
                 self.bind_bucket(service, turn.bucket, worker);
             }
@@ -145,23 +145,26 @@ impl Broker {
     pub(in crate::broker) fn key_freed(&mut self, worker: WorkerKey, freed: &KeyFreed) {
         let Some(worker) = self.workers.get_mut(&worker) else { return };
         let Some(service) = worker.offers.get(freed.offer as usize).map(|offer| offer.service) else { return };
-        let held = worker.held.iter().position(|(of, key)| (*of, key) == (service, &freed.key));
-        if let Some(at) = held {
-            let (service, key) = worker.held.swap_remove(at);
-            self.let_go(service, key);
+        let held = (service, freed.key.detached());
+        let Some(calls) = worker.held.get_mut(&held) else { return };
+        *calls -= 1;
+        if *calls == 0 {
+            worker.held.remove(&held);
         }
+        self.let_go(held, 1);
     }
 
     /// A worker is gone, or says anew what it runs.
     pub(in crate::broker) fn let_go_all(&mut self, worker: WorkerKey) {
         let held = self.workers.get_mut(&worker).map(|worker| std::mem::take(&mut worker.held));
-        held.into_iter().flatten().for_each(|(service, key)| self.let_go(service, key));
+        held.into_iter().flatten().for_each(|(held, calls)| self.let_go(held, calls));
     }
 
-    fn let_go(&mut self, service: ServiceKey, key: AffinityKey) {
+    /// So many calls of a key that was held are over, or out of sight.
+    fn let_go(&mut self, (service, key): (ServiceKey, AffinityKey), calls: usize) {
         let keyed = self.services.get_mut(&service).and_then(|service| service.keyed.as_mut());
         let bucket = keyed.and_then(|keyed| keyed.buckets.get_mut(&key.bucket()));
-        bucket.and_then(|bucket| bucket.keys.get_mut(&key)).expect("a key that is held is there").held -= 1;
+        bucket.and_then(|bucket| bucket.keys.get_mut(&key)).expect("a key that is held is there").held -= calls;
         self.loose.insert(Loose::Key(service, key));
     }
 
