@@ -27,8 +27,8 @@
 //!
 //! Failures that are left:
 //!
-//! - A worker that is lost may run on, out of sight, while its keys are served elsewhere. Each time that a bucket gets or loses a worker
-//!   its *fence* rises, across starts of the broker, too; each call carries it; what the handler writes to can refuse a lower one.
+//! - A worker that is lost may run on, out of sight, while its keys are served elsewhere. Each time that a bucket loses a worker its
+//!   *fence* rises, across starts of the broker, too; each call carries it; what the handler writes to can refuse a lower one.
 //! - A worker that serves some methods of a service only: a bucket may have several workers, each for its methods. The turn is the
 //!   key's, whichever of them runs it.
 

@@ -193,6 +193,7 @@ pub struct Broker {
     next_dispatch: u64,
     /// When calls with affinity keys may begin.
     keys_from: Time,
+    /// The fence of the next bucket that gets a worker; above those of all that lost one.
     next_fence: u64,
     /// Of affinity keys, what the present event has left to be looked at.
     loose: BTreeSet<Loose>,

@@ -17,7 +17,7 @@ pub struct AffinityKey(ByteString);
 pub struct Affinity {
     /// The call's key.
     pub key: AffinityKey,
-    /// Rises each time that the bucket of the key gets or loses a worker: of two handlers of one key, the one with the lower fence is the
+    /// Rises each time that the bucket of the key loses its worker: of two handlers of one key, the one with the lower fence is the
     /// one that the broker lost sight of.
     pub fence: u64,
 }

@@ -249,7 +249,8 @@ impl BrokerHost {
                 scene.keys.joined(&name);
                 self.names.insert(link, name.to_string());
             }
-            Note::WorkerLost { name, .. } => scene.keys.lost(&name),
+            // One that leaves when its time is up may still stop what it ran for an earlier connection.
+            Note::WorkerLost { name, .. } | Note::WorkerLeft { name } => scene.keys.lost(&name),
             Note::SentAway { link, code, message } => {
                 let good = self.open.get(&link).is_some_and(|&peer| peer != Host::Rogue);
                 assert!(!good || code != Code::ResourceExhausted, "a peer that keeps to its credit: {message}");

@@ -59,7 +59,6 @@ impl Broker {
         if entry.workers.contains(&worker) {
             return entry.fence;
         }
-        self.next_fence += 1;
         entry.workers.push(worker);
         entry.fence = self.next_fence;
         self.workers.get_mut(&worker).expect("the caller looked it up").buckets += 1;
@@ -86,7 +85,7 @@ impl Broker {
             for (&bucket, entry) in keyed.into_iter().flat_map(|keyed| &mut keyed.buckets) {
                 if entry.workers.contains(&worker) {
                     entry.workers.retain(|&other| other != worker);
-                    // Another of its workers may go on with a key that this one has.
+                    // Whoever has its keys from now on: another worker of it, the next one, or this one when it has come back.
                     self.next_fence += 1;
                     entry.fence = self.next_fence;
                     self.loose.insert(Loose::Bucket(service, bucket));
