@@ -31,6 +31,8 @@
 //!   *fence* rises, across starts of the broker, too; each call carries it; what the handler writes to can refuse a lower one.
 //! - A worker that serves some methods of a service only: a bucket may have several workers, each for its methods. The turn is the
 //!   key's, whichever of them runs it.
+//! - A call that waits for a method which nobody has now, but may have soon, has the turn meanwhile: its key waits as long as its
+//!   patience lasts. To let others pass would take the order from its client.
 
 mod buckets;
 mod check;

@@ -58,6 +58,7 @@ stranger_may_try_again|broker/arrival.rs|s/\(Some\(Arrival::Unproven \{ \.\. \}\
 stranger_is_told_at_once|broker/proving.rs|s/now \+ AUTHKEY_REFUSAL_DELAY/now + AUTHKEY_REFUSAL_DELAY \/ 1000/
 items_are_sent_again_after_a_loss|broker/call.rs|s/!self\.is_touched\(\) && \(/(/
 lost_items_pass_for_a_result|broker/call.rs|s/had_items && outcome\.is_ok\(\)/had_items \&\& false/
+cancel_that_may_be_lost_is_told_once|client/life.rs|s/for number in self\.cancelled\.clone\(\)/for number in self.cancelled.clone().into_iter().filter(|_| false)/
 streams_survive_their_clients_connection|broker/departure.rs|s/self\.end_streams_of\(now, key, out\);//
 second_worker_has_no_room|broker/streams.rs|s/self\.grant_to_handler\(now, worker, dispatch, room, out\);\n        if ended/let _ = room;\n        if ended/
 room_is_granted_twice|broker/streams.rs|s/self\.to_handler\.reader_begins_anew\(\);//
