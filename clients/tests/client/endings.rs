@@ -43,7 +43,7 @@ fn what_a_call_asks_for_is_on_the_wire() {
         let script = async {
             let request = broker.request().await;
             assert_eq!((request.timeout, request.effect), (None, Some(Effect::Once)));
-            assert_eq!(request.key.unwrap().as_str(), "k");
+            assert_eq!(request.key.as_ref().unwrap().as_str(), "k");
             assert!(request.flags.wait_for_ready && !request.flags.cast && !request.flags.resend);
             broker.answer(&request, ()).await;
         };

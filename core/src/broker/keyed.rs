@@ -109,9 +109,9 @@ pub(super) enum Loose {
 }
 
 impl Turn {
-    /// Of a call with that key, in memory of its own.
+    /// Of a call with that key.
     pub(super) fn of(key: &AffinityKey) -> Turn {
-        Turn { key: key.detached(), bucket: key.bucket(), lane: 0, number: 0, let_in: false, at: None }
+        Turn { key: key.clone(), bucket: key.bucket(), lane: 0, number: 0, let_in: false, at: None }
     }
 }
 

@@ -1,16 +1,16 @@
 //! Affinity keys: calls of one key run one at a time, on one worker.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{AFFINITY_BUCKETS, AFFINITY_KEY_BYTES_MAX};
 
-/// A call's affinity key: a text of 1 to 128 bytes, by which its service sees which calls belong together.
+/// A call's affinity key: a text of 1 to 128 bytes, by which its service sees which calls belong together. It has memory of its own, for
+/// it may wait for long; a call without one has room for two pointers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AffinityKey(ByteString);
+pub struct AffinityKey(Arc<str>);
 
 /// What a dispatch says of a call that has a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl AffinityKey {
     ///
     /// # Errors
     /// [`AffinityKeyError`] if it is empty or longer than 128 bytes.
-    pub fn parse(text: impl Into<ByteString>) -> Result<AffinityKey, AffinityKeyError> {
+    pub fn parse(text: impl Into<Arc<str>>) -> Result<AffinityKey, AffinityKeyError> {
         let text = text.into();
         match text.len() {
             1..=AFFINITY_KEY_BYTES_MAX => Ok(AffinityKey(text)),
@@ -45,12 +45,6 @@ impl AffinityKey {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// The same key in memory of its own: a read buffer shall not live as long as a call waits.
-    #[must_use]
-    pub fn detached(&self) -> AffinityKey {
-        AffinityKey(self.as_str().to_owned().into())
     }
 
     /// Which of its service's buckets it is in, below [`AFFINITY_BUCKETS`]: FNV-1a, both halves of it. Whoever chooses keys that

@@ -105,7 +105,7 @@ impl Running {
         Running {
             offer: job.offer,
             call: job.call,
-            key: job.affinity.as_ref().map(|affinity| affinity.key.detached()),
+            key: job.affinity.as_ref().map(|affinity| affinity.key.clone()),
             attempt: job.attempt,
             deadline: job.deadline,
             since: now,

@@ -145,7 +145,7 @@ impl Broker {
     pub(in crate::broker) fn key_freed(&mut self, worker: WorkerKey, freed: &KeyFreed) {
         let Some(worker) = self.workers.get_mut(&worker) else { return };
         let Some(service) = worker.offers.get(freed.offer as usize).map(|offer| offer.service) else { return };
-        let held = (service, freed.key.detached());
+        let held = (service, freed.key.clone());
         let Some(calls) = worker.held.get_mut(&held) else { return };
         *calls -= 1;
         if *calls == 0 {

@@ -187,7 +187,7 @@ impl Header {
     fn key(&self, frame: &Bytes) -> Result<Option<AffinityKey>, RefusedReason> {
         let Some(place) = self.text(keys::KEY) else { return Ok(None) };
         let text = slice_text(keys::KEY, frame.slice(place))?;
-        AffinityKey::parse(text).map(Some).map_err(|_| refused(keys::KEY, "must have 1 to 128 bytes"))
+        AffinityKey::parse(&*text).map(Some).map_err(|_| refused(keys::KEY, "must have 1 to 128 bytes"))
     }
 
     /// A key and its fence come together.
