@@ -78,6 +78,8 @@ mod pages {
     struct Reflection;
     #[doc = include_str!("../docs/guide/callbacks.md")]
     struct Callbacks;
+    #[doc = include_str!("../docs/guide/keys.md")]
+    struct Keys;
     #[doc = include_str!("../docs/guide/errors.md")]
     struct Errors;
     #[doc = include_str!("../docs/guide/polled-clients.md")]

@@ -64,8 +64,11 @@ impl Broker {
         settings.check()?;
         let gate = Gate::bind(&settings.frontend, &settings.backend, settings.gate.clone())?;
         let clock = Clock::start();
-        let identity =
-            Identity { broker: BrokerId(Uuid::new_v4().into_bytes()), start: StartId(Uuid::new_v4().into_bytes()) };
+        let identity = Identity {
+            broker: BrokerId(Uuid::new_v4().into_bytes()),
+            start: StartId(Uuid::new_v4().into_bytes()),
+            fences_from: Clock::wall_micros(),
+        };
         let machine = settings.machine(gate.frontend().to_string(), gate.backend().to_string());
         Ok(Broker {
             machine: broker::Broker::new(machine, identity, clock.now()),

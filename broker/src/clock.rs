@@ -1,5 +1,7 @@
 //! The machine's time from the system's monotonic clock.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use callboard_core::time::Time;
 use tokio::time::Instant;
 
@@ -12,6 +14,12 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn start() -> Clock {
         Clock { started: Instant::now() }
+    }
+
+    /// Microseconds by the wall clock, which goes on from one start of the program to the next.
+    pub(crate) fn wall_micros() -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn now(self) -> Time {

@@ -115,6 +115,12 @@ impl<T> Call<T> {
         Call(self.0.wait_for_ready())
     }
 
+    /// Which calls it belongs to: of those with the same key of the same service only one runs at a time, all on one worker, in the
+    /// order in which this client makes them. See [`crate::Call::key`].
+    pub fn key(self, key: impl Into<String>) -> Call<T> {
+        Call(self.0.key(key))
+    }
+
     /// What this call may do to the world, where that is to be stricter than what the method's worker declared.
     pub fn effect(self, effect: Effect) -> Call<T> {
         Call(self.0.effect(effect))

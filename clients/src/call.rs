@@ -7,7 +7,7 @@ use callboard_core::{
     body,
     client::{Timeout, TimeoutSource},
     time::Time,
-    wire::{envelope::Effect, streams::Streams},
+    wire::{affinity::AffinityKey, envelope::Effect, streams::Streams},
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
@@ -92,6 +92,28 @@ impl<T> Call<T> {
     /// [`Effect::Once`] it is never run twice, and ends UNAVAILABLE if its worker or the broker is lost meanwhile.
     pub fn effect(self, effect: Effect) -> Call<T> {
         self.with(|request| request.effect = Some(effect))
+    }
+
+    /// Which calls it belongs to: of those with the same key of the same service only one runs at a time, in the order in which this
+    /// client makes them, and all run on one worker, until that is lost or leaves. Calls of other keys, and those without one, run
+    /// beside them. A key is a text of 1 to 128 bytes; another ends the call INVALID_ARGUMENT.
+    ///
+    /// ```no_run
+    /// # async fn example(client: callboard_clients::Client) -> Result<(), callboard_clients::CallError> {
+    /// let views: i64 = client.call("kvs.inc", ("views",)).key("views").await?;
+    /// # drop(views);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn key(mut self, key: impl Into<String>) -> Call<T> {
+        let key = AffinityKey::parse(key.into()).map_err(|error| CallError::bad_key(&error));
+        match (&mut self.request, key) {
+            (Ok(request), Ok(key)) => request.key = Some(key),
+            (Ok(_), Err(error)) => self.request = Err(error),
+            // What was wrong first is told.
+            (Err(_), _) => {}
+        }
+        self
     }
 
     /// The same call, of whose result nobody wants to know the type.

@@ -6,6 +6,7 @@ use callboard_core::{
     body::{self, DecodeError, EncodeError},
     client::Timeout,
     wire::{
+        affinity::AffinityKeyError,
         ids::CallId,
         method::NameError,
         status::{Code, Executed, Failure, Spent},
@@ -106,6 +107,11 @@ impl CallError {
 
     /// A method's name that is none.
     pub(crate) fn bad_name(error: &NameError) -> CallError {
+        CallError::new(Code::InvalidArgument, error.to_string())
+    }
+
+    /// A key that is none.
+    pub(crate) fn bad_key(error: &AffinityKeyError) -> CallError {
         CallError::new(Code::InvalidArgument, error.to_string())
     }
 

@@ -8,7 +8,7 @@ use callboard_core::{
     body::Arguments,
     client::{NewCall, Ticket, Timeout, TimeoutSource},
     time::Time,
-    wire::{envelope::Effect, method::MethodName, streams::Streams},
+    wire::{affinity::AffinityKey, envelope::Effect, method::MethodName, streams::Streams},
 };
 
 use crate::{call_error::CallError, responder::Responder, serving::Serving};
@@ -21,6 +21,7 @@ pub(crate) struct Request {
     pub(crate) timeout: Option<Timeout>,
     pub(crate) effect: Option<Effect>,
     pub(crate) wait_for_ready: bool,
+    pub(crate) key: Option<AffinityKey>,
     cast: bool,
     /// When the time of the call that is served here is up.
     served_until: Option<Instant>,
@@ -49,6 +50,7 @@ impl Request {
             timeout,
             effect: None,
             wait_for_ready: false,
+            key: None,
             cast: false,
             served_until,
             streams: Streams::NONE,
@@ -90,6 +92,7 @@ impl Request {
             effect: self.effect,
             wait_for_ready: self.wait_for_ready,
             cast: self.cast,
+            key: self.key,
             streams: self.streams,
         }
     }

@@ -84,6 +84,11 @@ impl<T, F, S> TypedCall<T, F, S> {
         self.with(Call::no_timeout)
     }
 
+    /// As [`Call::key`].
+    pub fn key(self, key: impl Into<String>) -> Self {
+        self.with(|call| call.key(key))
+    }
+
     /// As [`Call::wait_for_ready`].
     pub fn wait_for_ready(self) -> TypedCall<T, F, S> {
         self.with(Call::wait_for_ready)

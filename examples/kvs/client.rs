@@ -1,4 +1,4 @@
-//! A client of the key-value store: counts views.
+//! A client of the key-value store: counts views. The calls have a key: where several workers serve, the same one has them all.
 //!
 //! ```text
 //! cargo run --example kvs-client -- tcp://127.0.0.1:5559 1000
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut views = 0_i64;
     for _ in 0..times {
-        views = kvs.call("inc", ("views",)).await?;
+        views = kvs.call("inc", ("views",)).key("views").await?;
     }
     println!("{views} views after the last of mine");
     Ok(client.close().await?)

@@ -6,6 +6,14 @@
 //! callboard call kvs.put a 10
 //! callboard call kvs.get a
 //! ```
+//!
+//! Each worker has a store of its own, in its memory. With several of them, give calls a key: those of one key go to one worker.
+//!
+//! ```text
+//! callboard pool -n 4 -- target/debug/examples/kvs-worker
+//! callboard call kvs.put a 10 --key a
+//! callboard call kvs.get a --key a
+//! ```
 
 use std::{
     collections::BTreeMap,

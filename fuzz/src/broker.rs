@@ -78,7 +78,7 @@ impl BrokerHost {
             keys: keyed.then(|| said::key().into()),
             ..Settings::default()
         };
-        let identity = Identity { broker: BrokerId([1; 16]), start: StartId([start; 16]) };
+        let identity = Identity { broker: BrokerId([1; 16]), start: StartId([start; 16]), fences_from: 0 };
         let machine = Broker::new(settings, identity, now);
         BrokerHost {
             machine,

@@ -8,7 +8,8 @@ use callboard_core::{
     body,
     wire::{
         Bundler, Envelope,
-        envelope::{Cancel, Credit, Dispatch, Effect, Ping, Reply, Request, RequestFlags},
+        affinity::{Affinity, AffinityKey},
+        envelope::{Cancel, Credit, Dispatch, Effect, KeyFreed, Ping, Reply, Request, RequestFlags},
         handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, TimeLimits, Welcome},
         ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
         method::MethodName,
@@ -49,7 +50,7 @@ pub(crate) fn raw_message(script: &mut Script<'_>) -> Vec<Bytes> {
 
 /// What somebody may say to the broker once it is let in, whichever door it came through.
 pub(crate) fn to_broker(script: &mut Script<'_>) -> Envelope {
-    match script.below(16) {
+    match script.below(17) {
         0..=3 => Envelope::Request(request(script)),
         4 => Envelope::Cancel(cancel(script)),
         5 => Envelope::Ping(ping(script)),
@@ -62,6 +63,10 @@ pub(crate) fn to_broker(script: &mut Script<'_>) -> Envelope {
         12 => Envelope::Register(script.bytes()),
         13 => Envelope::Register(encoded(&register(script))),
         14 => Envelope::Goodbye(script.flag().then(|| Box::new(failure(script)))),
+        15 => match affinity_key(script) {
+            Some(key) => Envelope::KeyFreed(KeyFreed { offer: small(script), key }),
+            None => Envelope::Hello(script.bytes()),
+        },
         _ => Envelope::Hello(script.bytes()),
     }
 }
@@ -170,6 +175,7 @@ pub(crate) fn register(script: &mut Script<'_>) -> Register {
             slots: small(script),
             free: small(script),
             prefetch: small(script),
+            keys: affinity_key(script).into_iter().collect(),
             methods: vec![
                 method("fetch", effect(script)),
                 method("push", effect(script)),
@@ -213,6 +219,12 @@ pub(crate) fn outcome(script: &mut Script<'_>) -> Result<Bytes, Box<Failure>> {
     if script.flag() { Err(Box::new(failure(script))) } else { Ok(body_of_some_size(script)) }
 }
 
+/// No key, or one of few, so that they meet.
+pub(crate) fn affinity_key(script: &mut Script<'_>) -> Option<AffinityKey> {
+    let key = script.pick(&["", "", "one", "two"]);
+    AffinityKey::parse(key).ok()
+}
+
 /// A number of 32 bits, mostly a small one.
 fn small(script: &mut Script<'_>) -> u32 {
     u32::try_from(script.number()).unwrap_or(u32::MAX)
@@ -226,6 +238,7 @@ fn request(script: &mut Script<'_>) -> Request {
         effect: script.pick(&[None, Some(Effect::Read), Some(Effect::Idempotent), Some(Effect::Once)]),
         flags: RequestFlags::from_bits(script.below(8).into()).expect("three bits are known"),
         done_below: script.flag().then(|| CallNumber(script.number())),
+        key: affinity_key(script),
         streams: Streams::NONE,
         extensions: extensions(script),
         body: body_of_some_size(script),
@@ -238,6 +251,7 @@ fn dispatch(script: &mut Script<'_>) -> Dispatch {
         method: method(script),
         timeout: timeout(script),
         attempt: small(script),
+        affinity: affinity_key(script).map(|key| Affinity { key, fence: script.number() }),
         streams: Streams::NONE,
         call: CallId { caller: small(script), number: CallNumber(script.number()) },
         extensions: extensions(script),

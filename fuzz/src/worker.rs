@@ -52,6 +52,7 @@ impl WorkerHost {
             slots: SLOTS,
             free: SLOTS,
             prefetch: 1,
+            keys: Vec::new(),
             methods,
             contract: None,
         };

@@ -36,6 +36,7 @@ standard input, each of them JSON. One that does both is a filter in a pipe. Whi
 Examples:
   callboard call calculator.add 2 3
   callboard call calculator.sub x=2 y=-3 --timeout 5s
+  callboard call kvs.inc views --key views
   callboard call mailer.send to=ann@example.org body=@letter.txt --cast
   callboard call numbers.count 1000 | head -3
   seq 1 100 | callboard call numbers.sum
@@ -68,6 +69,9 @@ pub(crate) struct Call {
     /// Wait for the service, or the deadline, if nobody serves it now
     #[arg(long)]
     wait_for_ready: bool,
+    /// Run it one at a time with others of this key, on one worker
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     #[command(flatten)]
     pub(super) connection: Connection,
 }
@@ -115,6 +119,7 @@ impl Call {
     fn call<T>(&self, client: &Client, arguments: EncodedArguments, settings: &ClientSettings) -> callboard::Call<T> {
         let call = client::timed(client.call(self.method.as_str(), arguments), settings);
         let call = if self.wait_for_ready { call.wait_for_ready() } else { call };
+        let call = self.key.iter().fold(call, callboard::Call::key);
         if self.latest { call.latest() } else { call }
     }
 

@@ -43,6 +43,7 @@ pub(crate) fn registrations(target: &Target) -> Spoils {
             style: Style::Unary,
             limits: TimeLimits::default(),
         }],
+        keys: Vec::new(),
         contract: None,
     };
     for round in 0..target.many(2, 50) {

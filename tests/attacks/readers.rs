@@ -91,6 +91,7 @@ fn request(number: u64, body: Bytes) -> Request {
         effect: None,
         flags: RequestFlags::default(),
         done_below: None,
+        key: None,
         streams: Streams::NONE,
         extensions: Bytes::new(),
         body,

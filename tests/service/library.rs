@@ -82,7 +82,8 @@ impl Library for Shelf {
     }
 
     fn who_asks(&self, context: Context, greeting: String) -> (String, String) {
-        (context.method().to_owned(), greeting)
+        let key = context.key().filter(|_| context.fence().is_some());
+        (context.method().to_owned(), format!("{greeting} {}", key.unwrap_or("whoever you are")))
     }
 
     async fn wait(&self) {
@@ -104,7 +105,9 @@ async fn a_stub_calls_the_implementation_with_arguments_lent_and_given() {
     assert_eq!(library.number_of_copies(&["Momo".to_owned()], Some(2)).await, Ok(0));
     assert_eq!(library.lend("Momo").await, Ok(Book { title: "Momo".to_owned(), copies: 0 }));
     let asked = library.who_asks("hello".to_owned()).await.unwrap();
-    assert_eq!(asked, ("town.library.who_asks".to_owned(), "hello".to_owned()));
+    assert_eq!(asked, ("town.library.who_asks".to_owned(), "hello whoever you are".to_owned()));
+    let asked = library.who_asks("hello".to_owned()).key("ann").await.unwrap();
+    assert_eq!(asked.1, "hello ann");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod foreign;
 mod handlers;
 mod harness;
 mod held_bytes;
+mod keys;
 mod kvs;
 mod lost_broker;
 mod nested;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use callboard_clients::serving::Serving;
-use callboard_core::wire::{ids::CallId, method::MethodName};
+use callboard_core::wire::{affinity::Affinity, ids::CallId, method::MethodName};
 use futures::task::AtomicWaker;
 use tokio::task::JoinHandle;
 
@@ -29,6 +29,7 @@ struct Call {
     id: CallId,
     method: MethodName,
     attempt: u32,
+    affinity: Option<Affinity>,
     /// When its caller stops waiting, and whether somebody waits still.
     serving: Serving,
     /// Its streams, if it has any, and whether progress is wanted.
@@ -44,12 +45,13 @@ impl Context {
         id: CallId,
         method: MethodName,
         attempt: u32,
+        affinity: Option<Affinity>,
         deadline: Option<Instant>,
         line: Option<Arc<Line>>,
     ) -> Context {
         let (serving, task) = (Serving::new(deadline), AtomicWaker::new());
         let begun = AtomicBool::new(false);
-        Context { call: Arc::new(Call { id, method, attempt, serving, line, begun, task }) }
+        Context { call: Arc::new(Call { id, method, attempt, affinity, serving, line, begun, task }) }
     }
 
     /// The call's id, the same at the client and in the broker's log.
@@ -65,6 +67,20 @@ impl Context {
     /// Which attempt this is, from 1. Above 1, another worker was lost while it had the call.
     pub fn attempt(&self) -> u32 {
         self.call.attempt
+    }
+
+    /// The call's affinity key, if its caller gave it one: no other call of that key of the service runs now, and those before it
+    /// ran in this process, or in one that is lost or has left.
+    pub fn key(&self) -> Option<&str> {
+        self.call.affinity.as_ref().map(|affinity| affinity.key.as_str())
+    }
+
+    /// The fence of the call's key, if it has one. It rises each time that the key gets another worker, and never falls. A worker that
+    /// the broker has lost sight of may be alive and still run a handler of the same key, with a lower fence. So what is written to
+    /// should be told the fence, keep the highest, and refuse a lower one: for instance
+    /// `UPDATE ... WHERE key = ? AND fence <= ?`.
+    pub fn fence(&self) -> Option<u64> {
+        self.call.affinity.as_ref().map(|affinity| affinity.fence)
     }
 
     /// When the caller stops waiting; `None` if it waits as long as it takes.

@@ -75,7 +75,7 @@ impl Runner {
         let (method, handler) = &self.handlers[job.offer][job.method];
         let deadline = job.deadline.and_then(|deadline| self.clock.instant(deadline));
         let line = Line::of(&job, &self.posts);
-        let context = Context::new(job.call, method.clone(), job.attempt, deadline, line);
+        let context = Context::new(job.call, method.clone(), job.attempt, job.affinity, deadline, line);
         self.running.insert(job.id, context.clone());
         let ending = Ending { job: job.id, context: context.clone(), outcome: None, ended: Arc::clone(&self.ended) };
         self.starting.push(Start { context, handler: handler.clone(), body: job.body, ending });
@@ -260,6 +260,7 @@ mod tests {
             call: CallId { caller: 0, number: CallNumber(number) },
             attempt: 1,
             deadline: None,
+            affinity: None,
             streams: callboard_core::wire::streams::Streams::NONE,
             extensions: Bytes::new(),
             body: Bytes::from_static(&[0x80]),

@@ -237,7 +237,10 @@ impl Service {
             // The description travels once.
             let hash_alone = ContractOffer { hash: contract.hash, description: None };
             let contract = Some(std::mem::replace(&mut contract, hash_alone));
-            (Offer { service: name.clone(), slots, free: slots, prefetch, methods, contract }, handlers)
+            (
+                Offer { service: name.clone(), slots, free: slots, prefetch, keys: Vec::new(), methods, contract },
+                handlers,
+            )
         });
         Ok(offered.collect())
     }

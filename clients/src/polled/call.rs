@@ -37,6 +37,12 @@ impl<'a, T> Call<'a, T> {
         Call { call: self.call.wait_for_ready(), ..self }
     }
 
+    /// Which calls it belongs to: of those with the same key of the same service only one runs at a time, all on one worker, in the
+    /// order in which this client makes them. See [`crate::Call::key`].
+    pub fn key(self, key: impl Into<String>) -> Self {
+        Call { call: self.call.key(key), ..self }
+    }
+
     /// What this call may do to the world, where that is to be stricter than what the method's worker declared.
     pub fn effect(self, effect: Effect) -> Self {
         Call { call: self.call.effect(effect), ..self }

@@ -39,10 +39,11 @@ fn what_a_call_asks_for_is_on_the_wire() {
     run(async {
         let (mut broker, client) = connected().await;
         let by_name = ArgumentMap::new().position(2).name("y", "three");
-        let call = client.call::<()>("a.b", by_name).no_timeout().wait_for_ready().effect(Effect::Once);
+        let call = client.call::<()>("a.b", by_name).no_timeout().wait_for_ready().effect(Effect::Once).key("k");
         let script = async {
             let request = broker.request().await;
             assert_eq!((request.timeout, request.effect), (None, Some(Effect::Once)));
+            assert_eq!(request.key.as_ref().unwrap().as_str(), "k");
             assert!(request.flags.wait_for_ready && !request.flags.cast && !request.flags.resend);
             broker.answer(&request, ()).await;
         };
@@ -52,6 +53,17 @@ fn what_a_call_asks_for_is_on_the_wire() {
         cast.unwrap();
         assert!(request.flags.cast);
         assert!(request.timeout.unwrap() <= Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn a_key_that_is_none_ends_the_call_at_home() {
+    run(async {
+        let (_broker, client) = connected().await;
+        for key in [String::new(), "k".repeat(129)] {
+            let error = client.call::<()>("a.b", ()).key(key).await.unwrap_err();
+            assert_eq!((error.code(), error.executed()), (Code::InvalidArgument, Executed::No));
+        }
     });
 }
 

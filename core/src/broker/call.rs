@@ -7,6 +7,7 @@ use bytestring::ByteString;
 
 use super::{
     client::{ClientKey, Outcome},
+    keyed::Turn,
     queue::Place,
     service::ServiceKey,
     streams::Flows,
@@ -47,6 +48,8 @@ pub(super) struct Call {
     pub(super) effect: Option<Effect>,
     pub(super) cast: bool,
     pub(super) wait_for_ready: bool,
+    /// What it has of its affinity key, if it has one.
+    pub(super) turn: Option<Box<Turn>>,
     pub(super) streams: Streams,
     /// Its streams, if it has any, for as long as somebody waits for its outcome.
     pub(super) flows: Option<Box<Flows>>,
@@ -79,6 +82,8 @@ pub(super) struct Call {
 pub(super) enum State {
     /// It was just made and is nowhere yet.
     New,
+    /// It waits for the turn of its affinity key.
+    Blocked,
     /// In its service's queue. Without a worker in sight it gives up at that time.
     Waiting { place: Place, give_up: Option<Time> },
     /// At a worker, in this offer of it, under this number; `started` by its own word.
@@ -134,6 +139,7 @@ impl Call {
             effect: request.effect,
             cast: request.flags.cast,
             wait_for_ready: request.flags.wait_for_ready,
+            turn: request.key.as_ref().map(|key| Box::new(Turn::of(key))),
             streams: request.streams,
             flows: Flows::of(request.streams),
             uncertain: from.uncertain,
@@ -164,7 +170,7 @@ impl Call {
             _ if self.has_items_of_handler() => Executed::Yes,
             _ if self.ran_before() => Executed::Maybe,
             State::Running { .. } => Executed::Maybe,
-            State::New | State::Waiting { .. } => Executed::No,
+            State::New | State::Blocked | State::Waiting { .. } => Executed::No,
         }
     }
 

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Broker, Owner,
     arrival::Arrival,
-    call::{CallKey, State},
+    call::{Call, CallKey, State},
     client::Entry,
+    keyed,
     service::{Service, ServiceKey},
     timers::Timer,
     worker::WorkerKey,
@@ -26,6 +27,7 @@ impl Broker {
         self.check_streams();
         self.dead.check();
         self.check_services();
+        self.check_keys();
     }
 
     /// Each link belongs to one peer that knows it; each session to one owner.
@@ -103,6 +105,8 @@ impl Broker {
             let key = CallKey(key);
             match call.state {
                 State::New => panic!("a call is somewhere between two steps"),
+                // Keys know who waits for them.
+                State::Blocked => {}
                 State::Waiting { .. } => {
                     assert!(queued.contains(&key), "a waiting call is in its queue");
                 }
@@ -172,12 +176,12 @@ impl Broker {
     }
 
     fn check_waiting(&self, service: &Service) {
-        let methods: BTreeSet<usize> =
-            service.queue.iter().filter_map(|call| self.calls[call.0].method_number).collect();
         for free in &service.free {
             let offer = &self.workers[&free.worker].offers[free.offer];
+            let fits = |call: &Call| call.method_number.is_some_and(|method| offer.serves(method));
+            let mut waiting = service.queue.iter().map(|call| &self.calls[call.0]);
             assert!(
-                !methods.iter().any(|&method| offer.serves(method)),
+                !waiting.any(|call| fits(call) && keyed::suits(call, free.worker)),
                 "a call waits beside a worker with room for it"
             );
         }

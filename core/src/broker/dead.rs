@@ -16,6 +16,7 @@ use crate::{
     body::{self, ArgumentReader},
     time::Time,
     wire::{
+        affinity::AffinityKey,
         envelope::{Effect, Request},
         ids::CallId,
         limits::{DEAD_BYTES_MAX, DEAD_CALLS_MAX},
@@ -67,6 +68,7 @@ struct Letter {
     lost: u32,
     worker: String,
     at: Time,
+    key: Option<AffinityKey>,
     extensions: Bytes,
     body: Bytes,
 }
@@ -137,6 +139,7 @@ impl Broker {
             lost: call.lost,
             worker: call.worker.to_string(),
             at: now,
+            key: call.turn.as_ref().map(|turn| turn.key.clone()),
             extensions: Bytes::copy_from_slice(&call.extensions),
             body: Bytes::copy_from_slice(&call.body),
         };
@@ -180,7 +183,7 @@ impl Broker {
         }
         let Some(letter) = letter_id(&request).ok().and_then(|id| self.dead.letters.get(&id)) else { return request };
         let (method, body) = (letter.method.clone(), letter.body.clone());
-        Request { method, extensions: letter.extensions.clone(), body, ..request }
+        Request { method, key: letter.key.clone(), extensions: letter.extensions.clone(), body, ..request }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     call::{CallKey, State},
     client::ClientKey,
     presence::Presence,
-    service::ServiceKey,
+    service::{Service, ServiceKey},
     timers::Timer,
     worker::WorkerKey,
 };
@@ -221,6 +221,8 @@ impl Broker {
 
     /// A worker serves nothing any more. Calls that waited for it alone are given a time to wait for another.
     pub(super) fn withdraw_offers(&mut self, now: Time, key: WorkerKey) {
+        self.unbind(key);
+        self.let_go_all(key);
         let Some(worker) = self.workers.get_mut(&key) else { return };
         let awaited_until = now + self.settings.service_return;
         let mut touched = Vec::new();
@@ -306,7 +308,7 @@ impl Broker {
         }
         self.leaving = Some(deadline);
         self.timers.insert((deadline, Timer::Shutdown));
-        let waiting: Vec<_> = self.services.values().flat_map(|service| service.queue.iter()).collect();
+        let waiting: Vec<_> = self.services.values().flat_map(Service::waiting_calls).collect();
         for call in waiting {
             self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
         }

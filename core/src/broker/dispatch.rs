@@ -7,8 +7,9 @@ use super::{
     Action, Broker, Note,
     call::{Call, CallKey, Limits, State},
     client::{ClientKey, Outcome},
+    keyed,
     queue::Place,
-    service::{Candidate, Service, near},
+    service::{Candidate, Method, Service, near},
     worker::WorkerKey,
 };
 use crate::{
@@ -33,11 +34,12 @@ impl Broker {
         let service = &self.services[&call.service];
         call.method_number = call.method_number.or_else(|| service.method(call.method.method()));
         let offered = call.method_number.map(|method| &service.methods[method]).filter(|method| method.is_offered());
-        match offered {
-            Some(method) if !call.may_run(method.effect()) => {
+        match offered.map(Method::effect) {
+            Some(effect) if !call.may_run(effect) => {
                 self.fail(now, key, Code::Unavailable, "it was sent before, and may have run", out);
             }
-            Some(_) => match free_offer(service, &self.workers, call) {
+            Some(_) if !self.takes_turn(now, key, out) => {}
+            Some(_) => match self.free_offer(&self.calls[key.0]) {
                 Some(candidate) => self.start(now, key, candidate.worker, candidate.offer, out),
                 None => self.wait(now, key, None, out),
             },
@@ -88,36 +90,58 @@ impl Broker {
         format!("nobody serves {name}; {there}")
     }
 
-    /// Lets a call wait in its service's queue, if there is room.
+    /// Lets a call wait in its service's queue, if there is room and it is its key's turn.
     fn wait(&mut self, now: Time, key: CallKey, give_up: Option<Time>, out: &mut Vec<Action>) {
-        let call = &mut self.calls[key.0];
-        let service = self.services.get_mut(&call.service).expect("a call's service lives as long as it has calls");
-        let (queue, bytes) = (&mut service.queue, call.body.len());
-        let full =
-            queue.len() >= self.settings.queue_calls_max || queue.bytes() + bytes > self.settings.queue_bytes_max;
-        // One that was at a worker was let in before; it is not refused now.
-        if full && !call.dispatched {
+        if !self.takes_turn(now, key, out) {
+            return;
+        }
+        if self.is_full(key) {
             return self.queue_full(now, key, out);
         }
+        self.enqueue(key, give_up);
+    }
+
+    /// Whether there is no room for a call to wait. One that was at a worker, or has waited, was let in before; it is not refused now.
+    pub(super) fn is_full(&self, key: CallKey) -> bool {
+        let call = &self.calls[key.0];
+        let (calls, bytes) = self.services[&call.service].waiting();
+        let full = calls >= self.settings.queue_calls_max || bytes + call.body.len() > self.settings.queue_bytes_max;
+        full && !call.dispatched && !call.turn.as_ref().is_some_and(|turn| turn.let_in)
+    }
+
+    /// Puts a call into its service's queue.
+    pub(super) fn enqueue(&mut self, key: CallKey, give_up: Option<Time>) {
+        self.find_worker(key);
+        let call = &mut self.calls[key.0];
+        let service = self.services.get_mut(&call.service).expect("a call's service lives as long as it has calls");
         call.detach();
         let lane = call.client.map_or(0, |client| client.0);
-        let row = call.method_number.unwrap_or(usize::MAX);
-        let place = queue.push(lane, row, key, bytes);
+        let place = service.queue.push(lane, keyed::row(call), key, call.body.len());
         call.state = State::Waiting { place, give_up };
         self.watch_call(key);
     }
 
-    fn queue_full(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+    pub(super) fn queue_full(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         self.counters.queue_full += 1;
         let call = &self.calls[key.0];
         let service = &self.services[&call.service];
-        let message = format!("{} calls wait for {} already", service.queue.len(), service.name);
+        let message = format!("{} calls wait for {} already", service.waiting().0, service.name);
         let mut failure = call.failure(Code::ResourceExhausted, message);
         failure.retry_after = Some(service.pace.time_for(service.queue.len()));
         if let Some(link) = call.client.and_then(|client| self.client_link(client)) {
             self.met_limit(link);
         }
         self.end(now, key, Err(Box::new(failure)), out);
+    }
+
+    /// The best offer with room that has the call's method.
+    fn free_offer(&self, call: &Call) -> Option<Candidate> {
+        let (service, method) = (&self.services[&call.service], call.method_number?);
+        if call.turn.is_some() {
+            return self.keyed_offer(service, call);
+        }
+        let mut free = service.free.iter();
+        free.find(|candidate| self.workers[&candidate.worker].offers[candidate.offer].serves(method)).copied()
     }
 
     /// Gives an offer as many waiting calls as it has room for.
@@ -129,14 +153,14 @@ impl Broker {
     }
 
     /// Takes from the queue the call whose turn it is at this offer.
-    fn next_waiting(&mut self, worker: WorkerKey, offer: usize) -> Option<CallKey> {
-        let worker = self.workers.get(&worker).filter(|worker| worker.takes_calls())?;
+    fn next_waiting(&mut self, at: WorkerKey, offer: usize) -> Option<CallKey> {
+        let worker = self.workers.get(&at).filter(|worker| worker.takes_calls())?;
         let offer = worker.offers.get(offer).filter(|offer| offer.has_room())?;
         let Service { queue, numbers, .. } = self.services.get_mut(&offer.service)?;
         let calls = &self.calls;
         queue.pop_where(|CallKey(key)| {
             let method = calls[key].method_number.or_else(|| numbers.get(calls[key].method.method()).copied());
-            method.is_some_and(|method| offer.serves(method))
+            method.is_some_and(|method| offer.serves(method)) && keyed::suits(&calls[key], at)
         })
     }
 
@@ -165,12 +189,15 @@ impl Broker {
         call.since = now;
         call.dispatched = true;
         self.counters.dispatches += 1;
+        let affinity = self.bind(key, worker);
+        let call = &self.calls[key.0];
         let dispatch = Dispatch {
             number,
             method: call.method.clone(),
             timeout: call.deadline.map(|deadline| deadline.since(now)),
             attempt: call.attempt(),
             call: call.id,
+            affinity,
             streams: call.streams,
             extensions: call.extensions.clone(),
             body: call.body.clone(),
@@ -208,6 +235,10 @@ impl Broker {
                 let failure = call.failure(Code::DeadlineExceeded, "its time was up while it ran");
                 self.settle(now, key, Err(Box::new(failure)), Bytes::new(), out);
                 self.stop_running(now, key, worker, dispatch, out);
+            }
+            State::Blocked => {
+                let text = "its time was up while it waited for other calls of its key";
+                self.fail(now, key, Code::DeadlineExceeded, text, out);
             }
             _ if expired => {
                 self.fail(now, key, Code::DeadlineExceeded, "its time was up while it waited for a worker", out);
@@ -259,6 +290,7 @@ impl Broker {
         if let State::Waiting { place, .. } = self.calls[key.0].state {
             self.leave_queue(key, place);
         }
+        self.leave_turn(key);
         let call = self.calls.remove(key.0);
         if let Some(service) = self.services.get_mut(&call.service) {
             service.calls -= 1;
@@ -341,16 +373,6 @@ impl Broker {
             client.credit.owe(call.bytes);
         }
     }
-}
-
-/// The best offer with room that has the call's method.
-fn free_offer(
-    service: &Service,
-    workers: &std::collections::BTreeMap<WorkerKey, super::Worker>,
-    call: &Call,
-) -> Option<Candidate> {
-    let method = call.method_number?;
-    service.free.iter().find(|candidate| workers[&candidate.worker].offers[candidate.offer].serves(method)).copied()
 }
 
 fn did_you_mean(names: &[&str]) -> String {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, ServiceKey, Worker, service::Service};
+use super::{Broker, ServiceKey, Worker, keyed::method_of, service::Service};
 use crate::time::Time;
 
 /// How busy a pool's workers are, as `callboard.load` tells it.
@@ -67,7 +67,7 @@ impl Broker {
             let key = (offer.service, offer.methods.first().map(|&(method, _)| method));
             let alike = offers.entry(key).or_insert_with(|| {
                 let service = &self.services[&offer.service];
-                let (waiting, oldest) = self.waiting(now, service, |row| offer.serves(row));
+                let (waiting, oldest) = self.waiting(now, service, |row| offer.serves(method_of(row)));
                 let oldest_wait_ms = u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX);
                 OfferLoad { service: service.name.clone(), slots: 0, running: 0, waiting, oldest_wait_ms }
             });

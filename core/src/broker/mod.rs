@@ -6,6 +6,7 @@
 //! | `proving` | what it has to prove on that way, and how the broker proves itself |
 //! | `requests` | what clients say |
 //! | `dispatch` | which worker gets a call, which call waits, how a call ends |
+//! | `keyed` | affinity keys: whose turn it is, and which worker has which bucket |
 //! | `reports` | what workers say |
 //! | `streams` | items, credit and progress on their way through |
 //! | `departure` | peers that leave or are lost, and the broker's own end |
@@ -31,6 +32,7 @@ mod dead;
 mod departure;
 mod dispatch;
 mod gate;
+mod keyed;
 mod load;
 mod note;
 mod overview;
@@ -79,6 +81,7 @@ use self::{
     call::Call,
     client::{Client, ClientKey},
     dead::DeadLetters,
+    keyed::Loose,
     service::{Service, ServiceKey},
     timers::Timer,
     worker::{Worker, WorkerKey},
@@ -188,6 +191,12 @@ pub struct Broker {
     timers: BTreeSet<(Time, Timer)>,
     next_key: u64,
     next_dispatch: u64,
+    /// When calls with affinity keys may begin.
+    keys_from: Time,
+    /// The fence of the next bucket that gets a worker; above those of all that lost one.
+    next_fence: u64,
+    /// Of affinity keys, what the present event has left to be looked at.
+    loose: BTreeSet<Loose>,
     /// Bytes of items that were written and not granted again: no more is held of all streams.
     stream_bytes: u64,
     counters: Counters,
@@ -207,6 +216,9 @@ impl Broker {
     /// A broker that nobody knows yet.
     pub fn new(settings: Settings, identity: Identity, now: Time) -> Broker {
         Broker {
+            keys_from: keyed::keys_from(now, settings.heartbeat),
+            next_fence: identity.fences_from,
+            loose: BTreeSet::new(),
             settings,
             identity,
             started: now,
@@ -244,6 +256,7 @@ impl Broker {
                 Err(refused) => self.refuse(now, link, refused, out),
             }
         }
+        self.tie_up(now, out);
         self.stop_if_idle(now, out);
     }
 
@@ -263,6 +276,7 @@ impl Broker {
             Event::Wake => self.wake(now, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
         }
+        self.tie_up(now, out);
         self.stop_if_idle(now, out);
     }
 
@@ -327,6 +341,7 @@ impl Broker {
             Envelope::Started(number) => self.begun(worker, number),
             Envelope::Handback(number) => self.handback(now, worker, number, out),
             Envelope::Credit(credit) => self.slots_freed(now, worker, credit, out),
+            Envelope::KeyFreed(freed) => self.slot_and_key_freed(now, worker, &freed, out),
             Envelope::Item(item) => self.handler_item(now, worker, item, out),
             Envelope::StreamCredit(credit) => self.handler_room(now, worker, credit, out),
             Envelope::Progress(number, body) => self.handler_progress(now, worker, number, body, out),

@@ -268,13 +268,14 @@ impl Broker {
             effect: method.effect(),
             style: method.style,
         });
+        let (waiting, waiting_bytes) = service.waiting();
         ServiceStatus {
             name: service.name.clone(),
             workers: service.workers,
             slots: service.slots,
             running: service.running,
-            waiting: service.queue.len(),
-            waiting_bytes: service.queue.bytes(),
+            waiting,
+            waiting_bytes,
             oldest_wait_ms: self.oldest_wait_ms(now, service),
             rates: service.rates(now),
             methods: methods.collect(),

@@ -15,7 +15,7 @@ use crate::{
     time::Time,
     wire::{
         bundle::Refused,
-        envelope::{Credit, Envelope, Reply},
+        envelope::{Credit, Envelope, KeyFreed, Reply},
         handshake::{self, Register},
         ids::DispatchNumber,
         kind::Kind,
@@ -54,6 +54,9 @@ impl Broker {
         }
         if !self.workers[&key].offers.is_empty() && !self.workers[&key].running.is_empty() {
             return refuse(Code::FailedPrecondition, "register again when nothing runs".to_owned());
+        }
+        if register.offers.iter().map(|offer| offer.keys.len()).sum::<usize>() > limits::KEYS_HELD_MAX {
+            return refuse(Code::InvalidArgument, format!("more than {} keys are in use", limits::KEYS_HELD_MAX));
         }
         for offer in &register.offers {
             check_offer(offer).or_else(|message| refuse(Code::InvalidArgument, message))?;
@@ -125,6 +128,7 @@ impl Broker {
         worker.offers.push(Offer::new(service_key, offer, methods));
         let at = worker.offers.len() - 1;
         self.change_offer(key, at, |_| {});
+        self.hold_keys(key, service_key, &offer.keys);
         service_key
     }
 
@@ -269,6 +273,12 @@ impl Broker {
         self.fill(now, key, at, out);
     }
 
+    /// The same of a call with an affinity key.
+    pub(super) fn slot_and_key_freed(&mut self, now: Time, key: WorkerKey, freed: &KeyFreed, out: &mut Vec<Action>) {
+        self.key_freed(key, freed);
+        self.slots_freed(now, key, Credit { calls: 1, bytes: 0, offer: freed.offer }, out);
+    }
+
     /// A worker takes no more calls.
     pub(super) fn drain(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&key) else { return };
@@ -277,6 +287,7 @@ impl Broker {
         for at in 0..self.workers[&key].offers.len() {
             self.change_offer(key, at, |_| {});
         }
+        self.unbind(key);
     }
 
     /// A reply that could not be read ends its call all the same: nobody shall wait for words that do not come.
@@ -307,6 +318,9 @@ fn check_offer(offer: &handshake::Offer) -> Result<(), String> {
     }
     if offer.methods.len() > limits::METHODS_MAX {
         return Err(format!("{} has more than {} methods", offer.service, limits::METHODS_MAX));
+    }
+    if offer.keys.len() > (offer.slots - offer.free.min(offer.slots)) as usize {
+        return Err(format!("{}: more keys are in use than slots", offer.service));
     }
     let longest = offer.methods.iter().map(|method| method.name.len()).max().unwrap_or(0);
     if offer.service.len() + 1 + longest > limits::NAME_BYTES_MAX {

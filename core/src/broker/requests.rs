@@ -171,7 +171,7 @@ impl Broker {
         self.calls[key.0].client = None;
         match self.calls[key.0].state {
             State::Running { worker, dispatch, .. } => self.stop_running(now, key, worker, dispatch, out),
-            State::New | State::Waiting { .. } => drop(self.take(key)),
+            State::New | State::Blocked | State::Waiting { .. } => drop(self.take(key)),
         }
     }
 

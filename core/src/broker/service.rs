@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    call::CallKey, client::Outcome, contracts::Contracts, overview::Rates, pace::Pace, queue::FairQueue, rate::Rate,
-    retries::Retries, worker::WorkerKey,
+    call::CallKey, client::Outcome, contracts::Contracts, keyed::Keyed, overview::Rates, pace::Pace, queue::FairQueue,
+    rate::Rate, retries::Retries, worker::WorkerKey,
 };
 use crate::{
     time::Time,
@@ -42,6 +42,8 @@ pub(super) struct Service {
     /// Calls of it that the broker holds, waiting or running.
     pub(super) calls: usize,
     pub(super) queue: FairQueue<CallKey>,
+    /// The affinity keys of its calls, if any ever had one.
+    pub(super) keyed: Option<Box<Keyed>>,
     pub(super) pace: Pace,
     pub(super) retries: Retries,
     pub(super) arrived: Rate,
@@ -97,6 +99,7 @@ impl Service {
             offers: 0,
             calls: 0,
             queue: FairQueue::default(),
+            keyed: None,
             pace: Pace::default(),
             retries,
             arrived: Rate::default(),
@@ -146,6 +149,17 @@ impl Service {
         let method = &mut self.methods[method];
         method.effects[effect as usize] -= 1;
         method.awaited_until = awaited_until;
+    }
+
+    /// Calls that wait, and bytes of their bodies: in the queue, and for the turns of their affinity keys.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let (calls, bytes) = self.keyed.as_ref().map_or((0, 0), |keyed| (keyed.waiting(), keyed.bytes()));
+        (self.queue.len() + calls, self.queue.bytes() + bytes)
+    }
+
+    /// Those calls.
+    pub(super) fn waiting_calls(&self) -> impl Iterator<Item = CallKey> + '_ {
+        self.queue.iter().chain(self.keyed.iter().flat_map(|keyed| keyed.iter()))
     }
 
     /// A call of it has ended.

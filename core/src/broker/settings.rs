@@ -68,11 +68,14 @@ impl Default for Settings {
     }
 }
 
-/// Who this broker is. Both ids are chance, so they come from the driver.
+/// Who this broker is. The ids are chance, and the third is the wall clock, so they come from the driver.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
     /// The broker.
     pub broker: BrokerId,
     /// This start of it.
     pub start: StartId,
+    /// Fences of keyed calls rise from here. Those of a later start must be above those of an earlier one, so it is the wall clock's
+    /// microseconds: they pass faster than buckets can move.
+    pub fences_from: u64,
 }

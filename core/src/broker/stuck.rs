@@ -47,6 +47,7 @@ impl Broker {
         let State::Running { worker, .. } = self.calls[key.0].state else { return };
         self.calls[key.0].limits.stuck = true;
         self.change_worker(worker, |worker| worker.stuck += 1);
+        self.unbind(worker);
         let (call, method) = (self.calls[key.0].id, self.calls[key.0].method.to_string());
         out.push(Action::Note(Note::WorkerStuck { name: self.workers[&worker].name.clone(), call, method }));
     }

@@ -35,6 +35,8 @@ pub(super) enum Timer {
     Service(ServiceKey),
     /// An offer that gave a call back has rested.
     Rest(WorkerKey, usize),
+    /// Calls with affinity keys may begin.
+    Keys,
     /// The broker's own end.
     Shutdown,
 }
@@ -72,6 +74,7 @@ impl Broker {
             Timer::Call(call) => self.time_is_up(now, call, out),
             Timer::Service(service) => self.forget_service(now, service),
             Timer::Rest(worker, offer) => self.rested(now, worker, offer, out),
+            Timer::Keys => self.keys_begin(),
             Timer::Shutdown => self.stop(now, out),
         }
     }

@@ -158,6 +158,7 @@ impl Broker {
         };
         match call.state {
             State::Running { worker, started, .. } => self.why_running(now, call, worker, started, told),
+            State::Blocked => Why { state: "waiting".to_owned(), reason: self.why_blocked(now, call), ..told },
             State::New | State::Waiting { .. } => self.why_waiting(now, call, service, told),
         }
     }
@@ -192,6 +193,7 @@ impl Broker {
             _ => format!("; {resting} of its workers gave calls back and rest for a moment"),
         };
         let reason = match slots {
+            _ if let Some(reason) = self.why_worker(call) => format!("{reason}; {ahead} calls are before it{rests}"),
             0 => format!("every worker of {} drains: it waits for another", service.name),
             _ => format!("all {slots} slots of {} are busy, and {ahead} calls are before it{rests}", service.name),
         };

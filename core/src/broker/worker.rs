@@ -15,6 +15,7 @@ use crate::{
     contract::ContractHash,
     time::Time,
     wire::{
+        affinity::AffinityKey,
         envelope::Effect,
         handshake::{self, Hello},
         ids::{ConnectionNumber, DispatchNumber, SessionId},
@@ -45,6 +46,10 @@ pub(super) struct Worker {
     /// Calls that it was to stop long ago.
     pub(super) stuck: usize,
     pub(super) offers: Vec<Offer>,
+    /// Buckets of affinity keys that stick to it.
+    pub(super) buckets: usize,
+    /// Keys of calls of earlier connections that it still runs, and of how many.
+    pub(super) held: BTreeMap<(ServiceKey, AffinityKey), usize>,
     /// Its registrations, and since when they are counted.
     pub(super) registrations: (u32, Time),
     /// What it runs, until its last word on each.
@@ -88,6 +93,8 @@ impl Worker {
             draining: false,
             stuck: 0,
             offers: Vec::new(),
+            buckets: 0,
+            held: BTreeMap::new(),
             registrations: (0, Time::ZERO),
             running: BTreeMap::new(),
             answered: 0,

@@ -9,6 +9,7 @@ use crate::{
     stream::{Reader, Writer},
     time::Time,
     wire::{
+        affinity::AffinityKey,
         envelope::{Effect, Request, RequestFlags},
         ids::{CallId, CallNumber},
         limits::EXPIRY_GRACE_MAX,
@@ -46,6 +47,8 @@ pub struct NewCall<T> {
     pub wait_for_ready: bool,
     /// Fire and forget: no outcome. Its token comes back once it is sent, or given up.
     pub cast: bool,
+    /// Which calls it belongs to: those of its key run one at a time, on one worker.
+    pub key: Option<AffinityKey>,
     /// The streams beside the reply; a cast has none.
     pub streams: Streams,
 }
@@ -161,6 +164,7 @@ impl<T> Call<T> {
             timeout: self.deadline().map(|deadline| deadline.since(now)),
             effect: self.new.effect,
             flags: RequestFlags { cast: self.new.cast, resend, wait_for_ready: self.new.wait_for_ready },
+            key: self.new.key.clone(),
             streams: self.new.streams,
             done_below,
             extensions: self.new.extensions.clone(),

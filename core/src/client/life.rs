@@ -41,12 +41,12 @@ impl<T> Client<T> {
         self.credit = Credit { calls: welcome.credit_calls, bytes: welcome.credit_bytes, offer: 0 };
         self.stated = NUMBER_FIRST;
         self.counters.joined += 1;
-        let untold = std::mem::take(&mut self.untold);
         if same_start {
-            for number in untold {
+            for number in self.cancelled.clone() {
                 self.send(now, Envelope::Cancel(Cancel { number: number.0, done_below: None }), out);
             }
         } else {
+            self.cancelled.clear();
             self.give_up_once_calls(out);
         }
         self.resend_from = Some(NUMBER_FIRST);
@@ -80,7 +80,7 @@ impl<T> Client<T> {
         out.push(Action::Disconnect);
         out.push(Action::Refused(failure.clone()));
         self.resend_from = None;
-        self.untold.clear();
+        self.cancelled.clear();
         for key in self.calls.select(|_| true) {
             let executed = self.calls.at(key).executed();
             self.fail(key, Box::new(Failure { executed, ..(*failure).clone() }), out);
@@ -106,7 +106,7 @@ impl<T> Client<T> {
 
     fn end_calls(&mut self, out: &mut Vec<Action<T>>) {
         self.resend_from = None;
-        self.untold.clear();
+        self.cancelled.clear();
         for key in self.calls.select(|call| !call.new.cast) {
             let failure =
                 self.calls.at(key).failure(Code::Cancelled, "the client was closed before the outcome was known");

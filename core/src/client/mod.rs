@@ -40,6 +40,7 @@ use crate::{
         envelope::{Credit, Envelope, Ping},
         handshake::{Role, Welcome},
         ids::CallNumber,
+        limits::OUTCOMES_MAX,
         status::Failure,
         streams::Room,
     },
@@ -152,8 +153,9 @@ pub struct Client<T> {
     credit: Credit,
     /// Open calls from this number on are still to be sent again, before anything new is.
     resend_from: Option<CallNumber>,
-    /// Open calls that were cancelled while the broker could not be told.
-    untold: BTreeSet<CallNumber>,
+    /// Calls that were cancelled, of which the broker may not know: it could not be told, or the word may be lost with the connection
+    /// that it went on. Told (again) at the next welcome; as long as older calls are open, `done_below` does not say it.
+    cancelled: BTreeSet<CallNumber>,
     /// The `done_below` that was stated last.
     stated: CallNumber,
     counters: Counters,
@@ -168,7 +170,7 @@ impl<T> Client<T> {
             calls: Calls::new(),
             credit: Credit::default(),
             resend_from: None,
-            untold: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
             stated: sending::NUMBER_FIRST,
             counters: Counters::default(),
         }
@@ -315,7 +317,7 @@ impl<T> Client<T> {
         self.calls.check();
         assert!(self.stated <= self.calls.next_number(), "only numbers that were given are stated as done");
         assert!(self.resend_from.is_none() || self.is_joined(), "calls are sent again on a connection");
-        assert!(self.untold.is_empty() || !self.is_joined(), "who is joined tells the broker of cancels at once");
+        assert!(self.cancelled.len() <= OUTCOMES_MAX, "cancels that are remembered are bounded");
         match &self.phase {
             Phase::Serving => {}
             Phase::Closing { .. } => assert_eq!(self.open_len(), 0, "a close ends every open call at once"),

@@ -16,6 +16,7 @@ use crate::{
         envelope::{Cancel, Envelope, Reply},
         ids::CallNumber,
         kind::Kind,
+        limits::OUTCOMES_MAX,
         status::{Code, Failure, Spent},
     },
 };
@@ -73,11 +74,18 @@ impl<T> Client<T> {
 
     /// Tells the broker that nobody waits for an open call any more: now, or when it is there again.
     pub(super) fn tell_cancel(&mut self, now: Time, number: CallNumber, out: &mut Vec<Action<T>>) {
+        self.remember_cancelled(number);
         if self.peer.is_joined() {
             let done_below = self.state_done();
             self.send(now, Envelope::Cancel(Cancel { number: number.0, done_below }), out);
-        } else {
-            self.untold.insert(number);
+        }
+    }
+
+    /// Remembers a cancel for the next welcome; of too many the oldest are forgotten, as the broker forgets outcomes.
+    pub(super) fn remember_cancelled(&mut self, number: CallNumber) {
+        self.cancelled.insert(number);
+        if self.cancelled.len() > OUTCOMES_MAX {
+            self.cancelled.pop_first();
         }
     }
 

@@ -147,6 +147,9 @@ impl<T> Client<T> {
         let done_below = self.calls.done_below();
         let rose = done_below > self.stated;
         self.stated = self.stated.max(done_below);
+        while self.cancelled.first().is_some_and(|&number| number < done_below) {
+            self.cancelled.pop_first();
+        }
         rose.then_some(done_below)
     }
 }

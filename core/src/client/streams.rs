@@ -123,7 +123,7 @@ impl<T> Client<T> {
             let (state, failure) = (call.state, call.failure(Code::Unavailable, text));
             self.fail(key, failure, out);
             if let State::Open { number, .. } = state {
-                self.untold.insert(number);
+                self.remember_cancelled(number);
             }
         }
     }

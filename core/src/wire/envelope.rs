@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
+    affinity::{Affinity, AffinityKey},
     ids::{CallId, CallNumber, DispatchNumber},
     kind::Kind,
     method::MethodName,
@@ -37,6 +38,9 @@ pub enum Envelope {
     Reply(Reply),
     /// Room for more: from the broker to a client, calls and bytes; from a worker to the broker, slots (`calls`).
     Credit(Credit),
+    /// Worker to broker: a call of an earlier connection has ended, whose slot and key it had registered as not free. On the wire its
+    /// kind is `credit`, of one slot.
+    KeyFreed(KeyFreed),
     /// Room for more items of one stream, from who reads it to who writes it, through the broker.
     StreamCredit(StreamCredit),
     /// An item of a stream, in either direction.
@@ -136,6 +140,8 @@ pub struct Request {
     pub effect: Option<Effect>,
     /// See [`RequestFlags`].
     pub flags: RequestFlags,
+    /// Which calls it belongs to: those of its key run one at a time, on one worker.
+    pub key: Option<AffinityKey>,
     /// The streams that the caller wants beside the reply.
     pub streams: Streams,
     /// The client has all outcomes below this number.
@@ -159,6 +165,8 @@ pub struct Dispatch {
     pub attempt: u32,
     /// The call as people see it.
     pub call: CallId,
+    /// See [`Request::key`].
+    pub affinity: Option<Affinity>,
     /// See [`Request::streams`].
     pub streams: Streams,
     /// See [`Request::extensions`].
@@ -189,6 +197,15 @@ pub struct Credit {
     pub bytes: u64,
     /// From a worker: which of its offers (by its place in the registration) the slots belong to; 0 from the broker.
     pub offer: u32,
+}
+
+/// A call of an earlier connection has ended, and with it one slot and one use of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFreed {
+    /// Which of the worker's offers the slot belongs to.
+    pub offer: u32,
+    /// The key.
+    pub key: AffinityKey,
 }
 
 /// Room for more items of one stream, to be added to what is left.
@@ -253,7 +270,7 @@ impl Envelope {
             Envelope::Request(_) | Envelope::Dispatch(_) => Kind::Request,
             Envelope::Started(_) => Kind::Started,
             Envelope::Reply(_) => Kind::Reply,
-            Envelope::Credit(_) | Envelope::StreamCredit(_) => Kind::Credit,
+            Envelope::Credit(_) | Envelope::KeyFreed(_) | Envelope::StreamCredit(_) => Kind::Credit,
             Envelope::Item(_) => Kind::Item,
             Envelope::End(_) => Kind::End,
             Envelope::Progress(..) => Kind::Progress,
@@ -278,7 +295,7 @@ impl Envelope {
             }),
             Envelope::Item(item) => Some(&item.body),
             Envelope::Progress(_, body) => Some(body),
-            Envelope::StreamCredit(_) | Envelope::End(_) => None,
+            Envelope::KeyFreed(_) | Envelope::StreamCredit(_) | Envelope::End(_) => None,
             Envelope::Goodbye(failure) => failure.as_ref().map(|failure| &failure.details),
             Envelope::Started(_) | Envelope::Handback(_) | Envelope::Credit(_) | Envelope::Cancel(_) => None,
             Envelope::Drain | Envelope::Ping(_) | Envelope::Pong(_) => None,

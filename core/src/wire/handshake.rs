@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    affinity::AffinityKey,
     envelope::Effect,
     ids::{BrokerId, ConnectionNumber, SessionId, StartId},
     streams::Style,
@@ -157,6 +158,10 @@ pub struct Offer {
     /// Calls beyond its slots that the worker holds ready.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub prefetch: u32,
+    /// The affinity keys of calls of earlier connections that still run: one for each such call that has one. Each is free when its
+    /// slot is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<AffinityKey>,
     /// Its methods.
     pub methods: Vec<MethodOffer>,
     /// What the whole service is, by the worker's word.

@@ -35,6 +35,13 @@ pub const FAILURE_MESSAGE_BYTES_MAX: usize = 1024;
 pub const FAILURE_TYPE_BYTES_MAX: usize = 128;
 /// How deep CBOR may nest, in headers and in bodies that the library decodes: a bomb must not exhaust the stack.
 pub const DEPTH_MAX: usize = 64;
+/// An affinity key: as long as a name. Longer ones would be bodies in disguise, kept for as long as a call waits.
+pub const AFFINITY_KEY_BYTES_MAX: usize = 128;
+/// Buckets of affinity keys of one service: many against its workers, so that each gets its share; few enough that the memory of
+/// which worker has which is small.
+pub const AFFINITY_BUCKETS: u16 = 1024;
+/// Affinity keys that one worker may register as in use, for all its services: as many as the slots of one.
+pub const KEYS_HELD_MAX: usize = SLOTS_MAX as usize;
 /// Services that one worker may register.
 pub const OFFERS_MAX: usize = 256;
 /// Methods of one service at one worker.
@@ -182,7 +189,12 @@ const _: () = assert!(
 const _: () = assert!(HEADER_BYTES_MAX <= u16::MAX as usize, "a text's place in its header is kept in 16 bits");
 const _: () = assert!(NAME_BYTES_MAX < 256, "a name's last dot is kept in a byte");
 const _: () = assert!(
-    EXTENSION_BYTES_MAX + FAILURE_MESSAGE_BYTES_MAX + FAILURE_TYPE_BYTES_MAX + 2 * NAME_BYTES_MAX + 256
+    EXTENSION_BYTES_MAX
+        + FAILURE_MESSAGE_BYTES_MAX
+        + FAILURE_TYPE_BYTES_MAX
+        + 2 * NAME_BYTES_MAX
+        + AFFINITY_KEY_BYTES_MAX
+        + 256
         < HEADER_BYTES_MAX,
     "a header of ours always fits"
 );

@@ -44,6 +44,7 @@ impl Worker {
             call: dispatch.call,
             attempt: dispatch.attempt,
             deadline: dispatch.timeout.map(|left| now + left),
+            affinity: dispatch.affinity,
             streams: dispatch.streams,
             extensions: dispatch.extensions,
             body: dispatch.body,

@@ -6,6 +6,7 @@ use crate::{
     stream::{Reader, Writer},
     time::Time,
     wire::{
+        affinity::{Affinity, AffinityKey},
         ids::{CallId, ConnectionNumber, DispatchNumber},
         limits::{PROGRESS_EVERY, STARTED_AFTER},
         streams::Streams,
@@ -37,6 +38,8 @@ pub struct Job {
     pub attempt: u32,
     /// When its time is up. The machine stops it then; a handler may want to know.
     pub deadline: Option<Time>,
+    /// Its key and fence, if it has a key.
+    pub affinity: Option<Affinity>,
     /// The streams beside its reply, which are those of its method.
     pub streams: Streams,
     /// Header keys from 64 on, encoded.
@@ -50,6 +53,8 @@ pub struct Job {
 pub(super) struct Running {
     pub(super) offer: usize,
     pub(super) call: CallId,
+    /// Its affinity key, if it has one.
+    pub(super) key: Option<AffinityKey>,
     pub(super) attempt: u32,
     pub(super) deadline: Option<Time>,
     since: Time,
@@ -100,6 +105,7 @@ impl Running {
         Running {
             offer: job.offer,
             call: job.call,
+            key: job.affinity.as_ref().map(|affinity| affinity.key.clone()),
             attempt: job.attempt,
             deadline: job.deadline,
             since: now,

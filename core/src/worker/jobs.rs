@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::job::{Flows, Held, Job, JobId, Running};
-use crate::{time::Time, wire::handshake::Register, wire::method::MethodName};
+use crate::{
+    time::Time,
+    wire::{affinity::AffinityKey, handshake::Register, method::MethodName},
+};
 
 /// All calls at this worker.
 #[derive(Debug)]
@@ -81,6 +84,12 @@ impl Jobs {
     pub(super) fn free(&self, offer: usize) -> u32 {
         let seats = &self.offers[offer];
         u32::try_from(seats.slots - seats.running).unwrap_or(u32::MAX)
+    }
+
+    /// The affinity keys of what runs for an offer.
+    pub(super) fn keys(&self, offer: usize) -> Vec<AffinityKey> {
+        let running = self.running.values().filter(|running| running.offer == offer);
+        running.filter_map(|running| running.key.clone()).collect()
     }
 
     /// A handler starts: it takes a slot.

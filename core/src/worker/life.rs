@@ -57,6 +57,7 @@ impl Worker {
         self.counters.joined += 1;
         for (at, offer) in self.register.offers.iter_mut().enumerate() {
             offer.free = self.jobs.free(at);
+            offer.keys = self.jobs.keys(at);
         }
         let welcome = self.peer.welcome().expect("the peer has just kept it");
         let room = usize::try_from(welcome.message_bytes_max).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES_MAX);
@@ -187,6 +188,7 @@ mod tests {
             slots: 1,
             free: 1,
             prefetch: 0,
+            keys: Vec::new(),
             methods: Vec::new(),
             contract: Some(contract),
         };

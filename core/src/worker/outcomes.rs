@@ -9,7 +9,7 @@ use super::{
 use crate::{
     time::Time,
     wire::{
-        envelope::{Cancel, Credit, Envelope, Reply},
+        envelope::{Cancel, Credit, Envelope, KeyFreed, Reply},
         ids::DispatchNumber,
         limits::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX},
         status::{Code, Executed, Failure},
@@ -56,13 +56,17 @@ impl Worker {
     }
 
     /// Nobody waits for this outcome. If the worker has registered again since, its slot was not among the free ones:
-    /// it is given back now.
+    /// it is given back now, and its key with it.
     fn outcome_dropped(&mut self, now: Time, running: &Running, out: &mut Vec<Action>) {
         self.counters.outcomes_dropped += 1;
         out.push(Action::Note(Note::OutcomeDropped(running.call)));
         if self.peer.is_joined() {
             let offer = u32::try_from(running.offer).expect("an offer's place fits: their number is bounded");
-            self.send(now, Envelope::Credit(Credit { calls: 1, bytes: 0, offer }), out);
+            let freed = match &running.key {
+                None => Envelope::Credit(Credit { calls: 1, bytes: 0, offer }),
+                Some(key) => Envelope::KeyFreed(KeyFreed { offer, key: key.clone() }),
+            };
+            self.send(now, freed, out);
         }
     }
 

@@ -42,6 +42,9 @@ pub(crate) struct BrokerHost {
     pub(crate) process: Process,
     pub(crate) machine: Broker,
     started: Time,
+    start: StartId,
+    /// The workers by their connections.
+    names: BTreeMap<LinkId, String>,
     inputs: VecDeque<(LinkId, Input)>,
     /// Connections that the machine knows, each with its peer.
     open: BTreeMap<LinkId, Host>,
@@ -55,6 +58,7 @@ impl BrokerHost {
     pub(crate) fn new(scene: &mut Scene) -> BrokerHost {
         scene.start += 1;
         scene.ledger.forgotten.clear();
+        scene.keys.broker_starts();
         let knobs = &scene.knobs;
         let [retry_percent, retry_floor, retry_burst] = knobs.retries;
         let settings = Settings {
@@ -72,11 +76,14 @@ impl BrokerHost {
             keys: knobs.key().map(Into::into),
             ..Settings::default()
         };
-        let identity = Identity { broker: BrokerId([1; 16]), start: StartId(scene.chance.bytes()) };
+        let start = StartId(scene.chance.bytes());
+        let identity = Identity { broker: BrokerId([1; 16]), start, fences_from: scene.start << 32 };
         let process = Process::new(scene.now, Duration::from_micros(scene.chance.below(1 << 40)));
         BrokerHost {
             machine: Broker::new(settings, identity, process.local(scene.now)),
             started: process.local(scene.now),
+            start,
+            names: BTreeMap::new(),
             process,
             inputs: VecDeque::new(),
             open: BTreeMap::new(),
@@ -197,6 +204,9 @@ impl BrokerHost {
                 Action::Send(link, envelope) => {
                     assert!(self.open.contains_key(&link), "the broker speaks on link {link}, which is closed");
                     self.count_credit(link, &envelope, scene);
+                    if let (Envelope::Dispatch(dispatch), Some(worker)) = (&envelope, self.names.get(&link)) {
+                        scene.keys.dispatch(self.start, worker, dispatch);
+                    }
                     self.bundlers.entry(link).or_default().push(&envelope);
                 }
                 Action::Admit(link) => assert!(self.open.contains_key(&link), "who is let in is there"),
@@ -231,7 +241,16 @@ impl BrokerHost {
 
     fn noted(&mut self, note: Note, scene: &mut Scene) {
         match note {
-            Note::ClientGone { name, .. } => *scene.ledger.forgotten.entry(name).or_default() += 1,
+            Note::ClientGone { name, .. } => {
+                scene.keys.client_gone(&name);
+                *scene.ledger.forgotten.entry(name).or_default() += 1;
+            }
+            Note::WorkerJoined { link, name, .. } if self.open.get(&link) != Some(&Host::Rogue) => {
+                scene.keys.joined(&name);
+                self.names.insert(link, name.to_string());
+            }
+            // One that leaves when its time is up may still stop what it ran for an earlier connection.
+            Note::WorkerLost { name, .. } | Note::WorkerLeft { name } => scene.keys.lost(&name),
             Note::SentAway { link, code, message } => {
                 let good = self.open.get(&link).is_some_and(|&peer| peer != Host::Rogue);
                 assert!(!good || code != Code::ResourceExhausted, "a peer that keeps to its credit: {message}");

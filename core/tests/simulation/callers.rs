@@ -24,11 +24,14 @@ use super::{
 pub(crate) const PLENTY: Duration = Duration::from_secs(20);
 /// The shortest time-out that somebody wants.
 const TIMEOUT_MIN: Duration = millis(20);
+/// Affinity keys: few, so that calls meet.
+const KEYS: [&str; 5] = ["a", "b", "c", "d", "a rather long key"];
 /// A body above this travels in a frame of its own.
 const LARGE_BYTES: u64 = 30_000;
 
 /// A call as chance wants it, still without arguments.
 pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish {
+    let key_percent = scene.knobs.key_percent;
     let chance = &mut scene.chance;
     let streaming = chance.percent(scene.knobs.stream_percent);
     // Most calls are for what is served.
@@ -54,6 +57,7 @@ pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish 
         wait_for_ready: patient,
         cast,
         plain: false,
+        key: chance.percent(key_percent).then(|| chance.pick(&KEYS)),
         streams,
         plan: if streaming { Plan::draw(!timeless, chance) } else { Plan::default() },
         made,
@@ -64,7 +68,7 @@ pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish 
 }
 
 /// A call that must go well in a world where nothing goes wrong.
-pub(crate) fn plain(client: (usize, u64), made: Time, method: Method, now: Time) -> Wish {
+pub(crate) fn plain(client: (usize, u64), made: Time, method: Method, key: Option<&'static str>, now: Time) -> Wish {
     Wish {
         client,
         method,
@@ -73,6 +77,7 @@ pub(crate) fn plain(client: (usize, u64), made: Time, method: Method, now: Time)
         wait_for_ready: false,
         cast: false,
         plain: true,
+        key,
         streams: streams(method.style, true),
         plan: Plan::plain(),
         made,

@@ -103,6 +103,7 @@ pub(crate) fn registration(seat: usize, strict: bool, knobs: &Knobs, chance: &mu
             slots,
             free: slots,
             prefetch,
+            keys: Vec::new(),
             contract: Some(contract(methods.len())),
             methods,
         }

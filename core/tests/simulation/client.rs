@@ -14,6 +14,7 @@ use callboard_core::{
     time::Time,
     wire::{
         Envelope,
+        affinity::AffinityKey,
         ids::{CallId, SessionId},
         limits::EXPIRY_GRACE_MAX,
         method::MethodName,
@@ -62,6 +63,7 @@ impl ClientHost {
     pub(crate) fn new(seat: usize, life: u64, scene: &mut Scene) -> ClientHost {
         let session = SessionId(scene.chance.bytes());
         let name = format!("client-{seat}.{life}");
+        scene.keys.client(&name, session.tag());
         let heartbeat = scene.knobs.heartbeat_peer;
         let key = scene.knobs.key();
         let settings = Settings { heartbeat, instance: name.clone(), key, ..Settings::new(session) };
@@ -125,8 +127,13 @@ impl ClientHost {
     }
 
     /// A caller makes one quick call, for which there is time enough. Returns its number.
-    pub(crate) fn make_plain(&mut self, method: super::catalogue::Method, scene: &mut Scene) -> u64 {
-        let wish = callers::plain(self.key, self.process.local(scene.now), method, scene.now);
+    pub(crate) fn make_plain(
+        &mut self,
+        method: super::catalogue::Method,
+        key: Option<&'static str>,
+        scene: &mut Scene,
+    ) -> u64 {
+        let wish = callers::plain(self.key, self.process.local(scene.now), method, key, scene.now);
         self.make(wish, scene)
     }
 
@@ -144,6 +151,7 @@ impl ClientHost {
             effect: wish.effect,
             wait_for_ready: wish.wait_for_ready,
             cast: wish.cast,
+            key: wish.key.map(|key| AffinityKey::parse(key).expect("callers have good keys")),
             streams: wish.streams,
         };
         if !wish.streams.style().is_unary() {

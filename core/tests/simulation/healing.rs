@@ -85,12 +85,12 @@ impl World {
         (!settled).then(|| format!("the broker has {status:?}"))
     }
 
-    /// Each client gets an answer from each method that is served.
+    /// Each client gets an answer from each method that is served, with a key and without.
     fn serve_everybody(&mut self) {
         for seat in 0..self.clients.len() {
-            for method in catalogue::served() {
+            for (method, key) in catalogue::served().flat_map(|method| [(method, None), (method, Some("a"))]) {
                 let client = self.clients[seat].host.as_mut().expect("the world is at rest");
-                let number = client.make_plain(method, &mut self.scene);
+                let number = client.make_plain(method, key, &mut self.scene);
                 let end = self.scene.now + PLENTY;
                 while !self.scene.ledger.is_answered(number) {
                     let goes_on = self.step(end);

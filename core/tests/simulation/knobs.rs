@@ -93,6 +93,8 @@ pub(crate) struct Knobs {
     pub(crate) slow_percent: u64,
     /// Calls in a hundred with streams.
     pub(crate) stream_percent: u64,
+    /// Calls in a hundred with an affinity key.
+    pub(crate) key_percent: u64,
     /// The mean time between two faults.
     pub(crate) fault_every: Duration,
     pub(crate) faults: Vec<Fault>,
@@ -151,6 +153,7 @@ impl Knobs {
             timeout_max: millis(chance.pick(&[300, 3_000, 3_000, 8_000])),
             slow_percent: chance.pick(&[0, 10, 40]),
             stream_percent: chance.pick(&[0, 20, 60]),
+            key_percent: chance.pick(&[0, 20, 80]),
             hard_ms: chance.pick(&[None, None, Some(200), Some(1_000)]),
             fault_every: millis(chance.pick(&[150, 600, 2_500])),
             faults,

@@ -37,6 +37,8 @@ pub(crate) struct Wish {
     pub(crate) cast: bool,
     /// Its handler is quick and does not fail.
     pub(crate) plain: bool,
+    /// Its affinity key.
+    pub(crate) key: Option<&'static str>,
     pub(crate) streams: Streams,
     pub(crate) plan: Plan,
     /// When it was made, by its client's clock and by the world's.
@@ -90,6 +92,7 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     pub(crate) repeated: u64,
     pub(crate) items: u64,
+    pub(crate) keyed: u64,
 }
 
 /// All calls of one world; a call's place is its ticket and its token, and the number that its arguments hold.
@@ -205,6 +208,8 @@ impl Ledger {
             (&wish.body, &wish.extensions),
             "call {number} arrives as it was sent"
         );
+        let key = job.affinity.as_ref().map(|affinity| affinity.key.as_str());
+        assert_eq!(key, wish.key, "call {number} has its key");
         assert!(wish.method.served, "call {number} is for a method that nobody serves");
         assert_eq!(
             (wish.streams, wish.streams.style()),

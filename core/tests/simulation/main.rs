@@ -15,6 +15,7 @@
 //! | `broker`, `client`, `worker`, `rogue` | the processes |
 //! | `callers`, `catalogue` | what is called, and what is served |
 //! | `streams` | items, and who writes and reads them |
+//! | `keys` | affinity keys: what is dispatched one at a time |
 //! | `faults` | what goes wrong |
 //! | `ledger` | each call, and what must never become of it |
 //! | `healing` | what must happen once nothing goes wrong any more |
@@ -38,6 +39,7 @@ mod chance;
 mod client;
 mod faults;
 mod healing;
+mod keys;
 mod knobs;
 mod ledger;
 mod network;
@@ -81,6 +83,7 @@ fn simulation_keeps_every_promise_whatever_goes_wrong() {
     assert!(some(|tally| tally.failed > 0), "in some worlds calls must fail");
     assert!(some(|tally| tally.repeated > 0), "in some worlds calls must be sent again");
     assert!(some(|tally| tally.items > 1_000), "in some worlds items must go");
+    assert!(some(|tally| tally.keyed > 20), "in some worlds calls must have keys");
 }
 
 /// Runs all seeds, on as many threads as the machine has processors. Worlds know nothing of each other.
@@ -98,7 +101,10 @@ fn share(seeds: u64, work: impl Fn(u64) -> Tally + Sync) -> Vec<Tally> {
 fn run(seed: u64) -> (u64, Tally) {
     let mut world = World::new(seed, false);
     match panic::catch_unwind(AssertUnwindSafe(|| world.run())) {
-        Ok(()) => (world.scene.trace.digest(), world.scene.ledger.tally),
+        Ok(()) => {
+            let tally = Tally { keyed: world.scene.keys.dispatched, ..world.scene.ledger.tally };
+            (world.scene.trace.digest(), tally)
+        }
         Err(_) => tell(seed),
     }
 }

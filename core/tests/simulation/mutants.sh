@@ -58,6 +58,7 @@ stranger_may_try_again|broker/arrival.rs|s/\(Some\(Arrival::Unproven \{ \.\. \}\
 stranger_is_told_at_once|broker/proving.rs|s/now \+ AUTHKEY_REFUSAL_DELAY/now + AUTHKEY_REFUSAL_DELAY \/ 1000/
 items_are_sent_again_after_a_loss|broker/call.rs|s/!self\.is_touched\(\) && \(/(/
 lost_items_pass_for_a_result|broker/call.rs|s/had_items && outcome\.is_ok\(\)/had_items \&\& false/
+cancel_that_may_be_lost_is_told_once|client/life.rs|s/for number in self\.cancelled\.clone\(\)/for number in self.cancelled.clone().into_iter().filter(|_| false)/
 streams_survive_their_clients_connection|broker/departure.rs|s/self\.end_streams_of\(now, key, out\);//
 second_worker_has_no_room|broker/streams.rs|s/self\.grant_to_handler\(now, worker, dispatch, room, out\);\n        if ended/let _ = room;\n        if ended/
 room_is_granted_twice|broker/streams.rs|s/self\.to_handler\.reader_begins_anew\(\);//
@@ -77,6 +78,13 @@ failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(No
 hard_limit_does_not_stop|broker/stuck.rs|s/self\.stop_running\(now, key, worker, dispatch, out\);/let _ = (worker, dispatch);/
 stuck_worker_is_given_calls|broker/worker.rs|s/ && self\.stuck == 0//
 limit_ends_with_its_caller|broker/timers.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
+keys_have_no_turns|broker/keyed/turns.rs|s/if entry\.turn == Some\(key\) && entry\.held == 0 \{/if true {/
+turn_is_lost_with_the_worker|broker/call.rs|s/self\.state = State::New;\n        self\.limits = Limits::default\(\);/self.state = State::New; self.limits = Limits::default(); self.turn = None;/
+keys_in_use_are_not_registered|worker/life.rs|s/offer\.keys = self\.jobs\.keys\(at\);/offer.keys = Vec::new();/
+keys_are_never_freed|worker/outcomes.rs|s/let freed = match &running\.key \{/let freed = match \&None::<crate::wire::affinity::AffinityKey> {/
+fence_does_not_rise|broker/keyed/buckets.rs|s/self\.next_fence \+= 1;//
+bucket_waits_for_a_worker_that_drains|broker/reports.rs|s/self\.unbind\(key\);//
+turns_are_taken_out_of_order|broker/keyed.rs|s/calls\.first_key_value\(\)\?\.0;/calls.last_key_value()?.0;/
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
 }

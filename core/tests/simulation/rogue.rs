@@ -210,6 +210,7 @@ fn request(number: u64, done_below: Option<CallNumber>, chance: &mut Chance) -> 
         timeout: (flags.wait_for_ready || chance.percent(50)).then(|| chance.span(millis(300))),
         effect: None,
         flags,
+        key: None,
         streams: if flags.cast { Streams::NONE } else { Streams::from_bits(chance.below(8)).expect("they are known") },
         done_below,
         extensions: Bytes::new(),
@@ -243,7 +244,15 @@ fn register() -> Vec<Bytes> {
         style: Style::Unary,
         limits: TimeLimits::default(),
     }];
-    let offer = Offer { service: "rogue".to_owned(), slots: 2, free: 2, prefetch: 1, methods, contract: None };
+    let offer = Offer {
+        service: "rogue".to_owned(),
+        slots: 2,
+        free: 2,
+        prefetch: 1,
+        keys: Vec::new(),
+        methods,
+        contract: None,
+    };
     let register = Register { offers: vec![offer], exclusive: false };
     frames_of(&Envelope::Register(body::encode(&register).expect("a registration has a CBOR form")))
 }

@@ -9,6 +9,7 @@ use callboard_core::{
 
 use super::{
     chance::Chance,
+    keys::Keys,
     knobs::{Fault, Knobs, millis},
     ledger::{Ledger, Rules},
     network::{Host, Network},
@@ -35,6 +36,7 @@ pub(crate) struct Scene {
     pub(crate) knobs: Knobs,
     pub(crate) network: Network,
     pub(crate) ledger: Ledger,
+    pub(crate) keys: Keys,
     pub(crate) trace: Trace,
     /// The credit that was used and granted again on each connection of a client.
     pub(crate) credit: BTreeMap<LinkId, CreditUse>,
@@ -66,6 +68,7 @@ impl Scene {
             knobs,
             network: Network::default(),
             ledger: Ledger::new(rules),
+            keys: Keys::default(),
             trace: Trace::new(told),
             credit: BTreeMap::new(),
             counts_credit,

@@ -13,7 +13,7 @@ use callboard_core::{
         Bundler, Envelope,
         bundle::{self, Reader},
         handshake::Register,
-        ids::SessionId,
+        ids::{DispatchNumber, SessionId, StartId},
         status::{Code, Executed, Failure},
     },
     worker::{Action, Event, Job, JobId, Worker},
@@ -47,6 +47,7 @@ const HANGS_TIMELESS: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct WorkerHost {
     host: Host,
+    pub(crate) name: String,
     /// Whether it declares `mix` to be `once`.
     strict: bool,
     register: Register,
@@ -68,6 +69,8 @@ struct Handler {
     attempt: u32,
     /// When it begins: a program may be slow to let a handler run. `None` once it has.
     begins: Option<Time>,
+    /// Of the broker that sent it.
+    start: StartId,
     job: Job,
     until: Time,
     ending: Ending,
@@ -95,12 +98,13 @@ impl WorkerHost {
         let session = SessionId(scene.chance.bytes());
         let heartbeat = scene.knobs.heartbeat_peer;
         let (instance, key) = (format!("worker-{seat}.{life}"), scene.knobs.key());
-        let settings = Settings { heartbeat, instance, key, ..Settings::new(session) };
+        let settings = Settings { heartbeat, instance: instance.clone(), key, ..Settings::new(session) };
         let ahead = Duration::from_micros(scene.chance.below(1 << 40));
         let strict = scene.chance.percent(30);
         let register = catalogue::registration(seat, strict, &scene.knobs, &mut scene.chance);
         WorkerHost {
             host: Host::Worker(seat),
+            name: instance,
             strict,
             register: register.clone(),
             process: Process::new(scene.now, ahead),
@@ -202,6 +206,7 @@ impl WorkerHost {
                 Envelope::Dispatch(dispatch) if scene.chance.percent(scene.knobs.shun_percent) => {
                     scene.note(self.host, || format!("shuns {}", dispatch.number));
                     self.socket.send(&Envelope::Handback(dispatch.number));
+                    scene.keys.over(self.start(), dispatch.number);
                 }
                 other => kept.push(&other),
             }
@@ -223,7 +228,10 @@ impl WorkerHost {
             match action {
                 Action::Connect => self.socket.connect(scene),
                 Action::Disconnect => self.socket.disconnect(scene),
-                Action::Send(envelope) => self.socket.send(&envelope),
+                Action::Send(envelope) => {
+                    self.over(&envelope, scene);
+                    self.socket.send(&envelope);
+                }
                 Action::Run(job) => self.run(now, &job, scene),
                 Action::Stop(job) => self.stop(job, scene),
                 Action::Room { job, room } => self.line(job).grant(room),
@@ -244,12 +252,27 @@ impl WorkerHost {
         self.machine.check();
     }
 
+    /// The start of the broker that it has joined, or had.
+    fn start(&self) -> StartId {
+        self.machine.welcome().expect("it has joined once").start
+    }
+
+    /// The last word on a call.
+    fn over(&self, envelope: &Envelope, scene: &mut Scene) {
+        match envelope {
+            Envelope::Handback(number) => scene.keys.over(self.start(), *number),
+            Envelope::Reply(reply) => scene.keys.over(self.start(), DispatchNumber(reply.number)),
+            _ => {}
+        }
+    }
+
     /// A handler starts.
     fn run(&mut self, now: Time, job: &Job, scene: &mut Scene) {
         let offer = &self.register.offers[job.offer];
         let running = self.handlers.values().filter(|handler| handler.offer == job.offer).count();
         assert!(running < offer.slots as usize, "{} runs more than {} has slots", self.host, offer.service);
         assert!(job.deadline.is_none_or(|at| at > now), "{} starts a call whose time is up", self.host);
+        scene.keys.runs(self.start(), job.id.dispatch);
         // What is not a caller's is a rogue's.
         let arguments = body::decode::<(u64, serde_bytes::ByteBuf)>(&job.body);
         let call = arguments.ok().map(|(number, _)| number).filter(|&number| scene.ledger.knows(number));
@@ -258,6 +281,7 @@ impl WorkerHost {
             call,
             attempt: job.attempt,
             begins: Some(scene.now),
+            start: self.start(),
             job: job.clone(),
             until: scene.now,
             ending: Ending::Answer,
@@ -348,6 +372,7 @@ impl WorkerHost {
         let jobs: Vec<JobId> = self.handlers.iter().filter(|(_, handler)| ended(handler)).map(|(&id, _)| id).collect();
         for job in jobs {
             let handler = self.handlers.remove(&job).expect("it was just seen");
+            scene.keys.over(handler.start, job.dispatch);
             if let Some(number) = handler.call.filter(|_| handler.ending != Ending::Stopped) {
                 scene.ledger.finished(number, handler.ending == Ending::Answer);
             }

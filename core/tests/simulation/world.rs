@@ -228,6 +228,7 @@ impl World {
         let Some(worker) = &mut self.workers[seat].host else { return };
         worker.turn(&mut self.scene);
         if worker.left {
+            self.scene.keys.died(&worker.name);
             self.workers[seat].host = None;
             self.workers[seat].back_at = self.scene.now + self.scene.chance.span(AWAY_MAX);
         }
@@ -263,7 +264,10 @@ impl World {
             }
             Host::Worker(seat) => {
                 self.workers[seat].back_at = back_at;
-                self.workers[seat].host.take().and_then(|worker| worker.socket.link())
+                self.workers[seat].host.take().and_then(|worker| {
+                    scene.keys.died(&worker.name);
+                    worker.socket.link()
+                })
             }
             Host::Broker | Host::Rogue => None,
         };

@@ -5,6 +5,7 @@ mod clients;
 mod dispatching;
 mod faults;
 mod handshakes;
+mod keyed;
 mod limits;
 mod load;
 mod lost_calls;

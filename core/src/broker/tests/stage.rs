@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// The first fence.
+pub(super) const FENCES_FROM: u64 = 1_000;
+
 /// The broker, and what it has said to each link.
 pub(super) struct Stage {
     pub(super) broker: Broker,
@@ -76,7 +79,7 @@ pub(super) fn calc(slots: u32) -> Offer {
         vec![method("add", Effect::Read), method("push", Effect::Idempotent), method("pay", Effect::Once)];
     let stream = |name, style| MethodOffer { style, ..method(name, Effect::Read) };
     methods.extend([stream("count", Style::Server), stream("sum", Style::Client)]);
-    Offer { service: "calc".to_owned(), slots, free: slots, prefetch: 0, methods, contract: None }
+    Offer { service: "calc".to_owned(), slots, free: slots, prefetch: 0, keys: Vec::new(), methods, contract: None }
 }
 
 pub(super) fn request(number: u64, method: &str) -> Request {
@@ -86,6 +89,7 @@ pub(super) fn request(number: u64, method: &str) -> Request {
         timeout: Some(seconds(30)),
         effect: None,
         flags: RequestFlags::default(),
+        key: None,
         streams: Streams::NONE,
         done_below: None,
         extensions: Bytes::new(),
@@ -104,7 +108,7 @@ impl Stage {
     /// A broker that has just started.
     pub(super) fn young(settings: Settings) -> Stage {
         let settings = Settings { frontend: "tcp://front".to_owned(), backend: "tcp://back".to_owned(), ..settings };
-        let identity = Identity { broker: BrokerId([1; 16]), start: StartId([2; 16]) };
+        let identity = Identity { broker: BrokerId([1; 16]), start: StartId([2; 16]), fences_from: FENCES_FROM };
         Stage {
             broker: Broker::new(settings, identity, Time::ZERO),
             now: Time::ZERO,

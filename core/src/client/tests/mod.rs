@@ -161,6 +161,7 @@ fn new(name: u64, made: Time) -> NewCall<u64> {
         effect: None,
         wait_for_ready: false,
         cast: false,
+        key: None,
         streams: Streams::NONE,
     }
 }

@@ -185,3 +185,23 @@ fn a_body_too_large_for_the_new_start_ends_its_call_as_maybe() {
     assert_eq!(failed(&actions), [(1, Code::ResourceExhausted, Executed::Maybe)]);
     assert_eq!(requests(&actions), [(2, true, Some(2))]);
 }
+
+#[test]
+fn a_cancel_that_may_be_lost_with_its_connection_is_told_again_until_all_before_it_is_done() {
+    let mut stage = Stage::joined(10, 1_000);
+    (1..=3).for_each(|name| drop(stage.call(name)));
+    stage.cancel(2);
+    let cancels = |actions: &[Action<u64>]| {
+        let cancel = |action: &Action<u64>| match action {
+            Action::Send(Envelope::Cancel(cancel)) => Some(cancel.number),
+            _ => None,
+        };
+        actions.iter().filter_map(cancel).collect::<Vec<_>>()
+    };
+    stage.lose_connection();
+    assert_eq!(cancels(&stage.join(1, 10, 1_000)), [2]);
+    stage.hear(&[reply(1, five())]);
+    stage.call(4);
+    stage.lose_connection();
+    assert_eq!(cancels(&stage.join(1, 10, 1_000)), Vec::<u64>::new(), "below what is done there is nothing to cancel");
+}

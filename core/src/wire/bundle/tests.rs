@@ -37,6 +37,7 @@ fn request(number: u64, body_bytes: usize) -> Envelope {
         timeout: None,
         effect: None,
         flags: RequestFlags::default(),
+        key: None,
         streams: Streams::NONE,
         done_below: None,
         extensions: Bytes::new(),

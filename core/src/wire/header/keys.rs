@@ -21,7 +21,9 @@ pub(super) const CREDIT_BYTES: u8 = 15;
 pub(super) const CALLER: u8 = 16;
 pub(super) const CALL: u8 = 17;
 pub(super) const OFFER: u8 = 18;
+pub(super) const FENCE: u8 = 25;
 pub(super) const SEQUENCE: u8 = 27;
+pub(super) const KEY: u8 = 28;
 pub(super) const STREAMS: u8 = 29;
 pub(super) const LATEST: u8 = 30;
 
@@ -46,7 +48,9 @@ pub(super) const KNOWN: Keys = Keys::of(&[
     CALLER,
     CALL,
     OFFER,
+    FENCE,
     SEQUENCE,
+    KEY,
     STREAMS,
     LATEST,
 ]);
@@ -162,16 +166,16 @@ pub(super) const FAILURE: Keys = Keys::of(&[EXECUTED, TYPE, MESSAGE, ATTEMPT, WO
 const BARE: Rule = Rule::new(&[], &[]);
 const NUMBERED: Rule = Rule::new(&[NUMBER], &[]);
 const ACKNOWLEDGING: Rule = Rule::new(&[NUMBER], &[DONE_BELOW]);
-const CALLED: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW, STREAMS]);
-const DISPATCHED: Rule = Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS, STREAMS]);
+const CALLED: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW, KEY, STREAMS]);
+const DISPATCHED: Rule = Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS, FENCE, KEY, STREAMS]);
 const OUTCOME: Rule = Rule::new(&[NUMBER], &[CODE, EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
 const OUTCOME_WITH_CREDIT: Rule =
     Rule { optional: OUTCOME.optional.with(Keys::of(&[CREDIT_CALLS, CREDIT_BYTES])), ..OUTCOME };
 const LEAVING: Rule = Rule::new(&[], &[CODE, EXECUTED, TYPE, MESSAGE, RETRY_AFTER_MS]);
 /// Room for calls, or with a number for items of that call.
 const ROOM: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES]);
-/// Slots, or with a number room for items of that call; the envelope's own reader tells them apart.
-const SLOTS_OR_ROOM: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES, OFFER]);
+/// Slots, of which a key was in use; or with a number room for items of that call; the envelope's own reader tells them apart.
+const SLOTS_OR_ROOM: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES, OFFER, KEY]);
 const STREAMED: Rule = Rule::new(&[NUMBER, SEQUENCE], &[LATEST]);
 const ENDED: Rule = Rule::new(&[NUMBER, SEQUENCE], &[]);
 

@@ -7,8 +7,10 @@ use bytestring::ByteString;
 
 use super::{
     super::{
+        affinity::{Affinity, AffinityKey},
         envelope::{
-            Cancel, Credit, Dispatch, Effect, End, Envelope, Item, Ping, Reply, Request, RequestFlags, StreamCredit,
+            Cancel, Credit, Dispatch, Effect, End, Envelope, Item, KeyFreed, Ping, Reply, Request, RequestFlags,
+            StreamCredit,
         },
         ids::{CallId, CallNumber, DispatchNumber},
         kind::Kind,
@@ -56,7 +58,7 @@ impl Header {
             Kind::End => {
                 Envelope::End(End { number: self.required(keys::NUMBER)?, items: self.required(keys::SEQUENCE)? })
             }
-            Kind::Credit => self.any_credit(reader)?,
+            Kind::Credit => self.any_credit(frame, reader)?,
             Kind::Progress => Envelope::Progress(self.required(keys::NUMBER)?, body),
             Kind::Cancel => {
                 Envelope::Cancel(Cancel { number: self.required(keys::NUMBER)?, done_below: self.done_below() })
@@ -90,6 +92,7 @@ impl Header {
             timeout: self.milliseconds(keys::TIMEOUT_MS),
             effect: self.effect()?,
             flags,
+            key: self.key(frame)?,
             streams,
             done_below: self.done_below(),
             extensions: self.extension_bytes(frame),
@@ -105,6 +108,7 @@ impl Header {
             timeout: self.milliseconds(keys::TIMEOUT_MS),
             attempt: self.below_2_32(keys::ATTEMPT)?,
             call,
+            affinity: self.affinity(frame)?,
             streams: self.streams()?,
             extensions: self.extension_bytes(frame),
             body,
@@ -129,19 +133,28 @@ impl Header {
         Ok(reply)
     }
 
-    /// Room for calls or slots; with a number, room for the items of that call.
-    fn any_credit(&self, reader: Reader) -> Result<Envelope, RefusedReason> {
+    /// Room for calls or slots; with a key, a slot in which a call of that key ran; with a number, room for the items of that call.
+    fn any_credit(&self, frame: &Bytes, reader: Reader) -> Result<Envelope, RefusedReason> {
         let Some(number) = self.number(keys::NUMBER) else {
             if reader == Reader::Broker && self.seen.has(keys::CREDIT_BYTES) {
                 return Err(RefusedReason::MisplacedKey(keys::CREDIT_BYTES.into()));
             }
-            return Ok(Envelope::Credit(self.credit()?));
+            return self.slots(frame);
         };
-        if self.seen.has(keys::OFFER) {
-            return Err(RefusedReason::MisplacedKey(keys::OFFER.into()));
+        if let Some(key) = [keys::OFFER, keys::KEY].into_iter().find(|&key| self.seen.has(key)) {
+            return Err(RefusedReason::MisplacedKey(key.into()));
         }
         let Credit { calls, bytes, .. } = self.credit()?;
         Ok(Envelope::StreamCredit(StreamCredit { number, room: Room { items: calls, bytes } }))
+    }
+
+    fn slots(&self, frame: &Bytes) -> Result<Envelope, RefusedReason> {
+        let credit = self.credit()?;
+        match self.key(frame)? {
+            None => Ok(Envelope::Credit(credit)),
+            Some(key) if credit.calls == 1 => Ok(Envelope::KeyFreed(KeyFreed { offer: credit.offer, key })),
+            Some(_) => Err(refused(keys::CREDIT_CALLS, "must be 1 beside a key")),
+        }
     }
 
     fn credit(&self) -> Result<Credit, RefusedReason> {
@@ -170,6 +183,22 @@ impl Header {
             spent: Spent::default(),
             call: None,
         })))
+    }
+
+    fn key(&self, frame: &Bytes) -> Result<Option<AffinityKey>, RefusedReason> {
+        let Some(place) = self.text(keys::KEY) else { return Ok(None) };
+        let text = slice_text(keys::KEY, frame.slice(place))?;
+        AffinityKey::parse(&*text).map(Some).map_err(|_| refused(keys::KEY, "must have 1 to 128 bytes"))
+    }
+
+    /// A key and its fence come together.
+    fn affinity(&self, frame: &Bytes) -> Result<Option<Affinity>, RefusedReason> {
+        match (self.key(frame)?, self.number(keys::FENCE)) {
+            (None, None) => Ok(None),
+            (Some(key), Some(fence)) => Ok(Some(Affinity { key, fence })),
+            (Some(_), None) => Err(RefusedReason::MissingKey(keys::FENCE.into())),
+            (None, Some(_)) => Err(RefusedReason::MissingKey(keys::KEY.into())),
+        }
     }
 
     fn method(&self, frame: &Bytes) -> Result<MethodName, RefusedReason> {

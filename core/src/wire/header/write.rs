@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     super::{
-        envelope::{Credit, Dispatch, Envelope, Reply, Request, StreamCredit},
+        affinity::Affinity,
+        envelope::{Credit, Dispatch, Envelope, KeyFreed, Reply, Request, StreamCredit},
         ids::CallNumber,
         limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         status::Failure,
@@ -30,6 +31,11 @@ pub(in super::super) fn write(envelope: &Envelope, out: &mut Vec<u8>) {
         Envelope::Credit(credit) => {
             pairs.credit(credit);
             pairs.number_unless_zero(keys::OFFER, credit.offer.into());
+        }
+        Envelope::KeyFreed(KeyFreed { offer, key }) => {
+            pairs.number(keys::CREDIT_CALLS, 1);
+            pairs.number_unless_zero(keys::OFFER, (*offer).into());
+            pairs.text(keys::KEY, key.as_str());
         }
         Envelope::StreamCredit(StreamCredit { number, room }) => {
             pairs.number(keys::NUMBER, *number);
@@ -65,6 +71,9 @@ fn write_request(request: &Request, pairs: &mut Pairs<'_>) {
     }
     pairs.number_unless_zero(keys::FLAGS, request.flags.bits().into());
     pairs.done_below(request.done_below);
+    if let Some(key) = &request.key {
+        pairs.text(keys::KEY, key.as_str());
+    }
     pairs.number_unless_zero(keys::STREAMS, request.streams.bits().into());
     pairs.extensions(&request.extensions);
 }
@@ -76,6 +85,10 @@ fn write_dispatch(dispatch: &Dispatch, pairs: &mut Pairs<'_>) {
     pairs.number(keys::ATTEMPT, dispatch.attempt.into());
     pairs.number(keys::CALLER, dispatch.call.caller.into());
     pairs.number(keys::CALL, dispatch.call.number.0);
+    if let Some(Affinity { key, fence }) = &dispatch.affinity {
+        pairs.number(keys::FENCE, *fence);
+        pairs.text(keys::KEY, key.as_str());
+    }
     pairs.number_unless_zero(keys::STREAMS, dispatch.streams.bits().into());
     pairs.extensions(&dispatch.extensions);
 }
@@ -169,7 +182,7 @@ impl<'a> Pairs<'a> {
     #[inline]
     fn text(&mut self, key: u8, text: &str) {
         self.count += 1;
-        self.out.push(key);
+        write_head(self.out, major::UNSIGNED, key.into());
         write_head(self.out, major::TEXT, text.len() as u64);
         self.out.extend_from_slice(text.as_bytes());
     }

@@ -24,6 +24,7 @@ fn a_dispatch_runs_at_once_where_a_slot_is_free() {
         call: call(7),
         attempt: 2,
         deadline: Some(at(1_500)),
+        affinity: None,
         streams: Streams::NONE,
         extensions: Bytes::new(),
         body: Bytes::from_static(&[0x82, 2, 3]),

@@ -163,7 +163,7 @@ fn offer(service: &str, methods: &[&str], slots: u32, prefetch: u32) -> Offer {
         limits: TimeLimits::default(),
     };
     let methods = methods.iter().map(method).collect();
-    Offer { service: service.into(), slots, free: 0, prefetch, methods, contract: None }
+    Offer { service: service.into(), slots, free: 0, prefetch, keys: Vec::new(), methods, contract: None }
 }
 
 fn dispatch(number: u64, method: &str, timeout: Option<Duration>) -> Envelope {
@@ -173,6 +173,7 @@ fn dispatch(number: u64, method: &str, timeout: Option<Duration>) -> Envelope {
         timeout,
         attempt: 2,
         call: call(number),
+        affinity: None,
         streams: Streams::NONE,
         extensions: Bytes::new(),
         body: Bytes::from_static(&[0x82, 2, 3]),

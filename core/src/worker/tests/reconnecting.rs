@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     peer::{Loss, played::goodbye},
-    wire::envelope::Credit,
+    wire::{
+        affinity::{Affinity, AffinityKey},
+        envelope::{Credit, KeyFreed},
+    },
 };
 
 fn slot_back(offer: u32) -> Action {
@@ -33,6 +36,26 @@ fn it_registers_again_with_the_slots_that_are_free_and_gives_each_other_one_back
     assert_eq!(stage.finish_job(first(1), five()), [slot_back(0)]);
     assert_eq!(stage.finish_job(first(3), five()), [slot_back(1)]);
     assert_eq!(stage.worker.running_len(), 1);
+}
+
+#[test]
+fn it_registers_again_with_the_keys_that_are_in_use_and_gives_each_back_with_its_slot() {
+    let key = AffinityKey::parse("views").unwrap();
+    let keyed = |number| match dispatch(number, "calculator.add", None) {
+        Envelope::Dispatch(dispatch) => {
+            Envelope::Dispatch(Dispatch { affinity: Some(Affinity { key: key.clone(), fence: 7 }), ..dispatch })
+        }
+        _ => unreachable!(),
+    };
+    let mut stage = Stage::joined(3, 0);
+    stage.hear(&[keyed(1)]);
+    stage.dispatch(2);
+    stage.lose_connection();
+    let offers = stage.join(1).offers;
+    assert_eq!((&offers[0].keys, &offers[1].keys), (&vec![key.clone()], &vec![]));
+    assert_eq!(stage.finish_job(first(2), five()), [slot_back(0)]);
+    let freed = Action::Send(Envelope::KeyFreed(KeyFreed { offer: 0, key: key.clone() }));
+    assert_eq!(stage.finish_job(first(1), five()), [freed]);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use proptest::{collection::vec, option, prelude::*, sample::Index};
 
 use super::{
     super::super::{
-        envelope::{Cancel, Credit, Dispatch, Effect, End, Item, Ping, Reply, StreamCredit},
+        affinity::{Affinity, AffinityKey},
+        envelope::{Cancel, Credit, Dispatch, Effect, End, Item, KeyFreed, Ping, Reply, StreamCredit},
         ids::{CallId, DispatchNumber},
         limits::BODY_COPIED_BYTES_MAX,
         status::{Code, Executed, Failure},
@@ -105,24 +106,50 @@ fn progress() -> impl Strategy<Value = Envelope> {
     (numbers(), bodies()).prop_map(|(number, body)| Envelope::Progress(number, body))
 }
 
+fn keys() -> impl Strategy<Value = AffinityKey> {
+    "\\PC{1,32}".prop_map(|text| AffinityKey::parse(text).unwrap())
+}
+
 fn requests() -> impl Strategy<Value = Envelope> {
     let effect = option::of(prop_oneof![Just(Effect::Read), Just(Effect::Idempotent), Just(Effect::Once)]);
     let flags = (0..8_u64).prop_map(|bits| RequestFlags::from_bits(bits).unwrap());
-    (numbers(), methods(), milliseconds(), effect, flags, streams(), done_below(), extensions(), bodies()).prop_map(
-        |(number, method, timeout, effect, flags, streams, done_below, extensions, body)| {
+    (
+        numbers(),
+        methods(),
+        milliseconds(),
+        effect,
+        flags,
+        option::of(keys()),
+        streams(),
+        done_below(),
+        extensions(),
+        bodies(),
+    )
+        .prop_map(|(number, method, timeout, effect, flags, key, streams, done_below, extensions, body)| {
             let number = CallNumber(number);
             let streams = if flags.cast { Streams::NONE } else { streams };
-            Envelope::Request(Request { number, method, timeout, effect, flags, streams, done_below, extensions, body })
-        },
-    )
+            Envelope::Request(Request {
+                number,
+                method,
+                timeout,
+                effect,
+                flags,
+                key,
+                streams,
+                done_below,
+                extensions,
+                body,
+            })
+        })
 }
 
 fn dispatches() -> impl Strategy<Value = Envelope> {
     let call = (any::<u32>(), numbers()).prop_map(|(caller, number)| CallId { caller, number: CallNumber(number) });
-    (numbers(), methods(), milliseconds(), any::<u32>(), call, streams(), extensions(), bodies()).prop_map(
-        |(number, method, timeout, attempt, call, streams, extensions, body)| {
+    let affinity = option::of((keys(), numbers()).prop_map(|(key, fence)| Affinity { key, fence }));
+    (numbers(), methods(), milliseconds(), any::<u32>(), call, affinity, streams(), extensions(), bodies()).prop_map(
+        |(number, method, timeout, attempt, call, affinity, streams, extensions, body)| {
             let number = DispatchNumber(number);
-            Envelope::Dispatch(Dispatch { number, method, timeout, attempt, call, streams, extensions, body })
+            Envelope::Dispatch(Dispatch { number, method, timeout, attempt, call, affinity, streams, extensions, body })
         },
     )
 }
@@ -151,6 +178,7 @@ fn to_broker() -> impl Strategy<Value = Envelope> {
         numbers().prop_map(|number| Envelope::Started(DispatchNumber(number))),
         numbers().prop_map(|number| Envelope::Handback(DispatchNumber(number))),
         credit.prop_map(Envelope::Credit),
+        (any::<u32>(), keys()).prop_map(|(offer, key)| Envelope::KeyFreed(KeyFreed { offer, key })),
         items(),
         ends(),
         stream_credits(),

@@ -74,6 +74,11 @@ fn tell_envelope(envelope: &Envelope, tell: &mut impl FnMut(&str, Value)) {
             ping.done_below.into_iter().for_each(|below| tell("done_below", json!(below)));
         }
         Envelope::Credit(credit) => tell_credit(credit, tell),
+        Envelope::KeyFreed(freed) => {
+            tell("credit_calls", json!(1));
+            tell_unless_zero("offer", freed.offer.into(), tell);
+            tell("key", json!(freed.key.as_str()));
+        }
         Envelope::StreamCredit(credit) => {
             tell("number", json!(credit.number));
             tell_credit(&Credit { calls: credit.room.items, bytes: credit.room.bytes, offer: 0 }, tell);
@@ -101,6 +106,7 @@ fn tell_request(request: &Request, tell: &mut impl FnMut(&str, Value)) {
     request.effect.iter().for_each(|effect| tell("effect", json!(effect.number())));
     tell_unless_zero("flags", request.flags.bits().into(), tell);
     request.done_below.iter().for_each(|below| tell("done_below", json!(below)));
+    request.key.iter().for_each(|key| tell("key", json!(key.as_str())));
     tell_unless_zero("streams", request.streams.bits().into(), tell);
     tell_unless_empty("extensions", &request.extensions, tell);
 }
@@ -112,6 +118,10 @@ fn tell_dispatch(dispatch: &Dispatch, tell: &mut impl FnMut(&str, Value)) {
     tell("attempt", json!(dispatch.attempt));
     tell("caller", json!(dispatch.call.caller));
     tell("call", json!(dispatch.call.number));
+    if let Some(affinity) = &dispatch.affinity {
+        tell("fence", json!(affinity.fence));
+        tell("key", json!(affinity.key.as_str()));
+    }
     tell_unless_zero("streams", dispatch.streams.bits().into(), tell);
     tell_unless_empty("extensions", &dispatch.extensions, tell);
 }
@@ -192,7 +202,7 @@ fn vectors_cover_every_kind_and_key() {
     for kind in (0..=18).filter(|kind| *kind != 14) {
         assert!(reads.iter().any(|read| read["kind"] == kind), "kind {kind}");
     }
-    for key in (1..=18).chain([27, 29, 30]).filter_map(header::key_name) {
+    for key in (1..=18).chain([25, 27, 28, 29, 30]).filter_map(header::key_name) {
         assert!(reads.iter().any(|read| read.get(key).is_some()), "key {key}");
     }
 }
