@@ -29,6 +29,11 @@ pub struct Settings {
     pub queue_calls_max: usize,
     /// Bytes of arguments that may wait for one service. Default: 256 MiB.
     pub queue_bytes_max: usize,
+    /// Calls that may wait for all services together. Default: 262,144. A quarter of them may be of one key or address. More are
+    /// refused with RESOURCE_EXHAUSTED.
+    pub waiting_calls_max: usize,
+    /// Bytes of arguments that may wait for all services together. Default: 1 GiB. A quarter of them may be of one key or address.
+    pub waiting_bytes_max: usize,
     /// Which services workers may serve. Default: all.
     pub services: AllowedServices,
     /// What the gate allows a connection.
@@ -47,6 +52,8 @@ impl Settings {
             drain: limits::BROKER_DRAIN,
             queue_calls_max: limits::QUEUE_CALLS_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            waiting_calls_max: limits::WAITING_CALLS_MAX,
+            waiting_bytes_max: limits::WAITING_BYTES_MAX,
             services: AllowedServices::default(),
             gate: GateLimits::default(),
         }
@@ -62,6 +69,8 @@ impl Settings {
             heartbeat: self.heartbeat,
             queue_calls_max: self.queue_calls_max,
             queue_bytes_max: self.queue_bytes_max,
+            waiting_calls_max: self.waiting_calls_max,
+            waiting_bytes_max: self.waiting_bytes_max,
             message_bytes_max,
             keys: self.keys.clone(),
             services: self.services.clone(),

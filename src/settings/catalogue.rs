@@ -129,6 +129,25 @@ pub(crate) static BROKER_QUEUE_BYTES_MAX: Setting = Setting {
     default: Some("256MiB"),
     range: Some(["32MiB", "1024GiB"]),
 };
+/// Calls that may wait in all queues together, a quarter of them of one key or address.
+pub(crate) static BROKER_WAITING_CALLS_MAX: Setting = Setting {
+    table: "broker",
+    key: "waiting_calls_max",
+    flag: "--waiting-calls-max",
+    variables: &["CALLBOARD_BROKER_WAITING_CALLS_MAX"],
+    default: Some("262144"),
+    range: Some(["4", "16777216"]),
+};
+/// Bytes of bodies that may wait in all queues together, a quarter of them of one key or address. Below the least the largest message
+/// of the default could never wait.
+pub(crate) static BROKER_WAITING_BYTES_MAX: Setting = Setting {
+    table: "broker",
+    key: "waiting_bytes_max",
+    flag: "--waiting-bytes-max",
+    variables: &["CALLBOARD_BROKER_WAITING_BYTES_MAX"],
+    default: Some("1GiB"),
+    range: Some(["64MiB", "1024GiB"]),
+};
 /// The services that workers may serve; absent: all. Pools serve their own besides.
 pub(crate) static BROKER_SERVICES: Setting = Setting {
     table: "broker",
@@ -297,6 +316,8 @@ pub(crate) static SETTINGS: [&Setting; 29] = [
     &BROKER_HELD_BYTES_MAX,
     &BROKER_QUEUE_CALLS_MAX,
     &BROKER_QUEUE_BYTES_MAX,
+    &BROKER_WAITING_CALLS_MAX,
+    &BROKER_WAITING_BYTES_MAX,
     &BROKER_SERVICES,
     &BROKER_HEARTBEAT,
     &BROKER_DRAIN,

@@ -55,6 +55,10 @@ pub(crate) struct BrokerSettings {
     pub(crate) queue_calls_max: Sourced<usize>,
     /// Bytes of bodies waiting in one service's queue.
     pub(crate) queue_bytes_max: Sourced<usize>,
+    /// Calls waiting in all queues together.
+    pub(crate) waiting_calls_max: Sourced<usize>,
+    /// Bytes of bodies waiting in all queues together.
+    pub(crate) waiting_bytes_max: Sourced<usize>,
     /// Services that workers may serve; `None`: all.
     pub(crate) services: Option<Sourced<AllowedServices>>,
     /// How often it lets itself be heard.
@@ -153,6 +157,8 @@ impl BrokerSettings {
             held_bytes_max: reader.read::<Size>(&catalogue::BROKER_HELD_BYTES_MAX)?,
             queue_calls_max: reader.read::<Count>(&catalogue::BROKER_QUEUE_CALLS_MAX)?,
             queue_bytes_max: reader.read::<Size>(&catalogue::BROKER_QUEUE_BYTES_MAX)?,
+            waiting_calls_max: reader.read::<Count>(&catalogue::BROKER_WAITING_CALLS_MAX)?,
+            waiting_bytes_max: reader.read::<Size>(&catalogue::BROKER_WAITING_BYTES_MAX)?,
             services: reader.read_optional::<ServiceNames>(&catalogue::BROKER_SERVICES)?,
             heartbeat: reader.read::<Span>(&catalogue::BROKER_HEARTBEAT)?,
             drain: reader.read::<Span>(&catalogue::BROKER_DRAIN)?,

@@ -7,6 +7,7 @@ use bytestring::ByteString;
 
 use super::{
     client::{ClientKey, Outcome},
+    party::PartyKey,
     queue::Place,
     service::ServiceKey,
     streams::Flows,
@@ -36,6 +37,8 @@ pub(super) struct Call {
     pub(super) id: CallId,
     /// Who made it; nobody once its outcome is settled.
     pub(super) client: Option<ClientKey>,
+    /// Whom it is counted for while it waits.
+    pub(super) party: PartyKey,
     /// Which connection of the client paid credit for it; the credit goes back to that one only.
     pub(super) paid_on: ConnectionNumber,
     pub(super) service: ServiceKey,
@@ -115,6 +118,7 @@ impl Limits {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller {
     pub(super) client: ClientKey,
+    pub(super) party: PartyKey,
     pub(super) tag: u32,
     pub(super) connection: ConnectionNumber,
     /// The call may have run in an earlier life of the broker.
@@ -126,6 +130,7 @@ impl Call {
         Call {
             id: CallId { caller: from.tag, number: request.number },
             client: Some(from.client),
+            party: from.party,
             paid_on: from.connection,
             service,
             method: request.method,

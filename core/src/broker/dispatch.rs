@@ -7,7 +7,8 @@ use super::{
     Action, Broker, Note,
     call::{Call, CallKey, Limits, State},
     client::{ClientKey, Outcome},
-    queue::Place,
+    party::Waiting,
+    queue::{Place, Whose},
     service::{Candidate, Service, near},
     worker::WorkerKey,
 };
@@ -97,21 +98,29 @@ impl Broker {
             queue.len() >= self.settings.queue_calls_max || queue.bytes() + bytes > self.settings.queue_bytes_max;
         // One that was at a worker was let in before; it is not refused now.
         if full && !call.dispatched {
-            return self.queue_full(now, key, out);
+            let message = format!("{} calls wait for {} already", queue.len(), service.name);
+            return self.exhausted(now, key, message, out);
+        }
+        let max = Waiting { calls: self.settings.waiting_calls_max, bytes: self.settings.waiting_bytes_max };
+        if !call.dispatched
+            && let Err(full) = self.parties.room_for(call.party, bytes, max)
+        {
+            return self.exhausted(now, key, full.to_string(), out);
         }
         call.detach();
-        let lane = call.client.map_or(0, |client| client.0);
+        let whose = Whose { party: call.party.0, session: call.client.map_or(0, |client| client.0) };
         let row = call.method_number.unwrap_or(usize::MAX);
-        let place = queue.push(lane, row, key, bytes);
+        let place = queue.push(whose, row, key, bytes);
+        self.parties.begin_to_wait(call.party, bytes);
         call.state = State::Waiting { place, give_up };
         self.watch_call(key);
     }
 
-    fn queue_full(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+    /// There is no room for a call to wait.
+    fn exhausted(&mut self, now: Time, key: CallKey, message: String, out: &mut Vec<Action>) {
         self.counters.queue_full += 1;
         let call = &self.calls[key.0];
         let service = &self.services[&call.service];
-        let message = format!("{} calls wait for {} already", service.queue.len(), service.name);
         let mut failure = call.failure(Code::ResourceExhausted, message);
         failure.retry_after = Some(service.pace.time_for(service.queue.len()));
         if let Some(link) = call.client.and_then(|client| self.client_link(client)) {
@@ -134,10 +143,12 @@ impl Broker {
         let offer = worker.offers.get(offer).filter(|offer| offer.has_room())?;
         let Service { queue, numbers, .. } = self.services.get_mut(&offer.service)?;
         let calls = &self.calls;
-        queue.pop_where(|CallKey(key)| {
+        let CallKey(key) = queue.pop_where(|CallKey(key)| {
             let method = calls[key].method_number.or_else(|| numbers.get(calls[key].method.method()).copied());
             method.is_some_and(|method| offer.serves(method))
-        })
+        })?;
+        self.parties.end_to_wait(calls[key].party, calls[key].body.len());
+        Some(CallKey(key))
     }
 
     /// Sends a call to a worker.
@@ -276,6 +287,7 @@ impl Broker {
         if let Some(service) = self.services.get_mut(&call.service) {
             service.queue.remove(place);
         }
+        self.parties.end_to_wait(call.party, call.body.len());
     }
 
     /// Gives a call its one outcome: told to its client, remembered for it, counted. Later words on it are not listened to.
@@ -306,9 +318,7 @@ impl Broker {
         }
         if !call.cast {
             let number = call.id.number;
-            if let Some(client) = self.clients.get_mut(&client) {
-                client.remember(number, to_remember.as_ref().unwrap_or(&outcome), &extensions);
-            }
+            self.remember(client, number, to_remember.as_ref().unwrap_or(&outcome), &extensions);
             return self.tell(now, client, number, outcome, extensions, out);
         }
         if let Err(failure) = outcome {

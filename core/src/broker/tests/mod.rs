@@ -11,6 +11,7 @@ mod lost_calls;
 mod peers;
 mod proving;
 mod services;
+mod sharing;
 mod stage;
 mod streams;
 mod waiting;

@@ -29,6 +29,8 @@ pub(super) struct Stage {
     pub(super) closed: Vec<LinkId>,
     pub(super) notes: Vec<Note>,
     pub(super) stopped: bool,
+    /// Whom the next connections are counted for.
+    pub(super) origin: &'static str,
     next_link: u64,
 }
 
@@ -112,6 +114,7 @@ impl Stage {
             closed: Vec::new(),
             notes: Vec::new(),
             stopped: false,
+            origin: "192.0.2.7",
             next_link: 0,
         }
     }
@@ -179,7 +182,8 @@ impl Stage {
         nonce[..8].copy_from_slice(&self.next_link.to_be_bytes());
         let nonce = Nonce(nonce);
         let (address, until) = (format!("tcp://192.0.2.7:{link}").into(), self.now + limits::HANDSHAKE_MAX);
-        self.handle(Event::Opened { link, side, address, nonce, until });
+        let origin = self.origin.into();
+        self.handle(Event::Opened { link, side, address, origin, nonce, until });
         link
     }
 
