@@ -74,6 +74,9 @@ pub(crate) struct BrokerLimits {
     /// Refuse calls when bodies of this size wait for one service [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     queue_bytes_max: Option<String>,
+    /// Refuse a key's or address's calls when its oldest has waited this long for their service [default: never]
+    #[arg(long, value_name = "DURATION")]
+    queue_age_max: Option<String>,
     /// Refuse calls when this many wait for all services, or a quarter of it of one key or address [default: 262144]
     #[arg(long, value_name = "NUMBER")]
     waiting_calls_max: Option<String>,
@@ -134,6 +137,7 @@ fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::broker::Sett
     settings.drain = given.drain.value;
     settings.queue_calls_max = given.queue_calls_max.value;
     settings.queue_bytes_max = given.queue_bytes_max.value;
+    settings.queue_age_max = given.queue_age_max.as_ref().map(|age| age.value);
     settings.waiting_calls_max = given.waiting_calls_max.value;
     settings.waiting_bytes_max = given.waiting_bytes_max.value;
     settings.gate.connections_max = given.connections_max.value;
@@ -184,6 +188,7 @@ impl BrokerLimits {
             .with("--held-bytes-max", self.held_bytes_max.as_ref())
             .with("--queue-calls-max", self.queue_calls_max.as_ref())
             .with("--queue-bytes-max", self.queue_bytes_max.as_ref())
+            .with("--queue-age-max", self.queue_age_max.as_ref())
             .with("--waiting-calls-max", self.waiting_calls_max.as_ref())
             .with("--waiting-bytes-max", self.waiting_bytes_max.as_ref())
             .with("--services", self.services.as_ref())

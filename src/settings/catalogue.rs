@@ -129,6 +129,15 @@ pub(crate) static BROKER_QUEUE_BYTES_MAX: Setting = Setting {
     default: Some("256MiB"),
     range: Some(["32MiB", "1024GiB"]),
 };
+/// How long a key's or address's oldest call may have waited for a service before no more are taken; absent: however long.
+pub(crate) static BROKER_QUEUE_AGE_MAX: Setting = Setting {
+    table: "broker",
+    key: "queue_age_max",
+    flag: "--queue-age-max",
+    variables: &["CALLBOARD_BROKER_QUEUE_AGE_MAX"],
+    default: None,
+    range: Some(["1ms", "1h"]),
+};
 /// Calls that may wait in all queues together, a quarter of them of one key or address.
 pub(crate) static BROKER_WAITING_CALLS_MAX: Setting = Setting {
     table: "broker",
@@ -316,6 +325,7 @@ pub(crate) static SETTINGS: [&Setting; 29] = [
     &BROKER_HELD_BYTES_MAX,
     &BROKER_QUEUE_CALLS_MAX,
     &BROKER_QUEUE_BYTES_MAX,
+    &BROKER_QUEUE_AGE_MAX,
     &BROKER_WAITING_CALLS_MAX,
     &BROKER_WAITING_BYTES_MAX,
     &BROKER_SERVICES,

@@ -107,6 +107,11 @@ impl Broker {
         {
             return self.exhausted(now, key, full.to_string(), out);
         }
+        if let Some(message) = self.too_old(now, key) {
+            return self.exhausted(now, key, message, out);
+        }
+        let call = &mut self.calls[key.0];
+        let queue = &mut self.services.get_mut(&call.service).expect("seen above").queue;
         call.detach();
         let whose = Whose { party: call.party.0, session: call.client.map_or(0, |client| client.0) };
         let row = call.method_number.unwrap_or(usize::MAX);
@@ -114,6 +119,27 @@ impl Broker {
         self.parties.begin_to_wait(call.party, bytes);
         call.state = State::Waiting { place, give_up };
         self.watch_call(key);
+    }
+
+    /// Why a new call would wait in vain: others of its party, for which there are workers, do already. Nobody pays for this whose
+    /// operator set no such limit.
+    fn too_old(&mut self, now: Time, key: CallKey) -> Option<String> {
+        let max = self.settings.queue_age_max?;
+        let (calls, call) = (&self.calls, &self.calls[key.0]);
+        let Service { queue, methods, name, .. } = self.services.get_mut(&call.service)?;
+        let since = |CallKey(key): CallKey| {
+            let offered = calls[key].method_number.is_some_and(|method| methods[method].is_offered());
+            offered.then_some(calls[key].since)
+        };
+        // One that waits already, or was at a worker, was let in before.
+        let is_new = !call.dispatched && call.since == now;
+        let then = Time::ZERO + now.since(Time::ZERO).checked_sub(max).filter(|_| is_new)?;
+        let CallKey(oldest) = queue.waiting_since(call.party.0, then, since)?;
+        let waited = now.since(calls[oldest].since).as_millis();
+        Some(format!(
+            "calls of yours wait for {name} for {waited} ms already, and this broker's limit is {} ms",
+            max.as_millis()
+        ))
     }
 
     /// There is no room for a call to wait.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::round::Round;
+use crate::time::Time;
 
 /// What a call costs beyond its bytes, so that many small calls are not free.
 const CALL_COST: usize = 1024;
@@ -16,10 +17,20 @@ const COST_MAX: usize = 64 * 1024;
 /// taken, a session's oldest goes first.
 #[derive(Debug)]
 pub struct FairQueue<C> {
-    parties: Round<Round<Rows<C>>>,
+    parties: Round<Lane<C>>,
     next_place: u64,
     calls: usize,
     bytes: usize,
+}
+
+/// What waits of one party.
+#[derive(Debug)]
+struct Lane<C> {
+    sessions: Round<Rows<C>>,
+    /// Nothing here waits since before that time, for what comes is younger than what waits.
+    none_before: Time,
+    /// What waited longest when that was last looked for.
+    oldest: Option<(Place, C)>,
 }
 
 /// What waits of one session, by method, each in the order in which it came.
@@ -55,6 +66,12 @@ impl<C> Default for FairQueue<C> {
     }
 }
 
+impl<C> Default for Lane<C> {
+    fn default() -> Self {
+        Lane { sessions: Round::default(), none_before: Time::ZERO, oldest: None }
+    }
+}
+
 impl<C> Default for Rows<C> {
     fn default() -> Self {
         Rows(BTreeMap::new())
@@ -81,7 +98,7 @@ impl<C: Copy> FairQueue<C> {
     pub fn push(&mut self, whose: Whose, row: usize, call: C, bytes: usize) -> Place {
         let number = self.next_place;
         self.next_place += 1;
-        let rows = self.parties.lane(whose.party).lane(whose.session);
+        let rows = self.parties.lane(whose.party).sessions.lane(whose.session);
         rows.0.entry(row).or_default().insert(number, Waiting { call, bytes });
         self.calls += 1;
         self.bytes += bytes;
@@ -90,20 +107,20 @@ impl<C: Copy> FairQueue<C> {
 
     /// Takes the call whose turn it is, among those at the head of a row that `fits`.
     pub fn pop_where(&mut self, mut fits: impl FnMut(C) -> bool) -> Option<C> {
-        let turn = self.parties.turn(|sessions| {
-            let turn = sessions.turn(|rows| rows.oldest(&mut fits));
+        let turn = self.parties.turn(|lane| {
+            let turn = lane.sessions.turn(|rows| rows.oldest(&mut fits));
             turn.map(|(session, head, cost)| ((session, head), cost))
         });
         let (party, (session, (row, number)), cost) = turn?;
         self.parties.pay(party, cost);
-        self.parties.lane(party).pay(session, cost);
+        self.parties.lane(party).sessions.pay(session, cost);
         self.remove(Place { whose: Whose { party, session }, row, number })
     }
 
     /// Takes a call out of its place, whoever's turn it is. Does nothing if it is no longer there.
     pub fn remove(&mut self, place: Place) -> Option<C> {
         let Whose { party, session } = place.whose;
-        let sessions = self.parties.find_mut(party)?;
+        let sessions = &mut self.parties.find_mut(party)?.sessions;
         let rows = sessions.find_mut(session)?;
         let row = rows.0.get_mut(&place.row)?;
         let waiting = row.remove(&place.number)?;
@@ -125,12 +142,13 @@ impl<C: Copy> FairQueue<C> {
     pub fn ahead(&self, place: Place) -> impl Iterator<Item = (u64, usize)> + '_ {
         let Whose { party, session } = place.whose;
         let before = |row: &BTreeMap<u64, Waiting<C>>| row.range(..place.number).count();
-        let sessions = self.parties.find(party);
+        let sessions = self.parties.find(party).map(|lane| &lane.sessions);
         let own_rows = sessions.and_then(|sessions| sessions.find(session));
         let own: usize = own_rows.map_or(0, |rows| rows.0.values().map(before).sum());
         let beside = move |(key, rows): (u64, &Rows<C>)| if key == session { own } else { rows.len().min(own + 1) };
         let of_party: usize = sessions.map_or(0, |sessions| sessions.lanes().map(beside).sum());
-        let turns = move |(key, sessions): (u64, &'_ Round<Rows<C>>)| -> Vec<(u64, usize)> {
+        let turns = move |(key, lane): (u64, &Lane<C>)| -> Vec<(u64, usize)> {
+            let sessions = &lane.sessions;
             let mut left = if key == party { usize::MAX } else { of_party + 1 };
             let each = left.div_ceil(sessions.len().max(1));
             let share = |(other, rows): (u64, &Rows<C>)| {
@@ -141,6 +159,21 @@ impl<C: Copy> FairQueue<C> {
             sessions.lanes().map(share).collect()
         };
         self.parties.lanes().flat_map(turns).filter(|&(_, calls)| calls > 0)
+    }
+
+    /// A call of that party that waits since before `then`; `since` tells since when one waits, or that it does not count. Looks
+    /// through the party's sessions only after the one that waited longest has left.
+    pub fn waiting_since(&mut self, party: u64, then: Time, since: impl Fn(C) -> Option<Time>) -> Option<C> {
+        let lane = self.parties.find_mut(party).filter(|lane| lane.none_before < then)?;
+        let found = lane.oldest.filter(|(place, call)| lane.holds(*place) && since(*call).is_some_and(|at| at < then));
+        if let Some((_, call)) = found {
+            return Some(call);
+        }
+        let heads = lane.heads(party).filter_map(|(place, call)| Some((since(call)?, place, call)));
+        let oldest = heads.min_by_key(|&(at, place, _)| (at, place.number));
+        lane.oldest = oldest.map(|(_, place, call)| (place, call));
+        lane.none_before = oldest.map_or(then, |(at, ..)| at);
+        oldest.filter(|&(at, ..)| at < then).map(|(.., call)| call)
     }
 
     /// What waits in each row: how many calls, and the one that waits longest. Costs as much as there are rows in all lanes.
@@ -163,7 +196,7 @@ impl<C: Copy> FairQueue<C> {
     }
 
     fn sessions(&self) -> impl Iterator<Item = &Rows<C>> {
-        self.parties.lanes().flat_map(|(_, sessions)| sessions.lanes()).map(|(_, rows)| rows)
+        self.parties.lanes().flat_map(|(_, lane)| lane.sessions.lanes()).map(|(_, rows)| rows)
     }
 
     fn all(&self) -> impl Iterator<Item = &Waiting<C>> {
@@ -175,12 +208,30 @@ impl<C: Copy> FairQueue<C> {
         assert_eq!(self.calls, self.all().count(), "calls are counted");
         assert_eq!(self.bytes, self.all().map(|waiting| waiting.bytes).sum::<usize>(), "bytes are counted");
         self.parties.check();
-        for (_, sessions) in self.parties.lanes() {
-            sessions.check();
-            assert!(!sessions.is_empty(), "a party without calls is gone");
+        for (_, lane) in self.parties.lanes() {
+            lane.sessions.check();
+            assert!(!lane.sessions.is_empty(), "a party without calls is gone");
         }
         let full = |rows: &Rows<C>| !rows.0.is_empty() && rows.0.values().all(|row| !row.is_empty());
         assert!(self.sessions().all(full), "a lane or row without calls is gone");
+    }
+}
+
+impl<C: Copy> Lane<C> {
+    fn holds(&self, place: Place) -> bool {
+        let row = self.sessions.find(place.whose.session).and_then(|rows| rows.0.get(&place.row));
+        row.is_some_and(|row| row.contains_key(&place.number))
+    }
+
+    /// The first of each row.
+    fn heads(&self, party: u64) -> impl Iterator<Item = (Place, C)> {
+        self.sessions.lanes().flat_map(move |(session, rows)| {
+            let whose = Whose { party, session };
+            rows.0.iter().filter_map(move |(&row, calls)| {
+                let (&number, waiting) = calls.first_key_value()?;
+                Some((Place { whose, row, number }, waiting.call))
+            })
+        })
     }
 }
 
@@ -312,6 +363,24 @@ mod tests {
         assert!(last < 200 + 2 * QUANTUM / CALL_COST, "a hundred calls of the other party ended in place {last}");
         let first = order.iter().filter(|&&call| call < 5_000).take(1_000).map(|call| call % 1_000);
         assert!(first.collect::<std::collections::BTreeSet<_>>().len() >= 500, "its own sessions take turns");
+    }
+
+    #[test]
+    fn what_waits_longest_is_found_for_each_party() {
+        let mut queue = FairQueue::default();
+        let (time, since) =
+            (|at: u32| Time::from_micros(u64::from(at)), |at: u32| Some(Time::from_micros(u64::from(at))));
+        let first = queue.push(Whose { party: 1, session: 10 }, 0, 5, 0);
+        queue.push(Whose { party: 1, session: 11 }, 0, 7, 0);
+        queue.push(own(2), 0, 3, 0);
+        assert_eq!(queue.waiting_since(1, time(5), since), None);
+        assert_eq!(queue.waiting_since(1, time(6), since), Some(5));
+        assert_eq!(queue.waiting_since(2, time(6), since), Some(3));
+        queue.remove(first);
+        assert_eq!(queue.waiting_since(1, time(6), since), None, "that one has left");
+        assert_eq!(queue.waiting_since(1, time(8), since), Some(7));
+        assert_eq!(queue.waiting_since(1, time(9), |_| None), None, "it does not count");
+        assert_eq!(queue.waiting_since(3, time(9), since), None);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Settings {
     pub queue_calls_max: usize,
     /// Bytes of bodies that may wait for one service.
     pub queue_bytes_max: usize,
+    /// A party whose oldest call for a service has waited longer has no more calls of it taken. `None`: however long.
+    pub queue_age_max: Option<Duration>,
     /// Calls that may wait for all services; of one party [`limits::PARTY_PART`] of them.
     pub waiting_calls_max: usize,
     /// Bytes of bodies that may wait for all services; of one party [`limits::PARTY_PART`] of them.
@@ -62,6 +64,7 @@ impl Default for Settings {
             credit_bytes: limits::CREDIT_BYTES,
             queue_calls_max: limits::QUEUE_CALLS_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            queue_age_max: None,
             waiting_calls_max: limits::WAITING_CALLS_MAX,
             waiting_bytes_max: limits::WAITING_BYTES_MAX,
             outcomes_bytes_max: limits::OUTCOMES_BYTES_MAX,

@@ -64,6 +64,7 @@ impl BrokerHost {
             credit_calls: knobs.credit_calls,
             credit_bytes: knobs.credit_bytes,
             queue_calls_max: knobs.queue_calls,
+            queue_age_max: knobs.queue_age,
             waiting_calls_max: knobs.waiting_calls,
             outcomes_bytes_max: knobs.outcomes_bytes,
             retry_percent,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::stage::{Stage, calc, hello, request, seconds};
+use super::stage::{Stage, calc, hello, millis, request, seconds};
 use crate::{
     broker::{Event, Note, Settings, Side},
     wire::{
@@ -118,6 +118,48 @@ fn what_is_remembered_for_all_is_bounded_and_those_who_left_are_forgotten_first(
     stage.heard(here);
     (1..=5).for_each(|number| stage.call(here, number, "calc.add"));
     assert_eq!(stage.replies(here).len(), 5, "the client that is there lost none, though it came first");
+}
+
+#[test]
+fn who_has_waited_too_long_has_no_more_calls_taken_and_is_told_when_to_try_again() {
+    let mut stage = Stage::young(Settings { queue_age_max: Some(seconds(2)), ..Settings::default() });
+    let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
+    stage.origin = "192.0.2.8";
+    let other = stage.client(3);
+    let links = [worker, client, other];
+    (1..=3).for_each(|number| stage.call(client, number, "calc.add"));
+    stage.pass_with(seconds(2), &links);
+    stage.call(client, 4, "calc.add");
+    assert!(stage.replies(client).is_empty(), "that is just the limit");
+    stage.pass_with(millis(200), &links);
+    stage.call(client, 5, "calc.add");
+    let failure = stage.failure(client);
+    assert_eq!((failure.code, failure.executed), (Code::ResourceExhausted, Executed::No));
+    assert!(failure.message.contains("wait for calc for 2200 ms"), "{failure}");
+    assert!(failure.retry_after.is_some() && failure.to_string().contains("try again in"), "{failure}");
+    stage.call(other, 1, "calc.add");
+    assert!(stage.replies(other).is_empty(), "who did not make others wait is not refused");
+    for _ in 0..3 {
+        let dispatch = stage.dispatches(worker).remove(0);
+        stage.answer(worker, &dispatch, &[0]);
+    }
+    stage.heard(client);
+    stage.call(client, 6, "calc.add");
+    assert!(stage.replies(client).is_empty(), "what waited so long is served");
+}
+
+#[test]
+fn what_waits_for_a_worker_to_come_is_not_too_old() {
+    let mut stage = Stage::young(Settings { queue_age_max: Some(seconds(2)), ..Settings::default() });
+    let client = stage.client(2);
+    stage.say(client, Envelope::Request(patient(1, false, 1)));
+    stage.pass_with(seconds(60), &[client]);
+    stage.say(client, Envelope::Request(patient(2, false, 1)));
+    stage.say(client, Envelope::Request(patient(3, false, 1)));
+    assert!(stage.replies(client).is_empty());
+    stage.worker(1, calc(1));
+    assert!(stage.replies(client).is_empty(), "and when it has come, those that it finds were let in before");
+    assert_eq!(waiting(&stage), 2);
 }
 
 #[test]
