@@ -20,7 +20,10 @@
 use std::{pin::pin, time::Duration};
 
 use bytestring::ByteString;
-use callboard_core::{body::Arguments, wire::envelope::Effect};
+use callboard_core::{
+    body::Arguments,
+    wire::envelope::{Effect, Priority},
+};
 use futures::{
     executor::block_on,
     future::{Either, select},
@@ -98,6 +101,11 @@ impl<T> Call<T> {
     /// What this call may do to the world, where that is to be stricter than what the method's worker declared.
     pub fn effect(self, effect: Effect) -> Call<T> {
         Call(self.0.effect(effect))
+    }
+
+    /// How soon it is to have its turn, beside other calls of the same key (or address).
+    pub fn priority(self, priority: Priority) -> Call<T> {
+        Call(self.0.priority(priority))
     }
 }
 

@@ -7,7 +7,10 @@ use callboard_core::{
     body,
     client::{Timeout, TimeoutSource},
     time::Time,
-    wire::{envelope::Effect, streams::Streams},
+    wire::{
+        envelope::{Effect, Priority},
+        streams::Streams,
+    },
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
@@ -92,6 +95,12 @@ impl<T> Call<T> {
     /// [`Effect::Once`] it is never run twice, and ends UNAVAILABLE if its worker or the broker is lost meanwhile.
     pub fn effect(self, effect: Effect) -> Call<T> {
         self.with(|request| request.effect = Some(effect))
+    }
+
+    /// How soon it is to have its turn, where it waits at the broker beside other calls of the same key (or address): none starves,
+    /// and nobody else's calls wait for it.
+    pub fn priority(self, priority: Priority) -> Call<T> {
+        self.with(|request| request.priority = priority)
     }
 
     /// The same call, of whose result nobody wants to know the type.

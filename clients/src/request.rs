@@ -8,7 +8,11 @@ use callboard_core::{
     body::Arguments,
     client::{NewCall, Ticket, Timeout, TimeoutSource},
     time::Time,
-    wire::{envelope::Effect, method::MethodName, streams::Streams},
+    wire::{
+        envelope::{Effect, Priority},
+        method::MethodName,
+        streams::Streams,
+    },
 };
 
 use crate::{call_error::CallError, responder::Responder, serving::Serving};
@@ -20,6 +24,7 @@ pub(crate) struct Request {
     body: Bytes,
     pub(crate) timeout: Option<Timeout>,
     pub(crate) effect: Option<Effect>,
+    pub(crate) priority: Priority,
     pub(crate) wait_for_ready: bool,
     cast: bool,
     /// When the time of the call that is served here is up.
@@ -48,6 +53,7 @@ impl Request {
             body,
             timeout,
             effect: None,
+            priority: Priority::default(),
             wait_for_ready: false,
             cast: false,
             served_until,
@@ -88,6 +94,7 @@ impl Request {
             made,
             timeout: self.timeout,
             effect: self.effect,
+            priority: self.priority,
             wait_for_ready: self.wait_for_ready,
             cast: self.cast,
             streams: self.streams,

@@ -17,7 +17,7 @@ use callboard_core::{
     time::Time,
     wire::{
         Bundler, Envelope,
-        envelope::{Dispatch, Effect, Reply, Request, RequestFlags},
+        envelope::{Dispatch, Effect, Priority, Reply, Request, RequestFlags},
         handshake::{Hello, MethodOffer, Offer, Register, Role, TimeLimits},
         ids::{BrokerId, CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId, StartId},
         method::MethodName,
@@ -159,6 +159,7 @@ impl World {
             method: MethodName::parse("calc.add".to_owned()).unwrap(),
             timeout: None,
             effect: None,
+            priority: Priority::Normal,
             flags: RequestFlags::default(),
             streams: Streams::NONE,
             done_below: None,
@@ -200,7 +201,6 @@ impl World {
 #[test]
 fn a_polite_client_waits_at_most_three_times_as_long_beside_a_thousand_sessions_of_another() {
     let (alone, beside) = (World::new(0, "").p99(100), World::new(1_000, "192.0.2.2").p99(100));
-    println!("p99 wait: alone {alone:?}, beside a thousand sessions {beside:?}");
     assert!(alone >= EACH, "it waits for itself");
     assert!(beside <= alone * 3, "alone {alone:?}, beside the flooder {beside:?}");
 }

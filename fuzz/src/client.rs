@@ -50,6 +50,7 @@ impl ClientHost {
             effect: script.pick(&[None, None, Some(Effect::Idempotent), Some(Effect::Once)]),
             wait_for_ready: script.flag(),
             cast: script.flag(),
+            priority: Default::default(),
             streams: Streams::NONE,
         };
         self.handle(now, Event::Call(call))

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use callboard::{
-    CallError, Client, EncodedArguments,
+    CallError, Client, EncodedArguments, Priority,
     core::wire::{method::MethodName, status::Failure},
 };
 use ciborium::Value;
@@ -42,6 +42,9 @@ pub(crate) struct Call {
     /// Wait for the service, or the deadline, if nobody serves it now
     #[arg(long)]
     wait_for_ready: bool,
+    /// How soon it is to have its turn beside other calls of the same key or address: low, normal or high
+    #[arg(long, value_name = "PRIORITY", default_value = "normal", value_parser = priority)]
+    priority: Priority,
     #[command(flatten)]
     pub(super) connection: Connection,
 }
@@ -60,13 +63,13 @@ impl Call {
         check_arguments(&client, &method, &arguments, &settings.client).await?;
         if self.cast {
             let cast = client::timed(client.call(self.method, arguments), &settings.client);
-            ready(cast, self.wait_for_ready).cast().await.map_err(client::failed)?;
+            ready(cast.priority(self.priority), self.wait_for_ready).cast().await.map_err(client::failed)?;
             // Until the broker has it, the process must not end.
             client.close().await.map_err(|error| Exit::NoBroker.because(error))?;
             return Ok(Exit::Fine);
         }
         let call = client::timed(client.call::<Value>(self.method, arguments), &settings.client);
-        let result = ready(call, self.wait_for_ready).await.map_err(client::failed)?;
+        let result = ready(call.priority(self.priority), self.wait_for_ready).await.map_err(client::failed)?;
         client::leave(&client).await;
         output::print(&json::compact(&result))?;
         Ok(Exit::Fine)
@@ -90,4 +93,13 @@ async fn check_arguments(
 
 fn ready<T>(call: callboard::Call<T>, wait: bool) -> callboard::Call<T> {
     if wait { call.wait_for_ready() } else { call }
+}
+
+fn priority(text: &str) -> Result<Priority, String> {
+    match text {
+        "low" => Ok(Priority::Low),
+        "normal" => Ok(Priority::Normal),
+        "high" => Ok(Priority::High),
+        _ => Err("a priority is low, normal or high".to_owned()),
+    }
 }

@@ -6,7 +6,7 @@ use callboard::core::{
     broker::Status,
     wire::{
         Envelope,
-        envelope::{Effect, Ping, Reply, Request, RequestFlags},
+        envelope::{Effect, Ping, Priority, Reply, Request, RequestFlags},
         handshake::{MethodOffer, Offer, Register, TimeLimits},
         ids::CallNumber,
         method::MethodName,
@@ -64,6 +64,7 @@ fn request(number: u64, method: &str) -> Request {
         method: MethodName::parse(method.to_owned()).unwrap(),
         timeout: None,
         effect: None,
+        priority: Priority::Normal,
         flags: RequestFlags::default(),
         streams: Streams::NONE,
         done_below: None,

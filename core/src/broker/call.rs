@@ -16,7 +16,7 @@ use super::{
 use crate::{
     time::Time,
     wire::{
-        envelope::{Effect, Request},
+        envelope::{Effect, Priority, Request},
         handshake::TimeLimits,
         ids::{CallId, ConnectionNumber, DispatchNumber},
         limits,
@@ -48,6 +48,7 @@ pub(super) struct Call {
     pub(super) deadline: Option<Time>,
     /// The caller's own, stricter effect.
     pub(super) effect: Option<Effect>,
+    pub(super) priority: Priority,
     pub(super) cast: bool,
     pub(super) wait_for_ready: bool,
     pub(super) streams: Streams,
@@ -137,6 +138,7 @@ impl Call {
             method_number: None,
             deadline: request.timeout.map(|left| now + left),
             effect: request.effect,
+            priority: request.priority,
             cast: request.flags.cast,
             wait_for_ready: request.flags.wait_for_ready,
             streams: request.streams,

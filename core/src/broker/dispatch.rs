@@ -113,7 +113,8 @@ impl Broker {
         let call = &mut self.calls[key.0];
         let queue = &mut self.services.get_mut(&call.service).expect("seen above").queue;
         call.detach();
-        let whose = Whose { party: call.party.0, session: call.client.map_or(0, |client| client.0) };
+        let session = call.client.map_or(0, |client| client.0);
+        let whose = Whose { party: call.party.0, priority: call.priority, session };
         let row = call.method_number.unwrap_or(usize::MAX);
         let place = queue.push(whose, row, key, bytes);
         self.parties.begin_to_wait(call.party, bytes);

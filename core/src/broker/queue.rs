@@ -1,17 +1,26 @@
-//! The calls that wait for a service. Those who share it have their turns in two rounds: first the parties, then the sessions of
-//! each. So nobody gains by opening more of them.
+//! The calls that wait for a service. Those who share it have their turns in rounds: first the parties, and of each the priorities,
+//! and of each the sessions. So nobody gains by opening more sessions, nor by calling everything urgent.
 
 use std::collections::BTreeMap;
 
-use super::round::Round;
-use crate::time::Time;
+use super::round::{QUANTUM, Round};
+use crate::{time::Time, wire::envelope::Priority};
 
 /// What a call costs beyond its bytes, so that many small calls are not free.
 const CALL_COST: usize = 1024;
 /// The most that one call costs: how often the round goes before the largest call has its turn is bounded by this.
 const COST_MAX: usize = 64 * 1024;
 
-/// A queue with a lane for each party, in it a lane for each session, and in that a row for each method.
+/// What each priority may spend a turn, beside others of its party: none starves.
+const fn share(priority: Priority) -> usize {
+    match priority {
+        Priority::Low => CALL_COST,
+        Priority::Normal => 4 * CALL_COST,
+        Priority::High => 8 * CALL_COST,
+    }
+}
+
+/// A queue with a lane for each party, in it one for each priority, in it one for each session, and in that a row for each method.
 ///
 /// `C` is what waits. Rows keep a call that nobody can take now from hiding one behind it that somebody can; of those that can be
 /// taken, a session's oldest goes first.
@@ -26,7 +35,7 @@ pub struct FairQueue<C> {
 /// What waits of one party.
 #[derive(Debug)]
 struct Lane<C> {
-    sessions: Round<Rows<C>>,
+    classes: Round<Round<Rows<C>>>,
     /// Nothing here waits since before that time, for what comes is younger than what waits.
     none_before: Time,
     /// What waited longest when that was last looked for.
@@ -48,6 +57,8 @@ struct Waiting<C> {
 pub struct Whose {
     /// Its party.
     pub party: u64,
+    /// Its priority, beside others of its party.
+    pub priority: Priority,
     /// Its session.
     pub session: u64,
 }
@@ -68,7 +79,7 @@ impl<C> Default for FairQueue<C> {
 
 impl<C> Default for Lane<C> {
     fn default() -> Self {
-        Lane { sessions: Round::default(), none_before: Time::ZERO, oldest: None }
+        Lane { classes: Round::default(), none_before: Time::ZERO, oldest: None }
     }
 }
 
@@ -98,7 +109,9 @@ impl<C: Copy> FairQueue<C> {
     pub fn push(&mut self, whose: Whose, row: usize, call: C, bytes: usize) -> Place {
         let number = self.next_place;
         self.next_place += 1;
-        let rows = self.parties.lane(whose.party).sessions.lane(whose.session);
+        let party = self.parties.lane(whose.party, QUANTUM);
+        let class = party.classes.lane(whose.class(), share(whose.priority));
+        let rows = class.lane(whose.session, QUANTUM);
         rows.0.entry(row).or_default().insert(number, Waiting { call, bytes });
         self.calls += 1;
         self.bytes += bytes;
@@ -108,19 +121,26 @@ impl<C: Copy> FairQueue<C> {
     /// Takes the call whose turn it is, among those at the head of a row that `fits`.
     pub fn pop_where(&mut self, mut fits: impl FnMut(C) -> bool) -> Option<C> {
         let turn = self.parties.turn(|lane| {
-            let turn = lane.sessions.turn(|rows| rows.oldest(&mut fits));
-            turn.map(|(session, head, cost)| ((session, head), cost))
+            let turn = lane.classes.turn(|sessions| {
+                let turn = sessions.turn(|rows| rows.oldest(&mut fits));
+                turn.map(|(session, head, cost)| ((session, head), cost))
+            });
+            turn.map(|(class, head, cost)| ((class, head), cost))
         });
-        let (party, (session, (row, number)), cost) = turn?;
+        let (party, (class, (session, (row, number))), cost) = turn?;
         self.parties.pay(party, cost);
-        self.parties.lane(party).sessions.pay(session, cost);
-        self.remove(Place { whose: Whose { party, session }, row, number })
+        let classes = &mut self.parties.find_mut(party)?.classes;
+        classes.pay(class, cost);
+        classes.find_mut(class)?.pay(session, cost);
+        let priority = Priority::from_number(class)?;
+        self.remove(Place { whose: Whose { party, priority, session }, row, number })
     }
 
     /// Takes a call out of its place, whoever's turn it is. Does nothing if it is no longer there.
     pub fn remove(&mut self, place: Place) -> Option<C> {
-        let Whose { party, session } = place.whose;
-        let sessions = &mut self.parties.find_mut(party)?.sessions;
+        let Whose { party, session, .. } = place.whose;
+        let classes = &mut self.parties.find_mut(party)?.classes;
+        let sessions = classes.find_mut(place.whose.class())?;
         let rows = sessions.find_mut(session)?;
         let row = rows.0.get_mut(&place.row)?;
         let waiting = row.remove(&place.number)?;
@@ -133,32 +153,35 @@ impl<C: Copy> FairQueue<C> {
             sessions.leave(session);
         }
         if sessions.is_empty() {
+            classes.leave(place.whose.class());
+        }
+        if classes.is_empty() {
             self.parties.leave(party);
         }
         Some(waiting.call)
     }
 
     /// Calls that have their turn before the one at this place, by session: about, for it is bytes that take turns.
-    pub fn ahead(&self, place: Place) -> impl Iterator<Item = (u64, usize)> + '_ {
-        let Whose { party, session } = place.whose;
+    pub fn ahead(&self, place: Place) -> BTreeMap<u64, usize> {
+        let Whose { party, priority, session } = place.whose;
+        let mut ahead = BTreeMap::new();
+        let Some(own) = self.parties.find(party) else { return ahead };
+        let Some(beside) = own.classes.find(place.whose.class()) else { return ahead };
         let before = |row: &BTreeMap<u64, Waiting<C>>| row.range(..place.number).count();
-        let sessions = self.parties.find(party).map(|lane| &lane.sessions);
-        let own_rows = sessions.and_then(|sessions| sessions.find(session));
-        let own: usize = own_rows.map_or(0, |rows| rows.0.values().map(before).sum());
-        let beside = move |(key, rows): (u64, &Rows<C>)| if key == session { own } else { rows.len().min(own + 1) };
-        let of_party: usize = sessions.map_or(0, |sessions| sessions.lanes().map(beside).sum());
-        let turns = move |(key, lane): (u64, &Lane<C>)| -> Vec<(u64, usize)> {
-            let sessions = &lane.sessions;
-            let mut left = if key == party { usize::MAX } else { of_party + 1 };
-            let each = left.div_ceil(sessions.len().max(1));
-            let share = |(other, rows): (u64, &Rows<C>)| {
-                let calls = if key == party { beside((other, rows)) } else { rows.len().min(each).min(left) };
-                left -= calls;
-                (other, calls)
-            };
-            sessions.lanes().map(share).collect()
-        };
-        self.parties.lanes().flat_map(turns).filter(|&(_, calls)| calls > 0)
+        let mine: usize = beside.find(session).map_or(0, |rows| rows.0.values().map(before).sum());
+        let turns = |(key, rows): (u64, &Rows<C>)| (key, if key == session { mine } else { rows.len().min(mine + 1) });
+        ahead.extend(beside.lanes().map(turns));
+        let of_class: usize = ahead.values().sum();
+        for (class, sessions) in own.classes.lanes().filter(|&(class, _)| class != place.whose.class()) {
+            let other = Priority::from_number(class).map_or(0, share);
+            spread(sessions.lanes(), ((of_class + 1) * other).div_ceil(share(priority)), &mut ahead);
+        }
+        let of_party: usize = ahead.values().sum();
+        for (_, lane) in self.parties.lanes().filter(|&(key, _)| key != party) {
+            spread(lane.classes.lanes().flat_map(|(_, sessions)| sessions.lanes()), of_party + 1, &mut ahead);
+        }
+        ahead.retain(|_, calls| *calls > 0);
+        ahead
     }
 
     /// A call of that party that waits since before `then`; `since` tells since when one waits, or that it does not count. Looks
@@ -196,7 +219,7 @@ impl<C: Copy> FairQueue<C> {
     }
 
     fn sessions(&self) -> impl Iterator<Item = &Rows<C>> {
-        self.parties.lanes().flat_map(|(_, lane)| lane.sessions.lanes()).map(|(_, rows)| rows)
+        self.parties.lanes().flat_map(|(_, lane)| lane.sessions()).map(|(_, _, rows)| rows)
     }
 
     fn all(&self) -> impl Iterator<Item = &Waiting<C>> {
@@ -209,8 +232,10 @@ impl<C: Copy> FairQueue<C> {
         assert_eq!(self.bytes, self.all().map(|waiting| waiting.bytes).sum::<usize>(), "bytes are counted");
         self.parties.check();
         for (_, lane) in self.parties.lanes() {
-            lane.sessions.check();
-            assert!(!lane.sessions.is_empty(), "a party without calls is gone");
+            lane.classes.check();
+            lane.classes.lanes().for_each(|(_, sessions)| sessions.check());
+            let empty = lane.classes.lanes().any(|(_, sessions)| sessions.is_empty());
+            assert!(!empty && !lane.classes.is_empty(), "a party or class without calls is gone");
         }
         let full = |rows: &Rows<C>| !rows.0.is_empty() && rows.0.values().all(|row| !row.is_empty());
         assert!(self.sessions().all(full), "a lane or row without calls is gone");
@@ -219,19 +244,35 @@ impl<C: Copy> FairQueue<C> {
 
 impl<C: Copy> Lane<C> {
     fn holds(&self, place: Place) -> bool {
-        let row = self.sessions.find(place.whose.session).and_then(|rows| rows.0.get(&place.row));
-        row.is_some_and(|row| row.contains_key(&place.number))
+        let sessions = self.classes.find(place.whose.class());
+        let rows = sessions.and_then(|sessions| sessions.find(place.whose.session));
+        rows.and_then(|rows| rows.0.get(&place.row)).is_some_and(|row| row.contains_key(&place.number))
     }
 
     /// The first of each row.
     fn heads(&self, party: u64) -> impl Iterator<Item = (Place, C)> {
-        self.sessions.lanes().flat_map(move |(session, rows)| {
-            let whose = Whose { party, session };
+        self.sessions().flat_map(move |(class, session, rows)| {
+            let whose = Whose { party, priority: Priority::from_number(class).unwrap_or_default(), session };
             rows.0.iter().filter_map(move |(&row, calls)| {
                 let (&number, waiting) = calls.first_key_value()?;
                 Some((Place { whose, row, number }, waiting.call))
             })
         })
+    }
+}
+
+impl<C> Lane<C> {
+    /// Its sessions with what waits of them, each with its class.
+    fn sessions(&self) -> impl Iterator<Item = (u64, u64, &Rows<C>)> {
+        self.classes
+            .lanes()
+            .flat_map(|(class, sessions)| sessions.lanes().map(move |(session, rows)| (class, session, rows)))
+    }
+}
+
+impl Whose {
+    fn class(self) -> u64 {
+        self.priority.number().into()
     }
 }
 
@@ -249,17 +290,32 @@ impl<C: Copy> Rows<C> {
     }
 }
 
+/// Calls of these sessions that have their turn among so many of theirs: alike of each, as far as it has them.
+fn spread<'a, C: Copy + 'a>(
+    sessions: impl Iterator<Item = (u64, &'a Rows<C>)>,
+    calls: usize,
+    ahead: &mut BTreeMap<u64, usize>,
+) {
+    let sessions: Vec<_> = sessions.map(|(session, rows)| (session, rows.len())).collect();
+    let (each, mut left) = (calls.div_ceil(sessions.len().max(1)), calls);
+    for (session, waiting) in sessions {
+        let turns = waiting.min(each).min(left);
+        left -= turns;
+        *ahead.entry(session).or_default() += turns;
+    }
+}
+
 fn cost(bytes: usize) -> usize {
     (CALL_COST + bytes).min(COST_MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::round::QUANTUM, *};
+    use super::*;
 
     /// A session that is a party of its own.
     fn own(session: u64) -> Whose {
-        Whose { party: session, session }
+        Whose { party: session, priority: Priority::Normal, session }
     }
 
     fn drain(queue: &mut FairQueue<u32>) -> Vec<u32> {
@@ -353,7 +409,7 @@ mod tests {
     fn a_party_gains_nothing_by_more_sessions() {
         let mut queue = FairQueue::default();
         for call in 0..4_000 {
-            queue.push(Whose { party: 1, session: u64::from(call % 1_000) }, 0, call, 0);
+            queue.push(Whose { party: 1, priority: Priority::Normal, session: u64::from(call % 1_000) }, 0, call, 0);
         }
         for call in 5_000..5_100 {
             queue.push(own(2), 0, call, 0);
@@ -370,8 +426,8 @@ mod tests {
         let mut queue = FairQueue::default();
         let (time, since) =
             (|at: u32| Time::from_micros(u64::from(at)), |at: u32| Some(Time::from_micros(u64::from(at))));
-        let first = queue.push(Whose { party: 1, session: 10 }, 0, 5, 0);
-        queue.push(Whose { party: 1, session: 11 }, 0, 7, 0);
+        let first = queue.push(Whose { party: 1, priority: Priority::Normal, session: 10 }, 0, 5, 0);
+        queue.push(Whose { party: 1, priority: Priority::Normal, session: 11 }, 0, 7, 0);
         queue.push(own(2), 0, 3, 0);
         assert_eq!(queue.waiting_since(1, time(5), since), None);
         assert_eq!(queue.waiting_since(1, time(6), since), Some(5));
@@ -384,15 +440,40 @@ mod tests {
     }
 
     #[test]
+    fn each_priority_has_its_share_of_its_partys_turns_and_none_starves() {
+        let mut queue = FairQueue::default();
+        for (kind, priority) in [Priority::Low, Priority::Normal, Priority::High].into_iter().enumerate() {
+            let whose = Whose { party: 1, priority, session: 1 };
+            (0..1_000).for_each(|_| {
+                queue.push(whose, 0, u32::try_from(kind).unwrap(), 0);
+            });
+        }
+        let order = drain(&mut queue);
+        let count = |kind| order[..130].iter().filter(|&&call| call == kind).count();
+        assert_eq!([count(0), count(1), count(2)], [10, 40, 80]);
+    }
+
+    #[test]
+    fn a_party_that_calls_everything_urgent_gains_nothing() {
+        let mut queue = FairQueue::default();
+        for call in 0..1_000 {
+            queue.push(Whose { party: 1, priority: Priority::High, session: 1 }, 0, call, 0);
+            queue.push(Whose { party: 2, priority: Priority::Low, session: 2 }, 0, 5_000 + call, 0);
+        }
+        let low = drain(&mut queue)[..100].iter().filter(|&&call| call >= 5_000).count();
+        assert_eq!(low, 50);
+    }
+
+    #[test]
     fn who_is_ahead_is_told_by_party_and_session() {
         let mut queue = FairQueue::default();
         for call in 0..40u32 {
-            queue.push(Whose { party: 1, session: 10 + u64::from(call % 4) }, 0, call, 0);
+            queue.push(Whose { party: 1, priority: Priority::Normal, session: 10 + u64::from(call % 4) }, 0, call, 0);
         }
         queue.push(own(2), 0, 100, 0);
         let place = queue.push(own(2), 0, 101, 0);
-        let ahead: Vec<_> = queue.ahead(place).collect();
-        assert_eq!(ahead.iter().filter(|(session, _)| *session >= 10).map(|(_, calls)| calls).sum::<usize>(), 2);
-        assert!(ahead.contains(&(2, 1)), "{ahead:?}");
+        let ahead = queue.ahead(place);
+        assert_eq!(ahead.range(10..).map(|(_, calls)| calls).sum::<usize>(), 2);
+        assert_eq!(ahead.get(&2), Some(&1), "{ahead:?}");
     }
 }

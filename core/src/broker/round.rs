@@ -2,14 +2,23 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// What each lane may spend a turn.
+/// What each lane may spend a turn, where all are alike.
 pub(super) const QUANTUM: usize = 2 * 1024;
 
 /// Lanes, each with its turn.
 #[derive(Debug)]
 pub(super) struct Round<L> {
-    lanes: BTreeMap<u64, (L, usize)>,
+    lanes: BTreeMap<u64, Turn<L>>,
     order: VecDeque<u64>,
+}
+
+#[derive(Debug)]
+struct Turn<L> {
+    lane: L,
+    /// What it may spend a turn.
+    quantum: usize,
+    /// What it may spend now.
+    deficit: usize,
 }
 
 impl<L> Default for Round<L> {
@@ -19,13 +28,13 @@ impl<L> Default for Round<L> {
 }
 
 impl<L: Default> Round<L> {
-    /// A lane; a new one is the last in the round.
-    pub(super) fn lane(&mut self, key: u64) -> &mut L {
-        let (lane, _) = self.lanes.entry(key).or_insert_with(|| {
+    /// A lane; a new one is the last in the round, and may spend so much a turn.
+    pub(super) fn lane(&mut self, key: u64, quantum: usize) -> &mut L {
+        let turn = self.lanes.entry(key).or_insert_with(|| {
             self.order.push_back(key);
-            (L::default(), QUANTUM)
+            Turn { lane: L::default(), quantum, deficit: quantum }
         });
-        lane
+        &mut turn.lane
     }
 }
 
@@ -34,20 +43,16 @@ impl<L> Round<L> {
         self.lanes.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.lanes.len()
-    }
-
     pub(super) fn lanes(&self) -> impl Iterator<Item = (u64, &L)> {
-        self.lanes.iter().map(|(&key, (lane, _))| (key, lane))
+        self.lanes.iter().map(|(&key, turn)| (key, &turn.lane))
     }
 
     pub(super) fn find(&self, key: u64) -> Option<&L> {
-        self.lanes.get(&key).map(|(lane, _)| lane)
+        self.lanes.get(&key).map(|turn| &turn.lane)
     }
 
     pub(super) fn find_mut(&mut self, key: u64) -> Option<&mut L> {
-        self.lanes.get_mut(&key).map(|(lane, _)| lane)
+        self.lanes.get_mut(&key).map(|turn| &mut turn.lane)
     }
 
     /// The lane whose turn it is, among those with something at their `head`, and that with its cost. As long as it is not paid for, it
@@ -56,11 +61,11 @@ impl<L> Round<L> {
         let mut passed = 0;
         while passed < self.order.len() {
             let key = *self.order.front().expect("a round longer than zero has a front");
-            let (lane, deficit) = self.lanes.get_mut(&key).expect("each lane of the round exists");
+            let Turn { lane, quantum, deficit } = self.lanes.get_mut(&key).expect("each lane of the round exists");
             match head(lane) {
                 Some((head, cost)) if *deficit >= cost => return Some((key, head, cost)),
                 Some(_) => {
-                    *deficit += QUANTUM;
+                    *deficit += *quantum;
                     passed = 0;
                 }
                 None => passed += 1,
@@ -72,8 +77,8 @@ impl<L> Round<L> {
 
     /// A lane pays for what its turn was for.
     pub(super) fn pay(&mut self, key: u64, cost: usize) {
-        let (_, deficit) = self.lanes.get_mut(&key).expect("only a lane that has its turn pays");
-        *deficit -= cost;
+        let turn = self.lanes.get_mut(&key).expect("only a lane that has its turn pays");
+        turn.deficit -= cost;
     }
 
     /// A lane has nothing any more.

@@ -7,7 +7,7 @@ use callboard_core::{
     body,
     time::Time,
     wire::{
-        envelope::Effect,
+        envelope::{Effect, Priority},
         streams::{Streams, Style},
     },
 };
@@ -52,6 +52,7 @@ pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish 
         effect: chance.percent(10).then(|| chance.pick(&[Effect::Idempotent, Effect::Once])),
         timeout: (!timeless).then(|| chance.span_between(TIMEOUT_MIN, longest)),
         wait_for_ready: patient,
+        priority: chance.pick(&[Priority::Low, Priority::Normal, Priority::Normal, Priority::High]),
         cast,
         plain: false,
         streams,
@@ -71,6 +72,7 @@ pub(crate) fn plain(client: (usize, u64), made: Time, method: Method, now: Time)
         effect: None,
         timeout: Some(PLENTY),
         wait_for_ready: false,
+        priority: Priority::Normal,
         cast: false,
         plain: true,
         streams: streams(method.style, true),

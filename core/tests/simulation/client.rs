@@ -142,6 +142,7 @@ impl ClientHost {
             made: wish.made,
             timeout: wish.timeout.map(|span| Timeout { span, source: TimeoutSource::Call }),
             effect: wish.effect,
+            priority: wish.priority,
             wait_for_ready: wish.wait_for_ready,
             cast: wish.cast,
             streams: wish.streams,

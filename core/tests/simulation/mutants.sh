@@ -77,7 +77,10 @@ failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(No
 hard_limit_does_not_stop|broker/stuck.rs|s/self\.stop_running\(now, key, worker, dispatch, out\);/let _ = (worker, dispatch);/
 stuck_worker_is_given_calls|broker/worker.rs|s/ && self\.stuck == 0//
 limit_ends_with_its_caller|broker/timers.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
-party_has_a_turn_for_each_session|broker/dispatch.rs|s/party: call\.party\.0, session/party: call.client.map_or(0, |client| client.0), session/
+party_has_a_turn_for_each_session|broker/dispatch.rs|s/party: call\.party\.0, priority/party: session, priority/
+priority_counts_between_parties|broker/queue.rs|s/self\.parties\.lane\(whose\.party, QUANTUM\)/self.parties.lane(whose.party, share(whose.priority))/
+low_priority_starves|broker/queue.rs|s/Priority::Low => CALL_COST/Priority::Low => 0/
+priority_is_lost_on_its_way|client/call.rs|s/priority: self\.new\.priority/priority: Priority::Normal/
 party_may_have_all_that_waits|broker/party.rs|s/calls: max\.calls\.div_ceil\(PARTY_PART\)/calls: max.calls/
 what_left_the_queue_counts_as_waiting|broker/dispatch.rs|s/self\.parties\.end_to_wait\(call\.party, call\.body\.len\(\)\);//
 what_is_remembered_for_all_has_no_end|broker/outcomes.rs|s/self\.forget_outcomes\(\);//

@@ -9,7 +9,7 @@ use crate::{
     broker::{Event, Note, Settings, Side},
     wire::{
         Envelope,
-        envelope::{Dispatch, Request},
+        envelope::{Dispatch, Priority, Request},
         handshake::Role,
         ids::LinkId,
         limits::PARTY_PART,
@@ -185,4 +185,24 @@ fn sessions_of_one_address_have_one_turn_together() {
     assert!((19..=22).contains(&last), "ten calls had every other turn, and the last was in place {last}");
     let others: BTreeSet<_> = order[..last].iter().collect();
     assert!(others.len() >= 6, "the crowd takes turns among itself");
+}
+
+#[test]
+fn an_urgent_call_overtakes_others_of_its_party_and_nobody_elses() {
+    let mut stage = Stage::new();
+    let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
+    stage.call(client, 1, "calc.add");
+    let mut dispatch = stage.dispatches(worker).remove(0);
+    let with = |number, priority| Envelope::Request(Request { priority, ..request(number, "calc.add") });
+    (2..30).for_each(|number| stage.say(client, with(number, Priority::Low)));
+    (101..=103).for_each(|number| stage.say(client, with(number, Priority::High)));
+    let mut order = Vec::new();
+    for _ in 0..12 {
+        stage.answer(worker, &dispatch, &[0]);
+        dispatch = stage.dispatches(worker).remove(0);
+        order.push(dispatch.call.number.0);
+    }
+    let last = order.iter().position(|&number| number == 103).unwrap();
+    assert!(last <= 4, "{order:?}");
+    assert!(order.iter().filter(|&&number| number < 30).count() >= 8, "the others go on: {order:?}");
 }

@@ -11,7 +11,7 @@ use crate::{
     time::Time,
     wire::{
         Bundler, Envelope,
-        envelope::{Dispatch, Effect, Reply, Request, RequestFlags},
+        envelope::{Dispatch, Effect, Priority, Reply, Request, RequestFlags},
         handshake::{Hello, MethodOffer, Offer, Register, Role, TimeLimits},
         ids::{BrokerId, CallNumber, ConnectionNumber, LinkId, SessionId, StartId},
         limits,
@@ -87,6 +87,7 @@ pub(super) fn request(number: u64, method: &str) -> Request {
         method: MethodName::parse(method.to_owned()).unwrap(),
         timeout: Some(seconds(30)),
         effect: None,
+        priority: Priority::Normal,
         flags: RequestFlags::default(),
         streams: Streams::NONE,
         done_below: None,

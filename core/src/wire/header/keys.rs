@@ -21,6 +21,7 @@ pub(super) const CREDIT_BYTES: u8 = 15;
 pub(super) const CALLER: u8 = 16;
 pub(super) const CALL: u8 = 17;
 pub(super) const OFFER: u8 = 18;
+pub(super) const PRIORITY: u8 = 20;
 pub(super) const SEQUENCE: u8 = 27;
 pub(super) const STREAMS: u8 = 29;
 pub(super) const LATEST: u8 = 30;
@@ -46,6 +47,7 @@ pub(super) const KNOWN: Keys = Keys::of(&[
     CALLER,
     CALL,
     OFFER,
+    PRIORITY,
     SEQUENCE,
     STREAMS,
     LATEST,
@@ -162,7 +164,7 @@ pub(super) const FAILURE: Keys = Keys::of(&[EXECUTED, TYPE, MESSAGE, ATTEMPT, WO
 const BARE: Rule = Rule::new(&[], &[]);
 const NUMBERED: Rule = Rule::new(&[NUMBER], &[]);
 const ACKNOWLEDGING: Rule = Rule::new(&[NUMBER], &[DONE_BELOW]);
-const CALLED: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW, STREAMS]);
+const CALLED: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW, PRIORITY, STREAMS]);
 const DISPATCHED: Rule = Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS, STREAMS]);
 const OUTCOME: Rule = Rule::new(&[NUMBER], &[CODE, EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
 const OUTCOME_WITH_CREDIT: Rule =

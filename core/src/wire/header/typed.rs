@@ -8,7 +8,8 @@ use bytestring::ByteString;
 use super::{
     super::{
         envelope::{
-            Cancel, Credit, Dispatch, Effect, End, Envelope, Item, Ping, Reply, Request, RequestFlags, StreamCredit,
+            Cancel, Credit, Dispatch, Effect, End, Envelope, Item, Ping, Priority, Reply, Request, RequestFlags,
+            StreamCredit,
         },
         ids::{CallId, CallNumber, DispatchNumber},
         kind::Kind,
@@ -89,6 +90,7 @@ impl Header {
             method: self.method(frame)?,
             timeout: self.milliseconds(keys::TIMEOUT_MS),
             effect: self.effect()?,
+            priority: self.priority()?,
             flags,
             streams,
             done_below: self.done_below(),
@@ -180,6 +182,11 @@ impl Header {
     fn effect(&self) -> Result<Option<Effect>, RefusedReason> {
         let Some(number) = self.number(keys::EFFECT) else { return Ok(None) };
         Effect::from_number(number).map(Some).ok_or(refused(keys::EFFECT, "must be 0, 1 or 2"))
+    }
+
+    fn priority(&self) -> Result<Priority, RefusedReason> {
+        let Some(number) = self.number(keys::PRIORITY) else { return Ok(Priority::default()) };
+        Priority::from_number(number).ok_or(refused(keys::PRIORITY, "must be 0, 1 or 2"))
     }
 
     fn executed(&self) -> Result<Executed, RefusedReason> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::{
-        envelope::{Credit, Dispatch, Envelope, Reply, Request, StreamCredit},
+        envelope::{Credit, Dispatch, Envelope, Priority, Reply, Request, StreamCredit},
         ids::CallNumber,
         limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         status::Failure,
@@ -65,6 +65,9 @@ fn write_request(request: &Request, pairs: &mut Pairs<'_>) {
     }
     pairs.number_unless_zero(keys::FLAGS, request.flags.bits().into());
     pairs.done_below(request.done_below);
+    if request.priority != Priority::default() {
+        pairs.number(keys::PRIORITY, request.priority.number().into());
+    }
     pairs.number_unless_zero(keys::STREAMS, request.streams.bits().into());
     pairs.extensions(&request.extensions);
 }

@@ -7,7 +7,7 @@ use proptest::{collection::vec, option, prelude::*, sample::Index};
 
 use super::{
     super::super::{
-        envelope::{Cancel, Credit, Dispatch, Effect, End, Item, Ping, Reply, StreamCredit},
+        envelope::{Cancel, Credit, Dispatch, Effect, End, Item, Ping, Priority, Reply, StreamCredit},
         ids::{CallId, DispatchNumber},
         limits::BODY_COPIED_BYTES_MAX,
         status::{Code, Executed, Failure},
@@ -107,14 +107,25 @@ fn progress() -> impl Strategy<Value = Envelope> {
 
 fn requests() -> impl Strategy<Value = Envelope> {
     let effect = option::of(prop_oneof![Just(Effect::Read), Just(Effect::Idempotent), Just(Effect::Once)]);
+    let priority = (0..3_u64).prop_map(|number| Priority::from_number(number).unwrap());
     let flags = (0..8_u64).prop_map(|bits| RequestFlags::from_bits(bits).unwrap());
-    (numbers(), methods(), milliseconds(), effect, flags, streams(), done_below(), extensions(), bodies()).prop_map(
-        |(number, method, timeout, effect, flags, streams, done_below, extensions, body)| {
+    (numbers(), methods(), milliseconds(), (effect, priority), flags, streams(), done_below(), extensions(), bodies())
+        .prop_map(|(number, method, timeout, (effect, priority), flags, streams, done_below, extensions, body)| {
             let number = CallNumber(number);
             let streams = if flags.cast { Streams::NONE } else { streams };
-            Envelope::Request(Request { number, method, timeout, effect, flags, streams, done_below, extensions, body })
-        },
-    )
+            Envelope::Request(Request {
+                number,
+                method,
+                timeout,
+                effect,
+                priority,
+                flags,
+                streams,
+                done_below,
+                extensions,
+                body,
+            })
+        })
 }
 
 fn dispatches() -> impl Strategy<Value = Envelope> {
