@@ -45,21 +45,22 @@ pub use callboard_clients::{
     ArgumentMap, Arguments, AuthKey, AuthKeyError, AuthKeySourceError, AuthKeys, AuthKeysError, Call, CallError,
     CallFailure, CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError, ConnectErrorKind, Effect,
     EncodedArguments, Executed, Failed, ItemSender, Priority, Progress, Proxy, ReplyFuture, ReplyStream, SendError,
-    Statistics, TypedCall, TypedCallFuture, authkeys_from_environment, blocking, named, polled, read_authkeys,
+    Statistics, TypedCall, TypedCallFuture, TypedReply, TypedStream, authkeys_from_environment, blocking, named,
+    polled, read_authkeys, style,
 };
 pub use callboard_core as core;
 pub use callboard_core::contract::Shape;
 pub use callboard_macros::{Shape, service};
 pub use callboard_workers::{
     Answer, Context, Error, ErrorCode, Handler, Incoming, Outgoing, Reply, RunningWorker, Service, ServiceError, State,
-    Worker, WorkerError, pool,
+    Stream, Worker, WorkerError, pool,
 };
 
 /// What the code that the macros write needs beside the above. Not for anybody else.
 #[doc(hidden)]
 pub mod __private {
     pub use callboard_clients::travel::{error, value};
-    pub use callboard_workers::{CodeOf, Own, WithCode, WithoutCode};
+    pub use callboard_workers::{CodeOf, Own, WithCode, WithoutCode, deliver, refused};
 }
 
 /// The README and the guide, so that their examples are compiled.
@@ -71,6 +72,10 @@ mod pages {
     struct FirstService;
     #[doc = include_str!("../docs/guide/call-styles.md")]
     struct CallStyles;
+    #[doc = include_str!("../docs/guide/streams.md")]
+    struct Streams;
+    #[doc = include_str!("../docs/guide/reflection.md")]
+    struct Reflection;
     #[doc = include_str!("../docs/guide/callbacks.md")]
     struct Callbacks;
     #[doc = include_str!("../docs/guide/errors.md")]

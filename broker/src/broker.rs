@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     error::BrokerError,
-    gate::{self, Address, Complaints, Gate, GateError, GateEvent, PeerAddress},
+    gate::{self, Complaints, Gate, GateEvent, PeerAddress},
     keys::KeyChanger,
     notes,
     settings::Settings,
@@ -62,9 +62,7 @@ impl Broker {
     /// # Panics
     /// Outside a [`tokio::runtime::LocalRuntime`] or [`tokio::task::LocalSet`] with I/O and time.
     pub fn bind(settings: Settings) -> Result<Broker, BrokerError> {
-        if !settings.allow_unauthenticated && settings.keys.is_none() {
-            [&settings.frontend, &settings.backend].into_iter().try_for_each(refuse_unprotected)?;
-        }
+        settings.check()?;
         let gate = Gate::bind(&settings.frontend, &settings.backend, settings.gate.clone())?;
         let clock = Clock::start();
         let identity =
@@ -244,15 +242,6 @@ impl Broker {
             self.outboxes.remove(&link);
             self.addresses.remove(&link);
         }
-    }
-}
-
-/// An address that other machines can reach is for those only who know what they do, as long as nobody is asked who he is.
-fn refuse_unprotected(address: &Address) -> Result<(), BrokerError> {
-    match address.is_loopback() {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(BrokerError::Unprotected { address: address.clone() }),
-        Err(source) => Err(GateError::Resolve { address: address.clone(), source }.into()),
     }
 }
 

@@ -8,7 +8,10 @@ use callboard_core::{
     wire::limits,
 };
 
-use crate::gate::{Address, GateLimits};
+use crate::{
+    BrokerError,
+    gate::{Address, GateError, GateLimits},
+};
 
 /// Everything a broker needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -63,6 +66,17 @@ impl Settings {
         }
     }
 
+    /// Checks what can be known without listening anywhere. Starting a broker does so, too.
+    ///
+    /// # Errors
+    /// An address is open to strangers and nobody is asked who he is, or limits do not fit together.
+    pub fn check(&self) -> Result<(), BrokerError> {
+        if !self.allow_unauthenticated && self.keys.is_none() {
+            [&self.frontend, &self.backend].into_iter().try_for_each(refuse_unprotected)?;
+        }
+        Ok(self.gate.check()?)
+    }
+
     /// What of it the machine needs, once the addresses are known.
     pub(crate) fn machine(&self, frontend: String, backend: String) -> broker::Settings {
         let message_bytes_max = self.gate.message_bytes_max;
@@ -83,5 +97,14 @@ impl Settings {
             credit_bytes: default.credit_bytes.max(2 * message_bytes_max as u64),
             ..default
         }
+    }
+}
+
+/// An address that other machines can reach is for those only who know what they do, as long as nobody is asked who he is.
+fn refuse_unprotected(address: &Address) -> Result<(), BrokerError> {
+    match address.is_loopback() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(BrokerError::Unprotected { address: address.clone() }),
+        Err(source) => Err(GateError::Resolve { address: address.clone(), source }.into()),
     }
 }

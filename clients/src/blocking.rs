@@ -13,32 +13,52 @@
 //! # }
 //! ```
 //!
+//! Items of a call come as an iterator, and go by a sender that blocks:
+//!
+//! ```no_run
+//! # fn example(client: callboard_clients::blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! for number in client.call::<()>("numbers.count", (3,)).stream::<u64>() {
+//!     println!("{}", number?);
+//! }
+//! let (mut numbers, sum) = client.call::<i64>("numbers.sum", ()).upload::<i64>();
+//! numbers.send(&5)?;
+//! numbers.end();
+//! assert_eq!(sum.wait()?, 5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The stub of a trait is made of this client as well (`UsersClient::from(&client)`); its calls end with
+//! [`wait`](crate::TypedCall::wait), and its streams become [`Items::from`] them.
+//!
 //! It is the async [`Client`](crate::Client) behind: the same threads, the same promises, callbacks on the client's own thread. A
 //! clone is the same client, and any number of threads may call through one. Not for async functions: there it would hold up
 //! the thread that runs others, and the async client is the one to use.
 
-use std::{pin::pin, time::Duration};
+mod streams;
+
+use std::time::Duration;
 
 use bytestring::ByteString;
 use callboard_core::{
     body::Arguments,
     wire::envelope::{Effect, Priority},
 };
-use futures::{
-    executor::block_on,
-    future::{Either, select},
-};
+use futures::executor::block_on;
 use serde::de::DeserializeOwned;
 
-use crate::{CallError, CloseError, ConnectError, Statistics, serving::Serving};
+pub(crate) use self::streams::wait_for;
+pub use self::streams::{ItemSender, Items, Reply};
+use crate::{CallError, CloseError, ConnectError, Progress, ReplyFuture, ReplyStream, Statistics};
 
 /// A client whose calls block the thread that makes them. Cheap to clone: a clone is the same client.
 #[derive(Clone, Debug)]
 pub struct Client(crate::Client);
 
 /// A call in the making. Nothing happens before one of its endings: [`wait`](Call::wait), [`then`](Call::then),
-/// [`cast`](Call::cast).
-#[must_use = "a call is made by one of its endings: .wait(), .then(callback), .cast()"]
+/// [`cast`](Call::cast), and with items or progress [`stream`](Call::stream), [`upload`](Call::upload), [`duplex`](Call::duplex),
+/// [`on_progress`](Call::on_progress).
+#[must_use = "a call is made by one of its endings: .wait(), .then(callback), .cast(), .stream(), .upload(), .duplex()"]
 #[derive(Debug)]
 pub struct Call<T>(crate::Call<T>);
 
@@ -107,6 +127,41 @@ impl<T> Call<T> {
     pub fn priority(self, priority: Priority) -> Call<T> {
         Call(self.0.priority(priority))
     }
+
+    /// Of a stream that comes faster than it is read, keep only the newest item. Without a meaning for other calls.
+    pub fn latest(self) -> Call<T> {
+        Call(self.0.latest())
+    }
+
+    /// Makes the call, and reads the items that its handler sends. See [`Call::stream`](crate::Call::stream).
+    pub fn stream<O>(self) -> Items<ReplyStream<O>> {
+        self.0.stream().into()
+    }
+
+    /// Makes the call, and sends its handler items. See [`Call::upload`](crate::Call::upload).
+    pub fn upload<I>(self) -> (ItemSender<I>, Reply<ReplyFuture<T>>)
+    where
+        T: DeserializeOwned,
+    {
+        let (items, reply) = self.0.upload();
+        (items.into(), reply.into())
+    }
+
+    /// Makes the call, sends its handler items, and reads those that it sends: by two threads, or in turn where the handler answers
+    /// each item. See [`Call::duplex`](crate::Call::duplex).
+    pub fn duplex<I, O>(self) -> (ItemSender<I>, Items<ReplyStream<O>>) {
+        let (sender, items) = self.0.duplex();
+        (sender.into(), items.into())
+    }
+
+    /// Makes the call; [`Reply::wait`] tells `callback` how far the handler is, on its own thread. See
+    /// [`Call::on_progress`](crate::Call::on_progress).
+    pub fn on_progress(self, callback: impl FnMut(Progress) + Send + 'static) -> Reply<ReplyFuture<T>>
+    where
+        T: DeserializeOwned,
+    {
+        self.0.on_progress(callback).into()
+    }
 }
 
 impl<T: DeserializeOwned + 'static> Call<T> {
@@ -116,13 +171,7 @@ impl<T: DeserializeOwned + 'static> Call<T> {
     /// # Errors
     /// [`CallError`], as when a call is awaited.
     pub fn wait(self) -> Result<T, CallError> {
-        let call = self.0.into_future();
-        let Some(serving) = Serving::here() else { return block_on(call) };
-        // The cancel is looked at second: an outcome that is there counts.
-        match block_on(select(pin!(call), pin!(serving.cancelled()))) {
-            Either::Left((outcome, _)) => outcome,
-            Either::Right(_) => Err(CallError::served_call_given_up()),
-        }
+        wait_for(self.0.into_future()).unwrap_or_else(|| Err(CallError::served_call_given_up()))
     }
 
     /// Makes the call and goes on; `callback` gets the outcome, on the client's own callback thread. Blocks only for as long

@@ -110,7 +110,8 @@ impl<T> Call<T> {
 
     /// Makes the call, and reads the items that its handler sends: for methods that are server streams.
     ///
-    /// The call is made at once. A name or arguments that cannot be sent, or a client whose queue is full, are told by the stream.
+    /// The call is made at once; where the client's queue is full, it waits for room there, as other calls do. A name or arguments that
+    /// cannot be sent are told by the stream.
     pub fn stream<O>(self) -> ReplyStream<O> {
         ReplyStream::new(self.begin(Streams { to_caller: true, ..Streams::NONE }))
     }

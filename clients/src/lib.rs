@@ -33,7 +33,7 @@
 //! | `client`, `builder` | the handle and its settings |
 //! | `call`, `call_future` | a call in the making, its endings; an awaited call |
 //! | `blocking`, `polled` | the client for programs that are not async, or have a loop of their own |
-//! | `typed`, `proxy` | a call of a stub's method; a service whose methods are called by name |
+//! | `typed`, `style`, `typed_streams`, `proxy` | a call of a stub's method, by its style; a service whose methods are called by name |
 //! | `request`, `shared` | a call on its way to the link thread |
 //! | `driver` | the link thread |
 //! | `link`, `dealer` | what it has in common with the worker's: clock, timer, connection |
@@ -71,9 +71,11 @@ pub mod serving;
 mod shared;
 mod state;
 mod statistics;
+pub mod style;
 #[doc(hidden)]
 pub mod travel;
 mod typed;
+mod typed_streams;
 
 pub use callboard_core::{
     auth::{AuthKey, AuthKeyError, AuthKeys, AuthKeysError},
@@ -99,4 +101,5 @@ pub use self::{
     reply_stream::ReplyStream,
     statistics::Statistics,
     typed::{CallFailure, Failed, TypedCall, TypedCallFuture},
+    typed_streams::{TypedReply, TypedStream},
 };

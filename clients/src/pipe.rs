@@ -7,9 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_core::{client::Ticket, wire::streams::Room};
+use callboard_core::{client::Ticket, time::Time, wire::streams::Room};
+use tokio::task::AbortHandle;
 
-use crate::{call_error::CallError, request::Request, responder::Responder, shared::Shared};
+use crate::{call_error::CallError, request::Request, responder::Responder, room::NoRoom, shared::Shared};
 
 /// What a caller of a call with streams tells the link thread.
 #[derive(Debug)]
@@ -68,6 +69,8 @@ pub(crate) struct Stretch {
     shared: Arc<Shared>,
     /// None if the call could not be made: its outcome is there.
     ticket: Option<Ticket>,
+    /// The call waits for a place in the client's queue, on the link thread.
+    queueing: Option<AbortHandle>,
 }
 
 /// The link thread's end of a pipe. Dropped without an outcome, it tells the caller that there will be none.
@@ -173,33 +176,35 @@ fn wake(mut state: MutexGuard<'_, State>, who: impl FnOnce(&mut State) -> &mut O
 }
 
 impl Stretch {
-    /// Makes the call, at once. If it cannot be made, that is its outcome.
+    /// Makes the call, at once. If it cannot be made, that is its outcome. Where the client's queue is full, it waits for a place there,
+    /// as other calls do, but not in its caller's hands, who may have something else to await.
     pub(crate) fn begin(shared: Arc<Shared>, request: Result<Request, CallError>, latest: bool) -> Stretch {
-        let pipe = Pipe::new(latest);
-        let sent = request.and_then(|request| {
-            let (request, made) = (request.begun(), shared.clock.now());
-            shared.try_queue().map_err(|reason| shared.no_queue(reason, None))?;
-            let end = PipeEnd { pipe: Arc::clone(&pipe), ticket: None };
-            shared.send(request, made, Responder::Stream(end)).map_err(|responder| {
-                // Before the responder is dropped, which would say less.
-                pipe.end(Err(CallError::closed()));
-                drop(responder);
-                CallError::closed()
-            })
-        });
-        let ticket = match sent {
-            Ok(ticket) => Some(ticket),
-            Err(error) => {
-                pipe.end(Err(error));
-                None
+        let mut stretch = Stretch { pipe: Pipe::new(latest), shared, ticket: None, queueing: None };
+        match request {
+            Ok(request) => stretch.make(request.begun()),
+            Err(error) => stretch.pipe.end(Err(error)),
+        }
+        stretch
+    }
+
+    fn make(&mut self, request: Request) {
+        let (ticket, made) = (self.shared.ticket(), self.shared.clock.now());
+        let end = PipeEnd { pipe: Arc::clone(&self.pipe), ticket: None };
+        self.ticket = Some(ticket);
+        match self.shared.try_queue() {
+            Ok(()) => send(&self.shared, ticket, request, made, end),
+            Err(NoRoom::Full) => {
+                let queueing = queue(Arc::clone(&self.shared), ticket, request, made, end);
+                self.queueing = Some(self.shared.link_thread.spawn(queueing).abort_handle());
             }
-        };
-        Stretch { pipe, shared, ticket }
+            Err(reason) => self.pipe.end(Err(self.shared.no_queue(reason, None))),
+        }
     }
 
     /// The same call in another hand.
     pub(crate) fn share(&self) -> Stretch {
-        Stretch { pipe: Arc::clone(&self.pipe), shared: Arc::clone(&self.shared), ticket: self.ticket }
+        let (pipe, shared) = (Arc::clone(&self.pipe), Arc::clone(&self.shared));
+        Stretch { pipe, shared, ticket: self.ticket, queueing: self.queueing.clone() }
     }
 
     /// The next item, or the end.
@@ -260,6 +265,9 @@ impl Stretch {
         state.abandoned = true;
         drop(state);
         self.pipe.end(Err(error()));
+        if let Some(queueing) = &self.queueing {
+            queueing.abort();
+        }
         if let Some(ticket) = self.ticket {
             self.shared.lines.cancels.push(ticket);
         }
@@ -272,6 +280,11 @@ impl Stretch {
         state.outcome = None;
     }
 
+    /// Bytes of items that came and were not taken.
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        self.pipe.state().items.iter().map(|item| item.len() as u64).sum()
+    }
+
     /// Items that were dropped in favour of newer ones, here and at the handler's side.
     pub(crate) fn dropped(&self) -> u64 {
         let state = self.pipe.state();
@@ -282,6 +295,27 @@ impl Stretch {
         if let (Some(ticket), Some(room)) = (self.ticket, read) {
             self.shared.lines.stream_posts.push(StreamPost::Read(ticket, room));
         }
+    }
+}
+
+/// Sends a call once there is a place in the queue, or ends it when its time is up.
+///
+/// # Cancel safety
+/// Dropping the future before it is ready gives up the place in the line.
+async fn queue(shared: Arc<Shared>, ticket: Ticket, request: Request, made: Time, end: PipeEnd) {
+    match shared.queue(request.deadline(made)).await {
+        Ok(()) => send(&shared, ticket, request, made, end),
+        Err(reason) => end.pipe.end(Err(shared.no_queue(reason, request.timeout))),
+    }
+}
+
+/// Sends a call that has its place in the queue.
+fn send(shared: &Shared, ticket: Ticket, request: Request, made: Time, end: PipeEnd) {
+    let pipe = Arc::clone(&end.pipe);
+    if let Err(responder) = shared.send_as(ticket, request, made, Responder::Stream(end)) {
+        // Before the responder is dropped, which would say less.
+        pipe.end(Err(CallError::closed()));
+        drop(responder);
     }
 }
 

@@ -22,18 +22,23 @@
 //! # }
 //! ```
 //!
+//! Items of a stream go to a callback, too ([`Client::each`], [`Call::stream`]); calls of a stub are made by [`Client::then`]; and
+//! [`Client::run`] runs a future in the polls.
+//!
 //! The connection, the time-outs and the heartbeats live on the client's own threads as they do for the async
 //! [`Client`](crate::Client), so a program that does not poll for a minute loses nothing. Only the callbacks wait for it.
 
 mod bell;
 mod call;
 mod inbox;
+mod task;
 
 use std::{
     cell::RefCell,
     fmt, mem,
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
+    task::{Context, Poll, Waker},
     thread,
     time::Duration,
 };
@@ -41,11 +46,20 @@ use std::{
 use bytes::Bytes;
 use bytestring::ByteString;
 use callboard_core::body::Arguments;
+use futures::Stream;
 use slab::Slab;
 
 pub use self::call::Call;
 pub(crate) use self::inbox::Inbox;
+use self::{
+    inbox::Arrival,
+    task::{Each, Nudge, Once, Task},
+};
 use crate::{CallError, CloseError, ConnectError, Statistics};
+
+/// Polls at the end of a client: far more than callbacks that call each other take, but a future that is always ready must not keep the
+/// client from its end.
+const ROUNDS_MAX: usize = 10_000;
 
 /// What a callback does with its call's outcome. Not `Send`: it stays on the thread that made the call.
 type Run = Box<dyn FnOnce(Result<Bytes, CallError>)>;
@@ -63,8 +77,16 @@ pub struct Client {
     pending_max: usize,
 }
 
-/// A callback that waits for its outcome.
-struct Pending(Run);
+/// What waits for the program's polls.
+enum Pending {
+    /// A callback that waits for its outcome.
+    Callback(Run),
+    Task(Task),
+    /// A task that runs at this moment; whether it could go on again meanwhile.
+    Running {
+        again: bool,
+    },
+}
 
 impl Client {
     /// A client of the broker at `address`, `tcp://HOST:PORT` or `ipc://PATH`. Returns at once; the connection is made in the
@@ -86,7 +108,117 @@ impl Client {
         Call::new(self, self.client.call(method, arguments))
     }
 
-    /// Runs the callbacks whose outcomes are there, on this thread, in the order of the outcomes. Never blocks. Returns how many ran.
+    /// Makes a call of a stub and goes on: `client.then(users.get_user(5), callback)`, where the stub is made by
+    /// `UserManagerClient::from(&client)`. `callback` gets the outcome, exactly once, in a later [`Client::poll`], [`Client::process`]
+    /// or [`Client::close`], on this thread. Where the client's queue is full the call waits for room, within its time-out.
+    ///
+    /// # Errors
+    /// The call was not made, and the callback will not run: RESOURCE_EXHAUSTED if too many callbacks are pending.
+    pub fn then<T, F>(
+        &self,
+        call: impl IntoFuture<Output = Result<T, F>, IntoFuture: 'static>,
+        callback: impl FnOnce(Result<T, F>) + 'static,
+    ) -> Result<(), CallError>
+    where
+        T: 'static,
+        F: From<CallError> + 'static,
+    {
+        self.task(|waker| {
+            let mut call = Box::pin(call.into_future());
+            // It goes out now, and not with the next poll.
+            let first = call.as_mut().poll(&mut Context::from_waker(waker));
+            if first.is_ready() {
+                waker.wake_by_ref();
+            }
+            let callback = Once::new(callback);
+            async move {
+                callback.tell(match first {
+                    Poll::Ready(outcome) => outcome,
+                    Poll::Pending => call.await,
+                });
+            }
+        })
+    }
+
+    /// Tells `callback` the items of a call as they come, some in each [`Client::poll`] and [`Client::process`], on this thread: what
+    /// `next` of the stream would say. Last it is told `None`, the end, or an error. A program that does not poll holds the handler
+    /// back, at 64 items or 256 KiB.
+    ///
+    /// ```no_run
+    /// # fn example(client: callboard_clients::polled::Client) -> Result<(), callboard_clients::CallError> {
+    /// let count = client.as_async().call::<()>("numbers.count", (3,)).stream::<u64>();
+    /// client.each(count, |number| match number {
+    ///     Some(Ok(number)) => println!("{number}"),
+    ///     Some(Err(error)) => println!("no more: {error}"),
+    ///     None => println!("these were all"),
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED if too many callbacks are pending; the callback will not run, and the call is cancelled.
+    pub fn each<T, F>(
+        &self,
+        items: impl Stream<Item = Result<T, F>> + Unpin + 'static,
+        callback: impl FnMut(Option<Result<T, F>>) + 'static,
+    ) -> Result<(), CallError>
+    where
+        T: 'static,
+        F: From<CallError> + 'static,
+    {
+        self.task(|waker| {
+            waker.wake_by_ref();
+            Each::new(callback).tell(items)
+        })
+    }
+
+    /// Runs a future, on this thread, in [`Client::poll`] and [`Client::process`]: for calls that send items, and for whatever is easier
+    /// said one after another. It counts among the callbacks. It may make calls by [`Client::as_async`]; it must not block. One that has
+    /// not ended when the client is closed or dropped is dropped.
+    ///
+    /// ```no_run
+    /// # fn example(client: callboard_clients::polled::Client) -> Result<(), callboard_clients::CallError> {
+    /// let (mut numbers, sum) = client.as_async().call::<i64>("numbers.sum", ()).upload::<i64>();
+    /// client.run(async move {
+    ///     for number in 1..=1_000 {
+    ///         if numbers.send(&number).await.is_err() {
+    ///             break; // the outcome says why
+    ///         }
+    ///     }
+    ///     numbers.end();
+    ///     println!("{:?}", sum.await);
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED if too many callbacks are pending; the future is dropped.
+    pub fn run(&self, future: impl Future<Output = ()> + 'static) -> Result<(), CallError> {
+        self.task(|waker| {
+            waker.wake_by_ref();
+            future
+        })
+    }
+
+    /// Takes a place for the task that `begin` makes, which is given its waker.
+    fn task<F>(&self, begin: impl FnOnce(&Waker) -> F) -> Result<(), CallError>
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        if self.pending() >= self.pending_max {
+            return Err(CallError::full("callbacks", self.pending_max, "callbacks_max"));
+        }
+        let key = self.pending.borrow_mut().insert(Pending::Running { again: false });
+        let nudge = Nudge::new(&self.inbox, key);
+        let future = begin(&Waker::from(Arc::clone(&nudge)));
+        self.pending.borrow_mut()[key] = Pending::Task(Task::new(future, nudge));
+        Ok(())
+    }
+
+    /// Runs the callbacks whose outcomes are there, on this thread, in the order of the outcomes, and the futures that can go on. Never
+    /// blocks. Returns how many ran.
     ///
     /// A callback may make calls, and may poll. What becomes ready while callbacks run is left for the next time.
     ///
@@ -96,8 +228,11 @@ impl Client {
         let mut ran = 0;
         for _ in 0..self.inbox.len() {
             // A callback that polls, too, may have taken the rest.
-            let Some((key, outcome)) = self.inbox.take() else { break };
-            self.run(key, outcome);
+            match self.inbox.take() {
+                Some(Arrival::Outcome(key, outcome)) => self.tell(key, outcome),
+                Some(Arrival::Task(key)) => task::run(&self.pending, key),
+                None => break,
+            }
             ran += 1;
         }
         ran
@@ -114,9 +249,14 @@ impl Client {
         self.poll()
     }
 
-    /// Callbacks that have not run yet.
+    /// Callbacks that have not heard their end yet, and futures that run.
     pub fn pending(&self) -> usize {
         self.pending.borrow().len()
+    }
+
+    /// The same client for async code, such as futures that [`Client::run`] runs.
+    pub fn as_async(&self) -> &crate::Client {
+        &self.client
     }
 
     /// What the client has counted so far.
@@ -135,14 +275,25 @@ impl Client {
     /// When a callback does.
     pub fn close(self) -> Result<(), CloseError> {
         let closed = futures::executor::block_on(self.client.close());
-        while self.poll() > 0 {}
+        self.finish();
         closed
     }
 
-    fn run(&self, key: usize, outcome: Result<Bytes, CallError>) {
+    /// Runs what is ready, and what that makes ready.
+    fn finish(&self) {
+        for _ in 0..ROUNDS_MAX {
+            if self.poll() == 0 {
+                break;
+            }
+        }
+    }
+
+    fn tell(&self, key: usize, outcome: Result<Bytes, CallError>) {
         // Nothing is borrowed while it runs: it may make calls.
-        let Pending(run) = self.pending.borrow_mut().remove(key);
-        run(outcome);
+        let pending = self.pending.borrow_mut().remove(key);
+        if let Pending::Callback(run) = pending {
+            run(outcome);
+        }
     }
 }
 
@@ -159,14 +310,24 @@ impl Drop for Client {
         if thread::panicking() {
             return;
         }
-        while self.poll() > 0 {}
+        self.finish();
         let left = mem::take(&mut *self.pending.borrow_mut());
-        left.into_iter().for_each(|(_, Pending(run))| run(Err(CallError::abandoned())));
+        for (_, pending) in left {
+            match pending {
+                Pending::Callback(run) => run(Err(CallError::abandoned())),
+                // Its callback is told as it is dropped.
+                Pending::Task(_) | Pending::Running { .. } => {}
+            }
+        }
     }
 }
 
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pending")
+        f.write_str(match self {
+            Pending::Callback(_) => "Callback",
+            Pending::Task(_) => "Task",
+            Pending::Running { .. } => "Running",
+        })
     }
 }

@@ -50,6 +50,11 @@ impl<T> ReplyStream<T> {
     pub fn dropped(&self) -> u64 {
         self.call.dropped()
     }
+
+    /// Bytes of the items that wait here to be read, as they travel: at most 262,144.
+    pub fn unread_bytes(&self) -> u64 {
+        self.call.unread_bytes()
+    }
 }
 
 impl<T: DeserializeOwned> ReplyStream<T> {

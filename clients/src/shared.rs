@@ -104,15 +104,34 @@ impl Shared {
         }
     }
 
+    /// A number for a call.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.tickets.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Gives a call, which has taken a place in the queue, to the link thread.
     ///
     /// # Errors
     /// The call's responder, if the link thread is gone, and with it all places.
     pub(crate) fn send(&self, request: Request, made: Time, responder: Responder) -> Result<Ticket, Responder> {
-        let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
+        let ticket = self.ticket();
+        self.send_as(ticket, request, made, responder).map(|()| ticket)
+    }
+
+    /// As [`Shared::send`], of a call that has its number already.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn send_as(
+        &self,
+        ticket: Ticket,
+        request: Request,
+        made: Time,
+        responder: Responder,
+    ) -> Result<(), Responder> {
         let call = request.new_call(ticket, made, responder);
         match self.commands.try_send(Command::Call(call)) {
-            Ok(()) => Ok(ticket),
+            Ok(()) => Ok(()),
             Err(TrySendError::Closed(Command::Call(call)) | TrySendError::Full(Command::Call(call))) => Err(call.token),
             Err(TrySendError::Closed(Command::Close) | TrySendError::Full(Command::Close)) => {
                 unreachable!("a call was sent")

@@ -8,18 +8,27 @@ use callboard_core::wire::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{call::Call, call_error::CallError, call_future::CallFuture};
+use crate::{
+    blocking::wait_for,
+    call::Call,
+    call_error::CallError,
+    call_future::CallFuture,
+    reply_future::Progress,
+    style::{self, Style},
+    typed_streams::TypedReply,
+};
 
 /// A call in the making, as a stub's method returns it: a [`Call`] whose result `T` and failure `F` are known. `F` is
 /// [`CallError`], or [`Failed<E>`] where the method returns `Result<T, E>`.
 ///
-/// Its options and endings are those of [`Call`].
-#[must_use = "a call is made by one of its endings: .await, .then(callback).await, .cast().await, .try_then(callback), .try_cast()"]
+/// Its options and endings are those of [`Call`]; which endings it has says the method's style `S`. Where the method sends items, each
+/// of them is a `T`.
+#[must_use = "a call is made by one of its endings: .await, .then(callback).await, .cast().await, .try_then(callback), .try_cast(); with items .stream(), .upload(), .duplex()"]
 #[derive(Debug)]
-pub struct TypedCall<T, F = CallError> {
-    call: Call<T>,
-    own: &'static str,
-    failure: PhantomData<fn() -> F>,
+pub struct TypedCall<T, F = CallError, S = style::Unary> {
+    pub(crate) call: Call<T>,
+    pub(crate) own: &'static str,
+    kind: PhantomData<fn(S) -> F>,
 }
 
 /// How a call of a method with an error `E` of its own failed.
@@ -56,42 +65,63 @@ pub trait CallFailure: Send + 'static {
     fn from_call(error: CallError, own: &str) -> Self;
 }
 
-impl<T: DeserializeOwned + 'static, F: CallFailure> TypedCall<T, F> {
+impl<T: DeserializeOwned + 'static, F: CallFailure, S: Style> TypedCall<T, F, S> {
     /// A call of a method whose own error is called `own`; empty if it has none.
     #[doc(hidden)]
-    pub fn new(call: Call<T>, own: &'static str) -> TypedCall<T, F> {
-        TypedCall { call, own, failure: PhantomData }
+    pub fn new(call: Call<T>, own: &'static str) -> TypedCall<T, F, S> {
+        TypedCall { call, own, kind: PhantomData }
     }
 }
 
-impl<T, F> TypedCall<T, F> {
+impl<T, F, S> TypedCall<T, F, S> {
     /// As [`Call::timeout`].
-    pub fn timeout(self, span: Duration) -> TypedCall<T, F> {
+    pub fn timeout(self, span: Duration) -> TypedCall<T, F, S> {
         self.with(|call| call.timeout(span))
     }
 
     /// As [`Call::no_timeout`].
-    pub fn no_timeout(self) -> TypedCall<T, F> {
+    pub fn no_timeout(self) -> TypedCall<T, F, S> {
         self.with(Call::no_timeout)
     }
 
     /// As [`Call::wait_for_ready`].
-    pub fn wait_for_ready(self) -> TypedCall<T, F> {
+    pub fn wait_for_ready(self) -> TypedCall<T, F, S> {
         self.with(Call::wait_for_ready)
     }
 
     /// As [`Call::effect`].
-    pub fn effect(self, effect: Effect) -> TypedCall<T, F> {
+    pub fn effect(self, effect: Effect) -> TypedCall<T, F, S> {
         self.with(|call| call.effect(effect))
     }
 
     /// As [`Call::priority`].
-    pub fn priority(self, priority: Priority) -> TypedCall<T, F> {
+    pub fn priority(self, priority: Priority) -> TypedCall<T, F, S> {
         self.with(|call| call.priority(priority))
     }
 
-    fn with(self, change: impl FnOnce(Call<T>) -> Call<T>) -> TypedCall<T, F> {
+    pub(crate) fn with(self, change: impl FnOnce(Call<T>) -> Call<T>) -> TypedCall<T, F, S> {
         TypedCall { call: change(self.call), ..self }
+    }
+}
+
+impl<T, F> TypedCall<T, F> {
+    /// Makes the call and blocks until it has ended: for programs that are not async. As
+    /// [`blocking::Call::wait`](crate::blocking::Call::wait).
+    ///
+    /// # Errors
+    /// As when the call is awaited.
+    pub fn wait(self) -> Result<T, F>
+    where
+        T: DeserializeOwned,
+        F: CallFailure,
+    {
+        let own = self.own;
+        wait_for(self.into_future()).unwrap_or_else(|| Err(F::from_call(CallError::served_call_given_up(), own)))
+    }
+
+    /// Makes the call, waits for its outcome, and tells `callback` how far the handler is. As [`Call::on_progress`].
+    pub fn on_progress(self, callback: impl FnMut(Progress) + Send + 'static) -> TypedReply<T, F> {
+        TypedReply::new(self.call.on_progress(callback), self.own)
     }
 
     /// Makes the call and goes on; nobody learns what becomes of it. As [`Call::cast`].
@@ -164,7 +194,7 @@ impl<T: DeserializeOwned, F: CallFailure> Future for TypedCallFuture<T, F> {
     }
 }
 
-fn typed<T, F: CallFailure>(outcome: Result<T, CallError>, own: &str) -> Result<T, F> {
+pub(crate) fn typed<T, F: CallFailure>(outcome: Result<T, CallError>, own: &str) -> Result<T, F> {
     outcome.map_err(|error| F::from_call(error, own))
 }
 

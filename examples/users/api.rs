@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use callboard::{Code, ErrorCode, Shape};
+use callboard::{Code, ErrorCode, Incoming, Outgoing, Shape, Stream};
 use serde::{Deserialize, Serialize};
 
 /// A user of the system.
@@ -50,6 +50,22 @@ pub(crate) trait UserManager {
     /// Adds a user, unless one has the same id. The user is in the file when the answer comes.
     #[rpc(once)]
     fn add_user(&self, user: User) -> Result<User, UserError>;
+
+    /// The users of this type, by their ids. Where there are none, there are no items, and no error.
+    #[rpc(read)]
+    async fn get_users_by_type(&self, user_type: UserType) -> Outgoing<impl Stream<Item = User>>;
+
+    /// How many of these ids are users'.
+    #[rpc(read)]
+    async fn count_already_users(&self, ids: Incoming<u32>) -> usize;
+
+    /// The users of these ids, each as soon as its id is there. Ids that are nobody's are passed over.
+    #[rpc(read)]
+    async fn get_users_by_ids(&self, ids: Incoming<u32>) -> Outgoing<impl Stream<Item = User>>;
+
+    /// The same, after the last id.
+    #[rpc(read)]
+    async fn get_users_by_all_ids(&self, ids: Incoming<u32>) -> Outgoing<impl Stream<Item = User>>;
 }
 
 /// Counts users.

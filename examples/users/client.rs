@@ -37,6 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
+    call_with_streams(&users).await?;
     let statistics = UserStatisticsClient::new(&client);
     println!(
         "{} users, {} of them guests",
@@ -44,4 +45,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
         statistics.count(Some(UserType::Guest)).await?
     );
     Ok(client.close().await?)
+}
+
+/// Items from the worker, to it, and both.
+async fn call_with_streams(users: &UserManagerClient) -> Result<(), Box<dyn Error>> {
+    let mut guests = users.get_users_by_type(UserType::Guest).stream();
+    while let Some(guest) = guests.next().await {
+        println!("a guest: {}", guest?.nickname);
+    }
+
+    let (mut ids, count) = users.count_already_users().upload();
+    for id in [1, 2, 99] {
+        ids.send(&id).await?;
+    }
+    ids.end();
+    println!("{} of 3 ids are users'", count.await?);
+
+    let (mut ids, mut found) = users.get_users_by_ids().duplex();
+    for id in [6, 4] {
+        // Each answer comes before the next question is asked.
+        ids.send(&id).await?;
+        let user = found.next().await.ok_or("the worker said no more")??;
+        println!("user {id} is {}", user.nickname);
+    }
+    ids.end();
+    Ok(())
 }

@@ -56,6 +56,10 @@ impl Store {
         Ok(user)
     }
 
+    pub(crate) fn of_type(&self, user_type: UserType) -> Vec<User> {
+        self.users().values().filter(|user| user.user_type == user_type).cloned().collect()
+    }
+
     pub(crate) fn count(&self, user_type: Option<UserType>) -> usize {
         let is_meant = |user: &&User| user_type.is_none_or(|user_type| user.user_type == user_type);
         self.users().values().filter(is_meant).count()

@@ -5,15 +5,18 @@
 //! cargo run --example users-worker &
 //! callboard describe user_manager
 //! callboard call user_manager.get_user 5
+//! callboard call user_manager.get_users_by_type NORMAL
+//! seq 1 9 | callboard call user_manager.get_users_by_ids
 //! ```
 
 mod api;
 mod store;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use api::{User, UserError, UserManager, UserStatistics, UserType};
-use callboard::Worker;
+use callboard::{Incoming, Outgoing, Stream, Worker};
+use futures::{StreamExt as _, stream};
 use store::Store;
 
 /// Both services look at the same users.
@@ -27,6 +30,32 @@ impl UserManager for Users {
 
     fn add_user(&self, user: User) -> Result<User, UserError> {
         self.0.add(user)
+    }
+
+    async fn get_users_by_type(&self, user_type: UserType) -> Outgoing<impl Stream<Item = User>> {
+        Outgoing::new(stream::iter(self.0.of_type(user_type)))
+    }
+
+    // An item that is no id ends these calls by itself: what they make of it does not matter.
+
+    async fn count_already_users(&self, mut ids: Incoming<u32>) -> usize {
+        let mut count = 0;
+        while let Some(Ok(id)) = ids.next().await {
+            count += usize::from(self.0.user(id).is_ok());
+        }
+        count
+    }
+
+    async fn get_users_by_ids(&self, ids: Incoming<u32>) -> Outgoing<impl Stream<Item = User>> {
+        Outgoing::new(ids.filter_map(|id| ready(id.ok().and_then(|id| self.0.user(id).ok()))))
+    }
+
+    async fn get_users_by_all_ids(&self, mut ids: Incoming<u32>) -> Outgoing<impl Stream<Item = User>> {
+        let mut users = Vec::new();
+        while let Some(Ok(id)) = ids.next().await {
+            users.extend(self.0.user(id));
+        }
+        Outgoing::new(stream::iter(users))
     }
 }
 

@@ -5,8 +5,9 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 
 use crate::{
-    method::{Method, OwnError},
+    method::{Argument, Form, Method, OwnError},
     service::Service,
+    streams::Incoming,
 };
 
 /// A method of the trait itself: who implements the trait has it at hand, with nothing to import.
@@ -51,29 +52,77 @@ fn serve(service: &Service, method: &Method) -> TokenStream {
 }
 
 fn handler(service: &Service, method: &Method) -> TokenStream {
-    let (krate, trait_ident) = (&service.krate, &service.ident);
-    let Method { ident, arguments, context, .. } = method;
-    let context_type = context.iter();
-    let (implementation, context_name) = (implementation(), Ident::new("context", Span::mixed_site()));
-    let context_given = context.iter().map(|_| quote!(#context_name,));
-    let (idents, types) = (arguments.iter().map(|a| &a.ident), arguments.iter().map(|a| &a.owned));
-    let given = arguments.iter().map(|argument| {
-        let ident = &argument.ident;
-        if argument.lent { quote!(&#ident) } else { quote!(#ident) }
-    });
-    let run = quote!(<Self as #trait_ident>::#ident(&*#implementation, #(#context_given)* #(#given),*));
-    let parameters = quote!(#(#context_name: #context_type,)* #(#idents: #types),*);
-    if method.is_async {
-        let answer = answer(krate, method, quote!(#run.await));
-        quote_spanned! {method.place()=>
-            move |#parameters| {
-                let #implementation = ::std::sync::Arc::clone(&#implementation);
-                async move { #answer }
-            }
+    let krate = &service.krate;
+    let parameters = parameters(krate, method);
+    let run = run(service, method);
+    let body = match method.returns.form {
+        Form::Items { may_refuse, may_fail } => deliver(krate, method, run, may_refuse, may_fail),
+        Form::Value if method.is_async => answer(krate, method, quote!(#run.await)),
+        Form::Value => {
+            let answer = answer(krate, method, run);
+            return quote_spanned!(method.place()=> move |#parameters| { #answer });
         }
-    } else {
-        let answer = answer(krate, method, run);
-        quote_spanned!(method.place()=> move |#parameters| { #answer })
+    };
+    let implementation = implementation();
+    quote_spanned! {method.place()=>
+        move |#parameters| {
+            let #implementation = ::std::sync::Arc::clone(&#implementation);
+            async move { #body }
+        }
+    }
+}
+
+/// What the worker hands in. A method with items of its own needs the call's context whether it takes it or not.
+fn parameters(krate: &syn::Path, method: &Method) -> TokenStream {
+    let Method { arguments, context, incoming, .. } = method;
+    let name = context_name();
+    let context = match context {
+        Some(ty) => Some(quote!(#name: #ty,)),
+        None => method.sends_items().then(|| quote!(#name: #krate::Context,)),
+    };
+    let arguments = arguments.iter().map(|Argument { ident, owned, .. }| quote!(#ident: #owned,));
+    let incoming = incoming.iter().map(|Incoming { ident, ty, .. }| quote!(#ident: #ty));
+    quote!(#context #(#arguments)* #(#incoming)*)
+}
+
+fn context_name() -> Ident {
+    Ident::new("context", Span::mixed_site())
+}
+
+/// The implementation's method, called.
+fn run(service: &Service, method: &Method) -> TokenStream {
+    let (trait_ident, Method { ident, arguments, context, incoming, .. }) = (&service.ident, method);
+    let (implementation, name) = (implementation(), context_name());
+    let context = context.iter().map(|_| match method.sends_items() {
+        true => quote!(::core::clone::Clone::clone(&#name),),
+        false => quote!(#name,),
+    });
+    let arguments = arguments.iter().map(|Argument { ident, lent, .. }| match lent {
+        true => quote!(&#ident,),
+        false => quote!(#ident,),
+    });
+    let incoming = incoming.iter().map(|Incoming { ident, .. }| ident);
+    quote!(<Self as #trait_ident>::#ident(&*#implementation, #(#context)* #(#arguments)* #(#incoming)*))
+}
+
+/// A method that sends items. They are sent where it ran, for they may borrow from the implementation.
+fn deliver(krate: &syn::Path, method: &Method, run: TokenStream, may_refuse: bool, may_fail: bool) -> TokenStream {
+    let (context, items) = (context_name(), Ident::new("items", Span::mixed_site()));
+    let item = match may_fail {
+        true => answer(krate, method, quote!(item)),
+        false => quote!(#krate::Reply(item)),
+    };
+    let deliver = quote!(#krate::__private::deliver(&#context, #items, |item| #item).await);
+    if !may_refuse {
+        return quote!(let #items = #run.await; #deliver);
+    }
+    let refused = answer(krate, method, quote!(::core::result::Result::<(), _>::Err(error)));
+    quote! {
+        let #items = #run.await;
+        match #items {
+            ::core::result::Result::Ok(#items) => #deliver,
+            ::core::result::Result::Err(error) => #krate::__private::refused(#refused),
+        }
     }
 }
 

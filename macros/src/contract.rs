@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type, spanned::Spanned};
 
 use crate::{
-    method::{Method, OwnError},
+    method::{Method, OwnError, Returns},
     options::Effect,
     service::Service,
 };
@@ -28,7 +28,7 @@ pub(crate) fn contract(service: &Service) -> TokenStream {
 }
 
 fn describe(krate: &syn::Path, method: &Method) -> TokenStream {
-    let Method { conditions, name, docs, effect, arguments, returns, .. } = method;
+    let Method { conditions, name, docs, effect, arguments, incoming, returns, .. } = method;
     let doc = text(docs);
     let effect = format_ident!(
         "{}",
@@ -42,7 +42,13 @@ fn describe(krate: &syn::Path, method: &Method) -> TokenStream {
         let (name, ty) = (&argument.name, type_of(krate, &argument.owned));
         quote!(#krate::core::contract::ArgumentDescription { name: #name.into(), ty: #ty })
     });
-    let result = type_of(krate, &returns.value);
+    let (style, incoming) = (style(krate, method), optional(krate, incoming.as_ref().map(|incoming| &incoming.item)));
+    let Returns { value, .. } = returns;
+    let null = quote!(#krate::core::contract::Type::Null);
+    let (outgoing, result) = match method.sends_items() {
+        true => (optional(krate, Some(value)), null),
+        false => (optional(krate, None), type_of(krate, value)),
+    };
     let error = match &returns.error {
         None => quote!(::core::option::Option::None),
         Some(OwnError { ty, name }) => {
@@ -57,13 +63,34 @@ fn describe(krate: &syn::Path, method: &Method) -> TokenStream {
                 name: #name.into(),
                 doc: #doc.into(),
                 effect: #krate::Effect::#effect,
-                style: #krate::core::contract::Style::Unary,
+                style: #style,
                 arguments: ::std::vec![#(#arguments),*],
+                incoming: #incoming,
+                outgoing: #outgoing,
                 result: #result,
                 error: #error,
             };
             service.methods.push(method);
         }
+    }
+}
+
+fn style(krate: &syn::Path, method: &Method) -> TokenStream {
+    let style = match (method.sends_items(), &method.incoming) {
+        (false, None) => "Unary",
+        (true, None) => "Server",
+        (false, Some(_)) => "Client",
+        (true, Some(_)) => "Both",
+    };
+    let style = format_ident!("{style}");
+    quote!(#krate::core::contract::Style::#style)
+}
+
+/// An expression for a type that may not be there.
+fn optional(krate: &syn::Path, ty: Option<&Type>) -> TokenStream {
+    match ty.map(|ty| type_of(krate, ty)) {
+        Some(ty) => quote!(::core::option::Option::Some(#ty)),
+        None => quote!(::core::option::Option::None),
     }
 }
 

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{FnArg, ItemTrait, ReturnType, Signature, TraitItem, TraitItemFn, Type, parse_quote, spanned::Spanned};
 
-use crate::{adapter, service::Service, stub};
+use crate::{adapter, service::Service, streams, stub};
 
 /// The trait, with `into_service`, and its stub.
 pub(crate) fn expand(service: &Service, mut item: ItemTrait) -> TokenStream {
@@ -79,10 +79,11 @@ fn send(function: &mut TraitItemFn) {
     if function.sig.asyncness.take().is_none() {
         return;
     }
-    let output: Type = match &function.sig.output {
+    let mut output: Type = match &function.sig.output {
         ReturnType::Default => parse_quote!(()),
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
+    streams::send(&mut output);
     function.sig.output = parse_quote!(-> impl ::core::future::Future<Output = #output> + ::core::marker::Send);
     if let Some(body) = &function.default {
         function.default = Some(parse_quote!({ async move #body }));

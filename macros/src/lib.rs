@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `service` | a trait read: what is accepted, and what is said of what is not |
 //! | `method` | one method of it |
+//! | `streams` | the items that it takes and returns |
 //! | `options` | the words in `#[service(..)]` and `#[rpc(..)]` |
 //! | `expand` | the trait as it goes on, and what comes beside it |
 //! | `stub` | the caller's side |
@@ -19,6 +20,7 @@ mod options;
 mod serde;
 mod service;
 mod shape;
+mod streams;
 mod stub;
 
 use proc_macro::TokenStream;
@@ -74,6 +76,41 @@ use syn::parse_macro_input;
 /// stub's caller gets it back as `Failed::Own(E)`, others by its name, text and content. What `E` is called on the wire is how the
 /// trait calls it; which status code it has is UNKNOWN unless it implements
 /// [`ErrorCode`](../callboard/trait.ErrorCode.html).
+///
+/// # Streams
+///
+/// An `async fn` may take an [`Incoming<T>`](../callboard/struct.Incoming.html) last, the items that its callers send, and return an
+/// [`Outgoing<impl Stream<Item = T>>`](../callboard/struct.Outgoing.html), the items that they get; an item may be a `Result<T, E>`,
+/// and so may the whole. The stream may borrow from `&self`. The stub's method has no argument for items: its call ends with
+/// `.stream()`, `.upload()` or `.duplex()`.
+///
+/// ```
+/// use callboard::{Incoming, Outgoing, Stream};
+///
+/// #[callboard::service]
+/// pub trait Numbers {
+///     /// The numbers from 1 to `to`.
+///     #[rpc(read)]
+///     async fn count(&self, to: u64) -> Outgoing<impl Stream<Item = u64>>;
+///
+///     /// The sum of what the caller sends.
+///     #[rpc(read)]
+///     async fn sum(&self, numbers: Incoming<i64>) -> i64;
+/// }
+///
+/// # async fn caller(client: callboard::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let numbers = NumbersClient::new(&client);
+/// let mut count = numbers.count(3).stream();
+/// while let Some(number) = count.next().await {
+///     println!("{}", number?);
+/// }
+/// let (mut items, sum) = numbers.sum().upload();
+/// items.send(&5).await?;
+/// items.end();
+/// assert_eq!(sum.await?, 5);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Options
 ///

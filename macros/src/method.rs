@@ -10,6 +10,7 @@ use syn::{
 use crate::{
     options::{Effect, RpcOptions},
     service::{docs, is_identifier},
+    streams::{self, Incoming, Place},
 };
 
 /// Arguments that a handler can have.
@@ -20,8 +21,6 @@ const TAKEN: [(&str, &str); 3] = [
     ("new", "the stub has a function of that name"),
     ("contract", "the stub has a function of that name"),
 ];
-const STREAMS: [&str; 3] = ["Incoming", "Outgoing", "Stream"];
-const NO_STREAMS: &str = "streaming is not supported here yet: take and return whole values";
 
 /// One method of a service.
 pub(crate) struct Method {
@@ -39,6 +38,8 @@ pub(crate) struct Method {
     /// The type of the context, if it takes one.
     pub(crate) context: Option<Type>,
     pub(crate) arguments: Vec<Argument>,
+    /// The items that its callers send, if they do.
+    pub(crate) incoming: Option<Incoming>,
     pub(crate) returns: Returns,
 }
 
@@ -56,8 +57,24 @@ pub(crate) struct Argument {
 
 /// What a method returns.
 pub(crate) struct Returns {
+    /// Its result; where it sends items, each of them.
     pub(crate) value: Type,
     pub(crate) error: Option<OwnError>,
+    pub(crate) form: Form,
+}
+
+/// How a method returns that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As a value, or a `Result`.
+    Value,
+    /// As items.
+    Items {
+        /// Whether it may fail before there are any: a `Result` of an `Outgoing`.
+        may_refuse: bool,
+        /// Whether an item may be the error that ends them.
+        may_fail: bool,
+    },
 }
 
 /// A method's own error.
@@ -72,7 +89,9 @@ impl Method {
         let signature = &function.sig;
         let options = RpcOptions::of(&function.attrs)?;
         check_signature(signature)?;
-        let (context, arguments) = read_arguments(signature)?;
+        let (context, arguments, incoming) = read_arguments(signature)?;
+        let returns = read_returns(&signature.output)?;
+        check_streams(signature, incoming.as_ref(), &returns)?;
         let (name, name_span) = match &options.name {
             Some(name) => (name.value(), name.span()),
             None => (bare(&signature.ident), signature.ident.span()),
@@ -96,7 +115,8 @@ impl Method {
             is_async: signature.asyncness.is_some(),
             context,
             arguments,
-            returns: read_returns(&signature.output)?,
+            incoming,
+            returns,
         })
     }
 }
@@ -109,9 +129,15 @@ impl Method {
 
     /// The types that travel both ways, and the error if there is one.
     pub(crate) fn types(&self) -> (Vec<&Type>, Option<&Type>) {
-        let Returns { value, error } = &self.returns;
+        let Returns { value, error, .. } = &self.returns;
         let error = error.as_ref().map(|error| &error.ty);
-        (self.arguments.iter().map(|argument| &argument.owned).chain([value]).collect(), error)
+        let items = self.incoming.iter().map(|incoming| &incoming.item);
+        (self.arguments.iter().map(|argument| &argument.owned).chain(items).chain([value]).collect(), error)
+    }
+
+    /// Whether it sends items.
+    pub(crate) fn sends_items(&self) -> bool {
+        self.returns.form != Form::Value
     }
 }
 
@@ -143,7 +169,7 @@ fn check_signature(signature: &Signature) -> Result<()> {
     Ok(())
 }
 
-fn read_arguments(signature: &Signature) -> Result<(Option<Type>, Vec<Argument>)> {
+fn read_arguments(signature: &Signature) -> Result<(Option<Type>, Vec<Argument>, Option<Incoming>)> {
     let mut inputs = signature.inputs.iter();
     let Some(FnArg::Receiver(receiver)) = inputs.next() else {
         return Err(Error::new_spanned(&signature.ident, "a method of a service takes `&self` first"));
@@ -157,12 +183,26 @@ fn read_arguments(signature: &Signature) -> Result<(Option<Type>, Vec<Argument>)
     if context.is_some() {
         typed.remove(0);
     }
+    let incoming = typed.last().map_or(Ok(None), |last| Incoming::read(last))?;
+    if incoming.is_some() {
+        typed.pop();
+    }
     if let Some(beyond) = typed.get(ARGUMENTS_MAX) {
         let text = format!("a method has at most {ARGUMENTS_MAX} arguments: put some into a struct");
         return Err(Error::new_spanned(beyond, text));
     }
     let arguments = typed.into_iter().map(read_argument).collect::<Result<_>>()?;
-    Ok((context, arguments))
+    Ok((context, arguments, incoming))
+}
+
+/// Items travel while the method runs, which only a future can wait for.
+fn check_streams(signature: &Signature, incoming: Option<&Incoming>, returns: &Returns) -> Result<()> {
+    let text = "a method with streams is an `async fn`";
+    match (signature.asyncness, incoming, returns.form) {
+        (Some(_), ..) | (None, None, Form::Value) => Ok(()),
+        (None, Some(incoming), _) => Err(Error::new_spanned(&incoming.ty, text)),
+        (None, None, Form::Items { .. }) => Err(Error::new_spanned(&signature.output, text)),
+    }
 }
 
 /// The type of an argument that is the call's context.
@@ -176,22 +216,25 @@ fn read_argument(argument: &FnArg) -> Result<Argument> {
     let FnArg::Typed(typed) = argument else {
         return Err(Error::new_spanned(argument, "`self` comes first"));
     };
-    let Pat::Ident(pattern) = &*typed.pat else {
-        return Err(Error::new_spanned(&typed.pat, "give the argument a name: callers may pass it by that"));
-    };
-    if pattern.by_ref.is_some() || pattern.mutability.is_some() || pattern.subpat.is_some() {
-        return Err(Error::new_spanned(
-            &typed.pat,
-            "write the argument's name alone, without `mut`, `ref` or a pattern",
-        ));
-    }
-    let name = bare(&pattern.ident);
+    let ident = ident(&typed.pat)?;
+    let name = bare(ident);
     if !is_identifier(&name) {
-        return Err(Error::new_spanned(&pattern.ident, "an argument's name has letters, digits and _ only"));
+        return Err(Error::new_spanned(ident, "an argument's name has letters, digits and _ only"));
     }
-    check_type(&typed.ty)?;
+    check_type(&typed.ty, Place::Argument)?;
     let (owned, lent) = owned(&typed.ty)?;
-    Ok(Argument { ident: pattern.ident.clone(), name, ty: (*typed.ty).clone(), owned, lent })
+    Ok(Argument { ident: ident.clone(), name, ty: (*typed.ty).clone(), owned, lent })
+}
+
+/// The name of an argument.
+pub(crate) fn ident(pattern: &Pat) -> Result<&Ident> {
+    let Pat::Ident(name) = pattern else {
+        return Err(Error::new_spanned(pattern, "give the argument a name: callers may pass it by that"));
+    };
+    if name.by_ref.is_some() || name.mutability.is_some() || name.subpat.is_some() {
+        return Err(Error::new_spanned(pattern, "write the argument's name alone, without `mut`, `ref` or a pattern"));
+    }
+    Ok(&name.ident)
 }
 
 /// What a worker reads for an argument of this type, and whether it lends that to the implementation.
@@ -215,16 +258,9 @@ fn owned(ty: &Type) -> Result<(Type, bool)> {
 }
 
 /// What cannot travel, as far as its form shows it.
-fn check_type(ty: &Type) -> Result<()> {
-    if let Some(segment) = last_segment(ty)
-        && STREAMS.iter().any(|stream| segment.ident == stream)
-    {
-        return Err(Error::new_spanned(ty, NO_STREAMS));
-    }
+fn check_type(ty: &Type, place: Place) -> Result<()> {
+    streams::refuse(ty, place)?;
     match ty {
-        Type::ImplTrait(bounds) if bounds.bounds.iter().any(|bound| names(bound, "Stream")) => {
-            Err(Error::new_spanned(ty, NO_STREAMS))
-        }
         Type::ImplTrait(bounds) if bounds.bounds.iter().any(|bound| names(bound, "Future")) => {
             Err(Error::new_spanned(ty, "write `async fn`"))
         }
@@ -240,29 +276,55 @@ fn names(bound: &TypeParamBound, name: &str) -> bool {
 }
 
 fn read_returns(output: &ReturnType) -> Result<Returns> {
-    let ReturnType::Type(_, ty) = output else { return Ok(Returns { value: parse_quote!(()), error: None }) };
-    check_type(ty)?;
-    if let Type::Reference(_) = **ty {
+    let none = parse_quote!(());
+    let ty = match output {
+        ReturnType::Default => &none,
+        ReturnType::Type(_, ty) => &**ty,
+    };
+    let (value, error) = read_result(ty)?;
+    let Some(item) = streams::outgoing_item(value)? else {
+        return Ok(Returns { value: value.clone(), error: error.map(own_error).transpose()?, form: Form::Value });
+    };
+    let (item, item_error) = read_result(item)?;
+    if let (Some(error), Some(item_error)) = (error, item_error)
+        && error.to_token_stream().to_string() != item_error.to_token_stream().to_string()
+    {
+        let text = "a method has one error: the same here as of the whole";
+        return Err(Error::new_spanned(item_error, text));
+    }
+    let form = Form::Items { may_refuse: error.is_some(), may_fail: item_error.is_some() };
+    let error = error.or(item_error).map(own_error).transpose()?;
+    Ok(Returns { value: item.clone(), error, form })
+}
+
+/// `T` and `E` of `Result<T, E>`; any other type is a `T` alone.
+fn read_result(ty: &Type) -> Result<(&Type, Option<&Type>)> {
+    check_type(ty, Place::Return)?;
+    if let Type::Reference(_) = ty {
         return Err(Error::new_spanned(ty, "return a value: a reference cannot travel"));
     }
     let Some(segment) = last_segment(ty).filter(|segment| segment.ident == "Result") else {
-        return Ok(Returns { value: (**ty).clone(), error: None });
+        return Ok((ty, None));
     };
     let types: Vec<_> = generic_types(&segment.arguments).collect();
     let [value, error] = types[..] else {
         let text = "write `Result<T, E>` with both types: callers must know the error as well";
         return Err(Error::new_spanned(ty, text));
     };
-    check_type(value)?;
+    check_type(value, Place::Return)?;
+    Ok((value, Some(error)))
+}
+
+fn own_error(error: &Type) -> Result<OwnError> {
     let name = last_segment(error).map(|segment| bare(&segment.ident));
     let Some(name) = name.filter(|name| is_identifier(name)) else {
         let text = "an error has a type with a name, such as `UserError`: that is what it is called on the wire";
         return Err(Error::new_spanned(error, text));
     };
-    Ok(Returns { value: value.clone(), error: Some(OwnError { ty: error.clone(), name }) })
+    Ok(OwnError { ty: error.clone(), name })
 }
 
-fn generic_types(arguments: &PathArguments) -> impl Iterator<Item = &Type> {
+pub(crate) fn generic_types(arguments: &PathArguments) -> impl Iterator<Item = &Type> {
     let arguments = match arguments {
         PathArguments::AngleBracketed(arguments) => Some(arguments.args.iter()),
         _ => None,
@@ -273,7 +335,7 @@ fn generic_types(arguments: &PathArguments) -> impl Iterator<Item = &Type> {
     })
 }
 
-fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
+pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
     match ty {
         Type::Path(path) => path.path.segments.last(),
         _ => None,

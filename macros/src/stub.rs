@@ -43,6 +43,18 @@ pub(crate) fn stub(service: &Service) -> TokenStream {
             }
         }
 
+        impl ::core::convert::From<&#krate::blocking::Client> for #client {
+            fn from(client: &#krate::blocking::Client) -> Self {
+                Self::new(client.as_async())
+            }
+        }
+
+        impl ::core::convert::From<&#krate::polled::Client> for #client {
+            fn from(client: &#krate::polled::Client) -> Self {
+                Self::new(client.as_async())
+            }
+        }
+
         impl ::core::convert::From<&#krate::Client> for #client {
             fn from(client: &#krate::Client) -> Self {
                 Self::new(client)
@@ -55,11 +67,12 @@ fn stub_method(service: &Service, method: &Method) -> TokenStream {
     let krate = &service.krate;
     let Method { docs, conditions, warnings, ident, arguments, .. } = method;
     let full = format!("{}.{}", service.name, method.name);
-    let value = &method.returns.value;
-    let (call, own) = match &method.returns.error {
-        None => (quote!(#krate::TypedCall<#value>), ""),
-        Some(OwnError { ty, name }) => (quote!(#krate::TypedCall<#value, #krate::Failed<#ty>>), name.as_str()),
+    let (value, style) = (&method.returns.value, style(krate, method));
+    let (failure, own) = match &method.returns.error {
+        None => (quote!(#krate::CallError), ""),
+        Some(OwnError { ty, name }) => (quote!(#krate::Failed<#ty>), name.as_str()),
     };
+    let call = quote!(#krate::TypedCall<#value, #failure #style>);
     let (names, types) =
         (arguments.iter().map(|argument| &argument.ident), arguments.iter().map(|argument| &argument.ty));
     let given = arguments.iter().map(|argument| &argument.ident);
@@ -70,5 +83,16 @@ fn stub_method(service: &Service, method: &Method) -> TokenStream {
         pub fn #ident(&self, #(#names: #types),*) -> #call {
             #krate::TypedCall::new(self.client.call(#full, (#(#given,)*)), #own)
         }
+    }
+}
+
+/// What the call is beside one request and one reply.
+fn style(krate: &syn::Path, method: &Method) -> Option<TokenStream> {
+    let item = method.incoming.as_ref().map(|incoming| &incoming.item);
+    match (method.sends_items(), item) {
+        (false, None) => None,
+        (true, None) => Some(quote!(, #krate::style::Server)),
+        (false, Some(item)) => Some(quote!(, #krate::style::Client<#item>)),
+        (true, Some(item)) => Some(quote!(, #krate::style::Both<#item>)),
     }
 }

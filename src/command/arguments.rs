@@ -72,6 +72,18 @@ fn bytes_of(path: &str) -> Result<Vec<u8>, WordError> {
     Ok(bytes)
 }
 
+/// What a text says as JSON: here a string needs its quotes.
+///
+/// # Errors
+/// Why it is none, or an integer in it that 64 bits do not hold.
+pub(crate) fn json(text: &str) -> Result<Value, String> {
+    let value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+    match integer_too_large(text) {
+        Some(integer) => Err(format!("{integer} is an integer beyond 64 bits")),
+        None => Ok(value),
+    }
+}
+
 fn json_or_string(text: &str) -> Result<Value, WordError> {
     match serde_json::from_str::<Value>(text) {
         Ok(value) => match integer_too_large(text) {

@@ -128,7 +128,7 @@ impl Broker {
 }
 
 /// The broker's own settings, from those of the command.
-fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::broker::Settings> {
+pub(super) fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::broker::Settings> {
     let mut settings = callboard::broker::Settings::new(address(&given.frontend)?, address(&given.backend)?);
     settings.allow_unauthenticated = given.allow_unauthenticated.value;
     settings.keys = given.authkey.keys()?;

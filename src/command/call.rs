@@ -1,13 +1,21 @@
 //! `callboard call`: one call, its outcome printed.
 
-use anyhow::anyhow;
+mod items;
+mod lines;
+mod printer;
+
+use anyhow::{anyhow, bail};
 use callboard::{
-    CallError, Client, EncodedArguments, Priority,
-    core::wire::{method::MethodName, status::Failure},
+    CallError, Client, EncodedArguments, Priority, Progress,
+    core::{
+        contract::Style,
+        wire::{method::MethodName, status::Failure},
+    },
 };
 use ciborium::Value;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use self::items::Known;
 use super::{arguments, check, client, connection::Connection, described, exit::Exit, json, output};
 use crate::settings::{ClientSettings, Flags, Settings};
 
@@ -21,10 +29,19 @@ Where the service describes its types, arguments are checked before they are sen
 
 The result is printed on stdout as JSON, an error on stderr.
 
+Items of a method that sends them are printed as they come, one JSON a line; a method that takes items gets the lines of
+standard input, each of them JSON. One that does both is a filter in a pipe. Which of these a method is says its service
+(`callboard describe`); --style says it where that does not. A stream has a time-out as any call: --timeout none.
+
 Examples:
   callboard call calculator.add 2 3
   callboard call calculator.sub x=2 y=-3 --timeout 5s
-  callboard call mailer.send to=ann@example.org body=@letter.txt --cast";
+  callboard call mailer.send to=ann@example.org body=@letter.txt --cast
+  callboard call numbers.count 1000 | head -3
+  seq 1 100 | callboard call numbers.sum
+  seq 1 100 | callboard call numbers.sums 0 | tail -1
+  callboard call position.watch --latest --timeout none
+  callboard call numbers.walk 500 --progress";
 
 /// Call a method and print its result
 #[derive(Debug, Args)]
@@ -39,6 +56,15 @@ pub(crate) struct Call {
     /// Send it and ask for no answer
     #[arg(long)]
     pub(super) cast: bool,
+    /// Tell on stderr how far the handler is
+    #[arg(long, conflicts_with_all = ["cast", "latest"])]
+    progress: bool,
+    /// Of items that come faster than they are printed, keep only the newest
+    #[arg(long, conflicts_with = "cast")]
+    latest: bool,
+    /// Which items travel, where the service does not say
+    #[arg(long, value_name = "STYLE", conflicts_with = "cast")]
+    style: Option<StyleName>,
     /// Wait for the service, or the deadline, if nobody serves it now
     #[arg(long)]
     wait_for_ready: bool,
@@ -57,42 +83,101 @@ impl Call {
 
     /// Makes the call.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
+        let mut settings = settings.client;
         let arguments = arguments::arguments(&self.arguments).map_err(|error| Exit::Usage.because(error))?;
         let method = MethodName::parse(self.method.as_str()).map_err(|error| Exit::Usage.because(error))?;
-        let client = client::connect(&settings.client).await?;
-        check_arguments(&client, &method, &arguments, &settings.client).await?;
+        let client = client::connect(&settings).await?;
+        // What a method is shows once somebody serves it. A cast needs not know.
+        if self.wait_for_ready && !self.cast && self.style.is_none() {
+            let left = described::wait(&client, method.service(), &settings).await;
+            settings.timeout.value = left.map_err(client::failed)?;
+        }
+        let known = Known::of(&client, &method, &settings).await?;
+        if let Some(known) = &known {
+            check_arguments(&arguments, known)?;
+        }
+        let style = self.style(known.as_ref()).map_err(|error| Exit::Usage.because(error))?;
         if self.cast {
-            let cast = client::timed(client.call(self.method, arguments), &settings.client);
-            ready(cast.priority(self.priority), self.wait_for_ready).cast().await.map_err(client::failed)?;
+            self.call(&client, arguments, &settings).cast().await.map_err(client::failed)?;
             // Until the broker has it, the process must not end.
             client.close().await.map_err(|error| Exit::NoBroker.because(error))?;
             return Ok(Exit::Fine);
         }
-        let call = client::timed(client.call::<Value>(self.method, arguments), &settings.client);
-        let result = ready(call.priority(self.priority), self.wait_for_ready).await.map_err(client::failed)?;
+        let call = self.call::<Value>(&client, arguments, &settings);
+        match style {
+            StyleName::Unary => print(&self.outcome(call).await?)?,
+            StyleName::Server => items::download(call).await?,
+            StyleName::Client => print(&items::upload(call, known.as_ref()).await?)?,
+            StyleName::Both => items::duplex(call, known.as_ref()).await?,
+        }
         client::leave(&client).await;
-        output::print(&json::compact(&result))?;
         Ok(Exit::Fine)
+    }
+
+    /// The call as the flags say.
+    fn call<T>(&self, client: &Client, arguments: EncodedArguments, settings: &ClientSettings) -> callboard::Call<T> {
+        let call = client::timed(client.call(self.method.as_str(), arguments), settings).priority(self.priority);
+        let call = if self.wait_for_ready { call.wait_for_ready() } else { call };
+        if self.latest { call.latest() } else { call }
+    }
+
+    /// Which items travel: as it was typed, else as the service says.
+    fn style(&self, known: Option<&Known>) -> anyhow::Result<StyleName> {
+        let style = match (self.style, known.map(|known| known.method.style)) {
+            (Some(style), _) => style,
+            (None, None | Some(Style::Unary)) => StyleName::Unary,
+            (None, Some(Style::Server)) => StyleName::Server,
+            (None, Some(Style::Client)) => StyleName::Client,
+            (None, Some(Style::Both)) => StyleName::Both,
+            (None, Some(_)) => bail!("{} is of a style that this version does not know", self.method),
+        };
+        if self.cast && style != StyleName::Unary {
+            bail!("--cast is for methods without items, and {} has some", self.method);
+        }
+        if self.progress && style != StyleName::Unary {
+            bail!("--progress is for methods without items, and {} has some", self.method);
+        }
+        if self.latest && !matches!(style, StyleName::Server | StyleName::Both) {
+            bail!("--latest is for methods that send items, and {} sends none", self.method);
+        }
+        Ok(style)
+    }
+
+    async fn outcome(&self, call: callboard::Call<Value>) -> anyhow::Result<Value> {
+        let outcome = if self.progress { call.on_progress(tell).await } else { call.await };
+        outcome.map_err(client::failed)
     }
 }
 
-/// What certainly does not fit is told without troubling a worker. What nobody described is sent as it is.
-async fn check_arguments(
-    client: &Client,
-    method: &MethodName,
-    arguments: &EncodedArguments,
-    settings: &ClientSettings,
-) -> anyhow::Result<()> {
-    let service = described::description_if_any(client, method.service(), settings).await.map_err(client::failed)?;
-    let Some(service) = service else { return Ok(()) };
-    let Some(known) = service.method(method.method()) else { return Ok(()) };
-    let Err(misfit) = check::check(arguments, known, &service) else { return Ok(()) };
-    let error = client::failed(CallError::from(Box::new(Failure::from(misfit))));
-    Err(Exit::Failed.because(anyhow!("{error}\n  method: {}.{known}", service.name)))
+/// A method's style, as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum StyleName {
+    /// One request, one reply
+    Unary,
+    /// The handler sends items
+    Server,
+    /// The caller sends items
+    Client,
+    /// Both send items
+    Both,
 }
 
-fn ready<T>(call: callboard::Call<T>, wait: bool) -> callboard::Call<T> {
-    if wait { call.wait_for_ready() } else { call }
+fn print(result: &Value) -> anyhow::Result<()> {
+    output::print(&json::compact(result))
+}
+
+fn tell(Progress { done, total, message }: Progress) {
+    let total = total.map(|total| format!(" of {total}")).unwrap_or_default();
+    // The message is a stranger's: what it holds must not steer the terminal.
+    let message: String = message.chars().filter(|letter| !letter.is_control()).collect();
+    output::note(format!("{done}{total} {message}").trim_end());
+}
+
+/// What certainly does not fit is told without troubling a worker. What nobody described is sent as it is.
+fn check_arguments(arguments: &EncodedArguments, Known { service, method }: &Known) -> anyhow::Result<()> {
+    let Err(misfit) = check::check(arguments, method, service) else { return Ok(()) };
+    let error = client::failed(CallError::from(Box::new(Failure::from(misfit))));
+    Err(Exit::Failed.because(anyhow!("{error}\n  method: {}.{method}", service.name)))
 }
 
 fn priority(text: &str) -> Result<Priority, String> {

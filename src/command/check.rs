@@ -39,6 +39,18 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// Why an item of a stream certainly does not fit, if so.
+///
+/// # Errors
+/// What was expected, and what it is.
+pub(crate) fn check_item(value: &Value, ty: &Type, service: &ServiceDescription) -> Result<(), String> {
+    let check = Check { types: &service.types };
+    check.value(value, ty, DEPTH_MAX).map_err(|Misfit { place, expected, got }| {
+        let place = if place.is_empty() { place } else { format!("{}: ", place.trim_start_matches('.')) };
+        format!("{place}expected {expected}, got {got}")
+    })
+}
+
 struct Check<'a> {
     types: &'a BTreeMap<String, Definition>,
 }

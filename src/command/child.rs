@@ -1,9 +1,15 @@
 //! Processes of our own: the command again, with other arguments, that dies with us however we end.
 
-use std::{ffi::OsStr, path::PathBuf, process::Stdio};
+use std::{
+    ffi::OsStr,
+    io,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+};
 
 use anyhow::Context as _;
 use callboard::core::wire::limits::HANDSHAKE_MAX;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child as Process, ChildStdin, ChildStdout, Command},
@@ -48,10 +54,7 @@ impl Child {
         arguments: impl IntoIterator<Item = A>,
         variables: &[(&str, &str)],
     ) -> anyhow::Result<Child> {
-        let (shim, leading) = shim();
-        let mut command = Command::new(shim);
-        command.args(leading).arg(std::process::id().to_string()).arg(own_program()?);
-        Child::spawn(command.args(arguments).envs(variables.iter().copied()))
+        Child::spawn_private(bound_to_us()?.args(arguments).envs(variables.iter().copied()))
     }
 
     /// Starts `callboard ARGUMENTS...` with an input by which it is told to [go on](Child::go_on). It must end by itself.
@@ -59,14 +62,33 @@ impl Child {
     /// # Errors
     /// The system has no process for it.
     pub(crate) fn start_with_input<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> anyhow::Result<Child> {
-        Child::spawn(Command::new(own_program()?).args(arguments))
+        Child::spawn_private(Command::new(own_program()?).args(arguments))
     }
 
-    fn spawn(command: &mut Command) -> anyhow::Result<Child> {
-        // Demo and bench are private to this machine and ask for no key, whatever somebody has set for brokers of their own.
+    /// Starts `callboard ARGUMENTS...` with its life bound to ours and with our environment, but for what is `kept` from it.
+    ///
+    /// # Errors
+    /// The system has no process for it.
+    pub(crate) fn start_inheriting<A: AsRef<OsStr>>(
+        arguments: impl IntoIterator<Item = A>,
+        kept: &[&str],
+    ) -> anyhow::Result<Child> {
+        let mut command = bound_to_us()?;
+        for variable in kept {
+            command.env_remove(variable);
+        }
+        Child::spawn(command.args(arguments))
+    }
+
+    /// Demo and bench are private to this machine and ask for no key, whatever somebody has set for brokers of their own.
+    fn spawn_private(command: &mut Command) -> anyhow::Result<Child> {
         for variable in NOT_INHERITED {
             command.env_remove(variable);
         }
+        Child::spawn(command)
+    }
+
+    fn spawn(command: &mut Command) -> anyhow::Result<Child> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().context("cannot start a process")?;
         let stdout = process.stdout.take().context("a process without its output")?;
@@ -99,15 +121,39 @@ impl Child {
         Ok(stdin.write_all(b"go\n").await?)
     }
 
+    /// Waits for the next line that it prints; `None`: for how it ended, once it prints no more.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no line is lost.
+    pub(crate) async fn line_or_end(&mut self) -> io::Result<Result<String, ExitStatus>> {
+        match self.lines.next_line().await? {
+            Some(line) => Ok(Ok(line)),
+            None => self.process.wait().await.map(Err),
+        }
+    }
+
+    /// Signals it, if it has not ended.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        // One that has ended already needs no asking.
+        let _ = pid.map(|pid| kill_process(pid, signal));
+    }
+
     /// Asks it to end, waits for that, and kills it if it takes too long.
     pub(crate) async fn end(mut self) {
-        let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
-        // One that has ended already needs no asking.
-        let _ = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        self.signal(Signal::TERM);
         if tokio::time::timeout(HANDSHAKE_MAX, self.process.wait()).await.is_err() {
             let _ = self.process.kill().await;
         }
     }
+}
+
+/// The command again, by way of the shim.
+fn bound_to_us() -> anyhow::Result<Command> {
+    let (shim, leading) = shim();
+    let mut command = Command::new(shim);
+    command.args(leading).arg(std::process::id().to_string()).arg(own_program()?);
+    Ok(command)
 }
 
 fn own_program() -> anyhow::Result<PathBuf> {

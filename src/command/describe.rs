@@ -110,6 +110,6 @@ fn kind(method: &MethodDescription) -> String {
     let effect = format!("{:?}", method.effect).to_lowercase();
     match method.style {
         Style::Unary => effect,
-        other => format!("{effect}, {other:?}").to_lowercase(),
+        other => format!("{effect}, {other}"),
     }
 }

@@ -1,5 +1,7 @@
 //! What a service is, by its workers' word.
 
+use std::time::{Duration, Instant};
+
 use callboard::{
     CallError, Client, Code,
     core::{
@@ -8,9 +10,13 @@ use callboard::{
         contract::ServiceDescription,
     },
 };
+use tokio::time::sleep;
 
 use super::client;
 use crate::settings::ClientSettings;
+
+/// How often who waits for a service asks for it: soon enough for people, and next to nothing for the broker.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// What the workers of a service say that it is, the one that most say first.
 ///
@@ -48,6 +54,28 @@ pub(crate) async fn description_if_any(
         // Where workers do not agree, nobody knows which of them will get the call.
         Ok(said) if said.len() > 1 => Ok(None),
         said => Ok(said?.first().and_then(read)),
+    }
+}
+
+/// Waits until somebody serves a service, at most as long as a call may take: what is still left of that.
+///
+/// # Errors
+/// The broker does not answer.
+pub(crate) async fn wait(
+    client: &Client,
+    service: &str,
+    settings: &ClientSettings,
+) -> Result<Option<Duration>, CallError> {
+    let (begun, timeout) = (Instant::now(), settings.timeout.value);
+    let left = || timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
+    loop {
+        match contracts(client, service, settings).await {
+            Err(error) if error.code() == Code::Unavailable && left() != Some(Duration::ZERO) => {}
+            Err(error) if !matches!(error.code(), Code::Unavailable | Code::Unimplemented) => return Err(error),
+            _ => return Ok(left()),
+        }
+        // No event tells of it to a client.
+        sleep(left().map_or(ASK_AGAIN_AFTER, |left| left.min(ASK_AGAIN_AFTER))).await;
     }
 }
 

@@ -21,6 +21,7 @@ mod internal;
 mod json;
 mod logging;
 mod negative;
+mod notify;
 mod output;
 mod peers;
 mod ping;
@@ -37,6 +38,11 @@ mod services;
 mod status;
 mod status_tables;
 mod stop;
+mod up;
+mod up_part;
+mod up_plan;
+mod up_pulse;
+mod up_tree;
 mod usage;
 mod why;
 
@@ -57,6 +63,9 @@ The parts, each in a terminal of its own:
   callboard broker
   callboard pool -n 4 -- PROGRAM          PROGRAM serves methods, such as calculator.add
   callboard call calculator.add 2 3
+
+Or all of them from one file:
+  callboard up callboard.toml
 
 Settings: flags, then CALLBOARD_* variables, then a TOML file (--config), then defaults;
   `callboard config` shows each and where it comes from. CALLBOARD_LOG=debug shows more on stderr.
@@ -85,6 +94,7 @@ enum Command {
     Demo(demo::Demo),
     Broker(broker::Broker),
     Pool(pool::Pool),
+    Up(up::Up),
     Scale(scale::Scale),
     Reload(reload::Reload),
     Status(status::Status),
@@ -131,7 +141,7 @@ impl Command {
     /// that do one thing say at their end why they could not, and once is enough.
     fn log_level(&self) -> &'static str {
         match self {
-            Command::Broker(_) | Command::Pool(_) => "info",
+            Command::Broker(_) | Command::Pool(_) | Command::Up(_) => "info",
             Command::Call(_)
             | Command::Scale(_)
             | Command::Reload(_)
@@ -165,7 +175,7 @@ impl Command {
             Command::Why(why) => why.flags(),
             Command::Dead(dead) => dead.flags(),
             Command::Config(config) => config.flags(),
-            Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => Flags::default(),
+            Command::Up(_) | Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => Flags::default(),
         }
     }
 
@@ -175,6 +185,7 @@ impl Command {
         match self {
             Command::Broker(broker) => broker.run(settings()?).await,
             Command::Pool(pool) => pool.run(settings()?).await,
+            Command::Up(up) => up.run(flags.config_file()).await,
             Command::Scale(scale) => stop::or_interrupted(scale.run(settings()?)).await,
             Command::Reload(reload) => stop::or_interrupted(reload.run(settings()?)).await,
             Command::Status(status) => stop::or_interrupted(status.run(settings()?)).await,

@@ -23,6 +23,12 @@ pub(crate) fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "warning: {text}");
 }
 
+/// Prints a line for people on stderr, beside what goes to stdout.
+pub(crate) fn note(text: &str) {
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Prints `error` with its causes on stderr, in one line where it is a sentence.
 pub(crate) fn complain(error: &anyhow::Error) {
     // Nobody is left to tell if this fails.

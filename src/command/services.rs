@@ -1,6 +1,9 @@
 //! `callboard services`: what the broker's workers serve.
 
-use callboard::core::broker::{MethodStatus, ServiceStatus};
+use callboard::core::{
+    broker::{MethodStatus, ServiceStatus},
+    contract::Style,
+};
 use clap::Args;
 
 use super::{client, connection::Connection, describe, exit::Exit, output};
@@ -52,7 +55,11 @@ fn table(services: &[ServiceStatus]) -> String {
 
 fn row(service: &ServiceStatus, method: &MethodStatus) -> [String; 7] {
     let ServiceStatus { name, workers, slots, running, waiting, contracts, .. } = service;
-    let signature = format!("{name}.{}({})", method.name, method.arguments.join(", "));
+    let style = Style::from(method.style);
+    let mut arguments: Vec<_> = method.arguments.iter().map(String::as_str).collect();
+    arguments.extend(style.takes_items().then_some("stream"));
+    let items = if style.sends_items() { " -> stream" } else { "" };
+    let signature = format!("{name}.{}({}){items}", method.name, arguments.join(", "));
     let effect = format!("{:?}", method.effect).to_lowercase();
     // Of several the one that most workers say; that there are others is told below.
     let contract = contracts.first().map_or_else(|| "-".to_owned(), |contract| contract.hash.to_string());

@@ -1,4 +1,4 @@
-//! The settings file: TOML with the tables of the catalogue, every value with its line.
+//! The settings file: TOML with the tables of the catalogue, every value with its line; and the pools that `callboard up` starts.
 
 use std::{ops::Range, path::Path};
 
@@ -17,24 +17,56 @@ use super::{
 /// Names this alike or more are taken for the same one mistyped.
 const ALIKE_MIN: f64 = 0.7;
 
+/// The table of the pools that `callboard up` starts.
+const POOLS: &str = "pools";
+/// What a pool of that table has beside settings.
+const PROGRAM: &str = "program";
+/// Settings that a pool of that table has not: its name is the table's, and its broker is the file's.
+const NOT_OF_POOLS: [&str; 2] = ["name", "backend"];
+
+/// A pool that the file tells of.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenPool {
+    /// Its name, and the line where it begins.
+    pub(crate) name: Given,
+    /// Its program and its arguments.
+    pub(crate) program: Vec<String>,
+    /// Its own settings, which count before those of `[pool]`.
+    pub(crate) given: Vec<(&'static Setting, Given)>,
+}
+
 /// Reads the file's `text`; `path` is for its name.
 ///
 /// # Errors
 /// With the line of whatever is no TOML, is no table or setting of ours, or has a value that no setting has.
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<(&'static Setting, Given)>, SettingError> {
     let file = File { path, text };
-    let root = DeTable::parse(text).map_err(|error| SettingError::FileSyntax {
-        place: file.place(&error.span().unwrap_or(0..0)),
-        message: error.message().to_owned(),
-    })?;
+    let root = file.root()?;
     let mut found = Vec::new();
-    for (name, value) in root.get_ref() {
+    // The pools are read by who starts them.
+    for (name, value) in root.get_ref().iter().filter(|(name, _)| name.get_ref() != POOLS) {
         let (table, entries) = file.table(name, value)?;
         for (key, value) in entries {
             found.push(file.entry(table, key, value)?);
         }
     }
     Ok(found)
+}
+
+/// Reads the pools of the file's `text`, in the order in which they stand there.
+///
+/// # Errors
+/// As [`parse`], or a pool has no program.
+pub(crate) fn parse_pools(path: &Path, text: &str) -> Result<Vec<GivenPool>, SettingError> {
+    let file = File { path, text };
+    let root = file.root()?;
+    let Some((key, value)) = root.get_ref().iter().find(|(name, _)| name.get_ref() == POOLS) else {
+        return Ok(Vec::new());
+    };
+    let DeValue::Table(tables) = value.get_ref() else { return Err(file.no_pool(key)) };
+    let mut tables: Vec<_> = tables.iter().collect();
+    tables.sort_by_key(|(name, _)| name.span().start);
+    tables.into_iter().map(|(name, value)| file.pool(name, value)).collect()
 }
 
 /// A settings file while it is read.
@@ -45,7 +77,61 @@ struct File<'a> {
 
 type Key<'a> = Spanned<DeString<'a>>;
 
-impl File<'_> {
+impl<'f> File<'f> {
+    fn root(&self) -> Result<Spanned<DeTable<'f>>, SettingError> {
+        DeTable::parse(self.text).map_err(|error| SettingError::FileSyntax {
+            place: self.place(&error.span().unwrap_or(0..0)),
+            message: error.message().to_owned(),
+        })
+    }
+
+    /// One of the pools.
+    fn pool(&self, name: &Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<GivenPool, SettingError> {
+        let DeValue::Table(entries) = value.get_ref() else { return Err(self.no_pool(name)) };
+        let (mut program, mut given) = (None, Vec::new());
+        for (key, value) in entries {
+            match key.get_ref().as_ref() {
+                PROGRAM => program = Some(self.program(key, value)?),
+                other if NOT_OF_POOLS.contains(&other) => return Err(self.not_of_pools(key)),
+                _ => given.push(self.entry("pool", key, value)?),
+            }
+        }
+        let source = self.place(&name.span());
+        let program = program.ok_or_else(|| SettingError::Value {
+            place: source.clone(),
+            wrong: format!("the pool {} has no program; write program = [\"./worker\", \"ARGUMENT\"]", name.get_ref()),
+        })?;
+        Ok(GivenPool { name: Given { text: name.get_ref().to_string(), source }, program, given })
+    }
+
+    /// A program alone, or with its arguments.
+    fn program(&self, key: &Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, SettingError> {
+        let words = match value.get_ref() {
+            DeValue::String(program) => Some(vec![program.to_string()]),
+            DeValue::Array(words) => words.iter().map(|word| Some(word.get_ref().as_str()?.to_owned())).collect(),
+            _ => None,
+        };
+        words.filter(|words| !words.is_empty()).ok_or_else(|| SettingError::Value {
+            place: self.place(&key.span()),
+            wrong: "program is not a list of texts; write program = [\"./worker\", \"ARGUMENT\"]".to_owned(),
+        })
+    }
+
+    fn no_pool(&self, name: &Key<'_>) -> SettingError {
+        SettingError::Value {
+            place: self.place(&name.span()),
+            wrong: format!("{} is no table; write [pools.NAME] and below it program = [\"./worker\"]", name.get_ref()),
+        }
+    }
+
+    fn not_of_pools(&self, key: &Key<'_>) -> SettingError {
+        SettingError::Unknown {
+            place: self.place(&key.span()),
+            what: format!("a pool below [pools] has no setting {}", key.get_ref()),
+            hint: "its name is its table's, and its broker is this file's".to_owned(),
+        }
+    }
+
     /// One of our tables: its name and what is in it.
     fn table<'t>(
         &self,

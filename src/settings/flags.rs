@@ -29,6 +29,11 @@ impl Flags {
         self.with(flag, typed.then(|| "true".to_owned()).as_ref())
     }
 
+    /// The settings file that is named by `--config`, or else by its variable.
+    pub(crate) fn config_file(&self) -> Option<PathBuf> {
+        super::typed::settings_file(self, &|variable| std::env::var_os(variable)).map(|(path, _)| path)
+    }
+
     /// What was typed for `flag`.
     pub(crate) fn value_of(&self, flag: &str) -> Option<&str> {
         self.given.iter().find(|(name, _)| *name == flag).map(|(_, value)| value.as_str())

@@ -9,6 +9,7 @@ use super::{
     authkey::{Authkey, VARIABLE},
     catalogue::{self, Setting},
     error::SettingError,
+    file::GivenPool,
     flags::Flags,
     kind::{Address, Count, FilePath, Kind, PoolName, ServiceNames, Size, Span, SpanOrNone, Switch},
     source::{Source, Sourced},
@@ -127,6 +128,16 @@ impl Settings {
     /// The first thing that is wrong, in the order of the catalogue.
     pub(crate) fn load(flags: &Flags) -> Result<Settings, SettingError> {
         Settings::from_typed(&Typed::gather(flags, &|variable| std::env::var_os(variable))?)
+    }
+
+    /// The settings in effect for one pool of the settings file that `flags` name.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub(crate) fn load_pool(flags: &Flags, pool: &GivenPool) -> Result<Settings, SettingError> {
+        let mut typed = Typed::gather(flags, &|variable| std::env::var_os(variable))?;
+        typed.add_pool(pool);
+        Settings::from_typed(&typed)
     }
 
     /// What `typed` means.

@@ -16,9 +16,11 @@ mod typed;
 pub(crate) use self::{
     authkey::{Authkey, VARIABLE as AUTHKEY_VARIABLE},
     error::SettingError,
+    file::GivenPool,
     flags::Flags,
     meant::{BrokerSettings, ClientSettings, PoolSettings, Row, Settings},
     source::{Source, Sourced},
+    typed::pools_of,
 };
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use std::{
 
 use super::{
     authkey::VARIABLE,
-    catalogue::{SETTINGS, Setting},
+    catalogue::{POOL_NAME, SETTINGS, Setting},
     error::SettingError,
-    file,
+    file::{self, GivenPool},
     flags::Flags,
     source::Source,
 };
@@ -53,6 +53,14 @@ impl Typed {
         Ok(typed)
     }
 
+    /// Adds what a file says of one pool alone: it is the strongest, as the flags of that pool.
+    pub(crate) fn add_pool(&mut self, pool: &GivenPool) {
+        self.add(&POOL_NAME, pool.name.clone());
+        for (setting, given) in &pool.given {
+            self.add(setting, given.clone());
+        }
+    }
+
     /// What was written for `setting`.
     pub(crate) fn given(&self, setting: &Setting) -> Option<&Given> {
         self.given.get(&(setting.table, setting.key))
@@ -64,12 +72,7 @@ impl Typed {
     }
 
     fn add_file(&mut self, path: &Path, named_by: Source) -> Result<(), SettingError> {
-        let text = std::fs::read_to_string(path).map_err(|error| SettingError::FileUnreadable {
-            path: path.to_owned(),
-            named_by,
-            error,
-        })?;
-        for (setting, given) in file::parse(path, &text)? {
+        for (setting, given) in file::parse(path, &read_file(path, named_by)?)? {
             self.add(setting, given);
         }
         Ok(())
@@ -100,8 +103,27 @@ impl Typed {
     }
 }
 
+/// The pools that a settings file tells of, in its order.
+///
+/// # Errors
+/// If it cannot be read, or does not say what a pool is.
+pub(crate) fn pools_of(path: &Path) -> Result<Vec<GivenPool>, SettingError> {
+    file::parse_pools(path, &read_file(path, Source::Flag("--config"))?)
+}
+
+fn read_file(path: &Path, named_by: Source) -> Result<String, SettingError> {
+    std::fs::read_to_string(path).map_err(|error| SettingError::FileUnreadable {
+        path: path.to_owned(),
+        named_by,
+        error,
+    })
+}
+
 /// The settings file to read, and who names it. Without a name none is read: a file that happens to lie somewhere decides nothing.
-fn settings_file(flags: &Flags, environment: &dyn Fn(&str) -> Option<OsString>) -> Option<(PathBuf, Source)> {
+pub(super) fn settings_file(
+    flags: &Flags,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> Option<(PathBuf, Source)> {
     if let Some(path) = &flags.config {
         return Some((path.clone(), Source::Flag("--config")));
     }

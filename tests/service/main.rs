@@ -4,6 +4,7 @@
 mod contract;
 mod forms;
 mod library;
+mod streams;
 
 use callboard::{
     Client, RunningWorker, Service, Worker,

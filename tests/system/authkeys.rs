@@ -81,6 +81,9 @@ fn who_has_the_key_calls_workers_of_a_pool_that_has_it() {
     let _pool = pool(&broker, &file, 2);
     assert_eq!(with(&broker, &file, &["call", "calculator.add", "2", "3"]).printed(), "5");
     assert!(with(&broker, &file, &["services"]).printed().contains("calculator.add"));
+    assert!(with(&broker, &file, &["describe", "calculator"]).printed().contains("add(x, y)"));
+    let diff = with(&broker, &file, &["contract", "diff", "calculator", "calculator"]).printed();
+    assert_eq!(diff, "nothing changed for callers");
     with(&broker, &file, &["ping"]).printed();
     let mut by_variable = broker.command_line(&["call", "calculator.add", "2", "4"]);
     by_variable.env("CALLBOARD_AUTHKEY", OURS);
@@ -283,4 +286,31 @@ fn keys_of_somebodys_own_do_not_disturb_the_demo() {
     command.arg("demo").env("CALLBOARD_AUTHKEY_FILE", path);
     let ended = Finished::of(command);
     assert_eq!(ended.code, 0, "{ended:?}");
+}
+
+#[test]
+fn a_pool_is_changed_by_operators_alone() {
+    let keys = Keys::new();
+    let file = keys.write(
+        "authkey",
+        "id=boss roles=operator key=a key of an operator\nid=farm roles=worker,client key=a key of a pool of ours\n",
+    );
+    let broker = broker(&file);
+    let farm = keys.write("farm", "a key of a pool of ours");
+    let mut command = Pool::command_with(&broker.backend, "calculator", 1, &["--max", "2", "--authkey-file", &farm]);
+    command.arg(example_path("calculator-worker"));
+    let pool = Process::start(command);
+    assert_eq!(pool.line(), "ready 1 workers");
+    for asked in [["scale", "calculator", "2"].as_slice(), &["reload", "calculator"]] {
+        with(&broker, &farm, asked).complained_of(1, &["PERMISSION_DENIED", "is for operators"]);
+        with(&broker, &farm, &[asked, &["--no-wait"]].concat()).complained_of(1, &["PERMISSION_DENIED"]);
+    }
+    let by_hand = with(&broker, &farm, &["call", "callboard.pool.calculator.scale", "2"]);
+    by_hand.complained_of(1, &["PERMISSION_DENIED"]);
+    let status = with(&broker, &farm, &["call", "callboard.pool.calculator.status"]).printed();
+    assert!(status.contains("\"size\":1") && status.contains("\"generation\":1"), "nothing was changed: {status}");
+    let boss = keys.write("boss", "a key of an operator");
+    assert_eq!(with(&broker, &boss, &["scale", "calculator", "2"]).printed(), "calculator has 2 workers");
+    assert!(with(&broker, &boss, &["status"]).printed().contains("calculator"));
+    assert!(with(&broker, &farm, &["status"]).printed().contains("calculator"));
 }

@@ -50,6 +50,11 @@ fn the_client_of_the_example_calls_by_the_trait_alone() {
         "there is no user 7",
         "added Uru",
         "not added: user 7: already exist",
+        "a guest: guest",
+        "a guest: Uru",
+        "2 of 3 ids are users'",
+        "user 6 is Saru",
+        "user 4 is troll",
         "7 users, 2 of them guests",
     ];
     assert_eq!(Finished::of(client).printed().lines().collect::<Vec<_>>(), lines);
@@ -97,6 +102,9 @@ fn whoever_knows_nothing_of_a_service_learns_its_methods_types_and_comments() {
         "get_user(id: u32) -> User, or UserError  [read]",
         "    The user of this id, or the error that there is none.",
         "add_user(user: User) -> User, or UserError  [once]",
+        "get_users_by_type(user_type: UserType) -> stream of User  [read, server stream]",
+        "count_already_users(stream of u32) -> u64  [read, client stream]",
+        "get_users_by_ids(stream of u32) -> stream of User  [read, stream both ways]",
         "User = {id: u32, nickname: text, mail_address: text, user_type: UserType}",
         r#"UserType = "ADMINISTRATOR" or "GUEST" or "NORMAL" or "DISABLED""#,
     ] {
@@ -107,7 +115,39 @@ fn whoever_knows_nothing_of_a_service_learns_its_methods_types_and_comments() {
     let cddl = scene.printed(&["describe", "user_manager", "--cddl"]);
     assert!(cddl.contains("user_manager.get_user.arguments = [id: 0..4294967295] / { id: 0..4294967295 }"), "{cddl}");
     let hash = text.lines().next().unwrap().rsplit(' ').next().unwrap();
-    assert!(scene.printed(&["services"]).contains(hash), "{hash}");
+    let services = scene.printed(&["services"]);
+    assert!(services.contains(hash), "{hash}: {services}");
+    for method in ["get_users_by_type(user_type) -> stream ", "count_already_users(stream) "] {
+        assert!(services.contains(method), "{method}: {services}");
+    }
+}
+
+#[test]
+fn users_come_as_items_to_who_knows_no_types() {
+    let scene = Scene::start();
+    let nicknames = |items: String| {
+        let names = |line: &str| serde_json::from_str::<Value>(line).unwrap()["nickname"].as_str().unwrap().to_owned();
+        items.lines().map(names).collect::<Vec<_>>()
+    };
+    let normal = scene.printed(&["call", "user_manager.get_users_by_type", "NORMAL"]);
+    assert_eq!(nicknames(normal), ["foo", "Zaru", "Saru"]);
+    scene.printed(&["call", "user_manager.get_users_by_type", "GUEST"]);
+    let ids = "5\n99\n\n1\n";
+    let piped = |method: &str| scene.broker.pipe(&["call", method], ids).printed();
+    assert_eq!(piped("user_manager.count_already_users"), "2");
+    assert_eq!(nicknames(piped("user_manager.get_users_by_ids")), ["Zaru", "admin"]);
+    assert_eq!(nicknames(piped("user_manager.get_users_by_all_ids")), ["Zaru", "admin"]);
+    assert_eq!(scene.broker.pipe(&["call", "user_manager.count_already_users"], "").printed(), "0");
+}
+
+#[test]
+fn an_item_that_does_not_fit_is_told_by_its_line_before_it_is_sent() {
+    let scene = Scene::start();
+    let wrong = scene.broker.pipe(&["call", "user_manager.count_already_users"], "1\n\n\"five\"\n");
+    let complaint = wrong.complained(1);
+    let (error, method) = complaint.split_once('\n').unwrap();
+    assert_eq!(error, "error: INVALID_ARGUMENT: line 3 of standard input: expected u32, got text");
+    assert_eq!(method, "  method: user_manager.count_already_users(stream of u32) -> u64");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::{
     answer::{Answer, Outcome},
     context::Context,
     incoming::Incoming,
+    line::Line,
     outgoing::Delivery,
 };
 
@@ -87,6 +88,11 @@ fn unfit(error: ArgumentError) -> Box<Failure> {
     Box::new(error.into())
 }
 
+/// What a call ends with one of whose items did not fit.
+fn spoiled(line: Option<Arc<Line>>) -> Option<Box<Failure>> {
+    line?.take_spoiled().map(Box::new)
+}
+
 macro_rules! handler {
     ($n:literal $(, $argument:ident)*) => {
         handler!(@shape $n, WithoutContext, (), context, {} $(, $argument)*);
@@ -138,7 +144,10 @@ macro_rules! handler {
                     let line = $context.line();
                     let items = Incoming::new(line.clone());
                     let running = self($($pass)* $($argument,)* items);
-                    Ok(Box::pin(async move { running.await.deliver(line).await }) as RunningHandler)
+                    Ok(Box::pin(async move {
+                        let outcome = running.await.deliver(line.clone()).await;
+                        spoiled(line).map_or(outcome, Err)
+                    }) as RunningHandler)
                 }))
             }
         }

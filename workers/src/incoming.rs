@@ -22,7 +22,8 @@ use crate::{
 /// counted among the names.
 ///
 /// It ends when the caller has said the end. An item that serde cannot read as `T` is an [`Error`] with INVALID_ARGUMENT, after which
-/// nothing comes. A function that does not read holds its caller back, and nothing else; one may return before the end.
+/// nothing comes; the call ends with it, whatever the function returns then. A function that does not read holds its caller back, and
+/// nothing else; one may return before the end.
 ///
 /// ```
 /// use callboard_workers::{Error, Incoming, Service};
@@ -49,6 +50,11 @@ impl<T> Incoming<T> {
     pub(crate) fn new(line: Option<Arc<Line>>) -> Incoming<T> {
         Incoming { line, count: 0, items: PhantomData }
     }
+
+    /// Bytes of the items that wait here to be read, as they travel: at most 262,144.
+    pub fn unread_bytes(&self) -> u64 {
+        self.line.as_ref().map_or(0, |line| line.unread_bytes())
+    }
 }
 
 impl<T: DeserializeOwned> Incoming<T> {
@@ -67,7 +73,10 @@ impl<T: DeserializeOwned> Incoming<T> {
         let Some(line) = &self.line else { return Poll::Ready(None) };
         let item = match ready!(line.poll_next(task)) {
             Came::Item(item) => body::decode(&item).map_err(|error| {
-                Error::new(Code::InvalidArgument, format!("item {} of the stream does not fit: {error}", self.count))
+                let text = format!("item {} of the stream does not fit: {error}", self.count);
+                let error = Error::new(Code::InvalidArgument, text);
+                line.spoil(error.clone().into_failure());
+                error
             }),
             Came::Over => Err(Error::new(Code::Cancelled, "the call ended before its caller had sent all items")),
             Came::End => return Poll::Ready(None),

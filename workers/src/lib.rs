@@ -20,7 +20,7 @@
 //! | `service` | functions under names |
 //! | `handler`, `answer`, `context` | what a function may take and return |
 //! | `incoming`, `outgoing`, `line` | items from the caller and to it, and their way to the link's thread |
-//! | `own` | the errors of a served trait's methods |
+//! | `own`, `delivered` | the errors of a served trait's methods, and their items |
 //! | `worker` | a worker's settings, beginning and end |
 //! | `driver` | the run loop on the link's thread |
 //! | `runner`, `mailbox` | where handlers run, and their way there and back |
@@ -28,6 +28,7 @@
 
 mod answer;
 mod context;
+mod delivered;
 mod driver;
 mod error;
 mod handler;
@@ -44,6 +45,8 @@ mod state;
 mod worker;
 
 pub use callboard_core::wire::status::Code;
+/// What an [`Outgoing`] is around: `Stream` of the package `futures`, so that a contract can name it without that.
+pub use futures::Stream;
 
 pub use self::{
     answer::{Answer, Error, Fallible, Outcome, Plain, Reply},
@@ -59,6 +62,7 @@ pub use self::{
 };
 #[doc(hidden)]
 pub use self::{
+    delivered::{Before, Delivered, deliver, refused},
     handler::{AsyncFunction, BlockingFunction, Prepared, RunningHandler, shape},
     line::Line,
     own::{CodeOf, Own, WithCode, WithoutCode},

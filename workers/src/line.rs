@@ -12,6 +12,7 @@ use callboard_core::{
     body,
     wire::{
         limits::FAILURE_MESSAGE_BYTES_MAX,
+        status::Failure,
         streams::{Room, Streams},
     },
     worker::{Job, JobId},
@@ -60,6 +61,8 @@ struct State {
     room: Room,
     /// The job is over.
     over: bool,
+    /// What the job ends with because an item did not fit.
+    spoiled: Option<Failure>,
     /// The newest word on progress, unsent.
     progress: Option<Bytes>,
     reader: Option<Waker>,
@@ -136,6 +139,16 @@ impl Line {
         wake(state, |state| &mut state.reader);
     }
 
+    /// An item did not fit: the job ends with this, whatever its handler makes of what it got before.
+    pub(crate) fn spoil(&self, failure: Failure) {
+        self.state().spoiled.get_or_insert(failure);
+    }
+
+    /// What the job ends with, if not with its handler's outcome.
+    pub(crate) fn take_spoiled(&self) -> Option<Failure> {
+        self.state().spoiled.take()
+    }
+
     /// The job is over.
     pub(crate) fn close(&self) {
         let mut state = self.state();
@@ -165,6 +178,11 @@ impl Line {
         }
         state.reader = Some(task.waker().clone());
         Poll::Pending
+    }
+
+    /// Bytes of items that came and were not taken.
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        self.state().items.iter().map(|item| item.len() as u64).sum()
     }
 
     /// Sends an item as soon as there is room for it. What is sent when the job is over is dropped.

@@ -66,6 +66,11 @@ impl<S> Outgoing<S> {
     pub fn latest(stream: S) -> Outgoing<S> {
         Outgoing { stream, latest: true }
     }
+
+    /// The same with another stream.
+    pub(crate) fn with<T>(self, change: impl FnOnce(S) -> T) -> Outgoing<T> {
+        Outgoing { stream: change(self.stream), latest: self.latest }
+    }
 }
 
 impl<S> From<S> for Outgoing<S> {

@@ -158,13 +158,14 @@ impl Service {
         Service { description: Some(description), ..self }
     }
 
-    /// What it is: as it was described, else the names and effects of its methods.
+    /// What it is: as it was described, else the names, effects and streams of its methods.
     pub fn description(&self) -> ServiceDescription {
         let described = self.description.clone();
         let mut description = described.unwrap_or_else(|| ServiceDescription::new(&self.name, ""));
         for Method { offer, .. } in &self.methods {
             if description.method(&offer.name).is_none() {
-                description.methods.push(MethodDescription::untyped(&offer.name, offer.effect, &offer.arguments));
+                let method = MethodDescription::untyped(&offer.name, offer.effect, &offer.arguments);
+                description.methods.push(method.streaming(offer.style));
             }
         }
         description

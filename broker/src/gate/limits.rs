@@ -73,7 +73,7 @@ impl Default for GateLimits {
 
 impl GateLimits {
     /// Refuses limits with which nothing could ever pass.
-    pub(super) fn check(&self) -> Result<(), GateError> {
+    pub(crate) fn check(&self) -> Result<(), GateError> {
         let problem = if self.connections_max == 0 || self.connections_per_address_max == 0 || self.handshakes_max == 0
         {
             "connections_max, connections_per_address_max or handshakes_max is 0: nobody could connect"

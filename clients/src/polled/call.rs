@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use callboard_core::wire::envelope::{Effect, Priority};
 use serde::de::DeserializeOwned;
 
-use super::{Client, Pending};
+use super::{Client, Pending, inbox::Arrival};
 use crate::{CallError, call::decode};
 
-/// A call in the making. Nothing happens before one of its endings: [`then`](Call::then), [`cast`](Call::cast). Neither blocks.
-#[must_use = "a call is made by one of its endings: .then(callback), .cast()"]
+/// A call in the making. Nothing happens before one of its endings: [`then`](Call::then), [`cast`](Call::cast),
+/// [`stream`](Call::stream). None blocks.
+#[must_use = "a call is made by one of its endings: .then(callback), .cast(), .stream(callback)"]
 #[derive(Debug)]
 pub struct Call<'a, T> {
     client: &'a Client,
@@ -45,6 +46,22 @@ impl<'a, T> Call<'a, T> {
     pub fn priority(self, priority: Priority) -> Self {
         Call { call: self.call.priority(priority), ..self }
     }
+
+    /// Of a stream that comes faster than it is read, keep only the newest item. Without a meaning for other calls.
+    pub fn latest(self) -> Self {
+        Call { call: self.call.latest(), ..self }
+    }
+
+    /// Makes the call, and tells `callback` the items that its handler sends: [`Client::each`] of [`Call::stream`](crate::Call::stream).
+    ///
+    /// # Errors
+    /// As for [`Client::each`].
+    pub fn stream<O>(self, callback: impl FnMut(Option<Result<O, CallError>>) + 'static) -> Result<(), CallError>
+    where
+        O: DeserializeOwned + 'static,
+    {
+        self.client.each(self.call.stream::<O>(), callback)
+    }
 }
 
 impl<T: DeserializeOwned + 'static> Call<'_, T> {
@@ -61,10 +78,10 @@ impl<T: DeserializeOwned + 'static> Call<'_, T> {
             return Err(CallError::full("callbacks", *pending_max, "callbacks_max"));
         }
         // Decoded there as well: the client's own threads never see the program's types.
-        let run = Pending(Box::new(move |outcome| callback(decode(outcome))));
+        let run = Pending::Callback(Box::new(move |outcome| callback(decode(outcome))));
         let key = pending.borrow_mut().insert(run);
         let inbox = Arc::clone(inbox);
-        let made = self.call.try_then_encoded(move |outcome| inbox.put((key, outcome)));
+        let made = self.call.try_then_encoded(move |outcome| inbox.put(Arrival::Outcome(key, outcome)));
         made.inspect_err(|_| drop(pending.borrow_mut().remove(key)))
     }
 }

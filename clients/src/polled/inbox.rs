@@ -1,4 +1,4 @@
-//! Outcomes on their way from the client's own thread to the program's.
+//! Outcomes and nudges on their way from the client's own threads to the program's.
 
 use std::{
     collections::VecDeque,
@@ -13,10 +13,16 @@ use bytes::Bytes;
 use super::bell::Bell;
 use crate::CallError;
 
-/// An outcome, and the number of the callback that waits for it.
-pub(super) type Outcome = (usize, Result<Bytes, CallError>);
+/// What the program's thread has to see to.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// An outcome, and the number of the callback that waits for it.
+    Outcome(usize, Result<Bytes, CallError>),
+    /// The task of this number can go on.
+    Task(usize),
+}
 
-/// Where outcomes wait until the program polls. Bounded by the callbacks that may be pending.
+/// Where that waits until the program polls. Bounded by the callbacks and tasks that may be pending: each is here once.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     post: Mutex<Post>,
@@ -27,7 +33,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug)]
 struct Post {
-    outcomes: VecDeque<Outcome>,
+    arrivals: VecDeque<Arrival>,
     bell: Bell,
 }
 
@@ -37,37 +43,37 @@ impl Inbox {
     pub(crate) fn new() -> io::Result<Inbox> {
         let bell = Bell::new()?;
         let readable = bell.readable_end()?;
-        Ok(Inbox { post: Mutex::new(Post { outcomes: VecDeque::new(), bell }), arrived: Condvar::new(), readable })
+        Ok(Inbox { post: Mutex::new(Post { arrivals: VecDeque::new(), bell }), arrived: Condvar::new(), readable })
     }
 
-    /// Leaves an outcome here. Called on the client's callback thread.
-    pub(super) fn put(&self, outcome: Outcome) {
+    /// Leaves something here. Called on the client's own threads.
+    pub(super) fn put(&self, arrival: Arrival) {
         let mut post = self.post();
-        post.outcomes.push_back(outcome);
+        post.arrivals.push_back(arrival);
         // Under the lock: so the bell rings exactly while something is here.
         post.bell.ring();
         drop(post);
         self.arrived.notify_one();
     }
 
-    /// Takes the oldest outcome.
-    pub(super) fn take(&self) -> Option<Outcome> {
+    /// Takes the oldest arrival.
+    pub(super) fn take(&self) -> Option<Arrival> {
         let mut post = self.post();
-        let outcome = post.outcomes.pop_front();
-        if post.outcomes.is_empty() {
+        let arrival = post.arrivals.pop_front();
+        if post.arrivals.is_empty() {
             post.bell.hush();
         }
-        outcome
+        arrival
     }
 
     /// How many are here.
     pub(super) fn len(&self) -> usize {
-        self.post().outcomes.len()
+        self.post().arrivals.len()
     }
 
     /// Waits until something is here, at most for so long.
     pub(super) fn wait(&self, at_most: Duration) {
-        let nothing = |post: &mut Post| post.outcomes.is_empty();
+        let nothing = |post: &mut Post| post.arrivals.is_empty();
         // Whether it came or the time is up, the caller looks.
         let _ = self.arrived.wait_timeout_while(self.post(), at_most, nothing);
     }
@@ -102,12 +108,12 @@ mod tests {
     fn it_is_readable_exactly_while_something_is_in_it() {
         let inbox = Inbox::new().unwrap();
         assert!(!is_readable(&inbox));
-        inbox.put((1, Ok(Bytes::new())));
-        inbox.put((2, Ok(Bytes::new())));
+        inbox.put(Arrival::Task(1));
+        inbox.put(Arrival::Task(2));
         assert!(is_readable(&inbox));
-        assert_eq!(inbox.take().unwrap().0, 1);
+        assert!(matches!(inbox.take(), Some(Arrival::Task(1))));
         assert!(is_readable(&inbox));
-        assert_eq!(inbox.take().unwrap().0, 2);
+        assert!(matches!(inbox.take(), Some(Arrival::Task(2))));
         assert!(!is_readable(&inbox) && inbox.take().is_none());
     }
 
@@ -115,11 +121,11 @@ mod tests {
     fn who_waits_is_woken_by_what_comes() {
         let inbox = Arc::new(Inbox::new().unwrap());
         let other = Arc::clone(&inbox);
-        let putting = thread::spawn(move || other.put((7, Ok(Bytes::new()))));
+        let putting = thread::spawn(move || other.put(Arrival::Task(7)));
         while inbox.len() == 0 {
             inbox.wait(Duration::from_secs(60));
         }
-        assert_eq!(inbox.take().unwrap().0, 7);
+        assert!(matches!(inbox.take(), Some(Arrival::Task(7))));
         putting.join().unwrap();
     }
 }

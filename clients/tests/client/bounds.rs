@@ -53,6 +53,41 @@ fn who_waits_for_room_waits_no_longer_than_the_time_out() {
 }
 
 #[test]
+fn calls_with_items_wait_for_room_as_others_do() {
+    run(async {
+        let client = full().await;
+        let call = || client.call::<()>("a.b", ()).timeout(SOON);
+        let (items, reply) = call().upload::<u8>();
+        let late = [call().stream::<u8>().next().await.unwrap(), reply.await.map(|()| 0)];
+        for error in late.map(Result::unwrap_err) {
+            assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::No));
+            assert!(error.message().contains("behind 2 calls"), "{error}");
+        }
+        drop(items);
+    });
+}
+
+#[test]
+fn a_call_with_items_that_waited_for_room_is_made_when_there_is_some() {
+    run(async {
+        let mut broker = Broker::start().await;
+        let client = Client::builder(&broker.address).queue_calls_max(1).connect_lazily().unwrap();
+        client.call("a.first", ()).try_cast().unwrap();
+        let given_up = client.call::<()>("a.given_up", ()).stream::<u8>();
+        let (items, _reply) = client.call::<()>("a.second", ()).upload::<u8>();
+        items.end();
+        // It has given up its place in the line.
+        drop(given_up);
+        broker.welcome().await;
+        for name in ["a.first", "a.second"] {
+            let request = broker.request().await;
+            assert_eq!(request.method.as_str(), name);
+        }
+        client.close().now_or_never();
+    });
+}
+
+#[test]
 fn who_waits_for_room_goes_on_when_there_is_some() {
     run(async {
         let mut broker = Broker::start().await;

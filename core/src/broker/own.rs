@@ -25,6 +25,8 @@ use crate::{
 pub(super) const SERVICE: &str = "callboard";
 /// What comes before a pool's name in the name of its service.
 pub(super) const POOL_PREFIX: &str = "callboard.pool.";
+/// What of a pool's service anybody may call; the rest changes the pool, and is for who operates it.
+const OF_POOLS_FOR_ALL: &str = "status";
 /// What only who operates the broker may know or do: who else is there and from where, and what others' calls carried.
 const FOR_OPERATORS: [&str; 6] = ["dead", "dead_drop", "dead_resend", "dead_show", "gate", "peers"];
 /// Its methods: name, arguments, and what there is to say of them.
@@ -115,6 +117,16 @@ pub struct Status {
     pub counters: Counters,
 }
 
+impl Status {
+    /// What who is no operator may know: how the broker is, and not who else calls what.
+    fn without_peers(mut self) -> Status {
+        self.omitted.clients = self.clients;
+        self.callers.clear();
+        self.workers.iter_mut().for_each(|worker| worker.calls.clear());
+        self
+    }
+}
+
 /// A worker as `callboard.status` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerStatus {
@@ -164,6 +176,11 @@ pub(super) fn is_reserved(service: &str) -> bool {
     service == SERVICE || service.starts_with("callboard.")
 }
 
+/// Whether only an operator may call it, though a pool serves it: the broker knows its callers, and a pool does not.
+pub(super) fn is_for_operators(method: &MethodName) -> bool {
+    method.service().starts_with(POOL_PREFIX) && method.method() != OF_POOLS_FOR_ALL
+}
+
 /// Nothing of the broker's own is a stream.
 pub(super) fn wrong_style(method: &MethodName, style: Style) -> Failure {
     let text = format!("{method} is {}, and was called as {style}", Style::Unary);
@@ -175,7 +192,7 @@ impl Broker {
     pub(super) fn own_call(&mut self, now: Time, caller: &Principal, request: &Request) -> Outcome {
         let (method, arguments) = (request.method.method(), &request.body);
         if FOR_OPERATORS.contains(&method) && !caller.operator {
-            return Err(not_an_operator(method));
+            return Err(Box::new(not_an_operator(&format!("{SERVICE}.{method}"))));
         }
         let answer = match method {
             "dead" | "dead_drop" | "dead_resend" | "dead_show" => self.dead_call(now, request),
@@ -185,8 +202,11 @@ impl Broker {
             "peers" => encoded(&self.peers(now, first_peer(arguments)?)),
             "ping" => encoded(&()),
             "services" => self.own_answer(now, "services", |broker| encoded(&broker.service_statuses(now))),
-            "status" => self.own_answer(now, "status", |broker| encoded(&broker.status(now))),
-            "why" => self.why_call(now, request),
+            "status" if caller.operator => self.own_answer(now, "status", |broker| encoded(&broker.status(now))),
+            "status" => {
+                self.own_answer(now, "status without peers", |broker| encoded(&broker.status(now).without_peers()))
+            }
+            "why" => self.why_call(now, caller, request),
             _ => return Err(no_method(method)),
         }?;
         let (bytes, max) = (answer.len(), self.settings.message_bytes_max.saturating_sub(limits::HEADER_BYTES_MAX));
@@ -267,9 +287,10 @@ fn encoded(answer: &impl Serialize) -> Outcome {
     body::encode(answer).map_err(|error| Box::new(Failure::new(Code::Internal, Executed::Yes, error.to_string())))
 }
 
-fn not_an_operator(method: &str) -> Box<Failure> {
-    let message = format!("{SERVICE}.{method} is for operators: your key must have that role");
-    Box::new(Failure::new(Code::PermissionDenied, Executed::No, message))
+/// What somebody else is told who calls what is for operators.
+pub(super) fn not_an_operator(method: &str) -> Failure {
+    let message = format!("{method} is for operators: your key must have that role");
+    Failure::new(Code::PermissionDenied, Executed::No, message)
 }
 
 fn no_method(method: &str) -> Box<Failure> {

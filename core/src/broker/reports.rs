@@ -86,7 +86,8 @@ impl Broker {
 
     fn take_offers(&mut self, now: Time, key: WorkerKey, register: Register, out: &mut Vec<Action>) {
         self.withdraw_offers(now, key);
-        let services: Vec<_> = register.offers.iter().map(|offer| offer.service.clone()).collect();
+        let mut services: Vec<_> = register.offers.iter().map(|offer| offer.service.clone()).collect();
+        services.dedup();
         let mut touched = Vec::new();
         for offer in &register.offers {
             touched.push(self.take_offer(now, key, offer, register.exclusive));

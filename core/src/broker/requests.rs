@@ -82,6 +82,7 @@ impl Broker {
             return self.own_request(now, key, &request, out);
         }
         let client = self.clients.get_mut(&key).expect("the caller looked it up");
+        let denied = own::is_for_operators(&request.method) && !client.principal.operator;
         let from = Caller {
             client: key,
             party: client.party,
@@ -98,6 +99,10 @@ impl Broker {
         if !self.calls[call.0].cast {
             let number = self.calls[call.0].id.number;
             self.clients.get_mut(&key).expect("seen above").calls.insert(number, Entry::Open(call));
+        }
+        if denied {
+            let failure = own::not_an_operator(&self.calls[call.0].method.to_string());
+            return self.end(now, call, Err(Box::new(failure)), out);
         }
         if self.leaving.is_some() {
             return self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);

@@ -10,6 +10,7 @@ use super::{
     worker::WorkerKey,
 };
 use crate::{
+    auth::Principal,
     body::{self, ArgumentReader},
     time::Time,
     wire::{
@@ -83,13 +84,26 @@ pub struct Busy {
     pub for_ms: u64,
 }
 
+impl Why {
+    /// The same, with nothing in it that is somebody else's.
+    fn without_others(self) -> Why {
+        Why { behind: Vec::new(), busy: Vec::new(), ..self }
+    }
+}
+
 impl Broker {
-    /// Answers `callboard.why`: of one call, or without arguments of the oldest open ones.
-    pub(super) fn why_call(&self, now: Time, request: &Request) -> Outcome {
+    /// Answers `callboard.why`: of one call, or without arguments of the oldest open ones. Who is no operator has to know the call, and
+    /// is not told whose others are before it.
+    pub(super) fn why_call(&self, now: Time, caller: &Principal, request: &Request) -> Outcome {
         let asked = ArgumentReader::new(&["call"], &request.body).and_then(|mut given| given.next::<Option<String>>());
         let told = match asked.map_err(|error| Box::new(Failure::from(error)))? {
-            None => self.open_calls(now),
-            Some(text) => vec![self.why_one(now, &text)?],
+            None if caller.operator => self.open_calls(now),
+            None => {
+                let text = "the list of all open calls is for operators: name one, or take a key with that role";
+                return Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text)));
+            }
+            Some(text) if caller.operator => vec![self.why_one(now, &text)?],
+            Some(text) => vec![self.why_one(now, &text)?.without_others()],
         };
         body::encode(&told).map_err(|error| Box::new(Failure::new(Code::Internal, Executed::Yes, error.to_string())))
     }

@@ -48,7 +48,8 @@ const PRELUDE: &[&str] = &[
 ];
 
 impl ServiceDescription {
-    /// The service in CDDL: for each method what its arguments, its result and its error's details are, and all types with names.
+    /// The service in CDDL: for each method what its arguments, the items of its streams, its result and its
+    /// error's details are, and all types with names.
     pub fn cddl(&self) -> String {
         let mut out = String::new();
         comment(&mut out, "", &format!("{}, contract {}", self.name, self.hash()));
@@ -77,6 +78,11 @@ impl ServiceDescription {
         let named = Record { fields, closed: true };
         let positions: Vec<_> = named.fields.iter().map(entry).collect();
         rule(out, &format!("{name}.arguments"), &format!("[{}] / {}", positions.join(", "), record(&named)));
+        for (direction, item) in [("incoming", &method.incoming), ("outgoing", &method.outgoing)] {
+            if let Some(item) = item {
+                rule(out, &format!("{name}.{direction}"), &type_of(item));
+            }
+        }
         rule(out, &format!("{name}.result"), &type_of(&method.result));
         if let Some(error) = &method.error {
             rule(out, &format!("{name}.error"), &type_of(&error.ty));

@@ -73,12 +73,13 @@ impl Comparison<'_> {
     fn add_to(&self, changes: &mut Vec<Change>) {
         let Comparison { method, newer, .. } = self;
         if method.style != newer.style {
-            changes.push(breaks(format!("{}: {:?} becomes {:?}", method.name, method.style, newer.style)));
+            changes.push(breaks(format!("{}: {} becomes {}", method.name, method.style, newer.style)));
         }
         if method.effect != newer.effect {
             changes.push(safe(self.effect()));
         }
         self.arguments(changes);
+        self.items(changes);
         self.result(changes);
         self.error(changes);
     }
@@ -117,6 +118,18 @@ impl Comparison<'_> {
         }
         let fit = fits(&old.ty, &self.old.types, &new.ty, &self.new.types);
         changes.extend(self.judged(&format!("argument {}", new.name), fit, &old.ty, &new.ty));
+    }
+
+    /// Items travel as arguments do towards the method, and as results do from it.
+    fn items(&self, changes: &mut Vec<Change>) {
+        if let (Some(old), Some(new)) = (&self.method.incoming, &self.newer.incoming) {
+            let fit = fits(old, &self.old.types, new, &self.new.types);
+            changes.extend(self.judged("item of the caller", fit, old, new));
+        }
+        if let (Some(old), Some(new)) = (&self.method.outgoing, &self.newer.outgoing) {
+            let fit = fits(new, &self.new.types, old, &self.old.types);
+            changes.extend(self.judged("item", fit, old, new));
+        }
     }
 
     fn result(&self, changes: &mut Vec<Change>) {

@@ -32,6 +32,7 @@ impl ServiceDescription {
         }
         for method in &mut bare.methods {
             method.arguments.iter_mut().for_each(|argument| bare_type(&mut argument.ty));
+            [&mut method.incoming, &mut method.outgoing].into_iter().flatten().for_each(bare_type);
             bare_type(&mut method.result);
             method.error.iter_mut().for_each(|error| bare_type(&mut error.ty));
         }

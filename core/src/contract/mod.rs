@@ -20,7 +20,7 @@ mod shape;
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub use self::{
     hash::{ContractHash, NoContractHash},
     shape::{Definition, Field, Probe, Record, Shape, Told, Type, Types, Untold},
 };
-use crate::wire::envelope::Effect;
+use crate::wire::{self, envelope::Effect};
 
 /// A service, as its author wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,13 @@ pub struct MethodDescription {
     pub style: Style,
     /// Its arguments, in order.
     pub arguments: Vec<ArgumentDescription>,
-    /// What it returns.
+    /// What each item is that its caller sends; only where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incoming: Option<Type>,
+    /// What each item is that it sends; only where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing: Option<Type>,
+    /// What it returns; null where it sends items.
     pub result: Type,
     /// Its own error, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,6 +82,12 @@ pub enum Style {
     /// One request, one reply.
     #[default]
     Unary,
+    /// The handler sends items.
+    Server,
+    /// The caller sends items.
+    Client,
+    /// Both do.
+    Both,
     /// A style of a later version.
     #[serde(other)]
     Unknown,
@@ -123,8 +135,55 @@ impl MethodDescription {
             effect,
             style: Style::Unary,
             arguments: arguments.iter().map(argument).collect(),
+            incoming: None,
+            outgoing: None,
             result: Type::Any,
             error: None,
         }
+    }
+
+    /// The same with streams, of which nothing is known but that they are there.
+    #[must_use]
+    pub fn streaming(self, style: wire::streams::Style) -> MethodDescription {
+        let style = Style::from(style);
+        let any = |flows: bool| flows.then_some(Type::Any);
+        let (incoming, outgoing) = (any(style.takes_items()), any(style.sends_items()));
+        let result = if style.sends_items() { Type::Null } else { self.result };
+        MethodDescription { style, incoming, outgoing, result, ..self }
+    }
+}
+
+impl Style {
+    /// Whether the caller sends items.
+    pub fn takes_items(self) -> bool {
+        matches!(self, Style::Client | Style::Both)
+    }
+
+    /// Whether the handler does.
+    pub fn sends_items(self) -> bool {
+        matches!(self, Style::Server | Style::Both)
+    }
+}
+
+impl From<wire::streams::Style> for Style {
+    fn from(style: wire::streams::Style) -> Style {
+        match style {
+            wire::streams::Style::Unary => Style::Unary,
+            wire::streams::Style::Server => Style::Server,
+            wire::streams::Style::Client => Style::Client,
+            wire::streams::Style::Both => Style::Both,
+        }
+    }
+}
+
+impl fmt::Display for Style {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Style::Unary => "unary",
+            Style::Server => "server stream",
+            Style::Client => "client stream",
+            Style::Both => "stream both ways",
+            Style::Unknown => "of a style that this version does not know",
+        })
     }
 }

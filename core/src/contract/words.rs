@@ -54,7 +54,7 @@ impl fmt::Display for Field {
     }
 }
 
-/// `get_user(id: u32) -> User, or UserError`
+/// `get_user(id: u32) -> User, or UserError`; with streams `sums(start: i64, stream of i64) -> stream of i64`
 impl fmt::Display for MethodDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}(", self.name)?;
@@ -65,9 +65,14 @@ impl fmt::Display for MethodDescription {
                 ref ty => write!(f, "{comma}{}: {ty}", argument.name)?,
             }
         }
+        if let Some(item) = &self.incoming {
+            write!(f, "{}stream of {item}", if self.arguments.is_empty() { "" } else { ", " })?;
+        }
         f.write_str(")")?;
-        if self.result != Type::Any {
-            write!(f, " -> {}", self.result)?;
+        match &self.outgoing {
+            Some(item) => write!(f, " -> stream of {item}")?,
+            None if self.result != Type::Any => write!(f, " -> {}", self.result)?,
+            None => {}
         }
         self.error.as_ref().map_or(Ok(()), |error| write!(f, ", or {}", error.name))
     }

@@ -78,6 +78,11 @@ impl Broker {
         Finished::of(self.command_line(words))
     }
 
+    /// The same, with `input` on its standard input.
+    pub(crate) fn pipe(&self, words: &[&str], input: &str) -> Finished {
+        Finished::with_input(self.command_line(words), input)
+    }
+
     /// Runs `callboard call WORDS...`.
     pub(crate) fn call(&self, words: &[&str]) -> Finished {
         self.command(&[&["call"], words].concat())

@@ -1,6 +1,6 @@
 //! A command that has run to its end.
 
-use std::process::Command;
+use std::{io::Write as _, process::Command, thread};
 
 use super::{Process, callboard};
 
@@ -15,7 +15,21 @@ pub(crate) struct Finished {
 impl Finished {
     /// Runs a command to its end.
     pub(crate) fn of(command: Command) -> Finished {
-        let mut process = Process::start(command);
+        Finished::end(Process::start(command))
+    }
+
+    /// The same of a command that reads `input`.
+    pub(crate) fn with_input(command: Command, input: &str) -> Finished {
+        let (process, mut stdin) = Process::start_with_input(command);
+        let input = input.to_owned();
+        // It may end without reading all of it.
+        let writing = thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+        let finished = Finished::end(process);
+        writing.join().unwrap();
+        finished
+    }
+
+    fn end(mut process: Process) -> Finished {
         let code = process.exit_code();
         Finished { code, stdout: process.stdout.all(), stderr: process.stderr.all() }
     }

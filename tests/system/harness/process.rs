@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     thread,
 };
 
@@ -20,9 +20,20 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(mut command: Command) -> Process {
+    pub(crate) fn start(command: Command) -> Process {
+        Process::spawn(command, Stdio::null())
+    }
+
+    /// One that reads what the test writes.
+    pub(crate) fn start_with_input(command: Command) -> (Process, ChildStdin) {
+        let mut process = Process::spawn(command, Stdio::piped());
+        let input = process.child.stdin.take().unwrap();
+        (process, input)
+    }
+
+    fn spawn(mut command: Command, stdin: Stdio) -> Process {
         let what = format!("{command:?}");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
         let (stdout, stderr) = (Lines::of(child.stdout.take().unwrap()), Lines::of(child.stderr.take().unwrap()));
         Process { what, child, stdout, stderr, status: None }

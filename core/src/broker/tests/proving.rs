@@ -7,13 +7,14 @@ use super::stage::{Stage, calc, hello, millis, request, seconds};
 use crate::{
     auth::{AuthKey, AuthKeys, Nonce, Principal, Proof, Prover, Transcript},
     body,
-    broker::{Event, Note, Settings, Side, Unproven},
+    broker::{Event, Note, Settings, Side, Status, Unproven, Why},
     wire::{
         Envelope,
-        handshake::{Answer, Challenge, Hello, Register, Role, Welcome},
+        envelope::{Effect, Request, RequestFlags},
+        handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, Welcome},
         ids::{BrokerId, ConnectionNumber, LinkId, StartId},
         limits::AUTHKEY_REFUSAL_DELAY,
-        status::Code,
+        status::{Code, Executed},
     },
 };
 
@@ -152,12 +153,122 @@ fn who_is_connected_is_told_to_operators_alone() {
     for (number, id, code) in [(1, "calls", Some(Code::PermissionDenied)), (2, "boss", None), (3, "first", None)] {
         let (link, _) = stage.come(&keyed(Role::Client, number, 1), &key(id));
         stage.welcome(link);
-        for (call, method) in [(1, "callboard.peers"), (2, "callboard.gate")] {
+        let methods = ["callboard.peers", "callboard.gate", "callboard.dead", "callboard.why"];
+        for (call, method) in (1..).zip(methods) {
             stage.say(link, Envelope::Request(request(call, method)));
             let (_, answer) = stage.replies(link).pop().unwrap();
             assert_eq!(answer.err().map(|failure| failure.code), code, "{method} with the key {id}");
         }
     }
+}
+
+#[test]
+fn a_dead_letter_is_sent_again_by_operators_alone() {
+    let mut stage = stage();
+    let (worker, _) = stage.come(&keyed(Role::Worker, 9, 1), &key("serves"));
+    stage.register(worker, Register { offers: vec![calc(1)], exclusive: false });
+    let (other, _) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
+    let (boss, _) = stage.come(&keyed(Role::Client, 2, 1), &key("boss"));
+    stage.call(other, 1, "calc.pay");
+    stage.handle(Event::Closed { link: worker });
+    stage.heard(other);
+    let (worker, _) = stage.come(&keyed(Role::Worker, 8, 1), &key("serves"));
+    stage.register(worker, Register { offers: vec![calc(1)], exclusive: false });
+    for (link, sent) in [(other, 0), (boss, 1)] {
+        let body = body::encode(&(1,)).unwrap();
+        stage.say(link, Envelope::Request(Request { body, ..request(2, "callboard.dead_resend") }));
+        assert_eq!(stage.dispatches(worker).len(), sent);
+    }
+    assert_eq!(stage.failure(other).code, Code::PermissionDenied);
+}
+
+#[test]
+fn who_is_no_operator_is_not_told_who_is_before_its_call() {
+    let mut stage = stage();
+    let (worker, _) = stage.come(&keyed(Role::Worker, 9, 1), &key("serves"));
+    stage.register(worker, Register { offers: vec![calc(1)], exclusive: false });
+    let (boss, _) = stage.come(&keyed(Role::Client, 2, 1), &key("boss"));
+    let (other, _) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
+    (1..=2).for_each(|number| stage.call(boss, number, "calc.add"));
+    stage.call(other, 1, "calc.add");
+    let mut told = |link| -> Why {
+        let body = body::encode(&("01010101-1",)).unwrap();
+        stage.say(link, Envelope::Request(Request { body, ..request(9, "callboard.why") }));
+        body::decode::<Vec<Why>>(stage.replies(link).pop().unwrap().1.as_ref().unwrap()).unwrap().remove(0)
+    };
+    let (full, less) = (told(boss), told(other));
+    assert_eq!((full.ahead, full.behind.len(), full.busy.len()), (1, 1, 1), "{full:?}");
+    assert_eq!((less.ahead, less.behind.len(), less.busy.len()), (1, 0, 0), "{less:?}");
+}
+
+/// A pool's offer: `scale` and `status`.
+fn pool_offer() -> Offer {
+    let method = |name: &str, effect| MethodOffer { name: name.to_owned(), effect, ..calc(1).methods[0].clone() };
+    let methods = vec![method("scale", Effect::Idempotent), method("status", Effect::Read)];
+    Offer { service: "callboard.pool.calc".to_owned(), methods, ..calc(16) }
+}
+
+#[test]
+fn a_pool_is_changed_by_operators_alone_and_tells_all_how_it_stands() {
+    let mut stage = stage();
+    let (pool, _) = stage.come(&keyed(Role::Worker, 9, 1), &key("serves"));
+    stage.register(pool, Register { offers: vec![pool_offer()], exclusive: true });
+    for (number, id, operator) in [(1, "calls", false), (2, "boss", true), (3, "first", true)] {
+        let (link, _) = stage.come(&keyed(Role::Client, number, 1), &key(id));
+        stage.welcome(link);
+        stage.call(link, 1, "callboard.pool.calc.status");
+        assert_eq!(stage.dispatches(pool).len(), 1, "status with the key {id}");
+        stage.heard(link);
+        // What the pool does not have, or will have one day, is no exception.
+        for (call, method) in [(2, "scale"), (3, "anything")] {
+            stage.call(link, call, &format!("callboard.pool.calc.{method}"));
+            let dispatched = stage.dispatches(pool).len();
+            assert_eq!(dispatched, usize::from(operator && method == "scale"), "{method} with the key {id}");
+            if !operator {
+                let failure = stage.failure(link);
+                assert_eq!((failure.code, failure.executed), (Code::PermissionDenied, Executed::No));
+                assert!(failure.message.contains("for operators"), "{failure}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cast_or_a_resent_call_of_somebody_else_changes_no_pool_either() {
+    let mut stage = stage();
+    let (pool, _) = stage.come(&keyed(Role::Worker, 9, 1), &key("serves"));
+    stage.register(pool, Register { offers: vec![pool_offer()], exclusive: true });
+    let (link, _) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
+    stage.welcome(link);
+    let flags = RequestFlags { cast: true, ..RequestFlags::default() };
+    stage.say(link, Envelope::Request(Request { flags, ..request(1, "callboard.pool.calc.scale") }));
+    assert!(matches!(stage.notes.last(), Some(Note::CastFailed { .. })), "{:?}", stage.notes);
+    let (link, _) = stage.come(&keyed(Role::Client, 1, 2), &key("calls"));
+    stage.welcome(link);
+    let flags = RequestFlags { resend: true, wait_for_ready: true, ..RequestFlags::default() };
+    stage.say(link, Envelope::Request(Request { flags, ..request(2, "callboard.pool.calc.scale") }));
+    assert_eq!(stage.failure(link).code, Code::PermissionDenied);
+    assert_eq!(stage.dispatches(pool), []);
+}
+
+#[test]
+fn the_status_names_callers_and_their_calls_to_operators_alone() {
+    let mut stage = stage();
+    let (worker, _) = stage.come(&keyed(Role::Worker, 9, 1), &key("serves"));
+    stage.register(worker, Register { offers: vec![calc(4)], exclusive: false });
+    let (boss, _) = stage.come(&keyed(Role::Client, 1, 1), &key("boss"));
+    let (other, _) = stage.come(&keyed(Role::Client, 2, 1), &key("calls"));
+    stage.call(boss, 1, "calc.add");
+    let mut told = |link| -> Status {
+        stage.heard(link);
+        stage.call(link, 2, "callboard.status");
+        body::decode(stage.replies(link).pop().unwrap().1.as_ref().unwrap()).unwrap()
+    };
+    // The same moment: an answer that is kept for one is not given to the other.
+    let (full, less) = (told(boss), told(other));
+    assert_eq!((full.callers.len(), full.omitted.clients, full.workers[0].calls.len()), (2, 0, 1));
+    assert_eq!((less.callers.len(), less.omitted.clients, less.workers[0].calls.len()), (0, 2, 0));
+    assert_eq!((less.clients, less.workers[0].running), (2, 1));
 }
 
 #[test]

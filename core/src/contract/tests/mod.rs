@@ -97,6 +97,54 @@ fn what_old_callers_stumble_over_breaks() {
     }
 }
 
+/// A method with streams of these items.
+fn stream(style: Style, incoming: Option<Type>, outgoing: Option<Type>) -> ServiceDescription {
+    service(vec![MethodDescription { style, incoming, outgoing, ..method("f", &[], Type::Null) }])
+}
+
+#[test]
+fn items_of_the_caller_are_judged_as_arguments_and_those_of_the_method_as_results() {
+    let old = stream(Style::Both, Some(Type::U16), Some(Type::U16));
+    let wider = stream(Style::Both, Some(Type::U32), Some(Type::U8));
+    assert_eq!(worst(&old, &wider), Some(Verdict::Safe), "{:?}", old.changes(&wider));
+    for new in [
+        stream(Style::Both, Some(Type::U8), Some(Type::U16)),
+        stream(Style::Both, Some(Type::U16), Some(Type::U32)),
+        stream(Style::Server, None, Some(Type::U16)),
+    ] {
+        assert_eq!(worst(&old, &new), Some(Verdict::Breaks), "{:?}", old.changes(&new));
+    }
+    assert_eq!(old.changes(&old), []);
+    let server = stream(Style::Server, None, Some(Type::U16));
+    assert_eq!(old.changes(&server)[0].text, "f: stream both ways becomes server stream");
+}
+
+#[test]
+fn the_items_of_streams_are_part_of_the_contract_and_words_on_them_are_not() {
+    let item = |doc: &str| Type::Record(Record::new(vec![Field { doc: doc.to_owned(), ..Field::new("id", Type::U8) }]));
+    let one = stream(Style::Server, None, Some(item("")));
+    assert_eq!(one.hash(), stream(Style::Server, None, Some(item("Its number."))).hash());
+    assert_ne!(one.hash(), stream(Style::Server, None, Some(Type::U8)).hash());
+    assert_ne!(one.hash(), stream(Style::Client, Some(item("")), None).hash());
+}
+
+#[test]
+fn a_method_with_streams_shows_them_where_its_arguments_and_its_result_stand() {
+    let said = |service: ServiceDescription| service.methods[0].to_string();
+    assert_eq!(said(stream(Style::Server, None, Some(Type::U8))), "f() -> stream of u8");
+    assert_eq!(said(stream(Style::Both, Some(Type::Text), Some(Type::U8))), "f(stream of text) -> stream of u8");
+    let mut sum = stream(Style::Client, Some(Type::U8), None);
+    sum.methods[0].arguments = vec![ArgumentDescription { name: "start".to_owned(), ty: Type::U8 }];
+    sum.methods[0].result = Type::U64;
+    assert_eq!(said(sum.clone()), "f(start: u8, stream of u8) -> u64");
+    let cddl = sum.cddl();
+    let rules =
+        "users.f.arguments = [start: 0..255] / { start: 0..255 }\nusers.f.incoming = 0..255\nusers.f.result = uint";
+    assert!(cddl.contains(rules), "{cddl}");
+    let untyped = MethodDescription::untyped("f", Effect::Read, &[]).streaming(crate::wire::streams::Style::Both);
+    assert_eq!(untyped.to_string(), "f(stream of any) -> stream of any");
+}
+
 #[test]
 fn a_result_may_gain_fields_but_lose_none() {
     let old = users(vec![Field::new("id", Type::U32)]);

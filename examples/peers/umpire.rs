@@ -1,0 +1,88 @@
+//! An application with a loop of its own, which serves calls and makes calls: it has a number in mind, and applauds who finds it.
+//!
+//! ```text
+//! callboard broker &
+//! cargo run --example peers-umpire -- 37 &
+//! cargo run --example peers-player
+//! ```
+//!
+//! `CALLBOARD_BACKEND` and `CALLBOARD_FRONTEND` say where the broker is.
+
+mod api;
+
+use std::{
+    cell::Cell,
+    env,
+    error::Error,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use api::{Hint, PlayerClient, Umpire};
+use callboard::{CallError, Worker, polled};
+use tokio::runtime::Runtime;
+
+const MOST: u32 = 100;
+/// What runs when it ends has this long.
+const LAST: Duration = Duration::from_secs(5);
+/// A round of the loop: 60 a second.
+const ROUND: Duration = Duration::from_millis(16);
+
+/// What callers see of it. They come on the worker's threads, while the loop goes on.
+#[derive(Clone)]
+struct Secret {
+    number: u32,
+    found: Arc<AtomicBool>,
+}
+
+impl Umpire for Secret {
+    fn most(&self) -> u32 {
+        MOST
+    }
+
+    fn guess(&self, number: u32) -> Hint {
+        match number {
+            low if low < self.number => Hint::Higher,
+            high if high > self.number => Hint::Lower,
+            _ => {
+                self.found.store(true, Ordering::Release);
+                Hint::Right
+            }
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let number = env::args().nth(1).map_or(Ok(37), |word| word.parse())?;
+    let secret = Secret { number, found: Arc::default() };
+    let runtime = Runtime::new()?;
+    let worker = runtime.block_on(async { Worker::new().serve(secret.clone().into_service()).start() })?;
+
+    let frontend = env::var("CALLBOARD_FRONTEND").unwrap_or_else(|_| "tcp://127.0.0.1:5559".to_owned());
+    let client = polled::Client::new(frontend)?;
+    let player = PlayerClient::from(&client);
+    // Rc and Cell: callbacks run on this thread, where the program polls.
+    let applauded = Rc::new(Cell::new(false));
+    while !applauded.get() {
+        if secret.found.swap(false, Ordering::AcqRel) {
+            let applauded = Rc::clone(&applauded);
+            client.then(player.found(number), move |guesses: Result<u32, CallError>| {
+                match guesses {
+                    Ok(guesses) => println!("the player needed {guesses} guesses"),
+                    Err(error) => println!("nobody to applaud: {error}"),
+                }
+                applauded.set(true);
+            })?;
+        }
+        // Here a game would move things, and draw them.
+        client.poll();
+        std::thread::sleep(ROUND);
+    }
+    client.close()?;
+    runtime.block_on(worker.shut_down(LAST));
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! A client that goes on through errors: it asks for the position once a second, or reads the newest one as it comes.
+//!
+//! ```text
+//! cargo run --example position-client
+//! cargo run --example position-client -- --watch --every-ms 250
+//! ```
+
+mod api;
+mod settings;
+
+use api::{PositionClient, Reading};
+use callboard::{CallError, Client};
+use settings::Settings;
+use tokio::time;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let settings = Settings::load("tcp://127.0.0.1:5559", 1_000)?;
+    // Not connected yet, and it need not be: what goes wrong is told call by call.
+    let client = Client::builder(&settings.address).connect_lazily()?;
+    let position = PositionClient::new(&client);
+    if settings.watch { watch(&position, &settings).await } else { ask(&position, &settings).await }
+}
+
+/// Asks again and again.
+async fn ask(position: &PositionClient, settings: &Settings) -> ! {
+    let mut ticks = time::interval(settings.every);
+    loop {
+        ticks.tick().await;
+        match position.position("the example".to_owned()).timeout(settings.every).await {
+            Ok(reading) => show(&reading, 0),
+            Err(error) => complain(&error),
+        }
+    }
+}
+
+/// Looks at the newest position again and again; between two looks it does something else, and misses what is old by then.
+async fn watch(position: &PositionClient, settings: &Settings) -> ! {
+    loop {
+        let mut newest = position.watch().no_timeout().latest().stream();
+        while let Some(reading) = newest.next().await {
+            match reading {
+                Ok(reading) => show(&reading, newest.dropped()),
+                Err(error) => complain(&error),
+            }
+            time::sleep(settings.every).await;
+        }
+    }
+}
+
+fn show(Reading { x, y, message, .. }: &Reading, missed: u64) {
+    println!("x {x:+.3}, y {y:+.3}: {message}; missed {missed}");
+}
+
+fn complain(error: &CallError) {
+    tracing::warn!("{error}");
+    println!("no position: {}", error.code());
+}

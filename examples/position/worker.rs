@@ -1,0 +1,80 @@
+//! A worker with a life of its own: a point goes around a circle, whether somebody asks for it or not.
+//!
+//! ```text
+//! cargo run --example position-worker -- --every-ms 100 --degrees 5
+//! callboard call position.position me
+//! callboard call position.watch --latest --timeout none
+//! ```
+
+mod api;
+mod settings;
+
+use std::sync::Arc;
+
+use api::{Point, Position, Published, Reading, Status};
+use callboard::{Outgoing, Stream, Worker};
+use futures::stream;
+use settings::Settings;
+use tokio::{sync::watch, time};
+
+/// Shared by the loop that moves the point and the calls that look at it.
+#[derive(Clone)]
+struct Circle {
+    /// In degrees.
+    azimuth: Arc<watch::Sender<f64>>,
+}
+
+impl Circle {
+    /// Moves the point for ever.
+    async fn turn(self, settings: Settings) {
+        let mut ticks = time::interval(settings.every);
+        loop {
+            ticks.tick().await;
+            self.azimuth.send_modify(|azimuth| *azimuth = (*azimuth + settings.degrees).rem_euclid(360.0));
+        }
+    }
+}
+
+fn reading(azimuth: f64, message: String) -> Reading {
+    let (y, x) = azimuth.to_radians().sin_cos();
+    Reading { x, y, z: 0.0, status: Status::Ok, message }
+}
+
+impl Position for Circle {
+    async fn position(&self, request: String) -> Reading {
+        tracing::debug!(request, "was asked for the position");
+        reading(*self.azimuth.borrow(), format!("for {request}"))
+    }
+
+    async fn publish(&self, Point { x, y, .. }: Point) -> Published {
+        if !(x.is_finite() && y.is_finite()) || (x, y) == (0.0, 0.0) {
+            let message = "no place on the circle is the nearest".to_owned();
+            return Published { status: Status::Refused, message };
+        }
+        let azimuth = y.atan2(x).to_degrees().rem_euclid(360.0);
+        self.azimuth.send_replace(azimuth);
+        tracing::info!(azimuth, "goes on from a place that was published");
+        Published { status: Status::Ok, message: format!("goes on from {azimuth:.1} degrees") }
+    }
+
+    async fn watch(&self) -> Outgoing<impl Stream<Item = Reading>> {
+        // Each watcher sees the newest azimuth that it has not seen; whoever is slow skips some already here.
+        let changes = stream::unfold(self.azimuth.subscribe(), async |mut azimuth| {
+            azimuth.changed().await.ok()?;
+            let now = *azimuth.borrow_and_update();
+            Some((reading(now, format!("at {now:.1} degrees")), azimuth))
+        });
+        Outgoing::latest(Box::pin(changes))
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let settings = Settings::load("tcp://127.0.0.1:5560", 100)?;
+    let circle = Circle { azimuth: Arc::new(watch::Sender::new(0.0)) };
+    let worker = Worker::new().backend(&settings.address).serve(circle.clone().into_service());
+    let turning = tokio::spawn(circle.turn(settings));
+    let ended = worker.run().await;
+    turning.abort();
+    Ok(ended?)
+}

@@ -1,0 +1,82 @@
+//! The position of the examples: a worker with a life of its own, and a client that goes on through errors.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Broker, Process, example, until};
+
+fn worker(broker: &Broker) -> Process {
+    let mut command = example("position-worker");
+    command.args(["--address", &broker.backend, "--every-ms", "2", "--degrees", "5", "--log", "warn"]);
+    let worker = Process::start(command);
+    broker.wait_for_service("position");
+    worker
+}
+
+fn client(broker: &Broker, words: &[&str]) -> Process {
+    let mut command = example("position-client");
+    command.args(words).env("POSITION_ADDRESS", &broker.frontend);
+    Process::start(command)
+}
+
+#[test]
+fn the_point_moves_by_itself_and_goes_on_from_where_it_is_put() {
+    let broker = Broker::start();
+    let _worker = worker(&broker);
+    let position = || -> Value { serde_json::from_str(&broker.call(&["position.position", "me"]).printed()).unwrap() };
+    let first = position();
+    assert_eq!((&first["status"], &first["message"]), (&json!("ok"), &json!("for me")));
+    let (x, y) = (first["x"].as_f64().unwrap(), first["y"].as_f64().unwrap());
+    assert!((x.hypot(y) - 1.0).abs() < 1e-9, "{first}");
+    until("it has moved", || (position()["x"] != first["x"]).then_some(()));
+    let published = broker.call(&["position.publish", r#"{"x": 0.0, "y": 3.0, "z": 0.0}"#]).printed();
+    assert_eq!(published, r#"{"status":"ok","message":"goes on from 90.0 degrees"}"#);
+    let nowhere = broker.call(&["position.publish", r#"{"x": 0, "y": 0, "z": 1}"#]).printed();
+    assert!(nowhere.contains("refused"), "{nowhere}");
+}
+
+#[test]
+fn a_client_that_asks_goes_on_through_errors_and_reports_them() {
+    let broker = Broker::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("position.json");
+    fs::write(&file, r#"{"every_ms": 20, "log": "off"}"#).unwrap();
+    let mut asking = client(&broker, &["--config", file.to_str().unwrap()]);
+    asking.stdout.wait_for("no position: UNAVAILABLE");
+    let mut worker_process = worker(&broker);
+    asking.stdout.wait_for("for the example; missed 0");
+    worker_process.kill();
+    let before = asking.stdout.so_far().lines().count();
+    let errors_since =
+        |asking: &Process| asking.stdout.so_far().lines().skip(before).any(|line| line.contains("no position"));
+    until("it reports that nobody is there", || errors_since(&asking).then_some(()));
+    let before = asking.stdout.so_far().lines().count();
+    let _worker = worker(&broker);
+    let goes_on = || asking.stdout.so_far().lines().skip(before).any(|line| line.starts_with("x "));
+    until("it goes on", || goes_on().then_some(()));
+    asking.kill();
+}
+
+#[test]
+fn a_slow_watcher_sees_the_newest_position_and_how_many_it_missed() {
+    let broker = Broker::start();
+    let _worker = worker(&broker);
+    let watching = client(&broker, &["--watch", "--every-ms", "50"]);
+    let missed = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+    until("it has missed some", || {
+        let all = watching.stdout.so_far();
+        let counts: Vec<_> = all.lines().map(missed).collect();
+        assert!(counts.is_sorted(), "only forward: {all}");
+        (counts.last()? > &20).then_some(())
+    });
+}
+
+#[test]
+fn a_setting_that_cannot_be_used_is_told_with_its_place() {
+    let mut command = example("position-worker");
+    command.env("POSITION_EVERY_MS", "soon");
+    let ended = crate::harness::Finished::of(command);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("POSITION_EVERY_MS=soon cannot be used"), "{ended:?}");
+}

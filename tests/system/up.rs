@@ -1,0 +1,323 @@
+//! `callboard up`: a broker and its pools from one file, as one tree of processes.
+
+use std::{fs, io, os::unix::net::UnixDatagram, path::PathBuf};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::harness::{Broker, DEADLINE, Finished, Process, callboard, example_path, is_alive, signal, until};
+
+const BROKER: &str = "[broker]\nfrontend = \"tcp://127.0.0.1:0\"\nbackend = \"tcp://127.0.0.1:0\"\n";
+
+/// A folder with a file for `up`.
+struct Folder(TempDir);
+
+/// `up` that runs, with its broker to be called.
+struct Tree {
+    up: Broker,
+    folder: Folder,
+}
+
+impl Folder {
+    /// With a broker at free ports and these pools.
+    fn with(pools: &str) -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        fs::write(folder.file(), format!("{BROKER}{pools}")).unwrap();
+        folder
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("callboard.toml")
+    }
+
+    fn up(&self) -> std::process::Command {
+        let mut command = callboard();
+        command.arg("up").arg(self.file());
+        command
+    }
+
+    fn check(&self) -> Finished {
+        let mut command = self.up();
+        command.arg("--check");
+        Finished::of(command)
+    }
+
+    /// A program that is the example `name` unless the file `broken` is there: then it fails at once.
+    fn breakable(&self, name: &str) -> String {
+        let (broken, program) = (self.0.path().join("broken"), example_path(name));
+        let script = format!("test -e {} && exit 1; exec {}", broken.display(), program.display());
+        format!("program = [\"sh\", \"-c\", \"{script}\"]\n")
+    }
+}
+
+fn pool(name: &str, example: &str, more: &str) -> String {
+    format!("[pools.{name}]\nprogram = [\"{}\"]\n{more}\n", example_path(example).display())
+}
+
+fn both() -> String {
+    pool("jobs", "pool-worker", "size = 2") + &pool("calculator", "calculator-worker", "size = 1")
+}
+
+impl Tree {
+    fn start(folder: Folder) -> Tree {
+        Tree::of(folder.up(), folder)
+    }
+
+    fn of(command: std::process::Command, folder: Folder) -> Tree {
+        let process = Process::start(command);
+        let line = process.line();
+        let words: Vec<_> = line.split(' ').collect();
+        let [_, frontend, backend, _] = words.as_slice() else { panic!("no ready line: {line}") };
+        let address = |word: &str| word.split_once('=').unwrap().1.to_owned();
+        let (frontend, backend) = (address(frontend), address(backend));
+        Tree { up: Broker { process, frontend, backend }, folder }
+    }
+
+    /// The processes that it says it has started: the broker, the pools and, by the pools' word, their workers.
+    fn pids(&self) -> Vec<u32> {
+        let log = self.up.process.stderr.so_far();
+        let pid = |line: &str| line.split_once("pid=")?.1.split_whitespace().next()?.parse().ok();
+        log.lines().filter(|line| line.contains("started")).filter_map(pid).collect()
+    }
+
+    /// The process of the part that was started last under this name.
+    fn pid_of(&self, part: &str) -> u32 {
+        let log = self.up.process.stderr.so_far();
+        let wanted = format!("started part=\"{part}\" pid=");
+        let pid = log.lines().rev().find_map(|line| line.split_once(wanted.as_str())).unwrap().1;
+        pid.trim().parse().unwrap()
+    }
+
+    fn add(&self) -> Finished {
+        self.up.call(&["calculator.add", "2", "3"])
+    }
+}
+
+#[test]
+fn one_command_starts_a_broker_and_pools_and_stops_them() {
+    let mut tree = Tree::start(Folder::with(&both()));
+    assert_eq!(tree.add().printed(), "5");
+    tree.up.call(&["jobs.collatz", "27"]).printed();
+    let pids = tree.pids();
+    assert_eq!(pids.len(), 6, "a broker, two pools and three workers");
+    tree.up.process.signal(Signal::TERM);
+    assert_eq!(tree.up.process.exit_code(), 0);
+    assert!(!pids.into_iter().any(is_alive));
+}
+
+#[test]
+fn calls_that_run_are_finished_before_it_ends() {
+    let mut tree = Tree::start(Folder::with(&both()));
+    let mut call = Process::start(tree.up.command_line(&["call", "jobs.pause", "2000"]));
+    tree.up.wait_for_running_call();
+    tree.up.process.signal(Signal::TERM);
+    assert_eq!(call.exit_code(), 0, "{}", call.stderr.all());
+    assert_eq!(tree.up.process.exit_code(), 0);
+}
+
+#[test]
+fn who_asks_twice_does_not_wait_for_calls() {
+    let mut tree = Tree::start(Folder::with(&both()));
+    let mut call = Process::start(tree.up.command_line(&["call", "jobs.pause", "600000", "--timeout", "none"]));
+    tree.up.wait_for_running_call();
+    let pids = tree.pids();
+    tree.up.process.signal(Signal::INT);
+    tree.up.process.stderr.wait_for("worker drains name=jobs");
+    tree.up.process.signal(Signal::INT);
+    assert_eq!(tree.up.process.exit_code(), 130);
+    assert_ne!(call.exit_code(), 0);
+    assert!(!pids.into_iter().any(is_alive));
+}
+
+#[test]
+fn nothing_outlives_it_when_it_is_killed() {
+    let mut tree = Tree::start(Folder::with(&both()));
+    let pids = tree.pids();
+    assert_eq!(pids.len(), 6);
+    tree.up.process.kill();
+    until("all are gone", || (!pids.iter().any(|pid| is_alive(*pid))).then_some(()));
+}
+
+#[test]
+fn a_broker_or_a_pool_that_was_killed_is_started_again_and_the_rest_goes_on() {
+    let tree = Tree::start(Folder::with(&both()));
+    let jobs = tree.pid_of("pool jobs");
+    for part in ["pool calculator", "broker"] {
+        signal(tree.pid_of(part), Signal::KILL);
+        let ended =
+            format!("ended (signal: 9 (SIGKILL)); it is started again in 1s, and the others go on part=\"{part}\"");
+        tree.up.process.stderr.wait_for(&ended);
+        until("it serves again", || {
+            let added = Finished::of(tree.up.command_line(&["call", "calculator.add", "2", "3"]));
+            (added.stdout.trim() == "5").then_some(())
+        });
+    }
+    assert!(is_alive(jobs), "the pool that nobody touched is the one that was started");
+    tree.up.call(&["jobs.collatz", "27"]).printed();
+}
+
+#[test]
+fn a_pool_that_gives_up_is_tried_again_until_its_program_is_mended() {
+    let folder = Folder::with("");
+    let broken = folder.0.path().join("broken");
+    let text = format!(
+        "{BROKER}{}[pools.calculator]\nsize = 1\n{}",
+        pool("jobs", "pool-worker", "size = 1"),
+        folder.breakable("calculator-worker")
+    );
+    fs::write(folder.file(), text).unwrap();
+    let tree = Tree::start(folder);
+    fs::write(&broken, "").unwrap();
+    let status = tree.up.call(&["callboard.pool.calculator.status"]).printed();
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let worker = u32::try_from(status["workers"][0]["pid"].as_u64().unwrap()).unwrap();
+    signal(worker, Signal::KILL);
+    tree.up.process.stderr.wait_for("ended (exit code 4); it is started again in 1s");
+    tree.up.call(&["jobs.collatz", "27"]).printed();
+    fs::remove_file(&broken).unwrap();
+    until("it serves again", || {
+        let added = Finished::of(tree.up.command_line(&["call", "calculator.add", "2", "3"]));
+        (added.stdout.trim() == "5").then_some(())
+    });
+}
+
+#[test]
+fn what_does_not_come_up_at_first_ends_it_all() {
+    let folder = Folder::with(&(pool("jobs", "pool-worker", "size = 1") + "[pools.broken]\nprogram = [\"false\"]\n"));
+    let mut up = Process::start(folder.up());
+    assert_eq!(up.exit_code(), 4);
+    let told = up.stderr.all();
+    assert!(told.contains("the pool broken ended before everything was ready (exit code 4)"), "{told}");
+    let pid = |line: &str| line.split_once("pid=")?.1.split_whitespace().next()?.parse::<u32>().ok();
+    assert!(!told.lines().filter_map(pid).any(is_alive));
+}
+
+#[test]
+fn a_file_is_checked_before_anything_runs() {
+    let fine = Folder::with(&both()).check().printed();
+    assert!(fine.contains("pool jobs: 2 processes of ") && fine.contains("pool-worker"), "{fine}");
+    for (pools, words) in [
+        ("", &["names no pool", "[pools.NAME]"]),
+        ("[pools.a]\nsize = 2\n", &["line 4", "program = ["]),
+        ("[pools.a]\nprogram = 3\n", &["line 5", "program = ["]),
+        ("[pools.a]\nprogram = [\"sh\"]\nsise = 2\n", &["line 6", "did you mean size?"]),
+        ("[pools.a]\nprogram = [\"sh\"]\nsize = 0\n", &["line 6", "write at least 1"]),
+        ("[pools.a]\nprogram = [\"sh\"]\nsize = 2\nmax = 1\n", &["line 6", "line 7"]),
+        ("[pools.a]\nprogram = [\"sh\"]\nname = \"b\"\n", &["line 6", "its name is its table's"]),
+        ("[pools.\"a b\"]\nprogram = [\"sh\"]\n", &["line 4", "is not a pool's name"]),
+        ("[pools]\na = 3\n", &["line 5", "is no table"]),
+        ("[pols.a]\nprogram = [\"sh\"]\n", &["line 4", "[pols]"]),
+        (
+            "[client]\nauthkey_file = \"/nowhere/authkey\"\n[pools.a]\nprogram = [\"sh\"]\n",
+            &["line 5", "/nowhere/authkey"],
+        ),
+    ] {
+        Folder::with(pools).check().complained_of(2, words);
+    }
+    Folder::with("[pools.a]\nprogram = [\"./no-such-worker\"]\n")
+        .check()
+        .complained_of(4, &["line 4", "no-such-worker"]);
+    let open = Folder::with("[pools.a]\nprogram = [\"sh\"]\n");
+    fs::write(open.file(), "[broker]\nfrontend = \"tcp://0.0.0.0:0\"\n[pools.a]\nprogram = [\"sh\"]\n").unwrap();
+    open.check().complained_of(2, &["0.0.0.0", "--authkey-file"]);
+    // The file of `up` is a settings file to everybody else.
+    let file = Folder::with(&both());
+    let mut config = callboard();
+    config.args(["config", "--config"]).arg(file.file());
+    assert!(Finished::of(config).printed().contains("callboard.toml line 2"));
+}
+
+/// systemd's end: what it is told.
+struct Listener {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Listener {
+    fn new(folder: &Folder) -> Listener {
+        let path = folder.0.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        Listener { socket, path }
+    }
+
+    fn next(&self) -> String {
+        let mut text = [0; 512];
+        let bytes = self.socket.recv(&mut text).expect("nothing was told");
+        String::from_utf8(text[..bytes].to_vec()).unwrap()
+    }
+
+    fn wait_for(&self, what: &str) {
+        while self.next() != what {}
+    }
+
+    /// What was told and not read yet.
+    fn waiting(&self) -> Vec<String> {
+        self.socket.set_nonblocking(true).unwrap();
+        let mut all = Vec::new();
+        let mut text = [0; 512];
+        loop {
+            match self.socket.recv(&mut text) {
+                Ok(bytes) => all.push(String::from_utf8(text[..bytes].to_vec()).unwrap()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        self.socket.set_nonblocking(false).unwrap();
+        all
+    }
+}
+
+#[test]
+fn systemd_is_told_of_readiness_of_life_while_the_broker_answers_and_of_the_end() {
+    let folder = Folder::with(&both());
+    let listener = Listener::new(&folder);
+    let mut command = folder.up();
+    command.env("NOTIFY_SOCKET", &listener.path).env("WATCHDOG_USEC", "1000000");
+    let mut tree = Tree::of(command, folder);
+    listener.wait_for("READY=1");
+    assert_eq!(tree.add().printed(), "5");
+    listener.wait_for("WATCHDOG=1");
+    listener.wait_for("WATCHDOG=1");
+    let broker = tree.pid_of("broker");
+    signal(broker, Signal::STOP);
+    let silent = |times: usize| {
+        until("the broker's silence is told", || {
+            let log = tree.up.process.stderr.so_far();
+            (log.matches("the watchdog is not told").count() >= times).then_some(())
+        });
+    };
+    silent(1);
+    listener.waiting();
+    silent(3);
+    assert_eq!(listener.waiting(), [""; 0], "who hangs is not said to be well");
+    signal(broker, Signal::CONT);
+    listener.wait_for("WATCHDOG=1");
+    tree.up.process.signal(Signal::TERM);
+    listener.wait_for("STOPPING=1");
+    assert_eq!(tree.up.process.exit_code(), 0);
+}
+
+#[test]
+fn with_keys_the_broker_is_asked_with_one_and_pools_prove_theirs() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::with("");
+    let keys = folder.0.path().join("authkey");
+    fs::write(&keys, "a key for these tests alone").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    let file = format!("authkey_file = \"{}\"\n", keys.display());
+    let text = format!("{BROKER}{file}[pool]\n{file}[client]\n{file}{}", both());
+    fs::write(folder.file(), text).unwrap();
+    let listener = Listener::new(&folder);
+    let mut command = folder.up();
+    command.env("NOTIFY_SOCKET", &listener.path).env("WATCHDOG_USEC", "1000000");
+    let tree = Tree::of(command, folder);
+    listener.wait_for("READY=1");
+    listener.wait_for("WATCHDOG=1");
+    tree.add().complained_of(1, &["UNAUTHENTICATED"]);
+    let mut call = tree.up.command_line(&["call", "calculator.add", "2", "3", "--config"]);
+    call.arg(tree.folder.file());
+    assert_eq!(Finished::of(call).printed(), "5");
+    tree.up.process.signal(Signal::HUP);
+    tree.up.process.stderr.wait_for("the key file was read again");
+}
