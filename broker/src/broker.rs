@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     error::BrokerError,
-    gate::{self, Gate, GateEvent, PeerAddress},
+    gate::{self, Complaints, Gate, GateEvent, PeerAddress},
     keys::KeyChanger,
     notes,
     settings::Settings,
@@ -49,6 +49,7 @@ pub struct Broker {
     gate_told: Option<Time>,
     /// The machine's answers; kept so that its memory is.
     actions: Vec<Action>,
+    complaints: Complaints,
     stopped: bool,
 }
 
@@ -82,6 +83,7 @@ impl Broker {
             closed: Vec::new(),
             gate_told: None,
             actions: Vec::new(),
+            complaints: Complaints::default(),
             stopped: false,
         })
     }
@@ -177,13 +179,14 @@ impl Broker {
             }
             GateEvent::Opened { link, side, address, accepted } => {
                 let until = self.clock.time(accepted) + self.gate.limits().handshake_max;
-                let (name, nonce) = (address.to_string().into(), Nonce(rand::random()));
+                let (name, origin) = (address.to_string().into(), address.origin().into());
+                let nonce = Nonce(rand::random());
                 self.addresses.insert(link, address);
                 let side = match side {
                     gate::Side::Frontend => Side::Frontend,
                     gate::Side::Backend => Side::Backend,
                 };
-                Event::Opened { link, side, address: name, nonce, until }
+                Event::Opened { link, side, address: name, origin, nonce, until }
             }
             GateEvent::Broken { link, violation } => Event::Broken { link, violation },
             GateEvent::Heard { link } => Event::Heard { link },
@@ -204,7 +207,8 @@ impl Broker {
                 Action::Admit(link) => self.gate.admit(link),
                 Action::Close(link) => self.close(link),
                 Action::Note(note) => {
-                    notes::log(note, |link| self.addresses.get(&link).map(ToString::to_string));
+                    let address_of = |link| self.addresses.get(&link).map(ToString::to_string);
+                    notes::log(note, &mut self.complaints, address_of);
                 }
                 Action::Stopped => self.stopped = true,
             }

@@ -1,11 +1,15 @@
 //! The machine's notes as lines in the log.
 
+use std::time::Instant;
+
 use callboard_core::{broker::Note, wire::ids::LinkId};
 use tracing::{debug, info, warn};
 
+use crate::gate::Complaints;
+
 /// Logs a note; `address_of` says where a link comes from. Peers that come and go are debug (clients) or info (workers); what
-/// somebody lost, and strangers, are warnings.
-pub(crate) fn log(note: Note, address_of: impl Fn(LinkId) -> Option<String>) {
+/// somebody lost, and strangers, are warnings. Casts that fail are told one by one as long as they are few.
+pub(crate) fn log(note: Note, complaints: &mut Complaints, address_of: impl Fn(LinkId) -> Option<String>) {
     match note {
         Note::ClientJoined { link, name, again, key } => debug!(%link, name, again, key, "client joined"),
         Note::ClientGone { name, open } if open > 0 => info!(name, open, "client is gone, with calls open"),
@@ -28,7 +32,11 @@ pub(crate) fn log(note: Note, address_of: impl Fn(LinkId) -> Option<String>) {
         Note::Buried { call, method, lost } => {
             warn!(%call, method, lost, "call is kept as a dead letter: `callboard dead` shows it")
         }
-        Note::CastFailed { call, method, failure } => warn!(%call, method, %failure, "cast failed"),
+        Note::CastFailed { call, method, failure } => match complaints.may_say("cast failed", Instant::now()) {
+            Some(0) => warn!(%call, method, %failure, "cast failed"),
+            Some(unsaid) => warn!(%call, method, %failure, unsaid, "cast failed, and others before it"),
+            None => {}
+        },
         Note::SentAway { link, code, message } => warn!(%link, %code, %message, "peer sent away"),
         Note::Refused { link, refused } => debug!(%link, %refused, "envelope refused"),
         other => debug!(?other, "note"),

@@ -32,6 +32,14 @@ pub struct Settings {
     pub queue_calls_max: usize,
     /// Bytes of arguments that may wait for one service. Default: 256 MiB.
     pub queue_bytes_max: usize,
+    /// How long the oldest call of a key or address may have waited for a service before no more of its calls are taken there, with
+    /// RESOURCE_EXHAUSTED and when to try again. Default: none, and calls wait as long as their time-outs allow.
+    pub queue_age_max: Option<Duration>,
+    /// Calls that may wait for all services together. Default: 262,144. A quarter of them may be of one key or address. More are
+    /// refused with RESOURCE_EXHAUSTED.
+    pub waiting_calls_max: usize,
+    /// Bytes of arguments that may wait for all services together. Default: 1 GiB. A quarter of them may be of one key or address.
+    pub waiting_bytes_max: usize,
     /// Which services workers may serve. Default: all.
     pub services: AllowedServices,
     /// What the gate allows a connection.
@@ -50,6 +58,9 @@ impl Settings {
             drain: limits::BROKER_DRAIN,
             queue_calls_max: limits::QUEUE_CALLS_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            queue_age_max: None,
+            waiting_calls_max: limits::WAITING_CALLS_MAX,
+            waiting_bytes_max: limits::WAITING_BYTES_MAX,
             services: AllowedServices::default(),
             gate: GateLimits::default(),
         }
@@ -76,6 +87,9 @@ impl Settings {
             heartbeat: self.heartbeat,
             queue_calls_max: self.queue_calls_max,
             queue_bytes_max: self.queue_bytes_max,
+            queue_age_max: self.queue_age_max,
+            waiting_calls_max: self.waiting_calls_max,
+            waiting_bytes_max: self.waiting_bytes_max,
             message_bytes_max,
             keys: self.keys.clone(),
             services: self.services.clone(),

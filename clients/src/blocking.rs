@@ -40,7 +40,10 @@ mod streams;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use callboard_core::{body::Arguments, wire::envelope::Effect};
+use callboard_core::{
+    body::Arguments,
+    wire::envelope::{Effect, Priority},
+};
 use futures::executor::block_on;
 use serde::de::DeserializeOwned;
 
@@ -124,6 +127,11 @@ impl<T> Call<T> {
     /// What this call may do to the world, where that is to be stricter than what the method's worker declared.
     pub fn effect(self, effect: Effect) -> Call<T> {
         Call(self.0.effect(effect))
+    }
+
+    /// How soon it is to have its turn, beside other calls of the same key (or address).
+    pub fn priority(self, priority: Priority) -> Call<T> {
+        Call(self.0.priority(priority))
     }
 
     /// Of a stream that comes faster than it is read, keep only the newest item. Without a meaning for other calls.

@@ -7,7 +7,11 @@ use callboard_core::{
     body,
     client::{Timeout, TimeoutSource},
     time::Time,
-    wire::{affinity::AffinityKey, envelope::Effect, streams::Streams},
+    wire::{
+        affinity::AffinityKey,
+        envelope::{Effect, Priority},
+        streams::Streams,
+    },
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
@@ -114,6 +118,12 @@ impl<T> Call<T> {
             (Err(_), _) => {}
         }
         self
+    }
+
+    /// How soon it is to have its turn, where it waits at the broker beside other calls of the same key (or address): none starves,
+    /// and nobody else's calls wait for it.
+    pub fn priority(self, priority: Priority) -> Call<T> {
+        self.with(|request| request.priority = priority)
     }
 
     /// The same call, of whose result nobody wants to know the type.

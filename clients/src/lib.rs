@@ -81,7 +81,7 @@ pub use callboard_core::{
     auth::{AuthKey, AuthKeyError, AuthKeys, AuthKeysError},
     body::{ArgumentMap, Arguments, DecodeError, EncodedArguments, named},
     wire::{
-        envelope::Effect,
+        envelope::{Effect, Priority},
         status::{Code, Executed},
     },
 };

@@ -8,7 +8,12 @@ use callboard_core::{
     body::Arguments,
     client::{NewCall, Ticket, Timeout, TimeoutSource},
     time::Time,
-    wire::{affinity::AffinityKey, envelope::Effect, method::MethodName, streams::Streams},
+    wire::{
+        affinity::AffinityKey,
+        envelope::{Effect, Priority},
+        method::MethodName,
+        streams::Streams,
+    },
 };
 
 use crate::{call_error::CallError, responder::Responder, serving::Serving};
@@ -20,6 +25,7 @@ pub(crate) struct Request {
     body: Bytes,
     pub(crate) timeout: Option<Timeout>,
     pub(crate) effect: Option<Effect>,
+    pub(crate) priority: Priority,
     pub(crate) wait_for_ready: bool,
     pub(crate) key: Option<AffinityKey>,
     cast: bool,
@@ -49,6 +55,7 @@ impl Request {
             body,
             timeout,
             effect: None,
+            priority: Priority::default(),
             wait_for_ready: false,
             key: None,
             cast: false,
@@ -90,6 +97,7 @@ impl Request {
             made,
             timeout: self.timeout,
             effect: self.effect,
+            priority: self.priority,
             wait_for_ready: self.wait_for_ready,
             cast: self.cast,
             key: self.key,

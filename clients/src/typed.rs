@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, marker::PhantomData, pin::Pin, task, time::Duration};
 
 use callboard_core::wire::{
-    envelope::Effect,
+    envelope::{Effect, Priority},
     status::{Code, Executed},
 };
 use serde::de::DeserializeOwned;
@@ -97,6 +97,11 @@ impl<T, F, S> TypedCall<T, F, S> {
     /// As [`Call::effect`].
     pub fn effect(self, effect: Effect) -> TypedCall<T, F, S> {
         self.with(|call| call.effect(effect))
+    }
+
+    /// As [`Call::priority`].
+    pub fn priority(self, priority: Priority) -> TypedCall<T, F, S> {
+        self.with(|call| call.priority(priority))
     }
 
     pub(crate) fn with(self, change: impl FnOnce(Call<T>) -> Call<T>) -> TypedCall<T, F, S> {

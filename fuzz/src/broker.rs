@@ -96,9 +96,9 @@ impl BrokerHost {
         self.links.insert(link, Stage::Silent);
         self.links_seen += 1;
         self.proofs.insert(link, Proving::default());
-        let (address, nonce) = ("somewhere".into(), said::nonce(link.0));
+        let (address, origin, nonce) = ("somewhere".into(), "anywhere".into(), said::nonce(link.0));
         let until = now + limits::HANDSHAKE_MAX;
-        self.handle(now, Event::Opened { link, side, address, nonce, until })
+        self.handle(now, Event::Opened { link, side, address, origin, nonce, until })
     }
 
     /// A connection is gone; nothing if the broker closed it first.

@@ -51,6 +51,7 @@ impl ClientHost {
             wait_for_ready: script.flag(),
             cast: script.flag(),
             key: said::affinity_key(script),
+            priority: Default::default(),
             streams: Streams::NONE,
         };
         self.handle(now, Event::Call(call))

@@ -9,7 +9,7 @@ use callboard_core::{
     wire::{
         Bundler, Envelope,
         affinity::{Affinity, AffinityKey},
-        envelope::{Cancel, Credit, Dispatch, Effect, KeyFreed, Ping, Reply, Request, RequestFlags},
+        envelope::{Cancel, Credit, Dispatch, Effect, KeyFreed, Ping, Priority, Reply, Request, RequestFlags},
         handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, TimeLimits, Welcome},
         ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
         method::MethodName,
@@ -236,6 +236,7 @@ fn request(script: &mut Script<'_>) -> Request {
         method: method(script),
         timeout: timeout(script),
         effect: script.pick(&[None, Some(Effect::Read), Some(Effect::Idempotent), Some(Effect::Once)]),
+        priority: script.pick(&[Priority::Low, Priority::Normal, Priority::High]),
         flags: RequestFlags::from_bits(script.below(8).into()).expect("three bits are known"),
         done_below: script.flag().then(|| CallNumber(script.number())),
         key: affinity_key(script),

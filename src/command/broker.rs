@@ -74,6 +74,15 @@ pub(crate) struct BrokerLimits {
     /// Refuse calls when bodies of this size wait for one service [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     queue_bytes_max: Option<String>,
+    /// Refuse a key's or address's calls when its oldest has waited this long for their service [default: never]
+    #[arg(long, value_name = "DURATION")]
+    queue_age_max: Option<String>,
+    /// Refuse calls when this many wait for all services, or a quarter of it of one key or address [default: 262144]
+    #[arg(long, value_name = "NUMBER")]
+    waiting_calls_max: Option<String>,
+    /// Refuse calls when bodies of this size wait for all services, or of a quarter of it of one key or address [default: 1GiB]
+    #[arg(long, value_name = "SIZE")]
+    waiting_bytes_max: Option<String>,
     /// Let workers serve these services only, such as "calculator, billing.*" [default: all]
     #[arg(long, value_name = "NAMES")]
     services: Option<String>,
@@ -128,6 +137,9 @@ pub(super) fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::b
     settings.drain = given.drain.value;
     settings.queue_calls_max = given.queue_calls_max.value;
     settings.queue_bytes_max = given.queue_bytes_max.value;
+    settings.queue_age_max = given.queue_age_max.as_ref().map(|age| age.value);
+    settings.waiting_calls_max = given.waiting_calls_max.value;
+    settings.waiting_bytes_max = given.waiting_bytes_max.value;
     settings.gate.connections_max = given.connections_max.value;
     settings.gate.connections_per_address_max = given.connections_per_address_max.value;
     settings.gate.handshakes_max = given.handshakes_max.value;
@@ -176,6 +188,9 @@ impl BrokerLimits {
             .with("--held-bytes-max", self.held_bytes_max.as_ref())
             .with("--queue-calls-max", self.queue_calls_max.as_ref())
             .with("--queue-bytes-max", self.queue_bytes_max.as_ref())
+            .with("--queue-age-max", self.queue_age_max.as_ref())
+            .with("--waiting-calls-max", self.waiting_calls_max.as_ref())
+            .with("--waiting-bytes-max", self.waiting_bytes_max.as_ref())
             .with("--services", self.services.as_ref())
             .with("--heartbeat", self.heartbeat.as_ref())
     }

@@ -6,7 +6,7 @@ mod printer;
 
 use anyhow::{anyhow, bail};
 use callboard::{
-    CallError, Client, EncodedArguments, Progress,
+    CallError, Client, EncodedArguments, Priority, Progress,
     core::{
         contract::Style,
         wire::{method::MethodName, status::Failure},
@@ -72,6 +72,9 @@ pub(crate) struct Call {
     /// Run it one at a time with others of this key, on one worker
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+    /// How soon it is to have its turn beside other calls of the same key or address: low, normal or high
+    #[arg(long, value_name = "PRIORITY", default_value = "normal", value_parser = priority)]
+    priority: Priority,
     #[command(flatten)]
     pub(super) connection: Connection,
 }
@@ -117,7 +120,7 @@ impl Call {
 
     /// The call as the flags say.
     fn call<T>(&self, client: &Client, arguments: EncodedArguments, settings: &ClientSettings) -> callboard::Call<T> {
-        let call = client::timed(client.call(self.method.as_str(), arguments), settings);
+        let call = client::timed(client.call(self.method.as_str(), arguments), settings).priority(self.priority);
         let call = if self.wait_for_ready { call.wait_for_ready() } else { call };
         let call = self.key.iter().fold(call, callboard::Call::key);
         if self.latest { call.latest() } else { call }
@@ -180,4 +183,13 @@ fn check_arguments(arguments: &EncodedArguments, Known { service, method }: &Kno
     let Err(misfit) = check::check(arguments, method, service) else { return Ok(()) };
     let error = client::failed(CallError::from(Box::new(Failure::from(misfit))));
     Err(Exit::Failed.because(anyhow!("{error}\n  method: {}.{method}", service.name)))
+}
+
+fn priority(text: &str) -> Result<Priority, String> {
+    match text {
+        "low" => Ok(Priority::Low),
+        "normal" => Ok(Priority::Normal),
+        "high" => Ok(Priority::High),
+        _ => Err("a priority is low, normal or high".to_owned()),
+    }
 }

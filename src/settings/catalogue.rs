@@ -129,6 +129,34 @@ pub(crate) static BROKER_QUEUE_BYTES_MAX: Setting = Setting {
     default: Some("256MiB"),
     range: Some(["32MiB", "1024GiB"]),
 };
+/// How long a key's or address's oldest call may have waited for a service before no more are taken; absent: however long.
+pub(crate) static BROKER_QUEUE_AGE_MAX: Setting = Setting {
+    table: "broker",
+    key: "queue_age_max",
+    flag: "--queue-age-max",
+    variables: &["CALLBOARD_BROKER_QUEUE_AGE_MAX"],
+    default: None,
+    range: Some(["1ms", "1h"]),
+};
+/// Calls that may wait in all queues together, a quarter of them of one key or address.
+pub(crate) static BROKER_WAITING_CALLS_MAX: Setting = Setting {
+    table: "broker",
+    key: "waiting_calls_max",
+    flag: "--waiting-calls-max",
+    variables: &["CALLBOARD_BROKER_WAITING_CALLS_MAX"],
+    default: Some("262144"),
+    range: Some(["4", "16777216"]),
+};
+/// Bytes of bodies that may wait in all queues together, a quarter of them of one key or address. Below the least the largest message
+/// of the default could never wait.
+pub(crate) static BROKER_WAITING_BYTES_MAX: Setting = Setting {
+    table: "broker",
+    key: "waiting_bytes_max",
+    flag: "--waiting-bytes-max",
+    variables: &["CALLBOARD_BROKER_WAITING_BYTES_MAX"],
+    default: Some("1GiB"),
+    range: Some(["64MiB", "1024GiB"]),
+};
 /// The services that workers may serve; absent: all. Pools serve their own besides.
 pub(crate) static BROKER_SERVICES: Setting = Setting {
     table: "broker",
@@ -284,7 +312,7 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All of them, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 29] = [
+pub(crate) static SETTINGS: [&Setting; 32] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
@@ -297,6 +325,9 @@ pub(crate) static SETTINGS: [&Setting; 29] = [
     &BROKER_HELD_BYTES_MAX,
     &BROKER_QUEUE_CALLS_MAX,
     &BROKER_QUEUE_BYTES_MAX,
+    &BROKER_QUEUE_AGE_MAX,
+    &BROKER_WAITING_CALLS_MAX,
+    &BROKER_WAITING_BYTES_MAX,
     &BROKER_SERVICES,
     &BROKER_HEARTBEAT,
     &BROKER_DRAIN,

@@ -56,6 +56,12 @@ pub(crate) struct BrokerSettings {
     pub(crate) queue_calls_max: Sourced<usize>,
     /// Bytes of bodies waiting in one service's queue.
     pub(crate) queue_bytes_max: Sourced<usize>,
+    /// How long the oldest call of a key or address may have waited; `None`: however long.
+    pub(crate) queue_age_max: Option<Sourced<Duration>>,
+    /// Calls waiting in all queues together.
+    pub(crate) waiting_calls_max: Sourced<usize>,
+    /// Bytes of bodies waiting in all queues together.
+    pub(crate) waiting_bytes_max: Sourced<usize>,
     /// Services that workers may serve; `None`: all.
     pub(crate) services: Option<Sourced<AllowedServices>>,
     /// How often it lets itself be heard.
@@ -164,6 +170,9 @@ impl BrokerSettings {
             held_bytes_max: reader.read::<Size>(&catalogue::BROKER_HELD_BYTES_MAX)?,
             queue_calls_max: reader.read::<Count>(&catalogue::BROKER_QUEUE_CALLS_MAX)?,
             queue_bytes_max: reader.read::<Size>(&catalogue::BROKER_QUEUE_BYTES_MAX)?,
+            queue_age_max: reader.read_optional::<Span>(&catalogue::BROKER_QUEUE_AGE_MAX)?,
+            waiting_calls_max: reader.read::<Count>(&catalogue::BROKER_WAITING_CALLS_MAX)?,
+            waiting_bytes_max: reader.read::<Size>(&catalogue::BROKER_WAITING_BYTES_MAX)?,
             services: reader.read_optional::<ServiceNames>(&catalogue::BROKER_SERVICES)?,
             heartbeat: reader.read::<Span>(&catalogue::BROKER_HEARTBEAT)?,
             drain: reader.read::<Span>(&catalogue::BROKER_DRAIN)?,

@@ -65,6 +65,8 @@ fn the_defaults_are_those_of_the_core() {
     assert_eq!(settings.broker.message_bytes_max.value, limits::MESSAGE_BYTES_MAX);
     assert_eq!(settings.broker.queue_calls_max.value, limits::QUEUE_CALLS_MAX);
     assert_eq!(settings.broker.queue_bytes_max.value, limits::QUEUE_BYTES_MAX);
+    assert_eq!(settings.broker.waiting_calls_max.value, limits::WAITING_CALLS_MAX);
+    assert_eq!(settings.broker.waiting_bytes_max.value, limits::WAITING_BYTES_MAX);
     assert_eq!(settings.broker.heartbeat.value, limits::HEARTBEAT_DEFAULT);
     assert_eq!(settings.client.timeout.value, Some(limits::TIMEOUT_DEFAULT));
     assert!(settings.pool.name.is_none());

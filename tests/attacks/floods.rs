@@ -1,13 +1,17 @@
 //! Too much of what is allowed.
 
+use bytes::Bytes;
 use callboard::core::{
     body,
+    broker::Status,
     wire::{
         Envelope,
-        envelope::{Effect, Ping},
+        envelope::{Effect, Ping, Priority, Reply, Request, RequestFlags},
         handshake::{MethodOffer, Offer, Register, TimeLimits},
+        ids::CallNumber,
+        method::MethodName,
         status::Code,
-        streams::Style,
+        streams::{Streams, Style},
     },
 };
 
@@ -27,6 +31,47 @@ pub(crate) fn pings(target: &Target) -> Spoils {
         above.say(&ours).ok();
     }
     Box::new((below, above))
+}
+
+/// Casts that wait for ever for a service that nobody serves, from one connection after another: each has fresh credit, and none is there
+/// any more when its casts are held.
+pub(crate) fn casts(target: &Target) -> Spoils {
+    let flags = RequestFlags { cast: true, wait_for_ready: true, ..RequestFlags::default() };
+    let cast = |number| encoded(&Envelope::Request(Request { flags, ..request(number, "nobody.home") }));
+    let (connections, part) = (target.many(3, 40), target.many(1_000, 65_536));
+    for _ in 0..connections {
+        let mut client = target.client();
+        let flood: Vec<u8> = (1..=4_000).flat_map(cast).collect();
+        client.say(&flood).unwrap();
+        // Answered after all of them.
+        client.say_envelope(&Envelope::Ping(Ping { number: 1, done_below: None }));
+        assert!(matches!(client.hear_envelope(), Envelope::Pong(1)));
+    }
+    let mut client = target.client();
+    client.say_envelope(&Envelope::Request(request(1, "callboard.status")));
+    let Envelope::Reply(Reply { outcome: Ok(answer), .. }) = client.hear_envelope() else { panic!("no status") };
+    let status: Status = body::decode(&answer).unwrap();
+    let waiting = status.services.iter().find(|service| service.name == "nobody").unwrap().waiting;
+    assert!(waiting <= part, "{waiting} casts wait");
+    assert_eq!(waiting as u64 + status.counters.casts_failed, 4_000 * connections as u64);
+    Box::new(())
+}
+
+/// A request without arguments and without a time-out.
+fn request(number: u64, method: &str) -> Request {
+    Request {
+        number: CallNumber(number),
+        method: MethodName::parse(method.to_owned()).unwrap(),
+        timeout: None,
+        effect: None,
+        key: None,
+        priority: Priority::Normal,
+        flags: RequestFlags::default(),
+        streams: Streams::NONE,
+        done_below: None,
+        extensions: Bytes::new(),
+        body: Bytes::from_static(&[0x80]),
+    }
 }
 
 /// A worker that registers again and again.

@@ -56,6 +56,7 @@ const ATTACKS: &[Attack] = &[
         .ends_with(&["held"]),
     Attack::new("bombs_inside_good_frames", bundles::bombs),
     Attack::new("pings_without_end", floods::pings),
+    Attack::new("casts_that_outlive_their_senders", floods::casts).small_flags(&["--waiting-calls-max", "4000"]),
     Attack::new("registrations_without_end", floods::registrations).ends_with(&["requested"]),
 ];
 

@@ -5,7 +5,7 @@ use callboard::core::{
     body,
     wire::{
         Envelope,
-        envelope::{Request, RequestFlags},
+        envelope::{Priority, Request, RequestFlags},
         ids::CallNumber,
         method::MethodName,
         streams::Streams,
@@ -89,6 +89,7 @@ fn request(number: u64, body: Bytes) -> Request {
         method: MethodName::parse("bench.echo".to_owned()).unwrap(),
         timeout: None,
         effect: None,
+        priority: Priority::Normal,
         flags: RequestFlags::default(),
         done_below: None,
         key: None,

@@ -1,4 +1,4 @@
-//! Lines in the log about connections that end badly: as many as are of use.
+//! Lines in the log about what anybody can cause by the thousand, such as connections that end badly: as many as are of use.
 
 use std::{
     collections::BTreeMap,
@@ -7,9 +7,9 @@ use std::{
 
 use super::limits::LOG_LINES_MAX;
 
-/// Who sends bad connections by the thousand must not fill the disk with what is said about them.
+/// Who sends bad connections, or casts that fail, by the thousand must not fill the disk with what is said about them.
 #[derive(Debug, Default)]
-pub(super) struct Complaints(BTreeMap<&'static str, Second>);
+pub(crate) struct Complaints(BTreeMap<&'static str, Second>);
 
 /// What was said about one reason within a second.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ struct Second {
 
 impl Complaints {
     /// Whether to say one more thing for this reason, and how many were left out since the last one.
-    pub(super) fn may_say(&mut self, reason: &'static str, now: Instant) -> Option<u64> {
+    pub(crate) fn may_say(&mut self, reason: &'static str, now: Instant) -> Option<u64> {
         let second = self.0.entry(reason).or_insert(Second { since: now, lines: 0, unsaid: 0 });
         if now - second.since >= Duration::from_secs(1) {
             (second.since, second.lines) = (now, 0);

@@ -50,6 +50,7 @@ use tokio::{
 };
 
 pub use address::{Address, AddressError, Host};
+pub(crate) use complaints::Complaints;
 pub use counters::GateCounters;
 pub use error::GateError;
 pub use event::{GateEvent, PeerAddress, Side};

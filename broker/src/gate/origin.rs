@@ -1,6 +1,9 @@
 //! Whom a connection is counted for.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use super::PeerAddress;
 
@@ -27,6 +30,23 @@ impl From<PeerAddress> for Origin {
     }
 }
 
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Ip(ip @ IpAddr::V4(_)) => write!(f, "{ip}"),
+            Origin::Ip(network @ IpAddr::V6(_)) => write!(f, "{network}/64"),
+            Origin::User(uid) => write!(f, "user {uid}"),
+        }
+    }
+}
+
+impl PeerAddress {
+    /// Whom the peer is counted for, for people: its address without the port, the network of an IPv6 address, or its user.
+    pub fn origin(self) -> String {
+        Origin::from(self).to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -44,5 +64,7 @@ mod tests {
         assert_ne!(origin("192.0.2.1:1"), origin("192.0.2.2:1"));
         assert_eq!(origin("[2001:db8::1]:1"), origin("[2001:db8::ffff:1]:1"));
         assert_ne!(origin("[2001:db8::1]:1"), origin("[2001:db8:0:1::1]:1"));
+        assert_eq!(origin("192.0.2.1:1").to_string(), "192.0.2.1");
+        assert_eq!(origin("[2001:db8::1]:1").to_string(), "2001:db8::/64");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use callboard_core::wire::envelope::Effect;
+use callboard_core::wire::envelope::{Effect, Priority};
 use serde::de::DeserializeOwned;
 
 use super::{Client, Pending, inbox::Arrival};
@@ -46,6 +46,11 @@ impl<'a, T> Call<'a, T> {
     /// What this call may do to the world, where that is to be stricter than what the method's worker declared.
     pub fn effect(self, effect: Effect) -> Self {
         Call { call: self.call.effect(effect), ..self }
+    }
+
+    /// How soon it is to have its turn, beside other calls of the same key (or address).
+    pub fn priority(self, priority: Priority) -> Self {
+        Call { call: self.call.priority(priority), ..self }
     }
 
     /// Of a stream that comes faster than it is read, keep only the newest item. Without a meaning for other calls.

@@ -8,6 +8,7 @@ use bytestring::ByteString;
 use super::{
     Action, Broker, Note, Owner, Side,
     client::{Account, Client, ClientKey},
+    party::PartyName,
     presence::Presence,
     proving::Unproven,
     timers::Timer,
@@ -26,13 +27,22 @@ use crate::{
     },
 };
 
+/// Where a connection comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Whence {
+    /// For people.
+    pub(super) address: ByteString,
+    /// Whom it is counted for where a key does not say it.
+    pub(super) origin: ByteString,
+}
+
 /// How far a connection has come.
 #[derive(Debug)]
 pub(super) enum Arrival {
     /// Nothing was said yet.
-    Silent { side: Side, address: ByteString, nonce: Nonce, until: Time },
+    Silent { side: Side, from: Whence, nonce: Nonce, until: Time },
     /// It said hello and was challenged.
-    Challenged { hello: Box<Hello>, address: ByteString, nonce: Nonce, until: Time },
+    Challenged { hello: Box<Hello>, from: Whence, nonce: Nonce, until: Time },
     /// It did not prove that it knows a key, and is told so then.
     Unproven { why: Unproven, until: Time },
     /// It is a client.
@@ -42,8 +52,8 @@ pub(super) enum Arrival {
 }
 
 impl Broker {
-    pub(super) fn opened(&mut self, link: LinkId, side: Side, address: ByteString, nonce: Nonce, until: Time) {
-        self.links.insert(link, Arrival::Silent { side, address, nonce, until });
+    pub(super) fn opened(&mut self, link: LinkId, side: Side, from: Whence, nonce: Nonce, until: Time) {
+        self.links.insert(link, Arrival::Silent { side, from, nonce, until });
         self.timers.insert((until, Timer::Handshake(link)));
     }
 
@@ -63,10 +73,10 @@ impl Broker {
     }
 
     fn hello(&mut self, now: Time, link: LinkId, body: &Bytes, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
-        let Some(&Arrival::Silent { side, ref address, nonce, until }) = self.links.get(&link) else {
+        let Some(&Arrival::Silent { side, ref from, nonce, until }) = self.links.get(&link) else {
             unreachable!("the caller saw that the link had said nothing");
         };
-        let address = address.clone();
+        let from = from.clone();
         let hello: Hello = body::decode(body).map_err(|error| {
             Failure::new(Code::InvalidArgument, Executed::No, format!("a hello of wrong form: {error}"))
         })?;
@@ -75,7 +85,7 @@ impl Broker {
         if self.settings.keys.is_some() && hello.nonce.is_none() {
             self.distrust(now, link, Unproven::NoProof, out);
         } else {
-            self.links.insert(link, Arrival::Challenged { hello: Box::new(hello), address, nonce, until });
+            self.links.insert(link, Arrival::Challenged { hello: Box::new(hello), from, nonce, until });
         }
         Ok(())
     }
@@ -116,10 +126,10 @@ impl Broker {
     }
 
     fn proof(&mut self, now: Time, link: LinkId, answer: &Bytes, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
-        let Some(Arrival::Challenged { hello, address, nonce, until }) = self.links.get(&link) else {
+        let Some(Arrival::Challenged { hello, from, nonce, until }) = self.links.get(&link) else {
             unreachable!("the caller saw that the link was challenged");
         };
-        let (hello, address, nonce, until) = (Hello::clone(hello), address.clone(), *nonce, *until);
+        let (hello, from, nonce, until) = (Hello::clone(hello), from.clone(), *nonce, *until);
         let proved = match self.proved(&hello, nonce, answer) {
             Ok(proved) => proved,
             Err(why) => {
@@ -136,8 +146,8 @@ impl Broker {
         out.push(Action::Admit(link));
         out.push(Action::Send(link, self.welcome(proved.proof)));
         match hello.role {
-            Role::Client => self.admit_client(now, link, address, hello, proved.principal, out),
-            Role::Worker => self.admit_worker(now, link, address, hello, proved.principal, out),
+            Role::Client => self.admit_client(now, link, from, hello, proved.principal, out),
+            Role::Worker => self.admit_worker(now, link, from.address, hello, proved.principal, out),
         }
         Ok(())
     }
@@ -178,7 +188,7 @@ impl Broker {
         &mut self,
         now: Time,
         link: LinkId,
-        address: ByteString,
+        from: Whence,
         hello: Hello,
         principal: Principal,
         out: &mut Vec<Action>,
@@ -199,13 +209,19 @@ impl Broker {
         let name = hello.instance.clone();
         out.push(Action::Note(Note::ClientJoined { link, name, again, key: principal.key.clone() }));
         self.sessions.insert(hello.session, Owner::Client(key));
-        let client = self.clients.entry(key).or_insert_with(|| Client::new(&hello, interval, account));
+        let party = principal.key.clone().map_or(PartyName::Origin(from.origin), PartyName::Key);
+        let party = self.parties.join(party);
+        if let Some(client) = self.clients.get(&key) {
+            self.parties.leave(client.party);
+        }
+        let client = self.clients.entry(key).or_insert_with(|| Client::new(&hello, party, interval, account));
         self.timers.remove(&(client.gone_at, Timer::ClientGone(key)));
         client.connection = hello.connection;
         client.interval = interval;
         client.principal = principal;
+        client.party = party;
         client.credit = account;
-        client.presence = Some(Presence::new(link, address, interval, now));
+        client.presence = Some(Presence::new(link, from.address, interval, now));
         self.links.insert(link, Arrival::Client(key));
         self.watch_client(key);
     }

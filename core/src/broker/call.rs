@@ -8,6 +8,7 @@ use bytestring::ByteString;
 use super::{
     client::{ClientKey, Outcome},
     keyed::Turn,
+    party::PartyKey,
     queue::Place,
     service::ServiceKey,
     streams::Flows,
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     time::Time,
     wire::{
-        envelope::{Effect, Request},
+        envelope::{Effect, Priority, Request},
         handshake::TimeLimits,
         ids::{CallId, ConnectionNumber, DispatchNumber},
         limits,
@@ -37,6 +38,8 @@ pub(super) struct Call {
     pub(super) id: CallId,
     /// Who made it; nobody once its outcome is settled.
     pub(super) client: Option<ClientKey>,
+    /// Whom it is counted for while it waits.
+    pub(super) party: PartyKey,
     /// Which connection of the client paid credit for it; the credit goes back to that one only.
     pub(super) paid_on: ConnectionNumber,
     pub(super) service: ServiceKey,
@@ -46,6 +49,7 @@ pub(super) struct Call {
     pub(super) deadline: Option<Time>,
     /// The caller's own, stricter effect.
     pub(super) effect: Option<Effect>,
+    pub(super) priority: Priority,
     pub(super) cast: bool,
     pub(super) wait_for_ready: bool,
     /// What it has of its affinity key, if it has one.
@@ -120,6 +124,7 @@ impl Limits {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller {
     pub(super) client: ClientKey,
+    pub(super) party: PartyKey,
     pub(super) tag: u32,
     pub(super) connection: ConnectionNumber,
     /// The call may have run in an earlier life of the broker.
@@ -131,12 +136,14 @@ impl Call {
         Call {
             id: CallId { caller: from.tag, number: request.number },
             client: Some(from.client),
+            party: from.party,
             paid_on: from.connection,
             service,
             method: request.method,
             method_number: None,
             deadline: request.timeout.map(|left| now + left),
             effect: request.effect,
+            priority: request.priority,
             cast: request.flags.cast,
             wait_for_ready: request.flags.wait_for_ready,
             turn: request.key.as_ref().map(|key| Box::new(Turn::of(key))),

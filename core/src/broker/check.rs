@@ -6,7 +6,7 @@ use super::{
     Broker, Owner,
     arrival::Arrival,
     call::{Call, CallKey, State},
-    client::Entry,
+    client::{Client, Entry},
     keyed,
     service::{Service, ServiceKey},
     timers::Timer,
@@ -22,6 +22,7 @@ impl Broker {
     pub fn check(&self) {
         self.check_links();
         self.check_clients();
+        self.check_parties();
         self.check_workers();
         self.check_calls();
         self.check_streams();
@@ -67,6 +68,17 @@ impl Broker {
                 }
             }
         }
+    }
+
+    /// Who shares the broker is counted, and so is what waits and what is remembered.
+    fn check_parties(&self) {
+        let waits = |call: &Call| matches!(call.state, State::Waiting { .. } | State::Blocked);
+        let waiting = self.calls.iter().filter(|(_, call)| waits(call));
+        let clients = self.clients.values().map(|client| client.party);
+        self.parties.check(clients, waiting.map(|(_, call)| (call.party, call.body.len())));
+        let remembered: usize = self.clients.values().map(Client::outcome_bytes).sum();
+        assert_eq!(self.outcome_bytes, remembered, "what is remembered is counted");
+        assert!(remembered <= self.settings.outcomes_bytes_max, "what is remembered is bounded");
     }
 
     /// A worker has what it runs, never more than its room, and stands among the candidates exactly if it has room.

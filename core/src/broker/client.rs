@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{call::CallKey, presence::Presence};
+use super::{call::CallKey, party::PartyKey, presence::Presence};
 use crate::{
     auth::Principal,
     time::Time,
@@ -15,7 +15,7 @@ use crate::{
         envelope::Credit,
         handshake::Hello,
         ids::{CallNumber, ConnectionNumber, SessionId},
-        limits::{BODY_COPIED_BYTES_MAX, OUTCOME_BYTES_MAX, OUTCOMES_MAX},
+        limits::{BODY_COPIED_BYTES_MAX, OUTCOME_BYTES_MAX, OUTCOME_COST, OUTCOMES_MAX},
         status::Failure,
     },
 };
@@ -34,6 +34,8 @@ pub(super) struct Client {
     pub(super) name: String,
     /// Who it proved to be on its last connection.
     pub(super) principal: Principal,
+    /// Whom it is counted for, and takes turns with.
+    pub(super) party: PartyKey,
     pub(super) pid: Option<u32>,
     pub(super) host: String,
     pub(super) connection: ConnectionNumber,
@@ -79,11 +81,12 @@ pub(super) enum Standing {
 }
 
 impl Client {
-    pub(super) fn new(hello: &Hello, interval: Duration, credit: Account) -> Client {
+    pub(super) fn new(hello: &Hello, party: PartyKey, interval: Duration, credit: Account) -> Client {
         Client {
             session: hello.session,
             name: hello.instance.clone(),
             principal: Principal::anybody(),
+            party,
             pid: hello.pid,
             host: hello.host.clone(),
             connection: hello.connection,
@@ -138,21 +141,32 @@ impl Client {
             return self.forget(number);
         }
         let copy = detached(outcome);
-        self.outcome_bytes += outcome_bytes(&copy);
+        self.outcome_bytes += outcome_bytes(&copy, extensions);
         self.answered.insert(number);
         self.calls.insert(number, Entry::Answered(copy, Bytes::copy_from_slice(extensions)));
         while self.answered.len() > OUTCOMES_MAX || self.outcome_bytes > OUTCOME_BYTES_MAX {
-            let oldest = *self.answered.first().expect("there is one at least: it was just put in");
-            self.forget(oldest);
+            self.forget_oldest();
         }
+    }
+
+    /// Forgets the oldest outcome. False if there is none.
+    pub(super) fn forget_oldest(&mut self) -> bool {
+        let oldest = self.answered.first().copied();
+        oldest.into_iter().for_each(|number| self.forget(number));
+        oldest.is_some()
     }
 
     /// Removes a number, open or answered.
     pub(super) fn forget(&mut self, number: CallNumber) {
-        if let Some(Entry::Answered(outcome, _)) = self.calls.remove(&number) {
+        if let Some(Entry::Answered(outcome, extensions)) = self.calls.remove(&number) {
             self.answered.remove(&number);
-            self.outcome_bytes -= outcome_bytes(&outcome);
+            self.outcome_bytes -= outcome_bytes(&outcome, &extensions);
         }
+    }
+
+    /// Bytes of the outcomes that are remembered.
+    pub(super) fn outcome_bytes(&self) -> usize {
+        self.outcome_bytes
     }
 
     /// Outcomes that are remembered.
@@ -234,9 +248,10 @@ fn detached(outcome: &Outcome) -> Outcome {
     }
 }
 
-fn outcome_bytes(outcome: &Outcome) -> usize {
-    match outcome {
+fn outcome_bytes(outcome: &Outcome, extensions: &Bytes) -> usize {
+    let bytes = match outcome {
         Ok(body) => body.len(),
         Err(failure) => failure.message.len() + failure.type_name.len() + failure.details.len(),
-    }
+    };
+    OUTCOME_COST + bytes + extensions.len()
 }

@@ -132,6 +132,8 @@ impl Broker {
     pub(super) fn forget_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         let Some(client) = self.clients.remove(&key) else { return };
         self.sessions.remove(&client.session);
+        self.outcome_bytes -= client.outcome_bytes();
+        self.parties.leave(client.party);
         self.timers.remove(&(client.gone_at, Timer::ClientGone(key)));
         let open: Vec<CallKey> = client.open().collect();
         out.push(Action::Note(Note::ClientGone { name: client.name, open: open.len() }));

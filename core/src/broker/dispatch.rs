@@ -8,7 +8,8 @@ use super::{
     call::{Call, CallKey, Limits, State},
     client::{ClientKey, Outcome},
     keyed,
-    queue::Place,
+    party::Waiting,
+    queue::{Place, Whose},
     service::{Candidate, Method, Service, near},
     worker::WorkerKey,
 };
@@ -95,18 +96,28 @@ impl Broker {
         if !self.takes_turn(now, key, out) {
             return;
         }
-        if self.is_full(key) {
-            return self.queue_full(now, key, out);
+        match self.no_room(now, key) {
+            Some(message) => self.exhausted(now, key, message, out),
+            None => self.enqueue(key, give_up),
         }
-        self.enqueue(key, give_up);
     }
 
-    /// Whether there is no room for a call to wait. One that was at a worker, or has waited, was let in before; it is not refused now.
-    pub(super) fn is_full(&self, key: CallKey) -> bool {
+    /// Why there is no room for a call to wait. One that was at a worker, or has waited, was let in before; it is not refused now.
+    pub(super) fn no_room(&mut self, now: Time, key: CallKey) -> Option<String> {
         let call = &self.calls[key.0];
-        let (calls, bytes) = self.services[&call.service].waiting();
-        let full = calls >= self.settings.queue_calls_max || bytes + call.body.len() > self.settings.queue_bytes_max;
-        full && !call.dispatched && !call.turn.as_ref().is_some_and(|turn| turn.let_in)
+        if call.dispatched || call.turn.as_ref().is_some_and(|turn| turn.let_in) {
+            return None;
+        }
+        let (service, bytes) = (&self.services[&call.service], call.body.len());
+        let (calls, waiting) = service.waiting();
+        if calls >= self.settings.queue_calls_max || waiting + bytes > self.settings.queue_bytes_max {
+            return Some(format!("{calls} calls wait for {} already", service.name));
+        }
+        let max = Waiting { calls: self.settings.waiting_calls_max, bytes: self.settings.waiting_bytes_max };
+        match self.parties.room_for(call.party, bytes, max) {
+            Err(full) => Some(full.to_string()),
+            Ok(()) => self.too_old(now, key),
+        }
     }
 
     /// Puts a call into its service's queue.
@@ -115,17 +126,40 @@ impl Broker {
         let call = &mut self.calls[key.0];
         let service = self.services.get_mut(&call.service).expect("a call's service lives as long as it has calls");
         call.detach();
-        let lane = call.client.map_or(0, |client| client.0);
-        let place = service.queue.push(lane, keyed::row(call), key, call.body.len());
+        let session = call.client.map_or(0, |client| client.0);
+        let whose = Whose { party: call.party.0, priority: call.priority, session };
+        let place = service.queue.push(whose, keyed::row(call), key, call.body.len());
+        self.parties.begin_to_wait(call.party, call.body.len());
         call.state = State::Waiting { place, give_up };
         self.watch_call(key);
     }
 
-    pub(super) fn queue_full(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+    /// Why a new call would wait in vain: others of its party, for which there are workers, do already. Nobody pays for this whose
+    /// operator set no such limit.
+    fn too_old(&mut self, now: Time, key: CallKey) -> Option<String> {
+        let max = self.settings.queue_age_max?;
+        let (calls, call) = (&self.calls, &self.calls[key.0]);
+        let Service { queue, methods, name, .. } = self.services.get_mut(&call.service)?;
+        let since = |CallKey(key): CallKey| {
+            let offered = calls[key].method_number.is_some_and(|method| methods[method].is_offered());
+            offered.then_some(calls[key].since)
+        };
+        // One that waits already, or was at a worker, was let in before.
+        let is_new = !call.dispatched && call.since == now;
+        let then = Time::ZERO + now.since(Time::ZERO).checked_sub(max).filter(|_| is_new)?;
+        let CallKey(oldest) = queue.waiting_since(call.party.0, then, since)?;
+        let waited = now.since(calls[oldest].since).as_millis();
+        Some(format!(
+            "calls of yours wait for {name} for {waited} ms already, and this broker's limit is {} ms",
+            max.as_millis()
+        ))
+    }
+
+    /// There is no room for a call to wait.
+    pub(super) fn exhausted(&mut self, now: Time, key: CallKey, message: String, out: &mut Vec<Action>) {
         self.counters.queue_full += 1;
         let call = &self.calls[key.0];
         let service = &self.services[&call.service];
-        let message = format!("{} calls wait for {} already", service.waiting().0, service.name);
         let mut failure = call.failure(Code::ResourceExhausted, message);
         failure.retry_after = Some(service.pace.time_for(service.queue.len()));
         if let Some(link) = call.client.and_then(|client| self.client_link(client)) {
@@ -158,10 +192,12 @@ impl Broker {
         let offer = worker.offers.get(offer).filter(|offer| offer.has_room())?;
         let Service { queue, numbers, .. } = self.services.get_mut(&offer.service)?;
         let calls = &self.calls;
-        queue.pop_where(|CallKey(key)| {
+        let CallKey(key) = queue.pop_where(|CallKey(key)| {
             let method = calls[key].method_number.or_else(|| numbers.get(calls[key].method.method()).copied());
             method.is_some_and(|method| offer.serves(method)) && keyed::suits(&calls[key], at)
-        })
+        })?;
+        self.parties.end_to_wait(calls[key].party, calls[key].body.len());
+        Some(CallKey(key))
     }
 
     /// Sends a call to a worker.
@@ -308,6 +344,7 @@ impl Broker {
         if let Some(service) = self.services.get_mut(&call.service) {
             service.queue.remove(place);
         }
+        self.parties.end_to_wait(call.party, call.body.len());
     }
 
     /// Gives a call its one outcome: told to its client, remembered for it, counted. Later words on it are not listened to.
@@ -338,9 +375,7 @@ impl Broker {
         }
         if !call.cast {
             let number = call.id.number;
-            if let Some(client) = self.clients.get_mut(&client) {
-                client.remember(number, to_remember.as_ref().unwrap_or(&outcome), &extensions);
-            }
+            self.remember(client, number, to_remember.as_ref().unwrap_or(&outcome), &extensions);
             return self.tell(now, client, number, outcome, extensions, out);
         }
         if let Err(failure) = outcome {

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `arrival` | a connection's way from its first byte to being a client or a worker |
 //! | `proving` | what it has to prove on that way, and how the broker proves itself |
+//! | `party` | who shares the broker: sessions of one key or address, and what waits of them |
 //! | `requests` | what clients say |
+//! | `outcomes` | what is remembered for clients that may ask again |
 //! | `dispatch` | which worker gets a call, which call waits, how a call ends |
 //! | `keyed` | affinity keys: whose turn it is, and which worker has which bucket |
 //! | `reports` | what workers say |
@@ -35,9 +37,11 @@ mod gate;
 mod keyed;
 mod load;
 mod note;
+mod outcomes;
 mod overview;
 mod own;
 mod pace;
+mod party;
 mod peers;
 mod presence;
 mod proving;
@@ -46,6 +50,7 @@ mod rate;
 mod reports;
 mod requests;
 mod retries;
+mod round;
 mod service;
 mod settings;
 mod streams;
@@ -77,11 +82,12 @@ pub use self::{
     why::{Behind, Busy, Why},
 };
 use self::{
-    arrival::Arrival,
+    arrival::{Arrival, Whence},
     call::Call,
     client::{Client, ClientKey},
     dead::DeadLetters,
     keyed::Loose,
+    party::Parties,
     service::{Service, ServiceKey},
     timers::Timer,
     worker::{Worker, WorkerKey},
@@ -120,6 +126,8 @@ pub enum Event {
         nonce: Nonce,
         /// Where it comes from, for people.
         address: ByteString,
+        /// Whom it is counted for where a key does not say it: an address without its port, a network, a user.
+        origin: ByteString,
         /// When its handshake must be done, that of its transport included.
         until: Time,
     },
@@ -181,6 +189,7 @@ pub struct Broker {
     stopped: bool,
     links: BTreeMap<LinkId, Arrival>,
     clients: BTreeMap<ClientKey, Client>,
+    parties: Parties,
     workers: BTreeMap<WorkerKey, Worker>,
     /// Who owns a session.
     sessions: BTreeMap<SessionId, Owner>,
@@ -199,6 +208,8 @@ pub struct Broker {
     loose: BTreeSet<Loose>,
     /// Bytes of items that were written and not granted again: no more is held of all streams.
     stream_bytes: u64,
+    /// Bytes of all outcomes that are remembered.
+    outcome_bytes: usize,
     counters: Counters,
     gate: GateStatus,
     /// Answers of the broker's own service that may be given again.
@@ -227,6 +238,7 @@ impl Broker {
             stopped: false,
             links: BTreeMap::new(),
             clients: BTreeMap::new(),
+            parties: Parties::default(),
             workers: BTreeMap::new(),
             sessions: BTreeMap::new(),
             services: BTreeMap::new(),
@@ -237,6 +249,7 @@ impl Broker {
             next_key: 0,
             next_dispatch: 0,
             stream_bytes: 0,
+            outcome_bytes: 0,
             counters: Counters::default(),
             gate: GateStatus::default(),
             own_answers: BTreeMap::new(),
@@ -267,7 +280,9 @@ impl Broker {
         }
         self.notice_gap(now);
         match event {
-            Event::Opened { link, side, address, nonce, until } => self.opened(link, side, address, nonce, until),
+            Event::Opened { link, side, address, origin, nonce, until } => {
+                self.opened(link, side, Whence { address, origin }, nonce, until);
+            }
             Event::Heard { link } => self.hear(now, link, 0),
             Event::Broken { link, violation } => self.broken(now, link, violation, out),
             Event::Closed { link } => self.closed(now, link, out),

@@ -170,7 +170,7 @@ pub struct Counters {
     /// Calls that were kept as dead letters.
     #[serde(default)]
     pub buried: u64,
-    /// Calls that were refused because a queue was full.
+    /// Calls that were refused because a queue was full, or what waits in it too old.
     #[serde(default)]
     pub queue_full: u64,
     /// Workers that were lost: they left without a goodbye, or were sent away.

@@ -83,7 +83,13 @@ impl Broker {
         }
         let client = self.clients.get_mut(&key).expect("the caller looked it up");
         let denied = own::is_for_operators(&request.method) && !client.principal.operator;
-        let from = Caller { client: key, tag: client.session.tag(), connection: client.connection, uncertain };
+        let from = Caller {
+            client: key,
+            party: client.party,
+            tag: client.session.tag(),
+            connection: client.connection,
+            uncertain,
+        };
         let service = self.service_key(now, request.method.service());
         let call = CallKey(self.calls.insert(Call::new(now, from, service, request)));
         self.calls[call.0].bytes = paid;
@@ -121,8 +127,7 @@ impl Broker {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,
         }
-        let client = self.clients.get_mut(&key).expect("the caller looked it up");
-        client.remember(request.number, &outcome, &Bytes::new());
+        self.remember(key, request.number, &outcome, &Bytes::new());
         self.tell(now, key, request.number, outcome, Bytes::new(), out);
     }
 
@@ -152,8 +157,7 @@ impl Broker {
     /// A client says below which number it waits for nothing any more. A call that is open below it was cancelled, and the word of
     /// that was lost with its connection.
     fn acknowledged(&mut self, now: Time, key: ClientKey, below: Option<CallNumber>, out: &mut Vec<Action>) {
-        let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
-        let unwanted = client.acknowledge(below);
+        let unwanted = self.acknowledge(key, below);
         if unwanted.is_empty() {
             return;
         }

@@ -28,6 +28,14 @@ pub struct Settings {
     pub queue_calls_max: usize,
     /// Bytes of bodies that may wait for one service.
     pub queue_bytes_max: usize,
+    /// A party whose oldest call for a service has waited longer has no more calls of it taken. `None`: however long.
+    pub queue_age_max: Option<Duration>,
+    /// Calls that may wait for all services; of one party [`limits::PARTY_PART`] of them.
+    pub waiting_calls_max: usize,
+    /// Bytes of bodies that may wait for all services; of one party [`limits::PARTY_PART`] of them.
+    pub waiting_bytes_max: usize,
+    /// Bytes of outcomes that are remembered for all sessions.
+    pub outcomes_bytes_max: usize,
     /// The largest message that the gate takes, as peers are told.
     pub message_bytes_max: usize,
     /// Calls of a service, in a hundred, that may be sent again after the loss of a worker.
@@ -56,6 +64,10 @@ impl Default for Settings {
             credit_bytes: limits::CREDIT_BYTES,
             queue_calls_max: limits::QUEUE_CALLS_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            queue_age_max: None,
+            waiting_calls_max: limits::WAITING_CALLS_MAX,
+            waiting_bytes_max: limits::WAITING_BYTES_MAX,
+            outcomes_bytes_max: limits::OUTCOMES_BYTES_MAX,
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             retry_percent: limits::RETRY_PERCENT,
             retry_floor: limits::RETRY_FLOOR,

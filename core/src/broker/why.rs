@@ -218,6 +218,7 @@ impl Broker {
         let mut behind: Vec<_> = service
             .queue
             .ahead(place)
+            .into_iter()
             .map(|(lane, calls)| Behind { client: name(lane).unwrap_or_default(), calls })
             .collect();
         behind.sort_by_key(|behind| std::cmp::Reverse(behind.calls));

@@ -10,7 +10,7 @@ use crate::{
     time::Time,
     wire::{
         affinity::AffinityKey,
-        envelope::{Effect, Request, RequestFlags},
+        envelope::{Effect, Priority, Request, RequestFlags},
         ids::{CallId, CallNumber},
         limits::EXPIRY_GRACE_MAX,
         method::MethodName,
@@ -43,6 +43,8 @@ pub struct NewCall<T> {
     pub timeout: Option<Timeout>,
     /// The caller's own effect, where it is to be stricter than the method's.
     pub effect: Option<Effect>,
+    /// How soon it is to have its turn.
+    pub priority: Priority,
     /// Wait for a worker as long as the time-out allows.
     pub wait_for_ready: bool,
     /// Fire and forget: no outcome. Its token comes back once it is sent, or given up.
@@ -163,6 +165,7 @@ impl<T> Call<T> {
             method: self.new.method.clone(),
             timeout: self.deadline().map(|deadline| deadline.since(now)),
             effect: self.new.effect,
+            priority: self.new.priority,
             flags: RequestFlags { cast: self.new.cast, resend, wait_for_ready: self.new.wait_for_ready },
             key: self.new.key.clone(),
             streams: self.new.streams,

@@ -75,6 +75,37 @@ pub struct RequestFlags {
     pub wait_for_ready: bool,
 }
 
+/// How soon a call is to have its turn, beside others of its caller's own party. The order is from the least to the most urgent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum Priority {
+    /// What may wait: it still has one turn in thirteen.
+    Low = 0,
+    /// What says nothing: four turns in thirteen.
+    #[default]
+    Normal = 1,
+    /// What somebody sits and waits for: eight turns in thirteen.
+    High = 2,
+}
+
+impl Priority {
+    /// The number on the wire.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The priority of this number, if there is one.
+    pub const fn from_number(number: u64) -> Option<Priority> {
+        match number {
+            0 => Some(Priority::Low),
+            1 => Some(Priority::Normal),
+            2 => Some(Priority::High),
+            _ => None,
+        }
+    }
+}
+
 /// What a method may do to the world, from the most to the least repeatable. The order is strictness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -138,6 +169,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// The caller's own, stricter effect.
     pub effect: Option<Effect>,
+    /// How soon it is to have its turn.
+    pub priority: Priority,
     /// See [`RequestFlags`].
     pub flags: RequestFlags,
     /// Which calls it belongs to: those of its key run one at a time, on one worker.

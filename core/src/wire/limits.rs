@@ -96,10 +96,23 @@ pub const CREDIT_BYTES: u64 = 64 * 1024 * 1024;
 pub const QUEUE_CALLS_MAX: usize = 65_536;
 /// Bytes of bodies that may wait in one service's queue at the broker.
 pub const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Calls that may wait at the broker in all: four full queues. Whoever waits without a time-out outlives its connection and that
+/// connection's credit, so credit alone bounds nothing. A call costs some 1.5 KiB beside its body, its extensions among them.
+pub const WAITING_CALLS_MAX: usize = 4 * QUEUE_CALLS_MAX;
+/// Bytes of bodies that may wait at the broker in all.
+pub const WAITING_BYTES_MAX: usize = 4 * QUEUE_BYTES_MAX;
+/// What part of what may wait in all is one party's (the sessions of one key, or of one address): one in so many. With the defaults
+/// that is a queue, so that a party alone is bounded as a service is, and others have room beside it.
+pub const PARTY_PART: usize = 4;
 /// Outcomes of one session that the broker remembers until they are acknowledged.
 pub const OUTCOMES_MAX: usize = 8_192;
 /// Bytes of those outcomes.
 pub const OUTCOME_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What remembering an outcome costs beside its bytes.
+pub const OUTCOME_COST: usize = 256;
+/// Bytes of the outcomes that the broker remembers for all sessions together. A session may be gone for twenty minutes before it is
+/// forgotten, and there may be any number of them.
+pub const OUTCOMES_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Calls that wait in a client for credit or a connection.
 pub const CLIENT_QUEUE_MAX: usize = 16_384;
 /// Attempts of one call in all, where its effect allows more than one.
@@ -175,6 +188,14 @@ const _: () =
 const _: () = assert!(
     OUTCOMES_MAX >= CREDIT_CALLS as usize,
     "a client that loses its connection with all its credit in use finds every outcome again"
+);
+const _: () = assert!(
+    OUTCOMES_BYTES_MAX >= 2 * OUTCOME_BYTES_MAX,
+    "one session alone does not push out what is remembered for the others"
+);
+const _: () = assert!(
+    WAITING_BYTES_MAX / PARTY_PART >= MESSAGE_BYTES_MAX && QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX,
+    "the largest call may wait"
 );
 const _: () =
     assert!(EXTENSION_KEYS_MAX + 31 <= HEADER_KEYS_MAX, "extensions fit beside every key below 64 that has a name");

@@ -220,6 +220,9 @@ impl fmt::Display for Failure {
         if !self.worker.is_empty() {
             write!(f, ", worker {}", self.worker)?;
         }
+        if let Some(after) = self.retry_after {
+            write!(f, ", try again in {} ms", after.as_millis())?;
+        }
         f.write_str(")")
     }
 }

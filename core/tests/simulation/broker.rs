@@ -68,6 +68,9 @@ impl BrokerHost {
             credit_calls: knobs.credit_calls,
             credit_bytes: knobs.credit_bytes,
             queue_calls_max: knobs.queue_calls,
+            queue_age_max: knobs.queue_age,
+            waiting_calls_max: knobs.waiting_calls,
+            outcomes_bytes_max: knobs.outcomes_bytes,
             retry_percent,
             retry_floor,
             retry_burst,
@@ -173,7 +176,8 @@ impl BrokerHost {
             Input::Opened(side, peer) => {
                 self.open.insert(link, peer);
                 let (nonce, until) = (Nonce(scene.chance.bytes()), now + limits::HANDSHAKE_MAX);
-                self.handle(now, Event::Opened { link, side, address: "somewhere".into(), nonce, until }, scene);
+                let (address, origin) = ("somewhere".into(), scene.origin(peer).into());
+                self.handle(now, Event::Opened { link, side, address, origin, nonce, until }, scene);
             }
             Input::Closed => {
                 if self.open.remove(&link).is_some() {

@@ -7,7 +7,7 @@ use callboard_core::{
     body,
     time::Time,
     wire::{
-        envelope::Effect,
+        envelope::{Effect, Priority},
         streams::{Streams, Style},
     },
 };
@@ -55,6 +55,7 @@ pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish 
         effect: chance.percent(10).then(|| chance.pick(&[Effect::Idempotent, Effect::Once])),
         timeout: (!timeless).then(|| chance.span_between(TIMEOUT_MIN, longest)),
         wait_for_ready: patient,
+        priority: chance.pick(&[Priority::Low, Priority::Normal, Priority::Normal, Priority::High]),
         cast,
         plain: false,
         key: chance.percent(key_percent).then(|| chance.pick(&KEYS)),
@@ -75,6 +76,7 @@ pub(crate) fn plain(client: (usize, u64), made: Time, method: Method, key: Optio
         effect: None,
         timeout: Some(PLENTY),
         wait_for_ready: false,
+        priority: Priority::Normal,
         cast: false,
         plain: true,
         key,

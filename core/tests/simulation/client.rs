@@ -149,6 +149,7 @@ impl ClientHost {
             made: wish.made,
             timeout: wish.timeout.map(|span| Timeout { span, source: TimeoutSource::Call }),
             effect: wish.effect,
+            priority: wish.priority,
             wait_for_ready: wish.wait_for_ready,
             cast: wish.cast,
             key: wish.key.map(|key| AffinityKey::parse(key).expect("callers have good keys")),

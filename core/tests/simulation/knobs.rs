@@ -72,6 +72,14 @@ pub(crate) struct Knobs {
     pub(crate) credit_calls: u32,
     pub(crate) credit_bytes: u64,
     pub(crate) queue_calls: usize,
+    /// Calls that may wait in all queues together.
+    pub(crate) waiting_calls: usize,
+    /// How long a party's calls may wait before no more of them are taken.
+    pub(crate) queue_age: Option<Duration>,
+    /// Bytes of outcomes that the broker remembers for all clients together.
+    pub(crate) outcomes_bytes: usize,
+    /// Whether all peers are counted as one party where they have no keys.
+    pub(crate) one_origin: bool,
     /// The retry budget: a share of a service's calls, a floor a second, and a burst.
     pub(crate) retries: [u32; 3],
     pub(crate) service_return: Duration,
@@ -140,6 +148,10 @@ impl Knobs {
             credit_calls: if narrow && duplicate == 0 { chance.pick(&[2, 3, 5, 16]) } else { 4_096 },
             credit_bytes: if duplicate == 0 { chance.pick(&[100_000, 1 << 26]) } else { 1 << 26 },
             queue_calls: chance.pick(&[1, 10, 10_000, 10_000, 10_000]),
+            waiting_calls: chance.pick(&[8, 100_000, 100_000, 100_000]),
+            queue_age: chance.pick(&[None, None, None, Some(millis(50))]),
+            outcomes_bytes: chance.pick(&[2_000, 1 << 28, 1 << 28, 1 << 28]),
+            one_origin: chance.percent(50),
             retries: chance.pick(&[[10, 10, 1_000], [10, 10, 1_000], [10, 1, 5], [50, 0, 0]]),
             service_return: millis(chance.pick(&[200, 2_000, 10_000])),
             quiet_time: millis(chance.pick(&[1_000, 2_000])),

@@ -10,7 +10,7 @@ use callboard_core::{
     body,
     time::Time,
     wire::{
-        envelope::Effect,
+        envelope::{Effect, Priority},
         ids::CallId,
         limits::{ATTEMPTS_MAX, EXPIRY_GRACE_MAX},
         status::{Code, Executed, Failure},
@@ -32,6 +32,7 @@ pub(crate) struct Wish {
     pub(crate) method: Method,
     /// The caller's own, stricter effect.
     pub(crate) effect: Option<Effect>,
+    pub(crate) priority: Priority,
     pub(crate) timeout: Option<Duration>,
     pub(crate) wait_for_ready: bool,
     pub(crate) cast: bool,

@@ -85,6 +85,19 @@ keys_are_never_freed|worker/outcomes.rs|s/let freed = match &running\.key \{/let
 fence_does_not_rise|broker/keyed/buckets.rs|s/self\.next_fence \+= 1;//
 bucket_waits_for_a_worker_that_drains|broker/reports.rs|s/self\.unbind\(key\);//
 turns_are_taken_out_of_order|broker/keyed.rs|s/calls\.first_key_value\(\)\?\.0;/calls.last_key_value()?.0;/
+party_has_a_turn_for_each_session|broker/dispatch.rs|s/party: call\.party\.0, priority/party: session, priority/
+priority_counts_between_parties|broker/queue.rs|s/self\.parties\.lane\(whose\.party, QUANTUM\)/self.parties.lane(whose.party, share(whose.priority))/
+low_priority_starves|broker/queue.rs|s/Priority::Low => CALL_COST/Priority::Low => 0/
+priority_is_lost_on_its_way|client/call.rs|s/priority: self\.new\.priority/priority: Priority::Normal/
+party_may_have_all_that_waits|broker/party.rs|s/calls: max\.calls\.div_ceil\(PARTY_PART\)/calls: max.calls/
+what_left_the_queue_counts_as_waiting|broker/dispatch.rs|s/self\.parties\.end_to_wait\(call\.party, call\.body\.len\(\)\);//
+what_is_remembered_for_all_has_no_end|broker/outcomes.rs|s/self\.forget_outcomes\(\);//
+those_who_are_here_are_forgotten_first|broker/outcomes.rs|s/\[false, true\]/[true, false]/
+who_waits_too_long_goes_on|broker/queue.rs|s/oldest\.filter\(\|&\(at, \.\.\)\| at < then\)/oldest.filter(|_| false)/
+shedding_spares_nobody|broker/dispatch.rs|s/queue\.waiting_since\(call\.party\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
+what_waits_for_a_worker_counts_as_old|broker/dispatch.rs|s/offered\.then_some\(calls\[key\]\.since\)/{ let _ = offered; Some(calls[key].since) }/
+what_was_let_in_is_shed|broker/dispatch.rs|s/ && call\.since == now//
+turns_are_not_paid_for|broker/queue.rs|s/self\.parties\.pay\(party, cost\);//
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
 }

@@ -11,7 +11,7 @@ use callboard_core::{
     wire::{
         Bundler, Envelope,
         bundle::{self, Reader},
-        envelope::{self, Cancel, Credit, Effect, Item, Ping, Reply, Request, RequestFlags, StreamCredit},
+        envelope::{self, Cancel, Credit, Effect, Item, Ping, Priority, Reply, Request, RequestFlags, StreamCredit},
         handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, TimeLimits},
         ids::{CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId},
         method::MethodName,
@@ -209,6 +209,7 @@ fn request(number: u64, done_below: Option<CallNumber>, chance: &mut Chance) -> 
         // Without a time-out, a cast that waits for what nobody serves waits for ever: its sender's loss does not end it.
         timeout: (flags.wait_for_ready || chance.percent(50)).then(|| chance.span(millis(300))),
         effect: None,
+        priority: chance.pick(&[Priority::Low, Priority::Normal, Priority::High]),
         flags,
         key: None,
         streams: if flags.cast { Streams::NONE } else { Streams::from_bits(chance.below(8)).expect("they are known") },

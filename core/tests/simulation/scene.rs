@@ -87,6 +87,11 @@ impl Scene {
         self.now + self.chance.span(self.knobs.lag)
     }
 
+    /// Whom a peer's connection is counted for.
+    pub(crate) fn origin(&self, peer: Host) -> String {
+        if self.knobs.one_origin { "all of them".to_owned() } else { peer.to_string() }
+    }
+
     /// How much of what the other side has not read the end of a connection takes with it.
     pub(crate) fn lost_at_close(&mut self) -> usize {
         if self.chance.percent(self.knobs.reset_percent) { self.chance.place(8) } else { 0 }

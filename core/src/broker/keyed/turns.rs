@@ -39,10 +39,9 @@ impl Broker {
         if early {
             self.timers.insert((self.keys_from, Timer::Keys));
         }
-        if self.is_full(key) {
-            self.queue_full(now, key, out);
-        } else {
-            self.block(key);
+        match self.no_room(now, key) {
+            Some(message) => self.exhausted(now, key, message, out),
+            None => self.block(key),
         }
         false
     }
@@ -56,6 +55,7 @@ impl Broker {
         turn.at = None;
         let keyed = self.services.get_mut(&call.service).and_then(|service| service.keyed.as_mut());
         keyed.expect("it has asked for the turn").wait(turn, key, call.body.len());
+        self.parties.begin_to_wait(call.party, call.body.len());
         call.state = State::Blocked;
         self.watch_call(key);
     }
@@ -72,6 +72,7 @@ impl Broker {
         if entry.remove(turn.lane, turn.number).is_some() {
             keyed.waiting -= 1;
             keyed.bytes -= call.body.len();
+            self.parties.end_to_wait(call.party, call.body.len());
         }
         self.loose.insert(Loose::Key(call.service, turn.key.clone()));
     }
@@ -94,8 +95,10 @@ impl Broker {
         let Some(call) = may.then(|| entry.pop()).flatten() else { return keyed.tidy(bucket, Some(key)) };
         entry.turn = Some(call);
         keyed.waiting -= 1;
-        keyed.bytes -= self.calls[call.0].body.len();
-        self.calls[call.0].state = State::New;
+        let waited = &mut self.calls[call.0];
+        keyed.bytes -= waited.body.len();
+        self.parties.end_to_wait(waited.party, waited.body.len());
+        waited.state = State::New;
         self.place(now, call, out);
     }
 

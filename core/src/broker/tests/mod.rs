@@ -13,6 +13,7 @@ mod matrix;
 mod peers;
 mod proving;
 mod services;
+mod sharing;
 mod stage;
 mod streams;
 mod waiting;

@@ -11,7 +11,7 @@ use crate::{
     time::Time,
     wire::{
         Bundler, Envelope,
-        envelope::{Dispatch, Effect, Reply, Request, RequestFlags},
+        envelope::{Dispatch, Effect, Priority, Reply, Request, RequestFlags},
         handshake::{Hello, MethodOffer, Offer, Register, Role, TimeLimits},
         ids::{BrokerId, CallNumber, ConnectionNumber, LinkId, SessionId, StartId},
         limits,
@@ -32,6 +32,8 @@ pub(super) struct Stage {
     pub(super) closed: Vec<LinkId>,
     pub(super) notes: Vec<Note>,
     pub(super) stopped: bool,
+    /// Whom the next connections are counted for.
+    pub(super) origin: &'static str,
     next_link: u64,
 }
 
@@ -88,6 +90,7 @@ pub(super) fn request(number: u64, method: &str) -> Request {
         method: MethodName::parse(method.to_owned()).unwrap(),
         timeout: Some(seconds(30)),
         effect: None,
+        priority: Priority::Normal,
         flags: RequestFlags::default(),
         key: None,
         streams: Streams::NONE,
@@ -116,6 +119,7 @@ impl Stage {
             closed: Vec::new(),
             notes: Vec::new(),
             stopped: false,
+            origin: "192.0.2.7",
             next_link: 0,
         }
     }
@@ -183,7 +187,8 @@ impl Stage {
         nonce[..8].copy_from_slice(&self.next_link.to_be_bytes());
         let nonce = Nonce(nonce);
         let (address, until) = (format!("tcp://192.0.2.7:{link}").into(), self.now + limits::HANDSHAKE_MAX);
-        self.handle(Event::Opened { link, side, address, nonce, until });
+        let origin = self.origin.into();
+        self.handle(Event::Opened { link, side, address, origin, nonce, until });
         link
     }
 

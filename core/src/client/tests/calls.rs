@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     peer::played::goodbye,
     wire::{
-        envelope::{Credit, Effect},
+        envelope::{Credit, Effect, Priority},
         kind::Kind,
         limits::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX},
     },
@@ -30,7 +30,14 @@ fn a_request_says_all_that_the_caller_said() {
     let made = stage.now;
     stage.now = stage.now + ms(2_000);
     let effect = Some(Effect::Once);
-    let call = NewCall { timeout, effect, wait_for_ready: true, extensions: extensions.clone(), ..new(1, made) };
+    let call = NewCall {
+        timeout,
+        effect,
+        priority: Priority::High,
+        wait_for_ready: true,
+        extensions: extensions.clone(),
+        ..new(1, made)
+    };
     let actions = stage.event(Event::Call(call));
     let request = sent(&actions).next().unwrap();
     assert_eq!(request.timeout, Some(ms(3_000)), "what is left of it at sending");

@@ -159,6 +159,7 @@ fn new(name: u64, made: Time) -> NewCall<u64> {
         made,
         timeout: None,
         effect: None,
+        priority: Default::default(),
         wait_for_ready: false,
         cast: false,
         key: None,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{
     super::{
-        envelope::{Envelope, Request, RequestFlags},
+        envelope::{Envelope, Priority, Request, RequestFlags},
         ids::CallNumber,
         method::MethodName,
         streams::Streams,
@@ -36,6 +36,7 @@ fn request(number: u64, body_bytes: usize) -> Envelope {
         method: MethodName::parse("calculator.add").unwrap(),
         timeout: None,
         effect: None,
+        priority: Priority::Normal,
         flags: RequestFlags::default(),
         key: None,
         streams: Streams::NONE,

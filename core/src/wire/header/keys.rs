@@ -21,6 +21,7 @@ pub(super) const CREDIT_BYTES: u8 = 15;
 pub(super) const CALLER: u8 = 16;
 pub(super) const CALL: u8 = 17;
 pub(super) const OFFER: u8 = 18;
+pub(super) const PRIORITY: u8 = 20;
 pub(super) const FENCE: u8 = 25;
 pub(super) const SEQUENCE: u8 = 27;
 pub(super) const KEY: u8 = 28;
@@ -48,6 +49,7 @@ pub(super) const KNOWN: Keys = Keys::of(&[
     CALLER,
     CALL,
     OFFER,
+    PRIORITY,
     FENCE,
     SEQUENCE,
     KEY,
@@ -166,7 +168,7 @@ pub(super) const FAILURE: Keys = Keys::of(&[EXECUTED, TYPE, MESSAGE, ATTEMPT, WO
 const BARE: Rule = Rule::new(&[], &[]);
 const NUMBERED: Rule = Rule::new(&[NUMBER], &[]);
 const ACKNOWLEDGING: Rule = Rule::new(&[NUMBER], &[DONE_BELOW]);
-const CALLED: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW, KEY, STREAMS]);
+const CALLED: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW, PRIORITY, KEY, STREAMS]);
 const DISPATCHED: Rule = Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS, FENCE, KEY, STREAMS]);
 const OUTCOME: Rule = Rule::new(&[NUMBER], &[CODE, EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
 const OUTCOME_WITH_CREDIT: Rule =

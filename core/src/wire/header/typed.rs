@@ -9,8 +9,8 @@ use super::{
     super::{
         affinity::{Affinity, AffinityKey},
         envelope::{
-            Cancel, Credit, Dispatch, Effect, End, Envelope, Item, KeyFreed, Ping, Reply, Request, RequestFlags,
-            StreamCredit,
+            Cancel, Credit, Dispatch, Effect, End, Envelope, Item, KeyFreed, Ping, Priority, Reply, Request,
+            RequestFlags, StreamCredit,
         },
         ids::{CallId, CallNumber, DispatchNumber},
         kind::Kind,
@@ -91,6 +91,7 @@ impl Header {
             method: self.method(frame)?,
             timeout: self.milliseconds(keys::TIMEOUT_MS),
             effect: self.effect()?,
+            priority: self.priority()?,
             flags,
             key: self.key(frame)?,
             streams,
@@ -209,6 +210,11 @@ impl Header {
     fn effect(&self) -> Result<Option<Effect>, RefusedReason> {
         let Some(number) = self.number(keys::EFFECT) else { return Ok(None) };
         Effect::from_number(number).map(Some).ok_or(refused(keys::EFFECT, "must be 0, 1 or 2"))
+    }
+
+    fn priority(&self) -> Result<Priority, RefusedReason> {
+        let Some(number) = self.number(keys::PRIORITY) else { return Ok(Priority::default()) };
+        Priority::from_number(number).ok_or(refused(keys::PRIORITY, "must be 0, 1 or 2"))
     }
 
     fn executed(&self) -> Result<Executed, RefusedReason> {

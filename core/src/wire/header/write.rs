@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     super::{
         affinity::Affinity,
-        envelope::{Credit, Dispatch, Envelope, KeyFreed, Reply, Request, StreamCredit},
+        envelope::{Credit, Dispatch, Envelope, KeyFreed, Priority, Reply, Request, StreamCredit},
         ids::CallNumber,
         limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         status::Failure,
@@ -71,6 +71,9 @@ fn write_request(request: &Request, pairs: &mut Pairs<'_>) {
     }
     pairs.number_unless_zero(keys::FLAGS, request.flags.bits().into());
     pairs.done_below(request.done_below);
+    if request.priority != Priority::default() {
+        pairs.number(keys::PRIORITY, request.priority.number().into());
+    }
     if let Some(key) = &request.key {
         pairs.text(keys::KEY, key.as_str());
     }

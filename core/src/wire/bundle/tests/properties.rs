@@ -8,7 +8,7 @@ use proptest::{collection::vec, option, prelude::*, sample::Index};
 use super::{
     super::super::{
         affinity::{Affinity, AffinityKey},
-        envelope::{Cancel, Credit, Dispatch, Effect, End, Item, KeyFreed, Ping, Reply, StreamCredit},
+        envelope::{Cancel, Credit, Dispatch, Effect, End, Item, KeyFreed, Ping, Priority, Reply, StreamCredit},
         ids::{CallId, DispatchNumber},
         limits::BODY_COPIED_BYTES_MAX,
         status::{Code, Executed, Failure},
@@ -112,12 +112,13 @@ fn keys() -> impl Strategy<Value = AffinityKey> {
 
 fn requests() -> impl Strategy<Value = Envelope> {
     let effect = option::of(prop_oneof![Just(Effect::Read), Just(Effect::Idempotent), Just(Effect::Once)]);
+    let priority = (0..3_u64).prop_map(|number| Priority::from_number(number).unwrap());
     let flags = (0..8_u64).prop_map(|bits| RequestFlags::from_bits(bits).unwrap());
     (
         numbers(),
         methods(),
         milliseconds(),
-        effect,
+        (effect, priority),
         flags,
         option::of(keys()),
         streams(),
@@ -125,22 +126,25 @@ fn requests() -> impl Strategy<Value = Envelope> {
         extensions(),
         bodies(),
     )
-        .prop_map(|(number, method, timeout, effect, flags, key, streams, done_below, extensions, body)| {
-            let number = CallNumber(number);
-            let streams = if flags.cast { Streams::NONE } else { streams };
-            Envelope::Request(Request {
-                number,
-                method,
-                timeout,
-                effect,
-                flags,
-                key,
-                streams,
-                done_below,
-                extensions,
-                body,
-            })
-        })
+        .prop_map(
+            |(number, method, timeout, (effect, priority), flags, key, streams, done_below, extensions, body)| {
+                let number = CallNumber(number);
+                let streams = if flags.cast { Streams::NONE } else { streams };
+                Envelope::Request(Request {
+                    number,
+                    method,
+                    timeout,
+                    effect,
+                    priority,
+                    flags,
+                    key,
+                    streams,
+                    done_below,
+                    extensions,
+                    body,
+                })
+            },
+        )
 }
 
 fn dispatches() -> impl Strategy<Value = Envelope> {

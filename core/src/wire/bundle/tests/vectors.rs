@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::super::{
-        envelope::{Credit, Dispatch, Reply, Request},
+        envelope::{Credit, Dispatch, Priority, Reply, Request},
         header,
         status::Failure,
     },
@@ -104,6 +104,9 @@ fn tell_request(request: &Request, tell: &mut impl FnMut(&str, Value)) {
     tell("method", json!(request.method.as_str()));
     request.timeout.iter().for_each(|left| tell("timeout_ms", json!(left.as_millis() as u64)));
     request.effect.iter().for_each(|effect| tell("effect", json!(effect.number())));
+    if request.priority != Priority::Normal {
+        tell("priority", json!(request.priority.number()));
+    }
     tell_unless_zero("flags", request.flags.bits().into(), tell);
     request.done_below.iter().for_each(|below| tell("done_below", json!(below)));
     request.key.iter().for_each(|key| tell("key", json!(key.as_str())));

@@ -1,0 +1,138 @@
+//! Fairness, for real: how long a polite client waits alone, and beside somebody who floods the same service from many sessions.
+//!
+//! A broker with a key for each of the two, a worker whose few slots are the bottleneck, and the flooder in a process of its own (this
+//! program again). The polite client makes calls in bursts, so that it waits for itself when it is alone. What is promised is three
+//! times that at most, as `core/tests/fairness.rs` proves in virtual time; here the machine's own load is in the figures.
+//!
+//!     cargo bench --bench fair
+//!     cargo bench --bench fair -- --sessions 200 --seconds 5
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+use callboard::{
+    AuthKey, Client, Service, Worker,
+    broker::{RunningBroker, Settings},
+    core::auth::AuthKeys,
+};
+use clap::Parser;
+use futures::future::{join_all, try_join_all};
+
+const SLOTS: u32 = 4;
+/// How long a call takes at the worker.
+const EACH: Duration = Duration::from_millis(10);
+/// Calls that the polite client makes at once.
+const BURST: usize = 16;
+/// Calls that each session of the flooder keeps outstanding.
+const FLOOD: usize = 4;
+/// What the polite one may wait beside the flooder, as a multiple of what it waits alone.
+const PROMISED: f64 = 3.0;
+
+/// Measures what a polite client waits beside a flooder
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Sessions of the flooder
+    #[arg(long, default_value_t = 1_000)]
+    sessions: usize,
+    /// Seconds to measure, each
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Where the flooder connects: this program again
+    #[arg(long, hide = true)]
+    flood: Option<String>,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// The flooder's process, killed when dropped.
+struct Flooder(Child);
+
+impl Drop for Flooder {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        match &arguments.flood {
+            Some(frontend) => flood(frontend, arguments.sessions).await,
+            None => measure(&arguments).await,
+        }
+    })
+}
+
+async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
+    callboard::broker::gate::raise_file_limit()?;
+    let any = "tcp://127.0.0.1:0".parse().context("an address")?;
+    let mut settings = Settings::new(any, "tcp://127.0.0.1:0".parse().context("an address")?);
+    settings.keys = Some(AuthKeys::new(vec![key("polite")?, key("flooder")?])?);
+    let broker = RunningBroker::start(settings).await?;
+    let pause = Service::new("fair").slots(SLOTS).read("pause", [], async || tokio::time::sleep(EACH).await);
+    let _worker = Worker::new().backend(broker.backend()).authkey(key("polite")?).serve(pause).start()?;
+    let client = Client::builder(broker.frontend()).authkey(key("polite")?).connect().await?;
+    let span = Duration::from_secs(arguments.seconds);
+    let (alone_half, alone) = waits(&client, span).await?;
+    let _flooder = start_flooder(broker.frontend(), arguments.sessions)?;
+    let (beside_half, beside) = waits(&client, span).await?;
+    let ratio = beside.as_secs_f64() / alone.as_secs_f64();
+    println!("waits in bursts of {BURST} calls at {SLOTS} slots of {EACH:?}");
+    println!("alone:                p50 {alone_half:.1?}, p99 {alone:.1?}");
+    println!("beside {:>5} sessions: p50 {beside_half:.1?}, p99 {beside:.1?}", arguments.sessions);
+    println!("the p99 is {ratio:.2} times as long; promised: {PROMISED}");
+    ensure!(ratio <= PROMISED, "that is too long; on a machine with other load measure again");
+    Ok(())
+}
+
+/// Each has a key of its own, and is one party.
+fn key(id: &str) -> anyhow::Result<AuthKey> {
+    Ok(AuthKey::new(format!("the key of the {id} one"))?.with_id(id)?)
+}
+
+/// The median and the 99th percentile of what calls wait beyond their time at the worker.
+async fn waits(client: &Client, span: Duration) -> anyhow::Result<(Duration, Duration)> {
+    let (end, mut waits) = (Instant::now() + span, Vec::new());
+    while Instant::now() < end {
+        let begun = Instant::now();
+        let burst = (0..BURST).map(|_| async {
+            client.call::<()>("fair.pause", ()).await?;
+            anyhow::Ok(begun.elapsed().saturating_sub(EACH))
+        });
+        waits.extend(try_join_all(burst).await?);
+    }
+    waits.sort_unstable();
+    let place = |percent: usize| waits.get(waits.len() * percent / 100).copied().context("nothing was measured");
+    Ok((place(50)?, place(99)?))
+}
+
+/// Starts the flooder, and waits until all its sessions flood.
+fn start_flooder(frontend: &str, sessions: usize) -> anyhow::Result<Flooder> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--flood", frontend, "--sessions", &sessions.to_string()]).stdout(Stdio::piped());
+    let mut flooder = Flooder(command.spawn()?);
+    let mut line = String::new();
+    BufReader::new(flooder.0.stdout.take().context("it is piped")?).read_line(&mut line)?;
+    ensure!(line.trim() == "flooding", "the flooder ended");
+    Ok(flooder)
+}
+
+async fn flood(frontend: &str, sessions: usize) -> anyhow::Result<()> {
+    callboard::broker::gate::raise_file_limit()?;
+    let mut clients = Vec::new();
+    for _ in 0..sessions {
+        clients.push(Client::builder(frontend).authkey(key("flooder")?).no_timeout().connect().await?);
+    }
+    println!("flooding");
+    let calls = clients.iter().flat_map(|client| (0..FLOOD).map(move |_| client));
+    join_all(calls.map(|client| async { while client.call::<()>("fair.pause", ()).await.is_ok() {} })).await;
+    Ok(())
+}
