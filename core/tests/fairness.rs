@@ -49,7 +49,7 @@ struct World {
 
 impl World {
     fn new(flooder_sessions: u64, flooder_origin: &'static str) -> World {
-        let identity = Identity { broker: BrokerId([1; 16]), start: StartId([2; 16]) };
+        let identity = Identity { broker: BrokerId([1; 16]), start: StartId([2; 16]), fences_from: 0 };
         let mut world = World {
             broker: Broker::new(Settings::default(), identity, Time::ZERO),
             now: Time::ZERO,
@@ -103,8 +103,15 @@ impl World {
             limits: TimeLimits::default(),
         };
         let methods = vec![method];
-        let offer =
-            Offer { service: "calc".to_owned(), slots: SLOTS, free: SLOTS, prefetch: 0, methods, contract: None };
+        let offer = Offer {
+            service: "calc".to_owned(),
+            slots: SLOTS,
+            free: SLOTS,
+            prefetch: 0,
+            methods,
+            keys: Vec::new(),
+            contract: None,
+        };
         let register = Register { offers: vec![offer], exclusive: false };
         self.say(self.worker, &Envelope::Register(body::encode(&register).unwrap()));
     }
@@ -159,6 +166,7 @@ impl World {
             method: MethodName::parse("calc.add".to_owned()).unwrap(),
             timeout: None,
             effect: None,
+            key: None,
             priority: Priority::Normal,
             flags: RequestFlags::default(),
             streams: Streams::NONE,
