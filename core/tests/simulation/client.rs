@@ -55,7 +55,7 @@ pub(crate) struct ClientHost {
     wishes: Vec<Event<u64>>,
     /// The streams of calls that have not ended.
     lines: BTreeMap<u64, Line>,
-    closing: bool,
+    pub(crate) closing: bool,
     pub(crate) closed: bool,
 }
 

@@ -60,8 +60,8 @@ impl World {
         }
         let Some(broker) = &self.broker.host else { return Some("the broker is not there".to_owned()) };
         for (at, seat) in self.clients.iter().enumerate() {
-            if !seat.host.as_ref().is_some_and(|client| client.machine.is_joined()) {
-                return Some(format!("client-{at} has not joined"));
+            if !seat.host.as_ref().is_some_and(|client| client.machine.is_joined() && !client.closing) {
+                return Some(format!("client-{at} has not joined, or is about to leave"));
             }
         }
         for (at, seat) in self.workers.iter().enumerate() {

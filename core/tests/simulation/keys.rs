@@ -32,6 +32,8 @@ pub(crate) struct Keys {
     callers: BTreeMap<String, u32>,
     /// Those that this start of the broker has forgotten: what they send again is new to it, and their casts are left behind.
     forgotten: BTreeSet<u32>,
+    /// The broker may forget an outcome that is asked for again: then the call is new to it.
+    forgetful: bool,
     /// The highest fence of each key.
     fences: BTreeMap<(String, String), u64>,
     /// Calls with keys that were dispatched.
@@ -39,6 +41,10 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    pub(crate) fn of(forgetful: bool) -> Keys {
+        Keys { forgetful, ..Keys::default() }
+    }
+
     /// The broker sends a call to a worker.
     pub(crate) fn dispatch(&mut self, start: StartId, worker: &str, dispatch: &Dispatch) {
         let Some(affinity) = &dispatch.affinity else { return };
@@ -53,7 +59,8 @@ impl Keys {
         *highest = fence;
         let number = dispatch.call.number.0;
         let last = self.order.entry((key.0.clone(), key.1.clone(), dispatch.call.caller)).or_default();
-        let in_order = number >= *last || self.forgotten.contains(&dispatch.call.caller);
+        let is_new = self.forgetful || self.forgotten.contains(&dispatch.call.caller);
+        let in_order = number >= *last || is_new;
         assert!(in_order, "call {} of key {key:?} runs after call {last}", dispatch.call);
         *last = number;
         self.dispatched += 1;

@@ -6,6 +6,9 @@ use callboard_core::auth::AuthKey;
 
 use super::chance::Chance;
 
+/// So few bytes of outcomes that a broker may forget one before its client has it.
+pub(crate) const FORGETFUL_BYTES: usize = 2_000;
+
 /// Something that goes wrong from time to time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
@@ -150,7 +153,7 @@ impl Knobs {
             queue_calls: chance.pick(&[1, 10, 10_000, 10_000, 10_000]),
             waiting_calls: chance.pick(&[8, 100_000, 100_000, 100_000]),
             queue_age: chance.pick(&[None, None, None, Some(millis(50))]),
-            outcomes_bytes: chance.pick(&[2_000, 1 << 28, 1 << 28, 1 << 28]),
+            outcomes_bytes: chance.pick(&[FORGETFUL_BYTES, 1 << 28, 1 << 28, 1 << 28]),
             one_origin: chance.percent(50),
             retries: chance.pick(&[[10, 10, 1_000], [10, 10, 1_000], [10, 1, 5], [50, 0, 0]]),
             service_return: millis(chance.pick(&[200, 2_000, 10_000])),

@@ -119,6 +119,8 @@ pub(crate) struct Rules {
     pub(crate) punctual: bool,
     /// How long a call of a limited method may run.
     pub(crate) hard: Option<Duration>,
+    /// The broker keeps so few outcomes that it may forget one that is asked for again: then the call is new to it.
+    pub(crate) forgetful: bool,
     /// The broker is told to end from time to time, and turns calls away then.
     pub(crate) stops: bool,
     /// How long after its deadline a call may start, by the world's clock: what it needs to travel, if that is known.
@@ -221,10 +223,11 @@ impl Ledger {
         let later = entry.memories.len() == 1 && entry.touched.is_some_and(|touched| touched < job.attempt);
         assert!(!later, "call {number} is sent again after an item went");
         let said_no = matches!(entry.end, Some(Ended::Failed(_, Executed::No)));
-        assert!(!said_no, "call {number} starts though its caller was told that it never did");
+        assert!(!said_no || self.rules.forgetful, "call {number} starts though its caller was told that it never did");
         assert!(entry.effect() != Effect::Once || entry.starts == 0, "call {number} may run once, and is run again");
         let memories = u32::try_from(entry.memories.len()).expect("there are few");
         assert!((1..=ATTEMPTS_MAX).contains(&job.attempt), "call {number}: attempt {}", job.attempt);
+        let memories = if self.rules.forgetful { memories.max(entry.sent) } else { memories };
         assert!(entry.starts < ATTEMPTS_MAX * memories, "call {number} starts more than {ATTEMPTS_MAX} times a memory");
         if let (Some(timeout), Some(late)) = (wish.timeout, late_max) {
             assert!(now <= wish.made_world + timeout + late, "call {number} starts after its deadline");

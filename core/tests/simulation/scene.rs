@@ -10,7 +10,7 @@ use callboard_core::{
 use super::{
     chance::Chance,
     keys::Keys,
-    knobs::{Fault, Knobs, millis},
+    knobs::{FORGETFUL_BYTES, Fault, Knobs, millis},
     ledger::{Ledger, Rules},
     network::{Host, Network},
     trace::Trace,
@@ -54,10 +54,12 @@ impl Scene {
         let knobs = Knobs::draw(&mut chance);
         let counts_credit = knobs.counts_credit();
         let in_time = knobs.keeps_time() && knobs.keeps_moving();
+        let forgetful = knobs.outcomes_bytes == FORGETFUL_BYTES;
         let rules = Rules {
             calm: knobs.is_calm() && knobs.delay <= CALM_DELAY_MAX,
             punctual: knobs.keeps_time(),
             hard: knobs.hard_ms.map(millis),
+            forgetful,
             stops: knobs.faults.contains(&Fault::BrokerShutdown),
             // To the broker and on to the worker; each hop rounds up to milliseconds.
             late_max: in_time.then(|| (knobs.delay + knobs.lag + millis(1)) * 2),
@@ -68,7 +70,7 @@ impl Scene {
             knobs,
             network: Network::default(),
             ledger: Ledger::new(rules),
-            keys: Keys::default(),
+            keys: Keys::of(forgetful),
             trace: Trace::new(told),
             credit: BTreeMap::new(),
             counts_credit,
