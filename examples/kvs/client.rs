@@ -3,17 +3,33 @@
 //! ```text
 //! cargo run --example kvs-client -- tcp://127.0.0.1:5559 1000
 //! ```
+//!
+//! Where the broker asks for a shared secret, it is in CALLBOARD_AUTHKEY.
 
-use std::{env, error::Error};
+use std::{env, error::Error, process::ExitCode};
 
-use callboard::Client;
+use callboard::{Client, authkeys_from_environment};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match count().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn count() -> Result<(), Box<dyn Error>> {
     let mut words = env::args().skip(1);
     let frontend = words.next().unwrap_or_else(|| "tcp://127.0.0.1:5559".to_owned());
     let times: u32 = words.next().map_or(Ok(1_000), |times| times.parse())?;
-    let client = Client::connect(frontend).await?;
+    let mut client = Client::builder(frontend);
+    if let Some(keys) = authkeys_from_environment()? {
+        client = client.authkey(keys.first().clone());
+    }
+    let client = client.connect().await?;
     let kvs = client.service("kvs");
 
     let mut views = 0_i64;

@@ -314,3 +314,21 @@ fn a_pool_is_changed_by_operators_alone() {
     assert!(with(&broker, &boss, &["status"]).printed().contains("calculator"));
     assert!(with(&broker, &farm, &["status"]).printed().contains("calculator"));
 }
+
+#[test]
+fn the_store_of_the_examples_is_for_those_who_know_the_secret() {
+    let keys = Keys::new();
+    let broker = broker(&keys.write("authkey", OURS));
+    let mut worker = example("kvs-worker");
+    worker.env("CALLBOARD_BACKEND", &broker.backend).env("CALLBOARD_AUTHKEY", OURS);
+    let _worker = Process::start(worker);
+    broker.process.stderr.wait_for("services=\"kvs\"");
+    let client = |key: Option<&str>| {
+        let mut client = example("kvs-client");
+        client.args([&broker.frontend, "3"]).envs(key.map(|key| ("CALLBOARD_AUTHKEY", key)));
+        Finished::of(client)
+    };
+    client(None).complained_of(1, &["asks for a key"]);
+    client(Some(THEIRS)).complained_of(1, &["UNAUTHENTICATED"]);
+    assert_eq!(client(Some(OURS)).printed(), "3 views after the last of mine");
+}
