@@ -22,7 +22,7 @@ pub(crate) fn bombs(target: &Target) -> Spoils {
         .chain([deep(&[0x81]), deep(&[0xa1, 0]), deep(&[0x9f]), deep(&[0xbf, 0]), deep(&[0xc1]), deep(&[0x5f])])
         .collect();
     let (mut client, mut worker) = (target.client(), Wire::join(&target.backend, "worker"));
-    for _ in 0..target.many(1, 200) {
+    for _ in 0..target.many(1, 50) {
         for (number, bomb) in (100..).zip(&bombs) {
             // As a whole message, as a header, as a body, as a body's own length, and as arguments.
             let extension = [&[0xa3, 0, 5, 1, 0x18, number, 0x18, 0x40][..], bomb].concat();
