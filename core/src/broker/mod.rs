@@ -7,7 +7,8 @@
 //! | `party` | who shares the broker: sessions of one key or address, and what waits of them |
 //! | `requests` | what clients say |
 //! | `outcomes` | what is remembered for clients that may ask again |
-//! | `dispatch` | which worker gets a call, which call waits, how a call ends |
+//! | `dispatch` | which worker gets a call, which call waits |
+//! | `ending` | how a call ends |
 //! | `keyed` | affinity keys: whose turn it is, and which worker has which bucket |
 //! | `reports` | what workers say |
 //! | `streams` | items, credit and progress on their way through |
@@ -33,6 +34,7 @@ mod contracts;
 mod dead;
 mod departure;
 mod dispatch;
+mod ending;
 mod gate;
 mod keyed;
 mod load;

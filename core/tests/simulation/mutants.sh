@@ -22,11 +22,11 @@ once_is_sent_again|broker/call.rs|s/effect < Effect::Once && //
 attempts_have_no_end|broker/call.rs|s/self\.lost < limits::ATTEMPTS_MAX/true/
 own_stricter_effect_is_ignored|broker/call.rs|s/self\.effect\.map_or\(effect, \|own\| own\.max\(effect\)\)/effect/
 effect_is_forgotten_with_its_worker|broker/dispatch.rs|s/call\.effect = call\.effect\.max\(declared\);/let _ = declared;/
-answered_twice|broker/dispatch.rs|s/let Some\(client\) = call\.client\.take\(\)/let Some(client) = call.client/
+answered_twice|broker/ending.rs|s/let Some\(client\) = call\.client\.take\(\)/let Some(client) = call.client/
 credit_is_lost|broker/client.rs|s/self\.owed\.calls \+= 1;//
 credit_is_granted_but_not_kept|broker/client.rs|s/self\.left\.calls \+= owed\.calls;//
-credit_goes_to_the_wrong_connection|broker/dispatch.rs|s/if client\.connection == call\.paid_on \{/if true {/
-cancel_does_not_reach_the_worker|broker/dispatch.rs|s/self\.speak_to_worker\(now, worker, Envelope::Cancel\(cancel\), out\);/let _ = (now, worker, cancel, out);/
+credit_goes_to_the_wrong_connection|broker/ending.rs|s/if client\.connection == call\.paid_on \{/if true {/
+cancel_does_not_reach_the_worker|broker/ending.rs|s/self\.speak_to_worker\(now, worker, Envelope::Cancel\(cancel\), out\);/let _ = (now, worker, cancel, out);/
 lost_client_keeps_its_calls|broker/departure.rs|s/for call in open \{\s*self\.abandon\(now, call, out\);\s*\}/drop(open);/
 lost_workers_calls_are_given_up|broker/departure.rs|s/if !call\.may_run\(Effect::Read\)/if true/
 resend_counts_as_new|broker/client.rs|s/let certain = self\.fresh \|\| !resend;/let certain = true;/
@@ -90,7 +90,7 @@ priority_counts_between_parties|broker/queue.rs|s/self\.parties\.lane\(whose\.pa
 low_priority_starves|broker/queue.rs|s/Priority::Low => CALL_COST/Priority::Low => 0/
 priority_is_lost_on_its_way|client/call.rs|s/priority: self\.new\.priority/priority: Priority::Normal/
 party_may_have_all_that_waits|broker/party.rs|s/calls: max\.calls\.div_ceil\(PARTY_PART\)/calls: max.calls/
-what_left_the_queue_counts_as_waiting|broker/dispatch.rs|s/self\.parties\.end_to_wait\(call\.party, call\.body\.len\(\)\);//
+what_left_the_queue_counts_as_waiting|broker/ending.rs|s/self\.parties\.end_to_wait\(call\.party, call\.body\.len\(\)\);//
 what_is_remembered_for_all_has_no_end|broker/outcomes.rs|s/self\.forget_outcomes\(\);//
 those_who_are_here_are_forgotten_first|broker/outcomes.rs|s/\[false, true\]/[true, false]/
 who_waits_too_long_goes_on|broker/queue.rs|s/oldest\.filter\(\|&\(at, \.\.\)\| at < then\)/oldest.filter(|_| false)/

@@ -9,7 +9,8 @@ use tokio::{
 
 use super::{
     ask::{ExchangeNumber, Refusal},
-    driver::{Command, Driver, Ends},
+    command::{Command, Ends},
+    driver::Driver,
     event::{PoolEvent, PoolStatus},
     process::Recipe,
     seats::{Rules, RunningCalls},

@@ -9,13 +9,14 @@ use callboard_core::time::Time;
 use rustix::process::Signal;
 use tokio::{
     signal::unix::{Signal as SignalStream, SignalKind, signal},
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
-    ask::{ExchangeNumber, Exchanged, Refusal},
+    ask::{Exchanged, Refusal},
+    command::{Answer, Command, Ends},
     event::{Outbox, PoolEvent, PoolStatus, SeatStatus},
     exit::{Exit, Verdict},
     group,
@@ -24,7 +25,7 @@ use super::{
     output::Printer,
     process::{Process, Recipe},
     seat::SeatId,
-    seats::{Action, Event, Notice, Rules, RunningCalls, Seats},
+    seats::{Action, Event, Notice, Rules, Seats},
     settings::PoolError,
 };
 
@@ -34,39 +35,6 @@ const FOLLOWERS_LOOK: Duration = Duration::from_millis(100);
 pub const STUCK_TERM: Duration = Duration::from_secs(1);
 /// How long the end waits for an owner that does not take its events.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
-
-/// What the owner asks for.
-#[derive(Debug)]
-pub(super) enum Command {
-    /// A worker of this name is registered at the broker.
-    Registered(String),
-    /// The process of this name is stuck: end it.
-    EndStuck(String),
-    /// Be so many; who runs how many calls.
-    Scale(u32, RunningCalls, Answer<()>),
-    /// Exchange all processes.
-    Reload(Answer<ExchangeNumber>),
-    /// Exchange the one of this name.
-    Replace(String, Answer<ExchangeNumber>),
-    /// The new ones of this exchange do worse than the old ones; how.
-    Condemn(ExchangeNumber, String),
-    /// End, within this time.
-    Shutdown(Duration),
-}
-
-/// Where the machine's word on what was asked goes.
-type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
-
-/// The driver's ends of its owner's channels.
-#[derive(Debug)]
-pub(super) struct Ends {
-    /// What the owner asks for.
-    pub(super) commands: mpsc::Receiver<Command>,
-    /// What the owner is told.
-    pub(super) events: mpsc::Sender<PoolEvent>,
-    /// How the pool stands.
-    pub(super) status: watch::Sender<PoolStatus>,
-}
 
 /// What a turn begins with.
 enum Occasion {

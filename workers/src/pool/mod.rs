@@ -31,6 +31,7 @@
 
 mod ask;
 mod autoscale;
+mod command;
 mod control;
 mod driver;
 pub mod environment;
