@@ -42,7 +42,7 @@ silent_peer_is_kept|broker/presence.rs|s/HEARTBEATS_MISSED_MAX\)/100_000)/
 reply_of_an_earlier_connection_counts|worker/outcomes.rs|s/self\.peer\.is_joined\(\) && id\.connection == self\.peer\.connection\(\)/self.peer.is_joined()/
 old_calls_do_not_give_slots_back|worker/outcomes.rs|s/if self\.peer\.is_joined\(\) \{/if false {/
 all_slots_are_said_to_be_free|worker/life.rs|s/offer\.free = self\.jobs\.free\(at\);/offer.free = offer.slots; let _ = at;/
-expired_call_is_started|worker/outcomes.rs|s/next\.deadline\.is_some_and\(\|deadline\| deadline <= now\)/false/
+expired_call_is_started|worker/outcomes.rs|s/next\.job\.deadline\.is_some_and\(\|deadline\| deadline <= now\)/false/
 started_call_is_handed_back|worker/life.rs|s/for id in self\.jobs\.held\(\) \{\n                self\.jobs\.unhold\(id\);/for id in self.jobs.unstopped() {/
 resend_is_not_flagged|client/sending.rs|s/self\.send_request\(now, key, number, true, out\)/self.send_request(now, key, number, false, out)/
 open_calls_are_not_sent_again|client/life.rs|s/self\.resend_from = Some\(NUMBER_FIRST\);//
@@ -57,7 +57,7 @@ roles_of_a_key_do_not_count|broker/proving.rs|s/proved\.roles\.permit\(role\)/pr
 stranger_may_try_again|broker/arrival.rs|s/\(Some\(Arrival::Unproven \{ \.\. \}\), _\) => return,//
 stranger_is_told_at_once|broker/proving.rs|s/now \+ AUTHKEY_REFUSAL_DELAY/now + AUTHKEY_REFUSAL_DELAY \/ 1000/
 items_are_sent_again_after_a_loss|broker/call.rs|s/!self\.is_touched\(\) && \(/(/
-lost_items_pass_for_a_result|broker/call.rs|s/had_items && outcome\.is_ok\(\)/had_items \&\& false/
+lost_items_pass_for_a_result|broker/call.rs|s/self\.has_items_of_handler\(\) && outcome\.is_ok\(\)/self.has_items_of_handler() \&\& false/
 cancel_that_may_be_lost_is_told_once|client/life.rs|s/for number in self\.cancelled\.clone\(\)/for number in self.cancelled.clone().into_iter().filter(|_| false)/
 streams_survive_their_clients_connection|broker/departure.rs|s/self\.end_streams_of\(now, key, out\);//
 second_worker_has_no_room|broker/streams.rs|s/self\.grant_to_handler\(now, worker, dispatch, room, out\);\n        if ended/let _ = room;\n        if ended/
@@ -96,7 +96,7 @@ those_who_are_here_are_forgotten_first|broker/outcomes.rs|s/\[false, true\]/[tru
 who_waits_too_long_goes_on|broker/queue.rs|s/oldest\.filter\(\|&\(at, \.\.\)\| at < then\)/oldest.filter(|_| false)/
 shedding_spares_nobody|broker/dispatch.rs|s/queue\.waiting_since\(call\.party\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
 what_waits_for_a_worker_counts_as_old|broker/dispatch.rs|s/offered\.then_some\(calls\[key\]\.since\)/{ let _ = offered; Some(calls[key].since) }/
-what_was_let_in_is_shed|broker/dispatch.rs|s/ && call\.since == now//
+what_was_let_in_is_shed|broker/dispatch.rs|s/let is_new = call\.since == now;/let is_new = true;/
 turns_are_not_paid_for|broker/queue.rs|s/self\.parties\.pay\(party, cost\);//
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
