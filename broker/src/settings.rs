@@ -91,6 +91,9 @@ impl Settings {
             waiting_calls_max: self.waiting_calls_max,
             waiting_bytes_max: self.waiting_bytes_max,
             message_bytes_max,
+            // The rest is for one call more, which is half of it at most, and for headers: a worker is never sent so much at once that
+            // the gate takes it for one that does not read.
+            worker_bytes_max: self.gate.unsent_bytes_max / 4,
             keys: self.keys.clone(),
             services: self.services.clone(),
             // Half the window must hold the largest message, or its sender would wait for ever.

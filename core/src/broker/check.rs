@@ -94,6 +94,7 @@ impl Broker {
             }
             let stuck = worker.running.values().filter(|call| self.calls[call.0].limits.stuck).count();
             assert_eq!(worker.stuck, stuck, "calls that a worker is stuck with are counted");
+            worker.unread.check(self.settings.worker_bytes_max);
             let running: u32 = worker.offers.iter().map(|offer| offer.running).sum();
             assert_eq!(running as usize, worker.running.len(), "running calls are counted");
             for (at, offer) in worker.offers.iter().enumerate() {
@@ -103,7 +104,7 @@ impl Broker {
                 let free = self.services[&offer.service].free.contains(&offer.candidate(*key, at));
                 assert_eq!(
                     free,
-                    offer.has_room() && worker.takes_calls(),
+                    offer.has_room() && worker.takes_calls_now(),
                     "a candidate has room, and who has room is one"
                 );
             }

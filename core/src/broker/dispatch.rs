@@ -174,6 +174,12 @@ impl Broker {
         free.find(|candidate| self.workers[&candidate.worker].offers[candidate.offer].serves(method)).copied()
     }
 
+    /// Gives a worker as many waiting calls as it has room for.
+    pub(super) fn fill_all(&mut self, now: Time, worker: WorkerKey, out: &mut Vec<Action>) {
+        let offers = self.workers.get(&worker).map_or(0, |worker| worker.offers.len());
+        (0..offers).for_each(|offer| self.fill(now, worker, offer, out));
+    }
+
     /// Gives an offer as many waiting calls as it has room for.
     pub(super) fn fill(&mut self, now: Time, worker: WorkerKey, offer: usize, out: &mut Vec<Action>) {
         while let Some(call) = self.next_waiting(worker, offer) {
@@ -184,7 +190,7 @@ impl Broker {
 
     /// Takes from the queue the call whose turn it is at this offer.
     fn next_waiting(&mut self, at: WorkerKey, offer: usize) -> Option<CallKey> {
-        let worker = self.workers.get(&at).filter(|worker| worker.takes_calls())?;
+        let worker = self.workers.get(&at).filter(|worker| worker.takes_calls_now())?;
         let offer = worker.offers.get(offer).filter(|offer| offer.has_room())?;
         let Service { queue, numbers, .. } = self.services.get_mut(&offer.service)?;
         let calls = &self.calls;
@@ -201,6 +207,7 @@ impl Broker {
         self.next_dispatch += 1;
         let number = DispatchNumber(self.next_dispatch);
         self.change_offer(worker, offer, |offer| offer.begin());
+        self.count_unread(worker, number, self.calls[key.0].body.len());
         let at = self.workers.get_mut(&worker).expect("the caller found room at it");
         at.running.insert(number, key);
         at.presence.calls += 1;
@@ -244,7 +251,7 @@ impl Broker {
     /// Changes an offer, and with it its place among the candidates of its service.
     pub(super) fn change_offer(&mut self, key: WorkerKey, at: usize, change: impl FnOnce(&mut super::worker::Offer)) {
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
-        let takes_calls = worker.takes_calls();
+        let takes_calls = worker.takes_calls_now();
         let offer = &mut worker.offers[at];
         let service = self.services.get_mut(&offer.service).expect("an offered service exists");
         service.free.remove(&offer.candidate(key, at));

@@ -16,6 +16,7 @@
 //! | `timers` | deadlines, heartbeats, and what has waited too long |
 //! | `retries` | how much may be sent again |
 //! | `stuck` | calls that run past their method's limits, and workers that do not stop them |
+//! | `unread` | what a worker has been sent and may not have read |
 //! | `dead` | calls that nobody may try again, kept for an operator |
 //! | `own` | the service `callboard` |
 //! | `peers` | what it tells of who is connected |
@@ -60,6 +61,7 @@ mod stuck;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unread;
 mod why;
 mod worker;
 
@@ -355,7 +357,7 @@ impl Broker {
         match envelope {
             Envelope::Register(body) => self.register(now, worker, &body, out),
             Envelope::Reply(reply) => self.reply(now, worker, reply, out),
-            Envelope::Started(number) => self.begun(worker, number),
+            Envelope::Started(number) => self.begun(now, worker, number, out),
             Envelope::Handback(number) => self.handback(now, worker, number, out),
             Envelope::Credit(credit) => self.slots_freed(now, worker, credit, out),
             Envelope::KeyFreed(freed) => self.slot_and_key_freed(now, worker, &freed, out),

@@ -111,9 +111,7 @@ impl Broker {
         for service in touched {
             self.rouse(now, service, out);
         }
-        for at in 0..self.workers[&key].offers.len() {
-            self.fill(now, key, at, out);
-        }
+        self.fill_all(now, key, out);
     }
 
     fn take_offer(&mut self, now: Time, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
@@ -154,7 +152,7 @@ impl Broker {
 
     /// A call's outcome, in its worker's words.
     pub(super) fn reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
-        let Some((call, offer)) = self.last_word(now, key, DispatchNumber(reply.number), out) else { return };
+        let Some((call, _)) = self.last_word(now, key, DispatchNumber(reply.number), out) else { return };
         self.learn_pace(now, call);
         let mut outcome = reply.outcome;
         self.workers.get_mut(&key).expect("it had this call").count(&outcome);
@@ -169,7 +167,7 @@ impl Broker {
         }
         self.settle(now, call, outcome, reply.extensions, out);
         self.take(call);
-        self.fill(now, key, offer, out);
+        self.fill_all(now, key, out);
     }
 
     /// A call ended at its worker: how long its service's calls take is what those that wait are told. One that nobody waited for
@@ -194,7 +192,7 @@ impl Broker {
         } else {
             self.take(call);
         }
-        self.fill(now, key, offer, out);
+        self.fill_all(now, key, out);
     }
 
     /// An offer gave a call back though it was not asked to: it is given none for a moment. Else the two would throw the call to
@@ -245,6 +243,7 @@ impl Broker {
         };
         let idle = self.fresh_key();
         self.change_offer(key, offer, |offer| offer.end(idle));
+        self.has_read(key, number);
         self.unstick(now, key, call, out);
         let service = self.services.get_mut(&self.calls[call.0].service).expect("it has this call");
         service.pace.ended(now, service.queue.len());
@@ -252,7 +251,7 @@ impl Broker {
     }
 
     /// A handler has begun, and takes its time: what the call holds of read buffers is copied out of them.
-    pub(super) fn begun(&mut self, key: WorkerKey, number: DispatchNumber) {
+    pub(super) fn begun(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
         let Some(call) = self.workers.get(&key).and_then(|worker| worker.running.get(&number)) else {
             self.counters.stale += 1;
             return;
@@ -262,6 +261,9 @@ impl Broker {
             *started = true;
         }
         call.detach();
+        if self.has_read(key, number) {
+            self.fill_all(now, key, out);
+        }
     }
 
     /// A call of an earlier connection has ended at a worker: there is a slot more.

@@ -38,6 +38,9 @@ pub struct Settings {
     pub outcomes_bytes_max: usize,
     /// The largest message that the gate takes, as peers are told.
     pub message_bytes_max: usize,
+    /// Bytes of bodies that a worker may have been sent and not read yet. Too low: it idles while the next call travels; too high: what
+    /// waits on the way to it waits for nobody else.
+    pub worker_bytes_max: usize,
     /// Calls of a service, in a hundred, that may be sent again after the loss of a worker.
     pub retry_percent: u32,
     /// Retries of a service in a second that it has in any case.
@@ -69,6 +72,7 @@ impl Default for Settings {
             waiting_bytes_max: limits::WAITING_BYTES_MAX,
             outcomes_bytes_max: limits::OUTCOMES_BYTES_MAX,
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
+            worker_bytes_max: limits::WORKER_BYTES_MAX,
             retry_percent: limits::RETRY_PERCENT,
             retry_floor: limits::RETRY_FLOOR,
             retry_burst: limits::RETRY_BURST,

@@ -56,12 +56,12 @@ impl Broker {
     pub(super) fn unstick(&mut self, now: Time, key: WorkerKey, call: CallKey, out: &mut Vec<Action>) {
         if std::mem::take(&mut self.calls[call.0].limits.stuck) {
             self.change_worker(key, |worker| worker.stuck -= 1);
-            (0..self.workers[&key].offers.len()).for_each(|at| self.fill(now, key, at, out));
+            self.fill_all(now, key, out);
         }
     }
 
     /// Changes whether a worker takes calls, and with it the places of its offers among the candidates.
-    fn change_worker(&mut self, key: WorkerKey, change: impl FnOnce(&mut super::Worker)) {
+    pub(super) fn change_worker(&mut self, key: WorkerKey, change: impl FnOnce(&mut super::Worker)) {
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
         change(worker);
         (0..worker.offers.len()).for_each(|at| self.change_offer(key, at, |_| {}));

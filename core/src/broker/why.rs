@@ -183,15 +183,7 @@ impl Broker {
         }
         let behind = self.behind(call, service);
         let ahead = behind.iter().map(|behind| behind.calls).sum();
-        let offers =
-            self.workers.values().flat_map(|worker| &worker.offers).filter(|offer| offer.service == call.service);
-        let (slots, resting) = offers.fold((0, 0), |(slots, resting), offer| {
-            (slots + offer.slots, resting + u32::from(offer.resting.is_some()))
-        });
-        let rests = match resting {
-            0 => String::new(),
-            _ => format!("; {resting} of its workers gave calls back and rest for a moment"),
-        };
+        let (slots, rests) = self.why_room(call);
         let reason = match slots {
             _ if let Some(reason) = self.why_worker(call) => format!("{reason}; {ahead} calls are before it{rests}"),
             0 => format!("every worker of {} drains: it waits for another", service.name),
@@ -199,6 +191,23 @@ impl Broker {
         };
         let estimate_ms = service.pace.turn_after(ahead, slots).map(millis);
         Why { reason, ahead, behind, busy: self.busy(now, call), estimate_ms, ..told }
+    }
+
+    /// The slots of a call's service, and what keeps its workers from filling them.
+    fn why_room(&self, call: &Call) -> (u32, String) {
+        let offers = self.workers.values().flat_map(|worker| worker.offers.iter().map(move |offer| (worker, offer)));
+        let (mut slots, mut resting, mut reading) = (0, 0, 0);
+        for (worker, offer) in offers.filter(|(_, offer)| offer.service == call.service) {
+            slots += offer.slots;
+            resting += u32::from(offer.resting.is_some());
+            reading += u32::from(worker.unread.is_much);
+        }
+        let told = |workers, what: &str| match workers {
+            0 => String::new(),
+            _ => format!("; {workers} of its workers {what}"),
+        };
+        let resting = told(resting, "gave calls back and rest for a moment");
+        (slots, resting + &told(reading, "are to read what they were sent before they are sent more"))
     }
 
     fn why_nobody(&self, now: Time, call: &Call) -> String {

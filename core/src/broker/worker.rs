@@ -9,6 +9,7 @@ use super::{
     client::Outcome,
     presence::Presence,
     service::{Candidate, ServiceKey},
+    unread::Unread,
 };
 use crate::{
     auth::Principal,
@@ -54,6 +55,8 @@ pub(super) struct Worker {
     pub(super) registrations: (u32, Time),
     /// What it runs, until its last word on each.
     pub(super) running: BTreeMap<DispatchNumber, CallKey>,
+    /// What it was sent and may not have read yet.
+    pub(super) unread: Unread,
     /// Calls that it answered with a result.
     pub(super) answered: u64,
     /// Calls that it answered with a failure, other than that they were cancelled.
@@ -97,6 +100,7 @@ impl Worker {
             held: BTreeMap::new(),
             registrations: (0, Time::ZERO),
             running: BTreeMap::new(),
+            unread: Unread::default(),
             answered: 0,
             failed: 0,
         }
@@ -126,6 +130,11 @@ impl Worker {
     /// Whether it may be given calls. One that is stuck with one may hang with all.
     pub(super) fn takes_calls(&self) -> bool {
         !self.draining && self.stuck == 0
+    }
+
+    /// Whether it may be given calls now: it also reads what it is given.
+    pub(super) fn takes_calls_now(&self) -> bool {
+        self.takes_calls() && !self.unread.is_much
     }
 }
 

@@ -108,6 +108,9 @@ pub const PARTY_PART: usize = 4;
 pub const OUTCOMES_MAX: usize = 8_192;
 /// Bytes of those outcomes.
 pub const OUTCOME_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of bodies that a worker may have been sent and not read yet: a quarter of what the gate holds for a peer before it takes it for
+/// one that does not read. One more call, as large as calls may be, fits behind it, with all their headers.
+pub const WORKER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What remembering an outcome costs beside its bytes.
 pub const OUTCOME_COST: usize = 256;
 /// Bytes of the outcomes that the broker remembers for all sessions together. A session may be gone for twenty minutes before it is

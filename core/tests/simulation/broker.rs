@@ -71,6 +71,7 @@ impl BrokerHost {
             queue_age_max: knobs.queue_age,
             waiting_calls_max: knobs.waiting_calls,
             outcomes_bytes_max: knobs.outcomes_bytes,
+            worker_bytes_max: knobs.worker_bytes,
             retry_percent,
             retry_floor,
             retry_burst,

@@ -81,6 +81,8 @@ pub(crate) struct Knobs {
     pub(crate) queue_age: Option<Duration>,
     /// Bytes of outcomes that the broker remembers for all clients together.
     pub(crate) outcomes_bytes: usize,
+    /// Bytes that a worker may have been sent and not read yet.
+    pub(crate) worker_bytes: usize,
     /// Whether all peers are counted as one party where they have no keys.
     pub(crate) one_origin: bool,
     /// The retry budget: a share of a service's calls, a floor a second, and a burst.
@@ -154,6 +156,7 @@ impl Knobs {
             waiting_calls: chance.pick(&[8, 100_000, 100_000, 100_000]),
             queue_age: chance.pick(&[None, None, None, Some(millis(50))]),
             outcomes_bytes: chance.pick(&[FORGETFUL_BYTES, 1 << 28, 1 << 28, 1 << 28]),
+            worker_bytes: chance.pick(&[1, 40, 1_000, 1 << 24]),
             one_origin: chance.percent(50),
             retries: chance.pick(&[[10, 10, 1_000], [10, 10, 1_000], [10, 1, 5], [50, 0, 0]]),
             service_return: millis(chance.pick(&[200, 2_000, 10_000])),

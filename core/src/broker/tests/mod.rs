@@ -16,4 +16,5 @@ mod services;
 mod sharing;
 mod stage;
 mod streams;
+mod unread;
 mod waiting;
