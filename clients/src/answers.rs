@@ -7,14 +7,14 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use crate::call_error::CallError;
 
-/// What each worker answered to a [broadcast](crate::Call::broadcast): a list of [`Answer`]s, in no order that means anything.
+/// What each worker answered to a [broadcast](crate::Call::broadcast): a list of [`WorkerAnswer`]s, in no order that means anything.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Answers<T>(Vec<Answer<T>>);
+pub struct Answers<T>(Vec<WorkerAnswer<T>>);
 
 /// One worker's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Answer<T> {
+pub struct WorkerAnswer<T> {
     /// The worker's instance name, as in `callboard status`.
     pub worker: String,
     /// What it answered. Who was lost, had no free slot or was not done in time is here with that as its error.
@@ -32,16 +32,16 @@ impl<T> Answers<T> {
 }
 
 impl<T> Deref for Answers<T> {
-    type Target = [Answer<T>];
+    type Target = [WorkerAnswer<T>];
 
-    fn deref(&self) -> &[Answer<T>] {
+    fn deref(&self) -> &[WorkerAnswer<T>] {
         &self.0
     }
 }
 
 impl<T> IntoIterator for Answers<T> {
-    type Item = Answer<T>;
-    type IntoIter = std::vec::IntoIter<Answer<T>>;
+    type Item = WorkerAnswer<T>;
+    type IntoIter = std::vec::IntoIter<WorkerAnswer<T>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
@@ -63,7 +63,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Answers<T> {
             let result = answer.outcome().map_err(CallError::from);
             let result =
                 result.and_then(|body| body::decode(&body).map_err(|error| CallError::bad_result::<T>(&error)));
-            Answer { worker, result }
+            WorkerAnswer { worker, result }
         };
         Ok(Answers(answers.into_iter().map(answer).collect()))
     }

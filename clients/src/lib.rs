@@ -88,7 +88,7 @@ pub use callboard_core::{
 };
 
 pub use self::{
-    answers::{Answer, Answers},
+    answers::{Answers, WorkerAnswer},
     authkey::{AUTHKEY_VARIABLE, AuthKeySourceError, authkeys_from_environment, read_authkeys},
     builder::ClientBuilder,
     call::Call,
