@@ -59,6 +59,13 @@ pub struct Client(crate::Client);
 #[derive(Debug)]
 pub struct Call<T>(crate::Call<T>);
 
+impl<T> Call<T> {
+    /// To every worker, as [`Call::broadcast`](crate::Call::broadcast).
+    pub fn broadcast(self) -> Call<crate::Answers<T>> {
+        Call(self.0.broadcast())
+    }
+}
+
 impl Client {
     /// Connects to the broker at `address`, `tcp://HOST:PORT` or `ipc://PATH`, and blocks until it lets the client in, at most
     /// the default time-out of 30 s. For other settings: [`ClientBuilder::connect_blocking`](crate::ClientBuilder::connect_blocking).

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
 
 use crate::{
+    answers::Answers,
     call_error::CallError,
     call_future::CallFuture,
     callbacks::Pending,
@@ -86,6 +87,25 @@ impl<T> Call<T> {
     /// UNAVAILABLE at once (unless the service was served a moment ago).
     pub fn wait_for_ready(self) -> Call<T> {
         self.with(|request| request.wait_for_ready = true)
+    }
+
+    /// To every worker that serves the method and is not about to leave, once each: for caches that are to be reset, and for
+    /// statistics. The call ends when all have answered, or at its time-out with the answers that there are. Each worker's failure is
+    /// its own answer; the call itself fails only as any other does, such as UNAVAILABLE where nobody serves it.
+    ///
+    /// A worker without a free slot gets it as soon as it has one. Who is lost is not replaced: another worker has a part of its own.
+    ///
+    /// ```no_run
+    /// # async fn example(client: callboard_clients::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// for answer in client.call::<u64>("cache.entries", ()).broadcast().await? {
+    ///     println!("{}: {:?}", answer.worker, answer.result);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn broadcast(self) -> Call<Answers<T>> {
+        let call = self.with(|request| request.broadcast = true);
+        Call::new(call.shared, call.request)
     }
 
     /// What this call may do to the world, where that is to be stricter than what the method's worker declared: with

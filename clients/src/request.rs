@@ -21,6 +21,7 @@ pub(crate) struct Request {
     pub(crate) timeout: Option<Timeout>,
     pub(crate) effect: Option<Effect>,
     pub(crate) wait_for_ready: bool,
+    pub(crate) broadcast: bool,
     cast: bool,
     /// When the time of the call that is served here is up.
     served_until: Option<Instant>,
@@ -49,6 +50,7 @@ impl Request {
             timeout,
             effect: None,
             wait_for_ready: false,
+            broadcast: false,
             cast: false,
             served_until,
             streams: Streams::NONE,
@@ -89,6 +91,7 @@ impl Request {
             timeout: self.timeout,
             effect: self.effect,
             wait_for_ready: self.wait_for_ready,
+            broadcast: self.broadcast,
             cast: self.cast,
             streams: self.streams,
         }

@@ -224,7 +224,7 @@ fn request(script: &mut Script<'_>) -> Request {
         method: method(script),
         timeout: timeout(script),
         effect: script.pick(&[None, Some(Effect::Read), Some(Effect::Idempotent), Some(Effect::Once)]),
-        flags: RequestFlags::from_bits(script.below(8).into()).expect("three bits are known"),
+        flags: RequestFlags::from_bits(script.below(8).into()).expect("these bits are known"),
         done_below: script.flag().then(|| CallNumber(script.number())),
         streams: Streams::NONE,
         extensions: extensions(script),

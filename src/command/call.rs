@@ -6,7 +6,7 @@ mod printer;
 
 use anyhow::{anyhow, bail};
 use callboard::{
-    CallError, Client, EncodedArguments, Progress,
+    Answers, CallError, Client, EncodedArguments, Progress,
     core::{
         contract::Style,
         wire::{method::MethodName, status::Failure},
@@ -37,6 +37,7 @@ Examples:
   callboard call calculator.add 2 3
   callboard call calculator.sub x=2 y=-3 --timeout 5s
   callboard call mailer.send to=ann@example.org body=@letter.txt --cast
+  callboard call cache.reset --broadcast
   callboard call numbers.count 1000 | head -3
   seq 1 100 | callboard call numbers.sum
   seq 1 100 | callboard call numbers.sums 0 | tail -1
@@ -65,6 +66,9 @@ pub(crate) struct Call {
     /// Which items travel, where the service does not say
     #[arg(long, value_name = "STYLE", conflicts_with = "cast")]
     style: Option<StyleName>,
+    /// Send it to every worker that serves it, and print all answers
+    #[arg(long, conflicts_with_all = ["progress", "latest", "style"])]
+    broadcast: bool,
     /// Wait for the service, or the deadline, if nobody serves it now
     #[arg(long)]
     wait_for_ready: bool,
@@ -95,12 +99,19 @@ impl Call {
         }
         let style = self.style(known.as_ref()).map_err(|error| Exit::Usage.because(error))?;
         if self.cast {
-            self.call(&client, arguments, &settings).cast().await.map_err(client::failed)?;
+            let cast = self.call::<Value>(&client, arguments, &settings);
+            let sent = if self.broadcast { cast.broadcast().cast().await } else { cast.cast().await };
+            sent.map_err(client::failed)?;
             // Until the broker has it, the process must not end.
             client.close().await.map_err(|error| Exit::NoBroker.because(error))?;
             return Ok(Exit::Fine);
         }
         let call = self.call::<Value>(&client, arguments, &settings);
+        if self.broadcast {
+            let answers = call.broadcast().await.map_err(client::failed)?;
+            client::leave(&client).await;
+            return print_answers(answers);
+        }
         match style {
             StyleName::Unary => print(&self.outcome(call).await?)?,
             StyleName::Server => items::download(call).await?,
@@ -157,6 +168,24 @@ enum StyleName {
     Client,
     /// Both send items
     Both,
+}
+
+/// One line a worker, the results as JSON; the exit code says whether all went well.
+fn print_answers(answers: Answers<Value>) -> anyhow::Result<Exit> {
+    let (all, mut failed) = (answers.len(), 0);
+    for answer in answers {
+        match answer.result {
+            Ok(result) => output::print(&format!("{}\t{}", answer.worker, json::compact(&result)))?,
+            Err(error) => {
+                failed += 1;
+                output::warn(&error.to_string());
+            }
+        }
+    }
+    match failed {
+        0 => Ok(Exit::Fine),
+        _ => Err(Exit::Failed.because(anyhow!("{failed} of {all} workers failed"))),
+    }
 }
 
 fn print(result: &Value) -> anyhow::Result<()> {

@@ -11,7 +11,7 @@ use super::{
     timers::Timer,
     worker::WorkerKey,
 };
-use crate::contract::ContractHash;
+use crate::{contract::ContractHash, wire::limits::PARTS_PROMISED_MAX};
 
 impl Broker {
     /// Asserts the machine's invariants. For tests and the simulation, which call it after every step.
@@ -86,6 +86,12 @@ impl Broker {
                 assert!(offer.running <= offer.room, "never more calls than room");
                 let rests = offer.resting.is_none_or(|until| self.timers.contains(&(until, Timer::Rest(*key, at))));
                 assert!(rests, "a rest ends");
+                let promises = offer.promised.len();
+                assert!(
+                    promises == 0 || !(worker.draining || offer.has_room() && worker.takes_calls()),
+                    "a promise is kept as soon as it can be"
+                );
+                assert!(promises <= PARTS_PROMISED_MAX, "promises are bounded");
                 let free = self.services[&offer.service].free.contains(&offer.candidate(*key, at));
                 assert_eq!(
                     free,
@@ -109,6 +115,16 @@ impl Broker {
                 State::Running { worker, dispatch, .. } => {
                     assert_eq!(self.workers[&worker].running.get(&dispatch), Some(&key), "its worker has it");
                 }
+                State::Gathering => call.gathering.as_ref().expect("a broadcast has answers, or waits").check(),
+                State::Promised { worker, offer } => {
+                    assert!(self.workers[&worker].offers[offer].promised.contains(&key), "who promised knows it");
+                    assert!(call.part_of.is_some(), "only parts of broadcasts are promised a slot");
+                }
+            }
+            assert!(call.gathering.is_none() || call.state == State::Gathering, "answers are of a broadcast");
+            if let Some(of) = call.part_of {
+                let whole = self.calls[of.whole().0].gathering.as_ref();
+                assert!(whole.is_some_and(|whole| whole.awaits(of, key)), "somebody waits for a part");
             }
             if let Some(at) = call.timer {
                 assert!(self.timers.contains(&(at, Timer::Call(key))), "its timer is set");
@@ -123,6 +139,9 @@ impl Broker {
                 );
             }
         }
+        let gathered: usize =
+            self.calls.iter().filter_map(|(_, call)| call.gathering.as_ref()).map(|whole| whole.bytes).sum();
+        assert_eq!(self.gathered_bytes, gathered, "what broadcasts hold is counted");
         let timers = self.timers.iter().filter(|(_, timer)| matches!(timer, Timer::Call(_))).count();
         assert_eq!(
             timers,

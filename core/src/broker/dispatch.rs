@@ -37,6 +37,11 @@ impl Broker {
             Some(method) if !call.may_run(method.effect()) => {
                 self.fail(now, key, Code::Unavailable, "it was sent before, and may have run", out);
             }
+            Some(_) if call.broadcast => {
+                if !self.broadcast(now, key, out) {
+                    self.wait(now, key, None, out);
+                }
+            }
             Some(_) => match free_offer(service, &self.workers, call) {
                 Some(candidate) => self.start(now, key, candidate.worker, candidate.offer, out),
                 None => self.wait(now, key, None, out),
@@ -122,6 +127,7 @@ impl Broker {
 
     /// Gives an offer as many waiting calls as it has room for.
     pub(super) fn fill(&mut self, now: Time, worker: WorkerKey, offer: usize, out: &mut Vec<Action>) {
+        self.keep_promises(now, worker, offer, out);
         while let Some(call) = self.next_waiting(worker, offer) {
             self.calls[call.0].state = State::New;
             self.place(now, call, out);
@@ -141,7 +147,7 @@ impl Broker {
     }
 
     /// Sends a call to a worker.
-    fn start(&mut self, now: Time, key: CallKey, worker: WorkerKey, offer: usize, out: &mut Vec<Action>) {
+    pub(super) fn start(&mut self, now: Time, key: CallKey, worker: WorkerKey, offer: usize, out: &mut Vec<Action>) {
         self.next_dispatch += 1;
         let number = DispatchNumber(self.next_dispatch);
         self.change_offer(worker, offer, |offer| offer.begin());
@@ -203,6 +209,7 @@ impl Broker {
         call.timer = None;
         let expired = call.deadline.is_some_and(|deadline| deadline <= now);
         match call.state {
+            State::Gathering => self.end_broadcast(now, key, out),
             State::Running { .. } if !expired || call.client.is_none() => self.limit_is_over(now, key, out),
             State::Running { worker, dispatch, .. } => {
                 let failure = call.failure(Code::DeadlineExceeded, "its time was up while it ran");
@@ -287,6 +294,9 @@ impl Broker {
         extensions: Bytes,
         out: &mut Vec<Action>,
     ) {
+        if let Some(of) = self.calls[key.0].part_of.take() {
+            return self.gathered(now, of, outcome, out);
+        }
         self.pay_back(key);
         let to_remember = self.calls[key.0].without_items(&outcome);
         self.close_streams(key);

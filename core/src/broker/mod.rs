@@ -6,6 +6,7 @@
 //! | `proving` | what it has to prove on that way, and how the broker proves itself |
 //! | `requests` | what clients say |
 //! | `dispatch` | which worker gets a call, which call waits, how a call ends |
+//! | `broadcast` | a call to every worker of a service |
 //! | `reports` | what workers say |
 //! | `streams` | items, credit and progress on their way through |
 //! | `departure` | peers that leave or are lost, and the broker's own end |
@@ -23,6 +24,7 @@
 
 mod allowed;
 mod arrival;
+mod broadcast;
 mod call;
 mod check;
 mod client;
@@ -190,6 +192,8 @@ pub struct Broker {
     next_dispatch: u64,
     /// Bytes of items that were written and not granted again: no more is held of all streams.
     stream_bytes: u64,
+    /// Bytes that answers of broadcasts hold while others are missing.
+    gathered_bytes: usize,
     counters: Counters,
     gate: GateStatus,
     /// Answers of the broker's own service that may be given again.
@@ -225,6 +229,7 @@ impl Broker {
             next_key: 0,
             next_dispatch: 0,
             stream_bytes: 0,
+            gathered_bytes: 0,
             counters: Counters::default(),
             gate: GateStatus::default(),
             own_answers: BTreeMap::new(),
@@ -330,7 +335,7 @@ impl Broker {
             Envelope::Item(item) => self.handler_item(now, worker, item, out),
             Envelope::StreamCredit(credit) => self.handler_room(now, worker, credit, out),
             Envelope::Progress(number, body) => self.handler_progress(now, worker, number, body, out),
-            Envelope::Drain => self.drain(worker, out),
+            Envelope::Drain => self.drain(now, worker, out),
             Envelope::Ping(Ping { number, .. }) => self.speak_to_worker(now, worker, Envelope::Pong(number), out),
             Envelope::Pong(_) => {}
             Envelope::Goodbye(_) => self.worker_leaves(now, worker, out),

@@ -85,7 +85,9 @@ impl Broker {
     }
 
     fn take_offers(&mut self, now: Time, key: WorkerKey, register: Register, out: &mut Vec<Action>) {
+        let unkept = self.promised(key);
         self.withdraw_offers(now, key);
+        self.break_promises(now, unkept, out);
         let mut services: Vec<_> = register.offers.iter().map(|offer| offer.service.clone()).collect();
         services.dedup();
         let mut touched = Vec::new();
@@ -187,6 +189,8 @@ impl Broker {
         self.rest(now, key, offer);
         if self.calls[call.0].client.is_some() {
             self.place_again(now, call, out);
+        } else if self.calls[call.0].part_of.is_some() {
+            self.fail(now, call, Code::Unavailable, "its worker gave it back", out);
         } else {
             self.take(call);
         }
@@ -270,13 +274,15 @@ impl Broker {
     }
 
     /// A worker takes no more calls.
-    pub(super) fn drain(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    pub(super) fn drain(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&key) else { return };
         worker.draining = true;
         out.push(Action::Note(Note::WorkerDraining { name: worker.name.clone() }));
         for at in 0..self.workers[&key].offers.len() {
             self.change_offer(key, at, |_| {});
         }
+        let unkept = self.promised(key);
+        self.break_promises(now, unkept, out);
     }
 
     /// A reply that could not be read ends its call all the same: nobody shall wait for words that do not come.

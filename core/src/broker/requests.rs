@@ -98,6 +98,9 @@ impl Broker {
             let failure = own::not_an_operator(&self.calls[call.0].method.to_string());
             return self.end(now, call, Err(Box::new(failure)), out);
         }
+        if self.calls[call.0].broadcast && self.calls[call.0].flows.is_some() {
+            return self.fail(now, call, Code::InvalidArgument, "a broadcast has no streams and no progress", out);
+        }
         if self.leaving.is_some() {
             return self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
         }
@@ -114,6 +117,7 @@ impl Broker {
         }
         let caller = client.principal.clone();
         let outcome = match request.streams.style() {
+            _ if request.flags.broadcast => Err(Box::new(own::no_broadcast(&request.method))),
             Style::Unary => self.own_call(now, &caller, request),
             style => Err(Box::new(own::wrong_style(&request.method, style))),
         };
@@ -171,7 +175,11 @@ impl Broker {
         self.calls[key.0].client = None;
         match self.calls[key.0].state {
             State::Running { worker, dispatch, .. } => self.stop_running(now, key, worker, dispatch, out),
-            State::New | State::Waiting { .. } => drop(self.take(key)),
+            State::Gathering => {
+                self.stop_parts(now, key, out);
+                self.take(key);
+            }
+            State::New | State::Waiting { .. } | State::Promised { .. } => drop(self.take(key)),
         }
     }
 

@@ -121,7 +121,7 @@ impl Broker {
             Ok(id) => id,
             Err(error) => return refuse(Code::InvalidArgument, format!("{text} is no call: {error}")),
         };
-        if let Some((key, _)) = self.calls.iter().find(|(_, call)| call.id == id) {
+        if let Some((key, _)) = self.calls.iter().find(|(_, call)| call.id == id && call.part_of.is_none()) {
             return Ok(self.why(now, CallKey(key)));
         }
         let client = self.clients.values().find(|client| client.session.tag() == id.caller);
@@ -158,7 +158,12 @@ impl Broker {
         };
         match call.state {
             State::Running { worker, started, .. } => self.why_running(now, call, worker, started, told),
-            State::New | State::Waiting { .. } => self.why_waiting(now, call, service, told),
+            State::Gathering => {
+                let missing = call.gathering.as_ref().map(|answers| answers.waits_for()).unwrap_or_default();
+                let reason = format!("it went to many workers, and these have not answered: {}", missing.join(", "));
+                Why { state: "running".to_owned(), reason, ..told }
+            }
+            State::New | State::Waiting { .. } | State::Promised { .. } => self.why_waiting(now, call, service, told),
         }
     }
 

@@ -1,6 +1,9 @@
 //! A worker at the broker: its offers, what it runs, and how much room it has.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, VecDeque},
+};
 
 use bytestring::ByteString;
 
@@ -70,6 +73,8 @@ pub(super) struct Offer {
     idle: u64,
     /// What the service is, by this worker's word.
     pub(super) contract: Option<ContractHash>,
+    /// Parts of broadcasts that are to have its next free slots.
+    pub(super) promised: VecDeque<CallKey>,
     /// The numbers of its methods in the service, sorted, with the effect that this worker declares.
     pub(super) methods: Vec<(usize, Effect)>,
 }
@@ -136,6 +141,7 @@ impl Offer {
             resting: None,
             idle: 0,
             contract,
+            promised: VecDeque::new(),
             methods,
         }
     }

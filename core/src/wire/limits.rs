@@ -156,6 +156,15 @@ pub const TURN_ENVELOPES_MAX: usize = 256;
 /// Bytes that a driver handles in one turn before it flushes and yields.
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
 
+/// How long a client waits beyond its time-out for the answers to a broadcast that there are: they come in one message, which may be
+/// large.
+pub const BROADCAST_GRACE: Duration = Duration::from_secs(1);
+/// Broadcasts that may wait for a slot of one worker; further ones have its failure as its answer. A client's credit bounds how many
+/// it makes, and this what many clients together make wait at one worker that is stuck.
+pub const PARTS_PROMISED_MAX: usize = 64;
+/// Bytes that the answers of all open broadcasts may hold at the broker; an answer beyond that is a failure.
+pub const BROADCAST_BYTES_MAX: usize = 256 << 20;
+
 const _: () = assert!(BODY_COPIED_BYTES_MAX + HEADER_BYTES_MAX <= BUNDLE_BYTES_MAX, "what is copied fits in a bundle");
 const _: () = assert!(BUNDLE_BYTES_MAX < MESSAGE_BYTES_MAX, "a bundle is an ordinary message");
 const _: () = assert!(

@@ -1,5 +1,6 @@
 //! The wire: what travels between clients, broker and workers. `docs/PROTOCOL.md` is its specification.
 
+pub mod broadcast;
 pub mod bundle;
 pub mod envelope;
 pub mod handshake;

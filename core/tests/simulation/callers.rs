@@ -45,7 +45,9 @@ pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish 
     let cast = !streaming && chance.percent(10);
     // Some callers are mistaken about a method.
     let style = if chance.percent(3) { chance.pick(&[Style::Unary, Style::Server, Style::Both]) } else { method.style };
-    let streams = if cast { Streams::NONE } else { streams(style, chance.percent(20)) };
+    let broadcast =
+        !streaming && style.is_unary() && !method.is_brokers() && chance.percent(scene.knobs.broadcast_percent);
+    let streams = if cast || broadcast { Streams::NONE } else { streams(style, chance.percent(20)) };
     Wish {
         client,
         method,
@@ -53,6 +55,7 @@ pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish 
         timeout: (!timeless).then(|| chance.span_between(TIMEOUT_MIN, longest)),
         wait_for_ready: patient,
         cast,
+        broadcast,
         plain: false,
         streams,
         plan: if streaming { Plan::draw(!timeless, chance) } else { Plan::default() },
@@ -72,6 +75,7 @@ pub(crate) fn plain(client: (usize, u64), made: Time, method: Method, now: Time)
         timeout: Some(PLENTY),
         wait_for_ready: false,
         cast: false,
+        broadcast: false,
         plain: true,
         streams: streams(method.style, true),
         plan: Plan::plain(),

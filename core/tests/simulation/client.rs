@@ -15,7 +15,7 @@ use callboard_core::{
     wire::{
         Envelope,
         ids::{CallId, SessionId},
-        limits::EXPIRY_GRACE_MAX,
+        limits::{BROADCAST_GRACE, EXPIRY_GRACE_MAX},
         method::MethodName,
     },
 };
@@ -144,6 +144,7 @@ impl ClientHost {
             effect: wish.effect,
             wait_for_ready: wish.wait_for_ready,
             cast: wish.cast,
+            broadcast: wish.broadcast,
             streams: wish.streams,
         };
         if !wish.streams.style().is_unary() {
@@ -296,8 +297,9 @@ impl ClientHost {
     fn check_deadlines(&self, now: Time, scene: &Scene) {
         for &number in scene.ledger.unresolved.get(&self.key).into_iter().flatten() {
             let wish = scene.ledger.wish(number);
-            let overdue =
-                wish.timeout.is_some_and(|timeout| wish.made + timeout + EXPIRY_GRACE_MAX.min(timeout / 10) <= now);
+            let grace =
+                |timeout: Duration| if wish.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX.min(timeout / 10) };
+            let overdue = wish.timeout.is_some_and(|timeout| wish.made + timeout + grace(timeout) <= now);
             assert!(!overdue, "call {number} is overdue, and its client does not notice");
         }
     }

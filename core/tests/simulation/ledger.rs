@@ -10,9 +10,10 @@ use callboard_core::{
     body,
     time::Time,
     wire::{
+        broadcast::Answer,
         envelope::Effect,
         ids::CallId,
-        limits::{ATTEMPTS_MAX, EXPIRY_GRACE_MAX},
+        limits::{ATTEMPTS_MAX, BROADCAST_GRACE, EXPIRY_GRACE_MAX},
         status::{Code, Executed, Failure},
         streams::Streams,
     },
@@ -35,6 +36,8 @@ pub(crate) struct Wish {
     pub(crate) timeout: Option<Duration>,
     pub(crate) wait_for_ready: bool,
     pub(crate) cast: bool,
+    /// It goes to every worker that serves the method.
+    pub(crate) broadcast: bool,
     /// Its handler is quick and does not fail.
     pub(crate) plain: bool,
     pub(crate) streams: Streams,
@@ -62,6 +65,8 @@ struct Entry {
     starts: u32,
     /// A worker that declares the method `once` started it.
     strictly_started: bool,
+    /// Who started it, of a broadcast.
+    starters: BTreeSet<String>,
     /// The latest attempt, and the last one that had been made when an item arrived, at its caller or at a handler.
     attempt: u32,
     touched: Option<u32>,
@@ -89,6 +94,8 @@ pub(crate) struct Tally {
     pub(crate) answered: u64,
     pub(crate) failed: u64,
     pub(crate) repeated: u64,
+    /// Parts of broadcasts that were started.
+    pub(crate) broadcast: u64,
     pub(crate) items: u64,
 }
 
@@ -149,6 +156,7 @@ impl Ledger {
             end: None,
             starts: 0,
             strictly_started: false,
+            starters: BTreeSet::new(),
             attempt: 0,
             touched: None,
             progress: (0, 0),
@@ -195,7 +203,7 @@ impl Ledger {
     }
 
     /// A worker starts a handler.
-    pub(crate) fn started(&mut self, now: Time, number: u64, job: &Job, strict: bool) {
+    pub(crate) fn started(&mut self, now: Time, number: u64, job: &Job, strict: bool, who: String) {
         let late_max = self.rules.late_max;
         let entry = &mut self.entries[place(number)];
         let wish = &entry.wish;
@@ -216,16 +224,21 @@ impl Ledger {
         assert!(!later, "call {number} is sent again after an item went");
         let said_no = matches!(entry.end, Some(Ended::Failed(_, Executed::No)));
         assert!(!said_no, "call {number} starts though its caller was told that it never did");
-        assert!(entry.effect() != Effect::Once || entry.starts == 0, "call {number} may run once, and is run again");
+        let first = if wish.broadcast { !entry.starters.contains(&who) } else { entry.starts == 0 };
+        assert!(entry.effect() != Effect::Once || first, "call {number} may run once, and is run again");
+        assert!(!wish.broadcast || job.attempt == 1, "call {number}: no part of a broadcast goes to another worker");
         let memories = u32::try_from(entry.memories.len()).expect("there are few");
         assert!((1..=ATTEMPTS_MAX).contains(&job.attempt), "call {number}: attempt {}", job.attempt);
-        assert!(entry.starts < ATTEMPTS_MAX * memories, "call {number} starts more than {ATTEMPTS_MAX} times a memory");
+        let runs = ATTEMPTS_MAX * memories;
+        assert!(wish.broadcast || entry.starts < runs, "call {number} starts more than {ATTEMPTS_MAX} times a memory");
         if let (Some(timeout), Some(late)) = (wish.timeout, late_max) {
             assert!(now <= wish.made_world + timeout + late, "call {number} starts after its deadline");
         }
-        let mixed = wish.method == MIX && memories == 1;
+        let mixed = wish.method == MIX && memories == 1 && !wish.broadcast;
         assert!(!(mixed && entry.strictly_started), "call {number}: the strictest effect did not count");
-        self.tally.repeated += u64::from(entry.starts > 0);
+        self.tally.repeated += u64::from(entry.starts > 0 && !wish.broadcast);
+        self.tally.broadcast += u64::from(wish.broadcast);
+        entry.starters.extend(wish.broadcast.then_some(who));
         entry.starts += 1;
         entry.attempt = entry.attempt.max(job.attempt);
         entry.strictly_started |= strict;
@@ -266,6 +279,7 @@ impl Ledger {
         let entry = &self.entries[place(number)];
         assert!(!entry.wish.cast, "cast {number} is answered");
         match outcome {
+            Ok(result) if entry.wish.broadcast => entry.check_answers(number, result),
             Ok(result) => entry.check_answer(number, result),
             Err(failure) => {
                 let closing = self.closing.contains(&entry.wish.client);
@@ -301,7 +315,7 @@ impl Ledger {
     /// The last moment of a call that has a time-out, by its client's clock.
     pub(crate) fn last_moment(&self, number: u64) -> Option<Time> {
         let wish = self.wish(number);
-        Some(wish.made + wish.timeout? + EXPIRY_GRACE_MAX)
+        Some(wish.made + wish.timeout? + if wish.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX })
     }
 
     fn end(&mut self, number: u64, how: Ended) {
@@ -326,6 +340,37 @@ impl Entry {
         let (answered, _, _): (u64, u32, u32) = body::decode(result).expect("handlers answer with three numbers");
         assert_eq!(answered, number, "call {number} gets the answer of another");
         assert!(self.finished > 0, "call {number} is answered though no handler finished it");
+    }
+
+    /// Each worker answers a broadcast once, and for itself.
+    fn check_answers(&self, number: u64, result: &Bytes) {
+        let answers: Vec<Answer> = body::decode(result).expect("the answers of a broadcast are a list");
+        assert!(!answers.is_empty(), "call {number} waits until there is a worker");
+        let workers: BTreeSet<_> = answers.iter().map(|answer| answer.worker.clone()).collect();
+        assert_eq!(workers.len(), answers.len(), "call {number}: a worker answers twice");
+        let (mut well, mut badly) = (0, 0);
+        for answer in answers {
+            let what = format!("call {number}: {answer:?}");
+            match answer.outcome() {
+                Ok(result) => {
+                    self.check_answer(number, &result);
+                    well += 1;
+                }
+                Err(failure) => {
+                    badly += u32::from(failure.executed == Executed::Yes);
+                    let limited = self.wish.timeout.is_some();
+                    match failure.code {
+                        Code::Unknown => assert_eq!(body::decode::<u64>(&failure.details).ok(), Some(number), "{what}"),
+                        Code::DeadlineExceeded => {
+                            assert!(limited || failure.message.contains("hard limit"), "{what}, and has no deadline")
+                        }
+                        Code::Internal | Code::Unavailable | Code::ResourceExhausted => {}
+                        _ => panic!("{what}, which nothing in this world can cause"),
+                    }
+                }
+            }
+        }
+        assert!(well <= self.finished && well + badly <= self.starts, "call {number}: who answers has run it");
     }
 
     fn check_failure(&self, number: u64, now: Time, failure: &Failure, rules: &Rules, closing: bool) {

@@ -160,6 +160,7 @@ fn new(name: u64, made: Time) -> NewCall<u64> {
         timeout: None,
         effect: None,
         wait_for_ready: false,
+        broadcast: false,
         cast: false,
         streams: Streams::NONE,
     }

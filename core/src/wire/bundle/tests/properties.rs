@@ -107,7 +107,7 @@ fn progress() -> impl Strategy<Value = Envelope> {
 
 fn requests() -> impl Strategy<Value = Envelope> {
     let effect = option::of(prop_oneof![Just(Effect::Read), Just(Effect::Idempotent), Just(Effect::Once)]);
-    let flags = (0..8_u64).prop_map(|bits| RequestFlags::from_bits(bits).unwrap());
+    let flags = (0..16_u64).prop_map(|bits| RequestFlags::from_bits(bits).unwrap());
     (numbers(), methods(), milliseconds(), effect, flags, streams(), done_below(), extensions(), bodies()).prop_map(
         |(number, method, timeout, effect, flags, streams, done_below, extensions, body)| {
             let number = CallNumber(number);
