@@ -292,6 +292,19 @@ impl Call<()> {
     }
 }
 
+impl Call<Answers<()>> {
+    /// As [`Call::cast`]: every worker runs it, and nobody learns what became of that.
+    ///
+    /// # Errors
+    /// As for [`Call::cast`].
+    ///
+    /// # Cancel safety
+    /// As for [`Call::cast`].
+    pub async fn cast(self) -> Result<(), CallError> {
+        Call::<()> { shared: self.shared, request: self.request, result: PhantomData }.cast().await
+    }
+}
+
 impl<T: DeserializeOwned> IntoFuture for Call<T> {
     type Output = Result<T, CallError>;
     type IntoFuture = CallFuture<T>;

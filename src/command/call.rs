@@ -99,7 +99,7 @@ impl Call {
         }
         let style = self.style(known.as_ref()).map_err(|error| Exit::Usage.because(error))?;
         if self.cast {
-            let cast = self.call::<Value>(&client, arguments, &settings);
+            let cast = self.call::<()>(&client, arguments, &settings);
             let sent = if self.broadcast { cast.broadcast().cast().await } else { cast.cast().await };
             sent.map_err(client::failed)?;
             // Until the broker has it, the process must not end.
