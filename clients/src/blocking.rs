@@ -49,7 +49,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use self::streams::wait_for;
 pub use self::streams::{ItemSender, Items, Reply};
-use crate::{CallError, CloseError, ConnectError, Progress, ReplyFuture, ReplyStream, Statistics};
+use crate::{Answers, CallError, CloseError, ConnectError, Progress, ReplyFuture, ReplyStream, Statistics};
 
 /// A client whose calls block the thread that makes them. Cheap to clone: a clone is the same client.
 #[derive(Clone, Debug)]
@@ -122,6 +122,11 @@ impl<T> Call<T> {
     /// order in which this client makes them. See [`crate::Call::key`].
     pub fn key(self, key: impl Into<String>) -> Call<T> {
         Call(self.0.key(key))
+    }
+
+    /// To every worker that serves the method, each answer in the result. See [`Call::broadcast`](crate::Call::broadcast).
+    pub fn broadcast(self) -> Call<Answers<T>> {
+        Call(self.0.broadcast())
     }
 
     /// What this call may do to the world, where that is to be stricter than what the method's worker declared.
@@ -201,5 +206,13 @@ impl Call<()> {
     /// The call was not made.
     pub fn cast(self) -> Result<(), CallError> {
         block_on(self.0.cast())
+    }
+
+    /// As [`cast`](Call::cast), to every worker that serves the method. See [`Call::cast_to_all`](crate::Call::cast_to_all).
+    ///
+    /// # Errors
+    /// The call was not made.
+    pub fn cast_to_all(self) -> Result<(), CallError> {
+        block_on(self.0.cast_to_all())
     }
 }

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
 
 use crate::{
+    answers::Answers,
     call_error::CallError,
     call_future::CallFuture,
     callbacks::Pending,
@@ -36,7 +37,7 @@ use crate::{
 /// |---|---|---|
 /// | `.await` | waits | is the value: `Result<T, CallError>` |
 /// | [`then`](Call::then) | goes on | goes to a callback |
-/// | [`cast`](Call::cast) | goes on | nobody wants it |
+/// | [`cast`](Call::cast), [`cast_to_all`](Call::cast_to_all) | goes on | nobody wants it |
 /// | [`on_progress`](Call::on_progress) | waits, and hears how far the handler is | is the value |
 /// | [`stream`](Call::stream) | reads the items that the handler sends | is the items' end |
 /// | [`upload`](Call::upload) | sends items to the handler | is the value |
@@ -92,6 +93,27 @@ impl<T> Call<T> {
         self.with(|request| request.wait_for_ready = true)
     }
 
+    /// To every worker that serves the method and is not about to leave, once each: for caches that are to be reset, and for
+    /// statistics. The call ends when all have answered, or at its time-out with the answers that there are. Each worker's failure is
+    /// its own answer; the call itself fails only as any other does, such as UNAVAILABLE where nobody serves it.
+    ///
+    /// A worker without a free slot gets it when one is free and it is this client's turn there. Who is lost is not replaced: another
+    /// worker has a part of its own. A broadcast has neither [`key`](Call::key) nor streams nor progress: with one of them it ends
+    /// INVALID_ARGUMENT.
+    ///
+    /// ```no_run
+    /// # async fn example(client: callboard_clients::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// for answer in client.call::<u64>("cache.entries", ()).broadcast().await? {
+    ///     println!("{}: {:?}", answer.worker, answer.result);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn broadcast(self) -> Call<Answers<T>> {
+        let call = self.with(|request| request.broadcast = true);
+        Call::new(call.shared, call.request)
+    }
+
     /// What this call may do to the world, where that is to be stricter than what the method's worker declared: with
     /// [`Effect::Once`] it is never run twice, and ends UNAVAILABLE if its worker or the broker is lost meanwhile.
     pub fn effect(self, effect: Effect) -> Call<T> {
@@ -109,15 +131,12 @@ impl<T> Call<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn key(mut self, key: impl Into<String>) -> Call<T> {
-        let key = AffinityKey::parse(key.into()).map_err(|error| CallError::bad_key(&error));
-        match (&mut self.request, key) {
-            (Ok(request), Ok(key)) => request.key = Some(key),
-            (Ok(_), Err(error)) => self.request = Err(error),
+    pub fn key(self, key: impl Into<String>) -> Call<T> {
+        match AffinityKey::parse(key.into()) {
+            Ok(key) => self.with(|request| request.key = Some(key)),
             // What was wrong first is told.
-            (Err(_), _) => {}
+            Err(error) => Call::new(self.shared, self.request.and_then(|_| Err(CallError::bad_key(&error)))),
         }
-        self
     }
 
     /// How soon it is to have its turn, where it waits at the broker beside other calls of the same key (or address): none starves,
@@ -202,6 +221,9 @@ impl<T> Call<T> {
     fn with(mut self, change: impl FnOnce(&mut Request)) -> Call<T> {
         if let Ok(request) = &mut self.request {
             change(request);
+            if let Some(text) = request.contradiction() {
+                self.request = Err(CallError::contradiction(text));
+            }
         }
         self
     }
@@ -290,6 +312,17 @@ impl Call<()> {
         let (made, timeout) = (shared.clock.now(), request.timeout);
         shared.queue(request.deadline(made)).await.map_err(|reason| shared.no_queue(reason, timeout))?;
         send(&shared, request.into_cast(), made, Responder::Nobody)
+    }
+
+    /// As [`cast`](Call::cast), to every worker that serves the method, as a [`broadcast`](Call::broadcast).
+    ///
+    /// # Errors
+    /// As for [`cast`](Call::cast).
+    ///
+    /// # Cancel safety
+    /// As for [`cast`](Call::cast).
+    pub async fn cast_to_all(self) -> Result<(), CallError> {
+        self.with(|request| request.broadcast = true).cast().await
     }
 
     /// As [`cast`](Call::cast), but waits for nothing.

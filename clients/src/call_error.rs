@@ -115,6 +115,11 @@ impl CallError {
         CallError::new(Code::InvalidArgument, error.to_string())
     }
 
+    /// A call that is to be two things which exclude each other.
+    pub(crate) fn contradiction(text: &str) -> CallError {
+        CallError::new(Code::InvalidArgument, text)
+    }
+
     /// Arguments that have no CBOR form.
     pub(crate) fn bad_arguments(method: &str, error: &EncodeError) -> CallError {
         CallError::new(Code::InvalidArgument, format!("the arguments of {method} cannot be sent: {error}"))

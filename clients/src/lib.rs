@@ -44,6 +44,7 @@
 //! | `room`, `alarm`, `posts`, `state` | bounds, time limits, calls that were given up, how far the client's life has come |
 
 mod alarm;
+mod answers;
 mod authkey;
 pub mod blocking;
 mod builder;
@@ -87,6 +88,7 @@ pub use callboard_core::{
 };
 
 pub use self::{
+    answers::{Answers, WorkerAnswer},
     authkey::{AUTHKEY_VARIABLE, AuthKeySourceError, authkeys_from_environment, read_authkeys},
     builder::ClientBuilder,
     call::Call,

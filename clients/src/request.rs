@@ -28,6 +28,7 @@ pub(crate) struct Request {
     pub(crate) priority: Priority,
     pub(crate) wait_for_ready: bool,
     pub(crate) key: Option<AffinityKey>,
+    pub(crate) broadcast: bool,
     cast: bool,
     /// When the time of the call that is served here is up.
     served_until: Option<Instant>,
@@ -58,11 +59,23 @@ impl Request {
             priority: Priority::default(),
             wait_for_ready: false,
             key: None,
+            broadcast: false,
             cast: false,
             served_until,
             streams: Streams::NONE,
             latest: false,
         })
+    }
+
+    /// What cannot be said of a broadcast, and was said of this one.
+    pub(crate) fn contradiction(&self) -> Option<&'static str> {
+        match self.broadcast {
+            true if self.key.is_some() => {
+                Some("a broadcast goes to every worker, and calls of one key to one: take either, not both")
+            }
+            true if self.streams != Streams::NONE => Some("a broadcast has no streams and no progress"),
+            _ => None,
+        }
     }
 
     /// The same, fired and forgotten.
@@ -99,6 +112,7 @@ impl Request {
             effect: self.effect,
             priority: self.priority,
             wait_for_ready: self.wait_for_ready,
+            broadcast: self.broadcast,
             cast: self.cast,
             key: self.key,
             streams: self.streams,

@@ -9,6 +9,7 @@ use callboard_core::wire::{
 use serde::de::DeserializeOwned;
 
 use crate::{
+    answers::Answers,
     blocking::wait_for,
     call::Call,
     call_error::CallError,
@@ -122,6 +123,11 @@ impl<T, F> TypedCall<T, F> {
     {
         let own = self.own;
         wait_for(self.into_future()).unwrap_or_else(|| Err(F::from_call(CallError::served_call_given_up(), own)))
+    }
+
+    /// To every worker that serves the method, as [`Call::broadcast`]. A worker's own error is a [`CallError`] of its type's name.
+    pub fn broadcast(self) -> Call<Answers<T>> {
+        self.call.broadcast()
     }
 
     /// Makes the call, waits for its outcome, and tells `callback` how far the handler is. As [`Call::on_progress`].

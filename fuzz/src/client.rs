@@ -49,6 +49,7 @@ impl ClientHost {
             timeout: said::timeout(script).map(|span| Timeout { span, source: TimeoutSource::Call }),
             effect: script.pick(&[None, None, Some(Effect::Idempotent), Some(Effect::Once)]),
             wait_for_ready: script.flag(),
+            broadcast: script.flag(),
             cast: script.flag(),
             key: said::affinity_key(script),
             priority: Default::default(),

@@ -237,7 +237,7 @@ fn request(script: &mut Script<'_>) -> Request {
         timeout: timeout(script),
         effect: script.pick(&[None, Some(Effect::Read), Some(Effect::Idempotent), Some(Effect::Once)]),
         priority: script.pick(&[Priority::Low, Priority::Normal, Priority::High]),
-        flags: RequestFlags::from_bits(script.below(8).into()).expect("three bits are known"),
+        flags: RequestFlags::from_bits(script.below(16).into()).expect("four bits are known"),
         done_below: script.flag().then(|| CallNumber(script.number())),
         key: affinity_key(script),
         streams: Streams::NONE,

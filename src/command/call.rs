@@ -1,5 +1,6 @@
 //! `callboard call`: one call, its outcome printed.
 
+mod answers;
 mod items;
 mod lines;
 mod printer;
@@ -38,6 +39,7 @@ Examples:
   callboard call calculator.sub x=2 y=-3 --timeout 5s
   callboard call kvs.inc views --key views
   callboard call mailer.send to=ann@example.org body=@letter.txt --cast
+  callboard call cache.reset --broadcast
   callboard call numbers.count 1000 | head -3
   seq 1 100 | callboard call numbers.sum
   seq 1 100 | callboard call numbers.sums 0 | tail -1
@@ -66,6 +68,9 @@ pub(crate) struct Call {
     /// Which items travel, where the service does not say
     #[arg(long, value_name = "STYLE", conflicts_with = "cast")]
     style: Option<StyleName>,
+    /// Send it to every worker that serves it, and print a line for each: its name, a tab, its result
+    #[arg(long, conflicts_with_all = ["progress", "latest", "style", "key"])]
+    broadcast: bool,
     /// Wait for the service, or the deadline, if nobody serves it now
     #[arg(long)]
     wait_for_ready: bool,
@@ -102,12 +107,19 @@ impl Call {
         }
         let style = self.style(known.as_ref()).map_err(|error| Exit::Usage.because(error))?;
         if self.cast {
-            self.call(&client, arguments, &settings).cast().await.map_err(client::failed)?;
+            let cast = self.call::<()>(&client, arguments, &settings);
+            let sent = if self.broadcast { cast.cast_to_all().await } else { cast.cast().await };
+            sent.map_err(client::failed)?;
             // Until the broker has it, the process must not end.
             client.close().await.map_err(|error| Exit::NoBroker.because(error))?;
             return Ok(Exit::Fine);
         }
         let call = self.call::<Value>(&client, arguments, &settings);
+        if self.broadcast {
+            let answers = call.broadcast().await.map_err(client::failed)?;
+            client::leave(&client).await;
+            return answers::print(answers);
+        }
         match style {
             StyleName::Unary => print(&self.outcome(call).await?)?,
             StyleName::Server => items::download(call).await?,
@@ -138,6 +150,9 @@ impl Call {
         };
         if self.cast && style != StyleName::Unary {
             bail!("--cast is for methods without items, and {} has some", self.method);
+        }
+        if self.broadcast && style != StyleName::Unary {
+            bail!("--broadcast is for methods without items, and {} has some", self.method);
         }
         if self.progress && style != StyleName::Unary {
             bail!("--progress is for methods without items, and {} has some", self.method);

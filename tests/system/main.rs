@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod authkeys;
+mod broadcasts;
 mod broker;
 mod calculator;
 mod callbacks;

@@ -6,7 +6,7 @@ use callboard_core::wire::envelope::{Effect, Priority};
 use serde::de::DeserializeOwned;
 
 use super::{Client, Pending, inbox::Arrival};
-use crate::{CallError, call::decode};
+use crate::{Answers, CallError, call::decode};
 
 /// A call in the making. Nothing happens before one of its endings: [`then`](Call::then), [`cast`](Call::cast),
 /// [`stream`](Call::stream). None blocks.
@@ -41,6 +41,11 @@ impl<'a, T> Call<'a, T> {
     /// order in which this client makes them. See [`crate::Call::key`].
     pub fn key(self, key: impl Into<String>) -> Self {
         Call { call: self.call.key(key), ..self }
+    }
+
+    /// To every worker that serves the method, each answer in the result. See [`Call::broadcast`](crate::Call::broadcast).
+    pub fn broadcast(self) -> Call<'a, Answers<T>> {
+        Call { client: self.client, call: self.call.broadcast() }
     }
 
     /// What this call may do to the world, where that is to be stricter than what the method's worker declared.

@@ -68,6 +68,31 @@ fn a_key_that_is_none_ends_the_call_at_home() {
 }
 
 #[test]
+fn a_broadcast_with_a_key_or_with_items_ends_at_home() {
+    run(async {
+        let (_broker, client) = connected().await;
+        let broadcast = || client.call::<()>("a.b", ()).broadcast();
+        let with_key = broadcast().key("k").await.unwrap_err();
+        let key_first = client.call::<()>("a.b", ()).key("k").broadcast().await.unwrap_err();
+        let with_items = broadcast().stream::<u64>().next().await.unwrap().unwrap_err();
+        for error in [with_key, key_first, with_items] {
+            assert_eq!((error.code(), error.executed()), (Code::InvalidArgument, Executed::No), "{error}");
+            assert!(error.message().starts_with("a broadcast"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_cast_to_all_is_a_broadcast_that_nobody_waits_for() {
+    run(async {
+        let (mut broker, client) = connected().await;
+        let (cast, request) = tokio::join!(client.call("a.b", ()).cast_to_all(), broker.request());
+        cast.unwrap();
+        assert!(request.flags.cast && request.flags.broadcast);
+    });
+}
+
+#[test]
 fn a_failure_says_all_that_the_broker_said() {
     run(async {
         let (mut broker, client) = connected().await;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
+    broadcast::{Gathering, PartOf},
     client::{ClientKey, Outcome},
     keyed::Turn,
     party::PartyKey,
@@ -54,6 +55,12 @@ pub(super) struct Call {
     pub(super) wait_for_ready: bool,
     /// What it has of its affinity key, if it has one.
     pub(super) turn: Option<Box<Turn>>,
+    /// To every worker that serves the method.
+    pub(super) broadcast: bool,
+    /// The answers of a broadcast, while they come.
+    pub(super) gathering: Option<Box<Gathering>>,
+    /// The broadcast that waits for this call's outcome.
+    pub(super) part_of: Option<PartOf>,
     pub(super) streams: Streams,
     /// Its streams, if it has any, for as long as somebody waits for its outcome.
     pub(super) flows: Option<Box<Flows>>,
@@ -92,6 +99,8 @@ pub(super) enum State {
     Waiting { place: Place, give_up: Option<Time> },
     /// At a worker, in this offer of it, under this number; `started` by its own word.
     Running { worker: WorkerKey, offer: usize, dispatch: DispatchNumber, started: bool },
+    /// A broadcast: its parts are calls of their own.
+    Gathering,
 }
 
 /// The time limits of a running call's method.
@@ -147,6 +156,9 @@ impl Call {
             cast: request.flags.cast,
             wait_for_ready: request.flags.wait_for_ready,
             turn: request.key.as_ref().map(|key| Box::new(Turn::of(key))),
+            broadcast: request.flags.broadcast,
+            gathering: None,
+            part_of: None,
             streams: request.streams,
             flows: Flows::of(request.streams),
             uncertain: from.uncertain,
@@ -164,6 +176,52 @@ impl Call {
         }
     }
 
+    /// The part of a broadcast that one worker gets. Nobody but the broadcast waits for it, and the body is the same bytes.
+    pub(super) fn part(&self, of: PartOf) -> Call {
+        Call {
+            id: self.id,
+            client: None,
+            party: self.party,
+            paid_on: self.paid_on,
+            service: self.service,
+            method: self.method.clone(),
+            method_number: self.method_number,
+            deadline: self.deadline,
+            effect: self.effect,
+            priority: self.priority,
+            cast: false,
+            wait_for_ready: false,
+            turn: None,
+            broadcast: false,
+            gathering: None,
+            part_of: Some(of),
+            streams: Streams::NONE,
+            flows: None,
+            uncertain: self.uncertain,
+            extensions: self.extensions.clone(),
+            bytes: 0,
+            body: self.body.clone(),
+            dispatched: false,
+            lost: 0,
+            worker: ByteString::new(),
+            state: State::New,
+            limits: Limits::default(),
+            since: self.since,
+            spent: Spent::default(),
+            timer: None,
+        }
+    }
+
+    /// Whether somebody waits for its outcome: its client, or the broadcast that it is a part of.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.client.is_some() || self.part_of.is_some()
+    }
+
+    /// The only worker that may have it, if there is such a one: that of its key's bucket, or of its part of a broadcast.
+    pub(super) fn bound_to(&self) -> Option<WorkerKey> {
+        self.part_of.map(|of| of.worker).or_else(|| self.turn.as_ref()?.at)
+    }
+
     /// The attempt that a dispatch now would be.
     pub(super) fn attempt(&self) -> u32 {
         self.lost + 1
@@ -176,7 +234,7 @@ impl Call {
             // An item can have come from nobody but its handler. One that went to it says nothing: it waits there for its beginning.
             _ if self.has_items_of_handler() => Executed::Yes,
             _ if self.ran_before() => Executed::Maybe,
-            State::Running { .. } => Executed::Maybe,
+            State::Running { .. } | State::Gathering => Executed::Maybe,
             State::New | State::Blocked | State::Waiting { .. } => Executed::No,
         }
     }
@@ -238,6 +296,10 @@ impl Call {
     /// Moves what it holds of read buffers into memory of its own: 4,000 waiting bodies of 64 bytes each once kept 219 MiB of
     /// read buffers alive. A large body has a buffer of its own already.
     pub(super) fn detach(&mut self) {
+        // The parts of a broadcast share what the whole has copied.
+        if self.part_of.is_some() {
+            return;
+        }
         if self.body.len() <= limits::BODY_COPIED_BYTES_MAX {
             self.body = Bytes::copy_from_slice(&self.body);
         }

@@ -29,6 +29,7 @@ impl Broker {
         self.dead.check();
         self.check_services();
         self.check_keys();
+        self.check_broadcasts();
     }
 
     /// Each link belongs to one peer that knows it; each session to one owner.
@@ -120,6 +121,8 @@ impl Broker {
                 State::New => panic!("a call is somewhere between two steps"),
                 // Keys know who waits for them.
                 State::Blocked => {}
+                // So do broadcasts of their parts.
+                State::Gathering => {}
                 State::Waiting { .. } => {
                     assert!(queued.contains(&key), "a waiting call is in its queue");
                 }

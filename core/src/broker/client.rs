@@ -234,7 +234,7 @@ impl Account {
 }
 
 /// A small body is copied out of its read buffer, which would live as long as the memory otherwise.
-fn detached(outcome: &Outcome) -> Outcome {
+pub(super) fn detached(outcome: &Outcome) -> Outcome {
     match outcome {
         Ok(body) if body.len() <= BODY_COPIED_BYTES_MAX => Ok(Bytes::copy_from_slice(body)),
         Ok(body) => Ok(body.clone()),

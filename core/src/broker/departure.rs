@@ -152,6 +152,7 @@ impl Broker {
     /// A worker says goodbye. What it still had, if anything, is treated as lost: it promised to finish or hand back first.
     pub(super) fn worker_leaves(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
         self.speak_to_worker(now, key, Envelope::Goodbye(None), out);
+        self.end_waiting_parts(now, key, out);
         let worker = &self.workers[&key];
         let link = worker.presence.link;
         if worker.running.is_empty() {
@@ -173,6 +174,7 @@ impl Broker {
 
     /// A worker is lost: its calls go to others if they may, else end without anybody knowing whether they ran.
     pub(super) fn lose_worker(&mut self, now: Time, key: WorkerKey, why: &'static str, out: &mut Vec<Action>) {
+        self.end_waiting_parts(now, key, out);
         let running = self.remove_worker(now, key);
         let Some((name, calls)) = running else { return };
         self.counters.workers_lost += 1;
@@ -187,6 +189,10 @@ impl Broker {
         call.lost += 1;
         call.count_time(now, true);
         call.leave_worker();
+        if call.part_of.is_some() {
+            let message = format!("worker {worker} was lost while it had the call");
+            return self.fail(now, key, Code::Unavailable, message, out);
+        }
         if call.client.is_none() {
             drop(self.take(key));
             return;
@@ -330,6 +336,10 @@ impl Broker {
         }
         let running: Vec<_> = self.calls.iter().map(|(key, _)| CallKey(key)).collect();
         for key in running {
+            // A broadcast ends with its last part, and may be gone with that.
+            if self.calls.get(key.0).is_none_or(|call| call.gathering.is_some()) {
+                continue;
+            }
             let failure = self.calls[key.0].failure(Code::Unavailable, "the broker was shut down while the call ran");
             self.settle(now, key, Err(Box::new(failure)), bytes::Bytes::new(), out);
         }

@@ -35,6 +35,7 @@ impl Broker {
             Some(effect) if !call.may_run(effect) => {
                 self.fail(now, key, Code::Unavailable, "it was sent before, and may have run", out);
             }
+            Some(_) if call.broadcast => self.broadcast(now, key, out),
             Some(_) if !self.takes_turn(now, key, out) => {}
             Some(_) => match self.free_offer(&self.calls[key.0]) {
                 Some(candidate) => self.start(now, key, candidate.worker, candidate.offer, out),
@@ -88,7 +89,7 @@ impl Broker {
     }
 
     /// Lets a call wait in its service's queue, if there is room and it is its key's turn.
-    fn wait(&mut self, now: Time, key: CallKey, give_up: Option<Time>, out: &mut Vec<Action>) {
+    pub(super) fn wait(&mut self, now: Time, key: CallKey, give_up: Option<Time>, out: &mut Vec<Action>) {
         if !self.takes_turn(now, key, out) {
             return;
         }
@@ -119,10 +120,11 @@ impl Broker {
     /// Puts a call into its service's queue.
     pub(super) fn enqueue(&mut self, key: CallKey, give_up: Option<Time>) {
         self.find_worker(key);
+        let caller = self.caller_of(&self.calls[key.0]);
         let call = &mut self.calls[key.0];
         let service = self.services.get_mut(&call.service).expect("a call's service lives as long as it has calls");
         call.detach();
-        let session = call.client.map_or(0, |client| client.0);
+        let session = caller.map_or(0, |client| client.0);
         let whose = Whose { party: call.party.0, priority: call.priority, session };
         let place = service.queue.push(whose, keyed::row(call), key, call.body.len());
         self.parties.begin_to_wait(call.party, call.body.len());
@@ -137,7 +139,9 @@ impl Broker {
         let (calls, call) = (&self.calls, &self.calls[key.0]);
         let Service { queue, methods, name, .. } = self.services.get_mut(&call.service)?;
         let since = |CallKey(key): CallKey| {
-            let offered = calls[key].method_number.is_some_and(|method| methods[method].is_offered());
+            // A part of a broadcast waits for one worker, whoever else has room.
+            let offered = calls[key].part_of.is_none()
+                && calls[key].method_number.is_some_and(|method| methods[method].is_offered());
             offered.then_some(calls[key].since)
         };
         // One that waits already was let in before.
@@ -158,7 +162,7 @@ impl Broker {
         let service = &self.services[&call.service];
         let mut failure = call.failure(Code::ResourceExhausted, message);
         failure.retry_after = Some(service.pace.time_for(service.queue.len()));
-        if let Some(link) = call.client.and_then(|client| self.client_link(client)) {
+        if let Some(link) = self.caller_of(call).and_then(|client| self.client_link(client)) {
             self.met_limit(link);
         }
         self.end(now, key, Err(Box::new(failure)), out);
@@ -167,6 +171,9 @@ impl Broker {
     /// The best offer with room that has the call's method.
     fn free_offer(&self, call: &Call) -> Option<Candidate> {
         let (service, method) = (&self.services[&call.service], call.method_number?);
+        if let Some(of) = call.part_of {
+            return self.offer_for_part(call, of);
+        }
         if call.turn.is_some() {
             return self.keyed_offer(service, call);
         }

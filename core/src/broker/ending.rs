@@ -26,6 +26,7 @@ impl Broker {
         call.timer = None;
         let expired = call.deadline.is_some_and(|deadline| deadline <= now);
         match call.state {
+            State::Gathering => self.end_broadcast(now, key, out),
             State::Running { .. } if !expired || call.client.is_none() => self.limit_is_over(now, key, out),
             State::Running { worker, dispatch, .. } => {
                 let failure = call.failure(Code::DeadlineExceeded, "its time was up while it ran");
@@ -116,6 +117,9 @@ impl Broker {
         extensions: Bytes,
         out: &mut Vec<Action>,
     ) {
+        if let Some(of) = self.calls[key.0].part_of.take() {
+            return self.gathered(now, of, outcome, out);
+        }
         self.pay_back(key);
         let to_remember = self.calls[key.0].without_items(&outcome);
         self.close_streams(key);

@@ -96,7 +96,7 @@ pub(super) struct Turn {
     /// It has waited: it is not refused for want of room any more.
     pub(super) let_in: bool,
     /// The worker that it waits for in the queue: no other may have it.
-    at: Option<WorkerKey>,
+    pub(super) at: Option<WorkerKey>,
 }
 
 /// What is to be looked at again when an event has been handled.
@@ -197,7 +197,7 @@ impl Keyed {
 /// hide those behind it that others could take.
 pub(super) fn row(call: &Call) -> usize {
     let Some(method) = call.method_number else { return usize::MAX };
-    match call.turn.as_ref().and_then(|turn| turn.at) {
+    match call.bound_to() {
         None => method,
         // Should so many workers come that the numbers begin again, two of them share a row: that is all.
         Some(WorkerKey(worker)) => {
@@ -212,9 +212,10 @@ pub(super) fn method_of(row: usize) -> usize {
     row % ROWS
 }
 
-/// Whether a worker may have a call: one with a key belongs to its bucket's worker, or to anybody while that has none.
+/// Whether a worker may have a call: a part of a broadcast belongs to one, and one with a key to its bucket's worker, or to anybody
+/// while that has none.
 pub(super) fn suits(call: &Call, worker: WorkerKey) -> bool {
-    call.turn.as_ref().is_none_or(|turn| turn.at.is_none_or(|at| at == worker))
+    call.bound_to().is_none_or(|at| at == worker)
 }
 
 /// When calls with keys may begin at a broker that started then: each worker of an earlier start is back by then, or lost.

@@ -8,10 +8,12 @@
 //! | `requests` | what clients say |
 //! | `outcomes` | what is remembered for clients that may ask again |
 //! | `dispatch` | which worker gets a call, which call waits |
+//! | `broadcast` | a call to every worker of a service |
 //! | `ending` | how a call ends |
 //! | `keyed` | affinity keys: whose turn it is, and which worker has which bucket |
 //! | `reports` | what workers say |
 //! | `streams` | items, credit and progress on their way through |
+//! | `refusals` | what a peer may not say, or what nobody can read |
 //! | `departure` | peers that leave or are lost, and the broker's own end |
 //! | `timers` | deadlines, heartbeats, and what has waited too long |
 //! | `retries` | how much may be sent again |
@@ -28,6 +30,7 @@
 
 mod allowed;
 mod arrival;
+mod broadcast;
 mod call;
 mod check;
 mod client;
@@ -50,6 +53,7 @@ mod presence;
 mod proving;
 pub mod queue;
 mod rate;
+mod refusals;
 mod reports;
 mod requests;
 mod retries;
@@ -100,10 +104,9 @@ use crate::{
     auth::{AuthKeys, Nonce, Principal},
     time::Time,
     wire::{
-        bundle::{self, Reader, Refused},
+        bundle::{self, Reader},
         envelope::{Envelope, Ping},
         ids::{LinkId, SessionId},
-        status::{Code, Executed, Failure},
     },
     zmtp::Violation,
 };
@@ -214,6 +217,8 @@ pub struct Broker {
     stream_bytes: u64,
     /// Bytes of all outcomes that are remembered.
     outcome_bytes: usize,
+    /// Bytes that answers of broadcasts hold while others are missing.
+    gathered_bytes: usize,
     counters: Counters,
     gate: GateStatus,
     /// Answers of the broker's own service that may be given again.
@@ -254,6 +259,7 @@ impl Broker {
             next_dispatch: 0,
             stream_bytes: 0,
             outcome_bytes: 0,
+            gathered_bytes: 0,
             counters: Counters::default(),
             gate: GateStatus::default(),
             own_answers: BTreeMap::new(),
@@ -364,37 +370,12 @@ impl Broker {
             Envelope::Item(item) => self.handler_item(now, worker, item, out),
             Envelope::StreamCredit(credit) => self.handler_room(now, worker, credit, out),
             Envelope::Progress(number, body) => self.handler_progress(now, worker, number, body, out),
-            Envelope::Drain => self.drain(worker, out),
+            Envelope::Drain => self.drain(now, worker, out),
             Envelope::Ping(Ping { number, .. }) => self.speak_to_worker(now, worker, Envelope::Pong(number), out),
             Envelope::Pong(_) => {}
             Envelope::Goodbye(_) => self.worker_leaves(now, worker, out),
             other => self.misplaced(now, self.workers.get(&worker).map(|worker| worker.presence.link), &other, out),
         }
-    }
-
-    /// An envelope that has no place in its sender's mouth.
-    fn misplaced(&mut self, now: Time, link: Option<LinkId>, envelope: &Envelope, out: &mut Vec<Action>) {
-        let Some(link) = link else { return };
-        self.counters.refused += 1;
-        let message = format!("{:?} has no place here", envelope.kind()).to_lowercase();
-        self.send_away(now, link, Failure::new(Code::FailedPrecondition, Executed::No, message), out);
-    }
-
-    /// An envelope that could not be read: answered if it has a number, and only if whoever sent it was let in.
-    fn refuse(&mut self, now: Time, link: LinkId, refused: Refused, out: &mut Vec<Action>) {
-        self.counters.refused += 1;
-        self.met_limit(link);
-        match self.links.get(&link) {
-            Some(&Arrival::Client(client)) => self.refuse_request(now, client, &refused, out),
-            Some(&Arrival::Worker(worker)) => self.refuse_report(now, worker, &refused, out),
-            // What a stranger says is ignored until it is sent away.
-            Some(Arrival::Unproven { .. }) | None => {}
-            Some(_) => {
-                let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
-                self.send_away(now, link, failure, out);
-            }
-        }
-        out.push(Action::Note(Note::Refused { link, refused }));
     }
 
     fn fresh_key(&mut self) -> u64 {

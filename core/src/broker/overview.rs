@@ -129,7 +129,7 @@ fn call_status(now: Time, call: &Call) -> CallStatus {
         call: call.id.to_string(),
         method: call.method.to_string(),
         for_ms: millis(now.since(call.since)),
-        wanted: call.client.is_some(),
+        wanted: call.is_wanted(),
     }
 }
 

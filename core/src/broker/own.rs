@@ -181,6 +181,12 @@ pub(super) fn is_for_operators(method: &MethodName) -> bool {
     method.service().starts_with(POOL_PREFIX) && method.method() != OF_POOLS_FOR_ALL
 }
 
+/// There is one broker.
+pub(super) fn no_broadcast(method: &MethodName) -> Failure {
+    let text = format!("{method} is served by the broker alone: call it without broadcast");
+    Failure::new(Code::InvalidArgument, Executed::No, text)
+}
+
 /// Nothing of the broker's own is a stream.
 pub(super) fn wrong_style(method: &MethodName, style: Style) -> Failure {
     let text = format!("{method} is {}, and was called as {style}", Style::Unary);

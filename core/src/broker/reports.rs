@@ -88,6 +88,7 @@ impl Broker {
     }
 
     fn take_offers(&mut self, now: Time, key: WorkerKey, register: Register, out: &mut Vec<Action>) {
+        self.end_waiting_parts(now, key, out);
         self.withdraw_offers(now, key);
         let mut services: Vec<_> = register.offers.iter().map(|offer| offer.service.clone()).collect();
         services.dedup();
@@ -174,7 +175,7 @@ impl Broker {
     /// any more says nothing of that.
     fn learn_pace(&mut self, now: Time, call: CallKey) {
         let call = &self.calls[call.0];
-        if call.client.is_some()
+        if call.is_wanted()
             && let Some(service) = self.services.get_mut(&call.service)
         {
             service.pace.ran(now.since(call.since));
@@ -189,6 +190,8 @@ impl Broker {
         self.rest(now, key, offer);
         if self.calls[call.0].client.is_some() {
             self.place_again(now, call, out);
+        } else if self.calls[call.0].part_of.is_some() {
+            self.fail(now, call, Code::Unavailable, "its worker gave it back", out);
         } else {
             self.take(call);
         }
@@ -282,7 +285,7 @@ impl Broker {
     }
 
     /// A worker takes no more calls.
-    pub(super) fn drain(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    pub(super) fn drain(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&key) else { return };
         worker.draining = true;
         out.push(Action::Note(Note::WorkerDraining { name: worker.name.clone() }));
@@ -290,6 +293,7 @@ impl Broker {
             self.change_offer(key, at, |_| {});
         }
         self.unbind(key);
+        self.end_waiting_parts(now, key, out);
     }
 
     /// A reply that could not be read ends its call all the same: nobody shall wait for words that do not come.

@@ -104,6 +104,9 @@ impl Broker {
             let failure = own::not_an_operator(&self.calls[call.0].method.to_string());
             return self.end(now, call, Err(Box::new(failure)), out);
         }
+        if let Some(text) = self.calls[call.0].contradiction() {
+            return self.fail(now, call, Code::InvalidArgument, text, out);
+        }
         if self.leaving.is_some() {
             return self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
         }
@@ -120,6 +123,7 @@ impl Broker {
         }
         let caller = client.principal.clone();
         let outcome = match request.streams.style() {
+            _ if request.flags.broadcast => Err(Box::new(own::no_broadcast(&request.method))),
             Style::Unary => self.own_call(now, &caller, request),
             style => Err(Box::new(own::wrong_style(&request.method, style))),
         };
@@ -175,6 +179,10 @@ impl Broker {
         self.calls[key.0].client = None;
         match self.calls[key.0].state {
             State::Running { worker, dispatch, .. } => self.stop_running(now, key, worker, dispatch, out),
+            State::Gathering => {
+                self.stop_parts(now, key, out);
+                self.take(key);
+            }
             State::New | State::Blocked | State::Waiting { .. } => drop(self.take(key)),
         }
     }

@@ -124,7 +124,7 @@ impl Broker {
             State::Waiting { give_up, .. } => give_up,
             _ => None,
         };
-        // Nobody waits for one that is stopping: only its method's limits count.
+        // Nobody waits for one that is stopping, and the deadline of a part is its broadcast's: only its method's limits count.
         let deadline = call.deadline.filter(|_| call.client.is_some());
         let at = [deadline, give_up, call.limits.next()].into_iter().flatten().min();
         if at == call.timer {

@@ -42,7 +42,7 @@ pub struct Why {
     /// Milliseconds that are left to it; absent: it has no time-out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_ms: Option<u64>,
-    /// The worker that runs it, or was lost with it last.
+    /// The worker that runs it, is to have it as its part of a broadcast, or was lost with it last.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub worker: String,
     /// Workers that were lost with it.
@@ -121,7 +121,7 @@ impl Broker {
             Ok(id) => id,
             Err(error) => return refuse(Code::InvalidArgument, format!("{text} is no call: {error}")),
         };
-        if let Some((key, _)) = self.calls.iter().find(|(_, call)| call.id == id) {
+        if let Some((key, _)) = self.calls.iter().find(|(_, call)| call.id == id && call.part_of.is_none()) {
             return Ok(self.why(now, CallKey(key)));
         }
         let client = self.clients.values().find(|client| client.session.tag() == id.caller);
@@ -140,7 +140,7 @@ impl Broker {
     fn why(&self, now: Time, key: CallKey) -> Why {
         let call = &self.calls[key.0];
         let service = &self.services[&call.service];
-        let client = call.client.and_then(|client| self.clients.get(&client));
+        let client = self.caller_of(call).and_then(|client| self.clients.get(&client));
         let told = Why {
             call: call.id.to_string(),
             method: call.method.to_string(),
@@ -149,7 +149,7 @@ impl Broker {
             reason: String::new(),
             since_ms: millis(now.since(call.since)),
             left_ms: call.deadline.map(|deadline| millis(deadline.since(now))),
-            worker: call.worker.to_string(),
+            worker: self.worker_of_part(call).unwrap_or(&call.worker).to_string(),
             lost: call.lost,
             ahead: 0,
             behind: Vec::new(),
@@ -158,6 +158,7 @@ impl Broker {
         };
         match call.state {
             State::Running { worker, started, .. } => self.why_running(now, call, worker, started, told),
+            State::Gathering => Why { state: "running".to_owned(), reason: self.why_gathering(call), ..told },
             State::Blocked => Why { state: "waiting".to_owned(), reason: self.why_blocked(now, call), ..told },
             State::New | State::Waiting { .. } => self.why_waiting(now, call, service, told),
         }
@@ -165,9 +166,9 @@ impl Broker {
 
     fn why_running(&self, now: Time, call: &Call, worker: WorkerKey, started: bool, told: Why) -> Why {
         let worker = &self.workers[&worker];
-        let (state, wanted) = match call.client {
-            Some(_) => ("running", ""),
-            None => ("stopping", "; nobody waits for it any more, and the worker was told so"),
+        let (state, wanted) = match call.is_wanted() {
+            true => ("running", ""),
+            false => ("stopping", "; nobody waits for it any more, and the worker was told so"),
         };
         let begun = if started { ", and its handler has begun" } else { "" };
         let heard = millis(now.since(worker.presence.heard));
@@ -185,11 +186,15 @@ impl Broker {
         let ahead = behind.iter().map(|behind| behind.calls).sum();
         let (slots, rests) = self.why_room(call);
         let reason = match slots {
-            _ if let Some(reason) = self.why_worker(call) => format!("{reason}; {ahead} calls are before it{rests}"),
+            _ if let Some(reason) = self.why_worker(call).or_else(|| self.why_part(call)) => {
+                format!("{reason}; {ahead} calls are before it{rests}")
+            }
             0 => format!("every worker of {} drains: it waits for another", service.name),
             _ => format!("all {slots} slots of {} are busy, and {ahead} calls are before it{rests}", service.name),
         };
-        let estimate_ms = service.pace.turn_after(ahead, slots).map(millis);
+        // When one of all slots is free says nothing of one worker's.
+        let turn = call.part_of.map_or_else(|| service.pace.turn_after(ahead, slots), |_| None);
+        let estimate_ms = turn.map(millis);
         Why { reason, ahead, behind, busy: self.busy(now, call), estimate_ms, ..told }
     }
 
@@ -234,9 +239,11 @@ impl Broker {
         behind
     }
 
-    /// The calls that hold the slots of a call's service.
+    /// The calls that hold the slots of a call's service, at the worker that it waits for if that must be one.
     fn busy(&self, now: Time, call: &Call) -> Vec<Busy> {
-        let running = self.workers.values().flat_map(|worker| worker.running.values().map(move |key| (worker, key)));
+        let fits = |at: &WorkerKey| call.bound_to().is_none_or(|bound| bound == *at);
+        let workers = self.workers.iter().filter(|(at, _)| fits(at)).map(|(_, worker)| worker);
+        let running = workers.flat_map(|worker| worker.running.values().map(move |key| (worker, key)));
         let mut busy: Vec<_> = running
             .map(|(worker, key)| (worker, &self.calls[key.0]))
             .filter(|(_, other)| other.service == call.service)

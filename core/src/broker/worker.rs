@@ -1,6 +1,9 @@
 //! A worker at the broker: its offers, what it runs, and how much room it has.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use bytestring::ByteString;
 
@@ -55,6 +58,8 @@ pub(super) struct Worker {
     pub(super) registrations: (u32, Time),
     /// What it runs, until its last word on each.
     pub(super) running: BTreeMap<DispatchNumber, CallKey>,
+    /// Its parts of broadcasts, for as long as these wait for them.
+    pub(super) parts: BTreeSet<CallKey>,
     /// What it was sent and may not have read yet.
     pub(super) unread: Unread,
     /// Calls that it answered with a result.
@@ -100,6 +105,7 @@ impl Worker {
             held: BTreeMap::new(),
             registrations: (0, Time::ZERO),
             running: BTreeMap::new(),
+            parts: BTreeSet::new(),
             unread: Unread::default(),
             answered: 0,
             failed: 0,

@@ -12,7 +12,7 @@ use crate::{
         affinity::AffinityKey,
         envelope::{Effect, Priority, Request, RequestFlags},
         ids::{CallId, CallNumber},
-        limits::EXPIRY_GRACE_MAX,
+        limits::{BROADCAST_GRACE, EXPIRY_GRACE_MAX},
         method::MethodName,
         status::{Code, Executed, Failure},
         streams::{Room, Streams},
@@ -47,6 +47,8 @@ pub struct NewCall<T> {
     pub priority: Priority,
     /// Wait for a worker as long as the time-out allows.
     pub wait_for_ready: bool,
+    /// It goes to every worker that serves the method.
+    pub broadcast: bool,
     /// Fire and forget: no outcome. Its token comes back once it is sent, or given up.
     pub cast: bool,
     /// Which calls it belongs to: those of its key run one at a time, on one worker.
@@ -113,7 +115,9 @@ impl<T> Call<T> {
     /// When the client stops waiting for the broker's word on a call that was sent.
     pub(super) fn last_moment(&self) -> Option<Time> {
         let timeout = self.new.timeout?;
-        Some(self.new.made + timeout.span + EXPIRY_GRACE_MAX.min(timeout.span / 10))
+        // The answers that a broadcast has are worth more than its time-out's end to the moment.
+        let grace = if self.new.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX.min(timeout.span / 10) };
+        Some(self.new.made + timeout.span + grace)
     }
 
     /// Whether its time is up.
@@ -166,7 +170,12 @@ impl<T> Call<T> {
             timeout: self.deadline().map(|deadline| deadline.since(now)),
             effect: self.new.effect,
             priority: self.new.priority,
-            flags: RequestFlags { cast: self.new.cast, resend, wait_for_ready: self.new.wait_for_ready },
+            flags: RequestFlags {
+                cast: self.new.cast,
+                resend,
+                wait_for_ready: self.new.wait_for_ready,
+                broadcast: self.new.broadcast,
+            },
             key: self.new.key.clone(),
             streams: self.new.streams,
             done_below,

@@ -73,6 +73,8 @@ pub struct RequestFlags {
     pub resend: bool,
     /// Bit 2: wait for a worker as long as the deadline allows.
     pub wait_for_ready: bool,
+    /// Bit 3: to every worker that serves the method, their answers in one; see [`super::broadcast`].
+    pub broadcast: bool,
 }
 
 /// How soon a call is to have its turn, beside others of its caller's own party. The order is from the least to the most urgent.
@@ -122,7 +124,7 @@ pub enum Effect {
 impl RequestFlags {
     /// The bits on the wire.
     pub const fn bits(self) -> u8 {
-        self.cast as u8 | (self.resend as u8) << 1 | (self.wait_for_ready as u8) << 2
+        self.cast as u8 | (self.resend as u8) << 1 | (self.wait_for_ready as u8) << 2 | (self.broadcast as u8) << 3
     }
 
     /// The flags of these bits.
@@ -130,11 +132,12 @@ impl RequestFlags {
     /// # Errors
     /// The bits that have no meaning, if there are any: flags must not be ignored.
     pub const fn from_bits(bits: u64) -> Result<RequestFlags, u64> {
-        match bits & !0b111 {
+        match bits & !0b1111 {
             0 => Ok(RequestFlags {
-                cast: bits & 0b001 != 0,
-                resend: bits & 0b010 != 0,
-                wait_for_ready: bits & 0b100 != 0,
+                cast: bits & 0b0001 != 0,
+                resend: bits & 0b0010 != 0,
+                wait_for_ready: bits & 0b0100 != 0,
+                broadcast: bits & 0b1000 != 0,
             }),
             unknown => Err(unknown),
         }

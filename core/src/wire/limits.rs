@@ -179,6 +179,16 @@ pub const TURN_ENVELOPES_MAX: usize = 256;
 /// Bytes that a driver handles in one turn before it flushes and yields.
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
 
+/// How long a client waits beyond its time-out for the answers to a broadcast that there are: they come in one message, which may be
+/// large.
+pub const BROADCAST_GRACE: Duration = Duration::from_secs(1);
+/// What each worker's answer to a broadcast takes of a message, beside its result or what its handler failed with: its worker's name,
+/// keys, numbers, and a short sentence in the place of an answer that has no room, or never came.
+pub const ANSWER_BYTES: usize = 256;
+/// Bytes that the answers of all open broadcasts may hold at the broker; an answer beyond that is a failure, and so is a further
+/// broadcast.
+pub const BROADCAST_BYTES_MAX: usize = 256 << 20;
+
 const _: () = assert!(BODY_COPIED_BYTES_MAX + HEADER_BYTES_MAX <= BUNDLE_BYTES_MAX, "what is copied fits in a bundle");
 const _: () = assert!(BUNDLE_BYTES_MAX < MESSAGE_BYTES_MAX, "a bundle is an ordinary message");
 const _: () = assert!(

@@ -1,6 +1,7 @@
 //! The wire: what travels between clients, broker and workers. `docs/PROTOCOL.md` is its specification.
 
 pub mod affinity;
+pub mod broadcast;
 pub mod bundle;
 pub mod envelope;
 pub mod handshake;

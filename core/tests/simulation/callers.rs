@@ -48,7 +48,9 @@ pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish 
     let cast = !streaming && chance.percent(10);
     // Some callers are mistaken about a method.
     let style = if chance.percent(3) { chance.pick(&[Style::Unary, Style::Server, Style::Both]) } else { method.style };
-    let streams = if cast { Streams::NONE } else { streams(style, chance.percent(20)) };
+    let broadcast =
+        !streaming && style.is_unary() && !method.is_brokers() && chance.percent(scene.knobs.broadcast_percent);
+    let streams = if cast || broadcast { Streams::NONE } else { streams(style, chance.percent(20)) };
     Wish {
         client,
         method,
@@ -57,8 +59,9 @@ pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish 
         wait_for_ready: patient,
         priority: chance.pick(&[Priority::Low, Priority::Normal, Priority::Normal, Priority::High]),
         cast,
+        broadcast,
         plain: false,
-        key: chance.percent(key_percent).then(|| chance.pick(&KEYS)),
+        key: (!broadcast && chance.percent(key_percent)).then(|| chance.pick(&KEYS)),
         streams,
         plan: if streaming { Plan::draw(!timeless, chance) } else { Plan::default() },
         made,
@@ -78,6 +81,7 @@ pub(crate) fn plain(client: (usize, u64), made: Time, method: Method, key: Optio
         wait_for_ready: false,
         priority: Priority::Normal,
         cast: false,
+        broadcast: false,
         plain: true,
         key,
         streams: streams(method.style, true),

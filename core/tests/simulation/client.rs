@@ -16,7 +16,7 @@ use callboard_core::{
         Envelope,
         affinity::AffinityKey,
         ids::{CallId, SessionId},
-        limits::EXPIRY_GRACE_MAX,
+        limits::{BROADCAST_GRACE, EXPIRY_GRACE_MAX},
         method::MethodName,
     },
 };
@@ -153,6 +153,7 @@ impl ClientHost {
             wait_for_ready: wish.wait_for_ready,
             cast: wish.cast,
             key: wish.key.map(|key| AffinityKey::parse(key).expect("callers have good keys")),
+            broadcast: wish.broadcast,
             streams: wish.streams,
         };
         if !wish.streams.style().is_unary() {
@@ -305,8 +306,9 @@ impl ClientHost {
     fn check_deadlines(&self, now: Time, scene: &Scene) {
         for &number in scene.ledger.unresolved.get(&self.key).into_iter().flatten() {
             let wish = scene.ledger.wish(number);
-            let overdue =
-                wish.timeout.is_some_and(|timeout| wish.made + timeout + EXPIRY_GRACE_MAX.min(timeout / 10) <= now);
+            let grace =
+                |timeout: Duration| if wish.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX.min(timeout / 10) };
+            let overdue = wish.timeout.is_some_and(|timeout| wish.made + timeout + grace(timeout) <= now);
             assert!(!overdue, "call {number} is overdue, and its client does not notice");
         }
     }

@@ -108,6 +108,8 @@ pub(crate) struct Knobs {
     pub(crate) stream_percent: u64,
     /// Calls in a hundred with an affinity key.
     pub(crate) key_percent: u64,
+    /// Of the other calls, in a hundred, those that go to every worker.
+    pub(crate) broadcast_percent: u64,
     /// The mean time between two faults.
     pub(crate) fault_every: Duration,
     pub(crate) faults: Vec<Fault>,
@@ -173,6 +175,7 @@ impl Knobs {
             stream_percent: chance.pick(&[0, 20, 60]),
             key_percent: chance.pick(&[0, 20, 80]),
             hard_ms: chance.pick(&[None, None, Some(200), Some(1_000)]),
+            broadcast_percent: chance.pick(&[0, 5, 30]),
             fault_every: millis(chance.pick(&[150, 600, 2_500])),
             faults,
             refuse_percent: refuse,

@@ -3,16 +3,17 @@
 //! It sees what no single machine sees: which handlers started, at which worker, for which call of which client. Each entry into
 //! it asserts what the system promises of a call, so that a broken promise is found in the step that breaks it.
 
+mod endings;
+
 use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
-    body,
     time::Time,
     wire::{
         envelope::{Effect, Priority},
         ids::CallId,
-        limits::{ATTEMPTS_MAX, EXPIRY_GRACE_MAX},
+        limits::{ATTEMPTS_MAX, BROADCAST_GRACE, EXPIRY_GRACE_MAX},
         status::{Code, Executed, Failure},
         streams::Streams,
     },
@@ -36,6 +37,8 @@ pub(crate) struct Wish {
     pub(crate) timeout: Option<Duration>,
     pub(crate) wait_for_ready: bool,
     pub(crate) cast: bool,
+    /// It goes to every worker that serves the method.
+    pub(crate) broadcast: bool,
     /// Its handler is quick and does not fail.
     pub(crate) plain: bool,
     /// Its affinity key.
@@ -65,6 +68,8 @@ struct Entry {
     starts: u32,
     /// A worker that declares the method `once` started it.
     strictly_started: bool,
+    /// Who started it, of a broadcast.
+    starters: BTreeSet<String>,
     /// The latest attempt, and the last one that had been made when an item arrived, at its caller or at a handler.
     attempt: u32,
     touched: Option<u32>,
@@ -92,6 +97,8 @@ pub(crate) struct Tally {
     pub(crate) answered: u64,
     pub(crate) failed: u64,
     pub(crate) repeated: u64,
+    /// Parts of broadcasts that were started.
+    pub(crate) broadcast: u64,
     pub(crate) items: u64,
     pub(crate) keyed: u64,
 }
@@ -155,6 +162,7 @@ impl Ledger {
             end: None,
             starts: 0,
             strictly_started: false,
+            starters: BTreeSet::new(),
             attempt: 0,
             touched: None,
             progress: (0, 0),
@@ -201,7 +209,7 @@ impl Ledger {
     }
 
     /// A worker starts a handler.
-    pub(crate) fn started(&mut self, now: Time, number: u64, job: &Job, strict: bool) {
+    pub(crate) fn started(&mut self, now: Time, number: u64, job: &Job, strict: bool, who: String) {
         let late_max = self.rules.late_max;
         let entry = &mut self.entries[place(number)];
         let wish = &entry.wish;
@@ -224,17 +232,22 @@ impl Ledger {
         assert!(!later, "call {number} is sent again after an item went");
         let said_no = matches!(entry.end, Some(Ended::Failed(_, Executed::No)));
         assert!(!said_no || self.rules.forgetful, "call {number} starts though its caller was told that it never did");
-        assert!(entry.effect() != Effect::Once || entry.starts == 0, "call {number} may run once, and is run again");
+        let first = if wish.broadcast { !entry.starters.contains(&who) } else { entry.starts == 0 };
+        assert!(entry.effect() != Effect::Once || first, "call {number} may run once, and is run again");
+        assert!(!wish.broadcast || job.attempt == 1, "call {number}: no part of a broadcast goes to another worker");
         let memories = u32::try_from(entry.memories.len()).expect("there are few");
         assert!((1..=ATTEMPTS_MAX).contains(&job.attempt), "call {number}: attempt {}", job.attempt);
         let memories = if self.rules.forgetful { memories.max(entry.sent) } else { memories };
-        assert!(entry.starts < ATTEMPTS_MAX * memories, "call {number} starts more than {ATTEMPTS_MAX} times a memory");
+        let runs = ATTEMPTS_MAX * memories;
+        assert!(wish.broadcast || entry.starts < runs, "call {number} starts more than {ATTEMPTS_MAX} times a memory");
         if let (Some(timeout), Some(late)) = (wish.timeout, late_max) {
             assert!(now <= wish.made_world + timeout + late, "call {number} starts after its deadline");
         }
-        let mixed = wish.method == MIX && memories == 1;
+        let mixed = wish.method == MIX && memories == 1 && !wish.broadcast;
         assert!(!(mixed && entry.strictly_started), "call {number}: the strictest effect did not count");
-        self.tally.repeated += u64::from(entry.starts > 0);
+        self.tally.repeated += u64::from(entry.starts > 0 && !wish.broadcast);
+        self.tally.broadcast += u64::from(wish.broadcast);
+        entry.starters.extend(wish.broadcast.then_some(who));
         entry.starts += 1;
         entry.attempt = entry.attempt.max(job.attempt);
         entry.strictly_started |= strict;
@@ -251,7 +264,7 @@ impl Ledger {
     pub(crate) fn progressed(&mut self, number: u64, attempt: u32, step: u32) {
         let entry = &mut self.entries[place(number)];
         assert!(entry.wish.streams.progress && entry.end.is_none(), "call {number}: progress that nobody waits for");
-        let one_memory = entry.memories.len() == 1;
+        let one_memory = entry.memories.len() == 1 && !self.rules.forgetful;
         assert!(!one_memory || entry.progress < (attempt, step), "call {number}: progress goes back");
         entry.progress = (attempt, step);
     }
@@ -275,6 +288,7 @@ impl Ledger {
         let entry = &self.entries[place(number)];
         assert!(!entry.wish.cast, "cast {number} is answered");
         match outcome {
+            Ok(result) if entry.wish.broadcast => entry.check_answers(number, result),
             Ok(result) => entry.check_answer(number, result),
             Err(failure) => {
                 let closing = self.closing.contains(&entry.wish.client);
@@ -310,7 +324,7 @@ impl Ledger {
     /// The last moment of a call that has a time-out, by its client's clock.
     pub(crate) fn last_moment(&self, number: u64) -> Option<Time> {
         let wish = self.wish(number);
-        Some(wish.made + wish.timeout? + EXPIRY_GRACE_MAX)
+        Some(wish.made + wish.timeout? + if wish.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX })
     }
 
     fn end(&mut self, number: u64, how: Ended) {
@@ -324,71 +338,6 @@ impl Ledger {
             Ended::Failed(..) => self.tally.failed += 1,
             Ended::Done | Ended::Orphaned => {}
         }
-    }
-}
-
-impl Entry {
-    fn check_answer(&self, number: u64, result: &Bytes) {
-        if self.wish.method.is_brokers() {
-            return;
-        }
-        let (answered, _, _): (u64, u32, u32) = body::decode(result).expect("handlers answer with three numbers");
-        assert_eq!(answered, number, "call {number} gets the answer of another");
-        assert!(self.finished > 0, "call {number} is answered though no handler finished it");
-    }
-
-    fn check_failure(&self, number: u64, now: Time, failure: &Failure, rules: &Rules, closing: bool) {
-        let what = format!("call {number} ends with {failure}");
-        match failure.executed {
-            Executed::No => assert_eq!(self.starts, 0, "{what}, and had started"),
-            Executed::Yes => assert!(self.starts > 0, "{what}, and had not started"),
-            Executed::Maybe => {}
-        }
-        assert!(failure.call.is_none_or(|call| Some(call) == self.id), "{what}, the failure of {:?}", failure.call);
-        assert!(failure.executed == Executed::No || failure.call.is_some(), "{what}, and has no name");
-        let spent = failure.spent.client + failure.spent.queued + failure.spent.running;
-        assert!(!rules.punctual || spent <= now.since(self.wish.made), "{what}, after {}", failure.spent);
-        match failure.code {
-            Code::Unknown => {
-                assert_eq!(body::decode::<u64>(&failure.details).ok(), Some(number), "{what}, the failure of another");
-                assert!(self.failed > 0, "{what}, and no handler failed");
-            }
-            Code::Internal => assert!(self.failed > 0, "{what}, and no handler panicked"),
-            Code::DeadlineExceeded => {
-                let hard = rules.hard.filter(|_| self.wish.method.is_limited() && failure.executed != Executed::No);
-                let limits = [self.wish.timeout, hard].into_iter().flatten();
-                let limit = limits.min().unwrap_or_else(|| panic!("{what}, and has no deadline"));
-                assert!(!rules.punctual || now >= self.wish.made + limit, "{what}, and had time left");
-            }
-            // Until a worker is there that has the method, others of its service may be that do not.
-            Code::Unimplemented => assert_ne!(failure.executed, Executed::Yes, "{what}"),
-            Code::Cancelled => assert!(closing, "{what}, and its client was not closed"),
-            Code::Unavailable => self.check_unavailable(failure, &what, rules),
-            Code::ResourceExhausted => {
-                assert!(self.sent > 1 || failure.executed == Executed::No, "{what}");
-            }
-            Code::InvalidArgument => {
-                assert_ne!(self.wish.streams.style(), self.wish.method.style, "{what}, and was called as it is");
-            }
-            _ => panic!("{what}, which nothing in this world can cause"),
-        }
-    }
-
-    fn check_unavailable(&self, failure: &Failure, what: &str, rules: &Rules) {
-        let served = self.wish.method.served;
-        assert!(!(rules.calm && served), "{what}, and nothing went wrong");
-        let unstarted = failure.executed == Executed::No;
-        assert!(!self.wish.wait_for_ready || !unstarted || rules.stops, "{what}, and was to wait");
-        let given_up = failure.message.contains("was lost while it had the call");
-        let may_repeat = self.effect() < Effect::Once && self.wish.method != MIX;
-        let attempts_left = failure.attempt < ATTEMPTS_MAX;
-        assert!(!(given_up && may_repeat && attempts_left), "{what}, and may be repeated");
-    }
-
-    /// The strictest of what the worker declares and the caller wants, leaving aside that of `mix` workers differ.
-    fn effect(&self) -> Effect {
-        let declared = self.wish.method.effect;
-        self.wish.effect.map_or(declared, |own| own.max(declared))
     }
 }
 

@@ -82,6 +82,7 @@ fn simulation_keeps_every_promise_whatever_goes_wrong() {
     assert!(some(|tally| tally.answered * 2 > tally.calls), "in some worlds most calls must be answered");
     assert!(some(|tally| tally.failed > 0), "in some worlds calls must fail");
     assert!(some(|tally| tally.repeated > 0), "in some worlds calls must be sent again");
+    assert!(some(|tally| tally.broadcast > 20), "in some worlds broadcasts must be run");
     assert!(some(|tally| tally.items > 1_000), "in some worlds items must go");
     assert!(some(|tally| tally.keyed > 20), "in some worlds calls must have keys");
 }

@@ -100,6 +100,11 @@ shedding_spares_nobody|broker/dispatch.rs|s/queue\.waiting_since\(call\.party\.0
 what_waits_for_a_worker_counts_as_old|broker/dispatch.rs|s/offered\.then_some\(calls\[key\]\.since\)/{ let _ = offered; Some(calls[key].since) }/
 what_was_let_in_is_shed|broker/dispatch.rs|s/let is_new = call\.since == now;/let is_new = true;/
 turns_are_not_paid_for|broker/queue.rs|s/self\.parties\.pay\(party, cost\);//
+part_of_a_broadcast_runs_anywhere|broker/dispatch.rs|s/if let Some\(of\) = call\.part_of \{/if let Some(of) = call.part_of.filter(|_| false) {/
+lost_part_of_a_broadcast_has_no_answer|broker/departure.rs|s/if call\.part_of\.is_some\(\) \{/if false {/
+broadcast_outlives_its_time|broker/ending.rs|s/State::Gathering => self\.end_broadcast\(now, key, out\),/State::Gathering => {}/
+parts_outlive_their_client|broker/requests.rs|s/self\.stop_parts\(now, key, out\);//
+part_waits_for_a_worker_that_drains|broker/reports.rs|s/self\.unbind\(key\);\n        self\.end_waiting_parts\(now, key, out\);/self.unbind(key); let _ = (now, \&out);/
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST
 }

@@ -202,7 +202,7 @@ fn envelope(chance: &mut Chance) -> Envelope {
 fn request(number: u64, done_below: Option<CallNumber>, chance: &mut Chance) -> Envelope {
     let methods = ["alpha.fetch", "alpha.watch", "beta.two.chat", "rogue.thing", "callboard.status"];
     let method = chance.pick(&methods);
-    let flags = RequestFlags::from_bits(chance.below(8)).expect("three bits are known");
+    let flags = RequestFlags::from_bits(chance.below(16)).expect("four bits are known");
     Envelope::Request(Request {
         number: CallNumber(number),
         method: MethodName::parse(method).expect("it is a good name"),

@@ -299,7 +299,7 @@ impl WorkerHost {
             let plan = scene.ledger.wish(number).plan;
             handler.line = handler.line.map(|_| Line::of_handler(number, job.streams, plan));
         }
-        handler.begin_if_due(self.strict, scene);
+        handler.begin_if_due(self.strict, self.host, scene);
         let before = self.handlers.insert(job.id, handler);
         assert!(before.is_none(), "{} uses the name of a job twice", self.host);
     }
@@ -363,7 +363,8 @@ impl WorkerHost {
 
     /// Handlers whose time has come begin.
     fn begin_handlers(&mut self, scene: &mut Scene) {
-        self.handlers.values_mut().for_each(|handler| handler.begin_if_due(self.strict, scene));
+        let host = self.host;
+        self.handlers.values_mut().for_each(|handler| handler.begin_if_due(self.strict, host, scene));
     }
 
     /// Handlers whose time has come end.
@@ -396,13 +397,13 @@ impl Handler {
         [end, read].into_iter().flatten().min()
     }
 
-    fn begin_if_due(&mut self, strict: bool, scene: &mut Scene) {
+    fn begin_if_due(&mut self, strict: bool, who: Host, scene: &mut Scene) {
         if self.begins.is_none_or(|at| at > scene.now) {
             return;
         }
         self.begins = None;
         if let Some(number) = self.call {
-            scene.ledger.started(scene.now, number, &self.job, strict);
+            scene.ledger.started(scene.now, number, &self.job, strict, format!("{who:?}"));
         }
     }
 

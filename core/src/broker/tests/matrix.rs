@@ -79,7 +79,7 @@ impl Call {
     }
 
     fn request(self, number: u64, effect: &str, resend: bool) -> Request {
-        let flags = RequestFlags { cast: self == Call::Cast, resend, wait_for_ready: false };
+        let flags = RequestFlags { cast: self == Call::Cast, resend, ..RequestFlags::default() };
         let method = format!("matrix.{}", name(effect, self.style()));
         Request { streams: self.streams(), flags, ..request(number, &method) }
     }

@@ -1,6 +1,7 @@
 //! The broker's rules: given, when, then.
 #![allow(clippy::unwrap_used)]
 
+mod broadcasts;
 mod clients;
 mod dispatching;
 mod faults;

@@ -161,6 +161,7 @@ fn new(name: u64, made: Time) -> NewCall<u64> {
         effect: None,
         priority: Default::default(),
         wait_for_ready: false,
+        broadcast: false,
         cast: false,
         key: None,
         streams: Streams::NONE,

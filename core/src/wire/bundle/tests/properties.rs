@@ -113,7 +113,7 @@ fn keys() -> impl Strategy<Value = AffinityKey> {
 fn requests() -> impl Strategy<Value = Envelope> {
     let effect = option::of(prop_oneof![Just(Effect::Read), Just(Effect::Idempotent), Just(Effect::Once)]);
     let priority = (0..3_u64).prop_map(|number| Priority::from_number(number).unwrap());
-    let flags = (0..8_u64).prop_map(|bits| RequestFlags::from_bits(bits).unwrap());
+    let flags = (0..16_u64).prop_map(|bits| RequestFlags::from_bits(bits).unwrap());
     (
         numbers(),
         methods(),

@@ -1,0 +1,38 @@
+//! What is printed of a broadcast.
+
+use anyhow::anyhow;
+use callboard::{Answers, CallError};
+use ciborium::Value;
+
+use crate::command::{exit::Exit, json, output};
+
+/// Prints a line for each worker, in the order of their names: its name, a tab, and on stdout its result as JSON, or on stderr how it
+/// failed.
+///
+/// # Errors
+/// If a worker failed: how many did. If stdout cannot be written.
+pub(super) fn print(answers: Answers<Value>) -> anyhow::Result<Exit> {
+    let (all, mut failed) = (answers.len(), 0);
+    let mut answers: Vec<_> = answers.into_iter().collect();
+    answers.sort_by(|one, other| one.worker.cmp(&other.worker));
+    for answer in answers {
+        match answer.result {
+            Ok(result) => output::print(&format!("{}\t{}", answer.worker, json::compact(&result)))?,
+            Err(error) => {
+                failed += 1;
+                output::note(&format!("{}\t{}", answer.worker, told(&error)));
+            }
+        }
+    }
+    match failed {
+        0 => Ok(Exit::Fine),
+        _ => Err(Exit::Failed.because(anyhow!("{failed} of {all} workers failed"))),
+    }
+}
+
+/// A worker's failure, without the worker's name.
+fn told(error: &CallError) -> String {
+    let name = if error.type_name().is_empty() { String::new() } else { format!(" {}", error.type_name()) };
+    let after = error.retry_after().map(|after| format!(", try again in {} ms", after.as_millis())).unwrap_or_default();
+    format!("{}{name}: {} (executed: {}{after})", error.code(), error.message(), error.executed())
+}

@@ -1,0 +1,65 @@
+//! One call to every worker of a service.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use callboard::{Answers, Code, Executed};
+use rustix::process::Signal;
+use serde::Deserialize;
+
+use crate::harness::{Broker, Pool, signal};
+
+#[derive(Debug, Deserialize)]
+struct Found {
+    value: u64,
+    pid: u32,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_workers_of_a_pool_answer_each_for_itself() {
+    let broker = Broker::start();
+    let pool = Pool::start(&broker, 4);
+    let pids: BTreeSet<u32> = pool.pids(&broker).into_iter().collect();
+    let client = broker.client().await;
+    let answers: Answers<Found> = client.call("jobs.collatz", (27,)).broadcast().await.unwrap();
+    assert_eq!(answers.len(), 4);
+    let found = answers.all().unwrap();
+    assert!(found.iter().all(|found| found.value == 111), "{found:?}");
+    assert_eq!(found.into_iter().map(|found| found.pid).collect::<BTreeSet<_>>(), pids);
+    client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_its_time_out_a_broadcast_has_the_answers_that_there_are() {
+    let broker = Broker::start();
+    let pool = Pool::start(&broker, 3);
+    let pids = pool.pids(&broker);
+    let client = broker.client().await;
+    signal(pids[0], Signal::STOP);
+    let call = client.call::<Found>("jobs.collatz", (27,)).timeout(Duration::from_secs(2));
+    let answers = call.broadcast().await.unwrap();
+    signal(pids[0], Signal::CONT);
+    let (well, badly): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.result.is_ok());
+    assert_eq!((well.len(), badly.len()), (2, 1), "{badly:?}");
+    let error = badly[0].result.as_ref().unwrap_err();
+    assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::Maybe), "{error}");
+    client.close().await.unwrap();
+}
+
+#[test]
+fn the_command_prints_a_line_a_worker_and_says_who_failed() {
+    let broker = Broker::start();
+    let _pool = Pool::start(&broker, 3);
+    let printed = broker.call(&["jobs.collatz", "27", "--broadcast"]).printed();
+    assert_eq!(
+        printed.lines().filter(|line| line.starts_with("jobs-") && line.contains("111")).count(),
+        3,
+        "{printed}"
+    );
+    let complaint = broker.call(&["jobs.collatz", "0", "--broadcast"]).complained(1);
+    assert_eq!(complaint.lines().filter(|line| line.starts_with("jobs-")).count(), 3, "{complaint}");
+    assert_eq!(complaint.lines().last(), Some("error: 3 of 3 workers failed"));
+    broker.call(&["jobs.collatz", "27", "--broadcast", "--cast"]).printed();
+    broker.call(&["jobs.collatz", "27", "--broadcast", "--key", "a"]).complained(2);
+    broker.call(&["nobody.home", "--broadcast"]).complained_of(1, &["UNAVAILABLE"]);
+    broker.call(&["callboard.status", "--broadcast"]).complained_of(1, &["INVALID_ARGUMENT"]);
+}
