@@ -8,6 +8,7 @@ mod calculator;
 mod callbacks;
 mod calls;
 mod calls_with_items;
+mod concurrency;
 mod demo;
 mod faults;
 mod foreign;

@@ -6,7 +6,7 @@ use super::{
     Broker,
     call::{Call, CallKey, State},
     client::{Entry, Outcome},
-    service::Service,
+    service::{Method, Service},
     worker::WorkerKey,
 };
 use crate::{
@@ -185,6 +185,10 @@ impl Broker {
         let ahead = behind.iter().map(|behind| behind.calls).sum();
         let (slots, rests) = self.why_room(call);
         let reason = match slots {
+            _ if let Some(full) = full_method(call, service) => {
+                let (method, running) = (&call.method, full.running);
+                format!("{running} calls of {method} run, and no more may at once; {ahead} calls are before it{rests}")
+            }
             _ if let Some(reason) = self.why_worker(call) => format!("{reason}; {ahead} calls are before it{rests}"),
             0 => format!("every worker of {} drains: it waits for another", service.name),
             _ => format!("all {slots} slots of {} are busy, and {ahead} calls are before it{rests}", service.name),
@@ -234,12 +238,14 @@ impl Broker {
         behind
     }
 
-    /// The calls that hold the slots of a call's service.
+    /// The calls that hold what a call waits for: slots of its service, or the room of its method.
     fn busy(&self, now: Time, call: &Call) -> Vec<Busy> {
+        let full = full_method(call, &self.services[&call.service]);
         let running = self.workers.values().flat_map(|worker| worker.running.values().map(move |key| (worker, key)));
         let mut busy: Vec<_> = running
             .map(|(worker, key)| (worker, &self.calls[key.0]))
             .filter(|(_, other)| other.service == call.service)
+            .filter(|(_, other)| full.is_none() || other.method_number == call.method_number)
             .collect();
         busy.sort_by_key(|(_, other)| other.since);
         let told = busy.into_iter().take(BUSY_NAMED_MAX).map(|(worker, other)| Busy {
@@ -250,6 +256,11 @@ impl Broker {
         });
         told.collect()
     }
+}
+
+/// A waiting call's method, if as many calls of it run as may.
+fn full_method<'a>(call: &Call, service: &'a Service) -> Option<&'a Method> {
+    call.method_number.map(|method| &service.methods[method]).filter(|method| method.is_full())
 }
 
 fn millis(span: std::time::Duration) -> u64 {

@@ -78,6 +78,9 @@ failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(No
 hard_limit_does_not_stop|broker/stuck.rs|s/self\.stop_running\(now, key, worker, dispatch, out\);/let _ = (worker, dispatch);/
 what_was_read_stays_unread|broker/reports.rs|s/call\.detach\(\);\n        if self\.has_read\(key, number\)/call.detach();\n        if false/
 who_reads_again_is_given_nothing|broker/unread.rs|s/self\.change_worker\(key, \|worker\| worker\.unread\.is_much = false\);/self.workers.get_mut(&key).expect("here").unread.is_much = false;/
+limit_of_a_method_is_not_kept|broker/concurrency.rs|s/self\.running >= max/self.running > max + 1/
+room_of_a_method_is_not_given_on|broker/concurrency.rs|s/if was_full \{/if false {/
+lost_worker_keeps_the_room_of_a_method|broker/departure.rs|s/self\.leave_method\(key\);//
 stuck_worker_is_given_calls|broker/worker.rs|s/ && self\.stuck == 0//
 limit_ends_with_its_caller|broker/timers.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
 keys_have_no_turns|broker/keyed/turns.rs|s/if entry\.turn == Some\(key\) && entry\.held == 0 \{/if true {/

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod clients;
+mod concurrency;
 mod dispatching;
 mod faults;
 mod handshakes;

@@ -21,7 +21,7 @@ use crate::{
     wire::{
         Envelope,
         envelope::{Cancel, Dispatch, Effect, Ping, Reply},
-        handshake::{MethodOffer, Offer, Register, TimeLimits},
+        handshake::{MethodLimits, MethodOffer, Offer, Register},
         ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber},
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -160,7 +160,7 @@ fn offer(service: &str, methods: &[&str], slots: u32, prefetch: u32) -> Offer {
         effect: Effect::Read,
         arguments: Vec::new(),
         style: Style::Unary,
-        limits: TimeLimits::default(),
+        limits: MethodLimits::default(),
     };
     let methods = methods.iter().map(method).collect();
     Offer { service: service.into(), slots, free: 0, prefetch, keys: Vec::new(), methods, contract: None }
