@@ -18,6 +18,7 @@ mod held_bytes;
 mod keys;
 mod kvs;
 mod lost_broker;
+mod matrix;
 mod nested;
 mod peers;
 mod pool;
