@@ -81,6 +81,8 @@ who_reads_again_is_given_nothing|broker/unread.rs|s/self\.change_worker\(key, \|
 limit_of_a_method_is_not_kept|broker/concurrency.rs|s/self\.running >= max/self.running > max + 1/
 room_of_a_method_is_not_given_on|broker/concurrency.rs|s/if was_full \{/if false {/
 lost_worker_keeps_the_room_of_a_method|broker/departure.rs|s/self\.leave_method\(key\);//
+queue_serves_the_youngest|broker/queue.rs|s/fitting\.min_by_key/fitting.max_by_key/
+parties_do_not_pay|broker/queue.rs|s/self\.parties\.pay\(party, cost\);//
 stuck_worker_is_given_calls|broker/worker.rs|s/ && self\.stuck == 0//
 limit_ends_with_its_caller|broker/timers.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
 keys_have_no_turns|broker/keyed/turns.rs|s/if entry\.turn == Some\(key\) && entry\.held == 0 \{/if true {/
