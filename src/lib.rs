@@ -80,6 +80,8 @@ mod pages {
     struct Callbacks;
     #[doc = include_str!("../docs/guide/keys.md")]
     struct Keys;
+    #[doc = include_str!("../docs/guide/fairness.md")]
+    struct Fairness;
     #[doc = include_str!("../docs/guide/errors.md")]
     struct Errors;
     #[doc = include_str!("../docs/guide/polled-clients.md")]

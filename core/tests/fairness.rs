@@ -18,7 +18,7 @@ use callboard_core::{
     wire::{
         Bundler, Envelope,
         envelope::{Dispatch, Effect, Priority, Reply, Request, RequestFlags},
-        handshake::{Hello, MethodOffer, Offer, Register, Role, TimeLimits},
+        handshake::{Hello, MethodLimits, MethodOffer, Offer, Register, Role},
         ids::{BrokerId, CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId, StartId},
         method::MethodName,
         streams::{Streams, Style},
@@ -100,7 +100,7 @@ impl World {
             effect: Effect::Read,
             arguments: Vec::new(),
             style: Style::Unary,
-            limits: TimeLimits::default(),
+            limits: MethodLimits::default(),
         };
         let methods = vec![method];
         let offer = Offer {

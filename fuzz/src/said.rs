@@ -10,7 +10,7 @@ use callboard_core::{
         Bundler, Envelope,
         affinity::{Affinity, AffinityKey},
         envelope::{Cancel, Credit, Dispatch, Effect, KeyFreed, Ping, Priority, Reply, Request, RequestFlags},
-        handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, TimeLimits, Welcome},
+        handshake::{Answer, Challenge, Hello, MethodLimits, MethodOffer, Offer, Register, Role, Welcome},
         ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -168,7 +168,7 @@ pub(crate) fn register(script: &mut Script<'_>) -> Register {
             effect,
             arguments: vec!["x".to_owned()],
             style: Style::Unary,
-            limits: TimeLimits::default(),
+            limits: MethodLimits::default(),
         };
         Offer {
             service: script.pick(&names).to_owned(),

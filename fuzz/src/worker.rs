@@ -9,7 +9,7 @@ use callboard_core::{
     time::Time,
     wire::{
         envelope::Effect,
-        handshake::{MethodOffer, Offer, Register, TimeLimits},
+        handshake::{MethodLimits, MethodOffer, Offer, Register},
         streams::Style,
     },
     worker::{Action, Event, JobId, Worker},
@@ -45,7 +45,11 @@ impl WorkerHost {
             effect,
             arguments: Vec::new(),
             style: Style::Unary,
-            limits: TimeLimits { soft_ms: None, hard_ms: (effect == Effect::Idempotent).then_some(HARD_MS) },
+            limits: MethodLimits {
+                hard_ms: (effect == Effect::Idempotent).then_some(HARD_MS),
+                concurrency: (effect == Effect::Read).then_some(1),
+                ..MethodLimits::default()
+            },
         };
         let offer = |service: &str, methods| Offer {
             service: service.to_owned(),

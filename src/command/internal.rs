@@ -1,8 +1,8 @@
 //! `callboard internal`: programs that pool, demo, bench and tests start by re-executing the command.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, fs::OpenOptions, io::Write as _, path::PathBuf, process, time::Duration};
 
-use callboard::{Service, Worker, pool::run_worker};
+use callboard::{Code, Error, Service, Worker, pool::run_worker};
 use clap::{Args, Subcommand};
 
 use super::{bench_client::BenchClient, echo, exit::Exit};
@@ -50,15 +50,28 @@ async fn echo_worker() -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Serves `stuck.spin`, which never returns and looks at nothing, past its hard limit; and `stuck.pid`, which tells who answers.
+/// Serves `stuck.spin`, which never returns and looks at nothing, past its hard limit; `stuck.hold`, which writes down that it began and
+/// then waits; and `stuck.pid`, which tells who answers.
 async fn stuck_worker() -> anyhow::Result<Exit> {
-    let stuck = Service::new("stuck").read("spin", [], spin).hard_limit("spin", Duration::from_secs(1)).read(
-        "pid",
-        [],
-        async || std::process::id(),
-    );
+    let stuck = Service::new("stuck")
+        .read("spin", [], spin)
+        .hard_limit("spin", Duration::from_secs(1))
+        .read("hold", ["folder", "name"], hold)
+        .read("pid", [], async || process::id());
     Worker::new().serve(stuck).run().await?;
     Ok(Exit::Fine)
+}
+
+/// Returns which process ran it, once there is a file `leave` in the folder.
+async fn hold(folder: PathBuf, name: String) -> Result<u32, Error> {
+    let failed = |error: std::io::Error| Error::new(Code::FailedPrecondition, error.to_string());
+    let mut journal = OpenOptions::new().create(true).append(true).open(folder.join("journal")).map_err(failed)?;
+    // One write, so that lines of several processes do not mix.
+    journal.write_all(format!("{name} {}\n", process::id()).as_bytes()).map_err(failed)?;
+    while !folder.join("leave").exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(process::id())
 }
 
 fn spin() {
@@ -71,5 +84,5 @@ fn spin() {
 fn become_worker(program: Vec<OsString>) -> ! {
     let error = run_worker(program);
     eprintln!("callboard: {error}");
-    std::process::exit(error.exit_code().into())
+    process::exit(error.exit_code().into())
 }

@@ -54,14 +54,18 @@ fn table(services: &[ServiceStatus]) -> String {
 }
 
 fn row(service: &ServiceStatus, method: &MethodStatus) -> [String; 7] {
-    let ServiceStatus { name, workers, slots, running, waiting, contracts, .. } = service;
+    let ServiceStatus { name, workers, slots, waiting, contracts, .. } = service;
     let style = Style::from(method.style);
     let mut arguments: Vec<_> = method.arguments.iter().map(String::as_str).collect();
     arguments.extend(style.takes_items().then_some("stream"));
     let items = if style.sends_items() { " -> stream" } else { "" };
     let signature = format!("{name}.{}({}){items}", method.name, arguments.join(", "));
     let effect = format!("{:?}", method.effect).to_lowercase();
+    let running = match method.concurrency {
+        Some(max) => format!("{} of {max}", method.running),
+        None => method.running.to_string(),
+    };
     // Of several the one that most workers say; that there are others is told below.
     let contract = contracts.first().map_or_else(|| "-".to_owned(), |contract| contract.hash.to_string());
-    [signature, effect, workers.to_string(), slots.to_string(), running.to_string(), waiting.to_string(), contract]
+    [signature, effect, workers.to_string(), slots.to_string(), running, waiting.to_string(), contract]
 }

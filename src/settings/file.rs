@@ -47,7 +47,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<(&'static Setting, Gi
     for (name, value) in root.get_ref().iter().filter(|(name, _)| name.get_ref() != POOLS) {
         let (table, entries) = file.table(name, value)?;
         for (key, value) in entries {
-            found.push(file.entry(table, key, value)?);
+            found.push(file.entry(table, table, key, value)?);
         }
     }
     Ok(found)
@@ -93,7 +93,7 @@ impl<'f> File<'f> {
             match key.get_ref().as_ref() {
                 PROGRAM => program = Some(self.program(key, value)?),
                 other if NOT_OF_POOLS.contains(&other) => return Err(self.not_of_pools(key)),
-                _ => given.push(self.entry("pool", key, value)?),
+                _ => given.push(self.entry("pool", &format!("pools.{}", name.get_ref()), key, value)?),
             }
         }
         let source = self.place(&name.span());
@@ -151,10 +151,11 @@ impl<'f> File<'f> {
         Ok((table, entries))
     }
 
-    /// One of our settings, with its value as text.
+    /// One of our settings, with its value as text. Those of `table` may stand below another `title`.
     fn entry(
         &self,
         table: &'static str,
+        title: &str,
         key: &Key<'_>,
         value: &Spanned<DeValue<'_>>,
     ) -> Result<(&'static Setting, Given), SettingError> {
@@ -163,7 +164,7 @@ impl<'f> File<'f> {
             let names = || settings_of(table).map(|setting| setting.key);
             SettingError::Unknown {
                 place: self.place(&key.span()),
-                what: format!("[{table}] has no setting {name}"),
+                what: format!("[{title}] has no setting {name}"),
                 hint: nearest(name, names())
                     .map_or_else(|| format!("it has {}", list(names())), |near| format!("did you mean {near}?")),
             }

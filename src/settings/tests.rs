@@ -152,6 +152,13 @@ fn an_unknown_name_in_the_file_has_its_line_and_the_nearest_name() {
 }
 
 #[test]
+fn an_unknown_name_in_one_of_the_pools_is_told_with_that_pools_table() {
+    let text = "[pools.jobs]\nprogram = \"./worker\"\nminn = 3";
+    let error = super::file::parse_pools(Path::new("callboard.toml"), text).map(|pools| pools.len()).unwrap_err();
+    assert_eq!(error.to_string(), "callboard.toml line 3: [pools.jobs] has no setting minn; did you mean min?");
+}
+
+#[test]
 fn a_file_that_is_no_toml_has_its_line() {
     let error = read("[broker]\ndrain = 5s\n").map(|found| found.len()).unwrap_err();
     assert!(error.starts_with("callboard.toml line 2: "), "{error}");

@@ -7,7 +7,7 @@ use callboard::core::{
     wire::{
         Envelope,
         envelope::{Effect, Ping, Priority, Reply, Request, RequestFlags},
-        handshake::{MethodOffer, Offer, Register, TimeLimits},
+        handshake::{MethodLimits, MethodOffer, Offer, Register},
         ids::CallNumber,
         method::MethodName,
         status::Code,
@@ -86,7 +86,7 @@ pub(crate) fn registrations(target: &Target) -> Spoils {
             effect: Effect::Once,
             arguments: Vec::new(),
             style: Style::Unary,
-            limits: TimeLimits::default(),
+            limits: MethodLimits::default(),
         }],
         keys: Vec::new(),
         contract: None,

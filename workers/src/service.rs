@@ -7,7 +7,7 @@ use callboard_core::{
     contract::{MethodDescription, ServiceDescription},
     wire::{
         envelope::Effect,
-        handshake::{ContractOffer, MethodOffer, Offer, TimeLimits},
+        handshake::{ContractOffer, MethodLimits, MethodOffer, Offer},
         limits::{DESCRIPTION_BYTES_MAX, SLOTS_ASYNC_DEFAULT, SLOTS_BLOCKING_DEFAULT, SLOTS_MAX},
         method::{self, NameError},
     },
@@ -50,7 +50,7 @@ pub struct Service {
     /// What is known of it beyond names and effects.
     description: Option<ServiceDescription>,
     /// Limits of methods, by their names.
-    limits: Vec<(String, TimeLimits)>,
+    limits: Vec<(String, MethodLimits)>,
 }
 
 /// One function of a service.
@@ -80,9 +80,17 @@ pub enum ServiceError {
         /// The method.
         method: String,
     },
-    /// A time limit for a method that is not there.
+    /// A limit for a method that is not there.
     #[error("service {service} has no method {method} to limit: name one that was added")]
     NoMethod {
+        /// The service.
+        service: String,
+        /// The method.
+        method: String,
+    },
+    /// No call of a method may run.
+    #[error("service {service} lets no call of {method} run: its concurrency must be 1 at least")]
+    Concurrency {
         /// The service.
         service: String,
         /// The method.
@@ -184,17 +192,31 @@ impl Service {
     /// # drop(service);
     /// ```
     pub fn soft_limit(self, method: &str, limit: Duration) -> Service {
-        self.limited(method, TimeLimits { soft_ms: Some(millis(limit)), hard_ms: None })
+        self.limited(method, MethodLimits { soft_ms: Some(millis(limit)), ..MethodLimits::default() })
     }
 
     /// How long a call of a method may run at most. Then its caller is told DEADLINE_EXCEEDED and the handler is stopped: an async
     /// one at its next await, a blocking one if it looks at its [`Context`](crate::Context). One that does neither has its whole
     /// process replaced by its pool. Time-outs are the callers' patience; this is what the author holds for possible.
     pub fn hard_limit(self, method: &str, limit: Duration) -> Service {
-        self.limited(method, TimeLimits { soft_ms: None, hard_ms: Some(millis(limit)) })
+        self.limited(method, MethodLimits { hard_ms: Some(millis(limit)), ..MethodLimits::default() })
     }
 
-    fn limited(mut self, method: &str, limits: TimeLimits) -> Service {
+    /// How many calls of a method run at once at most, over all workers of the service: for what bears less than the workers have slots,
+    /// such as a database or a licence. The broker lets the others wait, and gives their slots to other methods meanwhile. Workers
+    /// that disagree: the latest word counts. A call whose worker was lost counts no more, though it may still run there.
+    ///
+    /// ```
+    /// # use callboard_workers::Service;
+    /// # async fn report(year: u32) -> u32 { year }
+    /// let service = Service::new("books").read("report", ["year"], report).concurrency("report", 2);
+    /// # drop(service);
+    /// ```
+    pub fn concurrency(self, method: &str, calls: u32) -> Service {
+        self.limited(method, MethodLimits { concurrency: Some(calls), ..MethodLimits::default() })
+    }
+
+    fn limited(mut self, method: &str, limits: MethodLimits) -> Service {
         self.limits.push((method.to_owned(), limits));
         self
     }
@@ -212,7 +234,7 @@ impl Service {
             effect,
             arguments: arguments_offered,
             style: handler.style(),
-            limits: TimeLimits::default(),
+            limits: MethodLimits::default(),
         };
         self.methods.push(Method { offer, handler: handler.prepare(arguments) });
         self
@@ -223,10 +245,14 @@ impl Service {
         self.check()?;
         let mut contract = contract(&self.description());
         let Service { name, mut methods, slots, prefetch, description: _, limits } = self;
-        for (method, TimeLimits { soft_ms, hard_ms }) in limits {
+        for (method, MethodLimits { soft_ms, hard_ms, concurrency }) in limits {
             let limited = methods.iter_mut().find(|other| other.offer.name == method);
             let known = &mut limited.expect("checked above: the method is there").offer.limits;
-            *known = TimeLimits { soft_ms: soft_ms.or(known.soft_ms), hard_ms: hard_ms.or(known.hard_ms) };
+            *known = MethodLimits {
+                soft_ms: soft_ms.or(known.soft_ms),
+                hard_ms: hard_ms.or(known.hard_ms),
+                concurrency: concurrency.or(known.concurrency),
+            };
         }
         let is_async = |method: &Method| matches!(method.handler, Prepared::Async(_));
         let (of_async, of_blocking): (Vec<_>, Vec<_>) = methods.into_iter().partition(is_async);
@@ -252,9 +278,12 @@ impl Service {
         if let Some(slots) = self.slots.filter(|slots| !(1..=SLOTS_MAX).contains(slots)) {
             return Err(ServiceError::Slots { service: service(), slots });
         }
-        for (limited, _) in &self.limits {
+        for (limited, limits) in &self.limits {
             if !self.methods.iter().any(|method| method.offer.name == *limited) {
                 return Err(ServiceError::NoMethod { service: service(), method: limited.clone() });
+            }
+            if limits.concurrency == Some(0) {
+                return Err(ServiceError::Concurrency { service: service(), method: limited.clone() });
             }
         }
         for (at, Method { offer, .. }) in self.methods.iter().enumerate() {
@@ -333,6 +362,8 @@ mod tests {
         assert!(matches!(Service::new("no name").into_offers(), Err(ServiceError::Name { .. })));
         let limited = Service::new("s").read("one", ["x"], blocking).hard_limit("two", Duration::from_secs(1));
         assert!(matches!(limited.into_offers(), Err(ServiceError::NoMethod { .. })));
+        let stopped = Service::new("s").read("one", ["x"], blocking).concurrency("one", 0);
+        assert!(matches!(stopped.into_offers(), Err(ServiceError::Concurrency { .. })));
         let slotless = Service::new("s").slots(0).read("one", ["x"], blocking);
         assert!(matches!(slotless.into_offers(), Err(ServiceError::Slots { .. })));
     }

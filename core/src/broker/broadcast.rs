@@ -174,7 +174,7 @@ impl Broker {
         let waits = |part: &CallKey| matches!(self.calls[part.0].state, State::Waiting { .. });
         let waiting: Vec<_> = parts.filter(waits).collect();
         for part in waiting {
-            self.fail(now, part, Code::Unavailable, "its worker left or was lost before it had a free slot", out);
+            self.fail(now, part, Code::Unavailable, "its worker left or was lost before it could start there", out);
         }
     }
 
@@ -260,7 +260,7 @@ impl Broker {
         let state = call.state;
         let text = match state {
             State::Running { .. } => "the time was up while it ran",
-            _ => "the time was up before it had a free slot",
+            _ => "the time was up before it could start there",
         };
         let failure = call.failure(Code::DeadlineExceeded, text);
         self.leave_worker_of(of, part);
@@ -279,7 +279,7 @@ impl Broker {
             .open()
             .take(NAMED_MAX)
             .map(|(worker, part)| {
-                let slot = if waits(part) { " (which has no free slot)" } else { "" };
+                let slot = if waits(part) { " (not begun)" } else { "" };
                 format!("{worker}{slot}")
             })
             .collect();

@@ -19,7 +19,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Effect, Priority, Request},
-        handshake::TimeLimits,
+        handshake::MethodLimits,
         ids::{CallId, ConnectionNumber, DispatchNumber},
         limits,
         method::MethodName,
@@ -118,7 +118,7 @@ pub(super) struct Limits {
 
 impl Limits {
     /// Those of a call that begins now.
-    pub(super) fn from(now: Time, limits: TimeLimits) -> Limits {
+    pub(super) fn from(now: Time, limits: MethodLimits) -> Limits {
         let at = |millis: Option<u64>| millis.map(|millis| now + Duration::from_millis(millis));
         Limits { soft: at(limits.soft_ms), hard: at(limits.hard_ms), ..Limits::default() }
     }

@@ -28,6 +28,7 @@ impl Broker {
         self.check_streams();
         self.dead.check();
         self.check_services();
+        self.check_concurrency();
         self.check_keys();
         self.check_broadcasts();
     }
@@ -194,7 +195,8 @@ impl Broker {
     fn check_waiting(&self, service: &Service) {
         for free in &service.free {
             let offer = &self.workers[&free.worker].offers[free.offer];
-            let fits = |call: &Call| call.method_number.is_some_and(|method| offer.serves(method));
+            let may = |method: usize| offer.serves(method) && !service.methods[method].is_full();
+            let fits = |call: &Call| call.method_number.is_some_and(may);
             let mut waiting = service.queue.iter().map(|call| &self.calls[call.0]);
             assert!(
                 !waiting.any(|call| fits(call) && keyed::suits(call, free.worker)),

@@ -185,6 +185,7 @@ impl Broker {
     }
 
     fn repeat(&mut self, now: Time, key: CallKey, worker: &str, out: &mut Vec<Action>) {
+        self.leave_method(key);
         let call = &mut self.calls[key.0];
         call.lost += 1;
         call.count_time(now, true);

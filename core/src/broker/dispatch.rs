@@ -139,10 +139,10 @@ impl Broker {
         let (calls, call) = (&self.calls, &self.calls[key.0]);
         let Service { queue, methods, name, .. } = self.services.get_mut(&call.service)?;
         let since = |CallKey(key): CallKey| {
-            // A part of a broadcast waits for one worker, whoever else has room.
-            let offered = calls[key].part_of.is_none()
-                && calls[key].method_number.is_some_and(|method| methods[method].is_offered());
-            offered.then_some(calls[key].since)
+            let method = calls[key].method_number.map(|method| &methods[method]);
+            // What waits for its own method's limit says nothing of how long others wait, nor does a part of a broadcast.
+            let counts = method.is_some_and(|method| method.is_offered() && method.limits.concurrency.is_none());
+            (counts && calls[key].part_of.is_none()).then_some(calls[key].since)
         };
         // One that waits already was let in before.
         let is_new = call.since == now;
@@ -171,6 +171,9 @@ impl Broker {
     /// The best offer with room that has the call's method.
     fn free_offer(&self, call: &Call) -> Option<Candidate> {
         let (service, method) = (&self.services[&call.service], call.method_number?);
+        if service.methods[method].is_full() {
+            return None;
+        }
         if let Some(of) = call.part_of {
             return self.offer_for_part(call, of);
         }
@@ -190,20 +193,26 @@ impl Broker {
     /// Gives an offer as many waiting calls as it has room for.
     pub(super) fn fill(&mut self, now: Time, worker: WorkerKey, offer: usize, out: &mut Vec<Action>) {
         while let Some(call) = self.next_waiting(worker, offer) {
-            self.calls[call.0].state = State::New;
-            self.place(now, call, out);
+            self.place_next(now, call, out);
         }
     }
 
+    /// Places a call that was taken from the queue.
+    pub(super) fn place_next(&mut self, now: Time, call: CallKey, out: &mut Vec<Action>) {
+        self.calls[call.0].state = State::New;
+        self.place(now, call, out);
+    }
+
     /// Takes from the queue the call whose turn it is at this offer.
-    fn next_waiting(&mut self, at: WorkerKey, offer: usize) -> Option<CallKey> {
+    pub(super) fn next_waiting(&mut self, at: WorkerKey, offer: usize) -> Option<CallKey> {
         let worker = self.workers.get(&at).filter(|worker| worker.takes_calls_now())?;
         let offer = worker.offers.get(offer).filter(|offer| offer.has_room())?;
-        let Service { queue, numbers, .. } = self.services.get_mut(&offer.service)?;
+        let Service { queue, numbers, methods, .. } = self.services.get_mut(&offer.service)?;
         let calls = &self.calls;
         let CallKey(key) = queue.pop_where(|CallKey(key)| {
             let method = calls[key].method_number.or_else(|| numbers.get(calls[key].method.method()).copied());
-            method.is_some_and(|method| offer.serves(method)) && keyed::suits(&calls[key], at)
+            let fits = |&method: &usize| offer.serves(method) && !methods[method].is_full();
+            method.filter(fits).is_some() && keyed::suits(&calls[key], at)
         })?;
         self.parties.end_to_wait(calls[key].party, calls[key].body.len());
         Some(CallKey(key))
@@ -215,6 +224,7 @@ impl Broker {
         let number = DispatchNumber(self.next_dispatch);
         self.change_offer(worker, offer, |offer| offer.begin());
         self.count_unread(worker, number, self.calls[key.0].body.len());
+        self.enter_method(key);
         let at = self.workers.get_mut(&worker).expect("the caller found room at it");
         at.running.insert(number, key);
         at.presence.calls += 1;

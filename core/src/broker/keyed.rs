@@ -106,6 +106,8 @@ pub(super) enum Loose {
     Key(ServiceKey, AffinityKey),
     /// A bucket has lost its worker: calls that waited for it may go to others.
     Bucket(ServiceKey, u16),
+    /// A method may run more calls than it did: any worker with room may get one that waits.
+    Method(ServiceKey),
 }
 
 impl Turn {

@@ -67,7 +67,10 @@ impl Broker {
             let key = (offer.service, offer.methods.first().map(|&(method, _)| method));
             let alike = offers.entry(key).or_insert_with(|| {
                 let service = &self.services[&offer.service];
-                let (waiting, oldest) = self.waiting(now, service, |row| offer.serves(method_of(row)));
+                let (waiting, oldest) = self.waiting(now, service, |row| {
+                    // More workers would not help a call that waits for its method's limit.
+                    offer.serves(method_of(row)) && !service.methods[method_of(row)].is_full()
+                });
                 let oldest_wait_ms = u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX);
                 OfferLoad { service: service.name.clone(), slots: 0, running: 0, waiting, oldest_wait_ms }
             });

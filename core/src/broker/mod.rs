@@ -17,6 +17,7 @@
 //! | `departure` | peers that leave or are lost, and the broker's own end |
 //! | `timers` | deadlines, heartbeats, and what has waited too long |
 //! | `retries` | how much may be sent again |
+//! | `concurrency` | how many calls of a method run at once, over all workers |
 //! | `stuck` | calls that run past their method's limits, and workers that do not stop them |
 //! | `unread` | what a worker has been sent and may not have read |
 //! | `dead` | calls that nobody may try again, kept for an operator |
@@ -34,6 +35,7 @@ mod broadcast;
 mod call;
 mod check;
 mod client;
+mod concurrency;
 mod contracts;
 mod dead;
 mod departure;

@@ -86,6 +86,12 @@ pub struct MethodStatus {
     /// Which streams it has.
     #[serde(default, skip_serializing_if = "Style::is_unary")]
     pub style: Style,
+    /// Calls of it that run at once at most, over all workers; absent: as many as there are slots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Calls of it that run now.
+    #[serde(default)]
+    pub running: u32,
 }
 
 /// The broker as `callboard.status` tells it.
@@ -273,6 +279,8 @@ impl Broker {
             arguments: method.arguments.clone(),
             effect: method.effect(),
             style: method.style,
+            concurrency: method.limits.concurrency,
+            running: method.running,
         });
         let (waiting, waiting_bytes) = service.waiting();
         ServiceStatus {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{
     Action, Broker, Note,
     call::{Call, CallKey, State},
+    keyed::Loose,
     own,
     service::ServiceKey,
     timers::Timer,
@@ -111,6 +112,8 @@ impl Broker {
         }));
         for service in touched {
             self.rouse(now, service, out);
+            // It may have said that more calls of a method may run than before.
+            self.loose.insert(Loose::Method(service));
         }
         self.fill_all(now, key, out);
     }
@@ -247,6 +250,7 @@ impl Broker {
         let idle = self.fresh_key();
         self.change_offer(key, offer, |offer| offer.end(idle));
         self.has_read(key, number);
+        self.leave_method(call);
         self.unstick(now, key, call, out);
         let service = self.services.get_mut(&self.calls[call.0].service).expect("it has this call");
         service.pace.ended(now, service.queue.len());
@@ -337,6 +341,9 @@ fn check_offer(offer: &handshake::Offer) -> Result<(), String> {
     if description.is_some_and(|description| description.len() > limits::DESCRIPTION_BYTES_MAX) {
         let max = limits::DESCRIPTION_BYTES_MAX;
         return Err(format!("{}: its description has more than {max} bytes", offer.service));
+    }
+    if let Some(method) = offer.methods.iter().find(|method| method.limits.concurrency == Some(0)) {
+        return Err(format!("{}.{} must be allowed to run 1 call at least", offer.service, method.name));
     }
     let names = offer.methods.iter().flat_map(|method| method.arguments.iter().chain([&method.name]));
     names.into_iter().try_for_each(|name| method::check_identifier(name)).map_err(|error| error.to_string())

@@ -13,7 +13,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::Effect,
-        handshake::{MethodOffer, TimeLimits},
+        handshake::{MethodLimits, MethodOffer},
         limits::METHODS_MAX,
         streams::Style,
     },
@@ -66,8 +66,10 @@ pub(super) struct Method {
     pub(super) arguments: Vec<String>,
     /// Which streams it has, by the last worker that said so.
     pub(super) style: Style,
-    /// How long it may run, by the latest worker's word.
-    pub(super) limits: TimeLimits,
+    /// How long it may run, and how many calls of it at once, by the latest worker's word.
+    pub(super) limits: MethodLimits,
+    /// Calls of it that are at workers.
+    pub(super) running: u32,
     /// How many offers declare each effect, by the effect's number.
     effects: [usize; 3],
     /// Until when a method without offers is waited for.
@@ -137,7 +139,8 @@ impl Service {
             name: name.to_owned(),
             arguments: Vec::new(),
             style: Style::Unary,
-            limits: TimeLimits::default(),
+            limits: MethodLimits::default(),
+            running: 0,
             effects: [0; 3],
             awaited_until: Time::ZERO,
         });

@@ -6,7 +6,7 @@ use super::{
     Broker,
     call::{Call, CallKey, State},
     client::{Entry, Outcome},
-    service::Service,
+    service::{Method, Service},
     worker::WorkerKey,
 };
 use crate::{
@@ -186,6 +186,10 @@ impl Broker {
         let ahead = behind.iter().map(|behind| behind.calls).sum();
         let (slots, rests) = self.why_room(call);
         let reason = match slots {
+            _ if let Some(full) = full_method(call, service) => {
+                let (method, running) = (&call.method, full.running);
+                format!("{running} calls of {method} run, and no more may at once; {ahead} calls are before it{rests}")
+            }
             _ if let Some(reason) = self.why_worker(call).or_else(|| self.why_part(call)) => {
                 format!("{reason}; {ahead} calls are before it{rests}")
             }
@@ -239,14 +243,16 @@ impl Broker {
         behind
     }
 
-    /// The calls that hold the slots of a call's service, at the worker that it waits for if that must be one.
+    /// The calls that hold what a call waits for: slots of its service, of its worker if only one may have it, or the room of its method.
     fn busy(&self, now: Time, call: &Call) -> Vec<Busy> {
-        let fits = |at: &WorkerKey| call.bound_to().is_none_or(|bound| bound == *at);
-        let workers = self.workers.iter().filter(|(at, _)| fits(at)).map(|(_, worker)| worker);
-        let running = workers.flat_map(|worker| worker.running.values().map(move |key| (worker, key)));
+        let full = full_method(call, &self.services[&call.service]);
+        let bound = call.bound_to().filter(|_| full.is_none());
+        let workers = self.workers.iter().filter(|(at, _)| bound.is_none_or(|bound| bound == **at));
+        let running = workers.flat_map(|(_, worker)| worker.running.values().map(move |key| (worker, key)));
         let mut busy: Vec<_> = running
             .map(|(worker, key)| (worker, &self.calls[key.0]))
             .filter(|(_, other)| other.service == call.service)
+            .filter(|(_, other)| full.is_none() || other.method_number == call.method_number)
             .collect();
         busy.sort_by_key(|(_, other)| other.since);
         let told = busy.into_iter().take(BUSY_NAMED_MAX).map(|(worker, other)| Busy {
@@ -257,6 +263,11 @@ impl Broker {
         });
         told.collect()
     }
+}
+
+/// A waiting call's method, if as many calls of it run as may.
+fn full_method<'a>(call: &Call, service: &'a Service) -> Option<&'a Method> {
+    call.method_number.map(|method| &service.methods[method]).filter(|method| method.is_full())
 }
 
 fn millis(span: std::time::Duration) -> u64 {

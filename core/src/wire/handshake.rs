@@ -194,26 +194,30 @@ pub struct MethodOffer {
     /// Which streams it has; `unary` where nobody said.
     #[serde(default, skip_serializing_if = "Style::is_unary")]
     pub style: Style,
-    /// How long it may run.
-    #[serde(default, skip_serializing_if = "TimeLimits::is_none")]
-    pub limits: TimeLimits,
+    /// How long it may run, and how many calls at once.
+    #[serde(default, skip_serializing_if = "MethodLimits::is_none")]
+    pub limits: MethodLimits,
 }
 
-/// How long a method may run: time-outs are the callers' patience, this is what its author holds for possible.
+/// How long a method may run, and how many calls of it at once: time-outs are the callers' patience, this is what its author holds
+/// for possible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimeLimits {
+pub struct MethodLimits {
     /// Milliseconds after which the broker logs that the call takes long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft_ms: Option<u64>,
     /// Milliseconds after which the call ends and its handler is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hard_ms: Option<u64>,
+    /// Calls of it that run at once at most, over all workers of the service: at least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
 }
 
-impl TimeLimits {
+impl MethodLimits {
     /// Whether there is none.
     pub fn is_none(&self) -> bool {
-        *self == TimeLimits::default()
+        *self == MethodLimits::default()
     }
 }
 

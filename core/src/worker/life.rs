@@ -52,7 +52,7 @@ impl Phase {
 
 impl Worker {
     /// The broker let the worker in: it says what it serves, and how many slots calls of earlier connections leave
-    /// free.
+    /// free. A registration has no answer of its own, so a ping goes behind it.
     pub(super) fn joined(&mut self, now: Time, out: &mut Vec<Action>) {
         self.counters.joined += 1;
         for (at, offer) in self.register.offers.iter_mut().enumerate() {
@@ -62,7 +62,14 @@ impl Worker {
         let welcome = self.peer.welcome().expect("the peer has just kept it");
         let room = usize::try_from(welcome.message_bytes_max).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES_MAX);
         self.send(now, Envelope::Register(encoded(&self.register, room)), out);
-        let welcome = self.peer.welcome().expect("seen above");
+        let number = self.peer.next_ping();
+        self.registering = Some(number);
+        self.send(now, Envelope::Ping(Ping { number, done_below: None }), out);
+    }
+
+    /// The broker has read the registration and has not refused it: from now on who calls finds this worker.
+    fn registered(&self, out: &mut Vec<Action>) {
+        let Some(welcome) = self.peer.welcome() else { return };
         let (broker, start) = (welcome.broker, welcome.start);
         out.push(Action::Note(Note::Joined { broker, start, running: self.running_len() }));
     }
@@ -76,6 +83,7 @@ impl Worker {
     /// The connection is over. What runs runs on, but for streams, whose other end is gone; the broker sends what was held to another
     /// worker.
     pub(super) fn lost(&mut self, loss: Loss, out: &mut Vec<Action>) {
+        self.registering = None;
         self.drop_held();
         self.stop_streams(out);
         out.push(Action::Note(Note::Lost { loss, running: self.running_len() }));
@@ -83,6 +91,7 @@ impl Worker {
 
     /// The broker will not have this worker.
     pub(super) fn refused(&mut self, failure: Box<Failure>, out: &mut Vec<Action>) {
+        self.registering = None;
         self.drop_held();
         self.stop_streams(out);
         if !self.phase.is_draining() {
@@ -120,8 +129,12 @@ impl Worker {
         }
     }
 
-    /// A pong came. If it is the one that follows the drain, no call is on its way any more.
-    pub(super) fn pong(&mut self, number: u64) {
+    /// A pong came. If it is the one that follows the registration, that has been taken; if the one that follows the drain, no call
+    /// is on its way any more.
+    pub(super) fn pong(&mut self, number: u64, out: &mut Vec<Action>) {
+        if self.registering.take_if(|ping| *ping == number).is_some() {
+            self.registered(out);
+        }
         if let Phase::Draining { ping, .. } = &mut self.phase {
             ping.take_if(|ping| *ping == number);
         }

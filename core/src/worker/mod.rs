@@ -159,6 +159,8 @@ pub struct Worker {
     phase: Phase,
     /// What it serves.
     register: Register,
+    /// The ping behind a registration whose pong has not come.
+    registering: Option<u64>,
     /// Its instance name, as callers are told.
     name: ByteString,
     jobs: Jobs,
@@ -177,6 +179,7 @@ impl Worker {
             phase: Phase::Serving,
             jobs: Jobs::new(&register),
             register,
+            registering: None,
             counters: Counters::default(),
         }
     }
@@ -219,7 +222,7 @@ impl Worker {
             Envelope::Item(item) if self.peer.is_joined() => self.item_in(now, item, out),
             Envelope::End(end) if self.peer.is_joined() => self.end_in(now, end, out),
             Envelope::StreamCredit(credit) if self.peer.is_joined() => self.room(now, credit, out),
-            Envelope::Pong(number) if self.peer.is_joined() => self.pong(number),
+            Envelope::Pong(number) if self.peer.is_joined() => self.pong(number, out),
             other => match self.peer.receive(now, other) {
                 Heard::Nothing => {}
                 Heard::Answer(envelope) => self.send(now, envelope, out),

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Note {
-    /// The broker let the worker in, and it has registered.
+    /// The broker let the worker in, and has taken its registration.
     Joined {
         /// The broker.
         broker: BrokerId,

@@ -154,10 +154,19 @@ impl BrokerHost {
             self.process.rouse(scene.now);
         }
         self.check_retries(now, scene);
+        self.check_concurrency(now);
         if self.process.turns.is_multiple_of(WHY_EVERY) {
             for why in self.machine.open_calls(now) {
                 assert!(!why.reason.is_empty(), "each open call waits for something: {why:?}");
             }
+        }
+    }
+
+    /// Of a limited method no more calls are at workers than may be.
+    fn check_concurrency(&self, now: Time) {
+        for method in self.machine.service_statuses(now).iter().flat_map(|service| &service.methods) {
+            let max = method.concurrency.unwrap_or(u32::MAX);
+            assert!(method.running <= max, "{} calls of {} run, and {max} may", method.running, method.name);
         }
     }
 

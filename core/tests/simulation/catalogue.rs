@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use callboard_core::wire::{
     envelope::Effect,
-    handshake::{ContractOffer, MethodOffer, Offer, Register, TimeLimits},
+    handshake::{ContractOffer, MethodLimits, MethodOffer, Offer, Register},
     streams::Style,
 };
 
@@ -94,7 +94,7 @@ pub(crate) fn registration(seat: usize, strict: bool, knobs: &Knobs, chance: &mu
     let offers = offered.map(|(_, service)| {
         let slots = small(1 + chance.below(knobs.slots_max));
         let prefetch = small(chance.below(knobs.prefetch_max + 1));
-        let mut methods = method_offers(service, strict, knobs.hard_ms);
+        let mut methods = method_offers(service, strict, knobs);
         if seat > 0 && chance.percent(30) {
             methods.remove(chance.place(methods.len()));
         }
@@ -111,13 +111,17 @@ pub(crate) fn registration(seat: usize, strict: bool, knobs: &Knobs, chance: &mu
     Register { offers: offers.collect(), exclusive: false }
 }
 
-fn method_offers(service: &str, strict: bool, hard_ms: Option<u64>) -> Vec<MethodOffer> {
+fn method_offers(service: &str, strict: bool, knobs: &Knobs) -> Vec<MethodOffer> {
     let offer = |method: Method| MethodOffer {
         name: method.name.to_owned(),
         effect: if method == MIX && strict { Effect::Once } else { method.effect },
         arguments: Vec::new(),
         style: method.style,
-        limits: TimeLimits { soft_ms: hard_ms.map(|hard| hard / 2), hard_ms: hard_ms.filter(|_| method.is_limited()) },
+        limits: MethodLimits {
+            soft_ms: knobs.hard_ms.map(|hard| hard / 2),
+            hard_ms: knobs.hard_ms.filter(|_| method.is_limited()),
+            concurrency: knobs.concurrency.filter(|_| method.effect == Effect::Read),
+        },
     };
     methods_of(service).into_iter().map(offer).collect()
 }

@@ -113,6 +113,8 @@ pub(crate) struct Knobs {
     /// The mean time between two faults.
     pub(crate) fault_every: Duration,
     pub(crate) faults: Vec<Fault>,
+    /// How many calls of a `read` method may run at once, over all workers.
+    pub(crate) concurrency: Option<u32>,
     /// How long a call of a limited method may run.
     pub(crate) hard_ms: Option<u64>,
     /// Connects in a hundred that are refused.
@@ -158,6 +160,7 @@ impl Knobs {
             waiting_calls: chance.pick(&[8, 100_000, 100_000, 100_000]),
             queue_age: chance.pick(&[None, None, None, Some(millis(50))]),
             outcomes_bytes: chance.pick(&[FORGETFUL_BYTES, 1 << 28, 1 << 28, 1 << 28]),
+            concurrency: chance.pick(&[None, None, Some(1), Some(3)]),
             worker_bytes: chance.pick(&[1, 40, 1_000, 1 << 24]),
             one_origin: chance.percent(50),
             retries: chance.pick(&[[10, 10, 1_000], [10, 10, 1_000], [10, 1, 5], [50, 0, 0]]),

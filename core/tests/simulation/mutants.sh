@@ -78,6 +78,11 @@ failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(No
 hard_limit_does_not_stop|broker/stuck.rs|s/self\.stop_running\(now, key, worker, dispatch, out\);/let _ = (worker, dispatch);/
 what_was_read_stays_unread|broker/reports.rs|s/call\.detach\(\);\n        if self\.has_read\(key, number\)/call.detach();\n        if false/
 who_reads_again_is_given_nothing|broker/unread.rs|s/self\.change_worker\(key, \|worker\| worker\.unread\.is_much = false\);/self.workers.get_mut(&key).expect("here").unread.is_much = false;/
+limit_of_a_method_is_not_kept|broker/concurrency.rs|s/self\.running >= max/self.running > max + 1/
+room_of_a_method_is_not_given_on|broker/concurrency.rs|s/if was_full \{/if false {/
+lost_worker_keeps_the_room_of_a_method|broker/departure.rs|s/self\.leave_method\(key\);//
+queue_serves_the_youngest|broker/queue.rs|s/fitting\.min_by_key/fitting.max_by_key/
+parties_do_not_pay|broker/queue.rs|s/self\.parties\.pay\(party, cost\);//
 stuck_worker_is_given_calls|broker/worker.rs|s/ && self\.stuck == 0//
 limit_ends_with_its_caller|broker/timers.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
 keys_have_no_turns|broker/keyed/turns.rs|s/if entry\.turn == Some\(key\) && entry\.held == 0 \{/if true {/
@@ -97,7 +102,7 @@ what_is_remembered_for_all_has_no_end|broker/outcomes.rs|s/self\.forget_outcomes
 those_who_are_here_are_forgotten_first|broker/outcomes.rs|s/\[false, true\]/[true, false]/
 who_waits_too_long_goes_on|broker/queue.rs|s/oldest\.filter\(\|&\(at, \.\.\)\| at < then\)/oldest.filter(|_| false)/
 shedding_spares_nobody|broker/dispatch.rs|s/queue\.waiting_since\(call\.party\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
-what_waits_for_a_worker_counts_as_old|broker/dispatch.rs|s/offered\.then_some\(calls\[key\]\.since\)/{ let _ = offered; Some(calls[key].since) }/
+what_waits_for_a_worker_counts_as_old|broker/dispatch.rs|s/method\.is_offered\(\) && method\.limits/method.limits/
 what_was_let_in_is_shed|broker/dispatch.rs|s/let is_new = call\.since == now;/let is_new = true;/
 turns_are_not_paid_for|broker/queue.rs|s/self\.parties\.pay\(party, cost\);//
 part_of_a_broadcast_runs_anywhere|broker/dispatch.rs|s/if let Some\(of\) = call\.part_of \{/if let Some(of) = call.part_of.filter(|_| false) {/

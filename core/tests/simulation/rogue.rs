@@ -12,7 +12,7 @@ use callboard_core::{
         Bundler, Envelope,
         bundle::{self, Reader},
         envelope::{self, Cancel, Credit, Effect, Item, Ping, Priority, Reply, Request, RequestFlags, StreamCredit},
-        handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, TimeLimits},
+        handshake::{Answer, Challenge, Hello, MethodLimits, MethodOffer, Offer, Register, Role},
         ids::{CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId},
         method::MethodName,
         streams::{Room, Streams, Style},
@@ -243,7 +243,7 @@ fn register() -> Vec<Bytes> {
         effect: Effect::Read,
         arguments: Vec::new(),
         style: Style::Unary,
-        limits: TimeLimits::default(),
+        limits: MethodLimits::default(),
     }];
     let offer = Offer {
         service: "rogue".to_owned(),

@@ -72,6 +72,18 @@ impl Cbor {
         (item, rest)
     }
 
+    /// What a map has under a name.
+    pub(super) fn at(&self, name: &str) -> &Cbor {
+        let Cbor::Map(entries) = self else { panic!("no map: {self:?}") };
+        let entry = entries.iter().find(|(key, _)| *key == Cbor::Text(name.to_owned()));
+        &entry.unwrap_or_else(|| panic!("no {name} in {self:?}")).1
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        let Cbor::Bytes(bytes) = self else { panic!("no bytes: {self:?}") };
+        bytes
+    }
+
     pub(super) fn uint(&self) -> u64 {
         let Cbor::Uint(value) = self else { panic!("no unsigned integer: {self:?}") };
         *value

@@ -2,19 +2,24 @@
 
 mod cbor;
 mod peer;
+mod proof;
 mod zmtp;
 
 use self::{
     cbor::Cbor,
     peer::{Envelope, Peer, array, map, text},
 };
-use crate::harness::{Broker, Process};
+use crate::{
+    authkeys::write_private,
+    harness::{Broker, Process},
+};
 
 /// Kinds and keys, as sections 2.2 and 2.3 number them.
 const REGISTER: u64 = 4;
 const REQUEST: u64 = 5;
 const REPLY: u64 = 7;
 const CANCEL: u64 = 12;
+const WELCOME: u64 = 3;
 const DRAIN: u64 = 15;
 const GOODBYE: u64 = 16;
 const PING: u64 = 17;
@@ -28,6 +33,7 @@ const KEY_EXECUTED: u64 = 8;
 const KEY_TYPE: u64 = 9;
 const KEY_MESSAGE: u64 = 10;
 /// Codes, as gRPC numbers them.
+const UNAUTHENTICATED: u64 = 16;
 const INVALID_ARGUMENT: u64 = 3;
 const OUT_OF_RANGE: u64 = 11;
 const FAILED_PRECONDITION: u64 = 9;
@@ -194,4 +200,27 @@ fn a_peer_whose_library_sends_heartbeats_sees_its_pongs_and_stays() {
         client.send(&call(number, "calculator.add"), &pair(number, 1));
         assert_eq!(Cbor::decoded(&client.receive().body), Cbor::Uint(number + 1));
     }
+}
+
+#[test]
+fn a_foreign_client_with_a_key_is_let_in_and_the_broker_proves_that_it_knows_it_too() {
+    let (key, keys) = ("a key for the tests alone", tempfile::tempdir().unwrap());
+    let path = keys.path().join("authkey");
+    write_private(&path, key);
+    let broker = Broker::start_with(&[
+        "--frontend",
+        "tcp://127.0.0.1:0",
+        "--backend",
+        "tcp://127.0.0.1:0",
+        "--authkey-file",
+        path.to_str().unwrap(),
+    ]);
+    let (mut client, welcome, proof) = proof::prove(&broker.frontend, "client", key.as_bytes(), 201);
+    assert_eq!(welcome.kind(), WELCOME, "{welcome:?}");
+    assert_eq!(Cbor::decoded(&welcome.body).at("proof").bytes(), proof);
+    client.send(&call(1, "callboard.ping"), &array([]).encoded());
+    let pong = client.receive();
+    assert_eq!((pong.kind(), Cbor::decoded(&pong.body)), (REPLY, Cbor::Null));
+    let (_stranger, goodbye, _) = proof::prove(&broker.frontend, "client", b"a key of somebody else's", 202);
+    assert_eq!((goodbye.kind(), goodbye.uint(KEY_CODE)), (GOODBYE, UNAUTHENTICATED));
 }

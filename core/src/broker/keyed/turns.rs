@@ -83,6 +83,7 @@ impl Broker {
             match loose {
                 Loose::Key(service, key) => self.next_turn(now, service, &key, out),
                 Loose::Bucket(service, bucket) => self.place_bucket(now, service, bucket, out),
+                Loose::Method(service) => self.fill_service(now, service, out),
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     broker::{Event, Note},
     wire::{
         Envelope,
-        handshake::{Offer, TimeLimits},
+        handshake::{MethodLimits, Offer},
         ids::LinkId,
         limits::STUCK_AFTER,
         status::{Code, Executed},
@@ -15,7 +15,7 @@ use crate::{
 /// The service `calc`, each method of it with limits of 1 and 2 seconds.
 fn limited(slots: u32) -> Offer {
     let mut offer = calc(slots);
-    let limits = TimeLimits { soft_ms: Some(1_000), hard_ms: Some(2_000) };
+    let limits = MethodLimits { soft_ms: Some(1_000), hard_ms: Some(2_000), concurrency: None };
     offer.methods.iter_mut().for_each(|method| method.limits = limits);
     offer
 }

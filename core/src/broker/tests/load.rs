@@ -42,6 +42,19 @@ fn a_pool_is_told_of_its_own_workers_and_of_what_waits_for_them() {
 }
 
 #[test]
+fn a_pool_does_not_grow_for_calls_that_more_workers_could_not_run() {
+    let mut stage = Stage::new();
+    let worker = of_pool(&mut stage, 1, 2);
+    let mut offer = calc(2);
+    offer.methods[0].limits.concurrency = Some(1);
+    stage.register(worker, Register { offers: vec![offer], exclusive: false });
+    let client = stage.client(4);
+    (1..=4).for_each(|number| stage.call(client, number, "calc.add"));
+    let offer = &stage.broker.load(stage.now, "jobs").offers[0];
+    assert_eq!((offer.running, offer.waiting), (1, 0));
+}
+
+#[test]
 fn a_worker_that_drains_is_no_room_any_more_and_what_it_answered_is_counted() {
     let mut stage = Stage::new();
     let link = of_pool(&mut stage, 1, 2);

@@ -3,6 +3,7 @@
 
 mod broadcasts;
 mod clients;
+mod concurrency;
 mod dispatching;
 mod faults;
 mod handshakes;

@@ -12,7 +12,7 @@ use crate::{
     wire::{
         Bundler, Envelope,
         envelope::{Dispatch, Effect, Priority, Reply, Request, RequestFlags},
-        handshake::{Hello, MethodOffer, Offer, Register, Role, TimeLimits},
+        handshake::{Hello, MethodLimits, MethodOffer, Offer, Register, Role},
         ids::{BrokerId, CallNumber, ConnectionNumber, LinkId, SessionId, StartId},
         limits,
         method::MethodName,
@@ -75,7 +75,7 @@ pub(super) fn calc(slots: u32) -> Offer {
         effect,
         arguments: Vec::new(),
         style: Style::Unary,
-        limits: TimeLimits::default(),
+        limits: MethodLimits::default(),
     };
     let mut methods =
         vec![method("add", Effect::Read), method("push", Effect::Idempotent), method("pay", Effect::Once)];

@@ -4,9 +4,9 @@ use super::*;
 use crate::{peer::played::goodbye, wire::envelope::Ping};
 
 const DRAIN: Action = Action::Send(Envelope::Drain);
-/// Behind the drain: its pong tells that nothing is on its way any more.
-const PING: Action = Action::Send(Envelope::Ping(Ping { number: 1, done_below: None }));
-const PONG: Envelope = Envelope::Pong(1);
+/// Behind the drain: its pong tells that nothing is on its way any more. The first ping went behind the registration.
+const PING: Action = Action::Send(Envelope::Ping(Ping { number: 2, done_below: None }));
+const PONG: Envelope = Envelope::Pong(2);
 const GOODBYE: Action = Action::Send(Envelope::Goodbye(None));
 
 #[test]

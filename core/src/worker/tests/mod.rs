@@ -21,7 +21,7 @@ use crate::{
     wire::{
         Envelope,
         envelope::{Cancel, Dispatch, Effect, Ping, Reply},
-        handshake::{MethodOffer, Offer, Register, TimeLimits},
+        handshake::{MethodLimits, MethodOffer, Offer, Register},
         ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber},
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -59,8 +59,15 @@ impl Stage {
         stage
     }
 
-    /// Lets the worker in, and returns what it registers.
+    /// Lets the worker in, takes what it registers, and returns that.
     fn join(&mut self, start: u8) -> Register {
+        let (register, ping) = self.join_and_register(start);
+        assert_eq!(self.hear(&[Envelope::Pong(ping)]), []);
+        register
+    }
+
+    /// Lets the worker in; returns what it registers, and the ping behind that.
+    fn join_and_register(&mut self, start: u8) -> (Register, u64) {
         while !self.event(Event::Wake).contains(&Action::Connect) {
             self.now = self.worker.next_deadline().unwrap();
         }
@@ -70,8 +77,10 @@ impl Stage {
         ));
         assert!(matches!(self.hear(&[Envelope::Challenge(Bytes::new())])[..], [Action::Send(Envelope::Proof(_))]));
         match &self.hear(&[welcome(start, 0, 0)])[..] {
-            [Action::Send(Envelope::Register(register))] => body::decode(register).unwrap(),
-            other => panic!("a worker that is let in registers, and does nothing else: {other:?}"),
+            [Action::Send(Envelope::Register(register)), Action::Send(Envelope::Ping(ping))] => {
+                (body::decode(register).unwrap(), ping.number)
+            }
+            other => panic!("a worker that is let in registers, and asks whether that was read: {other:?}"),
         }
     }
 
@@ -160,7 +169,7 @@ fn offer(service: &str, methods: &[&str], slots: u32, prefetch: u32) -> Offer {
         effect: Effect::Read,
         arguments: Vec::new(),
         style: Style::Unary,
-        limits: TimeLimits::default(),
+        limits: MethodLimits::default(),
     };
     let methods = methods.iter().map(method).collect();
     Offer { service: service.into(), slots, free: 0, prefetch, keys: Vec::new(), methods, contract: None }

@@ -25,6 +25,27 @@ fn what_runs_runs_on_and_its_outcome_is_dropped_and_counted() {
 }
 
 #[test]
+fn it_has_joined_when_the_broker_has_answered_what_it_asked_behind_its_registration() {
+    let mut stage = Stage::new(1, 0);
+    let (_, ping) = stage.join_and_register(1);
+    assert_eq!(stage.notes, []);
+    stage.hear(&[Envelope::Pong(ping + 1)]);
+    assert_eq!(stage.notes, []);
+    stage.hear(&[Envelope::Pong(ping)]);
+    assert!(matches!(stage.notes[..], [Note::Joined { .. }]));
+    stage.hear(&[Envelope::Pong(ping)]);
+    assert_eq!(stage.notes.len(), 1);
+}
+
+#[test]
+fn a_registration_that_is_refused_is_not_said_to_have_been_taken() {
+    let mut stage = Stage::new(1, 0);
+    let (_, ping) = stage.join_and_register(1);
+    stage.hear(&[goodbye(Code::FailedPrecondition), Envelope::Pong(ping)]);
+    assert!(!stage.notes.iter().any(|note| matches!(note, Note::Joined { .. })), "{:?}", stage.notes);
+}
+
+#[test]
 fn it_registers_again_with_the_slots_that_are_free_and_gives_each_other_one_back_as_it_ends() {
     let mut stage = Stage::joined(3, 0);
     stage.dispatch(1);

@@ -126,7 +126,7 @@ fn why_tells_which_workers_it_waits_for_and_what_each_part_waits_for() {
     stage.answer(one, &first, b"\x00");
     let told: Vec<_> = stage.broker.open_calls(stage.now).into_iter().filter(|why| why.method == "calc.push").collect();
     let [whole, running, waiting] = &told[..] else { panic!("a broadcast and its two parts: {told:?}") };
-    assert_eq!(whole.reason, "0 of 2 workers have answered; it waits for peer-1, peer-2 (which has no free slot)");
+    assert_eq!(whole.reason, "0 of 2 workers have answered; it waits for peer-1, peer-2 (not begun)");
     assert_eq!((&*running.state, &*running.worker, &*running.client), ("running", "peer-1", "peer-9"));
     assert!(running.reason.starts_with("it is at worker peer-1; that was heard"), "{}", running.reason);
     let expected = "it is the part of a broadcast that worker peer-2 is to have, and that has no free slot for it";
@@ -137,7 +137,7 @@ fn why_tells_which_workers_it_waits_for_and_what_each_part_waits_for() {
     stage.answer(one, &dispatch, b"\x01");
     let told = stage.broker.open_calls(stage.now);
     let whole = told.iter().find(|why| why.reason.contains("answered")).unwrap();
-    assert_eq!(whole.reason, "1 of 2 workers have answered; it waits for peer-2 (which has no free slot)");
+    assert_eq!(whole.reason, "1 of 2 workers have answered; it waits for peer-2 (not begun)");
 }
 
 #[test]
@@ -157,4 +157,21 @@ fn a_part_is_never_repeated_and_costs_its_service_no_retry() {
     stage.handle(Event::Closed { link: at });
     let other = if at == four { three } else { four };
     assert_eq!(stage.dispatches(other).len(), 1, "the one retry is there for a call that can have it");
+}
+
+#[test]
+fn the_parts_of_a_method_with_a_limit_run_as_many_at_once_as_it_allows() {
+    let mut stage = Stage::new();
+    let mut offer = calc(1);
+    offer.methods[0].limits.concurrency = Some(2);
+    let links = [1, 2, 3].map(|number| stage.worker(number, offer.clone()));
+    let client = stage.client(9);
+    stage.broadcast(client, 1, "calc.add");
+    let [one, two, three] = links.map(|worker| stage.dispatches(worker));
+    assert_eq!((one.len(), two.len(), three.len()), (1, 1, 0));
+    stage.answer(links[0], &one[0], b"\x01");
+    let three = stage.dispatches(links[2]);
+    stage.answer(links[1], &two[0], b"\x02");
+    stage.answer(links[2], &three[0], b"\x03");
+    assert_eq!(stage.answers(client).len(), 3);
 }

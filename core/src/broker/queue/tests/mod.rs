@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod model;
+
 /// A session that is a party of its own.
 fn own(session: u64) -> Whose {
     Whose { party: session, priority: Priority::Normal, session }

@@ -1,0 +1,62 @@
+//! Methods that may run only so often at once, over several workers. The workers are in the test's own process, the broker is not.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use callboard::{Reply, Service, Worker};
+use tokio::sync::Semaphore;
+
+use crate::harness::{Broker, DEADLINE, until};
+
+/// Reports that are written at this moment, the most that ever were, and leave to finish.
+#[derive(Clone)]
+struct Desk {
+    open: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+    leave: Arc<Semaphore>,
+}
+
+impl Desk {
+    async fn report(self, year: u32) -> Reply<u32> {
+        let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(open, Ordering::SeqCst);
+        self.leave.acquire().await.unwrap().forget();
+        self.open.fetch_sub(1, Ordering::SeqCst);
+        Reply(year)
+    }
+
+    fn books(&self) -> Service {
+        let desk = self.clone();
+        Service::new("books")
+            .read("report", ["year"], move |year| desk.clone().report(year))
+            .read("title", [], async || "Callboard")
+            .concurrency("report", 2)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_with_many_slots_run_no_more_calls_of_a_method_than_it_may() {
+    let desk = Desk { open: Arc::default(), most: Arc::default(), leave: Arc::new(Semaphore::new(0)) };
+    let broker = Broker::start();
+    let workers = [(); 2].map(|()| Worker::new().backend(&broker.backend).serve(desk.books()).start().unwrap());
+    for mut worker in workers {
+        worker.joined().await.unwrap();
+    }
+    let client = broker.client().await;
+    let calls: Vec<_> = (0..10)
+        .map(|year| client.call::<u32>("books.report", (year,)).timeout(DEADLINE))
+        .map(|call| tokio::spawn(call.into_future()))
+        .collect();
+    until("as many run as may", || (desk.open.load(Ordering::SeqCst) == 2).then_some(()));
+    // Calls of other methods pass those that wait.
+    let title = client.call::<String>("books.title", ()).timeout(DEADLINE).await.unwrap();
+    assert_eq!(title, "Callboard");
+    assert!(broker.command(&["services"]).printed().contains("2 of 2"));
+    desk.leave.add_permits(10);
+    for (year, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap().unwrap() as usize, year);
+    }
+    assert_eq!(desk.most.load(Ordering::SeqCst), 2);
+}
