@@ -221,7 +221,7 @@ impl Broker {
         self.count_unread(worker, number, self.calls[key.0].body.len());
         self.enter_method(key);
         let at = self.workers.get_mut(&worker).expect("the caller found room at it");
-        at.running.insert(number, key);
+        at.running.insert(number.0, key);
         at.presence.calls += 1;
         let call = &mut self.calls[key.0];
         call.worker = at.name.clone();

@@ -89,7 +89,7 @@ pub use self::{
 };
 use self::{
     arrival::{Arrival, Whence},
-    call::Call,
+    call::{Call, CallKey},
     client::{Client, ClientKey},
     dead::DeadLetters,
     keyed::Loose,
@@ -99,6 +99,7 @@ use self::{
     worker::{Worker, WorkerKey},
 };
 use crate::{
+    alarms::Alarms,
     auth::{AuthKeys, Nonce, Principal},
     time::Time,
     wire::{
@@ -204,6 +205,8 @@ pub struct Broker {
     calls: Slab<Call>,
     dead: DeadLetters,
     timers: BTreeSet<(Time, Timer)>,
+    /// Those of calls.
+    alarms: Alarms<CallKey>,
     next_key: u64,
     next_dispatch: u64,
     /// When calls with affinity keys may begin.
@@ -252,6 +255,7 @@ impl Broker {
             calls: Slab::new(),
             dead: DeadLetters::default(),
             timers: BTreeSet::new(),
+            alarms: Alarms::default(),
             next_key: 0,
             next_dispatch: 0,
             stream_bytes: 0,
@@ -303,7 +307,7 @@ impl Broker {
 
     /// When the machine wants to be woken, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.timers.first().map(|&(at, _)| at).filter(|_| !self.stopped)
+        self.first_timer().map(|(at, _)| at).filter(|_| !self.stopped)
     }
 
     /// What the machine has counted since its start.

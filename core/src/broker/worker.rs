@@ -14,12 +14,13 @@ use super::{
 use crate::{
     auth::Principal,
     contract::ContractHash,
+    rising::Rising,
     time::Time,
     wire::{
         affinity::AffinityKey,
         envelope::Effect,
         handshake::{self, Hello},
-        ids::{ConnectionNumber, DispatchNumber, SessionId},
+        ids::{ConnectionNumber, SessionId},
         limits::{REGISTRATIONS_MAX, REGISTRATIONS_SPAN},
         status::Code,
     },
@@ -54,7 +55,7 @@ pub(super) struct Worker {
     /// Its registrations, and since when they are counted.
     pub(super) registrations: (u32, Time),
     /// What it runs, until its last word on each.
-    pub(super) running: BTreeMap<DispatchNumber, CallKey>,
+    pub(super) running: Rising<CallKey, 32>,
     /// What it was sent and may not have read yet.
     pub(super) unread: Unread,
     /// Calls that it answered with a result.
@@ -99,7 +100,7 @@ impl Worker {
             buckets: 0,
             held: BTreeMap::new(),
             registrations: (0, Time::ZERO),
-            running: BTreeMap::new(),
+            running: Rising::default(),
             unread: Unread::default(),
             answered: 0,
             failed: 0,
