@@ -182,7 +182,8 @@ impl Broker {
     }
 
     fn check_waiting(&self, service: &Service) {
-        for free in &service.free {
+        service.free.check();
+        for free in service.free.iter() {
             let offer = &self.workers[&free.worker].offers[free.offer];
             let may = |method: usize| offer.serves(method) && !service.methods[method].is_full();
             let fits = |call: &Call| call.method_number.is_some_and(may);

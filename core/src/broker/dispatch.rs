@@ -3,10 +3,11 @@
 use super::{
     Action, Broker,
     call::{Call, CallKey, Limits, State},
+    candidates::Candidate,
     keyed,
     party::Waiting,
     queue::Whose,
-    service::{Candidate, Method, Service, near},
+    service::{Method, Service, near},
     worker::WorkerKey,
 };
 use crate::{

@@ -7,6 +7,7 @@
 //! | `party` | who shares the broker: sessions of one key or address, and what waits of them |
 //! | `requests` | what clients say |
 //! | `outcomes` | what is remembered for clients that may ask again |
+//! | `candidates` | workers with room, the best first |
 //! | `dispatch` | which worker gets a call, which call waits |
 //! | `ending` | how a call ends |
 //! | `keyed` | affinity keys: whose turn it is, and which worker has which bucket |
@@ -30,6 +31,7 @@
 mod allowed;
 mod arrival;
 mod call;
+mod candidates;
 mod check;
 mod client;
 mod concurrency;

@@ -5,11 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use bytestring::ByteString;
 
 use super::{
-    call::CallKey,
-    client::Outcome,
-    presence::Presence,
-    service::{Candidate, ServiceKey},
-    unread::Unread,
+    call::CallKey, candidates::Candidate, client::Outcome, presence::Presence, service::ServiceKey, unread::Unread,
 };
 use crate::{
     auth::Principal,
