@@ -7,7 +7,6 @@
 
 use std::{
     any::Any,
-    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -20,7 +19,7 @@ use callboard_core::{
         method::MethodName,
         status::{Code, Executed, Failure},
     },
-    worker::{Job, JobId},
+    worker::{ByJob, Job, JobId},
 };
 use futures::FutureExt;
 use tokio::runtime::Handle;
@@ -42,7 +41,7 @@ pub(crate) struct Runner {
     clock: Clock,
     /// Handlers by offer, then method, with the method's full name.
     handlers: Vec<Vec<(MethodName, Prepared)>>,
-    running: BTreeMap<JobId, Context>,
+    running: ByJob<Context>,
     /// The jobs of this turn.
     starting: Vec<Start>,
     jobs: Arc<Mailbox<Start>>,
@@ -67,7 +66,7 @@ impl Runner {
         let (jobs, ended) = <(Arc<Mailbox<Start>>, Arc<Mailbox<Ended>>)>::default();
         runtime.spawn(dispatch(Dispatcher { jobs: Arc::clone(&jobs), ended: Arc::clone(&ended) }));
         let posts = Posts::new(Arc::clone(&ended));
-        Runner { clock, handlers, running: BTreeMap::new(), starting: Vec::new(), jobs, ended, posts }
+        Runner { clock, handlers, running: ByJob::default(), starting: Vec::new(), jobs, ended, posts }
     }
 
     /// Prepares the handler of a job; [`Runner::flush`] starts it.
@@ -92,14 +91,14 @@ impl Runner {
 
     /// Nobody waits for this job any more: an async handler is dropped at its next await, a blocking one told.
     pub(crate) fn stop(&mut self, job: JobId) {
-        if let Some(context) = self.running.get(&job) {
+        if let Some(context) = self.running.get(job) {
             context.cancel();
         }
     }
 
     /// Whether this job's handler has begun.
     pub(crate) fn has_begun(&self, job: JobId) -> bool {
-        self.running.get(&job).is_some_and(Context::has_begun)
+        self.running.get(job).is_some_and(Context::has_begun)
     }
 
     /// Waits until handlers may have ended.
@@ -122,7 +121,7 @@ impl Runner {
     pub(crate) fn take_ended(&mut self) -> Vec<Ended> {
         let ended = self.ended.take(Vec::new());
         for (job, _) in &ended {
-            if let Some(line) = self.running.remove(job).and_then(|context| context.line()) {
+            if let Some(line) = self.running.remove(*job).and_then(|context| context.line()) {
                 line.close();
             }
         }
@@ -137,7 +136,7 @@ impl Runner {
 
     /// The streams of a job that runs.
     pub(crate) fn line(&self, job: JobId) -> Option<Arc<Line>> {
-        self.running.get(&job)?.line()
+        self.running.get(job)?.line()
     }
 }
 
