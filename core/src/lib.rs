@@ -5,12 +5,14 @@
 //! out. Time, randomness and keys come in as arguments, so
 //! that everything the system does can be replayed from a seed.
 
+mod alarms;
 pub mod auth;
 pub mod body;
 pub mod broker;
 pub mod client;
 pub mod contract;
 pub mod peer;
+mod rising;
 mod stream;
 pub mod time;
 pub mod wire;

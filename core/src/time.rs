@@ -33,7 +33,7 @@ impl Add<Duration> for Time {
 
     /// The point `span` later; the end of time if that is beyond it (a deadline of "never" must not wrap around).
     fn add(self, span: Duration) -> Time {
-        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        let micros = span.as_secs().saturating_mul(1_000_000).saturating_add(span.subsec_micros().into());
         Time(self.0.saturating_add(micros))
     }
 }

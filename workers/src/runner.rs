@@ -2,14 +2,15 @@
 //!
 //! The jobs of one turn go over to that runtime together, and what they come to comes back together: the *dispatcher*, a
 //! task there, spawns them, lets the runtime run each up to its first pause, and only then wakes the link. So a bundle of
-//! quick calls costs two wake-ups across threads, not two a call. If the runtime is kept busy by a handler that blocks it, the
+//! quick calls costs two wake-ups across threads, not two a call. Where the runtime has one thread only, the dispatcher polls each
+//! handler once itself, and spawns those that are not done then. If the runtime is kept busy by a handler that blocks it, the
 //! link looks by itself after [`LOOK_AFTER`].
 
 use std::{
     any::Any,
-    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    task::{Context as Task, Poll, Waker},
     time::Duration,
 };
 
@@ -20,15 +21,15 @@ use callboard_core::{
         method::MethodName,
         status::{Code, Executed, Failure},
     },
-    worker::{Job, JobId},
+    worker::{ByJob, Job, JobId},
 };
 use futures::FutureExt;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
     answer::Outcome,
     context::Context,
-    handler::{AsyncFunction, BlockingFunction, Prepared},
+    handler::{AsyncFunction, BlockingFunction, Prepared, RunningHandler},
     line::{Line, Post, Posts},
     mailbox::Mailbox,
 };
@@ -42,7 +43,7 @@ pub(crate) struct Runner {
     clock: Clock,
     /// Handlers by offer, then method, with the method's full name.
     handlers: Vec<Vec<(MethodName, Prepared)>>,
-    running: BTreeMap<JobId, Context>,
+    running: ByJob<Context>,
     /// The jobs of this turn.
     starting: Vec<Start>,
     jobs: Arc<Mailbox<Start>>,
@@ -65,9 +66,10 @@ struct Start {
 impl Runner {
     pub(crate) fn new(runtime: &Handle, clock: Clock, handlers: Vec<Vec<(MethodName, Prepared)>>) -> Runner {
         let (jobs, ended) = <(Arc<Mailbox<Start>>, Arc<Mailbox<Ended>>)>::default();
-        runtime.spawn(dispatch(Dispatcher { jobs: Arc::clone(&jobs), ended: Arc::clone(&ended) }));
+        let alone = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
+        runtime.spawn(dispatch(Dispatcher { jobs: Arc::clone(&jobs), ended: Arc::clone(&ended), alone }));
         let posts = Posts::new(Arc::clone(&ended));
-        Runner { clock, handlers, running: BTreeMap::new(), starting: Vec::new(), jobs, ended, posts }
+        Runner { clock, handlers, running: ByJob::default(), starting: Vec::new(), jobs, ended, posts }
     }
 
     /// Prepares the handler of a job; [`Runner::flush`] starts it.
@@ -92,14 +94,14 @@ impl Runner {
 
     /// Nobody waits for this job any more: an async handler is dropped at its next await, a blocking one told.
     pub(crate) fn stop(&mut self, job: JobId) {
-        if let Some(context) = self.running.get(&job) {
+        if let Some(context) = self.running.get(job) {
             context.cancel();
         }
     }
 
     /// Whether this job's handler has begun.
     pub(crate) fn has_begun(&self, job: JobId) -> bool {
-        self.running.get(&job).is_some_and(Context::has_begun)
+        self.running.get(job).is_some_and(Context::has_begun)
     }
 
     /// Waits until handlers may have ended.
@@ -122,7 +124,7 @@ impl Runner {
     pub(crate) fn take_ended(&mut self) -> Vec<Ended> {
         let ended = self.ended.take(Vec::new());
         for (job, _) in &ended {
-            if let Some(line) = self.running.remove(job).and_then(|context| context.line()) {
+            if let Some(line) = self.running.remove(*job).and_then(|context| context.line()) {
                 line.close();
             }
         }
@@ -137,7 +139,7 @@ impl Runner {
 
     /// The streams of a job that runs.
     pub(crate) fn line(&self, job: JobId) -> Option<Arc<Line>> {
-        self.running.get(&job)?.line()
+        self.running.get(job)?.line()
     }
 }
 
@@ -145,6 +147,8 @@ impl Runner {
 struct Dispatcher {
     jobs: Arc<Mailbox<Start>>,
     ended: Arc<Mailbox<Ended>>,
+    /// The runtime has no other thread that could run a handler meanwhile.
+    alone: bool,
 }
 
 impl Drop for Dispatcher {
@@ -160,7 +164,7 @@ async fn dispatch(dispatcher: Dispatcher) {
     loop {
         dispatcher.jobs.news().await;
         for start in dispatcher.jobs.take(Vec::new()) {
-            spawn(start);
+            begin(start, dispatcher.alone);
         }
         let release = Release(Arc::clone(&dispatcher.ended));
         tokio::spawn(async move {
@@ -180,8 +184,12 @@ impl Drop for Release {
     }
 }
 
-fn spawn(Start { context, handler, body, ending }: Start) {
+fn begin(Start { context, handler, body, ending }: Start, alone: bool) {
     match handler {
+        Prepared::Async(function) if alone => {
+            // The handler's own panics are caught within. Dropping what is left of one may panic, too, and must not end us.
+            let _ = catch_unwind(AssertUnwindSafe(|| run_here(&*function, context, &body, ending)));
+        }
         Prepared::Async(function) => drop(tokio::spawn(run_async(function, context, body, ending))),
         Prepared::Blocking(function) => {
             drop(tokio::task::spawn_blocking(move || run_blocking(&*function, context, &body, ending)));
@@ -204,20 +212,51 @@ impl Drop for Ending {
     }
 }
 
-async fn run_async(function: Arc<AsyncFunction>, context: Context, body: Bytes, mut ending: Ending) {
+async fn run_async(function: Arc<AsyncFunction>, context: Context, body: Bytes, ending: Ending) {
+    if let Some((running, ending)) = start(&*function, &context, &body, ending) {
+        finish(running, context, ending).await;
+    }
+}
+
+/// The same up to its first pause on the task that we are on, and from there on one of its own. Most never pause, and a task costs more
+/// than all else that a small call does here.
+fn run_here(function: &AsyncFunction, context: Context, body: &Bytes, ending: Ending) {
+    let Some((mut running, mut ending)) = start(function, &context, body, ending) else { return };
+    // Whom to wake is said when it is polled on that task.
+    let mut nobody = Task::from_waker(Waker::noop());
+    let polled = catch_unwind(AssertUnwindSafe(|| context.enter(|| running.as_mut().poll(&mut nobody))));
+    match polled {
+        Ok(Poll::Pending) => drop(tokio::spawn(finish(running, context, ending))),
+        Ok(Poll::Ready(outcome)) => ending.outcome = Some(outcome),
+        Err(panic) => ending.outcome = Some(panicked(panic)),
+    }
+}
+
+/// Calls the function. `None`: that was all.
+fn start(
+    function: &AsyncFunction,
+    context: &Context,
+    body: &Bytes,
+    mut ending: Ending,
+) -> Option<(RunningHandler, Ending)> {
     // Nobody may want it any more by the time it is its turn.
     if !context.begin() {
-        return;
+        return None;
     }
     // The function that makes the future is the author's code as well, and may panic.
     let own = context.clone();
-    let started = catch_unwind(AssertUnwindSafe(|| context.enter(|| function(own, &body))));
-    let outcome = match started {
-        // Dropped where it is when nobody waits for it any more: then there is no outcome.
-        Ok(Ok(running)) => context.unless_cancelled(AssertUnwindSafe(running).catch_unwind()).await,
-        Ok(Err(failure)) => Some(Ok(Err(failure))),
-        Err(panic) => Some(Err(panic)),
-    };
+    match catch_unwind(AssertUnwindSafe(|| context.enter(|| function(own, body)))) {
+        Ok(Ok(running)) => return Some((running, ending)),
+        Ok(Err(failure)) => ending.outcome = Some(Err(failure)),
+        Err(panic) => ending.outcome = Some(panicked(panic)),
+    }
+    None
+}
+
+/// Runs on what the function made.
+async fn finish(running: RunningHandler, context: Context, mut ending: Ending) {
+    // Dropped where it is when nobody waits for it any more: then there is no outcome.
+    let outcome = context.unless_cancelled(AssertUnwindSafe(running).catch_unwind()).await;
     ending.outcome = outcome.map(|outcome| outcome.unwrap_or_else(panicked));
 }
 

@@ -12,8 +12,8 @@ use bytestring::ByteString;
 use super::{
     Action, Broker, Note,
     call::{Call, CallKey, State},
+    candidates::Candidate,
     client::{ClientKey, Outcome, detached},
-    service::Candidate,
     worker::{Offer, WorkerKey},
 };
 use crate::{

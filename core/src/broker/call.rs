@@ -16,6 +16,7 @@ use super::{
     worker::WorkerKey,
 };
 use crate::{
+    alarms::Alarm,
     time::Time,
     wire::{
         envelope::{Effect, Priority, Request},
@@ -85,7 +86,7 @@ pub(super) struct Call {
     /// How long it waited, and was at workers, before that.
     pub(super) spent: Spent,
     /// The timer that is set for it, if any.
-    pub(super) timer: Option<Time>,
+    pub(super) timer: Option<Alarm>,
 }
 
 /// Where a call is.

@@ -6,7 +6,7 @@ use super::{
     Broker, Owner,
     arrival::Arrival,
     call::{Call, CallKey, State},
-    client::{Client, Entry},
+    client::Client,
     keyed,
     service::{Service, ServiceKey},
     timers::Timer,
@@ -63,11 +63,9 @@ impl Broker {
                 None => (client.gone_at, Timer::ClientGone(*key)),
             };
             assert!(self.timers.contains(&timer), "a client is watched");
-            for (number, entry) in &client.calls {
-                if let Entry::Open(call) = entry {
-                    let call = &self.calls[call.0];
-                    assert_eq!((call.client, call.id.number), (Some(*key), *number), "an open call is its client's");
-                }
+            for (number, call) in client.open.iter() {
+                let call = &self.calls[call.0];
+                assert_eq!((call.client, call.id.number.0), (Some(*key), number), "an open call is its client's");
             }
         }
     }
@@ -87,10 +85,10 @@ impl Broker {
     fn check_workers(&self) {
         for (key, worker) in &self.workers {
             assert!(self.timers.contains(&(worker.presence.timer, Timer::Worker(*key))), "a worker is watched");
-            for (number, call) in &worker.running {
+            for (number, call) in worker.running.iter() {
                 let state = self.calls[call.0].state;
                 assert!(
-                    matches!(state, State::Running { worker, dispatch, .. } if worker == *key && dispatch == *number),
+                    matches!(state, State::Running { worker, dispatch, .. } if worker == *key && dispatch.0 == number),
                     "what a worker runs is running there"
                 );
             }
@@ -128,25 +126,19 @@ impl Broker {
                     assert!(queued.contains(&key), "a waiting call is in its queue");
                 }
                 State::Running { worker, dispatch, .. } => {
-                    assert_eq!(self.workers[&worker].running.get(&dispatch), Some(&key), "its worker has it");
+                    assert_eq!(self.workers[&worker].running.get(dispatch.0), Some(&key), "its worker has it");
                 }
             }
-            if let Some(at) = call.timer {
-                assert!(self.timers.contains(&(at, Timer::Call(key))), "its timer is set");
-            }
+            assert!(call.timer.is_none_or(|alarm| self.alarms.has(alarm, key)), "its timer is set");
             let limited = call.deadline.is_some() && call.client.is_some();
             assert!(!limited || call.timer.is_some(), "a call that somebody waits for ends in time");
             let remembered = call.client.and_then(|client| self.clients.get(&client));
             if let Some(client) = remembered.filter(|_| !call.cast) {
-                assert!(
-                    matches!(client.calls.get(&call.id.number), Some(Entry::Open(open)) if *open == key),
-                    "its client has it open"
-                );
+                assert_eq!(client.open.get(call.id.number.0), Some(&key), "its client has it open");
             }
         }
-        let timers = self.timers.iter().filter(|(_, timer)| matches!(timer, Timer::Call(_))).count();
         assert_eq!(
-            timers,
+            self.alarms.len(),
             self.calls.iter().filter(|(_, call)| call.timer.is_some()).count(),
             "no timer outlives its call"
         );
@@ -193,7 +185,8 @@ impl Broker {
     }
 
     fn check_waiting(&self, service: &Service) {
-        for free in &service.free {
+        service.free.check();
+        for free in service.free.iter() {
             let offer = &self.workers[&free.worker].offers[free.offer];
             let may = |method: usize| offer.serves(method) && !service.methods[method].is_full();
             let fits = |call: &Call| call.method_number.is_some_and(may);

@@ -1,15 +1,13 @@
 //! A client's session at the broker: its open calls, the outcomes it has not acknowledged, its credit.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{call::CallKey, party::PartyKey, presence::Presence};
 use crate::{
     auth::Principal,
+    rising::Rising,
     time::Time,
     wire::{
         envelope::Credit,
@@ -44,25 +42,16 @@ pub(super) struct Client {
     pub(super) interval: Duration,
     /// While it is lost: when it is given up.
     pub(super) gone_at: Time,
-    /// Calls by number, from `done_below` on.
-    pub(super) calls: BTreeMap<CallNumber, Entry>,
+    /// Open calls by number, from `done_below` on.
+    pub(super) open: Rising<CallKey>,
     pub(super) highest: CallNumber,
     /// Whether a request came that was not sent before. Numbers above it were then first sent to this start of the broker.
     fresh: bool,
     done_below: CallNumber,
-    /// The numbers of the outcomes that are remembered.
-    answered: BTreeSet<CallNumber>,
+    /// Outcomes that are not acknowledged yet, with the extensions of their replies.
+    answered: Rising<(Outcome, Bytes)>,
     outcome_bytes: usize,
     pub(super) credit: Account,
-}
-
-/// A call of a client by its number.
-#[derive(Debug)]
-pub(super) enum Entry {
-    /// Open.
-    Open(CallKey),
-    /// Answered, and not acknowledged yet.
-    Answered(Outcome, Bytes),
 }
 
 /// How a number stands when a request with it arrives.
@@ -93,11 +82,11 @@ impl Client {
             presence: None,
             interval,
             gone_at: Time::ZERO,
-            calls: BTreeMap::new(),
+            open: Rising::default(),
             highest: CallNumber(0),
             fresh: false,
             done_below: CallNumber(0),
-            answered: BTreeSet::new(),
+            answered: Rising::default(),
             outcome_bytes: 0,
             credit,
         }
@@ -109,9 +98,11 @@ impl Client {
         let certain = self.fresh || !resend;
         self.highest = self.highest.max(number);
         self.fresh |= !resend;
-        match self.calls.get(&number) {
-            Some(Entry::Open(_)) => Standing::Open,
-            Some(Entry::Answered(outcome, extensions)) => Standing::Answered(outcome.clone(), extensions.clone()),
+        if self.open.contains(number.0) {
+            return Standing::Open;
+        }
+        match self.answered.get(number.0) {
+            Some((outcome, extensions)) => Standing::Answered(outcome.clone(), extensions.clone()),
             None if number < self.done_below => Standing::Done,
             None if above && certain => Standing::New,
             None if resend => Standing::Unknown,
@@ -124,26 +115,25 @@ impl Client {
     pub(super) fn acknowledge(&mut self, below: Option<CallNumber>) -> Vec<CallKey> {
         let Some(below) = below.filter(|&below| below > self.done_below) else { return Vec::new() };
         self.done_below = below;
-        while let Some(&number) = self.answered.first().filter(|&&number| number < below) {
-            self.forget(number);
+        while let Some((number, _)) = self.answered.first().filter(|&(number, _)| number < below.0) {
+            self.forget(CallNumber(number));
         }
         let mut unwanted = Vec::new();
-        while let Some((&number, &Entry::Open(call))) = self.calls.range(..below).next() {
-            self.forget(number);
+        while let Some((number, &call)) = self.open.first().filter(|&(number, _)| number < below.0) {
+            self.open.remove(number);
             unwanted.push(call);
         }
         unwanted
     }
 
-    /// Remembers an outcome until it is acknowledged, or pushed out by later ones.
+    /// Remembers an outcome until it is acknowledged, or pushed out by later ones. Its call is open no more.
     pub(super) fn remember(&mut self, number: CallNumber, outcome: &Outcome, extensions: &Bytes) {
+        self.open.remove(number.0);
         if number < self.done_below {
-            return self.forget(number);
+            return;
         }
-        let copy = detached(outcome);
-        self.outcome_bytes += outcome_bytes(&copy, extensions);
-        self.answered.insert(number);
-        self.calls.insert(number, Entry::Answered(copy, Bytes::copy_from_slice(extensions)));
+        self.outcome_bytes += outcome_bytes(outcome, extensions);
+        self.answered.insert(number.0, (detached(outcome), copied(extensions)));
         while self.answered.len() > OUTCOMES_MAX || self.outcome_bytes > OUTCOME_BYTES_MAX {
             self.forget_oldest();
         }
@@ -151,17 +141,25 @@ impl Client {
 
     /// Forgets the oldest outcome. False if there is none.
     pub(super) fn forget_oldest(&mut self) -> bool {
-        let oldest = self.answered.first().copied();
+        let oldest = self.answered.first().map(|(number, _)| CallNumber(number));
         oldest.into_iter().for_each(|number| self.forget(number));
         oldest.is_some()
     }
 
-    /// Removes a number, open or answered.
-    pub(super) fn forget(&mut self, number: CallNumber) {
-        if let Some(Entry::Answered(outcome, extensions)) = self.calls.remove(&number) {
-            self.answered.remove(&number);
+    fn forget(&mut self, number: CallNumber) {
+        if let Some((outcome, extensions)) = self.answered.remove(number.0) {
             self.outcome_bytes -= outcome_bytes(&outcome, &extensions);
         }
+    }
+
+    /// Whether a call of that number is open, or was answered and is remembered.
+    pub(super) fn knows(&self, number: CallNumber) -> bool {
+        self.open.contains(number.0) || self.answered.contains(number.0)
+    }
+
+    /// The outcome of a call that was answered.
+    pub(super) fn outcome(&self, number: CallNumber) -> Option<&Outcome> {
+        self.answered.get(number.0).map(|(outcome, _)| outcome)
     }
 
     /// Bytes of the outcomes that are remembered.
@@ -174,19 +172,13 @@ impl Client {
         self.answered.len()
     }
 
-    /// The calls that are open.
-    pub(super) fn open(&self) -> impl Iterator<Item = CallKey> + '_ {
-        self.calls.values().filter_map(|entry| match entry {
-            Entry::Open(call) => Some(*call),
-            Entry::Answered(..) => None,
-        })
-    }
-
     pub(super) fn check(&self) {
-        let answered = |entry: &&Entry| matches!(entry, Entry::Answered(..));
-        assert_eq!(self.answered.len(), self.calls.values().filter(answered).count(), "outcomes are counted");
+        let bytes = self.answered.values().map(|(outcome, extensions)| outcome_bytes(outcome, extensions));
+        assert_eq!(self.outcome_bytes, bytes.sum::<usize>(), "outcomes are counted");
+        assert!(self.answered.iter().all(|(number, _)| !self.open.contains(number)), "what is answered is not open");
         assert!(self.answered.len() <= OUTCOMES_MAX && self.outcome_bytes <= OUTCOME_BYTES_MAX, "outcomes are bounded");
-        assert!(self.calls.keys().all(|&number| number <= self.highest), "no number is above the highest");
+        let numbers = |(number, _)| number <= self.highest.0;
+        assert!(self.open.iter().all(numbers), "no number is above the highest");
     }
 }
 
@@ -236,16 +228,21 @@ impl Account {
 /// A small body is copied out of its read buffer, which would live as long as the memory otherwise.
 pub(super) fn detached(outcome: &Outcome) -> Outcome {
     match outcome {
-        Ok(body) if body.len() <= BODY_COPIED_BYTES_MAX => Ok(Bytes::copy_from_slice(body)),
+        Ok(body) if body.len() <= BODY_COPIED_BYTES_MAX => Ok(copied(body)),
         Ok(body) => Ok(body.clone()),
         Err(failure) => Err(Box::new(Failure {
             type_name: failure.type_name.to_string().into(),
             message: failure.message.to_string().into(),
-            details: Bytes::copy_from_slice(&failure.details),
+            details: copied(&failure.details),
             worker: failure.worker.to_string().into(),
             ..**failure
         })),
     }
+}
+
+/// Nothing costs nothing.
+fn copied(bytes: &Bytes) -> Bytes {
+    if bytes.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(bytes) }
 }
 
 fn outcome_bytes(outcome: &Outcome, extensions: &Bytes) -> usize {

@@ -135,7 +135,7 @@ impl Broker {
         self.outcome_bytes -= client.outcome_bytes();
         self.parties.leave(client.party);
         self.timers.remove(&(client.gone_at, Timer::ClientGone(key)));
-        let open: Vec<CallKey> = client.open().collect();
+        let open: Vec<CallKey> = client.open.values().copied().collect();
         out.push(Action::Note(Note::ClientGone { name: client.name, open: open.len() }));
         for call in open {
             self.abandon(now, call, out);
@@ -225,7 +225,7 @@ impl Broker {
         self.sessions.remove(&worker.session);
         self.withdraw_offers(now, key);
         let worker = self.workers.remove(&key)?;
-        Some((worker.name, worker.running.into_values().collect()))
+        Some((worker.name, worker.running.values().copied().collect()))
     }
 
     /// A worker serves nothing any more. Calls that waited for it alone are given a time to wait for another.

@@ -3,10 +3,11 @@
 use super::{
     Action, Broker,
     call::{Call, CallKey, Limits, State},
+    candidates::Candidate,
     keyed,
     party::Waiting,
     queue::Whose,
-    service::{Candidate, Method, Service, near},
+    service::{Method, Service, near},
     worker::WorkerKey,
 };
 use crate::{
@@ -226,7 +227,7 @@ impl Broker {
         self.count_unread(worker, number, self.calls[key.0].body.len());
         self.enter_method(key);
         let at = self.workers.get_mut(&worker).expect("the caller found room at it");
-        at.running.insert(number, key);
+        at.running.insert(number.0, key);
         at.presence.calls += 1;
         let call = &mut self.calls[key.0];
         call.worker = at.name.clone();

@@ -23,7 +23,6 @@ impl Broker {
     /// A call's time is up, or it has waited long enough for a worker.
     pub(super) fn time_is_up(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &mut self.calls[key.0];
-        call.timer = None;
         let expired = call.deadline.is_some_and(|deadline| deadline <= now);
         match call.state {
             State::Gathering => self.end_broadcast(now, key, out),

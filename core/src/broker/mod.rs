@@ -7,6 +7,7 @@
 //! | `party` | who shares the broker: sessions of one key or address, and what waits of them |
 //! | `requests` | what clients say |
 //! | `outcomes` | what is remembered for clients that may ask again |
+//! | `candidates` | workers with room, the best first |
 //! | `dispatch` | which worker gets a call, which call waits |
 //! | `broadcast` | a call to every worker of a service |
 //! | `ending` | how a call ends |
@@ -33,6 +34,7 @@ mod allowed;
 mod arrival;
 mod broadcast;
 mod call;
+mod candidates;
 mod check;
 mod client;
 mod concurrency;
@@ -93,7 +95,7 @@ pub use self::{
 };
 use self::{
     arrival::{Arrival, Whence},
-    call::Call,
+    call::{Call, CallKey},
     client::{Client, ClientKey},
     dead::DeadLetters,
     keyed::Loose,
@@ -103,6 +105,7 @@ use self::{
     worker::{Worker, WorkerKey},
 };
 use crate::{
+    alarms::Alarms,
     auth::{AuthKeys, Nonce, Principal},
     time::Time,
     wire::{
@@ -207,6 +210,8 @@ pub struct Broker {
     calls: Slab<Call>,
     dead: DeadLetters,
     timers: BTreeSet<(Time, Timer)>,
+    /// Those of calls.
+    alarms: Alarms<CallKey>,
     next_key: u64,
     next_dispatch: u64,
     /// When calls with affinity keys may begin.
@@ -257,6 +262,7 @@ impl Broker {
             calls: Slab::new(),
             dead: DeadLetters::default(),
             timers: BTreeSet::new(),
+            alarms: Alarms::default(),
             next_key: 0,
             next_dispatch: 0,
             stream_bytes: 0,
@@ -309,7 +315,7 @@ impl Broker {
 
     /// When the machine wants to be woken, if nothing happens before.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.timers.first().map(|&(at, _)| at).filter(|_| !self.stopped)
+        self.first_timer().map(|(at, _)| at).filter(|_| !self.stopped)
     }
 
     /// What the machine has counted since its start.

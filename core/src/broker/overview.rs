@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Broker, Worker,
     call::{Call, State},
-    client::{Client, Entry},
+    client::Client,
     own::{ServiceStatus, WorkerStatus},
     service::Service,
 };
@@ -118,7 +118,7 @@ impl Broker {
 }
 
 fn client_status(client: &Client) -> ClientStatus {
-    let open = client.calls.values().filter(|entry| matches!(entry, Entry::Open(_))).count();
+    let open = client.open.len();
     let caller = format!("{:08x}", client.session.tag());
     ClientStatus { name: client.name.clone(), caller, connected: client.presence.is_some(), open }
 }

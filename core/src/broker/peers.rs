@@ -95,7 +95,7 @@ impl Peer<'_> {
                 pid: client.pid,
                 host: client.host.clone(),
                 connection: client.presence.as_ref().map(|presence| presence.status(now)),
-                open: client.open().count() as u64,
+                open: client.open.len() as u64,
             },
             Peer::Worker(worker) => PeerStatus {
                 id,

@@ -240,7 +240,7 @@ impl Broker {
         out: &mut Vec<Action>,
     ) -> Option<(CallKey, usize)> {
         let worker = self.workers.get_mut(&key).expect("a link that is a worker's has a worker");
-        let Some(call) = worker.running.remove(&number) else {
+        let Some(call) = worker.running.remove(number.0) else {
             self.counters.stale += 1;
             return None;
         };
@@ -259,7 +259,7 @@ impl Broker {
 
     /// A handler has begun, and takes its time: what the call holds of read buffers is copied out of them.
     pub(super) fn begun(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
-        let Some(call) = self.workers.get(&key).and_then(|worker| worker.running.get(&number)) else {
+        let Some(call) = self.workers.get(&key).and_then(|worker| worker.running.get(number.0)) else {
             self.counters.stale += 1;
             return;
         };

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     Action, Broker,
     call::{Call, CallKey, Caller, State},
-    client::{ClientKey, Entry, Standing},
+    client::{ClientKey, Standing},
     own,
     retries::Retries,
     service::{Service, ServiceKey},
@@ -60,7 +60,7 @@ impl Broker {
     fn known_already(&mut self, now: Time, key: ClientKey, number: CallNumber, bytes: u64, out: &mut Vec<Action>) {
         self.counters.duplicates += 1;
         let client = self.clients.get_mut(&key).expect("the caller looked it up");
-        let Some(&Entry::Open(call)) = client.calls.get(&number) else { return };
+        let Some(&call) = client.open.get(number.0) else { return };
         let open = &mut self.calls[call.0];
         if open.paid_on == client.connection {
             client.credit.owe(bytes);
@@ -98,7 +98,7 @@ impl Broker {
         service.arrived.count(now);
         if !self.calls[call.0].cast {
             let number = self.calls[call.0].id.number;
-            self.clients.get_mut(&key).expect("seen above").calls.insert(number, Entry::Open(call));
+            self.clients.get_mut(&key).expect("seen above").open.insert(number.0, call);
         }
         if denied {
             let failure = own::not_an_operator(&self.calls[call.0].method.to_string());
@@ -152,8 +152,8 @@ impl Broker {
         self.acknowledged(now, key, cancel.done_below, out);
         let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
         let number = CallNumber(cancel.number);
-        let Some(&Entry::Open(call)) = client.calls.get(&number) else { return };
-        client.forget(number);
+        let Some(&call) = client.open.get(number.0) else { return };
+        client.open.remove(number.0);
         self.abandon(now, call, out);
         self.grant(now, key, out);
     }
@@ -211,7 +211,7 @@ impl Broker {
             client.credit.owe(refused.body_bytes);
         }
         // A call of that number will have, or has had, an answer of its own.
-        match self.clients.get(&key).is_some_and(|client| client.calls.contains_key(&number)) {
+        match self.clients.get(&key).is_some_and(|client| client.knows(number)) {
             true => self.grant(now, key, out),
             false => self.tell(now, key, number, Err(Box::new(failure)), Bytes::new(), out),
         }

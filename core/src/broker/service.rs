@@ -1,13 +1,10 @@
 //! A service as the broker knows it: its methods, who offers it, and who waits for it.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::BTreeMap;
 
 use super::{
-    call::CallKey, client::Outcome, contracts::Contracts, keyed::Keyed, overview::Rates, pace::Pace, queue::FairQueue,
-    rate::Rate, retries::Retries, worker::WorkerKey,
+    call::CallKey, candidates::Candidates, client::Outcome, contracts::Contracts, keyed::Keyed, overview::Rates,
+    pace::Pace, queue::FairQueue, rate::Rate, retries::Retries, worker::WorkerKey,
 };
 use crate::{
     time::Time,
@@ -31,7 +28,7 @@ pub(super) struct Service {
     pub(super) methods: Vec<Method>,
     pub(super) numbers: BTreeMap<String, usize>,
     /// Offers with room for a call, the best first.
-    pub(super) free: BTreeSet<Candidate>,
+    pub(super) free: Candidates,
     /// Workers that offer it.
     pub(super) workers: usize,
     /// Slots of all offers, and calls that run in them.
@@ -76,25 +73,13 @@ pub(super) struct Method {
     pub(super) awaited_until: Time,
 }
 
-/// An offer with a free slot. The order is who is served first: the fewest running calls a slot; of equals the one that
-/// was idle most recently, so that a pool's tail stays idle and can leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Candidate {
-    /// Running calls a slot, in 65,536ths.
-    pub(super) load: u64,
-    /// Counts up each time an offer ends a call.
-    pub(super) idle: Reverse<u64>,
-    pub(super) worker: WorkerKey,
-    pub(super) offer: usize,
-}
-
 impl Service {
     pub(super) fn new(name: &str, awaited_until: Time, retries: Retries) -> Service {
         Service {
             name: name.to_owned(),
             methods: Vec::new(),
             numbers: BTreeMap::new(),
-            free: BTreeSet::new(),
+            free: Candidates::default(),
             workers: 0,
             slots: 0,
             running: 0,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{
     Action, Broker, Note,
     call::{CallKey, State},
-    client::{ClientKey, Entry},
+    client::ClientKey,
     worker::WorkerKey,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     wire::{
         bundle::Refused,
         envelope::{End, Envelope, Item, StreamCredit},
-        ids::{CallNumber, DispatchNumber},
+        ids::DispatchNumber,
         kind::Kind,
         limits::{PROGRESS_BYTES_MAX, PROGRESS_EVERY},
         status::Code,
@@ -202,7 +202,8 @@ impl Broker {
     /// A client's connection is gone, and what was on its way with it: calls with items on the way cannot go on.
     pub(super) fn end_streams_of(&mut self, now: Time, client: ClientKey, out: &mut Vec<Action>) {
         let Some(client) = self.clients.get(&client) else { return };
-        let touched: Vec<CallKey> = client.open().filter(|call| self.calls[call.0].is_touched()).collect();
+        let touched: Vec<CallKey> =
+            client.open.values().copied().filter(|call| self.calls[call.0].is_touched()).collect();
         for call in touched {
             self.break_off(now, call, Code::Unavailable, LOST_CONNECTION, out);
         }
@@ -247,9 +248,9 @@ impl Broker {
 
     /// The open call of a client's number. What is said of another crossed its outcome.
     fn open_call(&mut self, client: ClientKey, number: u64) -> Option<CallKey> {
-        match self.clients.get(&client)?.calls.get(&CallNumber(number)) {
-            Some(&Entry::Open(call)) => Some(call),
-            _ => {
+        match self.clients.get(&client)?.open.get(number) {
+            Some(&call) => Some(call),
+            None => {
                 self.counters.stale += 1;
                 None
             }
@@ -258,7 +259,7 @@ impl Broker {
 
     /// The call that a worker runs under that number, if somebody waits for it.
     fn run_call(&mut self, worker: WorkerKey, number: u64) -> Option<CallKey> {
-        let key = self.workers.get(&worker)?.running.get(&DispatchNumber(number)).copied();
+        let key = self.workers.get(&worker)?.running.get(number).copied();
         let key = key.filter(|key| self.calls[key.0].client.is_some());
         self.counters.stale += u64::from(key.is_none());
         key

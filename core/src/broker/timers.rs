@@ -11,6 +11,7 @@ use super::{
     worker::WorkerKey,
 };
 use crate::{
+    alarms::Alarm,
     time::Time,
     wire::{
         envelope::{Envelope, Ping},
@@ -29,7 +30,7 @@ pub(super) enum Timer {
     Worker(WorkerKey),
     /// A lost client does not come back any more.
     ClientGone(ClientKey),
-    /// A call's time is up, or it has waited long enough for a worker.
+    /// A call's time is up, or it has waited long enough for a worker. Kept among the [`Alarms`](crate::alarms::Alarms).
     Call(CallKey),
     /// A service without workers is forgotten.
     Service(ServiceKey),
@@ -59,10 +60,19 @@ impl Broker {
 
     pub(super) fn wake(&mut self, now: Time, out: &mut Vec<Action>) {
         // The end may be among them: then the rest has nobody to speak to.
-        while let Some(&(at, timer)) = self.timers.first().filter(|(at, _)| *at <= now && !self.stopped) {
-            self.timers.remove(&(at, timer));
+        while let Some((at, timer)) = self.first_timer().filter(|(at, _)| *at <= now && !self.stopped) {
+            match timer {
+                Timer::Call(call) => self.unwatch_call(call),
+                _ => drop(self.timers.remove(&(at, timer))),
+            }
             self.fire(now, timer, out);
         }
+    }
+
+    /// The timer that is due first, those of calls included.
+    pub(super) fn first_timer(&self) -> Option<(Time, Timer)> {
+        let call = self.alarms.first().map(|(alarm, call)| (alarm.at(), Timer::Call(call)));
+        self.timers.first().copied().into_iter().chain(call).min()
     }
 
     fn fire(&mut self, now: Time, timer: Timer, out: &mut Vec<Action>) {
@@ -127,21 +137,19 @@ impl Broker {
         // Nobody waits for one that is stopping, and the deadline of a part is its broadcast's: only its method's limits count.
         let deadline = call.deadline.filter(|_| call.client.is_some());
         let at = [deadline, give_up, call.limits.next()].into_iter().flatten().min();
-        if at == call.timer {
+        if at == call.timer.map(Alarm::at) {
             return;
         }
-        if let Some(old) = std::mem::replace(&mut call.timer, at) {
-            self.timers.remove(&(old, Timer::Call(key)));
+        if let Some(old) = call.timer.take() {
+            self.alarms.unset(old);
         }
-        if let Some(at) = at {
-            self.timers.insert((at, Timer::Call(key)));
-        }
+        call.timer = at.map(|at| self.alarms.set(at, key));
     }
 
     /// A call has no use for its timer any more.
     pub(super) fn unwatch_call(&mut self, key: CallKey) {
-        if let Some(at) = self.calls[key.0].timer.take() {
-            self.timers.remove(&(at, Timer::Call(key)));
+        if let Some(alarm) = self.calls[key.0].timer.take() {
+            self.alarms.unset(alarm);
         }
     }
 }

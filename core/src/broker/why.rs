@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Broker,
     call::{Call, CallKey, State},
-    client::{Entry, Outcome},
+    client::Outcome,
     service::{Method, Service},
     worker::WorkerKey,
 };
@@ -127,9 +127,9 @@ impl Broker {
         let client = self.clients.values().find(|client| client.session.tag() == id.caller);
         let text = match client {
             None => format!("{id} is not open, and the client that made it is not here: it has left, or was lost"),
-            Some(client) => match client.calls.get(&id.number) {
-                Some(Entry::Answered(Ok(_), _)) => format!("{id} is not open: it was answered with a result"),
-                Some(Entry::Answered(Err(failure), _)) => format!("{id} is not open: it failed with {failure}"),
+            Some(client) => match client.outcome(id.number) {
+                Some(Ok(_)) => format!("{id} is not open: it was answered with a result"),
+                Some(Err(failure)) => format!("{id} is not open: it failed with {failure}"),
                 _ if id.number > client.highest => format!("{id} has not reached the broker: it waits in its client"),
                 _ => format!("{id} is not open: it has ended, and its client knows how"),
             },

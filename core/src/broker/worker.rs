@@ -8,21 +8,18 @@ use std::{
 use bytestring::ByteString;
 
 use super::{
-    call::CallKey,
-    client::Outcome,
-    presence::Presence,
-    service::{Candidate, ServiceKey},
-    unread::Unread,
+    call::CallKey, candidates::Candidate, client::Outcome, presence::Presence, service::ServiceKey, unread::Unread,
 };
 use crate::{
     auth::Principal,
     contract::ContractHash,
+    rising::Rising,
     time::Time,
     wire::{
         affinity::AffinityKey,
         envelope::Effect,
         handshake::{self, Hello},
-        ids::{ConnectionNumber, DispatchNumber, SessionId},
+        ids::{ConnectionNumber, SessionId},
         limits::{REGISTRATIONS_MAX, REGISTRATIONS_SPAN},
         status::Code,
     },
@@ -57,7 +54,7 @@ pub(super) struct Worker {
     /// Its registrations, and since when they are counted.
     pub(super) registrations: (u32, Time),
     /// What it runs, until its last word on each.
-    pub(super) running: BTreeMap<DispatchNumber, CallKey>,
+    pub(super) running: Rising<CallKey, 32>,
     /// Its parts of broadcasts, for as long as these wait for them.
     pub(super) parts: BTreeSet<CallKey>,
     /// What it was sent and may not have read yet.
@@ -104,7 +101,7 @@ impl Worker {
             buckets: 0,
             held: BTreeMap::new(),
             registrations: (0, Time::ZERO),
-            running: BTreeMap::new(),
+            running: Rising::default(),
             parts: BTreeSet::new(),
             unread: Unread::default(),
             answered: 0,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::{
+    alarms::Alarm,
     stream::{Reader, Writer},
     time::Time,
     wire::{
@@ -83,7 +84,7 @@ pub(super) struct Call<T> {
     pub(super) new: NewCall<T>,
     pub(super) state: State,
     /// The timer that is set for it, if any.
-    pub(super) timer: Option<Time>,
+    pub(super) timer: Option<Alarm>,
     /// Its streams, if it has any.
     pub(super) flows: Option<Box<Flows>>,
 }

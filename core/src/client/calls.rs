@@ -1,11 +1,9 @@
 //! The calls that a client has: found by ticket, by number, by turn and by deadline.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use slab::Slab;
 
 use super::call::{Call, Flows, NewCall, State, Ticket};
-use crate::{time::Time, wire::ids::CallNumber};
+use crate::{alarms::Alarms, rising::Rising, time::Time, wire::ids::CallNumber};
 
 /// A place in the table of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,12 +13,12 @@ pub(super) struct CallKey(usize);
 #[derive(Debug)]
 pub(super) struct Calls<T> {
     table: Slab<Call<T>>,
-    tickets: BTreeMap<Ticket, CallKey>,
+    tickets: Rising<CallKey>,
     /// In the order in which they came. Bounded by the driver, which lets no more in than it wants to wait.
-    waiting: BTreeMap<u64, CallKey>,
+    waiting: Rising<CallKey>,
     /// In the order in which they were sent. Bounded by credit.
-    open: BTreeMap<CallNumber, CallKey>,
-    timers: BTreeSet<(Time, CallKey)>,
+    open: Rising<CallKey>,
+    timers: Alarms<CallKey>,
     next_turn: u64,
     next_number: CallNumber,
 }
@@ -29,10 +27,10 @@ impl<T> Calls<T> {
     pub(super) fn new() -> Calls<T> {
         Calls {
             table: Slab::new(),
-            tickets: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            open: BTreeMap::new(),
-            timers: BTreeSet::new(),
+            tickets: Rising::default(),
+            waiting: Rising::default(),
+            open: Rising::default(),
+            timers: Alarms::default(),
             next_turn: 0,
             next_number: CallNumber(1),
         }
@@ -46,7 +44,7 @@ impl<T> Calls<T> {
         let call = Call { new, state: State::Waiting { turn }, timer: None, flows };
         let deadline = call.deadline();
         let key = CallKey(self.table.insert(call));
-        let before = self.tickets.insert(ticket, key);
+        let before = self.tickets.insert(ticket.0, key);
         debug_assert!(before.is_none(), "a driver uses a ticket once");
         self.waiting.insert(turn, key);
         self.set_timer(key, deadline);
@@ -54,7 +52,7 @@ impl<T> Calls<T> {
 
     /// The call whose turn it is to be sent.
     pub(super) fn first_waiting(&self) -> Option<CallKey> {
-        self.waiting.first_key_value().map(|(_, &key)| key)
+        self.waiting.first().map(|(_, &key)| key)
     }
 
     /// The number of the next call that is sent.
@@ -64,7 +62,7 @@ impl<T> Calls<T> {
 
     /// The smallest number whose outcome is still waited for, or the next one.
     pub(super) fn done_below(&self) -> CallNumber {
-        self.open.first_key_value().map_or(self.next_number, |(&number, _)| number)
+        self.open.first().map_or(self.next_number, |(number, _)| CallNumber(number))
     }
 
     /// A waiting call is sent under the next number, and is open from now on. Its timer stays: a driver's next look at
@@ -73,10 +71,10 @@ impl<T> Calls<T> {
         let number = self.use_number();
         let call = &mut self.table[key.0];
         if let State::Waiting { turn } = call.state {
-            self.waiting.remove(&turn);
+            self.waiting.remove(turn);
         }
         call.state = State::Open { number, sent: now };
-        self.open.insert(number, key);
+        self.open.insert(number.0, key);
     }
 
     /// A number is used up.
@@ -88,7 +86,7 @@ impl<T> Calls<T> {
 
     /// The first open call from this number on.
     pub(super) fn open_from(&self, number: CallNumber) -> Option<(CallNumber, CallKey)> {
-        self.open.range(number..).next().map(|(&number, &key)| (number, key))
+        self.open.first_from(number.0).map(|(number, &key)| (CallNumber(number), key))
     }
 
     /// The call, which must be there: its key came from this table and nothing was removed since.
@@ -107,37 +105,35 @@ impl<T> Calls<T> {
     }
 
     pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<CallKey> {
-        self.tickets.get(&ticket).copied()
+        self.tickets.get(ticket.0).copied()
     }
 
     pub(super) fn by_number(&self, number: CallNumber) -> Option<CallKey> {
-        self.open.get(&number).copied()
+        self.open.get(number.0).copied()
     }
 
     /// The timer that is due next.
     pub(super) fn first_timer(&self) -> Option<(Time, CallKey)> {
-        self.timers.first().copied()
+        self.timers.first().map(|(alarm, key)| (alarm.at(), key))
     }
 
     /// Sets the call's timer, in the place of the one it has.
     pub(super) fn set_timer(&mut self, key: CallKey, at: Option<Time>) {
         let call = &mut self.table[key.0];
-        if let Some(old) = std::mem::replace(&mut call.timer, at) {
-            self.timers.remove(&(old, key));
+        if let Some(old) = call.timer.take() {
+            self.timers.unset(old);
         }
-        if let Some(at) = at {
-            self.timers.insert((at, key));
-        }
+        call.timer = at.map(|at| self.timers.set(at, key));
     }
 
     /// The call is over.
     pub(super) fn remove(&mut self, key: CallKey) -> Call<T> {
         self.set_timer(key, None);
         let call = self.table.remove(key.0);
-        self.tickets.remove(&call.new.ticket);
+        self.tickets.remove(call.new.ticket.0);
         match call.state {
-            State::Waiting { turn } => self.waiting.remove(&turn),
-            State::Open { number, .. } => self.open.remove(&number),
+            State::Waiting { turn } => self.waiting.remove(turn),
+            State::Open { number, .. } => self.open.remove(number.0),
         };
         call
     }
@@ -159,20 +155,20 @@ impl<T> Calls<T> {
     pub(super) fn check(&self) {
         assert_eq!(self.table.len(), self.tickets.len(), "each call has one ticket");
         assert_eq!(self.table.len(), self.waiting.len() + self.open.len(), "each call waits or is open");
-        assert!(self.open.keys().all(|&number| number < self.next_number), "numbers count up");
+        assert!(self.open.iter().all(|(number, _)| number < self.next_number.0), "numbers count up");
         let timed = self.table.iter().filter(|(_, call)| call.new.timeout.is_some()).count();
         assert_eq!(timed, self.timers.len(), "each call with a time-out has one timer");
         for (at, call) in &self.table {
             let key = CallKey(at);
-            assert_eq!(self.tickets.get(&call.new.ticket), Some(&key), "a call is found by its ticket");
+            assert_eq!(self.tickets.get(call.new.ticket.0), Some(&key), "a call is found by its ticket");
             match call.state {
-                State::Waiting { turn } => assert_eq!(self.waiting.get(&turn), Some(&key), "it waits in its turn"),
+                State::Waiting { turn } => assert_eq!(self.waiting.get(turn), Some(&key), "it waits in its turn"),
                 State::Open { number, .. } => {
-                    assert_eq!(self.open.get(&number), Some(&key), "it is open under its number");
+                    assert_eq!(self.open.get(number.0), Some(&key), "it is open under its number");
                     assert!(!call.new.cast, "a cast that was sent is forgotten");
                 }
             }
-            assert!(call.timer.is_none_or(|timer| self.timers.contains(&(timer, key))), "its timer is set");
+            assert!(call.timer.is_none_or(|timer| self.timers.has(timer, key)), "its timer is set");
             if let Some(flows) = &call.flows {
                 flows.writer.check();
                 flows.reader.check();

@@ -69,6 +69,8 @@ pub(crate) struct Peer {
     /// What the broker said when it last let us in; its start id is the one that was seen last.
     welcome: Option<Box<Welcome>>,
     presence: Presence,
+    /// When the machine was last run.
+    run: Time,
     backoff: Backoff,
     pings: u64,
 }
@@ -142,6 +144,7 @@ impl Peer {
             connection: ConnectionNumber(0),
             welcome: None,
             presence: Presence::new(heartbeat),
+            run: Time::ZERO,
             backoff: Backoff::new(heartbeat),
             pings: 0,
         }
@@ -149,6 +152,10 @@ impl Peer {
 
     /// The machine is run at `now`: to be called first whenever it is.
     pub(crate) fn notice_gap(&mut self, now: Time) {
+        // Most of a turn's events are of one moment: the first has seen the gap, if there is one.
+        if std::mem::replace(&mut self.run, now) == now {
+            return;
+        }
         if let Some(due) = self.next_deadline() {
             self.presence.notice_gap(now, due);
         }

@@ -1,16 +1,22 @@
 //! Names of services and methods.
 
-use std::fmt;
-
-use bytestring::ByteString;
+use std::{fmt, sync::Arc};
 
 use super::limits::NAME_BYTES_MAX;
 
-/// The full name of a method, `SERVICE.METHOD`: it splits at its last dot. A cheap clone (a slice of what it was read from).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MethodName {
-    full: ByteString,
-    dot: u8,
+/// A name of so many bytes has its place in the value itself.
+const SHORT_BYTES_MAX: usize = 37;
+
+/// The full name of a method, `SERVICE.METHOD`: it splits at its last dot. A clone is cheap, and keeps no buffer alive.
+///
+/// Each hop of each call has one. So names of common length cost no allocation and no reference count.
+#[derive(Clone)]
+pub struct MethodName(Text);
+
+#[derive(Clone)]
+enum Text {
+    Short { dot: u8, len: u8, bytes: [u8; SHORT_BYTES_MAX] },
+    Long { dot: u8, text: Arc<str> },
 }
 
 /// A name that cannot be one.
@@ -32,36 +38,55 @@ impl MethodName {
     ///
     /// # Errors
     /// [`NameError`] if it is too long, has no dot, or has a part that is no identifier.
-    pub fn parse(full: impl Into<ByteString>) -> Result<MethodName, NameError> {
-        let full = full.into();
+    pub fn parse(full: impl AsRef<str>) -> Result<MethodName, NameError> {
+        let full = full.as_ref();
         if full.len() > NAME_BYTES_MAX {
             return Err(NameError::TooLong(full.len()));
         }
-        let dot = last_dot(&full).ok_or_else(|| explain(&full))?;
+        let dot = last_dot(full).ok_or_else(|| explain(full))?;
         let dot = u8::try_from(dot).expect("a name is shorter than 256 bytes, checked above");
-        Ok(MethodName { full, dot })
+        if full.len() > SHORT_BYTES_MAX {
+            return Ok(MethodName(Text::Long { dot, text: full.into() }));
+        }
+        let mut bytes = [0; SHORT_BYTES_MAX];
+        bytes[..full.len()].copy_from_slice(full.as_bytes());
+        Ok(MethodName(Text::Short { dot, len: full.len() as u8, bytes }))
     }
 
     /// The service's name: all before the last dot.
     pub fn service(&self) -> &str {
-        &self.full[..usize::from(self.dot)]
+        &self.as_str()[..self.dot()]
     }
 
     /// The method's name within its service.
     pub fn method(&self) -> &str {
-        &self.full[usize::from(self.dot) + 1..]
+        &self.as_str()[self.dot() + 1..]
     }
 
     /// `SERVICE.METHOD`.
     pub fn as_str(&self) -> &str {
-        &self.full
+        match &self.0 {
+            Text::Short { len, bytes, .. } => {
+                str::from_utf8(&bytes[..usize::from(*len)]).expect("it was text when it was read")
+            }
+            Text::Long { text, .. } => text,
+        }
     }
 
-    /// The same name in memory of its own, so that it does not keep the buffer alive that it was read from.
-    pub fn detached(&self) -> MethodName {
-        MethodName { full: ByteString::from(&*self.full), dot: self.dot }
+    fn dot(&self) -> usize {
+        match self.0 {
+            Text::Short { dot, .. } | Text::Long { dot, .. } => dot.into(),
+        }
     }
 }
+
+impl PartialEq for MethodName {
+    fn eq(&self, other: &MethodName) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for MethodName {}
 
 /// Whether `name` may name a service: identifiers, joined by dots.
 ///
@@ -125,13 +150,13 @@ pub fn is_identifier(text: &str) -> bool {
 
 impl fmt::Display for MethodName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.full)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for MethodName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.full)
+        f.write_str(self.as_str())
     }
 }
 
@@ -143,6 +168,17 @@ mod tests {
     fn a_name_splits_at_its_last_dot() {
         let name = MethodName::parse("callboard.pool.echo.status").unwrap();
         assert_eq!((name.service(), name.method()), ("callboard.pool.echo", "status"));
+    }
+
+    #[test]
+    fn a_long_name_is_a_name_like_a_short_one() {
+        for len in [1, SHORT_BYTES_MAX - 2, SHORT_BYTES_MAX - 1, SHORT_BYTES_MAX, NAME_BYTES_MAX - 2] {
+            let method = "m".repeat(len);
+            let name = MethodName::parse(format!("s.{method}")).unwrap();
+            assert_eq!((name.service(), name.method(), name.as_str().len()), ("s", &*method, len + 2));
+            assert_eq!(name, name.clone());
+            assert_ne!(name, MethodName::parse(format!("t.{method}")).unwrap());
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
+    alarms::Alarm,
     stream::{Reader, Writer},
     time::Time,
     wire::{
@@ -64,6 +65,8 @@ pub(super) struct Running {
     pub(super) stopped: Option<Stopped>,
     /// Its streams, if it has any.
     pub(super) flows: Option<Box<Flows>>,
+    /// What is set for what is due of it next.
+    pub(super) alarm: Option<Alarm>,
 }
 
 /// A call that waits for a slot.
@@ -71,6 +74,8 @@ pub(super) struct Running {
 pub(super) struct Held {
     pub(super) job: Job,
     pub(super) flows: Option<Box<Flows>>,
+    /// What is set for its deadline.
+    pub(super) alarm: Option<Alarm>,
 }
 
 /// The streams of one call.
@@ -112,6 +117,7 @@ impl Running {
             started_due: Some(now + STARTED_AFTER),
             stopped: None,
             flows,
+            alarm: None,
         }
     }
 

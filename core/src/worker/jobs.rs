@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::job::{Flows, Held, Job, JobId, Running};
+use super::{
+    by_job::ByJob,
+    job::{Flows, Held, Job, JobId, Running},
+};
 use crate::{
+    alarms::{Alarm, Alarms},
     time::Time,
     wire::{affinity::AffinityKey, handshake::Register, method::MethodName},
 };
@@ -15,10 +19,10 @@ pub(super) struct Jobs {
     /// Where each method is: its offer, and its place in that. By its full name, as dispatches have it.
     methods: BTreeMap<String, (usize, usize)>,
     /// Those of earlier connections among them. Bounded by slots.
-    running: BTreeMap<JobId, Running>,
+    running: ByJob<Running>,
     /// Of this connection only. Bounded by prefetch.
     held: BTreeMap<JobId, Held>,
-    timers: BTreeSet<(Time, JobId)>,
+    timers: Alarms<JobId>,
 }
 
 /// The room of one offer.
@@ -53,9 +57,9 @@ impl Jobs {
         Jobs {
             offers: seats.collect(),
             methods: methods(register),
-            running: BTreeMap::new(),
+            running: ByJob::default(),
             held: BTreeMap::new(),
-            timers: BTreeSet::new(),
+            timers: Alarms::default(),
         }
     }
 
@@ -66,7 +70,7 @@ impl Jobs {
 
     /// Whether the call is here already.
     pub(super) fn has(&self, id: JobId) -> bool {
-        self.running.contains_key(&id) || self.held.contains_key(&id)
+        self.running.contains(id) || self.held.contains_key(&id)
     }
 
     pub(super) fn room(&self, offer: usize) -> Room {
@@ -88,35 +92,34 @@ impl Jobs {
 
     /// The affinity keys of what runs for an offer.
     pub(super) fn keys(&self, offer: usize) -> Vec<AffinityKey> {
-        let running = self.running.values().filter(|running| running.offer == offer);
+        let running = self.running.iter().map(|(_, running)| running).filter(|running| running.offer == offer);
         running.filter_map(|running| running.key.clone()).collect()
     }
 
     /// A handler starts: it takes a slot.
     pub(super) fn begin(&mut self, now: Time, job: &Job, flows: Option<Box<Flows>>) {
         self.offers[job.offer].running += 1;
-        let running = Running::new(now, job, flows);
-        self.timers.extend(running.timer().map(|at| (at, job.id)));
+        let mut running = Running::new(now, job, flows);
+        running.alarm = running.timer().map(|at| self.timers.set(at, job.id));
         self.running.insert(job.id, running);
     }
 
     /// A handler ended: its slot is free.
     pub(super) fn end(&mut self, id: JobId) -> Option<Running> {
-        let running = self.running.remove(&id)?;
+        let running = self.running.remove(id)?;
         self.offers[running.offer].running -= 1;
-        self.unset_timer(running.timer(), id);
+        running.alarm.map(|alarm| self.timers.unset(alarm));
         Some(running)
     }
 
     /// Changes a running call in a way that may move its timer.
     pub(super) fn change<R>(&mut self, id: JobId, change: impl FnOnce(&mut Running) -> R) -> Option<R> {
-        let running = self.running.get_mut(&id)?;
-        let before = running.timer();
+        let running = self.running.get_mut(id)?;
         let result = change(running);
-        let after = running.timer();
-        if before != after {
-            self.unset_timer(before, id);
-            self.timers.extend(after.map(|at| (at, id)));
+        let due = running.timer();
+        if due != running.alarm.map(Alarm::at) {
+            running.alarm.map(|alarm| self.timers.unset(alarm));
+            running.alarm = due.map(|at| self.timers.set(at, id));
         }
         Some(result)
     }
@@ -124,21 +127,21 @@ impl Jobs {
     /// Keeps a call ready for a slot.
     pub(super) fn hold(&mut self, job: Job, flows: Option<Box<Flows>>) {
         self.offers[job.offer].held.insert(job.id);
-        self.timers.extend(job.deadline.map(|at| (at, job.id)));
-        self.held.insert(job.id, Held { job, flows });
+        let alarm = job.deadline.map(|at| self.timers.set(at, job.id));
+        self.held.insert(job.id, Held { job, flows, alarm });
     }
 
     /// A held call is held no more.
     pub(super) fn unhold(&mut self, id: JobId) -> Option<Held> {
         let held = self.held.remove(&id)?;
         self.offers[held.job.offer].held.remove(&id);
-        self.unset_timer(held.job.deadline, id);
+        held.alarm.map(|alarm| self.timers.unset(alarm));
         Some(held)
     }
 
     /// The streams of a call that is here and was not told to stop. `None` if there is no such call; `Some(None)` if it has none.
     pub(super) fn flows(&mut self, id: JobId) -> Option<Option<&mut Flows>> {
-        if let Some(running) = self.running.get_mut(&id) {
+        if let Some(running) = self.running.get_mut(id) {
             return running.stopped.is_none().then_some(running.flows.as_deref_mut());
         }
         self.held.get_mut(&id).map(|held| held.flows.as_deref_mut())
@@ -146,14 +149,14 @@ impl Jobs {
 
     /// Whether the call runs.
     pub(super) fn runs(&self, id: JobId) -> bool {
-        self.running.contains_key(&id)
+        self.running.contains(id)
     }
 
     /// The running calls with items in some direction that were not told to stop.
     pub(super) fn streaming(&self) -> Vec<JobId> {
         let streams = |running: &Running| running.flows.as_ref().is_some_and(|flows| !flows.streams.style().is_unary());
         let running = self.running.iter().filter(|(_, running)| running.stopped.is_none() && streams(running));
-        running.map(|(&id, _)| id).collect()
+        running.map(|(id, _)| id).collect()
     }
 
     /// The held call of this offer whose turn it is, if a slot is free for it.
@@ -170,12 +173,12 @@ impl Jobs {
 
     /// The running calls that were not told to stop.
     pub(super) fn unstopped(&self) -> Vec<JobId> {
-        self.running.iter().filter(|(_, running)| running.stopped.is_none()).map(|(&id, _)| id).collect()
+        self.running.iter().filter(|(_, running)| running.stopped.is_none()).map(|(id, _)| id).collect()
     }
 
     /// The timer that is due next.
     pub(super) fn first_timer(&self) -> Option<(Time, JobId)> {
-        self.timers.first().copied()
+        self.timers.first().map(|(alarm, id)| (alarm.at(), id))
     }
 
     pub(super) fn running_len(&self) -> usize {
@@ -186,15 +189,9 @@ impl Jobs {
         self.held.len()
     }
 
-    fn unset_timer(&mut self, at: Option<Time>, id: JobId) {
-        if let Some(at) = at {
-            self.timers.remove(&(at, id));
-        }
-    }
-
     pub(super) fn check(&self) {
         for (at, seats) in self.offers.iter().enumerate() {
-            let running = self.running.values().filter(|running| running.offer == at).count();
+            let running = self.running.iter().filter(|(_, running)| running.offer == at).count();
             assert_eq!(seats.running, running, "running calls are counted");
             assert!(seats.running <= seats.slots, "no more calls run than there are slots");
             assert!(seats.held.len() <= seats.prefetch, "no more calls are held than prefetch says");
@@ -206,11 +203,17 @@ impl Jobs {
         }
         let held: usize = self.offers.iter().map(|seats| seats.held.len()).sum();
         assert_eq!(self.held.len(), held, "each is held by one offer");
-        assert!(self.held.keys().all(|id| !self.running.contains_key(id)), "what is held does not run");
-        let held = self.held.iter().filter_map(|(&id, held)| Some((held.job.deadline?, id)));
-        let running = self.running.iter().filter_map(|(&id, running)| Some((running.timer()?, id)));
-        assert_eq!(self.timers, held.chain(running).collect(), "each call has the timer that it needs");
-        for flows in self.running.values().filter_map(|running| running.flows.as_ref()) {
+        assert!(self.held.keys().all(|&id| !self.running.contains(id)), "what is held does not run");
+        let held = self.held.iter().map(|(&id, held)| (id, held.job.deadline, held.alarm));
+        let running = self.running.iter().map(|(id, running)| (id, running.timer(), running.alarm));
+        let mut timers = 0;
+        for (id, due, alarm) in held.chain(running) {
+            assert_eq!(alarm.map(Alarm::at), due, "each call has the timer that it needs");
+            assert!(alarm.is_none_or(|alarm| self.timers.has(alarm, id)), "its timer is set");
+            timers += usize::from(alarm.is_some());
+        }
+        assert_eq!(self.timers.len(), timers, "no timer outlives its call");
+        for flows in self.running.iter().filter_map(|(_, running)| running.flows.as_ref()) {
             flows.writer.check();
             flows.reader.check();
         }

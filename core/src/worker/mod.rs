@@ -6,12 +6,14 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `job` | one call |
+//! | `by_job` | tables of calls |
 //! | `jobs` | all calls that run or are held, and the room for more |
 //! | `dispatch` | what becomes of a dispatch |
 //! | `outcomes` | how calls end: outcomes, cancels, time-outs |
 //! | `streams` | items, their credit, and progress |
 //! | `life` | joining the broker, losing it, being refused, draining |
 
+mod by_job;
 mod dispatch;
 mod job;
 mod jobs;
@@ -26,6 +28,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 pub use self::{
+    by_job::ByJob,
     job::{Job, JobId},
     note::{Counters, Note},
 };

@@ -4,7 +4,8 @@ use super::{
     super::{
         Action, Broker,
         call::{Call, CallKey, State},
-        service::{Candidate, Service, ServiceKey},
+        candidates::Candidate,
+        service::{Service, ServiceKey},
         worker::WorkerKey,
     },
     Loose,

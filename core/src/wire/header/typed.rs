@@ -204,7 +204,8 @@ impl Header {
 
     fn method(&self, frame: &Bytes) -> Result<MethodName, RefusedReason> {
         let place = self.text(keys::METHOD).ok_or(RefusedReason::MissingKey(keys::METHOD.into()))?;
-        Ok(MethodName::parse(slice_text(keys::METHOD, frame.slice(place))?)?)
+        let text = str::from_utf8(&frame[place]).map_err(|_| refused(keys::METHOD, "must be UTF-8"))?;
+        Ok(MethodName::parse(text)?)
     }
 
     fn effect(&self) -> Result<Option<Effect>, RefusedReason> {

@@ -1,0 +1,216 @@
+//! A map whose numbers rise: of calls and dispatches most come and go soon, and some stay for long.
+//!
+//! A tree takes some hundred instructions to insert and remove. Here the recent numbers are places in a ring, and only what was
+//! passed by many later ones is kept in a tree. However the numbers are chosen, and a peer may choose them, the ring is bounded by
+//! what is in it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// A ring has this many places beside those for each value.
+const PLACES_MORE: usize = 64;
+/// An empty ring keeps room for so many.
+const PLACES_KEPT: usize = 512;
+
+/// Values by their numbers. The ring has at most `PLACES` for each value: more where the numbers between are others', as those of a
+/// worker's dispatches are.
+#[derive(Clone, Debug)]
+pub(crate) struct Rising<V, const PLACES: usize = 4> {
+    /// Those from `first` on. Begins and ends with a value.
+    recent: VecDeque<Option<V>>,
+    first: u64,
+    /// How many values are in it.
+    recent_len: usize,
+    /// Those below `first`.
+    old: BTreeMap<u64, V>,
+}
+
+impl<V, const PLACES: usize> Default for Rising<V, PLACES> {
+    fn default() -> Self {
+        Rising { recent: VecDeque::new(), first: 0, recent_len: 0, old: BTreeMap::new() }
+    }
+}
+
+impl<V, const PLACES: usize> Rising<V, PLACES> {
+    pub(crate) fn len(&self) -> usize {
+        self.recent_len + self.old.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn get(&self, number: u64) -> Option<&V> {
+        match number.checked_sub(self.first) {
+            Some(place) => self.recent.get(usize::try_from(place).ok()?)?.as_ref(),
+            None => self.old.get(&number),
+        }
+    }
+
+    pub(crate) fn contains(&self, number: u64) -> bool {
+        self.get(number).is_some()
+    }
+
+    /// Puts a value under a number, in place of the one that was there.
+    pub(crate) fn insert(&mut self, number: u64, value: V) -> Option<V> {
+        if self.recent.is_empty() && self.old.last_key_value().is_none_or(|(&last, _)| last < number) {
+            self.first = number;
+        }
+        if number < self.first {
+            return self.old.insert(number, value);
+        }
+        self.pass_by(number);
+        let place = (number - self.first) as usize;
+        if place >= self.recent.len() {
+            self.recent.resize_with(place, || None);
+            self.recent.push_back(Some(value));
+            self.recent_len += 1;
+            return None;
+        }
+        let before = self.recent[place].replace(value);
+        self.recent_len += usize::from(before.is_none());
+        before
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) -> Option<V> {
+        let Some(place) = number.checked_sub(self.first) else { return self.old.remove(&number) };
+        let place = usize::try_from(place).ok()?;
+        let value = self.recent.get_mut(place)?.take()?;
+        self.recent_len -= 1;
+        if place == 0 || place + 1 == self.recent.len() {
+            self.trim();
+        }
+        Some(value)
+    }
+
+    /// The lowest number, with its value.
+    pub(crate) fn first(&self) -> Option<(u64, &V)> {
+        let oldest = self.old.first_key_value().map(|(&number, value)| (number, value));
+        oldest.or_else(|| Some((self.first, self.recent.front()?.as_ref()?)))
+    }
+
+    /// The lowest number from this one on, with its value.
+    pub(crate) fn first_from(&self, number: u64) -> Option<(u64, &V)> {
+        let oldest = self.old.range(number..).next().map(|(&number, value)| (number, value));
+        oldest.or_else(|| {
+            let passed = usize::try_from(number.saturating_sub(self.first)).ok()?;
+            let mut recent = self.recent.iter().enumerate().skip(passed);
+            recent.find_map(|(place, value)| Some((self.first + place as u64, value.as_ref()?)))
+        })
+    }
+
+    /// All of them, by rising number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
+        let recent = self.recent.iter().enumerate();
+        let recent = recent.filter_map(|(place, value)| Some((self.first + place as u64, value.as_ref()?)));
+        self.old.iter().map(|(&number, value)| (number, value)).chain(recent)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// Makes the ring short enough to reach `number`.
+    fn pass_by(&mut self, number: u64) {
+        while number - self.first >= (PLACES * self.recent_len + PLACES_MORE) as u64 {
+            let passed = self.recent.pop_front().flatten();
+            if let Some(value) = passed {
+                self.old.insert(self.first, value);
+                self.recent_len -= 1;
+            }
+            self.first = self.first.saturating_add(1);
+            self.trim();
+            if self.recent.is_empty() {
+                self.first = number;
+            }
+        }
+    }
+
+    /// Gives up places before the first value and behind the last.
+    fn trim(&mut self) {
+        while let Some(None) = self.recent.front() {
+            self.recent.pop_front();
+            // The highest number of all has none behind it.
+            self.first = self.first.saturating_add(1);
+        }
+        while let Some(None) = self.recent.back() {
+            self.recent.pop_back();
+        }
+        if self.recent.is_empty() && self.recent.capacity() > PLACES_KEPT {
+            self.recent.shrink_to(PLACES_KEPT);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(rising: &Rising<u64, 8>, model: &BTreeMap<u64, u64>) {
+        assert!(rising.iter().map(|(number, &value)| (number, value)).eq(model.clone()));
+        assert_eq!(rising.len(), model.len());
+        assert_eq!(rising.recent_len, rising.recent.iter().flatten().count());
+        assert_eq!(rising.first().map(|(number, _)| number), model.first_key_value().map(|(&number, _)| number));
+        assert!(rising.old.last_key_value().is_none_or(|(&last, _)| last < rising.first));
+        assert!(rising.recent.front().is_none_or(Option::is_some) && rising.recent.back().is_none_or(Option::is_some));
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(steps in prop::collection::vec((0u8..4, 0u64..12, 0u64..400), 0..300)) {
+            let (mut rising, mut model, mut next) = (Rising::<_, 8>::default(), BTreeMap::new(), 0);
+            for (step, near, far) in steps {
+                match step {
+                    0 => next += 1 + near,
+                    1 => next += far,
+                    _ => {}
+                }
+                // Most are near the end, as in life, and some are anywhere.
+                let number = if step == 3 { far } else { next - near.min(next) };
+                if step == 2 || near % 3 == 0 {
+                    prop_assert_eq!(rising.remove(number), model.remove(&number));
+                } else {
+                    prop_assert_eq!(rising.insert(number, next), model.insert(number, next));
+                }
+                check(&rising, &model);
+                prop_assert_eq!(rising.get(far), model.get(&far));
+                let from = model.range(far..).next().map(|(&number, value)| (number, value));
+                prop_assert_eq!(rising.first_from(far), from);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_skipped_cost_no_memory() {
+        let mut rising = Rising::<_>::default();
+        for step in 0..1_000 {
+            rising.insert(step * 1_000_003, step);
+            assert!(rising.recent.len() <= 4 + PLACES_MORE);
+        }
+        rising.insert(u64::MAX, 7);
+        assert_eq!((rising.len(), rising.get(u64::MAX), rising.get(1_000_003)), (1_001, Some(&7), Some(&1)));
+        assert_eq!(rising.remove(u64::MAX), Some(7));
+    }
+
+    #[test]
+    fn one_that_stays_lets_the_others_pass() {
+        let mut rising = Rising::<_>::default();
+        rising.insert(0, 0);
+        for number in 1..100_000 {
+            rising.insert(number, number);
+            rising.remove(number);
+        }
+        assert_eq!((rising.get(0), rising.old.len()), (Some(&0), 1));
+        assert!(rising.recent.capacity() < 1_000);
+    }
+
+    #[test]
+    fn who_had_many_gives_their_places_back() {
+        let mut rising = Rising::<_>::default();
+        (0..100_000).for_each(|number| assert_eq!(rising.insert(number, number), None));
+        (0..100_000).for_each(|number| assert_eq!(rising.remove(number), Some(number)));
+        assert!(rising.is_empty() && rising.recent.capacity() <= 2 * PLACES_KEPT);
+    }
+}

@@ -1,0 +1,139 @@
+//! Things by job, found as fast as the numbers of one connection allow.
+
+use std::collections::BTreeMap;
+
+use slab::Slab;
+
+use super::JobId;
+use crate::{
+    rising::Rising,
+    wire::ids::{ConnectionNumber, DispatchNumber},
+};
+
+/// One value for each of some jobs.
+///
+/// Dispatch numbers rise on one connection, and almost all jobs are of the latest.
+#[derive(Debug)]
+pub struct ByJob<V> {
+    table: Slab<V>,
+    connection: ConnectionNumber,
+    /// Jobs of that connection, by their dispatch numbers.
+    current: Rising<usize, 32>,
+    /// Jobs of others.
+    others: BTreeMap<JobId, usize>,
+}
+
+impl<V> Default for ByJob<V> {
+    fn default() -> Self {
+        let connection = ConnectionNumber::default();
+        ByJob { table: Slab::new(), connection, current: Rising::default(), others: BTreeMap::new() }
+    }
+}
+
+impl<V> ByJob<V> {
+    /// How many jobs have one.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether no job has one.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// That of a job.
+    pub fn get(&self, id: JobId) -> Option<&V> {
+        self.table.get(self.place(id)?)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, id: JobId) -> Option<&mut V> {
+        let place = self.place(id)?;
+        self.table.get_mut(place)
+    }
+
+    /// Whether a job has one.
+    pub fn contains(&self, id: JobId) -> bool {
+        self.place(id).is_some()
+    }
+
+    /// Gives a job one, which it must not have yet.
+    pub fn insert(&mut self, id: JobId, value: V) {
+        debug_assert!(!self.contains(id), "a job has one value");
+        if id.connection > self.connection {
+            self.begin(id.connection);
+        }
+        let place = self.table.insert(value);
+        if id.connection == self.connection {
+            self.current.insert(id.dispatch.0, place);
+        } else {
+            self.others.insert(id, place);
+        }
+    }
+
+    /// Takes that of a job.
+    pub fn remove(&mut self, id: JobId) -> Option<V> {
+        let place = match id.connection == self.connection {
+            true => self.current.remove(id.dispatch.0),
+            false => self.others.remove(&id),
+        };
+        place.map(|place| self.table.remove(place))
+    }
+
+    /// All of them, by connection and number.
+    pub fn iter(&self) -> impl Iterator<Item = (JobId, &V)> {
+        let connection = self.connection;
+        let current = self
+            .current
+            .iter()
+            .map(move |(number, &place)| (JobId { connection, dispatch: DispatchNumber(number) }, place));
+        let others = self.others.iter().map(|(&id, &place)| (id, place));
+        others.chain(current).map(|(id, place)| (id, &self.table[place]))
+    }
+
+    fn place(&self, id: JobId) -> Option<usize> {
+        match id.connection == self.connection {
+            true => self.current.get(id.dispatch.0).copied(),
+            false => self.others.get(&id).copied(),
+        }
+    }
+
+    /// There is another connection: what there is becomes one of the others.
+    fn begin(&mut self, connection: ConnectionNumber) {
+        let earlier: Vec<_> = self.iter().map(|(id, _)| id).collect();
+        for id in earlier.into_iter().filter(|id| id.connection == self.connection) {
+            let place = self.current.remove(id.dispatch.0).expect("it was listed");
+            self.others.insert(id, place);
+        }
+        self.connection = connection;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(connection: u64, dispatch: u64) -> JobId {
+        JobId { connection: ConnectionNumber(connection), dispatch: DispatchNumber(dispatch) }
+    }
+
+    #[test]
+    fn a_number_that_comes_again_on_another_connection_is_another_job() {
+        let mut jobs = ByJob::default();
+        let ids = [id(1, 7), id(1, 8), id(3, 7), id(2, 7), id(3, 9)];
+        for (value, id) in ids.into_iter().enumerate() {
+            assert!(!jobs.contains(id));
+            jobs.insert(id, value);
+        }
+        assert_eq!(
+            jobs.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
+            [0, 1, 3, 2, 4],
+            "by connection and number"
+        );
+        for (value, id) in ids.into_iter().enumerate() {
+            assert_eq!(jobs.get(id), Some(&value));
+            assert_eq!((jobs.remove(id), jobs.remove(id)), (Some(value), None));
+        }
+        assert!(jobs.is_empty());
+    }
+}
