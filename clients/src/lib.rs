@@ -31,7 +31,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `client`, `builder` | the handle and its settings |
-//! | `call`, `call_future` | a call in the making, its endings; an awaited call |
+//! | `call`, `call_future`, `answers` | a call in the making, its endings; an awaited call; what workers answer to a broadcast |
 //! | `blocking`, `polled` | the client for programs that are not async, or have a loop of their own |
 //! | `typed`, `style`, `typed_streams`, `proxy` | a call of a stub's method, by its style; a service whose methods are called by name |
 //! | `request`, `shared` | a call on its way to the link thread |

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, ServiceKey, Worker, keyed::method_of, service::Service};
+use super::{Broker, ServiceKey, Worker, call::Call, keyed::method_of, service::Service};
 use crate::time::Time;
 
 /// How busy a pool's workers are, as `callboard.load` tells it.
@@ -67,9 +67,10 @@ impl Broker {
             let key = (offer.service, offer.methods.first().map(|&(method, _)| method));
             let alike = offers.entry(key).or_insert_with(|| {
                 let service = &self.services[&offer.service];
-                let (waiting, oldest) = self.waiting(now, service, |row| {
-                    // More workers would not help a call that waits for its method's limit.
-                    offer.serves(method_of(row)) && !service.methods[method_of(row)].is_full()
+                let (waiting, oldest) = self.waiting(now, service, |row, first| {
+                    // More workers would not help a call that waits for its method's limit, nor the part of a broadcast.
+                    let helps = !service.methods[method_of(row)].is_full() && first.part_of.is_none();
+                    offer.serves(method_of(row)) && helps
                 });
                 let oldest_wait_ms = u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX);
                 OfferLoad { service: service.name.clone(), slots: 0, running: 0, waiting, oldest_wait_ms }
@@ -80,11 +81,18 @@ impl Broker {
         Load { workers: told.collect(), offers: offers.into_values().collect() }
     }
 
-    /// Calls that wait for some methods of a service, by their numbers, and for how long the oldest has.
-    pub(super) fn waiting(&self, now: Time, service: &Service, counts: impl Fn(usize) -> bool) -> (u64, Duration) {
-        let rows = service.queue.rows().into_iter().filter(|&(row, _)| counts(row));
-        rows.fold((0, Duration::ZERO), |(waiting, oldest), (_, (calls, first))| {
-            (waiting + calls as u64, oldest.max(now.since(self.calls[first.0].since)))
-        })
+    /// Calls in some rows of a service's queue, told by their number and the oldest call in them, and for how long the oldest has
+    /// waited.
+    pub(super) fn waiting(
+        &self,
+        now: Time,
+        service: &Service,
+        counts: impl Fn(usize, &Call) -> bool,
+    ) -> (u64, Duration) {
+        let rows = service.queue.rows().into_iter().map(|(row, (calls, first))| (row, calls, &self.calls[first.0]));
+        rows.filter(|&(row, _, first)| counts(row, first))
+            .fold((0, Duration::ZERO), |(waiting, oldest), (_, calls, first)| {
+                (waiting + calls as u64, oldest.max(now.since(first.since)))
+            })
     }
 }

@@ -113,7 +113,7 @@ impl Broker {
 
     /// How long the call that waits longest has waited, in milliseconds.
     pub(super) fn oldest_wait_ms(&self, now: Time, service: &Service) -> u64 {
-        millis(self.waiting(now, service, |_| true).1)
+        millis(self.waiting(now, service, |_, _| true).1)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     broker::{Load, OfferLoad, Side, WorkerLoad},
     wire::{
         Envelope,
+        envelope::{Request, RequestFlags},
         handshake::{Hello, Register, Role},
         ids::LinkId,
         status::Code,
@@ -52,6 +53,10 @@ fn a_pool_does_not_grow_for_calls_that_more_workers_could_not_run() {
     (1..=4).for_each(|number| stage.call(client, number, "calc.add"));
     let offer = &stage.broker.load(stage.now, "jobs").offers[0];
     assert_eq!((offer.running, offer.waiting), (1, 0));
+    let flags = RequestFlags { broadcast: true, ..RequestFlags::default() };
+    (5..=6).for_each(|number| stage.say(client, Envelope::Request(Request { flags, ..request(number, "calc.push") })));
+    let offer = &stage.broker.load(stage.now, "jobs").offers[0];
+    assert_eq!((offer.running, offer.waiting), (2, 0), "a part of a broadcast waits for its own worker");
 }
 
 #[test]
