@@ -1,13 +1,15 @@
 //! `callboard bench`: calls as fast as they go, over tcp, with a process each for broker, workers and clients.
 
+pub(crate) mod client;
+
 use std::time::{Duration, Instant};
 
 use clap::{Args, value_parser};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use self::client::Measured;
 use super::{
-    bench_client::Measured,
     child::{self, Child},
     exit::Exit,
     output,

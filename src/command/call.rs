@@ -1,6 +1,8 @@
 //! `callboard call`: one call, its outcome printed.
 
 mod answers;
+mod arguments;
+mod check;
 mod items;
 mod lines;
 mod printer;
@@ -17,7 +19,7 @@ use ciborium::Value;
 use clap::{Args, ValueEnum};
 
 use self::items::Known;
-use super::{arguments, check, client, connection::Connection, described, exit::Exit, json, output};
+use super::{client, connection::Connection, described, exit::Exit, json, output};
 use crate::settings::{ClientSettings, Flags, Settings};
 
 /// Shown below `callboard call --help`.

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs::OpenOptions, io::Write as _, path::PathBuf, process
 use callboard::{Code, Error, Service, Worker, pool::run_worker};
 use clap::{Args, Subcommand};
 
-use super::{bench_client::BenchClient, echo, exit::Exit};
+use super::{bench::client::BenchClient, echo, exit::Exit};
 
 /// Programs that other subcommands start; they may change at any time
 #[derive(Debug, Args)]

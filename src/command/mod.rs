@@ -1,11 +1,8 @@
 //! The command line: what can be typed, what it starts, and how it ends.
 
-mod arguments;
 mod bench;
-mod bench_client;
 mod broker;
 mod call;
-mod check;
 mod child;
 mod client;
 mod config;
@@ -21,28 +18,16 @@ mod internal;
 mod json;
 mod logging;
 mod negative;
-mod notify;
 mod output;
 mod peers;
 mod ping;
 mod pool;
-mod pool_ask;
-mod pool_lookout;
-mod pool_report;
-mod pool_sizing;
-mod pool_steward;
-mod pool_worker;
 mod reload;
 mod scale;
 mod services;
 mod status;
-mod status_tables;
 mod stop;
 mod up;
-mod up_part;
-mod up_plan;
-mod up_pulse;
-mod up_tree;
 mod usage;
 mod why;
 

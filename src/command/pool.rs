@@ -1,5 +1,12 @@
 //! `callboard pool`: starts and supervises worker processes.
 
+pub(crate) mod ask;
+mod lookout;
+pub(crate) mod report;
+pub(crate) mod sizing;
+mod steward;
+mod worker;
+
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
@@ -9,10 +16,8 @@ use callboard::{
 };
 use clap::Args;
 
-use super::{
-    child, exit::Exit, output, pool_lookout::Lookout, pool_sizing::Sizing, pool_steward::Steward, pool_worker,
-    stop::StopSignals,
-};
+use self::{lookout::Lookout, sizing::Sizing, steward::Steward};
+use super::{child, exit::Exit, output, stop::StopSignals};
 use crate::settings::{Flags, PoolSettings, Settings, Sourced};
 
 /// How long the pool itself may take to say goodbye once its workers are gone.
@@ -101,7 +106,7 @@ impl Pool {
         // Its program is looked for first, its name taken next: nothing runs under a name that is another's.
         supervisor::find_program(&settings.program).map_err(|error| Exit::GaveUp.because(error))?;
         let authkey = settings.authkey.clone();
-        let (worker, tell) = pool_worker::take_name(&name, &backend, authkey.clone(), sizing.autoscale).await?;
+        let (worker, tell) = worker::take_name(&name, &backend, authkey.clone(), sizing.autoscale).await?;
         let lookout = Arc::new(Lookout::new(name, authkey, worker.states()));
         let pool = supervisor::Pool::start(settings).map_err(|error| Exit::GaveUp.because(error))?;
         tell.of(pool.control(), Arc::clone(&lookout));
@@ -159,7 +164,7 @@ impl Running {
                 }
                 // Cancel safe until it has returned, and not polled after that.
                 ended = self.worker.ended(), if refused.is_none() => {
-                    refused = Some(pool_worker::refused(ended));
+                    refused = Some(worker::refused(ended));
                     self.pool.control().shutdown(self.drain).await;
                 }
                 // Never ends.

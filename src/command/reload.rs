@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::{
     exit::Exit,
     output,
-    pool_ask::{AskArgs, Asking},
-    pool_report::PoolReport,
+    pool::ask::{AskArgs, Asking},
+    pool::report::PoolReport,
 };
 use crate::settings::{Flags, Settings};
 

@@ -1,5 +1,7 @@
 //! `callboard status`: the broker, its services, pools, workers and clients at one moment.
 
+mod tables;
+
 use std::{
     io::{self, IsTerminal as _},
     time::Duration,
@@ -10,7 +12,7 @@ use clap::Args;
 use futures::future::join_all;
 use serde::Serialize;
 
-use super::{client, connection::Connection, exit::Exit, output, pool_report::PoolReport, status_tables};
+use super::{client, connection::Connection, exit::Exit, output, pool::report::PoolReport};
 use crate::settings::{ClientSettings, Flags, Settings};
 
 /// How long a pool has to answer before the status is told without it.
@@ -91,7 +93,7 @@ impl Status {
         if self.json {
             return output::print(&serde_json::to_string(overview)?);
         }
-        let text = status_tables::text(overview);
+        let text = tables::text(overview);
         match (self.watch, io::stdout().is_terminal()) {
             (true, true) => output::print(&format!("{CLEAR}{text}")),
             (true, false) => output::print(&format!("{text}\n")),

@@ -1,10 +1,17 @@
 //! `callboard up`: a broker and its pools as one tree of processes.
 
+mod notify;
+mod part;
+mod plan;
+mod pulse;
+mod tree;
+
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{exit::Exit, output, up_plan::Plan, up_tree::Tree};
+use self::{plan::Plan, tree::Tree};
+use super::{exit::Exit, output};
 
 /// The file where none is named.
 const FILE: &str = "callboard.toml";

@@ -11,11 +11,12 @@ use callboard::{
 use ciborium::Value;
 
 use super::{
+    check,
     lines::{self, Item, Lines},
     printer::Printer,
 };
 use crate::{
-    command::{check, client, described, exit::Exit, json},
+    command::{client, described, exit::Exit, json},
     settings::ClientSettings,
 };
 

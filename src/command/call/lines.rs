@@ -10,7 +10,8 @@ use callboard::core::wire::limits::ITEM_BYTES_MAX;
 use ciborium::Value;
 use tokio::sync::mpsc;
 
-use crate::command::{arguments, exit::Exit, output};
+use super::arguments;
+use crate::command::{exit::Exit, output};
 
 /// JSON takes at most six bytes for one of CBOR, in a string of `\u0000`; a line that is longer holds no item that may be sent.
 const LINE_BYTES_MAX: u64 = 8 * ITEM_BYTES_MAX;

@@ -14,7 +14,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use super::{echo::Message, exit::Exit, output};
+use crate::command::{echo::Message, exit::Exit, output};
 
 /// Latencies are counted up to a minute, to three digits.
 const LATENCY_US_MAX: u64 = 60_000_000;

@@ -7,7 +7,7 @@ use callboard::{Client, core::body::Arguments, pool::service_name};
 use clap::Args;
 use serde::de::DeserializeOwned;
 
-use super::{client, connection::Connection, exit::Exit, pool_report::PoolReport};
+use crate::command::{client, connection::Connection, exit::Exit, pool::report::PoolReport};
 use crate::settings::{ClientSettings, Flags};
 
 /// How often it looks how far the pool is.

@@ -181,7 +181,7 @@ mod tests {
     use callboard::core::contract::{ArgumentDescription, Field};
 
     use super::*;
-    use crate::command::arguments;
+    use crate::command::call::arguments;
 
     fn checked(words: &[&str]) -> Result<(), String> {
         let mut service = ServiceDescription::new("users", "");

@@ -9,7 +9,7 @@ use std::{
 use anyhow::anyhow;
 use callboard::{AuthKey, core::wire::handshake::Role, pool::find_program};
 
-use super::{broker, exit::Exit, pool_sizing::Sizing};
+use crate::command::{broker, exit::Exit, pool::sizing::Sizing};
 use crate::settings::{Flags, GivenPool, Settings, pools_of};
 
 /// The broker and the pools of a file.

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use callboard::pool::{Bounds, POOL_SIZE_MAX};
 
-use super::exit::Exit;
+use crate::command::exit::Exit;
 use crate::settings::{PoolSettings, Source, Sourced};
 
 /// How many times its fewest an autoscaled pool may have where nobody wrote the most.

@@ -5,15 +5,15 @@ use futures::future::select_all;
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
-use super::{
+use crate::command::{
     child::field,
     exit::Exit,
-    notify::Notify,
     output,
     stop::{Hangups, StopSignals},
-    up_part::{Happened, Part},
-    up_plan::Plan,
-    up_pulse::beat,
+    up::notify::Notify,
+    up::part::{Happened, Part},
+    up::plan::Plan,
+    up::pulse::beat,
 };
 
 /// Where the broker is among the parts: first.
@@ -97,7 +97,7 @@ impl Tree {
         let (frontend, backend) = (field(line, "frontend")?, field(line, "backend")?);
         self.parts[BROKER].add(["--frontend", frontend, "--backend", backend].map(Into::into));
         let (file, pools) = (&self.plan.file, &self.plan.pools);
-        let part = |pool: &super::up_plan::PlannedPool| {
+        let part = |pool: &super::plan::PlannedPool| {
             Part::new(format!("pool {}", pool.name), pool.drain, pool.arguments(file, backend))
         };
         self.parts.extend(pools.iter().map(part));

@@ -8,7 +8,7 @@ use callboard::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::client;
+use crate::command::client;
 use crate::settings::ClientSettings;
 
 /// A pool at one moment.

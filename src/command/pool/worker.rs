@@ -12,7 +12,7 @@ use callboard::{
 };
 use serde::Serialize;
 
-use super::{exit::Exit, pool_lookout::Lookout, pool_report::PoolReport};
+use crate::command::{exit::Exit, pool::lookout::Lookout, pool::report::PoolReport};
 
 /// How long a pool that starts waits to learn whether its name is free. Without a broker it starts all the same.
 const NAME_MAX: Duration = Duration::from_secs(2);

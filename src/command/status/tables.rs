@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use callboard::core::broker::{CallStatus, ClientStatus, ServiceStatus, Status, WorkerStatus};
 
-use super::{
+use crate::command::{
     output,
-    pool_report::{PoolReport, SeatReport},
+    pool::report::{PoolReport, SeatReport},
     status::Overview,
 };
 
