@@ -7,7 +7,8 @@ use callboard::{Client, core::body::Arguments, pool::service_name};
 use clap::Args;
 use serde::de::DeserializeOwned;
 
-use crate::command::{client, connection::Connection, exit::Exit, pool::report::PoolReport};
+use super::report::PoolReport;
+use crate::command::{client, connection::Connection, exit::Exit};
 use crate::settings::{ClientSettings, Flags};
 
 /// How often it looks how far the pool is.

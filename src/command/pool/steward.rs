@@ -18,7 +18,7 @@ use callboard::{
     },
 };
 
-use crate::command::pool::lookout::Lookout;
+use super::lookout::Lookout;
 
 /// How often it looks at its workers while some are to register or are on trial.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -12,7 +12,8 @@ use callboard::{
 };
 use serde::Serialize;
 
-use crate::command::{exit::Exit, pool::lookout::Lookout, pool::report::PoolReport};
+use super::{lookout::Lookout, report::PoolReport};
+use crate::command::exit::Exit;
 
 /// How long a pool that starts waits to learn whether its name is free. Without a broker it starts all the same.
 const NAME_MAX: Duration = Duration::from_secs(2);

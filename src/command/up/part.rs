@@ -5,7 +5,8 @@ use std::{ffi::OsString, future, process::ExitStatus, time::Duration};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::command::{child::Child, output, up::notify};
+use super::notify;
+use crate::command::{child::Child, output};
 
 /// What a process that has ended waits before it is started again. Doubled each time, up to [`AGAIN_MAX`].
 const AGAIN_MIN: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use callboard::{AuthKey, Client, ClientBuilder};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::command::up::notify::Notify;
+use super::notify::Notify;
 
 /// Tells the watchdog that all is well, each time that the broker has answered; twice within the watchdog's time. Never returns.
 ///

@@ -5,15 +5,17 @@ use futures::future::select_all;
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
+use super::{
+    notify::Notify,
+    part::{Happened, Part},
+    plan::Plan,
+    pulse::beat,
+};
 use crate::command::{
     child::field,
     exit::Exit,
     output,
     stop::{Hangups, StopSignals},
-    up::notify::Notify,
-    up::part::{Happened, Part},
-    up::plan::Plan,
-    up::pulse::beat,
 };
 
 /// Where the broker is among the parts: first.
