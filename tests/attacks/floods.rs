@@ -61,7 +61,7 @@ pub(crate) fn casts(target: &Target) -> Spoils {
 fn request(number: u64, method: &str) -> Request {
     Request {
         number: CallNumber(number),
-        method: MethodName::parse(method.to_owned()).unwrap(),
+        method: MethodName::parse(method).unwrap(),
         timeout: None,
         effect: None,
         key: None,

@@ -86,7 +86,7 @@ fn next_number() -> u64 {
 fn request(number: u64, body: Bytes) -> Request {
     Request {
         number: CallNumber(number),
-        method: MethodName::parse("bench.echo".to_owned()).unwrap(),
+        method: MethodName::parse("bench.echo").unwrap(),
         timeout: None,
         effect: None,
         priority: Priority::Normal,

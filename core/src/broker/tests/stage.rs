@@ -87,7 +87,7 @@ pub(super) fn calc(slots: u32) -> Offer {
 pub(super) fn request(number: u64, method: &str) -> Request {
     Request {
         number: CallNumber(number),
-        method: MethodName::parse(method.to_owned()).unwrap(),
+        method: MethodName::parse(method).unwrap(),
         timeout: Some(seconds(30)),
         effect: None,
         priority: Priority::Normal,
