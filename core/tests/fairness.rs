@@ -163,7 +163,7 @@ impl World {
         self.made.insert((link, number), self.now);
         let request = Request {
             number: CallNumber(number),
-            method: MethodName::parse("calc.add".to_owned()).unwrap(),
+            method: MethodName::parse("calc.add").unwrap(),
             timeout: None,
             effect: None,
             key: None,
