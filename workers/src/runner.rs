@@ -317,7 +317,7 @@ mod tests {
                 let _ = held.lock().unwrap().recv();
             }
         };
-        let method = |name: &str, handler| (MethodName::parse(name.to_owned()).unwrap(), handler);
+        let method = |name: &str, handler| (MethodName::parse(name).unwrap(), handler);
         let handlers =
             vec![vec![method("s.stuck", stuck.prepare([])), method("s.quick", (|| async { 5 }).prepare([]))]];
         let mut runner = Runner::new(&Handle::current(), Clock::new(), handlers);
