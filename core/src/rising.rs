@@ -58,17 +58,16 @@ impl<V, const PLACES: usize> Rising<V, PLACES> {
         if number < self.first {
             return self.old.insert(number, value);
         }
-        self.pass_by(number);
-        let place = (number - self.first) as usize;
-        if place >= self.recent.len() {
-            self.recent.resize_with(place, || None);
-            self.recent.push_back(Some(value));
-            self.recent_len += 1;
-            return None;
+        if let Some(place) = usize::try_from(number - self.first).ok().and_then(|place| self.recent.get_mut(place)) {
+            let before = place.replace(value);
+            self.recent_len += usize::from(before.is_none());
+            return before;
         }
-        let before = self.recent[place].replace(value);
-        self.recent_len += usize::from(before.is_none());
-        before
+        self.pass_by(number);
+        self.recent.resize_with((number - self.first) as usize, || None);
+        self.recent.push_back(Some(value));
+        self.recent_len += 1;
+        None
     }
 
     pub(crate) fn remove(&mut self, number: u64) -> Option<V> {
@@ -109,7 +108,7 @@ impl<V, const PLACES: usize> Rising<V, PLACES> {
         self.iter().map(|(_, value)| value)
     }
 
-    /// Makes the ring short enough to reach `number`.
+    /// Makes the ring short enough to reach `number`, which is behind its end.
     fn pass_by(&mut self, number: u64) {
         while number - self.first >= (PLACES * self.recent_len + PLACES_MORE) as u64 {
             let passed = self.recent.pop_front().flatten();
@@ -148,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    fn check(rising: &Rising<u64, 8>, model: &BTreeMap<u64, u64>) {
+    fn check(rising: &Rising<u64, 1>, model: &BTreeMap<u64, u64>) {
         assert!(rising.iter().map(|(number, &value)| (number, value)).eq(model.clone()));
         assert_eq!(rising.len(), model.len());
         assert_eq!(rising.recent_len, rising.recent.iter().flatten().count());
@@ -159,12 +158,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map(steps in prop::collection::vec((0u8..4, 0u64..12, 0u64..400), 0..300)) {
-            let (mut rising, mut model, mut next) = (Rising::<_, 8>::default(), BTreeMap::new(), 0);
+        fn it_is_a_map(steps in prop::collection::vec((0u8..4, 0u64..90, 0u64..400), 0..400)) {
+            let (mut rising, mut model, mut next) = (Rising::<_, 1>::default(), BTreeMap::new(), 0);
             for (step, near, far) in steps {
                 match step {
-                    0 => next += 1 + near,
-                    1 => next += far,
+                    0 => next += 1 + near / 30,
+                    1 => next += far / 8,
                     _ => {}
                 }
                 // Most are near the end, as in life, and some are anywhere.
@@ -178,6 +177,21 @@ mod tests {
                 prop_assert_eq!(rising.get(far), model.get(&far));
                 let from = model.range(far..).next().map(|(&number, value)| (number, value));
                 prop_assert_eq!(rising.first_from(far), from);
+            }
+        }
+
+        #[test]
+        fn numbers_come_back_between_the_few_that_stayed(
+            stay in prop::collection::btree_set(0u64..400, 1..9),
+            again in prop::collection::vec(0u64..500, 1..20),
+        ) {
+            let (mut rising, mut model) = (Rising::<_, 1>::default(), BTreeMap::new());
+            (0..400).for_each(|number| assert_eq!(rising.insert(number, number), None));
+            (0..400).filter(|number| !stay.contains(number)).for_each(|number| assert!(rising.remove(number).is_some()));
+            model.extend(stay.into_iter().map(|number| (number, number)));
+            for number in again {
+                prop_assert_eq!(rising.insert(number, 7), model.insert(number, 7));
+                check(&rising, &model);
             }
         }
     }
