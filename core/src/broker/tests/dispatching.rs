@@ -1,11 +1,15 @@
 //! Which worker gets a call, and which call waits.
 
-use super::stage::{Stage, calc, millis, request, seconds};
+use serde_json::json;
+
+use super::stage::{Stage, calc, hello, millis, request, seconds};
 use crate::{
-    broker::{Event, Settings},
+    body,
+    broker::{Event, Settings, Side},
     wire::{
         Envelope,
         envelope::{Cancel, Credit, Effect},
+        handshake::Role,
         ids::DispatchNumber,
         limits::HANDBACK_REST,
         status::{Code, Executed},
@@ -228,6 +232,37 @@ fn the_strictest_effect_counts() {
     let lax = stage.worker(2, calc(1));
     stage.handle(Event::Closed { link: strict });
     assert!(stage.dispatches(lax).is_empty(), "a once call is not repeated where another says read");
+    assert_eq!(stage.failure(client).executed, Executed::Maybe);
+}
+
+#[test]
+fn where_workers_differ_a_call_is_once_at_whichever_it_runs() {
+    let mut stage = Stage::new();
+    let mut strict = calc(1);
+    strict.methods[0].effect = Effect::Once;
+    let (lax, strict, client) = (stage.worker(1, calc(1)), stage.worker(2, strict), stage.client(3));
+    (1..=2).for_each(|number| stage.call(client, number, "calc.add"));
+    assert_eq!([lax, strict].map(|worker| stage.dispatches(worker).len()), [1, 1]);
+    let other = stage.worker(4, calc(2));
+    for worker in [lax, strict] {
+        stage.handle(Event::Closed { link: worker });
+        assert_eq!(stage.failure(client).executed, Executed::Maybe);
+    }
+    assert!(stage.dispatches(other).is_empty());
+}
+
+#[test]
+fn a_method_whose_effect_nobody_declared_is_once() {
+    let mut stage = Stage::new();
+    let (client, worker) = (stage.client(3), stage.greet(Side::Backend, &hello(Role::Worker, 1, 1)));
+    let offer = json!({ "service": "plain", "slots": 1, "free": 1, "methods": [{ "name": "do" }] });
+    stage.say(worker, Envelope::Register(body::encode(&json!({ "offers": [offer] })).unwrap()));
+    stage.call(client, 1, "plain.do");
+    assert_eq!(stage.dispatches(worker).len(), 1);
+    stage.handle(Event::Closed { link: worker });
+    let again = stage.greet(Side::Backend, &hello(Role::Worker, 2, 1));
+    stage.say(again, Envelope::Register(body::encode(&json!({ "offers": [offer] })).unwrap()));
+    assert!(stage.dispatches(again).is_empty(), "it may have run");
     assert_eq!(stage.failure(client).executed, Executed::Maybe);
 }
 
