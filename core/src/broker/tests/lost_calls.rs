@@ -8,9 +8,10 @@ use crate::{
     broker::{DeadLetter, Event, OpenedLetter, Settings},
     wire::{
         Envelope,
-        envelope::{Effect, Request},
+        envelope::{Effect, Reply, Request},
         ids::LinkId,
-        status::{Code, Executed},
+        limits::DEAD_BYTES_MAX,
+        status::{Code, Executed, Failure},
     },
 };
 
@@ -109,6 +110,39 @@ fn dead_letters_are_bounded_and_the_oldest_go_first() {
     stage.replies(client);
     let kept = letters(&mut stage, client, max + 6);
     assert_eq!((kept.len() as u64, kept[0].id), (max, 6));
+}
+
+#[test]
+fn dead_letters_are_bounded_in_bytes() {
+    let mut stage = Stage::new();
+    let client = stage.client(9);
+    let body = Bytes::from(vec![0; DEAD_BYTES_MAX / 8]);
+    for number in 1..=9 {
+        let worker = stage.worker(1, calc(1));
+        stage.say(client, Envelope::Request(Request { body: body.clone(), ..request(number, "calc.pay") }));
+        stage.handle(Event::Closed { link: worker });
+        stage.failure(client);
+    }
+    let kept = letters(&mut stage, client, 10);
+    assert_eq!((kept.len(), kept[0].id), (8, 2));
+}
+
+#[test]
+fn a_failure_names_its_attempt_and_its_worker_whoever_tells_of_it() {
+    let mut stage = Stage::new();
+    let (one, client) = (stage.worker(1, calc(2)), stage.client(9));
+    stage.call(client, 1, "calc.add");
+    stage.call(client, 2, "calc.pay");
+    let two = stage.worker(2, calc(1));
+    stage.handle(Event::Closed { link: one });
+    let lost = stage.failure(client);
+    assert_eq!((lost.attempt, &*lost.worker), (1, "peer-1"), "the broker's word");
+    let again = stage.dispatches(two).pop().unwrap();
+    let outcome = Err(Box::new(Failure::new(Code::Unknown, Executed::Yes, "division by zero")));
+    let reply = Reply { number: again.number.0, outcome, credit: None, extensions: Bytes::new() };
+    stage.say(two, Envelope::Reply(reply));
+    let failed = stage.failure(client);
+    assert_eq!((failed.attempt, &*failed.worker), (2, "peer-2"), "the handler's word");
 }
 
 #[test]
