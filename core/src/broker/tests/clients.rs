@@ -6,9 +6,10 @@ use super::stage::{Stage, calc, request, seconds};
 use crate::{
     broker::{Event, Settings},
     wire::{
-        Envelope,
+        Bundler, Envelope,
         envelope::{Cancel, Credit, Ping},
         ids::CallNumber,
+        limits::{OUTCOME_BYTES_MAX, OUTCOMES_MAX},
         status::{Code, Executed},
     },
 };
@@ -27,6 +28,35 @@ fn a_request_that_comes_twice_runs_once_and_is_answered_again() {
     assert!(stage.dispatches(worker).is_empty(), "nor is one that was answered");
     let replies = stage.replies(client);
     assert_eq!(replies, [(1, Ok(Bytes::from_static(b"\x05"))), (1, Ok(Bytes::from_static(b"\x05")))]);
+}
+
+#[test]
+fn what_is_remembered_for_a_client_is_bounded_in_count() {
+    let mut stage = Stage::new();
+    let client = stage.client(2);
+    let last = OUTCOMES_MAX as u64 + 3;
+    let mut bundler = Bundler::new();
+    (1..=last).for_each(|number| bundler.push(&Envelope::Request(request(number, "callboard.ping"))));
+    bundler.take().for_each(|frames| stage.say_frames(client, &frames.to_vec()));
+    stage.heard(client);
+    assert_eq!(stage.broker.remembered_len(), OUTCOMES_MAX);
+    stage.call(client, 3, "callboard.ping");
+    assert!(stage.replies(client).is_empty(), "the oldest were pushed out");
+    [4, last].map(|number| stage.call(client, number, "callboard.ping"));
+    assert_eq!(stage.replies(client).len(), 2, "the others are answered again");
+}
+
+#[test]
+fn what_is_remembered_for_a_client_is_bounded_in_bytes() {
+    static LARGE: [u8; OUTCOME_BYTES_MAX / 8] = [0; _];
+    let mut stage = Stage::new();
+    let (worker, client) = (stage.worker(1, calc(10)), stage.client(2));
+    (1..=8).for_each(|number| stage.call(client, number, "calc.pay"));
+    stage.dispatches(worker).iter().for_each(|dispatch| stage.answer(worker, dispatch, &LARGE));
+    stage.heard(client);
+    assert_eq!(stage.broker.remembered_len(), 7, "what is known of an outcome beside its body counts as well");
+    [1, 2].map(|number| stage.call(client, number, "calc.pay"));
+    assert_eq!(stage.replies(client).iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2]);
 }
 
 #[test]
