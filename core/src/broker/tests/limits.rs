@@ -5,6 +5,8 @@ use crate::{
     broker::{Event, Note},
     wire::{
         Envelope,
+        affinity::AffinityKey,
+        envelope::Request,
         handshake::{MethodLimits, Offer},
         ids::LinkId,
         limits::STUCK_AFTER,
@@ -60,6 +62,24 @@ fn a_worker_that_does_not_stop_is_stuck_and_given_nothing_until_it_does() {
     stage.answer(worker, &dispatch, b"\x00");
     assert!(!is_stuck(&stage));
     assert_eq!(stage.dispatches(worker).len(), 1);
+}
+
+#[test]
+fn a_key_moves_from_a_worker_that_is_stuck() {
+    let mut stage = Stage::new();
+    let (one, client) = (stage.worker(1, limited(4)), stage.client(3));
+    let keyed = |number| {
+        let key = Some(AffinityKey::parse("k").unwrap());
+        Envelope::Request(Request { key, ..request(number, "calc.push") })
+    };
+    stage.say(client, keyed(1));
+    let first = stage.dispatches(one).pop().unwrap();
+    stage.answer(one, &first, b"\x00");
+    stage.call(client, 2, "calc.pay");
+    let two = stage.worker(2, calc(4));
+    stage.pass_with(seconds(2) + STUCK_AFTER, &[one, two, client]);
+    stage.say(client, keyed(3));
+    assert_eq!(stage.dispatches(two).len(), 1);
 }
 
 #[test]
