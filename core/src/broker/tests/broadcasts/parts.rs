@@ -78,6 +78,19 @@ fn its_parts_have_its_priority() {
 }
 
 #[test]
+fn a_part_waits_for_its_own_worker_though_another_is_free() {
+    let mut stage = Stage::new();
+    let (full, client) = (stage.worker(1, calc(1)), stage.client(9));
+    stage.call(client, 1, "calc.pay");
+    let busy = stage.dispatches(full).remove(0);
+    let free = stage.worker(2, calc(4));
+    stage.broadcast(client, 2, "calc.add");
+    assert_eq!([full, free].map(|worker| stage.dispatches(worker).len()), [0, 1]);
+    stage.answer(full, &busy, b"\x00");
+    assert_eq!([full, free].map(|worker| stage.dispatches(worker).len()), [1, 0]);
+}
+
+#[test]
 fn a_part_that_may_not_wait_is_refused_in_its_place() {
     let mut stage = Stage::young(Settings { queue_calls_max: 1, ..Settings::default() });
     stage.pass(seconds(3));
