@@ -1,8 +1,11 @@
 //! A broker that is killed and started again at the same addresses.
 
+use std::time::Duration;
+
 use callboard::{Code, Effect, Executed};
 use rustix::process::Signal;
 use serde::de::IgnoredAny;
+use tokio::time::timeout;
 
 use crate::harness::{Broker, DEADLINE, Load, Pool};
 
@@ -67,7 +70,7 @@ async fn a_call_ends_within_its_time_if_the_broker_never_comes_back() {
     let _pool = Pool::start(&broker, 1);
     let client = broker.client().await;
     broker.process.kill();
-    let error = client.call::<IgnoredAny>("jobs.collatz", (27,)).timeout(std::time::Duration::from_millis(500));
-    let error = error.await.unwrap_err();
+    let call = client.call::<IgnoredAny>("jobs.collatz", (27,)).timeout(Duration::from_millis(500));
+    let error = timeout(DEADLINE, call.into_future()).await.expect("it ends by itself").unwrap_err();
     assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::No), "{error}");
 }
