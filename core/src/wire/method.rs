@@ -1,22 +1,18 @@
 //! Names of services and methods.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+
+use smol_str::SmolStr;
 
 use super::limits::NAME_BYTES_MAX;
 
-/// A name of so many bytes has its place in the value itself.
-const SHORT_BYTES_MAX: usize = 37;
-
 /// The full name of a method, `SERVICE.METHOD`: it splits at its last dot. A clone is cheap, and keeps no buffer alive.
 ///
-/// Each hop of each call has one. So names of common length cost no allocation and no reference count.
-#[derive(Clone)]
-pub struct MethodName(Text);
-
-#[derive(Clone)]
-enum Text {
-    Short { dot: u8, len: u8, bytes: [u8; SHORT_BYTES_MAX] },
-    Long { dot: u8, text: Arc<str> },
+/// Each hop of each call has one. So names of up to 23 bytes cost no allocation and no reference count.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MethodName {
+    full: SmolStr,
+    dot: u8,
 }
 
 /// A name that cannot be one.
@@ -45,48 +41,24 @@ impl MethodName {
         }
         let dot = last_dot(full).ok_or_else(|| explain(full))?;
         let dot = u8::try_from(dot).expect("a name is shorter than 256 bytes, checked above");
-        if full.len() > SHORT_BYTES_MAX {
-            return Ok(MethodName(Text::Long { dot, text: full.into() }));
-        }
-        let mut bytes = [0; SHORT_BYTES_MAX];
-        bytes[..full.len()].copy_from_slice(full.as_bytes());
-        Ok(MethodName(Text::Short { dot, len: full.len() as u8, bytes }))
+        Ok(MethodName { full: full.into(), dot })
     }
 
     /// The service's name: all before the last dot.
     pub fn service(&self) -> &str {
-        &self.as_str()[..self.dot()]
+        &self.full[..usize::from(self.dot)]
     }
 
     /// The method's name within its service.
     pub fn method(&self) -> &str {
-        &self.as_str()[self.dot() + 1..]
+        &self.full[usize::from(self.dot) + 1..]
     }
 
     /// `SERVICE.METHOD`.
     pub fn as_str(&self) -> &str {
-        match &self.0 {
-            Text::Short { len, bytes, .. } => {
-                str::from_utf8(&bytes[..usize::from(*len)]).expect("it was text when it was read")
-            }
-            Text::Long { text, .. } => text,
-        }
-    }
-
-    fn dot(&self) -> usize {
-        match self.0 {
-            Text::Short { dot, .. } | Text::Long { dot, .. } => dot.into(),
-        }
+        &self.full
     }
 }
-
-impl PartialEq for MethodName {
-    fn eq(&self, other: &MethodName) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for MethodName {}
 
 /// Whether `name` may name a service: identifiers, joined by dots.
 ///
@@ -172,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_long_name_is_a_name_like_a_short_one() {
-        for len in [1, SHORT_BYTES_MAX - 2, SHORT_BYTES_MAX - 1, SHORT_BYTES_MAX, NAME_BYTES_MAX - 2] {
+        for len in [1, 20, 21, 22, NAME_BYTES_MAX - 2] {
             let method = "m".repeat(len);
             let name = MethodName::parse(format!("s.{method}")).unwrap();
             assert_eq!((name.service(), name.method(), name.as_str().len()), ("s", &*method, len + 2));
