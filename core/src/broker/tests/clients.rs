@@ -42,7 +42,7 @@ fn what_is_remembered_for_a_client_is_bounded_in_count() {
     assert_eq!(stage.broker.remembered_len(), OUTCOMES_MAX);
     stage.call(client, 3, "callboard.ping");
     assert!(stage.replies(client).is_empty(), "the oldest were pushed out");
-    [4, last].map(|number| stage.call(client, number, "callboard.ping"));
+    [4, last].into_iter().for_each(|number| stage.call(client, number, "callboard.ping"));
     assert_eq!(stage.replies(client).len(), 2, "the others are answered again");
 }
 
@@ -55,7 +55,7 @@ fn what_is_remembered_for_a_client_is_bounded_in_bytes() {
     stage.dispatches(worker).iter().for_each(|dispatch| stage.answer(worker, dispatch, &LARGE));
     stage.heard(client);
     assert_eq!(stage.broker.remembered_len(), 7, "what is known of an outcome beside its body counts as well");
-    [1, 2].map(|number| stage.call(client, number, "calc.pay"));
+    [1, 2].into_iter().for_each(|number| stage.call(client, number, "calc.pay"));
     assert_eq!(stage.replies(client).iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2]);
 }
 
