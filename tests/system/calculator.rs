@@ -116,7 +116,7 @@ fn services_lists_methods_with_their_arguments_and_effects() {
     let services: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(services[0]["name"], "calculator");
     assert_eq!(services[0]["workers"], 1);
-    let add = serde_json::json!({ "name": "add", "arguments": ["x", "y"], "effect": "read" });
+    let add = serde_json::json!({ "name": "add", "arguments": ["x", "y"], "effect": "read", "running": 0 });
     assert_eq!(services[0]["methods"][0], add);
 }
 

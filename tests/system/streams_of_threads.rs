@@ -126,17 +126,22 @@ fn a_polled_client_is_told_items_on_its_own_thread_and_then_their_end() {
 #[test]
 fn a_polled_client_that_does_not_poll_holds_its_handler_back_and_nobody_else() {
     let (_broker, _worker, client) = polled_scene();
-    let last = Rc::new(Cell::new(0));
-    let seen = Rc::clone(&last);
+    let (last, ended) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+    let (seen, end) = (Rc::clone(&last), Rc::clone(&ended));
     let count = client.as_async().call::<()>("numbers.count", (1_000,)).timeout(DEADLINE).stream::<u64>();
-    client.each(count, move |item| seen.set(item.map_or(seen.get(), Result::unwrap))).unwrap();
+    let each = move |item: Option<Result<u64, CallError>>| match item {
+        Some(item) => seen.set(item.unwrap()),
+        None => end.set(true),
+    };
+    client.each(count, each).unwrap();
     let ran = client.poll();
     assert!(ran <= 1 && last.get() <= 32, "one turn: {}", last.get());
     let sum = Rc::new(Cell::new(0));
     let seen = Rc::clone(&sum);
     client.call("numbers.walk", (5,)).then(move |steps: Result<u64, CallError>| seen.set(steps.unwrap())).unwrap();
     poll_until(&client, || sum.get() == 5);
-    poll_until(&client, || last.get() == 1_000);
+    poll_until(&client, || ended.get());
+    assert_eq!(last.get(), 1_000);
 }
 
 #[test]
