@@ -30,8 +30,8 @@ cancel_does_not_reach_the_worker|broker/ending.rs|s/self\.speak_to_worker\(now, 
 lost_client_keeps_its_calls|broker/departure.rs|s/for call in open \{\s*self\.abandon\(now, call, out\);\s*\}/drop(open);/
 lost_workers_calls_are_given_up|broker/departure.rs|s/if !call\.may_run\(Effect::Read\)/if true/
 resend_counts_as_new|broker/client.rs|s/let certain = self\.fresh \|\| !resend;/let certain = true;/
-outcomes_are_never_forgotten|broker/client.rs|s/filter\(\|&&number\| number < below\)/filter(|_| false)/
-cancel_lost_with_its_connection_is_lost|broker/client.rs|s/self\.calls\.range\(\.\.below\)\.next\(\)/self.calls.range(..below).next().filter(|_| false)/
+outcomes_are_never_forgotten|broker/client.rs|s/self\.answered\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.answered.first().filter(|_| false)/
+cancel_lost_with_its_connection_is_lost|broker/client.rs|s/self\.open\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.open.first().filter(|_| false)/
 slow_handshake_is_refused_for_ever|broker/proving.rs|s/Code::Unavailable, Executed::No, "the handshake/Code::DeadlineExceeded, Executed::No, "the handshake/
 stopped_broker_speaks|broker/timers.rs|s/ && !self\.stopped//
 last_attempt_speaks_for_all|broker/reports.rs|s/if call\.ran_before\(\) && failure\.executed == Executed::No/if false/
@@ -47,7 +47,7 @@ started_call_is_handed_back|worker/life.rs|s/for id in self\.jobs\.held\(\) \{\n
 resend_is_not_flagged|client/sending.rs|s/self\.send_request\(now, key, number, true, out\)/self.send_request(now, key, number, false, out)/
 open_calls_are_not_sent_again|client/life.rs|s/self\.resend_from = Some\(NUMBER_FIRST\);//
 credit_survives_a_reconnect|client/life.rs|s/self\.credit = Credit \{ calls: welcome\.credit_calls/self.credit = Credit { calls: self.credit.calls + welcome.credit_calls/
-done_is_stated_too_early|client/calls.rs|s/self\.open\.first_key_value\(\)\.map_or\(self\.next_number, \|\(&number, _\)\| number\)/self.next_number/
+done_is_stated_too_early|client/calls.rs|s/self\.open\.first\(\)\.map_or\(self\.next_number, \|\(number, _\)\| CallNumber\(number\)\)/self.next_number/
 pongs_hide_what_is_done|client/mod.rs|s/if !self\.peer\.is_joined\(\) \{\n            return;/if true {\n            return;/
 time_out_is_noticed_late|client/call.rs|s/EXPIRY_GRACE_MAX\.min\(timeout\.span \/ 10\)/EXPIRY_GRACE_MAX * 20/
 proof_is_not_checked|broker/proving.rs|s/transcript\.is_proved\(Prover::Peer, key, &proof\)/transcript.is_proved(Prover::Peer, key, &proof) || true/
