@@ -1,6 +1,6 @@
 //! Where keys come from: a file, or the environment.
 
-use std::{env, fs::File, io, io::Read as _, path::Path, path::PathBuf};
+use std::{env, ffi::OsStr, fmt, fs::File, io, io::Read as _, path::Path, path::PathBuf};
 
 use callboard_core::{
     auth::{AuthKeys, AuthKeysError},
@@ -14,8 +14,8 @@ pub const AUTHKEY_VARIABLE: &str = "CALLBOARD_AUTHKEY";
 #[cfg(unix)]
 const OTHERS: u32 = 0o077;
 
-/// Why there are no keys. Says nothing of the keys themselves.
-#[derive(Debug, thiserror::Error)]
+/// Why there are no keys. Says nothing of the keys themselves. `Debug` is the sentence, too, for a `main` that returns it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthKeySourceError {
     /// The file cannot be read.
@@ -53,6 +53,12 @@ pub enum AuthKeySourceError {
     NotText,
 }
 
+impl fmt::Debug for AuthKeySourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// Reads a key file: one key a line, see [`AuthKeys`]. Nobody but its owner may be able to read or write it.
 ///
 /// # Errors
@@ -84,7 +90,7 @@ pub fn authkeys_from_environment() -> Result<Option<AuthKeys>, AuthKeySourceErro
 /// Looks at the file that was opened, and not at its name again, which may be another's by now.
 #[cfg(unix)]
 fn refuse_open(path: &Path, file: &File) -> Result<(), AuthKeySourceError> {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 
     let metadata = file.metadata().map_err(|error| AuthKeySourceError::Unreadable { path: path.to_owned(), error })?;
     let mode = metadata.permissions().mode() & 0o777;

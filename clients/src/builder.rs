@@ -139,7 +139,7 @@ impl ClientBuilder {
     /// # Errors
     /// [`ConnectError`] if the address is none, or the system has no thread for the client.
     pub fn connect_lazily(self) -> Result<Client, ConnectError> {
-        check_address(&self.address).map_err(|text| ConnectError::bad_address(&self.address, text))?;
+        link::check_address(&self.address).map_err(|text| ConnectError::bad_address(&self.address, text))?;
         let address = self.address.clone();
         self.start().map_err(|error| ConnectError::system(&address, error))
     }
@@ -209,52 +209,6 @@ impl ClientBuilder {
             pid: Some(std::process::id()),
             key: self.authkey.clone(),
             ..peer::Settings::new(link::new_session())
-        }
-    }
-}
-
-/// What can be told from an address alone; the rest shows when it is connected to.
-fn check_address(address: &str) -> Result<(), String> {
-    let bad =
-        |reason: &str| Err(format!("cannot connect to `{address}` ({reason}): write tcp://HOST:PORT or ipc:///PATH"));
-    if let Some(path) = address.strip_prefix("ipc://") {
-        return if path.is_empty() { bad("it has no path") } else { Ok(()) };
-    }
-    let Some(place) = address.strip_prefix("tcp://") else {
-        return bad("it begins with neither tcp:// nor ipc://");
-    };
-    match place.rsplit_once(':') {
-        None | Some(("", _)) => bad("it has no host and port"),
-        Some((_, port)) => match port.parse::<u16>() {
-            Ok(0) => bad("port 0 can be bound, but not connected to"),
-            Ok(_) => Ok(()),
-            Err(_) => bad("its port is no number from 1 to 65535"),
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_that_is_none_is_told_at_once() {
-        for good in ["tcp://127.0.0.1:5559", "tcp://[::1]:5559", "tcp://broker.example.org:1", "ipc:///run/callboard"] {
-            assert_eq!(check_address(good), Ok(()));
-        }
-        for bad in [
-            "",
-            "127.0.0.1:5559",
-            "http://a:1",
-            "tcp://",
-            "tcp://a",
-            "tcp://:5559",
-            "tcp://a:0",
-            "tcp://a:70000",
-            "ipc://",
-        ] {
-            let text = check_address(bad).expect_err(bad);
-            assert!(text.contains(&format!("`{bad}`")) && text.contains("write tcp://HOST:PORT"), "{text}");
         }
     }
 }

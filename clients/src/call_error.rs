@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 /// How a call failed: a code to act on, whether the handler ran, and a sentence for people.
 ///
-/// It is as large as a pointer.
+/// It is as large as a pointer. `Debug` is the sentence, too, for a `main` that returns it.
 ///
 /// ```no_run
 /// use callboard_clients::{Client, Code};
@@ -202,7 +202,7 @@ impl fmt::Display for CallError {
 
 impl fmt::Debug for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CallError({})", self.0)
+        fmt::Display::fmt(self, f)
     }
 }
 

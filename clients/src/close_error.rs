@@ -1,7 +1,10 @@
 //! What a close could not bring to its end.
 
-/// What a close could not bring to its end within its time. The client is closed all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+use std::fmt;
+
+/// What a close could not bring to its end within its time. The client is closed all the same. `Debug` is the sentence, too, for a
+/// `main` that returns it.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseError {
     /// Casts could not be sent any more, so many.
@@ -13,4 +16,10 @@ pub enum CloseError {
     /// Callbacks have still to run. They will, unless the process ends before.
     #[error("callbacks still run: the client is closed, but not all of them have ended in time")]
     CallbacksRunning,
+}
+
+impl fmt::Debug for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

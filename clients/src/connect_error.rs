@@ -8,8 +8,7 @@ use crate::link::Trouble;
 
 /// Why a client could not be made. Its text is a sentence that says what was tried, what came of it, and what to do.
 ///
-/// Nothing was sent: to try again is always safe.
-#[derive(Debug)]
+/// Nothing was sent: to try again is always safe. `Debug` is that sentence, too, for a `main` that returns it.
 pub struct ConnectError {
     address: String,
     problem: Problem,
@@ -29,7 +28,6 @@ pub enum ConnectErrorKind {
     System,
 }
 
-#[derive(Debug)]
 enum Problem {
     BadAddress(String),
     NoBroker { waited: Option<Duration>, trouble: Option<Trouble> },
@@ -91,6 +89,12 @@ impl fmt::Display for ConnectError {
             }
             Problem::System(error) => write!(f, "the client's own threads cannot be started: {error}"),
         }
+    }
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -30,8 +30,8 @@ pub struct ItemSender<I> {
     items: PhantomData<fn(I)>,
 }
 
-/// Why an item was not sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why an item was not sent. `Debug` is the sentence, too, for a `main` that returns it.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The call is over; its outcome says why.
@@ -43,6 +43,12 @@ pub enum SendError {
     /// The item is too large.
     #[error("the item has {0} bytes, and an item has at most {ITEM_BYTES_MAX}: send it in parts")]
     TooLarge(usize),
+}
+
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl<I> ItemSender<I> {

@@ -5,6 +5,7 @@
 mod authkeys;
 mod broadcasts;
 mod broker;
+mod by_hand;
 mod calculator;
 mod callbacks;
 mod calls;

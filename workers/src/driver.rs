@@ -9,9 +9,10 @@ use callboard_core::{
     worker::{self, Action, Event, JobId, Note},
 };
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::{
+    absence::Absence,
     line::{Line, Post},
     runner::Runner,
     state::{State, reachable},
@@ -36,8 +37,7 @@ pub(crate) struct Driver {
     /// The machine's answers; kept so that its memory is.
     actions: Vec<Action>,
     ended: Option<Result<(), Box<Failure>>>,
-    /// The broker's absence was told, and it was not back since: one that stays away is not a line a second.
-    absence_told: bool,
+    absence: Absence,
 }
 
 /// What ended a wait.
@@ -58,7 +58,18 @@ impl Driver {
         state: watch::Sender<State>,
     ) -> Driver {
         let (timer, actions) = (Timer::new(), Vec::new());
-        Driver { machine, link, timer, clock, runner, commands, state, actions, ended: None, absence_told: false }
+        Driver {
+            machine,
+            link,
+            timer,
+            clock,
+            runner,
+            commands,
+            state,
+            actions,
+            ended: None,
+            absence: Absence::default(),
+        }
     }
 
     /// Serves until the worker has left in order, or is refused.
@@ -191,7 +202,7 @@ impl Driver {
     fn note(&mut self, note: Note) {
         match note {
             Note::Joined { broker, start, running } => {
-                self.absence_told = false;
+                self.absence.end();
                 info!(address = self.link.address(), %broker, %start, running, "joined the broker");
                 let told = self.machine.welcome().map_or("", |welcome| welcome.frontend.as_str());
                 self.state.send_replace(State::Joined { frontend: reachable(told, self.link.address()) });
@@ -212,13 +223,11 @@ impl Driver {
             (Loss::Closed, Some(trouble)) => trouble.text.clone(),
             (Loss::Closed, None) => "the connection was closed".to_owned(),
             (Loss::SentAway(failure), _) => failure.message.to_string(),
+            (Loss::Silent, _) => "nothing is heard from the broker".to_owned(),
+            (Loss::Slow, _) => "the broker does not let this worker in in time".to_owned(),
+            (Loss::Unreadable(what), _) => format!("what the broker says cannot be read: {what}"),
             (other, _) => format!("{other:?}"),
         };
-        let address = self.link.address();
-        if std::mem::replace(&mut self.absence_told, true) {
-            debug!(address, why, running, "still not connected to the broker");
-        } else {
-            warn!(address, why, running, "not connected to the broker; trying again");
-        }
+        self.absence.tell(self.clock.now(), self.link.address(), &why, running);
     }
 }

@@ -1,12 +1,14 @@
 //! Why a worker does not serve.
 
+use std::fmt;
+
 use callboard_clients::AuthKeySourceError;
 use callboard_core::wire::status::Failure;
 
 use crate::service::ServiceError;
 
-/// Why a worker does not serve (any more).
-#[derive(Debug, thiserror::Error)]
+/// Why a worker does not serve (any more). `Debug` is the sentence, too, for a `main` that returns it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
     /// It has nothing to serve.
@@ -15,6 +17,9 @@ pub enum WorkerError {
     /// A service that a broker would not take.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// Its broker's address is none. The text says what to write.
+    #[error("{0}")]
+    BadAddress(String),
     /// Its key cannot be used.
     #[error(transparent)]
     Authkey(#[from] AuthKeySourceError),
@@ -32,4 +37,20 @@ pub enum WorkerError {
     /// The link's thread ended: a bug, or a process that is ending.
     #[error("the worker's link ended unexpectedly")]
     LinkEnded,
+}
+
+impl fmt::Debug for WorkerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_main_that_returns_an_error_says_a_sentence() {
+        assert_eq!(format!("{:?}", WorkerError::NoService), WorkerError::NoService.to_string());
+    }
 }

@@ -22,10 +22,11 @@
 //! | `incoming`, `outgoing`, `line` | items from the caller and to it, and their way to the link's thread |
 //! | `own`, `delivered` | the errors of a served trait's methods, and their items |
 //! | `worker` | a worker's settings, beginning and end |
-//! | `driver` | the run loop on the link's thread |
+//! | `driver`, `absence` | the run loop on the link's thread, and what it says while there is no broker |
 //! | `runner`, `mailbox` | where handlers run, and their way there and back |
 //! | `pool` | supervised worker processes |
 
+mod absence;
 mod answer;
 mod context;
 mod delivered;

@@ -167,12 +167,13 @@ impl Worker {
     /// Starts to serve, and returns. The link lives on a thread of its own; handlers run on the runtime of the caller.
     ///
     /// # Errors
-    /// [`WorkerError`] if there is nothing to serve, no key in `CALLBOARD_AUTHKEY`, or no thread to be had.
+    /// [`WorkerError`] if there is nothing to serve, the broker's address is none, there is no key in `CALLBOARD_AUTHKEY`, or no thread to be had.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(self) -> Result<RunningWorker, WorkerError> {
         let (offers, handlers) = take_offers(self.services)?;
+        link::check_address(&self.backend).map_err(WorkerError::BadAddress)?;
         let key = match self.authkey {
             Some(key) => Some(key),
             None => authkeys_from_environment()?.map(|keys| keys.first().clone()),

@@ -1,0 +1,35 @@
+//! Programs that somebody starts by hand, without a log: what is wrong is a sentence on stderr, and nothing waits in silence.
+
+use crate::harness::{Process, example};
+
+#[test]
+fn a_worker_whose_brokers_address_is_none_ends_at_once_with_a_sentence() {
+    let mut command = example("calculator-worker");
+    command.env("CALLBOARD_BACKEND", "bogus");
+    let mut worker = Process::start(command);
+    assert_eq!(worker.exit_code(), 1);
+    let said = worker.stderr.all();
+    assert!(said.starts_with("Error: cannot connect to `bogus`") && said.contains("tcp://HOST:PORT"), "{said}");
+}
+
+#[test]
+fn a_worker_that_finds_no_broker_says_so_once_though_it_logs_nothing() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nowhere = format!("tcp://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let mut command = example("calculator-worker");
+    command.env("CALLBOARD_BACKEND", &nowhere);
+    let worker = Process::start(command);
+    let said = worker.stderr.wait_for("without a broker");
+    assert!(said.contains(&nowhere) && said.contains("start a broker there"), "{said}");
+}
+
+#[test]
+fn a_client_that_finds_no_broker_ends_with_a_sentence() {
+    let mut command = example("calculator-client");
+    command.arg("bogus");
+    let mut client = Process::start(command);
+    assert_eq!(client.exit_code(), 1);
+    let said = client.stderr.all();
+    assert!(said.starts_with("Error: cannot connect to `bogus`"), "{said}");
+}
