@@ -10,9 +10,16 @@ use zeroize::Zeroizing;
 
 /// The variable that holds a key, or several, one a line: as in a key file.
 pub const AUTHKEY_VARIABLE: &str = "CALLBOARD_AUTHKEY";
-/// What others than its owner may do with a key file: nothing.
+/// What others than its owner may not do with a key file: anything.
 #[cfg(unix)]
 const OTHERS: u32 = 0o077;
+/// The same of a credential of systemd's. Its folder is the service's alone, and the file may be root's, with the service's right to
+/// read it among the group's.
+#[cfg(unix)]
+const OTHERS_OF_CREDENTIAL: u32 = 0o037;
+/// The folder of a service's credentials, where systemd started it with `LoadCredential=`.
+#[cfg(unix)]
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Why there are no keys. Says nothing of the keys themselves. `Debug` is the sentence, too, for a `main` that returns it.
 #[derive(thiserror::Error)]
@@ -25,6 +32,12 @@ pub enum AuthKeySourceError {
         path: PathBuf,
         /// What the system said.
         error: io::Error,
+    },
+    /// It is a folder or a device: then its mode is nobody's mistake, and `chmod` would be bad advice.
+    #[error("the key file {} is no regular file: write the path of a file with a key in it", path.display())]
+    NoFile {
+        /// Which file.
+        path: PathBuf,
     },
     /// Others than its owner can read or write it.
     #[error("the key file {} is open to other users (mode {mode:03o}): chmod 600 {}", path.display(), path.display())]
@@ -62,7 +75,7 @@ impl fmt::Debug for AuthKeySourceError {
 /// Reads a key file: one key a line, see [`AuthKeys`]. Nobody but its owner may be able to read or write it.
 ///
 /// # Errors
-/// [`AuthKeySourceError`] if it cannot be read, is open to others, or has no keys in it.
+/// [`AuthKeySourceError`] if it cannot be read, is no regular file, is open to others, or has no keys in it.
 pub fn read_authkeys(path: impl AsRef<Path>) -> Result<AuthKeys, AuthKeySourceError> {
     let path = path.as_ref();
     let unreadable = |error| AuthKeySourceError::Unreadable { path: path.to_owned(), error };
@@ -93,8 +106,24 @@ fn refuse_open(path: &Path, file: &File) -> Result<(), AuthKeySourceError> {
     use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 
     let metadata = file.metadata().map_err(|error| AuthKeySourceError::Unreadable { path: path.to_owned(), error })?;
+    // A pipe is what a shell makes of <(pass show callboard), and nobody else's.
+    if !metadata.is_file() && !metadata.file_type().is_fifo() {
+        return Err(AuthKeySourceError::NoFile { path: path.to_owned() });
+    }
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & OTHERS == 0 { Ok(()) } else { Err(AuthKeySourceError::Open { path: path.to_owned(), mode }) }
+    if mode & forbidden(path, env::var_os(CREDENTIALS).as_deref()) == 0 {
+        Ok(())
+    } else {
+        Err(AuthKeySourceError::Open { path: path.to_owned(), mode })
+    }
+}
+
+/// The bits that a key file's mode must not have.
+#[cfg(unix)]
+fn forbidden(path: &Path, credentials: Option<&OsStr>) -> u32 {
+    let is_credential =
+        credentials.is_some_and(|folder| !folder.is_empty() && path.parent() == Some(Path::new(folder)));
+    if is_credential { OTHERS_OF_CREDENTIAL } else { OTHERS }
 }
 
 /// Where files have no modes there is nothing to look at.
@@ -132,6 +161,28 @@ mod tests {
         for mode in [0o640, 0o604, 0o620, 0o602, 0o644, 0o610, 0o777] {
             let error = read(b"0123456789abcdef", mode).unwrap_err();
             assert!(error.contains("chmod 600 /") && error.contains(&format!("mode {mode:03o}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_a_credential_of_systemd_may_be_readable_by_its_group() {
+        let folder = Some(OsStr::new("/run/credentials/callboard.service"));
+        assert_eq!(forbidden(Path::new("/run/credentials/callboard.service/authkey"), folder) & 0o440, 0);
+        for (path, folder) in [
+            ("/run/credentials/callboard.service/../authkey", folder),
+            ("/run/credentials/callboard.service/authkey", None),
+            ("authkey", Some(OsStr::new(""))),
+        ] {
+            assert_eq!(forbidden(Path::new(path), folder), 0o077, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_no_key_file_whatever_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path(), Path::new("/dev/zero")] {
+            let error = read_authkeys(path).unwrap_err().to_string();
+            assert!(error.contains("is no regular file") && !error.contains("chmod"), "{error}");
         }
     }
 

@@ -91,6 +91,16 @@ fn who_has_the_key_calls_workers_of_a_pool_that_has_it() {
 }
 
 #[test]
+fn a_worker_without_a_key_is_told_of_the_variable_and_of_no_flag() {
+    let keys = Keys::new();
+    let broker = broker(&keys.write("ours", OURS));
+    let mut keyless = worker(&broker, None);
+    assert_eq!(keyless.exit_code(), 1);
+    let said = keyless.stderr.all();
+    assert!(said.contains("give it the broker's in CALLBOARD_AUTHKEY") && !said.contains("--authkey-file"), "{said}");
+}
+
+#[test]
 fn who_has_no_key_or_a_wrong_one_is_refused_and_nothing_runs() {
     let keys = Keys::new();
     let (ours, theirs) = (keys.write("ours", OURS), keys.write("theirs", THEIRS));

@@ -13,7 +13,7 @@ use callboard_core::{
         handshake::{Offer, Register},
         limits::{HEARTBEAT_DEFAULT, WORKER_DRAIN},
         method::MethodName,
-        status::Failure,
+        status::{Code, Failure},
     },
     worker,
 };
@@ -73,6 +73,8 @@ pub struct RunningWorker {
     state: watch::Receiver<State>,
     end: oneshot::Receiver<Result<(), Box<Failure>>>,
     address: String,
+    /// It has no key, and no pool's flags to get one by.
+    keyless: bool,
 }
 
 impl Worker {
@@ -178,6 +180,7 @@ impl Worker {
             Some(key) => Some(key),
             None => authkeys_from_environment()?.map(|keys| keys.first().clone()),
         };
+        let keyless = key.is_none() && !self.exclusive;
         lifeline::watch();
         let settings = settings(self.name, self.heartbeat, key);
         let machine = worker::Worker::new(settings, Register { offers, exclusive: self.exclusive });
@@ -195,7 +198,7 @@ impl Worker {
                 let _ = ending.send(ended);
             }
         })?;
-        Ok(RunningWorker { clock, commands, state, end, address: self.backend })
+        Ok(RunningWorker { clock, commands, state, end, address: self.backend, keyless })
     }
 }
 
@@ -250,9 +253,20 @@ impl RunningWorker {
     pub async fn ended(&mut self) -> Result<(), WorkerError> {
         match (&mut self.end).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(failure)) => Err(WorkerError::Refused { address: self.address.clone(), failure }),
+            Ok(Err(failure)) => {
+                Err(WorkerError::Refused { address: self.address.clone(), failure: self.as_told(failure) })
+            }
             Err(_) => Err(WorkerError::LinkEnded),
         }
+    }
+
+    /// A refusal in words that help here: the broker's are for the command as well, and name a flag that a worker does not have.
+    fn as_told(&self, failure: Box<Failure>) -> Box<Failure> {
+        if !self.keyless || failure.code != Code::Unauthenticated {
+            return failure;
+        }
+        let text = "the broker asks for a key and this worker gives none: give it the broker's in CALLBOARD_AUTHKEY";
+        Box::new(Failure::new(failure.code, failure.executed, text))
     }
 }
 
