@@ -190,9 +190,7 @@ fn print(result: &Value) -> anyhow::Result<()> {
 
 fn tell(Progress { done, total, message }: Progress) {
     let total = total.map(|total| format!(" of {total}")).unwrap_or_default();
-    // The message is a stranger's: what it holds must not steer the terminal.
-    let message: String = message.chars().filter(|letter| !letter.is_control()).collect();
-    output::note(format!("{done}{total} {message}").trim_end());
+    output::note(format!("{done}{total} {}", output::printable(&message)).trim_end());
 }
 
 /// What certainly does not fit is told without troubling a worker. What nobody described is sent as it is.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::anyhow;
 use callboard::{CallError, Client, ClientBuilder, Code, ConnectError, ConnectErrorKind};
 
-use super::{exit::Exit, json};
-use crate::settings::ClientSettings;
+use super::{exit::Exit, json, output::printable};
+use crate::settings::{ClientSettings, Source, Sourced};
 
 /// How long a command looks for a broker before it says that there is none, unless its time-out is shorter: who typed it
 /// waits for it.
@@ -32,7 +32,7 @@ fn not_connected(error: ConnectError) -> anyhow::Error {
         ConnectErrorKind::Refused => Exit::Failed,
         _ => Exit::GaveUp,
     };
-    exit.because(error)
+    exit.because(anyhow!(printable(&error.to_string())))
 }
 
 /// A call's failure as the end of a command.
@@ -43,13 +43,14 @@ pub(crate) fn failed(error: CallError) -> anyhow::Error {
     };
     // What the error carries is for people to see as well; what cannot be shown is left out.
     let details = (!error.encoded_details().is_empty()).then(|| json::json_of(error.encoded_details()).ok()).flatten();
+    let told = printable(&error.to_string());
     match (details, error.call_id()) {
-        (Some(details), _) => exit.because(anyhow!("{error}\n  details: {details}")),
+        (Some(details), _) => exit.because(anyhow!("{told}\n  details: {details}")),
         // Where the time went explains what was too late, or lost; of other failures it is noise.
         (None, Some(call)) if error.code() == Code::DeadlineExceeded || is_lost(&error) => {
-            exit.because(anyhow!("{error}; call {call}: {}", error.spent()))
+            exit.because(anyhow!("{told}; call {call}: {}", error.spent()))
         }
-        (None, _) => exit.because(error),
+        (None, _) => exit.because(anyhow!(told)),
     }
 }
 

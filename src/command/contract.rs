@@ -77,10 +77,7 @@ impl Contract {
 }
 
 fn text(changes: &[Change]) -> String {
-    let line = |change: &Change| {
-        let text: String = change.text.chars().filter(|letter| !letter.is_control()).collect();
-        format!("{:7}  {text}", change.verdict)
-    };
+    let line = |change: &Change| format!("{:7}  {}", change.verdict, output::printable(&change.text));
     match changes {
         [] => "nothing changed for callers".to_owned(),
         changes => changes.iter().map(line).collect::<Vec<_>>().join("\n"),

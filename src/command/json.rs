@@ -7,6 +7,8 @@ use base64::{
 use callboard_core::body::{self, DecodeError};
 use ciborium::Value;
 
+use super::output;
+
 /// The tag of a bignum.
 const TAG_BIGNUM: u64 = 2;
 /// The tag of a negative bignum.
@@ -89,7 +91,8 @@ fn write_all<T>(out: &mut String, [open, close]: [char; 2], items: &[T], mut ite
 }
 
 fn write_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::Value::from(text).to_string());
+    // JSON need not escape all that steers a terminal.
+    out.push_str(&output::printable(&serde_json::Value::from(text).to_string()));
 }
 
 /// A key as text: one that is text in JSON as it is, any other as its JSON.
@@ -131,6 +134,13 @@ mod tests {
         let json = r#"{"a":[1,-2,2.5,true,null,"x\n\"y\" ä"],"b":{},"c":[]}"#;
         assert_eq!(compact(&value), json);
         assert_eq!(json_of(&body::encode(&value).unwrap()).unwrap(), json);
+    }
+
+    #[test]
+    fn text_does_nothing_to_a_terminal_and_is_the_same_text() {
+        let text = "\u{9b}2J\u{7f}\x1b";
+        assert_eq!(compact(&Value::from(text)), r#""\u009b2J\u007f\u001b""#);
+        assert_eq!(serde_json::from_str::<String>(&compact(&Value::from(text))).unwrap(), text);
     }
 
     #[test]

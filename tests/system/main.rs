@@ -33,6 +33,7 @@ mod status;
 mod streams;
 mod streams_of_threads;
 mod stuck;
+mod terminal;
 mod threads;
 mod up;
 mod users;

@@ -4,7 +4,11 @@ use anyhow::anyhow;
 use callboard::{Answers, CallError};
 use ciborium::Value;
 
-use crate::command::{exit::Exit, json, output};
+use crate::command::{
+    exit::Exit,
+    json,
+    output::{self, printable},
+};
 
 /// Prints a line for each worker, in the order of their names: its name, a tab, and on stdout its result as JSON, or on stderr how it
 /// failed.
@@ -16,11 +20,12 @@ pub(super) fn print(answers: Answers<Value>) -> anyhow::Result<Exit> {
     let mut answers: Vec<_> = answers.into_iter().collect();
     answers.sort_by(|one, other| one.worker.cmp(&other.worker));
     for answer in answers {
+        let worker = printable(&answer.worker);
         match answer.result {
-            Ok(result) => output::print(&format!("{}\t{}", answer.worker, json::compact(&result)))?,
+            Ok(result) => output::print(&format!("{worker}\t{}", json::compact(&result)))?,
             Err(error) => {
                 failed += 1;
-                output::note(&format!("{}\t{}", answer.worker, told(&error)));
+                output::note(&format!("{worker}\t{}", printable(&told(&error))));
             }
         }
     }
