@@ -3,9 +3,13 @@
 mod answers;
 mod arguments;
 mod check;
+mod hint;
 mod items;
 mod lines;
 mod printer;
+mod result;
+
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use callboard::{
@@ -17,10 +21,14 @@ use callboard::{
 };
 use ciborium::Value;
 use clap::{Args, ValueEnum};
+use tokio::time::timeout;
 
 use self::items::Known;
-use super::{client, connection::Connection, described, exit::Exit, json, output};
+use super::{client, connection::Connection, described, exit::Exit, output, stop};
 use crate::settings::{ClientSettings, Flags, Settings};
+
+/// How long Ctrl-C waits until the broker knows that nobody waits for the call any more.
+const CANCEL_MAX: Duration = Duration::from_millis(500);
 
 /// Shown below `callboard call --help`.
 const AFTER_HELP: &str = "\
@@ -30,7 +38,9 @@ An argument is NAME=VALUE or VALUE. A value that is JSON means that, anything el
 
 Where the service describes its types, arguments are checked before they are sent.
 
-The result is printed on stdout as JSON, an error on stderr.
+The result is printed on stdout as JSON, an error on stderr. What JSON has no word for is said as RFC 8949 section 6.1
+advises: bytes as base64url text without padding (--raw writes the bytes themselves), NaN and infinities as null, with a
+warning on stderr.
 
 Items of a method that sends them are printed as they come, one JSON a line; a method that takes items gets the lines of
 standard input, each of them JSON. One that does both is a filter in a pipe. Which of these a method is says its service
@@ -42,6 +52,7 @@ Examples:
   callboard call kvs.inc views --key views
   callboard call mailer.send to=ann@example.org body=@letter.txt --cast
   callboard call cache.reset --broadcast
+  callboard call images.load cat --raw > cat.png
   callboard call numbers.count 1000 | head -3
   seq 1 100 | callboard call numbers.sum
   seq 1 100 | callboard call numbers.sums 0 | tail -1
@@ -73,6 +84,9 @@ pub(crate) struct Call {
     /// Send it to every worker that serves it, and print a line for each: its name, a tab, its result
     #[arg(long, conflicts_with_all = ["progress", "latest", "style", "key"])]
     broadcast: bool,
+    /// Write the bytes of a result that is a byte string as they are, and nothing else
+    #[arg(long, conflicts_with_all = ["cast", "broadcast", "latest"])]
+    raw: bool,
     /// Wait for the service, or the deadline, if nobody serves it now
     #[arg(long)]
     wait_for_ready: bool,
@@ -92,43 +106,78 @@ impl Call {
         self.connection.flags()
     }
 
-    /// Makes the call.
+    /// Makes the call. At Ctrl-C it is cancelled.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
-        let mut settings = settings.client;
-        let arguments = arguments::arguments(&self.arguments).map_err(|error| Exit::Usage.because(error))?;
-        let method = MethodName::parse(self.method.as_str()).map_err(|error| Exit::Usage.because(error))?;
-        let client = client::connect(&settings).await?;
-        // What a method is shows once somebody serves it. A cast needs not know.
-        if self.wait_for_ready && !self.cast && self.style.is_none() {
-            let left = described::wait(&client, method.service(), &settings).await;
-            settings.timeout.value = left.map_err(client::failed)?;
+        let mut client = None;
+        let ended = stop::or_interrupted(async {
+            let arguments = arguments::arguments(&self.arguments).map_err(|error| Exit::Usage.because(error))?;
+            let method = MethodName::parse(self.method.as_str()).map_err(|error| Exit::Usage.because(error))?;
+            arguments::doubts(&self.arguments).iter().for_each(|doubt| output::warn(doubt));
+            let client = client.insert(client::connect(&settings.client).await?);
+            match self.make(client, &method, arguments, settings.client).await {
+                Err(error) => Err(hint::with_hint(client, &method, error).await),
+                ended => ended,
+            }
+        });
+        let ended = ended.await;
+        // A process that just ended would let the function go on until the broker misses it.
+        if let (Some(client), Ok(Exit::Interrupted)) = (&client, &ended) {
+            let _ = timeout(CANCEL_MAX, client.close()).await;
         }
-        let known = Known::of(&client, &method, &settings).await?;
+        ended
+    }
+
+    async fn make(
+        &self,
+        client: &Client,
+        method: &MethodName,
+        arguments: EncodedArguments,
+        mut settings: ClientSettings,
+    ) -> anyhow::Result<Exit> {
+        // What a method is shows once somebody serves it. A cast needs not know.
+        let waits = self.wait_for_ready && !self.cast && self.style.is_none();
+        let left =
+            if waits { described::wait(client, method.service(), &settings).await? } else { settings.timeout.value };
+        // Asking what it is takes no time worth counting: an answer that does not come must not be told as the call's.
+        let known = Known::of(client, method, &settings).await?;
+        settings.timeout.value = left;
         if let Some(known) = &known {
             check_arguments(&arguments, known)?;
         }
         let style = self.style(known.as_ref()).map_err(|error| Exit::Usage.because(error))?;
         if self.cast {
-            let cast = self.call::<()>(&client, arguments, &settings);
-            let sent = if self.broadcast { cast.cast_to_all().await } else { cast.cast().await };
-            sent.map_err(client::failed)?;
-            // Until the broker has it, the process must not end.
-            client.close().await.map_err(|error| Exit::NoBroker.because(error))?;
-            return Ok(Exit::Fine);
+            if known.is_none() && !self.wait_for_ready {
+                hint::warn_of_cast(client, method, &settings).await;
+            }
+            return self.cast(client, arguments, &settings).await;
         }
-        let call = self.call::<Value>(&client, arguments, &settings);
+        let call = self.call::<Value>(client, arguments, &settings);
         if self.broadcast {
             let answers = call.broadcast().await.map_err(client::failed)?;
-            client::leave(&client).await;
+            client::leave(client).await;
             return answers::print(answers);
         }
         match style {
-            StyleName::Unary => print(&self.outcome(call).await?)?,
+            StyleName::Unary => result::print(&self.outcome(call).await?, self.raw)?,
             StyleName::Server => items::download(call).await?,
-            StyleName::Client => print(&items::upload(call, known.as_ref()).await?)?,
+            StyleName::Client => result::print(&items::upload(call, known.as_ref()).await?, self.raw)?,
             StyleName::Both => items::duplex(call, known.as_ref()).await?,
         }
-        client::leave(&client).await;
+        client::leave(client).await;
+        Ok(Exit::Fine)
+    }
+
+    async fn cast(
+        &self,
+        client: &Client,
+        arguments: EncodedArguments,
+        settings: &ClientSettings,
+    ) -> anyhow::Result<Exit> {
+        let cast = self.call::<()>(client, arguments, settings);
+        let sent = if self.broadcast { cast.cast_to_all().await } else { cast.cast().await };
+        sent.map_err(client::failed)?;
+        // Until the broker has it, the process must not end.
+        client.close().await.map_err(|error| Exit::NoBroker.because(error))?;
         Ok(Exit::Fine)
     }
 
@@ -159,6 +208,9 @@ impl Call {
         if self.progress && style != StyleName::Unary {
             bail!("--progress is for methods without items, and {} has some", self.method);
         }
+        if self.raw && matches!(style, StyleName::Server | StyleName::Both) {
+            bail!("--raw is for methods with one result, and {} sends items", self.method);
+        }
         if self.latest && !matches!(style, StyleName::Server | StyleName::Both) {
             bail!("--latest is for methods that send items, and {} sends none", self.method);
         }
@@ -182,10 +234,6 @@ enum StyleName {
     Client,
     /// Both send items
     Both,
-}
-
-fn print(result: &Value) -> anyhow::Result<()> {
-    output::print(&json::compact(result))
 }
 
 fn tell(Progress { done, total, message }: Progress) {

@@ -8,8 +8,8 @@ use callboard::{CallError, Client, ClientBuilder, Code, ConnectError, ConnectErr
 use super::{exit::Exit, json, output::printable};
 use crate::settings::{ClientSettings, Source, Sourced};
 
-/// How long a command looks for a broker before it says that there is none, unless its time-out is shorter: who typed it
-/// waits for it.
+/// How long a command looks for a broker before it says that there is none, where nobody has set a time-out: who typed it waits
+/// for it.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// A client of the broker that the settings name.
@@ -17,12 +17,19 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// # Errors
 /// There is no broker (exit code 3), it will not have us (1), or our key cannot be used (2).
 pub(crate) async fn connect(settings: &ClientSettings) -> anyhow::Result<Client> {
-    let timeout = settings.timeout.value;
-    let patience = timeout.map_or(CONNECT_MAX, |timeout| timeout.min(CONNECT_MAX));
-    let client = Client::builder(&settings.frontend.value).name("callboard").timeout(patience);
+    let client = Client::builder(&settings.frontend.value).name("callboard");
+    let client = match patience(&settings.timeout) {
+        Some(patience) => client.timeout(patience),
+        None => client.no_timeout(),
+    };
     let key = settings.authkey.keys()?.map(|keys| keys.first().clone());
     let client = key.into_iter().fold(client, ClientBuilder::authkey);
     client.connect().await.map_err(not_connected)
+}
+
+/// How long to look for a broker; `None`: for ever. A time-out that somebody has set counts for this, too.
+fn patience(timeout: &Sourced<Option<Duration>>) -> Option<Duration> {
+    if timeout.source == Source::Default { Some(CONNECT_MAX) } else { timeout.value }
 }
 
 fn not_connected(error: ConnectError) -> anyhow::Error {
@@ -71,4 +78,19 @@ pub(crate) fn timed<T>(call: callboard::Call<T>, settings: &ClientSettings) -> c
 pub(crate) async fn leave(client: &Client) {
     // What was asked has been answered: a broker that is gone since is no failure.
     let _ = client.close().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_that_was_set_counts_for_connecting() {
+        let of = |value, source| patience(&Sourced { value, source });
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(of(seconds(30), Source::Default), seconds(3));
+        assert_eq!(of(seconds(20), Source::Flag("--timeout")), seconds(20));
+        assert_eq!(of(seconds(1), Source::Environment("CALLBOARD_CLIENT_TIMEOUT")), seconds(1));
+        assert_eq!(of(None, Source::Flag("--timeout")), None);
+    }
 }

@@ -7,7 +7,7 @@ use crate::settings::Flags;
 /// Where the broker is, how long to wait for it, and how to be let in.
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
-    /// Give up after this long, or none for never [default: 30s]
+    /// Give up after this long, or none for never; a broker is looked for as long, too, and for 3s if nothing is set [default: 30s]
     #[arg(long, global = true, value_name = "DURATION")]
     pub(crate) timeout: Option<String>,
     /// Connect to the broker here [default: tcp://127.0.0.1:5559]

@@ -3,14 +3,17 @@
 use std::fmt::Write as _;
 
 use anyhow::anyhow;
-use callboard::core::{
-    broker::Contract,
-    contract::{MethodDescription, ServiceDescription, Style},
+use callboard::{
+    Client, Code,
+    core::{
+        broker::Contract,
+        contract::{MethodDescription, ServiceDescription, Style},
+    },
 };
 use clap::Args;
 
 use super::{client, connection::Connection, described, exit::Exit, output};
-use crate::settings::{Flags, Settings};
+use crate::settings::{ClientSettings, Flags, Settings};
 
 /// Shown below `callboard describe --help`.
 const AFTER_HELP: &str = "\
@@ -18,6 +21,7 @@ A service that is a Rust trait tells its types and comments; others the names an
 
 Examples:
   callboard describe user_manager
+  callboard describe user_manager.get_user
   callboard describe user_manager --cddl             for who writes a client in another language
   callboard describe user_manager --json > old.json  for `callboard contract diff old.json user_manager`";
 
@@ -25,8 +29,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Describe {
-    /// The service, as in calculator
-    #[arg(value_name = "SERVICE")]
+    /// The service, as in calculator, or one of its methods, as in calculator.add
+    #[arg(value_name = "SERVICE[.METHOD]")]
     service: String,
     /// Print JSON
     #[arg(long, conflicts_with = "cddl")]
@@ -39,6 +43,21 @@ pub(crate) struct Describe {
 }
 
 impl Describe {
+    /// The service, and the one method of it, if that is what the word says: the dot before a method may also be one in a service's name.
+    async fn wanted(&self, client: &Client, settings: &ClientSettings) -> anyhow::Result<(&str, Option<&str>)> {
+        let whole = (self.service.as_str(), None);
+        let Some((service, method)) = self.service.rsplit_once('.') else { return Ok(whole) };
+        match described::contracts(client, &self.service, settings).await {
+            Err(error) if error.code() == Code::Unavailable => {}
+            _ => return Ok(whole),
+        }
+        match described::contracts(client, service, settings).await {
+            Ok(_) => Ok((service, Some(method))),
+            // Of the whole word it is told that nobody serves it.
+            Err(_) => Ok(whole),
+        }
+    }
+
     /// The settings that were typed as flags.
     pub(crate) fn flags(&self) -> Flags {
         self.connection.flags()
@@ -48,13 +67,17 @@ impl Describe {
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
         let settings = settings.client;
         let client = client::connect(&settings).await?;
-        let contracts = described::contracts(&client, &self.service, &settings).await.map_err(client::failed)?;
+        let (service, method) = self.wanted(&client, &settings).await?;
+        let contracts = described::contracts(&client, service, &settings).await.map_err(client::failed)?;
         client::leave(&client).await;
         let described = contracts.iter().find_map(|contract| described::read(contract).map(|said| (contract, said)));
-        let Some((contract, description)) = described else {
-            return Err(Exit::Failed.because(anyhow!("the workers of {} do not describe it", self.service)));
+        let Some((contract, mut description)) = described else {
+            return Err(Exit::Failed.because(anyhow!("the workers of {service} do not describe it")));
         };
-        if let Some(note) = disagreement(&self.service, &contracts) {
+        if let Some(method) = method {
+            keep(method, &mut description)?;
+        }
+        if let Some(note) = disagreement(service, &contracts) {
             output::warn(&note);
         }
         if self.json {
@@ -66,6 +89,31 @@ impl Describe {
         }
         Ok(Exit::Fine)
     }
+}
+
+/// Leaves of a description one method, and the types that its text and theirs name.
+fn keep(method: &str, service: &mut ServiceDescription) -> anyhow::Result<()> {
+    let names: Vec<_> = service.methods.iter().map(|method| method.name.clone()).collect();
+    service.methods.retain(|other| other.name == method);
+    let Some(kept) = service.methods.first() else {
+        let why = anyhow!("{} has no method {method}; it has {}", service.name, names.join(", "));
+        return Err(Exit::Failed.because(why));
+    };
+    let (mut told, mut length) = (kept.to_string(), 0);
+    // Each round adds at least one of the types, or is the last.
+    while length < told.len() {
+        length = told.len();
+        let named = service.types.iter().filter(|(name, _)| names_of(&told).any(|other| other == *name));
+        told = std::iter::once(kept.to_string()).chain(named.map(|(name, it)| format!("{name} {}", it.ty))).collect();
+    }
+    service.types.retain(|name, _| names_of(&told).any(|other| other == name));
+    service.doc.clear();
+    Ok(())
+}
+
+/// The identifiers in a text.
+fn names_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
 }
 
 /// What is to be said of workers that do not agree on what their service is.

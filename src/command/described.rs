@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use callboard::{
     CallError, Client, Code,
     core::{
@@ -12,7 +13,7 @@ use callboard::{
 };
 use tokio::time::sleep;
 
-use super::client;
+use super::{client, exit::Exit};
 use crate::settings::ClientSettings;
 
 /// How often who waits for a service asks for it: soon enough for people, and next to nothing for the broker.
@@ -60,22 +61,27 @@ pub(crate) async fn description_if_any(
 /// Waits until somebody serves a service, at most as long as a call may take: what is still left of that.
 ///
 /// # Errors
-/// The broker does not answer.
+/// Nobody did (exit code 3), or the broker does not answer.
 pub(crate) async fn wait(
     client: &Client,
     service: &str,
     settings: &ClientSettings,
-) -> Result<Option<Duration>, CallError> {
+) -> anyhow::Result<Option<Duration>> {
     let (begun, timeout) = (Instant::now(), settings.timeout.value);
     let left = || timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
     loop {
         match contracts(client, service, settings).await {
-            Err(error) if error.code() == Code::Unavailable && left() != Some(Duration::ZERO) => {}
-            Err(error) if !matches!(error.code(), Code::Unavailable | Code::Unimplemented) => return Err(error),
+            Err(error) if error.code() == Code::Unavailable => {}
+            Err(error) if error.code() != Code::Unimplemented => return Err(client::failed(error)),
             _ => return Ok(left()),
         }
         // No event tells of it to a client.
         sleep(left().map_or(ASK_AGAIN_AFTER, |left| left.min(ASK_AGAIN_AFTER))).await;
+        if let (Some(timeout), Some(Duration::ZERO)) = (timeout, left()) {
+            let code = Code::DeadlineExceeded;
+            let why = anyhow!("{code}: nobody has served {service} within {timeout:?} (executed: no)");
+            return Err(Exit::NoBroker.because(why));
+        }
     }
 }
 

@@ -45,6 +45,17 @@ pub(crate) fn compact(value: &Value) -> String {
     out
 }
 
+/// Whether a number in it is none that JSON can say, and so became null.
+pub(crate) fn has_no_number(value: &Value) -> bool {
+    match value {
+        Value::Float(number) => !number.is_finite(),
+        Value::Array(items) => items.iter().any(has_no_number),
+        Value::Map(entries) => entries.iter().any(|(key, item)| has_no_number(key) || has_no_number(item)),
+        Value::Tag(_, item) => has_no_number(item),
+        _ => false,
+    }
+}
+
 fn write(out: &mut String, value: &Value, bytes_as: ByteText) {
     match value {
         Value::Null => out.push_str("null"),
@@ -147,6 +158,8 @@ mod tests {
     fn numbers_keep_what_they_are() {
         assert_eq!(compact(&cbor!([5, 5.0, -0.0, 1e300]).unwrap()), "[5,5.0,-0.0,1e+300]");
         assert_eq!(compact(&cbor!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY]).unwrap()), "[null,null,null]");
+        assert!(has_no_number(&cbor!({"a" => [1, f64::INFINITY]}).unwrap()));
+        assert!(!has_no_number(&cbor!({"a" => [1, 2.5, null]}).unwrap()));
         assert_eq!(json_of(&[0x3b, 255, 255, 255, 255, 255, 255, 255, 255]).unwrap(), "-18446744073709551616");
         assert_eq!(json_of(&body::encode(&u64::MAX).unwrap()).unwrap(), "18446744073709551615");
     }

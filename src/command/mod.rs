@@ -17,6 +17,7 @@ mod exit;
 mod internal;
 mod json;
 mod logging;
+mod named_pool;
 mod negative;
 mod output;
 mod peers;
@@ -164,7 +165,7 @@ impl Command {
         }
     }
 
-    /// Runs it. Broker and pool, and the processes started by others, see to their own end; the rest ends at the first Ctrl-C.
+    /// Runs it. Broker and pool, and the processes started by others, see to their own end, and so does a call; the rest ends at the first Ctrl-C.
     async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
         let settings = || Settings::load(flags);
         match self {
@@ -174,7 +175,7 @@ impl Command {
             Command::Scale(scale) => stop::or_interrupted(scale.run(settings()?)).await,
             Command::Reload(reload) => stop::or_interrupted(reload.run(settings()?)).await,
             Command::Status(status) => stop::or_interrupted(status.run(settings()?)).await,
-            Command::Call(call) => stop::or_interrupted(call.run(settings()?)).await,
+            Command::Call(call) => call.run(settings()?).await,
             Command::Services(services) => stop::or_interrupted(services.run(settings()?)).await,
             Command::Peers(peers) => stop::or_interrupted(peers.run(settings()?)).await,
             Command::Describe(describe) => stop::or_interrupted(describe.run(settings()?)).await,

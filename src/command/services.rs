@@ -6,15 +6,18 @@ use callboard::core::{
 };
 use clap::Args;
 
-use super::{client, connection::Connection, describe, exit::Exit, output};
+use super::{client, connection::Connection, describe, exit::Exit, named_pool::POOL_PREFIX, output};
 use crate::settings::{Flags, Settings};
 
 /// List the services that workers serve now, and their methods
 #[derive(Debug, Args)]
 pub(crate) struct Services {
-    /// Print JSON
+    /// Print JSON: all services
     #[arg(long)]
     json: bool,
+    /// List the services of pools, too, by which they are scaled and reloaded
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -30,8 +33,11 @@ impl Services {
         let settings = settings.client;
         let client = client::connect(&settings).await?;
         let call = client.call::<Vec<ServiceStatus>>("callboard.services", ());
-        let services = client::timed(call, &settings).await.map_err(client::failed)?;
+        let mut services = client::timed(call, &settings).await.map_err(client::failed)?;
         client::leave(&client).await;
+        if !self.all && !self.json {
+            services.retain(|service| !service.name.starts_with(POOL_PREFIX));
+        }
         if self.json {
             output::print(&serde_json::to_string(&services)?)?;
         } else if services.is_empty() {

@@ -1,6 +1,8 @@
 //! `callboard call` and `ping` where something is missing, late or wrongly typed.
 
-use crate::harness::{Broker, Finished, Pool, Process, until};
+use callboard::{Reply, Service, Worker};
+
+use crate::harness::{Broker, Finished, Pool, Process, callboard, until};
 
 /// An address at which nobody listens: the port was free a moment ago.
 fn nowhere() -> String {
@@ -24,7 +26,7 @@ fn a_call_that_takes_too_long_ends_with_3_and_says_whether_it_ran() {
     let late = broker.call(&["jobs.pause", "600000", "--timeout", "3s"]);
     late.complained_of(3, &["DEADLINE_EXCEEDED", "executed: yes", "pool-worker-"]);
     let never = broker.call(&["nobody.serves", "--wait-for-ready", "--timeout", "300ms"]);
-    never.complained_of(3, &["DEADLINE_EXCEEDED", "executed: no"]);
+    never.complained_of(3, &["DEADLINE_EXCEEDED: nobody has served nobody within 300ms (executed: no)"]);
 }
 
 #[test]
@@ -39,6 +41,29 @@ fn a_cast_prints_nothing_and_is_run() {
 }
 
 #[test]
+fn a_cast_that_comes_to_nothing_is_told_so() {
+    let broker = Broker::start();
+    let _worker = broker.worker("pool-worker", "jobs");
+    for (method, why) in [("nobody.serves", "nobody serves nobody now"), ("jobs.rest", "jobs has no method rest")] {
+        let cast = broker.call(&[method, "--cast"]);
+        assert!(cast.code == 0 && cast.stdout.is_empty() && cast.stderr.starts_with("warning: "), "{cast:?}");
+        assert!(cast.stderr.contains(why), "{cast:?}");
+    }
+}
+
+#[test]
+fn what_was_probably_meant_is_told() {
+    let broker = Broker::start();
+    let _worker = broker.worker("calculator-worker", "calculator");
+    for typed in ["calculator.ADD", "calculater.add"] {
+        let complaint = broker.call(&[typed, "1", "2"]).complained(1);
+        assert!(complaint.ends_with("\n  did you mean calculator.add?"), "{complaint}");
+    }
+    let doubt = broker.call(&["calculator.add", "[1, 2", "3"]).complained(1);
+    assert!(doubt.starts_with("warning: [1, 2 is no JSON"), "{doubt}");
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_says_what_would_be_right() {
     let complains = |words: &[&str], of: &[&str]| Finished::callboard(words).complained_of(2, of);
     complains(&["call", "add", "1"], &["SERVICE.METHOD", "calculator.add"]);
@@ -46,6 +71,8 @@ fn wrong_usage_ends_with_2_and_says_what_would_be_right() {
     complains(&["call", "calculator.add", "@no/such/file"], &["no/such/file"]);
     complains(&["call", "calculator.add", "--timeout", "soon"], &["--timeout", "5s"]);
     complains(&["ping", "--frontend", "localhost:5559"], &["localhost:5559", "tcp://HOST:PORT"]);
+    let missing = Finished::callboard(&["call", "calculator.add", "@no/such/file"]).complained(2);
+    assert_eq!(missing.matches("No such file").count(), 1, "{missing}");
     let unknown_flag = Finished::callboard(&["call", "calculator.add", "--timeot", "5s"]).complained(2);
     assert!(unknown_flag.contains("--timeout"), "{unknown_flag}");
 }
@@ -61,11 +88,52 @@ fn ping_tells_how_long_the_broker_took() {
 }
 
 #[test]
-fn ctrl_c_ends_a_call_with_130() {
+fn ctrl_c_ends_a_call_with_130_and_its_function() {
     let broker = Broker::start();
     let _worker = broker.worker("pool-worker", "jobs");
     let mut call = Process::start(broker.command_line(&["call", "jobs.pause", "600000"]));
     broker.wait_for_running_call();
     call.signal(rustix::process::Signal::INT);
     assert_eq!(call.exit_code(), 130);
+    // Not by missing its client, for which a broker waits.
+    let status: serde_json::Value = serde_json::from_str(&broker.command(&["status", "--json"]).printed()).unwrap();
+    assert_eq!(status["broker"]["counters"]["cancelled"], 1, "{status}");
+}
+
+#[test]
+fn a_time_out_that_was_typed_is_how_long_a_broker_is_looked_for() {
+    let nowhere = nowhere();
+    let short = Finished::callboard(&["ping", "--frontend", &nowhere, "--timeout", "200ms"]);
+    short.complained_of(3, &["within 200ms"]);
+    let mut command = callboard();
+    command.args(["ping", "--frontend", &nowhere, "--timeout", "none"]);
+    let mut waiting = Process::start(command);
+    let _broker = Broker::start_at(&nowhere, "tcp://127.0.0.1:0");
+    assert_eq!(waiting.exit_code(), 0);
+}
+
+// Its worker runs beside the commands that the test waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_is_json_or_the_bytes_that_it_is() {
+    let broker = Broker::start();
+    let files =
+        Service::new("files").read("load", [], || Reply(Bytes(b"\xfb\xff\n1\n"))).read("size", [], || f64::INFINITY);
+    let mut worker = Worker::new().backend(&broker.backend).serve(files).start().unwrap();
+    worker.joined().await.unwrap();
+    assert_eq!(broker.call(&["files.load"]).printed(), r#""-_8KMQo""#);
+    let raw = broker.command_line(&["call", "files.load", "--raw"]).output().unwrap();
+    assert_eq!((raw.stdout.as_slice(), raw.stderr.as_slice()), (&b"\xfb\xff\n1\n"[..], &b""[..]));
+    broker.call(&["files.size", "--raw"]).complained_of(1, &["--raw is for byte strings"]);
+    let size = broker.call(&["files.size"]);
+    assert_eq!((size.code, size.stdout.as_str()), (0, "null"));
+    assert!(size.stderr.contains("NaN or infinite"), "{size:?}");
+}
+
+/// A byte string, where serde's own slices are arrays.
+struct Bytes(&'static [u8]);
+
+impl serde::Serialize for Bytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
 }

@@ -114,6 +114,10 @@ fn whoever_knows_nothing_of_a_service_learns_its_methods_types_and_comments() {
     assert_eq!(json["methods"][0]["arguments"], json!([{ "name": "id", "type": "u32" }]));
     let cddl = scene.printed(&["describe", "user_manager", "--cddl"]);
     assert!(cddl.contains("user_manager.get_user.arguments = [id: 0..4294967295] / { id: 0..4294967295 }"), "{cddl}");
+    let method = scene.printed(&["describe", "user_manager.get_user"]);
+    assert!(method.contains("get_user(id: u32) -> User, or UserError  [read]"), "{method}");
+    assert!(method.contains("User = {id") && !method.contains("add_user") && !method.contains("Keeps"), "{method}");
+    scene.broker.command(&["describe", "user_manager.get_usr"]).complained_of(1, &["no method get_usr", "get_user"]);
     let hash = text.lines().next().unwrap().rsplit(' ').next().unwrap();
     let services = scene.printed(&["services"]);
     assert!(services.contains(hash), "{hash}: {services}");
@@ -146,7 +150,7 @@ fn an_item_that_does_not_fit_is_told_by_its_line_before_it_is_sent() {
     let wrong = scene.broker.pipe(&["call", "user_manager.count_already_users"], "1\n\n\"five\"\n");
     let complaint = wrong.complained(1);
     let (error, method) = complaint.split_once('\n').unwrap();
-    assert_eq!(error, "error: INVALID_ARGUMENT: line 3 of standard input: expected u32, got text");
+    assert_eq!(error, "error: INVALID_ARGUMENT: line 3 of standard input: expected u32, got text \"five\"");
     assert_eq!(method, "  method: user_manager.count_already_users(stream of u32) -> u64");
 }
 
@@ -155,11 +159,15 @@ fn arguments_that_do_not_fit_are_told_before_they_are_sent() {
     let scene = Scene::start();
     let complaint = scene.broker.call(&["user_manager.get_user", "five"]).complained(1);
     let lines: Vec<_> = complaint.lines().collect();
-    assert_eq!(lines[0], "error: INVALID_ARGUMENT ArgumentError: argument id: expected u32, got text (executed: no)",);
+    let misfit = "argument id: expected u32, got text \"five\"";
+    assert_eq!(lines[0], format!("error: INVALID_ARGUMENT ArgumentError: {misfit} (executed: no)"));
+    let complaint = scene.broker.call(&["user_manager.get_user", "-1"]).complained(1);
+    assert!(complaint.contains("argument id: expected u32, got -1 "), "{complaint}");
     assert_eq!(lines[2], "  method: user_manager.get_user(id: u32) -> User, or UserError");
     let user = r#"{"id": 8, "nickname": "x", "mail_address": "y", "user_type": "OWNER"}"#;
     let complaint = scene.broker.call(&["user_manager.add_user", user]).complained(1);
-    assert!(complaint.contains("argument user.user_type: expected UserType, got text"), "{complaint}");
+    let choice = r#"expected UserType: "ADMINISTRATOR" or "GUEST" or "NORMAL" or "DISABLED", got text "OWNER""#;
+    assert!(complaint.contains(&format!("argument user.user_type: {choice}")), "{complaint}");
     assert_eq!(scene.printed(&["call", "user_statistics.count", "GUEST"]), "1");
 }
 

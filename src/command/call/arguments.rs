@@ -20,8 +20,9 @@ pub(crate) enum WordError {
     #[error("cannot read {word} as JSON: {why}; a string is written '\"...\"'")]
     Json { word: String, why: String },
     /// A file that cannot be read.
-    #[error("cannot read the file {path}: {source}; a string with an @ in front is written '\"@...\"'")]
-    File { path: String, source: io::Error },
+    // The field is no `source`: that would be told again behind the sentence.
+    #[error("cannot read the file {path}: {error}; a string with an @ in front is written '\"@...\"'")]
+    File { path: String, error: io::Error },
     /// Values that nest too deep.
     #[error("cannot send the arguments: {0}")]
     Encode(#[from] EncodeError),
@@ -46,6 +47,16 @@ pub(crate) fn arguments<W: AsRef<str>>(words: &[W]) -> Result<EncodedArguments, 
     Ok(EncodedArguments(arguments.encode()?))
 }
 
+/// What is to be said of words that begin as JSON does and are none: they are sent as strings, which was hardly meant.
+pub(crate) fn doubts<W: AsRef<str>>(words: &[W]) -> Vec<String> {
+    words.iter().filter_map(|word| doubt(split_name(word.as_ref()).map_or(word.as_ref(), |(_, value)| value))).collect()
+}
+
+fn doubt(value: &str) -> Option<String> {
+    let error = serde_json::from_str::<Value>(value).err().filter(|_| value.starts_with(['{', '[']))?;
+    Some(format!("{value} is no JSON ({error}), so it is a string; one that is meant to be is written '\"...\"'"))
+}
+
 /// Splits NAME=VALUE, where NAME is an identifier.
 fn split_name(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
@@ -68,7 +79,7 @@ fn bytes_of(path: &str) -> Result<Vec<u8>, WordError> {
         Ok(length) if length as u64 > FILE_BYTES_MAX => Err(io::Error::other("it has more than 1 GiB")),
         other => other,
     };
-    checked.map_err(|source| WordError::File { path: path.to_owned(), source })?;
+    checked.map_err(|error| WordError::File { path: path.to_owned(), error })?;
     Ok(bytes)
 }
 
@@ -159,6 +170,14 @@ mod tests {
         });
         assert_eq!(meant(&["\"5\"", "[1, 2]", " 7 "]), cbor!(["5", [1, 2], 7]).unwrap());
         assert_eq!(meant(&["{\"a\": {\"b\": []}}"]), cbor!([{"a" => {"b" => []}}]).unwrap());
+    }
+
+    #[test]
+    fn a_word_that_begins_as_json_and_is_none_is_doubtful() {
+        let told = doubts(&["[1, 2", "x={a: 1}", "[1, 2]", "y={}", "\"[draft]\"", "hello"]);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("[1, 2 is no JSON (EOF while parsing a list"), "{told:?}");
+        assert!(told[1].starts_with("{a: 1} is no JSON"), "{told:?}");
     }
 
     #[test]

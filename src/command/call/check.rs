@@ -12,6 +12,11 @@ use callboard::{
 };
 use ciborium::Value;
 
+use crate::command::json;
+
+/// Text of so many letters is shown where it does not fit.
+const TEXT_SHOWN_MAX: usize = 40;
+
 /// Why arguments certainly do not fit a method, if so.
 ///
 /// # Errors
@@ -33,7 +38,7 @@ pub(crate) fn check(
             problem: ArgumentProblem::Mismatch,
             argument: format!("{}{}", argument.name, misfit.place),
             expected: misfit.expected,
-            got: misfit.got.to_owned(),
+            got: misfit.got,
         })?;
     }
     Ok(())
@@ -59,7 +64,7 @@ struct Check<'a> {
 struct Misfit {
     place: String,
     expected: String,
-    got: &'static str,
+    got: String,
 }
 
 impl Misfit {
@@ -99,8 +104,13 @@ impl Check<'_> {
             (Type::Record(record), Value::Map(entries)) => self.record(record, entries, depth),
             (form, value) if is_of_form(form, value) => Ok(()),
             (form, value) => {
-                let expected = if let Type::Named(name) = ty { name.clone() } else { form.to_string() };
-                Err(Misfit { place: String::new(), expected, got: word(value) })
+                let expected = match ty {
+                    // Its name alone would not tell what to write.
+                    Type::Named(name) if is_choice(form) => format!("{name}: {form}"),
+                    Type::Named(name) => name.clone(),
+                    _ => form.to_string(),
+                };
+                Err(Misfit { place: String::new(), expected, got: shown(value) })
             }
         }
     }
@@ -120,7 +130,7 @@ impl Check<'_> {
             match given {
                 Some((_, value)) => self.value(value, &field.ty, depth).map_err(|misfit| misfit.within(&place))?,
                 None if field.optional || self.may_be_left_out(&field.ty) => {}
-                None => return Err(Misfit { place, expected: field.ty.to_string(), got: "nothing" }),
+                None => return Err(Misfit { place, expected: field.ty.to_string(), got: "nothing".to_owned() }),
             }
         }
         Ok(())
@@ -159,18 +169,21 @@ fn is_of_form(ty: &Type, value: &Value) -> bool {
     }
 }
 
-/// What a value is, in the words that workers use.
-fn word(value: &Value) -> &'static str {
+/// Whether a type is one of some words.
+fn is_choice(ty: &Type) -> bool {
+    matches!(ty, Type::OneOf(all) if all.iter().all(|one| matches!(one, Type::Literal(_))))
+}
+
+/// A value where it is short, else what it is, in the words that workers use.
+fn shown(value: &Value) -> String {
     match value {
-        Value::Integer(_) => "an integer",
-        Value::Bytes(_) => "bytes",
-        Value::Float(_) => "a float",
-        Value::Text(_) => "text",
-        Value::Bool(_) => "a boolean",
-        Value::Null => "null",
-        Value::Array(_) => "an array",
-        Value::Map(_) => "a map",
-        _ => "another value",
+        Value::Integer(_) | Value::Float(_) | Value::Bool(_) | Value::Null => json::compact(value),
+        Value::Text(text) if text.chars().count() <= TEXT_SHOWN_MAX => format!("text {}", json::compact(value)),
+        Value::Text(_) => "text".to_owned(),
+        Value::Bytes(_) => "bytes".to_owned(),
+        Value::Array(_) => "an array".to_owned(),
+        Value::Map(_) => "a map".to_owned(),
+        _ => "another value".to_owned(),
     }
 }
 
@@ -213,15 +226,15 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named_with_what_was_expected_and_what_was_given() {
         let misfits = [
-            (vec![r#"{"id": 300, "tags": []}"#], "argument user.id: expected u8, got an integer"),
-            (vec![r#"{"id": 1, "tags": ["a", 2]}"#], "argument user.tags[1]: expected text, got an integer"),
+            (vec![r#"{"id": 300, "tags": []}"#], "argument user.id: expected u8, got 300"),
+            (vec![r#"{"id": 1, "tags": ["a", 2]}"#], "argument user.tags[1]: expected text, got 2"),
             (vec![r#"{"id": 1}"#], "argument user.tags: expected [text, ...], got nothing"),
             (
                 vec![r#"{"id": 1, "kind": "OWNER", "tags": []}"#],
-                "argument user.kind: expected \"ADMIN\" or \"GUEST\", got text",
+                "argument user.kind: expected \"ADMIN\" or \"GUEST\", got text \"OWNER\"",
             ),
-            (vec!["Ann"], "argument user: expected User, got text"),
-            (vec![r#"{"id": 1, "tags": []}"#, "much"], "argument scale: expected f64, got text"),
+            (vec!["Ann"], "argument user: expected User, got text \"Ann\""),
+            (vec![r#"{"id": 1, "tags": []}"#, "much"], "argument scale: expected f64, got text \"much\""),
             (vec!["scale=1"], "argument user: missing"),
             (vec!["size=1"], "argument size: unknown; the method takes user, scale"),
         ];
