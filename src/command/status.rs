@@ -4,25 +4,25 @@ mod tables;
 
 use std::{
     io::{self, IsTerminal as _},
-    time::Duration,
+    pin::pin,
+    time::{Duration, Instant},
 };
 
 use callboard::{Client, core::broker::Status as BrokerStatus};
 use clap::Args;
 use futures::future::join_all;
 use serde::Serialize;
+use tokio::time::{sleep, timeout};
 
-use super::{client, connection::Connection, exit::Exit, output, pool::report::PoolReport};
+use super::{client, connection::Connection, exit::Exit, named_pool::POOL_PREFIX, output, pool::report::PoolReport};
 use crate::settings::{ClientSettings, Flags, Settings};
 
 /// How long a pool has to answer before the status is told without it.
 const POOL_MAX: Duration = Duration::from_secs(1);
 /// How often `--watch` looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// What clears a terminal and goes to its first place.
-const CLEAR: &str = "\x1b[2J\x1b[H";
-/// What comes before a pool's name in the name of its service.
-const POOL_PREFIX: &str = "callboard.pool.";
+/// How long `--watch` waits for an answer before it says that there is none, and again after as long.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// Shown below `callboard status --help`.
 const AFTER_HELP: &str = "\
@@ -72,20 +72,46 @@ impl Status {
         if self.watch {
             return self.watch(&client, &settings).await;
         }
-        self.show(&Overview::ask(&client, &settings).await?)?;
+        let broker = ask(&client, &settings).await?;
+        self.show(&Overview::of(&client, broker).await)?;
         client::leave(&client).await;
         Ok(Exit::Fine)
     }
 
-    /// Shows it again and again.
+    /// Shows it again and again, also while the broker is away: who watches wants to see it come back.
     async fn watch(&self, client: &Client, settings: &ClientSettings) -> anyhow::Result<Exit> {
+        let (mut last, mut answered) = (None, Instant::now());
         loop {
-            match Overview::ask(client, settings).await {
-                Ok(overview) => self.show(&overview)?,
-                // Who watches wants to see it come back.
+            let mut asked = pin!(ask(client, settings));
+            let answer = loop {
+                // The question stays asked: it is dropped below, or with this loop.
+                match timeout(SILENCE_MAX, &mut asked).await {
+                    Ok(answer) => break answer,
+                    Err(_) => self.show_silence(answered.elapsed(), last.as_ref())?,
+                }
+            };
+            match answer {
+                Ok(broker) => {
+                    answered = Instant::now();
+                    self.show(last.insert(Overview::of(client, broker).await))?;
+                }
                 Err(error) => output::complain(&error),
             }
-            tokio::time::sleep(WATCH_EVERY).await;
+            sleep(WATCH_EVERY).await;
+        }
+    }
+
+    /// What was true once must not look as if it were true now.
+    fn show_silence(&self, silence: Duration, last: Option<&Overview>) -> anyhow::Result<()> {
+        let said = format!("no answer from the broker for {} s", silence.as_secs());
+        match last {
+            Some(last) if !self.json && io::stdout().is_terminal() => {
+                output::print_alone(&format!("{said}; before that:\n\n{}", tables::text(last)))
+            }
+            _ => {
+                output::note(&said);
+                Ok(())
+            }
         }
     }
 
@@ -102,10 +128,14 @@ impl Status {
     }
 }
 
+async fn ask(client: &Client, settings: &ClientSettings) -> anyhow::Result<BrokerStatus> {
+    let call = client.call::<BrokerStatus>("callboard.status", ());
+    client::timed(call, settings).await.map_err(client::failed)
+}
+
 impl Overview {
-    async fn ask(client: &Client, settings: &ClientSettings) -> anyhow::Result<Overview> {
-        let call = client.call::<BrokerStatus>("callboard.status", ());
-        let broker = client::timed(call, settings).await.map_err(client::failed)?;
+    /// What the broker says, and its pools.
+    async fn of(client: &Client, broker: BrokerStatus) -> Overview {
         let served = broker.services.iter().filter(|service| service.workers > 0);
         let names = served.filter_map(|service| service.name.strip_prefix(POOL_PREFIX)).map(str::to_owned);
         let asked = names.map(async |name| {
@@ -119,6 +149,6 @@ impl Overview {
                 Err(name) => silent_pools.push(name),
             }
         }
-        Ok(Overview { broker, pools, silent_pools })
+        Overview { broker, pools, silent_pools }
     }
 }

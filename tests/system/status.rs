@@ -108,3 +108,15 @@ fn it_can_be_watched_through_a_restart_of_the_broker() {
     watching.signal(Signal::INT);
     assert_eq!(watching.exit_code(), 130);
 }
+
+#[test]
+fn who_watches_is_told_that_the_broker_does_not_answer() {
+    let mut broker = Broker::start();
+    let watching = Process::start(broker.command_line(&["status", "--watch"]));
+    watching.stdout.wait_for("SERVICE");
+    broker.process.kill();
+    watching.stderr.wait_for("no answer from the broker for ");
+    let broker = Broker::start_at(&broker.frontend, &broker.backend);
+    let _pool = Pool::start(&broker, 1);
+    watching.stdout.wait_for("jobs-1");
+}
