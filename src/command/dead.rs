@@ -1,7 +1,8 @@
 //! `callboard dead`: calls that nobody may try again, kept by the broker.
 
+use anyhow::anyhow;
 use callboard::{
-    Client,
+    CallError, Client,
     core::broker::{DeadLetter, OpenedLetter},
 };
 use ciborium::Value;
@@ -104,7 +105,7 @@ async fn list(client: &Client, settings: &ClientSettings, json: bool) -> anyhow:
 
 async fn show(client: &Client, settings: &ClientSettings, id: u64, json: bool) -> anyhow::Result<String> {
     let call = client.call::<OpenedLetter>("callboard.dead_show", (id,));
-    let OpenedLetter { letter, body } = client::timed(call, settings).await.map_err(client::failed)?;
+    let OpenedLetter { letter, body } = client::timed(call, settings).await.map_err(|error| failed(error, id))?;
     // Its caller may have sent anything.
     let arguments = json::json_of(&body).unwrap_or_else(|error| format!("\"unreadable: {error}\""));
     if json {
@@ -118,15 +119,24 @@ async fn show(client: &Client, settings: &ClientSettings, id: u64, json: bool) -
 
 async fn resend(client: &Client, settings: &ClientSettings, id: u64) -> anyhow::Result<String> {
     let call = client.call::<Value>("callboard.dead_resend", (id,));
-    let result = client::timed(call, settings).await.map_err(client::failed)?;
+    let result = client::timed(call, settings).await.map_err(|error| failed(error, id))?;
     drop_letter(client, settings, id).await?;
     Ok(json::compact(&result))
 }
 
 async fn drop_letter(client: &Client, settings: &ClientSettings, id: u64) -> anyhow::Result<String> {
     let call = client.call::<()>("callboard.dead_drop", (id,));
-    client::timed(call, settings).await.map_err(client::failed)?;
+    client::timed(call, settings).await.map_err(|error| failed(error, id))?;
     Ok(format!("dropped {id}"))
+}
+
+/// A failure of what was asked of one letter. That there is none does not say that there was one.
+fn failed(error: CallError, id: u64) -> anyhow::Error {
+    if error.message().starts_with("there is no dead letter") {
+        let why = format!("there is no dead letter {id}; `callboard dead` lists those that there are");
+        return Exit::Failed.because(anyhow!("{}: {why} (executed: {})", error.code(), error.executed()));
+    }
+    client::failed(error)
 }
 
 fn effect(letter: &DeadLetter) -> String {

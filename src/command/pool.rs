@@ -28,13 +28,16 @@ const AFTER_HELP: &str = "\
 When all workers have registered, one line on stdout says so: ready 4 workers
 A worker that ends is started again; one that ends 5 times within 10 s ends the pool with exit code 4.
 `callboard scale`, `reload` and `status` act on it from anywhere that reaches the broker, within --min and --max.
+Without --name a pool is called as its program, or as the script that an interpreter runs, with _ for what is no letter
+or digit: that of ./calculator-worker is calculator_worker.
 
 Each worker finds CALLBOARD_BACKEND, CALLBOARD_POOL, CALLBOARD_POOL_PID and CALLBOARD_INSTANCE in its environment, and
 CALLBOARD_AUTHKEY if the pool has a key.
 
 Examples:
   callboard pool -n 4 -- ./calculator-worker
-  callboard pool --name sums -n 2 -- python3 sums.py --fast";
+  callboard pool --name sums -n 2 -- python3 sums.py --fast
+Any program may be run like this; the library by which a program becomes a worker is for Rust, so far.";
 
 /// Start worker processes of a program, and start those again that end
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     exit::Exit,
-    output,
+    named_pool, output,
     pool::ask::{AskArgs, Asking},
     pool::report::PoolReport,
 };
@@ -20,6 +20,9 @@ finish what they run. If a new one ends before that, does not register within th
 fail than of the old ones' (of ten or more), the new ones leave, the old ones stay, and the exit code is 4. The file is then still the
 new one: put the old one back, or a worker that is restarted later starts from it.
 
+A pool that nobody named is called as its program, with _ for what is no letter or digit: ./calculator-worker is
+calculator_worker. Both are understood.
+
 Example:
   callboard reload calculator";
 
@@ -27,7 +30,7 @@ Example:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Reload {
-    /// The pool
+    /// The pool: its name, or its program's
     pool: String,
     #[command(flatten)]
     ask: AskArgs,
@@ -46,23 +49,24 @@ impl Reload {
 
     /// Asks the pool.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
-        let asking = Asking::connect(&self.pool, &self.ask, &settings.client).await?;
+        let pool = named_pool::meant(&self.pool);
+        let asking = Asking::connect(&pool, &self.ask, &settings.client).await?;
         let Begun { exchange } = asking.call("reload", ()).await?;
         let over = |report: &PoolReport| match &report.exchanged {
             Some(ended) if ended.number > exchange => true,
             Some(ended) if ended.number == exchange => ended.rolled_back.is_some() || report.is_settled(),
             _ => false,
         };
-        let ended = asking.until(&format!("{} was reloaded", self.pool), over).await?;
+        let ended = asking.until(&format!("{pool} was reloaded"), over).await?;
         asking.leave().await;
         let Some(report) = ended else {
-            output::print(&format!("{} is being reloaded", self.pool))?;
+            output::print(&format!("{pool} is being reloaded"))?;
             return Ok(Exit::Fine);
         };
         if let Some(why) = report.exchanged.and_then(|ended| ended.rolled_back) {
             return Err(Exit::GaveUp.because(anyhow!("rolled back, the old workers stay: {why}")));
         }
-        output::print(&format!("{} reloaded: {} new workers", self.pool, report.size))?;
+        output::print(&format!("{pool} reloaded: {} new workers", report.size))?;
         Ok(Exit::Fine)
     }
 }

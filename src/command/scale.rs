@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     exit::Exit,
-    output,
+    named_pool, output,
     pool::ask::{AskArgs, Asking},
     pool::report::PoolReport,
 };
@@ -16,6 +16,9 @@ const AFTER_HELP: &str = "\
 No call fails: who leaves takes no more calls and finishes what runs, the idle first. The pool's own --min and --max
 bound what may be asked.
 
+A pool that nobody named is called as its program, with _ for what is no letter or digit: ./calculator-worker is
+calculator_worker. Both are understood.
+
 Examples:
   callboard scale calculator 8
   callboard scale calculator 2 --timeout 2m";
@@ -24,10 +27,10 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Scale {
-    /// The pool
+    /// The pool: its name, or its program's
     pool: String,
     /// How many worker processes it is to have
-    #[arg(value_name = "NUMBER")]
+    #[arg(value_name = "NUMBER", value_parser = number)]
     size: u32,
     #[command(flatten)]
     ask: AskArgs,
@@ -46,15 +49,20 @@ impl Scale {
 
     /// Asks the pool.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
-        let asking = Asking::connect(&self.pool, &self.ask, &settings.client).await?;
+        let pool = named_pool::meant(&self.pool);
+        let asking = Asking::connect(&pool, &self.ask, &settings.client).await?;
         let Scaled { size } = asking.call("scale", (self.size,)).await?;
-        let what = format!("{} had {size} workers", self.pool);
+        let what = format!("{pool} had {size} workers");
         let settled = asking.until(&what, |report: &PoolReport| report.size == size && report.is_settled()).await?;
         asking.leave().await;
         match settled {
-            Some(report) => output::print(&format!("{} has {} workers", self.pool, report.registered()))?,
-            None => output::print(&format!("{} is to have {size} workers", self.pool))?,
+            Some(report) => output::print(&format!("{pool} has {} workers", report.registered()))?,
+            None => output::print(&format!("{pool} is to have {size} workers"))?,
         }
         Ok(Exit::Fine)
     }
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "how many worker processes the pool is to have is a whole number, such as 8".to_owned())
 }

@@ -8,6 +8,7 @@ mod tree;
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::Args;
 
 use self::{plan::Plan, tree::Tree};
@@ -45,11 +46,24 @@ pub(crate) struct Up {
 impl Up {
     /// Runs everything until it is asked to stop.
     pub(crate) async fn run(self, config: Option<PathBuf>) -> anyhow::Result<Exit> {
-        let plan = Plan::read(&self.file.or(config).unwrap_or_else(|| FILE.into()))?;
+        let plan = Plan::read(&found(self.file.or(config))?)?;
         if self.check {
             output::print(&plan.text())?;
             return Ok(Exit::Fine);
         }
         Tree::new(plan).run().await
+    }
+}
+
+/// The file that was named, or the one that is looked for where none is.
+fn found(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let hint = match named {
+        Some(_) => "",
+        None => "; write it (`callboard up --help` shows one), or name another: callboard up FILE",
+    };
+    let file = named.unwrap_or_else(|| FILE.into());
+    match std::fs::File::open(&file) {
+        Ok(_) => Ok(file),
+        Err(error) => Err(Exit::Usage.because(anyhow!("cannot read the file {}: {error}{hint}", file.display()))),
     }
 }

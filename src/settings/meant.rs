@@ -254,18 +254,27 @@ impl Reader<'_> {
 
 /// What `text` means for `setting`, or what is wrong with it.
 fn parse<K: Kind>(setting: &Setting, text: &str) -> Result<K::Meant, String> {
-    let value = K::parse(text).ok_or_else(|| format!("{text:?} is not {}; {}", K::NOUN, K::WRITE))?;
+    let wrong = || match setting.range {
+        // Of a number with a sign it would not be true that it is none.
+        Some([min, _]) if text.strip_prefix('-').is_some_and(|rest| K::parse(rest).is_some()) => too_little(text, min),
+        _ => format!("{text:?} is not {}; {}", K::NOUN, K::WRITE),
+    };
+    let value = K::parse(text).ok_or_else(wrong)?;
     let Some([min, max]) = setting.range else { return Ok(value) };
     let magnitude = K::magnitude(&value);
     let bound = |text| K::parse(text).and_then(|value| K::magnitude(&value));
     if magnitude.zip(bound(min)).is_some_and(|(value, min)| value < min) {
-        return Err(format!("{text} is too little; write at least {min}"));
+        return Err(too_little(text, min));
     }
     // A bound beyond this machine's numbers bounds nothing.
     if magnitude.zip(bound(max)).is_some_and(|(value, max)| value > max) {
         return Err(format!("{text} is too much; write at most {max}"));
     }
     Ok(value)
+}
+
+fn too_little(text: &str, min: &str) -> String {
+    format!("{text} is too little; write at least {min}")
 }
 
 /// In a file the line alone does not say which setting is meant, and quotes matter.

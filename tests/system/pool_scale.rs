@@ -96,8 +96,11 @@ fn without_bounds_of_its_own_a_pool_grows_fourfold_at_most() {
 fn a_pool_that_is_not_there_or_no_name_is_said_to_be_so() {
     let broker = Broker::start();
     let _pool = Pool::start(&broker, 1);
-    broker.command(&["scale", "jbos", "2"]).complained_of(1, &["UNAVAILABLE", "callboard.pool.jbos"]);
-    broker.command(&["scale", "a b", "2"]).complained_of(2, &["no pool's name"]);
+    broker.command(&["scale", "jbos", "2"]).complained_of(1, &["there is no pool jbos; pools there are: jobs"]);
+    // As a program's name is spelled.
+    broker.command(&["reload", "./jobs-worker"]).complained_of(1, &["there is no pool jobs_worker"]);
+    let many = broker.command(&["scale", "jobs", "x"]).complained(2);
+    assert!(many.contains("'x' for '<NUMBER>': how many worker processes"), "{many}");
     let contradiction = Finished::callboard(&["pool", "-n", "4", "--min", "6", "--", "sleep", "600"]);
     contradiction.complained_of(2, &["-n", "--min"]);
 }

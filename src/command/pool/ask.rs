@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use callboard::{Client, core::body::Arguments, pool::service_name};
+use callboard::{Client, Code, core::body::Arguments, pool::service_name};
 use clap::Args;
 use serde::de::DeserializeOwned;
 
 use super::report::PoolReport;
-use crate::command::{client, connection::Connection, exit::Exit};
+use crate::command::{client, connection::Connection, exit::Exit, named_pool};
 use crate::settings::{ClientSettings, Flags};
 
 /// How often it looks how far the pool is.
@@ -67,7 +67,12 @@ impl<'a> Asking<'a> {
         arguments: impl Arguments,
     ) -> anyhow::Result<T> {
         let call = self.client.call::<T>(format!("{}.{method}", service_name(self.pool)), arguments);
-        client::timed(call, self.settings).await.map_err(client::failed)
+        match client::timed(call, self.settings).await {
+            Err(error) if error.code() == Code::Unavailable && error.attempt().is_none() => {
+                Err(named_pool::none(&self.client, self.pool, self.settings).await)
+            }
+            ended => ended.map_err(client::failed),
+        }
     }
 
     /// Looks at the pool until `done` is content, or at once if nobody wants to wait.
