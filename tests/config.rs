@@ -120,6 +120,35 @@ fn a_wrong_log_filter_is_a_usage_error() {
 }
 
 #[test]
+fn a_log_filter_and_a_variable_that_were_hardly_meant_are_told_and_hurt_nothing() {
+    let remark = |variable: &str, value: &str| {
+        let output = callboard().arg("config").env(variable, value).output().unwrap();
+        stdout(&output);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(remark("CALLBOARD_LOG", "verbose").starts_with("warning: CALLBOARD_LOG: verbose is no level"));
+    let told = "warning: CALLBOARD_FRONTED is no variable of callboard's, and has no effect; did you mean CALLBOARD_FRONTEND?\n";
+    assert_eq!(remark("CALLBOARD_FRONTED", "tcp://127.0.0.1:1"), told);
+    assert_eq!(remark("CALLBOARD_USERS_FILE", "users.json") + &remark("CALLBOARD_LOG", "debug"), "");
+}
+
+#[test]
+fn a_number_below_zero_is_too_little_and_not_no_number() {
+    let file = settings_file("negative", "[pool]\nsize = -1\n");
+    let complained = complaint(callboard().args(["config", "--config"]).arg(&file));
+    assert_eq!(complained, format!("error: {} line 2: size: -1 is too little; write at least 1\n", file.display()));
+}
+
+#[test]
+fn the_file_of_the_guide_is_one() {
+    let page = include_str!("../docs/guide/settings.md");
+    let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let file = settings_file("guide", text);
+    let table = stdout(&callboard().args(["config", "--config"]).arg(&file).output().unwrap());
+    assert_eq!(line_of(&table, "client.timeout")[1], "5s");
+}
+
+#[test]
 fn a_mistyped_command_is_answered_with_the_nearest_one() {
     let complaint = complaint(callboard().arg("brokr"));
     assert!(complaint.contains("'broker'"), "{complaint}");

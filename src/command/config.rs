@@ -33,13 +33,13 @@ pub(crate) struct Config {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// As for broker, call, services and ping
+    /// As for broker, and for each command that asks one
     #[arg(long, value_name = "URL")]
     frontend: Option<String>,
     /// As for broker and pool
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
-    /// As for broker, pool, call, services and ping
+    /// As for broker and pool, and for each command that asks a broker
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
     /// As for broker and pool
@@ -51,7 +51,7 @@ pub(crate) struct Config {
     /// As for pool
     #[arg(short = 'n', value_name = "NUMBER")]
     size: Option<String>,
-    /// As for call, services and ping
+    /// As for each command that asks a broker
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
     #[command(flatten, next_help_heading = "As for broker")]

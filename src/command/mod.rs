@@ -38,7 +38,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
-use crate::settings::{Flags, Settings};
+use crate::settings::{Flags, Settings, mistyped};
 
 /// Shown below `callboard --help`.
 const AFTER_HELP: &str = "\
@@ -113,6 +113,10 @@ pub(crate) fn main() -> ExitCode {
 impl CommandLine {
     fn run(self) -> anyhow::Result<Exit> {
         logging::start(self.command.log_level())?;
+        if !matches!(self.command, Command::Internal(_)) {
+            let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+            mistyped(names).iter().for_each(|complaint| output::warn(complaint));
+        }
         let flags = self.command.flags().with_config(self.config);
         // One thread: it owns every socket of the command, and it is the one that spawns a pool's workers, whose
         // parent-death signal fires when the thread that spawned them ends.

@@ -10,12 +10,10 @@ use toml::{
 use super::{
     catalogue::{SETTINGS, Setting, TABLES, settings_of},
     error::SettingError,
+    nearest::nearest,
     source::Source,
     typed::Given,
 };
-
-/// Names this alike or more are taken for the same one mistyped.
-const ALIKE_MIN: f64 = 0.7;
 
 /// The table of the pools that `callboard up` starts.
 const POOLS: &str = "pools";
@@ -218,13 +216,6 @@ fn example(setting: &Setting) -> String {
     let text = setting.default.unwrap_or("calculator");
     let bare = text == "false" || text.bytes().all(|byte| byte.is_ascii_digit());
     if bare { text.to_owned() } else { format!("\"{text}\"") }
-}
-
-/// The name most like `typed`, if one is much like it.
-fn nearest(typed: &str, names: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
-    let alike = names.into_iter().map(|name| (strsim::jaro_winkler(typed, name), name));
-    let (alike, name) = alike.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
-    (alike >= ALIKE_MIN).then_some(name)
 }
 
 /// `a, b, c`.

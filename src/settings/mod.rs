@@ -10,8 +10,10 @@ mod file;
 mod flags;
 mod kind;
 mod meant;
+mod nearest;
 mod source;
 mod typed;
+mod variables;
 
 pub(crate) use self::{
     authkey::{Authkey, VARIABLE as AUTHKEY_VARIABLE},
@@ -21,6 +23,7 @@ pub(crate) use self::{
     meant::{BrokerSettings, ClientSettings, PoolSettings, Row, Settings},
     source::{Source, Sourced},
     typed::pools_of,
+    variables::mistyped,
 };
 
 #[cfg(test)]

@@ -190,3 +190,23 @@ fn no_range_excludes_its_own_bounds_or_default() {
         }
     }
 }
+
+#[test]
+fn the_guides_page_has_each_setting_as_the_catalogue_has_it() {
+    let page = include_str!("../../docs/guide/settings.md");
+    let code = |text: &str| format!("`{text}`");
+    for setting in SETTINGS {
+        let variables = setting.variables.iter().copied().map(code).collect::<Vec<_>>().join(", ");
+        let default = setting.default.map_or_else(|| "-".to_owned(), code);
+        let range = setting.range.map_or_else(|| "-".to_owned(), |[min, max]| format!("{min} to {max}"));
+        let row = format!("| `{}` | `{}` | {variables} | {default} | {range} | ", setting.key, setting.flag);
+        let (_, below) = page.split_once(&format!("### `[{}]`\n", setting.table)).unwrap();
+        let table = below.split("###").next().unwrap();
+        assert!(table.lines().any(|line| line.starts_with(&row)), "write into settings.md: {row}");
+    }
+    // No row of one that is gone.
+    assert_eq!(page.lines().filter(|line| line.contains("| `-")).count(), SETTINGS.len());
+    for variable in super::variables::OTHERS {
+        assert!(page.contains(&format!("| `{variable}` | ")), "{variable} is not on the page");
+    }
+}
