@@ -1,7 +1,9 @@
 //! A worker whose methods are streams: items to the caller, from the caller, both; and one that tells its progress.
 //!
 //! ```text
-//! cargo run --example streams-worker
+//! callboard broker &
+//! cargo run --example streams-worker &
+//! callboard call numbers.count 3
 //! ```
 
 use std::time::Duration;
@@ -39,6 +41,11 @@ async fn sums(start: i64, numbers: Incoming<i64>) -> Outgoing<impl Stream<Item =
     }))
 }
 
+/// The same, each answer for itself: twice the number.
+async fn twice(numbers: Incoming<i64>) -> Outgoing<impl Stream<Item = Result<i64, Error>>> {
+    Outgoing::new(numbers.map(|number| Ok(number? * 2)))
+}
+
 /// Ticks until the caller gives up; says so when that happens.
 async fn ticks() -> Outgoing<impl Stream<Item = u64>> {
     struct Told;
@@ -73,6 +80,7 @@ async fn main() -> Result<(), WorkerError> {
         .read("newest", ["to"], newest)
         .read("sum", [], sum)
         .read("sums", ["start"], sums)
+        .read("twice", [], twice)
         .read("ticks", [], ticks)
         .read("walk", ["steps"], walk);
     Worker::new().serve(numbers).run().await

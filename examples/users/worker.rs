@@ -8,6 +8,8 @@
 //! callboard call user_manager.get_users_by_type NORMAL
 //! seq 1 9 | callboard call user_manager.get_users_by_ids
 //! ```
+//!
+//! One process owns the file, so a pool of it has one: `callboard pool -n 1 -- target/debug/examples/users-worker`.
 
 mod api;
 mod store;
