@@ -23,7 +23,7 @@
 //! | `own`, `delivered` | the errors of a served trait's methods, and their items |
 //! | `worker` | a worker's settings, beginning and end |
 //! | `driver` | the run loop on the link's thread |
-//! | `runner`, `mailbox` | where handlers run, and their way there and back |
+//! | `runner` | where handlers run, and their way there and back |
 //! | `pool` | supervised worker processes |
 
 mod answer;
@@ -34,7 +34,6 @@ mod error;
 mod handler;
 mod incoming;
 mod line;
-mod mailbox;
 mod outgoing;
 mod own;
 pub mod pool;
