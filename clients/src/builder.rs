@@ -16,10 +16,7 @@ use callboard_core::{
     wire::limits::{CLIENT_QUEUE_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
 };
 use futures::executor::block_on;
-use tokio::{
-    runtime,
-    sync::{mpsc, watch},
-};
+use tokio::{runtime, sync::watch};
 
 use crate::{
     blocking,
@@ -27,9 +24,8 @@ use crate::{
     client::Client,
     connect_error::ConnectError,
     driver::{self, Driver},
-    link::{self, Clock},
+    link::{self, Clock, Mailbox},
     polled,
-    posts::Posts,
     room::Room,
     shared::{Lines, Shared},
     state::State,
@@ -168,12 +164,10 @@ impl ClientBuilder {
         let link_thread = runtime.handle().clone();
         let lines = Arc::new(Lines {
             queue: Room::new(self.queue_calls_max),
-            cancels: Posts::default(),
-            stream_posts: Posts::default(),
+            commands: Mailbox::default(),
             callbacks: Callbacks::start(self.callbacks_max)?,
             statistics: Mutex::new(Statistics::default()),
         });
-        let (commands, received) = mpsc::channel(lines.queue.max() + 1);
         let (state, seen) = watch::channel(State::default());
         let clock = Clock::new();
         let machine = driver::Settings {
@@ -182,14 +176,13 @@ impl ClientBuilder {
             close_timeout: self.close_timeout,
             clock,
         };
-        let driver = Driver::new(machine, received, Arc::clone(&lines), state);
+        let driver = Driver::new(machine, Arc::clone(&lines), state);
         let started = thread::Builder::new().name("callboard-client".to_owned()).spawn(move || driver.run(runtime));
         if let Err(error) = started {
             lines.callbacks.close();
             return Err(error);
         }
         Ok(Client::new(Shared {
-            commands,
             lines,
             state: seen,
             link_thread,

@@ -15,7 +15,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use crate::{
-    call::decode, call_error::CallError, request::Request, responder::Responder, room::NoRoom, shared::Shared,
+    call::decode,
+    call_error::CallError,
+    request::Request,
+    responder::Responder,
+    room::NoRoom,
+    shared::{Command, Shared},
 };
 
 /// An awaited call: what [`Call`](crate::Call) becomes with `.await`, or with [`IntoFuture::into_future`] for whoever wants to
@@ -122,11 +127,11 @@ impl<T: DeserializeOwned> Future for CallFuture<T> {
 impl<T> Drop for CallFuture<T> {
     fn drop(&mut self) {
         if let Step::Sent { ticket, outcome } = &mut self.step {
-            // Closed first: the link thread may take the call from its queue only after it has looked for cancels, and then
-            // sees by this that nobody waits for it.
+            // Closed first: if the link thread has not taken the call yet, it sees by this that nobody waits for it.
             outcome.close();
             if outcome.try_recv().is_err() {
-                self.shared.lines.cancels.push(*ticket);
+                // An error is a link thread that has ended: so has the call.
+                let _ = self.shared.lines.commands.put(Command::Cancel(*ticket));
             }
         }
     }

@@ -124,8 +124,8 @@ impl Client {
         if !self.shared.closing.swap(true, Ordering::AcqRel) {
             self.shared.lines.queue.close();
             self.shared.lines.callbacks.room.close();
-            // There is a place for it beside all calls. An error is a link thread that has ended already.
-            let _ = self.shared.commands.try_send(Command::Close);
+            // An error is a link thread that has ended already.
+            let _ = self.shared.lines.commands.put(Command::Close);
         }
     }
 

@@ -6,19 +6,19 @@ mod log;
 mod tests;
 mod turn;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future,
+    sync::Arc,
+    time::Duration,
+};
 
 use callboard_core::{
     client::{Action, Client as Machine, Ticket},
     peer,
     time::Time,
-    wire::limits::TURN_ENVELOPES_MAX,
 };
-use tokio::{
-    runtime::Runtime,
-    sync::{mpsc, watch},
-    time::timeout_at,
-};
+use tokio::{runtime::Runtime, sync::watch, time::timeout_at};
 
 use self::{
     ending::{Ending, Life},
@@ -41,11 +41,10 @@ pub(crate) struct Driver {
     link: Link,
     timer: Timer,
     clock: Clock,
-    commands: mpsc::Receiver<Command>,
-    /// Whether there may be more of them.
-    commanded: bool,
-    /// Commands of this turn. Empty between turns, as are `actions` and `jobs`.
-    taken: Vec<Command>,
+    /// Commands that were taken, a turn's worth of which is carried out in each turn.
+    taken: VecDeque<Command>,
+    /// Empty between turns, as are `actions` and `jobs`; kept so that its memory is.
+    spare: Vec<Command>,
     actions: Vec<Action<Responder>>,
     jobs: Vec<Job>,
     /// The pipes of calls with streams, until their end.
@@ -69,21 +68,15 @@ pub(crate) struct Settings {
 }
 
 impl Driver {
-    pub(crate) fn new(
-        settings: Settings,
-        commands: mpsc::Receiver<Command>,
-        lines: Arc<Lines>,
-        state: watch::Sender<State>,
-    ) -> Driver {
+    pub(crate) fn new(settings: Settings, lines: Arc<Lines>, state: watch::Sender<State>) -> Driver {
         Driver {
             log: Log::new(&settings.peer.instance, &settings.address),
             machine: Machine::new(settings.peer),
             link: Link::new(settings.address),
             timer: Timer::new(),
             clock: settings.clock,
-            commands,
-            commanded: true,
-            taken: Vec::new(),
+            taken: VecDeque::new(),
+            spare: Vec::new(),
             actions: Vec::new(),
             jobs: Vec::new(),
             pipes: BTreeMap::new(),
@@ -126,18 +119,10 @@ impl Driver {
             biased;
             // Documented to lose nothing.
             event = self.link.event() => return Some(event),
-            // Takes commands only in the poll in which it is ready; they are in `taken` then.
-            count = self.commands.recv_many(&mut self.taken, TURN_ENVELOPES_MAX), if self.commanded => {
-                if count == 0 {
-                    // The last handle is gone.
-                    self.commanded = false;
-                    self.taken.push(Command::Close);
-                }
-            }
-            // Keeps a word that was not heard.
-            () = self.lines.cancels.some() => {}
-            // As well.
-            () = self.lines.stream_posts.some() => {}
+            // Holds nothing.
+            () = future::ready(()), if !self.taken.is_empty() => {}
+            // Takes nothing, and keeps news that was not heard.
+            () = self.lines.commands.news() => {}
             // Only waits.
             () = self.timer.wait(self.clock, deadline) => {}
         }
@@ -147,9 +132,7 @@ impl Driver {
     /// The client has left the broker: ends what came too late, and lets the callbacks run.
     async fn finish(mut self, ending: Ending) {
         self.lines.queue.close();
-        self.commands.close();
-        // Ends when every call that had a place is here: a send is never half done.
-        while let Some(command) = self.commands.recv().await {
+        for command in self.taken.drain(..).chain(self.lines.commands.close()) {
             if let Command::Call(call) = command {
                 call.token.resolve(Err(CallError::closed()), &mut self.jobs);
             }
@@ -178,6 +161,7 @@ struct CloseOnDrop(Arc<Lines>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.queue.close();
+        drop(self.0.commands.close());
         self.0.callbacks.close();
     }
 }

@@ -36,12 +36,12 @@
 //! | `typed`, `style`, `typed_streams`, `proxy` | a call of a stub's method, by its style; a service whose methods are called by name |
 //! | `request`, `shared` | a call on its way to the link thread |
 //! | `driver` | the link thread |
-//! | `link`, `dealer` | what it has in common with the worker's: clock, timer, connection |
+//! | `link`, `dealer` | what it has in common with the worker's: clock, timer, mailbox, connection |
 //! | `pipe`, `reply_stream`, `item_sender`, `reply_future` | calls with streams, and with progress |
 //! | `responder`, `callbacks` | an outcome on its way back; the callback thread |
 //! | `authkey` | where keys come from |
 //! | `serving` | what a handler's calls inherit from the call that it serves |
-//! | `room`, `alarm`, `posts`, `state` | bounds, time limits, calls that were given up, how far the client's life has come |
+//! | `room`, `alarm`, `state` | bounds, time limits, how far the client's life has come |
 
 mod alarm;
 mod answers;
@@ -61,7 +61,6 @@ mod item_sender;
 pub mod link;
 mod pipe;
 pub mod polled;
-mod posts;
 mod proxy;
 mod reply_future;
 mod reply_stream;

@@ -15,6 +15,7 @@
 mod address;
 mod budget;
 mod clock;
+mod mailbox;
 mod timer;
 
 use std::{future, pin::Pin, task::Poll};
@@ -22,7 +23,7 @@ use std::{future, pin::Pin, task::Poll};
 use bytes::Bytes;
 use callboard_core::wire::{bundle::Bundler, envelope::Envelope};
 
-pub use self::{address::check_address, budget::Budget, clock::Clock, timer::Timer};
+pub use self::{address::check_address, budget::Budget, clock::Clock, mailbox::Mailbox, timer::Timer};
 use crate::dealer::{Dealer, DealerError};
 
 /// The connection of a client or worker to its broker, as its driver sees it.

@@ -10,7 +10,13 @@ use bytes::Bytes;
 use callboard_core::{client::Ticket, time::Time, wire::streams::Room};
 use tokio::task::AbortHandle;
 
-use crate::{call_error::CallError, request::Request, responder::Responder, room::NoRoom, shared::Shared};
+use crate::{
+    call_error::CallError,
+    request::Request,
+    responder::Responder,
+    room::NoRoom,
+    shared::{Command, Shared},
+};
 
 /// What a caller of a call with streams tells the link thread.
 #[derive(Debug)]
@@ -242,18 +248,14 @@ impl Stretch {
         }
         state.room = state.room.without(size);
         drop(state);
-        if let Some(ticket) = self.ticket {
-            self.shared.lines.stream_posts.push(StreamPost::Item(ticket, item.clone()));
-        }
+        self.tell(|ticket| Command::Stream(StreamPost::Item(ticket, item.clone())));
         Poll::Ready(true)
     }
 
     /// Says that no more items come.
     pub(crate) fn end(&self) {
         self.pipe.state().said_end = true;
-        if let Some(ticket) = self.ticket {
-            self.shared.lines.stream_posts.push(StreamPost::End(ticket));
-        }
+        self.tell(|ticket| Command::Stream(StreamPost::End(ticket)));
     }
 
     /// Gives the call up, if it is not over; what it ends with for who still waits.
@@ -268,9 +270,7 @@ impl Stretch {
         if let Some(queueing) = &self.queueing {
             queueing.abort();
         }
-        if let Some(ticket) = self.ticket {
-            self.shared.lines.cancels.push(ticket);
-        }
+        self.tell(Command::Cancel);
     }
 
     /// Nothing is to come after an item that could not be read.
@@ -292,8 +292,15 @@ impl Stretch {
     }
 
     fn post_read(&self, read: Option<Room>) {
-        if let (Some(ticket), Some(room)) = (self.ticket, read) {
-            self.shared.lines.stream_posts.push(StreamPost::Read(ticket, room));
+        if let Some(room) = read {
+            self.tell(|ticket| Command::Stream(StreamPost::Read(ticket, room)));
+        }
+    }
+
+    /// Tells the link thread, if there is a call. An error is a link thread that has ended: so has the call.
+    fn tell(&self, command: impl FnOnce(Ticket) -> Command) {
+        if let Some(ticket) = self.ticket {
+            let _ = self.shared.lines.commands.put(command(ticket));
         }
     }
 }

@@ -14,20 +14,15 @@ use callboard_core::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{
-        SemaphorePermit,
-        mpsc::{self, error::TrySendError},
-        watch,
-    },
+    sync::{SemaphorePermit, watch},
 };
 
 use crate::{
     alarm::Alarm,
     call_error::CallError,
     callbacks::Callbacks,
-    link::Clock,
+    link::{Clock, Mailbox},
     pipe::StreamPost,
-    posts::Posts,
     request::Request,
     responder::Responder,
     room::{NoRoom, Room},
@@ -40,16 +35,17 @@ use crate::{
 pub(crate) enum Command {
     /// Make this call.
     Call(NewCall<Responder>),
+    /// Its caller gave this one up.
+    Cancel(Ticket),
+    /// A call with streams goes on.
+    Stream(StreamPost),
     /// End.
     Close,
 }
 
-/// What the handles of one client share. When the last of them is gone, so is the sender of `commands`, and the link thread
-/// closes the client.
+/// What the handles of one client share. When the last of them is gone, the link thread closes the client.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Has room for whatever [`Lines::queue`] has room for, and one close: sending never waits.
-    pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) state: watch::Receiver<State>,
     /// Where the link thread's own timers are.
@@ -67,9 +63,9 @@ pub(crate) struct Shared {
 pub(crate) struct Lines {
     /// Bounds the calls that wait in the client: from here to the broker, or their end.
     pub(crate) queue: Room,
-    /// Calls that were given up.
-    pub(crate) cancels: Posts<Ticket>,
-    pub(crate) stream_posts: Posts<StreamPost>,
+    /// The way to the link thread. Calls have a place in `queue`; a call is given up once, while it waits or is open; a stream says no
+    /// more than its credit allows; and a client is closed twice at most. So all of it is bounded.
+    pub(crate) commands: Mailbox<Command>,
     pub(crate) callbacks: Arc<Callbacks>,
     /// As of the link thread's last turn.
     pub(crate) statistics: Mutex<Statistics>,
@@ -130,12 +126,10 @@ impl Shared {
         responder: Responder,
     ) -> Result<(), Responder> {
         let call = request.new_call(ticket, made, responder);
-        match self.commands.try_send(Command::Call(call)) {
+        match self.lines.commands.put(Command::Call(call)) {
             Ok(()) => Ok(()),
-            Err(TrySendError::Closed(Command::Call(call)) | TrySendError::Full(Command::Call(call))) => Err(call.token),
-            Err(TrySendError::Closed(Command::Close) | TrySendError::Full(Command::Close)) => {
-                unreachable!("a call was sent")
-            }
+            Err(Command::Call(call)) => Err(call.token),
+            Err(_) => unreachable!("what was told was a call"),
         }
     }
 
@@ -147,6 +141,13 @@ impl Shared {
     /// There was no place among the pending callbacks.
     pub(crate) fn no_callback(&self, reason: NoRoom, timeout: Option<Timeout>) -> CallError {
         no_room(reason, &self.lines.callbacks.room, "callbacks", "callbacks_max", timeout)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // An error is a link thread that has ended already.
+        let _ = self.lines.commands.put(Command::Close);
     }
 }
 

@@ -23,7 +23,7 @@
 //! | `own`, `delivered` | the errors of a served trait's methods, and their items |
 //! | `worker` | a worker's settings, beginning and end |
 //! | `driver`, `absence` | the run loop on the link's thread, and what it says while there is no broker |
-//! | `runner`, `mailbox` | where handlers run, and their way there and back |
+//! | `runner` | where handlers run, and their way there and back |
 //! | `pool` | supervised worker processes |
 
 mod absence;
@@ -35,7 +35,6 @@ mod error;
 mod handler;
 mod incoming;
 mod line;
-mod mailbox;
 mod outgoing;
 mod own;
 pub mod pool;

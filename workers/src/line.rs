@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use callboard_clients::link::Mailbox;
 use callboard_core::{
     body,
     wire::{
@@ -18,7 +19,7 @@ use callboard_core::{
     worker::{Job, JobId},
 };
 
-use crate::{mailbox::Mailbox, runner::Ended};
+use crate::runner::Ended;
 
 /// What a handler with streams tells the link's thread.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_clients::link::Clock;
+use callboard_clients::link::{Clock, Mailbox};
 use callboard_core::{
     wire::{
         method::MethodName,
@@ -31,7 +31,6 @@ use crate::{
     context::Context,
     handler::{AsyncFunction, BlockingFunction, Prepared, RunningHandler},
     line::{Line, Post, Posts},
-    mailbox::Mailbox,
 };
 
 /// How long outcomes may lie unseen because their runtime is busy. The shortest that tokio's timer can do.
@@ -153,7 +152,7 @@ struct Dispatcher {
 
 impl Drop for Dispatcher {
     fn drop(&mut self) {
-        self.jobs.close();
+        drop(self.jobs.close());
         self.ended.release();
     }
 }
@@ -208,7 +207,8 @@ struct Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.ended.put((self.job, self.outcome.take().ok_or(self.context.has_begun())));
+        // Where it is held, the dispatcher releases it; it is never closed.
+        let _ = self.ended.put((self.job, self.outcome.take().ok_or(self.context.has_begun())));
     }
 }
 

@@ -6,33 +6,35 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use callboard_core::{
     client::Ticket,
-    wire::status::{Code, Executed},
+    wire::{
+        limits::TURN_ENVELOPES_MAX,
+        status::{Code, Executed},
+    },
 };
 use tokio::{runtime, sync::oneshot};
 
 use super::*;
-use crate::{callbacks::Callbacks, posts::Posts, request::Request, room::Room};
+use crate::{callbacks::Callbacks, link::Mailbox, request::Request, room::Room};
 
 type Outcome = oneshot::Receiver<Result<Bytes, CallError>>;
 
-/// A driver for `commands`, whose sender is gone.
+/// A driver for `commands`.
 fn driver(commands: Vec<Command>) -> Driver {
     let lines = Lines {
         queue: Room::new(1000),
-        cancels: Posts::default(),
-        stream_posts: Posts::default(),
+        commands: Mailbox::default(),
         callbacks: Callbacks::start(1).unwrap(),
         statistics: Mutex::default(),
     };
-    let (sender, received) = mpsc::channel(commands.len());
-    commands.into_iter().for_each(|command| sender.try_send(command).unwrap());
+    let lines = Arc::new(lines);
+    commands.into_iter().for_each(|command| lines.commands.put(command).unwrap());
     let settings = Settings {
         peer: peer::Settings::new(link::new_session()),
         address: "tcp://127.0.0.1:1".to_owned(),
         close_timeout: Duration::from_secs(3600),
         clock: Clock::new(),
     };
-    Driver::new(settings, received, Arc::new(lines), watch::channel(State::default()).0)
+    Driver::new(settings, lines, watch::channel(State::default()).0)
 }
 
 fn call(number: u64) -> (Command, Outcome) {
@@ -59,7 +61,7 @@ fn calls_behind_a_close_end_however_many_there_are() {
 #[test]
 fn a_call_that_was_given_up_in_the_queue_never_gets_to_the_machine() {
     let (abandoned, outcome) = call(1);
-    let driver = driver(vec![abandoned]);
+    let driver = driver(vec![abandoned, Command::Close]);
     let lines = Arc::clone(&driver.lines);
     drop(outcome);
     run(driver);

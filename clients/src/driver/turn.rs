@@ -12,11 +12,10 @@ use callboard_core::{
     time::Time,
     wire::{
         envelope::Envelope,
-        limits::BUNDLE_ENVELOPES_MAX,
+        limits::{BUNDLE_ENVELOPES_MAX, TURN_ENVELOPES_MAX},
         status::{Code, Executed, Failure},
     },
 };
-use futures::FutureExt;
 
 use super::{
     Driver,
@@ -84,24 +83,23 @@ impl Driver {
 
     fn take_commands(&mut self, now: Time) {
         self.gather();
-        // Before the calls: a call that was given up and is not taken yet is known by its closed channel.
-        for ticket in self.lines.cancels.take() {
-            self.machine.handle(now, Event::Cancel(ticket), &mut self.actions);
-        }
-        let mut taken = mem::take(&mut self.taken);
-        for command in taken.drain(..) {
+        for _ in 0..TURN_ENVELOPES_MAX {
+            let Some(command) = self.taken.pop_front() else { return };
             match command {
-                Command::Call(call) => {
-                    self.places += 1;
-                    if !call.token.is_abandoned() {
-                        self.make(now, call);
-                    }
-                }
+                Command::Call(call) => self.take_call(now, call),
+                // Of one that was given up in our queue the machine has not heard.
+                Command::Cancel(ticket) => self.machine.handle(now, Event::Cancel(ticket), &mut self.actions),
+                Command::Stream(post) => self.take_post(now, post),
                 Command::Close => self.close(now),
             }
         }
-        self.taken = taken;
-        self.take_posts(now);
+    }
+
+    fn take_call(&mut self, now: Time, call: NewCall<Responder>) {
+        self.places += 1;
+        if !call.token.is_abandoned() {
+            self.make(now, call);
+        }
     }
 
     fn make(&mut self, now: Time, mut call: NewCall<Responder>) {
@@ -120,27 +118,27 @@ impl Driver {
     }
 
     /// What callers of calls with streams have to say. Of a call that is over, the machine does not listen to it.
-    fn take_posts(&mut self, now: Time) {
-        for post in self.lines.stream_posts.take() {
-            let event = match post {
-                StreamPost::Item(ticket, body) => Event::Item { ticket, body },
-                StreamPost::End(ticket) => Event::End(ticket),
-                StreamPost::Read(ticket, room) => Event::Read { ticket, room },
-            };
-            self.machine.handle(now, event, &mut self.actions);
-        }
+    fn take_post(&mut self, now: Time, post: StreamPost) {
+        let event = match post {
+            StreamPost::Item(ticket, body) => Event::Item { ticket, body },
+            StreamPost::End(ticket) => Event::End(ticket),
+            StreamPost::Read(ticket, room) => Event::Read { ticket, room },
+        };
+        self.machine.handle(now, event, &mut self.actions);
     }
 
     /// Takes what callers are handing over, for as long as more comes: whoever woke us by a first call is often about to make
     /// the next ones, and a bundle of many costs little more than a bundle of one. Nobody is waited for: when nothing has come
     /// while other threads had their turn, the bundle goes.
     fn gather(&mut self) {
-        loop {
-            let before = self.taken.len();
-            let room = BUNDLE_ENVELOPES_MAX.saturating_sub(before).max(1);
-            // None is as good as pending here: the next wait will tell.
-            let _ = self.commands.recv_many(&mut self.taken, room).now_or_never();
-            if self.taken.len() == before || self.taken.len() >= BUNDLE_ENVELOPES_MAX {
+        while self.taken.len() < BUNDLE_ENVELOPES_MAX {
+            let mut more = self.lines.commands.take(mem::take(&mut self.spare));
+            let nothing = more.is_empty();
+            self.taken.extend(more.drain(..));
+            // What a flood made of it is given back.
+            more.shrink_to(TURN_ENVELOPES_MAX);
+            self.spare = more;
+            if nothing {
                 return;
             }
             thread::yield_now();
@@ -220,7 +218,8 @@ impl Driver {
     fn item(&mut self, ticket: Ticket, latest: Option<u64>, body: Bytes) {
         let read = self.pipes.get(&ticket).and_then(|pipe| pipe.push(body, latest));
         if let Some(room) = read {
-            self.lines.stream_posts.push(StreamPost::Read(ticket, room));
+            // We are who it is told, and have not ended.
+            let _ = self.lines.commands.put(Command::Stream(StreamPost::Read(ticket, room)));
         }
     }
 

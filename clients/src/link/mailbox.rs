@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 
 /// A mailbox with any number of senders and one receiver, who is woken once for all that is there when he looks.
 ///
-/// A wake-up across threads costs as much as some twenty calls, so it is the number of wake-ups that counts. What is in it is
-/// bounded by its users: one thing a slot.
+/// A wake-up across threads costs as much as some twenty calls, so it is the number of wake-ups that counts. It has no bound of its
+/// own: its users see to it that what they put in is bounded.
 #[derive(Debug)]
-pub(crate) struct Mailbox<T> {
+pub struct Mailbox<T> {
     post: Mutex<Post<T>>,
     news: Notify,
 }
@@ -32,12 +32,14 @@ impl<T> Default for Mailbox<T> {
 }
 
 impl<T> Mailbox<T> {
-    /// Puts a thing in; the receiver is woken if it is the first. Into a closed mailbox it goes to be dropped.
-    pub(crate) fn put(&self, thing: T) {
+    /// Puts a thing in; the receiver is woken if it is the first and nobody holds the mailbox.
+    ///
+    /// # Errors
+    /// The thing, if the mailbox is closed.
+    pub fn put(&self, thing: T) -> Result<(), T> {
         let mut post = self.post();
         if post.closed {
-            drop(post);
-            return drop(thing);
+            return Err(thing);
         }
         post.things.push(thing);
         let wake = post.things.len() == 1 && !post.held;
@@ -45,10 +47,11 @@ impl<T> Mailbox<T> {
         if wake {
             self.news.notify_one();
         }
+        Ok(())
     }
 
-    /// Puts things in, which leaves `things` empty.
-    pub(crate) fn put_all(&self, things: &mut Vec<T>) {
+    /// Puts things in, which leaves `things` empty. Into a closed mailbox they go to be dropped.
+    pub fn put_all(&self, things: &mut Vec<T>) {
         let mut post = self.post();
         if post.closed {
             drop(post);
@@ -63,12 +66,12 @@ impl<T> Mailbox<T> {
     }
 
     /// From now on what is put in wakes nobody, until [`Mailbox::release`]. The receiver may look all the same.
-    pub(crate) fn hold(&self) {
+    pub fn hold(&self) {
         self.post().held = true;
     }
 
     /// Ends a hold: the receiver is woken if something is there.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         let mut post = self.post();
         let wake = mem::replace(&mut post.held, false) && !post.things.is_empty();
         drop(post);
@@ -78,35 +81,33 @@ impl<T> Mailbox<T> {
     }
 
     /// Wakes the receiver, held or not: there is news for him elsewhere.
-    pub(crate) fn nudge(&self) {
+    pub fn nudge(&self) {
         self.news.notify_one();
     }
 
     /// Whether wake-ups are held back, so that who relies on them should look by himself before long.
-    pub(crate) fn is_held(&self) -> bool {
+    pub fn is_held(&self) -> bool {
         self.post().held
     }
 
     /// Takes all that is there, in the order in which it was put in; `empty` is what the mailbox goes on with.
-    pub(crate) fn take(&self, empty: Vec<T>) -> Vec<T> {
+    pub fn take(&self, empty: Vec<T>) -> Vec<T> {
         mem::replace(&mut self.post().things, empty)
     }
 
     /// Waits until something may be there.
     ///
     /// # Cancel safety
-    /// Cancel safe: nothing is taken.
-    pub(crate) async fn news(&self) {
+    /// Nothing is taken. A wake-up that was not waited for to its end is kept for the next wait.
+    pub async fn news(&self) {
         self.news.notified().await;
     }
 
-    /// Drops what is there, and what is put in later.
-    pub(crate) fn close(&self) {
+    /// Takes what is there; nothing can be put in from now on.
+    pub fn close(&self) -> Vec<T> {
         let mut post = self.post();
         post.closed = true;
-        let things = mem::take(&mut post.things);
-        drop(post);
-        drop(things);
+        mem::take(&mut post.things)
     }
 
     /// Nothing panics while it holds the lock, so a poisoned one still holds whole things.
@@ -117,6 +118,8 @@ impl<T> Mailbox<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use futures::FutureExt;
 
     use super::*;
@@ -124,7 +127,7 @@ mod tests {
     #[test]
     fn many_things_are_one_piece_of_news() {
         let mailbox = Mailbox::default();
-        (0..3).for_each(|thing| mailbox.put(thing));
+        (0..3).for_each(|thing| assert_eq!(mailbox.put(thing), Ok(())));
         assert!(mailbox.news().now_or_never().is_some());
         assert!(mailbox.news().now_or_never().is_none());
         assert_eq!(mailbox.take(Vec::new()), [0, 1, 2]);
@@ -134,7 +137,7 @@ mod tests {
     fn who_holds_brings_the_news_later() {
         let mailbox = Mailbox::default();
         mailbox.hold();
-        mailbox.put(1);
+        assert_eq!(mailbox.put(1), Ok(()));
         assert!(mailbox.news().now_or_never().is_none());
         mailbox.release();
         assert!(mailbox.news().now_or_never().is_some());
@@ -146,12 +149,12 @@ mod tests {
 
     #[test]
     fn a_closed_mailbox_keeps_nothing() {
-        let thing = std::sync::Arc::new(());
+        let thing = Arc::new(());
         let mailbox = Mailbox::default();
-        mailbox.put(thing.clone());
-        mailbox.close();
-        mailbox.put(thing.clone());
+        assert_eq!(mailbox.put(thing.clone()), Ok(()));
+        assert_eq!(mailbox.close().len(), 1);
+        assert!(mailbox.put(thing.clone()).is_err());
         mailbox.put_all(&mut vec![thing.clone()]);
-        assert_eq!(std::sync::Arc::strong_count(&thing), 1);
+        assert_eq!(Arc::strong_count(&thing), 1);
     }
 }
