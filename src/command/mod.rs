@@ -36,7 +36,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use self::exit::Exit;
+use self::{exit::Exit, logging::Log};
 use crate::settings::{Flags, Settings};
 
 /// Shown below `callboard --help`.
@@ -100,18 +100,28 @@ enum Command {
 /// Runs the command that was typed, and says how it ended.
 pub(crate) fn main() -> ExitCode {
     let words = negative::spell_out(std::env::args_os());
-    match CommandLine::parse_from(words).run() {
-        Ok(exit) => exit.into(),
-        Err(error) => {
+    CommandLine::parse_from(words)
+        .logged()
+        .unwrap_or_else(|error| {
             output::complain(&error);
-            Exit::of(&error).into()
-        }
-    }
+            Exit::of(&error)
+        })
+        .into()
 }
 
 impl CommandLine {
+    /// Runs it, with a log whose last lines come before the complaint that it ends with.
+    fn logged(self) -> anyhow::Result<Exit> {
+        let log = Log::start(self.command.log_level())?;
+        let ended = self.run();
+        match (ended, log.finish()) {
+            // Who does not take the log takes no complaint either, and would keep us from our end for ever.
+            (Err(error), false) => Ok(Exit::of(&error)),
+            (ended, _) => ended,
+        }
+    }
+
     fn run(self) -> anyhow::Result<Exit> {
-        logging::start(self.command.log_level())?;
         let flags = self.command.flags().with_config(self.config);
         // One thread: it owns every socket of the command, and it is the one that spawns a pool's workers, whose
         // parent-death signal fires when the thread that spawned them ends.

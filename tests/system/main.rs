@@ -18,6 +18,7 @@ mod harness;
 mod held_bytes;
 mod keys;
 mod kvs;
+mod logs;
 mod lost_broker;
 mod matrix;
 mod nested;
