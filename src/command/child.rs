@@ -67,6 +67,9 @@ impl Child {
 
     /// Starts `callboard ARGUMENTS...` with its life bound to ours and with our environment, but for what is `kept` from it.
     ///
+    /// In a process group of its own: a terminal's Ctrl-C is for us, who ask it to end in its turn. To have both it would count as
+    /// asked twice, and not wait for the calls that run.
+    ///
     /// # Errors
     /// The system has no process for it.
     pub(crate) fn start_inheriting<A: AsRef<OsStr>>(
@@ -77,7 +80,7 @@ impl Child {
         for variable in kept {
             command.env_remove(variable);
         }
-        Child::spawn(command.args(arguments))
+        Child::spawn(command.args(arguments).process_group(0))
     }
 
     /// Demo and bench are private to this machine and ask for no key, whatever somebody has set for brokers of their own.

@@ -2,7 +2,7 @@
 
 use std::{fs, io, os::unix::net::UnixDatagram, path::PathBuf};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 use crate::harness::{Broker, DEADLINE, Finished, Process, callboard, example_path, is_alive, signal, until};
@@ -113,6 +113,16 @@ fn calls_that_run_are_finished_before_it_ends() {
     tree.up.process.signal(Signal::TERM);
     assert_eq!(call.exit_code(), 0, "{}", call.stderr.all());
     assert_eq!(tree.up.process.exit_code(), 0);
+}
+
+#[test]
+fn a_ctrl_c_of_the_terminal_which_is_for_the_whole_group_finishes_the_calls_too() {
+    let mut tree = Tree::start(Folder::with(&both()));
+    let mut call = Process::start(tree.up.command_line(&["call", "jobs.pause", "2000"]));
+    tree.up.wait_for_running_call();
+    kill_process_group(Pid::from_raw(tree.up.process.pid() as i32).unwrap(), Signal::INT).unwrap();
+    assert_eq!(call.exit_code(), 0, "{}", call.stderr.all());
+    assert_eq!(tree.up.process.exit_code(), 130);
 }
 
 #[test]
