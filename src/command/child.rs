@@ -54,7 +54,7 @@ impl Child {
         arguments: impl IntoIterator<Item = A>,
         variables: &[(&str, &str)],
     ) -> anyhow::Result<Child> {
-        Child::spawn_private(bound_to_us()?.args(arguments).envs(variables.iter().copied()))
+        Child::spawn_private(bound_to_us().args(arguments).envs(variables.iter().copied()))
     }
 
     /// Starts `callboard ARGUMENTS...` with an input by which it is told to [go on](Child::go_on). It must end by itself.
@@ -62,7 +62,7 @@ impl Child {
     /// # Errors
     /// The system has no process for it.
     pub(crate) fn start_with_input<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> anyhow::Result<Child> {
-        Child::spawn_private(Command::new(own_program()?).args(arguments))
+        Child::spawn_private(Command::new(own_program()).args(arguments))
     }
 
     /// Starts `callboard ARGUMENTS...` with its life bound to ours and with our environment, but for what is `kept` from it.
@@ -76,7 +76,7 @@ impl Child {
         arguments: impl IntoIterator<Item = A>,
         kept: &[&str],
     ) -> anyhow::Result<Child> {
-        let mut command = bound_to_us()?;
+        let mut command = bound_to_us();
         for variable in kept {
             command.env_remove(variable);
         }
@@ -152,15 +152,17 @@ impl Child {
 }
 
 /// The command again, by way of the shim.
-fn bound_to_us() -> anyhow::Result<Command> {
+fn bound_to_us() -> Command {
     let (shim, leading) = shim();
     let mut command = Command::new(shim);
-    command.args(leading).arg(std::process::id().to_string()).arg(own_program()?);
-    Ok(command)
+    command.args(leading).arg(std::process::id().to_string()).arg(own_program());
+    command
 }
 
-fn own_program() -> anyhow::Result<PathBuf> {
-    std::env::current_exe().context("cannot find the program that runs")
+/// Under its own name, so that `ps` shows that, as long as the name leads to it: not after an update of its file.
+fn own_program() -> PathBuf {
+    let named = std::env::current_exe().ok().filter(|program| program.exists());
+    named.unwrap_or_else(|| OWN_PROGRAM.into())
 }
 
 /// The value of `name=` in a ready line.

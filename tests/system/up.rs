@@ -167,6 +167,27 @@ fn a_broker_or_a_pool_that_was_killed_is_started_again_and_the_rest_goes_on() {
 }
 
 #[test]
+fn what_ends_is_started_again_after_an_update_of_the_program_too() {
+    let folder = Folder::with(&both());
+    let program = folder.0.path().join("callboard");
+    fs::copy(env!("CARGO_BIN_EXE_callboard"), &program).unwrap();
+    let mut command = std::process::Command::new(&program);
+    command.arg("up").arg(folder.file());
+    let tree = Tree::of(command, folder);
+    // As an update does it: the file that runs has no name any more, and another may have it.
+    fs::remove_file(&program).unwrap();
+    for part in ["broker", "pool calculator"] {
+        let before = tree.pid_of(part);
+        signal(before, Signal::KILL);
+        until("another is started", || (tree.pid_of(part) != before).then_some(()));
+        until("it serves again", || {
+            let added = Finished::of(tree.up.command_line(&["call", "calculator.add", "2", "3", "--timeout", "2s"]));
+            (added.stdout.trim() == "5").then_some(())
+        });
+    }
+}
+
+#[test]
 fn a_pool_that_gives_up_is_tried_again_until_its_program_is_mended() {
     let folder = Folder::with("");
     let broken = folder.0.path().join("broken");
