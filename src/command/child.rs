@@ -165,8 +165,21 @@ fn own_program() -> PathBuf {
     named.unwrap_or_else(|| OWN_PROGRAM.into())
 }
 
-/// The value of `name=` in a ready line.
-pub(crate) fn field<'a>(line: &'a str, name: &str) -> anyhow::Result<&'a str> {
-    let value = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-    value.with_context(|| format!("a ready line without {name}: {line:?}"))
+/// The addresses in a broker's ready line: its frontend's and its backend's. A path in them may have blanks.
+pub(crate) fn addresses(line: &str) -> anyhow::Result<(&str, &str)> {
+    let both = line.strip_prefix("ready frontend=").and_then(|both| both.split_once(" backend="));
+    both.with_context(|| format!("a ready line without its addresses: {line:?}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ready_lines_addresses_may_have_blanks() {
+        let line = "ready frontend=ipc:///tmp/my files/front backend=ipc:///tmp/my files/back";
+        assert_eq!(addresses(line).unwrap(), ("ipc:///tmp/my files/front", "ipc:///tmp/my files/back"));
+        assert!(addresses("ready 4 workers").is_err());
+    }
 }

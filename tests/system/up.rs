@@ -188,6 +188,16 @@ fn what_ends_is_started_again_after_an_update_of_the_program_too() {
 }
 
 #[test]
+fn a_path_with_blanks_is_an_address_like_others() {
+    let folder = Folder(tempfile::Builder::new().prefix("two words").tempdir().unwrap());
+    let [front, back] = ["front", "back"].map(|name| format!("ipc://{}", folder.0.path().join(name).display()));
+    let broker = format!("[broker]\nfrontend = \"{front}\"\nbackend = \"{back}\"\n");
+    fs::write(folder.file(), broker + &both()).unwrap();
+    let up = Process::start(folder.up());
+    assert_eq!(up.line(), format!("ready frontend={front} backend={back} pools=jobs,calculator"));
+}
+
+#[test]
 fn a_pool_that_gives_up_is_tried_again_until_its_program_is_mended() {
     let folder = Folder::with("");
     let broken = folder.0.path().join("broken");
