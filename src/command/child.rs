@@ -16,22 +16,13 @@ use tokio::{
 };
 
 use super::exit::Exit;
-use crate::settings::AUTHKEY_VARIABLE;
+use crate::settings::{AUTHKEY_VARIABLE, CONFIG_VARIABLE, variables};
 
 /// Under Linux this names the program that runs, even after its file was replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// The processes of demo and bench speak only of what is wrong.
 pub(crate) const QUIET: &[(&str, &str)] = &[("CALLBOARD_LOG", "warn")];
-
-/// Variables that would give some of these processes a key, and others none.
-const NOT_INHERITED: [&str; 5] = [
-    AUTHKEY_VARIABLE,
-    "CALLBOARD_AUTHKEY_FILE",
-    "CALLBOARD_BROKER_AUTHKEY_FILE",
-    "CALLBOARD_POOL_AUTHKEY_FILE",
-    "CALLBOARD_CONFIG",
-];
 
 /// How a process of ours is made to bind its life to ours: see `callboard_workers::pool`.
 pub(crate) fn shim() -> (PathBuf, Vec<std::ffi::OsString>) {
@@ -54,7 +45,9 @@ impl Child {
         arguments: impl IntoIterator<Item = A>,
         variables: &[(&str, &str)],
     ) -> anyhow::Result<Child> {
-        Child::spawn_private(bound_to_us().args(arguments).envs(variables.iter().copied()))
+        let mut command = bound_to_us();
+        make_private(&mut command);
+        Child::spawn(command.args(arguments).envs(variables.iter().copied()))
     }
 
     /// Starts `callboard ARGUMENTS...` with an input by which it is told to [go on](Child::go_on). It must end by itself.
@@ -62,7 +55,9 @@ impl Child {
     /// # Errors
     /// The system has no process for it.
     pub(crate) fn start_with_input<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> anyhow::Result<Child> {
-        Child::spawn_private(Command::new(own_program()).args(arguments))
+        let mut command = Command::new(own_program());
+        make_private(&mut command);
+        Child::spawn(command.args(arguments))
     }
 
     /// Starts `callboard ARGUMENTS...` with its life bound to ours and with our environment, but for what is `kept` from it.
@@ -81,14 +76,6 @@ impl Child {
             command.env_remove(variable);
         }
         Child::spawn(command.args(arguments).process_group(0))
-    }
-
-    /// Demo and bench are private to this machine and ask for no key, whatever somebody has set for brokers of their own.
-    fn spawn_private(command: &mut Command) -> anyhow::Result<Child> {
-        for variable in NOT_INHERITED {
-            command.env_remove(variable);
-        }
-        Child::spawn(command)
     }
 
     fn spawn(command: &mut Command) -> anyhow::Result<Child> {
@@ -163,6 +150,13 @@ fn bound_to_us() -> Command {
 fn own_program() -> PathBuf {
     let named = std::env::current_exe().ok().filter(|program| program.exists());
     named.unwrap_or_else(|| OWN_PROGRAM.into())
+}
+
+/// Demo and bench are private to this machine: no setting that somebody has made for brokers and pools of their own is theirs.
+fn make_private(command: &mut Command) {
+    for variable in variables().chain([AUTHKEY_VARIABLE, CONFIG_VARIABLE]) {
+        command.env_remove(variable);
+    }
 }
 
 /// The addresses in a broker's ready line: its frontend's and its backend's. A path in them may have blanks.
