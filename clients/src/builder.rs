@@ -16,10 +16,7 @@ use callboard_core::{
     wire::limits::{CLIENT_QUEUE_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
 };
 use futures::executor::block_on;
-use tokio::{
-    runtime,
-    sync::{mpsc, watch},
-};
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     blocking,
@@ -27,7 +24,7 @@ use crate::{
     client::Client,
     connect_error::ConnectError,
     driver::{self, Driver},
-    link::{self, Clock},
+    link::{self, Carried, Clock},
     polled,
     posts::Posts,
     room::Room,
@@ -164,7 +161,7 @@ impl ClientBuilder {
 
     /// Starts the client's two threads.
     fn start(self) -> io::Result<Client> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = Carried::new()?;
         let link_thread = runtime.handle().clone();
         let lines = Arc::new(Lines {
             queue: Room::new(self.queue_calls_max),
@@ -183,7 +180,8 @@ impl ClientBuilder {
             clock,
         };
         let driver = Driver::new(machine, received, Arc::clone(&lines), state);
-        let started = thread::Builder::new().name("callboard-client".to_owned()).spawn(move || driver.run(runtime));
+        let started =
+            thread::Builder::new().name("callboard-client".to_owned()).spawn(move || driver.run(runtime.arrived()));
         if let Err(error) = started {
             lines.callbacks.close();
             return Err(error);

@@ -13,6 +13,7 @@
 //! Nothing here decides anything: when to connect, ping or give up is the machine's affair.
 
 mod budget;
+mod carried;
 mod clock;
 mod timer;
 
@@ -21,7 +22,7 @@ use std::{future, pin::Pin, task::Poll};
 use bytes::Bytes;
 use callboard_core::wire::{bundle::Bundler, envelope::Envelope};
 
-pub use self::{budget::Budget, clock::Clock, timer::Timer};
+pub use self::{budget::Budget, carried::Carried, clock::Clock, timer::Timer};
 use crate::dealer::{Dealer, DealerError};
 
 /// The connection of a client or worker to its broker, as its driver sees it.
