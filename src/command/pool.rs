@@ -156,6 +156,7 @@ impl Running {
                     Some(event) => self.tell(event)?,
                 },
                 // Cancel safe: no signal is lost.
+                    None => return Err(Exit::GaveUp.because(anyhow!("the pool ended by a fault of its own"))),
                 signal = self.signals.next() => {
                     // Whoever asks a second time does not want to wait.
                     let within = if std::mem::replace(&mut asked, true) { Duration::ZERO } else { self.drain };
