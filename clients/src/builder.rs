@@ -15,11 +15,10 @@ use callboard_core::{
     peer,
     wire::limits::{CLIENT_QUEUE_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
 };
-use futures::executor::block_on;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    blocking,
+    blocking::{self, block_on},
     callbacks::Callbacks,
     client::Client,
     connect_error::ConnectError,
