@@ -1,5 +1,6 @@
 //! `callboard pool`: starts and supervises worker processes.
 
+mod absence;
 pub(crate) mod ask;
 mod lookout;
 pub(crate) mod report;
