@@ -1,6 +1,6 @@
 //! The machine's notes as lines in the log.
 
-use std::time::Instant;
+use std::fmt;
 
 use callboard_core::{broker::Note, wire::ids::LinkId};
 use tracing::{debug, info, warn};
@@ -8,37 +8,131 @@ use tracing::{debug, info, warn};
 use crate::gate::Complaints;
 
 /// Logs a note; `address_of` says where a link comes from. Peers that come and go are debug (clients) or info (workers); what
-/// somebody lost, and strangers, are warnings. Casts that fail are told one by one as long as they are few.
+/// somebody lost, and strangers, are warnings. What anybody can cause by the thousand is told one by one as long as it is little.
+///
+/// What peers say, and their names, is [`Said`] or a value that is quoted: it is no line of its own, whatever is in it.
 pub(crate) fn log(note: Note, complaints: &mut Complaints, address_of: impl Fn(LinkId) -> Option<String>) {
     match note {
         Note::ClientJoined { link, name, again, key } => debug!(%link, name, again, key, "client joined"),
         Note::ClientGone { name, open } if open > 0 => info!(name, open, "client is gone, with calls open"),
         Note::ClientGone { name, open } => debug!(name, open, "client is gone"),
         Note::WorkerJoined { link, name, services, key } => {
-            info!(%link, %name, services = services.join(" "), key, "worker joined")
+            info!(%link, name = %Said(&name), services = services.join(" "), key, "worker joined")
         }
-        Note::Unauthenticated { link, why } => warn!(%link, address = address_of(link), %why, "stranger refused"),
-        Note::NotPermitted { link, key, role } => {
-            warn!(%link, address = address_of(link), key, %role, "key without the role refused")
+        Note::Unauthenticated { link, why } => complaints.say("stranger refused", || {
+            warn!(%link, address = address_of(link), %why, "stranger refused");
+        }),
+        Note::NotPermitted { link, key, role } => complaints.say("key without the role refused", || {
+            warn!(%link, address = address_of(link), key, %role, "key without the role refused");
+        }),
+        Note::WorkerDraining { name } => info!(name = %Said(&name), "worker drains"),
+        Note::WorkerLeft { name } => info!(name = %Said(&name), "worker left"),
+        Note::WorkerLost { name, why, running } => warn!(name = %Said(&name), why, running, "worker lost"),
+        Note::Slow { call, method, worker } => {
+            warn!(%call, method, worker = %Said(&worker), "call runs past its soft limit")
         }
-        Note::WorkerDraining { name } => info!(%name, "worker drains"),
-        Note::WorkerLeft { name } => info!(%name, "worker left"),
-        Note::WorkerLost { name, why, running } => warn!(%name, why, running, "worker lost"),
-        Note::Slow { call, method, worker } => warn!(%call, method, %worker, "call runs past its soft limit"),
         Note::WorkerStuck { name, call, method } => {
+            let name = Said(&name);
             warn!(%name, %call, method, "worker is stuck: it did not stop a call that ran past its hard limit")
         }
         Note::Repeated { call, lost } => info!(%call, lost, "call goes to another worker"),
         Note::Buried { call, method, lost } => {
             warn!(%call, method, lost, "call is kept as a dead letter: `callboard dead` shows it")
         }
-        Note::CastFailed { call, method, failure } => match complaints.may_say("cast failed", Instant::now()) {
-            Some(0) => warn!(%call, method, %failure, "cast failed"),
-            Some(unsaid) => warn!(%call, method, %failure, unsaid, "cast failed, and others before it"),
-            None => {}
-        },
-        Note::SentAway { link, code, message } => warn!(%link, %code, %message, "peer sent away"),
-        Note::Refused { link, refused } => debug!(%link, %refused, "envelope refused"),
+        Note::CastFailed { call, method, failure } => complaints.say("cast failed", || {
+            warn!(%call, method, failure = %Said(&failure.to_string()), "cast failed");
+        }),
+        Note::SentAway { link, code, message } => complaints.say("peer sent away", || {
+            warn!(%link, %code, told = %Said(&message), "peer sent away");
+        }),
+        Note::Refused { link, refused } => debug!(%link, refused = %Said(&refused.to_string()), "envelope refused"),
         other => debug!(?other, "note"),
+    }
+}
+
+/// What a peer said: as it is where it is a plain word, else in quotes, with escapes for all that would begin another line or steer
+/// a terminal.
+struct Said<'a>(&'a str);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/@".contains(letter);
+        if !self.0.is_empty() && self.0.chars().all(plain) { f.write_str(self.0) } else { write!(f, "{:?}", self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use callboard_core::{
+        broker::Unproven,
+        wire::{handshake::Role, status::Code},
+    };
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    use super::*;
+
+    /// Counts lines.
+    struct Counter(Arc<AtomicUsize>);
+
+    impl Subscriber for Counter {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn who_is_refused_by_the_thousand_fills_no_log() {
+        const EACH: usize = 1_000;
+        let lines = Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(Counter(Arc::clone(&lines)), || {
+            let (mut complaints, link) = (Complaints::default(), LinkId(1));
+            for _ in 0..EACH {
+                let why = Unproven::NoProof;
+                let (key, role) = (None, Role::Worker);
+                let (code, message) = (Code::InvalidArgument, "no hello".into());
+                for note in [
+                    Note::Unauthenticated { link, why },
+                    Note::NotPermitted { link, key, role },
+                    Note::SentAway { link, code, message },
+                ] {
+                    log(note, &mut complaints, |_| None);
+                }
+            }
+        });
+        let lines = lines.load(Ordering::Relaxed);
+        assert!((3..EACH).contains(&lines), "{lines} lines");
+    }
+
+    #[test]
+    fn what_a_peer_says_is_a_part_of_one_line() {
+        for (said, shown) in [
+            ("calculator-3.1", "calculator-3.1"),
+            ("", "\"\""),
+            ("two words", "\"two words\""),
+            ("a\n2026 WARN worker lost", "\"a\\n2026 WARN worker lost\""),
+            ("\u{1b}[2J", "\"\\u{1b}[2J\""),
+            ("\u{202e}", "\"\\u{202e}\""),
+        ] {
+            assert_eq!(Said(said).to_string(), shown);
+        }
     }
 }

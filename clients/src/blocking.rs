@@ -36,6 +36,7 @@
 //! the thread that runs others, and the async client is the one to use.
 
 mod streams;
+mod wait;
 
 use std::time::Duration;
 
@@ -44,11 +45,10 @@ use callboard_core::{
     body::Arguments,
     wire::envelope::{Effect, Priority},
 };
-use futures::executor::block_on;
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::streams::wait_for;
 pub use self::streams::{ItemSender, Items, Reply};
+pub(crate) use self::{streams::wait_for, wait::block_on};
 use crate::{Answers, CallError, CloseError, ConnectError, Progress, ReplyFuture, ReplyStream, Statistics};
 
 /// A client whose calls block the thread that makes them. Cheap to clone: a clone is the same client.

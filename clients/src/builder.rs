@@ -15,16 +15,15 @@ use callboard_core::{
     peer,
     wire::limits::{CLIENT_QUEUE_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
 };
-use futures::executor::block_on;
-use tokio::{runtime, sync::watch};
+use tokio::sync::watch;
 
 use crate::{
-    blocking,
+    blocking::{self, block_on},
     callbacks::Callbacks,
     client::Client,
     connect_error::ConnectError,
     driver::{self, Driver},
-    link::{self, Clock, Mailbox},
+    link::{self, Carried, Clock, Mailbox},
     polled,
     room::Room,
     shared::{Lines, Shared},
@@ -160,7 +159,7 @@ impl ClientBuilder {
 
     /// Starts the client's two threads.
     fn start(self) -> io::Result<Client> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = Carried::new()?;
         let link_thread = runtime.handle().clone();
         let lines = Arc::new(Lines {
             queue: Room::new(self.queue_calls_max),
@@ -177,7 +176,8 @@ impl ClientBuilder {
             clock,
         };
         let driver = Driver::new(machine, Arc::clone(&lines), state);
-        let started = thread::Builder::new().name("callboard-client".to_owned()).spawn(move || driver.run(runtime));
+        let started =
+            thread::Builder::new().name("callboard-client".to_owned()).spawn(move || driver.run(runtime.arrived()));
         if let Err(error) = started {
             lines.callbacks.close();
             return Err(error);

@@ -12,9 +12,10 @@
 //! Nothing here reconnects: whoever drives a client or a worker drops a lost [`Dealer`] and connects another.
 
 mod error;
+mod owner;
 mod window;
 
-use std::{collections::VecDeque, io, time::Duration};
+use std::{collections::VecDeque, io, path::Path, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::wire::bundle::Frames;
@@ -65,7 +66,7 @@ pub struct Dealer {
 
 impl Dealer {
     /// Connects to `address`: `tcp://HOST:PORT` (a name, an IPv4 address or an IPv6 address in brackets) or
-    /// `ipc://PATH`.
+    /// `ipc://PATH`, whose socket must be our own user's or root's.
     ///
     /// Tries once, for a second at most. Whoever wants another try decides when.
     ///
@@ -76,6 +77,9 @@ impl Dealer {
     /// Dropping the future drops the connection.
     pub async fn connect(address: &str) -> Result<Dealer, DealerError> {
         let endpoint = parse(address)?;
+        if let Endpoint::Ipc(Some(path)) = &endpoint {
+            check_owner(address, path)?;
+        }
         let mut options = SocketOptions::default();
         options.no_connect_timeout(); // ours knows a refusal
         let mut socket = DealerSocket::with_options(options);
@@ -204,6 +208,18 @@ fn parse(address: &str) -> Result<Endpoint, DealerError> {
         Ok(Endpoint::Tcp(_, 0)) => Err(bad("port 0 can be bound, but not connected to")),
         Ok(endpoint) => Ok(endpoint),
         Err(error) => Err(bad(&error.to_string())),
+    }
+}
+
+/// Whoever has made the socket gets what we send, and is believed what they answer.
+fn check_owner(address: &str, path: &Path) -> Result<(), DealerError> {
+    match owner::stranger(path) {
+        Ok(None) => Ok(()),
+        Ok(Some(user)) => {
+            let reason = format!("its socket belongs to user {user}");
+            Err(DealerError::new(DealerErrorKind::Stranger, address, reason))
+        }
+        Err(error) => Err(network_error(address, error)),
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod address;
 mod budget;
+mod carried;
 mod clock;
 mod mailbox;
 mod timer;
@@ -23,7 +24,9 @@ use std::{future, pin::Pin, task::Poll};
 use bytes::Bytes;
 use callboard_core::wire::{bundle::Bundler, envelope::Envelope};
 
-pub use self::{address::check_address, budget::Budget, clock::Clock, mailbox::Mailbox, timer::Timer};
+pub use self::{
+    address::check_address, budget::Budget, carried::Carried, clock::Clock, mailbox::Mailbox, timer::Timer,
+};
 use crate::dealer::{Dealer, DealerError};
 
 /// The connection of a client or worker to its broker, as its driver sees it.

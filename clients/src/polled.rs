@@ -55,7 +55,7 @@ use self::{
     inbox::Arrival,
     task::{Each, Nudge, Once, Task},
 };
-use crate::{CallError, CloseError, ConnectError, Statistics};
+use crate::{CallError, CloseError, ConnectError, Statistics, blocking};
 
 /// Polls at the end of a client: far more than callbacks that call each other take, but a future that is always ready must not keep the
 /// client from its end.
@@ -274,7 +274,7 @@ impl Client {
     /// # Panics
     /// When a callback does.
     pub fn close(self) -> Result<(), CloseError> {
-        let closed = futures::executor::block_on(self.client.close());
+        let closed = blocking::block_on(self.client.close());
         self.finish();
         closed
     }

@@ -57,9 +57,9 @@ impl Bench {
     pub(crate) async fn run(self, _settings: Settings) -> anyhow::Result<Exit> {
         let mut broker = Child::start(["broker", "--frontend", ANY_PORT, "--backend", ANY_PORT], child::QUIET)?;
         let line = broker.line("broker").await?;
-        let backend = child::field(&line, "backend")?;
+        let (frontend, backend) = child::addresses(&line)?;
         let workers = (0..self.workers).map(|_| worker(backend)).collect::<anyhow::Result<Vec<_>>>()?;
-        let mut clients = self.clients(child::field(&line, "frontend")?).await?;
+        let mut clients = self.clients(frontend).await?;
         let report = self.measure(&broker, &workers, &mut clients).await?;
         for process in clients.into_iter().chain(workers).chain([broker]) {
             process.end().await;

@@ -16,22 +16,13 @@ use tokio::{
 };
 
 use super::exit::Exit;
-use crate::settings::AUTHKEY_VARIABLE;
+use crate::settings::{AUTHKEY_VARIABLE, CONFIG_VARIABLE, variables};
 
 /// Under Linux this names the program that runs, even after its file was replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// The processes of demo and bench speak only of what is wrong.
 pub(crate) const QUIET: &[(&str, &str)] = &[("CALLBOARD_LOG", "warn")];
-
-/// Variables that would give some of these processes a key, and others none.
-const NOT_INHERITED: [&str; 5] = [
-    AUTHKEY_VARIABLE,
-    "CALLBOARD_AUTHKEY_FILE",
-    "CALLBOARD_BROKER_AUTHKEY_FILE",
-    "CALLBOARD_POOL_AUTHKEY_FILE",
-    "CALLBOARD_CONFIG",
-];
 
 /// How a process of ours is made to bind its life to ours: see `callboard_workers::pool`.
 pub(crate) fn shim() -> (PathBuf, Vec<std::ffi::OsString>) {
@@ -54,7 +45,9 @@ impl Child {
         arguments: impl IntoIterator<Item = A>,
         variables: &[(&str, &str)],
     ) -> anyhow::Result<Child> {
-        Child::spawn_private(bound_to_us()?.args(arguments).envs(variables.iter().copied()))
+        let mut command = bound_to_us();
+        make_private(&mut command);
+        Child::spawn(command.args(arguments).envs(variables.iter().copied()))
     }
 
     /// Starts `callboard ARGUMENTS...` with an input by which it is told to [go on](Child::go_on). It must end by itself.
@@ -62,10 +55,15 @@ impl Child {
     /// # Errors
     /// The system has no process for it.
     pub(crate) fn start_with_input<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> anyhow::Result<Child> {
-        Child::spawn_private(Command::new(own_program()?).args(arguments))
+        let mut command = Command::new(own_program());
+        make_private(&mut command);
+        Child::spawn(command.args(arguments))
     }
 
     /// Starts `callboard ARGUMENTS...` with its life bound to ours and with our environment, but for what is `kept` from it.
+    ///
+    /// In a process group of its own: a terminal's Ctrl-C is for us, who ask it to end in its turn. To have both it would count as
+    /// asked twice, and not wait for the calls that run.
     ///
     /// # Errors
     /// The system has no process for it.
@@ -73,19 +71,11 @@ impl Child {
         arguments: impl IntoIterator<Item = A>,
         kept: &[&str],
     ) -> anyhow::Result<Child> {
-        let mut command = bound_to_us()?;
+        let mut command = bound_to_us();
         for variable in kept {
             command.env_remove(variable);
         }
-        Child::spawn(command.args(arguments))
-    }
-
-    /// Demo and bench are private to this machine and ask for no key, whatever somebody has set for brokers of their own.
-    fn spawn_private(command: &mut Command) -> anyhow::Result<Child> {
-        for variable in NOT_INHERITED {
-            command.env_remove(variable);
-        }
-        Child::spawn(command)
+        Child::spawn(command.args(arguments).process_group(0))
     }
 
     fn spawn(command: &mut Command) -> anyhow::Result<Child> {
@@ -149,19 +139,41 @@ impl Child {
 }
 
 /// The command again, by way of the shim.
-fn bound_to_us() -> anyhow::Result<Command> {
+fn bound_to_us() -> Command {
     let (shim, leading) = shim();
     let mut command = Command::new(shim);
-    command.args(leading).arg(std::process::id().to_string()).arg(own_program()?);
-    Ok(command)
+    command.args(leading).arg(std::process::id().to_string()).arg(own_program());
+    command
 }
 
-fn own_program() -> anyhow::Result<PathBuf> {
-    std::env::current_exe().context("cannot find the program that runs")
+/// Under its own name, so that `ps` shows that, as long as the name leads to it: not after an update of its file.
+fn own_program() -> PathBuf {
+    let named = std::env::current_exe().ok().filter(|program| program.exists());
+    named.unwrap_or_else(|| OWN_PROGRAM.into())
 }
 
-/// The value of `name=` in a ready line.
-pub(crate) fn field<'a>(line: &'a str, name: &str) -> anyhow::Result<&'a str> {
-    let value = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-    value.with_context(|| format!("a ready line without {name}: {line:?}"))
+/// Demo and bench are private to this machine: no setting that somebody has made for brokers and pools of their own is theirs.
+fn make_private(command: &mut Command) {
+    for variable in variables().chain([AUTHKEY_VARIABLE, CONFIG_VARIABLE]) {
+        command.env_remove(variable);
+    }
+}
+
+/// The addresses in a broker's ready line: its frontend's and its backend's. A path in them may have blanks.
+pub(crate) fn addresses(line: &str) -> anyhow::Result<(&str, &str)> {
+    let both = line.strip_prefix("ready frontend=").and_then(|both| both.split_once(" backend="));
+    both.with_context(|| format!("a ready line without its addresses: {line:?}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ready_lines_addresses_may_have_blanks() {
+        let line = "ready frontend=ipc:///tmp/my files/front backend=ipc:///tmp/my files/back";
+        assert_eq!(addresses(line).unwrap(), ("ipc:///tmp/my files/front", "ipc:///tmp/my files/back"));
+        assert!(addresses("ready 4 workers").is_err());
+    }
 }

@@ -56,7 +56,7 @@ impl Demo {
     pub(crate) async fn run(self, _settings: Settings) -> anyhow::Result<Exit> {
         let mut broker = Child::start(["broker", "--frontend", ANY_PORT, "--backend", ANY_PORT], QUIET)?;
         let line = broker.line("broker").await?;
-        let (frontend, backend) = (child::field(&line, "frontend")?, child::field(&line, "backend")?);
+        let (frontend, backend) = child::addresses(&line)?;
         say(&format!("broker   process {}, clients at {frontend}, workers at {backend}", broker.pid()))?;
         let mut pool = start_pool(backend)?;
         pool.line("pool").await?;

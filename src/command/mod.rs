@@ -37,7 +37,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use self::exit::Exit;
+use self::{exit::Exit, logging::Log};
 use crate::settings::{Flags, Settings, mistyped};
 
 /// Shown below `callboard --help`.
@@ -101,18 +101,28 @@ enum Command {
 /// Runs the command that was typed, and says how it ended.
 pub(crate) fn main() -> ExitCode {
     let words = negative::spell_out(std::env::args_os());
-    match CommandLine::parse_from(words).run() {
-        Ok(exit) => exit.into(),
-        Err(error) => {
+    CommandLine::parse_from(words)
+        .logged()
+        .unwrap_or_else(|error| {
             output::complain(&error);
-            Exit::of(&error).into()
-        }
-    }
+            Exit::of(&error)
+        })
+        .into()
 }
 
 impl CommandLine {
+    /// Runs it, with a log whose last lines come before the complaint that it ends with.
+    fn logged(self) -> anyhow::Result<Exit> {
+        let log = Log::start(self.command.log_level())?;
+        let ended = self.run();
+        match (ended, log.finish()) {
+            // Who does not take the log takes no complaint either, and would keep us from our end for ever.
+            (Err(error), false) => Ok(Exit::of(&error)),
+            (ended, _) => ended,
+        }
+    }
+
     fn run(self) -> anyhow::Result<Exit> {
-        logging::start(self.command.log_level())?;
         if !matches!(self.command, Command::Internal(_)) {
             let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
             mistyped(names).iter().for_each(|complaint| output::warn(complaint));

@@ -1,5 +1,6 @@
 //! `callboard pool`: starts and supervises worker processes.
 
+mod absence;
 pub(crate) mod ask;
 mod lookout;
 pub(crate) mod report;
@@ -26,7 +27,8 @@ const LEAVE_MAX: Duration = Duration::from_secs(2);
 /// Shown below `callboard pool --help`.
 const AFTER_HELP: &str = "\
 When all workers have registered, one line on stdout says so: ready 4 workers
-A worker that ends is started again; one that ends 5 times within 10 s ends the pool with exit code 4.
+A worker that ends is started again; one that ends 5 times within 10 s ends the pool with exit code 4, or is tried
+every 10 s where others of the pool serve.
 `callboard scale`, `reload` and `status` act on it from anywhere that reaches the broker, within --min and --max.
 Without --name a pool is called as its program, or as the script that an interpreter runs, with _ for what is no letter
 or digit: that of ./calculator-worker is calculator_worker.
@@ -155,8 +157,9 @@ impl Running {
             tokio::select! {
                 // Cancel safe: no event is lost.
                 event = self.pool.event() => match event {
-                    Some(PoolEvent::Finished) | None => break,
+                    Some(PoolEvent::Finished) => break,
                     Some(event) => self.tell(event)?,
+                    None => return Err(Exit::GaveUp.because(anyhow!("the pool ended by a fault of its own"))),
                 },
                 // Cancel safe: no signal is lost.
                 signal = self.signals.next() => {
@@ -197,6 +200,10 @@ impl Running {
             PoolEvent::Exited { instance, exit, .. } => tracing::warn!(instance, %exit, "worker process ended"),
             PoolEvent::Restarting { instance, after, .. } => tracing::info!(instance, ?after, "starting another"),
             PoolEvent::Ready { workers } => output::print(&format!("ready {workers} workers"))?,
+            PoolEvent::Looping { verdict, last_lines } => {
+                let words = last_words(&last_lines);
+                tracing::error!("{verdict}. It is tried again every 10 s, and the others serve on.{words}");
+            }
             PoolEvent::Exchanged { outcome, last_lines } => tell_exchange(&outcome, &last_lines),
             PoolEvent::GaveUp { verdict, last_lines, .. } => {
                 self.verdict = Some(Exit::GaveUp.because(anyhow!("{verdict}.{}", last_words(&last_lines))));

@@ -354,3 +354,8 @@ pub(crate) const TABLES: [&str; 3] = ["broker", "pool", "client"];
 pub(crate) fn settings_of(table: &str) -> impl Iterator<Item = &'static Setting> {
     SETTINGS.into_iter().filter(move |setting| setting.table == table)
 }
+
+/// The variables of all settings.
+pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
+    SETTINGS.into_iter().flat_map(|setting| setting.variables).copied()
+}

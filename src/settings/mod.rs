@@ -17,12 +17,13 @@ mod variables;
 
 pub(crate) use self::{
     authkey::{Authkey, VARIABLE as AUTHKEY_VARIABLE},
+    catalogue::variables,
     error::SettingError,
     file::GivenPool,
     flags::Flags,
     meant::{BrokerSettings, ClientSettings, PoolSettings, Row, Settings},
     source::{Source, Sourced},
-    typed::pools_of,
+    typed::{CONFIG_VARIABLE, pools_of},
     variables::mistyped,
 };
 

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The variable that names the settings file.
-pub(super) const CONFIG_VARIABLE: &str = "CALLBOARD_CONFIG";
+pub(crate) const CONFIG_VARIABLE: &str = "CALLBOARD_CONFIG";
 
 /// A text and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]

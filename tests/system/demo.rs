@@ -40,6 +40,23 @@ fn demo_answers_every_call_rightly_and_leaves_no_process_behind() {
 }
 
 #[test]
+fn demo_and_bench_are_their_own_whatever_is_set_for_others() {
+    for words in [&["demo"][..], &["bench", "--seconds", "1"]] {
+        let mut command = callboard();
+        command.args(words).envs([
+            ("CALLBOARD_BROKER_SERVICES", "billing"),
+            ("CALLBOARD_BROKER_QUEUE_CALLS_MAX", "1"),
+            ("CALLBOARD_POOL_NAME", "billing"),
+            ("CALLBOARD_POOL_MIN", "5"),
+            ("CALLBOARD_FRONTEND", "tcp://127.0.0.1:1"),
+            ("CALLBOARD_AUTHKEY", "a key for these tests alone"),
+        ]);
+        let finished = Finished::of(command);
+        assert_eq!(finished.code, 0, "{finished:?}");
+    }
+}
+
+#[test]
 fn a_killed_demo_leaves_no_process_behind() {
     let mut command = callboard();
     command.arg("demo");

@@ -19,6 +19,7 @@ mod harness;
 mod held_bytes;
 mod keys;
 mod kvs;
+mod logs;
 mod lost_broker;
 mod matrix;
 mod nested;

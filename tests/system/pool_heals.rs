@@ -1,8 +1,11 @@
 //! Pools that find their size, and renew their processes, by themselves.
 
+use std::fs;
+
+use rustix::process::Signal;
 use serde::de::IgnoredAny;
 
-use crate::harness::{Broker, Load, Process, callboard, example_path, until_async};
+use crate::harness::{Broker, Load, Pool, Process, callboard, example_path, signal, until_async};
 
 #[tokio::test]
 async fn a_pool_between_a_fewest_and_a_most_grows_with_what_waits() {
@@ -31,6 +34,26 @@ async fn a_pool_between_a_fewest_and_a_most_grows_with_what_waits() {
     })
     .await;
     calls.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[test]
+fn a_worker_that_cannot_be_started_again_costs_none_of_those_that_serve() {
+    let (broker, folder) = (Broker::start(), tempfile::tempdir().unwrap());
+    let program = folder.path().join("pool-worker");
+    fs::copy(example_path("pool-worker"), &program).unwrap();
+    let mut command = Pool::command(&broker.backend, "jobs", 3);
+    command.arg(&program);
+    let pool = Pool::of(command, "jobs", 3);
+    let before = pool.pids(&broker);
+    fs::rename(&program, folder.path().join("away")).unwrap();
+    signal(before[1], Signal::KILL);
+    pool.process.stderr.wait_for("It is tried again every 10 s, and the others serve on");
+    pool.process.stderr.wait_for("pool-worker");
+    assert_eq!(pool.status(&broker).workers[1].state, "looping");
+    broker.call(&["jobs.collatz", "27"]).printed();
+    fs::rename(folder.path().join("away"), &program).unwrap();
+    let after = pool.pids(&broker);
+    assert_eq!((after[0], after[2]), (before[0], before[2]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,10 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -83,6 +87,20 @@ fn a_blocking_client_is_told_errors_progress_and_what_it_missed() {
         dropped = newest.as_stream().map_or(dropped, callboard::ReplyStream::dropped);
     }
     assert_eq!((last, taken + dropped), (10_000, 10_000));
+}
+
+#[test]
+fn who_is_told_progress_may_call_and_wait() {
+    let (_broker, _worker, client) = scene();
+    let walk = client.call::<u64>("numbers.walk", (100,)).timeout(DEADLINE);
+    let (asked, answers) = (client.clone(), Arc::new(AtomicU64::new(0)));
+    let answered = Arc::clone(&answers);
+    let reply = walk.on_progress(move |_| {
+        let answer = asked.call::<u64>("numbers.walk", (1,)).timeout(DEADLINE).wait();
+        answered.fetch_add(answer.unwrap(), Ordering::Relaxed);
+    });
+    assert_eq!(reply.wait().unwrap(), 100);
+    assert_ne!(answers.load(Ordering::Relaxed), 0, "it was told of progress");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{fs, io, os::unix::net::UnixDatagram, path::PathBuf};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 use crate::harness::{Broker, DEADLINE, Finished, Process, callboard, example_path, is_alive, signal, until};
@@ -116,6 +116,16 @@ fn calls_that_run_are_finished_before_it_ends() {
 }
 
 #[test]
+fn a_ctrl_c_of_the_terminal_which_is_for_the_whole_group_finishes_the_calls_too() {
+    let mut tree = Tree::start(Folder::with(&both()));
+    let mut call = Process::start(tree.up.command_line(&["call", "jobs.pause", "2000"]));
+    tree.up.wait_for_running_call();
+    kill_process_group(Pid::from_raw(tree.up.process.pid() as i32).unwrap(), Signal::INT).unwrap();
+    assert_eq!(call.exit_code(), 0, "{}", call.stderr.all());
+    assert_eq!(tree.up.process.exit_code(), 130);
+}
+
+#[test]
 fn who_asks_twice_does_not_wait_for_calls() {
     let mut tree = Tree::start(Folder::with(&both()));
     let mut call = Process::start(tree.up.command_line(&["call", "jobs.pause", "600000", "--timeout", "none"]));
@@ -154,6 +164,37 @@ fn a_broker_or_a_pool_that_was_killed_is_started_again_and_the_rest_goes_on() {
     }
     assert!(is_alive(jobs), "the pool that nobody touched is the one that was started");
     tree.up.call(&["jobs.collatz", "27"]).printed();
+}
+
+#[test]
+fn what_ends_is_started_again_after_an_update_of_the_program_too() {
+    let folder = Folder::with(&both());
+    let program = folder.0.path().join("callboard");
+    fs::copy(env!("CARGO_BIN_EXE_callboard"), &program).unwrap();
+    let mut command = std::process::Command::new(&program);
+    command.arg("up").arg(folder.file());
+    let tree = Tree::of(command, folder);
+    // As an update does it: the file that runs has no name any more, and another may have it.
+    fs::remove_file(&program).unwrap();
+    for part in ["broker", "pool calculator"] {
+        let before = tree.pid_of(part);
+        signal(before, Signal::KILL);
+        until("another is started", || (tree.pid_of(part) != before).then_some(()));
+        until("it serves again", || {
+            let added = Finished::of(tree.up.command_line(&["call", "calculator.add", "2", "3", "--timeout", "2s"]));
+            (added.stdout.trim() == "5").then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_path_with_blanks_is_an_address_like_others() {
+    let folder = Folder(tempfile::Builder::new().prefix("two words").tempdir().unwrap());
+    let [front, back] = ["front", "back"].map(|name| format!("ipc://{}", folder.0.path().join(name).display()));
+    let broker = format!("[broker]\nfrontend = \"{front}\"\nbackend = \"{back}\"\n");
+    fs::write(folder.file(), broker + &both()).unwrap();
+    let up = Process::start(folder.up());
+    assert_eq!(up.line(), format!("ready frontend={front} backend={back} pools=jobs,calculator"));
 }
 
 #[test]

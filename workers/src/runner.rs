@@ -11,7 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context as Task, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -35,6 +35,8 @@ use crate::{
 
 /// How long outcomes may lie unseen because their runtime is busy. The shortest that tokio's timer can do.
 const LOOK_AFTER: Duration = Duration::from_millis(1);
+/// How long handlers may run one after another on the only thread of a runtime before the program's other tasks have a turn.
+const TURN_MAX: Duration = Duration::from_millis(2);
 
 /// Starts and stops handlers, and collects what they come to.
 #[derive(Debug)]
@@ -160,10 +162,13 @@ impl Drop for Dispatcher {
 /// Starts jobs as they come. It never pauses between jobs: a handler that blocks a thread of the runtime must not hold up
 /// the others' beginning.
 async fn dispatch(dispatcher: Dispatcher) {
+    if dispatcher.alone {
+        return dispatch_alone(dispatcher).await;
+    }
     loop {
         dispatcher.jobs.news().await;
         for start in dispatcher.jobs.take(Vec::new()) {
-            begin(start, dispatcher.alone);
+            begin(start, false);
         }
         let release = Release(Arc::clone(&dispatcher.ended));
         tokio::spawn(async move {
@@ -171,6 +176,26 @@ async fn dispatch(dispatcher: Dispatcher) {
             tokio::task::yield_now().await;
             drop(release);
         });
+    }
+}
+
+/// The same where all else waits while a handler runs: whatever comes in, the thread is the others' after each batch, and after
+/// [`TURN_MAX`] of one.
+async fn dispatch_alone(dispatcher: Dispatcher) {
+    loop {
+        dispatcher.jobs.news().await;
+        let release = Release(Arc::clone(&dispatcher.ended));
+        let mut began = Instant::now();
+        for start in dispatcher.jobs.take(Vec::new()) {
+            if began.elapsed() >= TURN_MAX {
+                tokio::task::yield_now().await;
+                began = Instant::now();
+            }
+            begin(start, true);
+        }
+        // Those that were just spawned run before this goes on, and whatever else the program has to do: signals, timers, sockets.
+        tokio::task::yield_now().await;
+        drop(release);
     }
 }
 

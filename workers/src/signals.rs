@@ -9,8 +9,8 @@ use std::{
     thread,
 };
 
+use callboard_clients::link::Carried;
 use tokio::{
-    runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
@@ -33,12 +33,12 @@ impl Signals {
     pub(crate) fn catch() -> io::Result<Signals> {
         let (tell, first) = oneshot::channel();
         let over = Arc::new(AtomicBool::new(false));
-        let runtime = Builder::new_current_thread().enable_io().build()?;
+        let runtime = Carried::new()?;
         let watch = {
-            let _inside = runtime.enter();
+            let _inside = runtime.handle().enter();
             watch(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, tell, Arc::clone(&over))
         };
-        thread::Builder::new().name("callboard-signals".into()).spawn(move || runtime.block_on(watch))?;
+        thread::Builder::new().name("callboard-signals".into()).spawn(move || runtime.arrived().block_on(watch))?;
         Ok(Signals { first, over })
     }
 

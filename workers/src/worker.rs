@@ -4,7 +4,7 @@ use std::{env, future::Future, thread, time::Duration};
 
 use callboard_clients::{
     authkeys_from_environment,
-    link::{self, Clock, Link},
+    link::{self, Carried, Clock, Link},
 };
 use callboard_core::{
     auth::AuthKey,
@@ -18,7 +18,7 @@ use callboard_core::{
     worker,
 };
 use tokio::{
-    runtime::{Builder, Handle},
+    runtime::Handle,
     sync::{mpsc, oneshot, watch},
 };
 
@@ -190,8 +190,9 @@ impl Worker {
         let (teller, state) = watch::channel(State::Apart);
         let (ending, end) = oneshot::channel();
         let driver = Driver::new(machine, Link::new(self.backend.clone()), clock, runner, commanded, teller);
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Carried::new()?;
         thread::Builder::new().name("callboard-worker".into()).spawn(move || {
+            let runtime = runtime.arrived();
             // As a task of its own it is woken by others of its runtime without a system call.
             if let Ok(ended) = runtime.block_on(runtime.spawn(driver.run())) {
                 // Nobody may wait for the end any more: then nobody is told.

@@ -20,8 +20,17 @@ struct Second {
 }
 
 impl Complaints {
-    /// Whether to say one more thing for this reason, and how many were left out since the last one.
-    pub(crate) fn may_say(&mut self, reason: &'static str, now: Instant) -> Option<u64> {
+    /// Says one more thing for this reason, unless the log has had enough of its kind.
+    pub(crate) fn say(&mut self, reason: &'static str, say: impl FnOnce()) {
+        let Some(unsaid) = self.may_say(reason, Instant::now()) else { return };
+        if unsaid > 0 {
+            tracing::warn!(reason, unsaid, "more like the next one were not told of");
+        }
+        say();
+    }
+
+    /// Whether to say it, and how many were left out since the last one.
+    fn may_say(&mut self, reason: &'static str, now: Instant) -> Option<u64> {
         let second = self.0.entry(reason).or_insert(Second { since: now, lines: 0, unsaid: 0 });
         if now - second.since >= Duration::from_secs(1) {
             (second.since, second.lines) = (now, 0);

@@ -99,7 +99,7 @@ impl Shared {
             };
             if !std::mem::replace(&mut told, true) && due.is_none() {
                 let connections_max = self.limits.connections_max;
-                self.complain("full", || {
+                self.complaints.borrow_mut().say("full", || {
                     tracing::warn!(connections_max, "no more connections are possible; peers wait");
                 });
             }
@@ -177,7 +177,9 @@ impl Shared {
         if reason.is_ordinary() {
             tracing::debug!(link = %id, %address, %reason, "connection closed");
         } else {
-            self.complain(reason.name(), || tracing::info!(link = %id, %address, %reason, "connection closed"));
+            self.complaints
+                .borrow_mut()
+                .say(reason.name(), || tracing::info!(link = %id, %address, %reason, "connection closed"));
         }
         self.links.borrow_mut().remove(&id);
         if self.connections() == 0 {
@@ -191,15 +193,6 @@ impl Shared {
             self.farewells.set(self.farewells.get() - 1);
         }
         self.places.leave(id);
-    }
-
-    /// Says something about a connection that went wrong, unless the log has had enough of its kind.
-    fn complain(&self, kind: &'static str, say: impl FnOnce()) {
-        let Some(unsaid) = self.complaints.borrow_mut().may_say(kind, Instant::now()) else { return };
-        if unsaid > 0 {
-            tracing::info!(kind, unsaid, "more connections like the next one were not told of");
-        }
-        say();
     }
 
     /// The driver has taken an event.

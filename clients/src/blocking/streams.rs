@@ -4,11 +4,11 @@ use std::{fmt, pin::pin};
 
 use futures::{
     Stream, StreamExt as _,
-    executor::block_on,
     future::{Either, select},
 };
 use serde::Serialize;
 
+use super::wait::block_on;
 use crate::{CallError, SendError, serving::Serving};
 
 /// The items that a handler sends, as an iterator that blocks until the next one is there. It is made of any stream of a call:

@@ -25,6 +25,8 @@ pub enum DealerErrorKind {
     Unreachable,
     /// Nobody answered within the time limit, or nobody spoke ZeroMQ.
     TimedOut,
+    /// The socket of an `ipc://` address is neither our own user's nor root's.
+    Stranger,
     /// Somebody answered, but not as a ZeroMQ ROUTER does.
     Handshake,
 }
@@ -70,6 +72,9 @@ impl DealerErrorKind {
             }
             DealerErrorKind::TimedOut => {
                 format!("{address} does not answer ({source}): check that it is a broker's address and the broker runs")
+            }
+            DealerErrorKind::Stranger => {
+                format!("{address} is not trusted ({source}, and neither to us nor to root): run as the broker's user")
             }
             DealerErrorKind::Handshake => {
                 format!("{address} answers, but not as a broker does ({source}): check the address")

@@ -3,12 +3,22 @@
 
 mod peer;
 
-use std::{future::Future, io::Write, net::TcpListener, pin::pin, sync::mpsc, task::Poll, time::Duration};
+use std::{
+    future::Future,
+    io::{ErrorKind, Write},
+    net::TcpListener,
+    os::unix::{fs::chown, net::UnixListener},
+    pin::pin,
+    sync::mpsc,
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use callboard_clients::dealer::{Dealer, DealerErrorKind};
 use callboard_core::wire::Frames;
 use peer::Peer;
+use rustix::process::geteuid;
 use zeromq::{RouterSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
 
 /// Far above what any of these tests takes: reached, something hangs.
@@ -70,6 +80,24 @@ fn an_address_where_nobody_listens_is_refused() {
         // Not "timed out": zeromq's own retries are not waited for.
         assert_eq!(connect_error(&format!("tcp://{free}")).await, DealerErrorKind::Refused);
         assert_eq!(connect_error("ipc:///nowhere/callboard").await, DealerErrorKind::Refused);
+    });
+}
+
+#[test]
+fn a_socket_of_another_user_is_not_connected_to() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("front");
+        let listener = UnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        // Only root can give a file away; who is not sees the rule itself proved, beside it.
+        if chown(&path, Some(12_345), None).is_ok() {
+            let address = format!("ipc://{}", path.display());
+            assert_eq!(connect_error(&address).await, DealerErrorKind::Stranger);
+            assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came");
+            chown(&path, Some(geteuid().as_raw()), None).unwrap();
+            assert_ne!(connect_error(&address).await, DealerErrorKind::Stranger);
+        }
     });
 }
 

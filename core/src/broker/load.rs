@@ -32,6 +32,9 @@ pub struct WorkerLoad {
     pub answered: u64,
     /// Calls that it has answered with a failure, other than that they were cancelled.
     pub failed: u64,
+    /// How often it lets itself be heard, in milliseconds.
+    #[serde(default)]
+    pub heartbeat_ms: u64,
 }
 
 /// Some methods of a service, as a pool's workers offer them.
@@ -60,6 +63,7 @@ impl Broker {
             running: worker.running.len() as u64,
             answered: worker.answered,
             failed: worker.failed,
+            heartbeat_ms: u64::try_from(worker.presence.interval.as_millis()).unwrap_or(u64::MAX),
         });
         // Offers are alike if they are of one service and begin with the same method: so are those of one program's processes.
         let mut offers = BTreeMap::<(ServiceKey, Option<usize>), OfferLoad>::new();

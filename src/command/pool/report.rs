@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use callboard::{
     Client,
-    pool::{PoolStatus, SeatStatus, service_name},
+    pool::{PoolStatus, SeatState, SeatStatus, service_name},
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,7 @@ pub(crate) struct ExchangedReport {
 pub(crate) struct SeatReport {
     pub(crate) seat: u32,
     pub(crate) instance: String,
+    /// `looping`: its processes end again and again, and the next one comes after the longest wait.
     pub(crate) state: String,
     pub(crate) pid: Option<u32>,
     pub(crate) restarts: u32,
@@ -121,11 +122,12 @@ impl PoolReport {
 
 impl SeatReport {
     fn new(seat: SeatStatus) -> SeatReport {
+        let waits = matches!(seat.state, SeatState::Backoff { .. });
         let wait = seat.next_start.map(|at| at.saturating_duration_since(Instant::now()).as_millis());
         SeatReport {
             seat: seat.seat.0,
             instance: seat.instance,
-            state: seat.state.word().to_owned(),
+            state: if waits && seat.looping { "looping" } else { seat.state.word() }.to_owned(),
             pid: seat.state.pid(),
             restarts: seat.restarts,
             generation: seat.generation,

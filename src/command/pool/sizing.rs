@@ -1,13 +1,10 @@
 //! How many worker processes a pool has, from what its operator wrote.
 
 use anyhow::anyhow;
-use callboard::pool::{Bounds, POOL_SIZE_MAX};
+use callboard::pool::{Bounds, size_max_default};
 
 use crate::command::exit::Exit;
 use crate::settings::{PoolSettings, Source, Sourced};
-
-/// How many times its fewest an autoscaled pool may have where nobody wrote the most.
-const GROWTH_MAX: usize = 4;
 
 /// How many processes a pool begins with, how few and how many it may have, and who says how many it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +27,10 @@ impl Sizing {
         let autoscale = bounded && given.size.source == Source::Default;
         let fewest = min.map_or(1, |min| min.value);
         let size = if autoscale { fewest } else { given.size.value };
-        let most = max.map_or((size * GROWTH_MAX).min(POOL_SIZE_MAX as usize), |max| max.value);
-        check(size, fewest, most, given)?;
         let count = |number: usize| u32::try_from(number).map_err(|error| Exit::Usage.because(error));
-        let bounds = bounded.then_some(Bounds { min: count(fewest)?, max: count(most)? });
+        let most = max.map_or(Ok(size_max_default(count(size)?)), |max| count(max.value))?;
+        check(size, fewest, most as usize, given)?;
+        let bounds = bounded.then_some(Bounds { min: count(fewest)?, max: most });
         Ok(Sizing { size: count(size)?, bounds, autoscale })
     }
 }

@@ -2,7 +2,7 @@
 //! who is too old. Decided in `callboard_workers::pool`; here it is asked and told.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,20 +13,17 @@ use callboard::{
         time::Time,
     },
     pool::{
-        Age, Autoscale, Demand, ExchangeNumber, PoolControl, PoolStatus, Recycle, SeatState, SeatStatus, Tally,
-        resident_bytes, worse,
+        Age, Autoscale, Demand, ExchangeNumber, PoolControl, PoolStatus, Recycle, SeatState, Tally, resident_bytes,
+        worse,
     },
 };
 
-use super::lookout::Lookout;
+use super::{absence::Absence, lookout::Lookout};
 
 /// How often it looks at its workers while some are to register or are on trial.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often it looks how busy and how old they are, and whether one is stuck.
 const REVIEW_EVERY: Duration = Duration::from_secs(1);
-/// How long a worker that was registered may be unknown to the broker while its pool is not: one that lives comes back within two
-/// heartbeats, so one that does not is stopped, or hangs with its link thread.
-const ABSENT_MAX: Duration = Duration::from_secs(4);
 /// How long after one that did not come to be it tries to recycle again.
 const RECYCLE_PAUSE: Duration = Duration::from_secs(30);
 
@@ -39,8 +36,7 @@ pub(crate) struct Steward {
     began: Instant,
     reviewed: Instant,
     recycled: Option<Instant>,
-    /// Workers that were registered and that the broker does not know now, each since when.
-    absent: BTreeMap<String, Instant>,
+    absence: Absence,
     /// What each worker had answered when the trial began.
     trial: Option<(ExchangeNumber, BTreeMap<String, Tally>)>,
 }
@@ -57,7 +53,7 @@ impl Steward {
             began,
             reviewed: began,
             recycled: None,
-            absent: BTreeMap::new(),
+            absence: Absence::default(),
             trial: None,
         }
     }
@@ -74,7 +70,7 @@ impl Steward {
             }
             // A broker that does not answer is asked again a moment later. Meanwhile the pool knows nothing of its workers.
             let Some(load) = self.lookout.load().await else {
-                self.absent.clear();
+                self.absence.forget();
                 continue;
             };
             for worker in &load.workers {
@@ -103,16 +99,11 @@ impl Steward {
             tracing::warn!(instance = worker.name, "worker process is stuck: it is replaced");
             self.control.end_stuck(&*worker.name).await;
         }
-        let here = |seat: &&SeatStatus| load.workers.iter().any(|worker| worker.name == seat.instance);
         let registered = status.seats.iter().filter(|seat| matches!(seat.state, SeatState::Registered { .. }));
-        let gone: BTreeSet<_> = registered.filter(|seat| !here(seat)).map(|seat| seat.instance.clone()).collect();
-        self.absent.retain(|instance, _| gone.contains(instance));
-        for instance in gone {
-            let since = *self.absent.entry(instance.clone()).or_insert_with(Instant::now);
-            if since.elapsed() >= ABSENT_MAX {
-                tracing::warn!(instance, "worker process does not come back to the broker: it is replaced");
-                self.control.end_stuck(instance).await;
-            }
+        let registered: Vec<_> = registered.map(|seat| seat.instance.as_str()).collect();
+        for instance in self.absence.look(Instant::now(), &registered, load) {
+            tracing::warn!(instance, "worker process does not come back to the broker: it is replaced");
+            self.control.end_stuck(instance).await;
         }
     }
 

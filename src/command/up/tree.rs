@@ -12,7 +12,7 @@ use super::{
     pulse::beat,
 };
 use crate::command::{
-    child::field,
+    child::addresses,
     exit::Exit,
     output,
     stop::{Hangups, StopSignals},
@@ -96,7 +96,7 @@ impl Tree {
 
     /// The pools can be started. A broker that is started again listens where this one did, also on ports that the system chose.
     fn broker_is_there(&mut self, line: &str) -> anyhow::Result<()> {
-        let (frontend, backend) = (field(line, "frontend")?, field(line, "backend")?);
+        let (frontend, backend) = addresses(line)?;
         self.parts[BROKER].add(["--frontend", frontend, "--backend", backend].map(Into::into));
         let (file, pools) = (&self.plan.file, &self.plan.pools);
         let part = |pool: &super::plan::PlannedPool| {

@@ -47,7 +47,12 @@ impl Pool {
     pub(crate) fn start_sized(broker: &Broker, size: u32, flags: &[&str], variables: &[(&str, &OsStr)]) -> Pool {
         let mut command = Pool::command_with(&broker.backend, "jobs", size, flags);
         command.arg(example_path("pool-worker")).envs(variables.iter().copied());
-        let pool = Pool { process: Process::start(command), name: "jobs".to_owned() };
+        Pool::of(command, "jobs", size)
+    }
+
+    /// A pool of this name and size, once it is ready.
+    pub(crate) fn of(command: Command, name: &str, size: u32) -> Pool {
+        let pool = Pool { process: Process::start(command), name: name.to_owned() };
         assert_eq!(pool.process.line(), format!("ready {size} workers"));
         pool
     }

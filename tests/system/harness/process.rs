@@ -1,6 +1,7 @@
 //! A process that a test has started.
 
 use std::{
+    io,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     thread,
@@ -31,11 +32,24 @@ impl Process {
         (process, input)
     }
 
+    /// One whose standard output and error go where the test says.
+    #[allow(dead_code, reason = "the chaos check hears everybody")]
+    pub(crate) fn start_into(mut command: Command, stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Process {
+        command.stdout(stdout).stderr(stderr);
+        Process::spawn_as(command, Stdio::null())
+    }
+
     fn spawn(mut command: Command, stdin: Stdio) -> Process {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Process::spawn_as(command, stdin)
+    }
+
+    fn spawn_as(mut command: Command, stdin: Stdio) -> Process {
         let what = format!("{command:?}");
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdin(stdin).process_group(0);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
-        let (stdout, stderr) = (Lines::of(child.stdout.take().unwrap()), Lines::of(child.stderr.take().unwrap()));
+        let stdout = child.stdout.take().map_or_else(|| Lines::of(io::empty()), Lines::of);
+        let stderr = child.stderr.take().map_or_else(|| Lines::of(io::empty()), Lines::of);
         Process { what, child, stdout, stderr, status: None }
     }
 

@@ -229,6 +229,7 @@ impl Driver {
             Action::Signal { seat, signal } => self.signal(seat, signal),
             Action::Reap { seat } => self.reap(seat),
             Action::Restarting { seat, after } => self.tell_restart(seat, after),
+            Action::Looping { seat, verdict } => self.tell_loop(seat, verdict).await,
             Action::Ready(workers) => self.outbox.push(PoolEvent::Ready { workers }),
             Action::Exchanged { outcome, seat } => self.tell_exchange(outcome, seat).await,
             Action::GiveUp { seat, verdict } => self.give_up(seat, verdict).await,
@@ -315,6 +316,11 @@ impl Driver {
         self.outbox.push(PoolEvent::Exchanged { outcome, last_lines });
     }
 
+    async fn tell_loop(&mut self, seat: SeatId, verdict: Verdict) {
+        let last_lines = self.last_lines(seat).await;
+        self.outbox.push(PoolEvent::Looping { verdict, last_lines });
+    }
+
     async fn give_up(&mut self, seat: SeatId, verdict: Verdict) {
         let last_lines = self.last_lines(seat).await;
         self.verdict = Some(verdict.clone());
@@ -322,7 +328,7 @@ impl Driver {
     }
 
     /// What the last process of a seat printed last. The lines come within a bounded time, and nothing else is waiting for the
-    /// driver: the other processes have their notice.
+    /// driver: the other processes have their notice, or nothing to wait for.
     async fn last_lines(&mut self, seat: SeatId) -> Vec<String> {
         match self.printed.remove(&seat) {
             Some(printed) => printed.await.unwrap_or_default().into_vec(),
@@ -341,6 +347,7 @@ impl Driver {
             last_exit: view.last_exit,
             next_start: view.due.map(|due| (self.began + due.since(Time::ZERO)).into_std()),
             state: view.state,
+            looping: view.looping,
         });
         self.status.send_replace(PoolStatus {
             size: self.seats.size(),

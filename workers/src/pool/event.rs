@@ -48,6 +48,14 @@ pub enum PoolEvent {
         /// In how long a time it is started.
         after: Duration,
     },
+    /// One seat cannot keep a process alive, and others serve: it is tried again every 10 s, and the pool goes on. Comes once for each
+    /// time that it begins.
+    Looping {
+        /// Why that is said.
+        verdict: Verdict,
+        /// The last lines that its last process printed, oldest first: [`super::LAST_LINES_MAX`] at most.
+        last_lines: Vec<String>,
+    },
     /// All processes are registered at the broker. Comes once.
     Ready {
         /// How many they are.
@@ -60,7 +68,7 @@ pub enum PoolEvent {
         /// If a new process has ended: the last lines that it printed, oldest first.
         last_lines: Vec<String>,
     },
-    /// One seat cannot keep a process alive: the pool drains the others and ends. Comes once.
+    /// One seat cannot keep a process alive, and no other serves: the pool drains the others and ends. Comes once.
     GaveUp {
         /// The last process of that seat.
         instance: String,
@@ -81,7 +89,13 @@ pub enum PoolEvent {
 impl PoolEvent {
     /// Whether the pool's end can be understood without it.
     fn only_informs(&self) -> bool {
-        matches!(self, PoolEvent::Started { .. } | PoolEvent::Exited { .. } | PoolEvent::Restarting { .. })
+        matches!(
+            self,
+            PoolEvent::Started { .. }
+                | PoolEvent::Exited { .. }
+                | PoolEvent::Restarting { .. }
+                | PoolEvent::Looping { .. }
+        )
     }
 }
 
@@ -136,6 +150,8 @@ pub struct SeatStatus {
     pub next_start: Option<Instant>,
     /// What it is doing.
     pub state: SeatState,
+    /// Whether its processes end again and again, so that the next one comes after the longest wait.
+    pub looping: bool,
 }
 
 /// Events on their way to the owner: the pool never waits for one who does not take them.

@@ -44,7 +44,7 @@ fn signal_name(signal: i32) -> &'static str {
     }
 }
 
-/// Why a pool gave up: one of its seats could not keep a process alive.
+/// Why a pool gave up, or goes on without one of its workers: a seat could not keep a process alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The last process of that seat.

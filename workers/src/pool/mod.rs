@@ -67,6 +67,8 @@ pub use program::{ProgramError, find_program};
 pub use recycle::{Age, Recycle, resident_bytes};
 pub use restarts::{CRASH_LOOP_EXITS, CRASH_LOOP_WINDOW, RESTART_DELAY_MAX, RESTART_DELAY_MIN, RESTART_RESET};
 pub use seat::{SeatId, SeatState};
-pub use settings::{DRAIN_DEFAULT, POOL_SIZE_MAX, PoolError, PoolSettings, READY_DEFAULT, TRIAL_DEFAULT, service_name};
+pub use settings::{
+    DRAIN_DEFAULT, POOL_SIZE_MAX, PoolError, PoolSettings, READY_DEFAULT, TRIAL_DEFAULT, service_name, size_max_default,
+};
 pub use shim::{ShimError, run_worker};
 pub use trial::{TRIAL_CALLS_MIN, TRIAL_WORSE_MAX, Tally, worse};

@@ -17,9 +17,11 @@ use tokio::{
 
 use super::lines::{LINE_BYTES_MAX, LastLines, LineCutter};
 
-/// Lines that wait to be printed. When they are this many, workers that print wait, too, as they would at a terminal that was
-/// stopped; the pool itself does not.
+/// Lines that wait to be printed. When they are this many, workers that print wait, too, for [`PATIENCE`]; the pool itself does not.
 const LINES_WAITING_MAX: usize = 256;
+/// How long a worker that prints waits for a reader. A slow one loses nothing by it; one that does not read at all must not stop the
+/// worker's calls, and so what it prints from then on is lost, until somebody reads again.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long the output of a process is read after its end. What it printed itself is in the pipe by then; but a process that it
 /// left behind, in another group, may hold the pipe open for ever.
 const LINGER: Duration = Duration::from_secs(1);
@@ -63,8 +65,7 @@ impl Printer {
         let (ended, end) = oneshot::channel();
         let follower = Follower {
             pipes: [Pipe::new(stdout)?, Pipe::new(stderr)?],
-            prefix: format!("{instance}: "),
-            lines: self.lines.clone(),
+            outlet: Outlet { prefix: format!("{instance}: "), lines: self.lines.clone(), lost: 0 },
             last: LastLines::default(),
         };
         Ok(Output { ended, task: tokio::spawn(follower.run(end)) })
@@ -120,8 +121,7 @@ impl Pipe {
 /// The task that reads a process's output.
 struct Follower {
     pipes: [Pipe; 2],
-    prefix: String,
-    lines: mpsc::Sender<Vec<u8>>,
+    outlet: Outlet,
     last: LastLines,
 }
 
@@ -149,10 +149,32 @@ impl Follower {
             };
             for line in lines {
                 self.last.push(&line);
-                let printed = [self.prefix.as_bytes(), &line, b"\n"].concat();
-                // The printer lives as long as there is a sender, and this is one.
-                let _ = self.lines.send(printed).await;
+                self.outlet.print(&line).await;
             }
+        }
+    }
+}
+
+/// The way of a process's lines to the printer, which lives as long as there is a sender.
+struct Outlet {
+    prefix: String,
+    lines: mpsc::Sender<Vec<u8>>,
+    /// Lines for which there was no room since the last one that went through.
+    lost: u64,
+}
+
+impl Outlet {
+    /// Waits for a bounded time until there is room, or not at all where there was none for the line before.
+    async fn print(&mut self, line: &[u8]) {
+        let printed = [self.prefix.as_bytes(), line, b"\n"].concat();
+        if self.lost == 0 {
+            self.lost = u64::from(timeout(PATIENCE, self.lines.send(printed)).await.is_err());
+        } else if let Ok(room) = self.lines.try_reserve_many(2) {
+            let told =
+                format!("{}({} lines are lost: nobody read them)\n", self.prefix, std::mem::take(&mut self.lost));
+            room.zip([told.into_bytes(), printed]).for_each(|(place, line)| place.send(line));
+        } else {
+            self.lost += 1;
         }
     }
 }

@@ -20,8 +20,9 @@ pub const CRASH_LOOP_WINDOW: Duration = Duration::from_secs(10);
 pub(super) enum Decision {
     /// Start another after this wait.
     Again(Duration),
-    /// It ends again and again: stop trying.
-    CrashLoop,
+    /// It ends again and again: stop trying, or, where others serve, start another after the longest wait. `first`: until now
+    /// nothing said so.
+    CrashLoop { first: bool, after: Duration },
 }
 
 /// The ends of one seat's processes, as far as they matter.
@@ -29,6 +30,8 @@ pub(super) enum Decision {
 pub(super) struct Restarts {
     /// Restarts since a process last ran for [`RESTART_RESET`].
     in_a_row: u32,
+    /// It is in a crash loop, and no process has run for [`RESTART_RESET`] since.
+    looping: bool,
     /// When the last processes ended, oldest first; at most [`CRASH_LOOP_EXITS`].
     ends: VecDeque<Time>,
 }
@@ -37,14 +40,21 @@ impl Restarts {
     /// A process has ended that ran for `ran`. `chance` is uniform over its whole range.
     pub(super) fn ended(&mut self, now: Time, ran: Duration, chance: u32) -> Decision {
         if ran >= RESTART_RESET {
-            self.in_a_row = 0;
+            (self.in_a_row, self.looping) = (0, false);
         }
-        if self.is_crash_loop(now) {
-            return Decision::CrashLoop;
+        let first = !self.looping;
+        self.looping |= self.is_crash_loop(now);
+        if self.looping {
+            return Decision::CrashLoop { first, after: shortened(RESTART_DELAY_MAX, chance) };
         }
         let wait = delay(self.in_a_row);
         self.in_a_row = self.in_a_row.saturating_add(1);
         Decision::Again(shortened(wait, chance))
+    }
+
+    /// Whether its processes end again and again.
+    pub(super) fn is_looping(&self) -> bool {
+        self.looping
     }
 
     fn is_crash_loop(&mut self, now: Time) -> bool {
@@ -82,7 +92,7 @@ mod tests {
         let mut restarts = Restarts::default();
         let wait = |number| match restarts.ended(Time::ZERO + SHORT * number, Duration::from_secs(1), chance) {
             Decision::Again(wait) => wait,
-            Decision::CrashLoop => panic!("ends {SHORT:?} apart are no crash loop"),
+            Decision::CrashLoop { .. } => panic!("ends {SHORT:?} apart are no crash loop"),
         };
         (1..=u32::try_from(count).expect("a small number")).map(wait).collect()
     }
@@ -114,11 +124,25 @@ mod tests {
         let mut restarts = Restarts::default();
         for second in [0, 2, 4, 6] {
             let decision = restarts.ended(Time::ZERO + Duration::from_secs(second), Duration::ZERO, 0);
-            assert_ne!(decision, Decision::CrashLoop);
+            assert!(matches!(decision, Decision::Again(_)));
         }
         let late = restarts.clone().ended(Time::ZERO + Duration::from_millis(10_001), Duration::ZERO, 0);
-        assert_ne!(late, Decision::CrashLoop, "the first end is too long ago");
-        assert_eq!(restarts.ended(Time::ZERO + CRASH_LOOP_WINDOW, Duration::ZERO, 0), Decision::CrashLoop);
+        assert!(matches!(late, Decision::Again(_)), "the first end is too long ago");
+        let loops = Decision::CrashLoop { first: true, after: RESTART_DELAY_MAX };
+        assert_eq!(restarts.ended(Time::ZERO + CRASH_LOOP_WINDOW, Duration::ZERO, 0), loops);
+    }
+
+    #[test]
+    fn a_crash_loop_lasts_until_a_process_has_run_long() {
+        let mut restarts = Restarts::default();
+        for _ in 0..CRASH_LOOP_EXITS {
+            restarts.ended(Time::ZERO, Duration::ZERO, 0);
+        }
+        assert!(restarts.is_looping());
+        let on = Decision::CrashLoop { first: false, after: RESTART_DELAY_MAX };
+        assert_eq!(restarts.ended(Time::ZERO + SHORT, Duration::ZERO, 0), on, "however slowly they follow");
+        assert_eq!(restarts.ended(Time::ZERO + SHORT * 9, RESTART_RESET, 0), Decision::Again(Duration::ZERO));
+        assert!(!restarts.is_looping());
     }
 
     #[test]

@@ -86,6 +86,8 @@ pub(super) struct Seat {
     pub(super) state: SeatState,
     /// When its next process is due, once this one has ended.
     pub(super) restarts: Restarts,
+    /// Whether one of its processes was ever registered: then the program can serve.
+    pub(super) has_served: bool,
     /// How its last process ended.
     pub(super) last_exit: Option<Exit>,
     /// Set once it is to have no process any more.
@@ -109,6 +111,7 @@ impl Seat {
             restart: 0,
             state: SeatState::Backoff { until: now },
             restarts: Restarts::default(),
+            has_served: false,
             last_exit: None,
             leaving: None,
         }
@@ -117,6 +120,11 @@ impl Seat {
     /// Whether it is to keep a process.
     pub(super) fn stays(&self) -> bool {
         self.leaving.is_none()
+    }
+
+    /// Whether its program serves, as far as this seat can tell: it has, and does not end again and again now.
+    pub(super) fn is_well(&self) -> bool {
+        self.stays() && self.has_served && !self.restarts.is_looping()
     }
 
     /// When its next process is due, if it waits for that.

@@ -10,6 +10,9 @@
 //! | running, registered | | backoff, or give up | draining | |
 //! | draining | | empty; draining while its group lives on | draining | killed at the deadline |
 //!
+//! A seat whose processes end again and again is in a crash loop. If another one is well, it goes on at the longest wait, and the
+//! others with it; if none is, the pool gives up.
+//!
 //! A seat leaves when the pool shrinks (`size.rs`), when a process was exchanged for a newer one (`exchange.rs`), or when the pool
 //! ends (`leaving.rs`). One that was starting then goes to draining or empty instead of running. Seats are kept by number and
 //! never share anything. While the pool serves, an empty seat is gone; while it stops, it stays to be seen.
@@ -65,6 +68,8 @@ pub(super) enum Action {
     Reap { seat: SeatId },
     /// Say that the seat's next process comes after this wait.
     Restarting { seat: SeatId, after: Duration },
+    /// Say that the seat is in a crash loop and goes on at the longest wait, since others are well. Comes once a loop.
+    Looping { seat: SeatId, verdict: Verdict },
     /// Say that this many workers, which is all of them, are registered. Comes once.
     Ready(u32),
     /// Say how an exchange of processes ended. `seat`: whose process ended, if that is why the old ones stay.
@@ -119,6 +124,7 @@ pub(super) struct View {
     pub(super) restarts: u32,
     pub(super) generation: u32,
     pub(super) state: SeatState,
+    pub(super) looping: bool,
     pub(super) last_exit: Option<Exit>,
     /// When its next process is due, if it waits for that.
     pub(super) due: Option<Time>,
@@ -201,6 +207,7 @@ impl Seats {
             restarts: seat.restart,
             generation: seat.generation,
             state: seat.state,
+            looping: seat.restarts.is_looping(),
             last_exit: seat.last_exit.clone(),
             due: seat.due(),
         })
@@ -277,20 +284,33 @@ impl Seats {
         if self.is_new(id) {
             return self.new_one_ended(now, id, &exit, out);
         }
-        let seat = self.seat(id);
-        match seat.restarts.ended(now, ran, chance) {
-            Decision::Again(after) => {
-                seat.restart += 1;
-                seat.state = SeatState::Backoff { until: now + after };
-                out.push(Action::Restarting { seat: id, after });
+        match self.seat(id).restarts.ended(now, ran, chance) {
+            Decision::Again(after) => self.start_again(now, id, after, out),
+            Decision::CrashLoop { first, after } if self.seats.values().any(Seat::is_well) => {
+                if first {
+                    let verdict = self.verdict(id, exit);
+                    out.push(Action::Looping { seat: id, verdict });
+                }
+                self.start_again(now, id, after, out);
             }
-            Decision::CrashLoop => self.give_up(now, id, exit, out),
+            Decision::CrashLoop { .. } => self.give_up(now, id, exit, out),
         }
     }
 
-    fn give_up(&mut self, now: Time, id: SeatId, last: Exit, out: &mut Vec<Action>) {
+    fn start_again(&mut self, now: Time, id: SeatId, after: Duration, out: &mut Vec<Action>) {
+        let seat = self.seat(id);
+        seat.restart += 1;
+        seat.state = SeatState::Backoff { until: now + after };
+        out.push(Action::Restarting { seat: id, after });
+    }
+
+    fn verdict(&self, id: SeatId, last: Exit) -> Verdict {
         let instance = self.instance(id, &self.seats[&id]);
-        let verdict = Verdict { instance, exits: CRASH_LOOP_EXITS, within: CRASH_LOOP_WINDOW, last };
+        Verdict { instance, exits: CRASH_LOOP_EXITS, within: CRASH_LOOP_WINDOW, last }
+    }
+
+    fn give_up(&mut self, now: Time, id: SeatId, last: Exit, out: &mut Vec<Action>) {
+        let verdict = self.verdict(id, last);
         // The others are told first: who says that the pool gives up may take its time.
         self.seat(id).state = SeatState::Backoff { until: now };
         self.shutdown(now, now + self.rules.drain, out);
@@ -304,6 +324,7 @@ impl Seats {
         };
         if let SeatState::Running { pid, since } = seat.1.state {
             seat.1.state = SeatState::Registered { pid, since };
+            seat.1.has_served = true;
         }
         self.begin_trial(now);
         let mut staying = self.seats.values().filter(|seat| seat.stays());

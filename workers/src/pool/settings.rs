@@ -29,6 +29,11 @@ pub const TRIAL_DEFAULT: Duration = Duration::from_secs(2);
 /// enough to swamp the machine that the first size was chosen for.
 const GROWTH_MAX: u32 = 4;
 
+/// How many processes may be asked for of a pool that begins with `size`, where nobody says otherwise.
+pub fn size_max_default(size: u32) -> u32 {
+    size.saturating_mul(GROWTH_MAX).min(POOL_SIZE_MAX)
+}
+
 /// What a pool is made from.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
@@ -88,8 +93,7 @@ impl PoolSettings {
 
     /// How few and how many processes may be asked for.
     pub fn bounds(&self) -> Bounds {
-        let max = self.size.saturating_mul(GROWTH_MAX).min(POOL_SIZE_MAX);
-        self.bounds.unwrap_or(Bounds { min: 1, max })
+        self.bounds.unwrap_or(Bounds { min: 1, max: size_max_default(self.size) })
     }
 
     /// What the pool's machine goes by.

@@ -4,7 +4,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, mpsc},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
 };
 
 use callboard_core::wire::ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber};
@@ -114,6 +118,10 @@ async fn on_one_thread_a_handler_ends_the_same_whether_it_pauses_panics_or_is_st
         runner.news().await;
         ended.extend(runner.take_ended().into_iter().map(|(id, end)| (id.dispatch.0, end)));
         if ended.len() == 5 {
+            // The last of its batch, which may have been long enough for others to have their turn meanwhile.
+            while !runner.has_begun(job(5, 5).id) {
+                tokio::task::yield_now().await;
+            }
             runner.stop(job(5, 5).id);
         }
     }
@@ -129,4 +137,46 @@ async fn on_one_thread_a_handler_ends_the_same_whether_it_pauses_panics_or_is_st
     runner.flush();
     runner.news().await;
     assert_eq!(runner.take_ended().len(), 1, "the next one runs");
+}
+
+/// Jobs that find the mailbox full whenever they have run: each puts the next one, up to this many.
+const FLOOD: u64 = 100_000;
+
+#[tokio::test]
+async fn on_one_thread_a_flood_of_jobs_keeps_no_paused_handler_from_going_on() {
+    let runner = Arc::new(Mutex::new(None::<Runner>));
+    let ran = Arc::new(AtomicU64::new(0));
+    let (tell, mut went_on) = tokio::sync::mpsc::channel(1);
+    let again = {
+        let (runner, ran) = (Arc::clone(&runner), Arc::clone(&ran));
+        move || {
+            let number = ran.fetch_add(1, Ordering::Relaxed) + 1;
+            if let Some(runner) = runner.lock().unwrap().as_mut().filter(|_| number < FLOOD) {
+                runner.take_ended();
+                runner.run(job(number + 1, 0));
+                runner.flush();
+            }
+            async { 5 }
+        }
+    };
+    let pauses = {
+        let ran = Arc::clone(&ran);
+        move || {
+            let (ran, tell) = (Arc::clone(&ran), tell.clone());
+            async move {
+                tokio::task::yield_now().await;
+                tell.send(ran.load(Ordering::Relaxed)).await.unwrap();
+            }
+        }
+    };
+    let name = MethodName::parse("s.method").unwrap();
+    let handlers = vec![vec![(name.clone(), again.prepare([])), (name, pauses.prepare([]))]];
+    let mut new = Runner::new(&Handle::current(), Clock::new(), handlers);
+    new.run(job(FLOOD + 1, 1));
+    new.run(job(1, 0));
+    new.flush();
+    *runner.lock().unwrap() = Some(new);
+    let before = went_on.recv().await.unwrap();
+    assert!(before < FLOOD, "it went on when the flood was over");
+    *runner.lock().unwrap() = None;
 }

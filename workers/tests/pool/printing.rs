@@ -17,6 +17,7 @@ rules![
     what_workers_print_comes_out_line_by_line_with_their_names,
     the_last_lines_are_bounded_whatever_is_printed,
     a_pool_whose_output_nobody_reads_goes_on,
+    workers_whose_output_nobody_reads_go_on,
 ];
 
 fn pool(name: &str, script: &str) -> Child {
@@ -62,5 +63,17 @@ fn a_pool_whose_output_nobody_reads_goes_on() {
         kill(pid.parse().expect("a number"));
     }
     unread.read_exact(&mut [0; 100]).expect("it was printed into the pipe");
+    end(&name, pool);
+}
+
+fn workers_whose_output_nobody_reads_go_on() {
+    let name = unique_name();
+    let folder = tempfile::tempdir().expect("a folder");
+    let printed = folder.path().join("printed");
+    // Some times what both pipes and the lines between them hold.
+    let mut pool = pool(&name, &format!("yes | head -c 2000000; : > {}; exec sleep 1000", printed.display()));
+    until("it has printed it all", || printed.exists());
+    let unread = BufReader::new(pool.stderr.take().expect("a pipe")).lines().map(|line| line.expect("text"));
+    drop(unread.take(100).collect::<Vec<_>>());
     end(&name, pool);
 }

@@ -22,7 +22,8 @@ fn of_pool(stage: &mut Stage, number: u8, slots: u32) -> LinkId {
 }
 
 fn worker(number: u8, running: u64, answered: u64, failed: u64) -> WorkerLoad {
-    WorkerLoad { name: format!("peer-{number}"), draining: false, stuck: false, running, answered, failed }
+    let (name, heartbeat_ms) = (format!("peer-{number}"), 1_000);
+    WorkerLoad { name, draining: false, stuck: false, running, answered, failed, heartbeat_ms }
 }
 
 #[test]

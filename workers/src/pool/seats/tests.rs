@@ -151,6 +151,68 @@ fn a_crash_loop_ends_the_pool_and_drains_the_others() {
     assert_eq!(house.exited(2, true), [reap(2), Action::Finished]);
 }
 
+/// Ends a seat's process until it is a crash loop; the last end is left to the test.
+fn almost_loop(house: &mut House, seat: u32) {
+    for millis in [0, 0, 100, 300] {
+        house.wake(house.now.as_micros() / 1_000 + millis);
+        house.exited(seat, true);
+        house.wake(house.now.as_micros() / 1_000 + 2 * millis + 100);
+        house.spawned(seat);
+    }
+}
+
+#[test]
+fn where_others_serve_a_crash_loop_goes_on_slowly_and_is_told_once() {
+    let mut house = House::running(2);
+    house.registered("echo-1");
+    house.registered("echo-2");
+    almost_loop(&mut house, 1);
+    let out = house.exited(1, true);
+    let [Action::Reap { .. }, Action::Looping { seat, verdict }, after] = &out[..] else { panic!("{out:?}") };
+    assert_eq!((*seat, &*verdict.instance, after), (SeatId(1), "echo-1.4", &restarting(1, 10_000)));
+    assert!(house.seats.view().any(|view| view.seat == SeatId(1) && view.looping));
+    for _ in 0..3 {
+        let due = house.seats.next_deadline().expect("it is tried again");
+        house.now = due;
+        house.handle(Event::Wake);
+        house.spawned(1);
+        assert_eq!(house.exited(1, true), [reap(1), restarting(1, 10_000)]);
+    }
+    assert_eq!(house.registered("echo-2"), [], "the other one is there all the time");
+}
+
+#[test]
+fn a_pool_gives_up_when_the_last_that_served_is_in_a_crash_loop() {
+    let mut house = House::running(2);
+    house.registered("echo-1");
+    house.registered("echo-2");
+    almost_loop(&mut house, 1);
+    house.exited(1, true);
+    almost_loop(&mut house, 2);
+    let out = house.exited(2, true);
+    assert!(out.iter().any(|action| matches!(action, Action::GiveUp { seat: SeatId(2), .. })), "{out:?}");
+}
+
+#[test]
+fn a_seat_in_a_crash_loop_that_is_alone_at_last_ends_the_pool() {
+    let mut house = House::running(2);
+    house.registered("echo-1");
+    house.registered("echo-2");
+    almost_loop(&mut house, 1);
+    house.exited(1, true);
+    house.wake(house.seats.next_deadline().expect("it is tried again").as_micros() / 1_000);
+    house.spawned(1);
+    house.registered("echo-1.5");
+    let mut out = Vec::new();
+    house
+        .seats
+        .scale(house.now, 1, &RunningCalls::from([("echo-1.5".into(), 1)]), &mut out)
+        .expect("a size within bounds");
+    assert_eq!(out, [signal(2, Notice::Term)]);
+    let out = house.exited(1, true);
+    assert!(out.iter().any(|action| matches!(action, Action::GiveUp { seat: SeatId(1), .. })), "{out:?}");
+}
+
 #[test]
 fn a_process_that_cannot_be_started_is_a_process_that_ended() {
     let mut house = House::new(1);

@@ -1,0 +1,103 @@
+//! A log that cannot be written, or that nobody reads, stops nobody.
+
+use std::{
+    fs::File,
+    io::{self, PipeReader, PipeWriter, Write as _},
+    process::{Command, Stdio},
+};
+
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    process::Signal,
+};
+
+use crate::harness::{Broker, Finished, Pool, Process, callboard, example_path, until};
+
+fn broker() -> Command {
+    let mut command = callboard();
+    command.args(["broker", "--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0"]);
+    command
+}
+
+/// A pipe that takes nothing any more, as one does whose reader has stopped reading.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let flags = fcntl_getfl(&writer).unwrap();
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    while writer.write(b"x").is_ok() {}
+    fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
+}
+
+/// A pipe whose reader has gone.
+fn broken_pipe() -> PipeWriter {
+    io::pipe().unwrap().1
+}
+
+/// A worker that joins and one that is lost are told in the log: the broker serves on, and ends when it is asked to.
+fn goes_on(stderr: impl Into<Stdio>) {
+    let mut broker = Broker::of(Process::start_into(broker(), Stdio::piped(), stderr));
+    let mut worker = broker.worker("calculator-worker", "calculator");
+    assert_eq!(broker.call(&["calculator.add", "2", "3"]).printed(), "5");
+    worker.kill();
+    until("the broker says that the worker is lost", || {
+        (!broker.command(&["peers"]).printed().contains("worker")).then_some(())
+    });
+    broker.process.signal(Signal::TERM);
+    assert_eq!(broker.process.exit_code(), 0);
+}
+
+#[test]
+fn a_broker_whose_log_cannot_be_written_goes_on() {
+    goes_on(File::options().write(true).open("/dev/full").unwrap());
+    goes_on(broken_pipe());
+}
+
+#[test]
+fn a_broker_whose_log_nobody_reads_goes_on_and_ends() {
+    let (_unread, writer) = full_pipe();
+    goes_on(writer);
+}
+
+#[test]
+fn a_pool_whose_logs_reader_has_gone_goes_on() {
+    let broker = Broker::start();
+    let mut command = Pool::command_with(&broker.backend, "jobs", 1, &["--max", "2"]);
+    command.arg(example_path("pool-worker"));
+    let mut pool = Process::start_into(command, Stdio::piped(), broken_pipe());
+    assert_eq!(pool.line(), "ready 1 workers");
+    broker.command(&["scale", "jobs", "2"]).printed();
+    until("both serve", || {
+        let status = broker.call(&["callboard.pool.jobs.status"]).printed();
+        (status.matches("\"registered\"").count() == 2).then_some(())
+    });
+    broker.call(&["jobs.collatz", "27"]).printed();
+    pool.signal(Signal::TERM);
+    assert_eq!(pool.exit_code(), 0);
+}
+
+#[test]
+fn who_gives_up_ends_though_nobody_reads_why() {
+    let broker = Broker::start();
+    let mut command = Pool::command(&broker.backend, "broken", 1);
+    command.arg("false");
+    let (_unread, writer) = full_pipe();
+    assert_eq!(Process::start_into(command, Stdio::null(), writer).exit_code(), 4);
+}
+
+#[test]
+fn a_ready_line_that_nobody_takes_is_no_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let frontend = format!("ipc://{}", folder.path().join("front").display());
+    let mut command = callboard();
+    command.args(["broker", "--frontend", &frontend, "--backend", "tcp://127.0.0.1:0"]);
+    let mut broker = Process::start_into(command, broken_pipe(), Stdio::piped());
+    until("it serves", || {
+        let mut ping = callboard();
+        ping.arg("ping").env("CALLBOARD_FRONTEND", &frontend);
+        (Finished::of(ping).code == 0).then_some(())
+    });
+    broker.signal(Signal::TERM);
+    assert_eq!(broker.exit_code(), 0);
+    assert!(!broker.stderr.all().contains("panicked"));
+}
