@@ -66,7 +66,8 @@ impl Broker {
     }
 
     fn next_waiting_anywhere(&mut self, service: ServiceKey) -> Option<CallKey> {
-        let free: Vec<_> = self.services.get(&service)?.free.iter().copied().collect();
+        let service = self.services.get(&service).filter(|service| !service.queue.is_empty())?;
+        let free: Vec<_> = service.free.iter().copied().collect();
         free.into_iter().find_map(|candidate| self.next_waiting(candidate.worker, candidate.offer))
     }
 }

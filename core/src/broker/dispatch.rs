@@ -209,10 +209,13 @@ impl Broker {
         let worker = self.workers.get(&at).filter(|worker| worker.takes_calls_now())?;
         let offer = worker.offers.get(offer).filter(|offer| offer.has_room())?;
         let Service { queue, numbers, methods, .. } = self.services.get_mut(&offer.service)?;
+        let fits = |&method: &usize| offer.serves(method) && !methods[method].is_full();
+        if !keyed::has_row_for(queue, at, |method| fits(&method)) {
+            return None;
+        }
         let calls = &self.calls;
         let CallKey(key) = queue.pop_where(|CallKey(key)| {
             let method = calls[key].method_number.or_else(|| numbers.get(calls[key].method.method()).copied());
-            let fits = |&method: &usize| offer.serves(method) && !methods[method].is_full();
             method.filter(fits).is_some() && keyed::suits(&calls[key], at)
         })?;
         self.parties.end_to_wait(calls[key].party, calls[key].body.len());

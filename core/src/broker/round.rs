@@ -56,23 +56,48 @@ impl<L> Round<L> {
     }
 
     /// The lane whose turn it is, among those with something at their `head`, and that with its cost. As long as it is not paid for, it
-    /// is the same again.
+    /// is the same again. Looks at each lane three times at most, however much its head costs.
     pub(super) fn turn<H>(&mut self, mut head: impl FnMut(&mut L) -> Option<(H, usize)>) -> Option<(u64, H, usize)> {
-        let mut passed = 0;
-        while passed < self.order.len() {
+        match self.go_round(&mut head) {
+            Ok(found) => Some(found),
+            Err(None) => None,
+            Err(Some(rounds)) => {
+                self.save_up(rounds, &mut head);
+                self.go_round(&mut head).ok()
+            }
+        }
+    }
+
+    /// Goes round once, up to a lane that can pay for its head; the others save up. If none can: how many rounds more they all have to
+    /// save before one can, or `None` if none has a head.
+    fn go_round<H>(
+        &mut self,
+        head: &mut impl FnMut(&mut L) -> Option<(H, usize)>,
+    ) -> Result<(u64, H, usize), Option<usize>> {
+        let mut missing = None;
+        for _ in 0..self.order.len() {
             let key = *self.order.front().expect("a round longer than zero has a front");
             let Turn { lane, quantum, deficit } = self.lanes.get_mut(&key).expect("each lane of the round exists");
-            match head(lane) {
-                Some((head, cost)) if *deficit >= cost => return Some((key, head, cost)),
-                Some(_) => {
-                    *deficit += *quantum;
-                    passed = 0;
+            if let Some((head, cost)) = head(lane) {
+                if *deficit >= cost {
+                    return Ok((key, head, cost));
                 }
-                None => passed += 1,
+                *deficit += *quantum;
+                let rounds = cost.saturating_sub(*deficit).div_ceil(*quantum);
+                missing = Some(missing.map_or(rounds, |least: usize| least.min(rounds)));
             }
             self.order.rotate_left(1);
         }
-        None
+        Err(missing)
+    }
+
+    /// So many whole rounds pass, in which nobody can pay.
+    fn save_up<H>(&mut self, rounds: usize, head: &mut impl FnMut(&mut L) -> Option<(H, usize)>) {
+        for turn in self.lanes.values_mut().filter(|_| rounds > 0) {
+            if head(&mut turn.lane).is_some() {
+                turn.deficit += rounds * turn.quantum;
+            }
+        }
     }
 
     /// A lane pays for what its turn was for.
@@ -95,5 +120,50 @@ impl<L> Round<L> {
     pub(super) fn check(&self) {
         assert_eq!(self.order.len(), self.lanes.len(), "each lane has its turn, once");
         assert!(self.order.iter().all(|key| self.lanes.contains_key(key)), "the round knows only lanes that wait");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lanes with these costs at their heads, each of which may spend `quantum` a turn.
+    fn round(costs: &[usize], quantum: usize) -> Round<usize> {
+        let mut round = Round::default();
+        (0..).zip(costs).for_each(|(key, &cost)| *round.lane(key, quantum) = cost);
+        round
+    }
+
+    /// Whose turn it is, round by round.
+    fn slowly(round: &mut Round<usize>) -> u64 {
+        loop {
+            let key = round.order[0];
+            let turn = round.lanes.get_mut(&key).expect("each lane of the round exists");
+            if turn.lane > 0 && turn.deficit >= turn.lane {
+                return key;
+            }
+            turn.deficit += if turn.lane > 0 { turn.quantum } else { 0 };
+            round.order.rotate_left(1);
+        }
+    }
+
+    #[test]
+    fn rounds_in_which_nobody_can_pay_are_skipped_and_count_all_the_same() {
+        let costs = [60_000, 0, 50_000, 50_001, 64_000];
+        let (mut fast, mut slow) = (round(&costs, 1024), round(&costs, 1024));
+        for _ in 0..200 {
+            let mut looks = 0;
+            let turn = fast.turn(|&mut cost| {
+                looks += 1;
+                (cost > 0).then_some(((), cost))
+            });
+            let (key, (), cost) = turn.expect("four of them have something");
+            assert!(looks <= 3 * costs.len(), "{looks} looks");
+            assert_eq!(key, slowly(&mut slow));
+            fast.pay(key, cost);
+            slow.pay(key, cost);
+            let deficits = |round: &Round<usize>| round.lanes.values().map(|turn| turn.deficit).collect::<Vec<_>>();
+            assert_eq!((deficits(&fast), &fast.order), (deficits(&slow), &slow.order));
+        }
     }
 }
