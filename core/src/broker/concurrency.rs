@@ -16,7 +16,7 @@ use crate::time::Time;
 impl Method {
     /// Whether as many calls of it run as may.
     pub(super) fn is_full(&self) -> bool {
-        self.limits.concurrency.is_some_and(|max| self.running >= max)
+        self.concurrency.is_some_and(|max| self.running >= max)
     }
 }
 

@@ -247,7 +247,7 @@ impl Broker {
             service.awaited_until = awaited_until;
             service.exclusive = service.exclusive.filter(|&owner| owner != key);
             offer.contract.iter().for_each(|&hash| service.contracts.remove(hash));
-            offer.methods.iter().for_each(|&(method, effect)| service.remove(method, effect, awaited_until));
+            offer.methods.iter().for_each(|served| service.remove(served.method, served.effect, awaited_until));
             touched.push(offer.service);
         }
         touched.sort_unstable();

@@ -142,7 +142,7 @@ impl Broker {
         let since = |CallKey(key): CallKey| {
             let method = calls[key].method_number.map(|method| &methods[method]);
             // What waits for its own method's limit says nothing of how long others wait, nor does a part of a broadcast.
-            let counts = method.is_some_and(|method| method.is_offered() && method.limits.concurrency.is_none());
+            let counts = method.is_some_and(|method| method.is_offered() && method.concurrency.is_none());
             (counts && calls[key].part_of.is_none()).then_some(calls[key].since)
         };
         // One that waits already was let in before.
@@ -242,9 +242,8 @@ impl Broker {
         let declared = call.method_number.map(|method| self.services[&call.service].methods[method].effect());
         // What holds for this call from now on, even if the worker that declared it is lost with it.
         call.effect = call.effect.max(declared);
-        if let Some(method) = call.method_number {
-            call.limits = Limits::from(now, self.services[&call.service].methods[method].limits);
-        }
+        let limits = call.method_number.map(|method| at.offers[offer].limits_of(method));
+        call.limits = Limits::from(now, limits.unwrap_or_default());
         call.state = State::Running { worker, offer, dispatch: number, started: false };
         call.since = now;
         call.dispatched = true;

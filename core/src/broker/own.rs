@@ -279,7 +279,7 @@ impl Broker {
             arguments: method.arguments.clone(),
             effect: method.effect(),
             style: method.style,
-            concurrency: method.limits.concurrency,
+            concurrency: method.concurrency,
             running: method.running,
         });
         let (waiting, waiting_bytes) = service.waiting();

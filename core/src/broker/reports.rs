@@ -9,7 +9,7 @@ use super::{
     own,
     service::ServiceKey,
     timers::Timer,
-    worker::{Offer, WorkerKey},
+    worker::{Offer, Served, WorkerKey},
 };
 use crate::{
     body,
@@ -17,7 +17,7 @@ use crate::{
     wire::{
         bundle::Refused,
         envelope::{Credit, Envelope, KeyFreed, Reply},
-        handshake::{self, Register},
+        handshake::{self, MethodOffer, Register},
         ids::DispatchNumber,
         kind::Kind,
         limits::{self, HANDBACK_REST},
@@ -125,7 +125,10 @@ impl Broker {
         service.slots += u64::from(offer.slots);
         service.exclusive = exclusive.then_some(key).or(service.exclusive);
         offer.contract.iter().for_each(|contract| service.contracts.add(contract));
-        let methods = offer.methods.iter().filter_map(|method| Some((service.add(method)?, method.effect))).collect();
+        let served = |offered: &MethodOffer| {
+            Some(Served { method: service.add(offered)?, effect: offered.effect, limits: offered.limits })
+        };
+        let methods = offer.methods.iter().filter_map(served).collect();
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
         worker.offers.push(Offer::new(service_key, offer, methods));
         let at = worker.offers.len() - 1;

@@ -10,7 +10,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::Effect,
-        handshake::{MethodLimits, MethodOffer},
+        handshake::MethodOffer,
         limits::METHODS_MAX,
         streams::Style,
     },
@@ -63,8 +63,8 @@ pub(super) struct Method {
     pub(super) arguments: Vec<String>,
     /// Which streams it has, by the last worker that said so.
     pub(super) style: Style,
-    /// How long it may run, and how many calls of it at once, by the latest worker's word.
-    pub(super) limits: MethodLimits,
+    /// How many calls of it may run at once, by the latest worker's word.
+    pub(super) concurrency: Option<u32>,
     /// Calls of it that are at workers.
     pub(super) running: u32,
     /// How many offers declare each effect, by the effect's number.
@@ -113,7 +113,7 @@ impl Service {
         };
         self.methods[at].arguments.clone_from(&offer.arguments);
         self.methods[at].style = offer.style;
-        self.methods[at].limits = offer.limits;
+        self.methods[at].concurrency = offer.limits.concurrency;
         self.methods[at].effects[offer.effect as usize] += 1;
         Some(at)
     }
@@ -124,7 +124,7 @@ impl Service {
             name: name.to_owned(),
             arguments: Vec::new(),
             style: Style::Unary,
-            limits: MethodLimits::default(),
+            concurrency: None,
             running: 0,
             effects: [0; 3],
             awaited_until: Time::ZERO,
