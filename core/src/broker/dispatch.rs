@@ -50,7 +50,8 @@ impl Broker {
     fn await_worker(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &self.calls[key.0];
         let service = &self.services[&call.service];
-        let unknown = service.offers > 0 && call.method_number.is_none();
+        let lately = |method: usize| service.methods[method].awaited_until > now;
+        let unknown = service.offers > 0 && !call.method_number.is_some_and(lately);
         if call.wait_for_ready && !unknown {
             return self.wait(now, key, None, out);
         }

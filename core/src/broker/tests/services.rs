@@ -9,9 +9,9 @@ use crate::{
     contract::ServiceDescription,
     wire::{
         Envelope,
-        envelope::Request,
+        envelope::{Cancel, Request},
         handshake::{ContractOffer, Offer},
-        ids::LinkId,
+        ids::{CallNumber, LinkId},
         limits,
         status::{Code, Executed},
     },
@@ -39,6 +39,24 @@ fn a_method_that_nobody_has_is_refused_with_near_names() {
     let failure = stage.failure(client);
     assert_eq!((failure.code, failure.executed), (Code::Unimplemented, Executed::No));
     assert!(failure.message.contains("did you mean add?"), "{failure}");
+}
+
+#[test]
+fn a_method_that_no_worker_of_its_service_lately_had_is_refused_whatever_the_request_says() {
+    let mut stage = Stage::new();
+    let old = stage.worker(1, calc(1));
+    let mut offer = calc(1);
+    offer.methods.retain(|method| method.name != "pay");
+    let (new, client) = (stage.worker(2, offer), stage.client(3));
+    stage.say(old, Envelope::Goodbye(None));
+    let mut patient = request(1, "calc.pay");
+    patient.flags.wait_for_ready = true;
+    stage.say(client, Envelope::Request(patient.clone()));
+    assert_eq!(stage.replies(client), [], "somebody had it a moment ago");
+    stage.say(client, Envelope::Cancel(Cancel { number: 1, done_below: None }));
+    stage.pass_with(seconds(11), &[new, client]);
+    stage.say(client, Envelope::Request(Request { number: CallNumber(2), ..patient }));
+    assert_eq!(stage.failure(client).code, Code::Unimplemented);
 }
 
 #[test]
