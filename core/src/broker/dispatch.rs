@@ -236,7 +236,8 @@ impl Broker {
         let call = &mut self.calls[key.0];
         call.worker = at.name.clone();
         call.count_time(now, false);
-        if call.attempt() == 1 {
+        // A handback was no attempt, and parts of a broadcast are never sent again: neither earns a retry.
+        if !call.dispatched && call.part_of.is_none() {
             let service = self.services.get_mut(&call.service).expect("it has this call");
             service.retries.called(&self.settings);
         }

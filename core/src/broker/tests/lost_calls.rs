@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-use super::stage::{Stage, calc, request, seconds};
+use super::stage::{Stage, calc, millis, request, seconds};
 use crate::{
     body,
     broker::{DeadLetter, Event, OpenedLetter, Settings},
     wire::{
         Envelope,
-        envelope::{Effect, Reply, Request},
+        envelope::{Effect, Reply, Request, RequestFlags},
         ids::LinkId,
         limits::DEAD_BYTES_MAX,
         status::{Code, Executed, Failure},
@@ -55,6 +55,31 @@ fn retries_of_a_service_stay_within_its_budget() {
         let failure = outcome.unwrap_err();
         assert_eq!((failure.code, failure.executed), (Code::Unavailable, Executed::Maybe));
         assert!(failure.message.contains("calc has no retries left"), "{failure}");
+    }
+}
+
+#[test]
+fn neither_a_call_that_comes_back_nor_a_part_of_a_broadcast_earns_a_retry() {
+    for handed_back in [true, false] {
+        let settings = Settings { retry_percent: 50, retry_floor: 0, retry_burst: 1, ..Settings::default() };
+        let mut stage = Stage::young(settings);
+        let (one, client) = (stage.worker(1, calc(4)), stage.client(9));
+        stage.call(client, 1, "calc.add");
+        let two = stage.worker(2, calc(4));
+        stage.handle(Event::Closed { link: one });
+        assert_eq!(stage.dispatches(two).len(), 1, "that was all that was saved up");
+        let broadcast = RequestFlags { broadcast: !handed_back, ..RequestFlags::default() };
+        stage.say(client, Envelope::Request(Request { flags: broadcast, ..request(2, "calc.add") }));
+        if handed_back {
+            let dispatch = stage.dispatches(two).remove(0);
+            stage.say(two, Envelope::Handback(dispatch.number));
+            stage.pass_with(millis(200), &[two, client]);
+        } else {
+            stage.say(client, Envelope::Request(Request { flags: broadcast, ..request(3, "calc.add") }));
+        }
+        let three = stage.worker(3, calc(4));
+        stage.handle(Event::Closed { link: two });
+        assert_eq!(stage.dispatches(three), []);
     }
 }
 
