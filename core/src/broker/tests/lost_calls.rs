@@ -12,6 +12,7 @@ use crate::{
         ids::LinkId,
         limits::DEAD_BYTES_MAX,
         status::{Code, Executed, Failure},
+        streams::Streams,
     },
 };
 
@@ -184,4 +185,41 @@ fn a_failure_says_where_its_time_went() {
     stage.handle(Event::Closed { link: worker });
     let failure = stage.failure(client);
     assert_eq!((failure.spent.queued, failure.spent.running), (seconds(2), seconds(1)));
+}
+
+#[test]
+fn a_dead_letter_that_is_sent_again_keeps_its_effect() {
+    let mut stage = Stage::new();
+    let client = stage.client(9);
+    let once = Request { effect: Some(Effect::Once), ..request(1, "calc.add") };
+    let one = stage.worker(1, calc(1));
+    stage.say(client, Envelope::Request(once));
+    stage.handle(Event::Closed { link: one });
+    stage.failure(client);
+    let letter = letters(&mut stage, client, 2).remove(0).id;
+    let (two, three) = (stage.worker(2, calc(1)), stage.worker(3, calc(1)));
+    ask(&mut stage, client, 3, "callboard.dead_resend", &(letter,));
+    let [at, other] = if stage.dispatches(two).is_empty() { [three, two] } else { [two, three] };
+    stage.handle(Event::Closed { link: at });
+    assert_eq!(stage.failure(client).executed, Executed::Maybe);
+    assert_eq!(stage.dispatches(other), [], "a once call is never run twice by itself");
+}
+
+#[test]
+fn a_dead_letter_of_a_stream_says_what_to_do_instead_of_being_sent_again() {
+    let mut stage = Stage::new();
+    let client = stage.client(9);
+    let streams = Streams { to_caller: true, ..Streams::NONE };
+    let one = stage.worker(1, calc(1));
+    let once = Request { effect: Some(Effect::Once), streams, ..request(1, "calc.count") };
+    stage.say(client, Envelope::Request(once));
+    stage.handle(Event::Closed { link: one });
+    stage.failure(client);
+    let letter = letters(&mut stage, client, 2).remove(0).id;
+    let two = stage.worker(2, calc(1));
+    ask(&mut stage, client, 3, "callboard.dead_resend", &(letter,));
+    let failure = stage.failure(client);
+    assert_eq!(failure.code, Code::FailedPrecondition);
+    assert!(failure.message.contains("dead_show") && failure.message.contains("calc.count"), "{failure}");
+    assert_eq!(stage.dispatches(two), []);
 }
