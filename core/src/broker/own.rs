@@ -230,7 +230,7 @@ impl Broker {
     }
 
     /// An answer that costs something to find: the last one, if it is young and nobody has come to serve or left since.
-    fn own_answer(&mut self, now: Time, name: &'static str, find: impl FnOnce(&Broker) -> Outcome) -> Outcome {
+    pub(super) fn own_answer(&mut self, now: Time, name: &'static str, find: impl FnOnce(&Broker) -> Outcome) -> Outcome {
         match self.own_answers.get(name) {
             Some((at, answer)) if now.since(*at) < limits::OWN_ANSWER_AGE_MAX => Ok(answer.clone()),
             _ => {

@@ -60,7 +60,7 @@ pub const REGISTRATIONS_MAX: u32 = 16;
 pub const REGISTRATIONS_SPAN: Duration = Duration::from_secs(10);
 /// Peers in one answer of `callboard.peers`: the answer stays below 256 KiB.
 pub const PEERS_PAGE_MAX: usize = 256;
-/// How long the broker's answer to `callboard.services` or `callboard.status` is given again: who asks without end costs no more
+/// How long the broker's answer to `callboard.services`, `callboard.status` or `callboard.why` (of all calls) is given again: who asks without end costs no more
 /// than who asks so often.
 pub const OWN_ANSWER_AGE_MAX: Duration = Duration::from_millis(50);
 
