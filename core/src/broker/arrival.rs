@@ -211,6 +211,7 @@ impl Broker {
         self.sessions.insert(hello.session, Owner::Client(key));
         let party = principal.key.clone().map_or(PartyName::Origin(from.origin), PartyName::Key);
         let party = self.parties.join(party);
+        self.come_back(key);
         if let Some(client) = self.clients.get(&key) {
             self.parties.leave(client.party);
         }

@@ -76,6 +76,8 @@ impl Broker {
         let waiting = self.calls.iter().filter(|(_, call)| waits(call));
         let clients = self.clients.values().map(|client| client.party);
         self.parties.check(clients, waiting.map(|(_, call)| (call.party, call.body.len())));
+        let away = self.clients.values().filter(|client| client.presence.is_none());
+        self.away.check(away, self.settings.clients_away_max);
         let remembered: usize = self.clients.values().map(Client::outcome_bytes).sum();
         assert_eq!(self.outcome_bytes, remembered, "what is remembered is counted");
         assert!(remembered <= self.settings.outcomes_bytes_max, "what is remembered is bounded");

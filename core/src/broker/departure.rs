@@ -126,10 +126,12 @@ impl Broker {
         client.gone_at = now + client.interval * CLIENT_RETURN_HEARTBEATS;
         self.timers.insert((client.gone_at, Timer::ClientGone(key)));
         self.end_streams_of(now, key, out);
+        self.go_away(now, key, out);
     }
 
-    /// A client does not come back: its waiting calls are dropped, its running ones cancelled.
+    /// A client does not come back, or may not: its waiting calls are dropped, its running ones cancelled.
     pub(super) fn forget_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        self.come_back(key);
         let Some(client) = self.clients.remove(&key) else { return };
         self.sessions.remove(&client.session);
         self.outcome_bytes -= client.outcome_bytes();

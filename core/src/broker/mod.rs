@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `arrival` | a connection's way from its first byte to being a client or a worker |
 //! | `proving` | what it has to prove on that way, and how the broker proves itself |
+//! | `away` | clients that may come back |
 //! | `party` | who shares the broker: sessions of one key or address, and what waits of them |
 //! | `requests` | what clients say |
 //! | `outcomes` | what is remembered for clients that may ask again |
@@ -32,6 +33,7 @@
 
 mod allowed;
 mod arrival;
+mod away;
 mod broadcast;
 mod call;
 mod candidates;
@@ -95,6 +97,7 @@ pub use self::{
 };
 use self::{
     arrival::{Arrival, Whence},
+    away::Away,
     call::{Call, CallKey},
     client::{Client, ClientKey},
     dead::DeadLetters,
@@ -202,6 +205,7 @@ pub struct Broker {
     links: BTreeMap<LinkId, Arrival>,
     clients: BTreeMap<ClientKey, Client>,
     parties: Parties,
+    away: Away,
     workers: BTreeMap<WorkerKey, Worker>,
     /// Who owns a session.
     sessions: BTreeMap<SessionId, Owner>,
@@ -255,6 +259,7 @@ impl Broker {
             links: BTreeMap::new(),
             clients: BTreeMap::new(),
             parties: Parties::default(),
+            away: Away::default(),
             workers: BTreeMap::new(),
             sessions: BTreeMap::new(),
             services: BTreeMap::new(),
