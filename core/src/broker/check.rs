@@ -178,12 +178,15 @@ impl Broker {
             service.queue.check();
             service.contracts.check(contracts.remove(key).unwrap_or_default().into_iter());
             assert_eq!(self.service_names.get(&service.name), Some(key), "a service is found by its name");
+            let served = Some(key).filter(|_| service.offers > 0);
+            assert_eq!(self.served.get(&service.name), served, "who is served is found among those");
             let (offers, slots, running, workers) = counts.remove(key).unwrap_or_default();
             let counted = (service.offers, service.slots, service.running, service.workers);
             assert_eq!(counted, (offers, slots, running, workers.len()), "offers are counted");
             assert_eq!(service.calls, calls.remove(key).unwrap_or_default(), "calls are counted");
             self.check_waiting(service);
         }
+        assert!(self.served.values().all(|key| self.services.contains_key(key)), "no served service is forgotten");
     }
 
     fn check_waiting(&self, service: &Service) {

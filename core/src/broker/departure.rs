@@ -244,6 +244,9 @@ impl Broker {
                 self.timers.remove(&(until, Timer::Rest(key, at)));
             }
             service.offers -= 1;
+            if service.offers == 0 {
+                self.served.remove(&service.name);
+            }
             service.slots -= u64::from(offer.slots);
             service.running -= u64::from(offer.running);
             service.awaited_until = awaited_until;

@@ -79,13 +79,11 @@ impl Broker {
 
     /// That nobody serves a service, with those that somebody does.
     pub(super) fn nobody_serves(&self, name: &str) -> String {
-        let served: Vec<_> = self.services.values().filter(|s| s.offers > 0).map(|s| s.name.as_str()).collect();
-        let there = match served.as_slice() {
-            [] => "no worker is registered at this broker".to_owned(),
-            few if few.len() <= NAMED_MAX => format!("services there are: {}", served.join(", ")),
-            _ => {
-                format!("there are {} services{}", served.len(), did_you_mean(&near(name, served.into_iter())))
-            }
+        let served = self.served.keys().map(String::as_str);
+        let there = match self.served.len() {
+            0 => "no worker is registered at this broker".to_owned(),
+            1..=NAMED_MAX => format!("services there are: {}", served.collect::<Vec<_>>().join(", ")),
+            many => format!("there are {many} services{}", did_you_mean(&near(name, served))),
         };
         format!("nobody serves {name}; {there}")
     }

@@ -211,6 +211,8 @@ pub struct Broker {
     sessions: BTreeMap<SessionId, Owner>,
     services: BTreeMap<ServiceKey, Service>,
     service_names: BTreeMap<String, ServiceKey>,
+    /// Those that somebody serves: names that callers made up are not among them, however many there are.
+    served: BTreeMap<String, ServiceKey>,
     calls: Slab<Call>,
     dead: DeadLetters,
     timers: BTreeSet<(Time, Timer)>,
@@ -264,6 +266,7 @@ impl Broker {
             sessions: BTreeMap::new(),
             services: BTreeMap::new(),
             service_names: BTreeMap::new(),
+            served: BTreeMap::new(),
             calls: Slab::new(),
             dead: DeadLetters::default(),
             timers: BTreeSet::new(),

@@ -117,6 +117,9 @@ impl Broker {
         }
         self.fill_all(now, key, out);
     }
+        if service.offers == 0 {
+            self.served.insert(offer.service.clone(), service_key);
+        }
 
     fn take_offer(&mut self, now: Time, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
         let service_key = self.service_key(now, &offer.service);

@@ -29,6 +29,25 @@ fn a_service_that_nobody_serves_is_refused_at_once_with_those_there_are() {
 }
 
 #[test]
+fn names_that_others_only_wait_for_are_not_told_to_who_calls_nobody() {
+    let mut stage = Stage::new();
+    let client = stage.client(1);
+    for number in 1..=20 {
+        let mut made_up = request(number, &format!("calx{number}.add"));
+        made_up.flags.wait_for_ready = true;
+        stage.say(client, Envelope::Request(made_up));
+    }
+    stage.call(client, 21, "cal.add");
+    assert_eq!(stage.failure(client).message, "nobody serves cal; no worker is registered at this broker");
+    let worker = stage.worker(2, calc(1));
+    stage.call(client, 22, "cal.add");
+    assert_eq!(stage.failure(client).message, "nobody serves cal; services there are: calc");
+    stage.handle(Event::Closed { link: worker });
+    stage.call(client, 23, "cal.add");
+    assert_eq!(stage.failure(client).message, "nobody serves cal; no worker is registered at this broker");
+}
+
+#[test]
 fn a_method_that_nobody_has_is_refused_with_near_names() {
     let mut stage = Stage::new();
     stage.worker(1, calc(1));
