@@ -151,6 +151,7 @@ impl Broker {
         self.gathered_bytes += gathering.bytes;
         let call = &mut self.calls[whole.0];
         let service = self.services.get_mut(&call.service).expect("a call's service lives as long as it has calls");
+        call.method_number.iter().for_each(|&method| service.methods[method].calls += parts.len());
         service.calls += parts.len();
         call.state = State::Gathering;
         call.gathering = Some(Box::new(gathering));

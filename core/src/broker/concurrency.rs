@@ -53,14 +53,16 @@ impl Broker {
 
     /// Asserts what must hold after every step.
     pub(super) fn check_concurrency(&self) {
-        let mut counted = BTreeMap::<_, u32>::new();
-        for (_, call) in self.calls.iter().filter(|(_, call)| matches!(call.state, State::Running { .. })) {
-            *counted.entry((call.service, call.method_number)).or_default() += 1;
+        let mut counted = BTreeMap::<_, (u32, usize)>::new();
+        for (_, call) in &self.calls {
+            let (running, calls) = counted.entry((call.service, call.method_number)).or_default();
+            *running += u32::from(matches!(call.state, State::Running { .. }));
+            *calls += 1;
         }
         for (&key, service) in &self.services {
             for (number, method) in service.methods.iter().enumerate() {
                 let counted = counted.remove(&(key, Some(number))).unwrap_or_default();
-                assert_eq!(method.running, counted, "running calls of a method are counted");
+                assert_eq!((method.running, method.calls), counted, "calls of a method are counted");
             }
         }
     }

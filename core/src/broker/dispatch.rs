@@ -29,8 +29,11 @@ impl Broker {
         if call.deadline.is_some_and(|deadline| deadline <= now) {
             return self.fail(now, key, Code::DeadlineExceeded, "its time was up before it could start", out);
         }
-        let service = &self.services[&call.service];
-        call.method_number = call.method_number.or_else(|| service.method(call.method.method()));
+        let service = self.services.get_mut(&call.service).expect("a call's service lives as long as it has calls");
+        if call.method_number.is_none() {
+            call.method_number = service.method(call.method.method());
+            call.method_number.iter().for_each(|&method| service.methods[method].calls += 1);
+        }
         let offered = call.method_number.map(|method| &service.methods[method]).filter(|method| method.is_offered());
         match offered.map(Method::effect) {
             Some(effect) if !call.may_run(effect) => {

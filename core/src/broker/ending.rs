@@ -90,6 +90,7 @@ impl Broker {
         let call = self.calls.remove(key.0);
         if let Some(service) = self.services.get_mut(&call.service) {
             service.calls -= 1;
+            call.method_number.iter().for_each(|&method| service.methods[method].calls -= 1);
             // A name that nobody ever served costs memory for as long as somebody waits for it.
             if service.calls == 0 && service.methods.is_empty() && service.offers == 0 {
                 self.remove_service(call.service);

@@ -71,10 +71,6 @@ impl Broker {
                 return refuse(Code::PermissionDenied, message);
             }
             let Some(service) = self.service_names.get(&offer.service).map(|key| &self.services[key]) else { continue };
-            let unknown = offer.methods.iter().filter(|method| service.method(&method.name).is_none()).count();
-            if service.methods.len() + unknown > limits::METHODS_MAX {
-                return refuse(Code::ResourceExhausted, format!("{} has had too many methods", offer.service));
-            }
             let taken = service.exclusive.is_some_and(|owner| owner != key);
             let shared = register.exclusive && service.exclusive != Some(key) && service.offers > 0;
             if taken || shared {
@@ -117,13 +113,13 @@ impl Broker {
         }
         self.fill_all(now, key, out);
     }
-        if service.offers == 0 {
-            self.served.insert(offer.service.clone(), service_key);
-        }
 
     fn take_offer(&mut self, now: Time, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
         let service_key = self.service_key(now, &offer.service);
         let service = self.services.get_mut(&service_key).expect("just looked up or made");
+        if service.offers == 0 {
+            self.served.insert(offer.service.clone(), service_key);
+        }
         service.offers += 1;
         service.slots += u64::from(offer.slots);
         service.exclusive = exclusive.then_some(key).or(service.exclusive);
@@ -153,7 +149,6 @@ impl Broker {
             let needs_look = number.is_none() || number != *method_number || give_up.is_some();
             if needs_look {
                 let place = *place;
-                *method_number = number;
                 self.leave_queue(key, place);
                 self.place(now, key, out);
             }

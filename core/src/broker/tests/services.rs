@@ -10,7 +10,7 @@ use crate::{
     wire::{
         Envelope,
         envelope::{Cancel, Request},
-        handshake::{ContractOffer, Offer},
+        handshake::{ContractOffer, MethodOffer, Offer, Register},
         ids::{CallNumber, LinkId},
         limits,
         status::{Code, Executed},
@@ -297,4 +297,34 @@ fn the_broker_describes_itself_and_says_who_is_there_instead_of_who_is_not() {
     let replies = stage.replies(client);
     let failure = replies.last().unwrap().1.as_ref().unwrap_err();
     assert_eq!((failure.code, &*failure.type_name), (Code::InvalidArgument, "ArgumentError"));
+}
+
+/// The service `calc` with methods of these names.
+fn named(names: impl Iterator<Item = String>) -> Offer {
+    let mut offer = calc(1);
+    let method = offer.methods[0].clone();
+    offer.methods = names.map(|name| MethodOffer { name, ..method.clone() }).collect();
+    offer
+}
+
+#[test]
+fn a_name_that_nobody_uses_any_more_makes_way_for_a_new_one_and_a_call_keeps_its_own() {
+    let mut stage = Stage::new();
+    let most = || (0..limits::METHODS_MAX).map(|number| format!("m{number}"));
+    let (all, client) = (stage.worker(1, named(most())), stage.client(9));
+    (1..=2).for_each(|number| stage.call(client, number, "calc.m0"));
+    let running = stage.dispatches(all).remove(0);
+    let beyond = stage.worker(2, named(["new".to_owned()].into_iter()));
+    assert!(!stage.closed.contains(&beyond), "further ones are not served, and their worker stays");
+    stage.call(client, 3, "calc.new");
+    assert_eq!(stage.failure(client).code, Code::Unimplemented);
+    stage.answer(all, &running, b"\x00");
+    stage.say(all, Envelope::Goodbye(None));
+    stage.register(beyond, Register { offers: vec![named(["new".to_owned()].into_iter())], exclusive: false });
+    stage.call(client, 4, "calc.new");
+    assert_eq!(stage.dispatches(beyond).len(), 1);
+    stage.heard(client);
+    stage.call(client, 5, "calc.m0");
+    let again = stage.worker(3, named(["m0".to_owned(), "newer".to_owned()].into_iter()));
+    assert_eq!(stage.dispatches(again)[0].method.method(), "m0", "what waits for a name keeps it");
 }
