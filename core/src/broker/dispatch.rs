@@ -8,7 +8,7 @@ use super::{
     party::Waiting,
     queue::Whose,
     service::{Method, Service, near},
-    worker::WorkerKey,
+    worker::{Offer, WorkerKey},
 };
 use crate::{
     time::Time,
@@ -178,13 +178,21 @@ impl Broker {
             return None;
         }
         if let Some(of) = call.part_of {
-            return self.offer_for_part(call, of);
+            return self.offer_at(of.worker, call, method);
         }
         if call.turn.is_some() {
             return self.keyed_offer(service, call);
         }
         let mut free = service.free.iter();
         free.find(|candidate| self.workers[&candidate.worker].offers[candidate.offer].serves(method)).copied()
+    }
+
+    /// The best offer with room that a worker has for a call: of a call that no other may have.
+    pub(super) fn offer_at(&self, key: WorkerKey, call: &Call, method: usize) -> Option<Candidate> {
+        let worker = self.workers.get(&key).filter(|worker| worker.takes_calls_now())?;
+        let fits = |offer: &Offer| offer.service == call.service && offer.serves(method) && offer.has_room();
+        let offers = worker.offers.iter().enumerate().filter(|(_, offer)| fits(offer));
+        offers.map(|(at, offer)| offer.candidate(key, at)).min()
     }
 
     /// Gives a worker as many waiting calls as it has room for.
@@ -272,7 +280,7 @@ impl Broker {
     }
 
     /// Changes an offer, and with it its place among the candidates of its service.
-    pub(super) fn change_offer(&mut self, key: WorkerKey, at: usize, change: impl FnOnce(&mut super::worker::Offer)) {
+    pub(super) fn change_offer(&mut self, key: WorkerKey, at: usize, change: impl FnOnce(&mut Offer)) {
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
         let takes_calls = worker.takes_calls_now();
         let offer = &mut worker.offers[at];
