@@ -42,11 +42,23 @@ impl Broker {
             Some(_) if call.broadcast => self.broadcast(now, key, out),
             Some(_) if !self.takes_turn(now, key, out) => {}
             Some(_) => match self.free_offer(&self.calls[key.0]) {
-                Some(candidate) => self.start(now, key, candidate.worker, candidate.offer, out),
+                Some(candidate) => match self.too_large(key, candidate.worker) {
+                    Some(message) => self.fail(now, key, Code::ResourceExhausted, message, out),
+                    None => self.start(now, key, candidate.worker, candidate.offer, out),
+                },
                 None => self.wait(now, key, None, out),
             },
             None => self.await_worker(now, key, out),
         }
+    }
+
+    /// Why a worker could not read a call that is its turn to have. Others may take more, but whom a call goes to is not its caller's
+    /// business, so that its fate shall not depend on waiting for one of them.
+    fn too_large(&self, key: CallKey, worker: WorkerKey) -> Option<String> {
+        let (worker, bytes) = (&self.workers[&worker], self.calls[key.0].body.len());
+        let max = worker.presence.body_bytes_max;
+        (bytes > max)
+            .then(|| format!("worker {} takes calls of {max} bytes at most, and this has {bytes}", worker.name))
     }
 
     /// Nobody serves this now: wait if somebody did a moment ago or the caller said so, else say so at once.
