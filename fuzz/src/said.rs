@@ -9,12 +9,15 @@ use callboard_core::{
     wire::{
         Bundler, Envelope,
         affinity::{Affinity, AffinityKey},
-        envelope::{Cancel, Credit, Dispatch, Effect, KeyFreed, Ping, Priority, Reply, Request, RequestFlags},
+        envelope::{
+            Cancel, Credit, Dispatch, Effect, End, Item, KeyFreed, Ping, Priority, Reply, Request, RequestFlags,
+            StreamCredit,
+        },
         handshake::{Answer, Challenge, Hello, MethodLimits, MethodOffer, Offer, Register, Role, Welcome},
         ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
         method::MethodName,
         status::{Code, Executed, Failure},
-        streams::{Streams, Style},
+        streams::{Room, Streams, Style},
     },
 };
 
@@ -67,6 +70,25 @@ pub(crate) fn to_broker(script: &mut Script<'_>) -> Envelope {
             Some(key) => Envelope::KeyFreed(KeyFreed { offer: small(script), key }),
             None => Envelope::Hello(script.bytes()),
         },
+        _ => of_a_stream(script),
+    }
+}
+
+/// A word on a call's streams or progress, whether it has any or not; numbers of open calls are among the small ones.
+fn of_a_stream(script: &mut Script<'_>) -> Envelope {
+    match script.below(5) {
+        0 => Envelope::Item(Item {
+            number: script.number(),
+            sequence: script.number(),
+            latest: None,
+            body: body_of_some_size(script),
+        }),
+        1 => Envelope::End(End { number: script.number(), items: script.number() }),
+        2 => {
+            let room = script.pick(&[Room::NONE, Room::WINDOW, Room { items: u32::MAX, bytes: u64::MAX }]);
+            Envelope::StreamCredit(StreamCredit { number: script.number(), room })
+        }
+        3 => Envelope::Progress(script.number(), body_of_some_size(script)),
         _ => Envelope::Hello(script.bytes()),
     }
 }

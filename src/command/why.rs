@@ -57,6 +57,7 @@ fn sentences(told: &Waiting) -> String {
         format!("  {}", told.reason),
     ];
     lines.extend(told.behind.iter().map(|behind| format!("  behind {} calls of {}", behind.calls, behind.client)));
+    lines.extend((told.behind_others > 0).then(|| format!("  and behind {} others", told.behind_others)));
     lines.extend(
         told.busy.iter().map(|busy| {
             format!("  {} of {} has run for {} ms at {}", busy.call, busy.method, busy.for_ms, busy.worker)

@@ -211,6 +211,7 @@ impl Broker {
         self.sessions.insert(hello.session, Owner::Client(key));
         let party = principal.key.clone().map_or(PartyName::Origin(from.origin), PartyName::Key);
         let party = self.parties.join(party);
+        self.come_back(key);
         if let Some(client) = self.clients.get(&key) {
             self.parties.leave(client.party);
         }
@@ -221,7 +222,7 @@ impl Broker {
         client.principal = principal;
         client.party = party;
         client.credit = account;
-        client.presence = Some(Presence::new(link, from.address, interval, now));
+        client.presence = Some(Presence::new(link, from.address, &hello, now));
         self.links.insert(link, Arrival::Client(key));
         self.watch_client(key);
     }
@@ -242,7 +243,7 @@ impl Broker {
             out.push(Action::Close(link));
         }
         let key = WorkerKey(self.fresh_key());
-        let presence = Presence::new(link, address, Duration::from_millis(hello.heartbeat_ms), now);
+        let presence = Presence::new(link, address, &hello, now);
         self.sessions.insert(hello.session, Owner::Worker(key));
         self.links.insert(link, Arrival::Worker(key));
         self.workers.insert(key, Worker::new(hello, principal, presence));

@@ -12,7 +12,6 @@ use bytestring::ByteString;
 use super::{
     Action, Broker, Note,
     call::{Call, CallKey, State},
-    candidates::Candidate,
     client::{ClientKey, Outcome, detached},
     worker::{Offer, WorkerKey},
 };
@@ -152,20 +151,12 @@ impl Broker {
         let call = &mut self.calls[whole.0];
         let service = self.services.get_mut(&call.service).expect("a call's service lives as long as it has calls");
         service.calls += parts.len();
+        call.method_number.iter().for_each(|&method| service.methods[method].calls += parts.len());
         call.state = State::Gathering;
         call.gathering = Some(Box::new(gathering));
         // The parts have it.
         call.body = Bytes::new();
         parts
-    }
-
-    /// The offer of a part's worker, if that has room.
-    pub(super) fn offer_for_part(&self, call: &Call, of: PartOf) -> Option<Candidate> {
-        let method = call.method_number?;
-        let worker = self.workers.get(&of.worker).filter(|worker| worker.takes_calls_now())?;
-        let fits = |offer: &Offer| offer.service == call.service && offer.serves(method) && offer.has_room();
-        let at = worker.offers.iter().position(fits)?;
-        Some(worker.offers[at].candidate(of.worker, at))
     }
 
     /// A worker will take no calls any more: the parts that wait for it have waited in vain.

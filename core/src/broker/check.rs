@@ -76,6 +76,8 @@ impl Broker {
         let waiting = self.calls.iter().filter(|(_, call)| waits(call));
         let clients = self.clients.values().map(|client| client.party);
         self.parties.check(clients, waiting.map(|(_, call)| (call.party, call.body.len())));
+        let away = self.clients.values().filter(|client| client.presence.is_none());
+        self.away.check(away, self.settings.clients_away_max);
         let remembered: usize = self.clients.values().map(Client::outcome_bytes).sum();
         assert_eq!(self.outcome_bytes, remembered, "what is remembered is counted");
         assert!(remembered <= self.settings.outcomes_bytes_max, "what is remembered is bounded");
@@ -176,12 +178,15 @@ impl Broker {
             service.queue.check();
             service.contracts.check(contracts.remove(key).unwrap_or_default().into_iter());
             assert_eq!(self.service_names.get(&service.name), Some(key), "a service is found by its name");
+            let served = Some(key).filter(|_| service.offers > 0);
+            assert_eq!(self.served.get(&service.name), served, "who is served is found among those");
             let (offers, slots, running, workers) = counts.remove(key).unwrap_or_default();
             let counted = (service.offers, service.slots, service.running, service.workers);
             assert_eq!(counted, (offers, slots, running, workers.len()), "offers are counted");
             assert_eq!(service.calls, calls.remove(key).unwrap_or_default(), "calls are counted");
             self.check_waiting(service);
         }
+        assert!(self.served.values().all(|key| self.services.contains_key(key)), "no served service is forgotten");
     }
 
     fn check_waiting(&self, service: &Service) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{call::CallKey, party::PartyKey, presence::Presence};
+use super::{away::Rank, call::CallKey, party::PartyKey, presence::Presence};
 use crate::{
     auth::Principal,
     rising::Rising,
@@ -42,6 +42,8 @@ pub(super) struct Client {
     pub(super) interval: Duration,
     /// While it is lost: when it is given up.
     pub(super) gone_at: Time,
+    /// While it is lost: its place among those that are.
+    pub(super) away: Option<Rank>,
     /// Open calls by number, from `done_below` on.
     pub(super) open: Rising<CallKey>,
     pub(super) highest: CallNumber,
@@ -82,6 +84,7 @@ impl Client {
             presence: None,
             interval,
             gone_at: Time::ZERO,
+            away: None,
             open: Rising::default(),
             highest: CallNumber(0),
             fresh: false,
@@ -165,6 +168,11 @@ impl Client {
     /// Bytes of the outcomes that are remembered.
     pub(super) fn outcome_bytes(&self) -> usize {
         self.outcome_bytes
+    }
+
+    /// Whether a call of it is open, or was answered and is remembered.
+    pub(super) fn has_something(&self) -> bool {
+        !self.open.is_empty() || !self.answered.is_empty()
     }
 
     /// Outcomes that are remembered.

@@ -16,7 +16,7 @@ use crate::time::Time;
 impl Method {
     /// Whether as many calls of it run as may.
     pub(super) fn is_full(&self) -> bool {
-        self.limits.concurrency.is_some_and(|max| self.running >= max)
+        self.concurrency.is_some_and(|max| self.running >= max)
     }
 }
 
@@ -53,20 +53,23 @@ impl Broker {
 
     /// Asserts what must hold after every step.
     pub(super) fn check_concurrency(&self) {
-        let mut counted = BTreeMap::<_, u32>::new();
-        for (_, call) in self.calls.iter().filter(|(_, call)| matches!(call.state, State::Running { .. })) {
-            *counted.entry((call.service, call.method_number)).or_default() += 1;
+        let mut counted = BTreeMap::<_, (u32, usize)>::new();
+        for (_, call) in &self.calls {
+            let (running, calls) = counted.entry((call.service, call.method_number)).or_default();
+            *running += u32::from(matches!(call.state, State::Running { .. }));
+            *calls += 1;
         }
         for (&key, service) in &self.services {
             for (number, method) in service.methods.iter().enumerate() {
                 let counted = counted.remove(&(key, Some(number))).unwrap_or_default();
-                assert_eq!(method.running, counted, "running calls of a method are counted");
+                assert_eq!((method.running, method.calls), counted, "calls of a method are counted");
             }
         }
     }
 
     fn next_waiting_anywhere(&mut self, service: ServiceKey) -> Option<CallKey> {
-        let free: Vec<_> = self.services.get(&service)?.free.iter().copied().collect();
+        let service = self.services.get(&service).filter(|service| !service.queue.is_empty())?;
+        let free: Vec<_> = service.free.iter().copied().collect();
         free.into_iter().find_map(|candidate| self.next_waiting(candidate.worker, candidate.offer))
     }
 }

@@ -107,8 +107,7 @@ impl Broker {
         if name == own::SERVICE {
             return Ok(own_contract());
         }
-        let served = self.service_names.get(&name).filter(|key| self.services[key].offers > 0);
-        let Some(&key) = served else {
+        let Some(&key) = self.served.get(&name) else {
             return Err(Box::new(Failure::new(Code::Unavailable, Executed::No, self.nobody_serves(&name))));
         };
         let description =

@@ -22,6 +22,7 @@ use crate::{
         limits::{DEAD_BYTES_MAX, DEAD_CALLS_MAX},
         method::MethodName,
         status::{Code, Executed, Failure},
+        streams::Streams,
     },
 };
 
@@ -69,6 +70,7 @@ struct Letter {
     worker: String,
     at: Time,
     key: Option<AffinityKey>,
+    streams: Streams,
     extensions: Bytes,
     body: Bytes,
 }
@@ -140,6 +142,7 @@ impl Broker {
             worker: call.worker.to_string(),
             at: now,
             key: call.turn.as_ref().map(|turn| turn.key.clone()),
+            streams: call.streams,
             extensions: Bytes::copy_from_slice(&call.extensions),
             body: Bytes::copy_from_slice(&call.body),
         };
@@ -168,22 +171,31 @@ impl Broker {
                 self.dead.take(id).ok_or_else(|| no_letter(id))?;
                 body::encode(&())
             }
-            _ => return Err(no_letter(letter_id(request)?)),
+            // One that can be sent again never comes here.
+            _ => {
+                let id = letter_id(request)?;
+                return Err(self.dead.letters.get(&id).map_or_else(|| no_letter(id), |letter| is_stream(id, letter)));
+            }
         };
         encoded.map_err(|error| Box::new(Failure::new(Code::Internal, Executed::Yes, error.to_string())))
     }
 
     /// A request of `callboard.dead_resend` becomes the call that it sends again: its outcome is that call's. The letter stays until
-    /// it is dropped, for that call may fail as well. If there is no such letter, or the client is no operator, the request
-    /// stays what it is, and is answered so.
+    /// it is dropped, for that call may fail as well, and no effect of it is forgotten: workers of today may declare less. If there is
+    /// no such letter, or it had streams, which the request has not, or the client is no operator, the request stays what it is,
+    /// and is answered so.
     pub(super) fn resend_dead(&self, client: ClientKey, request: Request) -> Request {
         let asked = (request.method.service(), request.method.method()) == (own::SERVICE, "dead_resend");
         if !asked || !self.clients[&client].principal.operator {
             return request;
         }
-        let Some(letter) = letter_id(&request).ok().and_then(|id| self.dead.letters.get(&id)) else { return request };
+        let letter = letter_id(&request).ok().and_then(|id| self.dead.letters.get(&id));
+        let Some(letter) = letter.filter(|letter| letter.streams.style() == request.streams.style()) else {
+            return request;
+        };
         let (method, body) = (letter.method.clone(), letter.body.clone());
-        Request { method, key: letter.key.clone(), extensions: letter.extensions.clone(), body, ..request }
+        let effect = request.effect.max(Some(letter.effect));
+        Request { method, effect, key: letter.key.clone(), extensions: letter.extensions.clone(), body, ..request }
     }
 }
 
@@ -194,5 +206,16 @@ fn letter_id(request: &Request) -> Result<u64, Box<Failure>> {
 
 fn no_letter(id: u64) -> Box<Failure> {
     let text = format!("there is no dead letter {id}: it was dropped, or pushed out by later ones");
+    Box::new(Failure::new(Code::FailedPrecondition, Executed::No, text))
+}
+
+fn is_stream(id: u64, letter: &Letter) -> Box<Failure> {
+    let text = format!(
+        "dead letter {id} is of {}, {}, and items have no way here: take its arguments from {}.dead_show, call the method \
+         with them as what it is, and drop the letter",
+        letter.method,
+        letter.streams.style(),
+        own::SERVICE
+    );
     Box::new(Failure::new(Code::FailedPrecondition, Executed::No, text))
 }

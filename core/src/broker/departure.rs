@@ -126,10 +126,12 @@ impl Broker {
         client.gone_at = now + client.interval * CLIENT_RETURN_HEARTBEATS;
         self.timers.insert((client.gone_at, Timer::ClientGone(key)));
         self.end_streams_of(now, key, out);
+        self.go_away(now, key, out);
     }
 
-    /// A client does not come back: its waiting calls are dropped, its running ones cancelled.
+    /// A client does not come back, or may not: its waiting calls are dropped, its running ones cancelled.
     pub(super) fn forget_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        self.come_back(key);
         let Some(client) = self.clients.remove(&key) else { return };
         self.sessions.remove(&client.session);
         self.outcome_bytes -= client.outcome_bytes();
@@ -242,12 +244,15 @@ impl Broker {
                 self.timers.remove(&(until, Timer::Rest(key, at)));
             }
             service.offers -= 1;
+            if service.offers == 0 {
+                self.served.remove(&service.name);
+            }
             service.slots -= u64::from(offer.slots);
             service.running -= u64::from(offer.running);
             service.awaited_until = awaited_until;
             service.exclusive = service.exclusive.filter(|&owner| owner != key);
             offer.contract.iter().for_each(|&hash| service.contracts.remove(hash));
-            offer.methods.iter().for_each(|&(method, effect)| service.remove(method, effect, awaited_until));
+            offer.methods.iter().for_each(|served| service.remove(served.method, served.effect, awaited_until));
             touched.push(offer.service);
         }
         touched.sort_unstable();

@@ -8,7 +8,7 @@ use super::{
     party::Waiting,
     queue::Whose,
     service::{Method, Service, near},
-    worker::WorkerKey,
+    worker::{Offer, WorkerKey},
 };
 use crate::{
     time::Time,
@@ -29,8 +29,11 @@ impl Broker {
         if call.deadline.is_some_and(|deadline| deadline <= now) {
             return self.fail(now, key, Code::DeadlineExceeded, "its time was up before it could start", out);
         }
-        let service = &self.services[&call.service];
-        call.method_number = call.method_number.or_else(|| service.method(call.method.method()));
+        let service = self.services.get_mut(&call.service).expect("a call's service lives as long as it has calls");
+        if call.method_number.is_none() {
+            call.method_number = service.method(call.method.method());
+            call.method_number.iter().for_each(|&method| service.methods[method].calls += 1);
+        }
         let offered = call.method_number.map(|method| &service.methods[method]).filter(|method| method.is_offered());
         match offered.map(Method::effect) {
             Some(effect) if !call.may_run(effect) => {
@@ -39,18 +42,31 @@ impl Broker {
             Some(_) if call.broadcast => self.broadcast(now, key, out),
             Some(_) if !self.takes_turn(now, key, out) => {}
             Some(_) => match self.free_offer(&self.calls[key.0]) {
-                Some(candidate) => self.start(now, key, candidate.worker, candidate.offer, out),
+                Some(candidate) => match self.too_large(key, candidate.worker) {
+                    Some(message) => self.fail(now, key, Code::ResourceExhausted, message, out),
+                    None => self.start(now, key, candidate.worker, candidate.offer, out),
+                },
                 None => self.wait(now, key, None, out),
             },
             None => self.await_worker(now, key, out),
         }
     }
 
+    /// Why a worker could not read a call that is its turn to have. Others may take more, but whom a call goes to is not its caller's
+    /// business, so that its fate shall not depend on waiting for one of them.
+    fn too_large(&self, key: CallKey, worker: WorkerKey) -> Option<String> {
+        let (worker, bytes) = (&self.workers[&worker], self.calls[key.0].body.len());
+        let max = worker.presence.body_bytes_max;
+        (bytes > max)
+            .then(|| format!("worker {} takes calls of {max} bytes at most, and this has {bytes}", worker.name))
+    }
+
     /// Nobody serves this now: wait if somebody did a moment ago or the caller said so, else say so at once.
     fn await_worker(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &self.calls[key.0];
         let service = &self.services[&call.service];
-        let unknown = service.offers > 0 && call.method_number.is_none();
+        let lately = |method: usize| service.methods[method].awaited_until > now;
+        let unknown = service.offers > 0 && !call.method_number.is_some_and(lately);
         if call.wait_for_ready && !unknown {
             return self.wait(now, key, None, out);
         }
@@ -78,13 +94,11 @@ impl Broker {
 
     /// That nobody serves a service, with those that somebody does.
     pub(super) fn nobody_serves(&self, name: &str) -> String {
-        let served: Vec<_> = self.services.values().filter(|s| s.offers > 0).map(|s| s.name.as_str()).collect();
-        let there = match served.as_slice() {
-            [] => "no worker is registered at this broker".to_owned(),
-            few if few.len() <= NAMED_MAX => format!("services there are: {}", served.join(", ")),
-            _ => {
-                format!("there are {} services{}", served.len(), did_you_mean(&near(name, served.into_iter())))
-            }
+        let served = self.served.keys().map(String::as_str);
+        let there = match self.served.len() {
+            0 => "no worker is registered at this broker".to_owned(),
+            1..=NAMED_MAX => format!("services there are: {}", served.collect::<Vec<_>>().join(", ")),
+            many => format!("there are {many} services{}", did_you_mean(&near(name, served))),
         };
         format!("nobody serves {name}; {there}")
     }
@@ -142,7 +156,7 @@ impl Broker {
         let since = |CallKey(key): CallKey| {
             let method = calls[key].method_number.map(|method| &methods[method]);
             // What waits for its own method's limit says nothing of how long others wait, nor does a part of a broadcast.
-            let counts = method.is_some_and(|method| method.is_offered() && method.limits.concurrency.is_none());
+            let counts = method.is_some_and(|method| method.is_offered() && method.concurrency.is_none());
             (counts && calls[key].part_of.is_none()).then_some(calls[key].since)
         };
         // One that waits already was let in before.
@@ -176,13 +190,21 @@ impl Broker {
             return None;
         }
         if let Some(of) = call.part_of {
-            return self.offer_for_part(call, of);
+            return self.offer_at(of.worker, call, method);
         }
         if call.turn.is_some() {
             return self.keyed_offer(service, call);
         }
         let mut free = service.free.iter();
         free.find(|candidate| self.workers[&candidate.worker].offers[candidate.offer].serves(method)).copied()
+    }
+
+    /// The best offer with room that a worker has for a call: of a call that no other may have.
+    pub(super) fn offer_at(&self, key: WorkerKey, call: &Call, method: usize) -> Option<Candidate> {
+        let worker = self.workers.get(&key).filter(|worker| worker.takes_calls_now())?;
+        let fits = |offer: &Offer| offer.service == call.service && offer.serves(method) && offer.has_room();
+        let offers = worker.offers.iter().enumerate().filter(|(_, offer)| fits(offer));
+        offers.map(|(at, offer)| offer.candidate(key, at)).min()
     }
 
     /// Gives a worker as many waiting calls as it has room for.
@@ -209,10 +231,13 @@ impl Broker {
         let worker = self.workers.get(&at).filter(|worker| worker.takes_calls_now())?;
         let offer = worker.offers.get(offer).filter(|offer| offer.has_room())?;
         let Service { queue, numbers, methods, .. } = self.services.get_mut(&offer.service)?;
+        let fits = |&method: &usize| offer.serves(method) && !methods[method].is_full();
+        if !keyed::has_row_for(queue, at, |method| fits(&method)) {
+            return None;
+        }
         let calls = &self.calls;
         let CallKey(key) = queue.pop_where(|CallKey(key)| {
             let method = calls[key].method_number.or_else(|| numbers.get(calls[key].method.method()).copied());
-            let fits = |&method: &usize| offer.serves(method) && !methods[method].is_full();
             method.filter(fits).is_some() && keyed::suits(&calls[key], at)
         })?;
         self.parties.end_to_wait(calls[key].party, calls[key].body.len());
@@ -232,16 +257,16 @@ impl Broker {
         let call = &mut self.calls[key.0];
         call.worker = at.name.clone();
         call.count_time(now, false);
-        if call.attempt() == 1 {
+        // A handback was no attempt, and parts of a broadcast are never sent again: neither earns a retry.
+        if !call.dispatched && call.part_of.is_none() {
             let service = self.services.get_mut(&call.service).expect("it has this call");
             service.retries.called(&self.settings);
         }
         let declared = call.method_number.map(|method| self.services[&call.service].methods[method].effect());
         // What holds for this call from now on, even if the worker that declared it is lost with it.
         call.effect = call.effect.max(declared);
-        if let Some(method) = call.method_number {
-            call.limits = Limits::from(now, self.services[&call.service].methods[method].limits);
-        }
+        let limits = call.method_number.map(|method| at.offers[offer].limits_of(method));
+        call.limits = Limits::from(now, limits.unwrap_or_default());
         call.state = State::Running { worker, offer, dispatch: number, started: false };
         call.since = now;
         call.dispatched = true;
@@ -267,7 +292,7 @@ impl Broker {
     }
 
     /// Changes an offer, and with it its place among the candidates of its service.
-    pub(super) fn change_offer(&mut self, key: WorkerKey, at: usize, change: impl FnOnce(&mut super::worker::Offer)) {
+    pub(super) fn change_offer(&mut self, key: WorkerKey, at: usize, change: impl FnOnce(&mut Offer)) {
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
         let takes_calls = worker.takes_calls_now();
         let offer = &mut worker.offers[at];

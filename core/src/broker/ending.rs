@@ -15,7 +15,7 @@ use crate::{
     wire::{
         envelope::{Cancel, Envelope, Reply},
         ids::{CallNumber, DispatchNumber},
-        status::Code,
+        status::{Code, Executed, Failure},
     },
 };
 
@@ -90,6 +90,7 @@ impl Broker {
         let call = self.calls.remove(key.0);
         if let Some(service) = self.services.get_mut(&call.service) {
             service.calls -= 1;
+            call.method_number.iter().for_each(|&method| service.methods[method].calls -= 1);
             // A name that nobody ever served costs memory for as long as somebody waits for it.
             if service.calls == 0 && service.methods.is_empty() && service.offers == 0 {
                 self.remove_service(call.service);
@@ -158,8 +159,9 @@ impl Broker {
         extensions: Bytes,
         out: &mut Vec<Action>,
     ) {
-        let Some(client) = self.clients.get_mut(&key).filter(|client| client.presence.is_some()) else { return };
-        let credit = client.credit.grant();
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let Some(max) = client.presence.as_ref().map(|presence| presence.body_bytes_max) else { return };
+        let (outcome, credit) = (fitting(outcome, max), client.credit.grant());
         self.speak_to_client(now, key, Envelope::Reply(Reply { number: number.0, outcome, credit, extensions }), out);
     }
 
@@ -171,4 +173,17 @@ impl Broker {
             client.credit.owe(call.bytes);
         }
     }
+}
+
+/// An outcome that its client can read, by its own word: instead of one that is larger, that it is.
+fn fitting(outcome: Outcome, max: usize) -> Outcome {
+    let (bytes, executed) = match &outcome {
+        Ok(body) => (body.len(), Executed::Yes),
+        Err(failure) => (failure.details.len(), failure.executed),
+    };
+    if bytes <= max {
+        return outcome;
+    }
+    let text = format!("its outcome has {bytes} bytes, and this client takes {max} at most");
+    Err(Box::new(Failure::new(Code::ResourceExhausted, executed, text)))
 }

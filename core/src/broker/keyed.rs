@@ -42,6 +42,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     call::{Call, CallKey},
+    queue::FairQueue,
     service::ServiceKey,
     worker::WorkerKey,
 };
@@ -195,18 +196,31 @@ impl Keyed {
     }
 }
 
+/// The row of calls whose method nobody has offered yet.
+const UNKNOWN_ROW: usize = usize::MAX;
+
 /// The row of the queue in which a call waits: its method's; where it waits for one worker, its method's at that worker. Else it would
 /// hide those behind it that others could take.
 pub(super) fn row(call: &Call) -> usize {
-    let Some(method) = call.method_number else { return usize::MAX };
-    match call.bound_to() {
-        None => method,
-        // Should so many workers come that the numbers begin again, two of them share a row: that is all.
-        Some(WorkerKey(worker)) => {
-            let worker = worker % (usize::MAX / ROWS) as u64;
-            method + ROWS * (1 + usize::try_from(worker).expect("it is a remainder"))
-        }
-    }
+    let Some(method) = call.method_number else { return UNKNOWN_ROW };
+    method + call.bound_to().map_or(0, first_row)
+}
+
+/// The first row of those that wait for a worker alone. Should so many workers come that the numbers begin again, two of them share
+/// their rows: that is all.
+fn first_row(WorkerKey(worker): WorkerKey) -> usize {
+    let worker = worker % (usize::MAX / ROWS - 1) as u64;
+    ROWS * (1 + usize::try_from(worker).expect("it is a remainder"))
+}
+
+/// Whether a call waits that a worker may have, of a method that `fits`, as far as rows tell: so that nobody looks through all who wait
+/// at each word of a worker that can take none of them.
+pub(super) fn has_row_for(queue: &FairQueue<CallKey>, worker: WorkerKey, fits: impl Fn(usize) -> bool) -> bool {
+    let own = first_row(worker);
+    let fits = |row| fits(method_of(row));
+    queue.has_row_where(..ROWS, fits)
+        || queue.has_row_where(own..own + ROWS, fits)
+        || queue.has_row_where(UNKNOWN_ROW.., |_| true)
 }
 
 /// The method whose calls wait in a row.

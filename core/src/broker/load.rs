@@ -68,7 +68,7 @@ impl Broker {
         // Offers are alike if they are of one service and begin with the same method: so are those of one program's processes.
         let mut offers = BTreeMap::<(ServiceKey, Option<usize>), OfferLoad>::new();
         for offer in workers().filter(|worker| worker.takes_calls()).flat_map(|worker: &Worker| &worker.offers) {
-            let key = (offer.service, offer.methods.first().map(|&(method, _)| method));
+            let key = (offer.service, offer.methods.first().map(|served| served.method));
             let alike = offers.entry(key).or_insert_with(|| {
                 let service = &self.services[&offer.service];
                 let (waiting, oldest) = self.waiting(now, service, |row, first| {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `arrival` | a connection's way from its first byte to being a client or a worker |
 //! | `proving` | what it has to prove on that way, and how the broker proves itself |
+//! | `away` | clients that may come back |
 //! | `party` | who shares the broker: sessions of one key or address, and what waits of them |
 //! | `requests` | what clients say |
 //! | `outcomes` | what is remembered for clients that may ask again |
@@ -32,6 +33,7 @@
 
 mod allowed;
 mod arrival;
+mod away;
 mod broadcast;
 mod call;
 mod candidates;
@@ -95,6 +97,7 @@ pub use self::{
 };
 use self::{
     arrival::{Arrival, Whence},
+    away::Away,
     call::{Call, CallKey},
     client::{Client, ClientKey},
     dead::DeadLetters,
@@ -202,11 +205,14 @@ pub struct Broker {
     links: BTreeMap<LinkId, Arrival>,
     clients: BTreeMap<ClientKey, Client>,
     parties: Parties,
+    away: Away,
     workers: BTreeMap<WorkerKey, Worker>,
     /// Who owns a session.
     sessions: BTreeMap<SessionId, Owner>,
     services: BTreeMap<ServiceKey, Service>,
     service_names: BTreeMap<String, ServiceKey>,
+    /// Those that somebody serves: names that callers made up are not among them, however many there are.
+    served: BTreeMap<String, ServiceKey>,
     calls: Slab<Call>,
     dead: DeadLetters,
     timers: BTreeSet<(Time, Timer)>,
@@ -255,10 +261,12 @@ impl Broker {
             links: BTreeMap::new(),
             clients: BTreeMap::new(),
             parties: Parties::default(),
+            away: Away::default(),
             workers: BTreeMap::new(),
             sessions: BTreeMap::new(),
             services: BTreeMap::new(),
             service_names: BTreeMap::new(),
+            served: BTreeMap::new(),
             calls: Slab::new(),
             dead: DeadLetters::default(),
             timers: BTreeSet::new(),

@@ -230,7 +230,12 @@ impl Broker {
     }
 
     /// An answer that costs something to find: the last one, if it is young and nobody has come to serve or left since.
-    fn own_answer(&mut self, now: Time, name: &'static str, find: impl FnOnce(&Broker) -> Outcome) -> Outcome {
+    pub(super) fn own_answer(
+        &mut self,
+        now: Time,
+        name: &'static str,
+        find: impl FnOnce(&Broker) -> Outcome,
+    ) -> Outcome {
         match self.own_answers.get(name) {
             Some((at, answer)) if now.since(*at) < limits::OWN_ANSWER_AGE_MAX => Ok(answer.clone()),
             _ => {
@@ -266,8 +271,7 @@ impl Broker {
 
     /// The services that somebody serves now.
     pub fn service_statuses(&self, now: Time) -> Vec<ServiceStatus> {
-        let served = self.service_names.values().filter(|key| self.services[key].offers > 0);
-        served.map(|key| self.service_status(now, *key, true)).collect()
+        self.served.values().map(|key| self.service_status(now, *key, true)).collect()
     }
 
     pub(super) fn service_status(&self, now: Time, key: super::ServiceKey, methods: bool) -> ServiceStatus {
@@ -279,7 +283,7 @@ impl Broker {
             arguments: method.arguments.clone(),
             effect: method.effect(),
             style: method.style,
-            concurrency: method.limits.concurrency,
+            concurrency: method.concurrency,
             running: method.running,
         });
         let (waiting, waiting_bytes) = service.waiting();

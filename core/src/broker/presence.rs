@@ -6,7 +6,12 @@ use bytestring::ByteString;
 
 use crate::{
     time::Time,
-    wire::{envelope::Envelope, ids::LinkId, limits::HEARTBEATS_MISSED_MAX},
+    wire::{
+        envelope::Envelope,
+        handshake::Hello,
+        ids::LinkId,
+        limits::{BODY_COPIED_BYTES_MAX, HEADER_BYTES_MAX, HEARTBEATS_MISSED_MAX, MESSAGE_BYTES_MAX},
+    },
 };
 
 /// The life of one connection.
@@ -27,6 +32,8 @@ pub(super) struct Presence {
     pub(super) limits_hit: u64,
     /// How often the peer said it would be heard from.
     pub(super) interval: Duration,
+    /// The largest body that it takes, with room for a header: what a bundle of ours may hold is taken in any case.
+    pub(super) body_bytes_max: usize,
     pub(super) heard: Time,
     pub(super) spoken: Time,
     /// The timer that is set for it.
@@ -34,7 +41,10 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    pub(super) fn new(link: LinkId, address: ByteString, interval: Duration, now: Time) -> Presence {
+    /// Of a peer that was let in.
+    pub(super) fn new(link: LinkId, address: ByteString, hello: &Hello, now: Time) -> Presence {
+        let message_bytes_max =
+            hello.message_bytes_max.map_or(MESSAGE_BYTES_MAX, |bytes| bytes.try_into().unwrap_or(usize::MAX));
         Presence {
             link,
             address,
@@ -43,7 +53,8 @@ impl Presence {
             bytes_in: 0,
             bytes_out: 0,
             limits_hit: 0,
-            interval,
+            interval: Duration::from_millis(hello.heartbeat_ms),
+            body_bytes_max: message_bytes_max.saturating_sub(HEADER_BYTES_MAX).max(BODY_COPIED_BYTES_MAX),
             heard: now,
             spoken: now,
             timer: now,

@@ -1,7 +1,7 @@
 //! The calls that wait for a service. Those who share it have their turns in rounds: first the parties, and of each the priorities,
 //! and of each the sessions. So nobody gains by opening more sessions, nor by calling everything urgent.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeBounds};
 
 use super::round::{QUANTUM, Round};
 use crate::{time::Time, wire::envelope::Priority};
@@ -27,6 +27,8 @@ const fn share(priority: Priority) -> usize {
 #[derive(Debug)]
 pub struct FairQueue<C> {
     parties: Round<Lane<C>>,
+    /// How many calls wait in each row, in all lanes: where none can be taken, nobody has to look through the lanes.
+    rows: BTreeMap<usize, usize>,
     next_place: u64,
     calls: usize,
     bytes: usize,
@@ -73,7 +75,7 @@ pub struct Place {
 
 impl<C> Default for FairQueue<C> {
     fn default() -> Self {
-        FairQueue { parties: Round::default(), next_place: 0, calls: 0, bytes: 0 }
+        FairQueue { parties: Round::default(), rows: BTreeMap::new(), next_place: 0, calls: 0, bytes: 0 }
     }
 }
 
@@ -113,9 +115,15 @@ impl<C: Copy> FairQueue<C> {
         let class = party.classes.lane(whose.class(), share(whose.priority));
         let rows = class.lane(whose.session, QUANTUM);
         rows.0.entry(row).or_default().insert(number, Waiting { call, bytes });
+        *self.rows.entry(row).or_default() += 1;
         self.calls += 1;
         self.bytes += bytes;
         Place { whose, row, number }
+    }
+
+    /// Whether something waits in one of these rows that `fits`. Costs as much as there are such rows, however many wait in them.
+    pub fn has_row_where(&self, rows: impl RangeBounds<usize>, mut fits: impl FnMut(usize) -> bool) -> bool {
+        self.rows.range(rows).any(|(&row, _)| fits(row))
     }
 
     /// Takes the call whose turn it is, among those at the head of a row that `fits`.
@@ -146,6 +154,11 @@ impl<C: Copy> FairQueue<C> {
         let waiting = row.remove(&place.number)?;
         self.calls -= 1;
         self.bytes -= waiting.bytes;
+        let calls = self.rows.get_mut(&place.row)?;
+        *calls -= 1;
+        if *calls == 0 {
+            self.rows.remove(&place.row);
+        }
         if row.is_empty() {
             rows.0.remove(&place.row);
         }
@@ -230,6 +243,8 @@ impl<C: Copy> FairQueue<C> {
     pub fn check(&self) {
         assert_eq!(self.calls, self.all().count(), "calls are counted");
         assert_eq!(self.bytes, self.all().map(|waiting| waiting.bytes).sum::<usize>(), "bytes are counted");
+        let rows = self.rows().into_iter().map(|(row, (calls, _))| (row, calls));
+        assert_eq!(self.rows, rows.collect(), "calls of each row are counted");
         self.parties.check();
         for (_, lane) in self.parties.lanes() {
             lane.classes.check();

@@ -9,7 +9,7 @@ use super::{
     own,
     service::ServiceKey,
     timers::Timer,
-    worker::{Offer, WorkerKey},
+    worker::{Offer, Served, WorkerKey},
 };
 use crate::{
     body,
@@ -17,7 +17,7 @@ use crate::{
     wire::{
         bundle::Refused,
         envelope::{Credit, Envelope, KeyFreed, Reply},
-        handshake::{self, Register},
+        handshake::{self, MethodOffer, Register},
         ids::DispatchNumber,
         kind::Kind,
         limits::{self, HANDBACK_REST},
@@ -71,10 +71,6 @@ impl Broker {
                 return refuse(Code::PermissionDenied, message);
             }
             let Some(service) = self.service_names.get(&offer.service).map(|key| &self.services[key]) else { continue };
-            let unknown = offer.methods.iter().filter(|method| service.method(&method.name).is_none()).count();
-            if service.methods.len() + unknown > limits::METHODS_MAX {
-                return refuse(Code::ResourceExhausted, format!("{} has had too many methods", offer.service));
-            }
             let taken = service.exclusive.is_some_and(|owner| owner != key);
             let shared = register.exclusive && service.exclusive != Some(key) && service.offers > 0;
             if taken || shared {
@@ -121,11 +117,17 @@ impl Broker {
     fn take_offer(&mut self, now: Time, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
         let service_key = self.service_key(now, &offer.service);
         let service = self.services.get_mut(&service_key).expect("just looked up or made");
+        if service.offers == 0 {
+            self.served.insert(offer.service.clone(), service_key);
+        }
         service.offers += 1;
         service.slots += u64::from(offer.slots);
         service.exclusive = exclusive.then_some(key).or(service.exclusive);
         offer.contract.iter().for_each(|contract| service.contracts.add(contract));
-        let methods = offer.methods.iter().filter_map(|method| Some((service.add(method)?, method.effect))).collect();
+        let served = |offered: &MethodOffer| {
+            Some(Served { method: service.add(offered)?, effect: offered.effect, limits: offered.limits })
+        };
+        let methods = offer.methods.iter().filter_map(served).collect();
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
         worker.offers.push(Offer::new(service_key, offer, methods));
         let at = worker.offers.len() - 1;
@@ -147,7 +149,6 @@ impl Broker {
             let needs_look = number.is_none() || number != *method_number || give_up.is_some();
             if needs_look {
                 let place = *place;
-                *method_number = number;
                 self.leave_queue(key, place);
                 self.place(now, key, out);
             }

@@ -6,13 +6,13 @@
 use super::Settings;
 use crate::time::Time;
 
-/// Parts of a token.
-const TOKEN: u64 = 1_000;
+/// Parts of a token: so fine that the floor has whole parts in every microsecond, the machine's unit of time.
+const TOKEN: u64 = 1_000_000;
 
 /// The tokens of one service.
 #[derive(Debug)]
 pub(super) struct Retries {
-    /// In thousandths.
+    /// In millionths.
     tokens: u64,
     /// Up to when the floor has been paid in.
     paid_until: Time,
@@ -32,7 +32,7 @@ impl Retries {
     /// A call is to be sent again. False if there is no token for that.
     #[must_use]
     pub(super) fn take(&mut self, now: Time, settings: &Settings) -> bool {
-        let floor = now.since(self.paid_until).as_millis() * u128::from(settings.retry_floor);
+        let floor = now.since(self.paid_until).as_micros() * u128::from(settings.retry_floor);
         self.pay(u64::try_from(floor).unwrap_or(u64::MAX), settings);
         self.paid_until = now;
         let enough = self.tokens >= TOKEN;
@@ -75,5 +75,12 @@ mod tests {
         taken(&mut retries, 0);
         assert_eq!(taken(&mut retries, 2_000_000), 4);
         assert_eq!(taken(&mut retries, 600_000_000), 5, "what is saved up is bounded");
+    }
+    #[test]
+    fn retries_that_are_asked_for_in_quick_succession_have_the_same_few_a_second() {
+        let mut retries = Retries::new(Time::ZERO, &settings());
+        taken(&mut retries, 0);
+        let asked = (1..=20_000).map(|step| Time::from_micros(step * 100));
+        assert_eq!(asked.filter(|&now| retries.take(now, &settings())).count(), 4);
     }
 }

@@ -8,12 +8,7 @@ use super::{
 };
 use crate::{
     time::Time,
-    wire::{
-        envelope::Effect,
-        handshake::{MethodLimits, MethodOffer},
-        limits::METHODS_MAX,
-        streams::Style,
-    },
+    wire::{envelope::Effect, handshake::MethodOffer, limits::METHODS_MAX, streams::Style},
 };
 
 /// A service's number at the broker, never reused.
@@ -24,7 +19,8 @@ pub(super) struct ServiceKey(pub(super) u64);
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) name: String,
-    /// Every method that any worker offered. A place in it is the method's number for the service's life.
+    /// Methods that some worker offers or offered. A place in it is the method's number, for as long as anybody offers it or a call
+    /// has it; after that another method may have the place, where there is no other.
     pub(super) methods: Vec<Method>,
     pub(super) numbers: BTreeMap<String, usize>,
     /// Offers with room for a call, the best first.
@@ -63,10 +59,12 @@ pub(super) struct Method {
     pub(super) arguments: Vec<String>,
     /// Which streams it has, by the last worker that said so.
     pub(super) style: Style,
-    /// How long it may run, and how many calls of it at once, by the latest worker's word.
-    pub(super) limits: MethodLimits,
+    /// How many calls of it may run at once, by the latest worker's word.
+    pub(super) concurrency: Option<u32>,
     /// Calls of it that are at workers.
     pub(super) running: u32,
+    /// Calls that have its number, these and those that wait.
+    pub(super) calls: usize,
     /// How many offers declare each effect, by the effect's number.
     effects: [usize; 3],
     /// Until when a method without offers is waited for.
@@ -104,32 +102,37 @@ impl Service {
         self.numbers.get(name).copied()
     }
 
-    /// A worker offers a method. `None` if the service has had too many.
+    /// A worker offers a method. `None` if the service has too many.
     pub(super) fn add(&mut self, offer: &MethodOffer) -> Option<usize> {
         let at = match self.numbers.get(&offer.name) {
             Some(&at) => at,
-            None if self.methods.len() >= METHODS_MAX => return None,
-            None => self.add_new(&offer.name),
+            None => self.add_new(&offer.name)?,
         };
         self.methods[at].arguments.clone_from(&offer.arguments);
         self.methods[at].style = offer.style;
-        self.methods[at].limits = offer.limits;
+        self.methods[at].concurrency = offer.limits.concurrency;
         self.methods[at].effects[offer.effect as usize] += 1;
         Some(at)
     }
 
-    fn add_new(&mut self, name: &str) -> usize {
-        self.numbers.insert(name.to_owned(), self.methods.len());
-        self.methods.push(Method {
-            name: name.to_owned(),
-            arguments: Vec::new(),
-            style: Style::Unary,
-            limits: MethodLimits::default(),
-            running: 0,
-            effects: [0; 3],
-            awaited_until: Time::ZERO,
-        });
-        self.methods.len() - 1
+    fn add_new(&mut self, name: &str) -> Option<usize> {
+        let at = if self.methods.len() < METHODS_MAX {
+            self.methods.push(Method::new(name));
+            self.methods.len() - 1
+        } else {
+            let at = self.retired()?;
+            let retired = std::mem::replace(&mut self.methods[at], Method::new(name));
+            self.numbers.remove(&retired.name);
+            at
+        };
+        self.numbers.insert(name.to_owned(), at);
+        Some(at)
+    }
+
+    /// The method that is nobody's for longest, so that the names of many versions do not use up a service's places.
+    fn retired(&self) -> Option<usize> {
+        let unused = self.methods.iter().enumerate().filter(|(_, method)| !method.is_offered() && method.calls == 0);
+        unused.min_by_key(|(_, method)| method.awaited_until).map(|(at, _)| at)
     }
 
     /// A worker that offered a method is gone. Another is waited for until then, if it was the last.
@@ -178,6 +181,19 @@ pub(super) fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<
 }
 
 impl Method {
+    fn new(name: &str) -> Method {
+        Method {
+            name: name.to_owned(),
+            arguments: Vec::new(),
+            style: Style::Unary,
+            concurrency: None,
+            running: 0,
+            calls: 0,
+            effects: [0; 3],
+            awaited_until: Time::ZERO,
+        }
+    }
+
     pub(super) fn is_offered(&self) -> bool {
         self.effects.iter().any(|&offers| offers > 0)
     }

@@ -34,6 +34,9 @@ pub struct Settings {
     pub waiting_calls_max: usize,
     /// Bytes of bodies that may wait for all services; of one party [`limits::PARTY_PART`] of them.
     pub waiting_bytes_max: usize,
+    /// Clients that are away and may come back; of one party [`limits::PARTY_PART`] of them. Too low: after a broken network, calls that
+    /// were sent again may not run.
+    pub clients_away_max: usize,
     /// Bytes of outcomes that are remembered for all sessions.
     pub outcomes_bytes_max: usize,
     /// The largest message that the gate takes, as peers are told.
@@ -70,6 +73,7 @@ impl Default for Settings {
             queue_age_max: None,
             waiting_calls_max: limits::WAITING_CALLS_MAX,
             waiting_bytes_max: limits::WAITING_BYTES_MAX,
+            clients_away_max: limits::CLIENTS_AWAY_MAX,
             outcomes_bytes_max: limits::OUTCOMES_BYTES_MAX,
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             worker_bytes_max: limits::WORKER_BYTES_MAX,

@@ -339,12 +339,19 @@ impl Broker {
     /// Ends a call wherever it is.
     fn break_off(&mut self, now: Time, key: CallKey, code: Code, message: &str, out: &mut Vec<Action>) {
         let call = &self.calls[key.0];
-        let State::Running { worker, dispatch, .. } = call.state else {
-            return self.fail(now, key, code, message.to_owned(), out);
-        };
-        let failure = call.failure(code, message.to_owned());
-        self.settle(now, key, Err(Box::new(failure)), Bytes::new(), out);
-        self.stop_running(now, key, worker, dispatch, out);
+        let failure = Err(Box::new(call.failure(code, message.to_owned())));
+        match call.state {
+            State::Running { worker, dispatch, .. } => {
+                self.settle(now, key, failure, Bytes::new(), out);
+                self.stop_running(now, key, worker, dispatch, out);
+            }
+            // A broadcast has no streams, but its client may speak of some. Its parts may not outlive it.
+            State::Gathering => {
+                self.stop_parts(now, key, out);
+                self.end(now, key, failure, out);
+            }
+            State::New | State::Blocked | State::Waiting { .. } => self.end(now, key, failure, out),
+        }
     }
 }
 

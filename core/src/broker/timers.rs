@@ -80,7 +80,7 @@ impl Broker {
             Timer::Handshake(link) => self.handshake_over(now, link, out),
             Timer::Client(client) => self.look_at_client(now, client, out),
             Timer::Worker(worker) => self.look_at_worker(now, worker, out),
-            Timer::ClientGone(client) => self.forget_client(now, client, out),
+            Timer::ClientGone(client) => self.client_stays_away(now, client, out),
             Timer::Call(call) => self.time_is_up(now, call, out),
             Timer::Service(service) => self.forget_service(now, service),
             Timer::Rest(worker, offer) => self.rested(now, worker, offer, out),
@@ -98,6 +98,17 @@ impl Broker {
             Found::Later => {}
         }
         self.watch_client(key);
+    }
+
+    /// A client has not come back in its time. If it was the machine that was not run, it had no chance to.
+    fn client_stays_away(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let until = self.grace + client.interval;
+        if until <= now {
+            return self.forget_client(now, key, out);
+        }
+        client.gone_at = until;
+        self.timers.insert((until, Timer::ClientGone(key)));
     }
 
     fn look_at_worker(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {

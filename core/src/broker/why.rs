@@ -1,5 +1,7 @@
 //! What a call waits for: `callboard.why`.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -23,6 +25,8 @@ use crate::{
 
 /// Running calls that are named where all slots are busy.
 const BUSY_NAMED_MAX: usize = 8;
+/// Clients that are named of those with calls before another: there may be any number of them.
+const BEHIND_NAMED_MAX: usize = 8;
 
 /// An open call, and what it waits for, as `callboard.why` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,9 +55,12 @@ pub struct Why {
     /// Calls that will have their turn before it.
     #[serde(default)]
     pub ahead: usize,
-    /// Whose these are, the most first.
+    /// Whose these are, the most first; eight at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub behind: Vec<Behind>,
+    /// Further clients with calls among these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub behind_others: usize,
     /// What holds the slots that it waits for, the oldest first; eight at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub busy: Vec<Busy>,
@@ -87,17 +94,17 @@ pub struct Busy {
 impl Why {
     /// The same, with nothing in it that is somebody else's.
     fn without_others(self) -> Why {
-        Why { behind: Vec::new(), busy: Vec::new(), ..self }
+        Why { behind: Vec::new(), behind_others: 0, busy: Vec::new(), ..self }
     }
 }
 
 impl Broker {
     /// Answers `callboard.why`: of one call, or without arguments of the oldest open ones. Who is no operator has to know the call, and
     /// is not told whose others are before it.
-    pub(super) fn why_call(&self, now: Time, caller: &Principal, request: &Request) -> Outcome {
+    pub(super) fn why_call(&mut self, now: Time, caller: &Principal, request: &Request) -> Outcome {
         let asked = ArgumentReader::new(&["call"], &request.body).and_then(|mut given| given.next::<Option<String>>());
-        let told = match asked.map_err(|error| Box::new(Failure::from(error)))? {
-            None if caller.operator => self.open_calls(now),
+        let whys = match asked.map_err(|error| Box::new(Failure::from(error)))? {
+            None if caller.operator => return self.own_answer(now, "why", |broker| told(&broker.open_calls(now))),
             None => {
                 let text = "the list of all open calls is for operators: name one, or take a key with that role";
                 return Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text)));
@@ -105,7 +112,7 @@ impl Broker {
             Some(text) if caller.operator => vec![self.why_one(now, &text)?],
             Some(text) => vec![self.why_one(now, &text)?.without_others()],
         };
-        body::encode(&told).map_err(|error| Box::new(Failure::new(Code::Internal, Executed::Yes, error.to_string())))
+        told(&whys)
     }
 
     /// The open calls and what each waits for: the oldest, at most [`WHY_CALLS_MAX`].
@@ -153,6 +160,7 @@ impl Broker {
             lost: call.lost,
             ahead: 0,
             behind: Vec::new(),
+            behind_others: 0,
             busy: Vec::new(),
             estimate_ms: None,
         };
@@ -182,8 +190,7 @@ impl Broker {
         if !offered {
             return Why { reason: self.why_nobody(now, call), ..told };
         }
-        let behind = self.behind(call, service);
-        let ahead = behind.iter().map(|behind| behind.calls).sum();
+        let (behind, behind_others, ahead) = self.behind(call, service);
         let (slots, rests) = self.why_room(call);
         let reason = match slots {
             _ if let Some(full) = full_method(call, service) => {
@@ -199,7 +206,7 @@ impl Broker {
         // When one of all slots is free says nothing of one worker's.
         let turn = call.part_of.map_or_else(|| service.pace.turn_after(ahead, slots), |_| None);
         let estimate_ms = turn.map(millis);
-        Why { reason, ahead, behind, busy: self.busy(now, call), estimate_ms, ..told }
+        Why { reason, ahead, behind, behind_others, busy: self.busy(now, call), estimate_ms, ..told }
     }
 
     /// The slots of a call's service, and what keeps its workers from filling them.
@@ -229,18 +236,17 @@ impl Broker {
         }
     }
 
-    /// Who has their turn before a waiting call.
-    fn behind(&self, call: &Call, service: &Service) -> Vec<Behind> {
-        let State::Waiting { place, .. } = call.state else { return Vec::new() };
+    /// Who has their turn before a waiting call, how many others have, and how many calls these are in all.
+    fn behind(&self, call: &Call, service: &Service) -> (Vec<Behind>, usize, usize) {
+        let State::Waiting { place, .. } = call.state else { return (Vec::new(), 0, 0) };
+        let mut lanes: Vec<_> = service.queue.ahead(place).into_iter().collect();
+        let ahead = lanes.iter().map(|&(_, calls)| calls).sum();
+        lanes.sort_by_key(|&(_, calls)| Reverse(calls));
+        let others = lanes.len().saturating_sub(BEHIND_NAMED_MAX);
+        lanes.truncate(BEHIND_NAMED_MAX);
         let name = |lane| self.clients.get(&super::ClientKey(lane)).map(|client| client.name.clone());
-        let mut behind: Vec<_> = service
-            .queue
-            .ahead(place)
-            .into_iter()
-            .map(|(lane, calls)| Behind { client: name(lane).unwrap_or_default(), calls })
-            .collect();
-        behind.sort_by_key(|behind| std::cmp::Reverse(behind.calls));
-        behind
+        let told = |(lane, calls)| Behind { client: name(lane).unwrap_or_default(), calls };
+        (lanes.into_iter().map(told).collect(), others, ahead)
     }
 
     /// The calls that hold what a call waits for: slots of its service, of its worker if only one may have it, or the room of its method.
@@ -268,6 +274,14 @@ impl Broker {
 /// A waiting call's method, if as many calls of it run as may.
 fn full_method<'a>(call: &Call, service: &'a Service) -> Option<&'a Method> {
     call.method_number.map(|method| &service.methods[method]).filter(|method| method.is_full())
+}
+
+fn told(whys: &[Why]) -> Outcome {
+    body::encode(whys).map_err(|error| Box::new(Failure::new(Code::Internal, Executed::Yes, error.to_string())))
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 fn millis(span: std::time::Duration) -> u64 {

@@ -18,7 +18,7 @@ use crate::{
     wire::{
         affinity::AffinityKey,
         envelope::Effect,
-        handshake::{self, Hello},
+        handshake::{self, Hello, MethodLimits},
         ids::{ConnectionNumber, SessionId},
         limits::{REGISTRATIONS_MAX, REGISTRATIONS_SPAN},
         status::Code,
@@ -80,8 +80,18 @@ pub(super) struct Offer {
     idle: u64,
     /// What the service is, by this worker's word.
     pub(super) contract: Option<ContractHash>,
-    /// The numbers of its methods in the service, sorted, with the effect that this worker declares.
-    pub(super) methods: Vec<(usize, Effect)>,
+    /// Its methods, sorted by their numbers in the service.
+    pub(super) methods: Vec<Served>,
+}
+
+/// One method as this worker serves it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Served {
+    /// Its number in the service.
+    pub(super) method: usize,
+    pub(super) effect: Effect,
+    /// How long it may run here. Workers of two versions may differ in it.
+    pub(super) limits: MethodLimits,
 }
 
 impl Worker {
@@ -142,8 +152,8 @@ impl Worker {
 }
 
 impl Offer {
-    pub(super) fn new(service: ServiceKey, offer: &handshake::Offer, mut methods: Vec<(usize, Effect)>) -> Offer {
-        methods.sort_unstable_by_key(|&(method, _)| method);
+    pub(super) fn new(service: ServiceKey, offer: &handshake::Offer, mut methods: Vec<Served>) -> Offer {
+        methods.sort_unstable_by_key(|served| served.method);
         let room = offer.free.min(offer.slots).saturating_add(offer.prefetch);
         let contract = offer.contract.as_ref().map(|contract| contract.hash);
         Offer {
@@ -160,7 +170,17 @@ impl Offer {
     }
 
     pub(super) fn serves(&self, method: usize) -> bool {
-        self.methods.binary_search_by_key(&method, |&(number, _)| number).is_ok()
+        self.find(method).is_some()
+    }
+
+    /// How long a method may run here.
+    pub(super) fn limits_of(&self, method: usize) -> MethodLimits {
+        self.find(method).map_or_else(MethodLimits::default, |served| served.limits)
+    }
+
+    fn find(&self, method: usize) -> Option<&Served> {
+        let at = self.methods.binary_search_by_key(&method, |served| served.method).ok()?;
+        self.methods.get(at)
     }
 
     pub(super) fn has_room(&self) -> bool {

@@ -47,7 +47,8 @@ impl Settings {
             pool_pid: None,
             pid: None,
             host: String::new(),
-            message_bytes_max: None,
+            // A DEALER takes whatever its broker does.
+            message_bytes_max: Some(u64::MAX),
             key: None,
         }
     }

@@ -60,7 +60,7 @@ pub const REGISTRATIONS_MAX: u32 = 16;
 pub const REGISTRATIONS_SPAN: Duration = Duration::from_secs(10);
 /// Peers in one answer of `callboard.peers`: the answer stays below 256 KiB.
 pub const PEERS_PAGE_MAX: usize = 256;
-/// How long the broker's answer to `callboard.services` or `callboard.status` is given again: who asks without end costs no more
+/// How long the broker's answer to `callboard.services`, `callboard.status` or `callboard.why` (of all calls) is given again: who asks without end costs no more
 /// than who asks so often.
 pub const OWN_ANSWER_AGE_MAX: Duration = Duration::from_millis(50);
 
@@ -74,6 +74,10 @@ pub const HEARTBEAT_MAX: Duration = Duration::from_secs(600);
 pub const HEARTBEATS_MISSED_MAX: u32 = 3;
 /// Heartbeats for which a lost client's calls live on, waiting for it to come back.
 pub const CLIENT_RETURN_HEARTBEATS: u32 = 2;
+/// Clients that are away and may come back, so that who connects and leaves with one session after the other does not fill the memory:
+/// more than a gate has connections, and a party's part ([`PARTY_PART`]) is as many as one address may have. All find their calls
+/// again after a network was broken.
+pub const CLIENTS_AWAY_MAX: usize = 16_384;
 /// From connecting to welcome; a peer that takes longer is not let in.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 

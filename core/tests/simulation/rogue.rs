@@ -39,6 +39,8 @@ pub(crate) struct Rogue {
     links: BTreeMap<LinkId, Manner>,
     /// What its liars have said of themselves.
     hellos: BTreeMap<LinkId, Hello>,
+    /// The number of its last request, so that it can say more of a call that is open.
+    called: u64,
 }
 
 /// How it misbehaves on a connection.
@@ -54,7 +56,7 @@ enum Manner {
 
 impl Rogue {
     pub(crate) fn new(now: Time) -> Rogue {
-        Rogue { next: now, links: BTreeMap::new(), hellos: BTreeMap::new() }
+        Rogue { next: now, links: BTreeMap::new(), hellos: BTreeMap::new(), called: 0 }
     }
 
     /// When it does something.
@@ -79,7 +81,7 @@ impl Rogue {
         let frames = match manner {
             Manner::Silent => return,
             Manner::Babbler => babble(&mut scene.chance),
-            Manner::Liar(_) => lie(&mut scene.chance),
+            Manner::Liar(_) => lie(&mut self.called, &mut scene.chance),
         };
         self.send(link, frames, scene);
     }
@@ -158,8 +160,12 @@ fn babble(chance: &mut Chance) -> Vec<Bytes> {
 }
 
 /// Something that a peer could say, in the wrong place, of the wrong call, or with some bytes changed.
-fn lie(chance: &mut Chance) -> Vec<Bytes> {
-    let mut frames = frames_of(&envelope(chance));
+fn lie(called: &mut u64, chance: &mut Chance) -> Vec<Bytes> {
+    let envelope = envelope(*called, chance);
+    if let Envelope::Request(request) = &envelope {
+        *called = request.number.0;
+    }
+    let mut frames = frames_of(&envelope);
     if chance.percent(30) {
         let mut bytes = frames[0].to_vec();
         for _ in 0..=chance.place(3) {
@@ -171,8 +177,9 @@ fn lie(chance: &mut Chance) -> Vec<Bytes> {
     frames
 }
 
-fn envelope(chance: &mut Chance) -> Envelope {
+fn envelope(called: u64, chance: &mut Chance) -> Envelope {
     let number = chance.below(200);
+    let open = if chance.percent(70) { called } else { number };
     let done_below = chance.percent(30).then(|| CallNumber(chance.below(200)));
     let body = body::encode(&NUMBER).expect("a number has a CBOR form");
     match chance.below(17) {
@@ -188,13 +195,13 @@ fn envelope(chance: &mut Chance) -> Envelope {
         9 => Envelope::Credit(Credit { calls: chance.pick(&[1, 1000, u32::MAX]), bytes: 0, offer: 0 }),
         10 => Envelope::Drain,
         11 => Envelope::Pong(number),
-        12 => Envelope::Item(Item { number, sequence: chance.below(3), latest: None, body }),
-        13 => Envelope::End(envelope::End { number, items: chance.below(3) }),
+        12 => Envelope::Item(Item { number: open, sequence: chance.below(3), latest: None, body }),
+        13 => Envelope::End(envelope::End { number: open, items: chance.below(3) }),
         14 => {
             let room = chance.pick(&[Room::NONE, Room::WINDOW, Room { items: u32::MAX, bytes: u64::MAX }]);
-            Envelope::StreamCredit(StreamCredit { number, room })
+            Envelope::StreamCredit(StreamCredit { number: open, room })
         }
-        15 => Envelope::Progress(number, body),
+        15 => Envelope::Progress(open, body),
         _ => Envelope::Goodbye(None),
     }
 }

@@ -36,12 +36,12 @@ impl Broker {
     /// buckets, for it will keep this one.
     pub(in crate::broker) fn keyed_offer(&self, service: &Service, call: &Call) -> Option<Candidate> {
         let method = call.method_number?;
-        let serves = |candidate: &&Candidate| self.workers[&candidate.worker].offers[candidate.offer].serves(method);
-        let mut free = service.free.iter().filter(serves);
-        match self.bound_worker(call) {
-            Some(worker) => free.find(|candidate| candidate.worker == worker).copied(),
-            None => free.min_by_key(|candidate| self.workers[&candidate.worker].buckets).copied(),
+        if let Some(worker) = self.bound_worker(call) {
+            return self.offer_at(worker, call, method);
         }
+        let serves = |candidate: &&Candidate| self.workers[&candidate.worker].offers[candidate.offer].serves(method);
+        let free = service.free.iter().filter(serves);
+        free.min_by_key(|candidate| self.workers[&candidate.worker].buckets).copied()
     }
 
     /// A call with a key goes to a worker, which has its bucket from now on. What its handler is told.

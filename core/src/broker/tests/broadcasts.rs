@@ -12,10 +12,11 @@ use crate::{
         Envelope,
         affinity::AffinityKey,
         broadcast::Answer,
-        envelope::{Credit, Reply, Request, RequestFlags},
+        envelope::{Credit, End, Item, Reply, Request, RequestFlags, StreamCredit},
         ids::LinkId,
         limits::{ANSWER_BYTES, BROADCAST_BYTES_MAX, HEADER_BYTES_MAX},
         status::{Code, Executed, Failure},
+        streams::Room,
     },
 };
 
@@ -214,6 +215,32 @@ fn who_gives_it_up_or_goes_away_stops_all_its_parts() {
     stage.say(client, Envelope::Goodbye(None));
     assert_eq!(stage.broker.status(stage.now).open, 2, "what others have called goes on");
     assert_eq!((stage.dispatches(runs), stage.dispatches(full)), (vec![], vec![]));
+}
+
+#[test]
+fn words_on_a_stream_of_a_broadcast_end_it_and_stop_all_its_parts() {
+    let item = Item { number: 1, sequence: 0, latest: None, body: Bytes::from_static(b"\x01") };
+    let credit = StreamCredit { number: 1, room: Room::WINDOW };
+    for word in [Envelope::Item(item), Envelope::End(End { number: 1, items: 0 }), Envelope::StreamCredit(credit)] {
+        let mut stage = Stage::new();
+        let workers = [1, 2, 3].map(|number| stage.worker(number, calc(1)));
+        let client = stage.client(9);
+        stage.broadcast(client, 1, "calc.pay");
+        let dispatches = workers.map(|worker| stage.dispatches(worker).remove(0));
+        stage.answer(workers[0], &dispatches[0], b"\x01");
+        stage.broadcast(client, 2, "calc.pay");
+        stage.say(client, word);
+        let failure = stage.failure(client);
+        assert_eq!((failure.code, failure.executed), (Code::InvalidArgument, Executed::Maybe));
+        assert!(workers[1..].iter().all(|&worker| matches!(stage.heard(worker)[..], [Envelope::Cancel(_)])));
+        (1..3).for_each(|at| stage.answer(workers[at], &dispatches[at], b"\x01"));
+        assert_eq!(stage.replies(client), [], "what its parts come to is nobody's any more");
+        let next = workers.map(|worker| stage.dispatches(worker).remove(0));
+        (0..3).for_each(|at| stage.answer(workers[at], &next[at], b"\x02"));
+        assert_eq!(stage.answers(client).len(), 3);
+        let status = stage.broker.status(stage.now);
+        assert_eq!((status.open, status.services[0].running), (0, 0), "nothing is left of it");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Peers that are lost, and a broker that stops.
 
+use bytes::Bytes;
+
 use super::stage::{Stage, calc, millis, request, seconds};
 use crate::{
     broker::Event,
@@ -109,6 +111,29 @@ fn after_a_gap_in_its_own_running_the_broker_gives_one_interval_of_grace() {
     assert!(!stage.closed.contains(&worker));
     stage.pass_with(millis(600), &[]);
     assert!(stage.closed.contains(&worker), "one interval later silence counts");
+}
+
+#[test]
+fn after_a_gap_in_its_own_running_a_lost_client_has_one_interval_more_to_return() {
+    let mut stage = Stage::new();
+    let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
+    stage.call(client, 1, "calc.pay");
+    let dispatch = stage.dispatches(worker).remove(0);
+    stage.handle(Event::Closed { link: client });
+    stage.now = stage.now + seconds(20);
+    stage.handle(Event::Wake);
+    stage.answer(worker, &dispatch, b"\x05");
+    let again = stage.client_again(2, 2);
+    let mut resend = request(1, "calc.pay");
+    resend.flags.resend = true;
+    stage.say(again, Envelope::Request(resend));
+    assert_eq!(stage.replies(again), [(1, Ok(Bytes::from_static(b"\x05")))]);
+    stage.handle(Event::Closed { link: again });
+    stage.now = stage.now + seconds(20);
+    stage.handle(Event::Wake);
+    assert_eq!(stage.broker.status(stage.now).clients, 1);
+    stage.pass_with(seconds(1), &[worker]);
+    assert_eq!(stage.broker.status(stage.now).clients, 0);
 }
 
 #[test]

@@ -9,9 +9,11 @@ use crate::{
     broker::{Event, Side},
     wire::{
         Envelope,
-        handshake::{Register, Role, Welcome},
+        envelope::Request,
+        handshake::{Hello, Register, Role, Welcome},
         ids::{ConnectionNumber, LinkId, StartId},
-        status::Code,
+        limits::BUNDLE_BYTES_MAX,
+        status::{Code, Executed},
     },
     zmtp::Violation,
 };
@@ -210,4 +212,27 @@ fn who_breaks_the_transport_is_told_why_and_sent_away() {
         assert_eq!(stage.closed, [link], "one that is gone already is closed all the same");
         assert!(stage.heard(link).is_empty());
     }
+}
+
+#[test]
+fn what_is_too_large_for_a_peer_by_its_own_word_is_not_sent_to_it() {
+    static LARGE: [u8; 2 * BUNDLE_BYTES_MAX] = [0; _];
+    let mut stage = Stage::new();
+    let small = |role, number| Hello { message_bytes_max: Some(BUNDLE_BYTES_MAX as u64), ..hello(role, number, 1) };
+    let (worker, client) = (stage.worker(1, calc(4)), stage.greet(Side::Frontend, &small(Role::Client, 2)));
+    stage.heard(client);
+    stage.call(client, 1, "calc.add");
+    let dispatch = stage.dispatches(worker).remove(0);
+    stage.answer(worker, &dispatch, &LARGE);
+    let failure = stage.failure(client);
+    assert_eq!((failure.code, failure.executed), (Code::ResourceExhausted, Executed::Yes), "{failure}");
+    stage.handle(Event::Closed { link: worker });
+    let worker = stage.greet(Side::Backend, &small(Role::Worker, 3));
+    stage.register(worker, Register { offers: vec![calc(4)], exclusive: false });
+    let client = stage.client(4);
+    stage.say(client, Envelope::Request(Request { body: Bytes::from_static(&LARGE), ..request(1, "calc.add") }));
+    let failure = stage.failure(client);
+    assert_eq!((failure.code, failure.executed), (Code::ResourceExhausted, Executed::No), "{failure}");
+    stage.call(client, 2, "calc.add");
+    assert_eq!(stage.dispatches(worker).len(), 1);
 }

@@ -47,6 +47,23 @@ fn past_its_soft_limit_a_call_is_told_of_and_past_its_hard_limit_it_ends_and_is_
 }
 
 #[test]
+fn how_long_a_call_may_run_is_its_own_workers_word_and_not_a_later_ones() {
+    let mut stage = Stage::new();
+    let short = stage.worker(1, limited(1));
+    let client = stage.client(3);
+    stage.call(client, 1, "calc.pay");
+    let busy = stage.dispatches(short).remove(0);
+    let long = stage.worker(2, calc(1));
+    stage.answer(short, &busy, b"\x00");
+    (2..=3).for_each(|number| stage.call(client, number, "calc.pay"));
+    assert_eq!([short, long].map(|worker| stage.dispatches(worker).len()), [1, 1]);
+    stage.heard(client);
+    stage.pass_with(seconds(3), &[short, long, client]);
+    assert_eq!(stage.failure(client).worker, "peer-1");
+    assert!(cancelled(&mut stage, short) && !cancelled(&mut stage, long));
+}
+
+#[test]
 fn a_worker_that_does_not_stop_is_stuck_and_given_nothing_until_it_does() {
     let mut stage = Stage::new();
     let (worker, client) = (stage.worker(1, limited(2)), stage.client(2));

@@ -2,16 +2,17 @@
 
 use bytes::Bytes;
 
-use super::stage::{Stage, calc, request, seconds};
+use super::stage::{Stage, calc, millis, request, seconds};
 use crate::{
     body,
     broker::{DeadLetter, Event, OpenedLetter, Settings},
     wire::{
         Envelope,
-        envelope::{Effect, Reply, Request},
+        envelope::{Effect, Reply, Request, RequestFlags},
         ids::LinkId,
         limits::DEAD_BYTES_MAX,
         status::{Code, Executed, Failure},
+        streams::Streams,
     },
 };
 
@@ -55,6 +56,31 @@ fn retries_of_a_service_stay_within_its_budget() {
         let failure = outcome.unwrap_err();
         assert_eq!((failure.code, failure.executed), (Code::Unavailable, Executed::Maybe));
         assert!(failure.message.contains("calc has no retries left"), "{failure}");
+    }
+}
+
+#[test]
+fn neither_a_call_that_comes_back_nor_a_part_of_a_broadcast_earns_a_retry() {
+    for handed_back in [true, false] {
+        let settings = Settings { retry_percent: 50, retry_floor: 0, retry_burst: 1, ..Settings::default() };
+        let mut stage = Stage::young(settings);
+        let (one, client) = (stage.worker(1, calc(4)), stage.client(9));
+        stage.call(client, 1, "calc.add");
+        let two = stage.worker(2, calc(4));
+        stage.handle(Event::Closed { link: one });
+        assert_eq!(stage.dispatches(two).len(), 1, "that was all that was saved up");
+        let broadcast = RequestFlags { broadcast: !handed_back, ..RequestFlags::default() };
+        stage.say(client, Envelope::Request(Request { flags: broadcast, ..request(2, "calc.add") }));
+        if handed_back {
+            let dispatch = stage.dispatches(two).remove(0);
+            stage.say(two, Envelope::Handback(dispatch.number));
+            stage.pass_with(millis(200), &[two, client]);
+        } else {
+            stage.say(client, Envelope::Request(Request { flags: broadcast, ..request(3, "calc.add") }));
+        }
+        let three = stage.worker(3, calc(4));
+        stage.handle(Event::Closed { link: two });
+        assert_eq!(stage.dispatches(three), []);
     }
 }
 
@@ -159,4 +185,41 @@ fn a_failure_says_where_its_time_went() {
     stage.handle(Event::Closed { link: worker });
     let failure = stage.failure(client);
     assert_eq!((failure.spent.queued, failure.spent.running), (seconds(2), seconds(1)));
+}
+
+#[test]
+fn a_dead_letter_that_is_sent_again_keeps_its_effect() {
+    let mut stage = Stage::new();
+    let client = stage.client(9);
+    let once = Request { effect: Some(Effect::Once), ..request(1, "calc.add") };
+    let one = stage.worker(1, calc(1));
+    stage.say(client, Envelope::Request(once));
+    stage.handle(Event::Closed { link: one });
+    stage.failure(client);
+    let letter = letters(&mut stage, client, 2).remove(0).id;
+    let (two, three) = (stage.worker(2, calc(1)), stage.worker(3, calc(1)));
+    ask(&mut stage, client, 3, "callboard.dead_resend", &(letter,));
+    let [at, other] = if stage.dispatches(two).is_empty() { [three, two] } else { [two, three] };
+    stage.handle(Event::Closed { link: at });
+    assert_eq!(stage.failure(client).executed, Executed::Maybe);
+    assert_eq!(stage.dispatches(other), [], "a once call is never run twice by itself");
+}
+
+#[test]
+fn a_dead_letter_of_a_stream_says_what_to_do_instead_of_being_sent_again() {
+    let mut stage = Stage::new();
+    let client = stage.client(9);
+    let streams = Streams { to_caller: true, ..Streams::NONE };
+    let one = stage.worker(1, calc(1));
+    let once = Request { effect: Some(Effect::Once), streams, ..request(1, "calc.count") };
+    stage.say(client, Envelope::Request(once));
+    stage.handle(Event::Closed { link: one });
+    stage.failure(client);
+    let letter = letters(&mut stage, client, 2).remove(0).id;
+    let two = stage.worker(2, calc(1));
+    ask(&mut stage, client, 3, "callboard.dead_resend", &(letter,));
+    let failure = stage.failure(client);
+    assert_eq!(failure.code, Code::FailedPrecondition);
+    assert!(failure.message.contains("dead_show") && failure.message.contains("calc.count"), "{failure}");
+    assert_eq!(stage.dispatches(two), []);
 }

@@ -9,9 +9,9 @@ use crate::{
     contract::ServiceDescription,
     wire::{
         Envelope,
-        envelope::Request,
-        handshake::{ContractOffer, Offer},
-        ids::LinkId,
+        envelope::{Cancel, Request},
+        handshake::{ContractOffer, MethodOffer, Offer, Register},
+        ids::{CallNumber, LinkId},
         limits,
         status::{Code, Executed},
     },
@@ -29,6 +29,25 @@ fn a_service_that_nobody_serves_is_refused_at_once_with_those_there_are() {
 }
 
 #[test]
+fn names_that_others_only_wait_for_are_not_told_to_who_calls_nobody() {
+    let mut stage = Stage::new();
+    let client = stage.client(1);
+    for number in 1..=20 {
+        let mut made_up = request(number, &format!("calx{number}.add"));
+        made_up.flags.wait_for_ready = true;
+        stage.say(client, Envelope::Request(made_up));
+    }
+    stage.call(client, 21, "cal.add");
+    assert_eq!(stage.failure(client).message, "nobody serves cal; no worker is registered at this broker");
+    let worker = stage.worker(2, calc(1));
+    stage.call(client, 22, "cal.add");
+    assert_eq!(stage.failure(client).message, "nobody serves cal; services there are: calc");
+    stage.handle(Event::Closed { link: worker });
+    stage.call(client, 23, "cal.add");
+    assert_eq!(stage.failure(client).message, "nobody serves cal; no worker is registered at this broker");
+}
+
+#[test]
 fn a_method_that_nobody_has_is_refused_with_near_names() {
     let mut stage = Stage::new();
     stage.worker(1, calc(1));
@@ -39,6 +58,24 @@ fn a_method_that_nobody_has_is_refused_with_near_names() {
     let failure = stage.failure(client);
     assert_eq!((failure.code, failure.executed), (Code::Unimplemented, Executed::No));
     assert!(failure.message.contains("did you mean add?"), "{failure}");
+}
+
+#[test]
+fn a_method_that_no_worker_of_its_service_lately_had_is_refused_whatever_the_request_says() {
+    let mut stage = Stage::new();
+    let old = stage.worker(1, calc(1));
+    let mut offer = calc(1);
+    offer.methods.retain(|method| method.name != "pay");
+    let (new, client) = (stage.worker(2, offer), stage.client(3));
+    stage.say(old, Envelope::Goodbye(None));
+    let mut patient = request(1, "calc.pay");
+    patient.flags.wait_for_ready = true;
+    stage.say(client, Envelope::Request(patient.clone()));
+    assert_eq!(stage.replies(client), [], "somebody had it a moment ago");
+    stage.say(client, Envelope::Cancel(Cancel { number: 1, done_below: None }));
+    stage.pass_with(seconds(11), &[new, client]);
+    stage.say(client, Envelope::Request(Request { number: CallNumber(2), ..patient }));
+    assert_eq!(stage.failure(client).code, Code::Unimplemented);
 }
 
 #[test]
@@ -260,4 +297,34 @@ fn the_broker_describes_itself_and_says_who_is_there_instead_of_who_is_not() {
     let replies = stage.replies(client);
     let failure = replies.last().unwrap().1.as_ref().unwrap_err();
     assert_eq!((failure.code, &*failure.type_name), (Code::InvalidArgument, "ArgumentError"));
+}
+
+/// The service `calc` with methods of these names.
+fn named(names: impl Iterator<Item = String>) -> Offer {
+    let mut offer = calc(1);
+    let method = offer.methods[0].clone();
+    offer.methods = names.map(|name| MethodOffer { name, ..method.clone() }).collect();
+    offer
+}
+
+#[test]
+fn a_name_that_nobody_uses_any_more_makes_way_for_a_new_one_and_a_call_keeps_its_own() {
+    let mut stage = Stage::new();
+    let most = || (0..limits::METHODS_MAX).map(|number| format!("m{number}"));
+    let (all, client) = (stage.worker(1, named(most())), stage.client(9));
+    (1..=2).for_each(|number| stage.call(client, number, "calc.m0"));
+    let running = stage.dispatches(all).remove(0);
+    let beyond = stage.worker(2, named(["new".to_owned()].into_iter()));
+    assert!(!stage.closed.contains(&beyond), "further ones are not served, and their worker stays");
+    stage.call(client, 3, "calc.new");
+    assert_eq!(stage.failure(client).code, Code::Unimplemented);
+    stage.answer(all, &running, b"\x00");
+    stage.say(all, Envelope::Goodbye(None));
+    stage.register(beyond, Register { offers: vec![named(["new".to_owned()].into_iter())], exclusive: false });
+    stage.call(client, 4, "calc.new");
+    assert_eq!(stage.dispatches(beyond).len(), 1);
+    stage.heard(client);
+    stage.call(client, 5, "calc.m0");
+    let again = stage.worker(3, named(["m0".to_owned(), "newer".to_owned()].into_iter()));
+    assert_eq!(stage.dispatches(again)[0].method.method(), "m0", "what waits for a name keeps it");
 }

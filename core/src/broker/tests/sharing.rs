@@ -9,7 +9,7 @@ use crate::{
     broker::{Event, Note, Settings, Side},
     wire::{
         Envelope,
-        envelope::{Dispatch, Priority, Request},
+        envelope::{Cancel, Dispatch, Priority, Request},
         handshake::Role,
         ids::LinkId,
         limits::PARTY_PART,
@@ -205,4 +205,43 @@ fn an_urgent_call_overtakes_others_of_its_party_and_nobody_elses() {
     let last = order.iter().position(|&number| number == 103).unwrap();
     assert!(last <= 4, "{order:?}");
     assert!(order.iter().filter(|&&number| number < 30).count() >= 8, "the others go on: {order:?}");
+}
+
+#[test]
+fn lost_clients_that_may_return_are_bounded_and_those_with_nothing_to_return_to_go_first() {
+    let mut stage = Stage::young(Settings { clients_away_max: 8, ..Settings::default() });
+    let (worker, watcher) = (stage.worker(1, calc(16)), stage.client(2));
+    let leave = |stage: &mut Stage, number: u8, calls: bool| {
+        let link = stage.client(number);
+        if calls {
+            stage.call(link, 1, "calc.add");
+        }
+        stage.now = stage.now + millis(1);
+        stage.handle(Event::Closed { link });
+    };
+    // Of one party two: of these the one that has a call, and the last.
+    [(10, true), (11, false), (12, false), (13, false)]
+        .into_iter()
+        .for_each(|(number, calls)| leave(&mut stage, number, calls));
+    let away = |stage: &Stage| stage.broker.status(stage.now).clients - 1;
+    assert_eq!((away(&stage), stage.broker.status(stage.now).open), (2, 1));
+    leave(&mut stage, 14, true);
+    assert_eq!((away(&stage), stage.broker.status(stage.now).open), (2, 2));
+    // Where all have something, who is gone longest goes, with its calls.
+    let running = stage.dispatches(worker);
+    leave(&mut stage, 15, true);
+    let cancel = Envelope::Cancel(Cancel { number: running[0].number.0, done_below: None });
+    assert!(away(&stage) == 2 && stage.heard(worker).contains(&cancel));
+    // In all eight, and who comes back is away no more.
+    for (party, number) in ["a", "b", "c", "d"].into_iter().zip((20..).step_by(2)) {
+        stage.origin = party;
+        [number, number + 1].into_iter().for_each(|number| leave(&mut stage, number, true));
+    }
+    assert_eq!(away(&stage), 8);
+    stage.client_again(27, 2);
+    stage.client_again(26, 2);
+    assert_eq!(away(&stage), 8);
+    leave(&mut stage, 28, true);
+    assert_eq!(away(&stage), 9, "two of them are here");
+    assert!(stage.replies(watcher).is_empty());
 }

@@ -4,7 +4,13 @@ use super::stage::{Stage, calc, request, seconds};
 use crate::{
     body,
     broker::Why,
-    wire::{Envelope, envelope::Request, ids::LinkId, status::Failure},
+    wire::{
+        Envelope,
+        envelope::Request,
+        ids::{CallNumber, LinkId},
+        limits::OWN_ANSWER_AGE_MAX,
+        status::Failure,
+    },
 };
 
 fn why(stage: &mut Stage, client: LinkId, number: u64, call: &str) -> Result<Why, Box<Failure>> {
@@ -69,4 +75,36 @@ fn a_call_that_is_not_open_is_told_what_became_of_it() {
     stage.replies(client);
     assert!(why(&mut stage, client, 100, "02020202-1").unwrap_err().message.contains("it failed with UNAVAILABLE"));
     assert!(why(&mut stage, client, 101, "nonsense").is_err());
+}
+
+#[test]
+fn of_many_who_are_before_a_call_a_few_are_named_and_the_others_counted() {
+    let mut stage = Stage::new();
+    let (_worker, first) = (stage.worker(1, calc(1)), stage.client(2));
+    stage.call(first, 1, "calc.add");
+    for number in 3..=15 {
+        let link = stage.client(number);
+        stage.call(link, 1, "calc.add");
+        stage.call(link, 2, "calc.add");
+    }
+    let told = why(&mut stage, first, 100, "0f0f0f0f-2").unwrap();
+    assert_eq!((told.ahead, told.behind.len(), told.behind_others), (25, 8, 5), "{told:?}");
+}
+
+#[test]
+fn who_asks_for_all_open_calls_without_end_is_given_the_same_answer_until_it_is_old() {
+    let mut stage = Stage::new();
+    let client = stage.client(2);
+    let mut patient = request(1, "calc.add");
+    patient.flags.wait_for_ready = true;
+    let ask = |stage: &mut Stage, number| {
+        stage.call(client, number, "callboard.why");
+        let answer = stage.replies(client).pop().unwrap().1.unwrap();
+        body::decode::<Vec<Why>>(&answer).unwrap().len()
+    };
+    assert_eq!(ask(&mut stage, 2), 0);
+    stage.say(client, Envelope::Request(Request { number: CallNumber(3), ..patient }));
+    assert_eq!(ask(&mut stage, 4), 0);
+    stage.now = stage.now + OWN_ANSWER_AGE_MAX;
+    assert_eq!(ask(&mut stage, 5), 1);
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::super::{
     envelope::Envelope,
     header::{Cursor, Fault, Header, Reader, Refused, RefusedReason, Spoiled, major},
-    limits::BUNDLE_ENVELOPES_MAX,
+    limits::{BUNDLE_BYTES_MAX, BUNDLE_ENVELOPES_MAX},
 };
 
 const WRONG_FRAMES: &str = "a message has one frame (a bundle) or two (a header and its body)";
@@ -16,7 +16,8 @@ const TOO_MANY: &str = "a bundle has at most 64 envelopes; the rest was dropped"
 const NO_BODY: Fault = Fault("behind a header comes its body, a byte string");
 const NOT_ALONE: &str = "a header whose body has a frame of its own is alone in the first frame";
 
-/// Reads the frames of one message into its envelopes, in order. Bodies and texts are slices of the frames.
+/// Reads the frames of one message into its envelopes, in order. Bodies and texts are slices of the frames, but for bodies that
+/// are a small part of a frame larger than a bundle's.
 ///
 /// Whatever the frames hold, this does not panic, and the work is linear in their bytes. It ends with the last envelope, or with the
 /// first place from which the rest of the frame cannot be read.
@@ -84,9 +85,7 @@ impl Envelopes<'_> {
             Err(fault) => return (Err(self.header.refused(fault.into())), None),
         };
         let end = body.end;
-        // The empty slice would count a reference to the frame.
-        let body = if body.is_empty() { Bytes::new() } else { frame.slice(body) };
-        (self.envelope(frame, body), Some(end))
+        (self.envelope(frame, take_body(frame, body)), Some(end))
     }
 
     fn read_large(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
@@ -108,6 +107,17 @@ impl Envelopes<'_> {
 /// The content of the byte string at `at`.
 fn find_body(frame: &[u8], at: usize) -> Result<Range<usize>, Fault> {
     Cursor::new(frame, at).string(major::BYTES)?.ok_or(NO_BODY)
+}
+
+/// A body of a bundle: a slice of its frame, unless that would keep far more alive than itself. A frame may be as large as a message,
+/// and whoever keeps one body of it for long would pay for all of it.
+fn take_body(frame: &Bytes, body: Range<usize>) -> Bytes {
+    match body.len() {
+        // The empty slice would count a reference to the frame.
+        0 => Bytes::new(),
+        bytes if frame.len() > BUNDLE_BYTES_MAX && bytes < frame.len() / 2 => Bytes::copy_from_slice(&frame[body]),
+        _ => frame.slice(body),
+    }
 }
 
 /// Refuses what could not be read as an envelope at all.

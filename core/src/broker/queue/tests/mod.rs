@@ -85,6 +85,23 @@ fn each_row_knows_its_length_and_who_waits_longest() {
 }
 
 #[test]
+fn that_no_row_fits_is_seen_without_looking_at_who_waits() {
+    let mut queue = FairQueue::default();
+    for call in 0..3_000 {
+        queue.push(own(u64::from(call % 1_000)), 7 + call as usize % 3, call, 0);
+    }
+    let mut looks = 0;
+    assert!(!queue.has_row_where(.., |_| {
+        looks += 1;
+        false
+    }));
+    assert_eq!(looks, 3);
+    assert!(queue.has_row_where(8..=9, |row| row == 9) && !queue.has_row_where(10.., |_| true));
+    drain(&mut queue);
+    assert!(!queue.has_row_where(.., |_| true));
+}
+
+#[test]
 fn a_removed_call_is_not_served() {
     let mut queue = FairQueue::default();
     let place = queue.push(own(1), 0, 1, 7);

@@ -76,6 +76,33 @@ fn a_body_that_is_read_is_a_slice_of_its_frame_and_a_name_is_not() {
     assert!(!within(request.method.as_str().as_bytes()), "it would keep the frame alive");
 }
 
+/// A bundle in one frame, however large.
+fn one_frame(bodies: &[usize]) -> Bytes {
+    let one = |&bytes: &usize| {
+        let header = bundled([&request(1, BUNDLE_BYTES_MAX)]).remove(0).first;
+        let head = match u16::try_from(bytes) {
+            Ok(short) => [&[0x59][..], &short.to_be_bytes()].concat(),
+            Err(_) => [&[0x5a][..], &u32::try_from(bytes).unwrap().to_be_bytes()].concat(),
+        };
+        [&header[..], &head, &vec![0; bytes]].concat()
+    };
+    bodies.iter().flat_map(one).collect::<Vec<_>>().into()
+}
+
+#[test]
+fn a_body_keeps_no_more_alive_than_a_bundle_or_twice_itself() {
+    let within = |bodies: &[usize]| {
+        let frame = one_frame(bodies);
+        let read = read(std::slice::from_ref(&frame), Reader::Broker).next().unwrap().unwrap();
+        assert_eq!(read.body().unwrap().len(), bodies[0]);
+        frame.as_ptr_range().contains(&read.body().unwrap().as_ptr())
+    };
+    let small = BODY_COPIED_BYTES_MAX + 1;
+    assert!(!within(&[small, 16 * BUNDLE_BYTES_MAX]), "it would keep a mebibyte alive");
+    assert!(within(&[16 * BUNDLE_BYTES_MAX, small]));
+    assert!(within(&[small, small]), "an ordinary bundle is not copied");
+}
+
 /// A failure with everything beyond its limit, in characters of three bytes.
 fn endless_failure() -> Failure {
     let endless = ByteString::from("\u{20ac}".repeat(HEADER_BYTES_MAX));
