@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs::OpenOptions, io::Write as _, path::PathBuf, process
 use callboard::{Code, Error, Service, Worker, pool::run_worker};
 use clap::{Args, Subcommand};
 
-use super::{bench::client::BenchClient, echo, exit::Exit};
+use super::{bench::client::BenchClient, echo, exit::Exit, output};
 
 /// Programs that other subcommands start; they may change at any time
 #[derive(Debug, Args)]
@@ -83,6 +83,7 @@ fn spin() {
 /// Returns only if it fails, with the exit codes of shells.
 fn become_worker(program: Vec<OsString>) -> ! {
     let error = run_worker(program);
-    eprintln!("callboard: {error}");
+    // Not `eprintln`, which panics where nobody reads it: the exit code is worth more.
+    output::note(&format!("callboard: {error}"));
     process::exit(error.exit_code().into())
 }
