@@ -111,6 +111,7 @@ part_of_a_broadcast_runs_anywhere|broker/dispatch.rs|s/if let Some\(of\) = call\
 lost_part_of_a_broadcast_has_no_answer|broker/departure.rs|s/if call\.part_of\.is_some\(\) \{/if false {/
 broadcast_outlives_its_time|broker/ending.rs|s/State::Gathering => self\.end_broadcast\(now, key, out\),/State::Gathering => {}/
 parts_outlive_their_client|broker/requests.rs|s/self\.stop_parts\(now, key, out\);//
+parts_outlive_a_word_on_a_stream|broker/streams.rs|s/self\.stop_parts\(now, key, out\);//
 part_waits_for_a_worker_that_drains|broker/reports.rs|s/self\.unbind\(key\);\n        self\.end_waiting_parts\(now, key, out\);/self.unbind(key); let _ = (now, \&out);/
 silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
 LIST

@@ -39,8 +39,8 @@ pub(crate) struct Rogue {
     links: BTreeMap<LinkId, Manner>,
     /// What its liars have said of themselves.
     hellos: BTreeMap<LinkId, Hello>,
-    /// The number of its last request, so that it can say more of a call that is open.
-    called: u64,
+    /// The number of the last request on each connection, so that it can say more of a call that is open.
+    called: BTreeMap<LinkId, u64>,
 }
 
 /// How it misbehaves on a connection.
@@ -56,7 +56,7 @@ enum Manner {
 
 impl Rogue {
     pub(crate) fn new(now: Time) -> Rogue {
-        Rogue { next: now, links: BTreeMap::new(), hellos: BTreeMap::new(), called: 0 }
+        Rogue { next: now, links: BTreeMap::new(), hellos: BTreeMap::new(), called: BTreeMap::new() }
     }
 
     /// When it does something.
@@ -81,7 +81,7 @@ impl Rogue {
         let frames = match manner {
             Manner::Silent => return,
             Manner::Babbler => babble(&mut scene.chance),
-            Manner::Liar(_) => lie(&mut self.called, &mut scene.chance),
+            Manner::Liar(_) => lie(self.called.entry(link).or_default(), &mut scene.chance),
         };
         self.send(link, frames, scene);
     }
@@ -142,6 +142,7 @@ impl Rogue {
     fn leave(&mut self, link: LinkId, scene: &mut Scene) {
         self.links.remove(&link);
         self.hellos.remove(&link);
+        self.called.remove(&link);
         scene.network.close(link, End::Peer, Some(scene.now), 0);
     }
 
@@ -161,11 +162,13 @@ fn babble(chance: &mut Chance) -> Vec<Bytes> {
 
 /// Something that a peer could say, in the wrong place, of the wrong call, or with some bytes changed.
 fn lie(called: &mut u64, chance: &mut Chance) -> Vec<Bytes> {
-    let envelope = envelope(*called, chance);
-    if let Envelope::Request(request) = &envelope {
+    let mut said = vec![envelope(*called, chance)];
+    if let Envelope::Request(request) = &said[0] {
         *called = request.number.0;
+        // Calls are short, and something has to be said of them while they are open.
+        said.extend(chance.percent(30).then(|| of_a_stream(*called, chance)));
     }
-    let mut frames = frames_of(&envelope);
+    let mut frames = bundle_of(&said);
     if chance.percent(30) {
         let mut bytes = frames[0].to_vec();
         for _ in 0..=chance.place(3) {
@@ -179,9 +182,7 @@ fn lie(called: &mut u64, chance: &mut Chance) -> Vec<Bytes> {
 
 fn envelope(called: u64, chance: &mut Chance) -> Envelope {
     let number = chance.below(200);
-    let open = if chance.percent(70) { called } else { number };
     let done_below = chance.percent(30).then(|| CallNumber(chance.below(200)));
-    let body = body::encode(&NUMBER).expect("a number has a CBOR form");
     match chance.below(17) {
         0..=3 => request(number, done_below, chance),
         4 => Envelope::Cancel(Cancel { number, done_below }),
@@ -195,14 +196,22 @@ fn envelope(called: u64, chance: &mut Chance) -> Envelope {
         9 => Envelope::Credit(Credit { calls: chance.pick(&[1, 1000, u32::MAX]), bytes: 0, offer: 0 }),
         10 => Envelope::Drain,
         11 => Envelope::Pong(number),
-        12 => Envelope::Item(Item { number: open, sequence: chance.below(3), latest: None, body }),
-        13 => Envelope::End(envelope::End { number: open, items: chance.below(3) }),
-        14 => {
-            let room = chance.pick(&[Room::NONE, Room::WINDOW, Room { items: u32::MAX, bytes: u64::MAX }]);
-            Envelope::StreamCredit(StreamCredit { number: open, room })
-        }
-        15 => Envelope::Progress(open, body),
+        12..=15 => of_a_stream(if chance.percent(70) { called } else { number }, chance),
         _ => Envelope::Goodbye(None),
+    }
+}
+
+/// A word on a call's streams or progress, whether it has any or not.
+fn of_a_stream(number: u64, chance: &mut Chance) -> Envelope {
+    let body = body::encode(&NUMBER).expect("a number has a CBOR form");
+    match chance.below(4) {
+        0 => Envelope::Item(Item { number, sequence: chance.below(3), latest: None, body }),
+        1 => Envelope::End(envelope::End { number, items: chance.below(3) }),
+        2 => {
+            let room = chance.pick(&[Room::NONE, Room::WINDOW, Room { items: u32::MAX, bytes: u64::MAX }]);
+            Envelope::StreamCredit(StreamCredit { number, room })
+        }
+        _ => Envelope::Progress(number, body),
     }
 }
 
@@ -219,7 +228,11 @@ fn request(number: u64, done_below: Option<CallNumber>, chance: &mut Chance) -> 
         priority: chance.pick(&[Priority::Low, Priority::Normal, Priority::High]),
         flags,
         key: None,
-        streams: if flags.cast { Streams::NONE } else { Streams::from_bits(chance.below(8)).expect("they are known") },
+        streams: if flags.cast || flags.broadcast && chance.percent(80) {
+            Streams::NONE
+        } else {
+            Streams::from_bits(chance.below(8)).expect("they are known")
+        },
         done_below,
         extensions: Bytes::new(),
         body: body::encode(&(NUMBER, serde_bytes::Bytes::new(b"x"))).expect("a pair has a CBOR form"),
@@ -266,8 +279,12 @@ fn register() -> Vec<Bytes> {
 }
 
 fn frames_of(envelope: &Envelope) -> Vec<Bytes> {
+    bundle_of(std::slice::from_ref(envelope))
+}
+
+fn bundle_of(envelopes: &[Envelope]) -> Vec<Bytes> {
     let mut bundler = Bundler::new();
-    bundler.push(envelope);
+    envelopes.iter().for_each(|envelope| bundler.push(envelope));
     let mut messages = bundler.take();
-    messages.next().expect("one envelope makes one message").to_vec()
+    messages.next().expect("a few small envelopes make one message").to_vec()
 }
