@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_word_that_is_no_level_is_hardly_meant() {
         assert_eq!(unlikely("verbose"), Some("verbose"));
-        for meant in ["debug", "WARN", "off", "callboard_broker", "warn,callboard_broker=trace", "zeromq=debug"] {
+        for meant in ["debug", "WARN", "off", "callboard_broker", "warn,callboard_broker=trace", "tokio=debug"] {
             assert_eq!(unlikely(meant), None, "{meant}");
         }
     }
