@@ -95,7 +95,8 @@ impl<'de> Deserializer<'de> {
     fn tag<V: Visitor<'de>>(&mut self, tag: u64, visitor: V) -> Result<V::Value, DecodeError> {
         let content = self.reader;
         if matches!(tag, TAG_BIGNUM | TAG_BIGNUM_NEGATIVE) {
-            if let Some(integer) = Integer::bignum(tag, &mut self.reader)? {
+            // Its digits are one level deeper, as whatever is behind a tag.
+            if let Some(integer) = self.nested(|this| Ok(Integer::bignum(tag, &mut this.reader)?))? {
                 return integer.visit(visitor);
             }
             self.reader = content;

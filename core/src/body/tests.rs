@@ -344,3 +344,11 @@ fn depth_is_bounded_alike_in_all_directions() {
     let body = by_ciborium(&nested(DEPTH_MAX + 1));
     assert!(!is_well_formed(&body) && decode::<Value>(&body).is_err());
 }
+
+#[test]
+fn the_digits_of_a_bignum_are_one_level_deeper_than_its_tag() {
+    let nested = |levels| [vec![0x81; levels], vec![0xc2, 0x41, 0x01]].concat();
+    let (fits, deep) = (nested(DEPTH_MAX - 1), nested(DEPTH_MAX));
+    assert!(is_well_formed(&fits) && decode::<Value>(&fits).is_ok());
+    assert!(!is_well_formed(&deep) && decode::<Value>(&deep).is_err());
+}

@@ -43,7 +43,8 @@ fn a_request_says_all_that_the_caller_said() {
     let request = sent(&actions).next().unwrap();
     assert_eq!(request.timeout, Some(ms(3_000)), "what is left of it at sending");
     assert_eq!((request.method.as_str(), &request.body[..]), ("calculator.add", &[0x82, 2, 3][..]));
-    assert_eq!((request.effect, &request.extensions), (Some(Effect::Once), &extensions));
+    assert_eq!((request.effect, request.priority), (Some(Effect::Once), Priority::High));
+    assert_eq!(request.extensions, extensions);
     assert!(request.flags.wait_for_ready && !request.flags.cast && !request.flags.resend);
 }
 
