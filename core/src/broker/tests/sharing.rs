@@ -156,10 +156,23 @@ fn what_waits_for_a_worker_to_come_is_not_too_old() {
     stage.pass_with(seconds(60), &[client]);
     stage.say(client, Envelope::Request(patient(2, false, 1)));
     stage.say(client, Envelope::Request(patient(3, false, 1)));
+    stage.pass_with(seconds(60), &[client]);
     assert!(stage.replies(client).is_empty());
-    stage.worker(1, calc(1));
+    stage.worker(3, calc(1));
     assert!(stage.replies(client).is_empty(), "and when it has come, those that it finds were let in before");
     assert_eq!(waiting(&stage), 2);
+}
+
+#[test]
+fn what_waits_since_its_last_worker_left_is_not_too_old() {
+    let mut stage = Stage::young(Settings { queue_age_max: Some(seconds(2)), ..Settings::default() });
+    let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
+    (1..=2).for_each(|number| stage.say(client, Envelope::Request(patient(number, false, 1))));
+    stage.handle(Event::Closed { link: worker });
+    stage.pass_with(seconds(60), &[client]);
+    stage.say(client, Envelope::Request(patient(3, false, 1)));
+    assert_eq!(stage.replies(client), []);
+    assert_eq!(waiting(&stage), 3);
 }
 
 #[test]
