@@ -105,7 +105,6 @@ those_who_are_here_are_forgotten_first|broker/outcomes.rs|s/\[false, true\]/[tru
 who_waits_too_long_goes_on|broker/queue.rs|s/oldest\.filter\(\|&\(at, \.\.\)\| at < then\)/oldest.filter(|_| false)/
 shedding_spares_nobody|broker/dispatch.rs|s/queue\.waiting_since\(call\.party\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
 what_waits_for_a_worker_counts_as_old|broker/dispatch.rs|s/method\.is_offered\(\) && method\.concurrency/method.concurrency/
-what_was_let_in_is_shed|broker/dispatch.rs|s/let is_new = call\.since == now;/let is_new = true;/
 turns_are_not_paid_for|broker/queue.rs|s/self\.parties\.pay\(party, cost\);//
 part_of_a_broadcast_runs_anywhere|broker/dispatch.rs|s/if let Some\(of\) = call\.part_of \{/if let Some(of) = call.part_of.filter(|_| false) {/
 lost_part_of_a_broadcast_has_no_answer|broker/departure.rs|s/if call\.part_of\.is_some\(\) \{/if false {/
