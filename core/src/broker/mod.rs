@@ -345,12 +345,6 @@ impl Broker {
         self.clients.values().map(Client::remembered_len).sum()
     }
 
-    /// Bytes of all streams' items that were written and whose readers have not made room again: what the broker, its connections and
-    /// the readers hold of them, at most. Each stream has a limit, [`crate::wire::limits::STREAM_BYTES`].
-    pub fn stream_bytes(&self) -> u64 {
-        self.stream_bytes
-    }
-
     fn envelope(&mut self, now: Time, link: LinkId, envelope: Envelope, out: &mut Vec<Action>) {
         match self.links.get(&link) {
             Some(Arrival::Client(client)) => self.client_says(now, *client, envelope, out),

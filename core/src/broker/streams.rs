@@ -86,6 +86,12 @@ impl Flows {
 }
 
 impl Broker {
+    /// Bytes of all streams' items that were written and whose readers have not made room again: what the broker, its connections and
+    /// the readers hold of them, at most. Each stream has a limit, [`crate::wire::limits::STREAM_BYTES`].
+    pub fn stream_bytes(&self) -> u64 {
+        self.stream_bytes
+    }
+
     /// A caller sends an item.
     pub(super) fn caller_item(&mut self, now: Time, client: ClientKey, item: Item, out: &mut Vec<Action>) {
         let Some(key) = self.open_call(client, item.number) else { return };
