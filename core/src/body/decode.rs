@@ -37,24 +37,29 @@ impl<'de> Deserializer<'de> {
         value
     }
 
-    /// The next head that is not a tag: a type that asks for a number or a text has no use for what a tag adds.
+    /// Reads an item by its head, not minding tags: a type that asks for a number or a text has no use for what a tag adds. But each
+    /// is a level, for the item behind it and all that is in it.
     #[inline]
-    fn untagged(&mut self) -> Result<Head, DecodeError> {
-        match self.reader.head()? {
-            Head::Tag(_) => self.behind_tags(),
-            head => Ok(head),
-        }
+    fn untagged<T>(&mut self, read: impl FnOnce(&mut Self, Head) -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+        let depth = self.depth;
+        let head = match self.reader.head()? {
+            Head::Tag(_) => self.behind_tags()?,
+            head => head,
+        };
+        let value = read(self, head);
+        self.depth = depth;
+        value
     }
 
     #[cold]
     fn behind_tags(&mut self) -> Result<Head, DecodeError> {
-        for _ in 1..self.depth {
+        loop {
+            self.depth = self.depth.checked_sub(1).ok_or(Malformed::Deep)?;
             match self.reader.head()? {
                 Head::Tag(_) => {}
                 head => return Ok(head),
             }
         }
-        Err(Malformed::Deep.into())
     }
 
     #[inline]
@@ -138,10 +143,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.untagged()? {
+        self.untagged(|_, head| match head {
             Head::Bool(value) => visitor.visit_bool(value),
             head => Err(mismatch(head, &visitor)),
-        }
+        })
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -193,10 +198,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.untagged()? {
-            Head::Text(length) => self.text(length, visitor),
+        self.untagged(|this, head| match head {
+            Head::Text(length) => this.text(length, visitor),
             head => Err(mismatch(head, &visitor)),
-        }
+        })
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -208,11 +213,11 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.untagged()? {
-            Head::Bytes(length) => self.bytes(length, visitor),
-            Head::Array(length) => self.array(length, visitor),
+        self.untagged(|this, head| match head {
+            Head::Bytes(length) => this.bytes(length, visitor),
+            Head::Array(length) => this.array(length, visitor),
             head => Err(mismatch(head, &visitor)),
-        }
+        })
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -231,10 +236,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.untagged()? {
+        self.untagged(|_, head| match head {
             Head::Null | Head::Undefined => visitor.visit_unit(),
             head => Err(mismatch(head, &visitor)),
-        }
+        })
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, DecodeError> {
@@ -247,16 +252,16 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
 
     /// A byte string is read as the sequence of its bytes too, so that `Vec<u8>` takes what any language sends as bytes.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.untagged()? {
-            Head::Array(length) => self.array(length, visitor),
+        self.untagged(|this, head| match head {
+            Head::Array(length) => this.array(length, visitor),
             Head::Bytes(length) => {
-                let bytes = self.reader.bytes(length)?;
+                let bytes = this.reader.bytes(length)?;
                 let mut items = SeqDeserializer::new(bytes.iter().copied());
                 let value = visitor.visit_seq(&mut items)?;
                 items.end().map(|()| value)
             }
             head => Err(mismatch(head, &visitor)),
-        }
+        })
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, DecodeError> {
@@ -273,10 +278,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.untagged()? {
-            Head::Map(length) => self.map(length, visitor),
+        self.untagged(|this, head| match head {
+            Head::Map(length) => this.map(length, visitor),
             head => Err(mismatch(head, &visitor)),
-        }
+        })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -298,9 +303,9 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         if name == tagged::ENUM {
             return self.nested(|this| visitor.visit_enum(Tagged::next(this)?));
         }
-        match self.untagged()? {
-            Head::Text(length) => visitor.visit_enum(self.reader.text(length)?.into_deserializer()),
-            Head::Map(length @ (Some(1) | None)) => self.nested(|this| {
+        self.untagged(|this, head| match head {
+            Head::Text(length) => visitor.visit_enum(this.reader.text(length)?.into_deserializer()),
+            Head::Map(length @ (Some(1) | None)) => this.nested(|this| {
                 let value = visitor.visit_enum(Variant::new(this))?;
                 match length.is_some() || this.reader.at_break()? {
                     true => Ok(value),
@@ -309,15 +314,15 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
             }),
             Head::Map(_) => Err(DecodeError::mismatch(&"a map with one entry", "a map with none or more")),
             head => Err(mismatch(head, &visitor)),
-        }
+        })
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.untagged()? {
-            Head::Text(length) => self.text(length, visitor),
-            Head::Bytes(length) => self.bytes(length, visitor),
+        self.untagged(|this, head| match head {
+            Head::Text(length) => this.text(length, visitor),
+            Head::Bytes(length) => this.bytes(length, visitor),
             head => Err(mismatch(head, &visitor)),
-        }
+        })
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {

@@ -352,3 +352,35 @@ fn the_digits_of_a_bignum_are_one_level_deeper_than_its_tag() {
     assert!(is_well_formed(&fits) && decode::<Value>(&fits).is_ok());
     assert!(!is_well_formed(&deep) && decode::<Value>(&deep).is_err());
 }
+
+#[test]
+fn tags_are_levels_for_what_is_behind_them_in_every_way_of_reading() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct List(Vec<List>);
+    #[derive(Debug, Deserialize)]
+    struct Nothing {}
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    enum Chain {
+        End,
+        Next(Box<Chain>),
+    }
+    // Tags, something with one item, tags again, and the last item.
+    let body = |front: usize, around: &str, behind: usize, last: &str| {
+        [vec![0xc5; front], hex(around), vec![0xc5; behind], hex(last)].concat()
+    };
+    for front in [0, 1, DEPTH_MAX / 2] {
+        for (over, fits) in [(0, true), (1, false)] {
+            let behind = DEPTH_MAX - 1 - front + over;
+            let list = body(front, "81", behind - 1, "80");
+            assert_eq!((is_well_formed(&list), decode::<List>(&list).is_ok()), (fits, fits), "{front}");
+            let map = body(front, "a16178", behind, "00");
+            assert_eq!((is_well_formed(&map), decode::<Nothing>(&map).is_ok()), (fits, fits), "{front}");
+            let chain = body(front, "a1644e657874", behind, "63456e64");
+            assert_eq!((is_well_formed(&chain), decode::<Chain>(&chain).is_ok()), (fits, fits), "{front}");
+        }
+    }
+    let two = body(1, "82c58000", 0, "");
+    assert_eq!(decode::<(List, u8)>(&two).unwrap().1, 0, "what a tag took it gives back");
+}
