@@ -56,13 +56,7 @@ impl Iterator for Envelopes<'_> {
         match std::mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Bundle { frame, at, .. } if at == frame.len() => None,
             Rest::Bundle { count: BUNDLE_ENVELOPES_MAX, .. } => Some(Err(unread(TOO_MANY))),
-            Rest::Bundle { frame, at, count } => {
-                let (envelope, end) = self.read_one(frame, at);
-                if let Some(at) = end {
-                    self.rest = Rest::Bundle { frame, at, count: count + 1 };
-                }
-                Some(envelope)
-            }
+            Rest::Bundle { frame, at, count } => Some(self.read_one(frame, at, count)),
             Rest::Large { header, body } => Some(self.read_large(header, body.clone())),
             Rest::Refused(reason) => Some(Err(unread(reason))),
             Rest::Nothing => None,
@@ -72,20 +66,17 @@ impl Iterator for Envelopes<'_> {
 
 impl std::iter::FusedIterator for Envelopes<'_> {}
 
-impl Envelopes<'_> {
-    /// The envelope at `at` of a bundle, and where the next one begins, if that can be told.
-    fn read_one(&mut self, frame: &Bytes, at: usize) -> (Result<Envelope, Refused>, Option<usize>) {
+impl<'a> Envelopes<'a> {
+    /// The envelope at `at` of a bundle, behind `count` others. If it can be told where it ends, the next one is read from there.
+    fn read_one(&mut self, frame: &'a Bytes, at: usize, count: usize) -> Result<Envelope, Refused> {
         if let Err(Spoiled { refused, end }) = self.header.read(frame, at, self.reader) {
-            let body = end.and_then(|end| find_body(frame, end).ok());
-            let body_bytes = body.as_ref().map_or(0, |body| body.len() as u64);
-            return (Err(Refused { body_bytes, ..refused }), body.map(|body| body.end));
+            let Some(body) = end.and_then(|end| find_body(frame, end).ok()) else { return Err(refused) };
+            self.rest = Rest::Bundle { frame, at: body.end, count: count + 1 };
+            return Err(Refused { body_bytes: body.len() as u64, ..refused });
         }
-        let body = match find_body(frame, self.header.end) {
-            Ok(body) => body,
-            Err(fault) => return (Err(self.header.refused(fault.into())), None),
-        };
-        let end = body.end;
-        (self.envelope(frame, take_body(frame, body)), Some(end))
+        let body = find_body(frame, self.header.end).map_err(|fault| self.header.refused(fault.into()))?;
+        self.rest = Rest::Bundle { frame, at: body.end, count: count + 1 };
+        self.envelope(frame, take_body(frame, body))
     }
 
     fn read_large(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
@@ -97,10 +88,14 @@ impl Envelopes<'_> {
         self.envelope(frame, body)
     }
 
-    fn envelope(&self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
+    fn envelope(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
         let body_bytes = body.len() as u64;
-        let read = self.header.envelope(frame, body, self.reader);
-        read.map_err(|reason| Refused { body_bytes, ..self.header.refused(reason) })
+        let mut read = self.header.envelope(frame, body, self.reader);
+        // In its place: an envelope is large, and nothing copies it on its way from here to who handles it.
+        if let Err(refused) = &mut read {
+            refused.body_bytes = body_bytes;
+        }
+        read
     }
 }
 
@@ -122,5 +117,5 @@ fn take_body(frame: &Bytes, body: Range<usize>) -> Bytes {
 
 /// Refuses what could not be read as an envelope at all.
 fn unread(reason: &'static str) -> Refused {
-    Refused { kind: None, number: None, body_bytes: 0, reason: RefusedReason::Malformed(reason) }
+    RefusedReason::Malformed(reason).into()
 }

@@ -6,6 +6,7 @@ use super::{
     super::{
         kind::Kind,
         limits::{HEADER_BYTES_MAX, HEADER_KEYS_MAX},
+        method::MethodName,
     },
     cursor::{Cursor, ENDS_EARLY, Fault, major},
     extensions,
@@ -28,6 +29,8 @@ pub(in super::super) struct Header {
     pub(super) text_lens: [u16; keys::SLOTS],
     /// The place of all extension pairs in the frame.
     pub(super) extensions: Range<usize>,
+    /// The name in the last header that had one.
+    pub(super) method: Option<MethodName>,
     /// Where the header ends in the frame.
     pub(in super::super) end: usize,
 }
@@ -48,6 +51,7 @@ impl Header {
             values: [0; keys::SLOTS],
             text_lens: [0; keys::SLOTS],
             extensions: 0..0,
+            method: None,
             end: 0,
         }
     }

@@ -71,6 +71,13 @@ pub enum RefusedReason {
     UnknownStreams(u64),
 }
 
+impl From<RefusedReason> for Refused {
+    /// Of an envelope of which nothing is known but that.
+    fn from(reason: RefusedReason) -> Self {
+        Refused { kind: None, number: None, body_bytes: 0, reason }
+    }
+}
+
 fn key_name(key: u64) -> &'static str {
     keys::name(key).unwrap_or("unnamed")
 }

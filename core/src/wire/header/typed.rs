@@ -21,7 +21,7 @@ use super::{
     },
     keys,
     read::Header,
-    refused::{Reader, RefusedReason},
+    refused::{Reader, Refused, RefusedReason},
     spent,
 };
 
@@ -29,15 +29,23 @@ impl Header {
     /// The envelope of this header, which was read from `frame`, and `body`. Texts are slices of `frame`.
     ///
     /// # Errors
-    /// [`RefusedReason`] if a value does not fit its key, or a kind without a body has one.
+    /// [`Refused`] if a value does not fit its key, or a kind without a body has one.
     pub(in super::super) fn envelope(
-        &self,
+        &mut self,
         frame: &Bytes,
         body: Bytes,
         reader: Reader,
-    ) -> Result<Envelope, RefusedReason> {
+    ) -> Result<Envelope, Refused> {
+        let mut read = self.read_envelope(frame, body, reader);
+        if let Err(refused) = &mut read {
+            (refused.kind, refused.number) = (self.number(keys::KIND), self.number(keys::NUMBER));
+        }
+        read
+    }
+
+    fn read_envelope(&mut self, frame: &Bytes, body: Bytes, reader: Reader) -> Result<Envelope, Refused> {
         if !body.is_empty() && !self.has_body() {
-            return Err(RefusedReason::Malformed("an envelope of this kind has an empty body"));
+            return Err(RefusedReason::Malformed("an envelope of this kind has an empty body").into());
         }
         Ok(match self.kind {
             Kind::Hello => Envelope::Hello(body),
@@ -45,10 +53,10 @@ impl Header {
             Kind::Proof => Envelope::Proof(body),
             Kind::Welcome => Envelope::Welcome(body),
             Kind::Register => Envelope::Register(body),
-            Kind::Request if reader == Reader::Broker => Envelope::Request(self.request(frame, body)?),
-            Kind::Request => Envelope::Dispatch(self.dispatch(frame, body)?),
+            Kind::Request if reader == Reader::Broker => return self.request(frame, body),
+            Kind::Request => return self.dispatch(frame, body),
             Kind::Started => Envelope::Started(DispatchNumber(self.required(keys::NUMBER)?)),
-            Kind::Reply => Envelope::Reply(self.reply(frame, body)?),
+            Kind::Reply => return self.reply(frame, body),
             Kind::Item => Envelope::Item(Item {
                 number: self.required(keys::NUMBER)?,
                 sequence: self.required(keys::SEQUENCE)?,
@@ -68,7 +76,7 @@ impl Header {
             Kind::Goodbye => Envelope::Goodbye(self.failure(frame, body)?.err()),
             Kind::Ping => Envelope::Ping(Ping { number: self.required(keys::NUMBER)?, done_below: self.done_below() }),
             Kind::Pong => Envelope::Pong(self.required(keys::NUMBER)?),
-            Kind::Accepted => return Err(RefusedReason::UnknownKind(self.kind.number().into())),
+            Kind::Accepted => return Err(RefusedReason::UnknownKind(self.kind.number().into()).into()),
         })
     }
 
@@ -81,12 +89,12 @@ impl Header {
         }
     }
 
-    fn request(&self, frame: &Bytes, body: Bytes) -> Result<Request, RefusedReason> {
+    fn request(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
         let (flags, streams) = (self.flags()?, self.streams()?);
         if flags.cast && streams != Streams::NONE {
-            return Err(refused(keys::STREAMS, "has no place in a cast: nobody waits for it"));
+            return Err(refused(keys::STREAMS, "has no place in a cast: nobody waits for it").into());
         }
-        Ok(Request {
+        Ok(Envelope::Request(Request {
             number: CallNumber(self.required(keys::NUMBER)?),
             method: self.method(frame)?,
             timeout: self.milliseconds(keys::TIMEOUT_MS),
@@ -98,12 +106,12 @@ impl Header {
             done_below: self.done_below(),
             extensions: self.extension_bytes(frame),
             body,
-        })
+        }))
     }
 
-    fn dispatch(&self, frame: &Bytes, body: Bytes) -> Result<Dispatch, RefusedReason> {
+    fn dispatch(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
         let call = CallId { caller: self.below_2_32(keys::CALLER)?, number: CallNumber(self.required(keys::CALL)?) };
-        Ok(Dispatch {
+        Ok(Envelope::Dispatch(Dispatch {
             number: DispatchNumber(self.required(keys::NUMBER)?),
             method: self.method(frame)?,
             timeout: self.milliseconds(keys::TIMEOUT_MS),
@@ -113,25 +121,20 @@ impl Header {
             streams: self.streams()?,
             extensions: self.extension_bytes(frame),
             body,
-        })
+        }))
     }
 
-    fn reply(&self, frame: &Bytes, body: Bytes) -> Result<Reply, RefusedReason> {
+    fn reply(&self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
         // A key that says 0 says what its absence says.
         let credit = Some(self.credit()?).filter(|credit| *credit != Credit::default());
-        let mut reply = Reply {
-            number: self.required(keys::NUMBER)?,
-            outcome: self.failure(frame, body)?,
-            credit,
-            extensions: self.extension_bytes(frame),
-        };
-        if let Err(failure) = &mut reply.outcome
-            && let Some(spent) = spent::read(&reply.extensions)
+        let (mut outcome, mut extensions) = (self.failure(frame, body)?, self.extension_bytes(frame));
+        if let Err(failure) = &mut outcome
+            && let Some(spent) = spent::read(&extensions)
         {
             failure.spent = spent;
-            reply.extensions = Bytes::new();
+            extensions = Bytes::new();
         }
-        Ok(reply)
+        Ok(Envelope::Reply(Reply { number: self.required(keys::NUMBER)?, outcome, credit, extensions }))
     }
 
     /// Room for calls or slots; with a key, a slot in which a call of that key ran; with a number, room for the items of that call.
@@ -202,10 +205,19 @@ impl Header {
         }
     }
 
-    fn method(&self, frame: &Bytes) -> Result<MethodName, RefusedReason> {
+    /// Most envelopes of a bundle call the same method: what was read of the last one is kept.
+    fn method(&mut self, frame: &Bytes) -> Result<MethodName, RefusedReason> {
         let place = self.text(keys::METHOD).ok_or(RefusedReason::MissingKey(keys::METHOD.into()))?;
-        let text = str::from_utf8(&frame[place]).map_err(|_| refused(keys::METHOD, "must be UTF-8"))?;
-        Ok(MethodName::parse(text)?)
+        let text = &frame[place];
+        if let Some(last) = &self.method
+            && last.as_str().as_bytes() == text
+        {
+            return Ok(last.clone());
+        }
+        let text = str::from_utf8(text).map_err(|_| refused(keys::METHOD, "must be UTF-8"))?;
+        let method = MethodName::parse(text)?;
+        self.method = Some(method.clone());
+        Ok(method)
     }
 
     fn effect(&self) -> Result<Option<Effect>, RefusedReason> {
