@@ -10,6 +10,8 @@
 //! Both directions are our own, on purpose. ciborium takes three times as long and stops at 4 KiB of borrowed text;
 //! minicbor-serde writes `char` as an integer, knows no tags, and widens nothing.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +32,14 @@ pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 
 use crate::wire::limits::DEPTH_MAX;
 
-/// Room for a small body, so that it is written without growing.
-const BODY_BYTES_EXPECTED: usize = 128;
+/// A body of at most so many bytes is copied from where it was written to a place of its own size. That is one allocation; to
+/// hand over a place with room to spare would be two, and the copy costs less than one.
+const BODY_COPIED_BYTES_MAX: usize = 4096;
+
+thread_local! {
+    /// Where the next body is written.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// The body that says `value`.
 ///
@@ -47,9 +55,16 @@ const BODY_BYTES_EXPECTED: usize = 128;
 ///
 /// If the value nests deeper than [`DEPTH_MAX`], or its own `Serialize` fails.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
-    let mut out = Vec::with_capacity(BODY_BYTES_EXPECTED);
+    // Whoever is encoded within finds none, and nor does who encodes when the thread ends.
+    let mut out = SCRATCH.try_with(Cell::take).unwrap_or_default();
     value.serialize(&mut encode::Serializer::new(&mut out))?;
-    Ok(out.into())
+    if out.len() > BODY_COPIED_BYTES_MAX {
+        return Ok(out.into());
+    }
+    let body = Bytes::copy_from_slice(&out);
+    out.clear();
+    let _ = SCRATCH.try_with(|scratch| scratch.set(out));
+    Ok(body)
 }
 
 /// The value that a body says. Texts and byte strings in one piece may be borrowed from it.
