@@ -40,7 +40,6 @@ mod wait;
 
 use std::time::Duration;
 
-use bytestring::ByteString;
 use callboard_core::{
     body::Arguments,
     wire::envelope::{Effect, Priority},
@@ -73,7 +72,7 @@ impl Client {
     }
 
     /// Begins a call of `method`, as [`Client::call`](crate::Client::call) does.
-    pub fn call<T>(&self, method: impl Into<ByteString>, arguments: impl Arguments) -> Call<T> {
+    pub fn call<T>(&self, method: impl AsRef<str>, arguments: impl Arguments) -> Call<T> {
         Call(self.0.call(method, arguments))
     }
 

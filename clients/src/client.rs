@@ -86,8 +86,8 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn call<T>(&self, method: impl Into<ByteString>, arguments: impl Arguments) -> Call<T> {
-        let request = Request::new(method.into(), &arguments, self.shared.timeout);
+    pub fn call<T>(&self, method: impl AsRef<str>, arguments: impl Arguments) -> Call<T> {
+        let request = Request::new(method.as_ref(), &arguments, self.shared.timeout);
         Call::new(Arc::clone(&self.shared), request)
     }
 

@@ -44,7 +44,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use callboard_core::body::Arguments;
 use futures::Stream;
 use slab::Slab;
@@ -104,7 +103,7 @@ impl Client {
     }
 
     /// Begins a call of `method`, as [`Client::call`](crate::Client::call) does.
-    pub fn call<T>(&self, method: impl Into<ByteString>, arguments: impl Arguments) -> Call<'_, T> {
+    pub fn call<T>(&self, method: impl AsRef<str>, arguments: impl Arguments) -> Call<'_, T> {
         Call::new(self, self.client.call(method, arguments))
     }
 

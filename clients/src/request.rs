@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use callboard_core::{
     body::Arguments,
     client::{NewCall, Ticket, Timeout, TimeoutSource},
@@ -43,7 +42,7 @@ impl Request {
     /// # Errors
     /// INVALID_ARGUMENT, if the name is none or an argument has no CBOR form.
     pub(crate) fn new(
-        method: ByteString,
+        method: &str,
         arguments: &impl Arguments,
         timeout: Option<Duration>,
     ) -> Result<Request, CallError> {

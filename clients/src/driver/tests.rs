@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use callboard_core::{
     client::Ticket,
     wire::{
@@ -39,7 +38,7 @@ fn driver(commands: Vec<Command>) -> Driver {
 
 fn call(number: u64) -> (Command, Outcome) {
     let (sender, outcome) = oneshot::channel();
-    let request = Request::new(ByteString::from_static("a.b"), &(), None).unwrap();
+    let request = Request::new("a.b", &(), None).unwrap();
     (Command::Call(request.new_call(Ticket(number), Time::ZERO, Responder::Await(sender))), outcome)
 }
 
