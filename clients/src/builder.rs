@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU64},
     },
     thread,
@@ -19,16 +19,14 @@ use tokio::sync::watch;
 
 use crate::{
     blocking::{self, block_on},
-    callbacks::Callbacks,
     client::Client,
     connect_error::ConnectError,
     driver::{self, Driver},
-    link::{self, Carried, Clock, Mailbox},
+    link::{self, Carried, Clock},
     polled,
-    room::Room,
     shared::{Lines, Shared},
     state::State,
-    statistics::Statistics,
+    teller::Teller,
 };
 
 /// Callbacks that may be pending: some hundreds of bytes each, so some ten megabytes in all.
@@ -161,12 +159,7 @@ impl ClientBuilder {
     fn start(self) -> io::Result<Client> {
         let runtime = Carried::new()?;
         let link_thread = runtime.handle().clone();
-        let lines = Arc::new(Lines {
-            queue: Room::new(self.queue_calls_max),
-            commands: Mailbox::default(),
-            callbacks: Callbacks::start(self.callbacks_max)?,
-            statistics: Mutex::new(Statistics::default()),
-        });
+        let lines = Lines::new(self.queue_calls_max, self.callbacks_max)?;
         let (state, seen) = watch::channel(State::default());
         let clock = Clock::new();
         let machine = driver::Settings {
@@ -174,6 +167,7 @@ impl ClientBuilder {
             address: self.address.clone(),
             close_timeout: self.close_timeout,
             clock,
+            teller: Teller::start(&lines),
         };
         let driver = Driver::new(machine, Arc::clone(&lines), state);
         let started =

@@ -26,13 +26,14 @@ use self::{
 };
 use crate::{
     call_error::CallError,
-    callbacks::Job,
     close_error::CloseError,
     link::{self, Clock, Link, Timer},
+    outcomes::Outcomes,
     pipe::Pipe,
     responder::Responder,
     shared::{Command, Lines},
     state::{Stage, State},
+    teller::Teller,
 };
 
 /// Drives one client machine, on a thread and a runtime of its own.
@@ -40,13 +41,15 @@ pub(crate) struct Driver {
     machine: Machine<Responder>,
     link: Link,
     timer: Timer,
+    /// For looking by ourselves, while others are known to come.
+    look: Timer,
     clock: Clock,
     /// Commands that were taken, a turn's worth of which is carried out in each turn.
     taken: VecDeque<Command>,
-    /// Empty between turns, as are `actions` and `jobs`; kept so that its memory is.
+    /// Empty between turns, as is `actions`; kept so that its memory is.
     spare: Vec<Command>,
     actions: Vec<Action<Responder>>,
-    jobs: Vec<Job>,
+    outcomes: Outcomes,
     /// The pipes of calls with streams, until their end.
     pipes: BTreeMap<Ticket, Arc<Pipe>>,
     lines: Arc<Lines>,
@@ -65,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) address: String,
     pub(crate) close_timeout: Duration,
     pub(crate) clock: Clock,
+    /// Who tells awaiting callers their outcomes, if there is somebody on their thread.
+    pub(crate) teller: Option<Teller>,
 }
 
 impl Driver {
@@ -74,11 +79,12 @@ impl Driver {
             machine: Machine::new(settings.peer),
             link: Link::new(settings.address),
             timer: Timer::new(),
+            look: Timer::new(),
             clock: settings.clock,
             taken: VecDeque::new(),
             spare: Vec::new(),
             actions: Vec::new(),
-            jobs: Vec::new(),
+            outcomes: Outcomes::new(Arc::clone(&lines), settings.teller),
             pipes: BTreeMap::new(),
             lines,
             places: 0,
@@ -122,7 +128,7 @@ impl Driver {
             // Holds nothing.
             () = future::ready(()), if !self.taken.is_empty() => {}
             // Takes nothing, and keeps news that was not heard.
-            () = self.lines.commands.news() => {}
+            () = self.lines.commands.news_by(self.clock, &mut self.look) => {}
             // Only waits.
             () = self.timer.wait(self.clock, deadline) => {}
         }
@@ -134,10 +140,10 @@ impl Driver {
         self.lines.queue.close();
         for command in self.taken.drain(..).chain(self.lines.commands.close()) {
             if let Command::Call(call) = command {
-                call.token.resolve(Err(CallError::closed()), &mut self.jobs);
+                call.token.resolve(Err(CallError::closed()), &mut self.outcomes);
             }
         }
-        let _ = self.lines.callbacks.push(&mut self.jobs);
+        self.outcomes.end(self.clock.now());
         self.lines.callbacks.close();
         let result = ending.result(self.machine.counters());
         self.state.send_modify(|state| state.stage = Stage::Left(result));

@@ -38,7 +38,7 @@
 //! | `driver` | the link thread |
 //! | `link`, `dealer` | what it has in common with the worker's: clock, timer, mailbox, connection |
 //! | `pipe`, `reply_stream`, `item_sender`, `reply_future` | calls with streams, and with progress |
-//! | `responder`, `callbacks` | an outcome on its way back; the callback thread |
+//! | `responder`, `outcomes`, `teller`, `callbacks` | an outcome on its way back, to who awaits it or to the callback thread |
 //! | `authkey` | where keys come from |
 //! | `serving` | what a handler's calls inherit from the call that it serves |
 //! | `room`, `alarm`, `state` | bounds, time limits, how far the client's life has come |
@@ -59,6 +59,7 @@ pub mod dealer;
 mod driver;
 mod item_sender;
 pub mod link;
+mod outcomes;
 mod pipe;
 pub mod polled;
 mod proxy;
@@ -72,6 +73,7 @@ mod shared;
 mod state;
 mod statistics;
 pub mod style;
+mod teller;
 #[doc(hidden)]
 pub mod travel;
 mod typed;

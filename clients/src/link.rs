@@ -25,7 +25,12 @@ use bytes::Bytes;
 use callboard_core::wire::{bundle::Bundler, envelope::Envelope};
 
 pub use self::{
-    address::check_address, budget::Budget, carried::Carried, clock::Clock, mailbox::Mailbox, timer::Timer,
+    address::check_address,
+    budget::Budget,
+    carried::Carried,
+    clock::Clock,
+    mailbox::{HOLD_MAX, Mailbox},
+    timer::Timer,
 };
 use crate::dealer::{Dealer, DealerError};
 

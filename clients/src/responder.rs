@@ -5,7 +5,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     call_error::CallError,
-    callbacks::{Job, Pending},
+    callbacks::Pending,
+    outcomes::{Awaited, Outcomes},
     pipe::PipeEnd,
 };
 
@@ -32,12 +33,11 @@ impl Responder {
         }
     }
 
-    /// Tells the outcome: an awaiting caller at once, a callback by adding it to the turn's `jobs`.
-    pub(crate) fn resolve(self, outcome: Result<Bytes, CallError>, jobs: &mut Vec<Job>) {
+    /// Ends the call: its outcome is told with those of the turn, of a call with streams at once.
+    pub(crate) fn resolve(self, outcome: Result<Bytes, CallError>, outcomes: &mut Outcomes) {
         match self {
-            // An error is a caller that has just gone.
-            Responder::Await(sender) => drop(sender.send(outcome)),
-            Responder::Callback(pending) => jobs.extend(pending.with(outcome)),
+            Responder::Await(caller) => outcomes.answer(Awaited { caller, outcome }),
+            Responder::Callback(pending) => outcomes.call_back(pending, outcome),
             Responder::Stream(end) => end.pipe.end(outcome),
             Responder::Nobody => {}
         }

@@ -1,6 +1,7 @@
 //! What the handles of one client share, and how calls get from them to the link thread.
 
 use std::{
+    io,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -69,6 +70,21 @@ pub(crate) struct Lines {
     pub(crate) callbacks: Arc<Callbacks>,
     /// As of the link thread's last turn.
     pub(crate) statistics: Mutex<Statistics>,
+}
+
+impl Lines {
+    /// Lines for so many calls that wait and so many callbacks, whose thread is started.
+    ///
+    /// # Errors
+    /// If the system has no thread for it.
+    pub(crate) fn new(queue_calls_max: usize, callbacks_max: usize) -> io::Result<Arc<Lines>> {
+        Ok(Arc::new(Lines {
+            queue: Room::new(queue_calls_max),
+            commands: Mailbox::default(),
+            callbacks: Callbacks::start(callbacks_max)?,
+            statistics: Mutex::new(Statistics::default()),
+        }))
+    }
 }
 
 impl Shared {

@@ -54,6 +54,26 @@ fn any_number_of_threads_wait_for_calls_of_one_client() {
 }
 
 #[test]
+fn calls_are_awaited_anywhere_also_where_the_runtime_that_the_client_was_made_on_stands_still() {
+    let scene = calculator();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = runtime.block_on(Client::connect(&scene.broker.frontend)).unwrap();
+    thread::scope(|scope| {
+        for x in 0..4_i64 {
+            let client = &client;
+            scope.spawn(move || {
+                for y in 0..50 {
+                    let calls = (0..10).map(|z| client.call::<i64>("calculator.add", (x + y, z)).into_future());
+                    let sums = futures::executor::block_on(futures::future::try_join_all(calls)).unwrap();
+                    assert_eq!(sums, (x + y..x + y + 10).collect::<Vec<_>>());
+                }
+            });
+        }
+    });
+    runtime.block_on(client.close()).unwrap();
+}
+
+#[test]
 fn a_blocking_client_goes_on_where_a_callback_takes_the_answer() {
     let scene = calculator();
     let client = blocking::Client::connect(&scene.broker.frontend).unwrap();

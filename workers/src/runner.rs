@@ -4,7 +4,7 @@
 //! task there, spawns them, lets the runtime run each up to its first pause, and only then wakes the link. So a bundle of
 //! quick calls costs two wake-ups across threads, not two a call. Where the runtime has one thread only, the dispatcher polls each
 //! handler once itself, and spawns those that are not done then. If the runtime is kept busy by a handler that blocks it, the
-//! link looks by itself after [`LOOK_AFTER`].
+//! link looks by itself when the mailbox has been held for long enough.
 
 use std::{
     any::Any,
@@ -15,8 +15,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_clients::link::{Clock, Mailbox};
+use callboard_clients::link::{Clock, Mailbox, Timer};
 use callboard_core::{
+    time::Time,
     wire::{
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -33,8 +34,6 @@ use crate::{
     line::{Line, Post, Posts},
 };
 
-/// How long outcomes may lie unseen because their runtime is busy. The shortest that tokio's timer can do.
-const LOOK_AFTER: Duration = Duration::from_millis(1);
 /// How long handlers may run one after another on the only thread of a runtime before the program's other tasks have a turn.
 const TURN_MAX: Duration = Duration::from_millis(2);
 /// How many handlers are begun for each look at the clock, which costs a fiftieth of a small call.
@@ -52,6 +51,8 @@ pub(crate) struct Runner {
     jobs: Arc<Mailbox<Start>>,
     ended: Arc<Mailbox<Ended>>,
     posts: Arc<Posts>,
+    /// For looking by ourselves.
+    timer: Timer,
 }
 
 /// A handler's end: its outcome, or that it was dropped before it had one, and whether it had begun then.
@@ -72,7 +73,16 @@ impl Runner {
         let alone = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
         runtime.spawn(dispatch(Dispatcher { jobs: Arc::clone(&jobs), ended: Arc::clone(&ended), alone }));
         let posts = Posts::new(Arc::clone(&ended));
-        Runner { clock, handlers, running: ByJob::default(), starting: Vec::new(), jobs, ended, posts }
+        Runner {
+            clock,
+            handlers,
+            running: ByJob::default(),
+            starting: Vec::new(),
+            jobs,
+            ended,
+            posts,
+            timer: Timer::new(),
+        }
     }
 
     /// Prepares the handler of a job; [`Runner::flush`] starts it.
@@ -87,11 +97,11 @@ impl Runner {
     }
 
     /// Starts what was prepared. From now on until the runtime has run it, outcomes wake nobody.
-    pub(crate) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self, now: Time) {
         if self.starting.is_empty() {
             return;
         }
-        self.ended.hold();
+        self.ended.hold(now);
         self.jobs.put_all(&mut self.starting);
     }
 
@@ -110,17 +120,8 @@ impl Runner {
     /// Waits until handlers may have ended.
     ///
     /// Cancel safe: what was not taken is still there.
-    pub(crate) async fn news(&self) {
-        if self.ended.is_held() {
-            tokio::select! {
-                // Both are cancel safe: one waits for news, the other for time.
-                () = self.ended.news() => {}
-                // The runtime is busy with something else: from now on each outcome tells of itself.
-                () = tokio::time::sleep(LOOK_AFTER) => self.ended.release(),
-            }
-        } else {
-            self.ended.news().await;
-        }
+    pub(crate) async fn news(&mut self) {
+        self.ended.news_by(self.clock, &mut self.timer).await;
     }
 
     /// The handlers that have ended since the last time.

@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Mutex;
-
 use bytes::Bytes;
 use callboard_core::{
     client::Ticket,
@@ -13,25 +11,20 @@ use callboard_core::{
 use tokio::{runtime, sync::oneshot};
 
 use super::*;
-use crate::{callbacks::Callbacks, link::Mailbox, request::Request, room::Room};
+use crate::request::Request;
 
 type Outcome = oneshot::Receiver<Result<Bytes, CallError>>;
 
 /// A driver for `commands`.
 fn driver(commands: Vec<Command>) -> Driver {
-    let lines = Lines {
-        queue: Room::new(1000),
-        commands: Mailbox::default(),
-        callbacks: Callbacks::start(1).unwrap(),
-        statistics: Mutex::default(),
-    };
-    let lines = Arc::new(lines);
+    let lines = Lines::new(1000, 1).unwrap();
     commands.into_iter().for_each(|command| lines.commands.put(command).unwrap());
     let settings = Settings {
         peer: peer::Settings::new(link::new_session()),
         address: "tcp://127.0.0.1:1".to_owned(),
         close_timeout: Duration::from_secs(3600),
         clock: Clock::new(),
+        teller: None,
     };
     Driver::new(settings, lines, watch::channel(State::default()).0)
 }

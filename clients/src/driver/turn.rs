@@ -38,12 +38,14 @@ impl Driver {
     /// One turn: what is ready goes into the machine, what it wants done is done, what it sends goes out.
     pub(super) fn turn(&mut self, happened: Option<link::Event>) {
         let now = self.clock.now();
+        self.outcomes.look(now);
         let all_read = self.read(now, happened);
         self.take_commands(now);
         self.wake(now, all_read);
         self.give_back_places();
         self.publish();
         self.act();
+        self.outcomes.tell(now);
         self.link.flush();
     }
 
@@ -192,7 +194,7 @@ impl Driver {
                 Action::Resolve { token, outcome } => {
                     self.forget_pipe(&token);
                     let outcome = outcome.map_err(|failure| CallError::from(self.explained(failure)));
-                    token.resolve(outcome, &mut self.jobs);
+                    token.resolve(outcome, &mut self.outcomes);
                 }
                 Action::Done { token } => self.forget_pipe(&token),
                 Action::Room { ticket, room } => self.pipe(ticket, |pipe| pipe.grant(room)),
@@ -204,8 +206,6 @@ impl Driver {
             }
         }
         self.actions = actions;
-        // The thread of the callbacks lives until we close it.
-        let _ = self.lines.callbacks.push(&mut self.jobs);
     }
 
     fn pipe(&mut self, ticket: Ticket, change: impl FnOnce(&Pipe)) {

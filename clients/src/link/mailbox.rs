@@ -3,9 +3,16 @@
 use std::{
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use callboard_core::time::Time;
 use tokio::sync::Notify;
+
+use super::{Clock, Timer};
+
+/// How long what is put in may lie unseen, because who was to wake the receiver is kept busy. The shortest that tokio's timer can do.
+pub const HOLD_MAX: Duration = Duration::from_millis(1);
 
 /// A mailbox with any number of senders and one receiver, who is woken once for all that is there when he looks.
 ///
@@ -20,14 +27,14 @@ pub struct Mailbox<T> {
 #[derive(Debug)]
 struct Post<T> {
     things: Vec<T>,
-    /// While somebody is known to come and wake the receiver, nobody else does.
-    held: bool,
+    /// While somebody is known to come and wake the receiver, nobody else does, until then at most.
+    held: Option<Time>,
     closed: bool,
 }
 
 impl<T> Default for Mailbox<T> {
     fn default() -> Self {
-        Mailbox { post: Mutex::new(Post { things: Vec::new(), held: false, closed: false }), news: Notify::new() }
+        Mailbox { post: Mutex::new(Post { things: Vec::new(), held: None, closed: false }), news: Notify::new() }
     }
 }
 
@@ -42,7 +49,7 @@ impl<T> Mailbox<T> {
             return Err(thing);
         }
         post.things.push(thing);
-        let wake = post.things.len() == 1 && !post.held;
+        let wake = post.things.len() == 1 && post.held.is_none();
         drop(post);
         if wake {
             self.news.notify_one();
@@ -57,7 +64,7 @@ impl<T> Mailbox<T> {
             drop(post);
             return things.clear();
         }
-        let wake = post.things.is_empty() && !things.is_empty() && !post.held;
+        let wake = post.things.is_empty() && !things.is_empty() && post.held.is_none();
         post.things.append(things);
         drop(post);
         if wake {
@@ -65,29 +72,32 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// From now on what is put in wakes nobody, until [`Mailbox::release`]. The receiver may look all the same.
-    pub fn hold(&self) {
-        self.post().held = true;
+    /// From now on what is put in wakes nobody, until [`Mailbox::release`], which somebody else is about to do. The receiver may look
+    /// all the same, and does so by himself when a millisecond has passed: see [`Mailbox::news_by`].
+    pub fn hold(&self, now: Time) {
+        self.post().held.get_or_insert(now + HOLD_MAX);
     }
 
     /// Ends a hold: the receiver is woken if something is there.
     pub fn release(&self) {
         let mut post = self.post();
-        let wake = mem::replace(&mut post.held, false) && !post.things.is_empty();
+        let wake = post.held.take().is_some() && !post.things.is_empty();
         drop(post);
         if wake {
             self.news.notify_one();
         }
     }
 
+    /// Whether the mailbox is held. A hold that has lasted too long is ended by this.
+    pub fn is_held(&self, now: Time) -> bool {
+        let held = &mut self.post().held;
+        *held = held.filter(|&until| until > now);
+        held.is_some()
+    }
+
     /// Wakes the receiver, held or not: there is news for him elsewhere.
     pub fn nudge(&self) {
         self.news.notify_one();
-    }
-
-    /// Whether wake-ups are held back, so that who relies on them should look by himself before long.
-    pub fn is_held(&self) -> bool {
-        self.post().held
     }
 
     /// Takes all that is there, in the order in which it was put in; `empty` is what the mailbox goes on with.
@@ -101,6 +111,19 @@ impl<T> Mailbox<T> {
     /// Nothing is taken. A wake-up that was not waited for to its end is kept for the next wait.
     pub async fn news(&self) {
         self.news.notified().await;
+    }
+
+    /// As [`Mailbox::news`], where somebody may hold the mailbox: waits until then at most, which `timer` is for.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn news_by(&self, clock: Clock, timer: &mut Timer) {
+        let held = self.post().held;
+        tokio::select! {
+            // Both are cancel safe: they say so.
+            () = self.news() => {}
+            () = timer.wait(clock, held) => self.release(),
+        }
     }
 
     /// Takes what is there; nothing can be put in from now on.
@@ -136,15 +159,35 @@ mod tests {
     #[test]
     fn who_holds_brings_the_news_later() {
         let mailbox = Mailbox::default();
-        mailbox.hold();
+        mailbox.hold(Time::ZERO);
         assert_eq!(mailbox.put(1), Ok(()));
         assert!(mailbox.news().now_or_never().is_none());
         mailbox.release();
         assert!(mailbox.news().now_or_never().is_some());
-        mailbox.hold();
+        mailbox.hold(Time::ZERO);
         mailbox.take(Vec::new());
         mailbox.release();
         assert!(mailbox.news().now_or_never().is_none(), "there is nothing to tell");
+    }
+
+    #[tokio::test]
+    async fn who_holds_and_does_not_come_is_not_waited_for() {
+        let (clock, mut timer) = (Clock::new(), Timer::new());
+        let mailbox = Mailbox::default();
+        mailbox.hold(clock.now());
+        assert_eq!(mailbox.put(1), Ok(()));
+        mailbox.news_by(clock, &mut timer).await;
+        assert!(!mailbox.is_held(clock.now()));
+        assert_eq!(mailbox.take(Vec::new()), [1]);
+    }
+
+    #[test]
+    fn a_second_hold_does_not_prolong_the_first() {
+        let mailbox = Mailbox::<u8>::default();
+        mailbox.hold(Time::ZERO);
+        mailbox.hold(Time::ZERO + HOLD_MAX / 2);
+        assert!(mailbox.is_held(Time::ZERO + HOLD_MAX / 2));
+        assert!(!mailbox.is_held(Time::ZERO + HOLD_MAX));
     }
 
     #[test]
