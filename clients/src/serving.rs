@@ -3,8 +3,10 @@
 //! For authors of worker libraries; whoever writes handlers has it done for them.
 
 use std::{
+    any::Any,
     cell::RefCell,
     future::poll_fn,
+    ops::Deref,
     pin::pin,
     sync::{
         Arc,
@@ -26,41 +28,41 @@ thread_local! {
 /// time that is left of it, and a blocking call ends when nobody waits for the handler any more. (An awaited one is dropped with the
 /// handler that awaits it.)
 #[derive(Clone, Debug)]
-pub struct Serving(Arc<Served>);
+pub struct Serving(Arc<Served<dyn Any + Send + Sync>>);
 
+/// A call that is being served, and what its server knows of it besides: one allocation for both.
 #[derive(Debug)]
-struct Served {
+pub struct Served<T: ?Sized> {
     deadline: Option<Instant>,
     cancelled: AtomicBool,
-    /// Who waits in [`Serving::cancelled`].
+    /// Who waits in [`Served::cancelled`].
     cancellation: Notify,
+    /// What else is known of it.
+    pub call: T,
 }
 
-impl Serving {
+impl<T> Served<T> {
     /// A call that is served from now on.
-    pub fn new(deadline: Option<Instant>) -> Serving {
-        Serving(Arc::new(Served { deadline, cancelled: AtomicBool::new(false), cancellation: Notify::new() }))
+    pub fn new(deadline: Option<Instant>, call: T) -> Served<T> {
+        Served { deadline, cancelled: AtomicBool::new(false), cancellation: Notify::new(), call }
     }
+}
 
-    /// The call that is served on this thread at this moment, if one is.
-    pub fn here() -> Option<Serving> {
-        HERE.with_borrow(Clone::clone)
-    }
-
+impl<T: ?Sized> Served<T> {
     /// When its caller stops waiting; `None` if it waits as long as it takes.
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.deadline
+        self.deadline
     }
 
     /// Nobody waits for it any more.
     pub fn cancel(&self) {
-        self.0.cancelled.store(true, Ordering::Release);
-        self.0.cancellation.notify_waiters();
+        self.cancelled.store(true, Ordering::Release);
+        self.cancellation.notify_waiters();
     }
 
     /// Whether nobody waits for it any more.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.load(Ordering::Acquire)
+        self.cancelled.load(Ordering::Acquire)
     }
 
     /// Waits until nobody waits for it any more.
@@ -68,15 +70,36 @@ impl Serving {
     /// # Cancel safety
     /// Dropping the future loses nothing; it may be asked again.
     pub async fn cancelled(&self) {
-        let notified = self.0.cancellation.notified();
+        let notified = self.cancellation.notified();
         if !self.is_cancelled() {
             notified.await;
         }
     }
+}
+
+impl<T: Any + Send + Sync> From<Arc<Served<T>>> for Serving {
+    fn from(served: Arc<Served<T>>) -> Self {
+        Serving(served)
+    }
+}
+
+impl Deref for Serving {
+    type Target = Served<dyn Any + Send + Sync>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Serving {
+    /// The call that is served on this thread at this moment, if one is.
+    pub fn here() -> Option<Serving> {
+        HERE.with_borrow(Clone::clone)
+    }
 
     /// Runs a part of the handler: `part` finds the call [`here`](Serving::here).
-    pub fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
-        let _left = Left(HERE.replace(Some(self.clone())));
+    pub fn enter<T>(self, part: impl FnOnce() -> T) -> T {
+        let _left = Left(HERE.replace(Some(self)));
         part()
     }
 
@@ -86,7 +109,7 @@ impl Serving {
     /// That of `future`.
     pub async fn during<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
-        poll_fn(|context| self.enter(|| future.as_mut().poll(context))).await
+        poll_fn(|context| self.clone().enter(|| future.as_mut().poll(context))).await
     }
 }
 
@@ -107,12 +130,19 @@ mod tests {
 
     use super::*;
 
+    /// A call of which nothing else is known.
+    fn serving(deadline: Option<Instant>) -> Serving {
+        Arc::new(Served::new(deadline, ())).into()
+    }
+
     #[test]
     fn a_part_finds_its_own_call_and_leaves_what_was_before() {
-        let (outer, inner) = (Serving::new(None), Serving::new(Some(Instant::now())));
+        let (outer, inner) = (serving(None), serving(Some(Instant::now())));
         assert!(Serving::here().is_none());
         outer.enter(|| {
-            assert!(catch_unwind(AssertUnwindSafe(|| inner.enter(|| panic!("a handler's own fault")))).is_err());
+            assert!(
+                catch_unwind(AssertUnwindSafe(|| inner.clone().enter(|| panic!("a handler's own fault")))).is_err()
+            );
             assert!(Serving::here().is_some_and(|here| here.deadline().is_none()));
             block_on(inner.during(async { assert!(Serving::here().is_some_and(|here| here.deadline().is_some())) }));
         });
@@ -121,9 +151,9 @@ mod tests {
 
     #[test]
     fn who_asks_after_the_cancel_does_not_wait_for_another() {
-        let serving = Serving::new(None);
-        serving.cancel();
-        block_on(serving.cancelled());
-        assert!(serving.is_cancelled());
+        let served = serving(None);
+        served.cancel();
+        block_on(served.cancelled());
+        assert!(served.is_cancelled());
     }
 }

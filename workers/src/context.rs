@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use callboard_clients::serving::Serving;
+use callboard_clients::serving::{Served, Serving};
 use callboard_core::wire::{affinity::Affinity, ids::CallId, method::MethodName};
 use futures::task::AtomicWaker;
 use tokio::task::JoinHandle;
@@ -21,7 +21,7 @@ use crate::line::Line;
 /// The call that a handler serves: take it as the first parameter, `fn add(context: Context, x: i64, y: i64)`. A cheap clone.
 #[derive(Clone, Debug)]
 pub struct Context {
-    call: Arc<Call>,
+    served: Arc<Served<Call>>,
 }
 
 #[derive(Debug)]
@@ -30,8 +30,6 @@ struct Call {
     method: MethodName,
     attempt: u32,
     affinity: Option<Affinity>,
-    /// When its caller stops waiting, and whether somebody waits still.
-    serving: Serving,
     /// Its streams, if it has any, and whether progress is wanted.
     line: Option<Arc<Line>>,
     /// Its handler was entered.
@@ -49,30 +47,30 @@ impl Context {
         deadline: Option<Instant>,
         line: Option<Arc<Line>>,
     ) -> Context {
-        let (serving, task) = (Serving::new(deadline), AtomicWaker::new());
-        let begun = AtomicBool::new(false);
-        Context { call: Arc::new(Call { id, method, attempt, affinity, serving, line, begun, task }) }
+        let call =
+            Call { id, method, attempt, affinity, line, begun: AtomicBool::new(false), task: AtomicWaker::new() };
+        Context { served: Arc::new(Served::new(deadline, call)) }
     }
 
     /// The call's id, the same at the client and in the broker's log.
     pub fn call_id(&self) -> CallId {
-        self.call.id
+        self.served.call.id
     }
 
     /// The method that was called, `SERVICE.METHOD`.
     pub fn method(&self) -> &str {
-        self.call.method.as_str()
+        self.served.call.method.as_str()
     }
 
     /// Which attempt this is, from 1. Above 1, another worker was lost while it had the call.
     pub fn attempt(&self) -> u32 {
-        self.call.attempt
+        self.served.call.attempt
     }
 
     /// The call's affinity key, if its caller gave it one: no other call of that key of the service runs now, and those before it
     /// ran in this process, or in one that is lost or has left.
     pub fn key(&self) -> Option<&str> {
-        self.call.affinity.as_ref().map(|affinity| affinity.key.as_str())
+        self.served.call.affinity.as_ref().map(|affinity| affinity.key.as_str())
     }
 
     /// The fence of the call's key, if it has one. It rises each time that the key gets another worker, and never falls. A worker that
@@ -80,18 +78,18 @@ impl Context {
     /// should be told the fence, keep the highest, and refuse a lower one: for instance
     /// `UPDATE ... WHERE key = ? AND fence <= ?`.
     pub fn fence(&self) -> Option<u64> {
-        self.call.affinity.as_ref().map(|affinity| affinity.fence)
+        self.served.call.affinity.as_ref().map(|affinity| affinity.fence)
     }
 
     /// When the caller stops waiting; `None` if it waits as long as it takes.
     pub fn deadline(&self) -> Option<Instant> {
-        self.call.serving.deadline()
+        self.served.deadline()
     }
 
     /// Whether nobody waits for the outcome any more: the caller gave up, or its time is up. A blocking handler that takes
     /// long should ask now and then, and return; an async one is dropped at its next await by itself.
     pub fn is_cancelled(&self) -> bool {
-        self.call.serving.is_cancelled()
+        self.served.is_cancelled()
     }
 
     /// Waits until nobody waits for the outcome any more.
@@ -99,7 +97,7 @@ impl Context {
     /// # Cancel safety
     /// Dropping the future loses nothing; it may be asked again.
     pub async fn cancelled(&self) {
-        self.call.serving.cancelled().await;
+        self.served.cancelled().await;
     }
 
     /// Runs a future as a task of its own that belongs to this call, as the handler does: the calls that it makes have no more time
@@ -112,7 +110,7 @@ impl Context {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        let serving = self.call.serving.clone();
+        let serving = self.serving();
         tokio::spawn(async move {
             tokio::select! {
                 biased;
@@ -125,7 +123,11 @@ impl Context {
 
     /// Runs a part of the handler, which finds its call by where it runs.
     pub(crate) fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
-        self.call.serving.enter(part)
+        self.serving().enter(part)
+    }
+
+    fn serving(&self) -> Serving {
+        Arc::clone(&self.served).into()
     }
 
     /// Tells a caller who wants to know how far the handler is: `done` of `total`, in a unit of the handler's choice, with a word for
@@ -140,38 +142,38 @@ impl Context {
     /// # let _ = resize;
     /// ```
     pub fn progress(&self, done: u64, total: impl Into<Option<u64>>, message: &str) {
-        if let Some(line) = &self.call.line {
+        if let Some(line) = &self.served.call.line {
             line.tell_progress(done, total.into(), message);
         }
     }
 
     pub(crate) fn line(&self) -> Option<Arc<Line>> {
-        self.call.line.clone()
+        self.served.call.line.clone()
     }
 
     /// The handler is entered, unless nobody waits for the outcome any more: then false.
     pub(crate) fn begin(&self) -> bool {
         let wanted = !self.is_cancelled();
         if wanted {
-            self.call.begun.store(true, Ordering::Release);
+            self.served.call.begun.store(true, Ordering::Release);
         }
         wanted
     }
 
     pub(crate) fn has_begun(&self) -> bool {
-        self.call.begun.load(Ordering::Acquire)
+        self.served.call.begun.load(Ordering::Acquire)
     }
 
     pub(crate) fn cancel(&self) {
-        self.call.serving.cancel();
-        self.call.task.wake();
+        self.served.cancel();
+        self.served.call.task.wake();
     }
 
     /// Runs a handler until it ends or the call is cancelled, which drops it at its next await: then `None`.
     pub(crate) async fn unless_cancelled<F: Future>(&self, handler: F) -> Option<F::Output> {
         let mut handler = pin!(handler);
         poll_fn(|task| {
-            self.call.task.register(task.waker());
+            self.served.call.task.register(task.waker());
             if self.is_cancelled() {
                 return Poll::Ready(None);
             }

@@ -43,8 +43,7 @@ const LOOK_EVERY: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Runner {
     clock: Clock,
-    /// Handlers by offer, then method, with the method's full name.
-    handlers: Vec<Vec<(MethodName, Prepared)>>,
+    handlers: Handlers,
     running: ByJob<Context>,
     /// The jobs of this turn.
     starting: Vec<Start>,
@@ -55,14 +54,18 @@ pub(crate) struct Runner {
     timer: Timer,
 }
 
+/// Handlers by offer, then method, with the method's full name.
+type Handlers = Arc<Vec<Vec<(MethodName, Prepared)>>>;
+
 /// A handler's end: its outcome, or that it was dropped before it had one, and whether it had begun then.
 pub(crate) type Ended = (JobId, Result<Outcome, bool>);
 
 /// A job on its way to a handler.
 #[derive(Debug)]
 struct Start {
-    context: Context,
-    handler: Prepared,
+    /// Which handler.
+    offer: usize,
+    method: usize,
     body: Bytes,
     ending: Ending,
 }
@@ -71,7 +74,10 @@ impl Runner {
     pub(crate) fn new(runtime: &Handle, clock: Clock, handlers: Vec<Vec<(MethodName, Prepared)>>) -> Runner {
         let (jobs, ended) = <(Arc<Mailbox<Start>>, Arc<Mailbox<Ended>>)>::default();
         let alone = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
-        runtime.spawn(dispatch(Dispatcher { jobs: Arc::clone(&jobs), ended: Arc::clone(&ended), alone }));
+        let handlers = Arc::new(handlers);
+        let dispatcher =
+            Dispatcher { handlers: Arc::clone(&handlers), jobs: Arc::clone(&jobs), ended: Arc::clone(&ended), alone };
+        runtime.spawn(dispatch(dispatcher));
         let posts = Posts::new(Arc::clone(&ended));
         Runner {
             clock,
@@ -87,13 +93,13 @@ impl Runner {
 
     /// Prepares the handler of a job; [`Runner::flush`] starts it.
     pub(crate) fn run(&mut self, job: Job) {
-        let (method, handler) = &self.handlers[job.offer][job.method];
+        let (method, _) = &self.handlers[job.offer][job.method];
         let deadline = job.deadline.and_then(|deadline| self.clock.instant(deadline));
         let line = Line::of(&job, &self.posts);
         let context = Context::new(job.call, method.clone(), job.attempt, job.affinity, deadline, line);
         self.running.insert(job.id, context.clone());
-        let ending = Ending { job: job.id, context: context.clone(), outcome: None, ended: Arc::clone(&self.ended) };
-        self.starting.push(Start { context, handler: handler.clone(), body: job.body, ending });
+        let ending = Ending { job: job.id, context, outcome: None, ended: Arc::clone(&self.ended) };
+        self.starting.push(Start { offer: job.offer, method: job.method, body: job.body, ending });
     }
 
     /// Starts what was prepared. From now on until the runtime has run it, outcomes wake nobody.
@@ -149,6 +155,7 @@ impl Runner {
 
 /// What the dispatcher has. When its runtime drops it, jobs end where they are: their handlers would have nowhere to run.
 struct Dispatcher {
+    handlers: Handlers,
     jobs: Arc<Mailbox<Start>>,
     ended: Arc<Mailbox<Ended>>,
     /// The runtime has no other thread that could run a handler meanwhile.
@@ -171,7 +178,7 @@ async fn dispatch(dispatcher: Dispatcher) {
     loop {
         dispatcher.jobs.news().await;
         for start in dispatcher.jobs.take(Vec::new()) {
-            begin(start, false);
+            dispatcher.begin(start);
         }
         let release = Release(Arc::clone(&dispatcher.ended));
         tokio::spawn(async move {
@@ -194,7 +201,7 @@ async fn dispatch_alone(dispatcher: Dispatcher) {
                 tokio::task::yield_now().await;
                 began = Instant::now();
             }
-            begin(start, true);
+            dispatcher.begin(start);
         }
         // Those that were just spawned run before this goes on, and whatever else the program has to do: signals, timers, sockets.
         tokio::task::yield_now().await;
@@ -211,15 +218,18 @@ impl Drop for Release {
     }
 }
 
-fn begin(Start { context, handler, body, ending }: Start, alone: bool) {
-    match handler {
-        Prepared::Async(function) if alone => {
-            // The handler's own panics are caught within. Dropping what is left of one may panic, too, and must not end us.
-            let _ = catch_unwind(AssertUnwindSafe(|| run_here(&*function, context, &body, ending)));
-        }
-        Prepared::Async(function) => drop(tokio::spawn(run_async(function, context, body, ending))),
-        Prepared::Blocking(function) => {
-            drop(tokio::task::spawn_blocking(move || run_blocking(&*function, context, &body, ending)));
+impl Dispatcher {
+    fn begin(&self, Start { offer, method, body, ending }: Start) {
+        match &self.handlers[offer][method].1 {
+            Prepared::Async(function) if self.alone => {
+                // The handler's own panics are caught within. Dropping what is left of one may panic, too, and must not end us.
+                let _ = catch_unwind(AssertUnwindSafe(|| run_here(&**function, &body, ending)));
+            }
+            Prepared::Async(function) => drop(tokio::spawn(run_async(Arc::clone(function), body, ending))),
+            Prepared::Blocking(function) => {
+                let function = Arc::clone(function);
+                drop(tokio::task::spawn_blocking(move || run_blocking(&*function, &body, ending)));
+            }
         }
     }
 }
@@ -240,40 +250,35 @@ impl Drop for Ending {
     }
 }
 
-async fn run_async(function: Arc<AsyncFunction>, context: Context, body: Bytes, ending: Ending) {
-    if let Some((running, ending)) = start(&*function, &context, &body, ending) {
-        finish(running, context, ending).await;
+async fn run_async(function: Arc<AsyncFunction>, body: Bytes, ending: Ending) {
+    if let Some((running, ending)) = start(&*function, &body, ending) {
+        finish(running, ending).await;
     }
 }
 
 /// The same up to its first pause on the task that we are on, and from there on one of its own. Most never pause, and a task costs more
 /// than all else that a small call does here.
-fn run_here(function: &AsyncFunction, context: Context, body: &Bytes, ending: Ending) {
-    let Some((mut running, mut ending)) = start(function, &context, body, ending) else { return };
+fn run_here(function: &AsyncFunction, body: &Bytes, ending: Ending) {
+    let Some((mut running, mut ending)) = start(function, body, ending) else { return };
     // Whom to wake is said when it is polled on that task.
     let mut nobody = Task::from_waker(Waker::noop());
-    let polled = catch_unwind(AssertUnwindSafe(|| context.enter(|| running.as_mut().poll(&mut nobody))));
+    let polled = catch_unwind(AssertUnwindSafe(|| ending.context.enter(|| running.as_mut().poll(&mut nobody))));
     match polled {
-        Ok(Poll::Pending) => drop(tokio::spawn(finish(running, context, ending))),
+        Ok(Poll::Pending) => drop(tokio::spawn(finish(running, ending))),
         Ok(Poll::Ready(outcome)) => ending.outcome = Some(outcome),
         Err(panic) => ending.outcome = Some(panicked(panic)),
     }
 }
 
 /// Calls the function. `None`: that was all.
-fn start(
-    function: &AsyncFunction,
-    context: &Context,
-    body: &Bytes,
-    mut ending: Ending,
-) -> Option<(RunningHandler, Ending)> {
+fn start(function: &AsyncFunction, body: &Bytes, mut ending: Ending) -> Option<(RunningHandler, Ending)> {
     // Nobody may want it any more by the time it is its turn.
-    if !context.begin() {
+    if !ending.context.begin() {
         return None;
     }
     // The function that makes the future is the author's code as well, and may panic.
-    let own = context.clone();
-    match catch_unwind(AssertUnwindSafe(|| context.enter(|| function(own, body)))) {
+    let own = ending.context.clone();
+    match catch_unwind(AssertUnwindSafe(|| ending.context.enter(|| function(own, body)))) {
         Ok(Ok(running)) => return Some((running, ending)),
         Ok(Err(failure)) => ending.outcome = Some(Err(failure)),
         Err(panic) => ending.outcome = Some(panicked(panic)),
@@ -282,16 +287,17 @@ fn start(
 }
 
 /// Runs on what the function made.
-async fn finish(running: RunningHandler, context: Context, mut ending: Ending) {
+async fn finish(running: RunningHandler, mut ending: Ending) {
     // Dropped where it is when nobody waits for it any more: then there is no outcome.
-    let outcome = context.unless_cancelled(AssertUnwindSafe(running).catch_unwind()).await;
+    let outcome = ending.context.unless_cancelled(AssertUnwindSafe(running).catch_unwind()).await;
     ending.outcome = outcome.map(|outcome| outcome.unwrap_or_else(panicked));
 }
 
-fn run_blocking(function: &BlockingFunction, context: Context, body: &Bytes, mut ending: Ending) {
+fn run_blocking(function: &BlockingFunction, body: &Bytes, mut ending: Ending) {
+    let context = &ending.context;
     if context.begin() {
         ending.outcome = Some(
-            catch_unwind(AssertUnwindSafe(|| context.clone().enter(|| function(context, body))))
+            catch_unwind(AssertUnwindSafe(|| context.enter(|| function(context.clone(), body))))
                 .unwrap_or_else(panicked),
         );
     }
