@@ -201,11 +201,12 @@ impl Broker {
 
     fn play(&mut self) {
         let mut actions = std::mem::take(&mut self.actions);
-        for action in actions.drain(..) {
+        // Where they are: an envelope is large, and to be sent is all that becomes of most.
+        for action in &actions {
             match action {
-                Action::Send(link, envelope) => self.send(link, &envelope),
-                Action::Admit(link) => self.gate.admit(link),
-                Action::Close(link) => self.close(link),
+                Action::Send(link, envelope) => self.send(*link, envelope),
+                Action::Admit(link) => self.gate.admit(*link),
+                Action::Close(link) => self.close(*link),
                 Action::Note(note) => {
                     let address_of = |link| self.addresses.get(&link).map(ToString::to_string);
                     notes::log(note, &mut self.complaints, address_of);
@@ -213,6 +214,7 @@ impl Broker {
                 Action::Stopped => self.stopped = true,
             }
         }
+        actions.clear();
         self.actions = actions;
     }
 

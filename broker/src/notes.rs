@@ -11,28 +11,28 @@ use crate::gate::Complaints;
 /// somebody lost, and strangers, are warnings. What anybody can cause by the thousand is told one by one as long as it is little.
 ///
 /// What peers say, and their names, is [`Said`] or a value that is quoted: it is no line of its own, whatever is in it.
-pub(crate) fn log(note: Note, complaints: &mut Complaints, address_of: impl Fn(LinkId) -> Option<String>) {
+pub(crate) fn log(note: &Note, complaints: &mut Complaints, address_of: impl Fn(LinkId) -> Option<String>) {
     match note {
         Note::ClientJoined { link, name, again, key } => debug!(%link, name, again, key, "client joined"),
-        Note::ClientGone { name, open } if open > 0 => info!(name, open, "client is gone, with calls open"),
+        Note::ClientGone { name, open } if *open > 0 => info!(name, open, "client is gone, with calls open"),
         Note::ClientGone { name, open } => debug!(name, open, "client is gone"),
         Note::WorkerJoined { link, name, services, key } => {
-            info!(%link, name = %Said(&name), services = services.join(" "), key, "worker joined")
+            info!(%link, name = %Said(name), services = services.join(" "), key, "worker joined")
         }
         Note::Unauthenticated { link, why } => complaints.say("stranger refused", || {
-            warn!(%link, address = address_of(link), %why, "stranger refused");
+            warn!(%link, address = address_of(*link), %why, "stranger refused");
         }),
         Note::NotPermitted { link, key, role } => complaints.say("key without the role refused", || {
-            warn!(%link, address = address_of(link), key, %role, "key without the role refused");
+            warn!(%link, address = address_of(*link), key, %role, "key without the role refused");
         }),
-        Note::WorkerDraining { name } => info!(name = %Said(&name), "worker drains"),
-        Note::WorkerLeft { name } => info!(name = %Said(&name), "worker left"),
-        Note::WorkerLost { name, why, running } => warn!(name = %Said(&name), why, running, "worker lost"),
+        Note::WorkerDraining { name } => info!(name = %Said(name), "worker drains"),
+        Note::WorkerLeft { name } => info!(name = %Said(name), "worker left"),
+        Note::WorkerLost { name, why, running } => warn!(name = %Said(name), why, running, "worker lost"),
         Note::Slow { call, method, worker } => {
-            warn!(%call, method, worker = %Said(&worker), "call runs past its soft limit")
+            warn!(%call, method, worker = %Said(worker), "call runs past its soft limit")
         }
         Note::WorkerStuck { name, call, method } => {
-            let name = Said(&name);
+            let name = Said(name);
             warn!(%name, %call, method, "worker is stuck: it did not stop a call that ran past its hard limit")
         }
         Note::Repeated { call, lost } => info!(%call, lost, "call goes to another worker"),
@@ -43,7 +43,7 @@ pub(crate) fn log(note: Note, complaints: &mut Complaints, address_of: impl Fn(L
             warn!(%call, method, failure = %Said(&failure.to_string()), "cast failed");
         }),
         Note::SentAway { link, code, message } => complaints.say("peer sent away", || {
-            warn!(%link, %code, told = %Said(&message), "peer sent away");
+            warn!(%link, %code, told = %Said(message), "peer sent away");
         }),
         Note::Refused { link, refused } => debug!(%link, refused = %Said(&refused.to_string()), "envelope refused"),
         other => debug!(?other, "note"),
@@ -114,7 +114,7 @@ mod tests {
                     Note::NotPermitted { link, key, role },
                     Note::SentAway { link, code, message },
                 ] {
-                    log(note, &mut complaints, |_| None);
+                    log(&note, &mut complaints, |_| None);
                 }
             }
         });

@@ -257,7 +257,7 @@ impl Broker {
         self.leave_worker_of(of, part);
         match state {
             State::Running { worker, dispatch, .. } => self.stop_running(now, part, worker, dispatch, out),
-            _ => drop(self.take(part)),
+            _ => self.take(part),
         }
         failure
     }

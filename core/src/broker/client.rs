@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{away::Rank, call::CallKey, party::PartyKey, presence::Presence};
+use super::{away::Rank, call::CallKey, party::PartyKey, presence::Presence, shelf::Shelf};
 use crate::{
     auth::Principal,
     rising::Rising,
@@ -53,6 +53,7 @@ pub(super) struct Client {
     /// Outcomes that are not acknowledged yet, with the extensions of their replies.
     answered: Rising<(Outcome, Bytes)>,
     outcome_bytes: usize,
+    shelf: Shelf,
     pub(super) credit: Account,
 }
 
@@ -91,6 +92,7 @@ impl Client {
             done_below: CallNumber(0),
             answered: Rising::default(),
             outcome_bytes: 0,
+            shelf: Shelf::default(),
             credit,
         }
     }
@@ -136,7 +138,11 @@ impl Client {
             return;
         }
         self.outcome_bytes += outcome_bytes(outcome, extensions);
-        self.answered.insert(number.0, (detached(outcome), copied(extensions)));
+        let outcome = match outcome {
+            Ok(body) if body.len() <= BODY_COPIED_BYTES_MAX => Ok(self.shelf.keep(body)),
+            outcome => detached(outcome),
+        };
+        self.answered.insert(number.0, (outcome, copied(extensions)));
         while self.answered.len() > OUTCOMES_MAX || self.outcome_bytes > OUTCOME_BYTES_MAX {
             self.forget_oldest();
         }

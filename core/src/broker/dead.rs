@@ -184,18 +184,16 @@ impl Broker {
     /// it is dropped, for that call may fail as well, and no effect of it is forgotten: workers of today may declare less. If there is
     /// no such letter, or it had streams, which the request has not, or the client is no operator, the request stays what it is,
     /// and is answered so.
-    pub(super) fn resend_dead(&self, client: ClientKey, request: Request) -> Request {
+    pub(super) fn resend_dead(&self, client: ClientKey, request: &mut Request) {
         let asked = (request.method.service(), request.method.method()) == (own::SERVICE, "dead_resend");
         if !asked || !self.clients[&client].principal.operator {
-            return request;
+            return;
         }
-        let letter = letter_id(&request).ok().and_then(|id| self.dead.letters.get(&id));
-        let Some(letter) = letter.filter(|letter| letter.streams.style() == request.streams.style()) else {
-            return request;
-        };
-        let (method, body) = (letter.method.clone(), letter.body.clone());
-        let effect = request.effect.max(Some(letter.effect));
-        Request { method, effect, key: letter.key.clone(), extensions: letter.extensions.clone(), body, ..request }
+        let letter = letter_id(request).ok().and_then(|id| self.dead.letters.get(&id));
+        let Some(letter) = letter.filter(|letter| letter.streams.style() == request.streams.style()) else { return };
+        (request.method, request.body) = (letter.method.clone(), letter.body.clone());
+        request.effect = request.effect.max(Some(letter.effect));
+        (request.key, request.extensions) = (letter.key.clone(), letter.extensions.clone());
     }
 }
 

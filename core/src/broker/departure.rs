@@ -197,7 +197,7 @@ impl Broker {
             return self.fail(now, key, Code::Unavailable, message, out);
         }
         if call.client.is_none() {
-            drop(self.take(key));
+            self.take(key);
             return;
         }
         if !call.may_run(Effect::Read) {

@@ -81,22 +81,21 @@ impl Broker {
     }
 
     /// Takes a call out of every table but its worker's and its client's.
-    pub(super) fn take(&mut self, key: CallKey) -> Call {
+    pub(super) fn take(&mut self, key: CallKey) {
         self.unwatch_call(key);
         if let State::Waiting { place, .. } = self.calls[key.0].state {
             self.leave_queue(key, place);
         }
         self.leave_turn(key);
-        let call = self.calls.remove(key.0);
-        if let Some(service) = self.services.get_mut(&call.service) {
-            service.calls -= 1;
-            call.method_number.iter().for_each(|&method| service.methods[method].calls -= 1);
-            // A name that nobody ever served costs memory for as long as somebody waits for it.
-            if service.calls == 0 && service.methods.is_empty() && service.offers == 0 {
-                self.remove_service(call.service);
-            }
+        let Call { service: of, method_number, .. } = self.calls[key.0];
+        self.calls.remove(key.0);
+        let Some(service) = self.services.get_mut(&of) else { return };
+        service.calls -= 1;
+        method_number.iter().for_each(|&method| service.methods[method].calls -= 1);
+        // A name that nobody ever served costs memory for as long as somebody waits for it.
+        if service.calls == 0 && service.methods.is_empty() && service.offers == 0 {
+            self.remove_service(of);
         }
-        call
     }
 
     pub(super) fn leave_queue(&mut self, key: CallKey, place: Place) {

@@ -66,6 +66,7 @@ mod retries;
 mod round;
 mod service;
 mod settings;
+mod shelf;
 mod streams;
 mod stuck;
 #[cfg(test)]

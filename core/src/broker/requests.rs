@@ -73,11 +73,11 @@ impl Broker {
         }
     }
 
-    fn accept(&mut self, now: Time, key: ClientKey, request: Request, uncertain: bool, out: &mut Vec<Action>) {
+    fn accept(&mut self, now: Time, key: ClientKey, mut request: Request, uncertain: bool, out: &mut Vec<Action>) {
         self.counters.calls += 1;
         self.counters.casts += u64::from(request.flags.cast);
         let paid = request.body.len() as u64;
-        let request = self.resend_dead(key, request);
+        self.resend_dead(key, &mut request);
         if request.method.service() == own::SERVICE {
             return self.own_request(now, key, &request, out);
         }
@@ -183,7 +183,7 @@ impl Broker {
                 self.stop_parts(now, key, out);
                 self.take(key);
             }
-            State::New | State::Blocked | State::Waiting { .. } => drop(self.take(key)),
+            State::New | State::Blocked | State::Waiting { .. } => self.take(key),
         }
     }
 
