@@ -27,8 +27,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(1);
 /// Shown below `callboard status --help`.
 const AFTER_HELP: &str = "\
 Rates are calls a second over the last five seconds. The state of a pool's worker is its pool's word (backoff: its
-process ended, and another is started soon); that of the others is connected or draining. The broker's word is stuck: it did
-not stop a call that ran past its method's hard limit.
+process ended, and another is started soon; looping: its processes end again and again, and one is tried every 10 s); that of
+the others is connected or draining. The broker's word is stuck: it did not stop a call that ran past its method's hard limit.
 
 Examples:
   callboard status
