@@ -118,7 +118,8 @@ struct Left(Option<Serving>);
 
 impl Drop for Left {
     fn drop(&mut self) {
-        HERE.set(self.0.take());
+        // What was there is dropped when it is not borrowed any more: it may be the last of its call.
+        drop(HERE.replace(self.0.take()));
     }
 }
 

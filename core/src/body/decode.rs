@@ -43,10 +43,10 @@ impl<'de> Deserializer<'de> {
     fn untagged<T>(&mut self, read: impl FnOnce(&mut Self, Head) -> Result<T, DecodeError>) -> Result<T, DecodeError> {
         let depth = self.depth;
         let head = match self.reader.head()? {
-            Head::Tag(_) => self.behind_tags()?,
-            head => head,
+            Head::Tag(_) => self.behind_tags(),
+            head => Ok(head),
         };
-        let value = read(self, head);
+        let value = head.and_then(|head| read(self, head));
         self.depth = depth;
         value
     }

@@ -121,20 +121,19 @@ impl<'de> Deserializer<'de> {
         mut head: Head,
         expected: &dyn Expected,
     ) -> Result<Result<Integer, Head>, DecodeError> {
-        for _ in 0..self.depth {
-            match head {
-                Head::Tag(tag @ (TAG_BIGNUM | TAG_BIGNUM_NEGATIVE)) => {
-                    let integer = Integer::bignum(tag, &mut self.reader)?;
-                    return integer
-                        .map(Ok)
-                        .ok_or_else(|| DecodeError::mismatch(expected, "an integer beyond all types"));
-                }
-                Head::Tag(_) => head = self.reader.head()?,
-                Head::Unsigned(value) => return Ok(Ok(Integer::unsigned(value))),
-                Head::Negative(value) => return Ok(Ok(Integer::negative(value))),
-                other => return Ok(Err(other)),
+        let mut depth = self.depth;
+        while let Head::Tag(tag) = head {
+            depth = depth.checked_sub(1).ok_or(Malformed::Deep)?;
+            if matches!(tag, TAG_BIGNUM | TAG_BIGNUM_NEGATIVE) {
+                let integer = Integer::bignum(tag, &mut self.reader)?;
+                return integer.map(Ok).ok_or_else(|| DecodeError::mismatch(expected, "an integer beyond all types"));
             }
+            head = self.reader.head()?;
         }
-        Err(Malformed::Deep.into())
+        Ok(match head {
+            Head::Unsigned(value) => Ok(Integer::unsigned(value)),
+            Head::Negative(value) => Ok(Integer::negative(value)),
+            other => Err(other),
+        })
     }
 }

@@ -36,6 +36,9 @@ use crate::wire::limits::DEPTH_MAX;
 /// hand over a place with room to spare would be two, and the copy costs less than one.
 const BODY_COPIED_BYTES_MAX: usize = 4096;
 
+/// Room for a small body, so that it is written without growing.
+const BODY_BYTES_EXPECTED: usize = 128;
+
 thread_local! {
     /// Where the next body is written.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -57,6 +60,7 @@ thread_local! {
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
     // Whoever is encoded within finds none, and nor does who encodes when the thread ends.
     let mut out = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    out.reserve(BODY_BYTES_EXPECTED);
     value.serialize(&mut encode::Serializer::new(&mut out))?;
     if out.len() > BODY_COPIED_BYTES_MAX {
         return Ok(out.into());

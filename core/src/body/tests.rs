@@ -381,6 +381,16 @@ fn tags_are_levels_for_what_is_behind_them_in_every_way_of_reading() {
             assert_eq!((is_well_formed(&chain), decode::<Chain>(&chain).is_ok()), (fits, fits), "{front}");
         }
     }
+    for (tags, fits) in [(DEPTH_MAX, true), (DEPTH_MAX + 1, false)] {
+        let (number, float, flag) = (body(tags, "07", 0, ""), body(tags, "f93c00", 0, ""), body(tags, "f5", 0, ""));
+        let bignum = body(tags - 1, "c24107", 0, "");
+        for body in [&number, &float, &flag, &bignum] {
+            assert_eq!((is_well_formed(body), decode::<Value>(body).is_ok()), (fits, fits), "{tags}");
+        }
+        assert_eq!([decode::<u64>(&number).is_ok(), decode::<u64>(&bignum).is_ok()], [fits, fits], "{tags}");
+        assert_eq!([decode::<f64>(&float).is_ok(), decode::<f64>(&number).is_ok()], [fits, fits], "{tags}");
+        assert_eq!(decode::<bool>(&flag).is_ok(), fits, "{tags}");
+    }
     let two = body(1, "82c58000", 0, "");
     assert_eq!(decode::<(List, u8)>(&two).unwrap().1, 0, "what a tag took it gives back");
 }

@@ -4,7 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{away::Rank, call::CallKey, party::PartyKey, presence::Presence, shelf::Shelf};
+use super::{
+    away::Rank,
+    call::CallKey,
+    party::PartyKey,
+    presence::Presence,
+    remembered::{Remembered, Spare},
+};
 use crate::{
     auth::Principal,
     rising::Rising,
@@ -13,7 +19,7 @@ use crate::{
         envelope::Credit,
         handshake::Hello,
         ids::{CallNumber, ConnectionNumber, SessionId},
-        limits::{BODY_COPIED_BYTES_MAX, OUTCOME_BYTES_MAX, OUTCOME_COST, OUTCOMES_MAX},
+        limits::{BODY_COPIED_BYTES_MAX, OUTCOME_COST},
         status::Failure,
     },
 };
@@ -50,10 +56,7 @@ pub(super) struct Client {
     /// Whether a request came that was not sent before. Numbers above it were then first sent to this start of the broker.
     fresh: bool,
     done_below: CallNumber,
-    /// Outcomes that are not acknowledged yet, with the extensions of their replies.
-    answered: Rising<(Outcome, Bytes)>,
-    outcome_bytes: usize,
-    shelf: Shelf,
+    answered: Remembered,
     pub(super) credit: Account,
 }
 
@@ -90,9 +93,7 @@ impl Client {
             highest: CallNumber(0),
             fresh: false,
             done_below: CallNumber(0),
-            answered: Rising::default(),
-            outcome_bytes: 0,
-            shelf: Shelf::default(),
+            answered: Remembered::default(),
             credit,
         }
     }
@@ -106,8 +107,8 @@ impl Client {
         if self.open.contains(number.0) {
             return Standing::Open;
         }
-        match self.answered.get(number.0) {
-            Some((outcome, extensions)) => Standing::Answered(outcome.clone(), extensions.clone()),
+        match self.answered.get(number) {
+            Some((outcome, extensions)) => Standing::Answered(outcome, extensions),
             None if number < self.done_below => Standing::Done,
             None if above && certain => Standing::New,
             None if resend => Standing::Unknown,
@@ -117,12 +118,10 @@ impl Client {
     }
 
     /// The client has all outcomes below this number, or does not want them: the calls below it that are open are returned.
-    pub(super) fn acknowledge(&mut self, below: Option<CallNumber>) -> Vec<CallKey> {
+    pub(super) fn acknowledge(&mut self, below: Option<CallNumber>, spare: &mut Spare) -> Vec<CallKey> {
         let Some(below) = below.filter(|&below| below > self.done_below) else { return Vec::new() };
         self.done_below = below;
-        while let Some((number, _)) = self.answered.first().filter(|&(number, _)| number < below.0) {
-            self.forget(CallNumber(number));
-        }
+        self.answered.forget_below(below, spare);
         let mut unwanted = Vec::new();
         while let Some((number, &call)) = self.open.first().filter(|&(number, _)| number < below.0) {
             self.open.remove(number);
@@ -132,53 +131,37 @@ impl Client {
     }
 
     /// Remembers an outcome until it is acknowledged, or pushed out by later ones. Its call is open no more.
-    pub(super) fn remember(&mut self, number: CallNumber, outcome: &Outcome, extensions: &Bytes) {
+    pub(super) fn remember(&mut self, number: CallNumber, outcome: &Outcome, extensions: &Bytes, spare: &mut Spare) {
         self.open.remove(number.0);
         if number < self.done_below {
             return;
         }
-        self.outcome_bytes += outcome_bytes(outcome, extensions);
-        let outcome = match outcome {
-            Ok(body) if body.len() <= BODY_COPIED_BYTES_MAX => Ok(self.shelf.keep(body)),
-            outcome => detached(outcome),
-        };
-        self.answered.insert(number.0, (outcome, copied(extensions)));
-        while self.answered.len() > OUTCOMES_MAX || self.outcome_bytes > OUTCOME_BYTES_MAX {
-            self.forget_oldest();
-        }
+        self.answered.insert(number, outcome, extensions, spare);
     }
 
     /// Forgets the oldest outcome. False if there is none.
-    pub(super) fn forget_oldest(&mut self) -> bool {
-        let oldest = self.answered.first().map(|(number, _)| CallNumber(number));
-        oldest.into_iter().for_each(|number| self.forget(number));
-        oldest.is_some()
-    }
-
-    fn forget(&mut self, number: CallNumber) {
-        if let Some((outcome, extensions)) = self.answered.remove(number.0) {
-            self.outcome_bytes -= outcome_bytes(&outcome, &extensions);
-        }
+    pub(super) fn forget_oldest(&mut self, spare: &mut Spare) -> bool {
+        self.answered.forget_oldest(spare)
     }
 
     /// Whether a call of that number is open, or was answered and is remembered.
     pub(super) fn knows(&self, number: CallNumber) -> bool {
-        self.open.contains(number.0) || self.answered.contains(number.0)
+        self.open.contains(number.0) || self.answered.has(number)
     }
 
     /// The outcome of a call that was answered.
-    pub(super) fn outcome(&self, number: CallNumber) -> Option<&Outcome> {
-        self.answered.get(number.0).map(|(outcome, _)| outcome)
+    pub(super) fn outcome(&self, number: CallNumber) -> Option<Outcome> {
+        self.answered.get(number).map(|(outcome, _)| outcome)
     }
 
     /// Bytes of the outcomes that are remembered.
     pub(super) fn outcome_bytes(&self) -> usize {
-        self.outcome_bytes
+        self.answered.bytes()
     }
 
     /// Whether a call of it is open, or was answered and is remembered.
     pub(super) fn has_something(&self) -> bool {
-        !self.open.is_empty() || !self.answered.is_empty()
+        !self.open.is_empty() || self.answered.len() > 0
     }
 
     /// Outcomes that are remembered.
@@ -187,10 +170,7 @@ impl Client {
     }
 
     pub(super) fn check(&self) {
-        let bytes = self.answered.values().map(|(outcome, extensions)| outcome_bytes(outcome, extensions));
-        assert_eq!(self.outcome_bytes, bytes.sum::<usize>(), "outcomes are counted");
-        assert!(self.answered.iter().all(|(number, _)| !self.open.contains(number)), "what is answered is not open");
-        assert!(self.answered.len() <= OUTCOMES_MAX && self.outcome_bytes <= OUTCOME_BYTES_MAX, "outcomes are bounded");
+        self.answered.check(|number| self.open.contains(number));
         let numbers = |(number, _)| number <= self.highest.0;
         assert!(self.open.iter().all(numbers), "no number is above the highest");
     }
@@ -255,11 +235,11 @@ pub(super) fn detached(outcome: &Outcome) -> Outcome {
 }
 
 /// Nothing costs nothing.
-fn copied(bytes: &Bytes) -> Bytes {
+pub(super) fn copied(bytes: &Bytes) -> Bytes {
     if bytes.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(bytes) }
 }
 
-fn outcome_bytes(outcome: &Outcome, extensions: &Bytes) -> usize {
+pub(super) fn outcome_bytes(outcome: &Outcome, extensions: &Bytes) -> usize {
     let bytes = match outcome {
         Ok(body) => body.len(),
         Err(failure) => failure.message.len() + failure.type_name.len() + failure.details.len(),

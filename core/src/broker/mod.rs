@@ -60,13 +60,13 @@ mod proving;
 pub mod queue;
 mod rate;
 mod refusals;
+mod remembered;
 mod reports;
 mod requests;
 mod retries;
 mod round;
 mod service;
 mod settings;
-mod shelf;
 mod streams;
 mod stuck;
 #[cfg(test)]
@@ -104,6 +104,7 @@ use self::{
     dead::DeadLetters,
     keyed::Loose,
     party::Parties,
+    remembered::Spare,
     service::{Service, ServiceKey},
     timers::Timer,
     worker::{Worker, WorkerKey},
@@ -231,6 +232,8 @@ pub struct Broker {
     stream_bytes: u64,
     /// Bytes of all outcomes that are remembered.
     outcome_bytes: usize,
+    /// For small outcomes.
+    spare: Spare,
     /// Bytes that answers of broadcasts hold while others are missing.
     gathered_bytes: usize,
     counters: Counters,
@@ -276,6 +279,7 @@ impl Broker {
             next_dispatch: 0,
             stream_bytes: 0,
             outcome_bytes: 0,
+            spare: Spare::default(),
             gathered_bytes: 0,
             counters: Counters::default(),
             gate: GateStatus::default(),

@@ -17,7 +17,7 @@ impl Broker {
     pub(super) fn remember(&mut self, key: ClientKey, number: CallNumber, outcome: &Outcome, extensions: &Bytes) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         let before = client.outcome_bytes();
-        client.remember(number, outcome, extensions);
+        client.remember(number, outcome, extensions, &mut self.spare);
         self.outcome_bytes = self.outcome_bytes - before + client.outcome_bytes();
         if self.outcome_bytes > self.settings.outcomes_bytes_max {
             self.forget_outcomes();
@@ -28,7 +28,7 @@ impl Broker {
     pub(super) fn acknowledge(&mut self, key: ClientKey, below: Option<CallNumber>) -> Vec<CallKey> {
         let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
         let before = client.outcome_bytes();
-        let unwanted = client.acknowledge(below);
+        let unwanted = client.acknowledge(below, &mut self.spare);
         self.outcome_bytes = self.outcome_bytes - before + client.outcome_bytes();
         unwanted
     }
@@ -41,7 +41,7 @@ impl Broker {
             for client in clients {
                 while self.outcome_bytes > enough {
                     let before = client.outcome_bytes();
-                    if !Client::forget_oldest(client) {
+                    if !Client::forget_oldest(client, &mut self.spare) {
                         break;
                     }
                     self.outcome_bytes -= before - client.outcome_bytes();
