@@ -129,6 +129,9 @@ impl ClientBuilder {
 
     /// Makes the client at once; it connects in the background. Calls wait for the connection, within their time-out.
     ///
+    /// A client has threads of its own, and its calls may be awaited on any executor. On a tokio runtime of one thread it has a task
+    /// there besides, which makes many calls at a time cheaper.
+    ///
     /// # Errors
     /// [`ConnectError`] if the address is none, or the system has no thread for the client.
     pub fn connect_lazily(self) -> Result<Client, ConnectError> {
@@ -155,7 +158,7 @@ impl ClientBuilder {
         Ok(polled::Client::over(self.connect_lazily()?, inbox, pending_max))
     }
 
-    /// Starts the client's two threads.
+    /// Starts the client's two threads, and on a runtime of one thread the task that tells its callers their outcomes.
     fn start(self) -> io::Result<Client> {
         let runtime = Carried::new()?;
         let link_thread = runtime.handle().clone();

@@ -371,7 +371,7 @@ fn send(shared: &Shared, request: Request, made: Time, responder: Responder) -> 
     match shared.send(request, made, responder) {
         Ok(_ticket) => return Ok(()),
         Err(Responder::Callback(pending)) => pending.withdraw(),
-        Err(Responder::Await(_) | Responder::Stream(_) | Responder::Nobody) => {}
+        Err(Responder::Await { .. } | Responder::Stream(_) | Responder::Nobody) => {}
     }
     Err(CallError::closed())
 }

@@ -74,8 +74,9 @@ impl<T> CallFuture<T> {
     }
 
     fn send(&self, request: Request, made: Time) -> Result<Step, CallError> {
-        let (sender, outcome) = oneshot::channel();
-        match self.shared.send(request, made, Responder::Await(sender)) {
+        let (caller, outcome) = oneshot::channel();
+        let at_home = self.shared.lines.is_home();
+        match self.shared.send(request, made, Responder::Await { caller, at_home }) {
             Ok(ticket) => Ok(Step::Sent { ticket, outcome }),
             Err(_responder) => Err(CallError::closed()),
         }

@@ -41,7 +41,7 @@ pub(crate) struct Driver {
     machine: Machine<Responder>,
     link: Link,
     timer: Timer,
-    /// For looking by ourselves, while others are known to come.
+    /// For looking after the teller.
     look: Timer,
     clock: Clock,
     /// Commands that were taken, a turn's worth of which is carried out in each turn.
@@ -128,8 +128,9 @@ impl Driver {
             // Holds nothing.
             () = future::ready(()), if !self.taken.is_empty() => {}
             // Takes nothing, and keeps news that was not heard.
-            () = self.lines.commands.news_by(self.clock, &mut self.look) => {}
-            // Only waits.
+            () = self.lines.commands.news() => {}
+            // Only waits, as does the next one.
+            () = self.look.wait(self.clock, self.outcomes.look_by()) => {}
             () = self.timer.wait(self.clock, deadline) => {}
         }
         None
@@ -143,7 +144,7 @@ impl Driver {
                 call.token.resolve(Err(CallError::closed()), &mut self.outcomes);
             }
         }
-        self.outcomes.end(self.clock.now());
+        self.outcomes.end(self.clock);
         self.lines.callbacks.close();
         let result = ending.result(self.machine.counters());
         self.state.send_modify(|state| state.stage = Stage::Left(result));

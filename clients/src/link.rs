@@ -1,7 +1,7 @@
 //! What the drivers of clients and workers have in common: a clock, a timer, and the connection to the broker.
 //!
 //! For authors of drivers; whoever makes calls has no need of it. A driver owns one machine of `callboard_core`, one [`Link`],
-//! one [`Timer`] and a [`Clock`], on a thread of its own with a `current_thread` runtime. One turn of its loop:
+//! a [`Timer`] or two and a [`Clock`], on a thread of its own with a `current_thread` runtime. One turn of its loop:
 //!
 //! 1. Await one of: [`Link::event`], the driver's own commands, [`Timer::wait`] for the machine's next deadline.
 //! 2. Take the time once, and give the machine what is ready, [`Link::try_message`] included, within the [`Budget`] of a turn;

@@ -9,15 +9,19 @@ use tokio::sync::oneshot;
 use crate::{
     call_error::CallError,
     callbacks::{Job, Pending},
+    link::Clock,
     shared::Lines,
     teller::Teller,
 };
 
 /// The outcomes of a turn. They are told at its end, together: each wake-up across threads costs as much as some twenty calls.
 pub(crate) struct Outcomes {
-    /// Empty between turns, as is `awaited`; kept so that its memory is.
+    /// Empty between turns, as are `awaited` and `at_home`; kept so that its memory is.
     jobs: Vec<Job>,
+    /// Of callers who are anywhere.
     awaited: Vec<Awaited>,
+    /// Of callers on the teller's thread.
+    at_home: Vec<Awaited>,
     lines: Arc<Lines>,
     teller: Option<Teller>,
 }
@@ -39,7 +43,7 @@ impl Awaited {
 
 impl Outcomes {
     pub(crate) fn new(lines: Arc<Lines>, teller: Option<Teller>) -> Outcomes {
-        Outcomes { jobs: Vec::new(), awaited: Vec::new(), lines, teller }
+        Outcomes { jobs: Vec::new(), awaited: Vec::new(), at_home: Vec::new(), lines, teller }
     }
 
     /// A callback is to run.
@@ -47,22 +51,28 @@ impl Outcomes {
         self.jobs.extend(pending.with(outcome));
     }
 
-    /// An awaiting caller is to be told.
-    pub(crate) fn answer(&mut self, awaited: Awaited) {
-        self.awaited.push(awaited);
+    /// An awaiting caller is to be told. `at_home`: he made his call on the teller's thread.
+    pub(crate) fn answer(&mut self, awaited: Awaited, at_home: bool) {
+        if at_home { self.at_home.push(awaited) } else { self.awaited.push(awaited) }
     }
 
     /// Tells what is there.
-    pub(crate) fn tell(&mut self, now: Time) {
+    pub(crate) fn tell(&mut self, clock: Clock) {
         match &mut self.teller {
-            Some(teller) if self.awaited.len() > 1 => teller.tell(&mut self.awaited, now),
-            _ => self.awaited.drain(..).for_each(Awaited::tell),
+            Some(teller) if self.at_home.len() > 1 => teller.tell(&mut self.at_home, clock),
+            _ => self.at_home.drain(..).for_each(Awaited::tell),
         }
+        self.awaited.drain(..).for_each(Awaited::tell);
         // The thread of the callbacks lives until we close it.
         let _ = self.lines.callbacks.push(&mut self.jobs);
     }
 
-    /// Tells what was left to a teller who did not come.
+    /// When to [`look`](Outcomes::look), if there is something to look for.
+    pub(crate) fn look_by(&self) -> Option<Time> {
+        self.teller.as_ref()?.look_by()
+    }
+
+    /// Tells what was left to a teller who did not come in time.
     pub(crate) fn look(&mut self, now: Time) {
         if let Some(teller) = &mut self.teller {
             teller.look(now);
@@ -70,8 +80,8 @@ impl Outcomes {
     }
 
     /// Tells all that is left: there will be no more.
-    pub(crate) fn end(&mut self, now: Time) {
+    pub(crate) fn end(&mut self, clock: Clock) {
         self.teller = None;
-        self.tell(now);
+        self.tell(clock);
     }
 }

@@ -13,8 +13,8 @@ use crate::{
 /// What the client machine keeps of a call: the way to its caller.
 #[derive(Debug)]
 pub(crate) enum Responder {
-    /// Somebody awaits it.
-    Await(oneshot::Sender<Result<Bytes, CallError>>),
+    /// Somebody awaits it, who made the call on the teller's thread or elsewhere.
+    Await { caller: oneshot::Sender<Result<Bytes, CallError>>, at_home: bool },
     /// A callback waits for it.
     Callback(Pending),
     /// It has streams: their pipe.
@@ -27,7 +27,7 @@ impl Responder {
     /// Whether its caller gave the call up.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {
-            Responder::Await(sender) => sender.is_closed(),
+            Responder::Await { caller, .. } => caller.is_closed(),
             Responder::Stream(end) => end.pipe.is_abandoned(),
             Responder::Callback(_) | Responder::Nobody => false,
         }
@@ -36,7 +36,7 @@ impl Responder {
     /// Ends the call: its outcome is told with those of the turn, of a call with streams at once.
     pub(crate) fn resolve(self, outcome: Result<Bytes, CallError>, outcomes: &mut Outcomes) {
         match self {
-            Responder::Await(caller) => outcomes.answer(Awaited { caller, outcome }),
+            Responder::Await { caller, at_home } => outcomes.answer(Awaited { caller, outcome }, at_home),
             Responder::Callback(pending) => outcomes.call_back(pending, outcome),
             Responder::Stream(end) => end.pipe.end(outcome),
             Responder::Nobody => {}

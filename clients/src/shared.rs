@@ -3,9 +3,10 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -64,12 +65,14 @@ pub(crate) struct Shared {
 pub(crate) struct Lines {
     /// Bounds the calls that wait in the client: from here to the broker, or their end.
     pub(crate) queue: Room,
-    /// The way to the link thread. Calls have a place in `queue`; a call is given up once, while it waits or is open; a stream says no
+    /// The way to the link thread. Calls have a place in `queue`; a call is given up once, before its caller has its outcome; a stream says no
     /// more than its credit allows; and a client is closed twice at most. So all of it is bounded.
     pub(crate) commands: Mailbox<Command>,
     pub(crate) callbacks: Arc<Callbacks>,
     /// As of the link thread's last turn.
     pub(crate) statistics: Mutex<Statistics>,
+    /// The teller's thread, once it is known.
+    pub(crate) home: OnceLock<ThreadId>,
 }
 
 impl Lines {
@@ -83,7 +86,13 @@ impl Lines {
             commands: Mailbox::default(),
             callbacks: Callbacks::start(callbacks_max)?,
             statistics: Mutex::new(Statistics::default()),
+            home: OnceLock::new(),
         }))
+    }
+
+    /// Whether this is the teller's thread.
+    pub(crate) fn is_home(&self) -> bool {
+        self.home.get().is_some_and(|&home| home == thread::current().id())
     }
 }
 

@@ -1,8 +1,11 @@
 //! Tells many callers on one thread their outcomes with one wake-up.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 use callboard_core::time::Time;
@@ -11,24 +14,28 @@ use tokio::{
     task::{AbortHandle, yield_now},
 };
 
-use crate::{link::Mailbox, outcomes::Awaited, shared::Lines};
+use crate::{
+    link::{Clock, HOLD_MAX, Mailbox},
+    outcomes::Awaited,
+    shared::Lines,
+};
 
-/// The way to a task of the program's, which tells callers there what the link thread knows.
+/// The way to a task of the program's, which tells callers on its thread what the link thread knows.
 ///
 /// To wake somebody who awaits on another thread is a system call, and where that thread then runs beside us, or in our place, it
 /// takes up the outcomes one by one and its next calls come one by one. So where the client was made on a runtime of one
 /// thread, a task of that runtime tells the outcomes of a turn: they cost one wake-up, and so do the calls that are made on hearing
 /// them, for the link thread is woken when all have run.
 ///
-/// Nobody depends on that runtime: callers may await anywhere, it may be busy, or gone. What is not told when a hold of the mailbox
-/// has run out, the link thread tells itself, and goes on so until the task has shown that it is there.
+/// Nobody depends on that task: its runtime may stand still, or be gone, while its callers await somewhere else by now. What lies
+/// on its desk for [`HOLD_MAX`] the link thread tells itself, and goes on so until the task has shown that it is there.
 #[derive(Debug)]
 pub(crate) struct Teller {
     desk: Arc<Desk>,
     lines: Arc<Lines>,
     task: AbortHandle,
-    /// Something was left on the desk, and was not seen to be taken.
-    left: bool,
+    /// When to look whether the task has come. It is set while something lies on the desk, or calls are held back.
+    look_by: Option<Time>,
 }
 
 /// What the link thread and the task share.
@@ -49,30 +56,39 @@ impl Teller {
         }
         let (desk, lines) = (Arc::new(Desk::default()), Arc::clone(lines));
         let task = runtime.spawn(serve(Arc::clone(&desk), Arc::clone(&lines))).abort_handle();
-        Some(Teller { desk, lines, task, left: false })
+        Some(Teller { desk, lines, task, look_by: None })
     }
 
     /// Leaves outcomes to the task, or tells them here if it would not.
-    pub(crate) fn tell(&mut self, awaited: &mut Vec<Awaited>, now: Time) {
+    pub(crate) fn tell(&mut self, awaited: &mut Vec<Awaited>, clock: Clock) {
         if self.desk.late.load(Ordering::Relaxed) || self.task.is_finished() {
             return awaited.drain(..).for_each(Awaited::tell);
         }
-        self.lines.commands.hold(now);
-        self.desk.awaited.put_all(awaited);
-        self.left = true;
+        self.lines.commands.hold();
+        if self.desk.awaited.put_all(awaited) {
+            self.look_by = Some(clock.now() + HOLD_MAX);
+        }
     }
 
-    /// Tells here what the task has left for too long.
+    /// When to [`look`](Teller::look).
+    pub(crate) fn look_by(&self) -> Option<Time> {
+        self.look_by
+    }
+
+    /// Tells here what has lain on the desk for too long, and lets calls wake us again.
     pub(crate) fn look(&mut self, now: Time) {
-        if !self.left || self.lines.commands.is_held(now) {
+        if self.look_by.is_none_or(|by| by > now) {
             return;
         }
-        self.left = false;
+        self.look_by = None;
+        // Said before it is known, so that a task that comes meanwhile has the last word.
+        self.desk.late.store(true, Ordering::Relaxed);
         let left = self.desk.awaited.take(Vec::new());
-        if !left.is_empty() {
-            self.desk.late.store(true, Ordering::Relaxed);
-            left.into_iter().for_each(Awaited::tell);
+        if left.is_empty() {
+            self.desk.late.store(false, Ordering::Relaxed);
         }
+        left.into_iter().for_each(Awaited::tell);
+        self.lines.commands.release();
     }
 }
 
@@ -86,14 +102,20 @@ impl Drop for Teller {
 
 /// The task's whole life.
 async fn serve(desk: Arc<Desk>, lines: Arc<Lines>) {
+    lines.home.get_or_init(|| thread::current().id());
     let mut awaited = Vec::new();
     loop {
         desk.awaited.news().await;
         let release = Release(&lines);
-        awaited = desk.awaited.take(awaited);
-        awaited.drain(..).for_each(Awaited::tell);
-        // Those that were told run before this goes on.
-        yield_now().await;
+        loop {
+            awaited = desk.awaited.take(awaited);
+            if awaited.is_empty() {
+                break;
+            }
+            awaited.drain(..).for_each(Awaited::tell);
+            // Those that were told run before this goes on.
+            yield_now().await;
+        }
         desk.late.store(false, Ordering::Relaxed);
         drop(release);
     }
@@ -114,18 +136,49 @@ mod tests {
 
     use bytes::Bytes;
     use callboard_core::client::Ticket;
-    use tokio::{runtime, sync::oneshot};
+    use tokio::{
+        runtime::{self, Runtime},
+        sync::oneshot,
+    };
 
     use super::*;
-    use crate::{call_error::CallError, link::HOLD_MAX, shared::Command};
+    use crate::{call_error::CallError, shared::Command};
 
     type Outcome = oneshot::Receiver<Result<Bytes, CallError>>;
 
-    /// Outcomes for two callers.
-    fn two() -> (Vec<Awaited>, [Outcome; 2]) {
-        let [(one, first), (two, second)] = [oneshot::channel(), oneshot::channel()];
-        let awaited = [one, two].map(|caller| Awaited { caller, outcome: Ok(Bytes::new()) });
-        (awaited.into(), [first, second])
+    struct Scene {
+        lines: Arc<Lines>,
+        clock: Clock,
+        teller: Teller,
+    }
+
+    impl Scene {
+        /// To be made on a runtime.
+        fn new() -> Scene {
+            let lines = Lines::new(1, 1).unwrap();
+            let teller = Teller::start(&lines).unwrap();
+            Scene { lines, clock: Clock::new(), teller }
+        }
+
+        /// Tells two callers something.
+        fn tell(&mut self) -> [Outcome; 2] {
+            let [(one, first), (two, second)] = [oneshot::channel(), oneshot::channel()];
+            let awaited = [one, two].map(|caller| Awaited { caller, outcome: Ok(Bytes::new()) });
+            self.teller.tell(&mut awaited.into(), self.clock);
+            [first, second]
+        }
+
+        /// Looks when it is time to, and a moment before, which changes nothing.
+        fn look(&mut self) {
+            let by = self.teller.look_by().unwrap();
+            self.teller.look(Time::ZERO);
+            assert_eq!(self.teller.look_by(), Some(by));
+            self.teller.look(by);
+        }
+    }
+
+    fn alone() -> Runtime {
+        runtime::Builder::new_current_thread().build().unwrap()
     }
 
     fn are_told(outcomes: &mut [Outcome; 2]) -> bool {
@@ -136,67 +189,73 @@ mod tests {
 
     #[tokio::test]
     async fn callers_on_one_thread_are_told_there_and_what_they_call_is_news_when_all_have_run() {
-        let lines = Lines::new(1, 1).unwrap();
-        let mut teller = Teller::start(&lines).unwrap();
-        let (mut awaited, mut outcomes) = two();
-        teller.tell(&mut awaited, Time::ZERO);
-        assert!(!are_told(&mut outcomes), "the task is not here yet");
-        let [one, two] = outcomes;
-        let caller = |outcome: Outcome| {
+        let mut scene = Scene::new();
+        let mut outcomes = scene.tell();
+        assert!(!are_told(&mut outcomes), "the task was not here yet");
+        let lines = Arc::clone(&scene.lines);
+        let callers = outcomes.map(|outcome| {
             let lines = Arc::clone(&lines);
-            async move {
-                assert!(outcome.await.is_ok());
+            tokio::spawn(async move {
+                assert!(outcome.await.is_ok() && lines.is_home());
                 lines.commands.put(Command::Cancel(Ticket(1))).unwrap();
-                assert!(lines.commands.is_held(Time::ZERO), "others have still to run");
-            }
-        };
-        let callers = [tokio::spawn(caller(one)), tokio::spawn(caller(two))];
+            })
+        });
         lines.commands.news().await;
         assert!(callers.iter().all(tokio::task::JoinHandle::is_finished), "news came before all had run");
         assert_eq!(lines.commands.take(Vec::new()).len(), 2);
-        teller.look(Time::ZERO + HOLD_MAX);
-        assert!(!teller.desk.late.load(Ordering::Relaxed));
+        scene.look();
+        assert!(!scene.teller.desk.late.load(Ordering::Relaxed), "it came in time");
+    }
+
+    #[tokio::test]
+    async fn each_batch_has_its_own_time() {
+        let mut scene = Scene::new();
+        let mut first = scene.tell();
+        let by = scene.teller.look_by();
+        let mut second = scene.tell();
+        assert_eq!(scene.teller.look_by(), by, "the first is still there");
+        yield_now().await;
+        assert!(are_told(&mut first) && are_told(&mut second));
+        while scene.clock.now() + HOLD_MAX <= by.unwrap() {
+            std::hint::spin_loop();
+        }
+        scene.tell();
+        assert!(scene.teller.look_by() > by);
     }
 
     #[test]
     fn callers_of_a_runtime_that_nobody_drives_are_told_all_the_same() {
-        let runtime = runtime::Builder::new_current_thread().build().unwrap();
-        let lines = Lines::new(1, 1).unwrap();
-        let mut teller = runtime.block_on(async { Teller::start(&lines) }).unwrap();
-        let (mut awaited, mut outcomes) = two();
-        teller.tell(&mut awaited, Time::ZERO);
-        teller.look(Time::ZERO);
+        let runtime = alone();
+        let mut scene = runtime.block_on(async { Scene::new() });
+        let mut outcomes = scene.tell();
         assert!(!are_told(&mut outcomes), "the task may still come");
-        teller.look(Time::ZERO + HOLD_MAX);
+        scene.lines.commands.put(Command::Cancel(Ticket(1))).unwrap();
+        scene.look();
         assert!(are_told(&mut outcomes));
-        let (mut awaited, mut outcomes) = two();
-        teller.tell(&mut awaited, Time::ZERO + HOLD_MAX);
-        assert!(are_told(&mut outcomes), "it is not waited for a second time");
+        runtime.block_on(scene.lines.commands.news());
+        assert!(are_told(&mut scene.tell()), "it is not waited for a second time");
         // It comes at last, and is trusted again.
-        runtime.block_on(tokio::task::yield_now());
-        runtime.block_on(tokio::task::yield_now());
-        let (mut awaited, mut outcomes) = two();
-        teller.tell(&mut awaited, Time::ZERO + HOLD_MAX);
+        runtime.block_on(yield_now());
+        runtime.block_on(yield_now());
+        let mut outcomes = scene.tell();
         assert!(!are_told(&mut outcomes));
-        runtime.block_on(tokio::task::yield_now());
+        runtime.block_on(yield_now());
         assert!(are_told(&mut outcomes));
     }
 
     #[test]
-    fn callers_of_a_runtime_that_is_gone_and_of_a_client_that_ends_are_told() {
-        let runtime = runtime::Builder::new_current_thread().build().unwrap();
-        let lines = Lines::new(1, 1).unwrap();
-        let start = || runtime.block_on(async { Teller::start(&lines) }).unwrap();
-        let (mut left, mut lasting) = (start(), start());
-        let (mut awaited, mut outcomes) = two();
-        left.tell(&mut awaited, Time::ZERO);
-        drop(left);
+    fn callers_are_told_when_the_runtime_is_gone_or_goes_and_when_the_client_ends() {
+        let runtime = alone();
+        let mut scene = runtime.block_on(async { Scene::new() });
+        let mut outcomes = scene.tell();
+        drop(scene.teller);
         assert!(are_told(&mut outcomes));
-        assert!(!lines.commands.is_held(Time::ZERO));
+        let mut scene = runtime.block_on(async { Scene::new() });
+        let mut outcomes = scene.tell();
         drop(runtime);
-        let (mut awaited, mut outcomes) = two();
-        lasting.tell(&mut awaited, Time::ZERO);
+        scene.look();
         assert!(are_told(&mut outcomes));
+        assert!(are_told(&mut scene.tell()));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -147,6 +147,14 @@ impl Context {
         }
     }
 
+    /// The handler has ended. What it spawned may go on, and needs neither its streams nor its task.
+    pub(crate) fn end(&self) {
+        drop(self.served.call.task.take());
+        if let Some(line) = &self.served.call.line {
+            line.close();
+        }
+    }
+
     pub(crate) fn line(&self) -> Option<Arc<Line>> {
         self.served.call.line.clone()
     }

@@ -127,7 +127,7 @@ impl Driver {
             self.handle(now, Event::Wake);
         }
         self.play(now);
-        self.runner.flush(now);
+        self.runner.flush();
         self.link.flush();
     }
 

@@ -4,7 +4,7 @@
 //! task there, spawns them, lets the runtime run each up to its first pause, and only then wakes the link. So a bundle of
 //! quick calls costs two wake-ups across threads, not two a call. Where the runtime has one thread only, the dispatcher polls each
 //! handler once itself, and spawns those that are not done then. If the runtime is kept busy by a handler that blocks it, the
-//! link looks by itself when the mailbox has been held for long enough.
+//! link looks by itself after [`HOLD_MAX`].
 
 use std::{
     any::Any,
@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_clients::link::{Clock, Mailbox, Timer};
+use callboard_clients::link::{Clock, HOLD_MAX, Mailbox, Timer};
 use callboard_core::{
     time::Time,
     wire::{
@@ -25,7 +25,10 @@ use callboard_core::{
     worker::{ByJob, Job, JobId},
 };
 use futures::FutureExt;
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::AbortHandle,
+};
 
 use crate::{
     answer::Outcome,
@@ -50,8 +53,10 @@ pub(crate) struct Runner {
     jobs: Arc<Mailbox<Start>>,
     ended: Arc<Mailbox<Ended>>,
     posts: Arc<Posts>,
-    /// For looking by ourselves.
+    /// When to look by ourselves, while outcomes wake nobody.
+    look_by: Option<Time>,
     timer: Timer,
+    dispatcher: AbortHandle,
 }
 
 /// Handlers by offer, then method, with the method's full name.
@@ -77,7 +82,7 @@ impl Runner {
         let handlers = Arc::new(handlers);
         let dispatcher =
             Dispatcher { handlers: Arc::clone(&handlers), jobs: Arc::clone(&jobs), ended: Arc::clone(&ended), alone };
-        runtime.spawn(dispatch(dispatcher));
+        let dispatcher = runtime.spawn(dispatch(dispatcher)).abort_handle();
         let posts = Posts::new(Arc::clone(&ended));
         Runner {
             clock,
@@ -87,7 +92,9 @@ impl Runner {
             jobs,
             ended,
             posts,
+            look_by: None,
             timer: Timer::new(),
+            dispatcher,
         }
     }
 
@@ -102,12 +109,14 @@ impl Runner {
         self.starting.push(Start { offer: job.offer, method: job.method, body: job.body, ending });
     }
 
-    /// Starts what was prepared. From now on until the runtime has run it, outcomes wake nobody.
-    pub(crate) fn flush(&mut self, now: Time) {
+    /// Starts what was prepared. Until the runtime has run it, outcomes wake nobody, but not for long.
+    pub(crate) fn flush(&mut self) {
         if self.starting.is_empty() {
             return;
         }
-        self.ended.hold(now);
+        if self.ended.hold() {
+            self.look_by = Some(self.clock.now() + HOLD_MAX);
+        }
         self.jobs.put_all(&mut self.starting);
     }
 
@@ -127,15 +136,23 @@ impl Runner {
     ///
     /// Cancel safe: what was not taken is still there.
     pub(crate) async fn news(&mut self) {
-        self.ended.news_by(self.clock, &mut self.timer).await;
+        tokio::select! {
+            // Both are cancel safe: they say so.
+            () = self.ended.news() => {}
+            // The runtime is busy with something else: from now on each outcome tells of itself.
+            () = self.timer.wait(self.clock, self.look_by) => {
+                self.look_by = None;
+                self.ended.release();
+            }
+        }
     }
 
     /// The handlers that have ended since the last time.
     pub(crate) fn take_ended(&mut self) -> Vec<Ended> {
         let ended = self.ended.take(Vec::new());
         for (job, _) in &ended {
-            if let Some(line) = self.running.remove(*job).and_then(|context| context.line()) {
-                line.close();
+            if let Some(context) = self.running.remove(*job) {
+                context.end();
             }
         }
         ended
@@ -150,6 +167,13 @@ impl Runner {
     /// The streams of a job that runs.
     pub(crate) fn line(&self, job: JobId) -> Option<Arc<Line>> {
         self.running.get(job)?.line()
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        // With it go the handlers, and what they hold.
+        self.dispatcher.abort();
     }
 }
 
@@ -245,7 +269,7 @@ struct Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        // Where it is held, the dispatcher releases it; it is never closed.
+        // Where it is held, the dispatcher releases it, or the link's thread does; it is never closed.
         let _ = self.ended.put((self.job, self.outcome.take().ok_or(self.context.has_begun())));
     }
 }

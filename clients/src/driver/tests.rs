@@ -30,9 +30,9 @@ fn driver(commands: Vec<Command>) -> Driver {
 }
 
 fn call(number: u64) -> (Command, Outcome) {
-    let (sender, outcome) = oneshot::channel();
+    let (caller, outcome) = oneshot::channel();
     let request = Request::new("a.b", &(), None).unwrap();
-    (Command::Call(request.new_call(Ticket(number), Time::ZERO, Responder::Await(sender))), outcome)
+    (Command::Call(request.new_call(Ticket(number), Time::ZERO, Responder::Await { caller, at_home: false })), outcome)
 }
 
 fn run(driver: Driver) {

@@ -45,7 +45,7 @@ impl Driver {
         self.give_back_places();
         self.publish();
         self.act();
-        self.outcomes.tell(now);
+        self.outcomes.tell(self.clock);
         self.link.flush();
     }
 

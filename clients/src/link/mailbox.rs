@@ -6,12 +6,9 @@ use std::{
     time::Duration,
 };
 
-use callboard_core::time::Time;
 use tokio::sync::Notify;
 
-use super::{Clock, Timer};
-
-/// How long what is put in may lie unseen, because who was to wake the receiver is kept busy. The shortest that tokio's timer can do.
+/// How long a receiver waits for who holds his mailbox, before he looks by himself. The shortest that tokio's timer can do.
 pub const HOLD_MAX: Duration = Duration::from_millis(1);
 
 /// A mailbox with any number of senders and one receiver, who is woken once for all that is there when he looks.
@@ -27,14 +24,14 @@ pub struct Mailbox<T> {
 #[derive(Debug)]
 struct Post<T> {
     things: Vec<T>,
-    /// While somebody is known to come and wake the receiver, nobody else does, until then at most.
-    held: Option<Time>,
+    /// While somebody is known to come and wake the receiver, nobody else does.
+    held: bool,
     closed: bool,
 }
 
 impl<T> Default for Mailbox<T> {
     fn default() -> Self {
-        Mailbox { post: Mutex::new(Post { things: Vec::new(), held: None, closed: false }), news: Notify::new() }
+        Mailbox { post: Mutex::new(Post { things: Vec::new(), held: false, closed: false }), news: Notify::new() }
     }
 }
 
@@ -49,7 +46,7 @@ impl<T> Mailbox<T> {
             return Err(thing);
         }
         post.things.push(thing);
-        let wake = post.things.len() == 1 && post.held.is_none();
+        let wake = post.things.len() == 1 && !post.held;
         drop(post);
         if wake {
             self.news.notify_one();
@@ -57,42 +54,38 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// Puts things in, which leaves `things` empty. Into a closed mailbox they go to be dropped.
-    pub fn put_all(&self, things: &mut Vec<T>) {
+    /// Puts things in, which leaves `things` empty; whether nothing else was there. Into a closed mailbox they go to be dropped.
+    pub fn put_all(&self, things: &mut Vec<T>) -> bool {
         let mut post = self.post();
         if post.closed {
             drop(post);
-            return things.clear();
+            things.clear();
+            return false;
         }
-        let wake = post.things.is_empty() && !things.is_empty() && post.held.is_none();
+        let first = post.things.is_empty();
+        let wake = first && !things.is_empty() && !post.held;
         post.things.append(things);
         drop(post);
         if wake {
             self.news.notify_one();
         }
+        first
     }
 
-    /// From now on what is put in wakes nobody, until [`Mailbox::release`], which somebody else is about to do. The receiver may look
-    /// all the same, and does so by himself when a millisecond has passed: see [`Mailbox::news_by`].
-    pub fn hold(&self, now: Time) {
-        self.post().held.get_or_insert(now + HOLD_MAX);
+    /// From now on what is put in wakes nobody, until [`Mailbox::release`], which somebody else is about to do; whether nobody held it
+    /// before. It is the receiver who begins a hold, and who ends it if nobody else has within [`HOLD_MAX`].
+    pub fn hold(&self) -> bool {
+        !mem::replace(&mut self.post().held, true)
     }
 
     /// Ends a hold: the receiver is woken if something is there.
     pub fn release(&self) {
         let mut post = self.post();
-        let wake = post.held.take().is_some() && !post.things.is_empty();
+        let wake = mem::replace(&mut post.held, false) && !post.things.is_empty();
         drop(post);
         if wake {
             self.news.notify_one();
         }
-    }
-
-    /// Whether the mailbox is held. A hold that has lasted too long is ended by this.
-    pub fn is_held(&self, now: Time) -> bool {
-        let held = &mut self.post().held;
-        *held = held.filter(|&until| until > now);
-        held.is_some()
     }
 
     /// Wakes the receiver, held or not: there is news for him elsewhere.
@@ -111,19 +104,6 @@ impl<T> Mailbox<T> {
     /// Nothing is taken. A wake-up that was not waited for to its end is kept for the next wait.
     pub async fn news(&self) {
         self.news.notified().await;
-    }
-
-    /// As [`Mailbox::news`], where somebody may hold the mailbox: waits until then at most, which `timer` is for.
-    ///
-    /// # Cancel safety
-    /// As there.
-    pub async fn news_by(&self, clock: Clock, timer: &mut Timer) {
-        let held = self.post().held;
-        tokio::select! {
-            // Both are cancel safe: they say so.
-            () = self.news() => {}
-            () = timer.wait(clock, held) => self.release(),
-        }
     }
 
     /// Takes what is there; nothing can be put in from now on.
@@ -159,35 +139,15 @@ mod tests {
     #[test]
     fn who_holds_brings_the_news_later() {
         let mailbox = Mailbox::default();
-        mailbox.hold(Time::ZERO);
+        mailbox.hold();
         assert_eq!(mailbox.put(1), Ok(()));
         assert!(mailbox.news().now_or_never().is_none());
         mailbox.release();
         assert!(mailbox.news().now_or_never().is_some());
-        mailbox.hold(Time::ZERO);
+        mailbox.hold();
         mailbox.take(Vec::new());
         mailbox.release();
         assert!(mailbox.news().now_or_never().is_none(), "there is nothing to tell");
-    }
-
-    #[tokio::test]
-    async fn who_holds_and_does_not_come_is_not_waited_for() {
-        let (clock, mut timer) = (Clock::new(), Timer::new());
-        let mailbox = Mailbox::default();
-        mailbox.hold(clock.now());
-        assert_eq!(mailbox.put(1), Ok(()));
-        mailbox.news_by(clock, &mut timer).await;
-        assert!(!mailbox.is_held(clock.now()));
-        assert_eq!(mailbox.take(Vec::new()), [1]);
-    }
-
-    #[test]
-    fn a_second_hold_does_not_prolong_the_first() {
-        let mailbox = Mailbox::<u8>::default();
-        mailbox.hold(Time::ZERO);
-        mailbox.hold(Time::ZERO + HOLD_MAX / 2);
-        assert!(mailbox.is_held(Time::ZERO + HOLD_MAX / 2));
-        assert!(!mailbox.is_held(Time::ZERO + HOLD_MAX));
     }
 
     #[test]

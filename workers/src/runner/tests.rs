@@ -47,10 +47,10 @@ async fn a_handler_that_blocks_its_thread_holds_up_neither_the_next_ones_beginni
     let handlers = vec![vec![method("s.stuck", stuck.prepare([])), method("s.quick", (|| async { 5 }).prepare([]))]];
     let mut runner = Runner::new(&Handle::current(), Clock::new(), handlers);
     runner.run(job(1, 0));
-    runner.flush(runner.clock.now());
+    runner.flush();
     for number in 2..50 {
         runner.run(job(number, 1));
-        runner.flush(runner.clock.now());
+        runner.flush();
         let ended = loop {
             runner.news().await;
             let ended = runner.take_ended();
@@ -112,7 +112,7 @@ async fn on_one_thread_a_handler_ends_the_same_whether_it_pauses_panics_or_is_st
     let handlers = vec![handlers.into_iter().map(|handler| (name.clone(), handler)).collect::<Vec<_>>()];
     let mut runner = Runner::new(&Handle::current(), Clock::new(), handlers);
     (0..6).for_each(|method| runner.run(job(method as u64, method)));
-    runner.flush(runner.clock.now());
+    runner.flush();
     let mut ended = BTreeMap::new();
     while ended.len() < 6 {
         runner.news().await;
@@ -134,7 +134,7 @@ async fn on_one_thread_a_handler_ends_the_same_whether_it_pauses_panics_or_is_st
     let panic = ended[&3].clone().unwrap().unwrap_err();
     assert!(panic.message.contains("after a pause"), "{}", panic.message);
     runner.run(job(7, 0));
-    runner.flush(runner.clock.now());
+    runner.flush();
     runner.news().await;
     assert_eq!(runner.take_ended().len(), 1, "the next one runs");
 }
@@ -154,7 +154,7 @@ async fn on_one_thread_a_flood_of_jobs_keeps_no_paused_handler_from_going_on() {
             if let Some(runner) = runner.lock().unwrap().as_mut().filter(|_| number < FLOOD) {
                 runner.take_ended();
                 runner.run(job(number + 1, 0));
-                runner.flush(runner.clock.now());
+                runner.flush();
             }
             async { 5 }
         }
@@ -174,9 +174,30 @@ async fn on_one_thread_a_flood_of_jobs_keeps_no_paused_handler_from_going_on() {
     let mut new = Runner::new(&Handle::current(), Clock::new(), handlers);
     new.run(job(FLOOD + 1, 1));
     new.run(job(1, 0));
-    new.flush(new.clock.now());
+    new.flush();
     *runner.lock().unwrap() = Some(new);
     let before = went_on.recv().await.unwrap();
     assert!(before < FLOOD, "it went on when the flood was over");
     *runner.lock().unwrap() = None;
+}
+
+#[tokio::test]
+async fn handlers_go_with_their_worker() {
+    let held = Arc::new(());
+    let function = {
+        let held = Arc::clone(&held);
+        move || {
+            let _ = &held;
+            async { 5 }
+        }
+    };
+    let handlers = vec![vec![(MethodName::parse("s.method").unwrap(), function.prepare([]))]];
+    let mut runner = Runner::new(&Handle::current(), Clock::new(), handlers);
+    runner.run(job(1, 0));
+    runner.flush();
+    runner.news().await;
+    drop(runner);
+    while Arc::strong_count(&held) > 1 {
+        tokio::task::yield_now().await;
+    }
 }

@@ -29,7 +29,7 @@ pub(in super::super) struct Header {
     pub(super) text_lens: [u16; keys::SLOTS],
     /// The place of all extension pairs in the frame.
     pub(super) extensions: Range<usize>,
-    /// The name in the last header that had one.
+    /// The name in the last request that had a good one.
     pub(super) method: Option<MethodName>,
     /// Where the header ends in the frame.
     pub(in super::super) end: usize,
