@@ -68,8 +68,8 @@ impl Outcomes {
     }
 
     /// When to [`look`](Outcomes::look), if there is something to look for.
-    pub(crate) fn look_by(&self) -> Option<Time> {
-        self.teller.as_ref()?.look_by()
+    pub(crate) fn look_by(&mut self) -> Option<Time> {
+        self.teller.as_mut()?.look_by()
     }
 
     /// Tells what was left to a teller who did not come in time.

@@ -70,8 +70,11 @@ impl Teller {
         }
     }
 
-    /// When to [`look`](Teller::look).
-    pub(crate) fn look_by(&self) -> Option<Time> {
+    /// When to [`look`](Teller::look). Not any more, once the task has told all and its callers have run.
+    pub(crate) fn look_by(&mut self) -> Option<Time> {
+        if self.desk.awaited.is_empty() && !self.lines.commands.is_held() {
+            self.look_by = None;
+        }
         self.look_by
     }
 
@@ -203,7 +206,7 @@ mod tests {
         lines.commands.news().await;
         assert!(callers.iter().all(tokio::task::JoinHandle::is_finished), "news came before all had run");
         assert_eq!(lines.commands.take(Vec::new()).len(), 2);
-        scene.look();
+        assert_eq!(scene.teller.look_by(), None, "there is nothing to look for");
         assert!(!scene.teller.desk.late.load(Ordering::Relaxed), "it came in time");
     }
 

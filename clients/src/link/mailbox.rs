@@ -88,6 +88,16 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// Whether somebody holds it.
+    pub fn is_held(&self) -> bool {
+        self.post().held
+    }
+
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.post().things.is_empty()
+    }
+
     /// Wakes the receiver, held or not: there is news for him elsewhere.
     pub fn nudge(&self) {
         self.news.notify_one();
@@ -139,10 +149,11 @@ mod tests {
     #[test]
     fn who_holds_brings_the_news_later() {
         let mailbox = Mailbox::default();
-        mailbox.hold();
+        assert!(mailbox.hold() && !mailbox.hold() && mailbox.is_held());
         assert_eq!(mailbox.put(1), Ok(()));
         assert!(mailbox.news().now_or_never().is_none());
         mailbox.release();
+        assert!(!mailbox.is_held() && !mailbox.is_empty());
         assert!(mailbox.news().now_or_never().is_some());
         mailbox.hold();
         mailbox.take(Vec::new());
