@@ -36,7 +36,7 @@ use crate::wire::limits::DEPTH_MAX;
 /// hand over a place with room to spare would be two, and the copy costs less than one.
 const BODY_COPIED_BYTES_MAX: usize = 4096;
 
-/// Room for a small body, so that it is written without growing.
+/// Most bodies are no larger.
 const BODY_BYTES_EXPECTED: usize = 128;
 
 thread_local! {
@@ -65,10 +65,31 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
     if out.len() > BODY_COPIED_BYTES_MAX {
         return Ok(out.into());
     }
-    let body = Bytes::copy_from_slice(&out);
+    let body = Small::new(&out).map_or_else(|| Bytes::copy_from_slice(&out), Bytes::from_owner);
     out.clear();
     let _ = SCRATCH.try_with(|scratch| scratch.set(out));
     Ok(body)
+}
+
+/// A small body in one place with the count of those who hold it, which elsewhere is an allocation of its own with the second holder:
+/// a client keeps what it sends.
+struct Small {
+    len: u8,
+    bytes: [u8; BODY_BYTES_EXPECTED],
+}
+
+impl Small {
+    fn new(body: &[u8]) -> Option<Small> {
+        let mut bytes = [0; BODY_BYTES_EXPECTED];
+        bytes.get_mut(..body.len())?.copy_from_slice(body);
+        Some(Small { len: body.len() as u8, bytes })
+    }
+}
+
+impl AsRef<[u8]> for Small {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
 }
 
 /// The value that a body says. Texts and byte strings in one piece may be borrowed from it.

@@ -335,6 +335,18 @@ fn a_bomb_does_not_reach_the_stack() {
 }
 
 #[test]
+fn a_body_of_any_size_is_what_was_said_and_so_is_its_copy() {
+    for len in [0, 1, 100, 120, 125, 126, 127, 128, 129, 4090, 4093, 4094, 5000, 100_000] {
+        let text = "x".repeat(len);
+        let body = encode(&text).unwrap();
+        let copy = body.clone();
+        assert_eq!(body, by_ciborium(&Value::Text(text)), "{len}");
+        drop(body);
+        assert_eq!(decode::<String>(&copy).unwrap().len(), len);
+    }
+}
+
+#[test]
 fn depth_is_bounded_alike_in_all_directions() {
     let nested = |levels| (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
     let body = encode(&nested(DEPTH_MAX)).unwrap();
