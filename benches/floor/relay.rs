@@ -1,18 +1,18 @@
 //! The relay's process: the broker's gate with nothing behind it.
 
 use anyhow::{Context, bail};
-use callboard_broker::gate::{Address, Gate, GateEvent, GateLimits, Side};
+use callboard_broker::gate::{Address, Endpoint, Gate, GateEvent, GateLimits};
 use callboard_core::{
-    wire::{Frames, ids::LinkId, limits::TURN_ENVELOPES_MAX},
+    wire::{Frames, ids::ConnectionId, limits::TURN_ENVELOPES_MAX},
     zmtp::Message,
 };
 
 use crate::header;
 
-/// Forwards calls to the workers in turn, and answers to the client whose link they name.
+/// Forwards calls to the workers in turn, and answers to the client whose connection they name.
 struct Relay {
     gate: Gate,
-    workers: Vec<LinkId>,
+    workers: Vec<ConnectionId>,
     next_worker: usize,
 }
 
@@ -44,25 +44,25 @@ impl Relay {
 
     fn take(&mut self, event: GateEvent) -> anyhow::Result<()> {
         match event {
-            GateEvent::Opened { link, side, .. } => {
-                self.gate.admit(link);
-                if side == Side::Backend {
-                    self.workers.push(link);
+            GateEvent::Opened { connection, endpoint, .. } => {
+                self.gate.admit(connection);
+                if endpoint == Endpoint::Backend {
+                    self.workers.push(connection);
                     println!("worker");
                 }
             }
-            GateEvent::Frames { link, message } => self.forward(link, &message)?,
-            GateEvent::Heard { .. } => {}
-            GateEvent::Broken { link, .. } => self.gate.close(link),
-            GateEvent::Closed { link, .. } => self.workers.retain(|&worker| worker != link),
+            GateEvent::Frames { connection, message } => self.forward(connection, &message)?,
+            GateEvent::Activity { .. } => {}
+            GateEvent::ProtocolViolation { connection, .. } => self.gate.close(connection),
+            GateEvent::Closed { connection, .. } => self.workers.retain(|&worker| worker != connection),
         }
         Ok(())
     }
 
-    fn forward(&mut self, from: LinkId, message: &Message) -> anyhow::Result<()> {
+    fn forward(&mut self, from: ConnectionId, message: &Message) -> anyhow::Result<()> {
         let [header, body] = message.frames() else { bail!("a call has two frames") };
         let (to, header) = if self.workers.contains(&from) {
-            (LinkId(header::link(header).context("no header")?), header.clone())
+            (ConnectionId(header::link(header).context("no header")?), header.clone())
         } else {
             (self.worker()?, header::with_link(header, from.0).context("no header")?)
         };
@@ -71,7 +71,7 @@ impl Relay {
     }
 
     /// The next in turn.
-    fn worker(&mut self) -> anyhow::Result<LinkId> {
+    fn worker(&mut self) -> anyhow::Result<ConnectionId> {
         self.next_worker = (self.next_worker + 1) % self.workers.len().max(1);
         self.workers.get(self.next_worker).copied().context("a call before any worker came")
     }

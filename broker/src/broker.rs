@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, future::Future, pin::pin, time::Duration};
 
 use callboard_core::{
     auth::Nonce,
-    broker::{self, Action, Event, Identity, Side},
+    broker::{self, Action, Endpoint, Event, Identity},
     time::Time,
     wire::{
         Bundler, Envelope,
-        ids::{BrokerId, LinkId, StartId},
+        ids::{BrokerId, ConnectionId, StartId},
         limits::{TURN_BYTES_MAX, TURN_ENVELOPES_MAX},
     },
 };
@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
+    diagnostics,
     error::BrokerError,
     gate::{self, Complaints, Gate, GateEvent, PeerAddress},
     keys::KeyChanger,
-    notes,
     settings::Settings,
 };
 
@@ -38,13 +38,13 @@ pub struct Broker {
     clock: Clock,
     drain: Duration,
     keys: KeyChanger,
-    /// Where each open link comes from: for the log.
-    addresses: BTreeMap<LinkId, PeerAddress>,
-    outboxes: BTreeMap<LinkId, Bundler>,
+    /// Where each open connection comes from: for the log.
+    addresses: BTreeMap<ConnectionId, PeerAddress>,
+    outboxes: BTreeMap<ConnectionId, Bundler>,
     /// Links that something was put into the outbox of in this turn.
-    touched: Vec<LinkId>,
+    touched: Vec<ConnectionId>,
     /// Links that closed in this turn.
-    closed: Vec<LinkId>,
+    closed: Vec<ConnectionId>,
     /// When the machine was last told how the gate stands.
     gate_told: Option<Time>,
     /// The machine's answers; kept so that its memory is.
@@ -113,7 +113,7 @@ impl Broker {
         let mut leaving = false;
         let mut keys = self.keys.changes();
         while !self.stopped {
-            let due = self.machine.next_deadline().map(|at| self.clock.instant(at));
+            let due = self.machine.poll_timeout().map(|at| self.clock.instant(at));
             let mut first = None;
             tokio::select! {
                 biased;
@@ -130,16 +130,18 @@ impl Broker {
             // Before what has come is read: nobody is let in by a key that was taken away before.
             if keys.has_changed().unwrap_or_default() {
                 let changed = keys.borrow_and_update().clone();
-                changed.into_iter().for_each(|keys| self.machine.handle(now, Event::Keys(keys), &mut self.actions));
+                changed
+                    .into_iter()
+                    .for_each(|keys| self.machine.handle_event(now, Event::Keys(keys), &mut self.actions));
             }
             self.tell_of_gate(now);
             self.read(now, first);
             if leaving {
-                self.machine.handle(now, Event::Shutdown { deadline: now + self.drain }, &mut self.actions);
+                self.machine.handle_event(now, Event::Shutdown { deadline: now + self.drain }, &mut self.actions);
             }
             // Only now, with all read that was there: a reply that has arrived is not a time-out.
-            if self.machine.next_deadline().is_some_and(|due| due <= now) {
-                self.machine.handle(now, Event::Wake, &mut self.actions);
+            if self.machine.poll_timeout().is_some_and(|due| due <= now) {
+                self.machine.handle_event(now, Event::Timeout, &mut self.actions);
             }
             self.play();
             self.flush();
@@ -153,7 +155,7 @@ impl Broker {
     fn tell_of_gate(&mut self, now: Time) {
         if self.gate_told.is_none_or(|told| now >= told + GATE_TOLD_EVERY) {
             self.gate_told = Some(now);
-            self.machine.handle(now, Event::Gate(Box::new(self.gate.status())), &mut self.actions);
+            self.machine.handle_event(now, Event::Gate(Box::new(self.gate.status())), &mut self.actions);
         }
     }
 
@@ -173,29 +175,31 @@ impl Broker {
     /// Hands one event of the gate to the machine. Returns its bytes.
     fn take(&mut self, now: Time, event: GateEvent) -> usize {
         let event = match event {
-            GateEvent::Frames { link, message } => {
-                self.machine.receive(now, link, message.frames(), &mut self.actions);
+            GateEvent::Frames { connection, message } => {
+                self.machine.handle_message(now, connection, message.frames(), &mut self.actions);
                 return message.bytes();
             }
-            GateEvent::Opened { link, side, address, accepted } => {
+            GateEvent::Opened { connection, endpoint, address, accepted } => {
                 let until = self.clock.time(accepted) + self.gate.limits().handshake_max;
                 let (name, origin) = (address.to_string().into(), address.origin().into());
                 let nonce = Nonce(rand::random());
-                self.addresses.insert(link, address);
-                let side = match side {
-                    gate::Side::Frontend => Side::Frontend,
-                    gate::Side::Backend => Side::Backend,
+                self.addresses.insert(connection, address);
+                let endpoint = match endpoint {
+                    gate::Endpoint::Frontend => Endpoint::Frontend,
+                    gate::Endpoint::Backend => Endpoint::Backend,
                 };
-                Event::Opened { link, side, address: name, origin, nonce, until }
+                Event::Opened { connection, endpoint, address: name, origin, nonce, until }
             }
-            GateEvent::Broken { link, violation } => Event::Broken { link, violation },
-            GateEvent::Heard { link } => Event::Heard { link },
-            GateEvent::Closed { link, .. } => {
-                self.closed.push(link);
-                Event::Closed { link }
+            GateEvent::ProtocolViolation { connection, violation } => {
+                Event::ProtocolViolation { connection, violation }
+            }
+            GateEvent::Activity { connection } => Event::Activity { connection },
+            GateEvent::Closed { connection, .. } => {
+                self.closed.push(connection);
+                Event::Closed { connection }
             }
         };
-        self.machine.handle(now, event, &mut self.actions);
+        self.machine.handle_event(now, event, &mut self.actions);
         0
     }
 
@@ -204,12 +208,12 @@ impl Broker {
         // Where they are: an envelope is large, and to be sent is all that becomes of most.
         for action in &actions {
             match action {
-                Action::Send(link, envelope) => self.send(*link, envelope),
-                Action::Admit(link) => self.gate.admit(*link),
-                Action::Close(link) => self.close(*link),
-                Action::Note(note) => {
-                    let address_of = |link| self.addresses.get(&link).map(ToString::to_string);
-                    notes::log(note, &mut self.complaints, address_of);
+                Action::Send(connection, envelope) => self.send(*connection, envelope),
+                Action::Authenticated(connection) => self.gate.admit(*connection),
+                Action::Close(connection) => self.close(*connection),
+                Action::Log(diagnostic) => {
+                    let address_of = |connection| self.addresses.get(&connection).map(ToString::to_string);
+                    diagnostics::log(diagnostic, &mut self.complaints, address_of);
                 }
                 Action::Stopped => self.stopped = true,
             }
@@ -218,34 +222,34 @@ impl Broker {
         self.actions = actions;
     }
 
-    fn send(&mut self, link: LinkId, envelope: &Envelope) {
-        let outbox = self.outboxes.entry(link).or_default();
+    fn send(&mut self, connection: ConnectionId, envelope: &Envelope) {
+        let outbox = self.outboxes.entry(connection).or_default();
         if outbox.is_empty() {
-            self.touched.push(link);
+            self.touched.push(connection);
         }
         outbox.push(envelope);
     }
 
-    /// What was sent on the link before goes out first.
-    fn close(&mut self, link: LinkId) {
-        if let Some(mut outbox) = self.outboxes.remove(&link) {
-            outbox.take().for_each(|frames| self.gate.send(link, frames));
+    /// What was sent on the connection before goes out first.
+    fn close(&mut self, connection: ConnectionId) {
+        if let Some(mut outbox) = self.outboxes.remove(&connection) {
+            outbox.take().for_each(|frames| self.gate.send(connection, frames));
         }
-        self.gate.close(link);
+        self.gate.close(connection);
     }
 
     /// One bundle, or a few, for each peer that was spoken to.
     fn flush(&mut self) {
-        for link in self.touched.drain(..) {
-            if let Some(outbox) = self.outboxes.get_mut(&link) {
-                outbox.take().for_each(|frames| self.gate.send(link, frames));
+        for connection in self.touched.drain(..) {
+            if let Some(outbox) = self.outboxes.get_mut(&connection) {
+                outbox.take().for_each(|frames| self.gate.send(connection, frames));
             }
         }
         self.gate.flush();
-        // Only now: the turn in which a link closed may still have had words for it.
-        for link in self.closed.drain(..) {
-            self.outboxes.remove(&link);
-            self.addresses.remove(&link);
+        // Only now: the turn in which a connection closed may still have had words for it.
+        for connection in self.closed.drain(..) {
+            self.outboxes.remove(&connection);
+            self.addresses.remove(&connection);
         }
     }
 }

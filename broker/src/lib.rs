@@ -4,10 +4,10 @@
 
 mod broker;
 mod clock;
+mod diagnostics;
 mod error;
 pub mod gate;
 mod keys;
-mod notes;
 mod running;
 mod settings;
 

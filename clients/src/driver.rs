@@ -120,7 +120,7 @@ impl Driver {
 
     /// Waits until there is something to do: something of the link's, which is returned, or anything else.
     async fn wait(&mut self) -> Option<link::Event> {
-        let deadline = self.machine.next_deadline();
+        let deadline = self.machine.poll_timeout();
         tokio::select! {
             biased;
             // Documented to lose nothing.

@@ -13,13 +13,13 @@ use bytes::Bytes;
 use callboard_core::{
     auth::Nonce,
     body,
-    broker::{Action, Broker, Event, Identity, Settings, Side},
+    broker::{Action, Broker, Endpoint, Event, Identity, Settings},
     time::Time,
     wire::{
         Bundler, Envelope,
         envelope::{Dispatch, Effect, Priority, Reply, Request, RequestFlags},
         handshake::{Hello, MethodLimits, MethodOffer, Offer, Register, Role},
-        ids::{BrokerId, CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId, StartId},
+        ids::{BrokerId, CallNumber, ConnectionId, ConnectionNumber, DispatchNumber, SessionId, StartId},
         method::MethodName,
         streams::{Streams, Style},
     },
@@ -35,14 +35,14 @@ const BURST: u64 = 16;
 struct World {
     broker: Broker,
     now: Time,
-    worker: LinkId,
+    worker: ConnectionId,
     /// What the worker runs, by when that ends.
     running: BTreeSet<(Time, DispatchNumber)>,
     /// When each open call was made, and the next number of each caller.
-    made: BTreeMap<(LinkId, u64), Time>,
-    next: BTreeMap<LinkId, u64>,
-    flooders: Vec<LinkId>,
-    polite: LinkId,
+    made: BTreeMap<(ConnectionId, u64), Time>,
+    next: BTreeMap<ConnectionId, u64>,
+    flooders: Vec<ConnectionId>,
+    polite: ConnectionId,
     /// How long the polite client's calls took until they were answered, less the time at the worker.
     waits: Vec<Duration>,
 }
@@ -53,26 +53,26 @@ impl World {
         let mut world = World {
             broker: Broker::new(Settings::default(), identity, Time::ZERO),
             now: Time::ZERO,
-            worker: LinkId(1),
+            worker: ConnectionId(1),
             running: BTreeSet::new(),
             made: BTreeMap::new(),
             next: BTreeMap::new(),
-            flooders: (0..flooder_sessions).map(|number| LinkId(100 + number)).collect(),
-            polite: LinkId(2),
+            flooders: (0..flooder_sessions).map(|number| ConnectionId(100 + number)).collect(),
+            polite: ConnectionId(2),
             waits: Vec::new(),
         };
-        world.join(world.worker, Side::Backend, Role::Worker, "192.0.2.3");
+        world.join(world.worker, Endpoint::Backend, Role::Worker, "192.0.2.3");
         world.register();
-        world.join(world.polite, Side::Frontend, Role::Client, "192.0.2.1");
-        for link in world.flooders.clone() {
-            world.join(link, Side::Frontend, Role::Client, flooder_origin);
+        world.join(world.polite, Endpoint::Frontend, Role::Client, "192.0.2.1");
+        for connection in world.flooders.clone() {
+            world.join(connection, Endpoint::Frontend, Role::Client, flooder_origin);
         }
         world
     }
 
-    fn join(&mut self, link: LinkId, side: Side, role: Role, origin: &'static str) {
+    fn join(&mut self, connection: ConnectionId, endpoint: Endpoint, role: Role, origin: &'static str) {
         let mut session = SessionId([7; 16]);
-        session.0[..8].copy_from_slice(&link.0.to_be_bytes());
+        session.0[..8].copy_from_slice(&connection.0.to_be_bytes());
         let hello = Hello {
             versions: (1, 1),
             role,
@@ -89,9 +89,16 @@ impl World {
             nonce: None,
         };
         let (nonce, until) = (Nonce([0; 32]), self.now + Duration::from_secs(5));
-        self.handle(Event::Opened { link, side, address: origin.into(), origin: origin.into(), nonce, until });
-        self.say(link, &Envelope::Hello(body::encode(&hello).unwrap()));
-        self.say(link, &Envelope::Proof(Bytes::new()));
+        self.handle(Event::Opened {
+            connection,
+            endpoint,
+            address: origin.into(),
+            origin: origin.into(),
+            nonce,
+            until,
+        });
+        self.say(connection, &Envelope::Hello(body::encode(&hello).unwrap()));
+        self.say(connection, &Envelope::Proof(Bytes::new()));
     }
 
     fn register(&mut self) {
@@ -118,17 +125,17 @@ impl World {
 
     fn handle(&mut self, event: Event) {
         let mut out = Vec::new();
-        self.broker.handle(self.now, event, &mut out);
+        self.broker.handle_event(self.now, event, &mut out);
         self.play(out);
     }
 
-    fn say(&mut self, link: LinkId, envelope: &Envelope) {
+    fn say(&mut self, connection: ConnectionId, envelope: &Envelope) {
         let mut bundler = Bundler::new();
         bundler.push(envelope);
         let messages: Vec<_> = bundler.take().collect();
         for frames in messages {
             let mut out = Vec::new();
-            self.broker.receive(self.now, link, &frames.to_vec(), &mut out);
+            self.broker.handle_message(self.now, connection, &frames.to_vec(), &mut out);
             self.play(out);
         }
     }
@@ -139,28 +146,28 @@ impl World {
                 Action::Send(_, Envelope::Dispatch(Dispatch { number, .. })) => {
                     self.running.insert((self.now + EACH, number));
                 }
-                Action::Send(link, Envelope::Reply(reply)) => self.answered(link, reply),
-                Action::Close(link) => panic!("{link} was sent away"),
+                Action::Send(connection, Envelope::Reply(reply)) => self.answered(connection, reply),
+                Action::Close(connection) => panic!("{connection} was sent away"),
                 _ => {}
             }
         }
     }
 
-    fn answered(&mut self, link: LinkId, reply: Reply) {
+    fn answered(&mut self, connection: ConnectionId, reply: Reply) {
         reply.outcome.unwrap();
-        let made = self.made.remove(&(link, reply.number)).unwrap();
-        if link == self.polite {
+        let made = self.made.remove(&(connection, reply.number)).unwrap();
+        if connection == self.polite {
             self.waits.push(self.now.since(made) - EACH);
         } else {
-            self.call(link);
+            self.call(connection);
         }
     }
 
-    fn call(&mut self, link: LinkId) {
-        let next = self.next.entry(link).or_insert(1);
+    fn call(&mut self, connection: ConnectionId) {
+        let next = self.next.entry(connection).or_insert(1);
         let number = *next;
         *next += 1;
-        self.made.insert((link, number), self.now);
+        self.made.insert((connection, number), self.now);
         let request = Request {
             number: CallNumber(number),
             method: MethodName::parse("calc.add").unwrap(),
@@ -174,14 +181,14 @@ impl World {
             extensions: Bytes::new(),
             body: Bytes::from_static(&[0x80]),
         };
-        self.say(link, &Envelope::Request(request));
+        self.say(connection, &Envelope::Request(request));
     }
 
     /// The worker ends the call that it has to end next.
     fn step(&mut self) {
         let (at, number) = self.running.pop_first().unwrap();
         self.now = at;
-        self.handle(Event::Wake);
+        self.handle(Event::Timeout);
         let outcome = Ok(Bytes::from_static(&[0]));
         let reply = Reply { number: number.0, outcome, credit: None, extensions: Bytes::new() };
         self.say(self.worker, &Envelope::Reply(reply));
@@ -189,8 +196,8 @@ impl World {
 
     /// The 99th percentile of the polite client's waits, in so many bursts.
     fn p99(mut self, bursts: u64) -> Duration {
-        for link in self.flooders.clone() {
-            (0..4).for_each(|_| self.call(link));
+        for connection in self.flooders.clone() {
+            (0..4).for_each(|_| self.call(connection));
         }
         // Every slot ends at a moment of its own, as it would.
         self.running =

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use callboard_core::{
     body,
-    broker::{Action, Broker, Event, Identity, Note, Settings, Side},
+    broker::{Action, Broker, Diagnostic, Endpoint, Event, Identity, Settings},
     time::Time,
     wire::{
         Envelope,
         bundle::{self, Reader},
         handshake::{Answer, Challenge, Hello},
-        ids::{BrokerId, LinkId, StartId},
+        ids::{BrokerId, ConnectionId, StartId},
         limits,
     },
 };
@@ -25,22 +25,22 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// What has a longer time-out counts as waiting for ever.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// The broker and what its driver knows of each link.
+/// The broker and what its driver knows of each connection.
 #[derive(Debug)]
 pub(crate) struct BrokerHost {
     machine: Broker,
-    links: BTreeMap<LinkId, Stage>,
+    connections: BTreeMap<ConnectionId, Stage>,
     /// Whether it asks for a key.
     keyed: bool,
-    proofs: BTreeMap<LinkId, Proving>,
+    proofs: BTreeMap<ConnectionId, Proving>,
     /// Links that were there, open ones included.
-    pub(crate) links_seen: usize,
+    pub(crate) connections_seen: usize,
     /// Whether somebody sent a cast that may wait for ever.
     pub(crate) endless: bool,
     pub(crate) stopped: bool,
 }
 
-/// How far a link has come.
+/// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Silent,
@@ -50,7 +50,7 @@ pub(crate) enum Stage {
     Admitted,
 }
 
-/// What a link has said and was asked on its way in.
+/// What a connection has said and was asked on its way in.
 #[derive(Debug, Default)]
 struct Proving {
     hello: Option<Hello>,
@@ -58,11 +58,11 @@ struct Proving {
     proved: bool,
 }
 
-/// What the broker did to a link.
+/// What the broker did to a connection.
 #[derive(Debug)]
 pub(crate) enum Done {
-    Said(LinkId, Envelope),
-    Closed(LinkId),
+    Said(ConnectionId, Envelope),
+    Closed(ConnectionId),
 }
 
 impl BrokerHost {
@@ -82,35 +82,35 @@ impl BrokerHost {
         let machine = Broker::new(settings, identity, now);
         BrokerHost {
             machine,
-            links: BTreeMap::new(),
+            connections: BTreeMap::new(),
             keyed,
             proofs: BTreeMap::new(),
-            links_seen: 0,
+            connections_seen: 0,
             endless: false,
             stopped: false,
         }
     }
 
     /// A connection is there.
-    pub(crate) fn opened(&mut self, now: Time, link: LinkId, side: Side) -> Vec<Done> {
-        self.links.insert(link, Stage::Silent);
-        self.links_seen += 1;
-        self.proofs.insert(link, Proving::default());
-        let (address, origin, nonce) = ("somewhere".into(), "anywhere".into(), said::nonce(link.0));
+    pub(crate) fn opened(&mut self, now: Time, connection: ConnectionId, endpoint: Endpoint) -> Vec<Done> {
+        self.connections.insert(connection, Stage::Silent);
+        self.connections_seen += 1;
+        self.proofs.insert(connection, Proving::default());
+        let (address, origin, nonce) = ("somewhere".into(), "anywhere".into(), said::nonce(connection.0));
         let until = now + limits::HANDSHAKE_MAX;
-        self.handle(now, Event::Opened { link, side, address, origin, nonce, until })
+        self.handle(now, Event::Opened { connection, endpoint, address, origin, nonce, until })
     }
 
     /// A connection is gone; nothing if the broker closed it first.
-    pub(crate) fn closed(&mut self, now: Time, link: LinkId) -> Vec<Done> {
-        match self.links.remove(&link) {
-            Some(_) => self.handle(now, Event::Closed { link }),
+    pub(crate) fn closed(&mut self, now: Time, connection: ConnectionId) -> Vec<Done> {
+        match self.connections.remove(&connection) {
+            Some(_) => self.handle(now, Event::Closed { connection }),
             None => Vec::new(),
         }
     }
 
-    pub(crate) fn heard(&mut self, now: Time, link: LinkId) -> Vec<Done> {
-        self.handle(now, Event::Heard { link })
+    pub(crate) fn heard(&mut self, now: Time, connection: ConnectionId) -> Vec<Done> {
+        self.handle(now, Event::Activity { connection })
     }
 
     pub(crate) fn shut_down(&mut self, now: Time, patience: Duration) -> Vec<Done> {
@@ -118,24 +118,24 @@ impl BrokerHost {
     }
 
     /// A message came. Whatever a newcomer says, it comes on by it or is sent away.
-    pub(crate) fn receive(&mut self, now: Time, link: LinkId, frames: &[Bytes]) -> Vec<Done> {
-        let before = self.stage(link);
+    pub(crate) fn receive(&mut self, now: Time, connection: ConnectionId, frames: &[Bytes]) -> Vec<Done> {
+        let before = self.stage(connection);
         for envelope in bundle::read(frames, Reader::Broker).flatten() {
             self.endless |= waits_for_ever(&envelope);
-            self.hear_proof(link, &envelope);
+            self.hear_proof(connection, &envelope);
         }
         let mut out = Vec::new();
-        self.machine.receive(now, link, frames, &mut out);
+        self.machine.handle_message(now, connection, frames, &mut out);
         let done = self.perform(out);
         let newcomer = matches!(before, Some(Stage::Silent | Stage::Challenged));
-        assert!(self.stopped || !newcomer || self.stage(link) != before, "a newcomer comes on or is sent away");
+        assert!(self.stopped || !newcomer || self.stage(connection) != before, "a newcomer comes on or is sent away");
         done
     }
 
     /// What a newcomer proves, as the fuzzer cannot make it up.
-    fn hear_proof(&mut self, link: LinkId, envelope: &Envelope) {
-        let right = self.answer(link);
-        let Some(proving) = self.proofs.get_mut(&link) else { return };
+    fn hear_proof(&mut self, connection: ConnectionId, envelope: &Envelope) {
+        let right = self.answer(connection);
+        let Some(proving) = self.proofs.get_mut(&connection) else { return };
         match envelope {
             Envelope::Hello(hello) if proving.hello.is_none() => proving.hello = body::decode(hello).ok(),
             Envelope::Proof(answer) if right.is_some() => {
@@ -145,22 +145,22 @@ impl BrokerHost {
         }
     }
 
-    /// The right answer to what a link was asked, if it was asked for a key and can have one.
-    fn answer(&self, link: LinkId) -> Option<Answer> {
-        let Proving { hello, challenge, .. } = self.proofs.get(&link)?;
+    /// The right answer to what a connection was asked, if it was asked for a key and can have one.
+    fn answer(&self, connection: ConnectionId) -> Option<Answer> {
+        let Proving { hello, challenge, .. } = self.proofs.get(&connection)?;
         said::answer(hello.as_ref()?, challenge.as_ref()?)
     }
 
-    /// What a link has to say to be let in, as far as it can.
-    pub(crate) fn right_proof(&self, link: LinkId) -> Envelope {
-        Envelope::Proof(self.answer(link).map_or(Bytes::new(), |answer| said::encoded(&answer)))
+    /// What a connection has to say to be let in, as far as it can.
+    pub(crate) fn right_proof(&self, connection: ConnectionId) -> Envelope {
+        Envelope::Proof(self.answer(connection).map_or(Bytes::new(), |answer| said::encoded(&answer)))
     }
 
     /// Time passes, and the machine is woken when it wants to be.
     pub(crate) fn pass(&mut self, from: Time, until: Time) -> Vec<Done> {
         let (mut now, mut done) = (from, Vec::new());
         for _ in 0..WAKES_MAX {
-            let Some(due) = self.machine.next_deadline().filter(|&due| due <= until) else { return done };
+            let Some(due) = self.machine.poll_timeout().filter(|&due| due <= until) else { return done };
             now = now.max(due);
             done.extend(self.wake(now));
         }
@@ -169,18 +169,18 @@ impl BrokerHost {
     }
 
     fn wake(&mut self, now: Time) -> Vec<Done> {
-        let done = self.handle(now, Event::Wake);
-        assert!(self.machine.next_deadline().is_none_or(|next| next > now), "a wake does all that is due");
+        let done = self.handle(now, Event::Timeout);
+        assert!(self.machine.poll_timeout().is_none_or(|next| next > now), "a wake does all that is due");
         done
     }
 
-    pub(crate) fn stage(&self, link: LinkId) -> Option<Stage> {
-        self.links.get(&link).copied()
+    pub(crate) fn stage(&self, connection: ConnectionId) -> Option<Stage> {
+        self.connections.get(&connection).copied()
     }
 
-    /// The links that are open.
-    pub(crate) fn open(&self) -> Vec<LinkId> {
-        self.links.keys().copied().collect()
+    /// The connections that are open.
+    pub(crate) fn open(&self) -> Vec<ConnectionId> {
+        self.connections.keys().copied().collect()
     }
 
     /// All have gone, and so much time has passed that nobody may come back: nothing is left of anybody.
@@ -196,7 +196,7 @@ impl BrokerHost {
 
     fn handle(&mut self, now: Time, event: Event) -> Vec<Done> {
         let mut out = Vec::new();
-        self.machine.handle(now, event, &mut out);
+        self.machine.handle_event(now, event, &mut out);
         self.perform(out)
     }
 
@@ -205,24 +205,24 @@ impl BrokerHost {
         let mut done = Vec::new();
         for action in actions {
             match action {
-                Action::Send(link, envelope) => {
-                    self.check_order(link, &envelope);
-                    done.push(Done::Said(link, envelope));
+                Action::Send(connection, envelope) => {
+                    self.check_order(connection, &envelope);
+                    done.push(Done::Said(connection, envelope));
                 }
-                Action::Admit(link) => {
-                    let before = self.links.insert(link, Stage::Admitted);
+                Action::Authenticated(connection) => {
+                    let before = self.connections.insert(connection, Stage::Admitted);
                     assert_eq!(before, Some(Stage::Challenged), "who is let in was challenged");
-                    assert!(!self.keyed || self.proofs[&link].proved, "who is let in knows the key");
+                    assert!(!self.keyed || self.proofs[&connection].proved, "who is let in knows the key");
                 }
-                Action::Close(link) => {
-                    assert!(self.links.remove(&link).is_some(), "a link is closed once");
-                    done.push(Done::Closed(link));
+                Action::Close(connection) => {
+                    assert!(self.connections.remove(&connection).is_some(), "a connection is closed once");
+                    done.push(Done::Closed(connection));
                 }
-                Action::Note(Note::Unauthenticated { link, .. }) => {
-                    let before = self.links.insert(link, Stage::Distrusted);
+                Action::Log(Diagnostic::Unauthenticated { connection, .. }) => {
+                    let before = self.connections.insert(connection, Stage::Distrusted);
                     assert_eq!(before, Some(Stage::Challenged), "who is distrusted was challenged");
                 }
-                Action::Note(_) => {}
+                Action::Log(_) => {}
                 Action::Stopped => self.stopped = true,
             }
         }
@@ -231,12 +231,12 @@ impl BrokerHost {
     }
 
     /// Who was not let in hears nothing but the handshake and why it is sent away.
-    fn check_order(&mut self, link: LinkId, envelope: &Envelope) {
-        let stage = self.links.get_mut(&link).expect("the broker speaks on open links only");
+    fn check_order(&mut self, connection: ConnectionId, envelope: &Envelope) {
+        let stage = self.connections.get_mut(&connection).expect("the broker speaks on open connections only");
         match (*stage, envelope) {
             (Stage::Silent, Envelope::Challenge(challenge)) => {
                 *stage = Stage::Challenged;
-                let proving = self.proofs.get_mut(&link).expect("an open link is proving or has proved");
+                let proving = self.proofs.get_mut(&connection).expect("an open connection is proving or has proved");
                 proving.challenge = body::decode(challenge).ok();
                 assert_eq!(proving.challenge.is_some(), self.keyed, "who has a key asks for it");
             }
@@ -248,17 +248,17 @@ impl BrokerHost {
 
     fn check(&self) {
         if self.stopped {
-            assert!(self.links.is_empty(), "who has stopped has closed its links");
-            assert_eq!(self.machine.next_deadline(), None, "who has stopped waits for nothing");
+            assert!(self.connections.is_empty(), "who has stopped has closed its connections");
+            assert_eq!(self.machine.poll_timeout(), None, "who has stopped waits for nothing");
             return;
         }
-        self.machine.check();
+        self.machine.assert_invariants();
     }
 
     /// What is counted for other peers is bounded, too.
     pub(crate) fn check_status(&self, now: Time) {
         let status = self.machine.status(now);
-        assert!(status.clients + status.workers.len() <= self.links_seen, "a peer is somebody who came");
+        assert!(status.clients + status.workers.len() <= self.connections_seen, "a peer is somebody who came");
         let again = usize::try_from(status.counters.dispatches).expect("a script is short");
         for service in self.machine.service_statuses(now) {
             // What a worker was lost with, or gave back, is not refused any more.

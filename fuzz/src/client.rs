@@ -75,7 +75,7 @@ impl ClientHost {
 
     fn handle(&mut self, now: Time, event: Event<u64>) -> Vec<Did> {
         let mut out = Vec::new();
-        self.machine.handle(now, event, &mut out);
+        self.machine.handle_event(now, event, &mut out);
         self.perform(out)
     }
 
@@ -101,10 +101,10 @@ impl ClientHost {
                 Action::Room { .. } | Action::Item { .. } | Action::Progress { .. } => {
                     panic!("a call without streams has none")
                 }
-                Action::Note(_) => {}
+                Action::Log(_) => {}
             }
         }
-        self.machine.check();
+        self.machine.assert_invariants();
         assert!(self.machine.waiting_len() + self.machine.open_len() <= self.owed.len(), "every call is somebody's");
         assert!(!self.machine.is_joined() || matches!(self.socket, Socket::Open(_)), "who is joined is connected");
         did
@@ -121,12 +121,12 @@ impl Peer for ClientHost {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.machine.next_deadline()
+        self.machine.poll_timeout()
     }
 
     fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<Did> {
         let mut out = Vec::new();
-        self.machine.receive(now, frames, &mut out);
+        self.machine.handle_message(now, frames, &mut out);
         self.perform(out)
     }
 
@@ -143,6 +143,6 @@ impl Peer for ClientHost {
     }
 
     fn wake(&mut self, now: Time) -> Vec<Did> {
-        self.handle(now, Event::Wake)
+        self.handle(now, Event::Timeout)
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use callboard_core::{
     body,
-    broker::Side,
+    broker::Endpoint,
     time::Time,
     wire::{
         Envelope,
         handshake::{Challenge, Hello, Role},
-        ids::LinkId,
+        ids::ConnectionId,
         limits::HANDSHAKE_MAX,
     },
 };
@@ -35,36 +35,43 @@ pub fn handshake(input: &[u8]) {
     let keyed = who >= 4;
     let key = keyed.then(said::key);
     match who % 4 {
-        0 => Door::new(Side::Frontend, Role::Client, keyed).run(&mut script),
-        1 => Door::new(Side::Backend, Role::Worker, keyed).run(&mut script),
+        0 => Door::new(Endpoint::Frontend, Role::Client, keyed).run(&mut script),
+        1 => Door::new(Endpoint::Backend, Role::Worker, keyed).run(&mut script),
         2 => Home::new(ClientHost::new(1, key), keyed).run(&mut script),
         _ => Home::new(WorkerHost::new(1, true, key), keyed).run(&mut script),
     }
 }
 
-/// A broker with one link, at one of its doors.
+/// A broker with one connection, at one of its doors.
 struct Door {
     broker: BrokerHost,
     now: Time,
-    side: Side,
+    endpoint: Endpoint,
     role: Role,
-    link: LinkId,
+    connection: ConnectionId,
     opened: Time,
 }
 
 impl Door {
-    fn new(side: Side, role: Role, keyed: bool) -> Door {
+    fn new(endpoint: Endpoint, role: Role, keyed: bool) -> Door {
         let now = Time::from_micros(1);
-        let mut door = Door { broker: BrokerHost::new(0, keyed, now), now, side, role, link: LinkId(0), opened: now };
+        let mut door = Door {
+            broker: BrokerHost::new(0, keyed, now),
+            now,
+            endpoint,
+            role,
+            connection: ConnectionId(0),
+            opened: now,
+        };
         door.open();
         door
     }
 
     fn open(&mut self) {
-        self.broker.closed(self.now, self.link);
-        self.link = LinkId(self.link.0 + 1);
+        self.broker.closed(self.now, self.connection);
+        self.connection = ConnectionId(self.connection.0 + 1);
         self.opened = self.now;
-        self.broker.opened(self.now, self.link, self.side);
+        self.broker.opened(self.now, self.connection, self.endpoint);
     }
 
     fn run(&mut self, script: &mut Script<'_>) {
@@ -82,7 +89,7 @@ impl Door {
             2 => self.say(&Envelope::Hello(script.bytes())),
             3 | 4 => self.say(&said::hello(script, self.role)),
             5 => self.say(&Envelope::Proof(Bytes::new())),
-            6 => self.say(&self.broker.right_proof(self.link)),
+            6 => self.say(&self.broker.right_proof(self.connection)),
             7 => self.say(&Envelope::Proof(script.bytes())),
             8 => self.say(&Envelope::Register(script.bytes())),
             9 => {
@@ -98,12 +105,12 @@ impl Door {
         said::messages(envelope).iter().for_each(|frames| self.hear(frames));
     }
 
-    /// Says it on the link; on a new one, if the broker has closed that.
+    /// Says it on the connection; on a new one, if the broker has closed that.
     fn hear(&mut self, frames: &[Bytes]) {
-        if self.broker.stage(self.link).is_none() {
+        if self.broker.stage(self.connection).is_none() {
             self.open();
         }
-        let done = self.broker.receive(self.now, self.link, frames);
+        let done = self.broker.receive(self.now, self.connection, frames);
         check_words(&done);
     }
 
@@ -112,7 +119,8 @@ impl Door {
         let until = self.now + span;
         self.broker.pass(self.now, until);
         self.now = until;
-        let waits = matches!(self.broker.stage(self.link), Some(Stage::Silent | Stage::Challenged | Stage::Distrusted));
+        let waits =
+            matches!(self.broker.stage(self.connection), Some(Stage::Silent | Stage::Challenged | Stage::Distrusted));
         assert!(!waits || self.now.since(self.opened) < HANDSHAKE_MAX, "a handshake ends in time");
     }
 }
@@ -130,7 +138,7 @@ struct Home<P> {
     peer: P,
     keyed: bool,
     now: Time,
-    links: u64,
+    connections: u64,
     /// What it said on this connection, and what it was asked.
     hello: Option<Hello>,
     challenge: Challenge,
@@ -141,7 +149,7 @@ struct Home<P> {
 impl<P: Peer> Home<P> {
     fn new(peer: P, keyed: bool) -> Home<P> {
         let (now, challenge) = (Time::from_micros(1), said::challenge(0));
-        Home { peer, keyed, now, links: 0, hello: None, challenge, proved: false }
+        Home { peer, keyed, now, connections: 0, hello: None, challenge, proved: false }
     }
 
     fn run(&mut self, script: &mut Script<'_>) {
@@ -159,9 +167,9 @@ impl<P: Peer> Home<P> {
         self.pass(Duration::ZERO);
         match *self.peer.socket() {
             Socket::Asked => {
-                self.links += 1;
-                *self.peer.socket() = Socket::Open(LinkId(self.links));
-                let did = self.peer.connected(self.now, said::nonce(self.links));
+                self.connections += 1;
+                *self.peer.socket() = Socket::Open(ConnectionId(self.connections));
+                let did = self.peer.connected(self.now, said::nonce(self.connections));
                 let [Did::Said(Envelope::Hello(hello))] = &did[..] else { panic!("hello comes first, and alone") };
                 let hello: Hello = body::decode(hello).expect("its hello can be read");
                 assert_eq!(hello.nonce.is_some(), self.keyed, "who has a key gives a nonce");

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use callboard_core::{
-    broker::Side,
-    wire::{Envelope, handshake::Role, ids::LinkId},
+    broker::Endpoint,
+    wire::{Envelope, handshake::Role, ids::ConnectionId},
 };
 
 use super::{
@@ -43,13 +43,13 @@ fn step(world: &mut World, script: &mut Script<'_>, last: &mut Option<Vec<Bytes>
         4 => cancel(world, script),
         5 | 6 => end_job(world, script),
         7 | 8 => world.flow(),
-        9 => on_some_link(world, script, |world, link| _ = world.deliver_to_broker(link)),
-        10 => on_some_link(world, script, |world, link| _ = world.deliver_to_peer(link)),
+        9 => on_some_link(world, script, |world, connection| _ = world.deliver_to_broker(connection)),
+        10 => on_some_link(world, script, |world, connection| _ = world.deliver_to_peer(connection)),
         11 => _ = world.settle(script.place(CLIENTS + WORKERS), script.flag()),
         12 => world.pass(script.span()),
         13 => world.leap(script.span()),
         14 => on_some_link(world, script, World::cut),
-        15 => world.open_link(script.pick(&[Side::Frontend, Side::Backend])),
+        15 => world.open_link(script.pick(&[Endpoint::Frontend, Endpoint::Backend])),
         16 => greet(world, script),
         17 | 18 => say_to_broker(world, script, last),
         19 => say_raw_to_broker(world, script),
@@ -82,28 +82,28 @@ fn end_job(world: &mut World, script: &mut Script<'_>) {
     world.carry(CLIENTS + at, did);
 }
 
-/// The bare steps of a handshake, on some link.
+/// The bare steps of a handshake, on some connection.
 fn greet(world: &mut World, script: &mut Script<'_>) {
     let role = script.pick(&[Role::Client, Role::Worker]);
     let hello = script.flag().then(|| said::hello(script, role));
-    on_some_link(world, script, |world, link| {
-        let envelope = hello.unwrap_or_else(|| world.broker.right_proof(link));
-        said::messages(&envelope).iter().for_each(|frames| world.tell_broker(link, frames));
+    on_some_link(world, script, |world, connection| {
+        let envelope = hello.unwrap_or_else(|| world.broker.right_proof(connection));
+        said::messages(&envelope).iter().for_each(|frames| world.tell_broker(connection, frames));
     });
 }
 
-/// Anything that somebody could say, from somebody's link.
+/// Anything that somebody could say, from somebody's connection.
 fn say_to_broker(world: &mut World, script: &mut Script<'_>, last: &mut Option<Vec<Bytes>>) {
     let envelope = said::to_broker(script);
     for frames in said::messages(&envelope) {
-        on_some_link(world, script, |world, link| world.tell_broker(link, &frames));
+        on_some_link(world, script, |world, connection| world.tell_broker(connection, &frames));
         *last = Some(frames);
     }
 }
 
 fn say_raw_to_broker(world: &mut World, script: &mut Script<'_>) {
     let frames = said::raw_message(script);
-    on_some_link(world, script, |world, link| world.tell_broker(link, &frames));
+    on_some_link(world, script, |world, connection| world.tell_broker(connection, &frames));
 }
 
 fn say_to_peer(world: &mut World, script: &mut Script<'_>) {
@@ -122,14 +122,14 @@ fn say_all_to_peer(world: &mut World, at: usize, envelope: &Envelope) {
     said::messages(envelope).iter().for_each(|frames| world.tell_peer(at, frames));
 }
 
-/// What was said last is said again, perhaps on another link.
+/// What was said last is said again, perhaps on another connection.
 fn say_again(world: &mut World, script: &mut Script<'_>, last: &Option<Vec<Bytes>>) {
     let Some(frames) = last else { return };
-    on_some_link(world, script, |world, link| world.tell_broker(link, frames));
+    on_some_link(world, script, |world, connection| world.tell_broker(connection, frames));
 }
 
-fn heard(world: &mut World, link: LinkId) {
-    let done = world.broker.heard(world.now, link);
+fn heard(world: &mut World, connection: ConnectionId) {
+    let done = world.broker.heard(world.now, connection);
     world.carry_out(done);
 }
 
@@ -150,11 +150,11 @@ fn end(world: &mut World, script: &mut Script<'_>) {
     }
 }
 
-/// Does something with one of the links that the broker has.
-fn on_some_link(world: &mut World, script: &mut Script<'_>, act: impl FnOnce(&mut World, LinkId)) {
+/// Does something with one of the connections that the broker has.
+fn on_some_link(world: &mut World, script: &mut Script<'_>, act: impl FnOnce(&mut World, ConnectionId)) {
     let open = world.open();
     if !open.is_empty() {
-        let link = open[script.place(open.len())];
-        act(world, link);
+        let connection = open[script.place(open.len())];
+        act(world, connection);
     }
 }

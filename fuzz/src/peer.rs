@@ -4,7 +4,7 @@ use bytes::Bytes;
 use callboard_core::{
     auth::Nonce,
     time::Time,
-    wire::{Envelope, ids::LinkId},
+    wire::{Envelope, ids::ConnectionId},
 };
 
 /// Times that a machine may want to be woken while a span passes; then the rest of the span passes in one leap, as if the
@@ -17,7 +17,7 @@ pub(crate) enum Socket {
     None,
     /// The machine wants one.
     Asked,
-    Open(LinkId),
+    Open(ConnectionId),
     /// The machine dropped it, and was not told yet that it is gone.
     Dropped,
 }
@@ -26,7 +26,7 @@ pub(crate) enum Socket {
 #[derive(Debug)]
 pub(crate) enum Did {
     Said(Envelope),
-    Dropped(LinkId),
+    Dropped(ConnectionId),
 }
 
 impl Socket {
@@ -35,10 +35,10 @@ impl Socket {
         *self = Socket::Asked;
     }
 
-    /// The machine drops it. Returns its link, if it was connected.
-    pub(crate) fn drop_it(&mut self) -> Option<LinkId> {
+    /// The machine drops it. Returns its connection, if it was connected.
+    pub(crate) fn drop_it(&mut self) -> Option<ConnectionId> {
         match std::mem::replace(self, Socket::Dropped) {
-            Socket::Open(link) => Some(link),
+            Socket::Open(connection) => Some(connection),
             Socket::Asked => None,
             other => panic!("a machine drops a socket that it does not have: {other:?}"),
         }

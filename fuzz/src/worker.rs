@@ -95,7 +95,7 @@ impl WorkerHost {
 
     fn handle(&mut self, now: Time, event: Event) -> Vec<Did> {
         let mut out = Vec::new();
-        self.machine.handle(now, event, &mut out);
+        self.machine.handle_event(now, event, &mut out);
         self.perform(out)
     }
 
@@ -127,10 +127,10 @@ impl WorkerHost {
                 Action::Room { .. } | Action::Item { .. } | Action::End { .. } => {
                     panic!("a call without streams has none")
                 }
-                Action::Refused(_) | Action::Note(_) => {}
+                Action::Refused(_) | Action::Log(_) => {}
             }
         }
-        self.machine.check();
+        self.machine.assert_invariants();
         assert_eq!(self.machine.running_len(), self.running.len(), "what runs is known");
         assert!(!self.machine.is_joined() || matches!(self.socket, Socket::Open(_)), "who is joined is connected");
         did
@@ -147,12 +147,12 @@ impl Peer for WorkerHost {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.machine.next_deadline()
+        self.machine.poll_timeout()
     }
 
     fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<Did> {
         let mut out = Vec::new();
-        self.machine.receive(now, frames, &mut out);
+        self.machine.handle_message(now, frames, &mut out);
         self.perform(out)
     }
 
@@ -169,6 +169,6 @@ impl Peer for WorkerHost {
     }
 
     fn wake(&mut self, now: Time) -> Vec<Did> {
-        self.handle(now, Event::Wake)
+        self.handle(now, Event::Timeout)
     }
 }

@@ -1,4 +1,4 @@
-//! A broker, clients, workers and strangers, joined by links that keep their order.
+//! A broker, clients, workers and strangers, joined by connections that keep their order.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -7,9 +7,9 @@ use std::{
 
 use bytes::Bytes;
 use callboard_core::{
-    broker::Side,
+    broker::Endpoint,
     time::Time,
-    wire::{Envelope, ids::LinkId},
+    wire::{Envelope, ids::ConnectionId},
 };
 
 use super::{
@@ -36,8 +36,8 @@ pub(crate) struct World {
     starts: u8,
     pub(crate) clients: [ClientHost; CLIENTS],
     pub(crate) workers: [WorkerHost; WORKERS],
-    links: BTreeMap<LinkId, Link>,
-    next_link: u64,
+    connections: BTreeMap<ConnectionId, Connection>,
+    next_connection: u64,
 }
 
 /// Whose machine is meant: clients first, then workers.
@@ -45,7 +45,7 @@ pub(crate) type PeerAt = usize;
 
 /// One connection, as the network sees it.
 #[derive(Debug)]
-struct Link {
+struct Connection {
     /// `None`: a stranger's, who reads nothing.
     peer: Option<PeerAt>,
     to_broker: VecDeque<Vec<Bytes>>,
@@ -65,13 +65,13 @@ impl World {
             starts: 0,
             clients: [ClientHost::new(1, key()), ClientHost::new(2, key())],
             workers: [WorkerHost::new(3, true, key()), WorkerHost::new(4, false, key())],
-            links: BTreeMap::new(),
-            next_link: 0,
+            connections: BTreeMap::new(),
+            next_connection: 0,
         }
     }
 
-    /// The links that the broker has open.
-    pub(crate) fn open(&self) -> Vec<LinkId> {
+    /// The connections that the broker has open.
+    pub(crate) fn open(&self) -> Vec<ConnectionId> {
         self.broker.open()
     }
 
@@ -83,14 +83,14 @@ impl World {
     }
 
     /// A stranger connects.
-    pub(crate) fn open_link(&mut self, side: Side) {
-        self.connect(None, side);
+    pub(crate) fn open_link(&mut self, endpoint: Endpoint) {
+        self.connect(None, endpoint);
     }
 
     /// Bytes arrive at the broker, in their turn or out of it.
-    pub(crate) fn tell_broker(&mut self, link: LinkId, frames: &[Bytes]) {
-        if self.broker.stage(link).is_some() {
-            let done = self.broker.receive(self.now, link, frames);
+    pub(crate) fn tell_broker(&mut self, connection: ConnectionId, frames: &[Bytes]) {
+        if self.broker.stage(connection).is_some() {
+            let done = self.broker.receive(self.now, connection, frames);
             self.carry_out(done);
         }
     }
@@ -105,13 +105,13 @@ impl World {
         }
     }
 
-    /// The broker reads the next message of a link, or that it has ended. False: there is nothing.
-    pub(crate) fn deliver_to_broker(&mut self, id: LinkId) -> bool {
-        let Some(link) = self.links.get_mut(&id) else { return false };
-        match link.to_broker.pop_front() {
+    /// The broker reads the next message of a connection, or that it has ended. False: there is nothing.
+    pub(crate) fn deliver_to_broker(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        match connection.to_broker.pop_front() {
             Some(frames) => self.tell_broker(id, &frames),
-            None if link.peer_left => {
-                self.links.remove(&id);
+            None if connection.peer_left => {
+                self.connections.remove(&id);
                 let done = self.broker.closed(self.now, id);
                 self.carry_out(done);
             }
@@ -120,14 +120,14 @@ impl World {
         true
     }
 
-    /// A peer reads the next message of its link, or that it has ended. False: there is nothing.
-    pub(crate) fn deliver_to_peer(&mut self, id: LinkId) -> bool {
-        let Some(link) = self.links.get_mut(&id) else { return false };
-        let Some(at) = link.peer.filter(|_| !link.peer_left) else { return false };
-        match link.to_peer.pop_front() {
+    /// A peer reads the next message of its connection, or that it has ended. False: there is nothing.
+    pub(crate) fn deliver_to_peer(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let Some(at) = connection.peer.filter(|_| !connection.peer_left) else { return false };
+        match connection.to_peer.pop_front() {
             Some(frames) => self.tell_peer(at, &frames),
-            None if link.broker_left => {
-                self.links.remove(&id);
+            None if connection.broker_left => {
+                self.connections.remove(&id);
                 self.part(at, 0);
             }
             None => return false,
@@ -142,7 +142,7 @@ impl World {
             for at in 0..CLIENTS + WORKERS {
                 moved |= self.settle(at, true);
             }
-            for id in self.links.keys().copied().collect::<Vec<_>>() {
+            for id in self.connections.keys().copied().collect::<Vec<_>>() {
                 moved |= self.deliver_to_broker(id);
                 moved |= self.deliver_to_peer(id);
             }
@@ -155,7 +155,7 @@ impl World {
 
     /// The socket that a peer asked for is there or not, and the one that it dropped is gone.
     pub(crate) fn settle(&mut self, at: PeerAt, works: bool) -> bool {
-        let (now, side) = (self.now, if at < CLIENTS { Side::Frontend } else { Side::Backend });
+        let (now, endpoint) = (self.now, if at < CLIENTS { Endpoint::Frontend } else { Endpoint::Backend });
         let works = works && !self.broker.stopped;
         let peer = self.peer(at);
         if peer.is_over() {
@@ -164,9 +164,9 @@ impl World {
         match *peer.socket() {
             Socket::None | Socket::Open(_) => return false,
             Socket::Asked if works => {
-                let link = self.connect(Some(at), side);
-                *self.peer(at).socket() = Socket::Open(link);
-                let did = self.peer(at).connected(now, said::nonce(link.0));
+                let connection = self.connect(Some(at), endpoint);
+                *self.peer(at).socket() = Socket::Open(connection);
+                let did = self.peer(at).connected(now, said::nonce(connection.0));
                 self.carry(at, did);
             }
             Socket::Asked | Socket::Dropped => self.part(at, u32::MAX / 2),
@@ -174,12 +174,12 @@ impl World {
         true
     }
 
-    /// The network breaks a link: what was on its way is lost, and both ends learn of it.
-    pub(crate) fn cut(&mut self, id: LinkId) {
-        if let Some(link) = self.links.remove(&id) {
+    /// The network breaks a connection: what was on its way is lost, and both ends learn of it.
+    pub(crate) fn cut(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.remove(&id) {
             let done = self.broker.closed(self.now, id);
             self.carry_out(done);
-            if let Some(at) = link.peer.filter(|_| !link.peer_left) {
+            if let Some(at) = connection.peer.filter(|_| !connection.peer_left) {
                 self.part(at, 7);
             }
         }
@@ -211,7 +211,7 @@ impl World {
 
     /// The broker dies, and another start of it is there.
     pub(crate) fn restart(&mut self) {
-        for id in self.links.keys().copied().collect::<Vec<_>>() {
+        for id in self.connections.keys().copied().collect::<Vec<_>>() {
             self.cut(id);
         }
         self.starts = self.starts.wrapping_add(1);
@@ -239,7 +239,7 @@ impl World {
         self.clients.iter().for_each(ClientHost::check_ended);
         self.workers.iter().for_each(WorkerHost::check_ended);
         for id in self.open() {
-            self.links.remove(&id);
+            self.connections.remove(&id);
             let done = self.broker.closed(self.now, id);
             self.carry_out(done);
         }
@@ -249,15 +249,15 @@ impl World {
         self.broker.check_empty(self.now);
     }
 
-    fn connect(&mut self, peer: Option<PeerAt>, side: Side) -> LinkId {
-        self.next_link += 1;
-        let id = LinkId(self.next_link);
+    fn connect(&mut self, peer: Option<PeerAt>, endpoint: Endpoint) -> ConnectionId {
+        self.next_connection += 1;
+        let id = ConnectionId(self.next_connection);
         let (to_broker, to_peer) = (VecDeque::new(), VecDeque::new());
-        self.links.insert(id, Link { peer, to_broker, to_peer, peer_left: false, broker_left: false });
+        self.connections.insert(id, Connection { peer, to_broker, to_peer, peer_left: false, broker_left: false });
         if self.broker.stopped {
             return id;
         }
-        let done = self.broker.opened(self.now, id, side);
+        let done = self.broker.opened(self.now, id, endpoint);
         self.carry_out(done);
         id
     }
@@ -278,19 +278,22 @@ impl World {
         for done in done {
             match done {
                 Done::Said(id, envelope) => {
-                    let heard = self.links.get_mut(&id).filter(|link| link.peer.is_some() && !link.peer_left);
-                    if let Some(link) = heard {
-                        link.to_peer.extend(said::messages(&envelope));
+                    let heard = self
+                        .connections
+                        .get_mut(&id)
+                        .filter(|connection| connection.peer.is_some() && !connection.peer_left);
+                    if let Some(connection) = heard {
+                        connection.to_peer.extend(said::messages(&envelope));
                     }
                 }
                 Done::Closed(id) => {
-                    let link = self.links.get_mut(&id);
-                    let read = link.map(|link| {
-                        link.broker_left = true;
-                        link.peer.is_some() && !link.peer_left
+                    let connection = self.connections.get_mut(&id);
+                    let read = connection.map(|connection| {
+                        connection.broker_left = true;
+                        connection.peer.is_some() && !connection.peer_left
                     });
                     if read == Some(false) {
-                        self.links.remove(&id);
+                        self.connections.remove(&id);
                     }
                 }
             }
@@ -299,18 +302,18 @@ impl World {
 
     /// What a peer did goes its way. What it said before it dropped its socket is still read.
     pub(crate) fn carry(&mut self, at: PeerAt, did: Vec<Did>) {
-        let own = |link: &&mut Link| link.peer == Some(at) && !link.peer_left;
+        let own = |connection: &&mut Connection| connection.peer == Some(at) && !connection.peer_left;
         for did in did {
             match did {
                 Did::Said(envelope) => self.say(at, &envelope),
                 Did::Dropped(id) => {
-                    let link = self.links.get_mut(&id).filter(own);
-                    let gone = link.is_some_and(|link| {
-                        link.peer_left = true;
-                        link.broker_left
+                    let connection = self.connections.get_mut(&id).filter(own);
+                    let gone = connection.is_some_and(|connection| {
+                        connection.peer_left = true;
+                        connection.broker_left
                     });
                     if gone {
-                        self.links.remove(&id);
+                        self.connections.remove(&id);
                     }
                 }
             }
@@ -318,9 +321,11 @@ impl World {
     }
 
     fn say(&mut self, at: PeerAt, envelope: &Envelope) {
-        let mut links = self.links.values_mut();
-        if let Some(link) = links.find(|link| link.peer == Some(at) && !link.peer_left && !link.broker_left) {
-            link.to_broker.extend(said::messages(envelope));
+        let mut connections = self.connections.values_mut();
+        if let Some(connection) = connections
+            .find(|connection| connection.peer == Some(at) && !connection.peer_left && !connection.broker_left)
+        {
+            connection.to_broker.extend(said::messages(envelope));
         }
     }
 }

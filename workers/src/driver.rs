@@ -6,7 +6,7 @@ use callboard_core::{
     peer::Loss,
     time::Time,
     wire::status::Failure,
-    worker::{self, Action, Event, JobId, Note},
+    worker::{self, Action, Diagnostic, Event, JobId},
 };
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info};
@@ -76,7 +76,7 @@ impl Driver {
     pub(crate) async fn run(mut self) -> Result<(), Box<Failure>> {
         let mut commanded = true;
         loop {
-            let due = self.machine.next_deadline();
+            let due = self.machine.poll_timeout();
             let woken = tokio::select! {
                 biased;
                 // Cancel safe: says so.
@@ -123,8 +123,8 @@ impl Driver {
             );
         }
         // With all read that was there: what has arrived is not late.
-        if self.machine.next_deadline().is_some_and(|due| due <= now) {
-            self.handle(now, Event::Wake);
+        if self.machine.poll_timeout().is_some_and(|due| due <= now) {
+            self.handle(now, Event::Timeout);
         }
         self.play(now);
         self.runner.flush();
@@ -136,7 +136,7 @@ impl Driver {
         let mut next = Some(first);
         while let Some(frames) = next {
             let before = self.actions.len();
-            self.machine.receive(now, &frames, &mut self.actions);
+            self.machine.handle_message(now, &frames, &mut self.actions);
             budget.spend(&frames, self.actions.len() - before);
             next = if budget.is_spent() { None } else { self.link.try_message() };
         }
@@ -147,7 +147,7 @@ impl Driver {
     }
 
     fn handle(&mut self, now: Time, event: Event) {
-        self.machine.handle(now, event, &mut self.actions);
+        self.machine.handle_event(now, event, &mut self.actions);
     }
 
     /// A handler with streams has something to say. The machine does not listen to what is said of a job that has ended.
@@ -192,27 +192,27 @@ impl Driver {
                 Action::Look(job) => begun.extend(self.runner.has_begun(job).then_some(Event::Begun { job })),
                 Action::Refused(failure) => self.ended = Some(Err(failure)),
                 Action::Left => self.ended = Some(Ok(())),
-                Action::Note(note) => self.note(note),
+                Action::Log(diagnostic) => self.log(diagnostic),
             }
         }
         self.actions = actions;
         begun.into_iter().for_each(|event| self.handle(now, event));
     }
 
-    fn note(&mut self, note: Note) {
-        match note {
-            Note::Joined { broker, start, running } => {
+    fn log(&mut self, diagnostic: Diagnostic) {
+        match diagnostic {
+            Diagnostic::Joined { broker, start, running } => {
                 self.absence.end();
                 info!(address = self.link.address(), %broker, %start, running, "joined the broker");
                 let told = self.machine.welcome().map_or("", |welcome| welcome.frontend.as_str());
                 self.state.send_replace(State::Joined { frontend: reachable(told, self.link.address()) });
             }
-            Note::Lost { loss, running } => {
+            Diagnostic::Lost { loss, running } => {
                 self.state.send_replace(State::Apart);
                 self.tell_absence(&loss, running);
             }
-            Note::UnknownMethod(method) => debug!(%method, "a call came for a method that is not here"),
-            Note::OutcomeDropped(call) => info!(%call, "an outcome came too late: its connection is gone"),
+            Diagnostic::UnknownMethod(method) => debug!(%method, "a call came for a method that is not here"),
+            Diagnostic::OutcomeDropped(call) => info!(%call, "an outcome came too late: its connection is gone"),
             other => debug!(?other, "note"),
         }
     }

@@ -22,7 +22,7 @@ pub struct GateCounters {
     pub bytes_received: u64,
     /// Messages buffered for peers.
     pub messages_sent: u64,
-    /// Messages for links that were gone or going.
+    /// Messages for connections that were gone or going.
     pub messages_dropped: u64,
     /// PONGs that were not sent because their peers do not read.
     pub pongs_dropped: u64,

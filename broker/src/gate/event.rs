@@ -3,21 +3,21 @@
 use std::{fmt, net::SocketAddr, time::Instant};
 
 use callboard_core::{
-    wire::ids::LinkId,
+    wire::ids::ConnectionId,
     zmtp::{Message, Violation},
 };
 
 use super::CloseReason;
 
-/// Something that happened on a link.
+/// Something that happened on a connection.
 #[derive(Debug)]
 pub enum GateEvent {
-    /// A DEALER has connected and its ZMTP handshake is done. Always a link's first event.
+    /// A DEALER has connected and its ZMTP handshake is done. Always a connection's first event.
     Opened {
-        /// The new link.
-        link: LinkId,
+        /// The new connection.
+        connection: ConnectionId,
         /// Where it came in.
-        side: Side,
+        endpoint: Endpoint,
         /// Who it is, as far as the system knows.
         address: PeerAddress,
         /// When it was accepted: the time for its handshake counts from there.
@@ -26,27 +26,27 @@ pub enum GateEvent {
     /// A whole message.
     Frames {
         /// From whom.
-        link: LinkId,
+        connection: ConnectionId,
         /// The message.
         message: Message,
     },
     /// Bytes came, but no whole message yet (or a ZMTP command): the peer lives. At most every 100 ms.
-    Heard {
+    Activity {
         /// Who.
-        link: LinkId,
+        connection: ConnectionId,
     },
     /// The peer broke ZMTP or a limit on what it may send. Nothing more is read from it: the driver may send it a last word
     /// and shall [`super::Gate::close`] it, else the gate does after [`super::GateLimits::close_max`].
-    Broken {
+    ProtocolViolation {
         /// Who.
-        link: LinkId,
+        connection: ConnectionId,
         /// What it did. `Closed` will say it again.
         violation: Violation,
     },
-    /// The connection is gone. Always a link's last event, and exactly one for each `Opened`.
+    /// The connection is gone. Always a connection's last event, and exactly one for each `Opened`.
     Closed {
-        /// The link that was.
-        link: LinkId,
+        /// The connection that was.
+        connection: ConnectionId,
         /// Why.
         reason: CloseReason,
     },
@@ -58,8 +58,8 @@ impl GateEvent {
         match self {
             GateEvent::Frames { message, .. } => message.bytes(),
             GateEvent::Opened { .. }
-            | GateEvent::Heard { .. }
-            | GateEvent::Broken { .. }
+            | GateEvent::Activity { .. }
+            | GateEvent::ProtocolViolation { .. }
             | GateEvent::Closed { .. } => 0,
         }
     }
@@ -67,18 +67,18 @@ impl GateEvent {
 
 /// The two addresses of a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Side {
+pub enum Endpoint {
     /// For clients.
     Frontend,
     /// For workers and pools.
     Backend,
 }
 
-impl fmt::Display for Side {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Side::Frontend => "frontend",
-            Side::Backend => "backend",
+            Endpoint::Frontend => "frontend",
+            Endpoint::Backend => "backend",
         })
     }
 }
@@ -90,7 +90,7 @@ pub enum PeerAddress {
     Tcp(SocketAddr),
     /// Over a Unix socket. The system vouches for both numbers.
     Ipc {
-        /// Its user: always the broker's own once a link is opened.
+        /// Its user: always the broker's own once a connection is opened.
         uid: u32,
         /// Its process, where the system tells.
         pid: Option<i32>,

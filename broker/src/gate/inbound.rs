@@ -12,13 +12,13 @@ use callboard_core::zmtp::{Decoder, Item, greeting};
 
 use super::{
     CloseReason, GateEvent,
+    connection::Connection,
     limits::{HEARD_INTERVAL, READ_BLOCK_BYTES, READ_BYTES_MAX, TURN_BYTES_MAX},
-    link::Link,
     shared::Shared,
     stream::ReadHalf,
 };
 
-/// The reading side of one connection. While it waits it holds no buffer but what an unfinished frame needs.
+/// The reading endpoint of one connection. While it waits it holds no buffer but what an unfinished frame needs.
 #[derive(Debug)]
 pub(super) struct Inbound {
     reader: ReadHalf,
@@ -79,10 +79,10 @@ impl Inbound {
         Inbound { reader, decoder: Decoder::new(handshake_bytes_max), kept: Bytes::new(), heard_at: None }
     }
 
-    /// Says the first word of ZMTP, which neither side has to wait for.
-    pub(super) fn greet(&self, link: &Link) {
-        link.answer(&greeting());
-        link.flush();
+    /// Says the first word of ZMTP, which neither endpoint has to wait for.
+    pub(super) fn greet(&self, connection: &Connection) {
+        connection.answer(&greeting());
+        connection.flush();
     }
 
     /// Waits for bytes and for this connection's turn, and reads what is there: at most [`TURN_BYTES_MAX`].
@@ -92,13 +92,13 @@ impl Inbound {
     ///
     /// # Cancel safety
     /// Safe: nothing is read before the last wait.
-    pub(super) async fn receive(&mut self, shared: &Shared, link: &Link) -> Result<(), CloseReason> {
+    pub(super) async fn receive(&mut self, shared: &Shared, connection: &Connection) -> Result<(), CloseReason> {
         self.reader.readable().await?;
         let permit = shared.queue.turn().await;
         let mut turn = Turn::default();
-        let ended = poll_fn(|context| Poll::Ready(self.take_turn(context, shared, link, &mut turn))).await;
+        let ended = poll_fn(|context| Poll::Ready(self.take_turn(context, shared, connection, &mut turn))).await;
         drop(permit);
-        self.report(&turn, shared, link);
+        self.report(&turn, shared, connection);
         ended?;
         if turn.bytes >= TURN_BYTES_MAX {
             tokio::task::yield_now().await;
@@ -110,19 +110,19 @@ impl Inbound {
         &mut self,
         context: &mut Context<'_>,
         shared: &Shared,
-        link: &Link,
+        connection: &Connection,
         turn: &mut Turn,
     ) -> Result<(), CloseReason> {
-        if let Some(reason) = link.ending() {
+        if let Some(reason) = connection.ending() {
             return Err(reason);
         }
-        if link.admitted.get() {
+        if connection.admitted.get() {
             self.decoder.set_message_bytes_max(shared.limits.message_bytes_max);
         }
         while turn.bytes < TURN_BYTES_MAX && shared.queue.has_room() {
             let Poll::Ready(read) = self.read(context, shared)? else { break };
             turn.bytes += read.count;
-            self.decode(read.input, shared, link, turn)?;
+            self.decode(read.input, shared, connection, turn)?;
             if !read.filled {
                 break;
             }
@@ -146,23 +146,29 @@ impl Inbound {
     }
 
     /// Passes on whatever is whole, and keeps the rest.
-    fn decode(&mut self, mut input: Bytes, shared: &Shared, link: &Link, turn: &mut Turn) -> Result<(), CloseReason> {
+    fn decode(
+        &mut self,
+        mut input: Bytes,
+        shared: &Shared,
+        connection: &Connection,
+        turn: &mut Turn,
+    ) -> Result<(), CloseReason> {
         loop {
             match self.decoder.next(&mut input) {
                 Ok(Some(Item::Message(message))) => {
                     turn.messages += 1;
                     turn.told = true;
-                    shared.queue.push(GateEvent::Frames { link: link.id, message });
+                    shared.queue.push(GateEvent::Frames { connection: connection.id, message });
                 }
                 Ok(Some(Item::Opened)) => {
                     turn.told = true;
-                    shared.opened(link);
+                    shared.opened(connection);
                 }
-                Ok(Some(Item::Answer(bytes))) => self.answer(&bytes, shared, link, turn),
+                Ok(Some(Item::Answer(bytes))) => self.answer(&bytes, shared, connection, turn),
                 Ok(None) => break,
                 Err(violation) => {
                     if let Some(refusal) = self.decoder.refusal(violation) {
-                        self.answer(&refusal, shared, link, turn);
+                        self.answer(&refusal, shared, connection, turn);
                     }
                     return Err(violation.into());
                 }
@@ -171,31 +177,31 @@ impl Inbound {
         // Whatever stays is copied out of the block: many peers that stop in the middle must not keep many blocks.
         self.decoder.detach();
         self.kept = Bytes::copy_from_slice(&input);
-        link.keeps(self.kept.len() + self.decoder.held_bytes());
+        connection.keeps(self.kept.len() + self.decoder.held_bytes());
         Ok(())
     }
 
-    fn answer(&self, bytes: &[u8], shared: &Shared, link: &Link, turn: &mut Turn) {
+    fn answer(&self, bytes: &[u8], shared: &Shared, connection: &Connection, turn: &mut Turn) {
         turn.answered = true;
-        if !link.answer(bytes) {
+        if !connection.answer(bytes) {
             shared.counters.borrow_mut().pongs_dropped += 1;
         }
     }
 
     /// After a turn: writes the answers, counts, and lets the driver know of life without a message.
-    fn report(&mut self, turn: &Turn, shared: &Shared, link: &Link) {
+    fn report(&mut self, turn: &Turn, shared: &Shared, connection: &Connection) {
         if turn.answered {
-            link.flush();
+            connection.flush();
         }
         shared.relieve();
         let mut counters = shared.counters.borrow_mut();
         counters.bytes_received += turn.bytes as u64;
         counters.messages_received += turn.messages;
-        if turn.bytes > 0 && !turn.told && link.opened.get() {
+        if turn.bytes > 0 && !turn.told && connection.opened.get() {
             let now = Instant::now();
             if self.heard_at.is_none_or(|at| now - at >= HEARD_INTERVAL) {
                 self.heard_at = Some(now);
-                shared.queue.push(GateEvent::Heard { link: link.id });
+                shared.queue.push(GateEvent::Activity { connection: connection.id });
             }
         }
     }

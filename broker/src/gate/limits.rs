@@ -115,7 +115,7 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A peer with this much unread gets no PONG on top: it has signs of life enough waiting, and one that only ever sends
 /// PINGs must not fill our memory with the answers.
 pub(super) const PONG_UNSENT_BYTES_MAX: usize = 64 * 1024;
-/// A peer that was told to go, and neither closes its side nor says anything for so long, is closed from ours: its bytes
+/// A peer that was told to go, and neither closes its endpoint nor says anything for so long, is closed from ours: its bytes
 /// cannot cross the close any more and turn it into a reset.
 pub(super) const CLOSE_QUIET: Duration = Duration::from_millis(100);
 /// Connections that the kernel keeps for us until we accept them.

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Address, CloseReason, GateError, PeerAddress, Side,
+    Address, CloseReason, Endpoint, GateError, PeerAddress,
     address::Host,
     ipc::{self, Claim},
     limits::{ACCEPT_PAUSE, BACKLOG},
@@ -93,7 +93,7 @@ fn listen_tcp(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 }
 
 /// Accepts connections for ever.
-pub(super) async fn accept_all(shared: Rc<Shared>, side: Side, listener: Listener) {
+pub(super) async fn accept_all(shared: Rc<Shared>, endpoint: Endpoint, listener: Listener) {
     let own_uid = rustix::process::geteuid().as_raw();
     let mut failing = false;
     loop {
@@ -105,8 +105,8 @@ pub(super) async fn accept_all(shared: Rc<Shared>, side: Side, listener: Listene
                     Some(reason) => Err(reason),
                 };
                 match room {
-                    Ok(()) => shared.accepted(side, stream, address),
-                    Err(reason) => shared.refused(side, stream, address, reason),
+                    Ok(()) => shared.accepted(endpoint, stream, address),
+                    Err(reason) => shared.refused(endpoint, stream, address, reason),
                 }
             }
             Ok(None) => {}
@@ -114,7 +114,7 @@ pub(super) async fn accept_all(shared: Rc<Shared>, side: Side, listener: Listene
             Err(error) => {
                 shared.counters.borrow_mut().accept_failures += 1;
                 if !failing {
-                    tracing::warn!(%side, %error, pause = ?ACCEPT_PAUSE, "cannot accept connections; trying again");
+                    tracing::warn!(%endpoint, %error, pause = ?ACCEPT_PAUSE, "cannot accept connections; trying again");
                 }
                 failing = true;
                 sleep(ACCEPT_PAUSE).await;

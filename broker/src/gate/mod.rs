@@ -1,13 +1,13 @@
-//! The gate: the broker's side of every connection.
+//! The gate: the broker's endpoint of every connection.
 //!
 //! It is the ROUTER that clients and workers connect their DEALERs to, on tokio, over TCP and Unix sockets; what ZMTP's
-//! bytes mean is [`callboard_core::zmtp`]'s business. Towards the driver a connection is a *link*: [`GateEvent`]s come out,
+//! bytes mean is [`callboard_core::zmtp`]'s business. Towards the driver a connection is a *connection*: [`GateEvent`]s come out,
 //! messages go in, in the order in which they happened.
 //!
 //! A message's way in: the connection's task waits for its socket, then for its turn, reads into a block that
 //! all connections share, and queues what is whole; small frames are slices of that block, large ones have a place of
-//! their own from their first byte on. A message's way out: [`Gate::send`] encodes it into the link's buffer,
-//! [`Gate::flush`] writes the buffers, each with one system call; what a socket does not take, the link's task writes
+//! their own from their first byte on. A message's way out: [`Gate::send`] encodes it into the connection's buffer,
+//! [`Gate::flush`] writes the buffers, each with one system call; what a socket does not take, the connection's task writes
 //! later.
 //!
 //! Nothing that a peer does costs more than [`GateLimits`] says, ends more than its own connection, or goes unreported:
@@ -19,6 +19,7 @@
 
 mod address;
 mod complaints;
+mod connection;
 mod counters;
 mod error;
 mod event;
@@ -27,7 +28,6 @@ mod held;
 mod inbound;
 mod ipc;
 mod limits;
-mod link;
 mod listener;
 mod origin;
 mod outbound;
@@ -42,7 +42,7 @@ use std::{future::poll_fn, rc::Rc};
 
 use callboard_core::{
     broker::GateStatus,
-    wire::{Frames, ids::LinkId},
+    wire::{Frames, ids::ConnectionId},
 };
 use tokio::{
     select,
@@ -53,13 +53,13 @@ pub use address::{Address, AddressError, Host};
 pub(crate) use complaints::Complaints;
 pub use counters::GateCounters;
 pub use error::GateError;
-pub use event::{GateEvent, PeerAddress, Side};
+pub use event::{Endpoint, GateEvent, PeerAddress};
 pub use files::{file_limit, raise_file_limit};
 pub use limits::GateLimits;
 pub use reason::CloseReason;
 
+use connection::Connection;
 use ipc::Claim;
-use link::Link;
 use listener::{Bound, Listener};
 use shared::Shared;
 
@@ -70,7 +70,7 @@ use shared::Shared;
 pub struct Gate {
     shared: Rc<Shared>,
     /// Links with output that was not flushed yet.
-    dirty: Vec<Rc<Link>>,
+    dirty: Vec<Rc<Connection>>,
     listeners: [AbortHandle; 2],
     frontend: Address,
     backend: Address,
@@ -92,12 +92,12 @@ impl Gate {
         let limits = fit_files(limits);
         let (frontend, backend) = (Listener::bind(frontend)?, Listener::bind(backend)?);
         let shared = Rc::new(Shared::new(limits));
-        let accept = |side, bound: Bound| {
-            let task = spawn_local(listener::accept_all(Rc::clone(&shared), side, bound.listener));
+        let accept = |endpoint, bound: Bound| {
+            let task = spawn_local(listener::accept_all(Rc::clone(&shared), endpoint, bound.listener));
             (task.abort_handle(), bound.address, bound.claim)
         };
-        let (front_task, frontend, front_claim) = accept(Side::Frontend, frontend);
-        let (back_task, backend, back_claim) = accept(Side::Backend, backend);
+        let (front_task, frontend, front_claim) = accept(Endpoint::Frontend, frontend);
+        let (back_task, backend, back_claim) = accept(Endpoint::Backend, backend);
         Ok(Gate {
             dirty: Vec::new(),
             listeners: [front_task, back_task],
@@ -136,49 +136,49 @@ impl Gate {
         Some(event)
     }
 
-    /// Buffers a message for a link; [`Gate::flush`] writes it. To a link that is gone or going it is dropped and counted:
+    /// Buffers a message for a connection; [`Gate::flush`] writes it. To a connection that is gone or going it is dropped and counted:
     /// its `Closed` comes, or has come.
     ///
-    /// If more than [`GateLimits::unsent_bytes_max`] would wait then, the link is closed.
-    pub fn send(&mut self, link: LinkId, frames: Frames) {
-        let Some(link) = self.shared.link(link) else {
+    /// If more than [`GateLimits::unsent_bytes_max`] would wait then, the connection is closed.
+    pub fn send(&mut self, connection: ConnectionId, frames: Frames) {
+        let Some(connection) = self.shared.connection(connection) else {
             self.shared.counters.borrow_mut().messages_dropped += 1;
             return;
         };
         self.shared.counters.borrow_mut().messages_sent += 1;
-        link.send(frames, self.shared.limits.unsent_bytes_max);
+        connection.send(frames, self.shared.limits.unsent_bytes_max);
         self.shared.relieve();
-        if !link.dirty.replace(true) {
-            self.dirty.push(link);
+        if !connection.dirty.replace(true) {
+            self.dirty.push(connection);
         }
     }
 
     /// Writes what was sent since the last time, as far as the sockets take it without waiting. The rest follows by itself.
     pub fn flush(&mut self) {
-        for link in self.dirty.drain(..) {
-            link.dirty.set(false);
-            link.flush();
+        for connection in self.dirty.drain(..) {
+            connection.dirty.set(false);
+            connection.flush();
         }
     }
 
     /// Lets a peer in: from now on its messages may have [`GateLimits::message_bytes_max`] bytes.
-    pub fn admit(&mut self, link: LinkId) {
-        if let Some(link) = self.shared.link(link) {
-            self.shared.admitted(&link);
+    pub fn admit(&mut self, connection: ConnectionId) {
+        if let Some(connection) = self.shared.connection(connection) {
+            self.shared.admitted(&connection);
         }
     }
 
-    /// Closes a link when what was sent to it is written, or after [`GateLimits::close_max`]. Nothing more is read from it
+    /// Closes a connection when what was sent to it is written, or after [`GateLimits::close_max`]. Nothing more is read from it
     /// but events that wait already; `Closed` comes when it is done.
-    pub fn close(&mut self, link: LinkId) {
-        if let Some(link) = self.shared.link(link) {
-            link.end(CloseReason::Requested);
+    pub fn close(&mut self, connection: ConnectionId) {
+        if let Some(connection) = self.shared.connection(connection) {
+            connection.end(CloseReason::Requested);
         }
     }
 
-    /// The bytes that wait to be written to a link; 0 if it is gone.
-    pub fn unsent_bytes(&self, link: LinkId) -> usize {
-        self.shared.link(link).map_or(0, |link| link.unsent_bytes())
+    /// The bytes that wait to be written to a connection; 0 if it is gone.
+    pub fn unsent_bytes(&self, connection: ConnectionId) -> usize {
+        self.shared.connection(connection).map_or(0, |connection| connection.unsent_bytes())
     }
 
     /// The connections that there are, those in the handshake included.
@@ -219,7 +219,7 @@ impl Gate {
         }
     }
 
-    /// Closes everything: accepts nobody, closes each link as [`Gate::close`] does, and returns when all are gone, after
+    /// Closes everything: accepts nobody, closes each connection as [`Gate::close`] does, and returns when all are gone, after
     /// [`GateLimits::close_max`] at the latest. Events that come meanwhile are dropped.
     ///
     /// # Cancel safety

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use callboard_core::wire::ids::LinkId;
+use callboard_core::wire::ids::ConnectionId;
 use tokio::sync::Notify;
 
 use super::{CloseReason, GateLimits, limits::HANDSHAKE_GRACE, origin::Origin};
@@ -28,7 +28,7 @@ pub(super) struct Places {
 #[derive(Debug, Default)]
 struct Guests {
     origins: HashMap<Origin, Group>,
-    of: HashMap<LinkId, Origin>,
+    of: HashMap<ConnectionId, Origin>,
     pending: usize,
 }
 
@@ -38,7 +38,7 @@ struct Group {
     all: usize,
     /// Those that were not let in yet, and since when they are there. Links are numbered in their order, so the oldest is
     /// the first.
-    pending: BTreeMap<LinkId, Instant>,
+    pending: BTreeMap<ConnectionId, Instant>,
 }
 
 /// What becomes of a connection that comes.
@@ -47,7 +47,7 @@ pub(super) enum Room {
     /// There is a place.
     Free,
     /// This one has to make way for it.
-    Displace(LinkId),
+    Displace(ConnectionId),
     /// It waits: until somebody leaves or, if there is one, until then at most.
     Later(Option<Instant>),
     /// It is not wanted.
@@ -71,7 +71,7 @@ impl Places {
         if let Some(group) = guests.origins.get(&origin).filter(|group| group.all >= self.per_address_max) {
             // Its own kin pay for it or nobody does. Waiting here would make all others wait, too.
             return match group.displaceable() {
-                Some((link, at)) if at <= now => Room::Displace(link),
+                Some((connection, at)) if at <= now => Room::Displace(connection),
                 _ => Room::Refused(CloseReason::AddressFull { max: self.per_address_max }),
             };
         }
@@ -80,30 +80,30 @@ impl Places {
         }
         let largest = guests.origins.values().max_by_key(|group| group.pending.len());
         match largest.and_then(Group::displaceable) {
-            Some((link, at)) if at <= now => Room::Displace(link),
+            Some((connection, at)) if at <= now => Room::Displace(connection),
             later => Room::Later(later.map(|(_, at)| at)),
         }
     }
 
     /// A connection takes a place, to do its handshake.
-    pub(super) fn enter(&self, link: LinkId, origin: Origin, now: Instant) {
+    pub(super) fn enter(&self, connection: ConnectionId, origin: Origin, now: Instant) {
         let mut guests = self.guests.borrow_mut();
-        guests.of.insert(link, origin);
+        guests.of.insert(connection, origin);
         guests.pending += 1;
         let group = guests.origins.entry(origin).or_default();
         group.all += 1;
-        group.pending.insert(link, now);
+        group.pending.insert(connection, now);
     }
 
     /// A connection's handshake is over: it was let in, or has to make way.
-    pub(super) fn settle(&self, link: LinkId) {
-        self.guests.borrow_mut().settle(link);
+    pub(super) fn settle(&self, connection: ConnectionId) {
+        self.guests.borrow_mut().settle(connection);
         self.freed.notify_waiters();
     }
 
     /// A connection is gone.
-    pub(super) fn leave(&self, link: LinkId) {
-        self.guests.borrow_mut().leave(link);
+    pub(super) fn leave(&self, connection: ConnectionId) {
+        self.guests.borrow_mut().leave(connection);
         self.freed.notify_waiters();
     }
 
@@ -114,16 +114,16 @@ impl Places {
 }
 
 impl Guests {
-    fn settle(&mut self, link: LinkId) {
-        let group = self.of.get(&link).and_then(|origin| self.origins.get_mut(origin));
-        if group.is_some_and(|group| group.pending.remove(&link).is_some()) {
+    fn settle(&mut self, connection: ConnectionId) {
+        let group = self.of.get(&connection).and_then(|origin| self.origins.get_mut(origin));
+        if group.is_some_and(|group| group.pending.remove(&connection).is_some()) {
             self.pending -= 1;
         }
     }
 
-    fn leave(&mut self, link: LinkId) {
-        self.settle(link);
-        let Some(origin) = self.of.remove(&link) else { return };
+    fn leave(&mut self, connection: ConnectionId) {
+        self.settle(connection);
+        let Some(origin) = self.of.remove(&connection) else { return };
         let group = self.origins.get_mut(&origin).expect("a guest's origin is known as long as it has guests");
         group.all -= 1;
         if group.all == 0 {
@@ -134,8 +134,8 @@ impl Guests {
 
 impl Group {
     /// The oldest whose handshake is not done, and from when on it may have to make way.
-    fn displaceable(&self) -> Option<(LinkId, Instant)> {
-        self.pending.first_key_value().map(|(&link, &since)| (link, since + HANDSHAKE_GRACE))
+    fn displaceable(&self) -> Option<(ConnectionId, Instant)> {
+        self.pending.first_key_value().map(|(&connection, &since)| (connection, since + HANDSHAKE_GRACE))
     }
 }
 
@@ -155,43 +155,47 @@ mod tests {
     #[test]
     fn the_oldest_handshake_of_the_busiest_origin_makes_way_after_its_grace() {
         let (places, now) = (places(100, 100, 3), Instant::now());
-        places.enter(LinkId(1), THERE, now);
-        places.enter(LinkId(2), HERE, now);
+        places.enter(ConnectionId(1), THERE, now);
+        places.enter(ConnectionId(2), HERE, now);
         assert_eq!(places.room(THERE, now), Room::Free);
-        places.enter(LinkId(3), HERE, now);
+        places.enter(ConnectionId(3), HERE, now);
         let due = now + HANDSHAKE_GRACE;
         assert_eq!(places.room(THERE, now), Room::Later(Some(due)));
-        assert_eq!(places.room(THERE, due), Room::Displace(LinkId(2)), "not the oldest of all: that one floods nobody");
-        places.settle(LinkId(2));
+        assert_eq!(
+            places.room(THERE, due),
+            Room::Displace(ConnectionId(2)),
+            "not the oldest of all: that one floods nobody"
+        );
+        places.settle(ConnectionId(2));
         assert_eq!((places.room(THERE, due), places.pending()), (Room::Free, 2));
-        places.leave(LinkId(2));
+        places.leave(ConnectionId(2));
         assert_eq!(places.pending(), 2, "it was counted out once");
     }
 
     #[test]
     fn who_was_let_in_makes_way_for_nobody() {
         let (places, now) = (places(2, 100, 100), Instant::now());
-        for link in [LinkId(1), LinkId(2)] {
-            places.enter(link, HERE, now);
-            places.settle(link);
+        for connection in [ConnectionId(1), ConnectionId(2)] {
+            places.enter(connection, HERE, now);
+            places.settle(connection);
         }
         assert_eq!(places.room(THERE, now + HANDSHAKE_GRACE), Room::Later(None));
-        places.leave(LinkId(1));
+        places.leave(ConnectionId(1));
         assert_eq!(places.room(THERE, now), Room::Free);
     }
 
     #[test]
     fn an_address_that_has_enough_is_refused_and_others_are_not() {
         let (places, now) = (places(100, 2, 100), Instant::now());
-        places.enter(LinkId(1), HERE, now);
-        places.settle(LinkId(1));
-        places.enter(LinkId(2), HERE, now);
+        places.enter(ConnectionId(1), HERE, now);
+        places.settle(ConnectionId(1));
+        places.enter(ConnectionId(2), HERE, now);
         assert_eq!(places.room(HERE, now), Room::Refused(CloseReason::AddressFull { max: 2 }));
         assert_eq!(places.room(THERE, now), Room::Free);
-        assert_eq!(places.room(HERE, now + HANDSHAKE_GRACE), Room::Displace(LinkId(2)));
-        places.leave(LinkId(2));
+        assert_eq!(places.room(HERE, now + HANDSHAKE_GRACE), Room::Displace(ConnectionId(2)));
+        places.leave(ConnectionId(2));
         assert_eq!(places.room(HERE, now), Room::Free);
-        places.leave(LinkId(1));
+        places.leave(ConnectionId(1));
         assert!(places.guests.borrow().origins.is_empty(), "an origin that is gone is forgotten");
     }
 }

@@ -101,12 +101,12 @@ impl Queue {
 mod tests {
     use std::{future::Future, pin::pin, task::Waker};
 
-    use callboard_core::wire::ids::LinkId;
+    use callboard_core::wire::ids::ConnectionId;
 
     use super::*;
 
     fn heard(number: u64) -> GateEvent {
-        GateEvent::Heard { link: LinkId(number) }
+        GateEvent::Activity { connection: ConnectionId(number) }
     }
 
     #[test]

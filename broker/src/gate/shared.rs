@@ -8,7 +8,7 @@ use std::{
 };
 
 use callboard_core::{
-    wire::ids::LinkId,
+    wire::ids::ConnectionId,
     zmtp::{Violation, error},
 };
 use tokio::{
@@ -18,12 +18,12 @@ use tokio::{
 };
 
 use super::{
-    CloseReason, GateCounters, GateEvent, GateLimits, PeerAddress, Side,
+    CloseReason, Endpoint, GateCounters, GateEvent, GateLimits, PeerAddress,
     complaints::Complaints,
+    connection::{self, Connection},
     held::Held,
     inbound::ReadBlock,
     limits::{FAREWELLS_MAX, HANDSHAKE_GRACE},
-    link::{self, Link},
     origin::Origin,
     places::{Places, Room},
     queue::Queue,
@@ -39,8 +39,8 @@ pub(super) struct Shared {
     /// See [`ReadBlock`].
     pub(super) block: RefCell<ReadBlock>,
     /// Every connection that has a task. The numbers are ours, so the hasher has nobody to fear.
-    links: RefCell<HashMap<LinkId, Connection>>,
-    last_link: Cell<u64>,
+    connections: RefCell<HashMap<ConnectionId, Entry>>,
+    last_connection: Cell<u64>,
     pub(super) places: Places,
     /// What connections hold; the queue's bytes come on top.
     held: Rc<Held>,
@@ -52,8 +52,8 @@ pub(super) struct Shared {
 }
 
 #[derive(Debug)]
-struct Connection {
-    link: Rc<Link>,
+struct Entry {
+    connection: Rc<Connection>,
     task: AbortHandle,
 }
 
@@ -63,8 +63,8 @@ impl Shared {
             queue: Queue::new(&limits),
             counters: RefCell::default(),
             block: RefCell::default(),
-            links: RefCell::default(),
-            last_link: Cell::new(0),
+            connections: RefCell::default(),
+            last_connection: Cell::new(0),
             places: Places::new(&limits),
             held: Rc::default(),
             farewells: Cell::new(0),
@@ -87,8 +87,8 @@ impl Shared {
             let due = match self.places.room(origin, Instant::now()) {
                 Room::Free => return Ok(()),
                 Room::Refused(reason) => return Err(reason),
-                Room::Displace(link) => {
-                    self.displace(link);
+                Room::Displace(connection) => {
+                    self.displace(connection);
                     if self.places.room(origin, Instant::now()) == Room::Free {
                         return Ok(());
                     }
@@ -113,81 +113,87 @@ impl Shared {
     }
 
     /// A connection that did not finish its handshake makes way for another.
-    fn displace(&self, link: LinkId) {
-        if let Some(link) = self.link(link) {
+    fn displace(&self, connection: ConnectionId) {
+        if let Some(connection) = self.connection(connection) {
             // Whoever reads hears why. Nobody waits for that: floods do not read.
-            if !link.opened.get() {
-                link.answer(&error(&CloseReason::Displaced.to_string()));
-                link.flush();
+            if !connection.opened.get() {
+                connection.answer(&error(&CloseReason::Displaced.to_string()));
+                connection.flush();
             }
-            link.end(CloseReason::Displaced);
+            connection.end(CloseReason::Displaced);
         }
-        self.places.settle(link);
+        self.places.settle(connection);
     }
 
     /// A connection was accepted and has room.
-    pub(super) fn accepted(self: &Rc<Self>, side: Side, stream: Stream, address: PeerAddress) {
-        let (link, reader) = self.connection(side, stream, address);
-        self.places.enter(link.id, address.into(), link.accepted);
-        self.start(link, reader);
+    pub(super) fn accepted(self: &Rc<Self>, endpoint: Endpoint, stream: Stream, address: PeerAddress) {
+        let (connection, reader) = self.new_connection(endpoint, stream, address);
+        self.places.enter(connection.id, address.into(), connection.accepted);
+        self.start(connection, reader);
     }
 
     /// A connection was accepted and is not wanted. It is told why, unless there are too many like it.
-    pub(super) fn refused(self: &Rc<Self>, side: Side, stream: Stream, address: PeerAddress, reason: CloseReason) {
+    pub(super) fn refused(
+        self: &Rc<Self>,
+        endpoint: Endpoint,
+        stream: Stream,
+        address: PeerAddress,
+        reason: CloseReason,
+    ) {
         if self.farewells.get() < FAREWELLS_MAX {
-            let (link, reader) = self.connection(side, stream, address);
-            link.end(reason);
+            let (connection, reader) = self.new_connection(endpoint, stream, address);
+            connection.end(reason);
             self.farewells.set(self.farewells.get() + 1);
-            return self.start(link, reader);
+            return self.start(connection, reader);
         }
         let mut counters = self.counters.borrow_mut();
         counters.accepted += 1;
         counters.count_closed(reason);
     }
 
-    fn connection(&self, side: Side, stream: Stream, address: PeerAddress) -> (Rc<Link>, ReadHalf) {
+    fn new_connection(&self, endpoint: Endpoint, stream: Stream, address: PeerAddress) -> (Rc<Connection>, ReadHalf) {
         self.counters.borrow_mut().accepted += 1;
-        let id = LinkId(self.last_link.replace(self.last_link.get() + 1) + 1);
+        let id = ConnectionId(self.last_connection.replace(self.last_connection.get() + 1) + 1);
         let (reader, writer) = stream.into_split();
-        (Rc::new(Link::new(id, side, address, writer, Rc::clone(&self.held))), reader)
+        (Rc::new(Connection::new(id, endpoint, address, writer, Rc::clone(&self.held))), reader)
     }
 
-    fn start(self: &Rc<Self>, link: Rc<Link>, reader: ReadHalf) {
-        let id = link.id;
-        let task = spawn_local(link::run(Rc::clone(self), Rc::clone(&link), reader)).abort_handle();
-        self.links.borrow_mut().insert(id, Connection { link, task });
+    fn start(self: &Rc<Self>, connection: Rc<Connection>, reader: ReadHalf) {
+        let id = connection.id;
+        let task = spawn_local(connection::run(Rc::clone(self), Rc::clone(&connection), reader)).abort_handle();
+        self.connections.borrow_mut().insert(id, Entry { connection, task });
     }
 
     /// A connection's ZMTP handshake is done.
-    pub(super) fn opened(&self, link: &Link) {
-        link.opened.set(true);
+    pub(super) fn opened(&self, connection: &Connection) {
+        connection.opened.set(true);
         self.counters.borrow_mut().opened += 1;
-        let Link { id, side, address, accepted, .. } = *link;
-        self.queue.push(GateEvent::Opened { link: id, side, address, accepted });
+        let Connection { id, endpoint, address, accepted, .. } = *connection;
+        self.queue.push(GateEvent::Opened { connection: id, endpoint, address, accepted });
     }
 
     /// A peer broke the rules.
-    pub(super) fn broken(&self, link: &Link, violation: Violation) {
-        self.queue.push(GateEvent::Broken { link: link.id, violation });
+    pub(super) fn broken(&self, connection: &Connection, violation: Violation) {
+        self.queue.push(GateEvent::ProtocolViolation { connection: connection.id, violation });
     }
 
     /// A connection's task is done.
-    pub(super) fn closed(&self, link: &Link, reason: CloseReason) {
-        let Link { id, address, .. } = *link;
+    pub(super) fn closed(&self, connection: &Connection, reason: CloseReason) {
+        let Connection { id, address, .. } = *connection;
         if reason.is_ordinary() {
-            tracing::debug!(link = %id, %address, %reason, "connection closed");
+            tracing::debug!(connection = %id, %address, %reason, "connection closed");
         } else {
             self.complaints
                 .borrow_mut()
-                .say(reason.name(), || tracing::info!(link = %id, %address, %reason, "connection closed"));
+                .say(reason.name(), || tracing::info!(connection = %id, %address, %reason, "connection closed"));
         }
-        self.links.borrow_mut().remove(&id);
+        self.connections.borrow_mut().remove(&id);
         if self.connections() == 0 {
             self.deserted.notify_one();
         }
         self.counters.borrow_mut().count_closed(reason);
-        if link.opened.get() {
-            return self.queue.push(GateEvent::Closed { link: id, reason });
+        if connection.opened.get() {
+            return self.queue.push(GateEvent::Closed { connection: id, reason });
         }
         if reason.is_refusal() {
             self.farewells.set(self.farewells.get() - 1);
@@ -197,15 +203,15 @@ impl Shared {
 
     /// The driver has taken an event.
     pub(super) fn taken(&self, event: &GateEvent) {
-        if let GateEvent::Closed { link, .. } = event {
-            self.places.leave(*link);
+        if let GateEvent::Closed { connection, .. } = event {
+            self.places.leave(*connection);
         }
     }
 
     /// The driver has let a peer in.
-    pub(super) fn admitted(&self, link: &Link) {
-        link.admitted.set(true);
-        self.places.settle(link.id);
+    pub(super) fn admitted(&self, connection: &Connection) {
+        connection.admitted.set(true);
+        self.places.settle(connection.id);
     }
 
     /// The bytes that peers make the gate hold.
@@ -217,36 +223,37 @@ impl Shared {
     pub(super) fn relieve(&self) {
         let max = self.limits.held_bytes_max;
         while self.held_bytes() > max {
-            let links = self.links.borrow();
-            let largest = links.values().map(|connection| &connection.link).max_by_key(|link| link.held_bytes());
-            let Some(link) = largest.filter(|link| link.held_bytes() > 0) else { return };
-            link.end(CloseReason::Held { bytes: link.held_bytes(), max });
-            link.let_go();
+            let connections = self.connections.borrow();
+            let largest =
+                connections.values().map(|entry| &entry.connection).max_by_key(|connection| connection.held_bytes());
+            let Some(connection) = largest.filter(|connection| connection.held_bytes() > 0) else { return };
+            connection.end(CloseReason::Held { bytes: connection.held_bytes(), max });
+            connection.let_go();
         }
     }
 
     /// The connection, unless it is gone or going.
-    pub(super) fn link(&self, id: LinkId) -> Option<Rc<Link>> {
-        let links = self.links.borrow();
-        links.get(&id).map(|connection| &connection.link).filter(|link| link.ending().is_none()).cloned()
+    pub(super) fn connection(&self, id: ConnectionId) -> Option<Rc<Connection>> {
+        let connections = self.connections.borrow();
+        connections.get(&id).map(|entry| &entry.connection).filter(|connection| connection.ending().is_none()).cloned()
     }
 
     pub(super) fn connections(&self) -> usize {
-        self.links.borrow().len()
+        self.connections.borrow().len()
     }
 
     /// Closes all connections, each as soon as what was sent to it is written.
     pub(super) fn close(&self) {
-        for connection in self.links.borrow().values() {
-            connection.link.end(CloseReason::Requested);
+        for entry in self.connections.borrow().values() {
+            entry.connection.end(CloseReason::Requested);
         }
     }
 
     /// Ends all connections at once.
     pub(super) fn abort(&self) {
         self.close();
-        for connection in self.links.borrow().values() {
-            connection.task.abort();
+        for entry in self.connections.borrow().values() {
+            entry.task.abort();
         }
     }
 }

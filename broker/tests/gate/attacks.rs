@@ -19,9 +19,9 @@ const LIES: [u64; 4] = [MESSAGE_BYTES_MAX as u64 + 1, 1 << 40, 1 << 63, u64::MAX
 /// The bystander was there before the attack and is served after it.
 async fn assert_served(gate: &mut Gate, bystander: &mut Peer) {
     bystander.say(&frame(LAST, b"still here")).await;
-    let (link, frames) = next_frames(gate).await;
+    let (connection, frames) = next_frames(gate).await;
     assert_eq!(frames, ["still here"]);
-    gate.send(link, one(b"so am I"));
+    gate.send(connection, one(b"so am I"));
     gate.flush();
     assert_eq!(bystander.hear_frame().await.1, b"so am I");
 }
@@ -58,9 +58,9 @@ fn an_announced_length_closes_its_connection_after_the_handshake() {
                 (announced(COMMAND, lie), Violation::CommandTooLarge { bytes: lie, max: COMMAND_BYTES_MAX }),
             ];
             for (bytes, violation) in cases {
-                let (mut peer, link) = join(&mut gate).await;
+                let (mut peer, connection) = join(&mut gate).await;
                 peer.say(&bytes).await;
-                assert_eq!(next_closed(&mut gate).await, (link, CloseReason::Violation(violation)));
+                assert_eq!(next_closed(&mut gate).await, (connection, CloseReason::Violation(violation)));
                 peer.hear_end().await;
             }
         }
@@ -71,11 +71,11 @@ fn an_announced_length_closes_its_connection_after_the_handshake() {
 #[test]
 fn a_third_frame_closes_its_connection_when_it_is_announced() {
     on_one_thread(async {
-        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         peer.say(&[frame(LAST, b"good"), frame(MORE, b"1"), frame(MORE, b"2")].concat()).await;
         assert_eq!(next_frames(&mut gate).await.1, ["good"]);
         let violation = Violation::TooManyFrames { max: MESSAGE_FRAMES_MAX };
-        assert_eq!(next_closed(&mut gate).await, (link, CloseReason::Violation(violation)));
+        assert_eq!(next_closed(&mut gate).await, (connection, CloseReason::Violation(violation)));
         assert_eq!(peer.hear_frame().await.1, violation.to_string().as_bytes(), "it hears the driver's last word");
         assert!(peer.hear_end().await.is_empty());
     });
@@ -96,12 +96,12 @@ fn who_broke_the_rules_is_closed_even_if_the_driver_says_nothing() {
 fn a_peer_that_does_not_read_is_closed_at_the_bound() {
     on_one_thread(async {
         let limits = GateLimits { message_bytes_max: 1_000_000, unsent_bytes_max: 4_000_000, ..GateLimits::default() };
-        let (mut gate, peer, link) = opened(limits).await;
+        let (mut gate, peer, connection) = opened(limits).await;
         let (mut bystander, _) = join(&mut gate).await;
         let reason = loop {
-            gate.send(link, two(b"head", vec![0; 1_000_000]));
+            gate.send(connection, two(b"head", vec![0; 1_000_000]));
             gate.flush();
-            assert!(gate.unsent_bytes(link) <= 4_000_000);
+            assert!(gate.unsent_bytes(connection) <= 4_000_000);
             tokio::task::yield_now().await;
             if let Some(event) = gate.try_next() {
                 break event;
@@ -109,7 +109,7 @@ fn a_peer_that_does_not_read_is_closed_at_the_bound() {
         };
         let text = format!("{reason:?}");
         assert!(text.contains("Unsent") && text.contains("max: 4000000"), "{text}");
-        assert_eq!((gate.unsent_bytes(link), gate.connections()), (0, 1));
+        assert_eq!((gate.unsent_bytes(connection), gate.connections()), (0, 1));
         assert_served(&mut gate, &mut bystander).await;
         drop(peer);
     });
@@ -118,13 +118,13 @@ fn a_peer_that_does_not_read_is_closed_at_the_bound() {
 #[test]
 fn pings_without_end_do_not_fill_the_memory_with_pongs() {
     on_one_thread(async {
-        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         let pings = command("PING", &[7; 18]).repeat(10_000);
         while gate.counters().pongs_dropped == 0 {
             peer.say(&pings).await;
             tokio::task::yield_now().await;
         }
-        assert!(gate.unsent_bytes(link) < 100_000, "{}", gate.unsent_bytes(link));
+        assert!(gate.unsent_bytes(connection) < 100_000, "{}", gate.unsent_bytes(connection));
         // One that does read gets its PONG again.
         let hear = async {
             loop {
@@ -133,10 +133,10 @@ fn pings_without_end_do_not_fill_the_memory_with_pongs() {
         };
         tokio::select! {
             () = hear => {}
-            () = until(&gate, |gate| gate.unsent_bytes(link) == 0) => {}
+            () = until(&gate, |gate| gate.unsent_bytes(connection) == 0) => {}
         }
         drop(peer);
-        assert_eq!(next_closed(&mut gate).await.0, link);
+        assert_eq!(next_closed(&mut gate).await.0, connection);
     });
 }
 

@@ -26,13 +26,13 @@ fn a_flood_of_silent_connections_keeps_no_good_peer_out() {
         for _ in 0..40 {
             silent.push(Peer::connect(gate.frontend()).await);
         }
-        let (mut good, link) = join(&mut gate).await;
+        let (mut good, connection) = join(&mut gate).await;
         assert!(gate.pending() <= 8, "{}", gate.pending());
         assert!(closed(&gate, "displaced") > 0);
         assert!(hear_error(&mut silent[0]).await.contains("others needed its place"));
         assert!(silent[0].hear_end().await.is_empty());
         good.say(&frame(LAST, b"hi")).await;
-        assert_eq!(next_frames(&mut gate).await.0, link);
+        assert_eq!(next_frames(&mut gate).await.0, connection);
     });
 }
 
@@ -42,12 +42,12 @@ fn a_peer_that_is_opened_and_never_let_in_makes_way_too() {
         let mut gate = gate_with(GateLimits { handshakes_max: 1, ..GateLimits::default() });
         let mut idle = Peer::connect(gate.frontend()).await;
         idle.shake_hands("DEALER").await;
-        let link = next_opened(&mut gate).await;
+        let connection = next_opened(&mut gate).await;
         let mut newcomer = Peer::connect(gate.frontend()).await;
-        assert_eq!(next_closed(&mut gate).await, (link, CloseReason::Displaced));
+        assert_eq!(next_closed(&mut gate).await, (connection, CloseReason::Displaced));
         newcomer.shake_hands("DEALER").await;
-        let link = next_opened(&mut gate).await;
-        gate.admit(link);
+        let connection = next_opened(&mut gate).await;
+        gate.admit(connection);
         assert_eq!((gate.pending(), gate.connections()), (0, 1));
     });
 }
@@ -123,10 +123,10 @@ fn half_messages_of_many_peers_are_bounded_together_and_the_largest_goes_first()
         let mut gate = gate_with(tight());
         let mut peers = Vec::new();
         let reason = loop {
-            let (mut peer, link) = join(&mut gate).await;
+            let (mut peer, connection) = join(&mut gate).await;
             let size = if peers.is_empty() { 900_000 } else { 600_000 };
             peer.say(&[announced(LAST, 1_000_000), vec![0; size]].concat()).await;
-            peers.push((peer, link));
+            peers.push((peer, connection));
             let before = gate.held_bytes();
             until(&gate, |gate| gate.held_bytes() != before && gate.held_bytes() <= 3_000_000).await;
             // Its size comes in pieces; all of it is there, or somebody was closed.
@@ -138,7 +138,10 @@ fn half_messages_of_many_peers_are_bounded_together_and_the_largest_goes_first()
             }
         };
         let (_, largest) = peers[0];
-        assert!(matches!(reason, (link, CloseReason::Held { max: 3_000_000, .. }) if link == largest), "{reason:?}");
+        assert!(
+            matches!(reason, (connection, CloseReason::Held { max: 3_000_000, .. }) if connection == largest),
+            "{reason:?}"
+        );
         assert!(gate.held_bytes() <= 3_000_000);
         drop(peers);
         while gate.connections() > 0 {
@@ -158,9 +161,9 @@ fn what_is_unsent_to_all_peers_is_bounded_together() {
         }
         let mut gone = 0;
         while gone == 0 {
-            for (_, link) in &peers {
-                if gate.unsent_bytes(*link) < 1_500_000 {
-                    gate.send(*link, two(b"head", vec![0; 100_000]));
+            for (_, connection) in &peers {
+                if gate.unsent_bytes(*connection) < 1_500_000 {
+                    gate.send(*connection, two(b"head", vec![0; 100_000]));
                 }
                 assert!(gate.held_bytes() <= 3_000_000, "{}", gate.held_bytes());
             }
@@ -183,10 +186,10 @@ fn what_is_unsent_to_all_peers_is_bounded_together() {
 
 /// Somebody who behaves is served as ever.
 async fn serve_newcomer(gate: &mut Gate) {
-    let (mut peer, link) = join(gate).await;
-    gate.send(link, one(b"welcome"));
+    let (mut peer, connection) = join(gate).await;
+    gate.send(connection, one(b"welcome"));
     gate.flush();
     assert_eq!(peer.hear_frame().await.1, b"welcome");
     drop(peer);
-    assert_eq!(next_closed(gate).await.0, link);
+    assert_eq!(next_closed(gate).await.0, connection);
 }

@@ -8,12 +8,12 @@ use crate::scene::{any_port, next_closed, next_frames, next_opened, on_one_threa
 async fn talk(mut gate: Gate) {
     let mut dealer = DealerSocket::new();
     let frontend = gate.frontend().to_string();
-    let (connected, link) = tokio::join!(dealer.connect(&frontend), next_opened(&mut gate));
+    let (connected, connection) = tokio::join!(dealer.connect(&frontend), next_opened(&mut gate));
     connected.unwrap();
-    gate.admit(link);
+    gate.admit(connection);
 
     dealer.send(ZmqMessage::from("hello")).await.unwrap();
-    assert_eq!(next_frames(&mut gate).await, (link, vec!["hello".into()]));
+    assert_eq!(next_frames(&mut gate).await, (connection, vec!["hello".into()]));
     let mut pair = ZmqMessage::from("head");
     pair.push_back(vec![7; 1_000_000].into());
     let (sent, heard) = tokio::join!(dealer.send(pair), next_frames(&mut gate));
@@ -21,18 +21,18 @@ async fn talk(mut gate: Gate) {
     assert_eq!((heard.1[0].len(), heard.1[1].len()), (4, 1_000_000));
 
     for number in 0..1_000_u32 {
-        gate.send(link, one(&number.to_be_bytes()));
+        gate.send(connection, one(&number.to_be_bytes()));
     }
-    gate.send(link, two(b"head", vec![8; 1_000_000]));
+    gate.send(connection, two(b"head", vec![8; 1_000_000]));
     gate.flush();
     for number in 0..1_000_u32 {
         assert_eq!(dealer.recv().await.unwrap().into_vec(), [&number.to_be_bytes()[..]]);
     }
     let frames = dealer.recv().await.unwrap().into_vec();
     assert_eq!((&frames[0][..], frames[1].len()), (&b"head"[..], 1_000_000));
-    // This DEALER does not close its side when the gate closes its own; the gate does not wait for it.
-    gate.close(link);
-    assert_eq!(next_closed(&mut gate).await, (link, CloseReason::Requested));
+    // This DEALER does not close its endpoint when the gate closes its own; the gate does not wait for it.
+    gate.close(connection);
+    assert_eq!(next_closed(&mut gate).await, (connection, CloseReason::Requested));
 }
 
 #[test]

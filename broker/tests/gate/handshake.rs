@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_broker::gate::{GateEvent, GateLimits, PeerAddress, Side};
+use callboard_broker::gate::{Endpoint, GateEvent, GateLimits, PeerAddress};
 use callboard_core::zmtp::greeting;
 
 use crate::{
@@ -15,14 +15,15 @@ fn a_dealer_is_opened_on_the_side_that_it_came_to() {
     on_one_thread(async {
         let mut gate = gate();
         let mut peers = Vec::new();
-        for side in [Side::Frontend, Side::Backend] {
-            let address = if side == Side::Frontend { gate.frontend() } else { gate.backend() };
+        for endpoint in [Endpoint::Frontend, Endpoint::Backend] {
+            let address = if endpoint == Endpoint::Frontend { gate.frontend() } else { gate.backend() };
             let mut peer = Peer::connect(address).await;
             peer.shake_hands("DEALER").await;
-            let GateEvent::Opened { side: opened, address: PeerAddress::Tcp(from), .. } = next(&mut gate).await else {
+            let GateEvent::Opened { endpoint: opened, address: PeerAddress::Tcp(from), .. } = next(&mut gate).await
+            else {
                 panic!("not opened")
             };
-            assert_eq!(opened, side);
+            assert_eq!(opened, endpoint);
             assert!(from.ip().is_loopback());
             peers.push(peer);
         }
@@ -39,8 +40,8 @@ fn a_handshake_may_come_byte_by_byte() {
             peer.say(&[byte]).await;
             tokio::task::yield_now().await;
         }
-        let link = next_opened(&mut gate).await;
-        assert_eq!(next_frames(&mut gate).await, (link, vec!["hi".into()]));
+        let connection = next_opened(&mut gate).await;
+        assert_eq!(next_frames(&mut gate).await, (connection, vec!["hi".into()]));
     });
 }
 
@@ -109,11 +110,11 @@ fn a_peer_that_does_not_finish_its_handshake_in_time_is_closed() {
 fn an_opened_peer_may_be_silent_for_longer_than_a_handshake() {
     on_one_thread(async {
         let mut gate = gate_with(GateLimits { handshake_max: Duration::from_millis(500), ..GateLimits::default() });
-        let (mut opened, link) = join(&mut gate).await;
+        let (mut opened, connection) = join(&mut gate).await;
         let mut silent = Peer::connect(gate.frontend()).await;
         silent.hear_end().await;
         opened.say(&frame(LAST, b"hi")).await;
-        assert_eq!(next_frames(&mut gate).await.0, link);
+        assert_eq!(next_frames(&mut gate).await.0, connection);
     });
 }
 
@@ -128,17 +129,17 @@ fn two_peers_with_the_same_identity_do_not_disturb_each_other() {
             peer.say(&ready("DEALER", b"same")).await;
             peer.hear_greeting().await;
             peer.hear_frame().await;
-            let link = next_opened(&mut gate).await;
-            peers.push((peer, link, name));
+            let connection = next_opened(&mut gate).await;
+            peers.push((peer, connection, name));
         }
-        for (_, link, name) in &peers {
-            gate.send(*link, one(name.as_bytes()));
+        for (_, connection, name) in &peers {
+            gate.send(*connection, one(name.as_bytes()));
         }
         gate.flush();
-        for (peer, link, name) in &mut peers {
+        for (peer, connection, name) in &mut peers {
             assert_eq!(peer.hear_frame().await, (LAST, name.as_bytes().to_vec()));
             peer.say(&frame(LAST, name.as_bytes())).await;
-            assert_eq!(next_frames(&mut gate).await, (*link, vec![name.as_bytes().into()]));
+            assert_eq!(next_frames(&mut gate).await, (*connection, vec![name.as_bytes().into()]));
         }
     });
 }

@@ -41,13 +41,13 @@ fn messages_go_over_a_unix_socket_that_is_the_users_own() {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let mut peer = Peer::connect(gate.frontend()).await;
         peer.shake_hands("DEALER").await;
-        let GateEvent::Opened { link, address: PeerAddress::Ipc { pid, .. }, .. } = next(&mut gate).await else {
+        let GateEvent::Opened { connection, address: PeerAddress::Ipc { pid, .. }, .. } = next(&mut gate).await else {
             panic!("not opened")
         };
         assert_eq!(pid, i32::try_from(std::process::id()).ok());
         peer.say(&frame(LAST, b"hi")).await;
-        assert_eq!(next_frames(&mut gate).await, (link, vec!["hi".into()]));
-        gate.send(link, one(&[1; 100_000]));
+        assert_eq!(next_frames(&mut gate).await, (connection, vec!["hi".into()]));
+        gate.send(connection, one(&[1; 100_000]));
         gate.flush();
         assert_eq!(peer.hear_frame().await.1.len(), 100_000);
         drop(gate);

@@ -1,4 +1,4 @@
-//! How links begin and end.
+//! How connections begin and end.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +6,7 @@ use std::{
 };
 
 use callboard_broker::gate::{CloseReason, Gate, GateError, GateEvent, GateLimits};
-use callboard_core::{wire::ids::LinkId, zmtp::greeting};
+use callboard_core::{wire::ids::ConnectionId, zmtp::greeting};
 use tokio::io::AsyncWriteExt;
 
 use crate::{
@@ -34,13 +34,17 @@ fn every_opened_link_is_closed_once_and_never_comes_back() {
         let (mut living, mut ended, mut spoke) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         while ended.len() < PEERS {
             match next(&mut gate).await {
-                GateEvent::Opened { link, .. } => assert!(!ended.contains(&link) && living.insert(link)),
-                GateEvent::Frames { link, .. } => assert!(living.contains(&link) && spoke.insert(link)),
-                GateEvent::Closed { link, .. } => {
-                    assert!(living.remove(&link) && spoke.contains(&link) && ended.insert(link))
+                GateEvent::Opened { connection, .. } => {
+                    assert!(!ended.contains(&connection) && living.insert(connection))
                 }
-                GateEvent::Heard { link } => assert!(living.contains(&link)),
-                GateEvent::Broken { .. } => panic!("nobody broke a rule"),
+                GateEvent::Frames { connection, .. } => {
+                    assert!(living.contains(&connection) && spoke.insert(connection))
+                }
+                GateEvent::Closed { connection, .. } => {
+                    assert!(living.remove(&connection) && spoke.contains(&connection) && ended.insert(connection))
+                }
+                GateEvent::Activity { connection } => assert!(living.contains(&connection)),
+                GateEvent::ProtocolViolation { .. } => panic!("nobody broke a rule"),
             }
         }
         assert!(living.is_empty() && gate.connections() == 0);
@@ -49,18 +53,18 @@ fn every_opened_link_is_closed_once_and_never_comes_back() {
 }
 
 #[test]
-fn links_that_end_while_the_driver_sleeps_are_all_reported() {
+fn connections_that_end_while_the_driver_sleeps_are_all_reported() {
     on_one_thread(async {
         let mut gate = gate_with(GateLimits { queue_events_max: 4, ..GateLimits::default() });
         let mut peers = Vec::new();
         for _ in 0..1_000 {
             peers.push(join(&mut gate).await);
         }
-        let mut links: BTreeSet<LinkId> = peers.iter().map(|(_, link)| *link).collect();
+        let mut connections: BTreeSet<ConnectionId> = peers.iter().map(|(_, connection)| *connection).collect();
         drop(peers);
         until(&gate, |gate| gate.counters().closed.values().sum::<u64>() > 0).await;
-        while !links.is_empty() {
-            assert!(links.remove(&next_closed(&mut gate).await.0));
+        while !connections.is_empty() {
+            assert!(connections.remove(&next_closed(&mut gate).await.0));
         }
     });
 }
@@ -68,13 +72,13 @@ fn links_that_end_while_the_driver_sleeps_are_all_reported() {
 #[test]
 fn a_closed_link_gets_everything_that_was_sent_before() {
     on_one_thread(async {
-        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         // Unread bytes of its own, which would turn a careless close into a reset.
         peer.say(&frame(LAST, &[0; 10_000])).await;
-        gate.send(link, two(b"head", vec![1; 8_000_000]));
-        gate.send(link, one(b"goodbye"));
-        gate.close(link);
-        gate.send(link, one(b"too late"));
+        gate.send(connection, two(b"head", vec![1; 8_000_000]));
+        gate.send(connection, one(b"goodbye"));
+        gate.close(connection);
+        gate.send(connection, one(b"too late"));
         gate.flush();
         peer.say(&frame(LAST, &[0; 10_000])).await;
         assert_eq!(peer.hear_frame().await, (MORE, b"head".to_vec()));
@@ -98,11 +102,11 @@ fn a_closed_link_gets_everything_that_was_sent_before() {
 fn closing_a_peer_that_does_not_read_takes_a_bounded_time() {
     on_one_thread(async {
         let limits = GateLimits { close_max: Duration::from_millis(100), ..GateLimits::default() };
-        let (mut gate, peer, link) = opened(limits).await;
-        gate.send(link, two(b"head", vec![1; 16_000_000]));
+        let (mut gate, peer, connection) = opened(limits).await;
+        gate.send(connection, two(b"head", vec![1; 16_000_000]));
         gate.flush();
-        gate.close(link);
-        assert_eq!(next_closed(&mut gate).await, (link, CloseReason::Requested));
+        gate.close(connection);
+        assert_eq!(next_closed(&mut gate).await, (connection, CloseReason::Requested));
         drop(peer);
     });
 }
@@ -110,15 +114,15 @@ fn closing_a_peer_that_does_not_read_takes_a_bounded_time() {
 #[test]
 fn a_message_to_a_link_that_is_gone_is_dropped_and_counted() {
     on_one_thread(async {
-        let (mut gate, peer, link) = opened(GateLimits::default()).await;
+        let (mut gate, peer, connection) = opened(GateLimits::default()).await;
         drop(peer);
         next_closed(&mut gate).await;
-        gate.send(link, one(b"anybody?"));
-        gate.send(LinkId(999), one(b"anybody?"));
+        gate.send(connection, one(b"anybody?"));
+        gate.send(ConnectionId(999), one(b"anybody?"));
         gate.flush();
-        gate.close(link);
-        gate.admit(link);
-        assert_eq!((gate.counters().messages_dropped, gate.unsent_bytes(link)), (2, 0));
+        gate.close(connection);
+        gate.admit(connection);
+        assert_eq!((gate.counters().messages_dropped, gate.unsent_bytes(connection)), (2, 0));
     });
 }
 
@@ -142,7 +146,7 @@ fn beyond_the_greatest_number_of_connections_peers_wait() {
 #[test]
 fn a_gate_that_stopped_accepting_serves_who_is_there() {
     on_one_thread(async {
-        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         gate.stop_accepting();
         let start = Instant::now();
         while std::net::TcpStream::connect(gate.frontend().to_string().trim_start_matches("tcp://")).is_ok() {
@@ -150,18 +154,18 @@ fn a_gate_that_stopped_accepting_serves_who_is_there() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         peer.say(&frame(LAST, b"hi")).await;
-        assert_eq!(next_frames(&mut gate).await.0, link);
+        assert_eq!(next_frames(&mut gate).await.0, connection);
     });
 }
 
 #[test]
 fn a_gate_that_shuts_down_lets_everybody_read_to_the_end() {
     on_one_thread(async {
-        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         let mut stranger = Peer::connect(gate.frontend()).await;
         until(&gate, |gate| gate.connections() == 2).await;
-        gate.send(link, two(b"head", vec![1; 8_000_000]));
-        gate.send(link, one(b"goodbye"));
+        gate.send(connection, two(b"head", vec![1; 8_000_000]));
+        gate.send(connection, one(b"goodbye"));
         let reads = async move {
             peer.hear_frame().await;
             peer.hear_frame().await;

@@ -1,4 +1,4 @@
-//! What goes through an open link.
+//! What goes through an open connection.
 
 use std::{
     collections::BTreeMap,
@@ -21,13 +21,13 @@ const SIZES: [usize; 12] = [0, 1, 255, 256, 16_384, 16_385, 65_535, 65_536, 65_5
 #[test]
 fn messages_of_one_and_of_two_frames_come_whole() {
     on_one_thread(async {
-        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         for size in SIZES {
             let body = vec![7; size];
             let both = [frame(LAST, &body), frame(MORE, b"head"), frame(LAST, &body)].concat();
             let hear = async {
-                assert_eq!(next_frames(&mut gate).await, (link, vec![Bytes::from(body.clone())]));
-                assert_eq!(next_frames(&mut gate).await, (link, vec!["head".into(), Bytes::from(body.clone())]));
+                assert_eq!(next_frames(&mut gate).await, (connection, vec![Bytes::from(body.clone())]));
+                assert_eq!(next_frames(&mut gate).await, (connection, vec!["head".into(), Bytes::from(body.clone())]));
             };
             tokio::join!(peer.say(&both), hear);
         }
@@ -37,10 +37,10 @@ fn messages_of_one_and_of_two_frames_come_whole() {
 #[test]
 fn messages_of_one_and_of_two_frames_go_whole() {
     on_one_thread(async {
-        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         for size in SIZES {
-            gate.send(link, one(&vec![7; size]));
-            gate.send(link, two(b"head", vec![8; size]));
+            gate.send(connection, one(&vec![7; size]));
+            gate.send(connection, two(b"head", vec![8; size]));
         }
         gate.flush();
         for size in SIZES {
@@ -48,18 +48,18 @@ fn messages_of_one_and_of_two_frames_go_whole() {
             assert_eq!(peer.hear_frame().await, (MORE, b"head".to_vec()));
             assert_eq!(peer.hear_frame().await, (LAST, vec![8; size]));
         }
-        assert_eq!(gate.unsent_bytes(link), 0);
+        assert_eq!(gate.unsent_bytes(connection), 0);
     });
 }
 
 #[test]
 fn nothing_is_sent_before_the_flush() {
     on_one_thread(async {
-        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
-        gate.send(link, one(b"first"));
-        assert_eq!(gate.unsent_bytes(link), 7);
+        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
+        gate.send(connection, one(b"first"));
+        assert_eq!(gate.unsent_bytes(connection), 7);
         tokio::time::sleep(Duration::from_millis(20)).await;
-        assert_eq!(gate.unsent_bytes(link), 7);
+        assert_eq!(gate.unsent_bytes(connection), 7);
         gate.flush();
         assert_eq!(peer.hear_frame().await.1, b"first");
     });
@@ -74,31 +74,31 @@ fn a_peer_that_is_not_let_in_yet_may_send_only_little() {
 
         let mut stranger = Peer::connect(gate.frontend()).await;
         stranger.shake_hands("DEALER").await;
-        let link = next_opened(&mut gate).await;
+        let connection = next_opened(&mut gate).await;
         stranger.say(&frame(LAST, &[0; limits::HANDSHAKE_BYTES_MAX])).await;
-        assert_eq!(next_frames(&mut gate).await.0, link);
+        assert_eq!(next_frames(&mut gate).await.0, connection);
         stranger.say(&announced(LAST, limits::HANDSHAKE_BYTES_MAX as u64 + 1)).await;
         let violation = Violation::MessageTooLarge { bytes: 4_097, max: 4_096 };
-        assert_eq!(next_closed(&mut gate).await, (link, CloseReason::Violation(violation)));
+        assert_eq!(next_closed(&mut gate).await, (connection, CloseReason::Violation(violation)));
     });
 }
 
 #[test]
 fn a_ping_is_answered_with_a_pong_and_a_pong_is_taken() {
     on_one_thread(async {
-        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         peer.say(&command("PING", b"\0\x0acontext")).await;
         assert_eq!(peer.hear_frame().await, (COMMAND, b"\x04PONGcontext".to_vec()));
         peer.say(&command("PONG", b"context")).await;
         peer.say(&frame(LAST, b"hi")).await;
-        assert_eq!(next_frames(&mut gate).await, (link, vec!["hi".into()]));
+        assert_eq!(next_frames(&mut gate).await, (connection, vec!["hi".into()]));
     });
 }
 
 #[test]
 fn a_slow_upload_is_a_sign_of_life_now_and_then() {
     on_one_thread(async {
-        let (mut gate, mut peer, link) = opened(GateLimits::default()).await;
+        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         let start = Instant::now();
         let upload = tokio::task::spawn_local(async move {
             peer.say(&announced(LAST, 100_000)).await;
@@ -109,8 +109,8 @@ fn a_slow_upload_is_a_sign_of_life_now_and_then() {
             peer
         });
         let mut signs = 0;
-        while let GateEvent::Heard { link: heard } = gate.next().await {
-            assert_eq!(heard, link);
+        while let GateEvent::Activity { connection: heard } = gate.next().await {
+            assert_eq!(heard, connection);
             signs += 1;
         }
         assert!((1..=start.elapsed().as_millis() / 100 + 1).contains(&signs), "{signs} in {:?}", start.elapsed());
@@ -148,22 +148,22 @@ fn connections_are_not_read_while_the_driver_is_behind_and_nothing_is_lost() {
 fn a_full_queue_starves_nobody() {
     on_one_thread(async {
         let mut gate = gate_with(GateLimits { queue_events_max: 1, ..GateLimits::default() });
-        let (mut peers, mut links) = (Vec::new(), BTreeMap::new());
+        let (mut peers, mut connections) = (Vec::new(), BTreeMap::new());
         for _ in 0..20 {
-            let (peer, link) = join(&mut gate).await;
-            links.insert(link, 0_u32);
+            let (peer, connection) = join(&mut gate).await;
+            connections.insert(connection, 0_u32);
             peers.push(peer);
         }
         for mut peer in peers {
             let flood = frame(LAST, &[0; 60_000]);
             tokio::task::spawn_local(async move { while peer.socket.write_all(&flood).await.is_ok() {} });
         }
-        // With one event at a time in the queue, each link must have had its turn before one has had very many.
-        while links.values().any(|count| *count == 0) {
-            let (link, _) = next_frames(&mut gate).await;
-            let count = links.get_mut(&link).unwrap();
+        // With one event at a time in the queue, each connection must have had its turn before one has had very many.
+        while connections.values().any(|count| *count == 0) {
+            let (connection, _) = next_frames(&mut gate).await;
+            let count = connections.get_mut(&connection).unwrap();
             *count += 1;
-            assert!(*count < 200, "one link takes all: {links:?}");
+            assert!(*count < 200, "one connection takes all: {connections:?}");
         }
     });
 }

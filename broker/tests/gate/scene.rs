@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use callboard_broker::gate::{Address, CloseReason, Gate, GateEvent, GateLimits};
-use callboard_core::wire::{Frames, ids::LinkId};
+use callboard_core::wire::{Frames, ids::ConnectionId};
 use tokio::{task::LocalSet, time::timeout};
 
 use crate::peer::Peer;
@@ -48,19 +48,19 @@ pub(crate) fn two(first: &[u8], large: Vec<u8>) -> Frames {
 }
 
 /// A gate with one peer connected to its frontend and let in.
-pub(crate) async fn opened(limits: GateLimits) -> (Gate, Peer, LinkId) {
+pub(crate) async fn opened(limits: GateLimits) -> (Gate, Peer, ConnectionId) {
     let mut gate = gate_with(limits);
-    let (peer, link) = join(&mut gate).await;
-    (gate, peer, link)
+    let (peer, connection) = join(&mut gate).await;
+    (gate, peer, connection)
 }
 
 /// One more peer.
-pub(crate) async fn join(gate: &mut Gate) -> (Peer, LinkId) {
+pub(crate) async fn join(gate: &mut Gate) -> (Peer, ConnectionId) {
     let mut peer = Peer::connect(gate.frontend()).await;
     peer.shake_hands("DEALER").await;
-    let link = next_opened(gate).await;
-    gate.admit(link);
-    (peer, link)
+    let connection = next_opened(gate).await;
+    gate.admit(connection);
+    (peer, connection)
 }
 
 /// The next event that is not a mere sign of life. Who broke the rules is told what the goodbye of a driver would tell, and
@@ -68,10 +68,10 @@ pub(crate) async fn join(gate: &mut Gate) -> (Peer, LinkId) {
 pub(crate) async fn next(gate: &mut Gate) -> GateEvent {
     loop {
         match gate.next().await {
-            GateEvent::Heard { .. } => {}
-            GateEvent::Broken { link, violation } => {
-                gate.send(link, one(violation.to_string().as_bytes()));
-                gate.close(link);
+            GateEvent::Activity { .. } => {}
+            GateEvent::ProtocolViolation { connection, violation } => {
+                gate.send(connection, one(violation.to_string().as_bytes()));
+                gate.close(connection);
                 gate.flush();
             }
             event => return event,
@@ -79,23 +79,23 @@ pub(crate) async fn next(gate: &mut Gate) -> GateEvent {
     }
 }
 
-pub(crate) async fn next_opened(gate: &mut Gate) -> LinkId {
+pub(crate) async fn next_opened(gate: &mut Gate) -> ConnectionId {
     match next(gate).await {
-        GateEvent::Opened { link, .. } => link,
+        GateEvent::Opened { connection, .. } => connection,
         other => panic!("not opened: {other:?}"),
     }
 }
 
-pub(crate) async fn next_frames(gate: &mut Gate) -> (LinkId, Vec<Bytes>) {
+pub(crate) async fn next_frames(gate: &mut Gate) -> (ConnectionId, Vec<Bytes>) {
     match next(gate).await {
-        GateEvent::Frames { link, message } => (link, message.frames().to_vec()),
+        GateEvent::Frames { connection, message } => (connection, message.frames().to_vec()),
         other => panic!("no message: {other:?}"),
     }
 }
 
-pub(crate) async fn next_closed(gate: &mut Gate) -> (LinkId, CloseReason) {
+pub(crate) async fn next_closed(gate: &mut Gate) -> (ConnectionId, CloseReason) {
     match next(gate).await {
-        GateEvent::Closed { link, reason } => (link, reason),
+        GateEvent::Closed { connection, reason } => (connection, reason),
         other => panic!("not closed: {other:?}"),
     }
 }

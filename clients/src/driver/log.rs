@@ -1,6 +1,6 @@
 //! What the client tells its operator.
 
-use callboard_core::{client::Note, peer::Loss, wire::status::Failure};
+use callboard_core::{client::Diagnostic, peer::Loss, wire::status::Failure};
 
 use crate::link::Trouble;
 
@@ -20,18 +20,20 @@ impl Log {
     }
 
     /// The machine noted something. `trouble` is what the link knows of a lost connection.
-    pub(super) fn note(&mut self, note: &Note, trouble: Option<&Trouble>) {
+    pub(super) fn write(&mut self, diagnostic: &Diagnostic, trouble: Option<&Trouble>) {
         let client = &*self.client;
-        match note {
-            Note::Joined { broker, start, open } => {
+        match diagnostic {
+            Diagnostic::Joined { broker, start, open } => {
                 self.told = false;
                 tracing::info!(client, address = self.address, %broker, %start, open, "connected to the broker");
             }
-            Note::Lost { loss, open } => self.lost(loss, *open, trouble),
-            Note::LateReply(number) => tracing::debug!(client, %number, "a reply came too late and was dropped"),
-            Note::CastDropped { method, failure } => tracing::warn!(client, %method, %failure, "a cast was dropped"),
-            Note::Refused(refused) => tracing::warn!(client, %refused, "the broker sent what cannot be read"),
-            Note::Misplaced(kind) => tracing::warn!(client, %kind, "the broker sent what has no place here"),
+            Diagnostic::Lost { loss, open } => self.lost(loss, *open, trouble),
+            Diagnostic::LateReply(number) => tracing::debug!(client, %number, "a reply came too late and was dropped"),
+            Diagnostic::CastDropped { method, failure } => {
+                tracing::warn!(client, %method, %failure, "a cast was dropped")
+            }
+            Diagnostic::Refused(refused) => tracing::warn!(client, %refused, "the broker sent what cannot be read"),
+            Diagnostic::Misplaced(kind) => tracing::warn!(client, %kind, "the broker sent what has no place here"),
             // A later core's notes.
             other => tracing::info!(client, note = ?other, "note"),
         }

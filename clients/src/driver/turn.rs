@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use callboard_core::{
-    client::{Action, Event, NewCall, Note, Ticket},
+    client::{Action, Diagnostic, Event, NewCall, Ticket},
     time::Time,
     wire::{
         envelope::Envelope,
@@ -56,7 +56,7 @@ impl Driver {
             Some(link::Event::Message(frames)) => Some(frames),
             Some(link::Event::Connected) => {
                 let nonce = link::new_nonce();
-                self.machine.handle(now, Event::Connected { nonce }, &mut self.actions);
+                self.machine.handle_event(now, Event::Connected { nonce }, &mut self.actions);
                 None
             }
             Some(link::Event::Disconnected) => {
@@ -67,7 +67,7 @@ impl Driver {
         };
         while let Some(frames) = next.take().or_else(|| self.link.try_message()) {
             let before = self.actions.len();
-            self.machine.receive(now, &frames, &mut self.actions);
+            self.machine.handle_message(now, &frames, &mut self.actions);
             self.life.notice_answer(&self.actions);
             budget.spend(&frames, self.actions.len() - before);
             if budget.is_spent() {
@@ -80,7 +80,7 @@ impl Driver {
     fn disconnected(&mut self, now: Time) {
         let trouble = self.link.trouble().cloned();
         self.state.send_modify(|state| state.trouble = trouble);
-        self.machine.handle(now, Event::Disconnected { chance: link::chance() }, &mut self.actions);
+        self.machine.handle_event(now, Event::Disconnected { chance: link::chance() }, &mut self.actions);
     }
 
     fn take_commands(&mut self, now: Time) {
@@ -90,7 +90,7 @@ impl Driver {
             match command {
                 Command::Call(call) => self.take_call(now, call),
                 // Of one that was given up in our queue the machine has not heard.
-                Command::Cancel(ticket) => self.machine.handle(now, Event::Cancel(ticket), &mut self.actions),
+                Command::Cancel(ticket) => self.machine.handle_event(now, Event::Cancel(ticket), &mut self.actions),
                 Command::Stream(post) => self.take_post(now, post),
                 Command::Close => self.close(now),
             }
@@ -113,9 +113,9 @@ impl Driver {
             ended = end.pipe.has_said_end();
             self.pipes.insert(ticket, Arc::clone(&end.pipe));
         }
-        self.machine.handle(now, Event::Call(call), &mut self.actions);
+        self.machine.handle_event(now, Event::Call(call), &mut self.actions);
         if ended {
-            self.machine.handle(now, Event::End(ticket), &mut self.actions);
+            self.machine.handle_event(now, Event::End(ticket), &mut self.actions);
         }
     }
 
@@ -126,7 +126,7 @@ impl Driver {
             StreamPost::End(ticket) => Event::End(ticket),
             StreamPost::Read(ticket, room) => Event::Read { ticket, room },
         };
-        self.machine.handle(now, event, &mut self.actions);
+        self.machine.handle_event(now, event, &mut self.actions);
     }
 
     /// Takes what callers are handing over, for as long as more comes: whoever woke us by a first call is often about to make
@@ -151,13 +151,13 @@ impl Driver {
         if matches!(self.life, Life::Open) {
             let deadline = now + self.close_timeout;
             self.life = Life::Closing(Ending::new(deadline, self.machine.counters()));
-            self.machine.handle(now, Event::Close { deadline }, &mut self.actions);
+            self.machine.handle_event(now, Event::Close { deadline }, &mut self.actions);
         }
     }
 
     /// Tells the machine that its deadline has come. What is waiting is read first: it may be the very thing that is late.
     fn wake(&mut self, now: Time, all_read: bool) {
-        if self.machine.next_deadline().is_none_or(|deadline| deadline > now) {
+        if self.machine.poll_timeout().is_none_or(|deadline| deadline > now) {
             return;
         }
         if !all_read && self.turns_late < TURNS_LATE_MAX {
@@ -165,7 +165,7 @@ impl Driver {
             return;
         }
         self.turns_late = 0;
-        self.machine.handle(now, Event::Wake, &mut self.actions);
+        self.machine.handle_event(now, Event::Timeout, &mut self.actions);
     }
 
     /// Gives back the places of calls that do not wait any more.
@@ -202,7 +202,7 @@ impl Driver {
                 Action::Progress { ticket, body } => self.pipe(ticket, |pipe| pipe.tell_progress(body)),
                 Action::Refused(failure) => self.refused(failure),
                 Action::Closed => self.life = self.life.closed(),
-                Action::Note(note) => self.note(&note),
+                Action::Log(diagnostic) => self.log_diagnostic(&diagnostic),
             }
         }
         self.actions = actions;
@@ -254,9 +254,9 @@ impl Driver {
         self.state.send_modify(|state| state.stage = Stage::Refused(failure));
     }
 
-    fn note(&mut self, note: &Note) {
-        self.log.note(note, self.link.trouble());
-        if let Note::Joined { .. } = note {
+    fn log_diagnostic(&mut self, diagnostic: &Diagnostic) {
+        self.log.write(diagnostic, self.link.trouble());
+        if let Diagnostic::Joined { .. } = diagnostic {
             self.state.send_if_modified(|state| {
                 let first = matches!(state.stage, Stage::New);
                 if first {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    Action, Broker, Note, Owner, Side,
+    Action, Broker, Diagnostic, Endpoint, Owner,
     client::{Account, Client, ClientKey},
     party::PartyName,
     presence::Presence,
@@ -21,7 +21,7 @@ use crate::{
     wire::{
         envelope::{Credit, Envelope},
         handshake::{Hello, Role, Welcome},
-        ids::LinkId,
+        ids::ConnectionId,
         limits, method,
         status::{Code, Executed, Failure},
     },
@@ -40,7 +40,7 @@ pub(super) struct Whence {
 #[derive(Debug)]
 pub(super) enum Arrival {
     /// Nothing was said yet.
-    Silent { side: Side, from: Whence, nonce: Nonce, until: Time },
+    Silent { endpoint: Endpoint, from: Whence, nonce: Nonce, until: Time },
     /// It said hello and was challenged.
     Challenged { hello: Box<Hello>, from: Whence, nonce: Nonce, until: Time },
     /// It did not prove that it knows a key, and is told so then.
@@ -52,15 +52,28 @@ pub(super) enum Arrival {
 }
 
 impl Broker {
-    pub(super) fn opened(&mut self, link: LinkId, side: Side, from: Whence, nonce: Nonce, until: Time) {
-        self.links.insert(link, Arrival::Silent { side, from, nonce, until });
-        self.timers.insert((until, Timer::Handshake(link)));
+    pub(super) fn opened(
+        &mut self,
+        connection: ConnectionId,
+        endpoint: Endpoint,
+        from: Whence,
+        nonce: Nonce,
+        until: Time,
+    ) {
+        self.connections.insert(connection, Arrival::Silent { endpoint, from, nonce, until });
+        self.timers.insert((until, Timer::Handshake(connection)));
     }
 
-    pub(super) fn newcomer_says(&mut self, now: Time, link: LinkId, envelope: Envelope, out: &mut Vec<Action>) {
-        let heard = match (self.links.get(&link), envelope) {
-            (Some(Arrival::Silent { .. }), Envelope::Hello(body)) => self.hello(now, link, &body, out),
-            (Some(Arrival::Challenged { .. }), Envelope::Proof(answer)) => self.proof(now, link, &answer, out),
+    pub(super) fn newcomer_says(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        envelope: Envelope,
+        out: &mut Vec<Action>,
+    ) {
+        let heard = match (self.connections.get(&connection), envelope) {
+            (Some(Arrival::Silent { .. }), Envelope::Hello(body)) => self.hello(now, connection, &body, out),
+            (Some(Arrival::Challenged { .. }), Envelope::Proof(answer)) => self.proof(now, connection, &answer, out),
             (Some(Arrival::Unproven { .. }), _) => return,
             (_, other) => {
                 let message = format!("say hello first, then prove who you are: {} comes too early", other.kind());
@@ -68,42 +81,48 @@ impl Broker {
             }
         };
         if let Err(failure) = heard {
-            self.send_away(now, link, *failure, out);
+            self.send_away(now, connection, *failure, out);
         }
     }
 
-    fn hello(&mut self, now: Time, link: LinkId, body: &Bytes, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
-        let Some(&Arrival::Silent { side, ref from, nonce, until }) = self.links.get(&link) else {
-            unreachable!("the caller saw that the link had said nothing");
+    fn hello(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        body: &Bytes,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Box<Failure>> {
+        let Some(&Arrival::Silent { endpoint, ref from, nonce, until }) = self.connections.get(&connection) else {
+            unreachable!("the caller saw that the connection had said nothing");
         };
         let from = from.clone();
         let hello: Hello = body::decode(body).map_err(|error| {
             Failure::new(Code::InvalidArgument, Executed::No, format!("a hello of wrong form: {error}"))
         })?;
-        self.check_hello(&hello, side)?;
-        out.push(Action::Send(link, Envelope::Challenge(self.challenge(nonce))));
+        self.check_hello(&hello, endpoint)?;
+        out.push(Action::Send(connection, Envelope::Challenge(self.challenge(nonce))));
         if self.settings.keys.is_some() && hello.nonce.is_none() {
-            self.distrust(now, link, Unproven::NoProof, out);
+            self.distrust(now, connection, Unproven::NoProof, out);
         } else {
-            self.links.insert(link, Arrival::Challenged { hello: Box::new(hello), from, nonce, until });
+            self.connections.insert(connection, Arrival::Challenged { hello: Box::new(hello), from, nonce, until });
         }
         Ok(())
     }
 
-    fn check_hello(&self, hello: &Hello, side: Side) -> Result<(), Box<Failure>> {
+    fn check_hello(&self, hello: &Hello, endpoint: Endpoint) -> Result<(), Box<Failure>> {
         let (first, last) = hello.versions;
         if first > limits::VERSION_MAX || last < limits::VERSION_MIN {
             let (min, max) = (limits::VERSION_MIN, limits::VERSION_MAX);
             let message = format!("this broker speaks versions {min} to {max} of the protocol, you {first} to {last}");
             return refuse(Code::FailedPrecondition, message);
         }
-        match (side, hello.role) {
-            (Side::Frontend, Role::Worker) => {
+        match (endpoint, hello.role) {
+            (Endpoint::Frontend, Role::Worker) => {
                 let message =
                     format!("this is the frontend, for clients; workers connect to {}", self.settings.backend);
                 return refuse(Code::FailedPrecondition, message);
             }
-            (Side::Backend, Role::Client) => {
+            (Endpoint::Backend, Role::Client) => {
                 let message =
                     format!("this is the backend, for workers; clients connect to {}", self.settings.frontend);
                 return refuse(Code::FailedPrecondition, message);
@@ -125,29 +144,35 @@ impl Broker {
         Ok(())
     }
 
-    fn proof(&mut self, now: Time, link: LinkId, answer: &Bytes, out: &mut Vec<Action>) -> Result<(), Box<Failure>> {
-        let Some(Arrival::Challenged { hello, from, nonce, until }) = self.links.get(&link) else {
-            unreachable!("the caller saw that the link was challenged");
+    fn proof(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        answer: &Bytes,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Box<Failure>> {
+        let Some(Arrival::Challenged { hello, from, nonce, until }) = self.connections.get(&connection) else {
+            unreachable!("the caller saw that the connection was challenged");
         };
         let (hello, from, nonce, until) = (Hello::clone(hello), from.clone(), *nonce, *until);
         let proved = match self.proved(&hello, nonce, answer) {
             Ok(proved) => proved,
             Err(why) => {
-                self.distrust(now, link, why, out);
+                self.distrust(now, connection, why, out);
                 return Ok(());
             }
         };
-        self.permit(link, hello.role, &proved, out)?;
+        self.permit(connection, hello.role, &proved, out)?;
         self.check_session(&hello)?;
         if self.leaving.is_some() {
             return refuse(Code::Unavailable, "the broker is shutting down");
         }
-        self.timers.remove(&(until, Timer::Handshake(link)));
-        out.push(Action::Admit(link));
-        out.push(Action::Send(link, self.welcome(proved.proof)));
+        self.timers.remove(&(until, Timer::Handshake(connection)));
+        out.push(Action::Authenticated(connection));
+        out.push(Action::Send(connection, self.welcome(proved.proof)));
         match hello.role {
-            Role::Client => self.admit_client(now, link, from, hello, proved.principal, out),
-            Role::Worker => self.admit_worker(now, link, from.address, hello, proved.principal, out),
+            Role::Client => self.admit_client(now, connection, from, hello, proved.principal, out),
+            Role::Worker => self.admit_worker(now, connection, from.address, hello, proved.principal, out),
         }
         Ok(())
     }
@@ -156,8 +181,8 @@ impl Broker {
     fn check_session(&self, hello: &Hello) -> Result<(), Box<Failure>> {
         let held = match self.sessions.get(&hello.session) {
             None => return Ok(()),
-            Some(Owner::Client(key)) if hello.role == Role::Client => self.clients[key].connection,
-            Some(Owner::Worker(key)) if hello.role == Role::Worker => self.workers[key].connection,
+            Some(Owner::Client(key)) if hello.role == Role::Client => self.clients[key].connection_number,
+            Some(Owner::Worker(key)) if hello.role == Role::Worker => self.workers[key].connection_number,
             Some(_) => {
                 return refuse(Code::FailedPrecondition, "the session has another role");
             }
@@ -187,7 +212,7 @@ impl Broker {
     fn admit_client(
         &mut self,
         now: Time,
-        link: LinkId,
+        connection: ConnectionId,
         from: Whence,
         hello: Hello,
         principal: Principal,
@@ -202,12 +227,12 @@ impl Broker {
             Account::new(Credit { calls: self.settings.credit_calls, bytes: self.settings.credit_bytes, offer: 0 });
         let key = known.unwrap_or_else(|| ClientKey(self.fresh_key()));
         if let Some(old) = self.clients.get_mut(&key).and_then(|client| client.presence.take()) {
-            self.drop_link(&old, Timer::Client(key), out);
+            self.drop_connection(&old, Timer::Client(key), out);
             self.end_streams_of(now, key, out);
         }
         let again = known.is_some();
         let name = hello.instance.clone();
-        out.push(Action::Note(Note::ClientJoined { link, name, again, key: principal.key.clone() }));
+        out.push(Action::Log(Diagnostic::ClientJoined { connection, name, again, key: principal.key.clone() }));
         self.sessions.insert(hello.session, Owner::Client(key));
         let party = principal.key.clone().map_or(PartyName::Origin(from.origin), PartyName::Key);
         let party = self.parties.join(party);
@@ -217,35 +242,35 @@ impl Broker {
         }
         let client = self.clients.entry(key).or_insert_with(|| Client::new(&hello, party, interval, account));
         self.timers.remove(&(client.gone_at, Timer::ClientGone(key)));
-        client.connection = hello.connection;
+        client.connection_number = hello.connection;
         client.interval = interval;
         client.principal = principal;
         client.party = party;
         client.credit = account;
-        client.presence = Some(Presence::new(link, from.address, &hello, now));
-        self.links.insert(link, Arrival::Client(key));
+        client.presence = Some(Presence::new(connection, from.address, &hello, now));
+        self.connections.insert(connection, Arrival::Client(key));
         self.watch_client(key);
     }
 
     fn admit_worker(
         &mut self,
         now: Time,
-        link: LinkId,
+        connection: ConnectionId,
         address: ByteString,
         hello: Hello,
         principal: Principal,
         out: &mut Vec<Action>,
     ) {
         if let Some(&Owner::Worker(old)) = self.sessions.get(&hello.session) {
-            let link = self.workers[&old].presence.link;
+            let connection = self.workers[&old].presence.connection;
             self.lose_worker(now, old, "it came back on another connection", out);
-            self.links.remove(&link);
-            out.push(Action::Close(link));
+            self.connections.remove(&connection);
+            out.push(Action::Close(connection));
         }
         let key = WorkerKey(self.fresh_key());
-        let presence = Presence::new(link, address, &hello, now);
+        let presence = Presence::new(connection, address, &hello, now);
         self.sessions.insert(hello.session, Owner::Worker(key));
-        self.links.insert(link, Arrival::Worker(key));
+        self.connections.insert(connection, Arrival::Worker(key));
         self.workers.insert(key, Worker::new(hello, principal, presence));
         self.watch_worker(key);
     }

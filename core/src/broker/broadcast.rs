@@ -10,7 +10,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    Action, Broker, Note,
+    Action, Broker, Diagnostic,
     call::{Call, CallKey, State},
     client::{ClientKey, Outcome, detached},
     worker::{Offer, WorkerKey},
@@ -224,7 +224,7 @@ impl Broker {
             let Err(failure) = outcome else { continue };
             let failure = Box::new(Failure { worker: worker.clone(), ..(**failure).clone() });
             self.counters.casts_failed += 1;
-            out.push(Action::Note(Note::CastFailed { call: call.id, method: call.method.to_string(), failure }));
+            out.push(Action::Log(Diagnostic::CastFailed { call: call.id, method: call.method.to_string(), failure }));
         }
     }
 

@@ -136,7 +136,7 @@ pub(super) struct Caller {
     pub(super) client: ClientKey,
     pub(super) party: PartyKey,
     pub(super) tag: u32,
-    pub(super) connection: ConnectionNumber,
+    pub(super) connection_number: ConnectionNumber,
     /// The call may have run in an earlier life of the broker.
     pub(super) uncertain: bool,
 }
@@ -147,7 +147,7 @@ impl Call {
             id: CallId { caller: from.tag, number: request.number },
             client: Some(from.client),
             party: from.party,
-            paid_on: from.connection,
+            paid_on: from.connection_number,
             service,
             method: request.method,
             method_number: None,

@@ -19,8 +19,8 @@ impl Broker {
     ///
     /// # Panics
     /// If one does not hold: a bug of the machine.
-    pub fn check(&self) {
-        self.check_links();
+    pub fn assert_invariants(&self) {
+        self.check_connections();
         self.check_clients();
         self.check_parties();
         self.check_workers();
@@ -33,14 +33,21 @@ impl Broker {
         self.check_broadcasts();
     }
 
-    /// Each link belongs to one peer that knows it; each session to one owner.
-    fn check_links(&self) {
-        for (link, arrival) in &self.links {
+    /// Each connection belongs to one peer that knows it; each session to one owner.
+    fn check_connections(&self) {
+        for (connection, arrival) in &self.connections {
             match arrival {
-                Arrival::Client(key) => assert_eq!(self.client_link(*key), Some(*link), "a client knows its link"),
-                Arrival::Worker(key) => assert_eq!(self.workers[key].presence.link, *link, "a worker knows its link"),
+                Arrival::Client(key) => {
+                    assert_eq!(self.client_connection(*key), Some(*connection), "a client knows its connection")
+                }
+                Arrival::Worker(key) => {
+                    assert_eq!(self.workers[key].presence.connection, *connection, "a worker knows its connection")
+                }
                 Arrival::Silent { until, .. } | Arrival::Challenged { until, .. } | Arrival::Unproven { until, .. } => {
-                    assert!(self.timers.contains(&(*until, Timer::Handshake(*link))), "a newcomer's time is limited");
+                    assert!(
+                        self.timers.contains(&(*until, Timer::Handshake(*connection))),
+                        "a newcomer's time is limited"
+                    );
                 }
             }
         }

@@ -42,7 +42,7 @@ pub(super) struct Client {
     pub(super) party: PartyKey,
     pub(super) pid: Option<u32>,
     pub(super) host: String,
-    pub(super) connection: ConnectionNumber,
+    pub(super) connection_number: ConnectionNumber,
     /// `None` while it is lost; its calls live on for a while.
     pub(super) presence: Option<Presence>,
     pub(super) interval: Duration,
@@ -84,7 +84,7 @@ impl Client {
             party,
             pid: hello.pid,
             host: hello.host.clone(),
-            connection: hello.connection,
+            connection_number: hello.connection,
             presence: None,
             interval,
             gone_at: Time::ZERO,

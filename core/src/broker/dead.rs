@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Broker, Note,
+    Broker, Diagnostic,
     call::CallKey,
     client::{ClientKey, Outcome},
     own,
@@ -146,11 +146,11 @@ impl Broker {
             extensions: Bytes::copy_from_slice(&call.extensions),
             body: Bytes::copy_from_slice(&call.body),
         };
-        let note = Note::Buried { call: call.id, method: call.method.to_string(), lost: call.lost };
+        let note = Diagnostic::Buried { call: call.id, method: call.method.to_string(), lost: call.lost };
         if letter.body.len() <= DEAD_BYTES_MAX {
             self.dead.keep(letter);
             self.counters.buried += 1;
-            out.push(super::Action::Note(note));
+            out.push(super::Action::Log(note));
         }
     }
 

@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 
 use super::{
-    Action, Broker, Note,
+    Action, Broker, Diagnostic,
     arrival::Arrival,
     call::{CallKey, State},
     client::ClientKey,
@@ -16,7 +16,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Effect, Envelope},
-        ids::LinkId,
+        ids::ConnectionId,
         limits::CLIENT_RETURN_HEARTBEATS,
         status::{Code, Executed, Failure},
     },
@@ -25,22 +25,22 @@ use crate::{
 
 impl Broker {
     /// A sign of life.
-    pub(super) fn hear(&mut self, now: Time, link: LinkId, bytes: usize) {
-        if let Some(presence) = self.presence(link) {
+    pub(super) fn hear(&mut self, now: Time, connection: ConnectionId, bytes: usize) {
+        if let Some(presence) = self.presence(connection) {
             presence.heard = now;
             presence.bytes_in += bytes as u64;
         }
     }
 
     /// A peer went as far as a limit.
-    pub(super) fn met_limit(&mut self, link: LinkId) {
-        if let Some(presence) = self.presence(link) {
+    pub(super) fn met_limit(&mut self, connection: ConnectionId) {
+        if let Some(presence) = self.presence(connection) {
             presence.limits_hit += 1;
         }
     }
 
-    fn presence(&mut self, link: LinkId) -> Option<&mut Presence> {
-        match self.links.get(&link)? {
+    fn presence(&mut self, connection: ConnectionId) -> Option<&mut Presence> {
+        match self.connections.get(&connection)? {
             Arrival::Client(key) => self.clients.get_mut(key)?.presence.as_mut(),
             Arrival::Worker(key) => self.workers.get_mut(key).map(|worker| &mut worker.presence),
             _ => None,
@@ -48,21 +48,21 @@ impl Broker {
     }
 
     /// A connection is gone.
-    pub(super) fn closed(&mut self, now: Time, link: LinkId, out: &mut Vec<Action>) {
-        match self.links.remove(&link) {
+    pub(super) fn closed(&mut self, now: Time, connection: ConnectionId, out: &mut Vec<Action>) {
+        match self.connections.remove(&connection) {
             Some(Arrival::Client(key)) => self.lose_client(now, key, out),
             Some(Arrival::Worker(key)) => self.lose_worker(now, key, "its connection was closed", out),
             Some(
                 Arrival::Silent { until, .. } | Arrival::Challenged { until, .. } | Arrival::Unproven { until, .. },
             ) => {
-                self.timers.remove(&(until, Timer::Handshake(link)));
+                self.timers.remove(&(until, Timer::Handshake(connection)));
             }
             None => {}
         }
     }
 
     /// A peer broke the rules of its transport: nothing of it can be read any more, but it may yet hear why.
-    pub(super) fn broken(&mut self, now: Time, link: LinkId, violation: Violation, out: &mut Vec<Action>) {
+    pub(super) fn broken(&mut self, now: Time, connection: ConnectionId, violation: Violation, out: &mut Vec<Action>) {
         let code = match violation {
             Violation::MessageTooLarge { .. } | Violation::CommandTooLarge { .. } | Violation::TooManyFrames { .. } => {
                 Code::ResourceExhausted
@@ -71,33 +71,37 @@ impl Broker {
             Violation::NoMemory { .. } => Code::Unavailable,
             _ => Code::InvalidArgument,
         };
-        if self.links.contains_key(&link) {
-            self.send_away(now, link, Failure::new(code, Executed::No, violation.to_string()), out);
+        if self.connections.contains_key(&connection) {
+            self.send_away(now, connection, Failure::new(code, Executed::No, violation.to_string()), out);
         } else {
             // It was sent away already, and its last words are on their way.
-            out.push(Action::Close(link));
+            out.push(Action::Close(connection));
         }
     }
 
     /// Sends a peer away: it is told why, its connection closed, and what it left is as if it were lost.
-    pub(super) fn send_away(&mut self, now: Time, link: LinkId, failure: Failure, out: &mut Vec<Action>) {
-        if !self.links.contains_key(&link) {
+    pub(super) fn send_away(&mut self, now: Time, connection: ConnectionId, failure: Failure, out: &mut Vec<Action>) {
+        if !self.connections.contains_key(&connection) {
             return;
         }
         self.counters.sent_away += 1;
-        out.push(Action::Note(Note::SentAway { link, code: failure.code, message: failure.message.clone() }));
-        out.push(Action::Send(link, Envelope::Goodbye(Some(Box::new(failure)))));
-        out.push(Action::Close(link));
-        match self.links.get(&link) {
+        out.push(Action::Log(Diagnostic::SentAway {
+            connection,
+            code: failure.code,
+            message: failure.message.clone(),
+        }));
+        out.push(Action::Send(connection, Envelope::Goodbye(Some(Box::new(failure)))));
+        out.push(Action::Close(connection));
+        match self.connections.get(&connection) {
             Some(&Arrival::Client(key)) => {
                 self.lose_client(now, key, out);
-                self.links.remove(&link);
+                self.connections.remove(&connection);
             }
             Some(&Arrival::Worker(key)) => {
                 self.lose_worker(now, key, "it was sent away", out);
-                self.links.remove(&link);
+                self.connections.remove(&connection);
             }
-            _ => self.closed(now, link, out),
+            _ => self.closed(now, connection, out),
         }
     }
 
@@ -105,16 +109,16 @@ impl Broker {
     pub(super) fn client_leaves(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         self.speak_to_client(now, key, Envelope::Goodbye(None), out);
         if let Some(presence) = self.clients.get_mut(&key).and_then(|client| client.presence.take()) {
-            self.drop_link(&presence, Timer::Client(key), out);
+            self.drop_connection(&presence, Timer::Client(key), out);
         }
         self.forget_client(now, key, out);
     }
 
     pub(super) fn client_silent(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
-        if let Some(link) = self.client_link(key) {
-            self.links.remove(&link);
+        if let Some(connection) = self.client_connection(key) {
+            self.connections.remove(&connection);
             self.lose_client(now, key, out);
-            out.push(Action::Close(link));
+            out.push(Action::Close(connection));
         }
     }
 
@@ -138,17 +142,17 @@ impl Broker {
         self.parties.leave(client.party);
         self.timers.remove(&(client.gone_at, Timer::ClientGone(key)));
         let open: Vec<CallKey> = client.open.values().copied().collect();
-        out.push(Action::Note(Note::ClientGone { name: client.name, open: open.len() }));
+        out.push(Action::Log(Diagnostic::ClientGone { name: client.name, open: open.len() }));
         for call in open {
             self.abandon(now, call, out);
         }
     }
 
     /// Forgets a connection that is being replaced or was ended in order.
-    pub(super) fn drop_link(&mut self, presence: &Presence, timer: Timer, out: &mut Vec<Action>) {
+    pub(super) fn drop_connection(&mut self, presence: &Presence, timer: Timer, out: &mut Vec<Action>) {
         self.timers.remove(&(presence.timer, timer));
-        self.links.remove(&presence.link);
-        out.push(Action::Close(presence.link));
+        self.connections.remove(&presence.connection);
+        out.push(Action::Close(presence.connection));
     }
 
     /// A worker says goodbye. What it still had, if anything, is treated as lost: it promised to finish or hand back first.
@@ -156,22 +160,22 @@ impl Broker {
         self.speak_to_worker(now, key, Envelope::Goodbye(None), out);
         self.end_waiting_parts(now, key, out);
         let worker = &self.workers[&key];
-        let link = worker.presence.link;
+        let connection = worker.presence.connection;
         if worker.running.is_empty() {
-            out.push(Action::Note(Note::WorkerLeft { name: worker.name.clone() }));
+            out.push(Action::Log(Diagnostic::WorkerLeft { name: worker.name.clone() }));
             self.remove_worker(now, key);
         } else {
             self.lose_worker(now, key, "it left before it had finished", out);
         }
-        self.links.remove(&link);
-        out.push(Action::Close(link));
+        self.connections.remove(&connection);
+        out.push(Action::Close(connection));
     }
 
     pub(super) fn worker_silent(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
-        let link = self.workers[&key].presence.link;
+        let connection = self.workers[&key].presence.connection;
         self.lose_worker(now, key, "it was silent for too long", out);
-        self.links.remove(&link);
-        out.push(Action::Close(link));
+        self.connections.remove(&connection);
+        out.push(Action::Close(connection));
     }
 
     /// A worker is lost: its calls go to others if they may, else end without anybody knowing whether they ran.
@@ -180,7 +184,7 @@ impl Broker {
         let running = self.remove_worker(now, key);
         let Some((name, calls)) = running else { return };
         self.counters.workers_lost += 1;
-        out.push(Action::Note(Note::WorkerLost { name: name.clone(), why, running: calls.len() }));
+        out.push(Action::Log(Diagnostic::WorkerLost { name: name.clone(), why, running: calls.len() }));
         for call in calls {
             self.repeat(now, call, &name, out);
         }
@@ -216,7 +220,7 @@ impl Broker {
         }
         self.counters.repeated += 1;
         let call = &self.calls[key.0];
-        out.push(Action::Note(Note::Repeated { call: call.id, lost: call.lost }));
+        out.push(Action::Log(Diagnostic::Repeated { call: call.id, lost: call.lost }));
         self.place_again(now, key, out);
     }
 
@@ -349,10 +353,10 @@ impl Broker {
             let failure = self.calls[key.0].failure(Code::Unavailable, "the broker was shut down while the call ran");
             self.settle(now, key, Err(Box::new(failure)), bytes::Bytes::new(), out);
         }
-        for &link in self.links.keys() {
+        for &connection in self.connections.keys() {
             let failure = Failure::new(Code::Unavailable, Executed::No, "the broker is shutting down");
-            out.push(Action::Send(link, Envelope::Goodbye(Some(Box::new(failure)))));
-            out.push(Action::Close(link));
+            out.push(Action::Send(connection, Envelope::Goodbye(Some(Box::new(failure)))));
+            out.push(Action::Close(connection));
         }
         out.push(Action::Stopped);
     }

@@ -177,8 +177,8 @@ impl Broker {
         let service = &self.services[&call.service];
         let mut failure = call.failure(Code::ResourceExhausted, message);
         failure.retry_after = Some(service.pace.time_for(service.queue.len()));
-        if let Some(link) = self.caller_of(call).and_then(|client| self.client_link(client)) {
-            self.met_limit(link);
+        if let Some(connection) = self.caller_of(call).and_then(|client| self.client_connection(client)) {
+            self.met_limit(connection);
         }
         self.end(now, key, Err(Box::new(failure)), out);
     }

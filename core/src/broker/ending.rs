@@ -4,7 +4,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    Action, Broker, Note,
+    Action, Broker, Diagnostic,
     call::{Call, CallKey, State},
     client::{ClientKey, Outcome},
     queue::Place,
@@ -143,7 +143,7 @@ impl Broker {
         }
         if let Err(failure) = outcome {
             self.counters.casts_failed += 1;
-            out.push(Action::Note(Note::CastFailed { call: call.id, method: call.method.to_string(), failure }));
+            out.push(Action::Log(Diagnostic::CastFailed { call: call.id, method: call.method.to_string(), failure }));
         }
         self.grant(now, client, out);
     }
@@ -168,7 +168,7 @@ impl Broker {
     pub(super) fn pay_back(&mut self, key: CallKey) {
         let call = &self.calls[key.0];
         let Some(client) = call.client.and_then(|client| self.clients.get_mut(&client)) else { return };
-        if client.connection == call.paid_on {
+        if client.connection_number == call.paid_on {
             client.credit.owe(call.bytes);
         }
     }

@@ -43,12 +43,12 @@ mod concurrency;
 mod contracts;
 mod dead;
 mod departure;
+mod diagnostic;
 mod dispatch;
 mod ending;
 mod gate;
 mod keyed;
 mod load;
-mod note;
 mod outcomes;
 mod overview;
 mod own;
@@ -86,9 +86,9 @@ pub use self::{
     allowed::{AllowedServices, AllowedServicesError},
     contracts::{Contract, ContractStatus, ServiceContracts},
     dead::{DeadLetter, OpenedLetter},
+    diagnostic::{Counters, Diagnostic},
     gate::GateStatus,
     load::{Load, OfferLoad, WorkerLoad},
-    note::{Counters, Note},
     overview::{CallStatus, ClientStatus, Omitted, Rates},
     own::{MethodStatus, ServiceStatus, Status, WorkerStatus},
     peers::{ConnectionStatus, PeerStatus, Peers},
@@ -116,14 +116,14 @@ use crate::{
     wire::{
         bundle::{self, Reader},
         envelope::{Envelope, Ping},
-        ids::{LinkId, SessionId},
+        ids::{ConnectionId, SessionId},
     },
     zmtp::Violation,
 };
 
 /// Which of the broker's two doors a connection came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Side {
+pub enum Endpoint {
     /// Where clients connect.
     Frontend,
     /// Where workers and pools connect.
@@ -136,9 +136,9 @@ pub enum Event {
     /// A connection is there.
     Opened {
         /// Its name from now on.
-        link: LinkId,
+        connection: ConnectionId,
         /// The door it came through.
-        side: Side,
+        endpoint: Endpoint,
         /// Chance of this connection's own, fit for keys.
         nonce: Nonce,
         /// Where it comes from, for people.
@@ -149,28 +149,28 @@ pub enum Event {
         until: Time,
     },
     /// Bytes came that make no whole message yet: a sign of life.
-    Heard {
+    Activity {
         /// From where.
-        link: LinkId,
+        connection: ConnectionId,
     },
     /// A peer broke the rules of its transport: it is told, and sent away. Nothing more comes from it.
-    Broken {
+    ProtocolViolation {
         /// From where.
-        link: LinkId,
+        connection: ConnectionId,
         /// What it did.
         violation: Violation,
     },
     /// A connection is gone; nothing comes from it any more.
     Closed {
         /// Which one.
-        link: LinkId,
+        connection: ConnectionId,
     },
     /// These keys count from now on, for who joins; who has joined stays.
     Keys(AuthKeys),
     /// How the driver's gate stands. It says so at a time of its own, a few times a second at most.
     Gate(Box<GateStatus>),
-    /// Time has passed ([`Broker::next_deadline`]).
-    Wake,
+    /// Time has passed ([`Broker::poll_timeout`]).
+    Timeout,
     /// The operator wants the broker to end: refuse what is new, let finish what runs, until then at most.
     Shutdown {
         /// When to stop waiting.
@@ -181,14 +181,14 @@ pub enum Event {
 /// What the driver has to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Send an envelope on a link.
-    Send(LinkId, Envelope),
-    /// The peer was let in: messages of full size may come from this link now.
-    Admit(LinkId),
-    /// Close a link once what was sent on it has been written. The machine has forgotten it already.
-    Close(LinkId),
+    /// Send an envelope on a connection.
+    Send(ConnectionId, Envelope),
+    /// The peer was let in: messages of full size may come from this connection now.
+    Authenticated(ConnectionId),
+    /// Close a connection once what was sent on it has been written. The machine has forgotten it already.
+    Close(ConnectionId),
     /// Tell the operator.
-    Note(Note),
+    Log(Diagnostic),
     /// The shutdown is complete: write what is unsent, and end.
     Stopped,
 }
@@ -204,7 +204,7 @@ pub struct Broker {
     /// Set while the broker is ending: when it stops waiting for running calls.
     leaving: Option<Time>,
     stopped: bool,
-    links: BTreeMap<LinkId, Arrival>,
+    connections: BTreeMap<ConnectionId, Arrival>,
     clients: BTreeMap<ClientKey, Client>,
     parties: Parties,
     away: Away,
@@ -262,7 +262,7 @@ impl Broker {
             grace: Time::ZERO,
             leaving: None,
             stopped: false,
-            links: BTreeMap::new(),
+            connections: BTreeMap::new(),
             clients: BTreeMap::new(),
             parties: Parties::default(),
             away: Away::default(),
@@ -287,17 +287,17 @@ impl Broker {
         }
     }
 
-    /// A message arrived on a link. After [`Action::Stopped`] nothing matters any more.
-    pub fn receive(&mut self, now: Time, link: LinkId, frames: &[Bytes], out: &mut Vec<Action>) {
+    /// A message arrived on a connection. After [`Action::Stopped`] nothing matters any more.
+    pub fn handle_message(&mut self, now: Time, connection: ConnectionId, frames: &[Bytes], out: &mut Vec<Action>) {
         if self.stopped {
             return;
         }
-        self.notice_gap(now);
-        self.hear(now, link, frames.iter().map(Bytes::len).sum());
+        self.detect_stall(now);
+        self.hear(now, connection, frames.iter().map(Bytes::len).sum());
         for read in bundle::read(frames, Reader::Broker) {
             match read {
-                Ok(envelope) => self.envelope(now, link, envelope, out),
-                Err(refused) => self.refuse(now, link, refused, out),
+                Ok(envelope) => self.envelope(now, connection, envelope, out),
+                Err(refused) => self.refuse(now, connection, refused, out),
             }
         }
         self.tie_up(now, out);
@@ -305,21 +305,21 @@ impl Broker {
     }
 
     /// Something else happened. After [`Action::Stopped`] nothing matters any more.
-    pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
+    pub fn handle_event(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
         if self.stopped {
             return;
         }
-        self.notice_gap(now);
+        self.detect_stall(now);
         match event {
-            Event::Opened { link, side, address, origin, nonce, until } => {
-                self.opened(link, side, Whence { address, origin }, nonce, until);
+            Event::Opened { connection, endpoint, address, origin, nonce, until } => {
+                self.opened(connection, endpoint, Whence { address, origin }, nonce, until);
             }
-            Event::Heard { link } => self.hear(now, link, 0),
-            Event::Broken { link, violation } => self.broken(now, link, violation, out),
-            Event::Closed { link } => self.closed(now, link, out),
+            Event::Activity { connection } => self.hear(now, connection, 0),
+            Event::ProtocolViolation { connection, violation } => self.broken(now, connection, violation, out),
+            Event::Closed { connection } => self.closed(now, connection, out),
             Event::Keys(keys) => self.settings.keys = Some(keys),
             Event::Gate(status) => self.gate = *status,
-            Event::Wake => self.wake(now, out),
+            Event::Timeout => self.handle_timeout(now, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
         }
         self.tie_up(now, out);
@@ -327,7 +327,7 @@ impl Broker {
     }
 
     /// When the machine wants to be woken, if nothing happens before.
-    pub fn next_deadline(&self) -> Option<Time> {
+    pub fn poll_timeout(&self) -> Option<Time> {
         self.first_timer().map(|(at, _)| at).filter(|_| !self.stopped)
     }
 
@@ -336,9 +336,9 @@ impl Broker {
         &self.counters
     }
 
-    /// Who is at the other end of a link, once it was let in.
-    pub fn principal(&self, link: LinkId) -> Option<&Principal> {
-        match self.links.get(&link)? {
+    /// Who is at the other end of a connection, once it was let in.
+    pub fn principal(&self, connection: ConnectionId) -> Option<&Principal> {
+        match self.connections.get(&connection)? {
             Arrival::Client(key) => self.clients.get(key).map(|client| &client.principal),
             Arrival::Worker(key) => self.workers.get(key).map(|worker| &worker.principal),
             Arrival::Silent { .. } | Arrival::Challenged { .. } | Arrival::Unproven { .. } => None,
@@ -350,12 +350,12 @@ impl Broker {
         self.clients.values().map(Client::remembered_len).sum()
     }
 
-    fn envelope(&mut self, now: Time, link: LinkId, envelope: Envelope, out: &mut Vec<Action>) {
-        match self.links.get(&link) {
+    fn envelope(&mut self, now: Time, connection: ConnectionId, envelope: Envelope, out: &mut Vec<Action>) {
+        match self.connections.get(&connection) {
             Some(Arrival::Client(client)) => self.client_says(now, *client, envelope, out),
             Some(Arrival::Worker(worker)) => self.worker_says(now, *worker, envelope, out),
-            Some(_) => self.newcomer_says(now, link, envelope, out),
-            // The machine closed the link; what was on its way is nobody's any more.
+            Some(_) => self.newcomer_says(now, connection, envelope, out),
+            // The machine closed the connection; what was on its way is nobody's any more.
             None => {}
         }
     }
@@ -370,7 +370,7 @@ impl Broker {
             Envelope::Ping(ping) => self.client_ping(now, client, ping, out),
             Envelope::Pong(_) => {}
             Envelope::Goodbye(_) => self.client_leaves(now, client, out),
-            other => self.misplaced(now, self.client_link(client), &other, out),
+            other => self.misplaced(now, self.client_connection(client), &other, out),
         }
     }
 
@@ -389,7 +389,9 @@ impl Broker {
             Envelope::Ping(Ping { number, .. }) => self.speak_to_worker(now, worker, Envelope::Pong(number), out),
             Envelope::Pong(_) => {}
             Envelope::Goodbye(_) => self.worker_leaves(now, worker, out),
-            other => self.misplaced(now, self.workers.get(&worker).map(|worker| worker.presence.link), &other, out),
+            other => {
+                self.misplaced(now, self.workers.get(&worker).map(|worker| worker.presence.connection), &other, out)
+            }
         }
     }
 

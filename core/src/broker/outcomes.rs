@@ -26,7 +26,7 @@ impl Broker {
 
     /// A client has all outcomes below that number, or does not want them: the calls below it that are open are returned.
     pub(super) fn acknowledge(&mut self, key: ClientKey, below: Option<CallNumber>) -> Vec<CallKey> {
-        let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
+        let client = self.clients.get_mut(&key).expect("a connection that is a client's has a client");
         let before = client.outcome_bytes();
         let unwanted = client.acknowledge(below, &mut self.spare);
         self.outcome_bytes = self.outcome_bytes - before + client.outcome_bytes();

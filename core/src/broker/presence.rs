@@ -9,7 +9,7 @@ use crate::{
     wire::{
         envelope::Envelope,
         handshake::Hello,
-        ids::LinkId,
+        ids::ConnectionId,
         limits::{BODY_COPIED_BYTES_MAX, HEADER_BYTES_MAX, HEARTBEATS_MISSED_MAX, MESSAGE_BYTES_MAX},
     },
 };
@@ -17,7 +17,7 @@ use crate::{
 /// The life of one connection.
 #[derive(Debug)]
 pub(super) struct Presence {
-    pub(super) link: LinkId,
+    pub(super) connection: ConnectionId,
     /// Where the peer connects from, for people.
     pub(super) address: ByteString,
     /// When it was let in.
@@ -42,11 +42,11 @@ pub(super) struct Presence {
 
 impl Presence {
     /// Of a peer that was let in.
-    pub(super) fn new(link: LinkId, address: ByteString, hello: &Hello, now: Time) -> Presence {
+    pub(super) fn new(connection: ConnectionId, address: ByteString, hello: &Hello, now: Time) -> Presence {
         let message_bytes_max =
             hello.message_bytes_max.map_or(MESSAGE_BYTES_MAX, |bytes| bytes.try_into().unwrap_or(usize::MAX));
         Presence {
-            link,
+            connection,
             address,
             since: now,
             calls: 0,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::{Action, Broker, Note, arrival::Arrival, timers::Timer};
+use super::{Action, Broker, Diagnostic, arrival::Arrival, timers::Timer};
 use crate::{
     auth::{AuthKey, MECHANISM, Nonce, Principal, Proof, Prover, Roles, Transcript},
     body,
@@ -13,7 +13,7 @@ use crate::{
     wire::{
         envelope::Envelope,
         handshake::{Answer, Challenge, Hello, Role},
-        ids::LinkId,
+        ids::ConnectionId,
         limits::AUTHKEY_REFUSAL_DELAY,
         status::{Code, Executed, Failure},
     },
@@ -70,7 +70,7 @@ impl Broker {
     /// Whether the key that a newcomer proved lets it in as what it wants to be.
     pub(super) fn permit(
         &self,
-        link: LinkId,
+        connection: ConnectionId,
         role: Role,
         proved: &Proved,
         out: &mut Vec<Action>,
@@ -78,37 +78,38 @@ impl Broker {
         if proved.roles.permit(role) {
             return Ok(());
         }
-        out.push(Action::Note(Note::NotPermitted { link, key: proved.principal.key.clone(), role }));
+        out.push(Action::Log(Diagnostic::NotPermitted { connection, key: proved.principal.key.clone(), role }));
         let message =
             format!("the key lets nobody in as a {role}: use another, or add the role to it in the broker's key file");
         Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, message)))
     }
 
     /// A newcomer is a stranger: it is told so after a while, and what it says until then is ignored.
-    pub(super) fn distrust(&mut self, now: Time, link: LinkId, why: Unproven, out: &mut Vec<Action>) {
-        let Some(Arrival::Silent { until, .. } | Arrival::Challenged { until, .. }) = self.links.get(&link) else {
+    pub(super) fn distrust(&mut self, now: Time, connection: ConnectionId, why: Unproven, out: &mut Vec<Action>) {
+        let Some(Arrival::Silent { until, .. } | Arrival::Challenged { until, .. }) = self.connections.get(&connection)
+        else {
             return;
         };
-        self.timers.remove(&(*until, Timer::Handshake(link)));
+        self.timers.remove(&(*until, Timer::Handshake(connection)));
         let until = (now + AUTHKEY_REFUSAL_DELAY).min(*until);
-        self.timers.insert((until, Timer::Handshake(link)));
-        self.links.insert(link, Arrival::Unproven { why, until });
+        self.timers.insert((until, Timer::Handshake(connection)));
+        self.connections.insert(connection, Arrival::Unproven { why, until });
         self.counters.unauthenticated += 1;
-        out.push(Action::Note(Note::Unauthenticated { link, why }));
+        out.push(Action::Log(Diagnostic::Unauthenticated { connection, why }));
     }
 
     /// The time of a newcomer's handshake is over.
-    pub(super) fn handshake_over(&mut self, now: Time, link: LinkId, out: &mut Vec<Action>) {
-        let Some(Arrival::Unproven { why, .. }) = self.links.get(&link) else {
+    pub(super) fn handshake_over(&mut self, now: Time, connection: ConnectionId, out: &mut Vec<Action>) {
+        let Some(Arrival::Unproven { why, .. }) = self.connections.get(&connection) else {
             // UNAVAILABLE, so that a peer that was only stopped or cut off for a while comes back.
             let failure = Failure::new(Code::Unavailable, Executed::No, "the handshake took too long");
-            return self.send_away(now, link, failure, out);
+            return self.send_away(now, connection, failure, out);
         };
         // The operator was told when it gave its proof.
         self.counters.sent_away += 1;
-        out.push(Action::Send(link, Envelope::Goodbye(Some(Box::new(why.failure())))));
-        out.push(Action::Close(link));
-        self.links.remove(&link);
+        out.push(Action::Send(connection, Envelope::Goodbye(Some(Box::new(why.failure())))));
+        out.push(Action::Close(connection));
+        self.connections.remove(&connection);
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Action, Broker, Note,
+    Action, Broker, Diagnostic,
     call::{Call, CallKey, State},
     keyed::Loose,
     own,
@@ -33,8 +33,8 @@ impl Broker {
         if !self.workers.get_mut(&key).is_some_and(|worker| worker.may_register(now)) {
             let (max, span) = (limits::REGISTRATIONS_MAX, limits::REGISTRATIONS_SPAN);
             let message = format!("a worker registers at most {max} times within {span:?}");
-            let link = self.workers[&key].presence.link;
-            return self.send_away(now, link, Failure::new(Code::ResourceExhausted, Executed::No, message), out);
+            let connection = self.workers[&key].presence.connection;
+            return self.send_away(now, connection, Failure::new(Code::ResourceExhausted, Executed::No, message), out);
         }
         let checked = body::decode::<Register>(body)
             .map_err(|error| invalid(format!("a registration of wrong form: {error}")))
@@ -42,8 +42,8 @@ impl Broker {
         match checked {
             Ok(register) => self.take_offers(now, key, register, out),
             Err(failure) => {
-                let link = self.workers[&key].presence.link;
-                self.send_away(now, link, *failure, out);
+                let connection = self.workers[&key].presence.connection;
+                self.send_away(now, connection, *failure, out);
             }
         }
     }
@@ -100,8 +100,8 @@ impl Broker {
         }
         self.own_answers.clear();
         let worker = &self.workers[&key];
-        out.push(Action::Note(Note::WorkerJoined {
-            link: worker.presence.link,
+        out.push(Action::Log(Diagnostic::WorkerJoined {
+            connection: worker.presence.connection,
             name: worker.name.clone(),
             services,
             key: worker.principal.key.clone(),
@@ -240,7 +240,7 @@ impl Broker {
         number: DispatchNumber,
         out: &mut Vec<Action>,
     ) -> Option<(CallKey, usize)> {
-        let worker = self.workers.get_mut(&key).expect("a link that is a worker's has a worker");
+        let worker = self.workers.get_mut(&key).expect("a connection that is a worker's has a worker");
         let Some(call) = worker.running.remove(number.0) else {
             self.counters.stale += 1;
             return None;
@@ -293,7 +293,7 @@ impl Broker {
     pub(super) fn drain(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&key) else { return };
         worker.draining = true;
-        out.push(Action::Note(Note::WorkerDraining { name: worker.name.clone() }));
+        out.push(Action::Log(Diagnostic::WorkerDraining { name: worker.name.clone() }));
         for at in 0..self.workers[&key].offers.len() {
             self.change_offer(key, at, |_| {});
         }
@@ -318,7 +318,7 @@ impl Broker {
     pub(super) fn speak_to_worker(&mut self, now: Time, key: WorkerKey, envelope: Envelope, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&key) else { return };
         worker.presence.speaks(now, &envelope);
-        out.push(Action::Send(worker.presence.link, envelope));
+        out.push(Action::Send(worker.presence.connection, envelope));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     wire::{
         bundle::{Refused, RefusedReason},
         envelope::{Cancel, Envelope, Ping, Request},
-        ids::{CallNumber, LinkId},
+        ids::{CallNumber, ConnectionId},
         kind::Kind,
         status::{Code, Executed, Failure},
         streams::Style,
@@ -25,7 +25,7 @@ use crate::{
 impl Broker {
     pub(super) fn request(&mut self, now: Time, key: ClientKey, request: Request, out: &mut Vec<Action>) {
         self.acknowledged(now, key, request.done_below, out);
-        let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
+        let client = self.clients.get_mut(&key).expect("a connection that is a client's has a client");
         let bytes = request.body.len() as u64;
         if !client.credit.pay(bytes) {
             return self.over_credit(now, key, out);
@@ -51,9 +51,9 @@ impl Broker {
     }
 
     fn over_credit(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
-        let Some(link) = self.client_link(key) else { return };
+        let Some(connection) = self.client_connection(key) else { return };
         let message = "more calls or bytes were sent than there was credit for";
-        self.send_away(now, link, Failure::new(Code::ResourceExhausted, Executed::No, message), out);
+        self.send_away(now, connection, Failure::new(Code::ResourceExhausted, Executed::No, message), out);
     }
 
     /// An open call came again: after a reconnect it is paid for anew, otherwise the second payment goes back.
@@ -62,11 +62,11 @@ impl Broker {
         let client = self.clients.get_mut(&key).expect("the caller looked it up");
         let Some(&call) = client.open.get(number.0) else { return };
         let open = &mut self.calls[call.0];
-        if open.paid_on == client.connection {
+        if open.paid_on == client.connection_number {
             client.credit.owe(bytes);
             return self.grant(now, key, out);
         }
-        open.paid_on = client.connection;
+        open.paid_on = client.connection_number;
         open.bytes = bytes;
         if open.flows.is_some() {
             self.resume_streams(now, key, call, out);
@@ -87,7 +87,7 @@ impl Broker {
             client: key,
             party: client.party,
             tag: client.session.tag(),
-            connection: client.connection,
+            connection_number: client.connection_number,
             uncertain,
         };
         let service = self.service_key(now, request.method.service());
@@ -150,7 +150,7 @@ impl Broker {
     /// The caller is no longer interested: a waiting call is dropped, a running one is asked to stop. Nobody is answered.
     pub(super) fn cancel(&mut self, now: Time, key: ClientKey, cancel: Cancel, out: &mut Vec<Action>) {
         self.acknowledged(now, key, cancel.done_below, out);
-        let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
+        let client = self.clients.get_mut(&key).expect("a connection that is a client's has a client");
         let number = CallNumber(cancel.number);
         let Some(&call) = client.open.get(number.0) else { return };
         client.open.remove(number.0);
@@ -204,7 +204,7 @@ impl Broker {
         let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
         if request {
             // Its sender has counted it as sent; what it used comes back at once.
-            let client = self.clients.get_mut(&key).expect("a link that is a client's has a client");
+            let client = self.clients.get_mut(&key).expect("a connection that is a client's has a client");
             if !client.credit.pay(refused.body_bytes) {
                 return self.over_credit(now, key, out);
             }
@@ -217,15 +217,15 @@ impl Broker {
         }
     }
 
-    pub(super) fn client_link(&self, key: ClientKey) -> Option<LinkId> {
-        self.clients.get(&key)?.presence.as_ref().map(|presence| presence.link)
+    pub(super) fn client_connection(&self, key: ClientKey) -> Option<ConnectionId> {
+        self.clients.get(&key)?.presence.as_ref().map(|presence| presence.connection)
     }
 
     /// Sends to a client, if it is there.
     pub(super) fn speak_to_client(&mut self, now: Time, key: ClientKey, envelope: Envelope, out: &mut Vec<Action>) {
         let Some(presence) = self.clients.get_mut(&key).and_then(|client| client.presence.as_mut()) else { return };
         presence.speaks(now, &envelope);
-        out.push(Action::Send(presence.link, envelope));
+        out.push(Action::Send(presence.connection, envelope));
     }
 
     /// Sends credit that is due and found no reply to ride on.

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::{
-    Action, Broker, Note,
+    Action, Broker, Diagnostic,
     call::{CallKey, State},
     client::ClientKey,
     worker::WorkerKey,
@@ -284,7 +284,9 @@ impl Broker {
     fn caller_there(&self, key: CallKey) -> Option<ClientKey> {
         let call = &self.calls[key.0];
         let client = call.client?;
-        self.clients.get(&client).filter(|client| client.presence.is_some() && client.connection == call.paid_on)?;
+        self.clients
+            .get(&client)
+            .filter(|client| client.presence.is_some() && client.connection_number == call.paid_on)?;
         Some(client)
     }
 
@@ -329,7 +331,7 @@ impl Broker {
         }
     }
 
-    /// One side broke the rules of a stream: the call cannot go on.
+    /// One endpoint broke the rules of a stream: the call cannot go on.
     fn break_stream(&mut self, now: Time, key: CallKey, by_worker: bool, how: Broken, out: &mut Vec<Action>) {
         self.counters.streams_broken += 1;
         let (who, code) = match (by_worker, how) {
@@ -338,7 +340,7 @@ impl Broker {
             (false, _) => ("client", Code::InvalidArgument),
         };
         let call = self.calls[key.0].id;
-        out.push(Action::Note(Note::StreamBroken { call, by_worker, how: how.to_string() }));
+        out.push(Action::Log(Diagnostic::StreamBroken { call, by_worker, how: how.to_string() }));
         self.break_off(now, key, code, &format!("its stream was broken by the {who}: {how}"), out);
     }
 

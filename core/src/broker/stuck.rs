@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Action, Broker, Note,
+    Action, Broker, Diagnostic,
     call::{CallKey, State},
     worker::WorkerKey,
 };
@@ -27,7 +27,7 @@ impl Broker {
         } else if slow {
             let call = &self.calls[key.0];
             let (worker, method) = (call.worker.clone(), call.method.to_string());
-            out.push(Action::Note(Note::Slow { call: call.id, method, worker }));
+            out.push(Action::Log(Diagnostic::Slow { call: call.id, method, worker }));
         }
         self.watch_call(key);
     }
@@ -49,7 +49,7 @@ impl Broker {
         self.change_worker(worker, |worker| worker.stuck += 1);
         self.unbind(worker);
         let (call, method) = (self.calls[key.0].id, self.calls[key.0].method.to_string());
-        out.push(Action::Note(Note::WorkerStuck { name: self.workers[&worker].name.clone(), call, method }));
+        out.push(Action::Log(Diagnostic::WorkerStuck { name: self.workers[&worker].name.clone(), call, method }));
     }
 
     /// A worker has said its last word on a call: it is not stuck with that one any more.

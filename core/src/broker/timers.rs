@@ -15,7 +15,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Envelope, Ping},
-        ids::LinkId,
+        ids::ConnectionId,
     },
 };
 
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// A newcomer must have finished its handshake.
-    Handshake(LinkId),
+    Handshake(ConnectionId),
     /// A client must be spoken to, or is lost.
     Client(ClientKey),
     /// A worker must be spoken to, or is lost.
@@ -52,13 +52,13 @@ enum Found {
 impl Broker {
     /// If the machine was not run when it asked to be (its process was stopped, the clock leapt), silence proves nothing
     /// until one more interval has passed.
-    pub(super) fn notice_gap(&mut self, now: Time) {
-        if self.next_deadline().is_some_and(|due| now.since(due) > self.settings.heartbeat) {
+    pub(super) fn detect_stall(&mut self, now: Time) {
+        if self.poll_timeout().is_some_and(|due| now.since(due) > self.settings.heartbeat) {
             self.grace = now;
         }
     }
 
-    pub(super) fn wake(&mut self, now: Time, out: &mut Vec<Action>) {
+    pub(super) fn handle_timeout(&mut self, now: Time, out: &mut Vec<Action>) {
         // The end may be among them: then the rest has nobody to speak to.
         while let Some((at, timer)) = self.first_timer().filter(|(at, _)| *at <= now && !self.stopped) {
             match timer {
@@ -77,7 +77,7 @@ impl Broker {
 
     fn fire(&mut self, now: Time, timer: Timer, out: &mut Vec<Action>) {
         match timer {
-            Timer::Handshake(link) => self.handshake_over(now, link, out),
+            Timer::Handshake(connection) => self.handshake_over(now, connection, out),
             Timer::Client(client) => self.look_at_client(now, client, out),
             Timer::Worker(worker) => self.look_at_worker(now, worker, out),
             Timer::ClientGone(client) => self.client_stays_away(now, client, out),

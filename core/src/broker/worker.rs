@@ -33,7 +33,7 @@ pub(super) struct WorkerKey(pub(super) u64);
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) session: SessionId,
-    pub(super) connection: ConnectionNumber,
+    pub(super) connection_number: ConnectionNumber,
     /// Its instance name, as callers are told.
     pub(super) name: ByteString,
     /// Who it proved to be.
@@ -98,7 +98,7 @@ impl Worker {
     pub(super) fn new(hello: Hello, principal: Principal, presence: Presence) -> Worker {
         Worker {
             session: hello.session,
-            connection: hello.connection,
+            connection_number: hello.connection,
             name: hello.instance.into(),
             principal,
             pool: hello.pool,

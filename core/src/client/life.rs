@@ -1,6 +1,6 @@
 //! The client's life: joining the broker, losing it, being refused, closing.
 
-use super::{Action, Client, Note, call::State, sending::NUMBER_FIRST};
+use super::{Action, Client, Diagnostic, call::State, sending::NUMBER_FIRST};
 use crate::{
     peer::Loss,
     time::Time,
@@ -50,7 +50,7 @@ impl<T> Client<T> {
             self.give_up_once_calls(out);
         }
         self.resend_from = Some(NUMBER_FIRST);
-        out.push(Action::Note(Note::Joined { broker, start, open: self.open_len() }));
+        out.push(Action::Log(Diagnostic::Joined { broker, start, open: self.open_len() }));
     }
 
     /// The broker was restarted and has forgotten our calls: what must not run twice cannot be sent again.
@@ -71,7 +71,7 @@ impl<T> Client<T> {
     /// The connection is over. Open calls wait for the next one, or their deadline; those with items on the way end.
     pub(super) fn lost(&mut self, loss: Loss, out: &mut Vec<Action<T>>) {
         self.resend_from = None;
-        out.push(Action::Note(Note::Lost { loss, open: self.open_len() }));
+        out.push(Action::Log(Diagnostic::Lost { loss, open: self.open_len() }));
         self.end_streams(out);
     }
 

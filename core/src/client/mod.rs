@@ -14,8 +14,8 @@
 
 mod call;
 mod calls;
+mod diagnostic;
 mod life;
-mod note;
 mod outcomes;
 mod sending;
 mod streams;
@@ -28,7 +28,7 @@ use bytes::Bytes;
 
 pub use self::{
     call::{NewCall, Ticket, Timeout, TimeoutSource},
-    note::{Counters, Note},
+    diagnostic::{Counters, Diagnostic},
 };
 use self::{calls::Calls, life::Phase};
 use crate::{
@@ -85,8 +85,8 @@ pub enum Event<T> {
         /// When to stop waiting for the broker.
         deadline: Time,
     },
-    /// Time has passed ([`Client::next_deadline`]). What the socket has ready is to be read first.
-    Wake,
+    /// Time has passed ([`Client::poll_timeout`]). What the socket has ready is to be read first.
+    Timeout,
 }
 
 /// What the driver has to do, in this order.
@@ -140,7 +140,7 @@ pub enum Action<T> {
     /// The close is complete: the client may be dropped.
     Closed,
     /// Tell the operator.
-    Note(Note),
+    Log(Diagnostic),
 }
 
 /// The client. `T` is what the driver keeps of a call: a channel to its caller, a callback.
@@ -162,7 +162,7 @@ pub struct Client<T> {
 }
 
 impl<T> Client<T> {
-    /// A client that has not connected yet: it asks for that at the first [`Event::Wake`], which is due at once.
+    /// A client that has not connected yet: it asks for that at the first [`Event::Timeout`], which is due at once.
     pub fn new(settings: peer::Settings) -> Client<T> {
         Client {
             peer: Peer::new(Role::Client, settings),
@@ -177,9 +177,9 @@ impl<T> Client<T> {
     }
 
     /// A message arrived.
-    pub fn receive(&mut self, now: Time, frames: &[Bytes], out: &mut Vec<Action<T>>) {
-        self.peer.notice_gap(now);
-        self.peer.heard(now);
+    pub fn handle_message(&mut self, now: Time, frames: &[Bytes], out: &mut Vec<Action<T>>) {
+        self.peer.detect_stall(now);
+        self.peer.record_activity(now);
         for read in bundle::read(frames, Reader::Peer) {
             match read {
                 Ok(envelope) => self.envelope(now, envelope, out),
@@ -190,8 +190,8 @@ impl<T> Client<T> {
     }
 
     /// Something else happened.
-    pub fn handle(&mut self, now: Time, event: Event<T>, out: &mut Vec<Action<T>>) {
-        self.peer.notice_gap(now);
+    pub fn handle_event(&mut self, now: Time, event: Event<T>, out: &mut Vec<Action<T>>) {
+        self.peer.detect_stall(now);
         match event {
             Event::Connected { nonce } => self.connected(now, nonce, out),
             Event::Disconnected { chance } => self.disconnected(now, chance, out),
@@ -201,7 +201,7 @@ impl<T> Client<T> {
             Event::End(ticket) => self.end_out(now, ticket, out),
             Event::Read { ticket, room } => self.read(now, ticket, room, out),
             Event::Close { deadline } => self.close(deadline, out),
-            Event::Wake => self.wake(now, out),
+            Event::Timeout => self.handle_timeout(now, out),
         }
         self.go_on(now, out);
     }
@@ -219,7 +219,7 @@ impl<T> Client<T> {
             Envelope::Item(item) if self.peer.is_joined() => self.item_in(now, item, out),
             Envelope::StreamCredit(credit) if self.peer.is_joined() => self.room(now, credit, out),
             Envelope::Progress(number, body) if self.peer.is_joined() => self.progress(number, body, out),
-            other => match self.peer.receive(now, other) {
+            other => match self.peer.handle_message(now, other) {
                 Heard::Nothing => {}
                 Heard::Answer(envelope) => self.answer(now, envelope, out),
                 Heard::Joined { same_start } => self.joined(now, same_start, out),
@@ -257,8 +257,8 @@ impl<T> Client<T> {
         }
     }
 
-    fn wake(&mut self, now: Time, out: &mut Vec<Action<T>>) {
-        while let Some(due) = self.peer.wake(now) {
+    fn handle_timeout(&mut self, now: Time, out: &mut Vec<Action<T>>) {
+        while let Some(due) = self.peer.handle_timeout(now) {
             match due {
                 Due::Connect => out.push(Action::Connect),
                 Due::Ping(number) => {
@@ -273,14 +273,14 @@ impl<T> Client<T> {
     }
 
     fn send(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
-        self.peer.spoke(now);
+        self.peer.record_send(now);
         out.push(Action::Send(envelope));
     }
 
     /// When the machine wants to be woken, if nothing happens before.
-    pub fn next_deadline(&self) -> Option<Time> {
+    pub fn poll_timeout(&self) -> Option<Time> {
         let call = self.calls.first_timer().map(|(at, _)| at);
-        [self.peer.next_deadline(), call, self.phase.deadline()].into_iter().flatten().min()
+        [self.peer.poll_timeout(), call, self.phase.deadline()].into_iter().flatten().min()
     }
 
     /// Calls and casts that wait to be sent.
@@ -312,8 +312,8 @@ impl<T> Client<T> {
     ///
     /// # Panics
     /// If one does not hold, which is a bug in the machine.
-    pub fn check(&self) {
-        self.peer.check();
+    pub fn assert_invariants(&self) {
+        self.peer.assert_invariants();
         self.calls.check();
         assert!(self.stated <= self.calls.next_number(), "only numbers that were given are stated as done");
         assert!(self.resend_from.is_none() || self.is_joined(), "calls are sent again on a connection");

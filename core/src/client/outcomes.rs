@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Action, Client, Note,
+    Action, Client, Diagnostic,
     call::{Call, NewCall, State, Ticket, Timeout},
     calls::CallKey,
 };
@@ -30,7 +30,7 @@ impl<T> Client<T> {
         let number = CallNumber(reply.number);
         let Some(key) = self.calls.by_number(number) else {
             self.counters.late += 1;
-            return out.push(Action::Note(Note::LateReply(number)));
+            return out.push(Action::Log(Diagnostic::LateReply(number)));
         };
         let call = self.calls.remove(key);
         let outcome = reply.outcome.map_err(|failure| {
@@ -52,13 +52,13 @@ impl<T> Client<T> {
             let failure = self.calls.at(key).failure(Code::Internal, text);
             self.fail(key, failure, out);
         }
-        out.push(Action::Note(Note::Refused(refused)));
+        out.push(Action::Log(Diagnostic::Refused(refused)));
     }
 
     /// An envelope that a broker has no business to send to a client, or not now.
     pub(super) fn misplaced(&mut self, kind: Kind, out: &mut Vec<Action<T>>) {
         self.counters.refused += 1;
-        out.push(Action::Note(Note::Misplaced(kind)));
+        out.push(Action::Log(Diagnostic::Misplaced(kind)));
     }
 
     /// Its caller gave a call up.
@@ -155,7 +155,7 @@ impl<T> Client<T> {
             return self.resolve(new, Err(failure), out);
         }
         self.counters.casts_dropped += 1;
-        out.push(Action::Note(Note::CastDropped { method: new.method, failure }));
+        out.push(Action::Log(Diagnostic::CastDropped { method: new.method, failure }));
         out.push(Action::Done { token: new.token });
     }
 

@@ -11,7 +11,7 @@
 use bytes::Bytes;
 
 use super::{
-    Action, Client, Note,
+    Action, Client, Diagnostic,
     call::{State, Ticket},
     calls::CallKey,
 };
@@ -144,7 +144,7 @@ impl<T> Client<T> {
         let (state, failure) = (call.state, call.failure(Code::Internal, format!("its stream was broken: {how}")));
         self.fail(key, failure, out);
         if let State::Open { number, .. } = state {
-            out.push(Action::Note(Note::StreamBroken(number, how.to_string())));
+            out.push(Action::Log(Diagnostic::StreamBroken(number, how.to_string())));
             self.tell_cancel(now, number, out);
         }
     }

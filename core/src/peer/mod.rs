@@ -151,23 +151,23 @@ impl Peer {
     }
 
     /// The machine is run at `now`: to be called first whenever it is.
-    pub(crate) fn notice_gap(&mut self, now: Time) {
+    pub(crate) fn detect_stall(&mut self, now: Time) {
         // Most of a turn's events are of one moment: the first has seen the gap, if there is one.
         if std::mem::replace(&mut self.run, now) == now {
             return;
         }
-        if let Some(due) = self.next_deadline() {
+        if let Some(due) = self.poll_timeout() {
             self.presence.notice_gap(now, due);
         }
     }
 
     /// Frames came, whatever is in them: a sign of life.
-    pub(crate) fn heard(&mut self, now: Time) {
+    pub(crate) fn record_activity(&mut self, now: Time) {
         self.presence.heard(now);
     }
 
     /// The machine sends something.
-    pub(crate) fn spoke(&mut self, now: Time) {
+    pub(crate) fn record_send(&mut self, now: Time) {
         self.presence.spoke(now);
     }
 
@@ -199,7 +199,7 @@ impl Peer {
     }
 
     /// An envelope that is not the machine's own affair came.
-    pub(crate) fn receive(&mut self, now: Time, envelope: Envelope) -> Heard {
+    pub(crate) fn handle_message(&mut self, now: Time, envelope: Envelope) -> Heard {
         match (self.state, envelope) {
             (State::Greeting { until, nonce }, Envelope::Challenge(challenge)) => {
                 self.challenged(now, until, nonce, &challenge)
@@ -225,7 +225,7 @@ impl Peer {
     }
 
     /// Time has passed. To be called until nothing is due.
-    pub(crate) fn wake(&mut self, now: Time) -> Option<Due> {
+    pub(crate) fn handle_timeout(&mut self, now: Time) -> Option<Due> {
         match self.state {
             State::Apart { until } if until <= now => {
                 self.connection.0 += 1;
@@ -261,8 +261,8 @@ impl Peer {
         self.pings
     }
 
-    /// When [`Peer::wake`] will have something to say.
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
+    /// When [`Peer::handle_timeout`] will have something to say.
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
         match self.state {
             State::Apart { until }
             | State::Connecting { until }
@@ -313,7 +313,7 @@ impl Peer {
     }
 
     /// Asserts what must hold after every step.
-    pub(crate) fn check(&self) {
+    pub(crate) fn assert_invariants(&self) {
         assert!(!self.is_joined() || self.welcome.is_some(), "who is joined was welcomed");
         let apart = matches!(self.state, State::Apart { .. } | State::Gone);
         assert!(apart || self.connection > ConnectionNumber(0), "a socket belongs to a numbered connection");

@@ -42,7 +42,7 @@ macro_rules! uuid {
 
 number! {
     /// One connection as a driver knows it. Never reused in one life of the driver, never on the wire.
-    LinkId
+    ConnectionId
 }
 number! {
     /// A call's number in its client's session: counts up from 1, never reused.

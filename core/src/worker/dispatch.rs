@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Action, Note, Worker,
+    Action, Diagnostic, Worker,
     job::{Flows, Job, JobId},
     jobs::Room,
 };
@@ -56,7 +56,7 @@ impl Worker {
             Room::Slot => self.run(now, job, Flows::of(dispatch.streams), out),
             Room::Prefetch => self.jobs.hold(job, Flows::of(dispatch.streams)),
             Room::Full => {
-                out.push(Action::Note(Note::Overrun(job.call)));
+                out.push(Action::Log(Diagnostic::Overrun(job.call)));
                 self.hand_back(now, id, out);
             }
         }
@@ -91,7 +91,7 @@ impl Worker {
         let text = format!("this worker has no method {}", dispatch.method);
         let failure = Failure { attempt: dispatch.attempt, ..Failure::new(Code::Unimplemented, Executed::No, text) };
         self.reply(now, dispatch.number, Err(Box::new(failure)), out);
-        out.push(Action::Note(Note::UnknownMethod(dispatch.method.clone())));
+        out.push(Action::Log(Diagnostic::UnknownMethod(dispatch.method.clone())));
     }
 
     /// A method is called as if it were of another style: its handler would wait for items that nobody sends, or send what nobody
@@ -115,13 +115,13 @@ impl Worker {
             let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
             self.reply(now, number, Err(Box::new(failure)), out);
         }
-        out.push(Action::Note(Note::Refused(refused)));
+        out.push(Action::Log(Diagnostic::Refused(refused)));
     }
 
     /// An envelope that a broker has no business to send to a worker, or not now.
     pub(super) fn misplaced(&mut self, kind: Kind, out: &mut Vec<Action>) {
         self.counters.refused += 1;
-        out.push(Action::Note(Note::Misplaced(kind)));
+        out.push(Action::Log(Diagnostic::Misplaced(kind)));
     }
 
     /// The name of a dispatch of this connection.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Action, Note, Worker, job::Stopped};
+use super::{Action, Diagnostic, Worker, job::Stopped};
 use crate::{
     body,
     peer::Loss,
@@ -71,7 +71,7 @@ impl Worker {
     fn registered(&self, out: &mut Vec<Action>) {
         let Some(welcome) = self.peer.welcome() else { return };
         let (broker, start) = (welcome.broker, welcome.start);
-        out.push(Action::Note(Note::Joined { broker, start, running: self.running_len() }));
+        out.push(Action::Log(Diagnostic::Joined { broker, start, running: self.running_len() }));
     }
 
     /// The connection is over by the peer's word: the driver does not know it yet.
@@ -86,7 +86,7 @@ impl Worker {
         self.registering = None;
         self.drop_held();
         self.stop_streams(out);
-        out.push(Action::Note(Note::Lost { loss, running: self.running_len() }));
+        out.push(Action::Log(Diagnostic::Lost { loss, running: self.running_len() }));
     }
 
     /// The broker will not have this worker.

@@ -14,11 +14,11 @@
 //! | `life` | joining the broker, losing it, being refused, draining |
 
 mod by_job;
+mod diagnostic;
 mod dispatch;
 mod job;
 mod jobs;
 mod life;
-mod note;
 mod outcomes;
 mod streams;
 #[cfg(test)]
@@ -29,8 +29,8 @@ use bytestring::ByteString;
 
 pub use self::{
     by_job::ByJob,
+    diagnostic::{Counters, Diagnostic},
     job::{Job, JobId},
-    note::{Counters, Note},
 };
 use self::{jobs::Jobs, life::Phase};
 use crate::{
@@ -108,8 +108,8 @@ pub enum Event {
         /// When to stop waiting.
         deadline: Time,
     },
-    /// Time has passed ([`Worker::next_deadline`]). What the socket has ready is to be read first.
-    Wake,
+    /// Time has passed ([`Worker::poll_timeout`]). What the socket has ready is to be read first.
+    Timeout,
 }
 
 /// What the driver has to do, in this order.
@@ -152,7 +152,7 @@ pub enum Action {
     /// The shutdown is complete: the process may exit.
     Left,
     /// Tell the operator.
-    Note(Note),
+    Log(Diagnostic),
 }
 
 /// The worker.
@@ -171,7 +171,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that has not connected yet: it asks for that at the first [`Event::Wake`], which is due at once.
+    /// A worker that has not connected yet: it asks for that at the first [`Event::Timeout`], which is due at once.
     ///
     /// What `register` says of free slots is ignored: the machine counts them. Its names are the caller's to check
     /// ([`crate::wire::method`]); the broker sends away who registers bad ones.
@@ -188,9 +188,9 @@ impl Worker {
     }
 
     /// A message arrived.
-    pub fn receive(&mut self, now: Time, frames: &[Bytes], out: &mut Vec<Action>) {
-        self.peer.notice_gap(now);
-        self.peer.heard(now);
+    pub fn handle_message(&mut self, now: Time, frames: &[Bytes], out: &mut Vec<Action>) {
+        self.peer.detect_stall(now);
+        self.peer.record_activity(now);
         for read in bundle::read(frames, Reader::Peer) {
             match read {
                 Ok(envelope) => self.envelope(now, envelope, out),
@@ -201,8 +201,8 @@ impl Worker {
     }
 
     /// Something else happened.
-    pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
-        self.peer.notice_gap(now);
+    pub fn handle_event(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
+        self.peer.detect_stall(now);
         match event {
             Event::Connected { nonce } => self.connected(now, nonce, out),
             Event::Disconnected { chance } => self.disconnected(now, chance, out),
@@ -213,7 +213,7 @@ impl Worker {
             Event::Read { job, room } => self.read(now, job, room, out),
             Event::Progress { job, body } => self.progress(now, job, body, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
-            Event::Wake => self.wake(now, out),
+            Event::Timeout => self.handle_timeout(now, out),
         }
         self.go_on_draining(now, out);
     }
@@ -226,7 +226,7 @@ impl Worker {
             Envelope::End(end) if self.peer.is_joined() => self.end_in(now, end, out),
             Envelope::StreamCredit(credit) if self.peer.is_joined() => self.room(now, credit, out),
             Envelope::Pong(number) if self.peer.is_joined() => self.pong(number, out),
-            other => match self.peer.receive(now, other) {
+            other => match self.peer.handle_message(now, other) {
                 Heard::Nothing => {}
                 Heard::Answer(envelope) => self.send(now, envelope, out),
                 Heard::Joined { .. } => self.joined(now, out),
@@ -252,8 +252,8 @@ impl Worker {
         }
     }
 
-    fn wake(&mut self, now: Time, out: &mut Vec<Action>) {
-        while let Some(due) = self.peer.wake(now) {
+    fn handle_timeout(&mut self, now: Time, out: &mut Vec<Action>) {
+        while let Some(due) = self.peer.handle_timeout(now) {
             match due {
                 Due::Connect => out.push(Action::Connect),
                 Due::Ping(number) => self.send(now, Envelope::Ping(Ping { number, done_below: None }), out),
@@ -265,17 +265,17 @@ impl Worker {
     }
 
     fn send(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action>) {
-        self.peer.spoke(now);
+        self.peer.record_send(now);
         out.push(Action::Send(envelope));
     }
 
     /// When the machine wants to be woken, if nothing happens before.
-    pub fn next_deadline(&self) -> Option<Time> {
+    pub fn poll_timeout(&self) -> Option<Time> {
         if self.phase.is_over() {
             return None;
         }
         let job = self.jobs.first_timer().map(|(at, _)| at);
-        [self.peer.next_deadline(), job, self.phase.deadline()].into_iter().flatten().min()
+        [self.peer.poll_timeout(), job, self.phase.deadline()].into_iter().flatten().min()
     }
 
     /// Handlers that run, those of earlier connections among them.
@@ -307,8 +307,8 @@ impl Worker {
     ///
     /// # Panics
     /// If one does not hold, which is a bug in the machine.
-    pub fn check(&self) {
-        self.peer.check();
+    pub fn assert_invariants(&self) {
+        self.peer.assert_invariants();
         self.jobs.check();
         assert!(self.held_len() == 0 || self.is_joined(), "calls are held for the connection they came on");
         match self.phase {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Action, Note, Worker,
+    Action, Diagnostic, Worker,
     job::{Held, JobId, Running, Stopped},
 };
 use crate::{
@@ -59,7 +59,7 @@ impl Worker {
     /// it is given back now, and its key with it.
     fn outcome_dropped(&mut self, now: Time, running: &Running, out: &mut Vec<Action>) {
         self.counters.outcomes_dropped += 1;
-        out.push(Action::Note(Note::OutcomeDropped(running.call)));
+        out.push(Action::Log(Diagnostic::OutcomeDropped(running.call)));
         if self.peer.is_joined() {
             let offer = u32::try_from(running.offer).expect("an offer's place fits: their number is bounded");
             let freed = match &running.key {

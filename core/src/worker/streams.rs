@@ -11,7 +11,7 @@
 use bytes::Bytes;
 
 use super::{
-    Action, Note, Worker,
+    Action, Diagnostic, Worker,
     job::{JobId, Stopped},
 };
 use crate::{
@@ -163,7 +163,7 @@ impl Worker {
     /// The broker broke the rules of a stream: the call cannot go on.
     fn broken(&mut self, now: Time, job: JobId, how: Broken, out: &mut Vec<Action>) {
         self.counters.streams_broken += 1;
-        out.push(Action::Note(Note::StreamBroken(job, how.to_string())));
+        out.push(Action::Log(Diagnostic::StreamBroken(job, how.to_string())));
         if let Some(held) = self.jobs.unhold(job) {
             let text = "the broker broke the rules of the call's stream";
             let failure = Failure { attempt: held.job.attempt, ..Failure::new(Code::Internal, Executed::No, text) };

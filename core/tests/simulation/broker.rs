@@ -8,11 +8,11 @@ use std::{
 use bytes::Bytes;
 use callboard_core::{
     auth::Nonce,
-    broker::{Action, Broker, Event, Identity, Note, Settings, Side, Status},
+    broker::{Action, Broker, Diagnostic, Endpoint, Event, Identity, Settings, Status},
     time::Time,
     wire::{
         Bundler, Envelope,
-        ids::{BrokerId, LinkId, StartId},
+        ids::{BrokerId, ConnectionId, StartId},
         limits,
         status::Code,
     },
@@ -31,7 +31,7 @@ const WHY_EVERY: u64 = 50;
 /// What comes from a connection.
 #[derive(Debug)]
 enum Input {
-    Opened(Side, Host),
+    Opened(Endpoint, Host),
     Frames(Vec<Bytes>),
     Closed,
 }
@@ -44,11 +44,11 @@ pub(crate) struct BrokerHost {
     started: Time,
     start: StartId,
     /// The workers by their connections.
-    names: BTreeMap<LinkId, String>,
-    inputs: VecDeque<(LinkId, Input)>,
+    names: BTreeMap<ConnectionId, String>,
+    inputs: VecDeque<(ConnectionId, Input)>,
     /// Connections that the machine knows, each with its peer.
-    open: BTreeMap<LinkId, Host>,
-    bundlers: BTreeMap<LinkId, Bundler>,
+    open: BTreeMap<ConnectionId, Host>,
+    bundlers: BTreeMap<ConnectionId, Bundler>,
     shutdown: Option<Time>,
     /// It was told to end, and has.
     pub(crate) stopped: bool,
@@ -99,7 +99,7 @@ impl BrokerHost {
 
     /// When the machine is to be run.
     pub(crate) fn due(&self) -> Option<Time> {
-        self.process.due(self.machine.next_deadline())
+        self.process.due(self.machine.poll_timeout())
     }
 
     /// The broker as it stands.
@@ -115,20 +115,27 @@ impl BrokerHost {
     }
 
     /// Something arrived.
-    pub(crate) fn arrived(&mut self, link: LinkId, peer: Host, side: Side, parcel: Parcel, scene: &mut Scene) {
+    pub(crate) fn arrived(
+        &mut self,
+        connection: ConnectionId,
+        peer: Host,
+        endpoint: Endpoint,
+        parcel: Parcel,
+        scene: &mut Scene,
+    ) {
         let input = match parcel {
             Parcel::Opened => {
                 let at = scene.arrival();
-                scene.network.send(link, End::Peer, at, Parcel::Opened);
-                Input::Opened(side, peer)
+                scene.network.send(connection, End::Peer, at, Parcel::Opened);
+                Input::Opened(endpoint, peer)
             }
             Parcel::Message(frames) => Input::Frames(frames),
             Parcel::Closed => {
-                scene.network.close(link, End::Broker, None, usize::MAX);
+                scene.network.close(connection, End::Broker, None, usize::MAX);
                 Input::Closed
             }
         };
-        self.inputs.push_back((link, input));
+        self.inputs.push_back((connection, input));
         let at = scene.handled();
         self.process.rouse(at);
     }
@@ -141,12 +148,12 @@ impl BrokerHost {
             self.handle(now, Event::Shutdown { deadline }, scene);
         }
         for _ in 0..scene.knobs.turn_inputs {
-            let Some((link, input)) = self.inputs.pop_front().filter(|_| !self.stopped) else { break };
-            self.input(now, link, input, scene);
+            let Some((connection, input)) = self.inputs.pop_front().filter(|_| !self.stopped) else { break };
+            self.input(now, connection, input, scene);
         }
-        if self.inputs.is_empty() && !self.stopped && self.machine.next_deadline().is_some_and(|at| at <= now) {
-            self.handle(now, Event::Wake, scene);
-            let next = self.machine.next_deadline();
+        if self.inputs.is_empty() && !self.stopped && self.machine.poll_timeout().is_some_and(|at| at <= now) {
+            self.handle(now, Event::Timeout, scene);
+            let next = self.machine.poll_timeout();
             assert!(next.is_none_or(|at| at > now), "the broker wants to be woken again and again");
         }
         self.flush(scene);
@@ -181,25 +188,25 @@ impl BrokerHost {
         assert!(counters.repeated <= most, "{} retries, and the budgets allow {most}", counters.repeated);
     }
 
-    fn input(&mut self, now: Time, link: LinkId, input: Input, scene: &mut Scene) {
+    fn input(&mut self, now: Time, connection: ConnectionId, input: Input, scene: &mut Scene) {
         match input {
-            Input::Opened(side, peer) => {
-                self.open.insert(link, peer);
+            Input::Opened(endpoint, peer) => {
+                self.open.insert(connection, peer);
                 let (nonce, until) = (Nonce(scene.chance.bytes()), now + limits::HANDSHAKE_MAX);
                 let (address, origin) = ("somewhere".into(), scene.origin(peer).into());
-                self.handle(now, Event::Opened { link, side, address, origin, nonce, until }, scene);
+                self.handle(now, Event::Opened { connection, endpoint, address, origin, nonce, until }, scene);
             }
             Input::Closed => {
-                if self.open.remove(&link).is_some() {
-                    self.handle(now, Event::Closed { link }, scene);
+                if self.open.remove(&connection).is_some() {
+                    self.handle(now, Event::Closed { connection }, scene);
                 }
             }
             Input::Frames(frames) => {
                 if frames.iter().map(Bytes::len).sum::<usize>() > 10_000 {
-                    self.handle(now, Event::Heard { link }, scene);
+                    self.handle(now, Event::Activity { connection }, scene);
                 }
                 let mut out = Vec::new();
-                self.machine.receive(now, link, &frames, &mut out);
+                self.machine.handle_message(now, connection, &frames, &mut out);
                 self.perform(out, scene);
             }
         }
@@ -207,7 +214,7 @@ impl BrokerHost {
 
     fn handle(&mut self, now: Time, event: Event, scene: &mut Scene) {
         let mut out = Vec::new();
-        self.machine.handle(now, event, &mut out);
+        self.machine.handle_event(now, event, &mut out);
         self.perform(out, scene);
     }
 
@@ -215,58 +222,63 @@ impl BrokerHost {
         for action in out {
             scene.note(Host::Broker, || format!("{action:?}"));
             match action {
-                Action::Send(link, envelope) => {
-                    assert!(self.open.contains_key(&link), "the broker speaks on link {link}, which is closed");
-                    self.count_credit(link, &envelope, scene);
-                    if let (Envelope::Dispatch(dispatch), Some(worker)) = (&envelope, self.names.get(&link)) {
+                Action::Send(connection, envelope) => {
+                    assert!(
+                        self.open.contains_key(&connection),
+                        "the broker speaks on connection {connection}, which is closed"
+                    );
+                    self.count_credit(connection, &envelope, scene);
+                    if let (Envelope::Dispatch(dispatch), Some(worker)) = (&envelope, self.names.get(&connection)) {
                         scene.keys.dispatch(self.start, worker, dispatch);
                     }
-                    self.bundlers.entry(link).or_default().push(&envelope);
+                    self.bundlers.entry(connection).or_default().push(&envelope);
                 }
-                Action::Admit(link) => assert!(self.open.contains_key(&link), "who is let in is there"),
-                Action::Close(link) => self.close(link, scene),
-                Action::Note(note) => self.noted(note, scene),
+                Action::Authenticated(connection) => {
+                    assert!(self.open.contains_key(&connection), "who is let in is there")
+                }
+                Action::Close(connection) => self.close(connection, scene),
+                Action::Log(note) => self.noted(note, scene),
                 Action::Stopped => self.stopped = true,
             }
         }
         if !self.stopped {
-            self.machine.check();
+            self.machine.assert_invariants();
         }
     }
 
-    fn count_credit(&self, link: LinkId, envelope: &Envelope, scene: &mut Scene) {
+    fn count_credit(&self, connection: ConnectionId, envelope: &Envelope, scene: &mut Scene) {
         let credit = match envelope {
             Envelope::Reply(reply) => reply.credit,
             Envelope::Credit(credit) => Some(*credit),
             _ => None,
         };
-        if let Some(credit) = credit.filter(|_| self.open.get(&link) != Some(&Host::Rogue)) {
-            scene.credit_granted(link, credit);
+        if let Some(credit) = credit.filter(|_| self.open.get(&connection) != Some(&Host::Rogue)) {
+            scene.credit_granted(connection, credit);
         }
     }
 
-    fn close(&mut self, link: LinkId, scene: &mut Scene) {
-        assert!(self.open.contains_key(&link), "the broker closes link {link} twice");
+    fn close(&mut self, connection: ConnectionId, scene: &mut Scene) {
+        assert!(self.open.contains_key(&connection), "the broker closes connection {connection} twice");
         self.flush(scene);
-        self.open.remove(&link);
+        self.open.remove(&connection);
         let (at, lost) = (scene.arrival(), scene.lost_at_close());
-        scene.network.close(link, End::Broker, Some(at), lost);
+        scene.network.close(connection, End::Broker, Some(at), lost);
     }
 
-    fn noted(&mut self, note: Note, scene: &mut Scene) {
-        match note {
-            Note::ClientGone { name, .. } => {
+    fn noted(&mut self, diagnostic: Diagnostic, scene: &mut Scene) {
+        match diagnostic {
+            Diagnostic::ClientGone { name, .. } => {
                 scene.keys.client_gone(&name);
                 *scene.ledger.forgotten.entry(name).or_default() += 1;
             }
-            Note::WorkerJoined { link, name, .. } if self.open.get(&link) != Some(&Host::Rogue) => {
+            Diagnostic::WorkerJoined { connection, name, .. } if self.open.get(&connection) != Some(&Host::Rogue) => {
                 scene.keys.joined(&name);
-                self.names.insert(link, name.to_string());
+                self.names.insert(connection, name.to_string());
             }
             // One that leaves when its time is up may still stop what it ran for an earlier connection.
-            Note::WorkerLost { name, .. } | Note::WorkerLeft { name } => scene.keys.lost(&name),
-            Note::SentAway { link, code, message } => {
-                let good = self.open.get(&link).is_some_and(|&peer| peer != Host::Rogue);
+            Diagnostic::WorkerLost { name, .. } | Diagnostic::WorkerLeft { name } => scene.keys.lost(&name),
+            Diagnostic::SentAway { connection, code, message } => {
+                let good = self.open.get(&connection).is_some_and(|&peer| peer != Host::Rogue);
                 assert!(!good || code != Code::ResourceExhausted, "a peer that keeps to its credit: {message}");
             }
             _ => {}
@@ -274,10 +286,10 @@ impl BrokerHost {
     }
 
     fn flush(&mut self, scene: &mut Scene) {
-        for (&link, bundler) in &mut self.bundlers {
+        for (&connection, bundler) in &mut self.bundlers {
             for frames in bundler.take() {
                 let at = scene.arrival();
-                scene.network.send(link, End::Peer, at, Parcel::Message(frames.to_vec()));
+                scene.network.send(connection, End::Peer, at, Parcel::Message(frames.to_vec()));
             }
         }
         self.bundlers.clear();

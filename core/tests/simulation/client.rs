@@ -8,7 +8,7 @@ use std::{
 use callboard_core::{
     auth::Nonce,
     body,
-    broker::Side,
+    broker::Endpoint,
     client::{Action, Client, Event, NewCall, Ticket, Timeout, TimeoutSource},
     peer::Settings,
     time::Time,
@@ -76,7 +76,7 @@ impl ClientHost {
             name,
             process: Process::new(scene.now, ahead),
             machine: Client::new(settings),
-            socket: Socket::new(Host::Client(seat), Side::Frontend),
+            socket: Socket::new(Host::Client(seat), Endpoint::Frontend),
             next_call: scene.now + first,
             cancels: BTreeSet::new(),
             wishes: Vec::new(),
@@ -88,7 +88,7 @@ impl ClientHost {
 
     /// When the machine is to be run.
     pub(crate) fn due(&self) -> Option<Time> {
-        self.process.due(self.machine.next_deadline())
+        self.process.due(self.machine.poll_timeout())
     }
 
     /// When its callers do something.
@@ -196,9 +196,9 @@ impl ClientHost {
             self.input(now, input, scene);
         }
         self.send_items(now, scene);
-        if !self.socket.has_input() && self.machine.next_deadline().is_some_and(|at| at <= now) {
-            self.handle(now, Event::Wake, scene);
-            let next = self.machine.next_deadline();
+        if !self.socket.has_input() && self.machine.poll_timeout().is_some_and(|at| at <= now) {
+            self.handle(now, Event::Timeout, scene);
+            let next = self.machine.poll_timeout();
             assert!(next.is_none_or(|at| at > now), "{} wants to be woken again and again", self.host);
             self.check_deadlines(now, scene);
         }
@@ -221,7 +221,7 @@ impl ClientHost {
             }
             Input::Frames(frames) => {
                 let mut out = Vec::new();
-                self.machine.receive(now, &frames, &mut out);
+                self.machine.handle_message(now, &frames, &mut out);
                 self.perform(now, out, scene);
             }
         }
@@ -229,7 +229,7 @@ impl ClientHost {
 
     fn handle(&mut self, now: Time, event: Event<u64>, scene: &mut Scene) {
         let mut out = Vec::new();
-        self.machine.handle(now, event, &mut out);
+        self.machine.handle_event(now, event, &mut out);
         self.perform(now, out, scene);
     }
 
@@ -263,10 +263,10 @@ impl ClientHost {
                 }
                 Action::Refused(failure) => panic!("{} is refused for ever: {failure}", self.host),
                 Action::Closed => self.closed = true,
-                Action::Note(_) => {}
+                Action::Log(_) => {}
             }
         }
-        self.machine.check();
+        self.machine.assert_invariants();
     }
 
     /// Callers send what there is room for.
@@ -289,7 +289,7 @@ impl ClientHost {
             let id = CallId { caller: self.session.tag(), number: request.number };
             let memory = (scene.start, scene.ledger.forgotten.get(&self.name).copied().unwrap_or(0));
             scene.ledger.sent(number, id, request.flags.resend, memory);
-            scene.credit_used(self.socket.link(), request.body.len());
+            scene.credit_used(self.socket.connection(), request.body.len());
         }
         self.socket.send(envelope);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_core::{time::Time, wire::ids::LinkId};
+use callboard_core::{time::Time, wire::ids::ConnectionId};
 
 use super::{
     knobs::{Fault, millis},
@@ -23,8 +23,8 @@ impl World {
         self.next_fault = Some(self.scene.now + pause);
         let fault = self.scene.chance.place(self.scene.knobs.faults.len());
         match self.scene.knobs.faults[fault] {
-            Fault::Break => self.break_link(false),
-            Fault::HalfOpen => self.break_link(true),
+            Fault::Break => self.break_connection(false),
+            Fault::HalfOpen => self.break_connection(true),
             Fault::Stall => self.stall(),
             Fault::Partition => self.partition(),
             Fault::Stop => self.stop(),
@@ -42,17 +42,17 @@ impl World {
         }
     }
 
-    fn any_link(&mut self) -> Option<LinkId> {
-        let links = self.scene.network.links();
-        (!links.is_empty()).then(|| self.scene.chance.pick(&links).0)
+    fn any_connection(&mut self) -> Option<ConnectionId> {
+        let connections = self.scene.network.connections();
+        (!connections.is_empty()).then(|| self.scene.chance.pick(&connections).0)
     }
 
     fn outage(&mut self) -> Time {
         self.scene.now + self.scene.chance.span(OUTAGE_MAX)
     }
 
-    fn break_link(&mut self, half_open: bool) {
-        let Some(link) = self.any_link() else { return };
+    fn break_connection(&mut self, half_open: bool) {
+        let Some(connection) = self.any_connection() else { return };
         let chance = &mut self.scene.chance;
         let mut seen = |late: bool| match late {
             true => chance.percent(50).then(|| chance.span(OUTAGE_MAX)),
@@ -62,18 +62,18 @@ impl World {
         let swapped = half_open && chance.percent(50);
         let (peer, broker) = if swapped { (broker, peer) } else { (peer, broker) };
         let now = self.scene.now;
-        self.scene.note(Host::Rogue, || format!("breaks link {link}: peer {peer:?}, broker {broker:?}"));
-        self.scene.network.cut(link, later(now, peer), later(now, broker));
+        self.scene.note(Host::Rogue, || format!("breaks connection {connection}: peer {peer:?}, broker {broker:?}"));
+        self.scene.network.cut(connection, later(now, peer), later(now, broker));
     }
 
     fn stall(&mut self) {
-        let Some(link) = self.any_link() else { return };
+        let Some(connection) = self.any_connection() else { return };
         let until = self.outage();
         let ends = self.scene.chance.pick(&[[true, false], [false, true], [true, true]]);
-        self.scene.note(Host::Rogue, || format!("stalls link {link} until {until}: {ends:?}"));
+        self.scene.note(Host::Rogue, || format!("stalls connection {connection} until {until}: {ends:?}"));
         for (end, stalls) in [End::Peer, End::Broker].into_iter().zip(ends) {
             if stalls {
-                self.scene.network.stall(link, end, until);
+                self.scene.network.stall(connection, end, until);
             }
         }
     }

@@ -11,7 +11,7 @@ use super::{callers::PLENTY, catalogue, client::ClientHost, knobs::millis, worke
 const REST_MAX: Duration = Duration::from_secs(60);
 /// How long idle processes are watched.
 const IDLE: Duration = Duration::from_secs(4);
-/// Turns of an idle process in a heartbeat of the faster side, for each connection: a ping, a pong, and timers on both sides.
+/// Turns of an idle process in a heartbeat of the faster endpoint, for each connection: a ping, a pong, and timers on both sides.
 const IDLE_TURNS_MAX: u64 = 8;
 
 impl World {

@@ -14,7 +14,7 @@ pub(crate) const FORGETFUL_BYTES: usize = 2_000;
 pub(crate) enum Fault {
     /// A connection breaks and loses what is in flight; both sides learn it soon.
     Break,
-    /// A connection breaks; one side or both learn it late, or never.
+    /// A connection breaks; one endpoint or both learn it late, or never.
     HalfOpen,
     /// A connection delivers nothing for a while, in one direction or both; then it flows again, or breaks.
     Stall,
@@ -127,7 +127,7 @@ pub(crate) struct Knobs {
     pub(crate) dawdle_percent: u64,
     /// Dispatches in a hundred that a worker gives back for no reason.
     pub(crate) shun_percent: u64,
-    /// Ends of connections in a hundred that take with them what the other side had not read.
+    /// Ends of connections in a hundred that take with them what the other endpoint had not read.
     pub(crate) reset_percent: u64,
 }
 

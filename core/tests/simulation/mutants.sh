@@ -25,12 +25,12 @@ effect_is_forgotten_with_its_worker|broker/dispatch.rs|s/call\.effect = call\.ef
 answered_twice|broker/ending.rs|s/let Some\(client\) = call\.client\.take\(\)/let Some(client) = call.client/
 credit_is_lost|broker/client.rs|s/self\.owed\.calls \+= 1;//
 credit_is_granted_but_not_kept|broker/client.rs|s/self\.left\.calls \+= owed\.calls;//
-credit_goes_to_the_wrong_connection|broker/ending.rs|s/if client\.connection == call\.paid_on \{/if true {/
+credit_goes_to_the_wrong_connection|broker/ending.rs|s/if client\.connection_number == call\.paid_on \{/if true {/
 cancel_does_not_reach_the_worker|broker/ending.rs|s/self\.speak_to_worker\(now, worker, Envelope::Cancel\(cancel\), out\);/let _ = (now, worker, cancel, out);/
 lost_client_keeps_its_calls|broker/departure.rs|s/for call in open \{\s*self\.abandon\(now, call, out\);\s*\}/drop(open);/
 lost_workers_calls_are_given_up|broker/departure.rs|s/if !call\.may_run\(Effect::Read\)/if true/
 resend_counts_as_new|broker/client.rs|s/let certain = self\.fresh \|\| !resend;/let certain = true;/
-outcomes_are_never_forgotten|broker/client.rs|s/self\.answered\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.answered.first().filter(|_| false)/
+outcomes_are_never_forgotten|broker/remembered.rs|s/self\.outcomes\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.outcomes.first().filter(|_| false)/
 cancel_lost_with_its_connection_is_lost|broker/client.rs|s/self\.open\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.open.first().filter(|_| false)/
 slow_handshake_is_refused_for_ever|broker/proving.rs|s/Code::Unavailable, Executed::No, "the handshake/Code::DeadlineExceeded, Executed::No, "the handshake/
 stopped_broker_speaks|broker/timers.rs|s/ && !self\.stopped//

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_core::{broker::Side, time::Time, wire::ids::LinkId};
+use callboard_core::{broker::Endpoint, time::Time, wire::ids::ConnectionId};
 
 /// A process of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,14 +93,14 @@ impl Pipe {
 
 /// One connection.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct Connection {
     pub(crate) peer: Host,
-    pub(crate) side: Side,
+    pub(crate) endpoint: Endpoint,
     towards_peer: Pipe,
     towards_broker: Pipe,
 }
 
-impl Link {
+impl Connection {
     fn pipe(&mut self, towards: End) -> &mut Pipe {
         match towards {
             End::Peer => &mut self.towards_peer,
@@ -123,7 +123,7 @@ impl Link {
 /// All connections.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
-    links: BTreeMap<LinkId, Link>,
+    connections: BTreeMap<ConnectionId, Connection>,
     /// Peers that do not reach the broker before that time.
     partitions: BTreeMap<Host, Time>,
     opened: u64,
@@ -131,39 +131,44 @@ pub(crate) struct Network {
 
 impl Network {
     /// A peer connects: what it sent first arrives at that time.
-    pub(crate) fn connect(&mut self, peer: Host, side: Side, at: Time) -> LinkId {
+    pub(crate) fn connect(&mut self, peer: Host, endpoint: Endpoint, at: Time) -> ConnectionId {
         self.opened += 1;
-        let id = LinkId(self.opened);
-        let mut link = Link { peer, side, towards_peer: Pipe::default(), towards_broker: Pipe::default() };
-        link.towards_broker.send(at, Parcel::Opened);
-        link.stall(self.partitions.get(&peer).copied().unwrap_or(Time::ZERO));
-        self.links.insert(id, link);
+        let id = ConnectionId(self.opened);
+        let mut connection =
+            Connection { peer, endpoint, towards_peer: Pipe::default(), towards_broker: Pipe::default() };
+        connection.towards_broker.send(at, Parcel::Opened);
+        connection.stall(self.partitions.get(&peer).copied().unwrap_or(Time::ZERO));
+        self.connections.insert(id, connection);
         id
     }
 
-    pub(crate) fn send(&mut self, id: LinkId, towards: End, at: Time, parcel: Parcel) {
-        if let Some(link) = self.links.get_mut(&id) {
-            link.pipe(towards).send(at, parcel);
+    pub(crate) fn send(&mut self, id: ConnectionId, towards: End, at: Time, parcel: Parcel) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.pipe(towards).send(at, parcel);
         }
     }
 
     /// When the next thing arrives.
     pub(crate) fn due(&self) -> Option<Time> {
-        self.links.values().flat_map(|link| [link.towards_broker.due(), link.towards_peer.due()]).flatten().min()
+        self.connections
+            .values()
+            .flat_map(|connection| [connection.towards_broker.due(), connection.towards_peer.due()])
+            .flatten()
+            .min()
     }
 
     /// The next thing that has arrived: on which connection, at which end.
-    pub(crate) fn arrival(&mut self, now: Time) -> Option<(LinkId, Host, Side, End, Parcel)> {
-        for (&id, link) in &mut self.links {
+    pub(crate) fn arrival(&mut self, now: Time) -> Option<(ConnectionId, Host, Endpoint, End, Parcel)> {
+        for (&id, connection) in &mut self.connections {
             for end in [End::Broker, End::Peer] {
-                let pipe = link.pipe(end);
+                let pipe = connection.pipe(end);
                 if pipe.due().is_some_and(|due| due <= now) {
                     let (_, parcel) = pipe.flight.pop_front()?;
-                    let (peer, side) = (link.peer, link.side);
-                    if link.is_over() {
-                        self.links.remove(&id);
+                    let (peer, endpoint) = (connection.peer, connection.endpoint);
+                    if connection.is_over() {
+                        self.connections.remove(&id);
                     }
-                    return Some((id, peer, side, end, parcel));
+                    return Some((id, peer, endpoint, end, parcel));
                 }
             }
         }
@@ -171,54 +176,57 @@ impl Network {
     }
 
     /// One end closes its socket; the other sees that once it has what was sent before, except for the last `lost` messages.
-    pub(crate) fn close(&mut self, id: LinkId, end: End, seen: Option<Time>, lost: usize) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        link.pipe(end).shut();
-        let other = link.pipe(end.other());
+    pub(crate) fn close(&mut self, id: ConnectionId, end: End, seen: Option<Time>, lost: usize) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.pipe(end).shut();
+        let other = connection.pipe(end.other());
         other.flight.truncate(other.flight.len().saturating_sub(lost));
         other.end(seen);
-        if link.is_over() {
-            self.links.remove(&id);
+        if connection.is_over() {
+            self.connections.remove(&id);
         }
     }
 
     /// The line is cut: what is in flight is lost, and each end sees that at its time, or never.
-    pub(crate) fn cut(&mut self, id: LinkId, peer_sees: Option<Time>, broker_sees: Option<Time>) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+    pub(crate) fn cut(&mut self, id: ConnectionId, peer_sees: Option<Time>, broker_sees: Option<Time>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
         for (towards, seen) in [(End::Peer, peer_sees), (End::Broker, broker_sees)] {
-            let pipe = link.pipe(towards);
+            let pipe = connection.pipe(towards);
             if !pipe.deaf {
                 pipe.flight.clear();
                 pipe.end(seen);
             }
         }
-        if link.is_over() {
-            self.links.remove(&id);
+        if connection.is_over() {
+            self.connections.remove(&id);
         }
     }
 
     /// A peer and the broker do not reach each other before that time.
     pub(crate) fn partition(&mut self, peer: Host, until: Time) {
         self.partitions.insert(peer, until);
-        self.links.values_mut().filter(|link| link.peer == peer).for_each(|link| link.stall(until));
+        self.connections
+            .values_mut()
+            .filter(|connection| connection.peer == peer)
+            .for_each(|connection| connection.stall(until));
     }
 
     /// Nothing arrives at that end before that time.
-    pub(crate) fn stall(&mut self, id: LinkId, towards: End, until: Time) {
-        if let Some(link) = self.links.get_mut(&id) {
-            link.pipe(towards).stalled = until;
+    pub(crate) fn stall(&mut self, id: ConnectionId, towards: End, until: Time) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.pipe(towards).stalled = until;
         }
     }
 
-    /// Connections that exist, seen from the peer's side.
-    pub(crate) fn links(&self) -> Vec<(LinkId, Host)> {
-        self.links.iter().map(|(&id, link)| (id, link.peer)).collect()
+    /// Connections that exist, seen from the peer's endpoint.
+    pub(crate) fn connections(&self) -> Vec<(ConnectionId, Host)> {
+        self.connections.iter().map(|(&id, connection)| (id, connection.peer)).collect()
     }
 
     /// What stalled flows again.
     pub(crate) fn heal(&mut self) {
         self.partitions.clear();
-        self.links.values_mut().for_each(|link| link.stall(Time::ZERO));
+        self.connections.values_mut().for_each(|connection| connection.stall(Time::ZERO));
     }
 }
 

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use callboard_core::{
     auth::{Nonce, Prover, Transcript},
     body,
-    broker::Side,
+    broker::Endpoint,
     time::Time,
     wire::{
         Bundler, Envelope,
         bundle::{self, Reader},
         envelope::{self, Cancel, Credit, Effect, Item, Ping, Priority, Reply, Request, RequestFlags, StreamCredit},
         handshake::{Answer, Challenge, Hello, MethodLimits, MethodOffer, Offer, Register, Role},
-        ids::{CallNumber, ConnectionNumber, DispatchNumber, LinkId, SessionId},
+        ids::{CallNumber, ConnectionId, ConnectionNumber, DispatchNumber, SessionId},
         method::MethodName,
         streams::{Room, Streams, Style},
     },
@@ -36,11 +36,11 @@ const LINKS_MAX: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Rogue {
     next: Time,
-    links: BTreeMap<LinkId, Manner>,
+    connections: BTreeMap<ConnectionId, Manner>,
     /// What its liars have said of themselves.
-    hellos: BTreeMap<LinkId, Hello>,
+    hellos: BTreeMap<ConnectionId, Hello>,
     /// The number of the last request on each connection, so that it can say more of a call that is open.
-    called: BTreeMap<LinkId, u64>,
+    called: BTreeMap<ConnectionId, u64>,
 }
 
 /// How it misbehaves on a connection.
@@ -56,7 +56,7 @@ enum Manner {
 
 impl Rogue {
     pub(crate) fn new(now: Time) -> Rogue {
-        Rogue { next: now, links: BTreeMap::new(), hellos: BTreeMap::new(), called: BTreeMap::new() }
+        Rogue { next: now, connections: BTreeMap::new(), hellos: BTreeMap::new(), called: BTreeMap::new() }
     }
 
     /// When it does something.
@@ -67,51 +67,51 @@ impl Rogue {
     /// It does something.
     pub(crate) fn act(&mut self, scene: &mut Scene) {
         self.next = scene.now + scene.chance.span(PAUSE_MAX) + millis(1);
-        if self.links.len() < LINKS_MAX && scene.chance.percent(30) {
+        if self.connections.len() < LINKS_MAX && scene.chance.percent(30) {
             return self.connect(scene);
         }
-        let links: Vec<_> = self.links.iter().map(|(&link, &manner)| (link, manner)).collect();
-        if links.is_empty() {
+        let connections: Vec<_> = self.connections.iter().map(|(&connection, &manner)| (connection, manner)).collect();
+        if connections.is_empty() {
             return;
         }
-        let (link, manner) = scene.chance.pick(&links);
+        let (connection, manner) = scene.chance.pick(&connections);
         if scene.chance.percent(5) {
-            return self.leave(link, scene);
+            return self.leave(connection, scene);
         }
         let frames = match manner {
             Manner::Silent => return,
             Manner::Babbler => babble(&mut scene.chance),
-            Manner::Liar(_) => lie(self.called.entry(link).or_default(), &mut scene.chance),
+            Manner::Liar(_) => lie(self.called.entry(connection).or_default(), &mut scene.chance),
         };
-        self.send(link, frames, scene);
+        self.send(connection, frames, scene);
     }
 
     /// The world heals: it goes away.
     pub(crate) fn go(&mut self, scene: &mut Scene) {
-        for link in std::mem::take(&mut self.links).into_keys() {
-            scene.network.close(link, End::Peer, Some(scene.now), 0);
+        for connection in std::mem::take(&mut self.connections).into_keys() {
+            scene.network.close(connection, End::Peer, Some(scene.now), 0);
         }
     }
 
     /// Something arrived: it joins where it wants to.
-    pub(crate) fn arrived(&mut self, link: LinkId, parcel: &Parcel, scene: &mut Scene) {
-        let Some(&manner) = self.links.get(&link) else { return };
+    pub(crate) fn arrived(&mut self, connection: ConnectionId, parcel: &Parcel, scene: &mut Scene) {
+        let Some(&manner) = self.connections.get(&connection) else { return };
         match (parcel, manner) {
-            (Parcel::Closed, _) => self.leave(link, scene),
+            (Parcel::Closed, _) => self.leave(connection, scene),
             (Parcel::Opened, Manner::Liar(role)) => {
                 let hello = hello(role, scene);
                 let body = body::encode(&hello).expect("a hello has a CBOR form");
-                self.hellos.insert(link, hello);
-                self.send(link, frames_of(&Envelope::Hello(body)), scene);
+                self.hellos.insert(connection, hello);
+                self.send(connection, frames_of(&Envelope::Hello(body)), scene);
             }
             (Parcel::Message(frames), Manner::Liar(role)) => {
                 for envelope in bundle::read(frames, Reader::Peer).flatten() {
                     match envelope {
                         Envelope::Challenge(challenge) => {
-                            let answer = self.answer(link, &challenge, scene);
-                            self.send(link, frames_of(&Envelope::Proof(answer)), scene);
+                            let answer = self.answer(connection, &challenge, scene);
+                            self.send(connection, frames_of(&Envelope::Proof(answer)), scene);
                         }
-                        Envelope::Welcome(_) if role == Role::Worker => self.send(link, register(), scene),
+                        Envelope::Welcome(_) if role == Role::Worker => self.send(connection, register(), scene),
                         _ => {}
                     }
                 }
@@ -121,9 +121,9 @@ impl Rogue {
     }
 
     /// Proves what is asked for: liars are insiders, too, but not all of them.
-    fn answer(&self, link: LinkId, challenge: &Bytes, scene: &mut Scene) -> Bytes {
+    fn answer(&self, connection: ConnectionId, challenge: &Bytes, scene: &mut Scene) -> Bytes {
         let asked = body::decode::<Challenge>(challenge).ok();
-        let transcript = asked.and_then(|asked| Transcript::of(self.hellos.get(&link)?, &asked));
+        let transcript = asked.and_then(|asked| Transcript::of(self.hellos.get(&connection)?, &asked));
         let insider = scene.knobs.key().filter(|_| scene.chance.percent(80));
         let Some((transcript, key)) = transcript.zip(insider) else { return Bytes::new() };
         let proof = transcript.prove(Prover::Peer, &key);
@@ -131,24 +131,25 @@ impl Rogue {
     }
 
     fn connect(&mut self, scene: &mut Scene) {
-        let (side, role) = scene.chance.pick(&[(Side::Frontend, Role::Client), (Side::Backend, Role::Worker)]);
+        let (endpoint, role) =
+            scene.chance.pick(&[(Endpoint::Frontend, Role::Client), (Endpoint::Backend, Role::Worker)]);
         let liar = Manner::Liar(role);
         let manner = scene.chance.pick(&[Manner::Silent, Manner::Babbler, liar, liar, liar]);
         let at = scene.arrival();
-        let link = scene.network.connect(Host::Rogue, side, at);
-        self.links.insert(link, manner);
+        let connection = scene.network.connect(Host::Rogue, endpoint, at);
+        self.connections.insert(connection, manner);
     }
 
-    fn leave(&mut self, link: LinkId, scene: &mut Scene) {
-        self.links.remove(&link);
-        self.hellos.remove(&link);
-        self.called.remove(&link);
-        scene.network.close(link, End::Peer, Some(scene.now), 0);
+    fn leave(&mut self, connection: ConnectionId, scene: &mut Scene) {
+        self.connections.remove(&connection);
+        self.hellos.remove(&connection);
+        self.called.remove(&connection);
+        scene.network.close(connection, End::Peer, Some(scene.now), 0);
     }
 
-    fn send(&mut self, link: LinkId, frames: Vec<Bytes>, scene: &mut Scene) {
+    fn send(&mut self, connection: ConnectionId, frames: Vec<Bytes>, scene: &mut Scene) {
         let at = scene.arrival();
-        scene.network.send(link, End::Broker, at, Parcel::Message(frames));
+        scene.network.send(connection, End::Broker, at, Parcel::Message(frames));
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use callboard_core::{
     time::Time,
-    wire::{envelope::Credit, ids::LinkId},
+    wire::{envelope::Credit, ids::ConnectionId},
 };
 
 use super::{
@@ -39,7 +39,7 @@ pub(crate) struct Scene {
     pub(crate) keys: Keys,
     pub(crate) trace: Trace,
     /// The credit that was used and granted again on each connection of a client.
-    pub(crate) credit: BTreeMap<LinkId, CreditUse>,
+    pub(crate) credit: BTreeMap<ConnectionId, CreditUse>,
     /// Whether that can be counted in this world.
     counts_credit: bool,
     /// The number of the broker's present start.
@@ -94,26 +94,26 @@ impl Scene {
         if self.knobs.one_origin { "all of them".to_owned() } else { peer.to_string() }
     }
 
-    /// How much of what the other side has not read the end of a connection takes with it.
+    /// How much of what the other endpoint has not read the end of a connection takes with it.
     pub(crate) fn lost_at_close(&mut self) -> usize {
         if self.chance.percent(self.knobs.reset_percent) { self.chance.place(8) } else { 0 }
     }
 
     /// A client sends a call on a connection, and pays for it.
-    pub(crate) fn credit_used(&mut self, link: Option<LinkId>, bytes: usize) {
-        let Some(link) = link else { return };
-        let credit = self.credit.entry(link).or_default();
+    pub(crate) fn credit_used(&mut self, connection: Option<ConnectionId>, bytes: usize) {
+        let Some(connection) = connection else { return };
+        let credit = self.credit.entry(connection).or_default();
         credit.calls_used += 1;
         credit.bytes_used += bytes as u64;
     }
 
     /// The broker grants credit on a connection: only what was used on it before.
-    pub(crate) fn credit_granted(&mut self, link: LinkId, granted: Credit) {
-        let credit = self.credit.entry(link).or_default();
+    pub(crate) fn credit_granted(&mut self, connection: ConnectionId, granted: Credit) {
+        let credit = self.credit.entry(connection).or_default();
         credit.calls_granted += u64::from(granted.calls);
         credit.bytes_granted += granted.bytes;
         let kept = credit.calls_granted <= credit.calls_used && credit.bytes_granted <= credit.bytes_used;
-        assert!(kept || !self.counts_credit, "more is granted on link {link} than was used: {credit:?}");
+        assert!(kept || !self.counts_credit, "more is granted on connection {connection} than was used: {credit:?}");
     }
 
     pub(crate) fn note(&mut self, who: Host, line: impl FnOnce() -> String) {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use callboard_core::{
-    broker::Side,
-    wire::{Bundler, Envelope, ids::LinkId},
+    broker::Endpoint,
+    wire::{Bundler, Envelope, ids::ConnectionId},
 };
 
 use super::{
@@ -25,8 +25,8 @@ pub(crate) enum Input {
 #[derive(Debug)]
 pub(crate) struct Socket {
     host: Host,
-    side: Side,
-    link: Option<LinkId>,
+    endpoint: Endpoint,
+    connection: Option<ConnectionId>,
     connected: bool,
     bundler: Bundler,
     /// Whether all that is in the bundler may arrive twice.
@@ -35,14 +35,14 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(host: Host, side: Side) -> Socket {
+    pub(crate) fn new(host: Host, endpoint: Endpoint) -> Socket {
         let (bundler, inputs) = (Bundler::new(), VecDeque::new());
-        Socket { host, side, link: None, connected: false, bundler, repeatable: true, inputs }
+        Socket { host, endpoint, connection: None, connected: false, bundler, repeatable: true, inputs }
     }
 
     /// Something arrived. Returns whether it is for this socket; one that was dropped hears nothing any more.
-    pub(crate) fn arrived(&mut self, link: LinkId, parcel: Parcel, scene: &mut Scene) -> bool {
-        if self.link != Some(link) {
+    pub(crate) fn arrived(&mut self, connection: ConnectionId, parcel: Parcel, scene: &mut Scene) -> bool {
+        if self.connection != Some(connection) {
             return false;
         }
         let input = match parcel {
@@ -71,9 +71,9 @@ impl Socket {
     /// The machine asks for a socket.
     pub(crate) fn connect(&mut self, scene: &mut Scene) {
         let waits = self.inputs.iter().any(|input| matches!(input, Input::Disconnected));
-        assert!(self.link.is_none() && !waits, "{} connects while it has a socket", self.host);
+        assert!(self.connection.is_none() && !waits, "{} connects while it has a socket", self.host);
         let at = scene.arrival();
-        self.link = Some(scene.network.connect(self.host, self.side, at));
+        self.connection = Some(scene.network.connect(self.host, self.endpoint, at));
         self.connected = false;
     }
 
@@ -89,11 +89,11 @@ impl Socket {
     pub(crate) fn flush(&mut self, scene: &mut Scene) {
         let repeatable = std::mem::replace(&mut self.repeatable, true);
         for frames in self.bundler.take() {
-            let Some(link) = self.link else { continue };
+            let Some(connection) = self.connection else { continue };
             let twice = repeatable && scene.chance.percent(scene.knobs.duplicate_percent);
             for _ in 0..=u8::from(twice) {
                 let at = scene.arrival();
-                scene.network.send(link, End::Broker, at, Parcel::Message(frames.to_vec()));
+                scene.network.send(connection, End::Broker, at, Parcel::Message(frames.to_vec()));
             }
         }
     }
@@ -101,7 +101,7 @@ impl Socket {
     /// The machine drops the socket: what it has sent is written, what has come is not read any more.
     pub(crate) fn disconnect(&mut self, scene: &mut Scene) {
         let ended = self.inputs.iter().any(|input| matches!(input, Input::Disconnected));
-        assert!(self.link.is_some() || ended, "{} drops a socket that it does not have", self.host);
+        assert!(self.connection.is_some() || ended, "{} drops a socket that it does not have", self.host);
         self.flush(scene);
         self.release(scene);
         self.inputs.clear();
@@ -109,15 +109,15 @@ impl Socket {
     }
 
     /// The connection that this socket has, if there is one.
-    pub(crate) fn link(&self) -> Option<LinkId> {
-        self.link
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+        self.connection
     }
 
     fn release(&mut self, scene: &mut Scene) {
         self.connected = false;
-        if let Some(link) = self.link.take() {
+        if let Some(connection) = self.connection.take() {
             let (at, lost) = (scene.arrival(), scene.lost_at_close());
-            scene.network.close(link, End::Peer, Some(at), lost);
+            scene.network.close(connection, End::Peer, Some(at), lost);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Items, and who writes and reads them: what a call's streams are to be, and one side of them.
+//! Items, and who writes and reads them: what a call's streams are to be, and one endpoint of them.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// As chance wants it. Only a call whose time is limited can have a side that blocks the other for ever.
+    /// As chance wants it. Only a call whose time is limited can have a endpoint that blocks the other for ever.
     pub(crate) fn draw(limited: bool, chance: &mut Chance) -> Plan {
         let mut pause = || millis(chance.pick(&[0, 0, 5, 200]));
         let (caller_pause, handler_pause) = (pause(), pause());
@@ -60,7 +60,7 @@ impl Plan {
     }
 }
 
-/// One side of a call's streams.
+/// One endpoint of a call's streams.
 #[derive(Debug)]
 pub(crate) struct Line {
     number: u64,
@@ -70,7 +70,7 @@ pub(crate) struct Line {
     room: Room,
     /// The end is to be said when all is sent.
     end_due: bool,
-    /// The other side's end is waited for.
+    /// The other endpoint's end is waited for.
     awaits_end: bool,
     received: u32,
     unread: Room,
@@ -80,7 +80,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// The caller's side.
+    /// The caller's endpoint.
     pub(crate) fn of_caller(number: u64, wish: &Wish) -> Line {
         let Plan { from_caller, bytes, caller_pause, deaf, endless, .. } = wish.plan;
         let to_send = if wish.streams.from_caller { from_caller } else { 0 };
@@ -88,7 +88,7 @@ impl Line {
         Line { end_due, pause: caller_pause, deaf, ..Line::new(number, bytes, to_send) }
     }
 
-    /// The handler's side.
+    /// The handler's endpoint.
     pub(crate) fn of_handler(number: u64, streams: Streams, plan: Plan) -> Line {
         let to_send = if streams.to_caller { plan.from_handler } else { 0 };
         let awaits_end = streams.from_caller && !plan.hasty;
@@ -112,7 +112,7 @@ impl Line {
         }
     }
 
-    /// The other side makes room.
+    /// The other endpoint makes room.
     pub(crate) fn grant(&mut self, room: Room) {
         self.room = self.room.with(room);
         assert!(Room::WINDOW.holds(self.room), "call {} has more room than a window", self.number);
@@ -165,7 +165,7 @@ impl Line {
         Some(std::mem::take(&mut self.unread))
     }
 
-    /// The other side says the end.
+    /// The other endpoint says the end.
     pub(crate) fn end_came(&mut self) {
         self.awaits_end = false;
     }

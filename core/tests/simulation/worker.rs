@@ -6,7 +6,7 @@ use bytes::Bytes;
 use callboard_core::{
     auth::Nonce,
     body,
-    broker::Side,
+    broker::Endpoint,
     peer::Settings,
     time::Time,
     wire::{
@@ -109,7 +109,7 @@ impl WorkerHost {
             register: register.clone(),
             process: Process::new(scene.now, ahead),
             machine: Worker::new(settings, register),
-            socket: Socket::new(Host::Worker(seat), Side::Backend),
+            socket: Socket::new(Host::Worker(seat), Endpoint::Backend),
             handlers: BTreeMap::new(),
             shutdown: None,
             leaving: false,
@@ -121,7 +121,7 @@ impl WorkerHost {
     pub(crate) fn due(&self) -> Option<Time> {
         let handler = self.handlers.values().filter_map(Handler::due).min();
         let handler = handler.map(|at| self.process.local(at));
-        let machine = self.machine.next_deadline();
+        let machine = self.machine.poll_timeout();
         self.process.due([handler, machine].into_iter().flatten().min())
     }
 
@@ -162,9 +162,9 @@ impl WorkerHost {
         self.begin_handlers(scene);
         self.stream(now, scene);
         self.end_handlers(now, scene);
-        if !self.socket.has_input() && self.machine.next_deadline().is_some_and(|at| at <= now) {
-            self.handle(now, Event::Wake, scene);
-            let next = self.machine.next_deadline();
+        if !self.socket.has_input() && self.machine.poll_timeout().is_some_and(|at| at <= now) {
+            self.handle(now, Event::Timeout, scene);
+            let next = self.machine.poll_timeout();
             assert!(next.is_none_or(|at| at > now), "{} wants to be woken again and again", self.host);
         }
         self.socket.flush(scene);
@@ -188,7 +188,7 @@ impl WorkerHost {
             Input::Frames(frames) => {
                 for frames in self.shun(frames, scene) {
                     let mut out = Vec::new();
-                    self.machine.receive(now, &frames, &mut out);
+                    self.machine.handle_message(now, &frames, &mut out);
                     self.perform(now, out, scene);
                 }
             }
@@ -218,7 +218,7 @@ impl WorkerHost {
 
     fn handle(&mut self, now: Time, event: Event, scene: &mut Scene) {
         let mut out = Vec::new();
-        self.machine.handle(now, event, &mut out);
+        self.machine.handle_event(now, event, &mut out);
         self.perform(now, out, scene);
     }
 
@@ -246,10 +246,10 @@ impl WorkerHost {
                 Action::Look(job) => self.look(now, job, scene),
                 Action::Refused(failure) => panic!("{} is refused for ever: {failure}", self.host),
                 Action::Left => self.left = true,
-                Action::Note(_) => {}
+                Action::Log(_) => {}
             }
         }
-        self.machine.check();
+        self.machine.assert_invariants();
     }
 
     /// The start of the broker that it has joined, or had.

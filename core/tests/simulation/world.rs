@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_core::{broker::Side, time::Time, wire::ids::LinkId};
+use callboard_core::{broker::Endpoint, time::Time, wire::ids::ConnectionId};
 
 use super::{
     broker::BrokerHost,
@@ -157,31 +157,31 @@ impl World {
 
     fn arrival(&mut self) {
         let scene = &mut self.scene;
-        let Some((link, peer, side, end, parcel)) = scene.network.arrival(scene.now) else { return };
+        let Some((connection, peer, endpoint, end, parcel)) = scene.network.arrival(scene.now) else { return };
         if let Parcel::Message(frames) = &parcel {
             scene.trace.hash(&scene.now.as_micros().to_le_bytes());
-            scene.trace.hash(&link.0.to_le_bytes());
+            scene.trace.hash(&connection.0.to_le_bytes());
             frames.iter().for_each(|frame| scene.trace.hash(frame));
         }
         match (end, peer) {
-            (End::Broker, _) => self.broker_arrival(link, peer, side, parcel),
+            (End::Broker, _) => self.broker_arrival(connection, peer, endpoint, parcel),
             (End::Peer, Host::Client(seat)) => {
                 let Some(client) = &mut self.clients[seat].host else { return };
-                if client.socket.arrived(link, parcel, scene) {
+                if client.socket.arrived(connection, parcel, scene) {
                     let at = scene.handled();
                     client.process.rouse(at);
                 }
             }
             (End::Peer, Host::Worker(seat)) => {
                 let Some(worker) = &mut self.workers[seat].host else { return };
-                if worker.socket.arrived(link, parcel, scene) {
+                if worker.socket.arrived(connection, parcel, scene) {
                     let at = scene.handled();
                     worker.process.rouse(at);
                 }
             }
             (End::Peer, Host::Rogue) => {
                 if let Some(rogue) = &mut self.rogue {
-                    rogue.arrived(link, &parcel, scene);
+                    rogue.arrived(connection, &parcel, scene);
                 }
             }
             (End::Peer, Host::Broker) => unreachable!("the broker connects to nobody"),
@@ -189,19 +189,19 @@ impl World {
     }
 
     /// Something arrives at the broker's end: at the broker, if it is there and the connection comes about.
-    fn broker_arrival(&mut self, link: LinkId, peer: Host, side: Side, parcel: Parcel) {
+    fn broker_arrival(&mut self, connection: ConnectionId, peer: Host, endpoint: Endpoint, parcel: Parcel) {
         let scene = &mut self.scene;
         if matches!(parcel, Parcel::Opened) {
             if scene.chance.percent(scene.knobs.void_percent) {
-                return scene.network.cut(link, None, None);
+                return scene.network.cut(connection, None, None);
             }
             if self.broker.host.is_none() || scene.chance.percent(scene.knobs.refuse_percent) {
                 let at = scene.arrival();
-                return scene.network.close(link, End::Broker, Some(at), 0);
+                return scene.network.close(connection, End::Broker, Some(at), 0);
             }
         }
         if let Some(broker) = &mut self.broker.host {
-            broker.arrived(link, peer, side, parcel, scene);
+            broker.arrived(connection, peer, endpoint, parcel, scene);
         }
     }
 
@@ -240,11 +240,11 @@ impl World {
         scene.note(Host::Broker, || "is gone".to_owned());
         self.broker.host = None;
         self.broker.back_at = scene.now + scene.chance.span(AWAY_MAX);
-        for (link, _) in scene.network.links() {
+        for (connection, _) in scene.network.connections() {
             let at = scene.arrival();
             let seen = (in_order || scene.chance.percent(80)).then_some(at);
             let lost = if in_order { 0 } else { scene.chance.place(8) };
-            scene.network.close(link, End::Broker, seen, lost);
+            scene.network.close(connection, End::Broker, seen, lost);
         }
     }
 
@@ -253,29 +253,29 @@ impl World {
         let scene = &mut self.scene;
         scene.note(host, || "dies".to_owned());
         let back_at = scene.now + scene.chance.span(AWAY_MAX);
-        let link = match host {
+        let connection = match host {
             Host::Client(seat) => {
                 self.clients[seat].back_at = back_at;
                 let client = self.clients[seat].host.take();
                 client.and_then(|client| {
                     scene.ledger.orphan(client.key);
-                    client.socket.link()
+                    client.socket.connection()
                 })
             }
             Host::Worker(seat) => {
                 self.workers[seat].back_at = back_at;
                 self.workers[seat].host.take().and_then(|worker| {
                     scene.keys.died(&worker.name);
-                    worker.socket.link()
+                    worker.socket.connection()
                 })
             }
             Host::Broker | Host::Rogue => None,
         };
-        if let Some(link) = link {
+        if let Some(connection) = connection {
             let at = scene.arrival();
             let seen = scene.chance.percent(75).then_some(at);
             let lost = scene.chance.place(8);
-            scene.network.close(link, End::Peer, seen, lost);
+            scene.network.close(connection, End::Peer, seen, lost);
         }
     }
 }

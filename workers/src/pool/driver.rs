@@ -101,7 +101,7 @@ impl Driver {
 
     /// Runs the pool to its end.
     pub(super) async fn run(mut self) {
-        self.turn(vec![Event::Wake]).await;
+        self.turn(vec![Event::Timeout]).await;
         while !self.finished {
             let events = self.wait().await;
             self.turn(events).await;
@@ -130,7 +130,7 @@ impl Driver {
             Occasion::ChildEnded | Occasion::FollowersMayHaveEnded => self.look_for_ends(),
             Occasion::TimeCame => {
                 self.kill_stuck();
-                vec![Event::Wake]
+                vec![Event::Timeout]
             }
             Occasion::EventTaken => Vec::new(),
         }

@@ -40,7 +40,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// Time has passed: [`Seats::next_deadline`] has come.
-    Wake,
+    Timeout,
     /// The process that was asked for runs.
     Spawned { seat: SeatId, pid: u32 },
     /// The process that was asked for could not be started.
@@ -146,7 +146,7 @@ pub(super) struct Seats {
 }
 
 impl Seats {
-    /// A pool of `size` seats whose first processes are due at `now`: send [`Event::Wake`].
+    /// A pool of `size` seats whose first processes are due at `now`: send [`Event::Timeout`].
     pub(super) fn new(rules: Rules, size: u32, now: Time) -> Seats {
         let mut seats = Seats {
             rules,
@@ -170,7 +170,7 @@ impl Seats {
     /// If the event contradicts what was asked for (an exit of a seat that has no process, for example): the driver is wrong.
     pub(super) fn handle(&mut self, now: Time, event: Event, chance: u32, out: &mut Vec<Action>) {
         match event {
-            Event::Wake => {}
+            Event::Timeout => {}
             Event::Spawned { seat, pid } => self.spawned(now, seat, pid, out),
             Event::SpawnFailed { seat, error } => self.spawn_failed(now, seat, error, chance, out),
             Event::Exited { seat, exit, alone } => self.exited(now, seat, exit, alone, chance, out),
@@ -190,7 +190,7 @@ impl Seats {
         self.tell_the_end(out);
     }
 
-    /// When [`Event::Wake`] is due.
+    /// When [`Event::Timeout`] is due.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let held = self.seats.values().filter(|seat| seat.state != SeatState::Empty);
         let kills = held.filter_map(|seat| seat.leaving).filter(|leaving| !leaving.killed);

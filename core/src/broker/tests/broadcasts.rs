@@ -7,13 +7,13 @@ use bytes::Bytes;
 use super::stage::{Stage, calc, millis, request, seconds};
 use crate::{
     body,
-    broker::{Event, Note, Settings},
+    broker::{Diagnostic, Event, Settings},
     wire::{
         Envelope,
         affinity::AffinityKey,
         broadcast::Answer,
         envelope::{Credit, End, Item, Reply, Request, RequestFlags, StreamCredit},
-        ids::LinkId,
+        ids::ConnectionId,
         limits::{ANSWER_BYTES, BROADCAST_BYTES_MAX, HEADER_BYTES_MAX},
         status::{Code, Executed, Failure},
         streams::Room,
@@ -29,12 +29,12 @@ fn broadcast(number: u64, method: &str) -> Request {
 }
 
 impl Stage {
-    fn broadcast(&mut self, client: LinkId, number: u64, method: &str) {
+    fn broadcast(&mut self, client: ConnectionId, number: u64, method: &str) {
         self.say(client, Envelope::Request(broadcast(number, method)));
     }
 
     /// The answers of the one broadcast that ended: each worker's name, and its result or code and word on execution.
-    fn answers(&mut self, client: LinkId) -> Vec<(String, Told)> {
+    fn answers(&mut self, client: ConnectionId) -> Vec<(String, Told)> {
         let replies = self.replies(client);
         assert_eq!(replies.len(), 1, "{replies:?}");
         let answers: Vec<Answer> = body::decode(replies[0].1.as_ref().unwrap()).unwrap();
@@ -111,10 +111,10 @@ fn the_log_is_told_what_failed_of_a_cast() {
     stage.say(client, Envelope::Request(Request { flags, ..request(1, "calc.add") }));
     let dispatch = stage.dispatches(stays).remove(0);
     stage.answer(stays, &dispatch, b"\x01");
-    stage.handle(Event::Closed { link: lost });
+    stage.handle(Event::Closed { connection: lost });
     assert_eq!(stage.replies(client), []);
     let failed = stage.notes.iter().filter_map(|note| match note {
-        Note::CastFailed { failure, .. } => Some((failure.code, &*failure.worker)),
+        Diagnostic::CastFailed { failure, .. } => Some((failure.code, &*failure.worker)),
         _ => None,
     });
     assert_eq!(failed.collect::<Vec<_>>(), [(Code::Unavailable, "peer-1")]);
@@ -123,29 +123,29 @@ fn the_log_is_told_what_failed_of_a_cast() {
 #[test]
 fn at_its_deadline_it_ends_with_the_answers_there_are_and_the_others_are_stopped() {
     let mut stage = Stage::new();
-    let links = [1, 2, 3].map(|number| stage.worker(number, calc(1)));
+    let connections = [1, 2, 3].map(|number| stage.worker(number, calc(1)));
     let client = stage.client(9);
     stage.say(client, Envelope::Request(Request { timeout: None, ..request(3, "calc.pay") }));
-    let holds = links.map(|worker| stage.dispatches(worker));
+    let holds = connections.map(|worker| stage.dispatches(worker));
     let holder = holds.iter().position(|all| !all.is_empty()).unwrap();
     stage.say(client, Envelope::Request(Request { timeout: Some(seconds(2)), ..broadcast(4, "calc.add") }));
     let free: Vec<usize> = (0..3).filter(|at| *at != holder).collect();
-    let answered = stage.dispatches(links[free[0]]);
+    let answered = stage.dispatches(connections[free[0]]);
     assert_eq!(answered[0].timeout, Some(seconds(2)));
-    stage.answer(links[free[0]], &answered[0], b"\x07");
-    let runs = stage.dispatches(links[free[1]]);
-    stage.pass_with(seconds(2), &[links[0], links[1], links[2], client]);
+    stage.answer(connections[free[0]], &answered[0], b"\x07");
+    let runs = stage.dispatches(connections[free[1]]);
+    stage.pass_with(seconds(2), &[connections[0], connections[1], connections[2], client]);
     let mut expected = [(); 3].map(|()| Err((Code::DeadlineExceeded, Executed::No)));
     expected[free[0]] = ok(b"\x07");
     expected[free[1]] = Err((Code::DeadlineExceeded, Executed::Maybe));
     let expected: Vec<_> = (1..=3).map(name).zip(expected).collect();
     assert_eq!(stage.answers(client), expected);
-    let told = stage.heard(links[free[1]]);
+    let told = stage.heard(connections[free[1]]);
     let stopped =
         |envelope: &Envelope| matches!(envelope, Envelope::Cancel(cancel) if cancel.number == runs[0].number.0);
     assert!(told.iter().any(stopped), "who still runs is asked to stop: {told:?}");
-    stage.answer(links[holder], &holds[holder][0], b"\x00");
-    assert_eq!(stage.dispatches(links[holder]), [], "a part that waited never starts");
+    stage.answer(connections[holder], &holds[holder][0], b"\x00");
+    assert_eq!(stage.dispatches(connections[holder]), [], "a part that waited never starts");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_worker_that_is_lost_or_gives_it_back_is_told_of_in_its_place_and_nobody_els
     let client = stage.client(9);
     stage.broadcast(client, 1, "calc.add");
     let [_, given, answered] = [lost, gives, stays].map(|worker| stage.dispatches(worker).remove(0));
-    stage.handle(Event::Closed { link: lost });
+    stage.handle(Event::Closed { connection: lost });
     stage.say(gives, Envelope::Handback(given.number));
     stage.answer(stays, &answered, b"\x01");
     let unavailable = |executed| Err((Code::Unavailable, executed));

@@ -66,7 +66,7 @@ fn an_open_call_below_what_is_done_was_cancelled_and_that_was_lost() {
     let client = stage.client(2);
     (1..=2).for_each(|number| stage.call(client, number, "calc.add"));
     let running = stage.dispatches(worker).pop().unwrap();
-    stage.handle(Event::Closed { link: client });
+    stage.handle(Event::Closed { connection: client });
     let again = stage.client_again(2, 2);
     stage.say(again, Envelope::Ping(Ping { number: 1, done_below: Some(CallNumber(3)) }));
     assert_eq!(stage.heard(worker), [Envelope::Cancel(Cancel { number: running.number.0, done_below: None })]);
@@ -98,7 +98,7 @@ fn a_client_that_returns_finds_its_outcomes() {
     let client = stage.client(2);
     (1..=2).for_each(|number| stage.call(client, number, "calc.pay"));
     let sent = stage.dispatches(worker);
-    stage.handle(Event::Closed { link: client });
+    stage.handle(Event::Closed { connection: client });
     stage.answer(worker, &sent[0], b"\x05");
     let again = stage.client_again(2, 2);
     for number in 1..=2 {
@@ -134,7 +134,7 @@ fn a_resend_above_every_fresh_number_was_never_seen_and_runs() {
     let worker = stage.worker(1, calc(4));
     let client = stage.client(2);
     stage.call(client, 1, "calc.add");
-    stage.handle(Event::Closed { link: client });
+    stage.handle(Event::Closed { connection: client });
     let again = stage.client_again(2, 2);
     stage.dispatches(worker);
     let mut lost_on_the_way = request(2, "calc.pay");
@@ -152,7 +152,7 @@ fn after_a_restart_of_the_broker_no_resend_is_taken_for_new() {
     let mut resend = request(5, "calc.add");
     resend.flags.resend = true;
     stage.say(client, Envelope::Request(resend));
-    stage.handle(Event::Closed { link: client });
+    stage.handle(Event::Closed { connection: client });
     let again = stage.client_again(2, 3);
     stage.dispatches(worker);
     let mut resend = request(6, "calc.pay");
@@ -169,7 +169,7 @@ fn a_lost_clients_calls_live_two_heartbeats() {
     let client = stage.client(2);
     (1..=2).for_each(|number| stage.call(client, number, "calc.add"));
     let dispatch = stage.dispatches(worker).pop().unwrap();
-    stage.handle(Event::Closed { link: client });
+    stage.handle(Event::Closed { connection: client });
     stage.pass_with(seconds(1), &[worker]);
     assert_eq!(stage.broker.status(stage.now).open, 2);
     stage.pass_with(seconds(2), &[worker]);

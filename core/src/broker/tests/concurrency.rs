@@ -7,7 +7,7 @@ use crate::{
         Envelope,
         envelope::Cancel,
         handshake::{MethodLimits, Offer},
-        ids::LinkId,
+        ids::ConnectionId,
         status::Code,
     },
 };
@@ -29,7 +29,7 @@ fn why(stage: &Stage, number: u64) -> Why {
 }
 
 /// Two workers with ten slots each, a client, and a limit of two calls of `add`.
-fn stage() -> (Stage, [LinkId; 2], LinkId) {
+fn stage() -> (Stage, [ConnectionId; 2], ConnectionId) {
     let mut stage = Stage::new();
     let workers = [stage.worker(1, limited(10, Some(2))), stage.worker(2, limited(10, Some(2)))];
     let client = stage.client(3);
@@ -79,7 +79,7 @@ fn a_lost_worker_and_a_call_given_back_make_room_again() {
     let second = stage.dispatches(workers[1]).pop().unwrap();
     stage.say(workers[0], Envelope::Handback(first.number));
     assert_eq!(add(&stage).running, 2);
-    stage.handle(Event::Closed { link: workers[0] });
+    stage.handle(Event::Closed { connection: workers[0] });
     stage.answer(workers[1], &second, &[0]);
     assert_eq!((add(&stage).running, stage.dispatches(workers[1]).len()), (2, 2));
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::stage::{Stage, calc, hello, millis, request, seconds};
 use crate::{
     body,
-    broker::{Event, Settings, Side},
+    broker::{Endpoint, Event, Settings},
     wire::{
         Envelope,
         envelope::{Cancel, Credit, Effect},
@@ -230,7 +230,7 @@ fn the_strictest_effect_counts() {
     stage.call(client, 1, "calc.add");
     assert_eq!(stage.dispatches(strict).len(), 1);
     let lax = stage.worker(2, calc(1));
-    stage.handle(Event::Closed { link: strict });
+    stage.handle(Event::Closed { connection: strict });
     assert!(stage.dispatches(lax).is_empty(), "a once call is not repeated where another says read");
     assert_eq!(stage.failure(client).executed, Executed::Maybe);
 }
@@ -245,7 +245,7 @@ fn where_workers_differ_a_call_is_once_at_whichever_it_runs() {
     assert_eq!([lax, strict].map(|worker| stage.dispatches(worker).len()), [1, 1]);
     let other = stage.worker(4, calc(2));
     for worker in [lax, strict] {
-        stage.handle(Event::Closed { link: worker });
+        stage.handle(Event::Closed { connection: worker });
         assert_eq!(stage.failure(client).executed, Executed::Maybe);
     }
     assert!(stage.dispatches(other).is_empty());
@@ -254,13 +254,13 @@ fn where_workers_differ_a_call_is_once_at_whichever_it_runs() {
 #[test]
 fn a_method_whose_effect_nobody_declared_is_once() {
     let mut stage = Stage::new();
-    let (client, worker) = (stage.client(3), stage.greet(Side::Backend, &hello(Role::Worker, 1, 1)));
+    let (client, worker) = (stage.client(3), stage.greet(Endpoint::Backend, &hello(Role::Worker, 1, 1)));
     let offer = json!({ "service": "plain", "slots": 1, "free": 1, "methods": [{ "name": "do" }] });
     stage.say(worker, Envelope::Register(body::encode(&json!({ "offers": [offer] })).unwrap()));
     stage.call(client, 1, "plain.do");
     assert_eq!(stage.dispatches(worker).len(), 1);
-    stage.handle(Event::Closed { link: worker });
-    let again = stage.greet(Side::Backend, &hello(Role::Worker, 2, 1));
+    stage.handle(Event::Closed { connection: worker });
+    let again = stage.greet(Endpoint::Backend, &hello(Role::Worker, 2, 1));
     stage.say(again, Envelope::Register(body::encode(&json!({ "offers": [offer] })).unwrap()));
     assert!(stage.dispatches(again).is_empty(), "it may have run");
     assert_eq!(stage.failure(client).executed, Executed::Maybe);
@@ -297,7 +297,7 @@ fn a_cast_is_never_answered_and_its_failure_is_told_the_operator() {
     stage.say(client, Envelope::Request(cast));
     assert!(stage.heard(client).is_empty());
     assert_eq!(stage.broker.counters().casts_failed, 1);
-    assert!(stage.notes.iter().any(|note| matches!(note, crate::broker::Note::CastFailed { .. })));
+    assert!(stage.notes.iter().any(|note| matches!(note, crate::broker::Diagnostic::CastFailed { .. })));
 }
 
 #[test]

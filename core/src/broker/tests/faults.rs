@@ -23,7 +23,7 @@ fn a_lost_workers_calls_go_on_elsewhere_if_they_may() {
     }
     assert_eq!(stage.dispatches(one).len(), 3);
     let two = stage.worker(2, calc(8));
-    stage.handle(Event::Closed { link: one });
+    stage.handle(Event::Closed { connection: one });
     let failure = stage.failure(client);
     assert_eq!((failure.code, failure.executed, failure.attempt), (Code::Unavailable, Executed::Maybe, 1));
     assert_eq!(&*failure.worker, "peer-1");
@@ -41,7 +41,7 @@ fn a_call_is_attempted_three_times_in_all() {
     stage.call(client, 1, "calc.add");
     for number in 2..=4 {
         let next = stage.worker(number, calc(1));
-        stage.handle(Event::Closed { link: holder });
+        stage.handle(Event::Closed { connection: holder });
         holder = next;
     }
     let failure = stage.failure(client);
@@ -105,7 +105,7 @@ fn after_a_gap_in_its_own_running_the_broker_gives_one_interval_of_grace() {
     let mut stage = Stage::new();
     let worker = stage.worker(1, calc(1));
     stage.now = stage.now + seconds(60);
-    stage.handle(Event::Wake);
+    stage.handle(Event::Timeout);
     assert!(!stage.closed.contains(&worker), "the broker itself was asleep");
     stage.pass_with(millis(800), &[]);
     assert!(!stage.closed.contains(&worker));
@@ -119,18 +119,18 @@ fn after_a_gap_in_its_own_running_a_lost_client_has_one_interval_more_to_return(
     let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
     stage.call(client, 1, "calc.pay");
     let dispatch = stage.dispatches(worker).remove(0);
-    stage.handle(Event::Closed { link: client });
+    stage.handle(Event::Closed { connection: client });
     stage.now = stage.now + seconds(20);
-    stage.handle(Event::Wake);
+    stage.handle(Event::Timeout);
     stage.answer(worker, &dispatch, b"\x05");
     let again = stage.client_again(2, 2);
     let mut resend = request(1, "calc.pay");
     resend.flags.resend = true;
     stage.say(again, Envelope::Request(resend));
     assert_eq!(stage.replies(again), [(1, Ok(Bytes::from_static(b"\x05")))]);
-    stage.handle(Event::Closed { link: again });
+    stage.handle(Event::Closed { connection: again });
     stage.now = stage.now + seconds(20);
-    stage.handle(Event::Wake);
+    stage.handle(Event::Timeout);
     assert_eq!(stage.broker.status(stage.now).clients, 1);
     stage.pass_with(seconds(1), &[worker]);
     assert_eq!(stage.broker.status(stage.now).clients, 0);
@@ -180,11 +180,11 @@ fn a_broker_that_has_stopped_says_nothing_more() {
     stage.handle(Event::Shutdown { deadline });
     // The end and the call's time-out are due together.
     stage.now = stage.now + millis(600);
-    stage.handle(Event::Wake);
+    stage.handle(Event::Timeout);
     assert!(stage.stopped);
     stage.sent_away(client);
     assert!(matches!(stage.heard(worker).as_slice(), [Envelope::Goodbye(Some(_))]), "no cancel after goodbye");
-    assert_eq!(stage.broker.next_deadline(), None);
+    assert_eq!(stage.broker.poll_timeout(), None);
     stage.call(client, 2, "calc.add");
     assert!(stage.heard(client).is_empty());
 }
@@ -210,7 +210,7 @@ fn a_worker_speaks_only_for_its_own_attempt() {
     let client = stage.client(3);
     stage.call(client, 1, "calc.add");
     let two = stage.worker(2, calc(1));
-    stage.handle(Event::Closed { link: one });
+    stage.handle(Event::Closed { connection: one });
     let again = stage.dispatches(two).pop().unwrap();
     let refused = Failure::new(Code::InvalidArgument, Executed::No, "no");
     let reply = Reply {

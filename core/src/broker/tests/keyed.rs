@@ -3,13 +3,13 @@
 use super::stage::{FENCES_FROM, Stage, calc, hello, millis, request, seconds};
 use crate::{
     body,
-    broker::{Event, Settings, Side, Why},
+    broker::{Endpoint, Event, Settings, Why},
     wire::{
         Envelope,
         affinity::AffinityKey,
         envelope::{Cancel, Dispatch, KeyFreed, Request},
         handshake::{Offer, Register, Role},
-        ids::LinkId,
+        ids::ConnectionId,
         status::{Code, Executed},
     },
 };
@@ -32,28 +32,28 @@ fn mates() -> (String, String, String) {
 }
 
 impl Stage {
-    fn call_keyed(&mut self, client: LinkId, number: u64, of: &str) {
+    fn call_keyed(&mut self, client: ConnectionId, number: u64, of: &str) {
         self.say(client, Envelope::Request(keyed(number, "calc.push", of)));
     }
 
     /// The one dispatch that a worker was sent.
-    fn only_dispatch(&mut self, worker: LinkId) -> Dispatch {
+    fn only_dispatch(&mut self, worker: ConnectionId) -> Dispatch {
         let mut dispatches = self.dispatches(worker);
         assert_eq!(dispatches.len(), 1, "{dispatches:?}");
         dispatches.remove(0)
     }
 
     /// Where of two workers the one dispatch is.
-    fn found(&mut self, one: LinkId, two: LinkId) -> (LinkId, LinkId, Dispatch) {
+    fn found(&mut self, one: ConnectionId, two: ConnectionId) -> (ConnectionId, ConnectionId, Dispatch) {
         let at_one = self.said.get(&one).is_some_and(|said| said.iter().any(|s| matches!(s, Envelope::Dispatch(_))));
         let (here, there) = if at_one { (one, two) } else { (two, one) };
         (here, there, self.only_dispatch(here))
     }
 
-    fn worker_again(&mut self, number: u8, connection: u64, offer: Offer) -> LinkId {
-        let link = self.greet(Side::Backend, &hello(Role::Worker, number, connection));
-        self.register(link, Register { offers: vec![offer], exclusive: false });
-        link
+    fn worker_again(&mut self, number: u8, connection_number: u64, offer: Offer) -> ConnectionId {
+        let connection = self.greet(Endpoint::Backend, &hello(Role::Worker, number, connection_number));
+        self.register(connection, Register { offers: vec![offer], exclusive: false });
+        connection
     }
 }
 
@@ -141,7 +141,7 @@ fn a_call_waits_for_its_buckets_worker_though_others_are_free_and_hides_nobody()
 }
 
 impl Stage {
-    fn why(&mut self, client: LinkId, number: u64, call: &str) -> Why {
+    fn why(&mut self, client: ConnectionId, number: u64, call: &str) -> Why {
         let body = body::encode(&(call,)).unwrap();
         self.say(client, Envelope::Request(Request { body, ..request(number, "callboard.why") }));
         let told = self.replies(client).pop().unwrap().1.unwrap();
@@ -187,7 +187,7 @@ fn a_lost_workers_call_goes_to_the_buckets_next_worker_before_later_ones_and_wit
     (1..=3).for_each(|number| stage.call_keyed(client, number, "k"));
     let first = stage.only_dispatch(one);
     let two = stage.worker(2, calc(4));
-    stage.handle(Event::Closed { link: one });
+    stage.handle(Event::Closed { connection: one });
     for number in 1..=3 {
         let dispatch = stage.only_dispatch(two);
         assert_eq!((dispatch.call.number.0, dispatch.attempt), (number, if number == 1 { 2 } else { 1 }));
@@ -239,7 +239,7 @@ fn a_call_that_waits_for_a_worker_that_drains_or_is_lost_goes_to_another() {
         stage.call_keyed(client, 3, "k");
         assert!(stage.dispatches(two).is_empty());
         if lost {
-            stage.handle(Event::Closed { link: one });
+            stage.handle(Event::Closed { connection: one });
         } else {
             stage.say(one, Envelope::Drain);
         }
@@ -363,7 +363,7 @@ fn a_key_that_a_returning_worker_holds_is_taken_from_the_call_that_waits_for_a_s
     stage.call_keyed(client, 3, "k");
     let back = stage.worker_again(5, 2, Offer { free: 3, keys: vec![key("k")], ..calc(4) });
     assert!(stage.dispatches(back).is_empty(), "it runs a call of that key");
-    stage.handle(Event::Closed { link: back });
+    stage.handle(Event::Closed { connection: back });
     let first = stage.only_dispatch(one);
     stage.answer(one, &first, b"\x00");
     assert_eq!(numbers(&stage.dispatches(one)), [2], "who held it is lost once more");

@@ -2,13 +2,13 @@
 
 use super::stage::{Stage, calc, millis, request, seconds};
 use crate::{
-    broker::{Event, Note},
+    broker::{Diagnostic, Event},
     wire::{
         Envelope,
         affinity::AffinityKey,
         envelope::Request,
         handshake::{MethodLimits, Offer},
-        ids::LinkId,
+        ids::ConnectionId,
         limits::STUCK_AFTER,
         status::{Code, Executed},
     },
@@ -22,7 +22,7 @@ fn limited(slots: u32) -> Offer {
     offer
 }
 
-fn cancelled(stage: &mut Stage, worker: LinkId) -> bool {
+fn cancelled(stage: &mut Stage, worker: ConnectionId) -> bool {
     stage.heard(worker).iter().any(|envelope| matches!(envelope, Envelope::Cancel(_)))
 }
 
@@ -38,7 +38,7 @@ fn past_its_soft_limit_a_call_is_told_of_and_past_its_hard_limit_it_ends_and_is_
     let dispatch = stage.dispatches(worker).pop().unwrap();
     stage.say(worker, Envelope::Started(dispatch.number));
     stage.pass_with(millis(1_000), &[worker, client]);
-    assert!(stage.notes.iter().any(|note| matches!(note, Note::Slow { .. })));
+    assert!(stage.notes.iter().any(|note| matches!(note, Diagnostic::Slow { .. })));
     assert!(stage.replies(client).is_empty() && !cancelled(&mut stage, worker));
     stage.pass_with(millis(1_000), &[worker, client]);
     let failure = stage.failure(client);
@@ -72,7 +72,7 @@ fn a_worker_that_does_not_stop_is_stuck_and_given_nothing_until_it_does() {
     stage.pass_with(seconds(2) + STUCK_AFTER - millis(200), &[worker, client]);
     assert!(!is_stuck(&stage));
     stage.pass_with(millis(200), &[worker, client]);
-    assert!(is_stuck(&stage) && stage.notes.iter().any(|note| matches!(note, Note::WorkerStuck { .. })));
+    assert!(is_stuck(&stage) && stage.notes.iter().any(|note| matches!(note, Diagnostic::WorkerStuck { .. })));
     stage.heard(worker);
     stage.call(client, 2, "calc.add");
     assert!(stage.dispatches(worker).is_empty(), "it has a free slot, and may hang with all of them");
@@ -108,7 +108,7 @@ fn a_limit_holds_although_the_caller_has_given_up() {
     stage.say(client, Envelope::Request(short));
     stage.pass_with(seconds(2) + STUCK_AFTER, &[worker, client]);
     assert!(is_stuck(&stage));
-    stage.handle(Event::Closed { link: worker });
+    stage.handle(Event::Closed { connection: worker });
     assert!(stage.broker.status(stage.now).workers.is_empty());
 }
 

@@ -3,22 +3,22 @@
 use super::stage::{Stage, calc, hello, millis, request, session};
 use crate::{
     body,
-    broker::{Load, OfferLoad, Side, WorkerLoad},
+    broker::{Endpoint, Load, OfferLoad, WorkerLoad},
     wire::{
         Envelope,
         envelope::{Request, RequestFlags},
         handshake::{Hello, Register, Role},
-        ids::LinkId,
+        ids::ConnectionId,
         status::Code,
     },
 };
 
 /// A worker of the pool `jobs`.
-fn of_pool(stage: &mut Stage, number: u8, slots: u32) -> LinkId {
+fn of_pool(stage: &mut Stage, number: u8, slots: u32) -> ConnectionId {
     let hello = Hello { pool: Some("jobs".into()), session: session(number), ..hello(Role::Worker, number, 1) };
-    let link = stage.greet(Side::Backend, &hello);
-    stage.register(link, Register { offers: vec![calc(slots)], exclusive: false });
-    link
+    let connection = stage.greet(Endpoint::Backend, &hello);
+    stage.register(connection, Register { offers: vec![calc(slots)], exclusive: false });
+    connection
 }
 
 fn worker(number: u8, running: u64, answered: u64, failed: u64) -> WorkerLoad {
@@ -63,12 +63,12 @@ fn a_pool_does_not_grow_for_calls_that_more_workers_could_not_run() {
 #[test]
 fn a_worker_that_drains_is_no_room_any_more_and_what_it_answered_is_counted() {
     let mut stage = Stage::new();
-    let link = of_pool(&mut stage, 1, 2);
+    let connection = of_pool(&mut stage, 1, 2);
     let client = stage.client(4);
     (1..=2).for_each(|number| stage.call(client, number, "calc.add"));
-    let dispatches = stage.dispatches(link);
-    stage.answer(link, &dispatches[0], &[0x05]);
-    stage.say(link, Envelope::Drain);
+    let dispatches = stage.dispatches(connection);
+    stage.answer(connection, &dispatches[0], &[0x05]);
+    stage.say(connection, Envelope::Drain);
     let load = stage.broker.load(stage.now, "jobs");
     assert_eq!(load.workers, [WorkerLoad { draining: true, ..worker(1, 1, 1, 0) }]);
     assert_eq!(load.offers, []);

@@ -9,34 +9,34 @@ use crate::{
     wire::{
         Envelope,
         envelope::{Effect, Reply, Request, RequestFlags},
-        ids::LinkId,
+        ids::ConnectionId,
         limits::DEAD_BYTES_MAX,
         status::{Code, Executed, Failure},
         streams::Streams,
     },
 };
 
-fn ask(stage: &mut Stage, client: LinkId, number: u64, method: &str, arguments: &impl serde::Serialize) {
+fn ask(stage: &mut Stage, client: ConnectionId, number: u64, method: &str, arguments: &impl serde::Serialize) {
     let body = body::encode(arguments).unwrap();
     stage.say(client, Envelope::Request(Request { body, ..request(number, method) }));
 }
 
-fn letters(stage: &mut Stage, client: LinkId, number: u64) -> Vec<DeadLetter> {
+fn letters(stage: &mut Stage, client: ConnectionId, number: u64) -> Vec<DeadLetter> {
     ask(stage, client, number, "callboard.dead", &());
     let answer = stage.replies(client).pop().unwrap().1.unwrap();
     body::decode(&answer).unwrap()
 }
 
 /// Lets a call of that method lose as many workers as it may.
-fn kill_workers(stage: &mut Stage, client: LinkId, number: u64, method: &str) {
+fn kill_workers(stage: &mut Stage, client: ConnectionId, number: u64, method: &str) {
     let mut holder = stage.worker(1, calc(1));
     ask(stage, client, number, method, &("poison",));
     for life in 2..=4 {
         let next = stage.worker(life, calc(1));
-        stage.handle(Event::Closed { link: holder });
+        stage.handle(Event::Closed { connection: holder });
         holder = next;
     }
-    stage.handle(Event::Closed { link: holder });
+    stage.handle(Event::Closed { connection: holder });
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn retries_of_a_service_stay_within_its_budget() {
     let one = stage.worker(1, calc(64));
     (1..=30).for_each(|number| stage.call(client, number, "calc.add"));
     let two = stage.worker(2, calc(64));
-    stage.handle(Event::Closed { link: one });
+    stage.handle(Event::Closed { connection: one });
     // The bucket was full all along: what is called cannot be saved up beyond it.
     assert_eq!(stage.dispatches(two).len(), 2);
     let refused = stage.replies(client);
@@ -67,7 +67,7 @@ fn neither_a_call_that_comes_back_nor_a_part_of_a_broadcast_earns_a_retry() {
         let (one, client) = (stage.worker(1, calc(4)), stage.client(9));
         stage.call(client, 1, "calc.add");
         let two = stage.worker(2, calc(4));
-        stage.handle(Event::Closed { link: one });
+        stage.handle(Event::Closed { connection: one });
         assert_eq!(stage.dispatches(two).len(), 1, "that was all that was saved up");
         let broadcast = RequestFlags { broadcast: !handed_back, ..RequestFlags::default() };
         stage.say(client, Envelope::Request(Request { flags: broadcast, ..request(2, "calc.add") }));
@@ -79,7 +79,7 @@ fn neither_a_call_that_comes_back_nor_a_part_of_a_broadcast_earns_a_retry() {
             stage.say(client, Envelope::Request(Request { flags: broadcast, ..request(3, "calc.add") }));
         }
         let three = stage.worker(3, calc(4));
-        stage.handle(Event::Closed { link: two });
+        stage.handle(Event::Closed { connection: two });
         assert_eq!(stage.dispatches(three), []);
     }
 }
@@ -132,7 +132,7 @@ fn dead_letters_are_bounded_and_the_oldest_go_first() {
     let max = crate::wire::limits::DEAD_CALLS_MAX as u64;
     let worker = stage.worker(1, calc(2_000));
     (1..=max + 5).for_each(|number| stage.call(client, number, "calc.pay"));
-    stage.handle(Event::Closed { link: worker });
+    stage.handle(Event::Closed { connection: worker });
     stage.replies(client);
     let kept = letters(&mut stage, client, max + 6);
     assert_eq!((kept.len() as u64, kept[0].id), (max, 6));
@@ -146,7 +146,7 @@ fn dead_letters_are_bounded_in_bytes() {
     for number in 1..=9 {
         let worker = stage.worker(1, calc(1));
         stage.say(client, Envelope::Request(Request { body: body.clone(), ..request(number, "calc.pay") }));
-        stage.handle(Event::Closed { link: worker });
+        stage.handle(Event::Closed { connection: worker });
         stage.failure(client);
     }
     let kept = letters(&mut stage, client, 10);
@@ -160,7 +160,7 @@ fn a_failure_names_its_attempt_and_its_worker_whoever_tells_of_it() {
     stage.call(client, 1, "calc.add");
     stage.call(client, 2, "calc.pay");
     let two = stage.worker(2, calc(1));
-    stage.handle(Event::Closed { link: one });
+    stage.handle(Event::Closed { connection: one });
     let lost = stage.failure(client);
     assert_eq!((lost.attempt, &*lost.worker), (1, "peer-1"), "the broker's word");
     let again = stage.dispatches(two).pop().unwrap();
@@ -182,7 +182,7 @@ fn a_failure_says_where_its_time_went() {
     stage.answer(worker, &first, b"\x00");
     stage.replies(client);
     stage.pass_with(seconds(1), &[worker, client]);
-    stage.handle(Event::Closed { link: worker });
+    stage.handle(Event::Closed { connection: worker });
     let failure = stage.failure(client);
     assert_eq!((failure.spent.queued, failure.spent.running), (seconds(2), seconds(1)));
 }
@@ -194,13 +194,13 @@ fn a_dead_letter_that_is_sent_again_keeps_its_effect() {
     let once = Request { effect: Some(Effect::Once), ..request(1, "calc.add") };
     let one = stage.worker(1, calc(1));
     stage.say(client, Envelope::Request(once));
-    stage.handle(Event::Closed { link: one });
+    stage.handle(Event::Closed { connection: one });
     stage.failure(client);
     let letter = letters(&mut stage, client, 2).remove(0).id;
     let (two, three) = (stage.worker(2, calc(1)), stage.worker(3, calc(1)));
     ask(&mut stage, client, 3, "callboard.dead_resend", &(letter,));
     let [at, other] = if stage.dispatches(two).is_empty() { [three, two] } else { [two, three] };
-    stage.handle(Event::Closed { link: at });
+    stage.handle(Event::Closed { connection: at });
     assert_eq!(stage.failure(client).executed, Executed::Maybe);
     assert_eq!(stage.dispatches(other), [], "a once call is never run twice by itself");
 }
@@ -213,7 +213,7 @@ fn a_dead_letter_of_a_stream_says_what_to_do_instead_of_being_sent_again() {
     let one = stage.worker(1, calc(1));
     let once = Request { effect: Some(Effect::Once), streams, ..request(1, "calc.count") };
     stage.say(client, Envelope::Request(once));
-    stage.handle(Event::Closed { link: one });
+    stage.handle(Event::Closed { connection: one });
     stage.failure(client);
     let letter = letters(&mut stage, client, 2).remove(0).id;
     let two = stage.worker(2, calc(1));

@@ -1,17 +1,17 @@
 //! What becomes of a call: every effect, in every style, at every point where its worker, its client or its broker can be lost.
 //!
-//! The client's own queue and the loss of a reply between program and link are the client machine's: `core/src/client/tests`.
+//! The client's own queue and the loss of a reply between program and connection are the client machine's: `core/src/client/tests`.
 
 use bytes::Bytes;
 
 use super::stage::{Stage, calc, request, seconds};
 use crate::{
-    broker::{Event, Note},
+    broker::{Diagnostic, Event},
     wire::{
         Envelope,
         envelope::{Dispatch, Effect, Item, Request, RequestFlags, StreamCredit},
         handshake::{MethodOffer, Offer},
-        ids::LinkId,
+        ids::ConnectionId,
         status::{Code, Executed, Failure},
         streams::{Room, Streams, Style},
     },
@@ -102,8 +102,8 @@ fn matrix(slots: u32) -> Offer {
 /// A call on its way.
 struct Scene {
     stage: Stage,
-    client: LinkId,
-    worker: LinkId,
+    client: ConnectionId,
+    worker: ConnectionId,
     /// What its worker has of it, once it was sent there.
     dispatch: Option<Dispatch>,
 }
@@ -151,7 +151,7 @@ impl Scene {
         let Scene { stage, client, worker, .. } = self;
         let other = stage.worker(2, matrix(4));
         match loss {
-            Loss::Closed => stage.handle(Event::Closed { link: *worker }),
+            Loss::Closed => stage.handle(Event::Closed { connection: *worker }),
             Loss::Silent => stage.pass_with(seconds(10), &[other, *client]),
         }
         let dispatches = stage.dispatches(other);
@@ -162,7 +162,7 @@ impl Scene {
     fn failure(&mut self, call: Call) -> Option<Failure> {
         if call == Call::Cast {
             return self.stage.notes.drain(..).find_map(|note| match note {
-                Note::CastFailed { failure, .. } => Some(*failure),
+                Diagnostic::CastFailed { failure, .. } => Some(*failure),
                 _ => None,
             });
         }
@@ -223,7 +223,7 @@ fn when_a_client_is_lost_and_back_its_call_is_answered_once_and_never_run_again(
         }
         let what = format!("{name} {call:?} {point:?}");
         let mut scene = Scene::at(point, call, name);
-        scene.stage.handle(Event::Closed { link: scene.client });
+        scene.stage.handle(Event::Closed { connection: scene.client });
         scene.client = scene.stage.client_again(9, 2);
         scene.stage.say(scene.client, Envelope::Request(call.request(2, name, true)));
         let dispatches = scene.stage.dispatches(scene.worker);
@@ -242,7 +242,7 @@ fn an_answer_that_was_lost_with_its_connection_is_told_again() {
         let mut scene = Scene::at(Point::Running, Call::Awaited, name);
         let dispatch = scene.dispatch.take().unwrap();
         scene.stage.answer(scene.worker, &dispatch, &[7]);
-        scene.stage.handle(Event::Closed { link: scene.client });
+        scene.stage.handle(Event::Closed { connection: scene.client });
         let back = scene.stage.client_again(9, 2);
         scene.stage.say(back, Envelope::Request(Call::Awaited.request(2, name, true)));
         assert_eq!(scene.stage.replies(back), [(2, Ok(Bytes::from_static(&[7])))]);

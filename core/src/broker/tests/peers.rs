@@ -3,18 +3,18 @@
 use super::stage::{Stage, calc, hello, millis, request, seconds, session};
 use crate::{
     body,
-    broker::{Event, PeerStatus, Peers, ServiceStatus, Settings, Side},
+    broker::{Endpoint, Event, PeerStatus, Peers, ServiceStatus, Settings},
     wire::{
         Envelope,
         handshake::{Register, Role},
-        ids::LinkId,
+        ids::ConnectionId,
         limits::{PEERS_PAGE_MAX, REGISTRATIONS_MAX},
         status::Code,
     },
 };
 
 /// Asks for the peers from a number on.
-fn peers(stage: &mut Stage, client: LinkId, number: u64, from: u64) -> Peers {
+fn peers(stage: &mut Stage, client: ConnectionId, number: u64, from: u64) -> Peers {
     let mut ask = request(number, "callboard.peers");
     ask.body = body::encode(&[from]).unwrap();
     stage.say(client, Envelope::Request(ask));
@@ -49,7 +49,7 @@ fn the_broker_tells_who_is_connected_from_where_and_what_they_did() {
 fn a_client_that_may_return_is_told_of_without_a_connection() {
     let mut stage = Stage::new();
     let (lost, client) = (stage.client(1), stage.client(2));
-    stage.handle(Event::Closed { link: lost });
+    stage.handle(Event::Closed { connection: lost });
     assert!(peers(&mut stage, client, 1, 0).peers[0].connection.is_none());
     stage.pass_with(seconds(3), &[client]);
     assert_eq!(peers(&mut stage, client, 2, 0).peers.len(), 1);
@@ -59,10 +59,11 @@ fn a_client_that_may_return_is_told_of_without_a_connection() {
 fn an_answer_has_so_many_peers_and_says_where_to_go_on() {
     let mut stage = Stage::new();
     for number in 0..PEERS_PAGE_MAX + 44 {
-        let (role, side) = if number % 3 == 0 { (Role::Worker, Side::Backend) } else { (Role::Client, Side::Frontend) };
+        let (role, endpoint) =
+            if number % 3 == 0 { (Role::Worker, Endpoint::Backend) } else { (Role::Client, Endpoint::Frontend) };
         let mut peer = hello(role, 1, 1);
         peer.session.0[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        stage.greet(side, &peer);
+        stage.greet(endpoint, &peer);
     }
     let client = stage.client(200);
     let first = peers(&mut stage, client, 1, 0);
@@ -100,14 +101,14 @@ fn a_service_that_the_settings_do_not_name_may_not_be_served() {
         exclusive: name.starts_with("callboard."),
     };
     for (number, name) in (1..).zip(["calc", "billing.invoices", "callboard.pool.calc"]) {
-        let link = stage.greet(Side::Backend, &hello(Role::Worker, number, 1));
-        stage.register(link, named(name));
-        assert!(!stage.closed.contains(&link), "{name}");
+        let connection = stage.greet(Endpoint::Backend, &hello(Role::Worker, number, 1));
+        stage.register(connection, named(name));
+        assert!(!stage.closed.contains(&connection), "{name}");
     }
     for (number, name) in (11..).zip(["billing", "calc.more", "other"]) {
-        let link = stage.greet(Side::Backend, &hello(Role::Worker, number, 1));
-        stage.register(link, named(name));
-        let failure = stage.sent_away(link);
+        let connection = stage.greet(Endpoint::Backend, &hello(Role::Worker, number, 1));
+        stage.register(connection, named(name));
+        let failure = stage.sent_away(connection);
         assert_eq!(failure.code, Code::PermissionDenied);
         assert!(failure.message.contains(name) && failure.message.contains("services is calc, billing.*"), "{failure}");
     }
@@ -142,7 +143,7 @@ fn a_services_figures_follow_its_workers() {
         (workers, slots, running)
     };
     assert_eq!(figures(&stage), (2, 5, 4));
-    stage.handle(Event::Closed { link: one });
+    stage.handle(Event::Closed { connection: one });
     assert_eq!(figures(&stage), (1, 3, 3));
     let dispatch = stage.dispatches(two).remove(0);
     stage.answer(two, &dispatch, &[5]);

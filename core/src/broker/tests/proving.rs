@@ -7,12 +7,12 @@ use super::stage::{Stage, calc, hello, millis, request, seconds};
 use crate::{
     auth::{AuthKey, AuthKeys, Nonce, Principal, Proof, Prover, Transcript},
     body,
-    broker::{Event, Note, Settings, Side, Status, Unproven, Why},
+    broker::{Diagnostic, Endpoint, Event, Settings, Status, Unproven, Why},
     wire::{
         Envelope,
         envelope::{Effect, Request, RequestFlags},
         handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, Welcome},
-        ids::{BrokerId, ConnectionNumber, LinkId, StartId},
+        ids::{BrokerId, ConnectionId, ConnectionNumber, StartId},
         limits::AUTHKEY_REFUSAL_DELAY,
         status::{Code, Executed},
     },
@@ -35,42 +35,42 @@ fn stage() -> Stage {
     Stage::young(Settings { keys: Some(keys()), ..Settings::default() })
 }
 
-fn keyed(role: Role, number: u8, connection: u64) -> Hello {
-    Hello { nonce: Some(Nonce([number; 32])), ..hello(role, number, connection) }
+fn keyed(role: Role, number: u8, connection_number: u64) -> Hello {
+    Hello { nonce: Some(Nonce([number; 32])), ..hello(role, number, connection_number) }
 }
 
-fn side_of(role: Role) -> Side {
+fn endpoint_of(role: Role) -> Endpoint {
     match role {
-        Role::Client => Side::Frontend,
-        Role::Worker => Side::Backend,
+        Role::Client => Endpoint::Frontend,
+        Role::Worker => Endpoint::Backend,
     }
 }
 
 impl Stage {
     /// Says hello, and gives what the broker then asks.
-    fn ask(&mut self, hello: &Hello) -> (LinkId, Challenge) {
-        let link = self.open(side_of(hello.role));
-        self.say(link, Envelope::Hello(body::encode(hello).unwrap()));
-        match self.heard(link).as_slice() {
-            [Envelope::Challenge(challenge)] => (link, body::decode(challenge).unwrap()),
+    fn ask(&mut self, hello: &Hello) -> (ConnectionId, Challenge) {
+        let connection = self.open(endpoint_of(hello.role));
+        self.say(connection, Envelope::Hello(body::encode(hello).unwrap()));
+        match self.heard(connection).as_slice() {
+            [Envelope::Challenge(challenge)] => (connection, body::decode(challenge).unwrap()),
             other => panic!("no challenge: {other:?}"),
         }
     }
 
-    fn prove(&mut self, link: LinkId, proof: Proof) {
-        self.say(link, Envelope::Proof(body::encode(&Answer { proof }).unwrap()));
+    fn prove(&mut self, connection: ConnectionId, proof: Proof) {
+        self.say(connection, Envelope::Proof(body::encode(&Answer { proof }).unwrap()));
     }
 
     /// Comes with that key, up to the broker's answer.
-    fn come(&mut self, hello: &Hello, key: &AuthKey) -> (LinkId, Transcript) {
-        let (link, challenge) = self.ask(hello);
+    fn come(&mut self, hello: &Hello, key: &AuthKey) -> (ConnectionId, Transcript) {
+        let (connection, challenge) = self.ask(hello);
         let transcript = Transcript::of(hello, &challenge).unwrap();
-        self.prove(link, transcript.prove(Prover::Peer, key));
-        (link, transcript)
+        self.prove(connection, transcript.prove(Prover::Peer, key));
+        (connection, transcript)
     }
 
-    fn welcome(&mut self, link: LinkId) -> Welcome {
-        match self.heard(link).as_slice() {
+    fn welcome(&mut self, connection: ConnectionId) -> Welcome {
+        match self.heard(connection).as_slice() {
             [Envelope::Welcome(welcome)] => body::decode(welcome).unwrap(),
             other => panic!("not welcome: {other:?}"),
         }
@@ -78,14 +78,14 @@ impl Stage {
 
     /// A stranger hears nothing for the whole delay, and is sent away then.
     #[track_caller]
-    fn assert_stranger(&mut self, link: LinkId, why: Unproven) {
-        assert!(self.notes.contains(&Note::Unauthenticated { link, why }), "{:?}", self.notes);
+    fn assert_stranger(&mut self, connection: ConnectionId, why: Unproven) {
+        assert!(self.notes.contains(&Diagnostic::Unauthenticated { connection, why }), "{:?}", self.notes);
         self.pass(AUTHKEY_REFUSAL_DELAY - millis(1));
-        assert_eq!(self.heard(link), [], "nothing yet");
-        assert!(!self.closed.contains(&link));
+        assert_eq!(self.heard(connection), [], "nothing yet");
+        assert!(!self.closed.contains(&connection));
         self.pass(millis(1));
-        assert_eq!(self.sent_away(link).code, Code::Unauthenticated);
-        assert_eq!(self.broker.principal(link), None);
+        assert_eq!(self.sent_away(connection).code, Code::Unauthenticated);
+        assert_eq!(self.broker.principal(connection), None);
     }
 }
 
@@ -94,20 +94,20 @@ fn who_knows_a_key_is_let_in_by_a_broker_that_proves_it_too() {
     let mut stage = stage();
     for role in [Role::Client, Role::Worker] {
         let number = if role == Role::Client { 1 } else { 2 };
-        let (link, transcript) = stage.come(&keyed(role, number, 1), &key("first"));
-        let welcome = stage.welcome(link);
+        let (connection, transcript) = stage.come(&keyed(role, number, 1), &key("first"));
+        let welcome = stage.welcome(connection);
         assert!(transcript.is_proved(Prover::Broker, &key("first"), &welcome.proof.unwrap()));
         assert_eq!((transcript.broker, transcript.start), (BrokerId([1; 16]), StartId([2; 16])));
         let principal = Principal { key: Some("first".to_owned()), operator: true };
-        assert_eq!(stage.broker.principal(link), Some(&principal));
+        assert_eq!(stage.broker.principal(connection), Some(&principal));
     }
 }
 
 #[test]
 fn the_broker_proves_itself_by_the_key_that_the_peer_has() {
     let mut stage = stage();
-    let (link, transcript) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
-    let proof = stage.welcome(link).proof.unwrap();
+    let (connection, transcript) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
+    let proof = stage.welcome(connection).proof.unwrap();
     assert!(transcript.is_proved(Prover::Broker, &key("calls"), &proof));
     assert!(!transcript.is_proved(Prover::Broker, &key("first"), &proof));
 }
@@ -115,12 +115,12 @@ fn the_broker_proves_itself_by_the_key_that_the_peer_has() {
 #[test]
 fn without_keys_everybody_is_let_in_as_an_operator_and_nothing_is_proved() {
     let mut stage = Stage::new();
-    let link = stage.greet(Side::Frontend, &keyed(Role::Client, 1, 1));
-    let heard = stage.heard(link);
+    let connection = stage.greet(Endpoint::Frontend, &keyed(Role::Client, 1, 1));
+    let heard = stage.heard(connection);
     let [Envelope::Challenge(challenge), Envelope::Welcome(welcome)] = heard.as_slice() else { panic!("{heard:?}") };
     assert!(challenge.is_empty());
     assert_eq!(body::decode::<Welcome>(welcome).unwrap().proof, None);
-    assert_eq!(stage.broker.principal(link), Some(&Principal { key: None, operator: true }));
+    assert_eq!(stage.broker.principal(connection), Some(&Principal { key: None, operator: true }));
 }
 
 #[test]
@@ -135,15 +135,15 @@ fn a_key_lets_in_for_its_roles_alone() {
     ];
     let mut stage = stage();
     for (number, (id, role, operator)) in (1..).zip(cases) {
-        let (link, _) = stage.come(&keyed(role, number, 1), &key(id));
+        let (connection, _) = stage.come(&keyed(role, number, 1), &key(id));
         let Some(operator) = operator else {
-            assert_eq!(stage.sent_away(link).code, Code::PermissionDenied, "{id} {role}");
-            assert!(stage.notes.contains(&Note::NotPermitted { link, key: Some(id.to_owned()), role }));
+            assert_eq!(stage.sent_away(connection).code, Code::PermissionDenied, "{id} {role}");
+            assert!(stage.notes.contains(&Diagnostic::NotPermitted { connection, key: Some(id.to_owned()), role }));
             continue;
         };
-        stage.welcome(link);
+        stage.welcome(connection);
         let principal = Principal { key: Some(id.to_owned()), operator };
-        assert_eq!(stage.broker.principal(link), Some(&principal), "{id} {role}");
+        assert_eq!(stage.broker.principal(connection), Some(&principal), "{id} {role}");
     }
 }
 
@@ -151,12 +151,12 @@ fn a_key_lets_in_for_its_roles_alone() {
 fn who_is_connected_is_told_to_operators_alone() {
     let mut stage = stage();
     for (number, id, code) in [(1, "calls", Some(Code::PermissionDenied)), (2, "boss", None), (3, "first", None)] {
-        let (link, _) = stage.come(&keyed(Role::Client, number, 1), &key(id));
-        stage.welcome(link);
+        let (connection, _) = stage.come(&keyed(Role::Client, number, 1), &key(id));
+        stage.welcome(connection);
         let methods = ["callboard.peers", "callboard.gate", "callboard.dead", "callboard.why"];
         for (call, method) in (1..).zip(methods) {
-            stage.say(link, Envelope::Request(request(call, method)));
-            let (_, answer) = stage.replies(link).pop().unwrap();
+            stage.say(connection, Envelope::Request(request(call, method)));
+            let (_, answer) = stage.replies(connection).pop().unwrap();
             assert_eq!(answer.err().map(|failure| failure.code), code, "{method} with the key {id}");
         }
     }
@@ -170,13 +170,13 @@ fn a_dead_letter_is_sent_again_by_operators_alone() {
     let (other, _) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
     let (boss, _) = stage.come(&keyed(Role::Client, 2, 1), &key("boss"));
     stage.call(other, 1, "calc.pay");
-    stage.handle(Event::Closed { link: worker });
+    stage.handle(Event::Closed { connection: worker });
     stage.heard(other);
     let (worker, _) = stage.come(&keyed(Role::Worker, 8, 1), &key("serves"));
     stage.register(worker, Register { offers: vec![calc(1)], exclusive: false });
-    for (link, sent) in [(other, 0), (boss, 1)] {
+    for (connection, sent) in [(other, 0), (boss, 1)] {
         let body = body::encode(&(1,)).unwrap();
-        stage.say(link, Envelope::Request(Request { body, ..request(2, "callboard.dead_resend") }));
+        stage.say(connection, Envelope::Request(Request { body, ..request(2, "callboard.dead_resend") }));
         assert_eq!(stage.dispatches(worker).len(), sent);
     }
     assert_eq!(stage.failure(other).code, Code::PermissionDenied);
@@ -191,10 +191,10 @@ fn who_is_no_operator_is_not_told_who_is_before_its_call() {
     let (other, _) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
     (1..=2).for_each(|number| stage.call(boss, number, "calc.add"));
     stage.call(other, 1, "calc.add");
-    let mut told = |link| -> Why {
+    let mut told = |connection| -> Why {
         let body = body::encode(&("01010101-1",)).unwrap();
-        stage.say(link, Envelope::Request(Request { body, ..request(9, "callboard.why") }));
-        body::decode::<Vec<Why>>(stage.replies(link).pop().unwrap().1.as_ref().unwrap()).unwrap().remove(0)
+        stage.say(connection, Envelope::Request(Request { body, ..request(9, "callboard.why") }));
+        body::decode::<Vec<Why>>(stage.replies(connection).pop().unwrap().1.as_ref().unwrap()).unwrap().remove(0)
     };
     let (full, less) = (told(boss), told(other));
     assert_eq!((full.ahead, full.behind.len(), full.busy.len()), (1, 1, 1), "{full:?}");
@@ -214,18 +214,18 @@ fn a_pool_is_changed_by_operators_alone_and_tells_all_how_it_stands() {
     let (pool, _) = stage.come(&keyed(Role::Worker, 9, 1), &key("serves"));
     stage.register(pool, Register { offers: vec![pool_offer()], exclusive: true });
     for (number, id, operator) in [(1, "calls", false), (2, "boss", true), (3, "first", true)] {
-        let (link, _) = stage.come(&keyed(Role::Client, number, 1), &key(id));
-        stage.welcome(link);
-        stage.call(link, 1, "callboard.pool.calc.status");
+        let (connection, _) = stage.come(&keyed(Role::Client, number, 1), &key(id));
+        stage.welcome(connection);
+        stage.call(connection, 1, "callboard.pool.calc.status");
         assert_eq!(stage.dispatches(pool).len(), 1, "status with the key {id}");
-        stage.heard(link);
+        stage.heard(connection);
         // What the pool does not have, or will have one day, is no exception.
         for (call, method) in [(2, "scale"), (3, "anything")] {
-            stage.call(link, call, &format!("callboard.pool.calc.{method}"));
+            stage.call(connection, call, &format!("callboard.pool.calc.{method}"));
             let dispatched = stage.dispatches(pool).len();
             assert_eq!(dispatched, usize::from(operator && method == "scale"), "{method} with the key {id}");
             if !operator {
-                let failure = stage.failure(link);
+                let failure = stage.failure(connection);
                 assert_eq!((failure.code, failure.executed), (Code::PermissionDenied, Executed::No));
                 assert!(failure.message.contains("for operators"), "{failure}");
             }
@@ -238,16 +238,16 @@ fn a_cast_or_a_resent_call_of_somebody_else_changes_no_pool_either() {
     let mut stage = stage();
     let (pool, _) = stage.come(&keyed(Role::Worker, 9, 1), &key("serves"));
     stage.register(pool, Register { offers: vec![pool_offer()], exclusive: true });
-    let (link, _) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
-    stage.welcome(link);
+    let (connection, _) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
+    stage.welcome(connection);
     let flags = RequestFlags { cast: true, ..RequestFlags::default() };
-    stage.say(link, Envelope::Request(Request { flags, ..request(1, "callboard.pool.calc.scale") }));
-    assert!(matches!(stage.notes.last(), Some(Note::CastFailed { .. })), "{:?}", stage.notes);
-    let (link, _) = stage.come(&keyed(Role::Client, 1, 2), &key("calls"));
-    stage.welcome(link);
+    stage.say(connection, Envelope::Request(Request { flags, ..request(1, "callboard.pool.calc.scale") }));
+    assert!(matches!(stage.notes.last(), Some(Diagnostic::CastFailed { .. })), "{:?}", stage.notes);
+    let (connection, _) = stage.come(&keyed(Role::Client, 1, 2), &key("calls"));
+    stage.welcome(connection);
     let flags = RequestFlags { resend: true, wait_for_ready: true, ..RequestFlags::default() };
-    stage.say(link, Envelope::Request(Request { flags, ..request(2, "callboard.pool.calc.scale") }));
-    assert_eq!(stage.failure(link).code, Code::PermissionDenied);
+    stage.say(connection, Envelope::Request(Request { flags, ..request(2, "callboard.pool.calc.scale") }));
+    assert_eq!(stage.failure(connection).code, Code::PermissionDenied);
     assert_eq!(stage.dispatches(pool), []);
 }
 
@@ -259,10 +259,10 @@ fn the_status_names_callers_and_their_calls_to_operators_alone() {
     let (boss, _) = stage.come(&keyed(Role::Client, 1, 1), &key("boss"));
     let (other, _) = stage.come(&keyed(Role::Client, 2, 1), &key("calls"));
     stage.call(boss, 1, "calc.add");
-    let mut told = |link| -> Status {
-        stage.heard(link);
-        stage.call(link, 2, "callboard.status");
-        body::decode(stage.replies(link).pop().unwrap().1.as_ref().unwrap()).unwrap()
+    let mut told = |connection| -> Status {
+        stage.heard(connection);
+        stage.call(connection, 2, "callboard.status");
+        body::decode(stage.replies(connection).pop().unwrap().1.as_ref().unwrap()).unwrap()
     };
     // The same moment: an answer that is kept for one is not given to the other.
     let (full, less) = (told(boss), told(other));
@@ -274,9 +274,9 @@ fn the_status_names_callers_and_their_calls_to_operators_alone() {
 #[test]
 fn who_has_no_key_is_challenged_all_the_same_and_sent_away_after_a_while() {
     let mut stage = stage();
-    let (link, _) = stage.ask(&hello(Role::Client, 1, 1));
-    stage.say(link, Envelope::Proof(Bytes::new()));
-    stage.assert_stranger(link, Unproven::NoProof);
+    let (connection, _) = stage.ask(&hello(Role::Client, 1, 1));
+    stage.say(connection, Envelope::Proof(Bytes::new()));
+    stage.assert_stranger(connection, Unproven::NoProof);
     assert_eq!(stage.broker.counters().unauthenticated, 1);
 }
 
@@ -288,54 +288,54 @@ fn an_empty_or_truncated_proof_is_none() {
         (Bytes::from_static(b"\xa1\x65proof\x40"), Unproven::WrongProof),
     ] {
         let mut stage = stage();
-        let (link, _) = stage.ask(&keyed(Role::Client, 1, 1));
-        stage.say(link, Envelope::Proof(answer));
-        stage.assert_stranger(link, why);
+        let (connection, _) = stage.ask(&keyed(Role::Client, 1, 1));
+        stage.say(connection, Envelope::Proof(answer));
+        stage.assert_stranger(connection, why);
     }
     for len in [1, 31, 33] {
         let mut stage = stage();
         let hello = keyed(Role::Client, 1, 1);
-        let (link, challenge) = stage.ask(&hello);
+        let (connection, challenge) = stage.ask(&hello);
         let proof = Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
         let mut bytes = b"\xa1\x65proof\x58".to_vec();
         bytes.push(len);
         bytes.extend(proof.0.iter().chain(&[0]).take(len.into()));
-        stage.say(link, Envelope::Proof(bytes.into()));
-        stage.assert_stranger(link, Unproven::WrongProof);
+        stage.say(connection, Envelope::Proof(bytes.into()));
+        stage.assert_stranger(connection, Unproven::WrongProof);
     }
 }
 
 #[test]
 fn a_proof_by_another_key_is_wrong() {
     let mut stage = stage();
-    let (link, _) = stage.come(&keyed(Role::Client, 1, 1), &AuthKey::new("fedcba9876543210").unwrap());
-    stage.assert_stranger(link, Unproven::WrongProof);
+    let (connection, _) = stage.come(&keyed(Role::Client, 1, 1), &AuthKey::new("fedcba9876543210").unwrap());
+    stage.assert_stranger(connection, Unproven::WrongProof);
 }
 
 #[test]
 fn a_proof_is_not_good_for_the_next_connection() {
     let mut stage = stage();
     let first = keyed(Role::Client, 1, 1);
-    let (link, transcript) = stage.come(&first, &key("first"));
-    stage.welcome(link);
+    let (connection, transcript) = stage.come(&first, &key("first"));
+    stage.welcome(connection);
     let old = transcript.prove(Prover::Peer, &key("first"));
     // Who has heard it all says it all again: another number of the same session, or the same on another connection.
     for hello in [keyed(Role::Client, 1, 2), first] {
-        let (link, _) = stage.ask(&hello);
-        stage.prove(link, old);
-        stage.assert_stranger(link, Unproven::WrongProof);
+        let (connection, _) = stage.ask(&hello);
+        stage.prove(connection, old);
+        stage.assert_stranger(connection, Unproven::WrongProof);
     }
-    assert!(stage.broker.principal(link).is_some(), "who was let in is left alone");
+    assert!(stage.broker.principal(connection).is_some(), "who was let in is left alone");
 }
 
 #[test]
 fn the_brokers_own_proof_is_not_good_for_a_peer() {
     let mut stage = stage();
     let hello = keyed(Role::Client, 1, 1);
-    let (link, challenge) = stage.ask(&hello);
+    let (connection, challenge) = stage.ask(&hello);
     let transcript = Transcript::of(&hello, &challenge).unwrap();
-    stage.prove(link, transcript.prove(Prover::Broker, &key("first")));
-    stage.assert_stranger(link, Unproven::WrongProof);
+    stage.prove(connection, transcript.prove(Prover::Broker, &key("first")));
+    stage.assert_stranger(connection, Unproven::WrongProof);
 }
 
 #[test]
@@ -350,10 +350,10 @@ fn a_proof_is_good_for_its_role_and_session_alone() {
     for spoil in spoil {
         let mut stage = stage();
         let hello = keyed(Role::Client, 1, 1);
-        let (link, challenge) = stage.ask(&hello);
+        let (connection, challenge) = stage.ask(&hello);
         let transcript = spoil(Transcript::of(&hello, &challenge).unwrap());
-        stage.prove(link, transcript.prove(Prover::Peer, &key("first")));
-        stage.assert_stranger(link, Unproven::WrongProof);
+        stage.prove(connection, transcript.prove(Prover::Peer, &key("first")));
+        stage.assert_stranger(connection, Unproven::WrongProof);
     }
 }
 
@@ -364,11 +364,11 @@ proptest! {
     fn a_proof_with_a_bit_changed_lets_nobody_in(bit in 0..256usize) {
         let mut stage = stage();
         let hello = keyed(Role::Client, 1, 1);
-        let (link, challenge) = stage.ask(&hello);
+        let (connection, challenge) = stage.ask(&hello);
         let mut proof = Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
         proof.0[bit / 8] ^= 1 << (bit % 8);
-        stage.prove(link, proof);
-        stage.assert_stranger(link, Unproven::WrongProof);
+        stage.prove(connection, proof);
+        stage.assert_stranger(connection, Unproven::WrongProof);
     }
 }
 
@@ -376,13 +376,13 @@ proptest! {
 fn what_a_stranger_says_is_ignored_until_it_is_sent_away() {
     let mut stage = stage();
     let hello = keyed(Role::Client, 1, 1);
-    let (link, challenge) = stage.ask(&hello);
-    stage.prove(link, Proof([0; 32]));
-    stage.prove(link, Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first")));
-    stage.say(link, Envelope::Hello(body::encode(&hello).unwrap()));
-    stage.say(link, Envelope::Request(request(1, "callboard.ping")));
-    stage.say_frames(link, &[Bytes::from_static(&[0xff; 9])]);
-    stage.assert_stranger(link, Unproven::WrongProof);
+    let (connection, challenge) = stage.ask(&hello);
+    stage.prove(connection, Proof([0; 32]));
+    stage.prove(connection, Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first")));
+    stage.say(connection, Envelope::Hello(body::encode(&hello).unwrap()));
+    stage.say(connection, Envelope::Request(request(1, "callboard.ping")));
+    stage.say_frames(connection, &[Bytes::from_static(&[0xff; 9])]);
+    stage.assert_stranger(connection, Unproven::WrongProof);
     assert_eq!(stage.broker.status(stage.now).clients, 0);
 }
 
@@ -391,9 +391,10 @@ fn a_stranger_neither_takes_a_session_over_nor_learns_whether_it_is_there() {
     let mut stage = stage();
     let (owner, _) = stage.come(&keyed(Role::Client, 1, 1), &key("first"));
     stage.welcome(owner);
-    for connection in [1, 2] {
-        let (link, _) = stage.come(&keyed(Role::Client, 1, connection), &AuthKey::new("fedcba9876543210").unwrap());
-        stage.assert_stranger(link, Unproven::WrongProof);
+    for connection_number in [1, 2] {
+        let (connection, _) =
+            stage.come(&keyed(Role::Client, 1, connection_number), &AuthKey::new("fedcba9876543210").unwrap());
+        stage.assert_stranger(connection, Unproven::WrongProof);
     }
     assert!(!stage.closed.contains(&owner));
 }
@@ -401,19 +402,19 @@ fn a_stranger_neither_takes_a_session_over_nor_learns_whether_it_is_there() {
 #[test]
 fn a_late_wrong_proof_does_not_make_the_handshake_longer() {
     let mut stage = stage();
-    let (link, _) = stage.ask(&keyed(Role::Client, 1, 1));
+    let (connection, _) = stage.ask(&keyed(Role::Client, 1, 1));
     stage.pass(millis(4_800));
-    stage.prove(link, Proof([0; 32]));
+    stage.prove(connection, Proof([0; 32]));
     stage.pass(millis(200));
-    assert_eq!(stage.sent_away(link).code, Code::Unauthenticated);
+    assert_eq!(stage.sent_away(connection).code, Code::Unauthenticated);
 }
 
 #[test]
 fn a_stranger_that_goes_away_by_itself_leaves_nothing_behind() {
     let mut stage = stage();
-    let (link, _) = stage.ask(&hello(Role::Client, 1, 1));
-    stage.handle(Event::Closed { link });
-    assert_eq!(stage.broker.next_deadline(), None);
+    let (connection, _) = stage.ask(&hello(Role::Client, 1, 1));
+    stage.handle(Event::Closed { connection });
+    assert_eq!(stage.broker.poll_timeout(), None);
 }
 
 #[test]
@@ -444,7 +445,7 @@ fn the_log_knows_peers_by_the_ids_of_their_keys() {
     let (worker, _) = stage.come(&keyed(Role::Worker, 2, 1), &key("serves"));
     stage.register(worker, Register { offers: vec![calc(1)], exclusive: false });
     let keys = stage.notes.iter().filter_map(|note| match note {
-        Note::ClientJoined { key, .. } | Note::WorkerJoined { key, .. } => key.as_deref(),
+        Diagnostic::ClientJoined { key, .. } | Diagnostic::WorkerJoined { key, .. } => key.as_deref(),
         _ => None,
     });
     assert_eq!(keys.collect::<Vec<_>>(), ["calls", "serves"]);

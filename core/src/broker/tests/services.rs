@@ -11,7 +11,7 @@ use crate::{
         Envelope,
         envelope::{Cancel, Request},
         handshake::{ContractOffer, MethodOffer, Offer, Register},
-        ids::{CallNumber, LinkId},
+        ids::{CallNumber, ConnectionId},
         limits,
         status::{Code, Executed},
     },
@@ -42,7 +42,7 @@ fn names_that_others_only_wait_for_are_not_told_to_who_calls_nobody() {
     let worker = stage.worker(2, calc(1));
     stage.call(client, 22, "cal.add");
     assert_eq!(stage.failure(client).message, "nobody serves cal; services there are: calc");
-    stage.handle(Event::Closed { link: worker });
+    stage.handle(Event::Closed { connection: worker });
     stage.call(client, 23, "cal.add");
     assert_eq!(stage.failure(client).message, "nobody serves cal; no worker is registered at this broker");
 }
@@ -123,7 +123,7 @@ fn a_service_that_was_served_a_moment_ago_is_waited_for() {
     let mut stage = Stage::new();
     let worker = stage.worker(1, calc(1));
     let client = stage.client(2);
-    stage.handle(Event::Closed { link: worker });
+    stage.handle(Event::Closed { connection: worker });
     stage.call(client, 1, "calc.add");
     stage.pass_with(seconds(8), &[client]);
     assert!(stage.replies(client).is_empty());
@@ -139,7 +139,7 @@ fn what_waited_for_its_last_worker_gives_up_in_time() {
     let worker = stage.worker(1, calc(1));
     let client = stage.client(2);
     (1..=2).for_each(|number| stage.call(client, number, "calc.add"));
-    stage.handle(Event::Closed { link: worker });
+    stage.handle(Event::Closed { connection: worker });
     stage.pass_with(seconds(11), &[client]);
     let replies = stage.replies(client);
     assert_eq!(replies.len(), 2);
@@ -232,7 +232,7 @@ fn described(digit: char) -> Offer {
     Offer { contract: Some(ContractOffer { hash, description: Some(description) }), ..calc(1) }
 }
 
-fn describe(stage: &mut Stage, client: LinkId, number: u64, service: &str) -> ServiceContracts {
+fn describe(stage: &mut Stage, client: ConnectionId, number: u64, service: &str) -> ServiceContracts {
     let body = body::encode(&(service,)).unwrap();
     stage.say(client, Envelope::Request(Request { body, ..request(number, "callboard.describe") }));
     let replies = stage.replies(client);
@@ -249,8 +249,8 @@ fn a_service_is_what_its_workers_say_for_as_long_as_they_are_there() {
     let said: Vec<_> = both.contracts.iter().map(|said| (said.hash.to_string(), said.workers)).collect();
     assert_eq!(said, [("b".repeat(16), 2), ("a".repeat(16), 1)], "the one that most say first");
     assert_eq!(both.contracts[1].description.as_deref(), Some(&b"description a"[..]));
-    stage.handle(Event::Closed { link: one });
-    stage.handle(Event::Closed { link: other });
+    stage.handle(Event::Closed { connection: one });
+    stage.handle(Event::Closed { connection: other });
     let left = describe(&mut stage, client, 2, "calc");
     assert_eq!(left.contracts.len(), 1);
     assert_eq!(left.contracts[0].workers, 1);

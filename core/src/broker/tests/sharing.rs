@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use super::stage::{Stage, calc, hello, millis, request, seconds};
 use crate::{
-    broker::{Event, Note, Settings, Side},
+    broker::{Diagnostic, Endpoint, Event, Settings},
     wire::{
         Envelope,
         envelope::{Cancel, Dispatch, Priority, Request},
         handshake::Role,
-        ids::LinkId,
+        ids::ConnectionId,
         limits::PARTY_PART,
         status::{Code, Executed},
     },
@@ -36,17 +36,16 @@ fn waiting(stage: &Stage) -> usize {
 #[test]
 fn casts_that_outlive_their_connections_end_at_the_limit_of_their_party() {
     let mut stage = limited(10 * PARTY_PART, 1 << 30);
-    for connection in 1..=4 {
-        let link = stage.client_again(1, connection);
-        let first = connection * 5;
-        (first..first + 5).for_each(|number| stage.say(link, Envelope::Request(patient(number, true, 1))));
-        stage.handle(Event::Closed { link });
+    for connection_number in 1..=4 {
+        let connection = stage.client_again(1, connection_number);
+        let first = connection_number * 5;
+        (first..first + 5).for_each(|number| stage.say(connection, Envelope::Request(patient(number, true, 1))));
+        stage.handle(Event::Closed { connection });
         stage.pass(seconds(3));
     }
     assert_eq!(waiting(&stage), 10, "each life of the client had fresh credit");
     assert_eq!(stage.broker.counters().casts_failed, 10);
-    let failed =
-        |note: &&Note| matches!(note, Note::CastFailed { failure, .. } if failure.code == Code::ResourceExhausted);
+    let failed = |note: &&Diagnostic| matches!(note, Diagnostic::CastFailed { failure, .. } if failure.code == Code::ResourceExhausted);
     assert_eq!(stage.notes.iter().filter(failed).count(), 10, "and the operator is told of each");
 }
 
@@ -79,7 +78,7 @@ fn bytes_that_wait_are_bounded_for_a_party_and_in_all() {
     stage.say(clients[0], Envelope::Request(patient(1, false, 100)));
     stage.say(clients[0], Envelope::Request(patient(2, false, 1)));
     assert!(stage.failure(clients[0]).message.contains("100 bytes wait of a"));
-    clients[1..4].iter().for_each(|&link| stage.say(link, Envelope::Request(patient(1, false, 100))));
+    clients[1..4].iter().for_each(|&connection| stage.say(connection, Envelope::Request(patient(1, false, 100))));
     stage.say(clients[4], Envelope::Request(patient(1, false, 1)));
     let failure = stage.failure(clients[4]);
     assert!(failure.message.contains("400 bytes wait at this broker"), "{failure}");
@@ -94,7 +93,7 @@ fn a_call_that_was_at_a_worker_waits_again_whatever_the_limit() {
     let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
     stage.call(client, 1, "calc.add");
     stage.call(client, 2, "calc.add");
-    stage.handle(Event::Closed { link: worker });
+    stage.handle(Event::Closed { connection: worker });
     assert!(stage.replies(client).is_empty());
     assert_eq!(waiting(&stage), 2);
 }
@@ -104,7 +103,7 @@ fn what_is_remembered_for_all_is_bounded_and_those_who_left_are_forgotten_first(
     let mut stage = Stage::young(Settings { outcomes_bytes_max: 8 * 1_256, ..Settings::default() });
     let worker = stage.worker(1, calc(64));
     let (here, left) = (stage.client(2), stage.client(3));
-    let answer = |stage: &mut Stage, client: LinkId, number| {
+    let answer = |stage: &mut Stage, client: ConnectionId, number| {
         stage.call(client, number, "calc.add");
         let dispatch: Dispatch = stage.dispatches(worker).remove(0);
         stage.answer(worker, &dispatch, &[0x40; 1_000]);
@@ -112,7 +111,7 @@ fn what_is_remembered_for_all_is_bounded_and_those_who_left_are_forgotten_first(
     (1..=4).for_each(|number| answer(&mut stage, here, number));
     (1..=4).for_each(|number| answer(&mut stage, left, number));
     assert_eq!(stage.broker.remembered_len(), 8);
-    stage.handle(Event::Closed { link: left });
+    stage.handle(Event::Closed { connection: left });
     answer(&mut stage, here, 5);
     assert_eq!(stage.broker.remembered_len(), 7);
     stage.heard(here);
@@ -126,12 +125,12 @@ fn who_has_waited_too_long_has_no_more_calls_taken_and_is_told_when_to_try_again
     let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
     stage.origin = "192.0.2.8";
     let other = stage.client(3);
-    let links = [worker, client, other];
+    let connections = [worker, client, other];
     (1..=3).for_each(|number| stage.call(client, number, "calc.add"));
-    stage.pass_with(seconds(2), &links);
+    stage.pass_with(seconds(2), &connections);
     stage.call(client, 4, "calc.add");
     assert!(stage.replies(client).is_empty(), "that is just the limit");
-    stage.pass_with(millis(200), &links);
+    stage.pass_with(millis(200), &connections);
     stage.call(client, 5, "calc.add");
     let failure = stage.failure(client);
     assert_eq!((failure.code, failure.executed), (Code::ResourceExhausted, Executed::No));
@@ -168,7 +167,7 @@ fn what_waits_since_its_last_worker_left_is_not_too_old() {
     let mut stage = Stage::young(Settings { queue_age_max: Some(seconds(2)), ..Settings::default() });
     let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
     (1..=2).for_each(|number| stage.say(client, Envelope::Request(patient(number, false, 1))));
-    stage.handle(Event::Closed { link: worker });
+    stage.handle(Event::Closed { connection: worker });
     stage.pass_with(seconds(60), &[client]);
     stage.say(client, Envelope::Request(patient(3, false, 1)));
     assert_eq!(stage.replies(client), []);
@@ -181,11 +180,11 @@ fn sessions_of_one_address_have_one_turn_together() {
     let worker = stage.worker(1, calc(1));
     let crowd: Vec<_> = (10..40).map(|number| stage.client(number)).collect();
     stage.origin = "192.0.2.8";
-    let polite = stage.greet(Side::Frontend, &hello(Role::Client, 2, 1));
+    let polite = stage.greet(Endpoint::Frontend, &hello(Role::Client, 2, 1));
     stage.call(polite, 1, "calc.add");
     let mut dispatch = stage.dispatches(worker).remove(0);
     for number in 1..=4 {
-        crowd.iter().for_each(|&link| stage.call(link, number, "calc.add"));
+        crowd.iter().for_each(|&connection| stage.call(connection, number, "calc.add"));
     }
     (2..=11).for_each(|number| stage.call(polite, number, "calc.add"));
     let mut order = Vec::new();
@@ -225,12 +224,12 @@ fn lost_clients_that_may_return_are_bounded_and_those_with_nothing_to_return_to_
     let mut stage = Stage::young(Settings { clients_away_max: 8, ..Settings::default() });
     let (worker, watcher) = (stage.worker(1, calc(16)), stage.client(2));
     let leave = |stage: &mut Stage, number: u8, calls: bool| {
-        let link = stage.client(number);
+        let connection = stage.client(number);
         if calls {
-            stage.call(link, 1, "calc.add");
+            stage.call(connection, 1, "calc.add");
         }
         stage.now = stage.now + millis(1);
-        stage.handle(Event::Closed { link });
+        stage.handle(Event::Closed { connection });
     };
     // Of one party two: of these the one that has a call, and the last.
     [(10, true), (11, false), (12, false), (13, false)]

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use crate::{
     auth::Nonce,
     body,
-    broker::{Action, Broker, Event, Identity, Note, Settings, Side},
+    broker::{Action, Broker, Diagnostic, Endpoint, Event, Identity, Settings},
     time::Time,
     wire::{
         Bundler, Envelope,
         envelope::{Dispatch, Effect, Priority, Reply, Request, RequestFlags},
         handshake::{Hello, MethodLimits, MethodOffer, Offer, Register, Role},
-        ids::{BrokerId, CallNumber, ConnectionNumber, LinkId, SessionId, StartId},
+        ids::{BrokerId, CallNumber, ConnectionId, ConnectionNumber, SessionId, StartId},
         limits,
         method::MethodName,
         status::Failure,
@@ -24,17 +24,17 @@ use crate::{
 /// The first fence.
 pub(super) const FENCES_FROM: u64 = 1_000;
 
-/// The broker, and what it has said to each link.
+/// The broker, and what it has said to each connection.
 pub(super) struct Stage {
     pub(super) broker: Broker,
     pub(super) now: Time,
-    pub(super) said: BTreeMap<LinkId, Vec<Envelope>>,
-    pub(super) closed: Vec<LinkId>,
-    pub(super) notes: Vec<Note>,
+    pub(super) said: BTreeMap<ConnectionId, Vec<Envelope>>,
+    pub(super) closed: Vec<ConnectionId>,
+    pub(super) notes: Vec<Diagnostic>,
     pub(super) stopped: bool,
     /// Whom the next connections are counted for.
     pub(super) origin: &'static str,
-    next_link: u64,
+    next_connection: u64,
 }
 
 pub(super) fn seconds(seconds: u64) -> Duration {
@@ -49,12 +49,12 @@ pub(super) fn session(number: u8) -> SessionId {
     SessionId([number; 16])
 }
 
-pub(super) fn hello(role: Role, number: u8, connection: u64) -> Hello {
+pub(super) fn hello(role: Role, number: u8, connection_number: u64) -> Hello {
     Hello {
         versions: (1, 1),
         role,
         session: session(number),
-        connection: ConnectionNumber(connection),
+        connection: ConnectionNumber(connection_number),
         heartbeat_ms: 1000,
         instance: format!("peer-{number}"),
         pool: None,
@@ -120,58 +120,58 @@ impl Stage {
             notes: Vec::new(),
             stopped: false,
             origin: "192.0.2.7",
-            next_link: 0,
+            next_connection: 0,
         }
     }
 
     fn play(&mut self, out: Vec<Action>) {
         for action in out {
             match action {
-                Action::Send(link, envelope) => self.said.entry(link).or_default().push(envelope),
-                Action::Close(link) => self.closed.push(link),
-                Action::Note(note) => self.notes.push(note),
+                Action::Send(connection, envelope) => self.said.entry(connection).or_default().push(envelope),
+                Action::Close(connection) => self.closed.push(connection),
+                Action::Log(note) => self.notes.push(note),
                 Action::Stopped => self.stopped = true,
-                Action::Admit(_) => {}
+                Action::Authenticated(_) => {}
             }
         }
-        self.broker.check();
+        self.broker.assert_invariants();
     }
 
     pub(super) fn handle(&mut self, event: Event) {
         let mut out = Vec::new();
-        self.broker.handle(self.now, event, &mut out);
+        self.broker.handle_event(self.now, event, &mut out);
         self.play(out);
     }
 
     /// A peer says something, through the real codec.
-    pub(super) fn say(&mut self, link: LinkId, envelope: Envelope) {
+    pub(super) fn say(&mut self, connection: ConnectionId, envelope: Envelope) {
         let mut bundler = Bundler::new();
         bundler.push(&envelope);
         let messages: Vec<_> = bundler.take().collect();
         for frames in messages {
-            self.say_frames(link, &frames.to_vec());
+            self.say_frames(connection, &frames.to_vec());
         }
     }
 
-    pub(super) fn say_frames(&mut self, link: LinkId, frames: &[Bytes]) {
+    pub(super) fn say_frames(&mut self, connection: ConnectionId, frames: &[Bytes]) {
         let mut out = Vec::new();
-        self.broker.receive(self.now, link, frames, &mut out);
+        self.broker.handle_message(self.now, connection, frames, &mut out);
         self.play(out);
     }
 
-    /// What the broker said to a link since the last time it was asked, pings left out.
-    pub(super) fn heard(&mut self, link: LinkId) -> Vec<Envelope> {
-        let said = self.said.remove(&link).unwrap_or_default();
+    /// What the broker said to a connection since the last time it was asked, pings left out.
+    pub(super) fn heard(&mut self, connection: ConnectionId) -> Vec<Envelope> {
+        let said = self.said.remove(&connection).unwrap_or_default();
         said.into_iter().filter(|envelope| !matches!(envelope, Envelope::Ping(_))).collect()
     }
 
-    /// Time passes, deadline by deadline, while every link in `alive` lets itself be heard.
-    pub(super) fn pass_with(&mut self, span: Duration, alive: &[LinkId]) {
+    /// Time passes, deadline by deadline, while every connection in `alive` lets itself be heard.
+    pub(super) fn pass_with(&mut self, span: Duration, alive: &[ConnectionId]) {
         let until = self.now + span;
         while self.now < until {
             self.now = (self.now + millis(200)).min(until);
-            alive.iter().for_each(|&link| self.handle(Event::Heard { link }));
-            self.handle(Event::Wake);
+            alive.iter().for_each(|&connection| self.handle(Event::Activity { connection }));
+            self.handle(Event::Timeout);
         }
     }
 
@@ -179,53 +179,53 @@ impl Stage {
         self.pass_with(span, &[]);
     }
 
-    pub(super) fn open(&mut self, side: Side) -> LinkId {
-        self.next_link += 1;
-        let link = LinkId(self.next_link);
+    pub(super) fn open(&mut self, endpoint: Endpoint) -> ConnectionId {
+        self.next_connection += 1;
+        let connection = ConnectionId(self.next_connection);
         // Another one for each connection, as chance would have it.
         let mut nonce = [0; 32];
-        nonce[..8].copy_from_slice(&self.next_link.to_be_bytes());
+        nonce[..8].copy_from_slice(&self.next_connection.to_be_bytes());
         let nonce = Nonce(nonce);
-        let (address, until) = (format!("tcp://192.0.2.7:{link}").into(), self.now + limits::HANDSHAKE_MAX);
+        let (address, until) = (format!("tcp://192.0.2.7:{connection}").into(), self.now + limits::HANDSHAKE_MAX);
         let origin = self.origin.into();
-        self.handle(Event::Opened { link, side, address, origin, nonce, until });
-        link
+        self.handle(Event::Opened { connection, endpoint, address, origin, nonce, until });
+        connection
     }
 
-    pub(super) fn greet(&mut self, side: Side, hello: &Hello) -> LinkId {
-        let link = self.open(side);
-        self.say(link, Envelope::Hello(body::encode(hello).unwrap()));
-        self.say(link, Envelope::Proof(Bytes::new()));
-        link
+    pub(super) fn greet(&mut self, endpoint: Endpoint, hello: &Hello) -> ConnectionId {
+        let connection = self.open(endpoint);
+        self.say(connection, Envelope::Hello(body::encode(hello).unwrap()));
+        self.say(connection, Envelope::Proof(Bytes::new()));
+        connection
     }
 
-    pub(super) fn client(&mut self, number: u8) -> LinkId {
+    pub(super) fn client(&mut self, number: u8) -> ConnectionId {
         self.client_again(number, 1)
     }
 
-    pub(super) fn client_again(&mut self, number: u8, connection: u64) -> LinkId {
-        let link = self.greet(Side::Frontend, &hello(Role::Client, number, connection));
-        self.heard(link);
-        link
+    pub(super) fn client_again(&mut self, number: u8, connection_number: u64) -> ConnectionId {
+        let connection = self.greet(Endpoint::Frontend, &hello(Role::Client, number, connection_number));
+        self.heard(connection);
+        connection
     }
 
-    pub(super) fn worker(&mut self, number: u8, offer: Offer) -> LinkId {
-        let link = self.greet(Side::Backend, &hello(Role::Worker, number, 1));
-        self.register(link, Register { offers: vec![offer], exclusive: false });
-        link
+    pub(super) fn worker(&mut self, number: u8, offer: Offer) -> ConnectionId {
+        let connection = self.greet(Endpoint::Backend, &hello(Role::Worker, number, 1));
+        self.register(connection, Register { offers: vec![offer], exclusive: false });
+        connection
     }
 
-    pub(super) fn register(&mut self, link: LinkId, register: Register) {
-        self.heard(link);
-        self.say(link, Envelope::Register(body::encode(&register).unwrap()));
+    pub(super) fn register(&mut self, connection: ConnectionId, register: Register) {
+        self.heard(connection);
+        self.say(connection, Envelope::Register(body::encode(&register).unwrap()));
     }
 
-    pub(super) fn call(&mut self, client: LinkId, number: u64, method: &str) {
+    pub(super) fn call(&mut self, client: ConnectionId, number: u64, method: &str) {
         self.say(client, Envelope::Request(request(number, method)));
     }
 
     /// The dispatches that a worker was sent since the last time.
-    pub(super) fn dispatches(&mut self, worker: LinkId) -> Vec<Dispatch> {
+    pub(super) fn dispatches(&mut self, worker: ConnectionId) -> Vec<Dispatch> {
         let dispatch = |envelope| match envelope {
             Envelope::Dispatch(dispatch) => Some(dispatch),
             _ => None,
@@ -233,14 +233,14 @@ impl Stage {
         self.heard(worker).into_iter().filter_map(dispatch).collect()
     }
 
-    pub(super) fn answer(&mut self, worker: LinkId, dispatch: &Dispatch, body: &'static [u8]) {
+    pub(super) fn answer(&mut self, worker: ConnectionId, dispatch: &Dispatch, body: &'static [u8]) {
         let outcome = Ok(Bytes::from_static(body));
         let reply = Reply { number: dispatch.number.0, outcome, credit: None, extensions: Bytes::new() };
         self.say(worker, Envelope::Reply(reply));
     }
 
     /// The replies that a client was sent since the last time.
-    pub(super) fn replies(&mut self, client: LinkId) -> Vec<(u64, Result<Bytes, Failure>)> {
+    pub(super) fn replies(&mut self, client: ConnectionId) -> Vec<(u64, Result<Bytes, Failure>)> {
         let reply = |envelope| match envelope {
             Envelope::Reply(reply) => Some((reply.number, reply.outcome.map_err(|failure| *failure))),
             _ => None,
@@ -249,16 +249,16 @@ impl Stage {
     }
 
     /// The one failure that a client was told.
-    pub(super) fn failure(&mut self, client: LinkId) -> Failure {
+    pub(super) fn failure(&mut self, client: ConnectionId) -> Failure {
         let replies = self.replies(client);
         assert_eq!(replies.len(), 1, "{replies:?}");
         replies.into_iter().next().unwrap().1.unwrap_err()
     }
 
-    /// The goodbye that a link was told, with its reason.
-    pub(super) fn sent_away(&mut self, link: LinkId) -> Failure {
-        assert!(self.closed.contains(&link), "its link is closed");
-        match self.heard(link).pop() {
+    /// The goodbye that a connection was told, with its reason.
+    pub(super) fn sent_away(&mut self, connection: ConnectionId) -> Failure {
+        assert!(self.closed.contains(&connection), "its connection is closed");
+        match self.heard(connection).pop() {
             Some(Envelope::Goodbye(Some(failure))) => *failure,
             other => panic!("not sent away: {other:?}"),
         }

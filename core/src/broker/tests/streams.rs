@@ -6,7 +6,7 @@ use super::stage::{Stage, calc, request, seconds};
 use crate::wire::{
     Envelope,
     envelope::{Cancel, Dispatch, End, Item, Request, RequestFlags, StreamCredit},
-    ids::LinkId,
+    ids::ConnectionId,
     limits::{STREAM_BYTES, STREAM_ITEMS},
     status::{Code, Executed},
     streams::{Room, Streams},
@@ -29,18 +29,18 @@ fn items(room: u32) -> Room {
 
 impl Stage {
     /// A client calls `calc.count`, and makes room for items.
-    fn count(&mut self, client: LinkId, number: u64) {
+    fn count(&mut self, client: ConnectionId, number: u64) {
         self.say(client, Envelope::Request(Request { streams: TO_CALLER, ..request(number, "calc.count") }));
         self.say(client, credit(number, Room::WINDOW));
     }
 
     /// A client calls `calc.sum`.
-    fn sum(&mut self, client: LinkId, number: u64) {
+    fn sum(&mut self, client: ConnectionId, number: u64) {
         self.say(client, Envelope::Request(Request { streams: FROM_CALLER, ..request(number, "calc.sum") }));
     }
 
     /// The one dispatch that a worker was sent, and what came behind it.
-    fn dispatched(&mut self, worker: LinkId) -> (Dispatch, Vec<Envelope>) {
+    fn dispatched(&mut self, worker: ConnectionId) -> (Dispatch, Vec<Envelope>) {
         let mut heard = self.heard(worker);
         assert!(!heard.is_empty(), "nothing was dispatched");
         match heard.remove(0) {
@@ -243,15 +243,17 @@ fn a_call_without_items_yet_is_resumed_with_fresh_credit() {
     let (worker, client) = (stage.worker(1, calc(2)), stage.client(2));
     stage.count(client, 1);
     let (count, _) = stage.dispatched(worker);
-    let client_link = stage.client_again(2, 2);
-    assert_ne!(client, client_link);
+    let client_connection = stage.client_again(2, 2);
+    assert_ne!(client, client_connection);
     let resend = RequestFlags { resend: true, ..RequestFlags::default() };
-    stage
-        .say(client_link, Envelope::Request(Request { streams: TO_CALLER, flags: resend, ..request(1, "calc.count") }));
-    stage.say(client_link, credit(1, Room::WINDOW));
+    stage.say(
+        client_connection,
+        Envelope::Request(Request { streams: TO_CALLER, flags: resend, ..request(1, "calc.count") }),
+    );
+    stage.say(client_connection, credit(1, Room::WINDOW));
     assert!(stage.heard(worker).is_empty(), "the worker has that room already");
     stage.say(worker, item(count.number.0, 0, 1));
-    assert_eq!(stage.heard(client_link), [item(1, 0, 1)]);
+    assert_eq!(stage.heard(client_connection), [item(1, 0, 1)]);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use super::stage::{Stage, calc, request, seconds};
 use crate::{
     broker::Settings,
-    wire::{Envelope, envelope::Request, ids::LinkId},
+    wire::{Envelope, envelope::Request, ids::ConnectionId},
 };
 
-fn call(stage: &mut Stage, client: LinkId, number: u64, bytes: usize) {
+fn call(stage: &mut Stage, client: ConnectionId, number: u64, bytes: usize) {
     let body = Bytes::from([&[0x59, (bytes >> 8) as u8, bytes as u8][..], &vec![0; bytes]].concat());
     stage.say(client, Envelope::Request(Request { body, ..request(number, "calc.add") }));
 }

@@ -7,13 +7,13 @@ use crate::{
     wire::{
         Envelope,
         envelope::Request,
-        ids::{CallNumber, LinkId},
+        ids::{CallNumber, ConnectionId},
         limits::OWN_ANSWER_AGE_MAX,
         status::Failure,
     },
 };
 
-fn why(stage: &mut Stage, client: LinkId, number: u64, call: &str) -> Result<Why, Box<Failure>> {
+fn why(stage: &mut Stage, client: ConnectionId, number: u64, call: &str) -> Result<Why, Box<Failure>> {
     let body = body::encode(&(call,)).unwrap();
     stage.say(client, Envelope::Request(Request { body, ..request(number, "callboard.why") }));
     stage
@@ -83,9 +83,9 @@ fn of_many_who_are_before_a_call_a_few_are_named_and_the_others_counted() {
     let (_worker, first) = (stage.worker(1, calc(1)), stage.client(2));
     stage.call(first, 1, "calc.add");
     for number in 3..=15 {
-        let link = stage.client(number);
-        stage.call(link, 1, "calc.add");
-        stage.call(link, 2, "calc.add");
+        let connection = stage.client(number);
+        stage.call(connection, 1, "calc.add");
+        stage.call(connection, 2, "calc.add");
     }
     let told = why(&mut stage, first, 100, "0f0f0f0f-2").unwrap();
     assert_eq!((told.ahead, told.behind.len(), told.behind_others), (25, 8, 5), "{told:?}");

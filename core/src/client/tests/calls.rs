@@ -151,7 +151,7 @@ fn a_ping_says_done_below_where_nothing_else_does() {
     stage.hear(&[reply(1, five())]);
     stage.now = at(1_000);
     let done_below = Some(CallNumber(2));
-    assert_eq!(stage.event(Event::Wake), [Action::Send(Envelope::Ping(Ping { number: 1, done_below }))]);
+    assert_eq!(stage.event(Event::Timeout), [Action::Send(Envelope::Ping(Ping { number: 1, done_below }))]);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_reply_that_nobody_waits_for_is_dropped_and_counted() {
     stage.hear(&[reply(1, five())]);
     assert_eq!(stage.hear(&[reply(1, five()), reply(2, five()), reply(99, five()), reply(u64::MAX, five())]), []);
     assert_eq!(stage.client.counters().late, 4);
-    assert_eq!(stage.notes.iter().filter(|note| matches!(note, Note::LateReply(_))).count(), 4);
+    assert_eq!(stage.notes.iter().filter(|note| matches!(note, Diagnostic::LateReply(_))).count(), 4);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_reply_that_cannot_be_read_ends_its_call() {
     // {0: 7 (reply), 1: 1 (number), 40: 0 (a critical key that nobody knows)} and an empty body.
     let frame = Bytes::from_static(&[0xa3, 0x00, 0x07, 0x01, 0x01, 0x18, 0x28, 0x00, 0x40]);
     let mut out = Vec::new();
-    stage.client.receive(stage.now, &[frame], &mut out);
+    stage.client.handle_message(stage.now, &[frame], &mut out);
     assert_eq!(failed(&out), [(1, Code::Internal, Executed::Maybe)]);
     assert_eq!(stage.client.counters().refused, 1);
 }
@@ -229,10 +229,10 @@ fn nonsense_and_misplaced_envelopes_are_counted_and_change_nothing() {
         Envelope::Register(Bytes::new()),
         Envelope::Cancel(Cancel { number: 1, done_below: None }),
     ]);
-    assert!(stage.notes.contains(&Note::Misplaced(Kind::Drain)));
+    assert!(stage.notes.contains(&Diagnostic::Misplaced(Kind::Drain)));
     let mut out = Vec::new();
     for frames in [vec![], vec![Bytes::from_static(b"\xff\xff")], vec![Bytes::new(), Bytes::new(), Bytes::new()]] {
-        stage.client.receive(stage.now, &frames, &mut out);
+        stage.client.handle_message(stage.now, &frames, &mut out);
     }
     assert!(stage.client.counters().refused >= 3);
     assert_eq!(stage.hear(&[reply(1, five())]), [answered(1)]);
@@ -253,6 +253,6 @@ fn a_client_that_is_refused_ends_every_call_with_that_failure() {
     assert_eq!(actions.last(), Some(&done(4)));
     assert_eq!(failed(&stage.call(5)), [(5, code, Executed::No)]);
     assert_eq!(stage.lose_connection(), []);
-    assert_eq!(stage.client.next_deadline(), None, "it does not come back");
+    assert_eq!(stage.client.poll_timeout(), None, "it does not come back");
     assert_eq!(stage.close_within(ms(1)), [Action::Closed]);
 }

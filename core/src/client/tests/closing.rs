@@ -17,7 +17,7 @@ fn a_close_ends_all_calls_says_goodbye_and_waits_for_the_answer() {
     assert_eq!(stage.hear(&[reply(1, five())]), [], "what still comes is not heard");
     assert_eq!(stage.hear(&[Envelope::Goodbye(None)]), [Action::Disconnect, Action::Closed]);
     assert_eq!(stage.lose_connection(), []);
-    assert_eq!(stage.client.next_deadline(), None);
+    assert_eq!(stage.client.poll_timeout(), None);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn closing_while_apart_is_done_at_once_unless_casts_wait() {
     assert_eq!(failed(&actions), [(1, Code::Cancelled, Executed::No)]);
     assert_eq!(actions.last(), Some(&Action::Closed));
     let mut stage = Stage::new();
-    stage.event(Event::Wake);
+    stage.event(Event::Timeout);
     assert_eq!(stage.close_within(ms(500)), [Action::Disconnect, Action::Closed], "a socket that connects is dropped");
 }
 

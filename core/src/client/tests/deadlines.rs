@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_call_that_was_never_sent_ends_exactly_at_its_deadline() {
     let mut stage = Stage::new();
-    stage.event(Event::Wake);
+    stage.event(Event::Timeout);
     stage.call_within(1, ms(3_000));
     assert_eq!(stage.pass(ms(2_999)), []);
     let actions = stage.pass(ms(1));
@@ -104,7 +104,7 @@ fn a_waiting_cast_whose_time_is_up_is_given_up_and_counted() {
     stage.event(Event::Call(NewCall { timeout, cast: true, ..new(1, stage.now) }));
     assert_eq!(stage.pass(ms(100)), [done(1)]);
     assert_eq!(stage.client.counters().casts_dropped, 1);
-    assert!(matches!(stage.notes.last(), Some(Note::CastDropped { .. })));
+    assert!(matches!(stage.notes.last(), Some(Diagnostic::CastDropped { .. })));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Action, Client, Event, NewCall, Note, Ticket, Timeout, TimeoutSource};
+use super::{Action, Client, Diagnostic, Event, NewCall, Ticket, Timeout, TimeoutSource};
 use crate::{
     auth::Nonce,
     peer::played::{at, messages, ms, settings, welcome},
@@ -34,7 +34,7 @@ struct Stage {
     client: Client<u64>,
     now: Time,
     /// What it told its operator.
-    notes: Vec<Note>,
+    notes: Vec<Diagnostic>,
     /// Whether the broker answers pings while time passes.
     broker_lives: bool,
 }
@@ -57,8 +57,8 @@ impl Stage {
     }
 
     fn join_with(&mut self, welcome: Envelope) -> Vec<Action<u64>> {
-        while !self.event(Event::Wake).contains(&Action::Connect) {
-            self.now = self.client.next_deadline().unwrap();
+        while !self.event(Event::Timeout).contains(&Action::Connect) {
+            self.now = self.client.poll_timeout().unwrap();
         }
         assert!(matches!(
             self.event(Event::Connected { nonce: Nonce([9; 32]) })[..],
@@ -74,16 +74,16 @@ impl Stage {
 
     fn event(&mut self, event: Event<u64>) -> Vec<Action<u64>> {
         let mut out = Vec::new();
-        self.client.handle(self.now, event, &mut out);
-        self.client.check();
+        self.client.handle_event(self.now, event, &mut out);
+        self.client.assert_invariants();
         self.take_notes(out)
     }
 
     fn hear(&mut self, envelopes: &[Envelope]) -> Vec<Action<u64>> {
         let mut out = Vec::new();
         for frames in messages(envelopes) {
-            self.client.receive(self.now, &frames, &mut out);
-            self.client.check();
+            self.client.handle_message(self.now, &frames, &mut out);
+            self.client.assert_invariants();
         }
         self.take_notes(out)
     }
@@ -92,9 +92,9 @@ impl Stage {
     fn pass(&mut self, span: Duration) -> Vec<Action<u64>> {
         let end = self.now + span;
         let mut done = Vec::new();
-        while let Some(due) = self.client.next_deadline().filter(|&due| due <= end) {
+        while let Some(due) = self.client.poll_timeout().filter(|&due| due <= end) {
             self.now = self.now.max(due);
-            for action in self.event(Event::Wake) {
+            for action in self.event(Event::Timeout) {
                 match action {
                     Action::Send(Envelope::Ping(Ping { number, .. })) => {
                         if self.broker_lives {
@@ -104,7 +104,7 @@ impl Stage {
                     other => done.push(other),
                 }
             }
-            assert!(self.client.next_deadline().is_none_or(|next| next > self.now), "a wake does all that is due");
+            assert!(self.client.poll_timeout().is_none_or(|next| next > self.now), "a wake does all that is due");
         }
         self.now = end;
         done
@@ -114,7 +114,7 @@ impl Stage {
         let mut others = Vec::new();
         for action in actions {
             match action {
-                Action::Note(note) => self.notes.push(note),
+                Action::Log(note) => self.notes.push(note),
                 other => others.push(other),
             }
         }

@@ -81,7 +81,7 @@ impl Skeptic {
                     assert!(token < self.made && self.back.insert(token), "a token comes back once");
                 }
                 Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "closed once"),
-                Action::Refused(_) | Action::Note(_) => {}
+                Action::Refused(_) | Action::Log(_) => {}
                 Action::Room { .. } | Action::Item { .. } | Action::Progress { .. } => {
                     unreachable!("no call has streams")
                 }
@@ -124,8 +124,8 @@ impl Skeptic {
             Step::Cancel(name) => self.event(Event::Cancel(Ticket(name))),
             Step::Nonsense(bytes) => {
                 let mut out = Vec::new();
-                self.stage.client.receive(self.stage.now, &[bytes.into()], &mut out);
-                self.stage.client.check();
+                self.stage.client.handle_message(self.stage.now, &[bytes.into()], &mut out);
+                self.stage.client.assert_invariants();
                 self.take(out);
             }
         }
@@ -139,11 +139,11 @@ impl Skeptic {
 
     fn pass(&mut self, span: Duration) {
         let end = self.stage.now + span;
-        while let Some(due) = self.stage.client.next_deadline().filter(|&due| due <= end) {
+        while let Some(due) = self.stage.client.poll_timeout().filter(|&due| due <= end) {
             self.stage.now = self.stage.now.max(due);
-            self.event(Event::Wake);
+            self.event(Event::Timeout);
             assert!(
-                self.stage.client.next_deadline().is_none_or(|next| next > self.stage.now),
+                self.stage.client.poll_timeout().is_none_or(|next| next > self.stage.now),
                 "a wake does all that is due"
             );
         }
@@ -164,6 +164,6 @@ proptest! {
         prop_assert!(skeptic.closed, "a close ends at its deadline");
         prop_assert_eq!(skeptic.back.len() as u64, skeptic.made);
         skeptic.disconnected(0);
-        prop_assert_eq!(skeptic.stage.client.next_deadline(), None);
+        prop_assert_eq!(skeptic.stage.client.poll_timeout(), None);
     }
 }

@@ -111,7 +111,7 @@ fn a_resend_says_the_time_that_is_left_and_an_expired_call_is_not_sent_again() {
     stage.call_within(1, ms(5_000));
     stage.call_within(2, ms(9_000));
     stage.lose_connection();
-    stage.event(Event::Wake);
+    stage.event(Event::Timeout);
     stage.now = begun + ms(5_050);
     let actions = stage.join(2, 10, 1_000);
     let again: Vec<_> = sent(&actions).map(|request| (request.number.0, request.timeout.unwrap())).collect();
@@ -145,7 +145,7 @@ fn sent_away_as_unavailable_it_comes_back_with_its_calls() {
     let mut stage = Stage::joined(10, 1_000);
     stage.call(1);
     stage.hear(&[goodbye(Code::Unavailable)]);
-    assert!(matches!(stage.notes.last(), Some(Note::Lost { loss: Loss::SentAway(_), open: 1 })));
+    assert!(matches!(stage.notes.last(), Some(Diagnostic::Lost { loss: Loss::SentAway(_), open: 1 })));
     stage.lose_connection();
     assert_eq!(requests(&stage.join(2, 10, 1_000)), [(1, true, None)]);
 }
@@ -156,7 +156,7 @@ fn a_silent_broker_is_given_up_and_tried_again() {
     stage.broker_lives = false;
     let actions = stage.pass(HEARTBEAT_DEFAULT * 3);
     assert_eq!(actions, [Action::Disconnect]);
-    assert!(matches!(stage.notes.last(), Some(Note::Lost { loss: Loss::Silent, .. })));
+    assert!(matches!(stage.notes.last(), Some(Diagnostic::Lost { loss: Loss::Silent, .. })));
     assert_eq!(stage.pass(ms(60_000)), [], "the driver drops the socket first");
     stage.lose_connection();
     assert_eq!(stage.pass(ms(10)), [Action::Connect]);
@@ -169,7 +169,7 @@ fn a_client_with_thousands_of_calls_under_way_needs_no_pings() {
         stage.now = stage.now + ms(1);
         assert_eq!(numbers(&stage.call(name)), [name + 1]);
         assert_eq!(stage.hear(&[reply(name + 1, five())]), [answered(name)]);
-        assert_eq!(stage.event(Event::Wake), []);
+        assert_eq!(stage.event(Event::Timeout), []);
     }
 }
 

@@ -45,7 +45,7 @@ fn welcome_with(proof: Option<Proof>) -> Envelope {
 fn challenged(peer: &mut Peer) -> (Transcript, Proof) {
     let hello = greet(peer, at(0));
     let transcript = Transcript::of(&hello, &asked()).unwrap();
-    let Heard::Answer(Envelope::Proof(answer)) = peer.receive(at(0), challenge_of(&asked())) else {
+    let Heard::Answer(Envelope::Proof(answer)) = peer.handle_message(at(0), challenge_of(&asked())) else {
         panic!("a challenge is answered");
     };
     (transcript, body::decode::<Answer>(&answer).unwrap().proof)
@@ -72,8 +72,8 @@ fn a_peer_that_proves_itself_joins_a_broker_that_does() {
         let (transcript, proof) = challenged(&mut peer);
         assert!(transcript.is_proved(Prover::Peer, &key(), &proof));
         let welcome = welcome_with(Some(transcript.prove(Prover::Broker, &key())));
-        assert_eq!(peer.receive(at(0), welcome), Heard::Joined { same_start: false });
-        peer.check();
+        assert_eq!(peer.handle_message(at(0), welcome), Heard::Joined { same_start: false });
+        peer.assert_invariants();
     }
 }
 
@@ -101,9 +101,9 @@ fn a_broker_that_does_not_prove_itself_is_not_joined() {
     for (what, proof) in forgeries {
         let mut peer = keyed(Role::Client);
         challenged(&mut peer);
-        assert_unproven(peer.receive(at(0), welcome_with(proof)), "did not prove");
-        assert!(!peer.is_joined() && peer.next_deadline().is_none(), "{what}");
-        peer.check();
+        assert_unproven(peer.handle_message(at(0), welcome_with(proof)), "did not prove");
+        assert!(!peer.is_joined() && peer.poll_timeout().is_none(), "{what}");
+        peer.assert_invariants();
     }
 }
 
@@ -113,7 +113,7 @@ fn a_welcome_of_another_start_than_the_challenges_is_not_believed() {
     let (transcript, _) = challenged(&mut peer);
     let mut welcome = welcome_body(2, 1, 1);
     welcome.proof = Some(transcript.prove(Prover::Broker, &key()));
-    let heard = peer.receive(at(0), Envelope::Welcome(body::encode(&welcome).unwrap()));
+    let heard = peer.handle_message(at(0), Envelope::Welcome(body::encode(&welcome).unwrap()));
     assert_unproven(heard, "did not prove");
 }
 
@@ -127,7 +127,7 @@ fn a_proof_of_the_wrong_length_is_no_welcome() {
         let mut bytes = welcome[..welcome.len() - 34].to_vec();
         bytes.extend([0x58, len]);
         bytes.extend(vec![7; len.into()]);
-        let heard = peer.receive(at(0), Envelope::Welcome(bytes.into()));
+        let heard = peer.handle_message(at(0), Envelope::Welcome(bytes.into()));
         assert!(matches!(heard, Heard::Lost(Loss::Unreadable(_))), "{len}: {heard:?}");
     }
 }
@@ -136,16 +136,16 @@ fn a_proof_of_the_wrong_length_is_no_welcome() {
 fn a_peer_with_a_key_joins_no_broker_that_asks_for_none() {
     let mut peer = keyed(Role::Client);
     greet(&mut peer, at(0));
-    assert_unproven(peer.receive(at(0), challenge()), "asks for no key");
+    assert_unproven(peer.handle_message(at(0), challenge()), "asks for no key");
     assert_eq!(peer.disconnected(at(0), 0), Parted::Expected);
-    assert_eq!(peer.next_deadline(), None);
+    assert_eq!(peer.poll_timeout(), None);
 }
 
 #[test]
 fn a_peer_without_a_key_gives_up_where_one_is_asked_for_and_says_how_to_give_one() {
     let mut peer = peer();
     greet(&mut peer, at(0));
-    assert_unproven(peer.receive(at(0), challenge_of(&asked())), "--authkey-file");
+    assert_unproven(peer.handle_message(at(0), challenge_of(&asked())), "--authkey-file");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_mechanism_that_is_not_known_is_refused_by_its_name() {
     let mut peer = keyed(Role::Client);
     greet(&mut peer, at(0));
     let later = [("mechanism", "scram-sha-512")].into_iter().collect::<std::collections::BTreeMap<_, _>>();
-    let heard = peer.receive(at(0), Envelope::Challenge(body::encode(&later).unwrap()));
+    let heard = peer.handle_message(at(0), Envelope::Challenge(body::encode(&later).unwrap()));
     assert_unproven(heard, "scram-sha-512");
 }
 
@@ -162,7 +162,7 @@ fn a_challenge_that_cannot_be_read_is_a_loss() {
     for bytes in [&[0x60][..], &[0xa0], &[0xff]] {
         let mut peer = keyed(Role::Client);
         greet(&mut peer, at(0));
-        let heard = peer.receive(at(0), Envelope::Challenge(Bytes::from_static(bytes)));
+        let heard = peer.handle_message(at(0), Envelope::Challenge(Bytes::from_static(bytes)));
         assert!(matches!(heard, Heard::Lost(Loss::Unreadable(_))), "{heard:?}");
     }
 }

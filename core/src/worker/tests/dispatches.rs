@@ -46,7 +46,10 @@ fn a_method_that_the_worker_does_not_have_is_unimplemented() {
     let mut stage = Stage::joined(1, 0);
     let actions = stage.hear(&[dispatch(1, "calculator.div", None), dispatch(2, "nobody.add", None)]);
     assert_eq!(failed(&actions), [(1, Code::Unimplemented, Executed::No), (2, Code::Unimplemented, Executed::No)]);
-    assert!(matches!(stage.notes[..], [Note::Joined { .. }, Note::UnknownMethod(_), Note::UnknownMethod(_)]));
+    assert!(matches!(
+        stage.notes[..],
+        [Diagnostic::Joined { .. }, Diagnostic::UnknownMethod(_), Diagnostic::UnknownMethod(_)]
+    ));
 }
 
 #[test]
@@ -57,7 +60,7 @@ fn what_finds_no_slot_is_held_and_what_finds_no_room_is_handed_back() {
     assert_eq!(stage.dispatch(3), []);
     assert_eq!(stage.dispatch(4), [handed_back(4)]);
     assert_eq!((stage.worker.running_len(), stage.worker.held_len()), (2, 1));
-    assert_eq!(stage.notes.last(), Some(&Note::Overrun(call(4))));
+    assert_eq!(stage.notes.last(), Some(&Diagnostic::Overrun(call(4))));
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn a_dispatch_that_comes_twice_runs_once() {
     stage.dispatch(1);
     stage.dispatch(2);
     assert_eq!((stage.dispatch(1), stage.dispatch(2)), (vec![], vec![]));
-    assert_eq!(stage.notes.last(), Some(&Note::Misplaced(Kind::Request)));
+    assert_eq!(stage.notes.last(), Some(&Diagnostic::Misplaced(Kind::Request)));
     assert_eq!((stage.worker.running_len(), stage.worker.held_len()), (1, 1));
 }
 
@@ -121,7 +124,7 @@ fn a_dispatch_that_cannot_be_read_is_answered_and_the_others_of_its_bundle_run()
     let mut frame = vec![0xa3, 0x00, 0x05, 0x01, 0x01, 0x18, 0x28, 0x00, 0x40];
     frame.extend_from_slice(&messages(&[dispatch(2, "calculator.add", None)])[0][0]);
     let mut out = Vec::new();
-    stage.worker.receive(stage.now, &[frame.into()], &mut out);
+    stage.worker.handle_message(stage.now, &[frame.into()], &mut out);
     let answer = out.iter().find_map(|action| match action {
         Action::Send(Envelope::Reply(reply)) => Some((reply.number, reply.outcome.as_ref().unwrap_err().code)),
         _ => None,
@@ -136,10 +139,10 @@ fn nonsense_about_a_call_that_runs_leaves_it_as_it_is() {
     // {0: 40 (a kind that nobody knows), 1: 1 (number)} and an empty body.
     let frame = Bytes::from_static(&[0xa2, 0x00, 0x18, 0x28, 0x01, 0x01, 0x40]);
     let mut out = Vec::new();
-    stage.worker.receive(stage.now, &[frame], &mut out);
-    stage.worker.receive(stage.now, &[Bytes::from_static(b"\xff")], &mut out);
-    stage.worker.receive(stage.now, &[], &mut out);
-    assert!(out.iter().all(|action| matches!(action, Action::Note(Note::Refused(_)))), "{out:?}");
+    stage.worker.handle_message(stage.now, &[frame], &mut out);
+    stage.worker.handle_message(stage.now, &[Bytes::from_static(b"\xff")], &mut out);
+    stage.worker.handle_message(stage.now, &[], &mut out);
+    assert!(out.iter().all(|action| matches!(action, Action::Log(Diagnostic::Refused(_)))), "{out:?}");
     assert_eq!(stage.hear(&[Envelope::Drain, Envelope::Started(DispatchNumber(1))]), []);
     assert!(stage.worker.counters().refused >= 4);
     assert_eq!(stage.finish(1), [replied(1, five())]);

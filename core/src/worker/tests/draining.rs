@@ -21,7 +21,7 @@ fn a_worker_drains_finishes_says_goodbye_and_leaves_when_it_is_answered() {
     assert_eq!(stage.dispatch(4), []);
     assert_eq!(stage.hear(&[Envelope::Goodbye(None)]), [Action::Disconnect, Action::Left]);
     assert_eq!(stage.lose_connection(), []);
-    assert_eq!(stage.worker.next_deadline(), None);
+    assert_eq!(stage.worker.poll_timeout(), None);
 }
 
 #[test]

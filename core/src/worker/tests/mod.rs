@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Action, Event, Job, JobId, Note, Worker};
+use super::{Action, Diagnostic, Event, Job, JobId, Worker};
 use crate::{
     auth::Nonce,
     body,
@@ -36,7 +36,7 @@ struct Stage {
     worker: Worker,
     now: Time,
     /// What it told its operator.
-    notes: Vec<Note>,
+    notes: Vec<Diagnostic>,
 }
 
 impl Stage {
@@ -68,8 +68,8 @@ impl Stage {
 
     /// Lets the worker in; returns what it registers, and the ping behind that.
     fn join_and_register(&mut self, start: u8) -> (Register, u64) {
-        while !self.event(Event::Wake).contains(&Action::Connect) {
-            self.now = self.worker.next_deadline().unwrap();
+        while !self.event(Event::Timeout).contains(&Action::Connect) {
+            self.now = self.worker.poll_timeout().unwrap();
         }
         assert!(matches!(
             self.event(Event::Connected { nonce: Nonce([9; 32]) })[..],
@@ -90,16 +90,16 @@ impl Stage {
 
     fn event(&mut self, event: Event) -> Vec<Action> {
         let mut out = Vec::new();
-        self.worker.handle(self.now, event, &mut out);
-        self.worker.check();
+        self.worker.handle_event(self.now, event, &mut out);
+        self.worker.assert_invariants();
         self.take_notes(out)
     }
 
     fn hear(&mut self, envelopes: &[Envelope]) -> Vec<Action> {
         let mut out = Vec::new();
         for frames in messages(envelopes) {
-            self.worker.receive(self.now, &frames, &mut out);
-            self.worker.check();
+            self.worker.handle_message(self.now, &frames, &mut out);
+            self.worker.assert_invariants();
         }
         self.take_notes(out)
     }
@@ -108,9 +108,9 @@ impl Stage {
     fn pass(&mut self, span: Duration) -> Vec<Action> {
         let end = self.now + span;
         let mut done = Vec::new();
-        while let Some(due) = self.worker.next_deadline().filter(|&due| due <= end) {
+        while let Some(due) = self.worker.poll_timeout().filter(|&due| due <= end) {
             self.now = self.now.max(due);
-            for action in self.event(Event::Wake) {
+            for action in self.event(Event::Timeout) {
                 match action {
                     Action::Send(Envelope::Ping(Ping { number, .. })) => {
                         done.extend(self.hear(&[Envelope::Pong(number)]));
@@ -118,7 +118,7 @@ impl Stage {
                     other => done.push(other),
                 }
             }
-            assert!(self.worker.next_deadline().is_none_or(|next| next > self.now), "a wake does all that is due");
+            assert!(self.worker.poll_timeout().is_none_or(|next| next > self.now), "a wake does all that is due");
         }
         self.now = end;
         done
@@ -128,7 +128,7 @@ impl Stage {
         let mut others = Vec::new();
         for action in actions {
             match action {
-                Action::Note(note) => self.notes.push(note),
+                Action::Log(note) => self.notes.push(note),
                 other => others.push(other),
             }
         }

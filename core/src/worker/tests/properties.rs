@@ -90,7 +90,7 @@ impl Skeptic {
                         self.event(Event::Begun { job: id });
                     }
                 }
-                Action::Refused(_) | Action::Note(_) => {}
+                Action::Refused(_) | Action::Log(_) => {}
                 Action::Room { .. } | Action::Item { .. } | Action::End { .. } => unreachable!("no call has streams"),
             }
         }
@@ -145,8 +145,8 @@ impl Skeptic {
             Step::Shutdown(span) => self.event(Event::Shutdown { deadline: self.stage.now + ms(span) }),
             Step::Nonsense(bytes) => {
                 let mut out = Vec::new();
-                self.stage.worker.receive(self.stage.now, &[bytes.into()], &mut out);
-                self.stage.worker.check();
+                self.stage.worker.handle_message(self.stage.now, &[bytes.into()], &mut out);
+                self.stage.worker.assert_invariants();
                 self.take(out);
             }
         }
@@ -171,11 +171,11 @@ impl Skeptic {
 
     fn pass(&mut self, span: Duration) {
         let end = self.stage.now + span;
-        while let Some(due) = self.stage.worker.next_deadline().filter(|&due| due <= end) {
+        while let Some(due) = self.stage.worker.poll_timeout().filter(|&due| due <= end) {
             self.stage.now = self.stage.now.max(due);
-            self.event(Event::Wake);
+            self.event(Event::Timeout);
             assert!(
-                self.stage.worker.next_deadline().is_none_or(|next| next > self.stage.now),
+                self.stage.worker.poll_timeout().is_none_or(|next| next > self.stage.now),
                 "a wake does all that is due"
             );
         }
@@ -199,6 +199,6 @@ proptest! {
         skeptic.event(Event::Shutdown { deadline: skeptic.stage.now + ms(1_000) });
         skeptic.pass(ms(10_000));
         prop_assert!(skeptic.left);
-        prop_assert_eq!(skeptic.stage.worker.next_deadline(), None);
+        prop_assert_eq!(skeptic.stage.worker.poll_timeout(), None);
     }
 }

@@ -21,7 +21,7 @@ fn what_runs_runs_on_and_its_outcome_is_dropped_and_counted() {
     assert_eq!(stage.worker.running_len(), 1);
     assert_eq!(stage.finish_job(first(1), five()), []);
     assert_eq!((stage.worker.counters().outcomes_dropped, stage.worker.running_len()), (1, 0));
-    assert_eq!(stage.notes.last(), Some(&Note::OutcomeDropped(call(1))));
+    assert_eq!(stage.notes.last(), Some(&Diagnostic::OutcomeDropped(call(1))));
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn it_has_joined_when_the_broker_has_answered_what_it_asked_behind_its_registrat
     stage.hear(&[Envelope::Pong(ping + 1)]);
     assert_eq!(stage.notes, []);
     stage.hear(&[Envelope::Pong(ping)]);
-    assert!(matches!(stage.notes[..], [Note::Joined { .. }]));
+    assert!(matches!(stage.notes[..], [Diagnostic::Joined { .. }]));
     stage.hear(&[Envelope::Pong(ping)]);
     assert_eq!(stage.notes.len(), 1);
 }
@@ -42,7 +42,7 @@ fn a_registration_that_is_refused_is_not_said_to_have_been_taken() {
     let mut stage = Stage::new(1, 0);
     let (_, ping) = stage.join_and_register(1);
     stage.hear(&[goodbye(Code::FailedPrecondition), Envelope::Pong(ping)]);
-    assert!(!stage.notes.iter().any(|note| matches!(note, Note::Joined { .. })), "{:?}", stage.notes);
+    assert!(!stage.notes.iter().any(|note| matches!(note, Diagnostic::Joined { .. })), "{:?}", stage.notes);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_worker_that_is_refused_says_so_and_stays_away() {
 fn sent_away_as_unavailable_it_comes_back() {
     let mut stage = Stage::joined(1, 0);
     assert_eq!(stage.hear(&[goodbye(Code::Unavailable)]), [Action::Disconnect]);
-    assert!(matches!(stage.notes.last(), Some(Note::Lost { loss: Loss::SentAway(_), running: 0 })));
+    assert!(matches!(stage.notes.last(), Some(Diagnostic::Lost { loss: Loss::SentAway(_), running: 0 })));
     stage.lose_connection();
     stage.join(2);
 }

@@ -53,7 +53,7 @@ impl House {
 
     fn wake(&mut self, millis: u64) -> Vec<Action> {
         self.now = at(millis);
-        self.handle(Event::Wake)
+        self.handle(Event::Timeout)
     }
 
     fn spawned(&mut self, seat: u32) -> Vec<Action> {
@@ -174,7 +174,7 @@ fn where_others_serve_a_crash_loop_goes_on_slowly_and_is_told_once() {
     for _ in 0..3 {
         let due = house.seats.next_deadline().expect("it is tried again");
         house.now = due;
-        house.handle(Event::Wake);
+        house.handle(Event::Timeout);
         house.spawned(1);
         assert_eq!(house.exited(1, true), [reap(1), restarting(1, 10_000)]);
     }
@@ -345,7 +345,7 @@ fn step(house: &mut House, what: u8, which: u8, chance: u32, out: &mut Vec<Actio
         (15, _) => Event::Condemned { number: ExchangeNumber(chance % 8), why: String::new() },
         _ => {
             house.now = house.now + Duration::from_millis(u64::from(chance % 20_000));
-            Event::Wake
+            Event::Timeout
         }
     };
     seats.handle(house.now, event, chance, out);

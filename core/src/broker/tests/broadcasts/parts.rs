@@ -18,25 +18,25 @@ use crate::{
 #[test]
 fn a_worker_without_a_free_slot_gets_its_part_in_the_callers_turn_and_nobody_else_does() {
     let mut stage = Stage::new();
-    let links = [1, 2].map(|number| stage.worker(number, calc(1)));
+    let connections = [1, 2].map(|number| stage.worker(number, calc(1)));
     let [many, one] = [stage.client(8), stage.client(9)];
     (1..=20).for_each(|number| stage.call(many, number, "calc.add"));
-    let [busy, free] = links.map(|worker| stage.dispatches(worker));
+    let [busy, free] = connections.map(|worker| stage.dispatches(worker));
     stage.broadcast(one, 1, "calc.push");
     let mut ran = busy;
     let before = (0..20).take_while(|_| {
-        stage.answer(links[0], &ran[0], b"\x01");
-        ran = stage.dispatches(links[0]);
+        stage.answer(connections[0], &ran[0], b"\x01");
+        ran = stage.dispatches(connections[0]);
         ran[0].method.method() != "push"
     });
     assert!(before.count() < 5, "it waits no longer than any call of its client");
-    stage.answer(links[0], &ran[0], b"\x01");
+    stage.answer(connections[0], &ran[0], b"\x01");
     let mut next = free;
     while next[0].method.method() != "push" {
-        stage.answer(links[1], &next[0], b"\x02");
-        next = stage.dispatches(links[1]);
+        stage.answer(connections[1], &next[0], b"\x02");
+        next = stage.dispatches(connections[1]);
     }
-    stage.answer(links[1], &next[0], b"\x02");
+    stage.answer(connections[1], &next[0], b"\x02");
     assert_eq!(stage.answers(one), [(name(1), ok(b"\x01")), (name(2), ok(b"\x02"))]);
 }
 
@@ -160,14 +160,14 @@ fn a_part_is_never_repeated_and_costs_its_service_no_retry() {
     let [one, two, three] = [1, 2, 3].map(|number| stage.worker(number, calc(1)));
     let client = stage.client(9);
     stage.broadcast(client, 1, "calc.add");
-    [one, two].into_iter().for_each(|link| stage.handle(Event::Closed { link }));
+    [one, two].into_iter().for_each(|connection| stage.handle(Event::Closed { connection }));
     let dispatch = stage.dispatches(three).remove(0);
     stage.answer(three, &dispatch, b"\x01");
     assert_eq!(stage.answers(client).len(), 3);
     let four = stage.worker(4, calc(1));
     stage.call(client, 2, "calc.add");
     let at = if stage.dispatches(four).is_empty() { three } else { four };
-    stage.handle(Event::Closed { link: at });
+    stage.handle(Event::Closed { connection: at });
     let other = if at == four { three } else { four };
     assert_eq!(stage.dispatches(other).len(), 1, "the one retry is there for a call that can have it");
 }
@@ -177,14 +177,14 @@ fn the_parts_of_a_method_with_a_limit_run_as_many_at_once_as_it_allows() {
     let mut stage = Stage::new();
     let mut offer = calc(1);
     offer.methods[0].limits.concurrency = Some(2);
-    let links = [1, 2, 3].map(|number| stage.worker(number, offer.clone()));
+    let connections = [1, 2, 3].map(|number| stage.worker(number, offer.clone()));
     let client = stage.client(9);
     stage.broadcast(client, 1, "calc.add");
-    let [one, two, three] = links.map(|worker| stage.dispatches(worker));
+    let [one, two, three] = connections.map(|worker| stage.dispatches(worker));
     assert_eq!((one.len(), two.len(), three.len()), (1, 1, 0));
-    stage.answer(links[0], &one[0], b"\x01");
-    let three = stage.dispatches(links[2]);
-    stage.answer(links[1], &two[0], b"\x02");
-    stage.answer(links[2], &three[0], b"\x03");
+    stage.answer(connections[0], &one[0], b"\x01");
+    let three = stage.dispatches(connections[2]);
+    stage.answer(connections[1], &two[0], b"\x02");
+    stage.answer(connections[2], &three[0], b"\x03");
     assert_eq!(stage.answers(client).len(), 3);
 }

@@ -14,7 +14,7 @@ use crate::{
 /// Something worth a line in the log.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Note {
+pub enum Diagnostic {
     /// The broker let the client in.
     Joined {
         /// The broker.

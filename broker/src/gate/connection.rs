@@ -10,7 +10,7 @@ use std::{
 };
 
 use callboard_core::{
-    wire::{Frames, ids::LinkId},
+    wire::{Frames, ids::ConnectionId},
     zmtp::{Violation, error},
 };
 use tokio::{
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    CloseReason, PeerAddress, Side,
+    CloseReason, Endpoint, PeerAddress,
     held::Held,
     inbound::Inbound,
     limits::{CLOSE_QUIET, PONG_UNSENT_BYTES_MAX},
@@ -31,9 +31,9 @@ use super::{
 
 /// One connection. The gate writes to it; its task reads it, finishes what the gate could not write, and ends it.
 #[derive(Debug)]
-pub(super) struct Link {
-    pub(super) id: LinkId,
-    pub(super) side: Side,
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) endpoint: Endpoint,
     pub(super) address: PeerAddress,
     writer: WriteHalf,
     /// When it was accepted.
@@ -52,17 +52,23 @@ pub(super) struct Link {
     pub(super) opened: Cell<bool>,
     /// The driver has let the peer in.
     pub(super) admitted: Cell<bool>,
-    /// It is on the gate's list of links to flush.
+    /// It is on the gate's list of connections to flush.
     pub(super) dirty: Cell<bool>,
     /// The task has to look: something is left to write, or the end has come.
     wake: Notify,
 }
 
-impl Link {
-    pub(super) fn new(id: LinkId, side: Side, address: PeerAddress, writer: WriteHalf, held: Rc<Held>) -> Link {
-        Link {
+impl Connection {
+    pub(super) fn new(
+        id: ConnectionId,
+        endpoint: Endpoint,
+        address: PeerAddress,
+        writer: WriteHalf,
+        held: Rc<Held>,
+    ) -> Connection {
+        Connection {
             id,
-            side,
+            endpoint,
             address,
             writer,
             accepted: Instant::now(),
@@ -203,7 +209,7 @@ fn write(outbound: &mut Outbound, writer: &WriteHalf) -> io::Result<bool> {
     Ok(true)
 }
 
-impl Drop for Link {
+impl Drop for Connection {
     fn drop(&mut self) {
         self.held.change(self.counted.get(), 0);
     }
@@ -212,87 +218,87 @@ impl Drop for Link {
 /// Sees to it that a connection's end is reported, once, whatever becomes of its task.
 struct Reported {
     shared: Rc<Shared>,
-    link: Rc<Link>,
+    connection: Rc<Connection>,
 }
 
 impl Drop for Reported {
     fn drop(&mut self) {
-        let reason = self.link.violation.get().map(CloseReason::Violation).or(self.link.ending());
-        self.shared.closed(&self.link, reason.unwrap_or(CloseReason::Internal));
+        let reason = self.connection.violation.get().map(CloseReason::Violation).or(self.connection.ending());
+        self.shared.closed(&self.connection, reason.unwrap_or(CloseReason::Internal));
     }
 }
 
 /// The task of one connection, from its greeting to its end.
-pub(super) async fn run(shared: Rc<Shared>, link: Rc<Link>, reader: ReadHalf) {
-    let reported = Reported { shared, link };
-    let (shared, link) = (&*reported.shared, &*reported.link);
+pub(super) async fn run(shared: Rc<Shared>, connection: Rc<Connection>, reader: ReadHalf) {
+    let reported = Reported { shared, connection };
+    let (shared, connection) = (&*reported.shared, &*reported.connection);
     let mut inbound = Inbound::new(reader, shared.limits.handshake_bytes_max);
-    match link.ending() {
-        None => live(&mut inbound, shared, link).await,
+    match connection.ending() {
+        None => live(&mut inbound, shared, connection).await,
         Some(refusal) => {
-            inbound.greet(link);
-            link.answer(&error(&refusal.to_string()));
+            inbound.greet(connection);
+            connection.answer(&error(&refusal.to_string()));
         }
     }
-    let is_told = match link.ending() {
-        Some(CloseReason::Requested) => link.opened.get(),
-        Some(CloseReason::Violation(_)) => !link.opened.get(),
+    let is_told = match connection.ending() {
+        Some(CloseReason::Requested) => connection.opened.get(),
+        Some(CloseReason::Violation(_)) => !connection.opened.get(),
         Some(CloseReason::HandshakeTimeout { .. }) => true,
         Some(reason) => reason.is_refusal(),
         None => false,
     };
     if is_told {
-        finish(&mut inbound, shared, link).await;
+        finish(&mut inbound, shared, connection).await;
     }
 }
 
 /// Reads and writes until there is a reason to end, and tells the peer of it in ZMTP's words if the driver has none for it.
-async fn live(inbound: &mut Inbound, shared: &Shared, link: &Link) {
+async fn live(inbound: &mut Inbound, shared: &Shared, connection: &Connection) {
     let reason = select! {
         // Neither is cancelled before the connection ends. Reading comes first: what a peer said before it left counts.
         biased;
-        Err(reason) = receive(inbound, shared, link) => reason,
-        reason = link.transmit() => reason,
+        Err(reason) = receive(inbound, shared, connection) => reason,
+        reason = connection.transmit() => reason,
     };
     match reason {
-        CloseReason::Violation(violation) if link.opened.get() && link.ending().is_none() => {
-            link.violation.set(Some(violation));
-            shared.broken(link, violation);
-            // The driver has the last word, and closes the link.
-            let told = timeout(shared.limits.close_max, link.transmit()).await;
-            link.end(told.unwrap_or(reason));
+        CloseReason::Violation(violation) if connection.opened.get() && connection.ending().is_none() => {
+            connection.violation.set(Some(violation));
+            shared.broken(connection, violation);
+            // The driver has the last word, and closes the connection.
+            let told = timeout(shared.limits.close_max, connection.transmit()).await;
+            connection.end(told.unwrap_or(reason));
         }
         CloseReason::HandshakeTimeout { .. } => {
-            link.answer(&error(&reason.to_string()));
-            link.end(reason);
+            connection.answer(&error(&reason.to_string()));
+            connection.end(reason);
         }
-        _ => link.end(reason),
+        _ => connection.end(reason),
     }
 }
 
 /// Reads until there is a reason to end.
-async fn receive(inbound: &mut Inbound, shared: &Shared, link: &Link) -> Result<Infallible, CloseReason> {
-    inbound.greet(link);
+async fn receive(inbound: &mut Inbound, shared: &Shared, connection: &Connection) -> Result<Infallible, CloseReason> {
+    inbound.greet(connection);
     let max = shared.limits.handshake_max;
-    let due = (link.accepted + max).into();
+    let due = (connection.accepted + max).into();
     let handshake = async {
-        while !link.opened.get() {
-            inbound.receive(shared, link).await?;
+        while !connection.opened.get() {
+            inbound.receive(shared, connection).await?;
         }
         Ok(())
     };
     // `timeout` looks at the handshake before it looks at the clock: what has come is read first.
     timeout_at(due, handshake).await.unwrap_or(Err(CloseReason::HandshakeTimeout { max }))?;
     loop {
-        inbound.receive(shared, link).await?;
+        inbound.receive(shared, connection).await?;
     }
 }
 
 /// Gives the peer the time to take what was sent to it. Its own bytes are read meanwhile and thrown away: closing a socket
 /// with unread bytes in it resets the connection, and the peer might lose the very words that tell it why.
-async fn finish(inbound: &mut Inbound, shared: &Shared, link: &Link) {
+async fn finish(inbound: &mut Inbound, shared: &Shared, connection: &Connection) {
     let polite = async {
-        let mut written = pin!(link.write_rest());
+        let mut written = pin!(connection.write_rest());
         let mut speaks = true;
         loop {
             select! {

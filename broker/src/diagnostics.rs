@@ -2,50 +2,58 @@
 
 use std::fmt;
 
-use callboard_core::{broker::Note, wire::ids::LinkId};
+use callboard_core::{broker::Diagnostic, wire::ids::ConnectionId};
 use tracing::{debug, info, warn};
 
 use crate::gate::Complaints;
 
-/// Logs a note; `address_of` says where a link comes from. Peers that come and go are debug (clients) or info (workers); what
+/// Logs a note; `address_of` says where a connection comes from. Peers that come and go are debug (clients) or info (workers); what
 /// somebody lost, and strangers, are warnings. What anybody can cause by the thousand is told one by one as long as it is little.
 ///
 /// What peers say, and their names, is [`Said`] or a value that is quoted: it is no line of its own, whatever is in it.
-pub(crate) fn log(note: &Note, complaints: &mut Complaints, address_of: impl Fn(LinkId) -> Option<String>) {
-    match note {
-        Note::ClientJoined { link, name, again, key } => debug!(%link, name, again, key, "client joined"),
-        Note::ClientGone { name, open } if *open > 0 => info!(name, open, "client is gone, with calls open"),
-        Note::ClientGone { name, open } => debug!(name, open, "client is gone"),
-        Note::WorkerJoined { link, name, services, key } => {
-            info!(%link, name = %Said(name), services = services.join(" "), key, "worker joined")
+pub(crate) fn log(
+    diagnostic: &Diagnostic,
+    complaints: &mut Complaints,
+    address_of: impl Fn(ConnectionId) -> Option<String>,
+) {
+    match diagnostic {
+        Diagnostic::ClientJoined { connection, name, again, key } => {
+            debug!(%connection, name, again, key, "client joined")
         }
-        Note::Unauthenticated { link, why } => complaints.say("stranger refused", || {
-            warn!(%link, address = address_of(*link), %why, "stranger refused");
+        Diagnostic::ClientGone { name, open } if *open > 0 => info!(name, open, "client is gone, with calls open"),
+        Diagnostic::ClientGone { name, open } => debug!(name, open, "client is gone"),
+        Diagnostic::WorkerJoined { connection, name, services, key } => {
+            info!(%connection, name = %Said(name), services = services.join(" "), key, "worker joined")
+        }
+        Diagnostic::Unauthenticated { connection, why } => complaints.say("stranger refused", || {
+            warn!(%connection, address = address_of(*connection), %why, "stranger refused");
         }),
-        Note::NotPermitted { link, key, role } => complaints.say("key without the role refused", || {
-            warn!(%link, address = address_of(*link), key, %role, "key without the role refused");
+        Diagnostic::NotPermitted { connection, key, role } => complaints.say("key without the role refused", || {
+            warn!(%connection, address = address_of(*connection), key, %role, "key without the role refused");
         }),
-        Note::WorkerDraining { name } => info!(name = %Said(name), "worker drains"),
-        Note::WorkerLeft { name } => info!(name = %Said(name), "worker left"),
-        Note::WorkerLost { name, why, running } => warn!(name = %Said(name), why, running, "worker lost"),
-        Note::Slow { call, method, worker } => {
+        Diagnostic::WorkerDraining { name } => info!(name = %Said(name), "worker drains"),
+        Diagnostic::WorkerLeft { name } => info!(name = %Said(name), "worker left"),
+        Diagnostic::WorkerLost { name, why, running } => warn!(name = %Said(name), why, running, "worker lost"),
+        Diagnostic::Slow { call, method, worker } => {
             warn!(%call, method, worker = %Said(worker), "call runs past its soft limit")
         }
-        Note::WorkerStuck { name, call, method } => {
+        Diagnostic::WorkerStuck { name, call, method } => {
             let name = Said(name);
             warn!(%name, %call, method, "worker is stuck: it did not stop a call that ran past its hard limit")
         }
-        Note::Repeated { call, lost } => info!(%call, lost, "call goes to another worker"),
-        Note::Buried { call, method, lost } => {
+        Diagnostic::Repeated { call, lost } => info!(%call, lost, "call goes to another worker"),
+        Diagnostic::Buried { call, method, lost } => {
             warn!(%call, method, lost, "call is kept as a dead letter: `callboard dead` shows it")
         }
-        Note::CastFailed { call, method, failure } => complaints.say("cast failed", || {
+        Diagnostic::CastFailed { call, method, failure } => complaints.say("cast failed", || {
             warn!(%call, method, failure = %Said(&failure.to_string()), "cast failed");
         }),
-        Note::SentAway { link, code, message } => complaints.say("peer sent away", || {
-            warn!(%link, %code, told = %Said(message), "peer sent away");
+        Diagnostic::SentAway { connection, code, message } => complaints.say("peer sent away", || {
+            warn!(%connection, %code, told = %Said(message), "peer sent away");
         }),
-        Note::Refused { link, refused } => debug!(%link, refused = %Said(&refused.to_string()), "envelope refused"),
+        Diagnostic::Refused { connection, refused } => {
+            debug!(%connection, refused = %Said(&refused.to_string()), "envelope refused")
+        }
         other => debug!(?other, "note"),
     }
 }
@@ -104,15 +112,15 @@ mod tests {
         const EACH: usize = 1_000;
         let lines = Arc::new(AtomicUsize::new(0));
         tracing::subscriber::with_default(Counter(Arc::clone(&lines)), || {
-            let (mut complaints, link) = (Complaints::default(), LinkId(1));
+            let (mut complaints, connection) = (Complaints::default(), ConnectionId(1));
             for _ in 0..EACH {
                 let why = Unproven::NoProof;
                 let (key, role) = (None, Role::Worker);
                 let (code, message) = (Code::InvalidArgument, "no hello".into());
                 for note in [
-                    Note::Unauthenticated { link, why },
-                    Note::NotPermitted { link, key, role },
-                    Note::SentAway { link, code, message },
+                    Diagnostic::Unauthenticated { connection, why },
+                    Diagnostic::NotPermitted { connection, key, role },
+                    Diagnostic::SentAway { connection, code, message },
                 ] {
                     log(&note, &mut complaints, |_| None);
                 }

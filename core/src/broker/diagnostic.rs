@@ -6,18 +6,18 @@ use super::proving::Unproven;
 use crate::wire::{
     bundle::Refused,
     handshake::Role,
-    ids::{CallId, LinkId},
+    ids::{CallId, ConnectionId},
     status::{Code, Failure},
 };
 
 /// Something worth a line in the log.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Note {
+pub enum Diagnostic {
     /// A client came, for the first time or again.
     ClientJoined {
         /// Its connection.
-        link: LinkId,
+        connection: ConnectionId,
         /// Its name for people.
         name: String,
         /// Whether the session was known.
@@ -35,7 +35,7 @@ pub enum Note {
     /// A worker registered.
     WorkerJoined {
         /// Its connection.
-        link: LinkId,
+        connection: ConnectionId,
         /// Its instance name.
         name: ByteString,
         /// The services it offers.
@@ -46,14 +46,14 @@ pub enum Note {
     /// A newcomer is a stranger: it is sent away in a moment.
     Unauthenticated {
         /// Its connection.
-        link: LinkId,
+        connection: ConnectionId,
         /// What was wrong.
         why: Unproven,
     },
     /// A newcomer proved that it knows a key, which is not for what it wants to be. It is sent away.
     NotPermitted {
         /// Its connection.
-        link: LinkId,
+        connection: ConnectionId,
         /// The id of its key, if it has one.
         key: Option<String>,
         /// What it wanted to be.
@@ -133,7 +133,7 @@ pub enum Note {
     /// A peer was sent away.
     SentAway {
         /// Its connection.
-        link: LinkId,
+        connection: ConnectionId,
         /// The code it was told.
         code: Code,
         /// The sentence it was told.
@@ -142,7 +142,7 @@ pub enum Note {
     /// An envelope could not be read or has no place here.
     Refused {
         /// Where it came from.
-        link: LinkId,
+        connection: ConnectionId,
         /// What was wrong.
         refused: Refused,
     },
