@@ -68,6 +68,8 @@ pub mod __private {
 mod pages {
     #[doc = include_str!("../README.md")]
     struct Readme;
+    #[doc = include_str!("../docs/guide/getting-started.md")]
+    struct GettingStarted;
     #[doc = include_str!("../docs/guide/first-service.md")]
     struct FirstService;
     #[doc = include_str!("../docs/guide/call-styles.md")]
