@@ -5,14 +5,14 @@
 //! out. Time, randomness and keys come in as arguments, so
 //! that everything the system does can be replayed from a seed.
 
-mod alarms;
 pub mod auth;
 pub mod body;
 pub mod broker;
 pub mod client;
 pub mod contract;
+mod deadline_queue;
 pub mod peer;
-mod rising;
+mod sequence_map;
 mod stream;
 pub mod time;
 pub mod wire;

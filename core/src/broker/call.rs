@@ -16,7 +16,7 @@ use super::{
     worker::WorkerKey,
 };
 use crate::{
-    alarms::Alarm,
+    deadline_queue::DeadlineKey,
     time::Time,
     wire::{
         envelope::{Effect, Priority, Request},
@@ -86,7 +86,7 @@ pub(super) struct Call {
     /// How long it waited, and was at workers, before that.
     pub(super) spent: Spent,
     /// The timer that is set for it, if any.
-    pub(super) timer: Option<Alarm>,
+    pub(super) timer: Option<DeadlineKey>,
 }
 
 /// Where a call is.

@@ -138,7 +138,7 @@ impl Broker {
                     assert_eq!(self.workers[&worker].running.get(dispatch.0), Some(&key), "its worker has it");
                 }
             }
-            assert!(call.timer.is_none_or(|alarm| self.alarms.has(alarm, key)), "its timer is set");
+            assert!(call.timer.is_none_or(|deadline| self.deadlines.contains(deadline, key)), "its timer is set");
             let limited = call.deadline.is_some() && call.client.is_some();
             assert!(!limited || call.timer.is_some(), "a call that somebody waits for ends in time");
             let remembered = call.client.and_then(|client| self.clients.get(&client));
@@ -147,7 +147,7 @@ impl Broker {
             }
         }
         assert_eq!(
-            self.alarms.len(),
+            self.deadlines.len(),
             self.calls.iter().filter(|(_, call)| call.timer.is_some()).count(),
             "no timer outlives its call"
         );

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    rising::Rising,
+    sequence_map::SequenceMap,
     time::Time,
     wire::{
         envelope::Credit,
@@ -51,7 +51,7 @@ pub(super) struct Client {
     /// While it is lost: its place among those that are.
     pub(super) away: Option<Rank>,
     /// Open calls by number, from `done_below` on.
-    pub(super) open: Rising<CallKey>,
+    pub(super) open: SequenceMap<CallKey>,
     pub(super) highest: CallNumber,
     /// Whether a request came that was not sent before. Numbers above it were then first sent to this start of the broker.
     fresh: bool,
@@ -89,7 +89,7 @@ impl Client {
             interval,
             gone_at: Time::ZERO,
             away: None,
-            open: Rising::default(),
+            open: SequenceMap::default(),
             highest: CallNumber(0),
             fresh: false,
             done_below: CallNumber(0),

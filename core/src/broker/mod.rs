@@ -110,8 +110,8 @@ use self::{
     worker::{Worker, WorkerKey},
 };
 use crate::{
-    alarms::Alarms,
     auth::{AuthKeys, Nonce, Principal},
+    deadline_queue::DeadlineQueue,
     time::Time,
     wire::{
         bundle::{self, Reader},
@@ -219,7 +219,7 @@ pub struct Broker {
     dead: DeadLetters,
     timers: BTreeSet<(Time, Timer)>,
     /// Those of calls.
-    alarms: Alarms<CallKey>,
+    deadlines: DeadlineQueue<CallKey>,
     next_key: u64,
     next_dispatch: u64,
     /// When calls with affinity keys may begin.
@@ -274,7 +274,7 @@ impl Broker {
             calls: Slab::new(),
             dead: DeadLetters::default(),
             timers: BTreeSet::new(),
-            alarms: Alarms::default(),
+            deadlines: DeadlineQueue::default(),
             next_key: 0,
             next_dispatch: 0,
             stream_bytes: 0,

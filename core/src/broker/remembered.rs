@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::client::{Outcome, copied, detached, outcome_bytes};
 use crate::{
-    rising::Rising,
+    sequence_map::SequenceMap,
     wire::{
         ids::CallNumber,
         limits::{OUTCOME_BYTES_MAX, OUTCOME_COST, OUTCOMES_MAX},
@@ -19,7 +19,7 @@ const SPARE_MAX: usize = 1024;
 /// Outcomes by the numbers of their calls, with the extensions of their replies.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
-    outcomes: Rising<(Kept, Bytes)>,
+    outcomes: SequenceMap<(Kept, Bytes)>,
     bytes: usize,
 }
 

@@ -11,7 +11,7 @@ use super::{
     worker::WorkerKey,
 };
 use crate::{
-    alarms::Alarm,
+    deadline_queue::DeadlineKey,
     time::Time,
     wire::{
         envelope::{Envelope, Ping},
@@ -30,7 +30,7 @@ pub(super) enum Timer {
     Worker(WorkerKey),
     /// A lost client does not come back any more.
     ClientGone(ClientKey),
-    /// A call's time is up, or it has waited long enough for a worker. Kept among the [`Alarms`](crate::alarms::Alarms).
+    /// A call's time is up, or it has waited long enough for a worker. Kept in the [`DeadlineQueue`].
     Call(CallKey),
     /// A service without workers is forgotten.
     Service(ServiceKey),
@@ -71,7 +71,7 @@ impl Broker {
 
     /// The timer that is due first, those of calls included.
     pub(super) fn first_timer(&self) -> Option<(Time, Timer)> {
-        let call = self.alarms.first().map(|(alarm, call)| (alarm.at(), Timer::Call(call)));
+        let call = self.deadlines.peek().map(|(deadline, call)| (deadline.at(), Timer::Call(call)));
         self.timers.first().copied().into_iter().chain(call).min()
     }
 
@@ -148,19 +148,19 @@ impl Broker {
         // Nobody waits for one that is stopping, and the deadline of a part is its broadcast's: only its method's limits count.
         let deadline = call.deadline.filter(|_| call.client.is_some());
         let at = [deadline, give_up, call.limits.next()].into_iter().flatten().min();
-        if at == call.timer.map(Alarm::at) {
+        if at == call.timer.map(DeadlineKey::at) {
             return;
         }
         if let Some(old) = call.timer.take() {
-            self.alarms.unset(old);
+            self.deadlines.remove(old);
         }
-        call.timer = at.map(|at| self.alarms.set(at, key));
+        call.timer = at.map(|at| self.deadlines.insert(at, key));
     }
 
     /// A call has no use for its timer any more.
     pub(super) fn unwatch_call(&mut self, key: CallKey) {
-        if let Some(alarm) = self.calls[key.0].timer.take() {
-            self.alarms.unset(alarm);
+        if let Some(deadline) = self.calls[key.0].timer.take() {
+            self.deadlines.remove(deadline);
         }
     }
 }

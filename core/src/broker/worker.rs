@@ -13,7 +13,7 @@ use super::{
 use crate::{
     auth::Principal,
     contract::ContractHash,
-    rising::Rising,
+    sequence_map::SequenceMap,
     time::Time,
     wire::{
         affinity::AffinityKey,
@@ -54,7 +54,7 @@ pub(super) struct Worker {
     /// Its registrations, and since when they are counted.
     pub(super) registrations: (u32, Time),
     /// What it runs, until its last word on each.
-    pub(super) running: Rising<CallKey, 32>,
+    pub(super) running: SequenceMap<CallKey, 32>,
     /// Its parts of broadcasts, for as long as these wait for them.
     pub(super) parts: BTreeSet<CallKey>,
     /// What it was sent and may not have read yet.
@@ -111,7 +111,7 @@ impl Worker {
             buckets: 0,
             held: BTreeMap::new(),
             registrations: (0, Time::ZERO),
-            running: Rising::default(),
+            running: SequenceMap::default(),
             parts: BTreeSet::new(),
             unread: Unread::default(),
             answered: 0,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::{
-    alarms::Alarm,
+    deadline_queue::DeadlineKey,
     stream::{Reader, Writer},
     time::Time,
     wire::{
@@ -84,7 +84,7 @@ pub(super) struct Call<T> {
     pub(super) new: NewCall<T>,
     pub(super) state: State,
     /// The timer that is set for it, if any.
-    pub(super) timer: Option<Alarm>,
+    pub(super) timer: Option<DeadlineKey>,
     /// Its streams, if it has any.
     pub(super) flows: Option<Box<Flows>>,
 }

@@ -3,7 +3,7 @@
 use slab::Slab;
 
 use super::call::{Call, Flows, NewCall, State, Ticket};
-use crate::{alarms::Alarms, rising::Rising, time::Time, wire::ids::CallNumber};
+use crate::{deadline_queue::DeadlineQueue, sequence_map::SequenceMap, time::Time, wire::ids::CallNumber};
 
 /// A place in the table of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,12 +13,12 @@ pub(super) struct CallKey(usize);
 #[derive(Debug)]
 pub(super) struct Calls<T> {
     table: Slab<Call<T>>,
-    tickets: Rising<CallKey>,
+    tickets: SequenceMap<CallKey>,
     /// In the order in which they came. Bounded by the driver, which lets no more in than it wants to wait.
-    waiting: Rising<CallKey>,
+    waiting: SequenceMap<CallKey>,
     /// In the order in which they were sent. Bounded by credit.
-    open: Rising<CallKey>,
-    timers: Alarms<CallKey>,
+    open: SequenceMap<CallKey>,
+    timers: DeadlineQueue<CallKey>,
     next_turn: u64,
     next_number: CallNumber,
 }
@@ -27,10 +27,10 @@ impl<T> Calls<T> {
     pub(super) fn new() -> Calls<T> {
         Calls {
             table: Slab::new(),
-            tickets: Rising::default(),
-            waiting: Rising::default(),
-            open: Rising::default(),
-            timers: Alarms::default(),
+            tickets: SequenceMap::default(),
+            waiting: SequenceMap::default(),
+            open: SequenceMap::default(),
+            timers: DeadlineQueue::default(),
             next_turn: 0,
             next_number: CallNumber(1),
         }
@@ -114,16 +114,16 @@ impl<T> Calls<T> {
 
     /// The timer that is due next.
     pub(super) fn first_timer(&self) -> Option<(Time, CallKey)> {
-        self.timers.first().map(|(alarm, key)| (alarm.at(), key))
+        self.timers.peek().map(|(deadline, key)| (deadline.at(), key))
     }
 
     /// Sets the call's timer, in the place of the one it has.
     pub(super) fn set_timer(&mut self, key: CallKey, at: Option<Time>) {
         let call = &mut self.table[key.0];
         if let Some(old) = call.timer.take() {
-            self.timers.unset(old);
+            self.timers.remove(old);
         }
-        call.timer = at.map(|at| self.timers.set(at, key));
+        call.timer = at.map(|at| self.timers.insert(at, key));
     }
 
     /// The call is over.
@@ -168,7 +168,7 @@ impl<T> Calls<T> {
                     assert!(!call.new.cast, "a cast that was sent is forgotten");
                 }
             }
-            assert!(call.timer.is_none_or(|timer| self.timers.has(timer, key)), "its timer is set");
+            assert!(call.timer.is_none_or(|timer| self.timers.contains(timer, key)), "its timer is set");
             if let Some(flows) = &call.flows {
                 flows.writer.check();
                 flows.reader.check();

@@ -6,7 +6,7 @@ use slab::Slab;
 
 use super::JobId;
 use crate::{
-    rising::Rising,
+    sequence_map::SequenceMap,
     wire::ids::{ConnectionNumber, DispatchNumber},
 };
 
@@ -18,7 +18,7 @@ pub struct ByJob<V> {
     table: Slab<V>,
     connection: ConnectionNumber,
     /// Jobs of that connection, by their dispatch numbers.
-    current: Rising<usize, 32>,
+    current: SequenceMap<usize, 32>,
     /// Jobs of others.
     others: BTreeMap<JobId, usize>,
 }
@@ -26,7 +26,7 @@ pub struct ByJob<V> {
 impl<V> Default for ByJob<V> {
     fn default() -> Self {
         let connection = ConnectionNumber::default();
-        ByJob { table: Slab::new(), connection, current: Rising::default(), others: BTreeMap::new() }
+        ByJob { table: Slab::new(), connection, current: SequenceMap::default(), others: BTreeMap::new() }
     }
 }
 

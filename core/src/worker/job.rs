@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
-    alarms::Alarm,
+    deadline_queue::DeadlineKey,
     stream::{Reader, Writer},
     time::Time,
     wire::{
@@ -66,7 +66,7 @@ pub(super) struct Running {
     /// Its streams, if it has any.
     pub(super) flows: Option<Box<Flows>>,
     /// What is set for what is due of it next.
-    pub(super) alarm: Option<Alarm>,
+    pub(super) timer: Option<DeadlineKey>,
 }
 
 /// A call that waits for a slot.
@@ -75,7 +75,7 @@ pub(super) struct Held {
     pub(super) job: Job,
     pub(super) flows: Option<Box<Flows>>,
     /// What is set for its deadline.
-    pub(super) alarm: Option<Alarm>,
+    pub(super) timer: Option<DeadlineKey>,
 }
 
 /// The streams of one call.
@@ -117,12 +117,12 @@ impl Running {
             started_due: Some(now + STARTED_AFTER),
             stopped: None,
             flows,
-            alarm: None,
+            timer: None,
         }
     }
 
     /// What is due of it next.
-    pub(super) fn timer(&self) -> Option<Time> {
+    pub(super) fn next_due(&self) -> Option<Time> {
         let deadline = self.deadline.filter(|_| self.stopped.is_none());
         let first = match (self.started_due, deadline) {
             (Some(started), Some(deadline)) => Some(started.min(deadline)),

@@ -7,7 +7,7 @@ use super::{
     job::{Flows, Held, Job, JobId, Running},
 };
 use crate::{
-    alarms::{Alarm, Alarms},
+    deadline_queue::{DeadlineKey, DeadlineQueue},
     time::Time,
     wire::{affinity::AffinityKey, handshake::Register, method::MethodName},
 };
@@ -22,7 +22,7 @@ pub(super) struct Jobs {
     running: ByJob<Running>,
     /// Of this connection only. Bounded by prefetch.
     held: BTreeMap<JobId, Held>,
-    timers: Alarms<JobId>,
+    timers: DeadlineQueue<JobId>,
 }
 
 /// The room of one offer.
@@ -59,7 +59,7 @@ impl Jobs {
             methods: methods(register),
             running: ByJob::default(),
             held: BTreeMap::new(),
-            timers: Alarms::default(),
+            timers: DeadlineQueue::default(),
         }
     }
 
@@ -100,7 +100,7 @@ impl Jobs {
     pub(super) fn begin(&mut self, now: Time, job: &Job, flows: Option<Box<Flows>>) {
         self.offers[job.offer].running += 1;
         let mut running = Running::new(now, job, flows);
-        running.alarm = running.timer().map(|at| self.timers.set(at, job.id));
+        running.timer = running.next_due().map(|at| self.timers.insert(at, job.id));
         self.running.insert(job.id, running);
     }
 
@@ -108,7 +108,7 @@ impl Jobs {
     pub(super) fn end(&mut self, id: JobId) -> Option<Running> {
         let running = self.running.remove(id)?;
         self.offers[running.offer].running -= 1;
-        running.alarm.map(|alarm| self.timers.unset(alarm));
+        running.timer.map(|timer| self.timers.remove(timer));
         Some(running)
     }
 
@@ -116,10 +116,10 @@ impl Jobs {
     pub(super) fn change<R>(&mut self, id: JobId, change: impl FnOnce(&mut Running) -> R) -> Option<R> {
         let running = self.running.get_mut(id)?;
         let result = change(running);
-        let due = running.timer();
-        if due != running.alarm.map(Alarm::at) {
-            running.alarm.map(|alarm| self.timers.unset(alarm));
-            running.alarm = due.map(|at| self.timers.set(at, id));
+        let due = running.next_due();
+        if due != running.timer.map(DeadlineKey::at) {
+            running.timer.map(|timer| self.timers.remove(timer));
+            running.timer = due.map(|at| self.timers.insert(at, id));
         }
         Some(result)
     }
@@ -127,15 +127,15 @@ impl Jobs {
     /// Keeps a call ready for a slot.
     pub(super) fn hold(&mut self, job: Job, flows: Option<Box<Flows>>) {
         self.offers[job.offer].held.insert(job.id);
-        let alarm = job.deadline.map(|at| self.timers.set(at, job.id));
-        self.held.insert(job.id, Held { job, flows, alarm });
+        let timer = job.deadline.map(|at| self.timers.insert(at, job.id));
+        self.held.insert(job.id, Held { job, flows, timer });
     }
 
     /// A held call is held no more.
     pub(super) fn unhold(&mut self, id: JobId) -> Option<Held> {
         let held = self.held.remove(&id)?;
         self.offers[held.job.offer].held.remove(&id);
-        held.alarm.map(|alarm| self.timers.unset(alarm));
+        held.timer.map(|timer| self.timers.remove(timer));
         Some(held)
     }
 
@@ -178,7 +178,7 @@ impl Jobs {
 
     /// The timer that is due next.
     pub(super) fn first_timer(&self) -> Option<(Time, JobId)> {
-        self.timers.first().map(|(alarm, id)| (alarm.at(), id))
+        self.timers.peek().map(|(timer, id)| (timer.at(), id))
     }
 
     pub(super) fn running_len(&self) -> usize {
@@ -204,13 +204,13 @@ impl Jobs {
         let held: usize = self.offers.iter().map(|seats| seats.held.len()).sum();
         assert_eq!(self.held.len(), held, "each is held by one offer");
         assert!(self.held.keys().all(|&id| !self.running.contains(id)), "what is held does not run");
-        let held = self.held.iter().map(|(&id, held)| (id, held.job.deadline, held.alarm));
-        let running = self.running.iter().map(|(id, running)| (id, running.timer(), running.alarm));
+        let held = self.held.iter().map(|(&id, held)| (id, held.job.deadline, held.timer));
+        let running = self.running.iter().map(|(id, running)| (id, running.next_due(), running.timer));
         let mut timers = 0;
-        for (id, due, alarm) in held.chain(running) {
-            assert_eq!(alarm.map(Alarm::at), due, "each call has the timer that it needs");
-            assert!(alarm.is_none_or(|alarm| self.timers.has(alarm, id)), "its timer is set");
-            timers += usize::from(alarm.is_some());
+        for (id, due, timer) in held.chain(running) {
+            assert_eq!(timer.map(DeadlineKey::at), due, "each call has the timer that it needs");
+            assert!(timer.is_none_or(|timer| self.timers.contains(timer, id)), "its timer is set");
+            timers += usize::from(timer.is_some());
         }
         assert_eq!(self.timers.len(), timers, "no timer outlives its call");
         for flows in self.running.iter().filter_map(|(_, running)| running.flows.as_ref()) {

@@ -1,36 +1,38 @@
-//! A map whose numbers rise: of calls and dispatches most come and go soon, and some stay for long.
+//! A map of numbers that are given in ascending order. Most calls and dispatches come and go soon, and some stay for long.
 //!
-//! A tree takes some hundred instructions to insert and remove. Here the recent numbers are places in a ring, and only what was
-//! passed by many later ones is kept in a tree. However the numbers are chosen, and a peer may choose them, the ring is bounded by
-//! what is in it.
+//! A tree takes some hundred instructions to insert and remove. Here the recent numbers are places in a ring, and only what many
+//! later numbers have passed is kept in a tree. The ring is bounded by what is in it, however the numbers are chosen: a peer may
+//! choose them.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// A ring has this many places beside those for each value.
+/// A ring has this many places, beside those for each value.
 const PLACES_MORE: usize = 64;
-/// An empty ring keeps room for so many.
+/// An empty ring keeps memory for this many places.
 const PLACES_KEPT: usize = 512;
 
-/// Values by their numbers. The ring has at most `PLACES` for each value: more where the numbers between are others', as those of a
-/// worker's dispatches are.
+/// Values by their numbers.
+///
+/// The ring has at most `PLACES` for each value. Choose more if most numbers in between belong to other maps, as those of a
+/// worker's dispatches do.
 #[derive(Clone, Debug)]
-pub(crate) struct Rising<V, const PLACES: usize = 4> {
-    /// Those from `first` on. Begins and ends with a value.
+pub(crate) struct SequenceMap<V, const PLACES: usize = 4> {
+    /// The values from the number `first` on. The first and the last place are never empty.
     recent: VecDeque<Option<V>>,
     first: u64,
-    /// How many values are in it.
+    /// How many values are in `recent`.
     recent_len: usize,
-    /// Those below `first`.
+    /// The values below `first`.
     old: BTreeMap<u64, V>,
 }
 
-impl<V, const PLACES: usize> Default for Rising<V, PLACES> {
+impl<V, const PLACES: usize> Default for SequenceMap<V, PLACES> {
     fn default() -> Self {
-        Rising { recent: VecDeque::new(), first: 0, recent_len: 0, old: BTreeMap::new() }
+        SequenceMap { recent: VecDeque::new(), first: 0, recent_len: 0, old: BTreeMap::new() }
     }
 }
 
-impl<V, const PLACES: usize> Rising<V, PLACES> {
+impl<V, const PLACES: usize> SequenceMap<V, PLACES> {
     pub(crate) fn len(&self) -> usize {
         self.recent_len + self.old.len()
     }
@@ -50,7 +52,7 @@ impl<V, const PLACES: usize> Rising<V, PLACES> {
         self.get(number).is_some()
     }
 
-    /// Puts a value under a number, in place of the one that was there.
+    /// Puts a value under a number. Returns the value that was there before.
     pub(crate) fn insert(&mut self, number: u64, value: V) -> Option<V> {
         if self.recent.is_empty() && self.old.last_key_value().is_none_or(|(&last, _)| last < number) {
             self.first = number;
@@ -81,13 +83,13 @@ impl<V, const PLACES: usize> Rising<V, PLACES> {
         Some(value)
     }
 
-    /// The lowest number, with its value.
+    /// Returns the lowest number, with its value.
     pub(crate) fn first(&self) -> Option<(u64, &V)> {
         let oldest = self.old.first_key_value().map(|(&number, value)| (number, value));
         oldest.or_else(|| Some((self.first, self.recent.front()?.as_ref()?)))
     }
 
-    /// The lowest number from this one on, with its value.
+    /// Returns the lowest number that is not below `number`, with its value.
     pub(crate) fn first_from(&self, number: u64) -> Option<(u64, &V)> {
         let oldest = self.old.range(number..).next().map(|(&number, value)| (number, value));
         oldest.or_else(|| {
@@ -97,7 +99,7 @@ impl<V, const PLACES: usize> Rising<V, PLACES> {
         })
     }
 
-    /// All of them, by rising number.
+    /// Iterates over all values, in ascending order of their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
         let recent = self.recent.iter().enumerate();
         let recent = recent.filter_map(|(place, value)| Some((self.first + place as u64, value.as_ref()?)));
@@ -108,7 +110,7 @@ impl<V, const PLACES: usize> Rising<V, PLACES> {
         self.iter().map(|(_, value)| value)
     }
 
-    /// Makes the ring short enough to reach `number`, which is behind its end.
+    /// Moves old values to the tree until the ring is short enough to reach `number`, which is behind its end.
     fn pass_by(&mut self, number: u64) {
         while number - self.first >= (PLACES * self.recent_len + PLACES_MORE) as u64 {
             let passed = self.recent.pop_front().flatten();
@@ -124,11 +126,11 @@ impl<V, const PLACES: usize> Rising<V, PLACES> {
         }
     }
 
-    /// Gives up places before the first value and behind the last.
+    /// Removes empty places before the first value and behind the last.
     fn trim(&mut self) {
         while let Some(None) = self.recent.front() {
             self.recent.pop_front();
-            // The highest number of all has none behind it.
+            // No number follows the highest.
             self.first = self.first.saturating_add(1);
         }
         while let Some(None) = self.recent.back() {
@@ -147,84 +149,84 @@ mod tests {
 
     use super::*;
 
-    fn check(rising: &Rising<u64, 1>, model: &BTreeMap<u64, u64>) {
-        assert!(rising.iter().map(|(number, &value)| (number, value)).eq(model.clone()));
-        assert_eq!(rising.len(), model.len());
-        assert_eq!(rising.recent_len, rising.recent.iter().flatten().count());
-        assert_eq!(rising.first().map(|(number, _)| number), model.first_key_value().map(|(&number, _)| number));
-        assert!(rising.old.last_key_value().is_none_or(|(&last, _)| last < rising.first));
-        assert!(rising.recent.front().is_none_or(Option::is_some) && rising.recent.back().is_none_or(Option::is_some));
+    fn check(map: &SequenceMap<u64, 1>, model: &BTreeMap<u64, u64>) {
+        assert!(map.iter().map(|(number, &value)| (number, value)).eq(model.clone()));
+        assert_eq!(map.len(), model.len());
+        assert_eq!(map.recent_len, map.recent.iter().flatten().count());
+        assert_eq!(map.first().map(|(number, _)| number), model.first_key_value().map(|(&number, _)| number));
+        assert!(map.old.last_key_value().is_none_or(|(&last, _)| last < map.first));
+        assert!(map.recent.front().is_none_or(Option::is_some) && map.recent.back().is_none_or(Option::is_some));
     }
 
     proptest! {
         #[test]
-        fn it_is_a_map(steps in prop::collection::vec((0u8..4, 0u64..90, 0u64..400), 0..400)) {
-            let (mut rising, mut model, mut next) = (Rising::<_, 1>::default(), BTreeMap::new(), 0);
+        fn it_behaves_like_a_tree_map(steps in prop::collection::vec((0u8..4, 0u64..90, 0u64..400), 0..400)) {
+            let (mut map, mut model, mut next) = (SequenceMap::<_, 1>::default(), BTreeMap::new(), 0);
             for (step, near, far) in steps {
                 match step {
                     0 => next += 1 + near / 30,
                     1 => next += far / 8,
                     _ => {}
                 }
-                // Most are near the end, as in life, and some are anywhere.
+                // As in practice, most are near the end and some are anywhere.
                 let number = if step == 3 { far } else { next - near.min(next) };
                 if step == 2 || near % 3 == 0 {
-                    prop_assert_eq!(rising.remove(number), model.remove(&number));
+                    prop_assert_eq!(map.remove(number), model.remove(&number));
                 } else {
-                    prop_assert_eq!(rising.insert(number, next), model.insert(number, next));
+                    prop_assert_eq!(map.insert(number, next), model.insert(number, next));
                 }
-                check(&rising, &model);
-                prop_assert_eq!(rising.get(far), model.get(&far));
+                check(&map, &model);
+                prop_assert_eq!(map.get(far), model.get(&far));
                 let from = model.range(far..).next().map(|(&number, value)| (number, value));
-                prop_assert_eq!(rising.first_from(far), from);
+                prop_assert_eq!(map.first_from(far), from);
             }
         }
 
         #[test]
-        fn numbers_come_back_between_the_few_that_stayed(
+        fn numbers_can_be_reused_between_the_few_that_stayed(
             stay in prop::collection::btree_set(0u64..400, 1..9),
             again in prop::collection::vec(0u64..500, 1..20),
         ) {
-            let (mut rising, mut model) = (Rising::<_, 1>::default(), BTreeMap::new());
-            (0..400).for_each(|number| assert_eq!(rising.insert(number, number), None));
-            (0..400).filter(|number| !stay.contains(number)).for_each(|number| assert!(rising.remove(number).is_some()));
+            let (mut map, mut model) = (SequenceMap::<_, 1>::default(), BTreeMap::new());
+            (0..400).for_each(|number| assert_eq!(map.insert(number, number), None));
+            (0..400).filter(|number| !stay.contains(number)).for_each(|number| assert!(map.remove(number).is_some()));
             model.extend(stay.into_iter().map(|number| (number, number)));
             for number in again {
-                prop_assert_eq!(rising.insert(number, 7), model.insert(number, 7));
-                check(&rising, &model);
+                prop_assert_eq!(map.insert(number, 7), model.insert(number, 7));
+                check(&map, &model);
             }
         }
     }
 
     #[test]
     fn numbers_that_are_skipped_cost_no_memory() {
-        let mut rising = Rising::<_>::default();
+        let mut map = SequenceMap::<_>::default();
         for step in 0..1_000 {
-            rising.insert(step * 1_000_003, step);
-            assert!(rising.recent.len() <= 4 + PLACES_MORE);
+            map.insert(step * 1_000_003, step);
+            assert!(map.recent.len() <= 4 + PLACES_MORE);
         }
-        rising.insert(u64::MAX, 7);
-        assert_eq!((rising.len(), rising.get(u64::MAX), rising.get(1_000_003)), (1_001, Some(&7), Some(&1)));
-        assert_eq!(rising.remove(u64::MAX), Some(7));
+        map.insert(u64::MAX, 7);
+        assert_eq!((map.len(), map.get(u64::MAX), map.get(1_000_003)), (1_001, Some(&7), Some(&1)));
+        assert_eq!(map.remove(u64::MAX), Some(7));
     }
 
     #[test]
-    fn one_that_stays_lets_the_others_pass() {
-        let mut rising = Rising::<_>::default();
-        rising.insert(0, 0);
+    fn a_number_that_stays_does_not_make_the_ring_grow() {
+        let mut map = SequenceMap::<_>::default();
+        map.insert(0, 0);
         for number in 1..100_000 {
-            rising.insert(number, number);
-            rising.remove(number);
+            map.insert(number, number);
+            map.remove(number);
         }
-        assert_eq!((rising.get(0), rising.old.len()), (Some(&0), 1));
-        assert!(rising.recent.capacity() < 1_000);
+        assert_eq!((map.get(0), map.old.len()), (Some(&0), 1));
+        assert!(map.recent.capacity() < 1_000);
     }
 
     #[test]
-    fn who_had_many_gives_their_places_back() {
-        let mut rising = Rising::<_>::default();
-        (0..100_000).for_each(|number| assert_eq!(rising.insert(number, number), None));
-        (0..100_000).for_each(|number| assert_eq!(rising.remove(number), Some(number)));
-        assert!(rising.is_empty() && rising.recent.capacity() <= 2 * PLACES_KEPT);
+    fn an_emptied_map_frees_its_memory() {
+        let mut map = SequenceMap::<_>::default();
+        (0..100_000).for_each(|number| assert_eq!(map.insert(number, number), None));
+        (0..100_000).for_each(|number| assert_eq!(map.remove(number), Some(number)));
+        assert!(map.is_empty() && map.recent.capacity() <= 2 * PLACES_KEPT);
     }
 }
