@@ -1,43 +1,21 @@
 //! The command line: what can be typed, what it starts, and how it ends.
 
-mod bench;
-mod broker;
 mod call;
-mod child;
 mod client;
-mod config;
-mod connection;
-mod contract;
-mod dead;
-mod demo;
-mod describe;
-mod described;
-mod echo;
-mod exit;
-mod internal;
-mod json;
+mod control;
+mod inspect;
 mod logging;
-mod named_pool;
-mod negative;
+mod measure;
 mod output;
-mod peers;
-mod ping;
-mod pool;
-mod reload;
-mod scale;
-mod services;
-mod status;
-mod stop;
-mod up;
-mod usage;
-mod why;
+mod process;
+mod run;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use self::{exit::Exit, logging::Log};
+use self::{call::negative_numbers, logging::Log, output::exit::Exit, process::signals};
 use crate::settings::{Flags, Settings, mistyped};
 
 /// Shown below `callboard --help`.
@@ -77,30 +55,30 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Demo(demo::Demo),
-    Broker(broker::Broker),
-    Pool(pool::Pool),
-    Up(up::Up),
-    Scale(scale::Scale),
-    Reload(reload::Reload),
-    Status(status::Status),
+    Demo(measure::demo::Demo),
+    Broker(run::broker::Broker),
+    Pool(run::pool::Pool),
+    Up(run::up::Up),
+    Scale(control::scale::Scale),
+    Reload(control::reload::Reload),
+    Status(inspect::status::Status),
     Call(call::Call),
-    Services(services::Services),
-    Peers(peers::Peers),
-    Describe(describe::Describe),
-    Contract(contract::Contract),
-    Ping(ping::Ping),
-    Why(why::Why),
-    Dead(dead::Dead),
-    Config(config::Config),
-    Bench(bench::Bench),
+    Services(inspect::services::Services),
+    Peers(inspect::peers::Peers),
+    Describe(inspect::describe::Describe),
+    Contract(inspect::contract::Contract),
+    Ping(inspect::ping::Ping),
+    Why(inspect::why::Why),
+    Dead(inspect::dead::Dead),
+    Config(inspect::config::Config),
+    Bench(measure::bench::Bench),
     #[command(hide = true)]
-    Internal(internal::Internal),
+    Internal(run::internal::Internal),
 }
 
 /// Runs the command that was typed, and says how it ended.
 pub(crate) fn main() -> ExitCode {
-    let words = negative::spell_out(std::env::args_os());
+    let words = negative_numbers::spell_out(std::env::args_os());
     CommandLine::parse_from(words)
         .logged()
         .unwrap_or_else(|error| {
@@ -186,20 +164,20 @@ impl Command {
             Command::Broker(broker) => broker.run(settings()?).await,
             Command::Pool(pool) => pool.run(settings()?).await,
             Command::Up(up) => up.run(flags.config_file()).await,
-            Command::Scale(scale) => stop::or_interrupted(scale.run(settings()?)).await,
-            Command::Reload(reload) => stop::or_interrupted(reload.run(settings()?)).await,
-            Command::Status(status) => stop::or_interrupted(status.run(settings()?)).await,
+            Command::Scale(scale) => signals::or_interrupted(scale.run(settings()?)).await,
+            Command::Reload(reload) => signals::or_interrupted(reload.run(settings()?)).await,
+            Command::Status(status) => signals::or_interrupted(status.run(settings()?)).await,
             Command::Call(call) => call.run(settings()?).await,
-            Command::Services(services) => stop::or_interrupted(services.run(settings()?)).await,
-            Command::Peers(peers) => stop::or_interrupted(peers.run(settings()?)).await,
-            Command::Describe(describe) => stop::or_interrupted(describe.run(settings()?)).await,
-            Command::Contract(contract) => stop::or_interrupted(contract.run(settings()?)).await,
-            Command::Ping(ping) => stop::or_interrupted(ping.run(settings()?)).await,
-            Command::Why(why) => stop::or_interrupted(why.run(settings()?)).await,
-            Command::Dead(dead) => stop::or_interrupted(dead.run(settings()?)).await,
+            Command::Services(services) => signals::or_interrupted(services.run(settings()?)).await,
+            Command::Peers(peers) => signals::or_interrupted(peers.run(settings()?)).await,
+            Command::Describe(describe) => signals::or_interrupted(describe.run(settings()?)).await,
+            Command::Contract(contract) => signals::or_interrupted(contract.run(settings()?)).await,
+            Command::Ping(ping) => signals::or_interrupted(ping.run(settings()?)).await,
+            Command::Why(why) => signals::or_interrupted(why.run(settings()?)).await,
+            Command::Dead(dead) => signals::or_interrupted(dead.run(settings()?)).await,
             Command::Config(config) => config.run(&settings()?),
-            Command::Demo(demo) => stop::or_interrupted(demo.run(settings()?)).await,
-            Command::Bench(bench) => stop::or_interrupted(bench.run(settings()?)).await,
+            Command::Demo(demo) => signals::or_interrupted(demo.run(settings()?)).await,
+            Command::Bench(bench) => signals::or_interrupted(bench.run(settings()?)).await,
             Command::Internal(internal) => internal.run().await,
         }
     }

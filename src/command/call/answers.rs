@@ -4,11 +4,7 @@ use anyhow::anyhow;
 use callboard::{Answers, CallError};
 use ciborium::Value;
 
-use crate::command::{
-    exit::Exit,
-    json,
-    output::{self, printable},
-};
+use crate::command::output::{self, escape::printable, exit::Exit, json};
 
 /// Prints a line for each worker, in the order of their names: its name, a tab, and on stdout its result as JSON, or on stderr how it
 /// failed.

@@ -12,7 +12,7 @@ use callboard::{
 };
 use ciborium::Value;
 
-use crate::command::json;
+use crate::command::output::json;
 
 /// Text of so many letters is shown where it does not fit.
 const TEXT_SHOWN_MAX: usize = 40;
@@ -193,8 +193,7 @@ mod tests {
 
     use callboard::core::contract::{ArgumentDescription, Field};
 
-    use super::*;
-    use crate::command::call::arguments;
+    use super::{super::arguments, *};
 
     fn checked(words: &[&str]) -> Result<(), String> {
         let mut service = ServiceDescription::new("users", "");

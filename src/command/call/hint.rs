@@ -9,7 +9,10 @@ use callboard::{
 };
 
 use crate::{
-    command::{described, exit::Exit, output},
+    command::{
+        client::contracts,
+        output::{self, exit::Exit},
+    },
     settings::ClientSettings,
 };
 
@@ -34,12 +37,12 @@ pub(super) async fn with_hint(client: &Client, method: &MethodName, error: anyho
 /// Says what is known to come to nothing: who casts is not answered.
 pub(super) async fn warn_of_cast(client: &Client, method: &MethodName, settings: &ClientSettings) {
     let (service, name) = (method.service(), method.method());
-    match described::contracts(client, service, settings).await {
+    match contracts::contracts(client, service, settings).await {
         Err(error) if error.code() == Code::Unavailable => {
             output::warn(&format!("nobody serves {service} now, so nothing may come of this cast"));
         }
         // Without a description, or with several, nobody knows here.
-        Ok(said) if said.len() == 1 && said.iter().filter_map(described::read).any(|it| it.method(name).is_none()) => {
+        Ok(said) if said.len() == 1 && said.iter().filter_map(contracts::read).any(|it| it.method(name).is_none()) => {
             output::warn(&format!("{service} has no method {name}, so nothing comes of this cast"));
         }
         _ => {}

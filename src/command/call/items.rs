@@ -16,7 +16,10 @@ use super::{
     printer::Printer,
 };
 use crate::{
-    command::{client, described, exit::Exit, json},
+    command::{
+        client::{self, contracts},
+        output::{exit::Exit, json},
+    },
     settings::ClientSettings,
 };
 
@@ -36,7 +39,7 @@ impl Known {
         method: &MethodName,
         settings: &ClientSettings,
     ) -> anyhow::Result<Option<Known>> {
-        let service = described::description_if_any(client, method.service(), settings).await;
+        let service = contracts::description_if_any(client, method.service(), settings).await;
         let Some(service) = service.map_err(client::failed)? else { return Ok(None) };
         let method = service.method(method.method()).cloned();
         Ok(method.map(|method| Known { service, method }))

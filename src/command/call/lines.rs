@@ -11,7 +11,7 @@ use ciborium::Value;
 use tokio::sync::mpsc;
 
 use super::arguments;
-use crate::command::{exit::Exit, output};
+use crate::command::output::{self, exit::Exit};
 
 /// JSON takes at most six bytes for one of CBOR, in a string of `\u0000`; a line that is longer holds no item that may be sent.
 const LINE_BYTES_MAX: u64 = 8 * ITEM_BYTES_MAX;

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use ciborium::Value;
 
-use crate::command::{exit::Exit, json, output};
+use crate::command::output::{self, exit::Exit, json};
 
 /// Prints a result as JSON, or, if it is to be `raw`, writes the bytes that it is.
 ///

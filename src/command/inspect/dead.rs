@@ -1,0 +1,149 @@
+//! `callboard dead`: calls that nobody may try again, kept by the broker.
+
+use anyhow::anyhow;
+use callboard::{
+    CallError, Client,
+    core::broker::{DeadLetter, OpenedLetter},
+};
+use ciborium::Value;
+use clap::{Args, Subcommand};
+
+use crate::{
+    command::{
+        client::{self, flags::Connection},
+        output::{self, exit::Exit, json, table},
+    },
+    settings::{ClientSettings, Flags, Settings},
+};
+
+const AFTER_HELP: &str = "\
+A call whose workers were lost with it as often as its effect allows is kept here, with its arguments, until the broker
+ends, an operator drops it, or 1,000 later ones push it out. A call of a method that is `once` may have run.
+
+Examples:
+  callboard dead
+  callboard dead show 3
+  callboard dead resend 3
+  callboard dead drop 3";
+
+/// List the calls that their workers died of; show one, send it again, or drop it
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Dead {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List them (so does `callboard dead` alone)
+    List,
+    /// Show one with its arguments
+    Show {
+        /// Its number
+        id: u64,
+    },
+    /// Make the call again, print its result, and drop it if it went well
+    Resend {
+        /// Its number
+        id: u64,
+    },
+    /// Drop one
+    Drop {
+        /// Its number
+        id: u64,
+    },
+}
+
+impl Dead {
+    /// The settings that were typed as flags.
+    pub(crate) fn flags(&self) -> Flags {
+        self.connection.flags()
+    }
+
+    /// Asks the broker and prints its answer.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
+        let settings = settings.client;
+        let client = client::connect(&settings).await?;
+        let text = match self.what.unwrap_or(What::List) {
+            What::List => list(&client, &settings, self.json).await?,
+            What::Show { id } => show(&client, &settings, id, self.json).await?,
+            What::Resend { id } => resend(&client, &settings, id).await?,
+            What::Drop { id } => drop_letter(&client, &settings, id).await?,
+        };
+        client::leave(&client).await;
+        output::print(&text)?;
+        Ok(Exit::Fine)
+    }
+}
+
+async fn list(client: &Client, settings: &ClientSettings, json: bool) -> anyhow::Result<String> {
+    let call = client.call::<Vec<DeadLetter>>("callboard.dead", ());
+    let letters = client::timed(call, settings).await.map_err(client::failed)?;
+    if json {
+        return Ok(serde_json::to_string(&letters)?);
+    }
+    if letters.is_empty() {
+        return Ok("no dead letters".to_owned());
+    }
+    let rows = letters.iter().map(|letter| {
+        let DeadLetter { id, call, method, lost, worker, age_ms, bytes, .. } = letter;
+        let age = format!("{} s", age_ms / 1_000);
+        [
+            id.to_string(),
+            call.clone(),
+            method.clone(),
+            effect(letter),
+            lost.to_string(),
+            worker.clone(),
+            age,
+            bytes.to_string(),
+        ]
+    });
+    Ok(table::render(["ID", "CALL", "METHOD", "EFFECT", "LOST", "WORKER", "AGE", "BYTES"], rows))
+}
+
+async fn show(client: &Client, settings: &ClientSettings, id: u64, json: bool) -> anyhow::Result<String> {
+    let call = client.call::<OpenedLetter>("callboard.dead_show", (id,));
+    let OpenedLetter { letter, body } = client::timed(call, settings).await.map_err(|error| failed(error, id))?;
+    // Its caller may have sent anything.
+    let arguments = json::json_of(&body).unwrap_or_else(|error| format!("\"unreadable: {error}\""));
+    if json {
+        let told = serde_json::to_string(&letter)?;
+        return Ok(format!("{},\"arguments\":{arguments}}}", told.trim_end_matches('}')));
+    }
+    let DeadLetter { call, method, reason, age_ms, .. } = &letter;
+    let (effect, age) = (effect(&letter), age_ms / 1_000);
+    Ok(format!("call {call} of {method} ({effect}), {age} s ago\n  {reason}\n  arguments: {arguments}"))
+}
+
+async fn resend(client: &Client, settings: &ClientSettings, id: u64) -> anyhow::Result<String> {
+    let call = client.call::<Value>("callboard.dead_resend", (id,));
+    let result = client::timed(call, settings).await.map_err(|error| failed(error, id))?;
+    drop_letter(client, settings, id).await?;
+    Ok(json::compact(&result))
+}
+
+async fn drop_letter(client: &Client, settings: &ClientSettings, id: u64) -> anyhow::Result<String> {
+    let call = client.call::<()>("callboard.dead_drop", (id,));
+    client::timed(call, settings).await.map_err(|error| failed(error, id))?;
+    Ok(format!("dropped {id}"))
+}
+
+/// A failure of what was asked of one letter. That there is none does not say that there was one.
+fn failed(error: CallError, id: u64) -> anyhow::Error {
+    if error.message().starts_with("there is no dead letter") {
+        let why = format!("there is no dead letter {id}; `callboard dead` lists those that there are");
+        return Exit::Failed.because(anyhow!("{}: {why} (executed: {})", error.code(), error.executed()));
+    }
+    client::failed(error)
+}
+
+fn effect(letter: &DeadLetter) -> String {
+    format!("{:?}", letter.effect).to_lowercase()
+}

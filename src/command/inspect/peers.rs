@@ -1,0 +1,96 @@
+//! `callboard peers`: who is connected to the broker.
+
+use callboard::core::broker::{PeerStatus, Peers as Page};
+use callboard::core::wire::handshake::Role;
+use clap::Args;
+
+use crate::{
+    command::{
+        client::{self, flags::Connection},
+        output::{self, exit::Exit, table},
+    },
+    settings::{ClientSettings, Flags, Settings},
+};
+
+/// List the clients and workers of the broker: who, from where, for how long, with how much
+#[derive(Debug, Args)]
+pub(crate) struct Peers {
+    /// Print JSON, one peer a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Peers {
+    /// The settings that were typed as flags.
+    pub(crate) fn flags(&self) -> Flags {
+        self.connection.flags()
+    }
+
+    /// Asks the broker, page by page, and prints what it answers.
+    pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
+        let settings = settings.client;
+        let client = client::connect(&settings).await?;
+        let peers = all(&client, &settings).await?;
+        client::leave(&client).await;
+        if self.json {
+            for peer in &peers {
+                output::print(&serde_json::to_string(peer)?)?;
+            }
+        } else {
+            output::print(&table(&peers))?;
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+/// Every peer, this client among them.
+async fn all(client: &callboard::Client, settings: &ClientSettings) -> anyhow::Result<Vec<PeerStatus>> {
+    let (mut peers, mut next) = (Vec::new(), Some(0));
+    while let Some(from) = next {
+        let call = client.call::<Page>("callboard.peers", (from,));
+        let page = client::timed(call, settings).await.map_err(client::failed)?;
+        peers.extend(page.peers);
+        next = page.next;
+    }
+    Ok(peers)
+}
+
+fn table(peers: &[PeerStatus]) -> String {
+    let header = [
+        "ROLE", "INSTANCE", "SESSION", "KEY", "POOL", "PID", "HOST", "ADDRESS", "AGE", "OPEN", "CALLS", "IN", "OUT",
+        "LIMITS",
+    ];
+    table::render(header, peers.iter().map(row))
+}
+
+fn row(peer: &PeerStatus) -> [String; 14] {
+    let or_dash = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned());
+    let connection = peer.connection.as_ref();
+    let role = match peer.role {
+        Role::Client => "client",
+        Role::Worker => "worker",
+    };
+    [
+        role.to_owned(),
+        or_dash(Some(one_word(&peer.instance))),
+        peer.session.clone(),
+        or_dash(peer.key.clone()),
+        or_dash(peer.pool.clone()),
+        or_dash(peer.pid.map(|pid| pid.to_string())),
+        or_dash(Some(one_word(&peer.host))),
+        connection.map_or_else(|| "lost".to_owned(), |connection| connection.address.clone()),
+        or_dash(connection.map(|connection| format!("{}s", connection.age_ms / 1_000))),
+        peer.open.to_string(),
+        or_dash(connection.map(|connection| connection.calls.to_string())),
+        or_dash(connection.map(|connection| connection.bytes_in.to_string())),
+        or_dash(connection.map(|connection| connection.bytes_out.to_string())),
+        or_dash(connection.map(|connection| connection.limits_hit.to_string())),
+    ]
+}
+
+/// A peer chooses its own names: they must stay in their column.
+fn one_word(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_whitespace() { '?' } else { letter }).collect()
+}

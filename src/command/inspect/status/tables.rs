@@ -1,0 +1,186 @@
+//! `callboard status` for people: lines and tables.
+
+use std::time::Duration;
+
+use callboard::core::broker::{CallStatus, ClientStatus, ServiceStatus, Status, WorkerStatus};
+
+use super::snapshot::Overview;
+use crate::command::{
+    control::report::{PoolReport, SeatReport},
+    output::table,
+};
+
+/// What stands where there is nothing to say.
+const NOTHING: &str = "-";
+
+/// All of it.
+pub(crate) fn text(overview: &Overview) -> String {
+    let Overview { broker, pools, silent_pools } = overview;
+    let mut parts = vec![head(broker)];
+    let services = broker.services.iter().map(service_row);
+    parts.push(table::render(
+        ["SERVICE", "WORKERS", "SLOTS", "RUNNING", "WAITING", "OLDEST", "CALLS/s", "FAILED/s"],
+        services,
+    ));
+    if !pools.is_empty() {
+        let header = ["POOL", "SERVING", "WANTED", "MIN", "MAX", "GENERATION", "STATE"];
+        parts.push(table::render(header, pools.iter().map(pool_row)));
+    }
+    parts.extend(silent_pools.iter().map(|name| format!("the pool {name} does not answer")));
+    let header = ["WORKER", "PID", "STATE", "SLOTS", "RUNNING", "ANSWERED", "FAILED", "RUNS"];
+    parts.push(table::render(header, worker_rows(broker, pools)));
+    parts.push(table::render(["CLIENT", "CALLER", "STATE", "OPEN"], broker.callers.iter().map(client_row)));
+    parts.extend(omitted(broker));
+    parts.join("\n\n")
+}
+
+fn head(broker: &Status) -> String {
+    let counters = &broker.counters;
+    let up = span(broker.uptime_ms);
+    format!(
+        "broker {} up {up}, {} clients, {} calls open\n\
+         since its start: {} answered, {} failed, {} cancelled, {} repeated, {} kept as dead letters; \
+         {} refused by a full queue, {} workers lost, {} peers sent away",
+        broker.broker,
+        broker.clients,
+        broker.open,
+        counters.answered,
+        counters.failed,
+        counters.cancelled,
+        counters.repeated,
+        counters.buried,
+        counters.queue_full,
+        counters.workers_lost,
+        counters.sent_away,
+    )
+}
+
+fn service_row(service: &ServiceStatus) -> [String; 8] {
+    let oldest = if service.waiting > 0 { span(service.oldest_wait_ms) } else { NOTHING.to_owned() };
+    let rates = &service.rates;
+    [
+        service.name.clone(),
+        service.workers.to_string(),
+        service.slots.to_string(),
+        service.running.to_string(),
+        service.waiting.to_string(),
+        oldest,
+        format!("{:.1}", rates.answered + rates.failed),
+        format!("{:.1}", rates.failed),
+    ]
+}
+
+fn pool_row(pool: &PoolReport) -> [String; 7] {
+    [
+        pool.name.clone(),
+        pool.registered().to_string(),
+        pool.size.to_string(),
+        pool.min.to_string(),
+        pool.max.to_string(),
+        pool.generation.to_string(),
+        pool_state(pool),
+    ]
+}
+
+fn pool_state(pool: &PoolReport) -> String {
+    let state = match (&pool.verdict, &pool.exchange) {
+        (Some(verdict), _) => return format!("gave up: {verdict}"),
+        (None, Some(exchange)) if exchange.trial => "new workers on trial",
+        (None, Some(_)) => "starting new workers",
+        (None, None) if pool.is_settled() => "steady",
+        (None, None) => "changing",
+    };
+    let last = pool.exchanged.as_ref().and_then(|ended| ended.rolled_back.as_ref());
+    let last = last.map(|why| format!("; last change rolled back: {why}"));
+    let own = if pool.autoscale { "; finds its size itself" } else { "" };
+    format!("{state}{own}{}", last.unwrap_or_default())
+}
+
+/// The broker's workers with their pools' word, then the seats that have no worker at the broker.
+fn worker_rows(broker: &Status, pools: &[PoolReport]) -> Vec<[String; 8]> {
+    let seats = || pools.iter().flat_map(|pool| &pool.workers);
+    let mut rows: Vec<_> = broker
+        .workers
+        .iter()
+        .map(|worker| worker_row(worker, seats().find(|seat| seat.instance == worker.name)))
+        .collect();
+    let known = |seat: &&SeatReport| !broker.workers.iter().any(|worker| worker.name == seat.instance);
+    rows.extend(seats().filter(known).map(seat_row));
+    rows
+}
+
+fn worker_row(worker: &WorkerStatus, seat: Option<&SeatReport>) -> [String; 8] {
+    let state = match seat {
+        _ if worker.stuck => "stuck".to_owned(),
+        Some(seat) => seat_state(seat),
+        None if worker.draining => "draining".to_owned(),
+        None => "connected".to_owned(),
+    };
+    [
+        worker.name.clone(),
+        worker.pid.map_or_else(|| NOTHING.to_owned(), |pid| pid.to_string()),
+        state,
+        worker.slots.to_string(),
+        worker.running.to_string(),
+        worker.answered.to_string(),
+        worker.failed.to_string(),
+        calls(worker.running, &worker.calls),
+    ]
+}
+
+fn seat_row(seat: &SeatReport) -> [String; 8] {
+    let nothing = || NOTHING.to_owned();
+    let pid = seat.pid.map_or_else(nothing, |pid| pid.to_string());
+    let [slots, running, answered, failed, runs] = [(); 5].map(|()| nothing());
+    [seat.instance.clone(), pid, seat_state(seat), slots, running, answered, failed, runs]
+}
+
+fn seat_state(seat: &SeatReport) -> String {
+    let wait = seat.starts_in_ms.map(|millis| format!(" for {}", span(millis)));
+    let exit = seat.last_exit.as_ref().map(|exit| format!(" (lost {}: {exit})", seat.restarts));
+    format!("{}{}{}", seat.state, wait.unwrap_or_default(), exit.unwrap_or_default())
+}
+
+/// The oldest call that a worker runs, and how many more there are.
+fn calls(running: usize, told: &[CallStatus]) -> String {
+    let Some(oldest) = told.first() else { return NOTHING.to_owned() };
+    let stop = if oldest.wanted { "" } else { ", asked to stop" };
+    let more = if running > 1 { format!(" and {} more", running - 1) } else { String::new() };
+    format!("{} {} for {}{stop}{more}", oldest.method, oldest.call, span(oldest.for_ms))
+}
+
+fn client_row(client: &ClientStatus) -> [String; 4] {
+    let name = if client.name.is_empty() { NOTHING.to_owned() } else { client.name.clone() };
+    let state = if client.connected { "connected" } else { "away" };
+    [name, client.caller.clone(), state.to_owned(), client.open.to_string()]
+}
+
+fn omitted(broker: &Status) -> Option<String> {
+    let omitted = broker.omitted;
+    let all = [(omitted.workers, "workers"), (omitted.clients, "clients"), (omitted.services, "services")];
+    let some: Vec<_> = all.iter().filter(|(count, _)| *count > 0).map(|(count, of)| format!("{count} {of}")).collect();
+    (!some.is_empty()).then(|| format!("and {} more", some.join(", ")))
+}
+
+/// A length of time in the two units that matter.
+fn span(millis: u64) -> String {
+    let seconds = Duration::from_millis(millis).as_secs();
+    match seconds {
+        0 => format!("{millis} ms"),
+        1..10 => format!("{}.{} s", seconds, millis % 1_000 / 100),
+        10..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_told_in_the_units_that_matter() {
+        let told = [0, 999, 1_250, 59_999, 61_000, 7_300_000].map(span);
+        assert_eq!(told, ["0 ms", "999 ms", "1.2 s", "59 s", "1 min 1 s", "2 h 1 min"]);
+    }
+}

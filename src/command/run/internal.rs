@@ -1,0 +1,92 @@
+//! `callboard internal`: programs that pool, demo, bench and tests start by re-executing the command.
+
+use std::{ffi::OsString, fs::OpenOptions, io::Write as _, path::PathBuf, process, time::Duration};
+
+use callboard::{Code, Error, Service, Worker, pool::run_worker};
+use clap::{Args, Subcommand};
+
+use crate::command::{
+    measure::{bench_client::BenchClient, echo},
+    output::{self, exit::Exit},
+};
+
+/// Programs that other subcommands start; they may change at any time
+#[derive(Debug, Args)]
+pub(crate) struct Internal {
+    #[command(subcommand)]
+    program: Program,
+}
+
+#[derive(Debug, Subcommand)]
+enum Program {
+    /// Serve what demo and bench call
+    EchoWorker,
+    /// Serve calls that get stuck
+    StuckWorker,
+    /// Become a pool's worker: bind this process's life to its parent's, then become PROGRAM
+    RunWorker {
+        /// The program, and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        program: Vec<OsString>,
+    },
+    /// Make bench's calls
+    BenchClient(BenchClient),
+}
+
+impl Internal {
+    /// Runs the program.
+    pub(crate) async fn run(self) -> anyhow::Result<Exit> {
+        match self.program {
+            Program::EchoWorker => echo_worker().await,
+            Program::StuckWorker => stuck_worker().await,
+            Program::RunWorker { program } => become_worker(program),
+            Program::BenchClient(client) => client.run().await,
+        }
+    }
+}
+
+/// Serves `demo.square`, which says who answered, and `bench.echo`.
+async fn echo_worker() -> anyhow::Result<Exit> {
+    let demo = Service::new("demo").read("square", ["number"], echo::square);
+    let bench = Service::new("bench").slots(echo::SLOTS).read("echo", ["message"], echo::echo);
+    Worker::new().drain(Duration::from_secs(5)).serve(demo).serve(bench).run().await?;
+    Ok(Exit::Fine)
+}
+
+/// Serves `stuck.spin`, which never returns and looks at nothing, past its hard limit; `stuck.hold`, which writes down that it began and
+/// then waits; and `stuck.pid`, which tells who answers.
+async fn stuck_worker() -> anyhow::Result<Exit> {
+    let stuck = Service::new("stuck")
+        .read("spin", [], spin)
+        .hard_limit("spin", Duration::from_secs(1))
+        .read("hold", ["folder", "name"], hold)
+        .read("pid", [], async || process::id());
+    Worker::new().serve(stuck).run().await?;
+    Ok(Exit::Fine)
+}
+
+/// Returns which process ran it, once there is a file `leave` in the folder.
+async fn hold(folder: PathBuf, name: String) -> Result<u32, Error> {
+    let failed = |error: std::io::Error| Error::new(Code::FailedPrecondition, error.to_string());
+    let mut journal = OpenOptions::new().create(true).append(true).open(folder.join("journal")).map_err(failed)?;
+    // One write, so that lines of several processes do not mix.
+    journal.write_all(format!("{name} {}\n", process::id()).as_bytes()).map_err(failed)?;
+    while !folder.join("leave").exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(process::id())
+}
+
+fn spin() {
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Returns only if it fails, with the exit codes of shells.
+fn become_worker(program: Vec<OsString>) -> ! {
+    let error = run_worker(program);
+    // Not `eprintln`, which panics where nobody reads it: the exit code is worth more.
+    output::note(&format!("callboard: {error}"));
+    process::exit(error.exit_code().into())
+}
