@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use callboard_clients::dealer::Dealer;
 use callboard_core::wire::{Frames, limits::TURN_ENVELOPES_MAX};
+use callboard_transport::Dealer;
 
 use crate::{Load, header::header};
 

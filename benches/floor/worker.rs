@@ -2,8 +2,8 @@
 
 use anyhow::ensure;
 use bytes::Bytes;
-use callboard_clients::dealer::Dealer;
 use callboard_core::wire::{Frames, limits::TURN_ENVELOPES_MAX};
+use callboard_transport::Dealer;
 
 /// Echoes until the relay is gone.
 pub(crate) async fn run(address: &str) -> anyhow::Result<()> {

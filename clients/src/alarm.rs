@@ -6,9 +6,8 @@ use std::{
 };
 
 use callboard_core::time::Time;
+use callboard_transport::Clock;
 use tokio::{runtime::Handle, task::JoinHandle, time::sleep_until};
-
-use crate::link::Clock;
 
 /// Goes off at a point in time.
 ///

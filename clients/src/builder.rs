@@ -15,6 +15,7 @@ use callboard_core::{
     peer,
     wire::limits::{CLIENT_QUEUE_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
 };
+use callboard_transport::{Clock, RuntimeHandoff, check_address, new_session_id};
 use tokio::sync::watch;
 
 use crate::{
@@ -22,7 +23,6 @@ use crate::{
     client::Client,
     connect_error::ConnectError,
     driver::{self, Driver},
-    link::{self, Carried, Clock},
     polled,
     shared::{Lines, Shared},
     state::State,
@@ -135,7 +135,7 @@ impl ClientBuilder {
     /// # Errors
     /// [`ConnectError`] if the address is none, or the system has no thread for the client.
     pub fn connect_lazily(self) -> Result<Client, ConnectError> {
-        link::check_address(&self.address).map_err(|text| ConnectError::bad_address(&self.address, text))?;
+        check_address(&self.address).map_err(|text| ConnectError::bad_address(&self.address, text))?;
         let address = self.address.clone();
         self.start().map_err(|error| ConnectError::system(&address, error))
     }
@@ -160,7 +160,7 @@ impl ClientBuilder {
 
     /// Starts the client's two threads, and on a runtime of one thread the task that tells its callers their outcomes.
     fn start(self) -> io::Result<Client> {
-        let runtime = Carried::new()?;
+        let runtime = RuntimeHandoff::new()?;
         let link_thread = runtime.handle().clone();
         let lines = Lines::new(self.queue_calls_max, self.callbacks_max)?;
         let (state, seen) = watch::channel(State::default());
@@ -173,8 +173,9 @@ impl ClientBuilder {
             teller: Teller::start(&lines),
         };
         let driver = Driver::new(machine, Arc::clone(&lines), state);
-        let started =
-            thread::Builder::new().name("callboard-client".to_owned()).spawn(move || driver.run(runtime.arrived()));
+        let started = thread::Builder::new()
+            .name("callboard-client".to_owned())
+            .spawn(move || driver.run(runtime.into_runtime()));
         if let Err(error) = started {
             lines.callbacks.close();
             return Err(error);
@@ -198,7 +199,7 @@ impl ClientBuilder {
             instance: self.name.clone(),
             pid: Some(std::process::id()),
             key: self.authkey.clone(),
-            ..peer::Settings::new(link::new_session())
+            ..peer::Settings::new(new_session_id())
         }
     }
 }

@@ -132,7 +132,7 @@ impl<T> Drop for CallFuture<T> {
             outcome.close();
             if outcome.try_recv().is_err() {
                 // An error is a link thread that has ended: so has the call.
-                let _ = self.shared.lines.commands.put(Command::Cancel(*ticket));
+                let _ = self.shared.lines.commands.push(Command::Cancel(*ticket));
             }
         }
     }

@@ -125,7 +125,7 @@ impl Client {
             self.shared.lines.queue.close();
             self.shared.lines.callbacks.room.close();
             // An error is a link thread that has ended already.
-            let _ = self.shared.lines.commands.put(Command::Close);
+            let _ = self.shared.lines.commands.push(Command::Close);
         }
     }
 
@@ -156,7 +156,9 @@ impl Client {
         match (stage, trouble) {
             (Stage::Joined, _) => Ok(self),
             (Stage::Refused(failure), _) => Err(ConnectError::refused(&shared.address, failure)),
-            (_, Some(trouble)) if !trouble.may_pass => Err(ConnectError::bad_address(&shared.address, trouble.text)),
+            (_, Some(trouble)) if !trouble.is_transient => {
+                Err(ConnectError::bad_address(&shared.address, trouble.message))
+            }
             (_, trouble) => Err(ConnectError::no_broker(&shared.address, shared.timeout, trouble)),
         }
     }

@@ -3,8 +3,7 @@
 use std::{error::Error, fmt, io, time::Duration};
 
 use callboard_core::wire::status::Failure;
-
-use crate::link::Trouble;
+use callboard_transport::ConnectionFailure;
 
 /// Why a client could not be made. Its text is a sentence that says what was tried, what came of it, and what to do.
 ///
@@ -30,7 +29,7 @@ pub enum ConnectErrorKind {
 
 enum Problem {
     BadAddress(String),
-    NoBroker { waited: Option<Duration>, trouble: Option<Trouble> },
+    NoBroker { waited: Option<Duration>, trouble: Option<ConnectionFailure> },
     Refused(Box<Failure>),
     System(io::Error),
 }
@@ -55,7 +54,11 @@ impl ConnectError {
         ConnectError::new(address, Problem::BadAddress(text.into()))
     }
 
-    pub(crate) fn no_broker(address: &str, waited: Option<Duration>, trouble: Option<Trouble>) -> ConnectError {
+    pub(crate) fn no_broker(
+        address: &str,
+        waited: Option<Duration>,
+        trouble: Option<ConnectionFailure>,
+    ) -> ConnectError {
         ConnectError::new(address, Problem::NoBroker { waited, trouble })
     }
 
@@ -80,7 +83,7 @@ impl fmt::Display for ConnectError {
                 f.write_str("no broker let this client in")?;
                 waited.map_or(Ok(()), |waited| write!(f, " within {waited:?}"))?;
                 match trouble {
-                    Some(trouble) => write!(f, ": {}", trouble.text),
+                    Some(trouble) => write!(f, ": {}", trouble.message),
                     None => write!(f, ": check that {} is a broker's address for clients", self.address),
                 }
             }

@@ -18,6 +18,7 @@ use callboard_core::{
     peer,
     time::Time,
 };
+use callboard_transport::{Clock, Connection, ConnectionEvent, Timer, yield_to_tasks};
 use tokio::{runtime::Runtime, sync::watch, time::timeout_at};
 
 use self::{
@@ -27,7 +28,6 @@ use self::{
 use crate::{
     call_error::CallError,
     close_error::CloseError,
-    link::{self, Clock, Link, Timer},
     outcomes::Outcomes,
     pipe::Pipe,
     responder::Responder,
@@ -39,7 +39,7 @@ use crate::{
 /// Drives one client machine, on a thread and a runtime of its own.
 pub(crate) struct Driver {
     machine: Machine<Responder>,
-    link: Link,
+    connection: Connection,
     timer: Timer,
     /// For looking after the teller.
     look: Timer,
@@ -77,7 +77,7 @@ impl Driver {
         Driver {
             log: Log::new(&settings.peer.instance, &settings.address),
             machine: Machine::new(settings.peer),
-            link: Link::new(settings.address),
+            connection: Connection::new(settings.address),
             timer: Timer::new(),
             look: Timer::new(),
             clock: settings.clock,
@@ -114,21 +114,21 @@ impl Driver {
                 return self.finish(ending).await;
             }
             // So that zeromq's task writes what this turn sent, and what arrived meanwhile is seen.
-            link::pause().await;
+            yield_to_tasks().await;
         }
     }
 
     /// Waits until there is something to do: something of the link's, which is returned, or anything else.
-    async fn wait(&mut self) -> Option<link::Event> {
+    async fn wait(&mut self) -> Option<ConnectionEvent> {
         let deadline = self.machine.poll_timeout();
         tokio::select! {
             biased;
             // Documented to lose nothing.
-            event = self.link.event() => return Some(event),
+            event = self.connection.next_event() => return Some(event),
             // Holds nothing.
             () = future::ready(()), if !self.taken.is_empty() => {}
             // Takes nothing, and keeps news that was not heard.
-            () = self.lines.commands.news() => {}
+            () = self.lines.commands.notified() => {}
             // Only waits, as does the next one.
             () = self.look.wait(self.clock, self.outcomes.look_by()) => {}
             () = self.timer.wait(self.clock, deadline) => {}

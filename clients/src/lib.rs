@@ -36,16 +36,12 @@
 //! | `typed`, `style`, `typed_streams`, `proxy` | a call of a stub's method, by its style; a service whose methods are called by name |
 //! | `request`, `shared` | a call on its way to the link thread |
 //! | `driver` | the link thread |
-//! | `link`, `dealer` | what it has in common with the worker's: clock, timer, mailbox, connection |
 //! | `pipe`, `reply_stream`, `item_sender`, `reply_future` | calls with streams, and with progress |
 //! | `responder`, `outcomes`, `teller`, `callbacks` | an outcome on its way back, to who awaits it or to the callback thread |
-//! | `authkey` | where keys come from |
-//! | `serving` | what a handler's calls inherit from the call that it serves |
 //! | `room`, `alarm`, `state` | bounds, time limits, how far the client's life has come |
 
 mod alarm;
 mod answers;
-mod authkey;
 pub mod blocking;
 mod builder;
 mod call;
@@ -55,10 +51,8 @@ mod callbacks;
 mod client;
 mod close_error;
 mod connect_error;
-pub mod dealer;
 mod driver;
 mod item_sender;
-pub mod link;
 mod outcomes;
 mod pipe;
 pub mod polled;
@@ -68,7 +62,6 @@ mod reply_stream;
 mod request;
 mod responder;
 mod room;
-pub mod serving;
 mod shared;
 mod state;
 mod statistics;
@@ -88,9 +81,10 @@ pub use callboard_core::{
     },
 };
 
+pub use callboard_transport::{AUTHKEY_VARIABLE, AuthKeySourceError, authkeys_from_environment, read_authkeys};
+
 pub use self::{
     answers::{Answers, WorkerAnswer},
-    authkey::{AUTHKEY_VARIABLE, AuthKeySourceError, authkeys_from_environment, read_authkeys},
     builder::ClientBuilder,
     call::Call,
     call_error::CallError,

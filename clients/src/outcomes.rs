@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use callboard_core::time::Time;
+use callboard_transport::Clock;
 use tokio::sync::oneshot;
 
 use crate::{
     call_error::CallError,
     callbacks::{Job, Pending},
-    link::Clock,
     shared::Lines,
     teller::Teller,
 };

@@ -300,7 +300,7 @@ impl Stretch {
     /// Tells the link thread, if there is a call. An error is a link thread that has ended: so has the call.
     fn tell(&self, command: impl FnOnce(Ticket) -> Command) {
         if let Some(ticket) = self.ticket {
-            let _ = self.shared.lines.commands.put(command(ticket));
+            let _ = self.shared.lines.commands.push(command(ticket));
         }
     }
 }

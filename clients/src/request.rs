@@ -15,7 +15,9 @@ use callboard_core::{
     },
 };
 
-use crate::{call_error::CallError, responder::Responder, serving::Serving};
+use callboard_transport::CallScope;
+
+use crate::{call_error::CallError, responder::Responder};
 
 /// What a caller wants called, ready to be sent.
 #[derive(Debug)]
@@ -49,7 +51,7 @@ impl Request {
         let method = MethodName::parse(method).map_err(|error| CallError::bad_name(&error))?;
         let body = arguments.encode().map_err(|error| CallError::bad_arguments(method.as_str(), &error))?;
         let timeout = timeout.map(|span| Timeout { span, source: TimeoutSource::Client });
-        let served_until = Serving::here().and_then(|serving| serving.deadline());
+        let served_until = CallScope::current().and_then(|scope| scope.deadline());
         Ok(Request {
             method,
             body,

@@ -14,6 +14,7 @@ use callboard_core::{
     client::{NewCall, Ticket, Timeout},
     time::Time,
 };
+use callboard_transport::{BatchQueue, Clock};
 use tokio::{
     runtime::Handle,
     sync::{SemaphorePermit, watch},
@@ -23,7 +24,6 @@ use crate::{
     alarm::Alarm,
     call_error::CallError,
     callbacks::Callbacks,
-    link::{Clock, Mailbox},
     pipe::StreamPost,
     request::Request,
     responder::Responder,
@@ -67,7 +67,7 @@ pub(crate) struct Lines {
     pub(crate) queue: Room,
     /// The way to the link thread. Calls have a place in `queue`; a call is given up once, before its caller has its outcome; a stream says no
     /// more than its credit allows; and a client is closed twice at most. So all of it is bounded.
-    pub(crate) commands: Mailbox<Command>,
+    pub(crate) commands: BatchQueue<Command>,
     pub(crate) callbacks: Arc<Callbacks>,
     /// As of the link thread's last turn.
     pub(crate) statistics: Mutex<Statistics>,
@@ -83,7 +83,7 @@ impl Lines {
     pub(crate) fn new(queue_calls_max: usize, callbacks_max: usize) -> io::Result<Arc<Lines>> {
         Ok(Arc::new(Lines {
             queue: Room::new(queue_calls_max),
-            commands: Mailbox::default(),
+            commands: BatchQueue::default(),
             callbacks: Callbacks::start(callbacks_max)?,
             statistics: Mutex::new(Statistics::default()),
             home: OnceLock::new(),
@@ -151,7 +151,7 @@ impl Shared {
         responder: Responder,
     ) -> Result<(), Responder> {
         let call = request.new_call(ticket, made, responder);
-        match self.lines.commands.put(Command::Call(call)) {
+        match self.lines.commands.push(Command::Call(call)) {
             Ok(()) => Ok(()),
             Err(Command::Call(call)) => Err(call.token),
             Err(_) => unreachable!("what was told was a call"),
@@ -172,7 +172,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // An error is a link thread that has ended already.
-        let _ = self.lines.commands.put(Command::Close);
+        let _ = self.lines.commands.push(Command::Close);
     }
 }
 

@@ -2,14 +2,16 @@
 
 use callboard_core::wire::status::Failure;
 
-use crate::{close_error::CloseError, link::Trouble};
+use callboard_transport::ConnectionFailure;
+
+use crate::close_error::CloseError;
 
 /// What the link thread tells the handles.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) stage: Stage,
     /// Why the last connection is gone, or could not be made.
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) trouble: Option<ConnectionFailure>,
 }
 
 /// How far a client's life has come. Only ever forward.
@@ -31,7 +33,7 @@ pub(crate) enum Stage {
 impl State {
     /// Whether there is something to tell somebody who waits for the first connection.
     pub(crate) fn is_settled(&self) -> bool {
-        !matches!(self.stage, Stage::New) || self.trouble.as_ref().is_some_and(|trouble| !trouble.may_pass)
+        !matches!(self.stage, Stage::New) || self.trouble.as_ref().is_some_and(|trouble| !trouble.is_transient)
     }
 }
 

@@ -9,16 +9,13 @@ use std::{
 };
 
 use callboard_core::time::Time;
+use callboard_transport::{BatchQueue, Clock, WAKEUP_DELAY_MAX};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task::{AbortHandle, yield_now},
 };
 
-use crate::{
-    link::{Clock, HOLD_MAX, Mailbox},
-    outcomes::Awaited,
-    shared::Lines,
-};
+use crate::{outcomes::Awaited, shared::Lines};
 
 /// The way to a task of the program's, which tells callers on its thread what the link thread knows.
 ///
@@ -28,7 +25,7 @@ use crate::{
 /// them, for the link thread is woken when all have run.
 ///
 /// Nobody depends on that task: its runtime may stand still, or be gone, while its callers await somewhere else by now. What lies
-/// on its desk for [`HOLD_MAX`] the link thread tells itself, and goes on so until the task has shown that it is there.
+/// on its desk for [`WAKEUP_DELAY_MAX`] the link thread tells itself, and goes on so until the task has shown that it is there.
 #[derive(Debug)]
 pub(crate) struct Teller {
     desk: Arc<Desk>,
@@ -41,7 +38,7 @@ pub(crate) struct Teller {
 /// What the link thread and the task share.
 #[derive(Debug, Default)]
 struct Desk {
-    awaited: Mailbox<Awaited>,
+    awaited: BatchQueue<Awaited>,
     /// The task did not come in time, and has not come since.
     late: AtomicBool,
 }
@@ -64,15 +61,15 @@ impl Teller {
         if self.desk.late.load(Ordering::Relaxed) || self.task.is_finished() {
             return awaited.drain(..).for_each(Awaited::tell);
         }
-        self.lines.commands.hold();
-        if self.desk.awaited.put_all(awaited) {
-            self.look_by = Some(clock.now() + HOLD_MAX);
+        self.lines.commands.suppress_wakeups();
+        if self.desk.awaited.append(awaited) {
+            self.look_by = Some(clock.now() + WAKEUP_DELAY_MAX);
         }
     }
 
     /// When to [`look`](Teller::look). Not any more, once the task has told all and its callers have run.
     pub(crate) fn look_by(&mut self) -> Option<Time> {
-        if self.desk.awaited.is_empty() && !self.lines.commands.is_held() {
+        if self.desk.awaited.is_empty() && !self.lines.commands.wakeups_suppressed() {
             self.look_by = None;
         }
         self.look_by
@@ -91,7 +88,7 @@ impl Teller {
             self.desk.late.store(false, Ordering::Relaxed);
         }
         left.into_iter().for_each(Awaited::tell);
-        self.lines.commands.release();
+        self.lines.commands.resume_wakeups();
     }
 }
 
@@ -99,7 +96,7 @@ impl Drop for Teller {
     fn drop(&mut self) {
         self.task.abort();
         self.desk.awaited.close().into_iter().for_each(Awaited::tell);
-        self.lines.commands.release();
+        self.lines.commands.resume_wakeups();
     }
 }
 
@@ -108,7 +105,7 @@ async fn serve(desk: Arc<Desk>, lines: Arc<Lines>) {
     lines.home.get_or_init(|| thread::current().id());
     let mut awaited = Vec::new();
     loop {
-        desk.awaited.news().await;
+        desk.awaited.notified().await;
         let release = Release(&lines);
         loop {
             awaited = desk.awaited.take(awaited);
@@ -129,7 +126,7 @@ struct Release<'a>(&'a Lines);
 
 impl Drop for Release<'_> {
     fn drop(&mut self) {
-        self.0.commands.release();
+        self.0.commands.resume_wakeups();
     }
 }
 
@@ -200,10 +197,10 @@ mod tests {
             let lines = Arc::clone(&lines);
             tokio::spawn(async move {
                 assert!(outcome.await.is_ok() && lines.is_home());
-                lines.commands.put(Command::Cancel(Ticket(1))).unwrap();
+                lines.commands.push(Command::Cancel(Ticket(1))).unwrap();
             })
         });
-        lines.commands.news().await;
+        lines.commands.notified().await;
         assert!(callers.iter().all(tokio::task::JoinHandle::is_finished), "news came before all had run");
         assert_eq!(lines.commands.take(Vec::new()).len(), 2);
         assert_eq!(scene.teller.look_by(), None, "there is nothing to look for");
@@ -219,7 +216,7 @@ mod tests {
         assert_eq!(scene.teller.look_by(), by, "the first is still there");
         yield_now().await;
         assert!(are_told(&mut first) && are_told(&mut second));
-        while scene.clock.now() + HOLD_MAX <= by.unwrap() {
+        while scene.clock.now() + WAKEUP_DELAY_MAX <= by.unwrap() {
             std::hint::spin_loop();
         }
         scene.tell();
@@ -232,10 +229,10 @@ mod tests {
         let mut scene = runtime.block_on(async { Scene::new() });
         let mut outcomes = scene.tell();
         assert!(!are_told(&mut outcomes), "the task may still come");
-        scene.lines.commands.put(Command::Cancel(Ticket(1))).unwrap();
+        scene.lines.commands.push(Command::Cancel(Ticket(1))).unwrap();
         scene.look();
         assert!(are_told(&mut outcomes));
-        runtime.block_on(scene.lines.commands.news());
+        runtime.block_on(scene.lines.commands.notified());
         assert!(are_told(&mut scene.tell()), "it is not waited for a second time");
         // It comes at last, and is trusted again.
         runtime.block_on(yield_now());

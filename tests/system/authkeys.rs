@@ -216,7 +216,10 @@ fn a_variable_that_holds_no_key_is_wrong_usage_and_is_not_shown() {
     let mut command = crate::harness::callboard();
     command.arg("ping").env("CALLBOARD_AUTHKEY", "hush-hush");
     let complaint = Finished::of(command).complained(2);
-    assert!(complaint.starts_with("error: CALLBOARD_AUTHKEY: line 1: an authkey has 16 to 512 bytes"), "{complaint}");
+    assert!(
+        complaint.starts_with("error: invalid CALLBOARD_AUTHKEY: line 1: an authkey has 16 to 512 bytes"),
+        "{complaint}"
+    );
     assert!(!complaint.contains("hush") && complaint.matches("line 1").count() == 1, "{complaint}");
 }
 

@@ -11,8 +11,8 @@ use std::{
     time::Instant,
 };
 
-use callboard_clients::serving::{Served, Serving};
 use callboard_core::wire::{affinity::Affinity, ids::CallId, method::MethodName};
+use callboard_transport::{CallScope, ServedCall};
 use futures::task::AtomicWaker;
 use tokio::task::JoinHandle;
 
@@ -21,7 +21,7 @@ use crate::line::Line;
 /// The call that a handler serves: take it as the first parameter, `fn add(context: Context, x: i64, y: i64)`. A cheap clone.
 #[derive(Clone, Debug)]
 pub struct Context {
-    served: Arc<Served<Call>>,
+    served: Arc<ServedCall<Call>>,
 }
 
 #[derive(Debug)]
@@ -49,28 +49,28 @@ impl Context {
     ) -> Context {
         let call =
             Call { id, method, attempt, affinity, line, begun: AtomicBool::new(false), task: AtomicWaker::new() };
-        Context { served: Arc::new(Served::new(deadline, call)) }
+        Context { served: Arc::new(ServedCall::new(deadline, call)) }
     }
 
     /// The call's id, the same at the client and in the broker's log.
     pub fn call_id(&self) -> CallId {
-        self.served.call.id
+        self.served.data.id
     }
 
     /// The method that was called, `SERVICE.METHOD`.
     pub fn method(&self) -> &str {
-        self.served.call.method.as_str()
+        self.served.data.method.as_str()
     }
 
     /// Which attempt this is, from 1. Above 1, another worker was lost while it had the call.
     pub fn attempt(&self) -> u32 {
-        self.served.call.attempt
+        self.served.data.attempt
     }
 
     /// The call's affinity key, if its caller gave it one: no other call of that key of the service runs now, and those before it
     /// ran in this process, or in one that is lost or has left.
     pub fn key(&self) -> Option<&str> {
-        self.served.call.affinity.as_ref().map(|affinity| affinity.key.as_str())
+        self.served.data.affinity.as_ref().map(|affinity| affinity.key.as_str())
     }
 
     /// The fence of the call's key, if it has one. It rises each time that the key gets another worker, and never falls. A worker that
@@ -78,7 +78,7 @@ impl Context {
     /// should be told the fence, keep the highest, and refuse a lower one: for instance
     /// `UPDATE ... WHERE key = ? AND fence <= ?`.
     pub fn fence(&self) -> Option<u64> {
-        self.served.call.affinity.as_ref().map(|affinity| affinity.fence)
+        self.served.data.affinity.as_ref().map(|affinity| affinity.fence)
     }
 
     /// When the caller stops waiting; `None` if it waits as long as it takes.
@@ -110,23 +110,23 @@ impl Context {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        let serving = self.serving();
+        let scope = self.scope();
         tokio::spawn(async move {
             tokio::select! {
                 biased;
                 // Dropped for good.
-                () = serving.cancelled() => None,
-                output = serving.during(future) => Some(output),
+                () = scope.cancelled() => None,
+                output = scope.run(future) => Some(output),
             }
         })
     }
 
     /// Runs a part of the handler, which finds its call by where it runs.
     pub(crate) fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
-        self.serving().enter(part)
+        self.scope().enter(part)
     }
 
-    fn serving(&self) -> Serving {
+    fn scope(&self) -> CallScope {
         Arc::clone(&self.served).into()
     }
 
@@ -142,46 +142,46 @@ impl Context {
     /// # let _ = resize;
     /// ```
     pub fn progress(&self, done: u64, total: impl Into<Option<u64>>, message: &str) {
-        if let Some(line) = &self.served.call.line {
+        if let Some(line) = &self.served.data.line {
             line.tell_progress(done, total.into(), message);
         }
     }
 
     /// The handler has ended. What it spawned may go on, and needs neither its streams nor its task.
     pub(crate) fn end(&self) {
-        drop(self.served.call.task.take());
-        if let Some(line) = &self.served.call.line {
+        drop(self.served.data.task.take());
+        if let Some(line) = &self.served.data.line {
             line.close();
         }
     }
 
     pub(crate) fn line(&self) -> Option<Arc<Line>> {
-        self.served.call.line.clone()
+        self.served.data.line.clone()
     }
 
     /// The handler is entered, unless nobody waits for the outcome any more: then false.
     pub(crate) fn begin(&self) -> bool {
         let wanted = !self.is_cancelled();
         if wanted {
-            self.served.call.begun.store(true, Ordering::Release);
+            self.served.data.begun.store(true, Ordering::Release);
         }
         wanted
     }
 
     pub(crate) fn has_begun(&self) -> bool {
-        self.served.call.begun.load(Ordering::Acquire)
+        self.served.data.begun.load(Ordering::Acquire)
     }
 
     pub(crate) fn cancel(&self) {
         self.served.cancel();
-        self.served.call.task.wake();
+        self.served.data.task.wake();
     }
 
     /// Runs a handler until it ends or the call is cancelled, which drops it at its next await: then `None`.
     pub(crate) async fn unless_cancelled<F: Future>(&self, handler: F) -> Option<F::Output> {
         let mut handler = pin!(handler);
         poll_fn(|task| {
-            self.served.call.task.register(task.waker());
+            self.served.data.task.register(task.waker());
             if self.is_cancelled() {
                 return Poll::Ready(None);
             }

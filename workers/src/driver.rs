@@ -1,12 +1,14 @@
 //! The worker's run loop: it owns the link, the clock and the machine, and decides nothing.
 
 use bytes::Bytes;
-use callboard_clients::link::{self, Budget, Clock, Link, Timer};
 use callboard_core::{
     peer::Loss,
     time::Time,
     wire::status::Failure,
     worker::{self, Action, Diagnostic, Event, JobId},
+};
+use callboard_transport::{
+    Clock, Connection, ConnectionEvent, Timer, TurnBudget, new_nonce, random_u32, yield_to_tasks,
 };
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info};
@@ -28,7 +30,7 @@ pub(crate) enum Command {
 /// Everything on the link's thread.
 pub(crate) struct Driver {
     machine: worker::Worker,
-    link: Link,
+    connection: Connection,
     timer: Timer,
     clock: Clock,
     runner: Runner,
@@ -42,7 +44,7 @@ pub(crate) struct Driver {
 
 /// What ended a wait.
 enum Woken {
-    Link(link::Event),
+    Connection(ConnectionEvent),
     Handlers,
     Command(Option<Command>),
     Timer,
@@ -51,7 +53,7 @@ enum Woken {
 impl Driver {
     pub(crate) fn new(
         machine: worker::Worker,
-        link: Link,
+        connection: Connection,
         clock: Clock,
         runner: Runner,
         commands: mpsc::Receiver<Command>,
@@ -60,7 +62,7 @@ impl Driver {
         let (timer, actions) = (Timer::new(), Vec::new());
         Driver {
             machine,
-            link,
+            connection,
             timer,
             clock,
             runner,
@@ -80,7 +82,7 @@ impl Driver {
             let woken = tokio::select! {
                 biased;
                 // Cancel safe: says so.
-                event = self.link.event() => Woken::Link(event),
+                event = self.connection.next_event() => Woken::Connection(event),
                 // Cancel safe: outcomes stay where they are until they are taken.
                 () = self.runner.news() => Woken::Handlers,
                 // Cancel safe: tokio's `recv` loses nothing.
@@ -91,20 +93,20 @@ impl Driver {
             commanded &= !matches!(woken, Woken::Command(None));
             self.turn(woken);
             if let Some(end) = self.ended.take() {
-                self.link.disconnect();
-                link::pause().await;
+                self.connection.disconnect();
+                yield_to_tasks().await;
                 return end;
             }
-            link::pause().await;
+            yield_to_tasks().await;
         }
     }
 
     fn turn(&mut self, woken: Woken) {
         let now = self.clock.now();
         match woken {
-            Woken::Link(link::Event::Message(frames)) => self.read(now, frames),
-            Woken::Link(link::Event::Connected) => self.handle(now, Event::Connected { nonce: link::new_nonce() }),
-            Woken::Link(link::Event::Disconnected) => self.disconnected(now),
+            Woken::Connection(ConnectionEvent::Message(frames)) => self.read(now, frames),
+            Woken::Connection(ConnectionEvent::Connected) => self.handle(now, Event::Connected { nonce: new_nonce() }),
+            Woken::Connection(ConnectionEvent::Disconnected) => self.disconnected(now),
             Woken::Command(Some(Command::Shutdown { deadline })) => self.handle(now, Event::Shutdown { deadline }),
             // Nobody can end this worker in order any more; its process will.
             Woken::Command(None) | Woken::Handlers | Woken::Timer => {}
@@ -128,22 +130,22 @@ impl Driver {
         }
         self.play(now);
         self.runner.flush();
-        self.link.flush();
+        self.connection.flush();
     }
 
     fn read(&mut self, now: Time, first: Vec<Bytes>) {
-        let mut budget = Budget::new();
+        let mut budget = TurnBudget::new();
         let mut next = Some(first);
         while let Some(frames) = next {
             let before = self.actions.len();
             self.machine.handle_message(now, &frames, &mut self.actions);
             budget.spend(&frames, self.actions.len() - before);
-            next = if budget.is_spent() { None } else { self.link.try_message() };
+            next = if budget.is_spent() { None } else { self.connection.try_next_message() };
         }
     }
 
     fn disconnected(&mut self, now: Time) {
-        self.handle(now, Event::Disconnected { chance: link::chance() });
+        self.handle(now, Event::Disconnected { chance: random_u32() });
     }
 
     fn handle(&mut self, now: Time, event: Event) {
@@ -181,9 +183,9 @@ impl Driver {
         let mut begun = Vec::new();
         for action in actions.drain(..) {
             match action {
-                Action::Connect => self.link.connect(),
-                Action::Disconnect => self.link.disconnect(),
-                Action::Send(envelope) => self.link.send(&envelope),
+                Action::Connect => self.connection.connect(),
+                Action::Disconnect => self.connection.disconnect(),
+                Action::Send(envelope) => self.connection.send(&envelope),
                 Action::Run(job) => self.runner.run(job),
                 Action::Stop(job) => self.runner.stop(job),
                 Action::Room { job, room } => self.line(job, |line| line.grant(room)),
@@ -203,9 +205,9 @@ impl Driver {
         match diagnostic {
             Diagnostic::Joined { broker, start, running } => {
                 self.absence.end();
-                info!(address = self.link.address(), %broker, %start, running, "joined the broker");
+                info!(address = self.connection.address(), %broker, %start, running, "joined the broker");
                 let told = self.machine.welcome().map_or("", |welcome| welcome.frontend.as_str());
-                self.state.send_replace(State::Joined { frontend: reachable(told, self.link.address()) });
+                self.state.send_replace(State::Joined { frontend: reachable(told, self.connection.address()) });
             }
             Diagnostic::Lost { loss, running } => {
                 self.state.send_replace(State::Apart);
@@ -219,8 +221,8 @@ impl Driver {
 
     /// Why the worker is without a broker, once for each absence.
     fn tell_absence(&mut self, loss: &Loss, running: usize) {
-        let why = match (loss, self.link.trouble()) {
-            (Loss::Closed, Some(trouble)) => trouble.text.clone(),
+        let why = match (loss, self.connection.last_failure()) {
+            (Loss::Closed, Some(trouble)) => trouble.message.clone(),
             (Loss::Closed, None) => "the connection was closed".to_owned(),
             (Loss::SentAway(failure), _) => failure.message.to_string(),
             (Loss::Silent, _) => "nothing is heard from the broker".to_owned(),
@@ -228,6 +230,6 @@ impl Driver {
             (Loss::Unreadable(what), _) => format!("what the broker says cannot be read: {what}"),
             (other, _) => format!("{other:?}"),
         };
-        self.absence.tell(self.clock.now(), self.link.address(), &why, running);
+        self.absence.tell(self.clock.now(), self.connection.address(), &why, running);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use callboard_clients::AuthKeySourceError;
 use callboard_core::wire::status::Failure;
+use callboard_transport::AuthKeySourceError;
 
 use crate::service::ServiceError;
 

@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_clients::link::Mailbox;
 use callboard_core::{
     body,
     wire::{
@@ -18,6 +17,7 @@ use callboard_core::{
     },
     worker::{Job, JobId},
 };
+use callboard_transport::BatchQueue;
 
 use crate::runner::Ended;
 
@@ -37,7 +37,7 @@ pub(crate) enum Post {
 pub(crate) struct Posts {
     posts: Mutex<Vec<Post>>,
     /// Where the link's thread looks for news.
-    ended: Arc<Mailbox<Ended>>,
+    ended: Arc<BatchQueue<Ended>>,
 }
 
 /// The streams of one job.
@@ -81,7 +81,7 @@ pub(crate) enum Came {
 }
 
 impl Posts {
-    pub(crate) fn new(ended: Arc<Mailbox<Ended>>) -> Arc<Posts> {
+    pub(crate) fn new(ended: Arc<BatchQueue<Ended>>) -> Arc<Posts> {
         Arc::new(Posts { posts: Mutex::default(), ended })
     }
 
@@ -96,7 +96,7 @@ impl Posts {
         posts.push(post);
         drop(posts);
         if first {
-            self.ended.nudge();
+            self.ended.notify();
         }
     }
 }

@@ -4,7 +4,7 @@
 //! task there, spawns them, lets the runtime run each up to its first pause, and only then wakes the link. So a bundle of
 //! quick calls costs two wake-ups across threads, not two a call. Where the runtime has one thread only, the dispatcher polls each
 //! handler once itself, and spawns those that are not done then. If the runtime is kept busy by a handler that blocks it, the
-//! link looks by itself after [`HOLD_MAX`].
+//! link looks by itself after [`WAKEUP_DELAY_MAX`].
 
 use std::{
     any::Any,
@@ -15,7 +15,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_clients::link::{Clock, HOLD_MAX, Mailbox, Timer};
 use callboard_core::{
     time::Time,
     wire::{
@@ -24,6 +23,7 @@ use callboard_core::{
     },
     worker::{ByJob, Job, JobId},
 };
+use callboard_transport::{BatchQueue, Clock, Timer, WAKEUP_DELAY_MAX};
 use futures::FutureExt;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
@@ -50,8 +50,8 @@ pub(crate) struct Runner {
     running: ByJob<Context>,
     /// The jobs of this turn.
     starting: Vec<Start>,
-    jobs: Arc<Mailbox<Start>>,
-    ended: Arc<Mailbox<Ended>>,
+    jobs: Arc<BatchQueue<Start>>,
+    ended: Arc<BatchQueue<Ended>>,
     posts: Arc<Posts>,
     /// When to look by ourselves, while outcomes wake nobody.
     look_by: Option<Time>,
@@ -77,7 +77,7 @@ struct Start {
 
 impl Runner {
     pub(crate) fn new(runtime: &Handle, clock: Clock, handlers: Vec<Vec<(MethodName, Prepared)>>) -> Runner {
-        let (jobs, ended) = <(Arc<Mailbox<Start>>, Arc<Mailbox<Ended>>)>::default();
+        let (jobs, ended) = <(Arc<BatchQueue<Start>>, Arc<BatchQueue<Ended>>)>::default();
         let alone = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
         let handlers = Arc::new(handlers);
         let dispatcher =
@@ -114,10 +114,10 @@ impl Runner {
         if self.starting.is_empty() {
             return;
         }
-        if self.ended.hold() {
-            self.look_by = Some(self.clock.now() + HOLD_MAX);
+        if self.ended.suppress_wakeups() {
+            self.look_by = Some(self.clock.now() + WAKEUP_DELAY_MAX);
         }
-        self.jobs.put_all(&mut self.starting);
+        self.jobs.append(&mut self.starting);
     }
 
     /// Nobody waits for this job any more: an async handler is dropped at its next await, a blocking one told.
@@ -138,11 +138,11 @@ impl Runner {
     pub(crate) async fn news(&mut self) {
         tokio::select! {
             // Both are cancel safe: they say so.
-            () = self.ended.news() => {}
+            () = self.ended.notified() => {}
             // The runtime is busy with something else: from now on each outcome tells of itself.
             () = self.timer.wait(self.clock, self.look_by) => {
                 self.look_by = None;
-                self.ended.release();
+                self.ended.resume_wakeups();
             }
         }
     }
@@ -180,8 +180,8 @@ impl Drop for Runner {
 /// What the dispatcher has. When its runtime drops it, jobs end where they are: their handlers would have nowhere to run.
 struct Dispatcher {
     handlers: Handlers,
-    jobs: Arc<Mailbox<Start>>,
-    ended: Arc<Mailbox<Ended>>,
+    jobs: Arc<BatchQueue<Start>>,
+    ended: Arc<BatchQueue<Ended>>,
     /// The runtime has no other thread that could run a handler meanwhile.
     alone: bool,
 }
@@ -189,7 +189,7 @@ struct Dispatcher {
 impl Drop for Dispatcher {
     fn drop(&mut self) {
         drop(self.jobs.close());
-        self.ended.release();
+        self.ended.resume_wakeups();
     }
 }
 
@@ -200,7 +200,7 @@ async fn dispatch(dispatcher: Dispatcher) {
         return dispatch_alone(dispatcher).await;
     }
     loop {
-        dispatcher.jobs.news().await;
+        dispatcher.jobs.notified().await;
         for start in dispatcher.jobs.take(Vec::new()) {
             dispatcher.begin(start);
         }
@@ -217,7 +217,7 @@ async fn dispatch(dispatcher: Dispatcher) {
 /// [`TURN_MAX`] of one.
 async fn dispatch_alone(dispatcher: Dispatcher) {
     loop {
-        dispatcher.jobs.news().await;
+        dispatcher.jobs.notified().await;
         let release = Release(Arc::clone(&dispatcher.ended));
         let mut began = Instant::now();
         for (number, start) in dispatcher.jobs.take(Vec::new()).into_iter().enumerate() {
@@ -234,11 +234,11 @@ async fn dispatch_alone(dispatcher: Dispatcher) {
 }
 
 /// Lets outcomes wake the link again, however it ends.
-struct Release(Arc<Mailbox<Ended>>);
+struct Release(Arc<BatchQueue<Ended>>);
 
 impl Drop for Release {
     fn drop(&mut self) {
-        self.0.release();
+        self.0.resume_wakeups();
     }
 }
 
@@ -264,13 +264,13 @@ struct Ending {
     job: JobId,
     context: Context,
     outcome: Option<Outcome>,
-    ended: Arc<Mailbox<Ended>>,
+    ended: Arc<BatchQueue<Ended>>,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
         // Where it is held, the dispatcher releases it, or the link's thread does; it is never closed.
-        let _ = self.ended.put((self.job, self.outcome.take().ok_or(self.context.has_begun())));
+        let _ = self.ended.push((self.job, self.outcome.take().ok_or(self.context.has_begun())));
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use callboard_clients::link::Carried;
+use callboard_transport::RuntimeHandoff;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
@@ -33,12 +33,14 @@ impl Signals {
     pub(crate) fn catch() -> io::Result<Signals> {
         let (tell, first) = oneshot::channel();
         let over = Arc::new(AtomicBool::new(false));
-        let runtime = Carried::new()?;
+        let runtime = RuntimeHandoff::new()?;
         let watch = {
             let _inside = runtime.handle().enter();
             watch(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, tell, Arc::clone(&over))
         };
-        thread::Builder::new().name("callboard-signals".into()).spawn(move || runtime.arrived().block_on(watch))?;
+        thread::Builder::new()
+            .name("callboard-signals".into())
+            .spawn(move || runtime.into_runtime().block_on(watch))?;
         Ok(Signals { first, over })
     }
 

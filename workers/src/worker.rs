@@ -2,10 +2,6 @@
 
 use std::{env, future::Future, thread, time::Duration};
 
-use callboard_clients::{
-    authkeys_from_environment,
-    link::{self, Carried, Clock, Link},
-};
 use callboard_core::{
     auth::AuthKey,
     peer,
@@ -16,6 +12,9 @@ use callboard_core::{
         status::{Code, Failure},
     },
     worker,
+};
+use callboard_transport::{
+    Clock, Connection, RuntimeHandoff, authkeys_from_environment, check_address, new_session_id,
 };
 use tokio::{
     runtime::Handle,
@@ -175,7 +174,7 @@ impl Worker {
     /// Outside a tokio runtime.
     pub fn start(self) -> Result<RunningWorker, WorkerError> {
         let (offers, handlers) = take_offers(self.services)?;
-        link::check_address(&self.backend).map_err(WorkerError::BadAddress)?;
+        check_address(&self.backend).map_err(WorkerError::BadAddress)?;
         let key = match self.authkey {
             Some(key) => Some(key),
             None => authkeys_from_environment()?.map(|keys| keys.first().clone()),
@@ -189,10 +188,10 @@ impl Worker {
         let (commands, commanded) = mpsc::channel(1);
         let (teller, state) = watch::channel(State::Apart);
         let (ending, end) = oneshot::channel();
-        let driver = Driver::new(machine, Link::new(self.backend.clone()), clock, runner, commanded, teller);
-        let runtime = Carried::new()?;
+        let driver = Driver::new(machine, Connection::new(self.backend.clone()), clock, runner, commanded, teller);
+        let runtime = RuntimeHandoff::new()?;
         thread::Builder::new().name("callboard-worker".into()).spawn(move || {
-            let runtime = runtime.arrived();
+            let runtime = runtime.into_runtime();
             // As a task of its own it is woken by others of its runtime without a system call.
             if let Ok(ended) = runtime.block_on(runtime.spawn(driver.run())) {
                 // Nobody may wait for the end any more: then nobody is told.
@@ -296,7 +295,7 @@ fn settings(instance: String, heartbeat: Duration, key: Option<AuthKey>) -> peer
         pid: Some(std::process::id()),
         key,
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        ..peer::Settings::new(link::new_session())
+        ..peer::Settings::new(new_session_id())
     }
 }
 

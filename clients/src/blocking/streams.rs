@@ -2,6 +2,7 @@
 
 use std::{fmt, pin::pin};
 
+use callboard_transport::CallScope;
 use futures::{
     Stream, StreamExt as _,
     future::{Either, select},
@@ -9,7 +10,7 @@ use futures::{
 use serde::Serialize;
 
 use super::wait::block_on;
-use crate::{CallError, SendError, serving::Serving};
+use crate::{CallError, SendError};
 
 /// The items that a handler sends, as an iterator that blocks until the next one is there. It is made of any stream of a call:
 /// [`Call::stream`](super::Call::stream) makes it of its own, `Items::from` of a stub's.
@@ -87,9 +88,9 @@ where
 
 /// Blocks until a future is ready; `None` in a handler for which nobody waits any more.
 pub(crate) fn wait_for<F: Future>(future: F) -> Option<F::Output> {
-    let Some(serving) = Serving::here() else { return Some(block_on(future)) };
+    let Some(scope) = CallScope::current() else { return Some(block_on(future)) };
     // The cancel is looked at second: an outcome that is there counts.
-    match block_on(select(pin!(future), pin!(serving.cancelled()))) {
+    match block_on(select(pin!(future), pin!(scope.cancelled()))) {
         Either::Left((outcome, _)) => Some(outcome),
         Either::Right(_) => None,
     }

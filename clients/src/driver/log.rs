@@ -1,8 +1,7 @@
 //! What the client tells its operator.
 
 use callboard_core::{client::Diagnostic, peer::Loss, wire::status::Failure};
-
-use crate::link::Trouble;
+use callboard_transport::ConnectionFailure;
 
 /// Writes the machine's notes to the log, each once: a broker that stays away is not a line a second.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ impl Log {
     }
 
     /// The machine noted something. `trouble` is what the link knows of a lost connection.
-    pub(super) fn write(&mut self, diagnostic: &Diagnostic, trouble: Option<&Trouble>) {
+    pub(super) fn write(&mut self, diagnostic: &Diagnostic, trouble: Option<&ConnectionFailure>) {
         let client = &*self.client;
         match diagnostic {
             Diagnostic::Joined { broker, start, open } => {
@@ -44,9 +43,9 @@ impl Log {
         tracing::error!(client = self.client, address = self.address, %failure, "the broker refuses this client");
     }
 
-    fn lost(&mut self, loss: &Loss, open: usize, trouble: Option<&Trouble>) {
+    fn lost(&mut self, loss: &Loss, open: usize, trouble: Option<&ConnectionFailure>) {
         let why = match (loss, trouble) {
-            (Loss::Closed, Some(trouble)) => trouble.text.clone(),
+            (Loss::Closed, Some(trouble)) => trouble.message.clone(),
             (Loss::Closed, None) => "the connection was closed".to_owned(),
             (Loss::Silent, _) => "the broker is silent".to_owned(),
             (Loss::Slow, _) => "the broker did not let the client in in time".to_owned(),

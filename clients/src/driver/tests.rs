@@ -8,6 +8,7 @@ use callboard_core::{
         status::{Code, Executed},
     },
 };
+use callboard_transport::new_session_id;
 use tokio::{runtime, sync::oneshot};
 
 use super::*;
@@ -18,9 +19,9 @@ type Outcome = oneshot::Receiver<Result<Bytes, CallError>>;
 /// A driver for `commands`.
 fn driver(commands: Vec<Command>) -> Driver {
     let lines = Lines::new(1000, 1).unwrap();
-    commands.into_iter().for_each(|command| lines.commands.put(command).unwrap());
+    commands.into_iter().for_each(|command| lines.commands.push(command).unwrap());
     let settings = Settings {
-        peer: peer::Settings::new(link::new_session()),
+        peer: peer::Settings::new(new_session_id()),
         address: "tcp://127.0.0.1:1".to_owned(),
         close_timeout: Duration::from_secs(3600),
         clock: Clock::new(),

@@ -16,6 +16,7 @@ use callboard_core::{
         status::{Code, Executed, Failure},
     },
 };
+use callboard_transport::{ConnectionEvent, TurnBudget, new_nonce, random_u32};
 
 use super::{
     Driver,
@@ -23,7 +24,6 @@ use super::{
 };
 use crate::{
     call_error::CallError,
-    link::{self, Budget},
     pipe::{Pipe, PipeEnd, StreamPost},
     responder::Responder,
     shared::Command,
@@ -36,7 +36,7 @@ const TURNS_LATE_MAX: u32 = 16;
 
 impl Driver {
     /// One turn: what is ready goes into the machine, what it wants done is done, what it sends goes out.
-    pub(super) fn turn(&mut self, happened: Option<link::Event>) {
+    pub(super) fn turn(&mut self, happened: Option<ConnectionEvent>) {
         let now = self.clock.now();
         self.outcomes.look(now);
         let all_read = self.read(now, happened);
@@ -46,26 +46,26 @@ impl Driver {
         self.publish();
         self.act();
         self.outcomes.tell(self.clock);
-        self.link.flush();
+        self.connection.flush();
     }
 
     /// Reads what the link has. Returns whether that was all.
-    fn read(&mut self, now: Time, happened: Option<link::Event>) -> bool {
-        let mut budget = Budget::new();
+    fn read(&mut self, now: Time, happened: Option<ConnectionEvent>) -> bool {
+        let mut budget = TurnBudget::new();
         let mut next = match happened {
-            Some(link::Event::Message(frames)) => Some(frames),
-            Some(link::Event::Connected) => {
-                let nonce = link::new_nonce();
+            Some(ConnectionEvent::Message(frames)) => Some(frames),
+            Some(ConnectionEvent::Connected) => {
+                let nonce = new_nonce();
                 self.machine.handle_event(now, Event::Connected { nonce }, &mut self.actions);
                 None
             }
-            Some(link::Event::Disconnected) => {
+            Some(ConnectionEvent::Disconnected) => {
                 self.disconnected(now);
                 return true;
             }
             None => None,
         };
-        while let Some(frames) = next.take().or_else(|| self.link.try_message()) {
+        while let Some(frames) = next.take().or_else(|| self.connection.try_next_message()) {
             let before = self.actions.len();
             self.machine.handle_message(now, &frames, &mut self.actions);
             self.life.notice_answer(&self.actions);
@@ -78,9 +78,9 @@ impl Driver {
     }
 
     fn disconnected(&mut self, now: Time) {
-        let trouble = self.link.trouble().cloned();
+        let trouble = self.connection.last_failure().cloned();
         self.state.send_modify(|state| state.trouble = trouble);
-        self.machine.handle_event(now, Event::Disconnected { chance: link::chance() }, &mut self.actions);
+        self.machine.handle_event(now, Event::Disconnected { chance: random_u32() }, &mut self.actions);
     }
 
     fn take_commands(&mut self, now: Time) {
@@ -188,8 +188,8 @@ impl Driver {
         let mut actions = mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Connect => self.link.connect(),
-                Action::Disconnect => self.link.disconnect(),
+                Action::Connect => self.connection.connect(),
+                Action::Disconnect => self.connection.disconnect(),
                 Action::Send(envelope) => self.send(&envelope),
                 Action::Resolve { token, outcome } => {
                     self.forget_pipe(&token);
@@ -219,7 +219,7 @@ impl Driver {
         let read = self.pipes.get(&ticket).and_then(|pipe| pipe.push(body, latest));
         if let Some(room) = read {
             // We are who it is told, and have not ended.
-            let _ = self.lines.commands.put(Command::Stream(StreamPost::Read(ticket, room)));
+            let _ = self.lines.commands.push(Command::Stream(StreamPost::Read(ticket, room)));
         }
     }
 
@@ -234,7 +234,7 @@ impl Driver {
         if let Envelope::Goodbye(_) = envelope {
             self.life.notice_goodbye();
         }
-        self.link.send(envelope);
+        self.connection.send(envelope);
     }
 
     /// A failure with what only the driver knows: why there is no connection.
@@ -242,9 +242,9 @@ impl Driver {
         let unsent = failure.code == Code::DeadlineExceeded && failure.executed == Executed::No;
         if unsent
             && !self.machine.is_joined()
-            && let Some(trouble) = self.link.trouble()
+            && let Some(trouble) = self.connection.last_failure()
         {
-            failure.message = format!("{}; {}", failure.message, trouble.text).into();
+            failure.message = format!("{}; {}", failure.message, trouble.message).into();
         }
         failure
     }
@@ -255,7 +255,7 @@ impl Driver {
     }
 
     fn log_diagnostic(&mut self, diagnostic: &Diagnostic) {
-        self.log.write(diagnostic, self.link.trouble());
+        self.log.write(diagnostic, self.connection.last_failure());
         if let Diagnostic::Joined { .. } = diagnostic {
             self.state.send_if_modified(|state| {
                 let first = matches!(state.stage, Stage::New);

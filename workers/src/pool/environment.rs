@@ -3,7 +3,7 @@
 /// Where a worker finds the broker: the URL of its backend.
 pub const BACKEND: &str = "CALLBOARD_BACKEND";
 /// The key by which a worker proves itself to the broker.
-pub const AUTHKEY: &str = callboard_clients::AUTHKEY_VARIABLE;
+pub const AUTHKEY: &str = callboard_transport::AUTHKEY_VARIABLE;
 /// Variables that name a file with a key instead: with both set, `callboard call` in a worker would not know which one counts.
 pub(super) const AUTHKEY_FILES: [&str; 2] = ["CALLBOARD_AUTHKEY_FILE", "CALLBOARD_CLIENT_AUTHKEY_FILE"];
 /// The name of the worker's pool.

@@ -1,4 +1,4 @@
-//! The other side, by hand: a ROUTER that does exactly what a test says, with blocking I/O on a thread of its own.
+//! A scripted ROUTER with blocking I/O on a thread of its own, for tests.
 
 use std::{
     io::{self, Read, Write},
@@ -28,8 +28,8 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Listens, and runs `script` with the first connection once its handshake is done. Returns the address, and
-    /// what the script returns when it ends. To be awaited, not joined: zeromq's tasks must run meanwhile.
+    /// Listens, and runs `script` with the first connection that completes its handshake. Returns the address, and a receiver of
+    /// the script's result. Await the receiver instead of joining a thread: zeromq's tasks must run meanwhile.
     pub(crate) fn start<T: Send + 'static>(
         script: impl FnOnce(Peer) -> T + Send + 'static,
     ) -> (String, oneshot::Receiver<T>) {
@@ -40,7 +40,7 @@ impl Peer {
         (address, end)
     }
 
-    /// The first connection whose handshake is done: a dealer that waited too long has given up the ones before.
+    /// Accepts connections until one completes its handshake: a slow dealer closes those that timed out.
     fn accept(listener: &TcpListener) -> Peer {
         loop {
             let (stream, _) = listener.accept().unwrap();
@@ -67,7 +67,7 @@ impl Peer {
         self.stream.write_all(frame).unwrap();
     }
 
-    /// The next frame, or `None` when the connection is closed.
+    /// Receives the next frame; `None` when the connection is closed.
     pub(crate) fn receive(&mut self) -> Option<Vec<u8>> {
         self.read_frame().unwrap().map(|(_, frame)| frame)
     }

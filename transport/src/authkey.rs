@@ -1,4 +1,4 @@
-//! Where keys come from: a file, or the environment.
+//! Reads authkeys from a file or from the environment.
 
 use std::{env, ffi::OsStr, fmt, fs::File, io, io::Read as _, path::Path, path::PathBuf};
 
@@ -8,60 +8,60 @@ use callboard_core::{
 };
 use zeroize::Zeroizing;
 
-/// The variable that holds a key, or several, one a line: as in a key file.
+/// The environment variable that holds authkeys, one per line as in a key file.
 pub const AUTHKEY_VARIABLE: &str = "CALLBOARD_AUTHKEY";
-/// What others than its owner may not do with a key file: anything.
+/// The mode bits that a key file must not have: any access for group and others.
 #[cfg(unix)]
-const OTHERS: u32 = 0o077;
-/// The same of a credential of systemd's. Its folder is the service's alone, and the file may be root's, with the service's right to
-/// read it among the group's.
+const FORBIDDEN_MODE: u32 = 0o077;
+/// The same for a systemd credential. Only the service can enter its folder; the file may belong to root, and the service reads it
+/// by the group's permission.
 #[cfg(unix)]
-const OTHERS_OF_CREDENTIAL: u32 = 0o037;
-/// The folder of a service's credentials, where systemd started it with `LoadCredential=`.
+const FORBIDDEN_MODE_OF_CREDENTIAL: u32 = 0o037;
+/// The variable that names the folder of a service's credentials, if systemd started it with `LoadCredential=`.
 #[cfg(unix)]
-const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
-/// Why there are no keys. Says nothing of the keys themselves. `Debug` is the sentence, too, for a `main` that returns it.
+/// The error of reading authkeys. It never shows a key. `Debug` prints the message too, for a `main` that returns the error.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthKeySourceError {
     /// The file cannot be read.
     #[error("cannot read the key file {}: {error}", path.display())]
     Unreadable {
-        /// Which file.
+        /// The file's path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// It is a folder or a device: then its mode is nobody's mistake, and `chmod` would be bad advice.
-    #[error("the key file {} is no regular file: write the path of a file with a key in it", path.display())]
-    NoFile {
-        /// Which file.
+    /// The path is a folder or a device. Its mode is not the mistake, so the message does not advise `chmod`.
+    #[error("the key file {} is not a regular file: write the path of a file that holds a key", path.display())]
+    NotAFile {
+        /// The file's path.
         path: PathBuf,
     },
-    /// Others than its owner can read or write it.
+    /// Users other than the owner can read or write the file.
     #[error("the key file {} is open to other users (mode {mode:03o}): chmod 600 {}", path.display(), path.display())]
     Open {
-        /// Which file.
+        /// The file's path.
         path: PathBuf,
-        /// Its mode.
+        /// The file's mode.
         mode: u32,
     },
-    /// There are no keys in it.
-    #[error("the key file {}: {error}", path.display())]
-    NoKeys {
-        /// Which file.
+    /// The file does not hold valid keys.
+    #[error("invalid key file {}: {error}", path.display())]
+    InvalidFile {
+        /// The file's path.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with its text.
         error: AuthKeysError,
     },
-    /// There are none in the variable.
-    #[error("{AUTHKEY_VARIABLE}: {error}")]
-    Variable {
-        /// What is wrong.
+    /// The variable does not hold valid keys.
+    #[error("invalid {AUTHKEY_VARIABLE}: {error}")]
+    InvalidVariable {
+        /// What is wrong with its text.
         error: AuthKeysError,
     },
-    /// The variable is no text.
+    /// The variable is not UTF-8 text.
     #[error("{AUTHKEY_VARIABLE} is not UTF-8 text: set it again or unset it")]
     NotText,
 }
@@ -72,63 +72,63 @@ impl fmt::Debug for AuthKeySourceError {
     }
 }
 
-/// Reads a key file: one key a line, see [`AuthKeys`]. Nobody but its owner may be able to read or write it.
+/// Reads a key file with one key per line, see [`AuthKeys`]. Only its owner may have permission to read or write it.
 ///
 /// # Errors
-/// [`AuthKeySourceError`] if it cannot be read, is no regular file, is open to others, or has no keys in it.
+/// [`AuthKeySourceError`] if the file cannot be read, is not a regular file, is open to other users, or holds no valid keys.
 pub fn read_authkeys(path: impl AsRef<Path>) -> Result<AuthKeys, AuthKeySourceError> {
     let path = path.as_ref();
     let unreadable = |error| AuthKeySourceError::Unreadable { path: path.to_owned(), error };
     let file = File::open(path).map_err(unreadable)?;
-    refuse_open(path, &file)?;
+    check_mode(path, &file)?;
     let mut text = Zeroizing::new(String::new());
     let limit = AUTHKEY_FILE_BYTES_MAX as u64;
     let bytes = file.take(limit + 1).read_to_string(&mut text).map_err(unreadable)?;
     if bytes as u64 > limit {
-        return Err(unreadable(io::Error::other("it is too large for a key file")));
+        return Err(unreadable(io::Error::other(format!("it is larger than {limit} bytes"))));
     }
-    text.parse().map_err(|error| AuthKeySourceError::NoKeys { path: path.to_owned(), error })
+    text.parse().map_err(|error| AuthKeySourceError::InvalidFile { path: path.to_owned(), error })
 }
 
-/// The keys in the variable `CALLBOARD_AUTHKEY`; none if it is not set, or empty.
+/// Reads the keys in the environment variable `CALLBOARD_AUTHKEY`. Returns `None` if it is unset or empty.
 ///
 /// # Errors
-/// [`AuthKeySourceError`] if it is no text, or no key.
+/// [`AuthKeySourceError`] if the variable is not UTF-8 text, or holds no valid keys.
 pub fn authkeys_from_environment() -> Result<Option<AuthKeys>, AuthKeySourceError> {
     let Some(text) = env::var_os(AUTHKEY_VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
     let text = Zeroizing::new(text.into_string().map_err(|_| AuthKeySourceError::NotText)?);
-    text.parse().map(Some).map_err(|error| AuthKeySourceError::Variable { error })
+    text.parse().map(Some).map_err(|error| AuthKeySourceError::InvalidVariable { error })
 }
 
-/// Looks at the file that was opened, and not at its name again, which may be another's by now.
+/// Rejects a file that other users can access. Checks the open file, because its path may name another file by now.
 #[cfg(unix)]
-fn refuse_open(path: &Path, file: &File) -> Result<(), AuthKeySourceError> {
+fn check_mode(path: &Path, file: &File) -> Result<(), AuthKeySourceError> {
     use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 
     let metadata = file.metadata().map_err(|error| AuthKeySourceError::Unreadable { path: path.to_owned(), error })?;
-    // A pipe is what a shell makes of <(pass show callboard), and nobody else's.
+    // A shell passes <(pass show callboard) as a pipe, which no other user can open.
     if !metadata.is_file() && !metadata.file_type().is_fifo() {
-        return Err(AuthKeySourceError::NoFile { path: path.to_owned() });
+        return Err(AuthKeySourceError::NotAFile { path: path.to_owned() });
     }
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & forbidden(path, env::var_os(CREDENTIALS).as_deref()) == 0 {
+    if mode & forbidden_mode(path, env::var_os(CREDENTIALS_VARIABLE).as_deref()) == 0 {
         Ok(())
     } else {
         Err(AuthKeySourceError::Open { path: path.to_owned(), mode })
     }
 }
 
-/// The bits that a key file's mode must not have.
+/// Returns the bits that the mode of the key file at `path` must not have.
 #[cfg(unix)]
-fn forbidden(path: &Path, credentials: Option<&OsStr>) -> u32 {
+fn forbidden_mode(path: &Path, credentials: Option<&OsStr>) -> u32 {
     let is_credential =
         credentials.is_some_and(|folder| !folder.is_empty() && path.parent() == Some(Path::new(folder)));
-    if is_credential { OTHERS_OF_CREDENTIAL } else { OTHERS }
+    if is_credential { FORBIDDEN_MODE_OF_CREDENTIAL } else { FORBIDDEN_MODE }
 }
 
-/// Where files have no modes there is nothing to look at.
+/// Accepts any file on systems where files have no mode.
 #[cfg(not(unix))]
-fn refuse_open(_path: &Path, _file: &File) -> Result<(), AuthKeySourceError> {
+fn check_mode(_path: &Path, _file: &File) -> Result<(), AuthKeySourceError> {
     Ok(())
 }
 
@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// A file of that text and mode, and what it is read as.
+    /// Writes a file with this text and mode, and reads it as a key file.
     fn read(text: &[u8], mode: u32) -> Result<AuthKeys, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("authkey");
@@ -150,14 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_its_owners_alone_is_read() {
+    fn a_file_that_only_its_owner_can_access_is_read() {
         for mode in [0o600, 0o400, 0o700] {
             assert_eq!(read(b"id=a key=0123456789abcdef\n", mode).unwrap().first().id(), Some("a"));
         }
     }
 
     #[test]
-    fn a_file_that_others_can_read_or_write_is_refused_and_says_what_to_do() {
+    fn a_file_that_others_can_access_is_an_error_that_advises_chmod() {
         for mode in [0o640, 0o604, 0o620, 0o602, 0o644, 0o610, 0o777] {
             let error = read(b"0123456789abcdef", mode).unwrap_err();
             assert!(error.contains("chmod 600 /") && error.contains(&format!("mode {mode:03o}")), "{error}");
@@ -165,34 +165,34 @@ mod tests {
     }
 
     #[test]
-    fn only_a_credential_of_systemd_may_be_readable_by_its_group() {
+    fn only_a_systemd_credential_may_be_readable_by_its_group() {
         let folder = Some(OsStr::new("/run/credentials/callboard.service"));
-        assert_eq!(forbidden(Path::new("/run/credentials/callboard.service/authkey"), folder) & 0o440, 0);
+        assert_eq!(forbidden_mode(Path::new("/run/credentials/callboard.service/authkey"), folder) & 0o440, 0);
         for (path, folder) in [
             ("/run/credentials/callboard.service/../authkey", folder),
             ("/run/credentials/callboard.service/authkey", None),
             ("authkey", Some(OsStr::new(""))),
         ] {
-            assert_eq!(forbidden(Path::new(path), folder), 0o077, "{path}");
+            assert_eq!(forbidden_mode(Path::new(path), folder), 0o077, "{path}");
         }
     }
 
     #[test]
-    fn a_folder_is_no_key_file_whatever_its_mode() {
+    fn a_folder_is_not_a_key_file_whatever_its_mode() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path(), Path::new("/dev/zero")] {
             let error = read_authkeys(path).unwrap_err().to_string();
-            assert!(error.contains("is no regular file") && !error.contains("chmod"), "{error}");
+            assert!(error.contains("is not a regular file") && !error.contains("chmod"), "{error}");
         }
     }
 
     #[test]
-    fn a_file_without_keys_says_where_and_shows_nothing_of_it() {
+    fn the_error_of_a_file_without_keys_names_the_line_and_shows_no_text() {
         let error = read(b"# mine\nhush-hush\n", 0o600).unwrap_err();
         assert!(error.contains("line 2: an authkey has 16 to 512 bytes") && !error.contains("hush"), "{error}");
         assert!(read(b"", 0o600).unwrap_err().contains("no key in it"));
         assert!(read(&[0xff; 20], 0o600).unwrap_err().starts_with("cannot read the key file"));
-        assert!(read(&[b'a'; AUTHKEY_FILE_BYTES_MAX + 1], 0o600).unwrap_err().contains("too large"));
+        assert!(read(&[b'a'; AUTHKEY_FILE_BYTES_MAX + 1], 0o600).unwrap_err().contains("larger than"));
         assert!(read_authkeys("/no/such/file").unwrap_err().to_string().contains("/no/such/file"));
     }
 }

@@ -1,4 +1,4 @@
-//! The dealer against zeromq's ROUTER, and against peers that misbehave.
+//! The dealer against zeromq's ROUTER, and against scripted peers that misbehave.
 #![allow(clippy::unwrap_used)]
 
 mod peer;
@@ -15,26 +15,26 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_clients::dealer::{Dealer, DealerErrorKind};
 use callboard_core::wire::Frames;
+use callboard_transport::{Dealer, DealerErrorKind};
 use peer::Peer;
 use rustix::process::geteuid;
 use zeromq::{RouterSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
 
-/// Far above what any of these tests takes: reached, something hangs.
+/// The limit of a test. It is far above what any of them takes, so a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Runs a test as a driver runs: on one thread, which zeromq's own tasks share.
+/// Runs a test as a driver runs: on one thread, together with zeromq's own tasks.
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(DEADLINE, test).await.expect("it hangs") });
+    runtime.block_on(async { tokio::time::timeout(DEADLINE, test).await.expect("the test hangs") });
 }
 
 fn one(frame: impl Into<Bytes>) -> Frames {
     Frames { first: frame.into(), large: None }
 }
 
-/// A message with a number, of 16 KiB.
+/// Returns a message of 16 KiB that starts with a number.
 fn numbered(number: u64) -> Frames {
     let mut bytes = vec![0; 16 * 1024];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
@@ -45,7 +45,7 @@ fn number(frame: &[u8]) -> u64 {
     u64::from_be_bytes(frame[..8].try_into().unwrap())
 }
 
-/// Connects, however slow the machine is.
+/// Connects, and retries timeouts of a slow machine.
 async fn connect(address: &str) -> Dealer {
     loop {
         match Dealer::connect(address).await {
@@ -56,13 +56,12 @@ async fn connect(address: &str) -> Dealer {
 }
 
 async fn connect_error(address: &str) -> DealerErrorKind {
-    let error = Dealer::connect(address).await.err().expect("nobody to connect to");
+    let error = Dealer::connect(address).await.err().expect("the attempt must fail");
     assert!(error.to_string().contains(address), "{error}");
     error.kind()
 }
 
-/// Sends numbered messages to a peer that does not read, until `unsent` of them wait. Returns how many there are in
-/// all.
+/// Sends numbered messages to a peer that does not read, until `unsent` of them wait. Returns the number of all sent messages.
 async fn send_until_unsent(dealer: &mut Dealer, unsent: usize) -> u64 {
     let mut sent = 0;
     while dealer.unsent() < unsent {
@@ -74,10 +73,10 @@ async fn send_until_unsent(dealer: &mut Dealer, unsent: usize) -> u64 {
 }
 
 #[test]
-fn an_address_where_nobody_listens_is_refused() {
+fn an_address_without_a_listener_is_refused() {
     run(async {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        // Not "timed out": zeromq's own retries are not waited for.
+        // Not "timed out": the dealer does not wait for zeromq's own retries.
         assert_eq!(connect_error(&format!("tcp://{free}")).await, DealerErrorKind::Refused);
         assert_eq!(connect_error("ipc:///nowhere/callboard").await, DealerErrorKind::Refused);
     });
@@ -90,13 +89,13 @@ fn a_socket_of_another_user_is_not_connected_to() {
         let path = folder.path().join("front");
         let listener = UnixListener::bind(&path).unwrap();
         listener.set_nonblocking(true).unwrap();
-        // Only root can give a file away; who is not sees the rule itself proved, beside it.
+        // Only root can change the owner of a file. For other users the unit tests of the rule are the proof.
         if chown(&path, Some(12_345), None).is_ok() {
             let address = format!("ipc://{}", path.display());
-            assert_eq!(connect_error(&address).await, DealerErrorKind::Stranger);
-            assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came");
+            assert_eq!(connect_error(&address).await, DealerErrorKind::UntrustedOwner);
+            assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "no connection was made");
             chown(&path, Some(geteuid().as_raw()), None).unwrap();
-            assert_ne!(connect_error(&address).await, DealerErrorKind::Stranger);
+            assert_ne!(connect_error(&address).await, DealerErrorKind::UntrustedOwner);
         }
     });
 }
@@ -111,7 +110,7 @@ fn a_listener_that_never_greets_times_out() {
 }
 
 #[test]
-fn a_listener_that_is_no_broker_is_told_from_one_that_is_silent() {
+fn a_listener_that_is_not_a_broker_is_distinguished_from_a_silent_one() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("tcp://{}", listener.local_addr().unwrap());
@@ -129,7 +128,7 @@ fn a_listener_that_is_no_broker_is_told_from_one_that_is_silent() {
 }
 
 #[test]
-fn a_bad_address_says_how_to_write_one() {
+fn an_invalid_address_is_a_bad_address_error() {
     run(async {
         for address in
             ["", "localhost:5559", "udp://localhost:5559", "tcp://localhost", "tcp://localhost:0", "tcp://a:99999"]
@@ -142,16 +141,16 @@ fn a_bad_address_says_how_to_write_one() {
 }
 
 #[test]
-fn an_ipv6_address_is_understood() {
+fn an_ipv6_address_is_parsed() {
     run(async {
-        // A machine may have no IPv6, but the address is read either way.
+        // A machine may have no IPv6, but the address is valid either way.
         let kind = connect_error("tcp://[::1]:1").await;
         assert!(matches!(kind, DealerErrorKind::Refused | DealerErrorKind::Unreachable), "{kind:?}");
     });
 }
 
 #[test]
-fn frames_of_any_size_travel_both_ways_over_every_transport() {
+fn frames_of_any_size_are_sent_and_received_over_every_transport() {
     run(async {
         let folder = std::env::temp_dir().join(format!("callboard-dealer-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -172,14 +171,14 @@ async fn round_trip(router: &mut RouterSocket, dealer: &mut Dealer, frames: Fram
     let expected: Vec<Bytes> = std::iter::once(frames.first.clone()).chain(frames.large.clone()).collect();
     dealer.send(frames);
     let arrived = router.recv().await.unwrap().into_vec();
-    assert_eq!(arrived[1..], expected, "after the identity");
+    assert_eq!(arrived[1..], expected, "the frames after the identity");
     router.send(ZmqMessage::try_from(arrived).unwrap()).await.unwrap();
     assert_eq!(dealer.receive().await.unwrap(), expected);
     assert_eq!(dealer.try_receive(), None);
 }
 
 #[test]
-fn what_is_here_already_is_received_without_waiting() {
+fn messages_that_have_arrived_are_received_without_waiting() {
     run(async {
         let (address, end) = Peer::start(|mut peer| {
             (0..100_u64).for_each(|number| peer.send(&number.to_be_bytes()));
@@ -200,7 +199,7 @@ fn what_is_here_already_is_received_without_waiting() {
 }
 
 #[test]
-fn a_peer_that_dies_is_noticed_after_what_it_sent_before() {
+fn the_loss_of_a_peer_is_reported_after_the_messages_that_it_sent() {
     run(async {
         let (address, end) = Peer::start(|mut peer| (0..100_u64).for_each(|number| peer.send(&number.to_be_bytes())));
         let mut dealer = connect(&address).await;
@@ -209,34 +208,34 @@ fn a_peer_that_dies_is_noticed_after_what_it_sent_before() {
             assert_eq!(number(&dealer.receive().await.unwrap()[0]), expected);
         }
         for _ in 0..3 {
-            dealer.receive().await.expect_err("the peer is gone, and stays so");
+            dealer.receive().await.expect_err("the connection stays lost");
         }
         assert_eq!(dealer.try_receive(), None);
-        dealer.send(one("to nobody"));
+        dealer.send(one("to a lost peer"));
         assert_eq!(dealer.unsent(), 0);
     });
 }
 
 #[test]
-fn a_peer_that_dies_is_noticed_by_a_sender_too() {
+fn the_loss_of_a_peer_is_reported_after_a_send_too() {
     run(async {
         let (address, end) = Peer::start(drop);
         let mut dealer = connect(&address).await;
         end.await.unwrap();
-        dealer.send(one("to nobody"));
-        dealer.receive().await.expect_err("the peer is gone");
+        dealer.send(one("to a lost peer"));
+        dealer.receive().await.expect_err("the connection is lost");
     });
 }
 
 #[test]
-fn a_peer_that_does_not_read_holds_up_nothing_and_misses_nothing_when_it_reads_again() {
+fn a_peer_that_stops_reading_blocks_nothing_and_later_receives_every_message() {
     run(async {
-        let (read, told) = mpsc::sync_channel(1);
+        let (read, read_requests) = mpsc::sync_channel(1);
         let (address, end) = Peer::start(move |mut peer| {
-            let count: u64 = told.recv().unwrap();
+            let count: u64 = read_requests.recv().unwrap();
             (0..count).for_each(|expected| assert_eq!(number(&peer.receive().unwrap()), expected));
             peer.send(b"all of them");
-            assert_eq!(peer.receive(), None, "nothing twice");
+            assert_eq!(peer.receive(), None, "a message arrived twice");
         });
         let mut dealer = connect(&address).await;
         let count = send_until_unsent(&mut dealer, 500).await;
@@ -249,16 +248,16 @@ fn a_peer_that_does_not_read_holds_up_nothing_and_misses_nothing_when_it_reads_a
 }
 
 #[test]
-fn a_receive_that_is_dropped_at_any_point_loses_nothing_either_way() {
+fn a_receive_that_is_dropped_at_any_point_loses_no_message() {
     run(async {
-        let (read, told) = mpsc::sync_channel(1);
+        let (read, read_requests) = mpsc::sync_channel(1);
         let (address, end) = Peer::start(move |mut peer| {
-            let count: u64 = told.recv().unwrap();
+            let count: u64 = read_requests.recv().unwrap();
             for expected in 0..count {
                 assert_eq!(number(&peer.receive().unwrap()), expected);
                 peer.send(&expected.to_be_bytes());
             }
-            assert_eq!(peer.receive(), None, "nothing twice");
+            assert_eq!(peer.receive(), None, "a message arrived twice");
         });
         let mut dealer = connect(&address).await;
         let count = send_until_unsent(&mut dealer, 500).await;
@@ -279,7 +278,7 @@ fn a_receive_that_is_dropped_at_any_point_loses_nothing_either_way() {
     });
 }
 
-/// Polls one `receive` so many times, lets other tasks run in between, and drops it.
+/// Polls one `receive` up to `polls` times, lets other tasks run in between, and drops it.
 async fn receive_within_polls(dealer: &mut Dealer, polls: usize) -> Option<Vec<Bytes>> {
     let mut receive = pin!(dealer.receive());
     for _ in 0..polls {
@@ -292,7 +291,7 @@ async fn receive_within_polls(dealer: &mut Dealer, polls: usize) -> Option<Vec<B
 }
 
 #[test]
-fn a_sender_without_regard_is_cut_off_before_memory_is() {
+fn a_sender_that_ignores_its_credit_is_disconnected() {
     run(async {
         let (release, held) = mpsc::sync_channel::<()>(1);
         let (address, end) = Peer::start(move |_peer| held.recv());
@@ -307,7 +306,7 @@ fn a_sender_without_regard_is_cut_off_before_memory_is() {
 }
 
 #[test]
-fn dropping_the_dealer_closes_the_connection_after_what_was_sent() {
+fn dropping_the_dealer_closes_the_connection_after_the_sent_messages() {
     run(async {
         let (address, end) = Peer::start(|mut peer| std::iter::from_fn(|| peer.receive()).count());
         let mut dealer = connect(&address).await;

@@ -1,33 +1,34 @@
-//! One timer for a deadline that moves all the time.
+//! A timer for a deadline that moves with every turn.
 
 use std::{future, pin::Pin};
 
 use callboard_core::time::Time;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Clock;
+use super::clock::Clock;
 
-/// Waits for a machine's next deadline.
+/// A timer that waits for a machine's next deadline.
 ///
-/// The deadline of a busy machine moves away with every turn (a ping is due only after silence), and setting a timer costs
-/// more than waiting for one. So a timer that is set for an earlier moment stays set, and is looked at again when it fires.
+/// The deadline of a busy machine moves later with every turn, because a ping is due only after silence, and resetting a timer costs
+/// more than waiting for one. So a timer that is armed for an earlier moment stays armed, and is compared with the deadline again
+/// when it fires.
 #[derive(Debug, Default)]
 pub struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// When `sleep` fires, if it did not yet.
+    /// When `sleep` fires, unless it has fired.
     armed: Option<Time>,
 }
 
 impl Timer {
-    /// A timer that is not set.
+    /// Creates a timer that is not armed.
     pub fn new() -> Timer {
         Timer::default()
     }
 
-    /// Waits until `deadline` by that `clock`; for ever if there is none.
+    /// Waits until `deadline` by `clock`. Never completes if there is no deadline.
     ///
     /// # Cancel safety
-    /// It may be dropped at any point, and called again with another deadline.
+    /// Cancel safe: the future may be dropped at any point, and `wait` called again with another deadline.
     pub async fn wait(&mut self, clock: Clock, deadline: Option<Time>) {
         let Some(deadline) = deadline.filter(|&deadline| clock.instant(deadline).is_some()) else {
             return future::pending().await;
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_deadline_that_moved_is_kept() {
+    async fn a_timer_fires_at_its_deadline_also_after_the_deadline_moved() {
         let (clock, mut timer) = (Clock::new(), Timer::new());
         let near = clock.now() + Duration::from_millis(10);
         let far = near + Duration::from_millis(20);
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_due_is_due_at_once_and_never_is_never() {
+    async fn a_past_deadline_completes_at_once_and_a_missing_one_never() {
         let (clock, mut timer) = (Clock::new(), Timer::new());
         assert!(timer.wait(clock, Some(Time::ZERO)).now_or_never().is_some());
         assert!(timer.wait(clock, None).now_or_never().is_none());

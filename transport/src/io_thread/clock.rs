@@ -4,24 +4,24 @@ use std::time::{Duration, Instant};
 
 use callboard_core::time::Time;
 
-/// Turns the system's clock into [`Time`], from the moment of its making on. A copy is the same clock.
+/// A clock that measures [`Time`] from its creation on. Copies are the same clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    /// A clock that starts now.
+    /// Creates a clock that starts at [`Time::ZERO`] now.
     pub fn new() -> Clock {
         Clock { start: Instant::now() }
     }
 
-    /// The time now.
+    /// The current time.
     pub fn now(self) -> Time {
         Time::ZERO + self.start.elapsed()
     }
 
-    /// That time on the system's clock; `None` if it is beyond what the system can say, which is never.
+    /// Converts `time` to the system's clock. Returns `None` if the system cannot represent it, which means "never".
     pub fn instant(self, time: Time) -> Option<Instant> {
         self.start.checked_add(Duration::from_micros(time.as_micros()))
     }
@@ -38,10 +38,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_found_again_on_the_systems_clock() {
+    fn the_current_time_converts_to_the_systems_clock() {
         let clock = Clock::new();
         let now = clock.now();
-        assert!(clock.instant(now).expect("now can be said") <= Instant::now());
+        assert!(clock.instant(now).expect("the current time is representable") <= Instant::now());
         assert!(clock.now() >= now);
     }
 }
