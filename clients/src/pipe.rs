@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_core::{client::Ticket, time::Time, wire::streams::Room};
+use callboard_core::{client::Ticket, time::Time, wire::streams::ItemCredit};
 use tokio::task::AbortHandle;
 
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) enum StreamPost {
     /// No more items.
     End(Ticket),
     /// So much was taken of what came.
-    Read(Ticket, Room),
+    Read(Ticket, ItemCredit),
 }
 
 /// Items on their way between a caller and the link thread, and how the call ended. Bounded by the windows of the call's streams.
@@ -40,7 +40,7 @@ struct State {
     /// What came and was not taken.
     items: VecDeque<Bytes>,
     /// What was taken, and the link thread was not told yet.
-    read: Room,
+    read: ItemCredit,
     /// Items that were superseded: by our side, and by the handler's.
     dropped_here: u64,
     dropped_there: u64,
@@ -49,7 +49,7 @@ struct State {
     /// The newest word on progress, not taken yet.
     progress: Option<Bytes>,
     /// What may be sent.
-    room: Room,
+    room: ItemCredit,
     /// The end was said.
     said_end: bool,
     /// The caller has gone.
@@ -98,7 +98,7 @@ impl Pipe {
     }
 
     /// An item came. Returns what was superseded by it: that is as good as read.
-    pub(crate) fn push(&self, item: Bytes, latest: Option<u64>) -> Option<Room> {
+    pub(crate) fn push(&self, item: Bytes, latest: Option<u64>) -> Option<ItemCredit> {
         let mut state = self.state();
         if let Some(dropped) = latest {
             state.dropped_there = dropped;
@@ -120,7 +120,7 @@ impl Pipe {
     }
 
     /// There is room for more to be sent.
-    pub(crate) fn grant(&self, room: Room) {
+    pub(crate) fn grant(&self, room: ItemCredit) {
         let mut state = self.state();
         state.room = state.room.with(room);
         wake(state, |state| &mut state.writer);
@@ -163,13 +163,13 @@ impl State {
     fn supersede(&mut self) {
         for item in std::mem::take(&mut self.items) {
             self.dropped_here += 1;
-            self.read = self.read.with(Room::one(item.len() as u64));
+            self.read = self.read.with(ItemCredit::one(item.len() as u64));
         }
     }
 
     /// What the link thread is to be told of what was read: it grants at half the window, so it need not hear of less.
-    fn take_read(&mut self) -> Option<Room> {
-        let half = self.read.items >= Room::WINDOW.items / 2 || self.read.bytes >= Room::WINDOW.bytes / 2;
+    fn take_read(&mut self) -> Option<ItemCredit> {
+        let half = self.read.items >= ItemCredit::WINDOW.items / 2 || self.read.bytes >= ItemCredit::WINDOW.bytes / 2;
         half.then(|| std::mem::take(&mut self.read))
     }
 }
@@ -217,7 +217,7 @@ impl Stretch {
     pub(crate) fn poll_next(&self, context: &Context<'_>) -> Poll<Came> {
         let mut state = self.pipe.state();
         if let Some(item) = state.items.pop_front() {
-            state.read = state.read.with(Room::one(item.len() as u64));
+            state.read = state.read.with(ItemCredit::one(item.len() as u64));
             let read = state.take_read();
             drop(state);
             self.post_read(read);
@@ -238,7 +238,7 @@ impl Stretch {
     /// Sends an item as soon as there is room for it. False if the call is over.
     pub(crate) fn poll_send(&self, context: &Context<'_>, item: &Bytes) -> Poll<bool> {
         let mut state = self.pipe.state();
-        let size = Room::one(item.len() as u64);
+        let size = ItemCredit::one(item.len() as u64);
         if state.over {
             return Poll::Ready(false);
         }
@@ -291,7 +291,7 @@ impl Stretch {
         state.dropped_here + state.dropped_there
     }
 
-    fn post_read(&self, read: Option<Room>) {
+    fn post_read(&self, read: Option<ItemCredit>) {
         if let Some(room) = read {
             self.tell(|ticket| Command::Stream(StreamPost::Read(ticket, room)));
         }

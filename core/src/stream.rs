@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::wire::{limits::ITEM_BYTES_MAX, streams::Room};
+use crate::wire::{limits::ITEM_BYTES_MAX, streams::ItemCredit};
 
 /// How a side broke the rules of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum Broken {
 /// The writing end.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    left: Room,
+    left: ItemCredit,
     /// The number of the next item.
     next: u64,
     ended: bool,
@@ -40,9 +40,9 @@ pub(crate) struct Writer {
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     /// What the writer may still send.
-    left: Room,
+    left: ItemCredit,
     /// What was read, and is not granted again yet.
-    owed: Room,
+    owed: ItemCredit,
     next: u64,
     ended: bool,
 }
@@ -51,20 +51,20 @@ pub(crate) struct Reader {
 #[derive(Debug, Default)]
 pub(crate) struct Passage {
     /// What was granted before the first item.
-    window: Room,
+    window: ItemCredit,
     /// What the writer may still send.
-    left: Room,
+    left: ItemCredit,
     /// What the writer has of an earlier reader's credit, or the reader's earlier connection granted: it is not granted twice.
-    absorb: Room,
+    absorb: ItemCredit,
     next: u64,
     ended: bool,
 }
 
 impl Writer {
     /// The reader grants more.
-    pub(crate) fn grant(&mut self, room: Room) -> Result<(), Broken> {
-        let left = self.left.with(room);
-        if !Room::WINDOW.holds(left) {
+    pub(crate) fn grant(&mut self, credit: ItemCredit) -> Result<(), Broken> {
+        let left = self.left.with(credit);
+        if !ItemCredit::WINDOW.holds(left) {
             return Err(Broken::Window);
         }
         self.left = left;
@@ -72,13 +72,13 @@ impl Writer {
     }
 
     /// What may still be sent.
-    pub(crate) fn left(&self) -> Room {
+    pub(crate) fn left(&self) -> ItemCredit {
         self.left
     }
 
     /// An item is to be sent: its number. `None` if there is no room for it, or the end was said.
     pub(crate) fn send(&mut self, bytes: u64) -> Option<u64> {
-        let item = Room::one(bytes);
+        let item = ItemCredit::one(bytes);
         if self.ended || !self.left.holds(item) {
             return None;
         }
@@ -103,21 +103,21 @@ impl Writer {
     }
 
     pub(crate) fn check(&self) {
-        assert!(Room::WINDOW.holds(self.left), "a writer has no more credit than a window: {:?}", self.left);
+        assert!(ItemCredit::WINDOW.holds(self.left), "a writer has no more credit than a window: {:?}", self.left);
     }
 }
 
 impl Reader {
     /// The reader begins, or begins anew on another connection: what it grants first.
-    pub(crate) fn open(&mut self) -> Room {
-        self.left = Room::WINDOW;
-        self.owed = Room::NONE;
+    pub(crate) fn open(&mut self) -> ItemCredit {
+        self.left = ItemCredit::WINDOW;
+        self.owed = ItemCredit::NONE;
         self.left
     }
 
     /// An item arrives.
     pub(crate) fn take(&mut self, sequence: u64, bytes: u64) -> Result<(), Broken> {
-        let item = Room::one(bytes);
+        let item = ItemCredit::one(bytes);
         match () {
             () if self.ended => Err(Broken::Ended),
             () if sequence != self.next => Err(Broken::Sequence { came: sequence, due: self.next }),
@@ -132,10 +132,10 @@ impl Reader {
 
     /// So much was read: what to grant now, which is nothing until it is half the window. Who reads more than there is gets no more
     /// than that.
-    pub(crate) fn read(&mut self, room: Room) -> Option<Room> {
-        let unread = Room::WINDOW.without(self.left).without(self.owed);
-        self.owed = self.owed.with(room.shared(unread));
-        let half = self.owed.items >= Room::WINDOW.items / 2 || self.owed.bytes >= Room::WINDOW.bytes / 2;
+    pub(crate) fn read(&mut self, credit: ItemCredit) -> Option<ItemCredit> {
+        let unread = ItemCredit::WINDOW.without(self.left).without(self.owed);
+        self.owed = self.owed.with(credit.shared(unread));
+        let half = self.owed.items >= ItemCredit::WINDOW.items / 2 || self.owed.bytes >= ItemCredit::WINDOW.bytes / 2;
         if self.ended || !half {
             return None;
         }
@@ -166,14 +166,14 @@ impl Reader {
     }
 
     pub(crate) fn check(&self) {
-        assert!(Room::WINDOW.holds(self.left.with(self.owed)), "no more is granted than a window");
+        assert!(ItemCredit::WINDOW.holds(self.left.with(self.owed)), "no more is granted than a window");
     }
 }
 
 impl Passage {
     /// An item goes through.
     pub(crate) fn take(&mut self, sequence: u64, bytes: u64) -> Result<(), Broken> {
-        let item = Room::one(bytes);
+        let item = ItemCredit::one(bytes);
         match () {
             () if self.ended => Err(Broken::Ended),
             () if bytes > ITEM_BYTES_MAX => Err(Broken::Large),
@@ -188,13 +188,13 @@ impl Passage {
     }
 
     /// The reader grants: what the writer is to be told of it.
-    pub(crate) fn grant(&mut self, room: Room) -> Result<Room, Broken> {
-        let known = self.absorb.shared(room);
+    pub(crate) fn grant(&mut self, credit: ItemCredit) -> Result<ItemCredit, Broken> {
+        let known = self.absorb.shared(credit);
         self.absorb = self.absorb.without(known);
-        let new = room.without(known);
+        let new = credit.without(known);
         let left = self.left.with(new);
         if self.next == 0 {
-            self.window = left.shared(Room::WINDOW);
+            self.window = left.shared(ItemCredit::WINDOW);
         }
         if !self.window.holds(left) {
             return Err(Broken::Window);
@@ -218,11 +218,11 @@ impl Passage {
 
     /// Whether the reader has still to grant what the writer has already.
     pub(crate) fn awaits_reader(&self) -> bool {
-        self.absorb != Room::NONE
+        self.absorb != ItemCredit::NONE
     }
 
     /// What the writer may still send.
-    pub(crate) fn left(&self) -> Room {
+    pub(crate) fn left(&self) -> ItemCredit {
         self.left
     }
 
@@ -241,7 +241,7 @@ impl Passage {
     }
 
     pub(crate) fn check(&self) {
-        assert!(Room::WINDOW.holds(self.window), "a window has a limit");
+        assert!(ItemCredit::WINDOW.holds(self.window), "a window has a limit");
         assert!(self.window.holds(self.left), "credit never exceeds the window");
         assert!(self.left.holds(self.absorb), "only what the writer has is not granted again");
     }

@@ -98,7 +98,7 @@ impl ClientHost {
                 Action::Refused(_) => assert!(!std::mem::replace(&mut self.refused, true), "it is refused once"),
                 Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "it is closed once"),
                 // No call of these scripts has streams: nothing that comes may make the machine believe that one has.
-                Action::Room { .. } | Action::Item { .. } | Action::Progress { .. } => {
+                Action::StreamCredit { .. } | Action::Item { .. } | Action::Progress { .. } => {
                     panic!("a call without streams has none")
                 }
                 Action::Log(_) => {}

@@ -17,7 +17,7 @@ use callboard_core::{
         ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
         method::MethodName,
         status::{Code, Executed, Failure},
-        streams::{Room, Streams, Style},
+        streams::{ItemCredit, Streams, Style},
     },
 };
 
@@ -85,8 +85,9 @@ fn of_a_stream(script: &mut Script<'_>) -> Envelope {
         }),
         1 => Envelope::End(End { number: script.number(), items: script.number() }),
         2 => {
-            let room = script.pick(&[Room::NONE, Room::WINDOW, Room { items: u32::MAX, bytes: u64::MAX }]);
-            Envelope::StreamCredit(StreamCredit { number: script.number(), room })
+            let credit =
+                script.pick(&[ItemCredit::NONE, ItemCredit::WINDOW, ItemCredit { items: u32::MAX, bytes: u64::MAX }]);
+            Envelope::StreamCredit(StreamCredit { number: script.number(), credit })
         }
         3 => Envelope::Progress(script.number(), body_of_some_size(script)),
         _ => Envelope::Hello(script.bytes()),

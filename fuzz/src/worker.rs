@@ -124,7 +124,7 @@ impl WorkerHost {
                 Action::Look(_) => {}
                 Action::Left => assert!(!std::mem::replace(&mut self.left, true), "it leaves once"),
                 // No method of these scripts has streams.
-                Action::Room { .. } | Action::Item { .. } | Action::End { .. } => {
+                Action::StreamCredit { .. } | Action::Item { .. } | Action::End { .. } => {
                     panic!("a call without streams has none")
                 }
                 Action::Refused(_) | Action::Log(_) => {}

@@ -156,7 +156,7 @@ impl Driver {
     fn post(&mut self, now: Time, post: Post) {
         match post {
             Post::Item { job, latest, body } => self.handle(now, Event::Item { job, latest, body }),
-            Post::Read { job, room } => self.handle(now, Event::Read { job, room }),
+            Post::Read { job, room } => self.handle(now, Event::Read { job, credit: room }),
             Post::Progress(line) => {
                 if let Some(body) = line.take_progress() {
                     self.handle(now, Event::Progress { job: line.job(), body });
@@ -188,7 +188,7 @@ impl Driver {
                 Action::Send(envelope) => self.connection.send(&envelope),
                 Action::Run(job) => self.runner.run(job),
                 Action::Stop(job) => self.runner.stop(job),
-                Action::Room { job, room } => self.line(job, |line| line.grant(room)),
+                Action::StreamCredit { job, credit } => self.line(job, |line| line.grant(credit)),
                 Action::Item { job, body } => self.line(job, |line| line.push(body)),
                 Action::End { job } => self.line(job, Line::end),
                 Action::Look(job) => begun.extend(self.runner.has_begun(job).then_some(Event::Begun { job })),

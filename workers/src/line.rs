@@ -13,7 +13,7 @@ use callboard_core::{
     wire::{
         limits::FAILURE_MESSAGE_BYTES_MAX,
         status::Failure,
-        streams::{Room, Streams},
+        streams::{ItemCredit, Streams},
     },
     worker::{Job, JobId},
 };
@@ -27,7 +27,7 @@ pub(crate) enum Post {
     /// An item, for which there is room.
     Item { job: JobId, latest: Option<u64>, body: Bytes },
     /// So much was taken of what came.
-    Read { job: JobId, room: Room },
+    Read { job: JobId, room: ItemCredit },
     /// There is a word on progress.
     Progress(Arc<Line>),
 }
@@ -55,11 +55,11 @@ struct State {
     /// What came and was not taken.
     items: VecDeque<Bytes>,
     /// What was taken, and the link's thread was not told yet.
-    read: Room,
+    read: ItemCredit,
     /// The caller said the end.
     ended: bool,
     /// What may be sent.
-    room: Room,
+    room: ItemCredit,
     /// The job is over.
     over: bool,
     /// What the job ends with because an item did not fit.
@@ -120,7 +120,7 @@ impl Line {
     }
 
     /// There is room for more to be sent.
-    pub(crate) fn grant(&self, room: Room) {
+    pub(crate) fn grant(&self, room: ItemCredit) {
         let mut state = self.state();
         state.room = state.room.with(room);
         wake(state, |state| &mut state.writer);
@@ -163,7 +163,7 @@ impl Line {
     pub(crate) fn poll_next(&self, task: &Task<'_>) -> Poll<Came> {
         let mut state = self.state();
         if let Some(item) = state.items.pop_front() {
-            state.read = state.read.with(Room::one(item.len() as u64));
+            state.read = state.read.with(ItemCredit::one(item.len() as u64));
             let read = state.take_read();
             drop(state);
             if let Some(room) = read {
@@ -189,7 +189,7 @@ impl Line {
     /// Sends an item as soon as there is room for it. What is sent when the job is over is dropped.
     pub(crate) fn poll_send(&self, task: &Task<'_>, latest: Option<u64>, item: &Bytes) -> Poll<()> {
         let mut state = self.state();
-        let size = Room::one(item.len() as u64);
+        let size = ItemCredit::one(item.len() as u64);
         if !state.over && !state.room.holds(size) {
             state.writer = Some(task.waker().clone());
             return Poll::Pending;
@@ -220,8 +220,8 @@ impl Line {
 
 impl State {
     /// What the link's thread is to be told of what was read: it grants at half the window, so it need not hear of less.
-    fn take_read(&mut self) -> Option<Room> {
-        let half = self.read.items >= Room::WINDOW.items / 2 || self.read.bytes >= Room::WINDOW.bytes / 2;
+    fn take_read(&mut self) -> Option<ItemCredit> {
+        let half = self.read.items >= ItemCredit::WINDOW.items / 2 || self.read.bytes >= ItemCredit::WINDOW.bytes / 2;
         half.then(|| mem::take(&mut self.read))
     }
 }

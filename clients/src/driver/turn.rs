@@ -124,7 +124,7 @@ impl Driver {
         let event = match post {
             StreamPost::Item(ticket, body) => Event::Item { ticket, body },
             StreamPost::End(ticket) => Event::End(ticket),
-            StreamPost::Read(ticket, room) => Event::Read { ticket, room },
+            StreamPost::Read(ticket, room) => Event::Read { ticket, credit: room },
         };
         self.machine.handle_event(now, event, &mut self.actions);
     }
@@ -197,7 +197,7 @@ impl Driver {
                     token.resolve(outcome, &mut self.outcomes);
                 }
                 Action::Done { token } => self.forget_pipe(&token),
-                Action::Room { ticket, room } => self.pipe(ticket, |pipe| pipe.grant(room)),
+                Action::StreamCredit { ticket, credit } => self.pipe(ticket, |pipe| pipe.grant(credit)),
                 Action::Item { ticket, latest, body } => self.item(ticket, latest, body),
                 Action::Progress { ticket, body } => self.pipe(ticket, |pipe| pipe.tell_progress(body)),
                 Action::Refused(failure) => self.refused(failure),

@@ -22,7 +22,7 @@ use crate::{
         kind::Kind,
         limits::{PROGRESS_BYTES_MAX, PROGRESS_EVERY},
         status::Code,
-        streams::{Room, Streams},
+        streams::{ItemCredit, Streams},
     },
 };
 
@@ -106,7 +106,7 @@ impl Broker {
                 self.counters.items += 1;
                 self.speak_to_worker(now, worker, Envelope::Item(Item { number: dispatch.0, ..item }), out);
             }
-            (Ok(()), _) => unreachable!("only a worker that runs the call makes room for items"),
+            (Ok(()), _) => unreachable!("only a worker that runs the call grants credit for items"),
             (Err(broken), _) => self.break_stream(now, key, false, broken, out),
         }
     }
@@ -127,9 +127,9 @@ impl Broker {
     /// A caller makes room for items to it.
     pub(super) fn caller_room(&mut self, now: Time, client: ClientKey, credit: StreamCredit, out: &mut Vec<Action>) {
         let Some(key) = self.open_call(client, credit.number) else { return };
-        match (self.pass(key, Towards::Caller, |passage| passage.grant(credit.room)), self.calls[key.0].state) {
-            (Ok(room), State::Running { worker, dispatch, .. }) => {
-                self.grant_to_handler(now, worker, dispatch, room, out);
+        match (self.pass(key, Towards::Caller, |passage| passage.grant(credit.credit)), self.calls[key.0].state) {
+            (Ok(credit), State::Running { worker, dispatch, .. }) => {
+                self.grant_to_handler(now, worker, dispatch, credit, out);
             }
             // It goes behind the dispatch.
             (Ok(_), _) => {}
@@ -157,8 +157,8 @@ impl Broker {
     /// A handler makes room for items to it.
     pub(super) fn handler_room(&mut self, now: Time, worker: WorkerKey, credit: StreamCredit, out: &mut Vec<Action>) {
         let Some(key) = self.run_call(worker, credit.number) else { return };
-        match self.pass(key, Towards::Handler, |passage| passage.grant(credit.room)) {
-            Ok(room) => self.grant_to_caller(now, key, room, out),
+        match self.pass(key, Towards::Handler, |passage| passage.grant(credit.credit)) {
+            Ok(credit) => self.grant_to_caller(now, key, credit, out),
             Err(broken) => self.break_stream(now, key, true, broken, out),
         }
     }
@@ -186,9 +186,9 @@ impl Broker {
     pub(super) fn open_streams(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &self.calls[key.0];
         let (State::Running { worker, dispatch, .. }, Some(flows)) = (call.state, &call.flows) else { return };
-        let (room, items) = (flows.to_caller.left(), flows.to_handler.items());
+        let (credit, items) = (flows.to_caller.left(), flows.to_handler.items());
         let ended = flows.to_handler.is_ended();
-        self.grant_to_handler(now, worker, dispatch, room, out);
+        self.grant_to_handler(now, worker, dispatch, credit, out);
         if ended {
             self.speak_to_worker(now, worker, Envelope::End(End { number: dispatch.0, items }), out);
         }
@@ -199,9 +199,9 @@ impl Broker {
         let call = &mut self.calls[key.0];
         let Some(flows) = &mut call.flows else { return };
         flows.to_caller.reader_begins_anew();
-        let (number, room) = (call.id.number.0, flows.to_handler.left());
-        if room != Room::NONE {
-            self.speak_to_client(now, client, Envelope::StreamCredit(StreamCredit { number, room }), out);
+        let (number, credit) = (call.id.number.0, flows.to_handler.left());
+        if credit != ItemCredit::NONE {
+            self.speak_to_client(now, client, Envelope::StreamCredit(StreamCredit { number, credit }), out);
         }
     }
 
@@ -314,20 +314,20 @@ impl Broker {
         now: Time,
         worker: WorkerKey,
         dispatch: DispatchNumber,
-        room: Room,
+        credit: ItemCredit,
         out: &mut Vec<Action>,
     ) {
-        if room != Room::NONE {
-            let credit = StreamCredit { number: dispatch.0, room };
+        if credit != ItemCredit::NONE {
+            let credit = StreamCredit { number: dispatch.0, credit };
             self.speak_to_worker(now, worker, Envelope::StreamCredit(credit), out);
         }
     }
 
     /// Who is away is told of all its room when it comes back.
-    fn grant_to_caller(&mut self, now: Time, key: CallKey, room: Room, out: &mut Vec<Action>) {
+    fn grant_to_caller(&mut self, now: Time, key: CallKey, credit: ItemCredit, out: &mut Vec<Action>) {
         let number = self.calls[key.0].id.number.0;
-        if let Some(client) = self.caller_there(key).filter(|_| room != Room::NONE) {
-            self.speak_to_client(now, client, Envelope::StreamCredit(StreamCredit { number, room }), out);
+        if let Some(client) = self.caller_there(key).filter(|_| credit != ItemCredit::NONE) {
+            self.speak_to_client(now, client, Envelope::StreamCredit(StreamCredit { number, credit }), out);
         }
     }
 

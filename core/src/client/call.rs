@@ -16,7 +16,7 @@ use crate::{
         limits::{BROADCAST_GRACE, EXPIRY_GRACE_MAX},
         method::MethodName,
         status::{Code, Executed, Failure},
-        streams::{Room, Streams},
+        streams::{ItemCredit, Streams},
     },
 };
 
@@ -193,7 +193,7 @@ impl Flows {
     }
 
     fn is_touched(&self) -> bool {
-        self.writer.has_sent() || self.writer.left() != Room::NONE || self.reader.has_taken()
+        self.writer.has_sent() || self.writer.left() != ItemCredit::NONE || self.reader.has_taken()
     }
 }
 

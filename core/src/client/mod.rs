@@ -42,7 +42,7 @@ use crate::{
         ids::CallNumber,
         limits::OUTCOMES_MAX,
         status::Failure,
-        streams::Room,
+        streams::ItemCredit,
     },
 };
 
@@ -64,7 +64,7 @@ pub enum Event<T> {
     Call(NewCall<T>),
     /// Its caller gave it up. A ticket whose token came back already is ignored.
     Cancel(Ticket),
-    /// A caller sends an item of a call: there must be room for it, by [`Action::Room`]. Of a call that is over it is dropped.
+    /// A caller sends an item of a call: there must be room for it, by [`Action::StreamCredit`]. Of a call that is over it is dropped.
     Item {
         /// Which call it is of.
         ticket: Ticket,
@@ -78,7 +78,7 @@ pub enum Event<T> {
         /// Which call it is of.
         ticket: Ticket,
         /// How much.
-        room: Room,
+        credit: ItemCredit,
     },
     /// The client is to end: casts that wait are still sent, calls end CANCELLED.
     Close {
@@ -106,11 +106,11 @@ pub enum Action<T> {
         outcome: Result<Bytes, Box<Failure>>,
     },
     /// A caller may send so much more to the handler.
-    Room {
+    StreamCredit {
         /// Which call it is of.
         ticket: Ticket,
         /// How much more.
-        room: Room,
+        credit: ItemCredit,
     },
     /// An item for a caller. [`Event::Read`] is to follow when it is taken.
     Item {
@@ -199,7 +199,7 @@ impl<T> Client<T> {
             Event::Cancel(ticket) => self.cancel(now, ticket, out),
             Event::Item { ticket, body } => self.item_out(now, ticket, body, out),
             Event::End(ticket) => self.end_out(now, ticket, out),
-            Event::Read { ticket, room } => self.read(now, ticket, room, out),
+            Event::Read { ticket, credit } => self.read(now, ticket, credit, out),
             Event::Close { deadline } => self.close(deadline, out),
             Event::Timeout => self.handle_timeout(now, out),
         }
@@ -217,7 +217,7 @@ impl<T> Client<T> {
             Envelope::Reply(reply) if self.peer.is_joined() => self.reply(reply, out),
             Envelope::Credit(credit) if self.peer.is_joined() => self.grant(credit),
             Envelope::Item(item) if self.peer.is_joined() => self.item_in(now, item, out),
-            Envelope::StreamCredit(credit) if self.peer.is_joined() => self.room(now, credit, out),
+            Envelope::StreamCredit(credit) if self.peer.is_joined() => self.on_stream_credit(now, credit, out),
             Envelope::Progress(number, body) if self.peer.is_joined() => self.progress(number, body, out),
             other => match self.peer.handle_message(now, other) {
                 Heard::Nothing => {}

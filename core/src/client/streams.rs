@@ -24,7 +24,7 @@ use crate::{
         ids::CallNumber,
         kind::Kind,
         status::Code,
-        streams::{Room, Streams},
+        streams::{ItemCredit, Streams},
     },
 };
 
@@ -34,8 +34,8 @@ impl<T> Client<T> {
         let Some((flows, Some(number))) = self.calls.flows(key) else { return };
         let granted = streams.to_caller.then(|| flows.reader.open());
         let ended = flows.writer.ended();
-        if let Some(room) = granted {
-            self.send(now, Envelope::StreamCredit(StreamCredit { number: number.0, room }), out);
+        if let Some(credit) = granted {
+            self.send(now, Envelope::StreamCredit(StreamCredit { number: number.0, credit }), out);
         }
         if let Some(items) = ended {
             self.send(now, Envelope::End(End { number: number.0, items }), out);
@@ -59,14 +59,14 @@ impl<T> Client<T> {
     }
 
     /// A handler grants room for items to it.
-    pub(super) fn room(&mut self, now: Time, credit: StreamCredit, out: &mut Vec<Action<T>>) {
+    pub(super) fn on_stream_credit(&mut self, now: Time, credit: StreamCredit, out: &mut Vec<Action<T>>) {
         let Some((key, ticket, streams)) = self.streaming(credit.number) else { return self.counters.late_items += 1 };
         let granted = match self.calls.flows(key) {
-            Some((flows, _)) if streams.from_caller => flows.writer.grant(credit.room),
+            Some((flows, _)) if streams.from_caller => flows.writer.grant(credit.credit),
             _ => Err(Broken::Absent),
         };
         match granted {
-            Ok(()) => out.push(Action::Room { ticket, room: credit.room }),
+            Ok(()) => out.push(Action::StreamCredit { ticket, credit: credit.credit }),
             Err(broken) => self.broken(now, key, broken, out),
         }
     }
@@ -90,7 +90,8 @@ impl<T> Client<T> {
     pub(super) fn item_out(&mut self, now: Time, ticket: Ticket, body: Bytes, out: &mut Vec<Action<T>>) {
         let Some(key) = self.calls.by_ticket(ticket) else { return };
         let Some((flows, Some(number))) = self.calls.flows(key) else { return };
-        let sequence = flows.writer.send(body.len() as u64).expect("a driver sends an item when there is room for it");
+        let sequence =
+            flows.writer.send(body.len() as u64).expect("a driver sends an item only when it has credit for it");
         self.counters.items_out += 1;
         self.send(now, Envelope::Item(Item { number: number.0, sequence, latest: None, body }), out);
     }
@@ -107,11 +108,11 @@ impl<T> Client<T> {
     }
 
     /// A caller has read.
-    pub(super) fn read(&mut self, now: Time, ticket: Ticket, room: Room, out: &mut Vec<Action<T>>) {
+    pub(super) fn read(&mut self, now: Time, ticket: Ticket, credit: ItemCredit, out: &mut Vec<Action<T>>) {
         let Some(key) = self.calls.by_ticket(ticket) else { return };
         let Some((flows, Some(number))) = self.calls.flows(key) else { return };
-        if let Some(room) = flows.reader.read(room) {
-            self.send(now, Envelope::StreamCredit(StreamCredit { number: number.0, room }), out);
+        if let Some(credit) = flows.reader.read(credit) {
+            self.send(now, Envelope::StreamCredit(StreamCredit { number: number.0, credit }), out);
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     kind::Kind,
     method::MethodName,
     status::Failure,
-    streams::{Room, Streams},
+    streams::{ItemCredit, Streams},
 };
 
 /// One header with its body, as a typed value.
@@ -250,7 +250,7 @@ pub struct StreamCredit {
     /// As in [`Reply`].
     pub number: u64,
     /// How many items, and bytes of their bodies.
-    pub room: Room,
+    pub credit: ItemCredit,
 }
 
 /// An item of a stream.

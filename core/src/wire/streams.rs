@@ -34,7 +34,7 @@ pub enum Style {
 
 /// Room for items of one stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Room {
+pub struct ItemCredit {
     /// How many.
     pub items: u32,
     /// Bytes of their bodies.
@@ -94,37 +94,37 @@ impl fmt::Display for Style {
     }
 }
 
-impl Room {
+impl ItemCredit {
     /// None.
-    pub const NONE: Room = Room { items: 0, bytes: 0 };
+    pub const NONE: ItemCredit = ItemCredit { items: 0, bytes: 0 };
     /// The most that a direction of a stream may have: our readers grant it.
-    pub const WINDOW: Room = Room { items: STREAM_ITEMS, bytes: STREAM_BYTES };
+    pub const WINDOW: ItemCredit = ItemCredit { items: STREAM_ITEMS, bytes: STREAM_BYTES };
 
     /// Room for one item of so many bytes.
-    pub const fn one(bytes: u64) -> Room {
-        Room { items: 1, bytes }
+    pub const fn one(bytes: u64) -> ItemCredit {
+        ItemCredit { items: 1, bytes }
     }
 
     /// Whether all of `other` fits in here.
-    pub const fn holds(self, other: Room) -> bool {
+    pub const fn holds(self, other: ItemCredit) -> bool {
         other.items <= self.items && other.bytes <= self.bytes
     }
 
     /// Both together.
     #[must_use]
-    pub const fn with(self, other: Room) -> Room {
-        Room { items: self.items.saturating_add(other.items), bytes: self.bytes.saturating_add(other.bytes) }
+    pub const fn with(self, other: ItemCredit) -> ItemCredit {
+        ItemCredit { items: self.items.saturating_add(other.items), bytes: self.bytes.saturating_add(other.bytes) }
     }
 
     /// What is left without `other`.
     #[must_use]
-    pub const fn without(self, other: Room) -> Room {
-        Room { items: self.items.saturating_sub(other.items), bytes: self.bytes.saturating_sub(other.bytes) }
+    pub const fn without(self, other: ItemCredit) -> ItemCredit {
+        ItemCredit { items: self.items.saturating_sub(other.items), bytes: self.bytes.saturating_sub(other.bytes) }
     }
 
     /// What both have.
     #[must_use]
-    pub fn shared(self, other: Room) -> Room {
-        Room { items: self.items.min(other.items), bytes: self.bytes.min(other.bytes) }
+    pub fn shared(self, other: ItemCredit) -> ItemCredit {
+        ItemCredit { items: self.items.min(other.items), bytes: self.bytes.min(other.bytes) }
     }
 }

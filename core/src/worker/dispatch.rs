@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Action, Diagnostic, Worker,
     job::{Flows, Job, JobId},
-    jobs::Room,
+    jobs::Placement,
 };
 use crate::{
     time::Time,
@@ -52,10 +52,10 @@ impl Worker {
         if dispatch.timeout == Some(Duration::ZERO) {
             return self.too_late(now, &job, out);
         }
-        match self.jobs.room(offer) {
-            Room::Slot => self.run(now, job, Flows::of(dispatch.streams), out),
-            Room::Prefetch => self.jobs.hold(job, Flows::of(dispatch.streams)),
-            Room::Full => {
+        match self.jobs.placement(offer) {
+            Placement::Slot => self.run(now, job, Flows::of(dispatch.streams), out),
+            Placement::Held => self.jobs.hold(job, Flows::of(dispatch.streams)),
+            Placement::Full => {
                 out.push(Action::Log(Diagnostic::Overrun(job.call)));
                 self.hand_back(now, id, out);
             }

@@ -37,11 +37,11 @@ struct Seats {
 
 /// What room there is for one more call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub(super) enum Placement {
     /// A slot.
     Slot,
     /// A place to be held in until a slot is free.
-    Prefetch,
+    Held,
     /// None.
     Full,
 }
@@ -73,14 +73,14 @@ impl Jobs {
         self.running.contains(id) || self.held.contains_key(&id)
     }
 
-    pub(super) fn room(&self, offer: usize) -> Room {
+    pub(super) fn placement(&self, offer: usize) -> Placement {
         let seats = &self.offers[offer];
         if seats.running < seats.slots {
-            Room::Slot
+            Placement::Slot
         } else if seats.held.len() < seats.prefetch {
-            Room::Prefetch
+            Placement::Held
         } else {
-            Room::Full
+            Placement::Full
         }
     }
 

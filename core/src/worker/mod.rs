@@ -42,7 +42,7 @@ use crate::{
         envelope::{Envelope, Ping},
         handshake::{Register, Role, Welcome},
         status::Failure,
-        streams::Room,
+        streams::ItemCredit,
     },
 };
 
@@ -79,7 +79,7 @@ pub enum Event {
         /// Which job it is.
         job: JobId,
     },
-    /// A handler sends an item to its caller: there must be room for it, by [`Action::Room`]. Of a job that has ended, was stopped or
+    /// A handler sends an item to its caller: there must be room for it, by [`Action::StreamCredit`]. Of a job that has ended, was stopped or
     /// is of an earlier connection it is dropped.
     Item {
         /// Which job it is of.
@@ -94,7 +94,7 @@ pub enum Event {
         /// Which job it is of.
         job: JobId,
         /// How much.
-        room: Room,
+        credit: ItemCredit,
     },
     /// A handler tells how far it is. Of several words in a short time only the newest is sent; none where nobody asked.
     Progress {
@@ -124,11 +124,11 @@ pub enum Action {
     /// Start the handler. [`Event::Finished`] or [`Event::Stopped`] must follow some day, exactly once.
     Run(Job),
     /// A handler may send so much more to its caller.
-    Room {
+    StreamCredit {
         /// Which job it is of.
         job: JobId,
         /// How much more.
-        room: Room,
+        credit: ItemCredit,
     },
     /// An item for a handler. Its reader is to be told of it by [`Event::Read`] when it is taken.
     Item {
@@ -210,7 +210,7 @@ impl Worker {
             Event::Stopped { job, begun } => self.finished(now, job, Err(begun), out),
             Event::Begun { job } => self.begun(now, job, out),
             Event::Item { job, latest, body } => self.item_out(now, job, latest, body, out),
-            Event::Read { job, room } => self.read(now, job, room, out),
+            Event::Read { job, credit } => self.read(now, job, credit, out),
             Event::Progress { job, body } => self.progress(now, job, body, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
             Event::Timeout => self.handle_timeout(now, out),
@@ -224,7 +224,7 @@ impl Worker {
             Envelope::Cancel(cancel) if self.peer.is_joined() => self.cancel(now, cancel, out),
             Envelope::Item(item) if self.peer.is_joined() => self.item_in(now, item, out),
             Envelope::End(end) if self.peer.is_joined() => self.end_in(now, end, out),
-            Envelope::StreamCredit(credit) if self.peer.is_joined() => self.room(now, credit, out),
+            Envelope::StreamCredit(credit) if self.peer.is_joined() => self.on_stream_credit(now, credit, out),
             Envelope::Pong(number) if self.peer.is_joined() => self.pong(number, out),
             other => match self.peer.handle_message(now, other) {
                 Heard::Nothing => {}

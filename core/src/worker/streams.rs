@@ -24,7 +24,7 @@ use crate::{
         kind::Kind,
         limits::PROGRESS_BYTES_MAX,
         status::{Code, Executed, Failure},
-        streams::Room,
+        streams::ItemCredit,
     },
 };
 
@@ -32,21 +32,21 @@ impl Worker {
     /// A handler with streams starts.
     pub(super) fn open_streams(&mut self, now: Time, job: JobId, out: &mut Vec<Action>) {
         let Some(Some(flows)) = self.jobs.flows(job) else { return };
-        let room = flows.writer.left();
+        let credit = flows.writer.left();
         let ended = flows.reader.is_ended();
         let granted = flows.streams.from_caller.then(|| flows.reader.open());
-        if room != Room::NONE {
-            out.push(Action::Room { job, room });
+        if credit != ItemCredit::NONE {
+            out.push(Action::StreamCredit { job, credit });
         }
         if ended {
             out.push(Action::End { job });
-        } else if let Some(room) = granted {
-            self.grant(now, job, room, out);
+        } else if let Some(credit) = granted {
+            self.grant(now, job, credit, out);
         }
     }
 
-    fn grant(&mut self, now: Time, job: JobId, room: Room, out: &mut Vec<Action>) {
-        self.send(now, Envelope::StreamCredit(StreamCredit { number: job.dispatch.0, room }), out);
+    fn grant(&mut self, now: Time, job: JobId, credit: ItemCredit, out: &mut Vec<Action>) {
+        self.send(now, Envelope::StreamCredit(StreamCredit { number: job.dispatch.0, credit }), out);
     }
 
     /// An item for a handler. One that crosses the handler's end finds nobody.
@@ -84,16 +84,16 @@ impl Worker {
     }
 
     /// The caller grants room for items to it.
-    pub(super) fn room(&mut self, now: Time, credit: StreamCredit, out: &mut Vec<Action>) {
+    pub(super) fn on_stream_credit(&mut self, now: Time, credit: StreamCredit, out: &mut Vec<Action>) {
         let job = self.job_id(DispatchNumber(credit.number));
         let runs = self.jobs.runs(job);
         let granted = match self.jobs.flows(job) {
             None => return self.counters.late += 1,
-            Some(Some(flows)) if flows.streams.to_caller => flows.writer.grant(credit.room),
+            Some(Some(flows)) if flows.streams.to_caller => flows.writer.grant(credit.credit),
             Some(_) => Err(Broken::Absent),
         };
         match granted {
-            Ok(()) if runs => out.push(Action::Room { job, room: credit.room }),
+            Ok(()) if runs => out.push(Action::StreamCredit { job, credit: credit.credit }),
             Ok(()) => {}
             Err(broken) => self.broken(now, job, broken, out),
         }
@@ -105,19 +105,20 @@ impl Worker {
             return;
         }
         let Some(Some(flows)) = self.jobs.flows(job) else { return };
-        let sequence = flows.writer.send(body.len() as u64).expect("a driver sends an item when there is room for it");
+        let sequence =
+            flows.writer.send(body.len() as u64).expect("a driver sends an item only when it has credit for it");
         self.counters.items_out += 1;
         self.send(now, Envelope::Item(Item { number: job.dispatch.0, sequence, latest, body }), out);
     }
 
     /// A handler has read.
-    pub(super) fn read(&mut self, now: Time, job: JobId, room: Room, out: &mut Vec<Action>) {
+    pub(super) fn read(&mut self, now: Time, job: JobId, credit: ItemCredit, out: &mut Vec<Action>) {
         if !self.is_current(job) {
             return;
         }
         let Some(Some(flows)) = self.jobs.flows(job) else { return };
-        if let Some(room) = flows.reader.read(room) {
-            self.grant(now, job, room, out);
+        if let Some(credit) = flows.reader.read(credit) {
+            self.grant(now, job, credit, out);
         }
     }
 

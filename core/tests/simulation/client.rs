@@ -104,8 +104,8 @@ impl ClientHost {
     pub(crate) fn callers_act(&mut self, scene: &mut Scene) {
         let room = |(&number, line): (&u64, &mut Line)| Some((number, line.read(scene.now)?));
         let read: Vec<_> = self.lines.iter_mut().filter_map(room).collect();
-        for (number, room) in read {
-            self.want(Event::Read { ticket: Ticket(number), room }, scene);
+        for (number, credit) in read {
+            self.want(Event::Read { ticket: Ticket(number), credit }, scene);
         }
         while let Some(&(at, number)) = self.cancels.first().filter(|(at, _)| *at <= scene.now) {
             self.cancels.remove(&(at, number));
@@ -240,7 +240,9 @@ impl ClientHost {
                 Action::Connect => self.socket.connect(scene),
                 Action::Disconnect => self.socket.disconnect(scene),
                 Action::Send(envelope) => self.send(&envelope, scene),
-                Action::Room { ticket, room } => self.lines.get_mut(&ticket.0).expect("it has streams").grant(room),
+                Action::StreamCredit { ticket, credit } => {
+                    self.lines.get_mut(&ticket.0).expect("it has streams").grant(credit)
+                }
                 Action::Item { ticket, body, .. } => {
                     scene.ledger.touched(ticket.0, None);
                     self.lines.get_mut(&ticket.0).expect("it has streams").arrived(&body, scene);

@@ -15,7 +15,7 @@ use callboard_core::{
         handshake::{Answer, Challenge, Hello, MethodLimits, MethodOffer, Offer, Register, Role},
         ids::{CallNumber, ConnectionId, ConnectionNumber, DispatchNumber, SessionId},
         method::MethodName,
-        streams::{Room, Streams, Style},
+        streams::{ItemCredit, Streams, Style},
     },
 };
 
@@ -209,8 +209,9 @@ fn of_a_stream(number: u64, chance: &mut Chance) -> Envelope {
         0 => Envelope::Item(Item { number, sequence: chance.below(3), latest: None, body }),
         1 => Envelope::End(envelope::End { number, items: chance.below(3) }),
         2 => {
-            let room = chance.pick(&[Room::NONE, Room::WINDOW, Room { items: u32::MAX, bytes: u64::MAX }]);
-            Envelope::StreamCredit(StreamCredit { number, room })
+            let credit =
+                chance.pick(&[ItemCredit::NONE, ItemCredit::WINDOW, ItemCredit { items: u32::MAX, bytes: u64::MAX }]);
+            Envelope::StreamCredit(StreamCredit { number, credit })
         }
         _ => Envelope::Progress(number, body),
     }

@@ -8,7 +8,7 @@ use callboard_core::{
     time::Time,
     wire::{
         status::Failure,
-        streams::{Room, Streams},
+        streams::{ItemCredit, Streams},
     },
 };
 
@@ -67,13 +67,13 @@ pub(crate) struct Line {
     bytes: usize,
     to_send: u32,
     sent: u32,
-    room: Room,
+    credit: ItemCredit,
     /// The end is to be said when all is sent.
     end_due: bool,
     /// The other endpoint's end is waited for.
     awaits_end: bool,
     received: u32,
-    unread: Room,
+    unread: ItemCredit,
     read_at: Option<Time>,
     pause: Duration,
     deaf: bool,
@@ -101,11 +101,11 @@ impl Line {
             bytes,
             to_send,
             sent: 0,
-            room: Room::NONE,
+            credit: ItemCredit::NONE,
             end_due: false,
             awaits_end: false,
             received: 0,
-            unread: Room::NONE,
+            unread: ItemCredit::NONE,
             read_at: None,
             pause: Duration::ZERO,
             deaf: false,
@@ -113,20 +113,20 @@ impl Line {
     }
 
     /// The other endpoint makes room.
-    pub(crate) fn grant(&mut self, room: Room) {
-        self.room = self.room.with(room);
-        assert!(Room::WINDOW.holds(self.room), "call {} has more room than a window", self.number);
+    pub(crate) fn grant(&mut self, credit: ItemCredit) {
+        self.credit = self.credit.with(credit);
+        assert!(ItemCredit::WINDOW.holds(self.credit), "call {} has more credit than a window", self.number);
     }
 
     /// The next item, if there is one and room for it.
     pub(crate) fn next_item(&mut self) -> Option<Bytes> {
         let item = (self.number, self.sent, serde_bytes::ByteBuf::from(vec![7; self.bytes]));
         let body = body::encode(&item).expect("an item has a CBOR form");
-        let size = Room::one(body.len() as u64);
-        if self.sent == self.to_send || !self.room.holds(size) {
+        let size = ItemCredit::one(body.len() as u64);
+        if self.sent == self.to_send || !self.credit.holds(size) {
             return None;
         }
-        self.room = self.room.without(size);
+        self.credit = self.credit.without(size);
         self.sent += 1;
         Some(body)
     }
@@ -146,8 +146,8 @@ impl Line {
             assert_eq!((number, at), (self.number, self.received), "an item of another call, or out of order");
         }
         self.received += 1;
-        self.unread = self.unread.with(Room::one(body.len() as u64));
-        assert!(Room::WINDOW.holds(self.unread), "call {}: more is unread than a window", self.number);
+        self.unread = self.unread.with(ItemCredit::one(body.len() as u64));
+        assert!(ItemCredit::WINDOW.holds(self.unread), "call {}: more is unread than a window", self.number);
         if !self.deaf && self.read_at.is_none() {
             self.read_at = Some(scene.now + scene.chance.span(self.pause));
         }
@@ -159,7 +159,7 @@ impl Line {
     }
 
     /// Reads what came, if it is time.
-    pub(crate) fn read(&mut self, now: Time) -> Option<Room> {
+    pub(crate) fn read(&mut self, now: Time) -> Option<ItemCredit> {
         self.read_at.filter(|&at| at <= now)?;
         self.read_at = None;
         Some(std::mem::take(&mut self.unread))

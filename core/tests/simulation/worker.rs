@@ -234,7 +234,7 @@ impl WorkerHost {
                 }
                 Action::Run(job) => self.run(now, &job, scene),
                 Action::Stop(job) => self.stop(job, scene),
-                Action::Room { job, room } => self.line(job).grant(room),
+                Action::StreamCredit { job, credit } => self.line(job).grant(credit),
                 Action::Item { job, body } => {
                     let handler = &self.handlers[&job];
                     if let Some(number) = handler.call {
@@ -342,8 +342,8 @@ impl WorkerHost {
                 self.handle(now, Event::Item { job, latest: None, body }, scene);
             }
             let line = self.handlers.get_mut(&job).and_then(|handler| handler.line.as_mut());
-            if let Some(room) = line.and_then(|line| line.read(scene.now)) {
-                self.handle(now, Event::Read { job, room }, scene);
+            if let Some(credit) = line.and_then(|line| line.read(scene.now)) {
+                self.handle(now, Event::Read { job, credit }, scene);
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::{
         ids::ConnectionId,
         limits::{ANSWER_BYTES, BROADCAST_BYTES_MAX, HEADER_BYTES_MAX},
         status::{Code, Executed, Failure},
-        streams::Room,
+        streams::ItemCredit,
     },
 };
 
@@ -220,7 +220,7 @@ fn who_gives_it_up_or_goes_away_stops_all_its_parts() {
 #[test]
 fn words_on_a_stream_of_a_broadcast_end_it_and_stop_all_its_parts() {
     let item = Item { number: 1, sequence: 0, latest: None, body: Bytes::from_static(b"\x01") };
-    let credit = StreamCredit { number: 1, room: Room::WINDOW };
+    let credit = StreamCredit { number: 1, credit: ItemCredit::WINDOW };
     for word in [Envelope::Item(item), Envelope::End(End { number: 1, items: 0 }), Envelope::StreamCredit(credit)] {
         let mut stage = Stage::new();
         let workers = [1, 2, 3].map(|number| stage.worker(number, calc(1)));

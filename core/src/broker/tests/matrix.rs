@@ -13,7 +13,7 @@ use crate::{
         handshake::{MethodOffer, Offer},
         ids::ConnectionId,
         status::{Code, Executed, Failure},
-        streams::{Room, Streams, Style},
+        streams::{ItemCredit, Streams, Style},
     },
 };
 
@@ -126,7 +126,7 @@ impl Scene {
     fn come_to(&mut self, point: Point) {
         let Scene { stage, client, worker, dispatch } = self;
         let Some(dispatch) = dispatch else { return };
-        let room = |number| Envelope::StreamCredit(StreamCredit { number, room: Room::WINDOW });
+        let credit = |number| Envelope::StreamCredit(StreamCredit { number, credit: ItemCredit::WINDOW });
         let item = |number| {
             let body = Bytes::from_static(&[1]);
             Envelope::Item(Item { number, sequence: 0, latest: None, body })
@@ -135,11 +135,11 @@ impl Scene {
             Point::Queued | Point::Dispatched => {}
             Point::Running => stage.say(*worker, Envelope::Started(dispatch.number)),
             Point::ItemIn => {
-                stage.say(*worker, room(dispatch.number.0));
+                stage.say(*worker, credit(dispatch.number.0));
                 stage.say(*client, item(2));
             }
             Point::ItemOut => {
-                stage.say(*client, room(2));
+                stage.say(*client, credit(2));
                 stage.say(*worker, item(dispatch.number.0));
             }
         }

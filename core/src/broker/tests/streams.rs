@@ -9,7 +9,7 @@ use crate::wire::{
     ids::ConnectionId,
     limits::{STREAM_BYTES, STREAM_ITEMS},
     status::{Code, Executed},
-    streams::{Room, Streams},
+    streams::{ItemCredit, Streams},
 };
 
 const TO_CALLER: Streams = Streams { to_caller: true, ..Streams::NONE };
@@ -19,19 +19,19 @@ fn item(number: u64, sequence: u64, bytes: usize) -> Envelope {
     Envelope::Item(Item { number, sequence, latest: None, body: Bytes::from(vec![0x40; bytes]) })
 }
 
-fn credit(number: u64, room: Room) -> Envelope {
-    Envelope::StreamCredit(StreamCredit { number, room })
+fn credit(number: u64, credit: ItemCredit) -> Envelope {
+    Envelope::StreamCredit(StreamCredit { number, credit })
 }
 
-fn items(room: u32) -> Room {
-    Room { items: room, bytes: u64::from(room) * 100 }
+fn items(credit: u32) -> ItemCredit {
+    ItemCredit { items: credit, bytes: u64::from(credit) * 100 }
 }
 
 impl Stage {
     /// A client calls `calc.count`, and makes room for items.
     fn count(&mut self, client: ConnectionId, number: u64) {
         self.say(client, Envelope::Request(Request { streams: TO_CALLER, ..request(number, "calc.count") }));
-        self.say(client, credit(number, Room::WINDOW));
+        self.say(client, credit(number, ItemCredit::WINDOW));
     }
 
     /// A client calls `calc.sum`.
@@ -61,7 +61,7 @@ fn what_a_caller_says_before_its_call_runs_goes_behind_the_dispatch() {
     stage.say(client, Envelope::End(End { number: 3, items: 0 }));
     stage.answer(worker, &first, &[1]);
     let (count, behind) = stage.dispatched(worker);
-    assert_eq!((count.streams, behind), (TO_CALLER, vec![credit(count.number.0, Room::WINDOW)]));
+    assert_eq!((count.streams, behind), (TO_CALLER, vec![credit(count.number.0, ItemCredit::WINDOW)]));
     stage.answer(worker, &count, &[0xf6]);
     let (sum, behind) = stage.dispatched(worker);
     assert_eq!(behind, [Envelope::End(End { number: sum.number.0, items: 0 })]);
@@ -82,7 +82,7 @@ fn a_reader_that_takes_nothing_stops_its_writer_at_the_window_and_no_more_is_hel
     assert_eq!(stage.heard(client).len() as u64, window);
     // Then thousands pass, and never more than the window is held.
     for sequence in window..5_000 {
-        stage.say(client, credit(1, Room::one(bytes as u64)));
+        stage.say(client, credit(1, ItemCredit::one(bytes as u64)));
         stage.say(worker, item(count.number.0, sequence, bytes));
         assert_eq!(stage.broker.stream_bytes(), STREAM_BYTES);
     }
@@ -94,7 +94,7 @@ fn a_reader_that_takes_nothing_stops_its_writer_at_the_window_and_no_more_is_hel
 #[test]
 fn who_breaks_the_rules_of_a_stream_ends_that_call_and_nothing_else() {
     // The window of items; what the worker says; how the call ends for the client.
-    let window = Room { items: 2, bytes: 200 };
+    let window = ItemCredit { items: 2, bytes: 200 };
     let faults: [(&[Envelope], &str); 4] = [
         (&[item(0, 1, 1)], "item 1 came where item 0 was due"),
         (&[item(0, 0, 1), item(0, 1, 1), item(0, 2, 1)], "no credit"),
@@ -166,7 +166,7 @@ fn before_the_first_item_a_lost_workers_call_begins_again_with_the_credit_that_t
     let second = stage.worker(3, calc(2));
     stage.say(first, Envelope::Goodbye(None));
     let (count, mut behind) = stage.dispatched(second);
-    assert_eq!((count.attempt, behind.remove(0)), (2, credit(count.number.0, Room::WINDOW)));
+    assert_eq!((count.attempt, behind.remove(0)), (2, credit(count.number.0, ItemCredit::WINDOW)));
     let Some(Envelope::Dispatch(sum)) = behind.pop() else { panic!("both go to the other worker: {behind:?}") };
     // The client has room for four already.
     stage.say(second, credit(sum.number.0, items(6)));
@@ -250,7 +250,7 @@ fn a_call_without_items_yet_is_resumed_with_fresh_credit() {
         client_connection,
         Envelope::Request(Request { streams: TO_CALLER, flags: resend, ..request(1, "calc.count") }),
     );
-    stage.say(client_connection, credit(1, Room::WINDOW));
+    stage.say(client_connection, credit(1, ItemCredit::WINDOW));
     assert!(stage.heard(worker).is_empty(), "the worker has that room already");
     stage.say(worker, item(count.number.0, 0, 1));
     assert_eq!(stage.heard(client_connection), [item(1, 0, 1)]);

@@ -82,7 +82,7 @@ impl Skeptic {
                 }
                 Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "closed once"),
                 Action::Refused(_) | Action::Log(_) => {}
-                Action::Room { .. } | Action::Item { .. } | Action::Progress { .. } => {
+                Action::StreamCredit { .. } | Action::Item { .. } | Action::Progress { .. } => {
                     unreachable!("no call has streams")
                 }
             }

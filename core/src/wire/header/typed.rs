@@ -17,7 +17,7 @@ use super::{
         limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         method::MethodName,
         status::{Code, Executed, Failure, Spent},
-        streams::{Room, Streams},
+        streams::{ItemCredit, Streams},
     },
     keys,
     read::Header,
@@ -149,7 +149,7 @@ impl Header {
             return Err(RefusedReason::MisplacedKey(key.into()));
         }
         let Credit { calls, bytes, .. } = self.credit()?;
-        Ok(Envelope::StreamCredit(StreamCredit { number, room: Room { items: calls, bytes } }))
+        Ok(Envelope::StreamCredit(StreamCredit { number, credit: ItemCredit { items: calls, bytes } }))
     }
 
     fn slots(&self, frame: &Bytes) -> Result<Envelope, RefusedReason> {

@@ -37,9 +37,9 @@ pub(in super::super) fn write(envelope: &Envelope, out: &mut Vec<u8>) {
             pairs.number_unless_zero(keys::OFFER, (*offer).into());
             pairs.text(keys::KEY, key.as_str());
         }
-        Envelope::StreamCredit(StreamCredit { number, room }) => {
+        Envelope::StreamCredit(StreamCredit { number, credit }) => {
             pairs.number(keys::NUMBER, *number);
-            pairs.credit(&Credit { calls: room.items, bytes: room.bytes, offer: 0 });
+            pairs.credit(&Credit { calls: credit.items, bytes: credit.bytes, offer: 0 });
         }
         Envelope::Item(item) => {
             pairs.number(keys::NUMBER, item.number);

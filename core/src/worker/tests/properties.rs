@@ -91,7 +91,9 @@ impl Skeptic {
                     }
                 }
                 Action::Refused(_) | Action::Log(_) => {}
-                Action::Room { .. } | Action::Item { .. } | Action::End { .. } => unreachable!("no call has streams"),
+                Action::StreamCredit { .. } | Action::Item { .. } | Action::End { .. } => {
+                    unreachable!("no call has streams")
+                }
             }
         }
         assert_eq!(

@@ -12,7 +12,7 @@ use super::{
         ids::{CallId, DispatchNumber},
         limits::BODY_COPIED_BYTES_MAX,
         status::{Code, Executed, Failure},
-        streams::{Room, Streams},
+        streams::{ItemCredit, Streams},
     },
     *,
 };
@@ -98,8 +98,9 @@ fn ends() -> impl Strategy<Value = Envelope> {
 }
 
 fn stream_credits() -> impl Strategy<Value = Envelope> {
-    (numbers(), any::<u32>(), numbers())
-        .prop_map(|(number, items, bytes)| Envelope::StreamCredit(StreamCredit { number, room: Room { items, bytes } }))
+    (numbers(), any::<u32>(), numbers()).prop_map(|(number, items, bytes)| {
+        Envelope::StreamCredit(StreamCredit { number, credit: ItemCredit { items, bytes } })
+    })
 }
 
 fn progress() -> impl Strategy<Value = Envelope> {

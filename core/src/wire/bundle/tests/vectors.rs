@@ -81,7 +81,7 @@ fn tell_envelope(envelope: &Envelope, tell: &mut impl FnMut(&str, Value)) {
         }
         Envelope::StreamCredit(credit) => {
             tell("number", json!(credit.number));
-            tell_credit(&Credit { calls: credit.room.items, bytes: credit.room.bytes, offer: 0 }, tell);
+            tell_credit(&Credit { calls: credit.credit.items, bytes: credit.credit.bytes, offer: 0 }, tell);
         }
         Envelope::Item(item) => {
             tell("number", json!(item.number));
