@@ -1,82 +1,89 @@
-//! One direction of a stream, as each of the three sides of it keeps count.
+//! One direction of a stream, as each of its three sides counts it.
 //!
-//! Who reads grants room; who writes uses it, item by item; the broker between them looks at both. What is granted before the first
-//! item is the *window*. Credit that comes later gives back what was read, so that never more than the window is on its way or unread:
-//! that bounds what the broker and the reader hold of a stream, whatever its writer does and however slow its reader is.
+//! The reader grants credit, the writer spends it item by item, and the broker between them checks both. The credit that is granted
+//! before the first item is the *window*. Later grants return what was read, so that at most one window is in flight or unread. That
+//! bounds what the broker and the reader hold of a stream, whatever its writer does and however slow its reader is.
 
 use std::fmt;
 
 use crate::wire::{limits::ITEM_BYTES_MAX, streams::ItemCredit};
 
-/// How a side broke the rules of a stream.
+/// A violation of the rules of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Broken {
-    /// Items have a gap, or came twice.
-    Sequence { came: u64, due: u64 },
-    /// An item came for which there was no credit.
-    Credit,
-    /// More credit was granted than the window, or than a window may be.
-    Window,
+pub(crate) enum StreamError {
+    /// Items are missing, or an item came twice.
+    Sequence { received: u64, expected: u64 },
+    /// The writer sent an item without credit for it.
+    NoCredit,
+    /// The reader granted more credit than the window, or than a window may be.
+    WindowExceeded,
     /// Something came after the end.
-    Ended,
-    /// There is no such stream on this call.
-    Absent,
-    /// An item or an end could not be read.
-    Unreadable,
-    /// An item is larger than any may be.
-    Large,
+    AfterEnd,
+    /// The call has no such stream.
+    NoSuchStream,
+    /// An item or an end could not be decoded.
+    Malformed,
+    /// An item exceeds the size limit.
+    ItemTooLarge,
 }
 
-/// The writing end.
+/// The writing side.
 #[derive(Debug, Default)]
-pub(crate) struct Writer {
+pub(crate) struct StreamWriter {
+    /// The credit that is left.
     left: ItemCredit,
     /// The number of the next item.
     next: u64,
     ended: bool,
 }
 
-/// The reading end.
+/// The reading side.
 #[derive(Debug, Default)]
-pub(crate) struct Reader {
-    /// What the writer may still send.
+pub(crate) struct StreamReader {
+    /// The credit that the writer has left.
     left: ItemCredit,
-    /// What was read, and is not granted again yet.
+    /// What was read and is not granted again yet.
     owed: ItemCredit,
+    /// The number of the next item.
     next: u64,
     ended: bool,
 }
 
-/// What passes through the broker.
+/// The broker's side: the items and the credit that pass through it.
 #[derive(Debug, Default)]
-pub(crate) struct Passage {
+pub(crate) struct StreamRelay {
     /// What was granted before the first item.
     window: ItemCredit,
-    /// What the writer may still send.
+    /// The credit that the writer has left.
     left: ItemCredit,
-    /// What the writer has of an earlier reader's credit, or the reader's earlier connection granted: it is not granted twice.
+    /// The part of `left` that an earlier reader, or an earlier connection of the reader, granted. The new reader grants it again, and
+    /// the relay does not pass it on twice.
     absorb: ItemCredit,
+    /// The number of the next item.
     next: u64,
     ended: bool,
 }
 
-impl Writer {
-    /// The reader grants more.
-    pub(crate) fn grant(&mut self, credit: ItemCredit) -> Result<(), Broken> {
+impl StreamWriter {
+    /// Adds credit that the reader granted.
+    ///
+    /// # Errors
+    /// [`StreamError::WindowExceeded`] if that makes more than a window.
+    pub(crate) fn grant(&mut self, credit: ItemCredit) -> Result<(), StreamError> {
         let left = self.left.with(credit);
         if !ItemCredit::WINDOW.holds(left) {
-            return Err(Broken::Window);
+            return Err(StreamError::WindowExceeded);
         }
         self.left = left;
         Ok(())
     }
 
-    /// What may still be sent.
+    /// Returns the credit that is left.
     pub(crate) fn left(&self) -> ItemCredit {
         self.left
     }
 
-    /// An item is to be sent: its number. `None` if there is no room for it, or the end was said.
+    /// Spends credit for an item and returns the item's number. `None` if there is no credit for it, or the stream has ended.
     pub(crate) fn send(&mut self, bytes: u64) -> Option<u64> {
         let item = ItemCredit::one(bytes);
         if self.ended || !self.left.holds(item) {
@@ -87,41 +94,44 @@ impl Writer {
         Some(self.next - 1)
     }
 
-    /// There will be no more items: how many there were, the first time.
+    /// Ends the stream. Returns how many items were sent; `None` if it had ended before.
     pub(crate) fn end(&mut self) -> Option<u64> {
         (!std::mem::replace(&mut self.ended, true)).then_some(self.next)
     }
 
-    /// How many items there were, if the end was said.
+    /// Returns how many items were sent, if the stream has ended.
     pub(crate) fn ended(&self) -> Option<u64> {
         self.ended.then_some(self.next)
     }
 
-    /// Whether an item went.
+    /// Returns whether an item was sent.
     pub(crate) fn has_sent(&self) -> bool {
         self.next > 0
     }
 
     pub(crate) fn check(&self) {
-        assert!(ItemCredit::WINDOW.holds(self.left), "a writer has no more credit than a window: {:?}", self.left);
+        assert!(ItemCredit::WINDOW.holds(self.left), "a writer has at most one window of credit: {:?}", self.left);
     }
 }
 
-impl Reader {
-    /// The reader begins, or begins anew on another connection: what it grants first.
+impl StreamReader {
+    /// Starts reading, or starts anew on another connection. Returns the credit to grant first.
     pub(crate) fn open(&mut self) -> ItemCredit {
         self.left = ItemCredit::WINDOW;
         self.owed = ItemCredit::NONE;
         self.left
     }
 
-    /// An item arrives.
-    pub(crate) fn take(&mut self, sequence: u64, bytes: u64) -> Result<(), Broken> {
+    /// Accepts an item.
+    ///
+    /// # Errors
+    /// [`StreamError`] if the writer may not send it.
+    pub(crate) fn take(&mut self, sequence: u64, bytes: u64) -> Result<(), StreamError> {
         let item = ItemCredit::one(bytes);
         match () {
-            () if self.ended => Err(Broken::Ended),
-            () if sequence != self.next => Err(Broken::Sequence { came: sequence, due: self.next }),
-            () if !self.left.holds(item) => Err(Broken::Credit),
+            () if self.ended => Err(StreamError::AfterEnd),
+            () if sequence != self.next => Err(StreamError::Sequence { received: sequence, expected: self.next }),
+            () if !self.left.holds(item) => Err(StreamError::NoCredit),
             () => {
                 self.left = self.left.without(item);
                 self.next += 1;
@@ -130,8 +140,8 @@ impl Reader {
         }
     }
 
-    /// So much was read: what to grant now, which is nothing until it is half the window. Who reads more than there is gets no more
-    /// than that.
+    /// Counts what was read. Returns the credit to grant now, once it is half the window. Reading more than what is unread counts as
+    /// reading all of it.
     pub(crate) fn read(&mut self, credit: ItemCredit) -> Option<ItemCredit> {
         let unread = ItemCredit::WINDOW.without(self.left).without(self.owed);
         self.owed = self.owed.with(credit.shared(unread));
@@ -144,11 +154,14 @@ impl Reader {
         Some(owed)
     }
 
-    /// The writer says that there were so many items.
-    pub(crate) fn end(&mut self, items: u64) -> Result<(), Broken> {
+    /// Accepts the end of the stream, after `items` items.
+    ///
+    /// # Errors
+    /// [`StreamError`] if that is not how many came, or the stream had ended before.
+    pub(crate) fn end(&mut self, items: u64) -> Result<(), StreamError> {
         match () {
-            () if self.ended => Err(Broken::Ended),
-            () if items != self.next => Err(Broken::Sequence { came: items, due: self.next }),
+            () if self.ended => Err(StreamError::AfterEnd),
+            () if items != self.next => Err(StreamError::Sequence { received: items, expected: self.next }),
             () => {
                 self.ended = true;
                 Ok(())
@@ -160,25 +173,28 @@ impl Reader {
         self.ended
     }
 
-    /// Whether an item came.
+    /// Returns whether an item was received.
     pub(crate) fn has_taken(&self) -> bool {
         self.next > 0
     }
 
     pub(crate) fn check(&self) {
-        assert!(ItemCredit::WINDOW.holds(self.left.with(self.owed)), "no more is granted than a window");
+        assert!(ItemCredit::WINDOW.holds(self.left.with(self.owed)), "a reader grants at most one window");
     }
 }
 
-impl Passage {
-    /// An item goes through.
-    pub(crate) fn take(&mut self, sequence: u64, bytes: u64) -> Result<(), Broken> {
+impl StreamRelay {
+    /// Accepts an item from the writer, to be forwarded.
+    ///
+    /// # Errors
+    /// [`StreamError`] if the writer may not send it.
+    pub(crate) fn take(&mut self, sequence: u64, bytes: u64) -> Result<(), StreamError> {
         let item = ItemCredit::one(bytes);
         match () {
-            () if self.ended => Err(Broken::Ended),
-            () if bytes > ITEM_BYTES_MAX => Err(Broken::Large),
-            () if sequence != self.next => Err(Broken::Sequence { came: sequence, due: self.next }),
-            () if !self.left.holds(item) => Err(Broken::Credit),
+            () if self.ended => Err(StreamError::AfterEnd),
+            () if bytes > ITEM_BYTES_MAX => Err(StreamError::ItemTooLarge),
+            () if sequence != self.next => Err(StreamError::Sequence { received: sequence, expected: self.next }),
+            () if !self.left.holds(item) => Err(StreamError::NoCredit),
             () => {
                 self.left = self.left.without(item);
                 self.next += 1;
@@ -187,8 +203,11 @@ impl Passage {
         }
     }
 
-    /// The reader grants: what the writer is to be told of it.
-    pub(crate) fn grant(&mut self, credit: ItemCredit) -> Result<ItemCredit, Broken> {
+    /// Accepts credit from the reader. Returns the part to forward to the writer.
+    ///
+    /// # Errors
+    /// [`StreamError::WindowExceeded`] if the writer would have more than the window.
+    pub(crate) fn grant(&mut self, credit: ItemCredit) -> Result<ItemCredit, StreamError> {
         let known = self.absorb.shared(credit);
         self.absorb = self.absorb.without(known);
         let new = credit.without(known);
@@ -197,36 +216,39 @@ impl Passage {
             self.window = left.shared(ItemCredit::WINDOW);
         }
         if !self.window.holds(left) {
-            return Err(Broken::Window);
+            return Err(StreamError::WindowExceeded);
         }
         self.left = left;
         Ok(new)
     }
 
-    /// The writer says that there were so many items. Saying it again changes nothing. Whether it was said the first time.
-    pub(crate) fn end(&mut self, items: u64) -> Result<bool, Broken> {
+    /// Accepts the end of the stream, after `items` items. Returns whether it is the first; another one changes nothing.
+    ///
+    /// # Errors
+    /// [`StreamError::Sequence`] if that is not how many went through.
+    pub(crate) fn end(&mut self, items: u64) -> Result<bool, StreamError> {
         if items != self.next {
-            return Err(Broken::Sequence { came: items, due: self.next });
+            return Err(StreamError::Sequence { received: items, expected: self.next });
         }
         Ok(!std::mem::replace(&mut self.ended, true))
     }
 
-    /// The reader is another one, or on another connection, and will grant anew what the writer has.
-    pub(crate) fn reader_begins_anew(&mut self) {
+    /// Notes that the reader is another one, or on another connection: it grants again what the writer already has.
+    pub(crate) fn restart_reader(&mut self) {
         self.absorb = self.left;
     }
 
-    /// Whether the reader has still to grant what the writer has already.
-    pub(crate) fn awaits_reader(&self) -> bool {
+    /// Returns whether the reader has still to grant what the writer already has.
+    pub(crate) fn is_awaiting_reader(&self) -> bool {
         self.absorb != ItemCredit::NONE
     }
 
-    /// What the writer may still send.
+    /// Returns the credit that the writer has left.
     pub(crate) fn left(&self) -> ItemCredit {
         self.left
     }
 
-    /// How many items went through.
+    /// Returns how many items went through.
     pub(crate) fn items(&self) -> u64 {
         self.next
     }
@@ -235,28 +257,30 @@ impl Passage {
         self.ended
     }
 
-    /// Bytes that may be on their way or unread: what this side of the broker holds at most.
+    /// Returns the bytes that may be in flight or unread: the most that the broker holds of this stream.
     pub(crate) fn held_bytes(&self) -> u64 {
         self.window.bytes - self.left.bytes
     }
 
     pub(crate) fn check(&self) {
-        assert!(ItemCredit::WINDOW.holds(self.window), "a window has a limit");
-        assert!(self.window.holds(self.left), "credit never exceeds the window");
-        assert!(self.left.holds(self.absorb), "only what the writer has is not granted again");
+        assert!(ItemCredit::WINDOW.holds(self.window), "a window does not exceed its limit");
+        assert!(self.window.holds(self.left), "the writer's credit does not exceed the window");
+        assert!(self.left.holds(self.absorb), "only credit that the writer has is absorbed");
     }
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for StreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Broken::Sequence { came, due } => write!(f, "item {came} came where item {due} was due"),
-            Broken::Credit => f.write_str("an item came for which there was no credit"),
-            Broken::Window => f.write_str("more credit was granted than the stream's window"),
-            Broken::Ended => f.write_str("an item came after the end"),
-            Broken::Absent => f.write_str("the call has no such stream"),
-            Broken::Large => write!(f, "an item has more than {ITEM_BYTES_MAX} bytes"),
-            Broken::Unreadable => f.write_str("an item could not be read"),
+            StreamError::Sequence { received, expected } => {
+                write!(f, "received item {received}, expected item {expected}")
+            }
+            StreamError::NoCredit => f.write_str("received an item without credit for it"),
+            StreamError::WindowExceeded => f.write_str("received more credit than the stream's window"),
+            StreamError::AfterEnd => f.write_str("received an item after the end"),
+            StreamError::NoSuchStream => f.write_str("the call has no such stream"),
+            StreamError::ItemTooLarge => write!(f, "received an item of more than {ITEM_BYTES_MAX} bytes"),
+            StreamError::Malformed => f.write_str("received an item that could not be decoded"),
         }
     }
 }

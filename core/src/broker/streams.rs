@@ -13,7 +13,7 @@ use super::{
     worker::WorkerKey,
 };
 use crate::{
-    stream::{Broken, Passage},
+    stream::{StreamError, StreamRelay},
     time::Time,
     wire::{
         bundle::Refused,
@@ -32,8 +32,8 @@ const PROGRESS_BURST: u32 = 10;
 /// The streams of one call.
 #[derive(Debug, Default)]
 pub(super) struct Flows {
-    to_caller: Passage,
-    to_handler: Passage,
+    to_caller: StreamRelay,
+    to_handler: StreamRelay,
     /// When the next word on progress would come if they came evenly.
     progress_at: Time,
 }
@@ -62,7 +62,7 @@ impl Flows {
 
     /// The call goes to another worker, which will grant anew what its caller has already.
     pub(super) fn handler_begins_anew(&mut self) {
-        self.to_handler.reader_begins_anew();
+        self.to_handler.restart_reader();
     }
 
     pub(super) fn held_bytes(&self) -> u64 {
@@ -95,12 +95,12 @@ impl Broker {
     /// A caller sends an item.
     pub(super) fn caller_item(&mut self, now: Time, client: ClientKey, item: Item, out: &mut Vec<Action>) {
         let Some(key) = self.open_call(client, item.number) else { return };
-        if self.calls[key.0].flows.as_ref().is_some_and(|flows| flows.to_handler.awaits_reader()) {
+        if self.calls[key.0].flows.as_ref().is_some_and(|flows| flows.to_handler.is_awaiting_reader()) {
             // Its room was of a worker that is lost; the item went, so the call cannot begin again.
             return self.break_off(now, key, Code::Unavailable, "its worker was lost while items were on the way", out);
         }
         let bytes = item.body.len() as u64;
-        let taken = self.pass(key, Towards::Handler, |passage| passage.take(item.sequence, bytes));
+        let taken = self.pass(key, Towards::Handler, |relay| relay.take(item.sequence, bytes));
         match (taken, self.calls[key.0].state) {
             (Ok(()), State::Running { worker, dispatch, .. }) => {
                 self.counters.items += 1;
@@ -114,7 +114,7 @@ impl Broker {
     /// A caller sends no more items.
     pub(super) fn caller_end(&mut self, now: Time, client: ClientKey, end: End, out: &mut Vec<Action>) {
         let Some(key) = self.open_call(client, end.number) else { return };
-        match (self.pass(key, Towards::Handler, |passage| passage.end(end.items)), self.calls[key.0].state) {
+        match (self.pass(key, Towards::Handler, |relay| relay.end(end.items)), self.calls[key.0].state) {
             (Ok(true), State::Running { worker, dispatch, .. }) => {
                 self.speak_to_worker(now, worker, Envelope::End(End { number: dispatch.0, ..end }), out);
             }
@@ -127,7 +127,7 @@ impl Broker {
     /// A caller makes room for items to it.
     pub(super) fn caller_room(&mut self, now: Time, client: ClientKey, credit: StreamCredit, out: &mut Vec<Action>) {
         let Some(key) = self.open_call(client, credit.number) else { return };
-        match (self.pass(key, Towards::Caller, |passage| passage.grant(credit.credit)), self.calls[key.0].state) {
+        match (self.pass(key, Towards::Caller, |relay| relay.grant(credit.credit)), self.calls[key.0].state) {
             (Ok(credit), State::Running { worker, dispatch, .. }) => {
                 self.grant_to_handler(now, worker, dispatch, credit, out);
             }
@@ -141,7 +141,7 @@ impl Broker {
     pub(super) fn handler_item(&mut self, now: Time, worker: WorkerKey, item: Item, out: &mut Vec<Action>) {
         let Some(key) = self.begun_call(worker, item.number) else { return };
         let bytes = item.body.len() as u64;
-        match self.pass(key, Towards::Caller, |passage| passage.take(item.sequence, bytes)) {
+        match self.pass(key, Towards::Caller, |relay| relay.take(item.sequence, bytes)) {
             Ok(()) => {
                 self.counters.items += 1;
                 let number = self.calls[key.0].id.number.0;
@@ -157,7 +157,7 @@ impl Broker {
     /// A handler makes room for items to it.
     pub(super) fn handler_room(&mut self, now: Time, worker: WorkerKey, credit: StreamCredit, out: &mut Vec<Action>) {
         let Some(key) = self.run_call(worker, credit.number) else { return };
-        match self.pass(key, Towards::Handler, |passage| passage.grant(credit.credit)) {
+        match self.pass(key, Towards::Handler, |relay| relay.grant(credit.credit)) {
             Ok(credit) => self.grant_to_caller(now, key, credit, out),
             Err(broken) => self.break_stream(now, key, true, broken, out),
         }
@@ -198,7 +198,7 @@ impl Broker {
     pub(super) fn resume_streams(&mut self, now: Time, client: ClientKey, key: CallKey, out: &mut Vec<Action>) {
         let call = &mut self.calls[key.0];
         let Some(flows) = &mut call.flows else { return };
-        flows.to_caller.reader_begins_anew();
+        flows.to_caller.restart_reader();
         let (number, credit) = (call.id.number.0, flows.to_handler.left());
         if credit != ItemCredit::NONE {
             self.speak_to_client(now, client, Envelope::StreamCredit(StreamCredit { number, credit }), out);
@@ -232,7 +232,7 @@ impl Broker {
     ) -> bool {
         let Some(number) = item_number(refused) else { return false };
         if let Some(key) = self.open_call(client, number) {
-            self.break_stream(now, key, false, Broken::Unreadable, out);
+            self.break_stream(now, key, false, StreamError::Malformed, out);
         }
         true
     }
@@ -247,7 +247,7 @@ impl Broker {
     ) -> bool {
         let Some(number) = item_number(refused) else { return false };
         if let Some(key) = self.begun_call(worker, number) {
-            self.break_stream(now, key, true, Broken::Unreadable, out);
+            self.break_stream(now, key, true, StreamError::Malformed, out);
         }
         true
     }
@@ -295,17 +295,17 @@ impl Broker {
         &mut self,
         key: CallKey,
         towards: Towards,
-        change: impl FnOnce(&mut Passage) -> Result<R, Broken>,
-    ) -> Result<R, Broken> {
+        change: impl FnOnce(&mut StreamRelay) -> Result<R, StreamError>,
+    ) -> Result<R, StreamError> {
         let call = &mut self.calls[key.0];
-        let passage = match (&mut call.flows, towards) {
+        let relay = match (&mut call.flows, towards) {
             (Some(flows), Towards::Caller) if call.streams.to_caller => &mut flows.to_caller,
             (Some(flows), Towards::Handler) if call.streams.from_caller => &mut flows.to_handler,
-            _ => return Err(Broken::Absent),
+            _ => return Err(StreamError::NoSuchStream),
         };
-        let before = passage.held_bytes();
-        let result = change(passage);
-        self.stream_bytes = self.stream_bytes + passage.held_bytes() - before;
+        let before = relay.held_bytes();
+        let result = change(relay);
+        self.stream_bytes = self.stream_bytes + relay.held_bytes() - before;
         result
     }
 
@@ -332,11 +332,11 @@ impl Broker {
     }
 
     /// One endpoint broke the rules of a stream: the call cannot go on.
-    fn break_stream(&mut self, now: Time, key: CallKey, by_worker: bool, how: Broken, out: &mut Vec<Action>) {
+    fn break_stream(&mut self, now: Time, key: CallKey, by_worker: bool, how: StreamError, out: &mut Vec<Action>) {
         self.counters.streams_broken += 1;
         let (who, code) = match (by_worker, how) {
             (true, _) => ("worker", Code::Internal),
-            (false, Broken::Credit | Broken::Window) => ("client", Code::ResourceExhausted),
+            (false, StreamError::NoCredit | StreamError::WindowExceeded) => ("client", Code::ResourceExhausted),
             (false, _) => ("client", Code::InvalidArgument),
         };
         let call = self.calls[key.0].id;

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 
 use crate::{
     deadline_queue::DeadlineKey,
-    stream::{Reader, Writer},
+    stream::{StreamReader, StreamWriter},
     time::Time,
     wire::{
         affinity::AffinityKey,
@@ -93,9 +93,9 @@ pub(super) struct Call<T> {
 #[derive(Debug, Default)]
 pub(super) struct Flows {
     /// Items to the handler.
-    pub(super) writer: Writer,
+    pub(super) writer: StreamWriter,
     /// Items from the handler.
-    pub(super) reader: Reader,
+    pub(super) reader: StreamReader,
 }
 
 /// Where a call is.

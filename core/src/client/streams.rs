@@ -16,7 +16,7 @@ use super::{
     calls::CallKey,
 };
 use crate::{
-    stream::Broken,
+    stream::StreamError,
     time::Time,
     wire::{
         bundle::Refused,
@@ -47,7 +47,7 @@ impl<T> Client<T> {
         let Some((key, ticket, streams)) = self.streaming(item.number) else { return self.counters.late_items += 1 };
         let taken = match self.calls.flows(key) {
             Some((flows, _)) if streams.to_caller => flows.reader.take(item.sequence, item.body.len() as u64),
-            _ => Err(Broken::Absent),
+            _ => Err(StreamError::NoSuchStream),
         };
         match taken {
             Ok(()) => {
@@ -63,7 +63,7 @@ impl<T> Client<T> {
         let Some((key, ticket, streams)) = self.streaming(credit.number) else { return self.counters.late_items += 1 };
         let granted = match self.calls.flows(key) {
             Some((flows, _)) if streams.from_caller => flows.writer.grant(credit.credit),
-            _ => Err(Broken::Absent),
+            _ => Err(StreamError::NoSuchStream),
         };
         match granted {
             Ok(()) => out.push(Action::StreamCredit { ticket, credit: credit.credit }),
@@ -134,12 +134,12 @@ impl<T> Client<T> {
         let is_item = refused.kind == Some(u64::from(Kind::Item.number())) && self.peer.is_joined();
         let call = refused.number.filter(|_| is_item).and_then(|number| self.streaming(number));
         if let Some((key, ..)) = call {
-            self.broken(now, key, Broken::Unreadable, out);
+            self.broken(now, key, StreamError::Malformed, out);
         }
     }
 
     /// The other side broke the rules of a stream: the call cannot go on.
-    fn broken(&mut self, now: Time, key: CallKey, how: Broken, out: &mut Vec<Action<T>>) {
+    fn broken(&mut self, now: Time, key: CallKey, how: StreamError, out: &mut Vec<Action<T>>) {
         self.counters.streams_broken += 1;
         let call = self.calls.at(key);
         let (state, failure) = (call.state, call.failure(Code::Internal, format!("its stream was broken: {how}")));

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     deadline_queue::DeadlineKey,
-    stream::{Reader, Writer},
+    stream::{StreamReader, StreamWriter},
     time::Time,
     wire::{
         affinity::{Affinity, AffinityKey},
@@ -83,9 +83,9 @@ pub(super) struct Held {
 pub(super) struct Flows {
     pub(super) streams: Streams,
     /// Items to the caller.
-    pub(super) writer: Writer,
+    pub(super) writer: StreamWriter,
     /// Items from the caller.
-    pub(super) reader: Reader,
+    pub(super) reader: StreamReader,
     /// The newest word on its progress, unsent.
     pub(super) progress: Option<Bytes>,
     /// When the next such word may be sent.
@@ -159,7 +159,7 @@ impl Flows {
     /// Those of a call, if it has any.
     pub(super) fn of(streams: Streams) -> Option<Box<Flows>> {
         (streams != Streams::NONE).then(|| {
-            let (writer, reader) = (Writer::default(), Reader::default());
+            let (writer, reader) = (StreamWriter::default(), StreamReader::default());
             Box::new(Flows { streams, writer, reader, progress: None, progress_at: Time::ZERO })
         })
     }

@@ -15,7 +15,7 @@ use super::{
     job::{JobId, Stopped},
 };
 use crate::{
-    stream::Broken,
+    stream::StreamError,
     time::Time,
     wire::{
         bundle::Refused,
@@ -55,7 +55,7 @@ impl Worker {
         let taken = match self.jobs.flows(job) {
             None => return self.counters.late += 1,
             Some(Some(flows)) if flows.streams.from_caller => flows.reader.take(item.sequence, item.body.len() as u64),
-            Some(_) => Err(Broken::Absent),
+            Some(_) => Err(StreamError::NoSuchStream),
         };
         match taken {
             Ok(()) => {
@@ -73,7 +73,7 @@ impl Worker {
         let ended = match self.jobs.flows(job) {
             None => return self.counters.late += 1,
             Some(Some(flows)) if flows.streams.from_caller => flows.reader.end(end.items),
-            Some(_) => Err(Broken::Absent),
+            Some(_) => Err(StreamError::NoSuchStream),
         };
         match ended {
             Ok(()) if runs => out.push(Action::End { job }),
@@ -90,7 +90,7 @@ impl Worker {
         let granted = match self.jobs.flows(job) {
             None => return self.counters.late += 1,
             Some(Some(flows)) if flows.streams.to_caller => flows.writer.grant(credit.credit),
-            Some(_) => Err(Broken::Absent),
+            Some(_) => Err(StreamError::NoSuchStream),
         };
         match granted {
             Ok(()) if runs => out.push(Action::StreamCredit { job, credit: credit.credit }),
@@ -157,12 +157,12 @@ impl Worker {
         let number = refused.number.filter(|_| kinds.contains(&refused.kind) && self.peer.is_joined());
         let Some(job) = number.map(|number| self.job_id(DispatchNumber(number))) else { return };
         if self.jobs.flows(job).is_some() {
-            self.broken(now, job, Broken::Unreadable, out);
+            self.broken(now, job, StreamError::Malformed, out);
         }
     }
 
     /// The broker broke the rules of a stream: the call cannot go on.
-    fn broken(&mut self, now: Time, job: JobId, how: Broken, out: &mut Vec<Action>) {
+    fn broken(&mut self, now: Time, job: JobId, how: StreamError, out: &mut Vec<Action>) {
         self.counters.streams_broken += 1;
         out.push(Action::Log(Diagnostic::StreamBroken(job, how.to_string())));
         if let Some(held) = self.jobs.unhold(job) {

@@ -63,7 +63,7 @@ lost_items_pass_for_a_result|broker/call.rs|s/self\.has_items_of_handler\(\) && 
 cancel_that_may_be_lost_is_told_once|client/life.rs|s/for number in self\.cancelled\.clone\(\)/for number in self.cancelled.clone().into_iter().filter(|_| false)/
 streams_survive_their_clients_connection|broker/departure.rs|s/self\.end_streams_of\(now, key, out\);//
 second_worker_has_no_credit|broker/streams.rs|s/self\.grant_to_handler\(now, worker, dispatch, credit, out\);\n        if ended/let _ = credit;\n        if ended/
-credit_is_granted_twice|broker/streams.rs|s/self\.to_handler\.reader_begins_anew\(\);//
+credit_is_granted_twice|broker/streams.rs|s/self\.to_handler\.restart_reader\(\);//
 end_is_lost_with_a_worker|broker/streams.rs|s/if ended \{/if false {/
 item_for_an_absent_client_is_lost|broker/streams.rs|s/None => self\.break_off\(now, key, Code::Unavailable, LOST_CONNECTION, out\),/None => {}/
 readers_never_grant_again|stream.rs|s/if self\.ended \|\| !half/if true/

@@ -96,9 +96,9 @@ fn who_breaks_the_rules_of_a_stream_ends_that_call_and_nothing_else() {
     // The window of items; what the worker says; how the call ends for the client.
     let window = ItemCredit { items: 2, bytes: 200 };
     let faults: [(&[Envelope], &str); 4] = [
-        (&[item(0, 1, 1)], "item 1 came where item 0 was due"),
-        (&[item(0, 0, 1), item(0, 1, 1), item(0, 2, 1)], "no credit"),
-        (&[item(0, 0, 201)], "no credit"),
+        (&[item(0, 1, 1)], "received item 1, expected item 0"),
+        (&[item(0, 0, 1), item(0, 1, 1), item(0, 2, 1)], "without credit"),
+        (&[item(0, 0, 201)], "without credit"),
         (&[credit(0, items(1))], "no such stream"),
     ];
     for (said, why) in faults {
