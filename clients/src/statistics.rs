@@ -51,7 +51,7 @@ impl Statistics {
             cancelled: counters.cancelled,
             resent: counters.resent,
             late: counters.late,
-            refused: counters.refused,
+            refused: counters.invalid_envelopes,
             connections: counters.joined,
             waiting,
             open,

@@ -9,7 +9,7 @@ use callboard_core::{
     time::Time,
     wire::{
         Envelope,
-        bundle::{self, Reader},
+        bundle::{self, Recipient},
         handshake::{Answer, Challenge, Hello},
         ids::{BrokerId, ConnectionId, StartId},
         limits,
@@ -120,7 +120,7 @@ impl BrokerHost {
     /// A message came. Whatever a newcomer says, it comes on by it or is sent away.
     pub(crate) fn receive(&mut self, now: Time, connection: ConnectionId, frames: &[Bytes]) -> Vec<Done> {
         let before = self.stage(connection);
-        for envelope in bundle::read(frames, Reader::Broker).flatten() {
+        for envelope in bundle::read(frames, Recipient::Broker).flatten() {
             self.endless |= waits_for_ever(&envelope);
             self.hear_proof(connection, &envelope);
         }

@@ -5,7 +5,7 @@ use callboard_core::{
     body,
     wire::{
         Bundler, Envelope, Frames,
-        bundle::{self, Reader},
+        bundle::{self, Recipient},
         handshake::{Answer, Challenge, Hello, Register, Welcome},
         limits::{BODY_COPIED_BYTES_MAX, BUNDLE_ENVELOPES_MAX, EXTENSION_BYTES_MAX},
         status::Code,
@@ -22,7 +22,7 @@ pub fn envelope(input: &[u8]) {
     if kind & 0b100 != 0 {
         return check_body(script.rest());
     }
-    let reader = if kind & 0b001 == 0 { Reader::Broker } else { Reader::Peer };
+    let reader = if kind & 0b001 == 0 { Recipient::Broker } else { Recipient::Peer };
     if kind & 0b010 == 0 {
         check_message(&[Bytes::copy_from_slice(script.rest())], reader);
     } else {
@@ -32,7 +32,7 @@ pub fn envelope(input: &[u8]) {
 }
 
 /// Reads a message; what could be read must survive being written.
-fn check_message(frames: &[Bytes], reader: Reader) {
+fn check_message(frames: &[Bytes], reader: Recipient) {
     let read: Vec<_> = bundle::read(frames, reader).collect();
     // The 65th is the refusal of the rest.
     assert!(read.len() <= BUNDLE_ENVELOPES_MAX + 1, "a bundle has an end");
@@ -102,7 +102,7 @@ fn write(envelopes: &[Envelope]) -> Vec<Frames> {
     messages
 }
 
-fn read_all(messages: &[Frames], reader: Reader) -> Vec<Envelope> {
+fn read_all(messages: &[Frames], reader: Recipient) -> Vec<Envelope> {
     let read = |frames: &Frames| {
         let read: Result<Vec<_>, _> = bundle::read(&frames.to_vec(), reader).collect();
         read.expect("what we write can be read")

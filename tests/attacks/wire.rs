@@ -13,7 +13,7 @@ use callboard::core::{
     body,
     wire::{
         Bundler, Envelope,
-        bundle::{self, Reader},
+        bundle::{self, Recipient},
         handshake::{Hello, Role},
         ids::{ConnectionNumber, SessionId},
     },
@@ -105,7 +105,7 @@ impl Wire {
                 Some(envelope) => return envelope,
                 None => {
                     let frames = [Bytes::from(self.hear_frame().expect("the connection lives"))];
-                    self.heard.extend(bundle::read(&frames, Reader::Peer).map(Result::unwrap));
+                    self.heard.extend(bundle::read(&frames, Recipient::Peer).map(Result::unwrap));
                 }
             }
         }

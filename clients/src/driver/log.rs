@@ -31,8 +31,12 @@ impl Log {
             Diagnostic::CastDropped { method, failure } => {
                 tracing::warn!(client, %method, %failure, "a cast was dropped")
             }
-            Diagnostic::Refused(refused) => tracing::warn!(client, %refused, "the broker sent what cannot be read"),
-            Diagnostic::Misplaced(kind) => tracing::warn!(client, %kind, "the broker sent what has no place here"),
+            Diagnostic::InvalidEnvelope(refused) => {
+                tracing::warn!(client, %refused, "the broker sent what cannot be read")
+            }
+            Diagnostic::UnexpectedMessage(kind) => {
+                tracing::warn!(client, %kind, "the broker sent what has no place here")
+            }
             // A later core's notes.
             other => tracing::info!(client, note = ?other, "note"),
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use callboard_core::{
     body,
     wire::{
-        bundle::{self, Bundler, Reader},
+        bundle::{self, Bundler, Recipient},
         envelope::{Credit, Envelope, Reply, Request},
         handshake::{Hello, Welcome},
         ids::{BrokerId, StartId},
@@ -130,7 +130,7 @@ impl Broker {
     async fn read(&mut self) {
         let mut frames = self.socket.recv().await.unwrap().into_vec();
         self.peer = frames.remove(0);
-        self.read.extend(bundle::read(&frames, Reader::Broker).map(Result::unwrap));
+        self.read.extend(bundle::read(&frames, Recipient::Broker).map(Result::unwrap));
     }
 
     pub(crate) async fn send(&mut self, envelope: Envelope) {

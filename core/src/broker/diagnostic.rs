@@ -4,7 +4,7 @@ use bytestring::ByteString;
 
 use super::proving::Unproven;
 use crate::wire::{
-    bundle::Refused,
+    bundle::EnvelopeError,
     handshake::Role,
     ids::{CallId, ConnectionId},
     status::{Code, Failure},
@@ -144,7 +144,7 @@ pub enum Diagnostic {
         /// Where it came from.
         connection: ConnectionId,
         /// What was wrong.
-        refused: Refused,
+        refused: EnvelopeError,
     },
 }
 

@@ -114,7 +114,7 @@ use crate::{
     deadline_queue::DeadlineQueue,
     time::Time,
     wire::{
-        bundle::{self, Reader},
+        bundle::{self, Recipient},
         envelope::{Envelope, Ping},
         ids::{ConnectionId, SessionId},
     },
@@ -294,7 +294,7 @@ impl Broker {
         }
         self.detect_stall(now);
         self.hear(now, connection, frames.iter().map(Bytes::len).sum());
-        for read in bundle::read(frames, Reader::Broker) {
+        for read in bundle::read(frames, Recipient::Broker) {
             match read {
                 Ok(envelope) => self.envelope(now, connection, envelope, out),
                 Err(refused) => self.refuse(now, connection, refused, out),

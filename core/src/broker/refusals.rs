@@ -4,7 +4,7 @@ use super::{Action, Broker, Diagnostic, arrival::Arrival};
 use crate::{
     time::Time,
     wire::{
-        bundle::Refused,
+        bundle::EnvelopeError,
         envelope::Envelope,
         ids::ConnectionId,
         status::{Code, Executed, Failure},
@@ -27,7 +27,13 @@ impl Broker {
     }
 
     /// An envelope that could not be read: answered if it has a number, and only if whoever sent it was let in.
-    pub(super) fn refuse(&mut self, now: Time, connection: ConnectionId, refused: Refused, out: &mut Vec<Action>) {
+    pub(super) fn refuse(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        refused: EnvelopeError,
+        out: &mut Vec<Action>,
+    ) {
         self.counters.refused += 1;
         self.met_limit(connection);
         match self.connections.get(&connection) {

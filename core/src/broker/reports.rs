@@ -15,7 +15,7 @@ use crate::{
     body,
     time::Time,
     wire::{
-        bundle::Refused,
+        bundle::EnvelopeError,
         envelope::{Credit, Envelope, KeyFreed, Reply},
         handshake::{self, MethodOffer, Register},
         ids::DispatchNumber,
@@ -302,7 +302,7 @@ impl Broker {
     }
 
     /// A reply that could not be read ends its call all the same: nobody shall wait for words that do not come.
-    pub(super) fn refuse_report(&mut self, now: Time, key: WorkerKey, refused: &Refused, out: &mut Vec<Action>) {
+    pub(super) fn refuse_report(&mut self, now: Time, key: WorkerKey, refused: &EnvelopeError, out: &mut Vec<Action>) {
         if self.refuse_handler_item(now, key, refused, out) {
             return;
         }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     time::Time,
     wire::{
-        bundle::{Refused, RefusedReason},
+        bundle::{EnvelopeError, EnvelopeErrorReason},
         envelope::{Cancel, Envelope, Ping, Request},
         ids::{CallNumber, ConnectionId},
         kind::Kind,
@@ -193,12 +193,12 @@ impl Broker {
     }
 
     /// A request that could not be read is answered if its number could, and so is what a later version may mean by one.
-    pub(super) fn refuse_request(&mut self, now: Time, key: ClientKey, refused: &Refused, out: &mut Vec<Action>) {
+    pub(super) fn refuse_request(&mut self, now: Time, key: ClientKey, refused: &EnvelopeError, out: &mut Vec<Action>) {
         if self.refuse_caller_item(now, key, refused, out) {
             return;
         }
         let request = refused.kind == Some(u64::from(Kind::Request.number()));
-        let answerable = request || matches!(refused.reason, RefusedReason::UnknownKind(_));
+        let answerable = request || matches!(refused.reason, EnvelopeErrorReason::UnknownKind(_));
         let Some(number) = refused.number.filter(|_| answerable) else { return };
         let number = CallNumber(number);
         let failure = Failure::new(refused.code(), Executed::No, refused.to_string());

@@ -16,7 +16,7 @@ use crate::{
     stream::{StreamError, StreamRelay},
     time::Time,
     wire::{
-        bundle::Refused,
+        bundle::EnvelopeError,
         envelope::{End, Envelope, Item, StreamCredit},
         ids::DispatchNumber,
         kind::Kind,
@@ -227,7 +227,7 @@ impl Broker {
         &mut self,
         now: Time,
         client: ClientKey,
-        refused: &Refused,
+        refused: &EnvelopeError,
         out: &mut Vec<Action>,
     ) -> bool {
         let Some(number) = item_number(refused) else { return false };
@@ -242,7 +242,7 @@ impl Broker {
         &mut self,
         now: Time,
         worker: WorkerKey,
-        refused: &Refused,
+        refused: &EnvelopeError,
         out: &mut Vec<Action>,
     ) -> bool {
         let Some(number) = item_number(refused) else { return false };
@@ -366,7 +366,7 @@ impl Broker {
 const LOST_CONNECTION: &str = "the client's connection was lost while items were on the way";
 
 /// The number of an item or an end that could not be read.
-fn item_number(refused: &Refused) -> Option<u64> {
+fn item_number(refused: &EnvelopeError) -> Option<u64> {
     let kinds = [Kind::Item, Kind::End].map(|kind| Some(u64::from(kind.number())));
     refused.number.filter(|_| kinds.contains(&refused.kind))
 }

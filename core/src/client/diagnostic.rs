@@ -3,7 +3,7 @@
 use crate::{
     peer::Loss,
     wire::{
-        bundle::Refused,
+        bundle::EnvelopeError,
         ids::{BrokerId, CallNumber, StartId},
         kind::Kind,
         method::MethodName,
@@ -43,9 +43,9 @@ pub enum Diagnostic {
     /// The broker, or the worker behind it, broke the rules of a call's stream.
     StreamBroken(CallNumber, String),
     /// An envelope of the broker's could not be read.
-    Refused(Refused),
+    InvalidEnvelope(EnvelopeError),
     /// An envelope that a broker has no business to send to a client, or not now.
-    Misplaced(Kind),
+    UnexpectedMessage(Kind),
 }
 
 /// What the machine counts, since its start.
@@ -78,7 +78,7 @@ pub struct Counters {
     /// Replies that nobody waited for any more.
     pub late: u64,
     /// Envelopes that could not be read or had no place.
-    pub refused: u64,
+    pub invalid_envelopes: u64,
     /// Times that the broker let the client in.
     pub joined: u64,
 }

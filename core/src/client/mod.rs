@@ -36,7 +36,7 @@ use crate::{
     peer::{self, Due, Heard, Parted, Peer},
     time::Time,
     wire::{
-        bundle::{self, Reader},
+        bundle::{self, Recipient},
         envelope::{Credit, Envelope, Ping},
         handshake::{Role, Welcome},
         ids::CallNumber,
@@ -180,10 +180,10 @@ impl<T> Client<T> {
     pub fn handle_message(&mut self, now: Time, frames: &[Bytes], out: &mut Vec<Action<T>>) {
         self.peer.detect_stall(now);
         self.peer.record_activity(now);
-        for read in bundle::read(frames, Reader::Peer) {
+        for read in bundle::read(frames, Recipient::Peer) {
             match read {
                 Ok(envelope) => self.envelope(now, envelope, out),
-                Err(refused) => self.unreadable(now, refused, out),
+                Err(error) => self.on_invalid_envelope(now, error, out),
             }
         }
         self.go_on(now, out);
@@ -226,7 +226,7 @@ impl<T> Client<T> {
                 Heard::Lost(loss) => self.drop_socket(loss, out),
                 Heard::Refused(failure) => self.refused(failure, out),
                 Heard::Acknowledged => self.left(out),
-                Heard::Misplaced(kind) => self.misplaced(kind, out),
+                Heard::UnexpectedMessage(kind) => self.on_unexpected_message(kind, out),
             },
         }
     }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     time::Time,
     wire::{
-        bundle::Refused,
+        bundle::EnvelopeError,
         envelope::{Cancel, Envelope, Reply},
         ids::CallNumber,
         kind::Kind,
@@ -42,23 +42,23 @@ impl<T> Client<T> {
     }
 
     /// An envelope could not be read. If it was the reply to an open call, there will be no other: the call ends here.
-    pub(super) fn unreadable(&mut self, now: Time, refused: Refused, out: &mut Vec<Action<T>>) {
-        self.counters.refused += 1;
-        self.unreadable_item(now, &refused, out);
-        let is_reply = refused.kind == Some(u64::from(Kind::Reply.number())) && self.peer.is_joined();
-        let number = refused.number.filter(|_| is_reply);
+    pub(super) fn on_invalid_envelope(&mut self, now: Time, error: EnvelopeError, out: &mut Vec<Action<T>>) {
+        self.counters.invalid_envelopes += 1;
+        self.on_invalid_item(now, &error, out);
+        let is_reply = error.kind == Some(u64::from(Kind::Reply.number())) && self.peer.is_joined();
+        let number = error.number.filter(|_| is_reply);
         if let Some(key) = number.and_then(|number| self.calls.by_number(CallNumber(number))) {
-            let text = format!("the broker's reply could not be read: {refused}");
+            let text = format!("the broker's reply could not be read: {error}");
             let failure = self.calls.at(key).failure(Code::Internal, text);
             self.fail(key, failure, out);
         }
-        out.push(Action::Log(Diagnostic::Refused(refused)));
+        out.push(Action::Log(Diagnostic::InvalidEnvelope(error)));
     }
 
     /// An envelope that a broker has no business to send to a client, or not now.
-    pub(super) fn misplaced(&mut self, kind: Kind, out: &mut Vec<Action<T>>) {
-        self.counters.refused += 1;
-        out.push(Action::Log(Diagnostic::Misplaced(kind)));
+    pub(super) fn on_unexpected_message(&mut self, kind: Kind, out: &mut Vec<Action<T>>) {
+        self.counters.invalid_envelopes += 1;
+        out.push(Action::Log(Diagnostic::UnexpectedMessage(kind)));
     }
 
     /// Its caller gave a call up.

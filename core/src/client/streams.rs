@@ -19,7 +19,7 @@ use crate::{
     stream::StreamError,
     time::Time,
     wire::{
-        bundle::Refused,
+        bundle::EnvelopeError,
         envelope::{End, Envelope, Item, StreamCredit},
         ids::CallNumber,
         kind::Kind,
@@ -130,9 +130,9 @@ impl<T> Client<T> {
     }
 
     /// An item that could not be read leaves a gap: its call ends.
-    pub(super) fn unreadable_item(&mut self, now: Time, refused: &Refused, out: &mut Vec<Action<T>>) {
-        let is_item = refused.kind == Some(u64::from(Kind::Item.number())) && self.peer.is_joined();
-        let call = refused.number.filter(|_| is_item).and_then(|number| self.streaming(number));
+    pub(super) fn on_invalid_item(&mut self, now: Time, error: &EnvelopeError, out: &mut Vec<Action<T>>) {
+        let is_item = error.kind == Some(u64::from(Kind::Item.number())) && self.peer.is_joined();
+        let call = error.number.filter(|_| is_item).and_then(|number| self.streaming(number));
         if let Some((key, ..)) = call {
             self.broken(now, key, StreamError::Malformed, out);
         }

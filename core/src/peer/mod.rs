@@ -107,7 +107,7 @@ pub(crate) enum Heard {
     /// Our goodbye has arrived, and all before it; the socket is to be dropped. It is over for good.
     Acknowledged,
     /// It has no place here.
-    Misplaced(Kind),
+    UnexpectedMessage(Kind),
 }
 
 /// What the end of a socket means to the machine.
@@ -215,7 +215,7 @@ impl Peer {
             (State::Joined { .. }, Envelope::Ping(Ping { number, .. })) => Heard::Answer(Envelope::Pong(number)),
             (State::Joined { .. }, Envelope::Pong(_)) => Heard::Nothing,
             (State::Greeting { .. } | State::Proving { .. } | State::Joined { .. }, other) => {
-                Heard::Misplaced(other.kind())
+                Heard::UnexpectedMessage(other.kind())
             }
             // After our goodbye nothing matters but its answer; where there is no socket, it is a dropped one's last
             // word.

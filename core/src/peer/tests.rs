@@ -243,15 +243,19 @@ fn a_goodbye_is_answered_or_waited_for_until_its_time_or_the_broker_is_gone() {
 fn before_the_welcome_nothing_else_is_accepted() {
     let mut peer = peer();
     greet(&mut peer, at(0));
-    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), Heard::Misplaced(Kind::Welcome), "not before the proof");
+    assert_eq!(
+        peer.handle_message(at(0), welcome(1, 1, 1)),
+        Heard::UnexpectedMessage(Kind::Welcome),
+        "not before the proof"
+    );
     assert_eq!(
         peer.handle_message(at(0), Envelope::Ping(Ping { number: 1, done_below: None })),
-        Heard::Misplaced(Kind::Ping)
+        Heard::UnexpectedMessage(Kind::Ping)
     );
     peer.handle_message(at(0), challenge());
-    assert_eq!(peer.handle_message(at(0), challenge()), Heard::Misplaced(Kind::Challenge));
+    assert_eq!(peer.handle_message(at(0), challenge()), Heard::UnexpectedMessage(Kind::Challenge));
     assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), Heard::Joined { same_start: false });
-    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), Heard::Misplaced(Kind::Welcome), "nor twice");
+    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), Heard::UnexpectedMessage(Kind::Welcome), "nor twice");
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub use self::{
     bundler::Bundler,
     read::{Envelopes, read},
 };
-pub use super::header::{Reader, Refused, RefusedReason};
+pub use super::header::{EnvelopeError, EnvelopeErrorReason, Recipient};
 
 /// The frames of one ZeroMQ message as we write them: a bundle is one frame, an envelope with a large body two.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -124,7 +124,7 @@ pub const OUTCOMES_BYTES_MAX: usize = 512 * 1024 * 1024;
 pub const CLIENT_QUEUE_MAX: usize = 16_384;
 /// Attempts of one call in all, where its effect allows more than one.
 pub const ATTEMPTS_MAX: u32 = 3;
-/// Calls of a service that may be sent again after the loss of a worker, in a hundred of its calls: a fault must not be fed by its
+/// Calls of a service that may be sent again after the loss of a worker, in a hundred of its calls: a error must not be fed by its
 /// own consequences.
 pub const RETRY_PERCENT: u32 = 10;
 /// Retries of a service in a second that it has in any case, however rarely it is called.
@@ -167,10 +167,10 @@ pub const RECONNECT_STEP_FIRST: Duration = Duration::from_millis(50);
 /// How long past an open call's deadline its client waits, at most, for the broker's own word on it, which knows more: whether
 /// it was started, and where. A tenth of the time-out, where that is less.
 pub const EXPIRY_GRACE_MAX: Duration = Duration::from_millis(100);
-/// Items of one direction of a stream that may be on their way or unread: its largest window. Enough to keep a reader busy while its
-/// credit travels, and few enough that a handler that produces faster than its reader reads is held back soon.
+/// Items of one direction of a stream that may be on their way or unread: its largest window. Enough to keep a recipient busy while its
+/// credit travels, and few enough that a handler that produces faster than its recipient reads is held back soon.
 pub const STREAM_ITEMS: u32 = 64;
-/// Bytes of those items. It bounds what broker and reader hold of each stream whose reader does not read.
+/// Bytes of those items. It bounds what broker and recipient hold of each stream whose recipient does not read.
 pub const STREAM_BYTES: u64 = 256 * 1024;
 /// Bytes of one item.
 pub const ITEM_BYTES_MAX: u64 = STREAM_BYTES / 2;

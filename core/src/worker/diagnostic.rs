@@ -4,7 +4,7 @@ use super::JobId;
 use crate::{
     peer::Loss,
     wire::{
-        bundle::Refused,
+        bundle::EnvelopeError,
         ids::{BrokerId, CallId, StartId},
         kind::Kind,
         method::MethodName,
@@ -40,9 +40,9 @@ pub enum Diagnostic {
     /// An outcome was dropped: the connection that its call came on is over.
     OutcomeDropped(CallId),
     /// An envelope of the broker's could not be read.
-    Refused(Refused),
+    InvalidEnvelope(EnvelopeError),
     /// An envelope that a broker has no business to send to a worker, or not now.
-    Misplaced(Kind),
+    UnexpectedMessage(Kind),
 }
 
 /// What the machine counts, since its start.
@@ -73,7 +73,7 @@ pub struct Counters {
     /// Streams whose rules the broker broke.
     pub streams_broken: u64,
     /// Envelopes that could not be read or had no place.
-    pub refused: u64,
+    pub invalid_envelopes: u64,
     /// Times that the broker let the worker in.
     pub joined: u64,
 }

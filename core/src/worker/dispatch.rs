@@ -10,7 +10,7 @@ use super::{
 use crate::{
     time::Time,
     wire::{
-        bundle::{Refused, RefusedReason},
+        bundle::{EnvelopeError, EnvelopeErrorReason},
         envelope::{Dispatch, Envelope},
         ids::DispatchNumber,
         kind::Kind,
@@ -25,7 +25,7 @@ impl Worker {
         let id = self.job_id(dispatch.number);
         if self.jobs.has(id) {
             // A broker numbers each dispatch anew; one number that came twice is answered once.
-            return self.misplaced(Kind::Request, out);
+            return self.on_unexpected_message(Kind::Request, out);
         }
         self.counters.dispatches += 1;
         if self.phase.is_draining() {
@@ -104,24 +104,24 @@ impl Worker {
 
     /// An envelope could not be read. If it was a dispatch, or may have been one of a later version, its call ends
     /// here.
-    pub(super) fn unreadable(&mut self, now: Time, refused: Refused, out: &mut Vec<Action>) {
-        self.counters.refused += 1;
-        let is_dispatch = refused.kind == Some(u64::from(Kind::Request.number()))
-            || matches!(refused.reason, RefusedReason::UnknownKind(_));
-        let number = refused.number.filter(|_| is_dispatch && self.peer.is_joined()).map(DispatchNumber);
-        self.unreadable_item(now, &refused, out);
+    pub(super) fn on_invalid_envelope(&mut self, now: Time, error: EnvelopeError, out: &mut Vec<Action>) {
+        self.counters.invalid_envelopes += 1;
+        let is_dispatch = error.kind == Some(u64::from(Kind::Request.number()))
+            || matches!(error.reason, EnvelopeErrorReason::UnknownKind(_));
+        let number = error.number.filter(|_| is_dispatch && self.peer.is_joined()).map(DispatchNumber);
+        self.on_invalid_item(now, &error, out);
         // What is said about a call that is here leaves it as it is: it gets its one reply when it ends.
         if let Some(number) = number.filter(|&number| !self.jobs.has(self.job_id(number))) {
-            let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
+            let failure = Failure::new(error.code(), Executed::No, error.to_string());
             self.reply(now, number, Err(Box::new(failure)), out);
         }
-        out.push(Action::Log(Diagnostic::Refused(refused)));
+        out.push(Action::Log(Diagnostic::InvalidEnvelope(error)));
     }
 
     /// An envelope that a broker has no business to send to a worker, or not now.
-    pub(super) fn misplaced(&mut self, kind: Kind, out: &mut Vec<Action>) {
-        self.counters.refused += 1;
-        out.push(Action::Log(Diagnostic::Misplaced(kind)));
+    pub(super) fn on_unexpected_message(&mut self, kind: Kind, out: &mut Vec<Action>) {
+        self.counters.invalid_envelopes += 1;
+        out.push(Action::Log(Diagnostic::UnexpectedMessage(kind)));
     }
 
     /// The name of a dispatch of this connection.

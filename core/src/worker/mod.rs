@@ -38,7 +38,7 @@ use crate::{
     peer::{self, Due, Heard, Parted, Peer},
     time::Time,
     wire::{
-        bundle::{self, Reader},
+        bundle::{self, Recipient},
         envelope::{Envelope, Ping},
         handshake::{Register, Role, Welcome},
         status::Failure,
@@ -191,10 +191,10 @@ impl Worker {
     pub fn handle_message(&mut self, now: Time, frames: &[Bytes], out: &mut Vec<Action>) {
         self.peer.detect_stall(now);
         self.peer.record_activity(now);
-        for read in bundle::read(frames, Reader::Peer) {
+        for read in bundle::read(frames, Recipient::Peer) {
             match read {
                 Ok(envelope) => self.envelope(now, envelope, out),
-                Err(refused) => self.unreadable(now, refused, out),
+                Err(error) => self.on_invalid_envelope(now, error, out),
             }
         }
         self.go_on_draining(now, out);
@@ -233,7 +233,7 @@ impl Worker {
                 Heard::Lost(loss) => self.drop_socket(loss, out),
                 Heard::Refused(failure) => self.refused(failure, out),
                 Heard::Acknowledged => self.left(out),
-                Heard::Misplaced(kind) => self.misplaced(kind, out),
+                Heard::UnexpectedMessage(kind) => self.on_unexpected_message(kind, out),
             },
         }
     }

@@ -10,7 +10,7 @@ use callboard_core::{
     time::Time,
     wire::{
         Bundler, Envelope,
-        bundle::{self, Reader},
+        bundle::{self, Recipient},
         envelope::{self, Cancel, Credit, Effect, Item, Ping, Priority, Reply, Request, RequestFlags, StreamCredit},
         handshake::{Answer, Challenge, Hello, MethodLimits, MethodOffer, Offer, Register, Role},
         ids::{CallNumber, ConnectionId, ConnectionNumber, DispatchNumber, SessionId},
@@ -105,7 +105,7 @@ impl Rogue {
                 self.send(connection, frames_of(&Envelope::Hello(body)), scene);
             }
             (Parcel::Message(frames), Manner::Liar(role)) => {
-                for envelope in bundle::read(frames, Reader::Peer).flatten() {
+                for envelope in bundle::read(frames, Recipient::Peer).flatten() {
                     match envelope {
                         Envelope::Challenge(challenge) => {
                             let answer = self.answer(connection, &challenge, scene);

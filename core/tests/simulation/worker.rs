@@ -11,7 +11,7 @@ use callboard_core::{
     time::Time,
     wire::{
         Bundler, Envelope,
-        bundle::{self, Reader},
+        bundle::{self, Recipient},
         handshake::Register,
         ids::{DispatchNumber, SessionId, StartId},
         status::{Code, Executed, Failure},
@@ -201,7 +201,7 @@ impl WorkerHost {
             return vec![frames];
         }
         let mut kept = Bundler::new();
-        for envelope in bundle::read(&frames, Reader::Peer).flatten() {
+        for envelope in bundle::read(&frames, Recipient::Peer).flatten() {
             match envelope {
                 Envelope::Dispatch(dispatch) if scene.chance.percent(scene.knobs.shun_percent) => {
                     scene.note(self.host, || format!("shuns {}", dispatch.number));

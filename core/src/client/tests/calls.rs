@@ -217,7 +217,7 @@ fn a_reply_that_cannot_be_read_ends_its_call() {
     let mut out = Vec::new();
     stage.client.handle_message(stage.now, &[frame], &mut out);
     assert_eq!(failed(&out), [(1, Code::Internal, Executed::Maybe)]);
-    assert_eq!(stage.client.counters().refused, 1);
+    assert_eq!(stage.client.counters().invalid_envelopes, 1);
 }
 
 #[test]
@@ -229,12 +229,12 @@ fn nonsense_and_misplaced_envelopes_are_counted_and_change_nothing() {
         Envelope::Register(Bytes::new()),
         Envelope::Cancel(Cancel { number: 1, done_below: None }),
     ]);
-    assert!(stage.notes.contains(&Diagnostic::Misplaced(Kind::Drain)));
+    assert!(stage.notes.contains(&Diagnostic::UnexpectedMessage(Kind::Drain)));
     let mut out = Vec::new();
     for frames in [vec![], vec![Bytes::from_static(b"\xff\xff")], vec![Bytes::new(), Bytes::new(), Bytes::new()]] {
         stage.client.handle_message(stage.now, &frames, &mut out);
     }
-    assert!(stage.client.counters().refused >= 3);
+    assert!(stage.client.counters().invalid_envelopes >= 3);
     assert_eq!(stage.hear(&[reply(1, five())]), [answered(1)]);
 }
 

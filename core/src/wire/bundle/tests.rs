@@ -17,9 +17,9 @@ use super::{
     *,
 };
 
-/// What `reader` makes of the messages.
-fn read_all(messages: &[Frames], reader: Reader) -> Vec<Result<Envelope, Refused>> {
-    messages.iter().flat_map(|frames| read(&frames.to_vec(), reader).collect::<Vec<_>>()).collect()
+/// What `recipient` makes of the messages.
+fn read_all(messages: &[Frames], recipient: Recipient) -> Vec<Result<Envelope, EnvelopeError>> {
+    messages.iter().flat_map(|frames| read(&frames.to_vec(), recipient).collect::<Vec<_>>()).collect()
 }
 
 /// The messages of these envelopes.

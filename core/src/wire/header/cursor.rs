@@ -6,19 +6,20 @@ use super::super::limits::DEPTH_MAX;
 
 /// What is wrong with the encoding, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Fault(pub(in super::super) &'static str);
+pub(in super::super) struct EncodingError(pub(in super::super) &'static str);
 
 /// The bytes end before the item does.
-pub(super) const ENDS_EARLY: Fault = Fault("the envelope is cut off");
-const NOT_CBOR: Fault = Fault("this is not CBOR");
-const NOT_SHORTEST: Fault = Fault("integers and lengths must be written in their shortest form");
-const NOT_DEFINITE: Fault = Fault("lengths must be definite");
-const NOT_ASCENDING: Fault = Fault("map keys must ascend, none twice");
-const NOT_UNSIGNED: Fault = Fault("header keys must be unsigned integers");
-const NOT_UTF8: Fault = Fault("text must be UTF-8");
-const NOT_PLAIN: Fault = Fault("an extension holds only integers, strings, arrays, maps, booleans and null");
-const NO_FLOATS: Fault = Fault("floating-point numbers have no place in a header");
-const TOO_DEEP: Fault = Fault("an extension is nested too deeply");
+pub(super) const ENDS_EARLY: EncodingError = EncodingError("the envelope is cut off");
+const NOT_CBOR: EncodingError = EncodingError("this is not CBOR");
+const NOT_SHORTEST: EncodingError = EncodingError("integers and lengths must be written in their shortest form");
+const NOT_DEFINITE: EncodingError = EncodingError("lengths must be definite");
+const NOT_ASCENDING: EncodingError = EncodingError("map keys must ascend, none twice");
+const NOT_UNSIGNED: EncodingError = EncodingError("header keys must be unsigned integers");
+const NOT_UTF8: EncodingError = EncodingError("text must be UTF-8");
+const NOT_PLAIN: EncodingError =
+    EncodingError("an extension holds only integers, strings, arrays, maps, booleans and null");
+const NO_FLOATS: EncodingError = EncodingError("floating-point numbers have no place in a header");
+const TOO_DEEP: EncodingError = EncodingError("an extension is nested too deeply");
 
 /// Major types, the upper three bits of an item's first byte.
 pub(in super::super) mod major {
@@ -70,7 +71,7 @@ impl<'a> Cursor<'a> {
 
     /// An item's major type and argument.
     #[inline]
-    pub(super) fn head(&mut self) -> Result<(u8, u64), Fault> {
+    pub(super) fn head(&mut self) -> Result<(u8, u64), EncodingError> {
         let first = *self.bytes.get(self.at).ok_or(ENDS_EARLY)?;
         let (major, low) = (first >> 5, first & 0x1f);
         if low < 24 {
@@ -86,7 +87,7 @@ impl<'a> Cursor<'a> {
 
     /// A key of a header: an unsigned integer above the `previous` one.
     #[inline]
-    pub(super) fn key(&mut self, previous: Option<u64>) -> Result<u64, Fault> {
+    pub(super) fn key(&mut self, previous: Option<u64>) -> Result<u64, EncodingError> {
         match self.head()? {
             (major::UNSIGNED, key) if previous.is_none_or(|previous| key > previous) => Ok(key),
             (major::UNSIGNED, _) => Err(NOT_ASCENDING),
@@ -96,7 +97,7 @@ impl<'a> Cursor<'a> {
 
     /// The place of a string's content, if the item is a string of this major type.
     #[inline]
-    pub(in super::super) fn string(&mut self, major: u8) -> Result<Option<Range<usize>>, Fault> {
+    pub(in super::super) fn string(&mut self, major: u8) -> Result<Option<Range<usize>>, EncodingError> {
         match self.head()? {
             (found, len) if found == major => self.content(len).map(Some),
             _ => Ok(None),
@@ -104,12 +105,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over one plain item (see `NOT_PLAIN`) of a header in deterministic encoding.
-    pub(super) fn plain_item(&mut self) -> Result<(), Fault> {
+    pub(super) fn plain_item(&mut self) -> Result<(), EncodingError> {
         // The header itself is one level.
         self.plain_item_within(DEPTH_MAX - 1)
     }
 
-    fn plain_item_within(&mut self, depth: usize) -> Result<(), Fault> {
+    fn plain_item_within(&mut self, depth: usize) -> Result<(), EncodingError> {
         let depth = depth.checked_sub(1).ok_or(TOO_DEEP)?;
         match self.head()? {
             (major::UNSIGNED | major::NEGATIVE, _) => Ok(()),
@@ -126,7 +127,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn plain_pairs(&mut self, count: u64, depth: usize) -> Result<(), Fault> {
+    fn plain_pairs(&mut self, count: u64, depth: usize) -> Result<(), EncodingError> {
         let mut previous: &[u8] = &[];
         for _ in 0..count {
             let start = self.at;
@@ -142,7 +143,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The argument behind the first byte, whose lower five bits are `low`.
-    fn long_argument(&mut self, low: u8) -> Result<u64, Fault> {
+    fn long_argument(&mut self, low: u8) -> Result<u64, EncodingError> {
         let rest = &self.bytes[self.at + 1..];
         let (value, width, min) = match low {
             24 => (rest.first_chunk().map(|bytes| u8::from_be_bytes(*bytes).into()), 1, 24),
@@ -160,7 +161,7 @@ impl<'a> Cursor<'a> {
         Ok(value)
     }
 
-    fn content(&mut self, len: u64) -> Result<Range<usize>, Fault> {
+    fn content(&mut self, len: u64) -> Result<Range<usize>, EncodingError> {
         let left = self.bytes.len() - self.at;
         let len = usize::try_from(len).ok().filter(|len| *len <= left).ok_or(ENDS_EARLY)?;
         let start = self.at;

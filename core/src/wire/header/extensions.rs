@@ -4,18 +4,18 @@ use std::ops::Range;
 
 use super::{
     super::limits::{EXTENSION_BYTES_MAX, EXTENSION_KEYS_MAX},
-    cursor::{Cursor, Fault},
+    cursor::{Cursor, EncodingError},
     keys::CRITICAL_MAX,
 };
 
-const TOO_MANY: Fault = Fault("a header has at most 32 extension keys");
-const TOO_LONG: Fault = Fault("the extensions of a header have at most 1024 bytes");
+const TOO_MANY: EncodingError = EncodingError("a header has at most 32 extension keys");
+const TOO_LONG: EncodingError = EncodingError("the extensions of a header have at most 1024 bytes");
 
 /// Passes over `count` pairs and says where they are.
 ///
 /// # Errors
-/// [`Fault`] if they are not deterministic, not plain, too many or too long.
-pub(super) fn scan(cursor: &mut Cursor<'_>, count: u64) -> Result<Range<usize>, Fault> {
+/// [`EncodingError`] if they are not deterministic, not plain, too many or too long.
+pub(super) fn scan(cursor: &mut Cursor<'_>, count: u64) -> Result<Range<usize>, EncodingError> {
     let start = cursor.at();
     let mut previous = CRITICAL_MAX;
     for _ in 0..count {
@@ -30,7 +30,7 @@ pub(super) fn scan(cursor: &mut Cursor<'_>, count: u64) -> Result<Range<usize>, 
 ///
 /// # Errors
 /// As [`scan`].
-pub(super) fn count(extensions: &[u8]) -> Result<u64, Fault> {
+pub(super) fn count(extensions: &[u8]) -> Result<u64, EncodingError> {
     let mut cursor = Cursor::new(extensions, 0);
     let mut previous = CRITICAL_MAX;
     let mut count = 0;
@@ -43,7 +43,7 @@ pub(super) fn count(extensions: &[u8]) -> Result<u64, Fault> {
     Ok(count)
 }
 
-fn check_limits(count: u64, bytes: usize) -> Result<(), Fault> {
+fn check_limits(count: u64, bytes: usize) -> Result<(), EncodingError> {
     match (count <= EXTENSION_KEYS_MAX as u64, bytes <= EXTENSION_BYTES_MAX) {
         (false, _) => Err(TOO_MANY),
         (_, false) => Err(TOO_LONG),

@@ -1,6 +1,6 @@
 //! The registry of header keys, and which kind may have which.
 
-use super::{super::kind::Kind, refused::Reader};
+use super::{super::kind::Kind, error::Recipient};
 
 pub(super) const KIND: u8 = 0;
 pub(super) const NUMBER: u8 = 1;
@@ -176,14 +176,14 @@ const OUTCOME_WITH_CREDIT: Rule =
 const LEAVING: Rule = Rule::new(&[], &[CODE, EXECUTED, TYPE, MESSAGE, RETRY_AFTER_MS]);
 /// Room for calls, or with a number for items of that call.
 const ROOM: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES]);
-/// Slots, of which a key was in use; or with a number room for items of that call; the envelope's own reader tells them apart.
+/// Slots, of which a key was in use; or with a number room for items of that call; the envelope's own recipient tells them apart.
 const SLOTS_OR_ROOM: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES, OFFER, KEY]);
 const STREAMED: Rule = Rule::new(&[NUMBER, SEQUENCE], &[LATEST]);
 const ENDED: Rule = Rule::new(&[NUMBER, SEQUENCE], &[]);
 
 /// The rule of `kind` for who reads it; none if the kind is reserved.
-pub(super) fn rule(kind: Kind, reader: Reader) -> Option<Rule> {
-    let to_broker = reader == Reader::Broker;
+pub(super) fn rule(kind: Kind, recipient: Recipient) -> Option<Rule> {
+    let to_broker = recipient == Recipient::Broker;
     Some(match kind {
         Kind::Hello | Kind::Challenge | Kind::Proof | Kind::Welcome | Kind::Register | Kind::Drain => BARE,
         Kind::Request if to_broker => CALLED,

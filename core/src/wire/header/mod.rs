@@ -8,20 +8,20 @@
 //! A general decoder would not do: those at hand read what is not deterministic, too, and would say nothing of it.
 
 mod cursor;
+mod error;
 mod extensions;
 mod keys;
 mod read;
-mod refused;
 mod skip;
 mod spent;
 mod typed;
 mod write;
 
-pub use refused::{Reader, Refused, RefusedReason};
+pub use error::{EnvelopeError, EnvelopeErrorReason, Recipient};
 
 #[cfg(test)]
 pub(super) use keys::name as key_name;
 
-pub(super) use cursor::{Cursor, Fault, major};
-pub(super) use read::{Header, Spoiled};
+pub(super) use cursor::{Cursor, EncodingError, major};
+pub(super) use read::{Header, HeaderError};
 pub(super) use write::{write, write_head};

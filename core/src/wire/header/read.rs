@@ -8,14 +8,14 @@ use super::{
         limits::{HEADER_BYTES_MAX, HEADER_KEYS_MAX},
         method::MethodName,
     },
-    cursor::{Cursor, ENDS_EARLY, Fault, major},
+    cursor::{Cursor, ENDS_EARLY, EncodingError, major},
+    error::{EnvelopeError, EnvelopeErrorReason, Recipient},
     extensions,
     keys::{self, Keys, Rule},
-    refused::{Reader, Refused, RefusedReason},
     skip,
 };
 
-const TOO_LONG: Fault = Fault("a header has at most 4096 bytes");
+const TOO_LONG: EncodingError = EncodingError("a header has at most 4096 bytes");
 
 /// The known keys of one header, not yet given their types; see [`Header::envelope`].
 #[derive(Clone, Debug)]
@@ -35,10 +35,10 @@ pub(in super::super) struct Header {
     pub(in super::super) end: usize,
 }
 
-/// A header that was refused, and where it ends, if that can be told: there the reader goes on.
+/// A header that was refused, and where it ends, if that can be told: there the recipient goes on.
 #[derive(Debug)]
-pub(in super::super) struct Spoiled {
-    pub(in super::super) refused: Refused,
+pub(in super::super) struct HeaderError {
+    pub(in super::super) error: EnvelopeError,
     pub(in super::super) end: Option<usize>,
 }
 
@@ -59,22 +59,22 @@ impl Header {
     /// Reads the header that begins at `at`, in place of the one that was here.
     ///
     /// # Errors
-    /// [`Spoiled`] with the first fault in the order of its bytes, or a missing key.
-    pub(in super::super) fn read(&mut self, frame: &[u8], at: usize, reader: Reader) -> Result<(), Spoiled> {
+    /// [`HeaderError`] with the first error in the order of its bytes, or a missing key.
+    pub(in super::super) fn read(&mut self, frame: &[u8], at: usize, recipient: Recipient) -> Result<(), HeaderError> {
         let window = &frame[..frame.len().min(at.saturating_add(HEADER_BYTES_MAX))];
         // Values and lengths may stay: they count only where `seen` says so.
         self.seen = Keys::default();
         self.extensions = at..at;
-        self.scan(&mut Cursor::new(window, at), reader).map_err(|reason| {
-            let is_cut = window.len() < frame.len() && reason == RefusedReason::from(ENDS_EARLY);
+        self.scan(&mut Cursor::new(window, at), recipient).map_err(|reason| {
+            let is_cut = window.len() < frame.len() && reason == EnvelopeErrorReason::from(ENDS_EARLY);
             let reason = if is_cut { TOO_LONG.into() } else { reason };
-            Spoiled { refused: self.refused(reason), end: skip::well_formed(window, at) }
+            HeaderError { error: self.error(reason), end: skip::well_formed(window, at) }
         })
     }
 
     /// Refuses the envelope for `reason`, with what is known of it.
-    pub(in super::super) fn refused(&self, reason: RefusedReason) -> Refused {
-        Refused { kind: self.number(keys::KIND), number: self.number(keys::NUMBER), body_bytes: 0, reason }
+    pub(in super::super) fn error(&self, reason: EnvelopeErrorReason) -> EnvelopeError {
+        EnvelopeError { kind: self.number(keys::KIND), number: self.number(keys::NUMBER), body_bytes: 0, reason }
     }
 
     /// The value of a key with a number, if the header has it.
@@ -88,13 +88,13 @@ impl Header {
         Some(start..start + usize::from(self.text_lens[usize::from(key)]))
     }
 
-    fn scan(&mut self, cursor: &mut Cursor<'_>, reader: Reader) -> Result<(), RefusedReason> {
+    fn scan(&mut self, cursor: &mut Cursor<'_>, recipient: Recipient) -> Result<(), EnvelopeErrorReason> {
         let count = match cursor.head()? {
             (major::MAP, count) if count <= HEADER_KEYS_MAX as u64 => count,
-            (major::MAP, _) => return Err(RefusedReason::Malformed("a header has at most 64 keys")),
-            _ => return Err(RefusedReason::Malformed("a header must be a map")),
+            (major::MAP, _) => return Err(EnvelopeErrorReason::Malformed("a header has at most 64 keys")),
+            _ => return Err(EnvelopeErrorReason::Malformed("a header must be a map")),
         };
-        let rule = self.scan_kind(count, cursor, reader)?;
+        let rule = self.scan_kind(count, cursor, recipient)?;
         let mut previous = u64::from(keys::KIND);
         for left in (1..count).rev() {
             let start = cursor.at();
@@ -109,20 +109,25 @@ impl Header {
         }
         self.end = cursor.at();
         match rule.required.first_beyond(self.seen) {
-            Some(missing) => Err(RefusedReason::MissingKey(missing.into())),
+            Some(missing) => Err(EnvelopeErrorReason::MissingKey(missing.into())),
             None if rule.allows(keys::CODE) => self.check_failure_keys(),
             None => Ok(()),
         }
     }
 
     /// Key 0, which comes first and says what the other keys may be.
-    fn scan_kind(&mut self, count: u64, cursor: &mut Cursor<'_>, reader: Reader) -> Result<Rule, RefusedReason> {
+    fn scan_kind(
+        &mut self,
+        count: u64,
+        cursor: &mut Cursor<'_>,
+        recipient: Recipient,
+    ) -> Result<Rule, EnvelopeErrorReason> {
         if count == 0 || cursor.key(None)? != u64::from(keys::KIND) {
-            return Err(RefusedReason::MissingKey(keys::KIND.into()));
+            return Err(EnvelopeErrorReason::MissingKey(keys::KIND.into()));
         }
         let number = self.scan_number(keys::KIND, cursor)?;
         if let Some(kind) = Kind::from_number(number)
-            && let Some(rule) = keys::rule(kind, reader)
+            && let Some(rule) = keys::rule(kind, recipient)
         {
             self.kind = kind;
             return Ok(rule);
@@ -131,37 +136,41 @@ impl Header {
         if count > 1 && cursor.key(Some(keys::KIND.into()))? == u64::from(keys::NUMBER) {
             self.scan_number(keys::NUMBER, cursor)?;
         }
-        Err(RefusedReason::UnknownKind(number))
+        Err(EnvelopeErrorReason::UnknownKind(number))
     }
 
-    fn scan_value(&mut self, key: u64, rule: Rule, cursor: &mut Cursor<'_>) -> Result<(), RefusedReason> {
+    fn scan_value(&mut self, key: u64, rule: Rule, cursor: &mut Cursor<'_>) -> Result<(), EnvelopeErrorReason> {
         if key >= keys::SLOTS as u64 || !keys::KNOWN.has(key as u8) {
             let is_reserved = keys::name(key).is_some();
-            return Err(if is_reserved { RefusedReason::ReservedKey(key) } else { RefusedReason::UnknownKey(key) });
+            return Err(if is_reserved {
+                EnvelopeErrorReason::ReservedKey(key)
+            } else {
+                EnvelopeErrorReason::UnknownKey(key)
+            });
         }
         let known = key as u8;
         match known {
-            _ if !rule.allows(known) => return Err(RefusedReason::MisplacedKey(key)),
+            _ if !rule.allows(known) => return Err(EnvelopeErrorReason::MisplacedKey(key)),
             keys::METHOD | keys::TYPE | keys::MESSAGE | keys::WORKER | keys::KEY => self.scan_text(known, cursor)?,
             _ => self.scan_number(known, cursor).map(drop)?,
         }
         Ok(())
     }
 
-    fn scan_number(&mut self, key: u8, cursor: &mut Cursor<'_>) -> Result<u64, RefusedReason> {
+    fn scan_number(&mut self, key: u8, cursor: &mut Cursor<'_>) -> Result<u64, EnvelopeErrorReason> {
         match cursor.head()? {
             (major::UNSIGNED, value) => {
                 self.values[usize::from(key)] = value;
                 self.seen.insert(key);
                 Ok(value)
             }
-            _ => Err(RefusedReason::Value { key: key.into(), reason: "must be an unsigned integer" }),
+            _ => Err(EnvelopeErrorReason::Value { key: key.into(), reason: "must be an unsigned integer" }),
         }
     }
 
-    fn scan_text(&mut self, key: u8, cursor: &mut Cursor<'_>) -> Result<(), RefusedReason> {
+    fn scan_text(&mut self, key: u8, cursor: &mut Cursor<'_>) -> Result<(), EnvelopeErrorReason> {
         let Some(place) = cursor.string(major::TEXT)? else {
-            return Err(RefusedReason::Value { key: key.into(), reason: "must be text" });
+            return Err(EnvelopeErrorReason::Value { key: key.into(), reason: "must be text" });
         };
         self.values[usize::from(key)] = place.start as u64;
         self.text_lens[usize::from(key)] = u16::try_from(place.len()).expect("a header is shorter than 64 KiB");
@@ -170,10 +179,12 @@ impl Header {
     }
 
     /// Where a kind may fail, what says how comes with a code, and with a code comes whether it was executed.
-    fn check_failure_keys(&self) -> Result<(), RefusedReason> {
+    fn check_failure_keys(&self) -> Result<(), EnvelopeErrorReason> {
         match (self.seen.has(keys::CODE), self.seen.first_of(keys::FAILURE)) {
-            (false, Some(key)) => Err(RefusedReason::MisplacedKey(key.into())),
-            (true, first) if first != Some(keys::EXECUTED) => Err(RefusedReason::MissingKey(keys::EXECUTED.into())),
+            (false, Some(key)) => Err(EnvelopeErrorReason::MisplacedKey(key.into())),
+            (true, first) if first != Some(keys::EXECUTED) => {
+                Err(EnvelopeErrorReason::MissingKey(keys::EXECUTED.into()))
+            }
             _ => Ok(()),
         }
     }

@@ -19,9 +19,9 @@ use super::{
         status::{Code, Executed, Failure, Spent},
         streams::{ItemCredit, Streams},
     },
+    error::{EnvelopeError, EnvelopeErrorReason, Recipient},
     keys,
     read::Header,
-    refused::{Reader, Refused, RefusedReason},
     spent,
 };
 
@@ -29,23 +29,23 @@ impl Header {
     /// The envelope of this header, which was read from `frame`, and `body`. Texts are slices of `frame`.
     ///
     /// # Errors
-    /// [`Refused`] if a value does not fit its key, or a kind without a body has one.
+    /// [`EnvelopeError`] if a value does not fit its key, or a kind without a body has one.
     pub(in super::super) fn envelope(
         &mut self,
         frame: &Bytes,
         body: Bytes,
-        reader: Reader,
-    ) -> Result<Envelope, Refused> {
-        let mut read = self.read_envelope(frame, body, reader);
-        if let Err(refused) = &mut read {
-            (refused.kind, refused.number) = (self.number(keys::KIND), self.number(keys::NUMBER));
+        recipient: Recipient,
+    ) -> Result<Envelope, EnvelopeError> {
+        let mut read = self.read_envelope(frame, body, recipient);
+        if let Err(error) = &mut read {
+            (error.kind, error.number) = (self.number(keys::KIND), self.number(keys::NUMBER));
         }
         read
     }
 
-    fn read_envelope(&mut self, frame: &Bytes, body: Bytes, reader: Reader) -> Result<Envelope, Refused> {
+    fn read_envelope(&mut self, frame: &Bytes, body: Bytes, recipient: Recipient) -> Result<Envelope, EnvelopeError> {
         if !body.is_empty() && !self.has_body() {
-            return Err(RefusedReason::Malformed("an envelope of this kind has an empty body").into());
+            return Err(EnvelopeErrorReason::Malformed("an envelope of this kind has an empty body").into());
         }
         Ok(match self.kind {
             Kind::Hello => Envelope::Hello(body),
@@ -53,7 +53,7 @@ impl Header {
             Kind::Proof => Envelope::Proof(body),
             Kind::Welcome => Envelope::Welcome(body),
             Kind::Register => Envelope::Register(body),
-            Kind::Request if reader == Reader::Broker => return self.request(frame, body),
+            Kind::Request if recipient == Recipient::Broker => return self.request(frame, body),
             Kind::Request => return self.dispatch(frame, body),
             Kind::Started => Envelope::Started(DispatchNumber(self.required(keys::NUMBER)?)),
             Kind::Reply => return self.reply(frame, body),
@@ -66,7 +66,7 @@ impl Header {
             Kind::End => {
                 Envelope::End(End { number: self.required(keys::NUMBER)?, items: self.required(keys::SEQUENCE)? })
             }
-            Kind::Credit => self.any_credit(frame, reader)?,
+            Kind::Credit => self.any_credit(frame, recipient)?,
             Kind::Progress => Envelope::Progress(self.required(keys::NUMBER)?, body),
             Kind::Cancel => {
                 Envelope::Cancel(Cancel { number: self.required(keys::NUMBER)?, done_below: self.done_below() })
@@ -76,7 +76,7 @@ impl Header {
             Kind::Goodbye => Envelope::Goodbye(self.failure(frame, body)?.err()),
             Kind::Ping => Envelope::Ping(Ping { number: self.required(keys::NUMBER)?, done_below: self.done_below() }),
             Kind::Pong => Envelope::Pong(self.required(keys::NUMBER)?),
-            Kind::Accepted => return Err(RefusedReason::UnknownKind(self.kind.number().into()).into()),
+            Kind::Accepted => return Err(EnvelopeErrorReason::UnknownKind(self.kind.number().into()).into()),
         })
     }
 
@@ -89,10 +89,10 @@ impl Header {
         }
     }
 
-    fn request(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
+    fn request(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, EnvelopeError> {
         let (flags, streams) = (self.flags()?, self.streams()?);
         if flags.cast && streams != Streams::NONE {
-            return Err(refused(keys::STREAMS, "has no place in a cast: nobody waits for it").into());
+            return Err(invalid(keys::STREAMS, "has no place in a cast: nobody waits for it").into());
         }
         Ok(Envelope::Request(Request {
             number: CallNumber(self.required(keys::NUMBER)?),
@@ -109,7 +109,7 @@ impl Header {
         }))
     }
 
-    fn dispatch(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
+    fn dispatch(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, EnvelopeError> {
         let call = CallId { caller: self.below_2_32(keys::CALLER)?, number: CallNumber(self.required(keys::CALL)?) };
         Ok(Envelope::Dispatch(Dispatch {
             number: DispatchNumber(self.required(keys::NUMBER)?),
@@ -124,7 +124,7 @@ impl Header {
         }))
     }
 
-    fn reply(&self, frame: &Bytes, body: Bytes) -> Result<Envelope, Refused> {
+    fn reply(&self, frame: &Bytes, body: Bytes) -> Result<Envelope, EnvelopeError> {
         // A key that says 0 says what its absence says.
         let credit = Some(self.credit()?).filter(|credit| *credit != Credit::default());
         let (mut outcome, mut extensions) = (self.failure(frame, body)?, self.extension_bytes(frame));
@@ -138,30 +138,30 @@ impl Header {
     }
 
     /// Room for calls or slots; with a key, a slot in which a call of that key ran; with a number, room for the items of that call.
-    fn any_credit(&self, frame: &Bytes, reader: Reader) -> Result<Envelope, RefusedReason> {
+    fn any_credit(&self, frame: &Bytes, recipient: Recipient) -> Result<Envelope, EnvelopeErrorReason> {
         let Some(number) = self.number(keys::NUMBER) else {
-            if reader == Reader::Broker && self.seen.has(keys::CREDIT_BYTES) {
-                return Err(RefusedReason::MisplacedKey(keys::CREDIT_BYTES.into()));
+            if recipient == Recipient::Broker && self.seen.has(keys::CREDIT_BYTES) {
+                return Err(EnvelopeErrorReason::MisplacedKey(keys::CREDIT_BYTES.into()));
             }
             return self.slots(frame);
         };
         if let Some(key) = [keys::OFFER, keys::KEY].into_iter().find(|&key| self.seen.has(key)) {
-            return Err(RefusedReason::MisplacedKey(key.into()));
+            return Err(EnvelopeErrorReason::MisplacedKey(key.into()));
         }
         let Credit { calls, bytes, .. } = self.credit()?;
         Ok(Envelope::StreamCredit(StreamCredit { number, credit: ItemCredit { items: calls, bytes } }))
     }
 
-    fn slots(&self, frame: &Bytes) -> Result<Envelope, RefusedReason> {
+    fn slots(&self, frame: &Bytes) -> Result<Envelope, EnvelopeErrorReason> {
         let credit = self.credit()?;
         match self.key(frame)? {
             None => Ok(Envelope::Credit(credit)),
             Some(key) if credit.calls == 1 => Ok(Envelope::KeyFreed(KeyFreed { offer: credit.offer, key })),
-            Some(_) => Err(refused(keys::CREDIT_CALLS, "must be 1 beside a key")),
+            Some(_) => Err(invalid(keys::CREDIT_CALLS, "must be 1 beside a key")),
         }
     }
 
-    fn credit(&self) -> Result<Credit, RefusedReason> {
+    fn credit(&self) -> Result<Credit, EnvelopeErrorReason> {
         Ok(Credit {
             calls: self.below_2_32(keys::CREDIT_CALLS)?,
             bytes: self.number(keys::CREDIT_BYTES).unwrap_or(0),
@@ -170,10 +170,10 @@ impl Header {
     }
 
     /// The body if there is no code, else the failure with the body as its details.
-    fn failure(&self, frame: &Bytes, body: Bytes) -> Result<Result<Bytes, Box<Failure>>, RefusedReason> {
+    fn failure(&self, frame: &Bytes, body: Bytes) -> Result<Result<Bytes, Box<Failure>>, EnvelopeErrorReason> {
         let Some(code) = self.number(keys::CODE) else { return Ok(Ok(body)) };
         if code == 0 {
-            return Err(refused(keys::CODE, "is left out to say OK"));
+            return Err(invalid(keys::CODE, "is left out to say OK"));
         }
         Ok(Err(Box::new(Failure {
             code: Code::from_number(code),
@@ -189,59 +189,59 @@ impl Header {
         })))
     }
 
-    fn key(&self, frame: &Bytes) -> Result<Option<AffinityKey>, RefusedReason> {
+    fn key(&self, frame: &Bytes) -> Result<Option<AffinityKey>, EnvelopeErrorReason> {
         let Some(place) = self.text(keys::KEY) else { return Ok(None) };
         let text = slice_text(keys::KEY, frame.slice(place))?;
-        AffinityKey::parse(&*text).map(Some).map_err(|_| refused(keys::KEY, "must have 1 to 128 bytes"))
+        AffinityKey::parse(&*text).map(Some).map_err(|_| invalid(keys::KEY, "must have 1 to 128 bytes"))
     }
 
     /// A key and its fence come together.
-    fn affinity(&self, frame: &Bytes) -> Result<Option<Affinity>, RefusedReason> {
+    fn affinity(&self, frame: &Bytes) -> Result<Option<Affinity>, EnvelopeErrorReason> {
         match (self.key(frame)?, self.number(keys::FENCE)) {
             (None, None) => Ok(None),
             (Some(key), Some(fence)) => Ok(Some(Affinity { key, fence })),
-            (Some(_), None) => Err(RefusedReason::MissingKey(keys::FENCE.into())),
-            (None, Some(_)) => Err(RefusedReason::MissingKey(keys::KEY.into())),
+            (Some(_), None) => Err(EnvelopeErrorReason::MissingKey(keys::FENCE.into())),
+            (None, Some(_)) => Err(EnvelopeErrorReason::MissingKey(keys::KEY.into())),
         }
     }
 
     /// Most envelopes of a bundle call the same method: what was read of the last one is kept.
-    fn method(&mut self, frame: &Bytes) -> Result<MethodName, RefusedReason> {
-        let place = self.text(keys::METHOD).ok_or(RefusedReason::MissingKey(keys::METHOD.into()))?;
+    fn method(&mut self, frame: &Bytes) -> Result<MethodName, EnvelopeErrorReason> {
+        let place = self.text(keys::METHOD).ok_or(EnvelopeErrorReason::MissingKey(keys::METHOD.into()))?;
         let text = &frame[place];
         if let Some(last) = &self.method
             && last.as_str().as_bytes() == text
         {
             return Ok(last.clone());
         }
-        let text = str::from_utf8(text).map_err(|_| refused(keys::METHOD, "must be UTF-8"))?;
+        let text = str::from_utf8(text).map_err(|_| invalid(keys::METHOD, "must be UTF-8"))?;
         let method = MethodName::parse(text)?;
         self.method = Some(method.clone());
         Ok(method)
     }
 
-    fn effect(&self) -> Result<Option<Effect>, RefusedReason> {
+    fn effect(&self) -> Result<Option<Effect>, EnvelopeErrorReason> {
         let Some(number) = self.number(keys::EFFECT) else { return Ok(None) };
-        Effect::from_number(number).map(Some).ok_or(refused(keys::EFFECT, "must be 0, 1 or 2"))
+        Effect::from_number(number).map(Some).ok_or(invalid(keys::EFFECT, "must be 0, 1 or 2"))
     }
 
-    fn priority(&self) -> Result<Priority, RefusedReason> {
+    fn priority(&self) -> Result<Priority, EnvelopeErrorReason> {
         let Some(number) = self.number(keys::PRIORITY) else { return Ok(Priority::default()) };
-        Priority::from_number(number).ok_or(refused(keys::PRIORITY, "must be 0, 1 or 2"))
+        Priority::from_number(number).ok_or(invalid(keys::PRIORITY, "must be 0, 1 or 2"))
     }
 
-    fn executed(&self) -> Result<Executed, RefusedReason> {
-        Executed::from_number(self.required(keys::EXECUTED)?).ok_or(refused(keys::EXECUTED, "must be 0, 1 or 2"))
+    fn executed(&self) -> Result<Executed, EnvelopeErrorReason> {
+        Executed::from_number(self.required(keys::EXECUTED)?).ok_or(invalid(keys::EXECUTED, "must be 0, 1 or 2"))
     }
 
-    fn flags(&self) -> Result<RequestFlags, RefusedReason> {
-        RequestFlags::from_bits(self.number(keys::FLAGS).unwrap_or(0)).map_err(RefusedReason::UnknownFlags)
+    fn flags(&self) -> Result<RequestFlags, EnvelopeErrorReason> {
+        RequestFlags::from_bits(self.number(keys::FLAGS).unwrap_or(0)).map_err(EnvelopeErrorReason::UnknownFlags)
     }
 
-    fn streams(&self) -> Result<Streams, RefusedReason> {
+    fn streams(&self) -> Result<Streams, EnvelopeErrorReason> {
         match self.number(keys::STREAMS) {
             None => Ok(Streams::NONE),
-            Some(bits) => Streams::from_bits(bits).map_err(RefusedReason::UnknownStreams),
+            Some(bits) => Streams::from_bits(bits).map_err(EnvelopeErrorReason::UnknownStreams),
         }
     }
 
@@ -258,29 +258,29 @@ impl Header {
         if self.extensions.is_empty() { Bytes::new() } else { frame.slice(self.extensions.clone()) }
     }
 
-    fn required(&self, key: u8) -> Result<u64, RefusedReason> {
-        self.number(key).ok_or(RefusedReason::MissingKey(key.into()))
+    fn required(&self, key: u8) -> Result<u64, EnvelopeErrorReason> {
+        self.number(key).ok_or(EnvelopeErrorReason::MissingKey(key.into()))
     }
 
     /// The number of a key whose values end at 2^32; 0 if the key is absent.
-    fn below_2_32(&self, key: u8) -> Result<u32, RefusedReason> {
-        u32::try_from(self.number(key).unwrap_or(0)).map_err(|_| refused(key, "must be below 2^32"))
+    fn below_2_32(&self, key: u8) -> Result<u32, EnvelopeErrorReason> {
+        u32::try_from(self.number(key).unwrap_or(0)).map_err(|_| invalid(key, "must be below 2^32"))
     }
 
     /// A text of at most `bytes_max` bytes; empty if the key is absent.
-    fn text_of(&self, key: u8, bytes_max: usize, frame: &Bytes) -> Result<ByteString, RefusedReason> {
+    fn text_of(&self, key: u8, bytes_max: usize, frame: &Bytes) -> Result<ByteString, EnvelopeErrorReason> {
         match self.text(key) {
             None => Ok(ByteString::new()),
-            Some(place) if place.len() > bytes_max => Err(refused(key, "is longer than its limit")),
+            Some(place) if place.len() > bytes_max => Err(invalid(key, "is longer than its limit")),
             Some(place) => slice_text(key, frame.slice(place)),
         }
     }
 }
 
-fn slice_text(key: u8, slice: Bytes) -> Result<ByteString, RefusedReason> {
-    ByteString::try_from(slice).map_err(|_| refused(key, "must be UTF-8"))
+fn slice_text(key: u8, slice: Bytes) -> Result<ByteString, EnvelopeErrorReason> {
+    ByteString::try_from(slice).map_err(|_| invalid(key, "must be UTF-8"))
 }
 
-fn refused(key: u8, reason: &'static str) -> RefusedReason {
-    RefusedReason::Value { key: key.into(), reason }
+fn invalid(key: u8, reason: &'static str) -> EnvelopeErrorReason {
+    EnvelopeErrorReason::Value { key: key.into(), reason }
 }

@@ -210,7 +210,7 @@ impl<'a> Pairs<'a> {
                 self.count += count;
                 self.out.extend_from_slice(pairs);
             }
-            Err(fault) => debug_assert!(false, "extensions that no header may carry: {}", fault.0),
+            Err(error) => debug_assert!(false, "extensions that no header may carry: {}", error.0),
         }
     }
 }

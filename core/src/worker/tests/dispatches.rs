@@ -113,7 +113,7 @@ fn a_dispatch_that_comes_twice_runs_once() {
     stage.dispatch(1);
     stage.dispatch(2);
     assert_eq!((stage.dispatch(1), stage.dispatch(2)), (vec![], vec![]));
-    assert_eq!(stage.notes.last(), Some(&Diagnostic::Misplaced(Kind::Request)));
+    assert_eq!(stage.notes.last(), Some(&Diagnostic::UnexpectedMessage(Kind::Request)));
     assert_eq!((stage.worker.running_len(), stage.worker.held_len()), (1, 1));
 }
 
@@ -142,9 +142,9 @@ fn nonsense_about_a_call_that_runs_leaves_it_as_it_is() {
     stage.worker.handle_message(stage.now, &[frame], &mut out);
     stage.worker.handle_message(stage.now, &[Bytes::from_static(b"\xff")], &mut out);
     stage.worker.handle_message(stage.now, &[], &mut out);
-    assert!(out.iter().all(|action| matches!(action, Action::Log(Diagnostic::Refused(_)))), "{out:?}");
+    assert!(out.iter().all(|action| matches!(action, Action::Log(Diagnostic::InvalidEnvelope(_)))), "{out:?}");
     assert_eq!(stage.hear(&[Envelope::Drain, Envelope::Started(DispatchNumber(1))]), []);
-    assert!(stage.worker.counters().refused >= 4);
+    assert!(stage.worker.counters().invalid_envelopes >= 4);
     assert_eq!(stage.finish(1), [replied(1, five())]);
 }
 

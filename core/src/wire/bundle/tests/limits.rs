@@ -42,7 +42,7 @@ fn a_bundler_starts_anew_when_its_messages_were_taken() {
 fn a_bundle_has_at_most_64_envelopes() {
     let pings: Vec<_> = (0..130).map(|number| Envelope::Ping(Ping { number, done_below: None })).collect();
     let messages = bundled(&pings);
-    let counts: Vec<_> = messages.iter().map(|frames| read(&frames.to_vec(), Reader::Peer).count()).collect();
+    let counts: Vec<_> = messages.iter().map(|frames| read(&frames.to_vec(), Recipient::Peer).count()).collect();
     assert_eq!(counts, [BUNDLE_ENVELOPES_MAX, BUNDLE_ENVELOPES_MAX, 2]);
 }
 
@@ -52,7 +52,7 @@ fn a_bundle_has_at_most_64_kib() {
     let messages = bundled(&requests);
     assert!(messages.iter().all(|frames| frames.len_bytes() <= BUNDLE_BYTES_MAX));
     assert_eq!(messages.len(), 50_usize.div_ceil(BUNDLE_BYTES_MAX / 5_100));
-    assert!(read_all(&messages, Reader::Broker).into_iter().map(Result::unwrap).eq(requests));
+    assert!(read_all(&messages, Recipient::Broker).into_iter().map(Result::unwrap).eq(requests));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_large_body_travels_alone_uncopied_and_in_its_turn() {
     assert_eq!(messages.iter().map(|frames| frames.large.is_some()).collect::<Vec<_>>(), [false, true, false]);
     let body = envelopes[1].body().unwrap();
     assert_eq!(messages[1].large.as_ref().unwrap().as_ptr(), body.as_ptr());
-    let read = read_all(&messages, Reader::Broker);
+    let read = read_all(&messages, Recipient::Broker);
     assert_eq!(read[1].as_ref().unwrap().body().unwrap().as_ptr(), body.as_ptr());
     assert!(read.into_iter().map(Result::unwrap).eq(envelopes));
 }
@@ -71,7 +71,7 @@ fn a_large_body_travels_alone_uncopied_and_in_its_turn() {
 fn a_body_that_is_read_is_a_slice_of_its_frame_and_a_name_is_not() {
     let frames = bundled([&request(1, 100)])[0].to_vec();
     let within = |bytes: &[u8]| frames[0].as_ptr_range().contains(&bytes.as_ptr());
-    let Some(Ok(Envelope::Request(request))) = read(&frames, Reader::Broker).next() else { panic!("not a request") };
+    let Some(Ok(Envelope::Request(request))) = read(&frames, Recipient::Broker).next() else { panic!("not a request") };
     assert!(within(&request.body));
     assert!(!within(request.method.as_str().as_bytes()), "it would keep the frame alive");
 }
@@ -93,7 +93,7 @@ fn one_frame(bodies: &[usize]) -> Bytes {
 fn a_body_keeps_no_more_alive_than_a_bundle_or_twice_itself() {
     let within = |bodies: &[usize]| {
         let frame = one_frame(bodies);
-        let read = read(std::slice::from_ref(&frame), Reader::Broker).next().unwrap().unwrap();
+        let read = read(std::slice::from_ref(&frame), Recipient::Broker).next().unwrap().unwrap();
         assert_eq!(read.body().unwrap().len(), bodies[0]);
         frame.as_ptr_range().contains(&read.body().unwrap().as_ptr())
     };
@@ -123,7 +123,7 @@ fn long_texts_are_cut_at_a_character_when_written() {
         credit: None,
         extensions: Bytes::new(),
     });
-    let read = read_all(&bundled([&reply]), Reader::Broker).remove(0);
+    let read = read_all(&bundled([&reply]), Recipient::Broker).remove(0);
     let Ok(Envelope::Reply(Reply { outcome: Err(failure), .. })) = read else { panic!("no failed reply: {read:?}") };
     assert_eq!(failure.message.len(), FAILURE_MESSAGE_BYTES_MAX / 3 * 3);
     assert_eq!(failure.type_name.len(), FAILURE_TYPE_BYTES_MAX / 3 * 3);
@@ -136,7 +136,7 @@ fn a_time_left_is_rounded_up() {
     for (span, milliseconds) in [(0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2), (1_999_999_999, 2_000)] {
         let Envelope::Request(mut call) = request(1, 0) else { unreachable!() };
         call.timeout = Some(Duration::from_nanos(span));
-        let read = read_all(&bundled([&Envelope::Request(call)]), Reader::Broker).remove(0);
+        let read = read_all(&bundled([&Envelope::Request(call)]), Recipient::Broker).remove(0);
         let Ok(Envelope::Request(call)) = read else { panic!("no request: {read:?}") };
         assert_eq!(call.timeout, Some(Duration::from_millis(milliseconds)));
     }
@@ -161,7 +161,7 @@ fn a_header_of_ours_always_fits() {
         credit: Some(super::super::super::envelope::Credit { calls: u32::MAX, bytes: u64::MAX, offer: 0 }),
         extensions: most_extensions(),
     });
-    let read = read_all(&bundled([&reply]), Reader::Peer).remove(0);
+    let read = read_all(&bundled([&reply]), Recipient::Peer).remove(0);
     let Ok(Envelope::Reply(reply)) = read else { panic!("no reply: {read:?}") };
     assert_eq!(reply.extensions, most_extensions());
 }
@@ -178,7 +178,7 @@ fn a_header_has_at_most_4096_bytes_and_a_longer_one_spoils_the_rest() {
     let ping = bundled([&Envelope::Drain]).remove(0).first;
     let reasons = |bytes: usize| {
         let frame = Bytes::from([&long_header(bytes)[..], &ping[..]].concat());
-        let read: Vec<_> = read(&[frame], Reader::Broker).collect();
+        let read: Vec<_> = read(&[frame], Recipient::Broker).collect();
         (read.len(), read[0].as_ref().unwrap_err().reason.to_string())
     };
     let too_long = |what: &str| format!("the extensions of {what} have at most 1024 bytes");
@@ -193,7 +193,7 @@ fn a_bundle_of_more_than_64_kib_is_read() {
     let body = frames.large.unwrap();
     let head = [0x5a, 0, 2, 0, 0];
     let frame = Bytes::from([&frames.first[..], &head, &body, &frames.first[..], &[0x40]].concat());
-    let read: Vec<_> = read(&[frame], Reader::Broker).map(Result::unwrap).collect();
+    let read: Vec<_> = read(&[frame], Recipient::Broker).map(Result::unwrap).collect();
     assert_eq!(read, [large, request(1, 0)]);
 }
 
@@ -202,6 +202,6 @@ fn a_refusal_says_what_where_and_why() {
     let Envelope::Request(mut call) = request(17, 0) else { unreachable!() };
     call.done_below = Some(CallNumber(1));
     let frames = bundled([&Envelope::Request(call)]).remove(0);
-    let refused = read(&frames.to_vec(), Reader::Peer).next().unwrap().unwrap_err();
+    let refused = read(&frames.to_vec(), Recipient::Peer).next().unwrap().unwrap_err();
     assert_eq!(refused.to_string(), "refused request 17: key 6 (done_below) has no place in this kind of envelope");
 }

@@ -215,45 +215,45 @@ fn to_peer() -> impl Strategy<Value = Envelope> {
     ]
 }
 
-/// A reader with envelopes for it.
-fn traffic() -> impl Strategy<Value = (Reader, Vec<Envelope>)> {
+/// A recipient with envelopes for it.
+fn traffic() -> impl Strategy<Value = (Recipient, Vec<Envelope>)> {
     prop_oneof![
-        vec(to_broker(), 1..100).prop_map(|envelopes| (Reader::Broker, envelopes)),
-        vec(to_peer(), 1..100).prop_map(|envelopes| (Reader::Peer, envelopes)),
+        vec(to_broker(), 1..100).prop_map(|envelopes| (Recipient::Broker, envelopes)),
+        vec(to_peer(), 1..100).prop_map(|envelopes| (Recipient::Peer, envelopes)),
     ]
 }
 
 /// Everything that can be read from `frames`, which must not panic, is written so that it is read the same.
-fn check_readable(frames: &[Bytes], reader: Reader) -> Result<(), TestCaseError> {
-    let read: Vec<_> = read(frames, reader).filter_map(Result::ok).collect();
-    let again: Vec<_> = read_all(&bundled(&read), reader).into_iter().map(Result::unwrap).collect();
+fn check_readable(frames: &[Bytes], recipient: Recipient) -> Result<(), TestCaseError> {
+    let read: Vec<_> = read(frames, recipient).filter_map(Result::ok).collect();
+    let again: Vec<_> = read_all(&bundled(&read), recipient).into_iter().map(Result::unwrap).collect();
     prop_assert_eq!(read, again);
     Ok(())
 }
 
 proptest! {
     #[test]
-    fn what_was_written_is_read((reader, envelopes) in traffic()) {
-        let read: Result<Vec<_>, _> = read_all(&bundled(&envelopes), reader).into_iter().collect();
+    fn what_was_written_is_read((recipient, envelopes) in traffic()) {
+        let read: Result<Vec<_>, _> = read_all(&bundled(&envelopes), recipient).into_iter().collect();
         prop_assert_eq!(read, Ok(envelopes));
     }
 
     #[test]
-    fn what_was_read_is_written_in_the_same_bytes((reader, envelopes) in traffic()) {
+    fn what_was_read_is_written_in_the_same_bytes((recipient, envelopes) in traffic()) {
         let messages = bundled(&envelopes);
-        let read: Vec<_> = read_all(&messages, reader).into_iter().map(Result::unwrap).collect();
+        let read: Vec<_> = read_all(&messages, recipient).into_iter().map(Result::unwrap).collect();
         prop_assert_eq!(bundled(&read), messages);
     }
 
     #[test]
     fn any_bytes_are_read_without_a_panic(frames in vec(vec(any::<u8>(), 0..200), 0..4), to_broker: bool) {
         let frames: Vec<_> = frames.into_iter().map(Bytes::from).collect();
-        check_readable(&frames, if to_broker { Reader::Broker } else { Reader::Peer })?;
+        check_readable(&frames, if to_broker { Recipient::Broker } else { Recipient::Peer })?;
     }
 
     #[test]
     fn spoiled_bytes_are_read_without_a_panic(
-        (reader, envelopes) in traffic(),
+        (recipient, envelopes) in traffic(),
         changes in vec((any::<Index>(), any::<u8>()), 1..5),
         cut in option::of(any::<Index>()),
     ) {
@@ -265,7 +265,7 @@ proptest! {
             }
             first.truncate(cut.map_or(first.len(), |cut| cut.index(first.len())));
             let frames: Vec<_> = std::iter::once(first.into()).chain(frames.large).collect();
-            check_readable(&frames, reader)?;
+            check_readable(&frames, recipient)?;
         }
     }
 
@@ -280,7 +280,7 @@ proptest! {
             (before.into_iter().filter(small).collect(), after.into_iter().filter(small).collect());
         let first = |envelopes: &[Envelope]| bundled(envelopes).pop().map_or(Bytes::new(), |frames| frames.first);
         let frame = Bytes::from([&first(&before)[..], &[0xa1, 0, kind, 0x40], &first(&after)[..]].concat());
-        let read: Vec<_> = read(&[frame], Reader::Broker).collect();
+        let read: Vec<_> = read(&[frame], Recipient::Broker).collect();
         prop_assert_eq!(read.len(), before.len() + 1 + after.len());
         prop_assert!(read[before.len()].is_err());
         prop_assert!(read.into_iter().filter_map(Result::ok).eq(before.into_iter().chain(after)));

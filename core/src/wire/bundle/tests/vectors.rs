@@ -33,16 +33,16 @@ fn frames_of(vector: &Value) -> Vec<Bytes> {
     vector["frames"].as_array().unwrap().iter().map(|hex| from_hex(hex.as_str().unwrap())).collect()
 }
 
-fn reader_of(vector: &Value) -> Reader {
-    match vector["reader"].as_str().unwrap() {
-        "broker" => Reader::Broker,
-        "peer" => Reader::Peer,
-        other => panic!("no reader: {other}"),
+fn reader_of(vector: &Value) -> Recipient {
+    match vector["recipient"].as_str().unwrap() {
+        "broker" => Recipient::Broker,
+        "peer" => Recipient::Peer,
+        other => panic!("no recipient: {other}"),
     }
 }
 
 /// What was read, as the vectors say it: header keys by name, and the body.
-fn told(read: &Result<Envelope, Refused>) -> Value {
+fn told(read: &Result<Envelope, EnvelopeError>) -> Value {
     let mut told = Map::new();
     let mut tell = |name: &str, value: Value| drop(told.insert(name.to_owned(), value));
     match read {

@@ -4,13 +4,13 @@ use std::fmt;
 
 use super::{
     super::{kind::Kind, method::NameError, status::Code},
-    cursor::Fault,
+    cursor::EncodingError,
     keys,
 };
 
 /// Who reads: what a header may say depends on where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reader {
+pub enum Recipient {
     /// The broker: a request is a call of a client.
     Broker,
     /// A client or worker: a request is a dispatch of the broker.
@@ -19,7 +19,7 @@ pub enum Reader {
 
 /// One envelope that was not accepted. The others of its bundle are not touched by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct EnvelopeError {
     /// What kind it said it is, as far as it could be read.
     pub kind: Option<u64>,
     /// Its number, as far as it could be read. With it, the refusal can be answered.
@@ -27,13 +27,13 @@ pub struct Refused {
     /// Bytes of the body behind it, as far as it could be found: what it cost in credit.
     pub body_bytes: u64,
     /// What is wrong with it.
-    pub reason: RefusedReason,
+    pub reason: EnvelopeErrorReason,
 }
 
 /// What is wrong with an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum RefusedReason {
+pub enum EnvelopeErrorReason {
     /// It breaks a rule of bundles or of the encoding.
     #[error("{0}")]
     Malformed(&'static str),
@@ -71,10 +71,10 @@ pub enum RefusedReason {
     UnknownStreams(u64),
 }
 
-impl From<RefusedReason> for Refused {
+impl From<EnvelopeErrorReason> for EnvelopeError {
     /// Of an envelope of which nothing is known but that.
-    fn from(reason: RefusedReason) -> Self {
-        Refused { kind: None, number: None, body_bytes: 0, reason }
+    fn from(reason: EnvelopeErrorReason) -> Self {
+        EnvelopeError { kind: None, number: None, body_bytes: 0, reason }
     }
 }
 
@@ -82,16 +82,16 @@ fn key_name(key: u64) -> &'static str {
     keys::name(key).unwrap_or("unnamed")
 }
 
-impl From<Fault> for RefusedReason {
-    fn from(fault: Fault) -> Self {
-        RefusedReason::Malformed(fault.0)
+impl From<EncodingError> for EnvelopeErrorReason {
+    fn from(error: EncodingError) -> Self {
+        EnvelopeErrorReason::Malformed(error.0)
     }
 }
 
-impl Refused {
+impl EnvelopeError {
     /// The code to answer it with: `Unimplemented` for what a later version may have a meaning for, else `InvalidArgument`.
     pub fn code(&self) -> Code {
-        use RefusedReason::*;
+        use EnvelopeErrorReason::*;
         match self.reason {
             UnknownKind(_) | UnknownKey(_) | ReservedKey(_) => Code::Unimplemented,
             UnknownFlags(_) | UnknownStreams(_) => Code::Unimplemented,
@@ -100,9 +100,9 @@ impl Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for EnvelopeError {}
 
-impl fmt::Display for Refused {
+impl fmt::Display for EnvelopeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("refused ")?;
         match self.kind {
