@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use callboard::{
     Client,
-    pool::{PoolStatus, SeatState, SeatStatus, service_name},
+    pool::{PoolStatus, ReplicaState, ReplicaStatus, service_name},
 };
 use serde::{Deserialize, Serialize};
 
@@ -93,12 +93,12 @@ impl PoolReport {
             max: status.bounds.max,
             autoscale,
             generation: status.generation,
-            exchange: status.exchange.map(|(number, trial)| ExchangeReport { number: number.0, trial }),
+            exchange: status.rollout.map(|rollout| ExchangeReport { number: rollout.id.0, trial: rollout.canary }),
             exchanged: status
-                .exchanged
-                .map(|ended| ExchangedReport { number: ended.number.0, rolled_back: ended.rolled_back }),
-            verdict: status.verdict.map(|verdict| verdict.to_string()),
-            workers: status.seats.into_iter().map(SeatReport::new).collect(),
+                .last_rollout
+                .map(|ended| ExchangedReport { number: ended.id.0, rolled_back: ended.rolled_back }),
+            verdict: status.crash_loop.map(|crash_loop| crash_loop.to_string()),
+            workers: status.replicas.into_iter().map(SeatReport::new).collect(),
         }
     }
 
@@ -120,17 +120,17 @@ impl PoolReport {
 }
 
 impl SeatReport {
-    fn new(seat: SeatStatus) -> SeatReport {
-        let waits = matches!(seat.state, SeatState::Backoff { .. });
-        let wait = seat.next_start.map(|at| at.saturating_duration_since(Instant::now()).as_millis());
+    fn new(replica: ReplicaStatus) -> SeatReport {
+        let waits = matches!(replica.state, ReplicaState::Backoff { .. });
+        let wait = replica.next_start.map(|at| at.saturating_duration_since(Instant::now()).as_millis());
         SeatReport {
-            seat: seat.seat.0,
-            instance: seat.instance,
-            state: if waits && seat.looping { "looping" } else { seat.state.word() }.to_owned(),
-            pid: seat.state.pid(),
-            restarts: seat.restarts,
-            generation: seat.generation,
-            last_exit: seat.last_exit.map(|exit| exit.to_string()),
+            seat: replica.id.0,
+            instance: replica.instance,
+            state: if waits && replica.crash_looping { "looping" } else { replica.state.name() }.to_owned(),
+            pid: replica.state.pid(),
+            restarts: replica.restarts,
+            generation: replica.generation,
+            last_exit: replica.last_exit.map(|exit| exit.to_string()),
             starts_in_ms: wait.map(|millis| u64::try_from(millis).unwrap_or(u64::MAX)),
         }
     }

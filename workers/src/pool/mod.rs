@@ -1,17 +1,24 @@
 //! Pools: the supervised worker processes of one program.
 //!
-//! A [`Pool`] keeps a number of processes of one program alive, each in a seat of its own, replaces those that end, and gives up
-//! when one ends again and again. While it runs it may be asked to grow, to shrink, and to exchange its processes for new ones. It
-//! leaves no process behind, however it ends:
+//! A [`Pool`] keeps a number of processes of one program running. Each process fills one *replica*. The pool replaces processes that
+//! exit, and gives up if a replica is in a crash loop and no other replica is healthy. A running pool can grow, shrink, and replace
+//! its processes with new ones. However it ends, it leaves no process behind:
 //!
-//! - It asks and kills by process group, before it reaps the group's leader, so that the number cannot be another's by then.
-//! - The kernel kills each process when the pool's thread ends (on Linux): see [`run_worker`].
-//! - Each worker holds a pipe whose other end only the pool has, and ends when that is closed: see [`lifeline`].
-//! - A guard process outlives the pool by an instant and kills what is left of its groups: see `guard.rs`.
+//! - It signals process groups, and only before it reaps the group's leader, so that the system cannot have reused the id.
+//! - On Linux the kernel kills each process when the pool's thread ends: see [`run_worker`].
+//! - Each worker inherits a pipe whose writing end only the pool has, and exits when that end is closed: see [`lifeline`].
+//! - A guard process outlives the pool briefly and kills the remaining process groups.
 //!
-//! What is to be done is decided in `seats.rs` (pure), with the policy in `restarts.rs`; `driver.rs` does it. What an owner may
-//! want to ask of its pool is decided in `autoscale.rs`, `recycle.rs` and `trial.rs`, which are as pure. The pool knows
-//! nothing of the broker: its owner says which workers have been registered there.
+//! | folder | contents |
+//! |---|---|
+//! | `replicas` | the pure state machine that decides what to spawn, signal and reap |
+//! | `control` | the handle, and the driver thread that performs those actions |
+//! | `process` | processes, process groups, lifeline, shim and guard |
+//! | `output` | what workers print |
+//! | `policy` | pure decisions that an owner can apply: autoscaling, canary comparison, recycling |
+//! | `settings` | the settings of a pool, and its default name |
+//!
+//! The pool does not talk to the broker. Its owner reports which workers are registered there.
 //!
 //! ```no_run
 //! use callboard_workers::pool::{Pool, PoolEvent, PoolSettings};
@@ -21,54 +28,36 @@
 //! settings.size = 4;
 //! let mut pool = Pool::start(settings)?;
 //! while let Some(event) = pool.event().await {
-//!     if let PoolEvent::GaveUp { verdict, last_lines, .. } = event {
-//!         eprintln!("{verdict}\n{}", last_lines.join("\n"));
+//!     if let PoolEvent::GaveUp { crash_loop, last_lines } = event {
+//!         eprintln!("{crash_loop}\n{}", last_lines.join("\n"));
 //!     }
 //! }
 //! # Ok(())
 //! # }
 //! ```
 
-mod ask;
-mod autoscale;
-mod command;
 mod control;
-mod driver;
-pub mod environment;
-mod event;
-mod exit;
-mod group;
-mod guard;
-pub mod lifeline;
-mod lines;
-mod name;
 mod output;
+mod policy;
 mod process;
-mod program;
-mod recycle;
-mod restarts;
-mod seat;
-mod seats;
+mod replicas;
 mod settings;
-mod shim;
-mod trial;
 
-pub use ask::{Bounds, ExchangeNumber, Exchanged, Refusal};
-pub use autoscale::{
-    Autoscale, Demand, GROW_PAUSE, SHRINK_AFTER, UTILISATION_GOAL, UTILISATION_HIGH, UTILISATION_LOW, WAIT_HIGH,
+pub use self::{
+    control::{EVENTS_WAITING_MAX, Pool, PoolControl, PoolEvent, PoolStatus, ReplicaStatus, STUCK_GRACE_PERIOD},
+    output::{LAST_LINES_MAX, LINE_BYTES_MAX},
+    policy::{
+        Autoscaler, CANARY_CALLS_MIN, CANARY_FAILURE_INCREASE_MAX, CallCounts, PoolLoad, ProcessUsage, RecyclePolicy,
+        SCALE_DOWN_AFTER, SCALE_UP_COOLDOWN, UTILISATION_HIGH, UTILISATION_LOW, UTILISATION_TARGET, WAIT_HIGH,
+        canary_failure, resident_bytes,
+    },
+    process::{Exit, ProgramError, ShimError, environment, find_program, lifeline, run_worker},
+    replicas::{
+        Bounds, CRASH_LOOP_EXITS, CRASH_LOOP_WINDOW, ChangeError, CrashLoop, RESTART_DELAY_MAX, RESTART_DELAY_MIN,
+        RESTART_RESET, ReplicaId, ReplicaState, RolloutId, RolloutOutcome, RolloutProgress,
+    },
+    settings::{
+        CANARY_PERIOD_DEFAULT, DRAIN_DEFAULT, POOL_NAME_BYTES_MAX, POOL_SIZE_MAX, PoolError, PoolSettings,
+        STARTUP_TIMEOUT_DEFAULT, pool_name, service_name, size_max_default,
+    },
 };
-pub use control::{Pool, PoolControl};
-pub use driver::STUCK_TERM;
-pub use event::{EVENTS_WAITING_MAX, PoolEvent, PoolStatus, SeatStatus};
-pub use exit::{Exit, Verdict};
-pub use lines::{LAST_LINES_MAX, LINE_BYTES_MAX};
-pub use name::{POOL_NAME_BYTES_MAX, pool_name};
-pub use program::{ProgramError, find_program};
-pub use recycle::{Age, Recycle, resident_bytes};
-pub use restarts::{CRASH_LOOP_EXITS, CRASH_LOOP_WINDOW, RESTART_DELAY_MAX, RESTART_DELAY_MIN, RESTART_RESET};
-pub use seat::{SeatId, SeatState};
-pub use settings::{
-    DRAIN_DEFAULT, POOL_SIZE_MAX, PoolError, PoolSettings, READY_DEFAULT, TRIAL_DEFAULT, service_name, size_max_default,
-};
-pub use shim::{ShimError, run_worker};
-pub use trial::{TRIAL_CALLS_MIN, TRIAL_WORSE_MAX, Tally, worse};

@@ -1,45 +1,45 @@
-//! Pools with real processes. They need only `sh`, `sleep` and what every system has beside them.
+//! Tests of pools with real processes. They need only `sh`, `sleep` and other standard commands.
 //!
-//! This program is its own helper: the pool's shim and some of the processes in the tests are this program, started again. That
-//! is why it has no harness of Rust's, which would not let it be anything but a test.
+//! This program is its own helper: it is also the pool's shim and some of the worker processes. Therefore it does not use Rust's test
+//! harness, which defines `main` itself.
 
-mod actors;
-mod house;
-mod leaving;
-mod printing;
+mod harness;
+mod helpers;
+mod output;
 mod supervision;
+mod termination;
 
 use std::{env, process::ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 
-/// One test: a name, which is the rule, and what proves it.
-type Rule = (&'static str, fn());
+/// One test: its name and its function.
+type Test = (&'static str, fn());
 
-/// Lists functions as rules.
+/// Lists functions as tests.
 #[macro_export]
-macro_rules! rules {
-    ($($rule:ident),* $(,)?) => {
-        pub(crate) const RULES: &[$crate::Rule] = &[$((stringify!($rule), $rule)),*];
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => {
+        pub(crate) const TESTS: &[$crate::Test] = &[$((stringify!($test), $test)),*];
     };
 }
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     match arguments.next() {
-        Some(word) if word == actors::RUN_WORKER => actors::run_worker(arguments),
-        Some(word) if word == actors::ACT => actors::act(arguments),
+        Some(word) if word == helpers::RUN_WORKER => helpers::run_worker(arguments),
+        Some(word) if word == helpers::HELPER => helpers::run_helper(arguments),
         _ => run_tests(),
     }
 }
 
 fn run_tests() -> ExitCode {
-    let rules = [supervision::RULES, leaving::RULES, printing::RULES].concat();
-    let trial = |(name, rule): Rule| {
+    let tests = [supervision::TESTS, termination::TESTS, output::TESTS].concat();
+    let trial = |(name, test): Test| {
         Trial::test(name, move || {
-            rule();
+            test();
             Ok(())
         })
     };
-    libtest_mimic::run(&Arguments::from_args(), rules.into_iter().map(trial).collect()).exit_code()
+    libtest_mimic::run(&Arguments::from_args(), tests.into_iter().map(trial).collect()).exit_code()
 }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::anyhow;
 use callboard::{
     AuthKey, Code, Error, Reply, RunningWorker, Service, Worker, WorkerError,
-    pool::{PoolControl, Refusal, service_name},
+    pool::{ChangeError, PoolControl, service_name},
 };
 use serde::Serialize;
 
@@ -119,13 +119,13 @@ impl Tell {
     }
 }
 
-fn error_of(refusal: Refusal) -> Error {
-    let code = match refusal {
-        Refusal::Bounds { .. } => Code::OutOfRange,
-        Refusal::NoSuchWorker { .. } => Code::NotFound,
-        Refusal::Crowded { .. } => Code::ResourceExhausted,
-        Refusal::Ending => Code::Unavailable,
+fn error_of(error: ChangeError) -> Error {
+    let code = match error {
+        ChangeError::Bounds { .. } => Code::OutOfRange,
+        ChangeError::NoSuchWorker { .. } => Code::NotFound,
+        ChangeError::TooManyTerminating { .. } => Code::ResourceExhausted,
+        ChangeError::ShuttingDown => Code::Unavailable,
         _ => Code::FailedPrecondition,
     };
-    Error::new(code, refusal.to_string())
+    Error::new(code, error.to_string())
 }

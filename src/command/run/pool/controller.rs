@@ -13,8 +13,8 @@ use callboard::{
         time::Time,
     },
     pool::{
-        Age, Autoscale, Demand, ExchangeNumber, PoolControl, PoolStatus, Recycle, SeatState, Tally, resident_bytes,
-        worse,
+        Autoscaler, CallCounts, PoolControl, PoolLoad, PoolStatus, ProcessUsage, RecyclePolicy, ReplicaState,
+        RolloutId, canary_failure, resident_bytes,
     },
 };
 
@@ -31,19 +31,19 @@ const RECYCLE_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) struct Steward {
     lookout: Arc<Lookout>,
     control: PoolControl,
-    autoscale: Option<Autoscale>,
-    recycle: Recycle,
+    autoscale: Option<Autoscaler>,
+    recycle: RecyclePolicy,
     began: Instant,
     reviewed: Instant,
     recycled: Option<Instant>,
     absence: Absence,
     /// What each worker had answered when the trial began.
-    trial: Option<(ExchangeNumber, BTreeMap<String, Tally>)>,
+    trial: Option<(RolloutId, BTreeMap<String, CallCounts>)>,
 }
 
 impl Steward {
-    pub(crate) fn new(lookout: Arc<Lookout>, control: PoolControl, autoscale: bool, recycle: Recycle) -> Steward {
-        let autoscale = autoscale.then(|| Autoscale::new(control.status().bounds));
+    pub(crate) fn new(lookout: Arc<Lookout>, control: PoolControl, autoscale: bool, recycle: RecyclePolicy) -> Steward {
+        let autoscale = autoscale.then(|| Autoscaler::new(control.status().bounds));
         let began = Instant::now();
         Steward {
             lookout,
@@ -63,7 +63,7 @@ impl Steward {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let status = self.control.status();
-            let on_trial = status.exchange.filter(|&(_, trial)| trial).map(|(number, _)| number);
+            let on_trial = status.rollout.filter(|rollout| rollout.canary).map(|rollout| rollout.id);
             let review = self.wants_review();
             if !awaits_registration(&status) && on_trial.is_none() && !review {
                 continue;
@@ -97,33 +97,34 @@ impl Steward {
     async fn end_stuck(&mut self, status: &PoolStatus, load: &Load) {
         for worker in load.workers.iter().filter(|worker| worker.stuck) {
             tracing::warn!(instance = worker.name, "worker process is stuck: it is replaced");
-            self.control.end_stuck(&*worker.name).await;
+            self.control.terminate_stuck(&*worker.name).await;
         }
-        let registered = status.seats.iter().filter(|seat| matches!(seat.state, SeatState::Registered { .. }));
-        let registered: Vec<_> = registered.map(|seat| seat.instance.as_str()).collect();
+        let registered =
+            status.replicas.iter().filter(|replica| matches!(replica.state, ReplicaState::Registered { .. }));
+        let registered: Vec<_> = registered.map(|replica| replica.instance.as_str()).collect();
         for instance in self.absence.look(Instant::now(), &registered, load) {
             tracing::warn!(instance, "worker process does not come back to the broker: it is replaced");
-            self.control.end_stuck(instance).await;
+            self.control.terminate_stuck(instance).await;
         }
     }
 
     /// Compares the new workers of a reload with the old ones.
-    async fn judge(&mut self, number: ExchangeNumber, status: &PoolStatus, load: &Load) {
+    async fn judge(&mut self, number: RolloutId, status: &PoolStatus, load: &Load) {
         let tallies = || load.workers.iter().map(|worker| (worker.name.clone(), tally(worker)));
         if self.trial.as_ref().is_none_or(|(judged, _)| *judged != number) {
             self.trial = Some((number, tallies().collect()));
         }
         let Some((_, before)) = &self.trial else { return };
-        let (mut old, mut new) = (Tally::default(), Tally::default());
+        let (mut old, mut new) = (CallCounts::default(), CallCounts::default());
         for (name, now) in tallies() {
-            let Some(seat) = status.seats.iter().find(|seat| seat.instance == name) else { continue };
-            let side = if seat.generation > status.generation { &mut new } else { &mut old };
+            let Some(replica) = status.replicas.iter().find(|replica| replica.instance == name) else { continue };
+            let side = if replica.generation > status.generation { &mut new } else { &mut old };
             let begin = before.get(&name).copied().unwrap_or_default();
-            side.answered += now.answered.saturating_sub(begin.answered);
+            side.succeeded += now.succeeded.saturating_sub(begin.succeeded);
             side.failed += now.failed.saturating_sub(begin.failed);
         }
-        if let Some(why) = worse(old, new) {
-            self.control.condemn(number, why).await;
+        if let Some(why) = canary_failure(old, new) {
+            self.control.roll_back(number, why).await;
         }
     }
 
@@ -131,15 +132,16 @@ impl Steward {
     async fn resize(&mut self, status: &PoolStatus, load: &Load) {
         let Some(autoscale) = &mut self.autoscale else { return };
         // What is being changed is looked at when it is done.
-        let serving = status.seats.iter().filter(|seat| matches!(seat.state, SeatState::Registered { .. })).count();
-        if status.exchange.is_some() || serving != status.size as usize {
+        let serving =
+            status.replicas.iter().filter(|replica| matches!(replica.state, ReplicaState::Registered { .. })).count();
+        if status.rollout.is_some() || serving != status.size as usize {
             return;
         }
         let now = Time::ZERO + self.began.elapsed();
         let demand = demand(load);
         let Some(size) = autoscale.decide(now, status.size, demand) else { return };
         let running = load.workers.iter().map(|worker| (worker.name.clone(), worker.running)).collect();
-        let Demand { calls, slots, oldest_wait } = demand;
+        let PoolLoad { calls, slots, oldest_wait } = demand;
         match self.control.scale(size, running).await {
             Ok(()) => tracing::info!(from = status.size, to = size, calls, slots, ?oldest_wait, "another size"),
             Err(why) => tracing::debug!(%why, "not another size now"),
@@ -148,20 +150,20 @@ impl Steward {
 
     /// Exchanges a worker that is too old.
     async fn renew(&mut self, status: &PoolStatus, load: &Load) {
-        let failed = status.exchanged.as_ref().is_some_and(|ended| ended.rolled_back.is_some());
+        let failed = status.last_rollout.as_ref().is_some_and(|ended| ended.rolled_back.is_some());
         let paused = failed && self.recycled.is_some_and(|at| at.elapsed() < RECYCLE_PAUSE);
-        if !self.recycle.is_on() || status.exchange.is_some() || paused {
+        if !self.recycle.is_enabled() || status.rollout.is_some() || paused {
             return;
         }
-        let pid = |name: &str| status.seats.iter().find(|seat| seat.instance == name)?.state.pid();
+        let pid = |name: &str| status.replicas.iter().find(|replica| replica.instance == name)?.state.pid();
         let serving = load.workers.iter().filter(|worker| !worker.draining);
         let age = |worker: &WorkerLoad| {
             let calls = worker.answered + worker.failed;
             let rss = self.recycle.rss.and_then(|_| resident_bytes(pid(&worker.name)?));
-            Age { instance: worker.name.clone(), calls, rss }
+            ProcessUsage { instance: worker.name.clone(), calls, rss }
         };
         let ages: Vec<_> = serving.map(age).collect();
-        let Some((instance, why)) = self.recycle.due(&ages) else { return };
+        let Some((instance, why)) = self.recycle.next(&ages) else { return };
         if self.control.replace(instance).await.is_ok() {
             tracing::info!(instance, "recycled: {why}");
             self.recycled = Some(Instant::now());
@@ -170,21 +172,21 @@ impl Steward {
 }
 
 fn awaits_registration(status: &PoolStatus) -> bool {
-    status.seats.iter().any(|seat| matches!(seat.state, SeatState::Running { .. }))
+    status.replicas.iter().any(|replica| matches!(replica.state, ReplicaState::Running { .. }))
 }
 
-fn tally(worker: &WorkerLoad) -> Tally {
-    Tally { answered: worker.answered, failed: worker.failed }
+fn tally(worker: &WorkerLoad) -> CallCounts {
+    CallCounts { succeeded: worker.answered, failed: worker.failed }
 }
 
 /// Of what a pool offers, the busiest (calls that wait for one method are not helped by another's free slots), and the longest wait.
-fn demand(load: &Load) -> Demand {
-    let demands = load.offers.iter().map(|offer| Demand {
+fn demand(load: &Load) -> PoolLoad {
+    let demands = load.offers.iter().map(|offer| PoolLoad {
         calls: offer.running + offer.waiting,
         slots: offer.slots,
         oldest_wait: Duration::from_millis(offer.oldest_wait_ms),
     });
     let oldest_wait = demands.clone().map(|demand| demand.oldest_wait).max().unwrap_or_default();
     let busiest = demands.max_by_key(|demand| demand.calls.saturating_mul(1_000) / demand.slots.max(1));
-    Demand { oldest_wait, ..busiest.unwrap_or_default() }
+    PoolLoad { oldest_wait, ..busiest.unwrap_or_default() }
 }

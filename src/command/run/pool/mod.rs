@@ -11,7 +11,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use anyhow::{Context as _, anyhow};
 use callboard::{
     RunningWorker,
-    pool::{self as supervisor, Exchanged, PoolEvent, Recycle},
+    pool::{self as supervisor, PoolEvent, RecyclePolicy, RolloutOutcome},
 };
 use clap::Args;
 
@@ -131,8 +131,8 @@ impl Pool {
         settings.bounds = sizing.bounds;
         settings.drain = given.drain.value;
         settings.authkey = given.authkey.keys()?.map(|keys| keys.first().clone());
-        settings.ready = given.ready.value;
-        settings.trial = given.trial.value;
+        settings.startup_timeout = given.ready.value;
+        settings.canary_period = given.trial.value;
         if let Some(name) = given.name {
             settings.name = name.value;
         }
@@ -203,13 +203,13 @@ impl Running {
             PoolEvent::Exited { instance, exit, .. } => tracing::warn!(instance, %exit, "worker process ended"),
             PoolEvent::Restarting { instance, after, .. } => tracing::info!(instance, ?after, "starting another"),
             PoolEvent::Ready { workers } => output::print(&format!("ready {workers} workers"))?,
-            PoolEvent::Looping { verdict, last_lines } => {
+            PoolEvent::CrashLooping { crash_loop, last_lines } => {
                 let words = last_words(&last_lines);
-                tracing::error!("{verdict}. It is tried again every 10 s, and the others serve on.{words}");
+                tracing::error!("{crash_loop}. It is tried again every 10 s, and the others serve on.{words}");
             }
-            PoolEvent::Exchanged { outcome, last_lines } => tell_exchange(&outcome, &last_lines),
-            PoolEvent::GaveUp { verdict, last_lines, .. } => {
-                self.verdict = Some(Exit::GaveUp.because(anyhow!("{verdict}.{}", last_words(&last_lines))));
+            PoolEvent::RolloutFinished { outcome, last_lines } => tell_exchange(&outcome, &last_lines),
+            PoolEvent::GaveUp { crash_loop, last_lines } => {
+                self.verdict = Some(Exit::GaveUp.because(anyhow!("{crash_loop}.{}", last_words(&last_lines))));
             }
             other => tracing::debug!(?other, "pool"),
         }
@@ -218,14 +218,14 @@ impl Running {
 }
 
 /// When a worker is too old.
-fn recycle(given: &PoolSettings) -> Recycle {
+fn recycle(given: &PoolSettings) -> RecyclePolicy {
     let number = |setting: &Option<Sourced<usize>>| setting.as_ref().map(|setting| setting.value as u64);
-    Recycle { calls: number(&given.recycle_calls), rss: number(&given.recycle_rss) }
+    RecyclePolicy { calls: number(&given.recycle_calls), rss: number(&given.recycle_rss) }
 }
 
 /// Says how an exchange of processes ended: loudly, if it changed nothing.
-fn tell_exchange(outcome: &Exchanged, last_lines: &[String]) {
-    let exchange = outcome.number.0;
+fn tell_exchange(outcome: &RolloutOutcome, last_lines: &[String]) {
+    let exchange = outcome.id.0;
     match &outcome.rolled_back {
         None => tracing::info!(exchange, "the new workers have taken over"),
         Some(why) if last_lines.is_empty() => tracing::error!(exchange, "rolled back, the old workers stay: {why}"),
