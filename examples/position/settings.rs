@@ -5,7 +5,7 @@ use std::{env, fs, io, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use clap::Parser;
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// What was typed. What is not there is looked for elsewhere.
 #[derive(Debug, Parser)]
@@ -66,8 +66,8 @@ impl Settings {
             None => File::default(),
         };
         let log = flags.log.or(variable("POSITION_LOG")?).or(file.log).unwrap_or_else(|| "info".to_owned());
-        let filter = EnvFilter::try_new(&log).with_context(|| format!("{log} is no level of logging"))?;
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+        let level: LevelFilter = log.parse().with_context(|| format!("{log} is no level of logging"))?;
+        tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).init();
         let every_ms = flags.every_ms.or(variable("POSITION_EVERY_MS")?).or(file.every_ms).unwrap_or(every_ms);
         Ok(Settings {
             address: flags.address.or(variable("POSITION_ADDRESS")?).or(file.address).unwrap_or(address.to_owned()),

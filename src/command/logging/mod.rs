@@ -8,7 +8,11 @@ use std::{
 };
 
 use anyhow::anyhow;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::{
+    filter::{LevelFilter, ParseError, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use self::writer::Writer;
 use crate::command::output::{self, exit::Exit};
@@ -28,7 +32,7 @@ impl Log {
     /// If the variable holds something else than a filter.
     pub(crate) fn start(level: &str) -> anyhow::Result<Log> {
         let typed = std::env::var(LOG_VARIABLE).ok().filter(|typed| !typed.is_empty());
-        let filter = EnvFilter::try_new(typed.as_deref().unwrap_or(level)).map_err(|error| {
+        let filter = parse(typed.as_deref().unwrap_or(level)).map_err(|error| {
             let typed = typed.clone().unwrap_or_default();
             Exit::Usage.because(anyhow!(
                 "{LOG_VARIABLE}: {typed:?} is not a log filter ({error}); write error, warn, info, debug or trace"
@@ -44,14 +48,26 @@ impl Log {
         let writer = Writer::new(io::stderr());
         let lines = writer.clone();
         // A log that cannot be written is told of by the writer; the subscriber would do it by a panic.
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
-        subscriber.with_writer(move || lines.clone()).with_ansi(colours).init();
+        let format = tracing_subscriber::fmt::layer().log_internal_errors(false).with_ansi(colours);
+        let format = format.with_writer(move || lines.clone());
+        tracing_subscriber::registry().with(format).with(filter).init();
         Ok(Log(writer))
     }
 
     /// Waits until all that was logged is written, for a bounded time. Whether it was: if not, stderr takes nothing.
     pub(crate) fn finish(&self) -> bool {
         self.0.finish(LAST_LINES_WAIT)
+    }
+}
+
+/// Parses directives such as `warn` or `callboard_broker=debug` that are separated by commas. Spaces around them, and empty ones, are
+/// ignored: `Targets` would take an empty directive as the prefix of every target.
+fn parse(filter: &str) -> Result<Targets, ParseError> {
+    let directives: Vec<&str> = filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    if directives.is_empty() {
+        Ok(Targets::new().with_default(LevelFilter::ERROR))
+    } else {
+        directives.join(",").parse()
     }
 }
 
@@ -64,7 +80,19 @@ fn unlikely(filter: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
+
+    #[test]
+    fn spaces_and_empty_directives_of_a_filter_are_ignored() {
+        let filter = parse(" warn,, callboard_broker=debug ,").unwrap();
+        assert!(filter.would_enable("callboard_broker::gate", &Level::DEBUG));
+        assert!(filter.would_enable("tokio", &Level::WARN));
+        assert!(!filter.would_enable("tokio", &Level::INFO));
+        let none = parse(",").unwrap();
+        assert!(none.would_enable("tokio", &Level::ERROR) && !none.would_enable("tokio", &Level::WARN));
+    }
 
     #[test]
     fn a_word_that_is_no_level_is_hardly_meant() {

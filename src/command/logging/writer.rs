@@ -1,8 +1,7 @@
 //! The thread that writes the log, so that nobody who logs ever waits for its reader.
 //!
-//! A log that nobody reads, or a disk that is full, must not stop a broker: what does not fit is lost, and counted.
-//! `tracing-appender`, which does much of this, was left out: it tells nobody how much was lost, panics at its end where stdout is
-//! closed, and brings nine crates along.
+//! A log without a reader, or a full disk, must not stop a broker: lines that do not fit are dropped and counted. For the comparison
+//! with `tracing-appender` see docs/decisions/0101-log-writer.md.
 
 use std::{
     io::{self, Write},
@@ -55,8 +54,12 @@ impl Writer {
             // A system without a thread for it has none for this line; it is asked again with the next.
             state.writing = thread.spawn(move || shared.write_all()).ok().map(|_| true);
         }
+        // A thread that is writing looks for more before it waits: waking it would be a system call for each line.
+        let waits = state.writing == Some(false);
         drop(state);
-        self.0.changed.notify_all();
+        if waits {
+            self.0.changed.notify_all();
+        }
     }
 
     /// Waits until all is written, `within` at most. Whether it is, or never will be for want of a thread.
