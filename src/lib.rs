@@ -26,7 +26,7 @@
 //!     let sum: i64 = client.call("calculator.add", (2, 3)).await?;
 //!     let (tell, told) = tokio::sync::oneshot::channel();
 //!     let callback = |sum: Result<i64, CallError>| drop(tell.send(sum));
-//!     client.call("calculator.add", (sum, 37)).then(callback).await?;
+//!     client.call("calculator.add", (sum, 37)).on_complete(callback).await?;
 //!     client.call("calculator.add", (0, 0)).cast().await?;
 //!     println!("called back: {:?}", told.await?);
 //!     // Callbacks that wait are told CANCELLED now; what was sent has reached the broker when this returns.

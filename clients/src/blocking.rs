@@ -6,7 +6,7 @@
 //! # fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::connect("tcp://127.0.0.1:5559")?;
 //! let sum: i64 = client.call("calculator.add", (2, 3)).wait()?;
-//! client.call("calculator.add", (sum, 37)).then(|sum: Result<i64, CallError>| println!("{sum:?}"))?;
+//! client.call("calculator.add", (sum, 37)).on_complete(|sum: Result<i64, CallError>| println!("{sum:?}"))?;
 //! client.call("log.write", ("hello",)).cast()?;
 //! client.close()?;
 //! # Ok(())
@@ -54,10 +54,10 @@ use crate::{Answers, CallError, CloseError, ConnectError, Progress, ReplyFuture,
 #[derive(Clone, Debug)]
 pub struct Client(crate::Client);
 
-/// A call in the making. Nothing happens before one of its endings: [`wait`](Call::wait), [`then`](Call::then),
+/// A call in the making. Nothing happens before one of its endings: [`wait`](Call::wait), [`on_complete`](Call::on_complete),
 /// [`cast`](Call::cast), and with items or progress [`stream`](Call::stream), [`upload`](Call::upload), [`duplex`](Call::duplex),
 /// [`on_progress`](Call::on_progress).
-#[must_use = "a call is made by one of its endings: .wait(), .then(callback), .cast(), .stream(), .upload(), .duplex()"]
+#[must_use = "a call is made by one of its endings: .wait(), .on_complete(callback), .cast(), .stream(), .upload(), .duplex()"]
 #[derive(Debug)]
 pub struct Call<T>(crate::Call<T>);
 
@@ -185,15 +185,15 @@ impl<T: DeserializeOwned + 'static> Call<T> {
     }
 
     /// Makes the call and goes on; `callback` gets the outcome, on the client's own callback thread. Blocks only for as long
-    /// as the client's queue is full. See [`Call::then`](crate::Call::then).
+    /// as the client's queue is full. See [`Call::on_complete`](crate::Call::on_complete).
     ///
     /// # Errors
     /// The call was not made, and the callback will not run.
-    pub fn then<F>(self, callback: F) -> Result<(), CallError>
+    pub fn on_complete<F>(self, callback: F) -> Result<(), CallError>
     where
         F: FnOnce(Result<T, CallError>) + Send + 'static,
     {
-        block_on(self.0.then(callback))
+        block_on(self.0.on_complete(callback))
     }
 }
 

@@ -93,13 +93,13 @@ impl ClientBuilder {
     }
 
     /// Calls and casts that may wait in the client, for a connection or for credit; default 16,384. When so many wait, further ones
-    /// wait for room, or are refused (`try_then`, `try_cast`). Too low: callers stop early while the broker is away; too high:
+    /// wait for room, or are refused (`try_on_complete`, `try_cast`). Too low: callers stop early while the broker is away; too high:
     /// memory. Calls that were sent are not among them: the broker's credit bounds these.
     pub fn queue_calls_max(self, calls: usize) -> ClientBuilder {
         ClientBuilder { queue_calls_max: calls, ..self }
     }
 
-    /// Callbacks that may be pending, from `then` until they ran; default 65,536. Too low: `then` waits for slow callbacks; too
+    /// Callbacks that may be pending, from `on_complete` until they ran; default 65,536. Too low: `on_complete` waits for slow callbacks; too
     /// high: memory.
     pub fn callbacks_max(self, callbacks: usize) -> ClientBuilder {
         ClientBuilder { callbacks_max: callbacks, ..self }

@@ -36,14 +36,14 @@ use crate::{
 /// | ending | the program | the outcome |
 /// |---|---|---|
 /// | `.await` | waits | is the value: `Result<T, CallError>` |
-/// | [`then`](Call::then) | goes on | goes to a callback |
+/// | [`on_complete`](Call::on_complete) | goes on | goes to a callback |
 /// | [`cast`](Call::cast), [`cast_to_all`](Call::cast_to_all) | goes on | nobody wants it |
 /// | [`on_progress`](Call::on_progress) | waits, and hears how far the handler is | is the value |
 /// | [`stream`](Call::stream) | reads the items that the handler sends | is the items' end |
 /// | [`upload`](Call::upload) | sends items to the handler | is the value |
 /// | [`duplex`](Call::duplex) | does both | is the items' end |
 ///
-/// The call's time-out begins when its ending is first polled, or with [`try_then`](Call::try_then) and [`try_cast`](Call::try_cast)
+/// The call's time-out begins when its ending is first polled, or with [`try_on_complete`](Call::try_on_complete) and [`try_cast`](Call::try_cast)
 /// when they are called. It covers everything: waiting for room in the client, for a connection, for credit, for a worker, and the
 /// run itself. In a handler a call that is awaited or called back has no more time than is left to the call that is served; a cast,
 /// which nobody waits for, has its own. A name or arguments that cannot be sent are told by the ending, too, as INVALID_ARGUMENT.
@@ -58,13 +58,13 @@ use crate::{
 /// client
 ///     .call("calculator.add", (2, 3))
 ///     .timeout(Duration::from_secs(5))
-///     .then(|sum: Result<i64, CallError>| println!("{sum:?}"))
+///     .on_complete(|sum: Result<i64, CallError>| println!("{sum:?}"))
 ///     .await?;
 /// client.call("log.write", ("hello",)).cast().await?;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a call is made by one of its endings: .await, .then(callback).await, .cast().await, .try_then(callback), .try_cast()"]
+#[must_use = "a call is made by one of its endings: .await, .on_complete(callback).await, .cast().await, .try_on_complete(callback), .try_cast()"]
 #[derive(Debug)]
 pub struct Call<T> {
     shared: Arc<Shared>,
@@ -238,7 +238,7 @@ impl<T: DeserializeOwned + 'static> Call<T> {
     ///
     /// Callbacks of a client run one after another, in the order of the outcomes. A slow one delays those behind it, and nothing
     /// else; a panicking one is logged and counted ([`Statistics::callbacks_panicked`](crate::Statistics)). A callback may make
-    /// further calls; it should do so by [`try_then`](Call::try_then) and [`try_cast`](Call::try_cast), since what it waits
+    /// further calls; it should do so by [`try_on_complete`](Call::try_on_complete) and [`try_cast`](Call::try_cast), since what it waits
     /// for must not be another callback.
     ///
     /// # Errors
@@ -248,7 +248,7 @@ impl<T: DeserializeOwned + 'static> Call<T> {
     ///
     /// # Cancel safety
     /// Dropping the future before it is ready takes the call back: the callback does not run. Afterwards the call goes on.
-    pub async fn then<F>(self, callback: F) -> Result<(), CallError>
+    pub async fn on_complete<F>(self, callback: F) -> Result<(), CallError>
     where
         F: FnOnce(Result<T, CallError>) + Send + 'static,
     {
@@ -268,21 +268,21 @@ impl<T: DeserializeOwned + 'static> Call<T> {
         }
     }
 
-    /// As [`then`](Call::then), but waits for nothing.
+    /// As [`on_complete`](Call::on_complete), but waits for nothing.
     ///
     /// # Errors
-    /// As for [`then`](Call::then), and RESOURCE_EXHAUSTED if there is no room: the callback will not run.
-    pub fn try_then<F>(self, callback: F) -> Result<(), CallError>
+    /// As for [`on_complete`](Call::on_complete), and RESOURCE_EXHAUSTED if there is no room: the callback will not run.
+    pub fn try_on_complete<F>(self, callback: F) -> Result<(), CallError>
     where
         F: FnOnce(Result<T, CallError>) + Send + 'static,
     {
-        self.try_then_encoded(move |outcome| callback(decode(outcome)))
+        self.try_on_complete_encoded(move |outcome| callback(decode(outcome)))
     }
 }
 
 impl<T> Call<T> {
-    /// As [`try_then`](Call::try_then), with a callback that gets the result as it travels.
-    pub(crate) fn try_then_encoded<F>(self, callback: F) -> Result<(), CallError>
+    /// As [`try_on_complete`](Call::try_on_complete), with a callback that gets the result as it travels.
+    pub(crate) fn try_on_complete_encoded<F>(self, callback: F) -> Result<(), CallError>
     where
         F: FnOnce(Result<Bytes, CallError>) + Send + 'static,
     {

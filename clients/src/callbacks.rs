@@ -23,7 +23,7 @@ type Run = Box<dyn FnOnce(Result<Bytes, CallError>) + Send>;
 /// A slow one delays those behind it and nothing else: the link thread only leaves outcomes here, and never waits.
 #[derive(Debug)]
 pub(crate) struct Callbacks {
-    /// Bounds the callbacks that are pending: from `then` until they ran.
+    /// Bounds the callbacks that are pending: from `on_complete` until they ran.
     pub(crate) room: Room,
     ready: Mutex<Ready>,
     /// Something is ready, or nothing will be any more.

@@ -72,7 +72,7 @@ impl Client {
     }
 
     /// Begins a call of `method`, a `SERVICE.METHOD`. Nothing happens before one of the endings of [`Call`]: `.await`,
-    /// [`then`](Call::then), [`cast`](Call::cast).
+    /// [`on_complete`](Call::on_complete), [`cast`](Call::cast).
     ///
     /// `arguments` are a tuple, by position, or `named(..)` or an `ArgumentMap`. The result's type is that which the program
     /// wants: whatever serde can read.

@@ -22,7 +22,7 @@ pub enum ConnectErrorKind {
     /// No broker let the client in within the time-out. Trying again may help.
     NoBroker,
     /// The broker will not have this client. Trying again will not help.
-    Refused,
+    Rejected,
     /// The system would not give the client a thread or a runtime.
     System,
 }
@@ -40,7 +40,7 @@ impl ConnectError {
         match self.problem {
             Problem::BadAddress(_) => ConnectErrorKind::BadAddress,
             Problem::NoBroker { .. } => ConnectErrorKind::NoBroker,
-            Problem::Refused(_) => ConnectErrorKind::Refused,
+            Problem::Refused(_) => ConnectErrorKind::Rejected,
             Problem::System(_) => ConnectErrorKind::System,
         }
     }

@@ -36,10 +36,10 @@ pub struct ItemSender<I> {
 pub enum SendError {
     /// The call is over; its outcome says why.
     #[error("the call is over: its outcome says why")]
-    Over,
+    Closed,
     /// The item has no CBOR form.
     #[error("the item cannot be sent: {0}")]
-    Unsendable(String),
+    Encode(String),
     /// The item is too large.
     #[error("the item has {0} bytes, and an item has at most {ITEM_BYTES_MAX}: send it in parts")]
     TooLarge(usize),
@@ -71,7 +71,7 @@ impl<I> ItemSender<I> {
         if let Some(item) = &self.waiting {
             let sent = ready!(self.call.poll_send(context, item));
             self.waiting = None;
-            return Poll::Ready(if sent { Ok(()) } else { Err(SendError::Over) });
+            return Poll::Ready(if sent { Ok(()) } else { Err(SendError::Closed) });
         }
         Poll::Ready(Ok(()))
     }
@@ -81,7 +81,7 @@ impl<I: Serialize> ItemSender<I> {
     /// Sends an item, as soon as there is room for it.
     ///
     /// # Errors
-    /// [`SendError::Over`] if the call has ended, which may be in order: a handler may have heard enough. Its outcome says. The
+    /// [`SendError::Closed`] if the call has ended, which may be in order: a handler may have heard enough. Its outcome says. The
     /// others are about this item; the call goes on.
     ///
     /// # Cancel safety
@@ -91,13 +91,13 @@ impl<I: Serialize> ItemSender<I> {
         let item = encoded(item)?;
         match poll_fn(|context| self.call.poll_send(context, &item)).await {
             true => Ok(()),
-            false => Err(SendError::Over),
+            false => Err(SendError::Closed),
         }
     }
 }
 
 fn encoded<I: Serialize>(item: &I) -> Result<Bytes, SendError> {
-    let item = body::encode(item).map_err(|error| SendError::Unsendable(error.to_string()))?;
+    let item = body::encode(item).map_err(|error| SendError::Encode(error.to_string()))?;
     match item.len() as u64 > ITEM_BYTES_MAX {
         true => Err(SendError::TooLarge(item.len())),
         false => Ok(item),

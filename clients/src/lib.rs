@@ -10,7 +10,7 @@
 //! let sum: i64 = client.call("calculator.add", (2, 3)).await?;
 //!
 //! // Called back, on a thread of the client's own.
-//! client.call("calculator.add", (2, 3)).then(|sum: Result<i64, CallError>| println!("{sum:?}")).await?;
+//! client.call("calculator.add", (2, 3)).on_complete(|sum: Result<i64, CallError>| println!("{sum:?}")).await?;
 //!
 //! // Cast: fired and forgotten.
 //! client.call("log.write", ("hello",)).cast().await?;

@@ -9,7 +9,7 @@
 //! let client = Client::new("tcp://127.0.0.1:5559")?;
 //! let sum = Rc::new(Cell::new(None));
 //! let seen = Rc::clone(&sum);
-//! client.call("calculator.add", (2, 3)).then(move |outcome: Result<i64, CallError>| seen.set(outcome.ok()))?;
+//! client.call("calculator.add", (2, 3)).on_complete(move |outcome: Result<i64, CallError>| seen.set(outcome.ok()))?;
 //! while client.pending() > 0 {
 //!     // Draw, read the mouse, and once in every round:
 //!     client.poll();
@@ -22,7 +22,7 @@
 //! # }
 //! ```
 //!
-//! Items of a stream go to a callback, too ([`Client::each`], [`Call::stream`]); calls of a stub are made by [`Client::then`]; and
+//! Items of a stream go to a callback, too ([`Client::for_each`], [`Call::stream`]); calls of a stub are made by [`Client::on_complete`]; and
 //! [`Client::run`] runs a future in the polls.
 //!
 //! The connection, the time-outs and the heartbeats live on the client's own threads as they do for the async
@@ -107,13 +107,13 @@ impl Client {
         Call::new(self, self.client.call(method, arguments))
     }
 
-    /// Makes a call of a stub and goes on: `client.then(users.get_user(5), callback)`, where the stub is made by
+    /// Makes a call of a stub and goes on: `client.on_complete(users.get_user(5), callback)`, where the stub is made by
     /// `UserManagerClient::from(&client)`. `callback` gets the outcome, exactly once, in a later [`Client::poll`], [`Client::process`]
     /// or [`Client::close`], on this thread. Where the client's queue is full the call waits for room, within its time-out.
     ///
     /// # Errors
     /// The call was not made, and the callback will not run: RESOURCE_EXHAUSTED if too many callbacks are pending.
-    pub fn then<T, F>(
+    pub fn on_complete<T, F>(
         &self,
         call: impl IntoFuture<Output = Result<T, F>, IntoFuture: 'static>,
         callback: impl FnOnce(Result<T, F>) + 'static,
@@ -146,7 +146,7 @@ impl Client {
     /// ```no_run
     /// # fn example(client: callboard_clients::polled::Client) -> Result<(), callboard_clients::CallError> {
     /// let count = client.as_async().call::<()>("numbers.count", (3,)).stream::<u64>();
-    /// client.each(count, |number| match number {
+    /// client.for_each(count, |number| match number {
     ///     Some(Ok(number)) => println!("{number}"),
     ///     Some(Err(error)) => println!("no more: {error}"),
     ///     None => println!("these were all"),
@@ -157,7 +157,7 @@ impl Client {
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED if too many callbacks are pending; the callback will not run, and the call is cancelled.
-    pub fn each<T, F>(
+    pub fn for_each<T, F>(
         &self,
         items: impl Stream<Item = Result<T, F>> + Unpin + 'static,
         callback: impl FnMut(Option<Result<T, F>>) + 'static,

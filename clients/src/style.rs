@@ -10,15 +10,15 @@ pub struct Unary(());
 
 /// The handler sends items.
 #[derive(Debug)]
-pub struct Server(());
+pub struct ServerStreaming(());
 
 /// The caller sends items, each of them an `I`.
 #[derive(Debug)]
-pub struct Client<I>(PhantomData<fn(I)>);
+pub struct ClientStreaming<I>(PhantomData<fn(I)>);
 
 /// Both send items, the caller each of them an `I`.
 #[derive(Debug)]
-pub struct Both<I>(PhantomData<fn(I)>);
+pub struct BidiStreaming<I>(PhantomData<fn(I)>);
 
 /// One of the four.
 pub trait Style: sealed::Sealed {}
@@ -29,9 +29,9 @@ mod sealed {
 
 impl sealed::Sealed for Unary {}
 impl Style for Unary {}
-impl sealed::Sealed for Server {}
-impl Style for Server {}
-impl<I: Serialize> sealed::Sealed for Client<I> {}
-impl<I: Serialize> Style for Client<I> {}
-impl<I: Serialize> sealed::Sealed for Both<I> {}
-impl<I: Serialize> Style for Both<I> {}
+impl sealed::Sealed for ServerStreaming {}
+impl Style for ServerStreaming {}
+impl<I: Serialize> sealed::Sealed for ClientStreaming<I> {}
+impl<I: Serialize> Style for ClientStreaming<I> {}
+impl<I: Serialize> sealed::Sealed for BidiStreaming<I> {}
+impl<I: Serialize> Style for BidiStreaming<I> {}

@@ -24,7 +24,7 @@ use crate::{
 ///
 /// Its options and endings are those of [`Call`]; which endings it has says the method's style `S`. Where the method sends items, each
 /// of them is a `T`.
-#[must_use = "a call is made by one of its endings: .await, .then(callback).await, .cast().await, .try_then(callback), .try_cast(); with items .stream(), .upload(), .duplex()"]
+#[must_use = "a call is made by one of its endings: .await, .on_complete(callback).await, .cast().await, .try_on_complete(callback), .try_cast(); with items .stream(), .upload(), .duplex()"]
 #[derive(Debug)]
 pub struct TypedCall<T, F = CallError, S = style::Unary> {
     pub(crate) call: Call<T>,
@@ -40,16 +40,16 @@ pub struct TypedCall<T, F = CallError, S = style::Unary> {
 /// # #[derive(Debug)] struct NoSuchUser { id: u32 }
 /// fn explain(failed: Failed<NoSuchUser>) -> String {
 ///     match failed {
-///         Failed::Own(NoSuchUser { id }) => format!("there is no user {id}"),
+///         Failed::Application(NoSuchUser { id }) => format!("there is no user {id}"),
 ///         Failed::Call(error) => format!("the call failed: {error}"),
 ///     }
 /// }
-/// # assert_eq!(explain(Failed::Own(NoSuchUser { id: 7 })), "there is no user 7");
+/// # assert_eq!(explain(Failed::Application(NoSuchUser { id: 7 })), "there is no user 7");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failed<E> {
     /// The method ran, and this is its own error.
-    Own(E),
+    Application(E),
     /// The call failed otherwise: nobody was there, the time was up, the arguments did not fit, ...
     Call(CallError),
 }
@@ -156,25 +156,25 @@ impl<T, F> TypedCall<T, F> {
 }
 
 impl<T: DeserializeOwned + 'static, F: CallFailure> TypedCall<T, F> {
-    /// Makes the call and goes on; `callback` gets the outcome, exactly once. As [`Call::then`].
+    /// Makes the call and goes on; `callback` gets the outcome, exactly once. As [`Call::on_complete`].
     ///
     /// # Errors
-    /// As for [`Call::then`].
+    /// As for [`Call::on_complete`].
     ///
     /// # Cancel safety
     /// Dropping the future before it is ready takes the call back: the callback does not run. Afterwards the call goes on.
-    pub async fn then(self, callback: impl FnOnce(Result<T, F>) + Send + 'static) -> Result<(), CallError> {
+    pub async fn on_complete(self, callback: impl FnOnce(Result<T, F>) + Send + 'static) -> Result<(), CallError> {
         let own = self.own;
-        self.call.then(move |outcome| callback(typed(outcome, own))).await
+        self.call.on_complete(move |outcome| callback(typed(outcome, own))).await
     }
 
-    /// As [`TypedCall::then`], but waits for nothing.
+    /// As [`TypedCall::on_complete`], but waits for nothing.
     ///
     /// # Errors
-    /// As for [`Call::try_then`].
-    pub fn try_then(self, callback: impl FnOnce(Result<T, F>) + Send + 'static) -> Result<(), CallError> {
+    /// As for [`Call::try_on_complete`].
+    pub fn try_on_complete(self, callback: impl FnOnce(Result<T, F>) + Send + 'static) -> Result<(), CallError> {
         let own = self.own;
-        self.call.try_then(move |outcome| callback(typed(outcome, own)))
+        self.call.try_on_complete(move |outcome| callback(typed(outcome, own)))
     }
 }
 
@@ -222,7 +222,7 @@ impl<E: DeserializeOwned + Send + 'static> CallFailure for Failed<E> {
             && error.executed() == Executed::Yes
             && let Some(Ok(own)) = error.details()
         {
-            return Failed::Own(own);
+            return Failed::Application(own);
         }
         Failed::Call(error)
     }
@@ -230,9 +230,9 @@ impl<E: DeserializeOwned + Send + 'static> CallFailure for Failed<E> {
 
 impl<E> Failed<E> {
     /// The method's own error, if it is that.
-    pub fn own(self) -> Option<E> {
+    pub fn application(self) -> Option<E> {
         match self {
-            Failed::Own(own) => Some(own),
+            Failed::Application(own) => Some(own),
             Failed::Call(_) => None,
         }
     }
@@ -240,7 +240,7 @@ impl<E> Failed<E> {
     /// The code to act on where the call failed; `None` of the method's own error, which says more than a code.
     pub fn code(&self) -> Option<Code> {
         match self {
-            Failed::Own(_) => None,
+            Failed::Application(_) => None,
             Failed::Call(error) => Some(error.code()),
         }
     }
@@ -255,7 +255,7 @@ impl<E> From<CallError> for Failed<E> {
 impl<E: fmt::Display> fmt::Display for Failed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failed::Own(own) => own.fmt(f),
+            Failed::Application(own) => own.fmt(f),
             Failed::Call(error) => error.fmt(f),
         }
     }
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_methods_own_comes_back_as_what_it_was() {
-        assert_eq!(Failed::from_call(failure("NoSuchUser", Executed::Yes), "NoSuchUser"), Failed::Own(7));
+        assert_eq!(Failed::from_call(failure("NoSuchUser", Executed::Yes), "NoSuchUser"), Failed::Application(7));
     }
 
     #[test]

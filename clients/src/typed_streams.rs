@@ -38,7 +38,7 @@ pub struct TypedReply<T, F> {
     failure: PhantomData<fn() -> F>,
 }
 
-impl<T, F> TypedCall<T, F, style::Server> {
+impl<T, F> TypedCall<T, F, style::ServerStreaming> {
     /// As [`Call::latest`].
     pub fn latest(self) -> Self {
         self.with(Call::latest)
@@ -50,7 +50,7 @@ impl<T, F> TypedCall<T, F, style::Server> {
     }
 }
 
-impl<T, F, I> TypedCall<T, F, style::Client<I>> {
+impl<T, F, I> TypedCall<T, F, style::ClientStreaming<I>> {
     /// Makes the call, and sends its handler items; the future is the call's reply. As [`Call::upload`].
     pub fn upload(self) -> (ItemSender<I>, TypedReply<T, F>) {
         let (items, reply) = self.call.upload();
@@ -58,7 +58,7 @@ impl<T, F, I> TypedCall<T, F, style::Client<I>> {
     }
 }
 
-impl<T, F, I> TypedCall<T, F, style::Both<I>> {
+impl<T, F, I> TypedCall<T, F, style::BidiStreaming<I>> {
     /// As [`Call::latest`].
     pub fn latest(self) -> Self {
         self.with(Call::latest)

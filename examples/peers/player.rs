@@ -85,7 +85,7 @@ fn guess(
     range.set(now);
     guesser.guesses.fetch_add(1, Ordering::AcqRel);
     let range = Rc::clone(range);
-    client.then(umpire.guess(number), move |hint| match hint {
+    client.on_complete(umpire.guess(number), move |hint| match hint {
         Ok(Hint::Higher) => range.set(Range { least: number + 1, asked: false, ..now }),
         Ok(Hint::Lower) => range.set(Range { most: number - 1, asked: false, ..now }),
         Ok(Hint::Right) => println!("{number} is right"),

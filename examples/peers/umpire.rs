@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     while !applauded.get() {
         if secret.found.swap(false, Ordering::AcqRel) {
             let applauded = Rc::clone(&applauded);
-            client.then(player.found(number), move |guesses: Result<u32, CallError>| {
+            client.on_complete(player.found(number), move |guesses: Result<u32, CallError>| {
                 match guesses {
                     Ok(guesses) => println!("the player needed {guesses} guesses"),
                     Err(error) => println!("nobody to applaud: {error}"),

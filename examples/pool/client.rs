@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let answers = answers.clone();
         // Nobody listens any more only if this program failed already.
         let callback = move |found| drop(answers.send(found));
-        client.call("jobs.collatz", (start,)).then(callback).await?;
+        client.call("jobs.collatz", (start,)).on_complete(callback).await?;
     }
     drop(answers);
 

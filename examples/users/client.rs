@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let user = users.get_user(5).await?;
     println!("user 5 is {}, {:?}", user.nickname, user.user_type);
     match users.get_user(7).await {
-        Err(Failed::Own(UserError::NotFound { id })) => println!("there is no user {id}"),
+        Err(Failed::Application(UserError::NotFound { id })) => println!("there is no user {id}"),
         other => println!("a surprise: {other:?}"),
     }
 

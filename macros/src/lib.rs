@@ -73,7 +73,7 @@ use syn::parse_macro_input;
 /// behind `&self`, and shared between calls: the implementation must be `Send + Sync + 'static`.
 ///
 /// A method returns any serde type, or `Result<T, E>` with an error of your own that is `Serialize + DeserializeOwned + Display`. The
-/// stub's caller gets it back as `Failed::Own(E)`, others by its name, text and content. What `E` is called on the wire is how the
+/// stub's caller gets it back as `Failed::Application(E)`, others by its name, text and content. What `E` is called on the wire is how the
 /// trait calls it; which status code it has is UNKNOWN unless it implements
 /// [`ErrorCode`](../callboard/trait.ErrorCode.html).
 ///

@@ -91,8 +91,8 @@ fn style(krate: &syn::Path, method: &Method) -> Option<TokenStream> {
     let item = method.incoming.as_ref().map(|incoming| &incoming.item);
     match (method.sends_items(), item) {
         (false, None) => None,
-        (true, None) => Some(quote!(, #krate::style::Server)),
-        (false, Some(item)) => Some(quote!(, #krate::style::Client<#item>)),
-        (true, Some(item)) => Some(quote!(, #krate::style::Both<#item>)),
+        (true, None) => Some(quote!(, #krate::style::ServerStreaming)),
+        (false, Some(item)) => Some(quote!(, #krate::style::ClientStreaming<#item>)),
+        (true, Some(item)) => Some(quote!(, #krate::style::BidiStreaming<#item>)),
     }
 }

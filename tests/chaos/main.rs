@@ -92,7 +92,7 @@ async fn run(seconds: u64, seed: u64) -> Tally {
     tally.result(&house.journal(), house.deeds())
 }
 
-/// Calls until the end; `then` waits where too many calls are outstanding. Returns when all have ended, or hang.
+/// Calls until the end; `on_complete` waits where too many calls are outstanding. Returns when all have ended, or hang.
 async fn call_on(client: Client, caller: u64, end: Instant, tally: Arc<tally::Counting>) -> Client {
     let mut key = caller;
     while Instant::now() < end {
@@ -101,7 +101,7 @@ async fn call_on(client: Client, caller: u64, end: Instant, tally: Arc<tally::Co
         tally.made(key);
         let call = client.call::<serde::de::IgnoredAny>(method, (argument,)).wait_for_ready();
         let note = move |outcome: Result<serde::de::IgnoredAny, _>| tally_of_call.ended(key, outcome.map(drop));
-        if let Err(error) = call.then(note).await {
+        if let Err(error) = call.on_complete(note).await {
             tally.ended(key, Err(error));
         }
         key += CLIENTS;

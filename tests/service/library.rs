@@ -114,9 +114,9 @@ async fn a_stub_calls_the_implementation_with_arguments_lent_and_given() {
 async fn an_error_of_the_methods_own_comes_back_as_itself() {
     let (_scene, library) = scene().await;
     let missing = LendError::NoSuchBook { title: "Emil".to_owned() };
-    assert_eq!(library.lend("Emil").await, Err(Failed::Own(missing)));
+    assert_eq!(library.lend("Emil").await, Err(Failed::Application(missing)));
     library.lend("Momo").await.unwrap();
-    assert_eq!(library.lend("Momo").await.unwrap_err().own(), Some(LendError::AllLent));
+    assert_eq!(library.lend("Momo").await.unwrap_err().application(), Some(LendError::AllLent));
 }
 
 #[tokio::test]
@@ -144,9 +144,9 @@ async fn a_stubs_call_may_be_called_back_or_cast() {
     let (scene, library) = scene().await;
     let (tell, mut told) = mpsc::channel(2);
     let also = tell.clone();
-    library.lend("Emil").then(move |outcome| tell.try_send(outcome).unwrap()).await.unwrap();
-    assert!(matches!(told.recv().await.unwrap(), Err(Failed::Own(LendError::NoSuchBook { .. }))));
-    library.lend("Momo").try_then(move |outcome| also.try_send(outcome).unwrap()).unwrap();
+    library.lend("Emil").on_complete(move |outcome| tell.try_send(outcome).unwrap()).await.unwrap();
+    assert!(matches!(told.recv().await.unwrap(), Err(Failed::Application(LendError::NoSuchBook { .. }))));
+    library.lend("Momo").try_on_complete(move |outcome| also.try_send(outcome).unwrap()).unwrap();
     assert_eq!(told.recv().await.unwrap().unwrap().copies, 0);
     library.put(Book { title: "Emil".to_owned(), copies: 3 }).cast().await.unwrap();
     library.put(Book { title: "Emil".to_owned(), copies: 3 }).try_cast().unwrap();

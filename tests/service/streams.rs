@@ -160,19 +160,20 @@ async fn a_method_that_sends_items_gives_them_with_their_type() {
 async fn a_methods_own_error_ends_its_items_as_what_it_was() {
     let (_scene, book) = scene().await;
     let mut none = book.words(7).stream();
-    assert_eq!(none.next().await, Some(Err(Failed::Own(BookError::NoSuchPage(7)))));
+    assert_eq!(none.next().await, Some(Err(Failed::Application(BookError::NoSuchPage(7)))));
     assert_eq!(none.next().await, None);
     let all: Vec<_> = book.pages().stream().collect().await;
-    let expected = [Ok("the cat sat".to_owned()), Ok("on the mat".to_owned()), Err(Failed::Own(BookError::Torn))];
+    let expected =
+        [Ok("the cat sat".to_owned()), Ok("on the mat".to_owned()), Err(Failed::Application(BookError::Torn))];
     assert_eq!(all, expected);
     let (words, reply) = book.strict(1).upload();
     words.end();
-    assert_eq!(reply.await, Err(Failed::Own(BookError::Torn)));
+    assert_eq!(reply.await, Err(Failed::Application(BookError::Torn)));
     let (mut numbers, mut checked) = book.checked().duplex();
     numbers.send(&5).await.unwrap();
     assert_eq!(checked.next().await, Some(Ok(5)));
     numbers.send(&0).await.unwrap();
-    assert_eq!(checked.next().await, Some(Err(Failed::Own(BookError::Torn))));
+    assert_eq!(checked.next().await, Some(Err(Failed::Application(BookError::Torn))));
 }
 
 #[tokio::test]

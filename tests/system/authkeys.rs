@@ -287,7 +287,7 @@ async fn programs_give_their_key_to_the_libraries() {
     let client = Client::builder(&broker.frontend).authkey(key()).connect().await.unwrap();
     assert_eq!(client.call::<u64>("doubler.double", (21,)).wait_for_ready().await.unwrap(), 42);
     let refused = Client::builder(&broker.frontend).connect().await.unwrap_err();
-    assert_eq!(refused.kind(), ConnectErrorKind::Refused);
+    assert_eq!(refused.kind(), ConnectErrorKind::Rejected);
     assert!(refused.to_string().contains("UNAUTHENTICATED"), "{refused}");
 }
 

@@ -29,7 +29,7 @@ impl Scene {
         for _ in 0..calls {
             let told = self.told.clone();
             let callback = move |outcome| told.send(outcome).unwrap();
-            client.call("jobs.pause", (600_000,)).no_timeout().then(callback).await.unwrap();
+            client.call("jobs.pause", (600_000,)).no_timeout().on_complete(callback).await.unwrap();
         }
     }
 
@@ -67,9 +67,9 @@ async fn a_callback_that_panics_hurts_nobody() {
     let scene = Scene::start();
     let client = scene.broker.client().await;
     let panicking = |_: Outcome| panic!("a callback's own fault");
-    client.call("jobs.collatz", (27,)).then(panicking).await.unwrap();
+    client.call("jobs.collatz", (27,)).on_complete(panicking).await.unwrap();
     let told = scene.told.clone();
-    client.call("jobs.collatz", (27,)).then(move |outcome| told.send(outcome).unwrap()).await.unwrap();
+    client.call("jobs.collatz", (27,)).on_complete(move |outcome| told.send(outcome).unwrap()).await.unwrap();
     scene.outcomes.recv_timeout(DEADLINE).unwrap().unwrap();
     client.call::<IgnoredAny>("jobs.collatz", (27,)).await.unwrap();
     client.close().await.unwrap();

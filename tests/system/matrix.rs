@@ -58,7 +58,7 @@ impl Scene {
             outcomes.push(("awaited", effect, outcome));
             let (told, outcome) = oneshot::channel();
             let called_back = hold(&client, &folder, "called back", effect);
-            called_back.then(move |outcome| drop(told.send(outcome))).await.unwrap();
+            called_back.on_complete(move |outcome| drop(told.send(outcome))).await.unwrap();
             outcomes.push(("called back", effect, outcome));
             hold(&client, &folder, "cast", effect).cast().await.unwrap();
         }

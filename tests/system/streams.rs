@@ -145,7 +145,7 @@ async fn a_broker_killed_in_the_middle_of_a_stream_ends_it() {
         while numbers.send(&1).await.is_ok() {}
         numbers.send(&1).await
     };
-    assert_eq!(over.await, Err(SendError::Over));
+    assert_eq!(over.await, Err(SendError::Closed));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,7 +110,7 @@ fn a_stub_is_made_of_a_blocking_client() {
     let client = blocking::Client::connect(&broker.frontend).unwrap();
     let users = UserManagerClient::from(&client);
     assert_eq!(users.get_user(5).wait().unwrap().nickname, "Zaru");
-    assert_eq!(users.get_user(7).wait(), Err(Failed::Own(UserError::NotFound { id: 7 })));
+    assert_eq!(users.get_user(7).wait(), Err(Failed::Application(UserError::NotFound { id: 7 })));
     let normal = blocking::Items::from(users.get_users_by_type(UserType::Normal).stream());
     let nicknames: Vec<_> = normal.map(|user| user.unwrap().nickname).collect();
     assert_eq!(nicknames, ["foo", "Zaru", "Saru"]);
@@ -151,12 +151,15 @@ fn a_polled_client_that_does_not_poll_holds_its_handler_back_and_nobody_else() {
         Some(item) => seen.set(item.unwrap()),
         None => end.set(true),
     };
-    client.each(count, each).unwrap();
+    client.for_each(count, each).unwrap();
     let ran = client.poll();
     assert!(ran <= 1 && last.get() <= 32, "one turn: {}", last.get());
     let sum = Rc::new(Cell::new(0));
     let seen = Rc::clone(&sum);
-    client.call("numbers.walk", (5,)).then(move |steps: Result<u64, CallError>| seen.set(steps.unwrap())).unwrap();
+    client
+        .call("numbers.walk", (5,))
+        .on_complete(move |steps: Result<u64, CallError>| seen.set(steps.unwrap()))
+        .unwrap();
     poll_until(&client, || sum.get() == 5);
     poll_until(&client, || ended.get());
     assert_eq!(last.get(), 1_000);
@@ -198,7 +201,7 @@ fn whatever_becomes_of_a_polled_client_each_callback_hears_one_end() {
     ticks().stream(end(&ends)).unwrap();
     let seen = Rc::clone(&ends);
     let asked = client.as_async().call::<u64>("numbers.walk", (1_000_000,)).no_timeout();
-    client.then(asked, move |steps| seen.borrow_mut().push(steps.unwrap_err().code())).unwrap();
+    client.on_complete(asked, move |steps| seen.borrow_mut().push(steps.unwrap_err().code())).unwrap();
     client.process(Duration::from_secs(1));
     drop(client);
     assert_eq!(*ends.borrow(), [Code::DeadlineExceeded, Code::Cancelled, Code::Cancelled]);
@@ -214,7 +217,7 @@ fn a_stub_is_made_of_a_polled_client_and_its_callbacks_may_poll() {
     for id in [5, 7] {
         let found = Rc::clone(&found);
         let keep = move |user: Result<api::User, Failed<UserError>>| found.borrow_mut().push((id, user.is_ok()));
-        client.then(users.get_user(id), keep).unwrap();
+        client.on_complete(users.get_user(id), keep).unwrap();
     }
     poll_until(&client, || found.borrow().len() == 2);
     found.borrow_mut().sort_unstable();
@@ -225,7 +228,7 @@ fn a_stub_is_made_of_a_polled_client_and_its_callbacks_may_poll() {
         polling.poll();
         seen.borrow_mut().push(user.map(|user| user.unwrap().nickname));
     };
-    client.each(users.get_users_by_type(UserType::Normal).stream(), each).unwrap();
+    client.for_each(users.get_users_by_type(UserType::Normal).stream(), each).unwrap();
     poll_until(&client, || names.borrow().last() == Some(&None));
     let expected = ["foo", "Zaru", "Saru"].map(|name| Some(name.to_owned()));
     assert_eq!(names.borrow()[..3], expected);

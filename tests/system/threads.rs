@@ -78,7 +78,10 @@ fn a_blocking_client_goes_on_where_a_callback_takes_the_answer() {
     let scene = calculator();
     let client = blocking::Client::connect(&scene.broker.frontend).unwrap();
     let (tell, told) = std::sync::mpsc::sync_channel(1);
-    client.call("calculator.add", (2, 3)).then(move |sum: Result<i64, CallError>| tell.send(sum).unwrap()).unwrap();
+    client
+        .call("calculator.add", (2, 3))
+        .on_complete(move |sum: Result<i64, CallError>| tell.send(sum).unwrap())
+        .unwrap();
     assert_eq!(told.recv_timeout(DEADLINE).unwrap().unwrap(), 5);
     client.call("calculator.add", (2, 3)).cast().unwrap();
     client.close().unwrap();
@@ -97,7 +100,7 @@ fn polled_callbacks_run_on_the_thread_that_polls_and_only_there() {
             assert_eq!(thread::current().id(), here);
             sums.borrow_mut().push(sum.unwrap());
         };
-        client.call("calculator.add", (x, 1)).then(seen).unwrap();
+        client.call("calculator.add", (x, 1)).on_complete(seen).unwrap();
     }
     assert_eq!(client.pending(), 100);
     poll_until(&client, || client.pending() == 0);
@@ -115,7 +118,10 @@ fn a_polled_clients_file_descriptor_is_readable_when_there_is_something_to_do() 
     for round in 0..20 {
         let sum = Rc::new(Cell::new(0));
         let seen = Rc::clone(&sum);
-        client.call("calculator.add", (round, 1)).then(move |s: Result<i64, CallError>| seen.set(s.unwrap())).unwrap();
+        client
+            .call("calculator.add", (round, 1))
+            .on_complete(move |s: Result<i64, CallError>| seen.set(s.unwrap()))
+            .unwrap();
         // The program's own loop over its descriptors; nothing of ours runs meanwhile.
         let timeout = rustix::event::Timespec { tv_sec: DEADLINE.as_secs().cast_signed(), tv_nsec: 0 };
         assert_eq!(poll(&mut [PollFd::new(&client.as_fd(), PollFlags::IN)], Some(&timeout)).unwrap(), 1);
@@ -133,7 +139,7 @@ fn polling_never_blocks_and_a_callback_gets_the_time_out_when_it_passes() {
     let ended = Rc::new(RefCell::new(None));
     let seen = Rc::clone(&ended);
     let call = client.call("calculator.add", (2, 3)).timeout(Duration::from_millis(300));
-    call.then(move |sum: Result<i64, CallError>| *seen.borrow_mut() = Some(sum)).unwrap();
+    call.on_complete(move |sum: Result<i64, CallError>| *seen.borrow_mut() = Some(sum)).unwrap();
     assert_eq!(client.poll(), 0);
     poll_until(&client, || client.pending() == 0);
     let error = ended.take().unwrap().unwrap_err();
@@ -162,7 +168,7 @@ fn next_step(client: &Rc<polled::Client>, steps: &Rc<Cell<i64>>) {
             next_step(&client, &seen);
         }
     };
-    client.call("calculator.add", (steps.get(), 1)).then(callback).unwrap();
+    client.call("calculator.add", (steps.get(), 1)).on_complete(callback).unwrap();
 }
 
 #[test]
@@ -175,7 +181,7 @@ fn closing_or_dropping_a_polled_client_runs_each_pending_callback_once_with_canc
         for _ in 0..50 {
             let codes = Rc::clone(&codes);
             let seen = move |ended: Result<(), CallError>| codes.borrow_mut().push(ended.unwrap_err().code());
-            client.call("jobs.pause", (600_000,)).no_timeout().then(seen).unwrap();
+            client.call("jobs.pause", (600_000,)).no_timeout().on_complete(seen).unwrap();
         }
         if close {
             client.close().unwrap();
@@ -192,13 +198,13 @@ fn a_polled_client_that_is_full_says_so_and_does_not_keep_the_callback() {
     let kept = Rc::new(());
     let call = || {
         let kept = Rc::clone(&kept);
-        client.call("a.b", ()).then(move |_: Result<(), CallError>| drop(kept))
+        client.call("a.b", ()).on_complete(move |_: Result<(), CallError>| drop(kept))
     };
     assert!(call().is_ok() && call().is_ok());
     assert_eq!(call().unwrap_err().code(), Code::ResourceExhausted);
     assert_eq!(Rc::strong_count(&kept), 3);
     assert_eq!(
-        client.call("no name", ()).then(|_: Result<(), CallError>| {}).unwrap_err().code(),
+        client.call("no name", ()).on_complete(|_: Result<(), CallError>| {}).unwrap_err().code(),
         Code::ResourceExhausted
     );
     drop(client);

@@ -62,7 +62,7 @@ impl<I: Serialize> ItemSender<I> {
     /// As for [`ItemSender::send`](crate::ItemSender::send). Where nobody waits any more for the handler that calls this, the call is
     /// as good as over.
     pub fn send(&mut self, item: &I) -> Result<(), SendError> {
-        wait_for(self.0.send(item)).unwrap_or(Err(SendError::Over))
+        wait_for(self.0.send(item)).unwrap_or(Err(SendError::Closed))
     }
 
     /// Says that there are no more items.

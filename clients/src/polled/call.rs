@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use super::{Client, Pending, inbox::Arrival};
 use crate::{Answers, CallError, call::decode};
 
-/// A call in the making. Nothing happens before one of its endings: [`then`](Call::then), [`cast`](Call::cast),
+/// A call in the making. Nothing happens before one of its endings: [`on_complete`](Call::on_complete), [`cast`](Call::cast),
 /// [`stream`](Call::stream). None blocks.
-#[must_use = "a call is made by one of its endings: .then(callback), .cast(), .stream(callback)"]
+#[must_use = "a call is made by one of its endings: .on_complete(callback), .cast(), .stream(callback)"]
 #[derive(Debug)]
 pub struct Call<'a, T> {
     client: &'a Client,
@@ -63,15 +63,15 @@ impl<'a, T> Call<'a, T> {
         Call { call: self.call.latest(), ..self }
     }
 
-    /// Makes the call, and tells `callback` the items that its handler sends: [`Client::each`] of [`Call::stream`](crate::Call::stream).
+    /// Makes the call, and tells `callback` the items that its handler sends: [`Client::for_each`] of [`Call::stream`](crate::Call::stream).
     ///
     /// # Errors
-    /// As for [`Client::each`].
+    /// As for [`Client::for_each`].
     pub fn stream<O>(self, callback: impl FnMut(Option<Result<O, CallError>>) + 'static) -> Result<(), CallError>
     where
         O: DeserializeOwned + 'static,
     {
-        self.client.each(self.call.stream::<O>(), callback)
+        self.client.for_each(self.call.stream::<O>(), callback)
     }
 }
 
@@ -83,7 +83,7 @@ impl<T: DeserializeOwned + 'static> Call<'_, T> {
     /// The call was not made, and the callback will not run: INVALID_ARGUMENT for a name or arguments that cannot be sent, and
     /// RESOURCE_EXHAUSTED if the client's queue is full or too many callbacks are pending
     /// ([`callbacks_max`](crate::ClientBuilder::callbacks_max)).
-    pub fn then(self, callback: impl FnOnce(Result<T, CallError>) + 'static) -> Result<(), CallError> {
+    pub fn on_complete(self, callback: impl FnOnce(Result<T, CallError>) + 'static) -> Result<(), CallError> {
         let Client { pending, inbox, pending_max, .. } = self.client;
         if pending.borrow().len() >= *pending_max {
             return Err(CallError::full("callbacks", *pending_max, "callbacks_max"));
@@ -92,7 +92,7 @@ impl<T: DeserializeOwned + 'static> Call<'_, T> {
         let run = Pending::Callback(Box::new(move |outcome| callback(decode(outcome))));
         let key = pending.borrow_mut().insert(run);
         let inbox = Arc::clone(inbox);
-        let made = self.call.try_then_encoded(move |outcome| inbox.put(Arrival::Outcome(key, outcome)));
+        let made = self.call.try_on_complete_encoded(move |outcome| inbox.put(Arrival::Outcome(key, outcome)));
         made.inspect_err(|_| drop(pending.borrow_mut().remove(key)))
     }
 }
@@ -101,7 +101,7 @@ impl Call<'_, ()> {
     /// Makes the call and goes on; nobody learns what becomes of it.
     ///
     /// # Errors
-    /// The call was not made, as for [`Call::then`].
+    /// The call was not made, as for [`Call::on_complete`].
     pub fn cast(self) -> Result<(), CallError> {
         self.call.try_cast()
     }

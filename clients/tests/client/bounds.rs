@@ -27,7 +27,7 @@ fn a_full_queue_refuses_who_does_not_wait() {
     run(async {
         let client = full().await;
         for error in
-            [client.call("a.b", ()).try_cast().unwrap_err(), client.call("a.b", ()).try_then(never).unwrap_err()]
+            [client.call("a.b", ()).try_cast().unwrap_err(), client.call("a.b", ()).try_on_complete(never).unwrap_err()]
         {
             assert_eq!((error.code(), error.executed()), (Code::ResourceExhausted, Executed::No));
             assert!(error.message().contains("2 calls") && error.message().contains("queue_calls_max"), "{error}");
@@ -45,9 +45,9 @@ fn who_waits_for_room_waits_no_longer_than_the_time_out() {
             assert!(error.message().contains("the call's own time-out of 200ms"), "{error}");
             assert!(error.message().contains("behind 2 calls"), "{error}");
         }
-        // The callback has its outcome, and `then` is content.
+        // The callback has its outcome, and `on_complete` is content.
         let (sender, outcome) = mpsc::sync_channel(8);
-        call().then(move |result| sender.send(result).unwrap()).await.unwrap();
+        call().on_complete(move |result| sender.send(result).unwrap()).await.unwrap();
         assert_eq!(outcome.recv().unwrap().unwrap_err().code(), Code::DeadlineExceeded);
     });
 }
@@ -112,14 +112,14 @@ fn pending_callbacks_are_bounded() {
     run(async {
         let (mut broker, client) = connected_with(|builder| builder.callbacks_max(1)).await;
         let (sender, outcome) = mpsc::sync_channel(8);
-        client.call::<u32>("a.b", ()).try_then(move |result| sender.send(result).unwrap()).unwrap();
-        let error = client.call("a.b", ()).try_then(never).unwrap_err();
+        client.call::<u32>("a.b", ()).try_on_complete(move |result| sender.send(result).unwrap()).unwrap();
+        let error = client.call("a.b", ()).try_on_complete(never).unwrap_err();
         assert_eq!(error.code(), Code::ResourceExhausted);
         assert!(error.message().contains("callbacks_max"), "{error}");
-        let error = client.call("a.b", ()).timeout(SOON).then(never).await.unwrap_err();
+        let error = client.call("a.b", ()).timeout(SOON).on_complete(never).await.unwrap_err();
         assert_eq!(error.code(), Code::DeadlineExceeded);
         let request = broker.request().await;
-        let next = client.call("a.b", ()).then(|_: Result<(), CallError>| {});
+        let next = client.call("a.b", ()).on_complete(|_: Result<(), CallError>| {});
         let (next, ()) = tokio::join!(next, broker.answer(&request, 5));
         next.unwrap();
         assert_eq!(outcome.recv().unwrap(), Ok(5));

@@ -43,7 +43,7 @@ fn callbacks_run_in_the_order_of_the_outcomes() {
             let callback = move |result: Result<u32, CallError>| {
                 sender.send((index, result.map_err(|error| error.code()))).unwrap()
             };
-            client.call("a.b", ()).then(callback).await.unwrap();
+            client.call("a.b", ()).on_complete(callback).await.unwrap();
         }
         let requests = requests(&mut broker, 3).await;
         broker.answer(&requests[2], 7).await;
@@ -60,8 +60,16 @@ fn a_panicking_callback_hurts_nobody() {
     run(async {
         let (mut broker, client) = connected().await;
         let (sender, outcomes) = channel();
-        client.call("a.b", ()).then(|_: Result<(), CallError>| panic!("a callback of a test panics")).await.unwrap();
-        client.call("a.b", ()).then(move |result: Result<u32, CallError>| sender.send(result).unwrap()).await.unwrap();
+        client
+            .call("a.b", ())
+            .on_complete(|_: Result<(), CallError>| panic!("a callback of a test panics"))
+            .await
+            .unwrap();
+        client
+            .call("a.b", ())
+            .on_complete(move |result: Result<u32, CallError>| sender.send(result).unwrap())
+            .await
+            .unwrap();
         for request in requests(&mut broker, 2).await {
             broker.answer(&request, 1).await;
         }
@@ -78,7 +86,7 @@ fn a_slow_callback_delays_neither_heartbeats_nor_calls() {
         let (mut broker, client) = connected_with(|builder| builder.heartbeat(Duration::from_millis(10))).await;
         let (release, released) = mpsc::sync_channel::<()>(1);
         let callback = move |_: Result<(), CallError>| released.recv().unwrap();
-        client.call("a.slow", ()).then(callback).await.unwrap();
+        client.call("a.slow", ()).on_complete(callback).await.unwrap();
         let request = broker.request().await;
         broker.answer(&request, ()).await;
         let before = broker.pings;
@@ -110,10 +118,10 @@ fn a_callback_may_use_the_client() {
             let sum: u32 = futures::executor::block_on(inner.call("a.block", ()).into_future()).unwrap();
             inner
                 .call("a.then", ())
-                .try_then(move |last: Result<u32, CallError>| sender.send((sum, last)).unwrap())
+                .try_on_complete(move |last: Result<u32, CallError>| sender.send((sum, last)).unwrap())
                 .unwrap();
         };
-        client.call("a.first", ()).then(callback).await.unwrap();
+        client.call("a.first", ()).on_complete(callback).await.unwrap();
         for (name, result) in [("first", None), ("cast", None), ("block", Some(1)), ("then", Some(2))] {
             let request = broker.request().await;
             assert_eq!(request.method.method(), name);
@@ -136,7 +144,7 @@ async fn outcomes_at(end: impl AsyncFnOnce(&mut Broker, Client)) -> Vec<(u32, Re
         let sender = sender.clone();
         let callback =
             move |result: Result<u32, CallError>| sender.send((index, result.map_err(|error| error.code()))).unwrap();
-        client.call("a.b", ()).then(callback).await.unwrap();
+        client.call("a.b", ()).on_complete(callback).await.unwrap();
     }
     drop(sender);
     let requests = requests(&mut broker, 2).await;

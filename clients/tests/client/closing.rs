@@ -45,8 +45,8 @@ fn a_closed_client_takes_no_calls() {
         let never = |_| panic!("the callback does not run");
         let errors = [
             call().await.unwrap_err(),
-            call().then(never).await.unwrap_err(),
-            call().try_then(never).unwrap_err(),
+            call().on_complete(never).await.unwrap_err(),
+            call().try_on_complete(never).unwrap_err(),
             call().cast().await.unwrap_err(),
             call().try_cast().unwrap_err(),
         ];
@@ -108,7 +108,7 @@ fn a_close_waits_for_callbacks_but_not_in_a_callback() {
         let (sender, outcome) = mpsc::sync_channel(8);
         let inner = client.clone();
         let callback = move |_: Result<(), CallError>| sender.send(futures::executor::block_on(inner.close())).unwrap();
-        client.call("a.b", ()).then(callback).await.unwrap();
+        client.call("a.b", ()).on_complete(callback).await.unwrap();
         let request = broker.request().await;
         broker.answer(&request, ()).await;
         broker.goodbye().await;
@@ -123,7 +123,7 @@ fn callbacks_that_do_not_end_are_told() {
     run(async {
         let (mut broker, client) = connected_with(|builder| builder.close_timeout(Duration::from_secs(3))).await;
         let (release, released) = mpsc::sync_channel::<()>(1);
-        client.call("a.b", ()).then(move |_: Result<(), CallError>| released.recv().unwrap()).await.unwrap();
+        client.call("a.b", ()).on_complete(move |_: Result<(), CallError>| released.recv().unwrap()).await.unwrap();
         broker.request().await;
         let (closed, ()) = tokio::join!(client.close(), broker.goodbye());
         assert_eq!(closed, Err(CloseError::CallbacksRunning));
@@ -140,7 +140,7 @@ fn call_until_closed(client: &Client, ran: &Arc<AtomicUsize>) -> usize {
         let callback = move |_: Result<(), CallError>| {
             ran.fetch_add(1, Ordering::SeqCst);
         };
-        match call.try_then(callback) {
+        match call.try_on_complete(callback) {
             Ok(()) => taken += 1,
             Err(error) if error.code() == Code::FailedPrecondition => return taken,
             Err(error) => assert_eq!(error.code(), Code::ResourceExhausted),

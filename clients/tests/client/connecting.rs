@@ -59,7 +59,7 @@ fn a_broker_that_refuses_the_client_is_heard() {
             broker.send(Envelope::Goodbye(Some(Box::new(failure)))).await;
         };
         let (error, ()) = tokio::join!(error_at(&address, Duration::MAX, "this is the backend"), refusal);
-        assert_eq!(error, ConnectErrorKind::Refused);
+        assert_eq!(error, ConnectErrorKind::Rejected);
     });
 }
 

@@ -143,8 +143,8 @@ fn a_name_that_is_none_is_told_by_every_ending() {
         let never = |_| panic!("the callback does not run");
         let errors = [
             call().await.unwrap_err(),
-            call().then(never).await.unwrap_err(),
-            call().try_then(never).unwrap_err(),
+            call().on_complete(never).await.unwrap_err(),
+            call().try_on_complete(never).unwrap_err(),
             call().cast().await.unwrap_err(),
             call().try_cast().unwrap_err(),
         ];
@@ -241,7 +241,7 @@ fn every_ending_can_be_spawned() {
         let (_broker, client) = connected().await;
         // The result need not be `Send`: it is made where it is wanted.
         drop(is_send_and_static(client.call::<u32>("a.b", ()).into_future()));
-        drop(is_send_and_static(client.call("a.b", ()).then(|_: Result<u32, CallError>| {})));
+        drop(is_send_and_static(client.call("a.b", ()).on_complete(|_: Result<u32, CallError>| {})));
         drop(is_send_and_static(client.call("a.b", ()).cast()));
         tokio::spawn(async move { client.close().await });
     });

@@ -45,8 +45,8 @@ async fn program(client: Client, mut chance: SmallRng, tally: Tally) -> Vec<bool
     for (index, expected) in expected.iter_mut().enumerate() {
         let call = client.call::<u64>("a.b", (index,)).timeout(Duration::from_millis(chance.random_range(1..400)));
         match chance.random_range(0..8) {
-            0 | 1 => *expected = call.then(tally.callback(index)).await.is_ok(),
-            2 | 3 => *expected = call.try_then(tally.callback(index)).is_ok(),
+            0 | 1 => *expected = call.on_complete(tally.callback(index)).await.is_ok(),
+            2 | 3 => *expected = call.try_on_complete(tally.callback(index)).is_ok(),
             4 => drop(client.call("a.cast", (index,)).try_cast()),
             _ => {
                 let mut call = call.into_future();

@@ -112,7 +112,7 @@ async fn send(mut sender: ItemSender<Value>, mut lines: Lines, known: Option<&Kn
         }
         match sender.send(&value).await {
             Ok(()) => {}
-            Err(SendError::Over) => return Ok(()),
+            Err(SendError::Closed) => return Ok(()),
             Err(error) => return Err(lines::wrong(line, error.to_string())),
         }
     }

@@ -41,7 +41,7 @@ fn not_connected(error: ConnectError) -> anyhow::Error {
     let exit = match error.kind() {
         ConnectErrorKind::NoBroker => Exit::NoBroker,
         ConnectErrorKind::BadAddress => Exit::Usage,
-        ConnectErrorKind::Refused => Exit::Failed,
+        ConnectErrorKind::Rejected => Exit::Failed,
         _ => Exit::GaveUp,
     };
     exit.because(anyhow!(printable(&error.to_string())))

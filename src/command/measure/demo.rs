@@ -88,7 +88,7 @@ async fn make_calls(client: &Client) -> anyhow::Result<(Duration, Tally)> {
     for number in 0..CALLS {
         let (counted, made) = (Arc::clone(&tally), Instant::now());
         let callback = move |answer| lock(&counted).count(number, made, answer);
-        client.call("demo.square", (number,)).then(callback).await?;
+        client.call("demo.square", (number,)).on_complete(callback).await?;
         bar.set_position(lock_ended(&tally));
     }
     while lock_ended(&tally) < CALLS {

@@ -135,7 +135,7 @@ fn is_refusal(error: &CallError) -> bool {
     (error.code(), error.executed()) == (Code::Unavailable, Executed::No)
 }
 
-/// Calls until it is told to stop; `then` waits where too many calls are outstanding.
+/// Calls until it is told to stop; `on_complete` waits where too many calls are outstanding.
 async fn call_on(client: Client, outcomes: Outcomes, stop: Arc<AtomicBool>) -> u64 {
     let mut key = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -143,7 +143,7 @@ async fn call_on(client: Client, outcomes: Outcomes, stop: Arc<AtomicBool>) -> u
         let note = move |outcome: Result<IgnoredAny, _>| {
             outcomes.lock().unwrap().entry(key).or_default().push(outcome.map(drop));
         };
-        client.call(method(key), (argument(key),)).wait_for_ready().then(note).await.unwrap();
+        client.call(method(key), (argument(key),)).wait_for_ready().on_complete(note).await.unwrap();
         key += 1;
     }
     key
