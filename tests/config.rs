@@ -91,7 +91,10 @@ fn an_unknown_setting_is_named_with_its_line_and_the_nearest_one() {
     let file = settings_file("unknown", "[broker]\nfrontend = \"tcp://127.0.0.1:1\"\n[client]\ntimeuot = \"5s\"\n");
     let complaint = complaint(callboard().args(["config", "--config"]).arg(&file));
     let file = file.display();
-    assert_eq!(complaint, format!("error: {file} line 4: [client] has no setting timeuot; did you mean timeout?\n"));
+    assert_eq!(
+        complaint,
+        format!("error: {file} line 4: unknown setting timeuot in [client]; did you mean timeout?\n")
+    );
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn a_log_filter_and_a_variable_that_were_hardly_meant_are_told_and_hurt_nothing(
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(remark("CALLBOARD_LOG", "verbose").starts_with("warning: CALLBOARD_LOG: verbose is no level"));
-    let told = "warning: CALLBOARD_FRONTED is no variable of callboard's, and has no effect; did you mean CALLBOARD_FRONTEND?\n";
+    let told = "warning: unknown variable CALLBOARD_FRONTED is ignored; did you mean CALLBOARD_FRONTEND?\n";
     assert_eq!(remark("CALLBOARD_FRONTED", "tcp://127.0.0.1:1"), told);
     assert_eq!(remark("CALLBOARD_USERS_FILE", "users.json") + &remark("CALLBOARD_LOG", "debug"), "");
 }
@@ -136,7 +139,7 @@ fn a_log_filter_and_a_variable_that_were_hardly_meant_are_told_and_hurt_nothing(
 fn a_number_below_zero_is_too_little_and_not_no_number() {
     let file = settings_file("negative", "[pool]\nsize = -1\n");
     let complained = complaint(callboard().args(["config", "--config"]).arg(&file));
-    assert_eq!(complained, format!("error: {} line 2: size: -1 is too little; write at least 1\n", file.display()));
+    assert_eq!(complained, format!("error: {} line 2: size: -1 is too small; must be at least 1\n", file.display()));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use self::{call::negative_numbers, logging::Log, output::exit::Exit, process::signals};
-use crate::settings::{Flags, Settings, mistyped};
+use crate::settings::{Flags, Settings, config_file, misspelled};
 
 /// Shown below `callboard --help`.
 const AFTER_HELP: &str = "\
@@ -103,7 +103,7 @@ impl CommandLine {
     fn run(self) -> anyhow::Result<Exit> {
         if !matches!(self.command, Command::Internal(_)) {
             let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-            mistyped(names).iter().for_each(|complaint| output::warn(complaint));
+            misspelled(names).iter().for_each(|complaint| output::warn(complaint));
         }
         let flags = self.command.flags().with_config(self.config);
         // One thread: it owns every socket of the command, and it is the one that spawns a pool's workers, whose
@@ -163,7 +163,7 @@ impl Command {
         match self {
             Command::Broker(broker) => broker.run(settings()?).await,
             Command::Pool(pool) => pool.run(settings()?).await,
-            Command::Up(up) => up.run(flags.config_file()).await,
+            Command::Up(up) => up.run(config_file(flags)).await,
             Command::Scale(scale) => signals::or_interrupted(scale.run(settings()?)).await,
             Command::Reload(reload) => signals::or_interrupted(reload.run(settings()?)).await,
             Command::Status(status) => signals::or_interrupted(status.run(settings()?)).await,

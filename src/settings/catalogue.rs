@@ -1,6 +1,6 @@
-//! Every setting there is: its place in the file, its flag, its variables, its default and its range.
+//! The catalogue of all settings: place in the file, flag, variables, default and range.
 //!
-//! A new setting is one entry here, its field in [`super::meant`] and its flag in the commands that take it.
+//! A new setting is one entry here, its field in [`super::resolved`] and its flag in the commands that take it.
 
 /// One setting.
 #[derive(Debug)]
@@ -9,17 +9,17 @@ pub(crate) struct Setting {
     pub(crate) table: &'static str,
     /// Its key in that table.
     pub(crate) key: &'static str,
-    /// Its flag, as people type it.
+    /// Its flag, as a user types it.
     pub(crate) flag: &'static str,
-    /// Its environment variables; the first one that is set counts.
+    /// Its environment variables. The first one that is set counts.
     pub(crate) variables: &'static [&'static str],
-    /// Its value where nobody wrote one, as somebody would write it; `None`: it may be absent.
+    /// Its default, as a user would write it; `None`: it may be absent.
     pub(crate) default: Option<&'static str>,
-    /// The least and the greatest value, as somebody would write them.
+    /// The least and the greatest value, as a user would write them.
     pub(crate) range: Option<[&'static str; 2]>,
 }
 
-/// Where the broker listens for clients.
+/// The address on which the broker listens for clients.
 pub(crate) static BROKER_FRONTEND: Setting = Setting {
     table: "broker",
     key: "frontend",
@@ -28,7 +28,7 @@ pub(crate) static BROKER_FRONTEND: Setting = Setting {
     default: Some("tcp://127.0.0.1:5559"),
     range: None,
 };
-/// Where the broker listens for workers and pools.
+/// The address on which the broker listens for workers and pools.
 pub(crate) static BROKER_BACKEND: Setting = Setting {
     table: "broker",
     key: "backend",
@@ -37,7 +37,7 @@ pub(crate) static BROKER_BACKEND: Setting = Setting {
     default: Some("tcp://127.0.0.1:5560"),
     range: None,
 };
-/// Whether the broker may listen beyond this machine though nobody there proves who they are.
+/// Whether the broker may listen on an address beyond this machine without authentication.
 pub(crate) static BROKER_ALLOW_UNAUTHENTICATED: Setting = Setting {
     table: "broker",
     key: "allow_unauthenticated",
@@ -46,7 +46,7 @@ pub(crate) static BROKER_ALLOW_UNAUTHENTICATED: Setting = Setting {
     default: Some("false"),
     range: None,
 };
-/// The file with the keys of which every peer must know one; absent: CALLBOARD_AUTHKEY, or nobody is asked.
+/// The file with the broker's keys. Each peer must prove one of them. Absent: the key of CALLBOARD_AUTHKEY, or no authentication.
 pub(crate) static BROKER_AUTHKEY_FILE: Setting = Setting {
     table: "broker",
     key: "authkey_file",
@@ -55,8 +55,8 @@ pub(crate) static BROKER_AUTHKEY_FILE: Setting = Setting {
     default: None,
     range: None,
 };
-/// The largest message that the broker reads. Below the least a full bundle would be refused; above the greatest a client's
-/// credit would not hold one message.
+/// The largest message that the broker reads. Below the minimum, the broker would reject a full bundle. Above the maximum, a
+/// client's credit could not hold one message.
 pub(crate) static BROKER_MESSAGE_BYTES_MAX: Setting = Setting {
     table: "broker",
     key: "message_bytes_max",
@@ -65,7 +65,7 @@ pub(crate) static BROKER_MESSAGE_BYTES_MAX: Setting = Setting {
     default: Some("16MiB"),
     range: Some(["128KiB", "32MiB"]),
 };
-/// Connections that the broker holds at a time; further ones wait until one is closed.
+/// Connections that the broker holds at a time. Further ones wait until one is closed.
 pub(crate) static BROKER_CONNECTIONS_MAX: Setting = Setting {
     table: "broker",
     key: "connections_max",
@@ -74,7 +74,7 @@ pub(crate) static BROKER_CONNECTIONS_MAX: Setting = Setting {
     default: Some("10000"),
     range: Some(["1", "1000000"]),
 };
-/// Connections from one address at a time; further ones are refused. Loopback is an address like others.
+/// Connections from one address at a time. Further ones are rejected. Loopback is an address like any other.
 pub(crate) static BROKER_CONNECTIONS_PER_ADDRESS_MAX: Setting = Setting {
     table: "broker",
     key: "connections_per_address_max",
@@ -83,7 +83,7 @@ pub(crate) static BROKER_CONNECTIONS_PER_ADDRESS_MAX: Setting = Setting {
     default: Some("4096"),
     range: Some(["1", "1000000"]),
 };
-/// Connections that were not let in yet; when there are more, those that stall make way for new ones.
+/// Connections whose handshake is not complete. Above the limit, stalled ones are closed to make room for new ones.
 pub(crate) static BROKER_HANDSHAKES_MAX: Setting = Setting {
     table: "broker",
     key: "handshakes_max",
@@ -92,7 +92,7 @@ pub(crate) static BROKER_HANDSHAKES_MAX: Setting = Setting {
     default: Some("1024"),
     range: Some(["1", "1000000"]),
 };
-/// Bytes that may wait for one peer that does not read; it is closed above it. At least twice `message_bytes_max`.
+/// Bytes that may wait for one peer that does not read. Above the limit its connection is closed. At least twice `message_bytes_max`.
 pub(crate) static BROKER_UNSENT_BYTES_MAX: Setting = Setting {
     table: "broker",
     key: "unsent_bytes_max",
@@ -101,8 +101,8 @@ pub(crate) static BROKER_UNSENT_BYTES_MAX: Setting = Setting {
     default: Some("64MiB"),
     range: Some(["256KiB", "1024GiB"]),
 };
-/// Bytes that all connections together may make the broker hold; above it the one that holds most is closed. At least 16 MiB
-/// more than `unsent_bytes_max`.
+/// Bytes that the broker may hold for all connections together. Above the limit, the connection that holds most is closed. At
+/// least 16 MiB more than `unsent_bytes_max`.
 pub(crate) static BROKER_HELD_BYTES_MAX: Setting = Setting {
     table: "broker",
     key: "held_bytes_max",
@@ -111,7 +111,7 @@ pub(crate) static BROKER_HELD_BYTES_MAX: Setting = Setting {
     default: Some("1GiB"),
     range: Some(["17MiB", "1024GiB"]),
 };
-/// Calls that may wait in one service's queue.
+/// Calls that may wait in the queue of one service.
 pub(crate) static BROKER_QUEUE_CALLS_MAX: Setting = Setting {
     table: "broker",
     key: "queue_calls_max",
@@ -120,7 +120,7 @@ pub(crate) static BROKER_QUEUE_CALLS_MAX: Setting = Setting {
     default: Some("65536"),
     range: Some(["1", "16777216"]),
 };
-/// Bytes of bodies that may wait in one service's queue. Below the least the largest message could never wait.
+/// Bytes of bodies that may wait in the queue of one service. Below the minimum, the largest message could never wait.
 pub(crate) static BROKER_QUEUE_BYTES_MAX: Setting = Setting {
     table: "broker",
     key: "queue_bytes_max",
@@ -129,7 +129,7 @@ pub(crate) static BROKER_QUEUE_BYTES_MAX: Setting = Setting {
     default: Some("256MiB"),
     range: Some(["32MiB", "1024GiB"]),
 };
-/// How long a key's or address's oldest call may have waited for a service before no more are taken; absent: however long.
+/// The age of the oldest waiting call of a key or address above which the service rejects more of its calls. Absent: no limit.
 pub(crate) static BROKER_QUEUE_AGE_MAX: Setting = Setting {
     table: "broker",
     key: "queue_age_max",
@@ -138,7 +138,7 @@ pub(crate) static BROKER_QUEUE_AGE_MAX: Setting = Setting {
     default: None,
     range: Some(["1ms", "1h"]),
 };
-/// Calls that may wait in all queues together, a quarter of them of one key or address.
+/// Calls that may wait in all queues together. One key or address may have a quarter of them.
 pub(crate) static BROKER_WAITING_CALLS_MAX: Setting = Setting {
     table: "broker",
     key: "waiting_calls_max",
@@ -147,8 +147,8 @@ pub(crate) static BROKER_WAITING_CALLS_MAX: Setting = Setting {
     default: Some("262144"),
     range: Some(["4", "16777216"]),
 };
-/// Bytes of bodies that may wait in all queues together, a quarter of them of one key or address. Below the least the largest message
-/// of the default could never wait.
+/// Bytes of bodies that may wait in all queues together. One key or address may have a quarter of them. Below the minimum, the
+/// largest message of the default size could never wait.
 pub(crate) static BROKER_WAITING_BYTES_MAX: Setting = Setting {
     table: "broker",
     key: "waiting_bytes_max",
@@ -157,7 +157,7 @@ pub(crate) static BROKER_WAITING_BYTES_MAX: Setting = Setting {
     default: Some("1GiB"),
     range: Some(["64MiB", "1024GiB"]),
 };
-/// The services that workers may serve; absent: all. Pools serve their own besides.
+/// The services that workers may serve. Absent: all. Pools always serve their own control service.
 pub(crate) static BROKER_SERVICES: Setting = Setting {
     table: "broker",
     key: "services",
@@ -166,7 +166,7 @@ pub(crate) static BROKER_SERVICES: Setting = Setting {
     default: None,
     range: None,
 };
-/// How often the broker lets itself be heard; a peer is lost after three of its own.
+/// The broker's heartbeat interval. A peer is lost after three of its own intervals without a message.
 pub(crate) static BROKER_HEARTBEAT: Setting = Setting {
     table: "broker",
     key: "heartbeat",
@@ -175,7 +175,7 @@ pub(crate) static BROKER_HEARTBEAT: Setting = Setting {
     default: Some("1s"),
     range: Some(["10ms", "10m"]),
 };
-/// How long the broker lets calls finish when it is asked to stop.
+/// The time that running calls have to finish when the broker is asked to stop.
 pub(crate) static BROKER_DRAIN: Setting = Setting {
     table: "broker",
     key: "drain",
@@ -184,7 +184,7 @@ pub(crate) static BROKER_DRAIN: Setting = Setting {
     default: Some("5s"),
     range: Some(["0s", "24h"]),
 };
-/// The pool's name; absent: its program's.
+/// The pool's name. Absent: the name of its program.
 pub(crate) static POOL_NAME: Setting = Setting {
     table: "pool",
     key: "name",
@@ -202,7 +202,7 @@ pub(crate) static POOL_SIZE: Setting = Setting {
     default: Some("4"),
     range: Some(["1", "256"]),
 };
-/// The fewest worker processes that anybody may ask of the pool. Written without a size, the load says how many there are.
+/// The minimum number of worker processes. Without a size, the pool scales with the load.
 pub(crate) static POOL_MIN: Setting = Setting {
     table: "pool",
     key: "min",
@@ -211,7 +211,7 @@ pub(crate) static POOL_MIN: Setting = Setting {
     default: None,
     range: Some(["1", "256"]),
 };
-/// The most worker processes that anybody may ask of the pool.
+/// The maximum number of worker processes.
 pub(crate) static POOL_MAX: Setting = Setting {
     table: "pool",
     key: "max",
@@ -220,7 +220,7 @@ pub(crate) static POOL_MAX: Setting = Setting {
     default: None,
     range: Some(["1", "256"]),
 };
-/// Where the pool and its workers find the broker.
+/// The broker's address for the pool and its workers.
 pub(crate) static POOL_BACKEND: Setting = Setting {
     table: "pool",
     key: "backend",
@@ -229,7 +229,7 @@ pub(crate) static POOL_BACKEND: Setting = Setting {
     default: Some("tcp://127.0.0.1:5560"),
     range: None,
 };
-/// The file with the key by which the pool and its workers prove themselves; absent: CALLBOARD_AUTHKEY, or none.
+/// The file with the key of the pool and its workers. Absent: the key of CALLBOARD_AUTHKEY, or none.
 pub(crate) static POOL_AUTHKEY_FILE: Setting = Setting {
     table: "pool",
     key: "authkey_file",
@@ -238,7 +238,7 @@ pub(crate) static POOL_AUTHKEY_FILE: Setting = Setting {
     default: None,
     range: None,
 };
-/// How long the pool lets calls finish when it is asked to stop.
+/// The time that running calls have to finish when the pool is asked to stop.
 pub(crate) static POOL_DRAIN: Setting = Setting {
     table: "pool",
     key: "drain",
@@ -247,25 +247,25 @@ pub(crate) static POOL_DRAIN: Setting = Setting {
     default: Some("30s"),
     range: Some(["0s", "24h"]),
 };
-/// How long new worker processes have to be registered before the old ones are kept after all.
-pub(crate) static POOL_READY: Setting = Setting {
+/// The time that new worker processes have to register. After it, the pool keeps the old ones.
+pub(crate) static POOL_STARTUP_TIMEOUT: Setting = Setting {
     table: "pool",
-    key: "ready",
-    flag: "--ready",
-    variables: &["CALLBOARD_POOL_READY"],
+    key: "startup_timeout",
+    flag: "--startup-timeout",
+    variables: &["CALLBOARD_POOL_STARTUP_TIMEOUT"],
     default: Some("60s"),
     range: Some(["1s", "1h"]),
 };
-/// How long the new worker processes of a reload serve beside the old ones before these leave.
-pub(crate) static POOL_TRIAL: Setting = Setting {
+/// The time for which the new workers of a reload serve beside the old ones before the old ones leave.
+pub(crate) static POOL_CANARY_PERIOD: Setting = Setting {
     table: "pool",
-    key: "trial",
-    flag: "--trial",
-    variables: &["CALLBOARD_POOL_TRIAL"],
+    key: "canary_period",
+    flag: "--canary-period",
+    variables: &["CALLBOARD_POOL_CANARY_PERIOD"],
     default: Some("2s"),
     range: Some(["0s", "1h"]),
 };
-/// Calls after which a worker process is exchanged for a new one; absent: never.
+/// The number of calls after which the pool replaces a worker process. Absent: never.
 pub(crate) static POOL_RECYCLE_CALLS: Setting = Setting {
     table: "pool",
     key: "recycle_calls",
@@ -274,7 +274,7 @@ pub(crate) static POOL_RECYCLE_CALLS: Setting = Setting {
     default: None,
     range: Some(["1", "1000000000000"]),
 };
-/// Memory above which a worker process is exchanged for a new one; absent: never.
+/// The memory above which the pool replaces a worker process. Absent: never.
 pub(crate) static POOL_RECYCLE_RSS: Setting = Setting {
     table: "pool",
     key: "recycle_rss",
@@ -283,7 +283,7 @@ pub(crate) static POOL_RECYCLE_RSS: Setting = Setting {
     default: None,
     range: Some(["1MiB", "1024GiB"]),
 };
-/// Where clients find the broker.
+/// The broker's address for clients.
 pub(crate) static CLIENT_FRONTEND: Setting = Setting {
     table: "client",
     key: "frontend",
@@ -292,7 +292,7 @@ pub(crate) static CLIENT_FRONTEND: Setting = Setting {
     default: Some("tcp://127.0.0.1:5559"),
     range: None,
 };
-/// The file with the key by which clients prove themselves; absent: CALLBOARD_AUTHKEY, or none.
+/// The file with the key of clients. Absent: the key of CALLBOARD_AUTHKEY, or none.
 pub(crate) static CLIENT_AUTHKEY_FILE: Setting = Setting {
     table: "client",
     key: "authkey_file",
@@ -301,7 +301,7 @@ pub(crate) static CLIENT_AUTHKEY_FILE: Setting = Setting {
     default: None,
     range: None,
 };
-/// How long a call may take, connecting and queueing included.
+/// The timeout of a call, which includes connecting and queueing.
 pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
     table: "client",
     key: "timeout",
@@ -311,7 +311,7 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
     range: Some(["1ms", "8760h"]),
 };
 
-/// All of them, in the order in which they are shown.
+/// All settings, in the order in which they are shown.
 pub(crate) static SETTINGS: [&Setting; 32] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
@@ -338,8 +338,8 @@ pub(crate) static SETTINGS: [&Setting; 32] = [
     &POOL_BACKEND,
     &POOL_AUTHKEY_FILE,
     &POOL_DRAIN,
-    &POOL_READY,
-    &POOL_TRIAL,
+    &POOL_STARTUP_TIMEOUT,
+    &POOL_CANARY_PERIOD,
     &POOL_RECYCLE_CALLS,
     &POOL_RECYCLE_RSS,
     &CLIENT_FRONTEND,
@@ -347,15 +347,27 @@ pub(crate) static SETTINGS: [&Setting; 32] = [
     &CLIENT_TIMEOUT,
 ];
 
+/// Former keys of settings in the file, by table. They are read for one more version.
+pub(crate) static FORMER_KEYS: [(&str, &str, &Setting); 2] =
+    [("pool", "ready", &POOL_STARTUP_TIMEOUT), ("pool", "trial", &POOL_CANARY_PERIOD)];
+
+/// Former environment variables of settings. They are read for one more version.
+pub(crate) static FORMER_VARIABLES: [(&str, &Setting); 2] =
+    [("CALLBOARD_POOL_READY", &POOL_STARTUP_TIMEOUT), ("CALLBOARD_POOL_TRIAL", &POOL_CANARY_PERIOD)];
+
 /// The tables of the settings file.
 pub(crate) const TABLES: [&str; 3] = ["broker", "pool", "client"];
 
-/// The settings of one table.
+/// Returns the settings of one table.
 pub(crate) fn settings_of(table: &str) -> impl Iterator<Item = &'static Setting> {
     SETTINGS.into_iter().filter(move |setting| setting.table == table)
 }
 
-/// The variables of all settings.
+/// Returns the variables of all settings.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
-    SETTINGS.into_iter().flat_map(|setting| setting.variables).copied()
+    SETTINGS
+        .into_iter()
+        .flat_map(|setting| setting.variables)
+        .copied()
+        .chain(FORMER_VARIABLES.into_iter().map(|(variable, _)| variable))
 }

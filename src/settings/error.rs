@@ -1,12 +1,12 @@
-//! What can be wrong with settings, in sentences that say where and what to do.
+//! Errors in settings: each names the place and the remedy.
 
 use std::{io, path::PathBuf};
 
 use callboard::AuthKeySourceError;
 
-use super::{authkey::VARIABLE, source::Source};
+use super::{environment::AUTHKEY_VARIABLE, source::Source};
 
-/// A setting that cannot be used.
+/// An invalid setting.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingError {
     /// The settings file cannot be read.
@@ -16,58 +16,58 @@ pub(crate) enum SettingError {
         path: PathBuf,
         /// The flag or variable that names it.
         named_by: Source,
-        /// Why not.
+        /// The cause.
         error: io::Error,
     },
-    /// The settings file is no TOML.
+    /// The settings file is not valid TOML.
     #[error("{}: {message}", at(place))]
     FileSyntax {
         /// The file and line.
         place: Source,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
-    /// A table or key that is none of ours.
+    /// An unknown table or key.
     #[error("{}: {what}; {hint}", at(place))]
     Unknown {
         /// The file and line.
         place: Source,
         /// What is unknown.
         what: String,
-        /// The nearest name, or the names there are.
+        /// The nearest name, or all valid names.
         hint: String,
     },
-    /// A key file is named, and there is a key in the environment as well.
-    #[error("{} and {VARIABLE} are both set: unset one of them", at(file))]
+    /// A key file and a key in the environment are both set.
+    #[error("{} and {AUTHKEY_VARIABLE} are both set: unset one of them", at(file))]
     TwoAuthkeys {
-        /// Where the file is named.
+        /// The place that names the file.
         file: Source,
     },
-    /// A key file that cannot be used.
+    /// An unusable key file.
     #[error("{}: {error}", at(place))]
     AuthkeyFile {
-        /// Where the file is named.
+        /// The place that names the file.
         place: Source,
-        /// Why not.
+        /// The cause.
         error: AuthKeySourceError,
     },
-    /// A key in the environment that cannot be used.
+    /// An unusable key in the environment.
     #[error(transparent)]
     Authkey(AuthKeySourceError),
     /// An environment variable that is not text.
     #[error("{0} is not UTF-8 text: set it again or unset it")]
     NotText(&'static str),
-    /// A value that does not mean anything for its setting.
+    /// An invalid value.
     #[error("{}: {wrong}", at(place))]
     Value {
-        /// Where it was written.
+        /// The place where it was written.
         place: Source,
         /// What is wrong with it and what to write.
         wrong: String,
     },
 }
 
-/// How a sentence about a place begins: as people would point at it.
+/// Returns a place as the start of an error message.
 fn at(place: &Source) -> String {
     match place {
         Source::Flag(flag) => (*flag).to_owned(),

@@ -1,4 +1,4 @@
-//! The settings file: TOML with the tables of the catalogue, every value with its line; and the pools that `callboard up` starts.
+//! The parser of the settings file: TOML with the tables of the catalogue, and the pools that `callboard up` starts.
 
 use std::{ops::Range, path::Path};
 
@@ -8,40 +8,39 @@ use toml::{
 };
 
 use super::{
-    catalogue::{SETTINGS, Setting, TABLES, settings_of},
+    catalogue::{FORMER_KEYS, SETTINGS, Setting, TABLES, settings_of},
     error::SettingError,
     nearest::nearest,
-    source::Source,
-    typed::Given,
+    source::{RawValue, Source},
 };
 
 /// The table of the pools that `callboard up` starts.
 const POOLS: &str = "pools";
-/// What a pool of that table has beside settings.
+/// The key of a pool's program.
 const PROGRAM: &str = "program";
-/// Settings that a pool of that table has not: its name is the table's, and its broker is the file's.
+/// Settings that a pool of that table does not take: its name is that of the table, and its broker is that of the file.
 const NOT_OF_POOLS: [&str; 2] = ["name", "backend"];
 
-/// A pool that the file tells of.
+/// One pool of the file.
 #[derive(Clone, Debug)]
-pub(crate) struct GivenPool {
-    /// Its name, and the line where it begins.
-    pub(crate) name: Given,
-    /// Its program and its arguments.
+pub(crate) struct RawPool {
+    /// Its name, with the line where its table begins.
+    pub(crate) name: RawValue,
+    /// Its program, and the program's arguments.
     pub(crate) program: Vec<String>,
-    /// Its own settings, which count before those of `[pool]`.
-    pub(crate) given: Vec<(&'static Setting, Given)>,
+    /// Its own settings, which override those of `[pool]`.
+    pub(crate) values: Vec<(&'static Setting, RawValue)>,
 }
 
-/// Reads the file's `text`; `path` is for its name.
+/// Parses the settings in `text`; errors name `path`.
 ///
 /// # Errors
-/// With the line of whatever is no TOML, is no table or setting of ours, or has a value that no setting has.
-pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<(&'static Setting, Given)>, SettingError> {
+/// If the text is not TOML, or a table, a key or a value is not valid. The error has the line.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<(&'static Setting, RawValue)>, SettingError> {
     let file = File { path, text };
     let root = file.root()?;
     let mut found = Vec::new();
-    // The pools are read by who starts them.
+    // Only `callboard up` reads the pools.
     for (name, value) in root.get_ref().iter().filter(|(name, _)| name.get_ref() != POOLS) {
         let (table, entries) = file.table(name, value)?;
         for (key, value) in entries {
@@ -51,11 +50,11 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<(&'static Setting, Gi
     Ok(found)
 }
 
-/// Reads the pools of the file's `text`, in the order in which they stand there.
+/// Parses the pools in `text`, in the order of the file.
 ///
 /// # Errors
-/// As [`parse`], or a pool has no program.
-pub(crate) fn parse_pools(path: &Path, text: &str) -> Result<Vec<GivenPool>, SettingError> {
+/// As for [`parse`], or if a pool has no program.
+pub(crate) fn parse_pools(path: &Path, text: &str) -> Result<Vec<RawPool>, SettingError> {
     let file = File { path, text };
     let root = file.root()?;
     let Some((key, value)) = root.get_ref().iter().find(|(name, _)| name.get_ref() == POOLS) else {
@@ -67,7 +66,7 @@ pub(crate) fn parse_pools(path: &Path, text: &str) -> Result<Vec<GivenPool>, Set
     tables.into_iter().map(|(name, value)| file.pool(name, value)).collect()
 }
 
-/// A settings file while it is read.
+/// The text of a settings file, with its path for errors.
 struct File<'a> {
     path: &'a Path,
     text: &'a str,
@@ -83,15 +82,15 @@ impl<'f> File<'f> {
         })
     }
 
-    /// One of the pools.
-    fn pool(&self, name: &Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<GivenPool, SettingError> {
+    /// Parses one pool.
+    fn pool(&self, name: &Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<RawPool, SettingError> {
         let DeValue::Table(entries) = value.get_ref() else { return Err(self.no_pool(name)) };
-        let (mut program, mut given) = (None, Vec::new());
+        let (mut program, mut values) = (None, Vec::new());
         for (key, value) in entries {
             match key.get_ref().as_ref() {
                 PROGRAM => program = Some(self.program(key, value)?),
                 other if NOT_OF_POOLS.contains(&other) => return Err(self.not_of_pools(key)),
-                _ => given.push(self.entry("pool", &format!("pools.{}", name.get_ref()), key, value)?),
+                _ => values.push(self.entry("pool", &format!("pools.{}", name.get_ref()), key, value)?),
             }
         }
         let source = self.place(&name.span());
@@ -99,10 +98,10 @@ impl<'f> File<'f> {
             place: source.clone(),
             wrong: format!("the pool {} has no program; write program = [\"./worker\", \"ARGUMENT\"]", name.get_ref()),
         })?;
-        Ok(GivenPool { name: Given { text: name.get_ref().to_string(), source }, program, given })
+        Ok(RawPool { name: RawValue { text: name.get_ref().to_string(), source }, program, values })
     }
 
-    /// A program alone, or with its arguments.
+    /// Parses a program: a string, or a list with its arguments.
     fn program(&self, key: &Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, SettingError> {
         let words = match value.get_ref() {
             DeValue::String(program) => Some(vec![program.to_string()]),
@@ -111,26 +110,29 @@ impl<'f> File<'f> {
         };
         words.filter(|words| !words.is_empty()).ok_or_else(|| SettingError::Value {
             place: self.place(&key.span()),
-            wrong: "program is not a list of texts; write program = [\"./worker\", \"ARGUMENT\"]".to_owned(),
+            wrong: "program is not a list of strings; write program = [\"./worker\", \"ARGUMENT\"]".to_owned(),
         })
     }
 
     fn no_pool(&self, name: &Key<'_>) -> SettingError {
         SettingError::Value {
             place: self.place(&name.span()),
-            wrong: format!("{} is no table; write [pools.NAME] and below it program = [\"./worker\"]", name.get_ref()),
+            wrong: format!(
+                "{} is not a table; write [pools.NAME] and below it program = [\"./worker\"]",
+                name.get_ref()
+            ),
         }
     }
 
     fn not_of_pools(&self, key: &Key<'_>) -> SettingError {
         SettingError::Unknown {
             place: self.place(&key.span()),
-            what: format!("a pool below [pools] has no setting {}", key.get_ref()),
-            hint: "its name is its table's, and its broker is this file's".to_owned(),
+            what: format!("a pool in [pools] does not take {}", key.get_ref()),
+            hint: "the name is that of its table, and the broker is that of this file".to_owned(),
         }
     }
 
-    /// One of our tables: its name and what is in it.
+    /// Returns the name and the entries of a table.
     fn table<'t>(
         &self,
         name: &Key<'t>,
@@ -142,29 +144,31 @@ impl<'f> File<'f> {
         let table = TABLES.into_iter().find(|table| *table == name.get_ref());
         let table = table.ok_or_else(|| SettingError::Unknown {
             place: self.place(&name.span()),
-            what: format!("there is no table [{}]", name.get_ref()),
+            what: format!("unknown table [{}]", name.get_ref()),
             hint: nearest(name.get_ref(), TABLES)
                 .map_or_else(|| format!("write {}", list(TABLES)), |near| format!("did you mean [{near}]?")),
         })?;
         Ok((table, entries))
     }
 
-    /// One of our settings, with its value as text. Those of `table` may stand below another `title`.
+    /// Parses an entry as a setting of `table`; errors call the table `title`.
     fn entry(
         &self,
         table: &'static str,
         title: &str,
         key: &Key<'_>,
         value: &Spanned<DeValue<'_>>,
-    ) -> Result<(&'static Setting, Given), SettingError> {
+    ) -> Result<(&'static Setting, RawValue), SettingError> {
         let name: &str = key.get_ref();
-        let setting = settings_of(table).find(|setting| setting.key == name).ok_or_else(|| {
+        let setting = setting_of(table, name).ok_or_else(|| {
             let names = || settings_of(table).map(|setting| setting.key);
             SettingError::Unknown {
                 place: self.place(&key.span()),
-                what: format!("[{title}] has no setting {name}"),
-                hint: nearest(name, names())
-                    .map_or_else(|| format!("it has {}", list(names())), |near| format!("did you mean {near}?")),
+                what: format!("unknown setting {name} in [{title}]"),
+                hint: nearest(name, names()).map_or_else(
+                    || format!("the settings are {}", list(names())),
+                    |near| format!("did you mean {near}?"),
+                ),
             }
         })?;
         let source = self.place(&key.span());
@@ -172,10 +176,10 @@ impl<'f> File<'f> {
             place: source.clone(),
             wrong: format!("{name} is {found}; write one value, such as {name} = {}", example(setting)),
         })?;
-        Ok((setting, Given { text, source }))
+        Ok((setting, RawValue { text, source }))
     }
 
-    /// A setting that stands before the first table.
+    /// Returns the error for a setting before the first table.
     fn outside_tables(&self, name: &Key<'_>) -> SettingError {
         let tables = SETTINGS.into_iter().filter(|setting| setting.key == name.get_ref());
         let tables: Vec<_> = tables.map(|setting| format!("[{}]", setting.table)).collect();
@@ -186,19 +190,25 @@ impl<'f> File<'f> {
         };
         SettingError::Unknown {
             place: self.place(&name.span()),
-            what: format!("{} is in no table", name.get_ref()),
+            what: format!("{} is not in a table", name.get_ref()),
             hint,
         }
     }
 
-    /// The place where `span` begins.
+    /// Returns the place where `span` begins.
     fn place(&self, span: &Range<usize>) -> Source {
         let before = self.text.as_bytes().iter().take(span.start);
         Source::File(self.path.to_owned(), 1 + before.filter(|byte| **byte == b'\n').count())
     }
 }
 
-/// The text of a value as an environment variable would hold it, or what it is instead of one value.
+/// Returns the setting of a table that has this key, or had it in the version before.
+fn setting_of(table: &str, key: &str) -> Option<&'static Setting> {
+    let former = FORMER_KEYS.into_iter().filter(|(in_table, former, _)| *in_table == table && *former == key);
+    settings_of(table).find(|setting| setting.key == key).or_else(|| former.map(|(.., setting)| setting).next())
+}
+
+/// Returns the text of a value as an environment variable would hold it, or else the name of its type.
 fn scalar(value: &DeValue<'_>) -> Result<String, &'static str> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
@@ -211,14 +221,14 @@ fn scalar(value: &DeValue<'_>) -> Result<String, &'static str> {
     }
 }
 
-/// A value of `setting` as TOML.
+/// Returns an example value of `setting` as TOML.
 fn example(setting: &Setting) -> String {
     let text = setting.default.unwrap_or("calculator");
     let bare = text == "false" || text.bytes().all(|byte| byte.is_ascii_digit());
     if bare { text.to_owned() } else { format!("\"{text}\"") }
 }
 
-/// `a, b, c`.
+/// Joins names as `a, b, c`.
 fn list(names: impl IntoIterator<Item = impl Into<String>>) -> String {
     names.into_iter().map(Into::into).collect::<Vec<_>>().join(", ")
 }

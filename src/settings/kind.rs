@@ -1,40 +1,40 @@
-//! The kinds of values: how each is written, and what the text means.
+//! The kinds of values: the syntax and the parser of each.
 
 use std::time::Duration;
 
 use callboard_core::{broker::AllowedServices, wire::method};
-use serde_json::Value;
+use serde_json::Value as Json;
 
 /// A kind of value.
 pub(crate) trait Kind {
-    /// What the text means.
-    type Meant;
-    /// The kind with its article, for "is not ...".
+    /// The parsed value.
+    type Value;
+    /// The kind with its article, for the message "is not ...".
     const NOUN: &'static str;
     /// What to write instead, with an example.
     const WRITE: &'static str;
     /// Whether TOML needs quotes around such a value.
     const QUOTED: bool;
 
-    /// What `text` means, if anything.
-    fn parse(text: &str) -> Option<Self::Meant>;
+    /// Parses `text`; `None` if it is not of this kind.
+    fn parse(text: &str) -> Option<Self::Value>;
 
-    /// The number to compare with a setting's range, where there is one.
-    fn magnitude(_meant: &Self::Meant) -> Option<u128> {
+    /// Returns the number to compare with a setting's range, if the kind has one.
+    fn magnitude(_value: &Self::Value) -> Option<u128> {
         None
     }
 
-    /// The value for programs; `text` is how it was written.
-    fn json(_meant: &Self::Meant, text: &str) -> Value {
-        Value::from(text)
+    /// Returns the value for JSON output; `text` is how it was written.
+    fn json(_value: &Self::Value, text: &str) -> Json {
+        Json::from(text)
     }
 }
 
-/// An address to listen on or to connect to. Whether it can be used is found out by whoever uses it.
+/// An address to listen on or to connect to. Binding or connecting finds out whether it is usable.
 pub(crate) struct Address;
 
 impl Kind for Address {
-    type Meant = String;
+    type Value = String;
     const NOUN: &'static str = "an address";
     const WRITE: &'static str = "write tcp://HOST:PORT or ipc://PATH, such as tcp://127.0.0.1:5559";
     const QUOTED: bool = true;
@@ -56,7 +56,7 @@ impl Kind for Address {
 pub(crate) struct PoolName;
 
 impl Kind for PoolName {
-    type Meant = String;
+    type Value = String;
     const NOUN: &'static str = "a pool's name";
     const WRITE: &'static str = "write letters, digits and _, with no digit first, such as calculator";
     const QUOTED: bool = true;
@@ -68,11 +68,11 @@ impl Kind for PoolName {
     }
 }
 
-/// A file. Whether it is there is found out by whoever reads it.
+/// A path of a file. Reading finds out whether the file exists.
 pub(crate) struct FilePath;
 
 impl Kind for FilePath {
-    type Meant = String;
+    type Value = String;
     const NOUN: &'static str = "a file";
     const WRITE: &'static str = "write its path, such as /etc/callboard/authkey";
     const QUOTED: bool = true;
@@ -82,13 +82,13 @@ impl Kind for FilePath {
     }
 }
 
-/// Names of services, or what they begin with.
+/// Names of services, or prefixes of names.
 pub(crate) struct ServiceNames;
 
 impl Kind for ServiceNames {
-    type Meant = AllowedServices;
+    type Value = AllowedServices;
     const NOUN: &'static str = "a list of services";
-    const WRITE: &'static str = "write names with commas between, such as calculator, billing.*";
+    const WRITE: &'static str = "write names separated by commas, such as calculator, billing.*";
     const QUOTED: bool = true;
 
     fn parse(text: &str) -> Option<AllowedServices> {
@@ -96,11 +96,11 @@ impl Kind for ServiceNames {
     }
 }
 
-/// A number of things.
+/// A count.
 pub(crate) struct Count;
 
 impl Kind for Count {
-    type Meant = usize;
+    type Value = usize;
     const NOUN: &'static str = "a number";
     const WRITE: &'static str = "write a whole number, such as 4";
     const QUOTED: bool = false;
@@ -109,20 +109,20 @@ impl Kind for Count {
         digits(text)?.parse().ok()
     }
 
-    fn magnitude(meant: &usize) -> Option<u128> {
-        u128::try_from(*meant).ok()
+    fn magnitude(value: &usize) -> Option<u128> {
+        u128::try_from(*value).ok()
     }
 
-    fn json(meant: &usize, _text: &str) -> Value {
-        Value::from(*meant)
+    fn json(value: &usize, _text: &str) -> Json {
+        Json::from(*value)
     }
 }
 
-/// A size in memory, in bytes.
+/// A size in bytes.
 pub(crate) struct Size;
 
 impl Kind for Size {
-    type Meant = usize;
+    type Value = usize;
     const NOUN: &'static str = "a size";
     const WRITE: &'static str = "write bytes, or a whole number and KiB, MiB or GiB, such as 16MiB";
     const QUOTED: bool = true;
@@ -139,20 +139,20 @@ impl Kind for Size {
         usize::try_from(number).ok()?.checked_mul(bytes)
     }
 
-    fn magnitude(meant: &usize) -> Option<u128> {
-        u128::try_from(*meant).ok()
+    fn magnitude(value: &usize) -> Option<u128> {
+        u128::try_from(*value).ok()
     }
 
-    fn json(meant: &usize, _text: &str) -> Value {
-        Value::from(*meant)
+    fn json(value: &usize, _text: &str) -> Json {
+        Json::from(*value)
     }
 }
 
-/// A length of time.
+/// A duration.
 pub(crate) struct Span;
 
 impl Kind for Span {
-    type Meant = Duration;
+    type Value = Duration;
     const NOUN: &'static str = "a duration";
     const WRITE: &'static str = "write a whole number and ms, s, m or h, such as 250ms or 5s";
     const QUOTED: bool = true;
@@ -169,16 +169,16 @@ impl Kind for Span {
         number.checked_mul(millis).map(Duration::from_millis)
     }
 
-    fn magnitude(meant: &Duration) -> Option<u128> {
-        Some(meant.as_millis())
+    fn magnitude(value: &Duration) -> Option<u128> {
+        Some(value.as_millis())
     }
 }
 
-/// A length of time, or none for no limit.
+/// A duration, or `none` for no limit.
 pub(crate) struct SpanOrNone;
 
 impl Kind for SpanOrNone {
-    type Meant = Option<Duration>;
+    type Value = Option<Duration>;
     const NOUN: &'static str = "a duration";
     const WRITE: &'static str = "write a whole number and ms, s, m or h, such as 5s, or none";
     const QUOTED: bool = true;
@@ -187,16 +187,16 @@ impl Kind for SpanOrNone {
         if text == "none" { Some(None) } else { Span::parse(text).map(Some) }
     }
 
-    fn magnitude(meant: &Option<Duration>) -> Option<u128> {
-        meant.as_ref().and_then(Span::magnitude)
+    fn magnitude(value: &Option<Duration>) -> Option<u128> {
+        value.as_ref().and_then(Span::magnitude)
     }
 }
 
-/// Yes or no.
+/// A boolean.
 pub(crate) struct Switch;
 
 impl Kind for Switch {
-    type Meant = bool;
+    type Value = bool;
     const NOUN: &'static str = "true or false";
     const WRITE: &'static str = "write true or false";
     const QUOTED: bool = false;
@@ -205,17 +205,17 @@ impl Kind for Switch {
         text.parse().ok()
     }
 
-    fn json(meant: &bool, _text: &str) -> Value {
-        Value::from(*meant)
+    fn json(value: &bool, _text: &str) -> Json {
+        Json::from(*value)
     }
 }
 
-/// `text` if it is decimal digits alone: `parse` would take a sign as well.
+/// Returns `text` if it has only decimal digits: `parse` would accept a sign as well.
 fn digits(text: &str) -> Option<&str> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
 }
 
-/// Splits `16MiB` after its digits.
+/// Splits a value such as `16MiB` after its digits.
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

@@ -1,30 +1,30 @@
-//! Settings: flags over environment over a TOML file over defaults.
+//! Settings: flags override environment variables, which override a TOML file, which overrides the defaults.
 //!
-//! [`Typed`] is what somebody wrote, with the place where it was written; [`Settings`] is what it means. Every error names
-//! the flag, the variable or the line that it is about.
+//! [`RawSettings`] holds each value as it was written, with the place where it was written. [`Settings`] holds the values
+//! after parsing. Every error names the flag, the variable or the line of the file.
 
 mod authkey;
 mod catalogue;
+mod environment;
 mod error;
 mod file;
 mod flags;
 mod kind;
-mod meant;
 mod nearest;
+mod raw;
+mod resolved;
 mod source;
-mod typed;
-mod variables;
 
 pub(crate) use self::{
-    authkey::{Authkey, VARIABLE as AUTHKEY_VARIABLE},
+    authkey::Authkey,
     catalogue::variables,
+    environment::{AUTHKEY_VARIABLE, CONFIG_VARIABLE, misspelled},
     error::SettingError,
-    file::GivenPool,
+    file::RawPool,
     flags::Flags,
-    meant::{BrokerSettings, ClientSettings, PoolSettings, Row, Settings},
+    raw::{config_file, read_pools},
+    resolved::{BrokerSettings, ClientSettings, PoolSettings, Row, Settings},
     source::{Source, Sourced},
-    typed::{CONFIG_VARIABLE, pools_of},
-    variables::mistyped,
 };
 
 #[cfg(test)]

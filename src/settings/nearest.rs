@@ -1,11 +1,11 @@
-//! Names that were mistyped.
+//! Suggestions for misspelled names.
 
-/// Names this alike or more are taken for the same one mistyped.
-const ALIKE_MIN: f64 = 0.7;
+/// The least similarity (Jaro-Winkler) at which a name is suggested.
+const SIMILARITY_MIN: f64 = 0.7;
 
-/// The name most like `typed`, if one is much like it.
-pub(super) fn nearest<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let alike = names.into_iter().map(|name| (strsim::jaro_winkler(typed, name), name));
-    let (alike, name) = alike.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
-    (alike >= ALIKE_MIN).then_some(name)
+/// Returns the name most similar to `word`, if one is similar enough.
+pub(super) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let scored = names.into_iter().map(|name| (strsim::jaro_winkler(word, name), name));
+    let (similarity, name) = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
+    (similarity >= SIMILARITY_MIN).then_some(name)
 }

@@ -1,4 +1,4 @@
-//! Where a setting's value comes from.
+//! The origin of a setting's value.
 
 use std::{fmt, path::PathBuf};
 
@@ -11,7 +11,7 @@ pub(crate) enum Source {
     Environment(&'static str),
     /// A line of the settings file, counted from 1.
     File(PathBuf, usize),
-    /// Nobody wrote it.
+    /// No place: the value is the default.
     Default,
 }
 
@@ -26,11 +26,20 @@ impl fmt::Display for Source {
     }
 }
 
-/// A value and where it comes from, so that an error met later (a port in use) can still name the place to change.
+/// A parsed value and its source. A later error, such as a port in use, can still name the place to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sourced<T> {
-    /// What the setting means.
+    /// The value.
     pub(crate) value: T,
-    /// Where it was written.
+    /// The place where it was written.
+    pub(crate) source: Source,
+}
+
+/// A value as it was written, not yet parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RawValue {
+    /// The text. A TOML number or boolean is kept as its text.
+    pub(crate) text: String,
+    /// The place where it was written.
     pub(crate) source: Source,
 }

@@ -1,4 +1,4 @@
-//! The rules of precedence, and what the errors say.
+//! The rules of precedence, and the texts of the errors.
 #![allow(clippy::unwrap_used)]
 
 use std::{ffi::OsString, path::Path, time::Duration};
@@ -10,22 +10,22 @@ use super::{
     catalogue::{BROKER_FRONTEND, CLIENT_FRONTEND, SETTINGS, Setting},
     file,
     flags::Flags,
-    source::Source,
-    typed::{Given, Typed},
+    raw::RawSettings,
+    source::{RawValue, Source},
 };
 
-/// Settings from flags and variables alone.
+/// Loads settings from flags and variables alone.
 fn load(flags: &[(&'static str, &str)], variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
     let flags = flags.iter().fold(Flags::default(), |all, (flag, value)| all.with(flag, Some(&(*value).to_owned())));
     let environment = |name: &str| {
         let value = variables.iter().find(|(variable, _)| *variable == name)?.1;
         Some(OsString::from(value))
     };
-    Settings::from_typed(&Typed::gather(&flags, &environment)?)
+    Settings::resolve(&RawSettings::gather(&flags, &environment)?)
 }
 
-/// What the file's text says, or the error's sentence.
-fn read(text: &str) -> Result<Vec<(&'static Setting, Given)>, String> {
+/// Parses the text of a file; the error is its message.
+fn read(text: &str) -> Result<Vec<(&'static Setting, RawValue)>, String> {
     file::parse(Path::new("callboard.toml"), text).map_err(|error| error.to_string())
 }
 
@@ -73,12 +73,12 @@ fn the_defaults_are_those_of_the_core() {
 }
 
 #[test]
-fn a_value_at_the_edge_of_its_range_is_one_and_beyond_it_is_none() {
+fn a_value_may_equal_the_bounds_of_its_range() {
     let heartbeat = |text: &str| load(&[("--heartbeat", text)], &[]).map(|settings| settings.broker.heartbeat.value);
     assert_eq!(heartbeat("10ms").unwrap(), limits::HEARTBEAT_MIN);
     assert_eq!(heartbeat("10m").unwrap(), limits::HEARTBEAT_MAX);
-    assert_eq!(heartbeat("9ms").unwrap_err().to_string(), "--heartbeat: 9ms is too little; write at least 10ms");
-    assert_eq!(heartbeat("601s").unwrap_err().to_string(), "--heartbeat: 601s is too much; write at most 10m");
+    assert_eq!(heartbeat("9ms").unwrap_err().to_string(), "--heartbeat: 9ms is too small; must be at least 10ms");
+    assert_eq!(heartbeat("601s").unwrap_err().to_string(), "--heartbeat: 601s is too large; must be at most 10m");
 }
 
 #[test]
@@ -87,11 +87,11 @@ fn the_largest_message_fits_into_half_a_clients_credit() {
     let settings = load(&[("--message-bytes-max", &largest.to_string())], &[]).unwrap();
     assert_eq!(settings.broker.message_bytes_max.value as u64, largest);
     let beyond = (largest + 1).to_string();
-    assert!(error_of(load(&[("--message-bytes-max", &beyond)], &[])).contains("write at most 32MiB"));
+    assert!(error_of(load(&[("--message-bytes-max", &beyond)], &[])).contains("must be at most 32MiB"));
 }
 
 #[test]
-fn no_timeout_is_written_none() {
+fn none_means_no_timeout() {
     let timeout = |text: &str| load(&[("--timeout", text)], &[]).map(|settings| settings.client.timeout.value);
     assert_eq!(timeout("none").unwrap(), None);
     assert_eq!(timeout("250ms").unwrap(), Some(Duration::from_millis(250)));
@@ -100,7 +100,7 @@ fn no_timeout_is_written_none() {
 }
 
 #[test]
-fn an_error_names_the_flag_or_variable_and_says_what_to_write() {
+fn an_error_names_the_flag_or_variable_and_the_syntax() {
     assert_eq!(
         error_of(load(&[("--timeout", "5x")], &[])),
         r#"--timeout: "5x" is not a duration; write a whole number and ms, s, m or h, such as 5s, or none"#
@@ -110,14 +110,14 @@ fn an_error_names_the_flag_or_variable_and_says_what_to_write() {
         "CALLBOARD_BACKEND: \"127.0.0.1:5560\" is not an address; \
          write tcp://HOST:PORT or ipc://PATH, such as tcp://127.0.0.1:5559"
     );
-    for nonsense in ["+4", "-4", "", "4.0", "four", "99999999999999999999999"] {
-        assert!(error_of(load(&[("-n", nonsense)], &[])).starts_with("-n: "), "{nonsense}");
+    for invalid in ["+4", "-4", "", "4.0", "four", "99999999999999999999999"] {
+        assert!(error_of(load(&[("-n", invalid)], &[])).starts_with("-n: "), "{invalid}");
     }
-    for nonsense in ["tcp://", "tcp://:5", "tcp://a:65536", "tcp://a:5/b", "ipc://", "udp://a:5", "a"] {
-        assert!(error_of(load(&[("--frontend", nonsense)], &[])).contains("is not an address"), "{nonsense}");
+    for invalid in ["tcp://", "tcp://:5", "tcp://a:65536", "tcp://a:5/b", "ipc://", "udp://a:5", "a"] {
+        assert!(error_of(load(&[("--frontend", invalid)], &[])).contains("is not an address"), "{invalid}");
     }
-    for nonsense in ["16MB", "MiB", "16 MiB", "99999999999999999GiB", "1.5MiB"] {
-        assert!(error_of(load(&[("--queue-bytes-max", nonsense)], &[])).contains("is not a size"), "{nonsense}");
+    for invalid in ["16MB", "MiB", "16 MiB", "99999999999999999GiB", "1.5MiB"] {
+        assert!(error_of(load(&[("--queue-bytes-max", invalid)], &[])).contains("is not a size"), "{invalid}");
     }
 }
 
@@ -134,38 +134,38 @@ fn an_unknown_name_in_the_file_has_its_line_and_the_nearest_name() {
     let error = |text| read(text).map(|found| found.len()).unwrap_err();
     assert_eq!(
         error("[broker]\nfrontned = 1"),
-        "callboard.toml line 2: [broker] has no setting frontned; did you mean frontend?"
+        "callboard.toml line 2: unknown setting frontned in [broker]; did you mean frontend?"
     );
     assert_eq!(
         error("[client]\nxyz = 1"),
-        "callboard.toml line 2: [client] has no setting xyz; it has frontend, authkey_file, timeout"
+        "callboard.toml line 2: unknown setting xyz in [client]; the settings are frontend, authkey_file, timeout"
     );
-    assert_eq!(error("\n[borker]"), "callboard.toml line 2: there is no table [borker]; did you mean [broker]?");
+    assert_eq!(error("\n[borker]"), "callboard.toml line 2: unknown table [borker]; did you mean [broker]?");
     assert_eq!(
         error("drain = \"1s\""),
-        "callboard.toml line 1: drain is in no table; write it below [broker] or [pool]"
+        "callboard.toml line 1: drain is not in a table; write it below [broker] or [pool]"
     );
     assert_eq!(
         error("zzz = 1"),
-        "callboard.toml line 1: zzz is in no table; the tables are [broker], [pool], [client]"
+        "callboard.toml line 1: zzz is not in a table; the tables are [broker], [pool], [client]"
     );
 }
 
 #[test]
-fn an_unknown_name_in_one_of_the_pools_is_told_with_that_pools_table() {
+fn an_unknown_key_of_a_pool_names_the_table_of_that_pool() {
     let text = "[pools.jobs]\nprogram = \"./worker\"\nminn = 3";
     let error = super::file::parse_pools(Path::new("callboard.toml"), text).map(|pools| pools.len()).unwrap_err();
-    assert_eq!(error.to_string(), "callboard.toml line 3: [pools.jobs] has no setting minn; did you mean min?");
+    assert_eq!(error.to_string(), "callboard.toml line 3: unknown setting minn in [pools.jobs]; did you mean min?");
 }
 
 #[test]
-fn a_file_that_is_no_toml_has_its_line() {
+fn a_syntax_error_has_its_line() {
     let error = read("[broker]\ndrain = 5s\n").map(|found| found.len()).unwrap_err();
     assert!(error.starts_with("callboard.toml line 2: "), "{error}");
 }
 
 #[test]
-fn a_list_or_table_is_no_value() {
+fn a_list_is_not_a_value() {
     let error = read("[broker]\nfrontend = [1]").map(|found| found.len()).unwrap_err();
     assert_eq!(
         error,
@@ -192,7 +192,7 @@ fn no_range_excludes_its_own_bounds_or_default() {
 }
 
 #[test]
-fn the_guides_page_has_each_setting_as_the_catalogue_has_it() {
+fn the_settings_page_of_the_guide_matches_the_catalogue() {
     let page = include_str!("../../docs/guide/settings.md");
     let code = |text: &str| format!("`{text}`");
     for setting in SETTINGS {
@@ -202,11 +202,22 @@ fn the_guides_page_has_each_setting_as_the_catalogue_has_it() {
         let row = format!("| `{}` | `{}` | {variables} | {default} | {range} | ", setting.key, setting.flag);
         let (_, below) = page.split_once(&format!("### `[{}]`\n", setting.table)).unwrap();
         let table = below.split("###").next().unwrap();
-        assert!(table.lines().any(|line| line.starts_with(&row)), "write into settings.md: {row}");
+        assert!(table.lines().any(|line| line.starts_with(&row)), "docs/guide/settings.md needs the row: {row}");
     }
-    // No row of one that is gone.
+    // No row of a setting that was removed.
     assert_eq!(page.lines().filter(|line| line.contains("| `-")).count(), SETTINGS.len());
-    for variable in super::variables::OTHERS {
-        assert!(page.contains(&format!("| `{variable}` | ")), "{variable} is not on the page");
+    for variable in super::environment::OTHERS {
+        assert!(page.contains(&format!("| `{variable}` | ")), "docs/guide/settings.md does not mention {variable}");
     }
+}
+
+#[test]
+fn former_names_still_work() {
+    let found = read("[pool]\nready = \"5s\"\n").unwrap();
+    assert_eq!(found[0].0.key, "startup_timeout");
+    let settings = load(&[], &[("CALLBOARD_POOL_READY", "5s"), ("CALLBOARD_POOL_TRIAL", "1s")]).unwrap();
+    assert_eq!(settings.pool.startup_timeout.value, Duration::from_secs(5));
+    assert_eq!(settings.pool.canary_period.value, Duration::from_secs(1));
+    let both = [("CALLBOARD_POOL_READY", "5s"), ("CALLBOARD_POOL_STARTUP_TIMEOUT", "6s")];
+    assert_eq!(load(&[], &both).unwrap().pool.startup_timeout.value, Duration::from_secs(6));
 }

@@ -90,7 +90,7 @@ fn pids_in(status: &str) -> Vec<u64> {
 fn a_new_version_that_never_serves_is_rolled_back() {
     let broker = Broker::start();
     let program = Program::new(&worker(&example_path("pool-worker")));
-    let _pool = pool_of(&broker, &program, &["--ready", "1s"]);
+    let _pool = pool_of(&broker, &program, &["--startup-timeout", "1s"]);
     program.becomes("exec sleep 600");
     let refused = broker.command(&["reload", "jobs"]);
     refused.complained_of(4, &["rolled back", "not all new workers were registered within 1 s"]);
@@ -103,7 +103,7 @@ async fn a_new_version_whose_calls_fail_is_rolled_back_and_the_old_one_goes_on()
     let serve =
         |journal: &Path| format!("JOBS_JOURNAL='{}' {}", journal.display(), worker(&example_path("pool-worker")));
     let program = Program::new(&serve(journal.path()));
-    let pool = pool_of(&broker, &program, &["--trial", "10m"]);
+    let pool = pool_of(&broker, &program, &["--canary-period", "10m"]);
     program.becomes(&serve(Path::new("/")));
     let mut reload = Process::start(broker.command_line(&["reload", "jobs", "--timeout", "none"]));
     let client = broker.client().await;

@@ -242,11 +242,11 @@ fn a_file_is_checked_before_anything_runs() {
         ("[pools.a]\nsize = 2\n", &["line 4", "program = ["]),
         ("[pools.a]\nprogram = 3\n", &["line 5", "program = ["]),
         ("[pools.a]\nprogram = [\"sh\"]\nsise = 2\n", &["line 6", "did you mean size?"]),
-        ("[pools.a]\nprogram = [\"sh\"]\nsize = 0\n", &["line 6", "write at least 1"]),
+        ("[pools.a]\nprogram = [\"sh\"]\nsize = 0\n", &["line 6", "must be at least 1"]),
         ("[pools.a]\nprogram = [\"sh\"]\nsize = 2\nmax = 1\n", &["line 6", "line 7"]),
         ("[pools.a]\nprogram = [\"sh\"]\nname = \"b\"\n", &["line 6", "its name is its table's"]),
         ("[pools.\"a b\"]\nprogram = [\"sh\"]\n", &["line 4", "is not a pool's name"]),
-        ("[pools]\na = 3\n", &["line 5", "is no table"]),
+        ("[pools]\na = 3\n", &["line 5", "is not a table"]),
         ("[pols.a]\nprogram = [\"sh\"]\n", &["line 4", "[pols]"]),
         (
             "[client]\nauthkey_file = \"/nowhere/authkey\"\n[pools.a]\nprogram = [\"sh\"]\n",

@@ -18,7 +18,7 @@ use crate::{
 
 /// How long a failure waits for a hint.
 const ASK_MAX: Duration = Duration::from_secs(1);
-/// Names this alike or more are taken for the same one mistyped.
+/// Names this alike or more are taken for the same one misspelled.
 const ALIKE_MIN: f64 = 0.8;
 
 /// The error that ends a call, with the method that was probably meant, if there is no such one.

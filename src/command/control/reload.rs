@@ -17,8 +17,8 @@ use crate::{
 /// Shown below `callboard reload --help`.
 const AFTER_HELP: &str = "\
 For a new version: put the program in the old one's place, then reload. As many new workers as there are old ones are
-started; when all serve, they prove themselves beside the old ones for the pool's --trial; then the old ones leave and
-finish what they run. If a new one ends before that, does not register within the pool's --ready, or more of their calls
+started; when all serve, they prove themselves beside the old ones for the pool's --canary-period; then the old ones leave and
+finish what they run. If a new one ends before that, does not register within the pool's --startup-timeout, or more of their calls
 fail than of the old ones' (of ten or more), the new ones leave, the old ones stay, and the exit code is 4. The file is then still the
 new one: put the old one back, or a worker that is restarted later starts from it.
 

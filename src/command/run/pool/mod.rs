@@ -70,11 +70,11 @@ pub(crate) struct Pool {
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
     /// Keep the old workers if new ones have not registered after this long [default: 60s]
-    #[arg(long, value_name = "DURATION")]
-    ready: Option<String>,
+    #[arg(long, alias = "ready", value_name = "DURATION")]
+    startup_timeout: Option<String>,
     /// Let the new workers of a reload serve beside the old ones for this long [default: 2s]
-    #[arg(long, value_name = "DURATION")]
-    trial: Option<String>,
+    #[arg(long, alias = "trial", value_name = "DURATION")]
+    canary_period: Option<String>,
     /// Exchange a worker for a new one after this many calls
     #[arg(long, value_name = "NUMBER")]
     recycle_calls: Option<String>,
@@ -97,8 +97,8 @@ impl Pool {
             .with("--max", self.max.as_ref())
             .with("--drain", self.drain.as_ref())
             .with("--authkey-file", self.authkey_file.as_ref())
-            .with("--ready", self.ready.as_ref())
-            .with("--trial", self.trial.as_ref())
+            .with("--startup-timeout", self.startup_timeout.as_ref())
+            .with("--canary-period", self.canary_period.as_ref())
             .with("--recycle-calls", self.recycle_calls.as_ref())
             .with("--recycle-rss", self.recycle_rss.as_ref())
     }
@@ -131,8 +131,8 @@ impl Pool {
         settings.bounds = sizing.bounds;
         settings.drain = given.drain.value;
         settings.authkey = given.authkey.keys()?.map(|keys| keys.first().clone());
-        settings.startup_timeout = given.ready.value;
-        settings.canary_period = given.trial.value;
+        settings.startup_timeout = given.startup_timeout.value;
+        settings.canary_period = given.canary_period.value;
         if let Some(name) = given.name {
             settings.name = name.value;
         }

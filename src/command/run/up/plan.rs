@@ -14,7 +14,7 @@ use crate::{
         output::exit::Exit,
         run::{broker, pool::sizing::Sizing},
     },
-    settings::{Flags, GivenPool, Settings, pools_of},
+    settings::{Flags, RawPool, Settings, read_pools},
 };
 
 /// The broker and the pools of a file.
@@ -42,7 +42,7 @@ pub(crate) struct PlannedPool {
     pub(crate) size: u32,
     /// Its program, found.
     program: PathBuf,
-    given: GivenPool,
+    raw: RawPool,
 }
 
 impl Plan {
@@ -54,7 +54,7 @@ impl Plan {
         let flags = Flags::default().with_config(Some(file.to_owned()));
         let settings = Settings::load(&flags)?;
         broker::settings_of(&settings.broker)?.check().map_err(|error| Exit::Usage.because(error))?;
-        let given = pools_of(file)?;
+        let given = read_pools(file)?;
         if given.is_empty() {
             let hint = "write [pools.NAME] and below it program = [\"./worker\"]";
             return Err(Exit::Usage.because(anyhow!("{} names no pool: {hint}", file.display())));
@@ -72,7 +72,7 @@ impl Plan {
     /// What was found, for people.
     pub(crate) fn text(&self) -> String {
         let pools = self.pools.iter().map(|pool| {
-            let arguments: String = pool.given.program.iter().skip(1).map(|word| format!(" {word}")).collect();
+            let arguments: String = pool.raw.program.iter().skip(1).map(|word| format!(" {word}")).collect();
             format!("\n  pool {}: {} processes of {}{arguments}", pool.name, pool.size, pool.program.display())
         });
         format!("{} is fine: a broker, and then{}", self.file.display(), pools.collect::<String>())
@@ -85,27 +85,27 @@ impl Plan {
 }
 
 impl PlannedPool {
-    fn of(flags: &Flags, given: GivenPool) -> anyhow::Result<PlannedPool> {
-        let settings = Settings::load_pool(flags, &given)?.pool;
+    fn of(flags: &Flags, raw: RawPool) -> anyhow::Result<PlannedPool> {
+        let settings = Settings::load_pool(flags, &raw)?.pool;
         let size = Sizing::of(&settings)?.size;
         settings.authkey.keys()?;
-        let name = given.name.text.clone();
-        let program = find_program(given.program.first().map(String::as_ref).unwrap_or_default());
+        let name = raw.name.text.clone();
+        let program = find_program(raw.program.first().map(String::as_ref).unwrap_or_default());
         let program = program.map_err(|error| {
-            let place = given.name.source.to_string();
+            let place = raw.name.source.to_string();
             Exit::GaveUp.because(anyhow::Error::new(error).context(format!("{place}: the pool {name}")))
         })?;
-        Ok(PlannedPool { name, drain: settings.drain.value, size, program, given })
+        Ok(PlannedPool { name, drain: settings.drain.value, size, program, raw })
     }
 
     /// The arguments of the command that is this pool.
     pub(crate) fn arguments(&self, file: &Path, backend: &str) -> Vec<OsString> {
-        let own = self.given.given.iter().flat_map(|(setting, given)| [setting.flag.into(), given.text.clone().into()]);
+        let own = self.raw.values.iter().flat_map(|(setting, value)| [setting.flag.into(), value.text.clone().into()]);
         let mut all: Vec<OsString> = vec!["--config".into(), file.into(), "pool".into()];
         all.extend(["--name", &self.name, "--backend", backend].map(Into::into));
         all.extend(own);
         all.push("--".into());
-        all.extend(self.given.program.iter().map(Into::into));
+        all.extend(self.raw.program.iter().map(Into::into));
         all
     }
 }

@@ -1,4 +1,4 @@
-//! Settings as meant: what a command works with.
+//! Settings after parsing: the values that commands use.
 
 use std::time::Duration;
 
@@ -6,14 +6,15 @@ use callboard_core::broker::AllowedServices;
 use serde_json::Value;
 
 use super::{
-    authkey::{Authkey, VARIABLE},
+    authkey::Authkey,
     catalogue::{self, Setting},
+    environment::AUTHKEY_VARIABLE,
     error::SettingError,
-    file::GivenPool,
+    file::RawPool,
     flags::Flags,
     kind::{Address, Count, FilePath, Kind, PoolName, ServiceNames, Size, Span, SpanOrNone, Switch},
-    source::{Source, Sourced},
-    typed::{Given, Typed},
+    raw::RawSettings,
+    source::{RawValue, Source, Sourced},
 };
 
 /// All settings in effect.
@@ -25,38 +26,38 @@ pub(crate) struct Settings {
     pub(crate) pool: PoolSettings,
     /// Table `[client]`.
     pub(crate) client: ClientSettings,
-    /// The same, to be shown.
+    /// The same, for `callboard config`.
     pub(crate) rows: Vec<Row>,
 }
 
-/// What the broker goes by. Units, defaults and ranges are in [`catalogue`].
+/// The settings of the broker. [`catalogue`] has units, defaults and ranges.
 #[derive(Debug)]
 pub(crate) struct BrokerSettings {
-    /// Where it listens for clients.
+    /// The address for clients.
     pub(crate) frontend: Sourced<String>,
-    /// Where it listens for workers and pools.
+    /// The address for workers and pools.
     pub(crate) backend: Sourced<String>,
-    /// Whether it may listen beyond this machine without asking who is there.
+    /// Whether it may listen on an address beyond this machine without authentication.
     pub(crate) allow_unauthenticated: Sourced<bool>,
-    /// Where its keys are.
+    /// The source of its keys.
     pub(crate) authkey: Authkey,
-    /// The largest message it reads, in bytes.
+    /// The largest message that it reads, in bytes.
     pub(crate) message_bytes_max: Sourced<usize>,
     /// Connections at a time.
     pub(crate) connections_max: Sourced<usize>,
     /// Connections from one address at a time.
     pub(crate) connections_per_address_max: Sourced<usize>,
-    /// Connections that were not let in yet.
+    /// Connections whose handshake is not complete.
     pub(crate) handshakes_max: Sourced<usize>,
     /// Bytes waiting for one peer.
     pub(crate) unsent_bytes_max: Sourced<usize>,
     /// Bytes held for all connections together.
     pub(crate) held_bytes_max: Sourced<usize>,
-    /// Calls waiting in one service's queue.
+    /// Calls waiting in the queue of one service.
     pub(crate) queue_calls_max: Sourced<usize>,
-    /// Bytes of bodies waiting in one service's queue.
+    /// Bytes of bodies waiting in the queue of one service.
     pub(crate) queue_bytes_max: Sourced<usize>,
-    /// How long the oldest call of a key or address may have waited; `None`: however long.
+    /// The age limit of the oldest waiting call of a key or address; `None`: no limit.
     pub(crate) queue_age_max: Option<Sourced<Duration>>,
     /// Calls waiting in all queues together.
     pub(crate) waiting_calls_max: Sourced<usize>,
@@ -64,88 +65,88 @@ pub(crate) struct BrokerSettings {
     pub(crate) waiting_bytes_max: Sourced<usize>,
     /// Services that workers may serve; `None`: all.
     pub(crate) services: Option<Sourced<AllowedServices>>,
-    /// How often it lets itself be heard.
+    /// The heartbeat interval.
     pub(crate) heartbeat: Sourced<Duration>,
-    /// How long calls may go on once it was asked to stop.
+    /// The time that running calls have to finish at a stop.
     pub(crate) drain: Sourced<Duration>,
 }
 
-/// What a pool goes by.
+/// The settings of a pool.
 #[derive(Debug)]
 pub(crate) struct PoolSettings {
-    /// Its name; `None`: its program's.
+    /// Its name; `None`: that of its program.
     pub(crate) name: Option<Sourced<String>>,
     /// Worker processes.
     pub(crate) size: Sourced<usize>,
-    /// The fewest that may be asked for.
+    /// The minimum number of them.
     pub(crate) min: Option<Sourced<usize>>,
-    /// The most that may be asked for.
+    /// The maximum number of them.
     pub(crate) max: Option<Sourced<usize>>,
-    /// Where it and its workers find the broker.
+    /// The broker's address.
     pub(crate) backend: Sourced<String>,
-    /// Where their key is.
+    /// The source of the key.
     pub(crate) authkey: Authkey,
-    /// How long calls may go on once it was asked to stop.
+    /// The time that running calls have to finish at a stop.
     pub(crate) drain: Sourced<Duration>,
-    /// How long new processes have to be registered.
-    pub(crate) ready: Sourced<Duration>,
-    /// How long the new processes of a reload serve beside the old ones.
-    pub(crate) trial: Sourced<Duration>,
-    /// Calls after which a process is exchanged.
+    /// The time that new processes have to register.
+    pub(crate) startup_timeout: Sourced<Duration>,
+    /// The time for which the new processes of a reload serve beside the old ones.
+    pub(crate) canary_period: Sourced<Duration>,
+    /// The number of calls after which a process is replaced.
     pub(crate) recycle_calls: Option<Sourced<usize>>,
-    /// Bytes of memory above which a process is exchanged.
+    /// The memory, in bytes, above which a process is replaced.
     pub(crate) recycle_rss: Option<Sourced<usize>>,
 }
 
-/// What clients go by.
+/// The settings of clients.
 #[derive(Debug)]
 pub(crate) struct ClientSettings {
-    /// Where they find the broker.
+    /// The broker's address.
     pub(crate) frontend: Sourced<String>,
-    /// Where their key is.
+    /// The source of the key.
     pub(crate) authkey: Authkey,
-    /// How long a call may take; `None`: for ever.
+    /// The timeout of a call; `None`: no timeout.
     pub(crate) timeout: Sourced<Option<Duration>>,
 }
 
-/// One setting to be shown.
+/// One setting, as `callboard config` shows it.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// Which.
+    /// The setting.
     pub(crate) setting: &'static Setting,
-    /// Its value as it was written, if it has one.
+    /// Its value as it was written, if any.
     pub(crate) text: Option<String>,
-    /// Its value for programs.
+    /// Its value for JSON output.
     pub(crate) json: Value,
-    /// Where it was written.
+    /// The place where it was written.
     pub(crate) source: Source,
 }
 
 impl Settings {
-    /// The settings in effect for a command that was given `flags`, in this process's environment.
+    /// Returns the settings in effect for a command with these `flags`, in this process's environment.
     ///
     /// # Errors
-    /// The first thing that is wrong, in the order of the catalogue.
+    /// The first invalid setting, in the order of the catalogue.
     pub(crate) fn load(flags: &Flags) -> Result<Settings, SettingError> {
-        Settings::from_typed(&Typed::gather(flags, &|variable| std::env::var_os(variable))?)
+        Settings::resolve(&RawSettings::gather(flags, &|variable| std::env::var_os(variable))?)
     }
 
-    /// The settings in effect for one pool of the settings file that `flags` name.
+    /// Returns the settings in effect for one pool of the settings file that `flags` names.
     ///
     /// # Errors
     /// As [`Settings::load`].
-    pub(crate) fn load_pool(flags: &Flags, pool: &GivenPool) -> Result<Settings, SettingError> {
-        let mut typed = Typed::gather(flags, &|variable| std::env::var_os(variable))?;
-        typed.add_pool(pool);
-        Settings::from_typed(&typed)
+    pub(crate) fn load_pool(flags: &Flags, pool: &RawPool) -> Result<Settings, SettingError> {
+        let mut raw = RawSettings::gather(flags, &|variable| std::env::var_os(variable))?;
+        raw.add_pool(pool);
+        Settings::resolve(&raw)
     }
 
-    /// What `typed` means.
+    /// Parses the raw values.
     ///
     /// # Errors
-    /// If a text means nothing for its setting, or something out of its range.
-    pub(crate) fn from_typed(typed: &Typed) -> Result<Settings, SettingError> {
-        let mut reader = Reader { typed, rows: Vec::new() };
+    /// If a value is not valid for its setting, or out of its range.
+    pub(crate) fn resolve(raw: &RawSettings) -> Result<Settings, SettingError> {
+        let mut reader = Reader { raw, rows: Vec::new() };
         Ok(Settings {
             broker: BrokerSettings::read(&mut reader)?,
             pool: PoolSettings::read(&mut reader)?,
@@ -190,8 +191,8 @@ impl PoolSettings {
             backend: reader.read::<Address>(&catalogue::POOL_BACKEND)?,
             authkey: reader.authkey(&catalogue::POOL_AUTHKEY_FILE)?,
             drain: reader.read::<Span>(&catalogue::POOL_DRAIN)?,
-            ready: reader.read::<Span>(&catalogue::POOL_READY)?,
-            trial: reader.read::<Span>(&catalogue::POOL_TRIAL)?,
+            startup_timeout: reader.read::<Span>(&catalogue::POOL_STARTUP_TIMEOUT)?,
+            canary_period: reader.read::<Span>(&catalogue::POOL_CANARY_PERIOD)?,
             recycle_calls: reader.read_optional::<Count>(&catalogue::POOL_RECYCLE_CALLS)?,
             recycle_rss: reader.read_optional::<Size>(&catalogue::POOL_RECYCLE_RSS)?,
         })
@@ -208,40 +209,40 @@ impl ClientSettings {
     }
 }
 
-/// Turns texts into values, and notes each for those who look.
+/// Parses values, and records a row for each.
 struct Reader<'a> {
-    typed: &'a Typed,
+    raw: &'a RawSettings,
     rows: Vec<Row>,
 }
 
 impl Reader<'_> {
-    /// A setting that always has a value.
-    fn read<K: Kind>(&mut self, setting: &'static Setting) -> Result<Sourced<K::Meant>, SettingError> {
+    /// Reads a setting that has a default.
+    fn read<K: Kind>(&mut self, setting: &'static Setting) -> Result<Sourced<K::Value>, SettingError> {
         let value = self.read_optional::<K>(setting)?;
-        Ok(value.expect("a setting that is read so has a default: every test that loads settings would end here"))
+        Ok(value.expect("the setting has a default: every test that loads settings would fail otherwise"))
     }
 
-    /// Where keys are: in a file, or in a variable, which then is the source that is shown.
+    /// Reads the source of keys: a file, or the variable, which the row then shows as the source.
     fn authkey(&mut self, setting: &'static Setting) -> Result<Authkey, SettingError> {
         let file = self.read_optional::<FilePath>(setting)?;
-        let in_environment = self.typed.has_authkey();
+        let in_environment = self.raw.has_authkey();
         if file.is_none()
             && in_environment
             && let Some(row) = self.rows.last_mut()
         {
-            row.source = Source::Environment(VARIABLE);
+            row.source = Source::Environment(AUTHKEY_VARIABLE);
         }
         Ok(Authkey { file, in_environment })
     }
 
-    /// A setting that may be absent.
-    fn read_optional<K: Kind>(&mut self, setting: &'static Setting) -> Result<Option<Sourced<K::Meant>>, SettingError> {
-        let default = || Some(Given { text: setting.default?.to_owned(), source: Source::Default });
-        let Some(given) = self.typed.given(setting).cloned().or_else(default) else {
+    /// Reads a setting that may be absent.
+    fn read_optional<K: Kind>(&mut self, setting: &'static Setting) -> Result<Option<Sourced<K::Value>>, SettingError> {
+        let default = || Some(RawValue { text: setting.default?.to_owned(), source: Source::Default });
+        let Some(raw) = self.raw.value(setting).cloned().or_else(default) else {
             self.rows.push(Row { setting, text: None, json: Value::Null, source: Source::Default });
             return Ok(None);
         };
-        let Given { text, source } = given;
+        let RawValue { text, source } = raw;
         let value = parse::<K>(setting, &text).map_err(|wrong| SettingError::Value {
             place: source.clone(),
             wrong: in_file::<K>(setting, &source, wrong),
@@ -252,11 +253,11 @@ impl Reader<'_> {
     }
 }
 
-/// What `text` means for `setting`, or what is wrong with it.
-fn parse<K: Kind>(setting: &Setting, text: &str) -> Result<K::Meant, String> {
+/// Parses `text` as a value of `setting`; the error says what is wrong and what to write.
+fn parse<K: Kind>(setting: &Setting, text: &str) -> Result<K::Value, String> {
     let wrong = || match setting.range {
-        // Of a number with a sign it would not be true that it is none.
-        Some([min, _]) if text.strip_prefix('-').is_some_and(|rest| K::parse(rest).is_some()) => too_little(text, min),
+        // A negative number is a number: say that it is too small, not that it is not a number.
+        Some([min, _]) if text.strip_prefix('-').is_some_and(|rest| K::parse(rest).is_some()) => too_small(text, min),
         _ => format!("{text:?} is not {}; {}", K::NOUN, K::WRITE),
     };
     let value = K::parse(text).ok_or_else(wrong)?;
@@ -264,20 +265,20 @@ fn parse<K: Kind>(setting: &Setting, text: &str) -> Result<K::Meant, String> {
     let magnitude = K::magnitude(&value);
     let bound = |text| K::parse(text).and_then(|value| K::magnitude(&value));
     if magnitude.zip(bound(min)).is_some_and(|(value, min)| value < min) {
-        return Err(too_little(text, min));
+        return Err(too_small(text, min));
     }
-    // A bound beyond this machine's numbers bounds nothing.
+    // A bound that this machine's integers cannot hold is no bound.
     if magnitude.zip(bound(max)).is_some_and(|(value, max)| value > max) {
-        return Err(format!("{text} is too much; write at most {max}"));
+        return Err(format!("{text} is too large; must be at most {max}"));
     }
     Ok(value)
 }
 
-fn too_little(text: &str, min: &str) -> String {
-    format!("{text} is too little; write at least {min}")
+fn too_small(text: &str, min: &str) -> String {
+    format!("{text} is too small; must be at least {min}")
 }
 
-/// In a file the line alone does not say which setting is meant, and quotes matter.
+/// Adds the key to an error in a file: the line alone does not say which setting it is. Also says whether to write quotes.
 fn in_file<K: Kind>(setting: &Setting, source: &Source, wrong: String) -> String {
     match source {
         Source::File(..) if K::QUOTED => format!("{}: {wrong}, in quotes", setting.key),
