@@ -52,7 +52,7 @@ impl Statistics {
             resent: counters.resent,
             late: counters.late,
             refused: counters.invalid_envelopes,
-            connections: counters.joined,
+            connections: counters.connections,
             waiting,
             open,
             ..Statistics::default()

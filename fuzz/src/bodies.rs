@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use callboard_core::{
     body::{self, ArgumentReader},
     wire::{
-        handshake::{Answer, Challenge, Hello, Register, Welcome},
+        handshake::{Challenge, ChallengeResponse, Hello, Register, Welcome},
         limits::DEPTH_MAX,
     },
 };
@@ -60,7 +60,7 @@ pub(super) fn check_body(body: &[u8]) {
     check_type::<Vec<Shape>>(body, well);
     check_type::<Hello>(body, well);
     check_type::<Challenge>(body, well);
-    check_type::<Answer>(body, well);
+    check_type::<ChallengeResponse>(body, well);
     check_type::<Welcome>(body, well);
     check_type::<Register>(body, well);
     check_arguments(body, well);

@@ -10,7 +10,7 @@ use callboard_core::{
     wire::{
         Envelope,
         bundle::{self, Recipient},
-        handshake::{Answer, Challenge, Hello},
+        handshake::{Challenge, ChallengeResponse, Hello},
         ids::{BrokerId, ConnectionId, StartId},
         limits,
     },
@@ -139,14 +139,14 @@ impl BrokerHost {
         match envelope {
             Envelope::Hello(hello) if proving.hello.is_none() => proving.hello = body::decode(hello).ok(),
             Envelope::Proof(answer) if right.is_some() => {
-                proving.proved |= body::decode::<Answer>(answer).ok() == right;
+                proving.proved |= body::decode::<ChallengeResponse>(answer).ok() == right;
             }
             _ => {}
         }
     }
 
     /// The right answer to what a connection was asked, if it was asked for a key and can have one.
-    fn answer(&self, connection: ConnectionId) -> Option<Answer> {
+    fn answer(&self, connection: ConnectionId) -> Option<ChallengeResponse> {
         let Proving { hello, challenge, .. } = self.proofs.get(&connection)?;
         said::answer(hello.as_ref()?, challenge.as_ref()?)
     }

@@ -106,7 +106,7 @@ impl ClientHost {
         }
         self.machine.assert_invariants();
         assert!(self.machine.waiting_len() + self.machine.open_len() <= self.owed.len(), "every call is somebody's");
-        assert!(!self.machine.is_joined() || matches!(self.socket, Socket::Open(_)), "who is joined is connected");
+        assert!(!self.machine.is_connected() || matches!(self.socket, Socket::Open(_)), "who is joined is connected");
         did
     }
 }
@@ -130,8 +130,8 @@ impl Peer for ClientHost {
         self.perform(out)
     }
 
-    fn is_joined(&self) -> bool {
-        self.machine.is_joined()
+    fn is_connected(&self) -> bool {
+        self.machine.is_connected()
     }
 
     fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<Did> {

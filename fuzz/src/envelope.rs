@@ -6,7 +6,7 @@ use callboard_core::{
     wire::{
         Bundler, Envelope, Frames,
         bundle::{self, Recipient},
-        handshake::{Answer, Challenge, Hello, Register, Welcome},
+        handshake::{Challenge, ChallengeResponse, Hello, Register, Welcome},
         limits::{BODY_COPIED_BYTES_MAX, BUNDLE_ENVELOPES_MAX, EXTENSION_BYTES_MAX},
         status::Code,
     },
@@ -76,7 +76,7 @@ fn check_envelope(envelope: &Envelope) {
         Envelope::Hello(body) => return check_typed::<Hello>(body),
         Envelope::Welcome(body) => return check_typed::<Welcome>(body),
         Envelope::Challenge(body) => return check_typed::<Challenge>(body),
-        Envelope::Proof(body) => return check_typed::<Answer>(body),
+        Envelope::Proof(body) => return check_typed::<ChallengeResponse>(body),
         Envelope::Register(body) => return check_typed::<Register>(body),
         _ => return,
     };

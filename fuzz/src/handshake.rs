@@ -226,7 +226,7 @@ impl<P: Peer> Home<P> {
     fn hear(&mut self, frames: &[Bytes]) {
         if matches!(self.peer.socket(), Socket::Open(_)) && !self.peer.is_over() {
             self.peer.receive(self.now, frames);
-            assert!(!self.peer.is_joined() || !self.keyed || self.proved, "a broker that is joined knows the key");
+            assert!(!self.peer.is_connected() || !self.keyed || self.proved, "a broker that is joined knows the key");
         }
     }
 

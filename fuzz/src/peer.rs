@@ -56,7 +56,7 @@ pub(crate) trait Peer {
     fn is_over(&self) -> bool;
     fn next_deadline(&self) -> Option<Time>;
     fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<Did>;
-    fn is_joined(&self) -> bool;
+    fn is_connected(&self) -> bool;
     fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<Did>;
     fn disconnected(&mut self, now: Time, chance: u32) -> Vec<Did>;
     fn wake(&mut self, now: Time) -> Vec<Did>;

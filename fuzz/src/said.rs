@@ -13,7 +13,7 @@ use callboard_core::{
             Cancel, Credit, Dispatch, Effect, End, Item, KeyFreed, Ping, Priority, Reply, Request, RequestFlags,
             StreamCredit,
         },
-        handshake::{Answer, Challenge, Hello, MethodLimits, MethodOffer, Offer, Register, Role, Welcome},
+        handshake::{Challenge, ChallengeResponse, Hello, MethodLimits, MethodOffer, Offer, Register, Role, Welcome},
         ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
         method::MethodName,
         status::{Code, Executed, Failure},
@@ -169,8 +169,8 @@ pub(crate) fn challenge(number: u64) -> Challenge {
 }
 
 /// The right answer of a peer that knows the key. `None` if it has no nonce.
-pub(crate) fn answer(hello: &Hello, challenge: &Challenge) -> Option<Answer> {
-    Some(Answer { proof: Transcript::of(hello, challenge)?.prove(Prover::Peer, &key()) })
+pub(crate) fn answer(hello: &Hello, challenge: &Challenge) -> Option<ChallengeResponse> {
+    Some(ChallengeResponse { proof: Transcript::of(hello, challenge)?.prove(Prover::Peer, &key()) })
 }
 
 /// The same welcome from a broker that knows the key.

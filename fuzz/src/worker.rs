@@ -132,7 +132,7 @@ impl WorkerHost {
         }
         self.machine.assert_invariants();
         assert_eq!(self.machine.running_len(), self.running.len(), "what runs is known");
-        assert!(!self.machine.is_joined() || matches!(self.socket, Socket::Open(_)), "who is joined is connected");
+        assert!(!self.machine.is_connected() || matches!(self.socket, Socket::Open(_)), "who is joined is connected");
         did
     }
 }
@@ -156,8 +156,8 @@ impl Peer for WorkerHost {
         self.perform(out)
     }
 
-    fn is_joined(&self) -> bool {
-        self.machine.is_joined()
+    fn is_connected(&self) -> bool {
+        self.machine.is_connected()
     }
 
     fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<Did> {

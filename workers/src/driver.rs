@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use callboard_core::{
-    peer::Loss,
+    peer::DisconnectReason,
     time::Time,
     wire::status::Failure,
     worker::{self, Action, Diagnostic, Event, JobId},
@@ -203,15 +203,15 @@ impl Driver {
 
     fn log(&mut self, diagnostic: Diagnostic) {
         match diagnostic {
-            Diagnostic::Joined { broker, start, running } => {
+            Diagnostic::Registered { broker, start, running } => {
                 self.absence.end();
                 info!(address = self.connection.address(), %broker, %start, running, "joined the broker");
                 let told = self.machine.welcome().map_or("", |welcome| welcome.frontend.as_str());
                 self.state.send_replace(State::Joined { frontend: reachable(told, self.connection.address()) });
             }
-            Diagnostic::Lost { loss, running } => {
+            Diagnostic::Disconnected { reason, running } => {
                 self.state.send_replace(State::Apart);
-                self.tell_absence(&loss, running);
+                self.tell_absence(&reason, running);
             }
             Diagnostic::UnknownMethod(method) => debug!(%method, "a call came for a method that is not here"),
             Diagnostic::OutcomeDropped(call) => info!(%call, "an outcome came too late: its connection is gone"),
@@ -220,14 +220,14 @@ impl Driver {
     }
 
     /// Why the worker is without a broker, once for each absence.
-    fn tell_absence(&mut self, loss: &Loss, running: usize) {
+    fn tell_absence(&mut self, loss: &DisconnectReason, running: usize) {
         let why = match (loss, self.connection.last_failure()) {
-            (Loss::Closed, Some(trouble)) => trouble.message.clone(),
-            (Loss::Closed, None) => "the connection was closed".to_owned(),
-            (Loss::SentAway(failure), _) => failure.message.to_string(),
-            (Loss::Silent, _) => "nothing is heard from the broker".to_owned(),
-            (Loss::Slow, _) => "the broker does not let this worker in in time".to_owned(),
-            (Loss::Unreadable(what), _) => format!("what the broker says cannot be read: {what}"),
+            (DisconnectReason::SocketClosed, Some(trouble)) => trouble.message.clone(),
+            (DisconnectReason::SocketClosed, None) => "the connection was closed".to_owned(),
+            (DisconnectReason::Goodbye(failure), _) => failure.message.to_string(),
+            (DisconnectReason::HeartbeatTimeout, _) => "nothing is heard from the broker".to_owned(),
+            (DisconnectReason::HandshakeTimeout, _) => "the broker does not let this worker in in time".to_owned(),
+            (DisconnectReason::InvalidHandshake(what), _) => format!("what the broker says cannot be read: {what}"),
             (other, _) => format!("{other:?}"),
         };
         self.absence.tell(self.clock.now(), self.connection.address(), &why, running);

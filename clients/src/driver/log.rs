@@ -1,6 +1,6 @@
 //! What the client tells its operator.
 
-use callboard_core::{client::Diagnostic, peer::Loss, wire::status::Failure};
+use callboard_core::{client::Diagnostic, peer::DisconnectReason, wire::status::Failure};
 use callboard_transport::ConnectionFailure;
 
 /// Writes the machine's notes to the log, each once: a broker that stays away is not a line a second.
@@ -22,11 +22,11 @@ impl Log {
     pub(super) fn write(&mut self, diagnostic: &Diagnostic, trouble: Option<&ConnectionFailure>) {
         let client = &*self.client;
         match diagnostic {
-            Diagnostic::Joined { broker, start, open } => {
+            Diagnostic::Connected { broker, start, open } => {
                 self.told = false;
                 tracing::info!(client, address = self.address, %broker, %start, open, "connected to the broker");
             }
-            Diagnostic::Lost { loss, open } => self.lost(loss, *open, trouble),
+            Diagnostic::Disconnected { reason, open } => self.lost(reason, *open, trouble),
             Diagnostic::LateReply(number) => tracing::debug!(client, %number, "a reply came too late and was dropped"),
             Diagnostic::CastDropped { method, failure } => {
                 tracing::warn!(client, %method, %failure, "a cast was dropped")
@@ -47,14 +47,16 @@ impl Log {
         tracing::error!(client = self.client, address = self.address, %failure, "the broker refuses this client");
     }
 
-    fn lost(&mut self, loss: &Loss, open: usize, trouble: Option<&ConnectionFailure>) {
+    fn lost(&mut self, loss: &DisconnectReason, open: usize, trouble: Option<&ConnectionFailure>) {
         let why = match (loss, trouble) {
-            (Loss::Closed, Some(trouble)) => trouble.message.clone(),
-            (Loss::Closed, None) => "the connection was closed".to_owned(),
-            (Loss::Silent, _) => "the broker is silent".to_owned(),
-            (Loss::Slow, _) => "the broker did not let the client in in time".to_owned(),
-            (Loss::SentAway(failure), _) => failure.message.to_string(),
-            (Loss::Unreadable(error), _) => format!("the broker's challenge or welcome cannot be read: {error}"),
+            (DisconnectReason::SocketClosed, Some(trouble)) => trouble.message.clone(),
+            (DisconnectReason::SocketClosed, None) => "the connection was closed".to_owned(),
+            (DisconnectReason::HeartbeatTimeout, _) => "the broker is silent".to_owned(),
+            (DisconnectReason::HandshakeTimeout, _) => "the broker did not let the client in in time".to_owned(),
+            (DisconnectReason::Goodbye(failure), _) => failure.message.to_string(),
+            (DisconnectReason::InvalidHandshake(error), _) => {
+                format!("the broker's challenge or welcome cannot be read: {error}")
+            }
             (other, _) => format!("{other:?}"),
         };
         let (client, address) = (&*self.client, &*self.address);

@@ -241,7 +241,7 @@ impl Driver {
     fn explained(&self, mut failure: Box<Failure>) -> Box<Failure> {
         let unsent = failure.code == Code::DeadlineExceeded && failure.executed == Executed::No;
         if unsent
-            && !self.machine.is_joined()
+            && !self.machine.is_connected()
             && let Some(trouble) = self.connection.last_failure()
         {
             failure.message = format!("{}; {}", failure.message, trouble.message).into();
@@ -256,7 +256,7 @@ impl Driver {
 
     fn log_diagnostic(&mut self, diagnostic: &Diagnostic) {
         self.log.write(diagnostic, self.connection.last_failure());
-        if let Diagnostic::Joined { .. } = diagnostic {
+        if let Diagnostic::Connected { .. } = diagnostic {
             self.state.send_if_modified(|state| {
                 let first = matches!(state.stage, Stage::New);
                 if first {

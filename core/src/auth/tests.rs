@@ -9,7 +9,7 @@ use super::{AuthKey, AuthKeyError, AuthKeys, AuthKeysError, Nonce, Proof, Prover
 use crate::{
     body,
     wire::{
-        handshake::{Answer, Challenge, Role},
+        handshake::{Challenge, ChallengeResponse, Role},
         ids::{BrokerId, ConnectionNumber, SessionId, StartId},
         limits::{AUTHKEY_BYTES_MAX, AUTHKEYS_MAX},
     },
@@ -71,7 +71,7 @@ fn proofs_are_those_of_the_vectors() {
             assert_eq!(transcript.prove(prover, &key), proof, "{name} {who}");
             assert!(transcript.is_proved(prover, &key, &proof), "{name} {who}");
         }
-        let answer = Answer { proof: transcript.prove(Prover::Peer, &key) };
+        let answer = ChallengeResponse { proof: transcript.prove(Prover::Peer, &key) };
         assert_eq!(body::encode(&answer).unwrap(), bytes_of(&vector["proof_body"]), "{name}");
         let challenge: Challenge = body::decode(&bytes_of(&vector["challenge_body"])).unwrap();
         assert_eq!((challenge.nonce, challenge.start), (transcript.broker_nonce, transcript.start), "{name}");

@@ -8,11 +8,11 @@ use super::{Action, Broker, Diagnostic, arrival::Arrival, timers::Timer};
 use crate::{
     auth::{AuthKey, MECHANISM, Nonce, Principal, Proof, Prover, Roles, Transcript},
     body,
-    peer::KEYLESS,
+    peer::KEY_REQUIRED,
     time::Time,
     wire::{
         envelope::Envelope,
-        handshake::{Answer, Challenge, Hello, Role},
+        handshake::{Challenge, ChallengeResponse, Hello, Role},
         ids::ConnectionId,
         limits::AUTHKEY_REFUSAL_DELAY,
         status::{Code, Executed, Failure},
@@ -59,7 +59,7 @@ impl Broker {
         if answer.is_empty() {
             return Err(Unproven::NoProof);
         }
-        let Answer { proof } = body::decode(answer).map_err(|_| Unproven::WrongProof)?;
+        let ChallengeResponse { proof } = body::decode(answer).map_err(|_| Unproven::WrongProof)?;
         let known = |key: &&AuthKey| transcript.is_proved(Prover::Peer, key, &proof);
         let key = keys.iter().find(known).ok_or(Unproven::WrongProof)?;
         // Only now, and to nobody else: from a proof of ours a stranger could guess a weak key in peace.
@@ -116,7 +116,7 @@ impl Broker {
 impl Unproven {
     fn failure(self) -> Failure {
         let message = match self {
-            Unproven::NoProof => KEYLESS,
+            Unproven::NoProof => KEY_REQUIRED,
             Unproven::WrongProof => {
                 "the key is none of this broker's: check --authkey-file and CALLBOARD_AUTHKEY on both sides"
             }

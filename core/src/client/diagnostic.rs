@@ -1,7 +1,7 @@
 //! What the client tells its operator: a driver logs it, nothing depends on it.
 
 use crate::{
-    peer::Loss,
+    peer::DisconnectReason,
     wire::{
         bundle::EnvelopeError,
         ids::{BrokerId, CallNumber, StartId},
@@ -16,7 +16,7 @@ use crate::{
 #[non_exhaustive]
 pub enum Diagnostic {
     /// The broker let the client in.
-    Joined {
+    Connected {
         /// The broker.
         broker: BrokerId,
         /// This start of it.
@@ -25,9 +25,9 @@ pub enum Diagnostic {
         open: usize,
     },
     /// The connection to the broker is over; the client comes back by itself.
-    Lost {
+    Disconnected {
         /// What happened.
-        loss: Loss,
+        reason: DisconnectReason,
         /// Calls that are open.
         open: usize,
     },
@@ -80,5 +80,5 @@ pub struct Counters {
     /// Envelopes that could not be read or had no place.
     pub invalid_envelopes: u64,
     /// Times that the broker let the client in.
-    pub joined: u64,
+    pub connections: u64,
 }

@@ -2,7 +2,7 @@
 
 use super::{Action, Client, Diagnostic, call::State, sending::NUMBER_FIRST};
 use crate::{
-    peer::Loss,
+    peer::DisconnectReason,
     time::Time,
     wire::{
         envelope::{Cancel, Credit, Effect, Envelope},
@@ -40,7 +40,7 @@ impl<T> Client<T> {
         let (broker, start) = (welcome.broker, welcome.start);
         self.credit = Credit { calls: welcome.credit_calls, bytes: welcome.credit_bytes, offer: 0 };
         self.stated = NUMBER_FIRST;
-        self.counters.joined += 1;
+        self.counters.connections += 1;
         if same_start {
             for number in self.cancelled.clone() {
                 self.send(now, Envelope::Cancel(Cancel { number: number.0, done_below: None }), out);
@@ -50,7 +50,7 @@ impl<T> Client<T> {
             self.give_up_once_calls(out);
         }
         self.resend_from = Some(NUMBER_FIRST);
-        out.push(Action::Log(Diagnostic::Joined { broker, start, open: self.open_len() }));
+        out.push(Action::Log(Diagnostic::Connected { broker, start, open: self.open_len() }));
     }
 
     /// The broker was restarted and has forgotten our calls: what must not run twice cannot be sent again.
@@ -63,15 +63,15 @@ impl<T> Client<T> {
     }
 
     /// The connection is over by the peer's word: the driver does not know it yet.
-    pub(super) fn drop_socket(&mut self, loss: Loss, out: &mut Vec<Action<T>>) {
+    pub(super) fn drop_socket(&mut self, reason: DisconnectReason, out: &mut Vec<Action<T>>) {
         out.push(Action::Disconnect);
-        self.lost(loss, out);
+        self.lost(reason, out);
     }
 
     /// The connection is over. Open calls wait for the next one, or their deadline; those with items on the way end.
-    pub(super) fn lost(&mut self, loss: Loss, out: &mut Vec<Action<T>>) {
+    pub(super) fn lost(&mut self, reason: DisconnectReason, out: &mut Vec<Action<T>>) {
         self.resend_from = None;
-        out.push(Action::Log(Diagnostic::Lost { loss, open: self.open_len() }));
+        out.push(Action::Log(Diagnostic::Disconnected { reason, open: self.open_len() }));
         self.end_streams(out);
     }
 
@@ -120,11 +120,11 @@ impl<T> Client<T> {
         let Phase::Closing { deadline } = self.phase else { return };
         if deadline <= now {
             self.give_up(out);
-        } else if self.waiting_len() > 0 || self.peer.is_leaving() {
+        } else if self.waiting_len() > 0 || self.peer.is_closing() {
             // Casts wait for credit or for the broker to come back, or the broker's goodbye is on its way.
-        } else if self.peer.is_joined() {
+        } else if self.peer.is_connected() {
             self.send(now, Envelope::Goodbye(None), out);
-            self.peer.leave(deadline);
+            self.peer.start_closing(deadline);
         } else {
             self.give_up(out);
         }

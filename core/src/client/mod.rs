@@ -33,7 +33,7 @@ pub use self::{
 use self::{calls::Calls, life::Phase};
 use crate::{
     auth::Nonce,
-    peer::{self, Due, Heard, Parted, Peer},
+    peer::{self, Peer, PeerEvent, SocketClosed, TimeoutAction},
     time::Time,
     wire::{
         bundle::{self, Recipient},
@@ -214,19 +214,19 @@ impl<T> Client<T> {
 
     fn envelope(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
         match envelope {
-            Envelope::Reply(reply) if self.peer.is_joined() => self.reply(reply, out),
-            Envelope::Credit(credit) if self.peer.is_joined() => self.grant(credit),
-            Envelope::Item(item) if self.peer.is_joined() => self.item_in(now, item, out),
-            Envelope::StreamCredit(credit) if self.peer.is_joined() => self.on_stream_credit(now, credit, out),
-            Envelope::Progress(number, body) if self.peer.is_joined() => self.progress(number, body, out),
+            Envelope::Reply(reply) if self.peer.is_connected() => self.reply(reply, out),
+            Envelope::Credit(credit) if self.peer.is_connected() => self.grant(credit),
+            Envelope::Item(item) if self.peer.is_connected() => self.item_in(now, item, out),
+            Envelope::StreamCredit(credit) if self.peer.is_connected() => self.on_stream_credit(now, credit, out),
+            Envelope::Progress(number, body) if self.peer.is_connected() => self.progress(number, body, out),
             other => match self.peer.handle_message(now, other) {
-                Heard::Nothing => {}
-                Heard::Answer(envelope) => self.answer(now, envelope, out),
-                Heard::Joined { same_start } => self.joined(now, same_start, out),
-                Heard::Lost(loss) => self.drop_socket(loss, out),
-                Heard::Refused(failure) => self.refused(failure, out),
-                Heard::Acknowledged => self.left(out),
-                Heard::UnexpectedMessage(kind) => self.on_unexpected_message(kind, out),
+                PeerEvent::Ignored => {}
+                PeerEvent::Reply(envelope) => self.answer(now, envelope, out),
+                PeerEvent::Connected { same_start } => self.joined(now, same_start, out),
+                PeerEvent::Disconnected(reason) => self.drop_socket(reason, out),
+                PeerEvent::Rejected(failure) => self.refused(failure, out),
+                PeerEvent::GoodbyeAcknowledged => self.left(out),
+                PeerEvent::Unexpected(kind) => self.on_unexpected_message(kind, out),
             },
         }
     }
@@ -235,7 +235,7 @@ impl<T> Client<T> {
     /// done is then stated beside the pong, or the broker would remember the last outcomes for as long as the client idles.
     fn answer(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
         self.send(now, envelope, out);
-        if !self.peer.is_joined() {
+        if !self.peer.is_connected() {
             return;
         }
         if let Some(done_below) = self.state_done() {
@@ -244,29 +244,29 @@ impl<T> Client<T> {
     }
 
     fn connected(&mut self, now: Time, nonce: Nonce, out: &mut Vec<Action<T>>) {
-        if let Some(hello) = self.peer.connected(nonce) {
+        if let Some(hello) = self.peer.on_connected(nonce) {
             self.send(now, hello, out);
         }
     }
 
     fn disconnected(&mut self, now: Time, chance: u32, out: &mut Vec<Action<T>>) {
-        match self.peer.disconnected(now, chance) {
-            Parted::Expected => {}
-            Parted::Lost => self.lost(peer::Loss::Closed, out),
-            Parted::Left => self.closed(out),
+        match self.peer.on_disconnected(now, chance) {
+            SocketClosed::Expected => {}
+            SocketClosed::Unexpected => self.lost(peer::DisconnectReason::SocketClosed, out),
+            SocketClosed::Final => self.closed(out),
         }
     }
 
     fn handle_timeout(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         while let Some(due) = self.peer.handle_timeout(now) {
             match due {
-                Due::Connect => out.push(Action::Connect),
-                Due::Ping(number) => {
+                TimeoutAction::Connect => out.push(Action::Connect),
+                TimeoutAction::Ping(number) => {
                     let done_below = self.state_done();
                     self.send(now, Envelope::Ping(Ping { number, done_below }), out);
                 }
-                Due::Lost(loss) => self.drop_socket(loss, out),
-                Due::Left => self.left(out),
+                TimeoutAction::Disconnect(reason) => self.drop_socket(reason, out),
+                TimeoutAction::GiveUp => self.left(out),
             }
         }
         self.expire(now, out);
@@ -294,8 +294,8 @@ impl<T> Client<T> {
     }
 
     /// Whether the broker has let the client in and the connection holds.
-    pub fn is_joined(&self) -> bool {
-        self.peer.is_joined()
+    pub fn is_connected(&self) -> bool {
+        self.peer.is_connected()
     }
 
     /// What the broker said when it last let the client in.
@@ -316,14 +316,14 @@ impl<T> Client<T> {
         self.peer.assert_invariants();
         self.calls.check();
         assert!(self.stated <= self.calls.next_number(), "only numbers that were given are stated as done");
-        assert!(self.resend_from.is_none() || self.is_joined(), "calls are sent again on a connection");
+        assert!(self.resend_from.is_none() || self.is_connected(), "calls are sent again on a connection");
         assert!(self.cancelled.len() <= OUTCOMES_MAX, "cancels that are remembered are bounded");
         match &self.phase {
             Phase::Serving => {}
             Phase::Closing { .. } => assert_eq!(self.open_len(), 0, "a close ends every open call at once"),
             Phase::Refused(_) | Phase::Closed => {
                 assert_eq!((self.open_len(), self.waiting_len()), (0, 0), "no call outlives its client");
-                assert!(!self.is_joined(), "the connection is over with the client");
+                assert!(!self.is_connected(), "the connection is over with the client");
             }
         }
     }

@@ -45,7 +45,7 @@ impl<T> Client<T> {
     pub(super) fn on_invalid_envelope(&mut self, now: Time, error: EnvelopeError, out: &mut Vec<Action<T>>) {
         self.counters.invalid_envelopes += 1;
         self.on_invalid_item(now, &error, out);
-        let is_reply = error.kind == Some(u64::from(Kind::Reply.number())) && self.peer.is_joined();
+        let is_reply = error.kind == Some(u64::from(Kind::Reply.number())) && self.peer.is_connected();
         let number = error.number.filter(|_| is_reply);
         if let Some(key) = number.and_then(|number| self.calls.by_number(CallNumber(number))) {
             let text = format!("the broker's reply could not be read: {error}");
@@ -75,7 +75,7 @@ impl<T> Client<T> {
     /// Tells the broker that nobody waits for an open call any more: now, or when it is there again.
     pub(super) fn tell_cancel(&mut self, now: Time, number: CallNumber, out: &mut Vec<Action<T>>) {
         self.remember_cancelled(number);
-        if self.peer.is_joined() {
+        if self.peer.is_connected() {
             let done_below = self.state_done();
             self.send(now, Envelope::Cancel(Cancel { number: number.0, done_below }), out);
         }
@@ -124,7 +124,7 @@ impl<T> Client<T> {
     fn where_time_went(&self, now: Time, call: &Call<T>) -> String {
         let timeout = call.new.timeout.map_or_else(String::new, |timeout| timeout.to_string());
         match call.state {
-            State::Waiting { .. } if !self.peer.is_joined() => {
+            State::Waiting { .. } if !self.peer.is_connected() => {
                 format!("{timeout} passed before a broker was reached: the call was never sent")
             }
             State::Waiting { .. } => {
@@ -134,7 +134,7 @@ impl<T> Client<T> {
                 )
             }
             State::Open { sent, .. } => {
-                let apart = if self.peer.is_joined() { "" } else { ", and the connection to the broker is lost" };
+                let apart = if self.peer.is_connected() { "" } else { ", and the connection to the broker is lost" };
                 let (waited, since) = (rounded(sent.since(call.new.made)), rounded(now.since(sent)));
                 format!("{timeout} passed: {waited:?} waiting in the client, then {since:?} without an outcome{apart}")
             }

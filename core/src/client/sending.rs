@@ -45,7 +45,7 @@ impl<T> Client<T> {
 
     /// Sends what may be sent now: first the calls that were sent on an earlier connection, then those that wait.
     pub(super) fn send_ready(&mut self, now: Time, out: &mut Vec<Action<T>>) {
-        if !self.peer.is_joined() {
+        if !self.peer.is_connected() {
             return;
         }
         self.send_again(now, out);

@@ -102,7 +102,7 @@ impl<T> Client<T> {
         let Some((flows, number)) = self.calls.flows(key) else { return };
         let (Some(items), Some(number)) = (flows.writer.end(), number) else { return };
         // Of a call that is sent again, it goes behind the request.
-        if self.peer.is_joined() && !self.waits_for_resend(number) {
+        if self.peer.is_connected() && !self.waits_for_resend(number) {
             self.send(now, Envelope::End(End { number: number.0, items }), out);
         }
     }
@@ -131,7 +131,7 @@ impl<T> Client<T> {
 
     /// An item that could not be read leaves a gap: its call ends.
     pub(super) fn on_invalid_item(&mut self, now: Time, error: &EnvelopeError, out: &mut Vec<Action<T>>) {
-        let is_item = error.kind == Some(u64::from(Kind::Item.number())) && self.peer.is_joined();
+        let is_item = error.kind == Some(u64::from(Kind::Item.number())) && self.peer.is_connected();
         let call = error.number.filter(|_| is_item).and_then(|number| self.streaming(number));
         if let Some((key, ..)) = call {
             self.broken(now, key, StreamError::Malformed, out);

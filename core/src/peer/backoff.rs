@@ -1,13 +1,13 @@
-//! How long to wait before the next attempt to connect.
+//! The pause before the next attempt to connect.
 
 use std::time::Duration;
 
 use crate::wire::limits::RECONNECT_STEP_FIRST;
 
-/// Doublings after which the longest heartbeat is passed for sure; the count stops here.
+/// The most doublings that are counted: by then the pause has reached the longest heartbeat.
 const DOUBLINGS_MAX: u32 = 16;
 
-/// A pause that doubles with each failure, up to a heartbeat, and has chance in it.
+/// Exponential backoff with jitter: the pause doubles with each failure, up to a heartbeat.
 #[derive(Debug)]
 pub(super) struct Backoff {
     longest: Duration,
@@ -19,13 +19,13 @@ impl Backoff {
         Backoff { longest, failures: 0 }
     }
 
-    /// A connection held: the next pause is a short one again.
+    /// Makes the next pause the shortest again, after a connection that was stable.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// The pause after one more failure: a fifth of its step, and that part of the rest which `chance` is of all
-    /// numbers.
+    /// Returns the pause after one more failure: at least a fifth of its step. `chance`, evenly distributed over all numbers, chooses
+    /// how much of the rest is added.
     pub(super) fn pause(&mut self, chance: u32) -> Duration {
         let step = (RECONNECT_STEP_FIRST * (1 << self.failures)).min(self.longest);
         self.failures = (self.failures + 1).min(DOUBLINGS_MAX);
@@ -37,5 +37,5 @@ impl Backoff {
 
 const _: () = assert!(
     RECONNECT_STEP_FIRST.as_millis() << DOUBLINGS_MAX >= crate::wire::limits::HEARTBEAT_MAX.as_millis(),
-    "the count of failures stops only where the pause has stopped growing"
+    "the count of failures stops only after the pause has stopped growing"
 );

@@ -1,22 +1,22 @@
-//! What client and worker have in common: the connection of a peer to its broker.
+//! The connection of a client or worker to its broker: the part that both machines share.
 //!
-//! | state | what it waits for | then |
+//! | state | waits for | next state |
 //! |---|---|---|
-//! | `Apart` | the pause before the next attempt | Connecting |
-//! | `Connecting` | the socket | Greeting |
-//! | `Greeting` | hello was sent: the challenge | Proving |
-//! | `Proving` | proof was sent: the welcome | Joined |
-//! | `Joined` | whatever comes | |
-//! | `Leaving` | goodbye was sent: the broker's | Gone |
-//! | `Dropping` | the driver to drop the socket | Apart |
-//! | `Gone` | nothing, for good | |
+//! | `Backoff` | the pause before the next attempt | Connecting |
+//! | `Connecting` | the socket | AwaitingChallenge |
+//! | `AwaitingChallenge` | the challenge; hello was sent | AwaitingWelcome |
+//! | `AwaitingWelcome` | the welcome; the proof was sent | Connected |
+//! | `Connected` | any message | |
+//! | `Closing` | the broker's goodbye; ours was sent | Closed |
+//! | `Disconnecting` | the driver to drop the socket | Backoff |
+//! | `Closed` | nothing, permanently | |
 
+mod authentication;
 mod backoff;
-#[cfg(test)]
-pub(crate) mod played;
-mod presence;
-mod proving;
+mod liveness;
 mod settings;
+#[cfg(test)]
+pub(crate) mod simulated_broker;
 #[cfg(test)]
 mod tests;
 
@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub(crate) use self::proving::KEYLESS;
+pub(crate) use self::authentication::KEY_REQUIRED;
 pub use self::settings::Settings;
-use self::{backoff::Backoff, presence::Presence};
+use self::{backoff::Backoff, liveness::Liveness};
 use crate::{
     auth::{Nonce, Transcript},
     body,
@@ -41,97 +41,98 @@ use crate::{
     },
 };
 
-/// Why a connection is over.
+/// Why a connection ended.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Loss {
-    /// The socket is gone, or could not be connected: the driver knows more.
-    Closed,
-    /// Nothing was heard from the broker for three of its intervals.
-    Silent,
-    /// The broker did not let us in within the time for it.
-    Slow,
-    /// The broker sent us away, to come back later.
-    SentAway(Box<Failure>),
-    /// The broker's challenge or welcome could not be read.
-    Unreadable(String),
+pub enum DisconnectReason {
+    /// The socket was closed, or could not be connected. The driver knows more.
+    SocketClosed,
+    /// Nothing was received from the broker for three of its heartbeat intervals.
+    HeartbeatTimeout,
+    /// The broker did not complete the handshake in time.
+    HandshakeTimeout,
+    /// The broker sent a goodbye that allows to reconnect later.
+    Goodbye(Box<Failure>),
+    /// The broker's challenge or welcome could not be decoded.
+    InvalidHandshake(String),
 }
 
-/// The connection of a peer to its broker: a part of the client and of the worker machine.
+/// The connection of a client or worker to its broker, over all its sockets.
 ///
-/// It decides about the connection and says what follows; the machine around it turns that into actions.
+/// It decides about the connection and returns what follows; the machine that contains it turns that into actions.
 #[derive(Debug)]
 pub(crate) struct Peer {
     role: Role,
     settings: Settings,
     state: State,
     connection: ConnectionNumber,
-    /// What the broker said when it last let us in; its start id is the one that was seen last.
+    /// The last welcome. Its start id tells whether the broker was restarted since.
     welcome: Option<Box<Welcome>>,
-    presence: Presence,
-    /// When the machine was last run.
-    run: Time,
+    liveness: Liveness,
+    /// When the machine last ran.
+    last_run: Time,
     backoff: Backoff,
+    /// How many pings were numbered.
     pings: u64,
 }
 
-/// Where the connection is; see the table above.
+/// The state of the connection; see the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Apart { until: Time },
+    Backoff { until: Time },
     Connecting { until: Time },
-    Greeting { until: Time, nonce: Nonce },
-    Proving { until: Time, transcript: Option<Transcript> },
-    Joined { since: Time },
-    Leaving { until: Time },
-    Dropping,
-    Gone,
+    AwaitingChallenge { until: Time, nonce: Nonce },
+    AwaitingWelcome { until: Time, transcript: Option<Transcript> },
+    Connected { since: Time },
+    Closing { until: Time },
+    Disconnecting,
+    Closed,
 }
 
 /// What an envelope means to the machine.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Heard {
-    /// Nothing to do.
-    Nothing,
-    /// Send this.
-    Answer(Envelope),
-    /// The broker let us in.
-    Joined {
-        /// Whether it is the start that let us in before: its memory of us is not gone.
+pub(crate) enum PeerEvent {
+    /// Nothing follows.
+    Ignored,
+    /// This envelope is to be sent.
+    Reply(Envelope),
+    /// The handshake is complete.
+    Connected {
+        /// Whether the broker is still in the start that welcomed us before, and so remembers us.
         same_start: bool,
     },
-    /// The connection is over, the socket is to be dropped; the peer comes back by itself.
-    Lost(Loss),
-    /// It is over for good, the socket is to be dropped.
-    Refused(Box<Failure>),
-    /// Our goodbye has arrived, and all before it; the socket is to be dropped. It is over for good.
-    Acknowledged,
-    /// It has no place here.
-    UnexpectedMessage(Kind),
+    /// The connection is over; the socket is to be dropped. The peer reconnects by itself.
+    Disconnected(DisconnectReason),
+    /// The broker rejected the peer; the socket is to be dropped. The peer does not reconnect.
+    Rejected(Box<Failure>),
+    /// The broker has handled our goodbye and everything before it; the socket is to be dropped. The peer does not reconnect.
+    GoodbyeAcknowledged,
+    /// An envelope of this kind is not allowed in this state.
+    Unexpected(Kind),
 }
 
 /// What the end of a socket means to the machine.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Parted {
+pub(crate) enum SocketClosed {
     /// Nothing new: the machine asked for it.
     Expected,
-    /// The connection is lost; the peer comes back by itself.
-    Lost,
-    /// It is over for good: goodbye had been said.
-    Left,
+    /// The connection is lost. The peer reconnects by itself.
+    Unexpected,
+    /// Goodbye had been sent. The peer does not reconnect.
+    Final,
 }
 
-/// What the passing of time means to the machine.
+/// What a timeout means to the machine.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Due {
+pub(crate) enum TimeoutAction {
     /// A socket is to be opened.
     Connect,
     /// A ping of this number is to be sent.
     Ping(u64),
-    /// The connection is over, the socket is to be dropped; the peer comes back by itself.
-    Lost(Loss),
-    /// The broker did not answer our goodbye in time; the socket is to be dropped. It is over for good.
-    Left,
+    /// The connection is over; the socket is to be dropped. The peer reconnects by itself.
+    Disconnect(DisconnectReason),
+    /// The broker did not answer our goodbye in time; the socket is to be dropped. The peer does not reconnect.
+    GiveUp,
 }
 
 impl Peer {
@@ -140,237 +141,242 @@ impl Peer {
         Peer {
             role,
             settings,
-            state: State::Apart { until: Time::ZERO },
+            state: State::Backoff { until: Time::ZERO },
             connection: ConnectionNumber(0),
             welcome: None,
-            presence: Presence::new(heartbeat),
-            run: Time::ZERO,
+            liveness: Liveness::new(heartbeat),
+            last_run: Time::ZERO,
             backoff: Backoff::new(heartbeat),
             pings: 0,
         }
     }
 
-    /// The machine is run at `now`: to be called first whenever it is.
+    /// Notes that the machine runs at `now`. The machine calls this first, whenever it runs.
     pub(crate) fn detect_stall(&mut self, now: Time) {
-        // Most of a turn's events are of one moment: the first has seen the gap, if there is one.
-        if std::mem::replace(&mut self.run, now) == now {
+        // Most events of a turn have the same time: the first of them has detected the stall, if there is one.
+        if std::mem::replace(&mut self.last_run, now) == now {
             return;
         }
         if let Some(due) = self.poll_timeout() {
-            self.presence.notice_gap(now, due);
+            self.liveness.detect_stall(now, due);
         }
     }
 
-    /// Frames came, whatever is in them: a sign of life.
+    /// Notes that frames were received. Whatever they contain, the broker is alive.
     pub(crate) fn record_activity(&mut self, now: Time) {
-        self.presence.heard(now);
+        self.liveness.record_receive(now);
     }
 
-    /// The machine sends something.
+    /// Notes that the machine sends something.
     pub(crate) fn record_send(&mut self, now: Time) {
-        self.presence.spoke(now);
+        self.liveness.record_send(now);
     }
 
-    /// The socket is connected; `nonce` is chance of this connection's own. Returns the hello to send.
-    pub(crate) fn connected(&mut self, nonce: Nonce) -> Option<Envelope> {
+    /// The socket is connected; `nonce` is random and unique to this connection. Returns the hello to send.
+    pub(crate) fn on_connected(&mut self, nonce: Nonce) -> Option<Envelope> {
         let State::Connecting { until } = self.state else { return None };
-        self.state = State::Greeting { until, nonce };
+        self.state = State::AwaitingChallenge { until, nonce };
         let hello = self.settings.hello(self.role, self.connection, nonce);
         Some(Envelope::Hello(body::encode(&hello).expect("a hello has a CBOR form")))
     }
 
-    /// The socket is gone.
-    pub(crate) fn disconnected(&mut self, now: Time, chance: u32) -> Parted {
-        let parted = match self.state {
-            // Apart has no socket: a driver that says so twice is not believed.
-            State::Apart { .. } | State::Gone => return Parted::Expected,
-            State::Leaving { .. } => {
-                self.state = State::Gone;
-                return Parted::Left;
+    /// The socket is closed.
+    pub(crate) fn on_disconnected(&mut self, now: Time, chance: u32) -> SocketClosed {
+        let closed = match self.state {
+            // There is no socket during a backoff: a driver that reports the same end twice is ignored.
+            State::Backoff { .. } | State::Closed => return SocketClosed::Expected,
+            State::Closing { .. } => {
+                self.state = State::Closed;
+                return SocketClosed::Final;
             }
-            State::Dropping => Parted::Expected,
-            State::Connecting { .. } | State::Greeting { .. } | State::Proving { .. } | State::Joined { .. } => {
-                Parted::Lost
-            }
+            State::Disconnecting => SocketClosed::Expected,
+            State::Connecting { .. }
+            | State::AwaitingChallenge { .. }
+            | State::AwaitingWelcome { .. }
+            | State::Connected { .. } => SocketClosed::Unexpected,
         };
-        self.forgive(now);
-        self.state = State::Apart { until: now + self.backoff.pause(chance) };
-        parted
+        self.reset_backoff_if_stable(now);
+        self.state = State::Backoff { until: now + self.backoff.pause(chance) };
+        closed
     }
 
-    /// An envelope that is not the machine's own affair came.
-    pub(crate) fn handle_message(&mut self, now: Time, envelope: Envelope) -> Heard {
+    /// Handles an envelope that the machine does not handle itself.
+    pub(crate) fn handle_message(&mut self, now: Time, envelope: Envelope) -> PeerEvent {
         match (self.state, envelope) {
-            (State::Greeting { until, nonce }, Envelope::Challenge(challenge)) => {
-                self.challenged(now, until, nonce, &challenge)
+            (State::AwaitingChallenge { until, nonce }, Envelope::Challenge(challenge)) => {
+                self.on_challenge(now, until, nonce, &challenge)
             }
-            (State::Proving { transcript, .. }, Envelope::Welcome(welcome)) => self.welcomed(now, transcript, &welcome),
-            (State::Greeting { .. } | State::Proving { .. } | State::Joined { .. }, Envelope::Goodbye(why)) => {
-                self.sent_away(now, why)
+            (State::AwaitingWelcome { transcript, .. }, Envelope::Welcome(welcome)) => {
+                self.on_welcome(now, transcript, &welcome)
             }
-            (State::Leaving { .. }, Envelope::Goodbye(_)) => {
-                self.state = State::Gone;
-                Heard::Acknowledged
+            (
+                State::AwaitingChallenge { .. } | State::AwaitingWelcome { .. } | State::Connected { .. },
+                Envelope::Goodbye(why),
+            ) => self.on_goodbye(now, why),
+            (State::Closing { .. }, Envelope::Goodbye(_)) => {
+                self.state = State::Closed;
+                PeerEvent::GoodbyeAcknowledged
             }
-            (State::Joined { .. }, Envelope::Ping(Ping { number, .. })) => Heard::Answer(Envelope::Pong(number)),
-            (State::Joined { .. }, Envelope::Pong(_)) => Heard::Nothing,
-            (State::Greeting { .. } | State::Proving { .. } | State::Joined { .. }, other) => {
-                Heard::UnexpectedMessage(other.kind())
+            (State::Connected { .. }, Envelope::Ping(Ping { number, .. })) => PeerEvent::Reply(Envelope::Pong(number)),
+            (State::Connected { .. }, Envelope::Pong(_)) => PeerEvent::Ignored,
+            (State::AwaitingChallenge { .. } | State::AwaitingWelcome { .. } | State::Connected { .. }, other) => {
+                PeerEvent::Unexpected(other.kind())
             }
-            // After our goodbye nothing matters but its answer; where there is no socket, it is a dropped one's last
-            // word.
-            (State::Leaving { .. } | State::Apart { .. } | State::Connecting { .. }, _) => Heard::Nothing,
-            (State::Dropping | State::Gone, _) => Heard::Nothing,
+            // After our goodbye only its answer matters. Without a socket, this is the last message of a dropped one.
+            (State::Closing { .. } | State::Backoff { .. } | State::Connecting { .. }, _) => PeerEvent::Ignored,
+            (State::Disconnecting | State::Closed, _) => PeerEvent::Ignored,
         }
     }
 
-    /// Time has passed. To be called until nothing is due.
-    pub(crate) fn handle_timeout(&mut self, now: Time) -> Option<Due> {
+    /// Returns what is due at `now`. The machine calls this until nothing is due.
+    pub(crate) fn handle_timeout(&mut self, now: Time) -> Option<TimeoutAction> {
         match self.state {
-            State::Apart { until } if until <= now => {
+            State::Backoff { until } if until <= now => {
                 self.connection.0 += 1;
                 self.state = State::Connecting { until: now + limits::HANDSHAKE_MAX };
-                Some(Due::Connect)
+                Some(TimeoutAction::Connect)
             }
-            State::Connecting { until } | State::Greeting { until, .. } | State::Proving { until, .. }
+            State::Connecting { until }
+            | State::AwaitingChallenge { until, .. }
+            | State::AwaitingWelcome { until, .. }
                 if until <= now =>
             {
-                self.state = State::Dropping;
-                Some(Due::Lost(Loss::Slow))
+                self.state = State::Disconnecting;
+                Some(TimeoutAction::Disconnect(DisconnectReason::HandshakeTimeout))
             }
-            State::Joined { .. } if self.presence.lost_at() <= now => {
+            State::Connected { .. } if self.liveness.expires_at() <= now => {
                 self.drop_socket(now);
-                Some(Due::Lost(Loss::Silent))
+                Some(TimeoutAction::Disconnect(DisconnectReason::HeartbeatTimeout))
             }
-            State::Joined { .. } if self.presence.speak_at() <= now => {
-                self.presence.spoke(now);
-                Some(Due::Ping(self.next_ping()))
+            State::Connected { .. } if self.liveness.ping_at() <= now => {
+                self.liveness.record_send(now);
+                Some(TimeoutAction::Ping(self.next_ping()))
             }
-            State::Leaving { until } if until.min(self.presence.lost_at()) <= now => {
-                self.state = State::Gone;
-                Some(Due::Left)
+            State::Closing { until } if until.min(self.liveness.expires_at()) <= now => {
+                self.state = State::Closed;
+                Some(TimeoutAction::GiveUp)
             }
             _ => None,
         }
     }
 
-    /// The number of another ping. Its pong tells that the broker has handled all that was sent before it, and that all has come
-    /// which the broker sent before it answered.
+    /// Returns the number of the next ping. Its pong proves that the broker has handled everything sent before the ping, and that
+    /// everything the broker sent before the pong has arrived.
     pub(crate) fn next_ping(&mut self) -> u64 {
         self.pings += 1;
         self.pings
     }
 
-    /// When [`Peer::handle_timeout`] will have something to say.
+    /// Returns when to call [`Peer::handle_timeout`] next.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         match self.state {
-            State::Apart { until }
+            State::Backoff { until }
             | State::Connecting { until }
-            | State::Greeting { until, .. }
-            | State::Proving { until, .. } => Some(until),
-            State::Joined { .. } => Some(self.presence.lost_at().min(self.presence.speak_at())),
-            State::Leaving { until } => Some(until.min(self.presence.lost_at())),
-            State::Dropping | State::Gone => None,
+            | State::AwaitingChallenge { until, .. }
+            | State::AwaitingWelcome { until, .. } => Some(until),
+            State::Connected { .. } => Some(self.liveness.expires_at().min(self.liveness.ping_at())),
+            State::Closing { until } => Some(until.min(self.liveness.expires_at())),
+            State::Disconnecting | State::Closed => None,
         }
     }
 
-    /// The machine says goodbye, and waits for the answer until then at most. Only while joined.
-    pub(crate) fn leave(&mut self, until: Time) {
-        debug_assert!(self.is_joined(), "goodbye is said by who was let in");
-        self.state = State::Leaving { until };
+    /// Notes that the machine sends a goodbye, and waits for the broker's until `until`. Only while connected.
+    pub(crate) fn start_closing(&mut self, until: Time) {
+        debug_assert!(self.is_connected(), "only a connected peer sends a goodbye");
+        self.state = State::Closing { until };
     }
 
-    /// It is over for good. Returns whether there is a socket to be dropped.
+    /// Ends the connection permanently. Returns whether there is a socket to be dropped.
     pub(crate) fn give_up(&mut self) -> bool {
-        let socket = !matches!(self.state, State::Apart { .. } | State::Dropping | State::Gone);
-        self.state = State::Gone;
-        socket
+        let has_socket = !matches!(self.state, State::Backoff { .. } | State::Disconnecting | State::Closed);
+        self.state = State::Closed;
+        has_socket
     }
 
-    /// Whether the broker has let us in, and the connection holds.
-    pub(crate) fn is_joined(&self) -> bool {
-        matches!(self.state, State::Joined { .. })
+    /// Returns whether the handshake is complete and the connection is open.
+    pub(crate) fn is_connected(&self) -> bool {
+        matches!(self.state, State::Connected { .. })
     }
 
-    /// Whether our goodbye waits for its answer.
-    pub(crate) fn is_leaving(&self) -> bool {
-        matches!(self.state, State::Leaving { .. })
+    /// Returns whether our goodbye waits for its answer.
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing { .. })
     }
 
-    /// The part of the session that people may see: what a call's name begins with.
+    /// Returns the public part of the session, with which the ids of its calls begin.
     pub(crate) fn caller(&self) -> u32 {
         self.settings.session.tag()
     }
 
-    /// The number of the connection that holds, or was tried last.
+    /// Returns the number of the current connection, or of the last attempt.
     pub(crate) fn connection(&self) -> ConnectionNumber {
         self.connection
     }
 
-    /// What the broker said when it last let us in.
+    /// Returns the last welcome, if there was one.
     pub(crate) fn welcome(&self) -> Option<&Welcome> {
         self.welcome.as_deref()
     }
 
     /// Asserts what must hold after every step.
     pub(crate) fn assert_invariants(&self) {
-        assert!(!self.is_joined() || self.welcome.is_some(), "who is joined was welcomed");
-        let apart = matches!(self.state, State::Apart { .. } | State::Gone);
-        assert!(apart || self.connection > ConnectionNumber(0), "a socket belongs to a numbered connection");
+        assert!(!self.is_connected() || self.welcome.is_some(), "a connected peer has a welcome");
+        let without_socket = matches!(self.state, State::Backoff { .. } | State::Closed);
+        assert!(without_socket || self.connection > ConnectionNumber(0), "a socket belongs to a numbered connection");
     }
 
-    fn welcomed(&mut self, now: Time, transcript: Option<Transcript>, welcome: &Bytes) -> Heard {
+    fn on_welcome(&mut self, now: Time, transcript: Option<Transcript>, welcome: &Bytes) -> PeerEvent {
         let welcome: Welcome = match body::decode(welcome) {
             Ok(welcome) => welcome,
             Err(error) => {
                 self.drop_socket(now);
-                return Heard::Lost(Loss::Unreadable(error.to_string()));
+                return PeerEvent::Disconnected(DisconnectReason::InvalidHandshake(error.to_string()));
             }
         };
         if let Err(failure) = self.check_proof(transcript, &welcome) {
-            return self.refused(failure);
+            return self.reject(failure);
         }
         if !(limits::VERSION_MIN..=limits::VERSION_MAX).contains(&welcome.version) {
-            return self.refused(other_version(welcome.version));
+            return self.reject(unsupported_version(welcome.version));
         }
         let theirs = Duration::from_millis(welcome.heartbeat_ms).clamp(limits::HEARTBEAT_MIN, limits::HEARTBEAT_MAX);
-        self.presence.begin(now, theirs);
-        self.state = State::Joined { since: now };
+        self.liveness.start(now, theirs);
+        self.state = State::Connected { since: now };
         let same_start = self.welcome.as_ref().is_some_and(|last| last.start == welcome.start);
         self.welcome = Some(Box::new(welcome));
-        Heard::Joined { same_start }
+        PeerEvent::Connected { same_start }
     }
 
-    /// The broker said goodbye. UNAVAILABLE, or no reason, is "come back later"; any other reason will be the same next
-    /// time.
-    fn sent_away(&mut self, now: Time, why: Option<Box<Failure>>) -> Heard {
+    /// The broker sent a goodbye. UNAVAILABLE, or no reason, means that the peer may reconnect later. Any other reason will be the
+    /// same next time.
+    fn on_goodbye(&mut self, now: Time, why: Option<Box<Failure>>) -> PeerEvent {
         match why {
-            Some(failure) if failure.code != Code::Unavailable => self.refused(failure),
+            Some(failure) if failure.code != Code::Unavailable => self.reject(failure),
             Some(failure) => {
                 self.drop_socket(now);
-                Heard::Lost(Loss::SentAway(failure))
+                PeerEvent::Disconnected(DisconnectReason::Goodbye(failure))
             }
             None => {
                 self.drop_socket(now);
-                Heard::Lost(Loss::Closed)
+                PeerEvent::Disconnected(DisconnectReason::SocketClosed)
             }
         }
     }
 
-    fn refused(&mut self, failure: Box<Failure>) -> Heard {
-        self.state = State::Gone;
-        Heard::Refused(failure)
+    fn reject(&mut self, failure: Box<Failure>) -> PeerEvent {
+        self.state = State::Closed;
+        PeerEvent::Rejected(failure)
     }
 
     fn drop_socket(&mut self, now: Time) {
-        self.forgive(now);
-        self.state = State::Dropping;
+        self.reset_backoff_if_stable(now);
+        self.state = State::Disconnecting;
     }
 
-    /// Earlier failures do not count any more if the connection that ends now held for a heartbeat. One that ends as
-    /// soon as it was made (a broker that falls over what we send) must not be made again and again without a pause.
-    fn forgive(&mut self, now: Time) {
-        if let State::Joined { since } = self.state
+    /// Forgets earlier failures if the connection that ends now was up for a heartbeat. One that ends at once (if the broker fails on
+    /// what we send, for example) must not be made again and again without a pause.
+    fn reset_backoff_if_stable(&mut self, now: Time) {
+        if let State::Connected { since } = self.state
             && now.since(since) >= self.settings.heartbeat()
         {
             self.backoff.reset();
@@ -378,7 +384,7 @@ impl Peer {
     }
 }
 
-fn other_version(version: u32) -> Box<Failure> {
+fn unsupported_version(version: u32) -> Box<Failure> {
     let message = format!(
         "the broker speaks version {version} of the protocol, and this program versions {} to {}: update one of them",
         limits::VERSION_MIN,

@@ -1,4 +1,4 @@
-//! Who a peer says it is.
+//! How a client or worker introduces itself to the broker.
 
 use std::time::Duration;
 
@@ -11,33 +11,33 @@ use crate::{
     },
 };
 
-/// What a client or a worker tells the broker about itself, the same on each of its connections.
+/// What a client or worker tells the broker about itself, on each of its connections.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Its session: random, so it comes from the driver, and secret to its owner.
+    /// Its session. It is random, so the driver chooses it, and it is secret.
     pub session: SessionId,
-    /// How often it lets itself be heard; default [`limits::HEARTBEAT_DEFAULT`], kept within [`limits::HEARTBEAT_MIN`]
-    /// and [`limits::HEARTBEAT_MAX`]. Too low: load; too high: the broker notices late that the peer is gone. It is
-    /// also the longest pause between two attempts to connect.
+    /// The heartbeat interval. Default: [`limits::HEARTBEAT_DEFAULT`], clamped to [`limits::HEARTBEAT_MIN`] and
+    /// [`limits::HEARTBEAT_MAX`]. Too low: more load. Too high: the broker detects the loss of the peer late. It is also the longest
+    /// pause between two attempts to connect.
     pub heartbeat: Duration,
-    /// A name for people, such as `calculator-3`.
+    /// A readable name, such as `calculator-3`.
     pub instance: String,
-    /// The pool it belongs to.
+    /// The pool that it belongs to.
     pub pool: Option<String>,
-    /// Its pool's process, as that machine numbers it.
+    /// The process id of its pool.
     pub pool_pid: Option<u32>,
-    /// Its process, as its machine numbers it.
+    /// Its process id.
     pub pid: Option<u32>,
-    /// Its machine's name.
+    /// The name of its host.
     pub host: String,
-    /// The largest message it accepts, in bytes; `None`: the default of the protocol.
+    /// The largest message that it accepts, in bytes. `None` means the protocol's default.
     pub message_bytes_max: Option<u64>,
-    /// The key that it shares with its broker. With one, it joins no broker that does not know it, too.
+    /// The key that it shares with its broker. With a key, the peer rejects a broker that does not know it.
     pub key: Option<AuthKey>,
 }
 
 impl Settings {
-    /// A peer of which nothing but its session is known.
+    /// Creates settings with this session and defaults for everything else.
     pub fn new(session: SessionId) -> Settings {
         Settings {
             session,
@@ -47,18 +47,18 @@ impl Settings {
             pool_pid: None,
             pid: None,
             host: String::new(),
-            // A DEALER takes whatever its broker does.
+            // A DEALER accepts messages of any size that its broker sends.
             message_bytes_max: Some(u64::MAX),
             key: None,
         }
     }
 
-    /// The heartbeat, within its limits.
+    /// Returns the heartbeat, clamped to its limits.
     pub(super) fn heartbeat(&self) -> Duration {
         self.heartbeat.clamp(limits::HEARTBEAT_MIN, limits::HEARTBEAT_MAX)
     }
 
-    /// The first word on the connection of that number.
+    /// Returns the hello for the connection with that number.
     pub(super) fn hello(&self, role: Role, connection: ConnectionNumber, nonce: Nonce) -> Hello {
         Hello {
             versions: (limits::VERSION_MIN, limits::VERSION_MAX),

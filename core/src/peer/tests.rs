@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod proving;
+mod authentication;
 
 use bytes::Bytes;
 
 use super::{
-    Due, Heard, Loss, Parted, Peer, Settings,
+    DisconnectReason, Peer, PeerEvent, Settings, SocketClosed, TimeoutAction,
     backoff::Backoff,
-    played::{HEARTBEAT, at, goodbye, ms, settings, welcome, welcome_body},
+    simulated_broker::{HEARTBEAT, at, goodbye, ms, settings, welcome, welcome_body},
 };
 use crate::{
     auth::Nonce,
@@ -36,16 +36,16 @@ fn challenge() -> Envelope {
 
 /// Connects and says hello.
 fn greet(peer: &mut Peer, now: Time) -> Hello {
-    assert_eq!(peer.handle_timeout(now), Some(Due::Connect));
-    let Some(Envelope::Hello(hello)) = peer.connected(Nonce([9; 32])) else { panic!("a connected peer says hello") };
+    assert_eq!(peer.handle_timeout(now), Some(TimeoutAction::Connect));
+    let Some(Envelope::Hello(hello)) = peer.on_connected(Nonce([9; 32])) else { panic!("a connected peer says hello") };
     peer.assert_invariants();
     body::decode(&hello).unwrap()
 }
 
 /// Joins the broker's start of that number.
-fn join(peer: &mut Peer, now: Time, start: u8) -> Heard {
+fn join(peer: &mut Peer, now: Time, start: u8) -> PeerEvent {
     greet(peer, now);
-    assert_eq!(peer.handle_message(now, challenge()), Heard::Answer(Envelope::Proof(Bytes::new())));
+    assert_eq!(peer.handle_message(now, challenge()), PeerEvent::Reply(Envelope::Proof(Bytes::new())));
     peer.record_send(now);
     let heard = peer.handle_message(now, welcome(start, 1, 1));
     peer.assert_invariants();
@@ -54,7 +54,7 @@ fn join(peer: &mut Peer, now: Time, start: u8) -> Heard {
 
 /// Loses the socket, and returns when the peer will connect again.
 fn lose(peer: &mut Peer, now: Time) -> Time {
-    assert_eq!(peer.disconnected(now, 0), Parted::Lost);
+    assert_eq!(peer.on_disconnected(now, 0), SocketClosed::Unexpected);
     peer.poll_timeout().unwrap()
 }
 
@@ -64,10 +64,10 @@ fn hello_challenge_proof_welcome_and_the_peer_is_in() {
     let hello = greet(&mut peer, at(0));
     assert_eq!((hello.session, hello.role, hello.versions), (SessionId([7; 16]), Role::Client, (1, 1)));
     assert_eq!((hello.connection, hello.heartbeat_ms), (ConnectionNumber(1), 1_000));
-    assert!(!peer.is_joined());
-    assert!(matches!(peer.handle_message(at(0), challenge()), Heard::Answer(Envelope::Proof(_))));
-    assert_eq!(peer.handle_message(at(0), welcome(1, 5, 6)), Heard::Joined { same_start: false });
-    assert!(peer.is_joined());
+    assert!(!peer.is_connected());
+    assert!(matches!(peer.handle_message(at(0), challenge()), PeerEvent::Reply(Envelope::Proof(_))));
+    assert_eq!(peer.handle_message(at(0), welcome(1, 5, 6)), PeerEvent::Connected { same_start: false });
+    assert!(peer.is_connected());
     assert_eq!(peer.welcome().unwrap().credit_calls, 5);
 }
 
@@ -84,9 +84,9 @@ fn a_peer_knows_the_same_start_from_a_new_one() {
     let mut peer = peer();
     join(&mut peer, at(0), 1);
     let again = lose(&mut peer, at(0));
-    assert_eq!(join(&mut peer, again, 1), Heard::Joined { same_start: true });
+    assert_eq!(join(&mut peer, again, 1), PeerEvent::Connected { same_start: true });
     let again = lose(&mut peer, again);
-    assert_eq!(join(&mut peer, again, 2), Heard::Joined { same_start: false });
+    assert_eq!(join(&mut peer, again, 2), PeerEvent::Connected { same_start: false });
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn a_handshake_has_its_time_and_is_tried_again_after_it() {
     peer.handle_message(at(1), challenge());
     assert_eq!(peer.poll_timeout(), Some(Time::ZERO + HANDSHAKE_MAX));
     assert_eq!(peer.handle_timeout(at(4_999)), None);
-    assert_eq!(peer.handle_timeout(at(5_000)), Some(Due::Lost(Loss::Slow)));
+    assert_eq!(peer.handle_timeout(at(5_000)), Some(TimeoutAction::Disconnect(DisconnectReason::HandshakeTimeout)));
     assert_eq!(peer.poll_timeout(), None, "the driver drops the socket first");
-    assert_eq!(peer.disconnected(at(5_001), 0), Parted::Expected);
-    assert_eq!(peer.handle_timeout(at(5_011)), Some(Due::Connect));
+    assert_eq!(peer.on_disconnected(at(5_001), 0), SocketClosed::Expected);
+    assert_eq!(peer.handle_timeout(at(5_011)), Some(TimeoutAction::Connect));
 }
 
 #[test]
@@ -109,10 +109,10 @@ fn who_said_nothing_for_an_interval_pings() {
     assert_eq!(peer.poll_timeout(), Some(at(1_000)));
     peer.record_send(at(600));
     assert_eq!(peer.handle_timeout(at(1_599)), None);
-    assert_eq!(peer.handle_timeout(at(1_600)), Some(Due::Ping(1)));
+    assert_eq!(peer.handle_timeout(at(1_600)), Some(TimeoutAction::Ping(1)));
     assert_eq!(peer.handle_timeout(at(1_600)), None);
     peer.record_activity(at(2_600));
-    assert_eq!(peer.handle_timeout(at(2_600)), Some(Due::Ping(2)));
+    assert_eq!(peer.handle_timeout(at(2_600)), Some(TimeoutAction::Ping(2)));
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn a_ping_is_answered_with_its_number() {
     let mut peer = peer();
     join(&mut peer, at(0), 1);
     let ping = Envelope::Ping(Ping { number: 77, done_below: None });
-    assert_eq!(peer.handle_message(at(1), ping), Heard::Answer(Envelope::Pong(77)));
-    assert_eq!(peer.handle_message(at(1), Envelope::Pong(1)), Heard::Nothing);
+    assert_eq!(peer.handle_message(at(1), ping), PeerEvent::Reply(Envelope::Pong(77)));
+    assert_eq!(peer.handle_message(at(1), Envelope::Pong(1)), PeerEvent::Ignored);
 }
 
 #[test]
@@ -129,15 +129,15 @@ fn a_broker_silent_for_three_of_its_intervals_is_lost_and_any_frame_is_life() {
     let mut peer = peer();
     join(&mut peer, at(0), 1);
     for second in 1..=2 {
-        assert!(matches!(peer.handle_timeout(at(second * 1_000)), Some(Due::Ping(_))));
+        assert!(matches!(peer.handle_timeout(at(second * 1_000)), Some(TimeoutAction::Ping(_))));
     }
     peer.record_activity(at(2_500));
     for second in 3..=5 {
-        assert!(matches!(peer.handle_timeout(at(second * 1_000)), Some(Due::Ping(_))));
+        assert!(matches!(peer.handle_timeout(at(second * 1_000)), Some(TimeoutAction::Ping(_))));
     }
     assert_eq!(peer.handle_timeout(at(5_499)), None);
-    assert_eq!(peer.handle_timeout(at(5_500)), Some(Due::Lost(Loss::Silent)));
-    assert_eq!(peer.disconnected(at(5_500), 0), Parted::Expected);
+    assert_eq!(peer.handle_timeout(at(5_500)), Some(TimeoutAction::Disconnect(DisconnectReason::HeartbeatTimeout)));
+    assert_eq!(peer.on_disconnected(at(5_500), 0), SocketClosed::Expected);
 }
 
 #[test]
@@ -146,10 +146,14 @@ fn a_peer_that_was_not_run_in_time_gives_the_broker_an_interval_of_grace() {
     join(&mut peer, at(0), 1);
     // Stopped from its ping at 1 s until 60 s.
     peer.detect_stall(at(60_000));
-    assert!(matches!(peer.handle_timeout(at(60_000)), Some(Due::Ping(_))));
+    assert!(matches!(peer.handle_timeout(at(60_000)), Some(TimeoutAction::Ping(_))));
     assert_eq!(peer.handle_timeout(at(60_999)), None);
     peer.detect_stall(at(61_000));
-    assert_eq!(peer.handle_timeout(at(61_000)), Some(Due::Lost(Loss::Silent)), "the grace is one interval, once");
+    assert_eq!(
+        peer.handle_timeout(at(61_000)),
+        Some(TimeoutAction::Disconnect(DisconnectReason::HeartbeatTimeout)),
+        "the grace is one interval, once"
+    );
 }
 
 #[test]
@@ -161,7 +165,7 @@ fn a_peer_that_was_a_little_late_gives_no_grace() {
         peer.handle_timeout(at(second));
     }
     peer.detect_stall(at(3_900));
-    assert_eq!(peer.handle_timeout(at(3_900)), Some(Due::Lost(Loss::Silent)));
+    assert_eq!(peer.handle_timeout(at(3_900)), Some(TimeoutAction::Disconnect(DisconnectReason::HeartbeatTimeout)));
 }
 
 #[test]
@@ -202,10 +206,16 @@ fn a_connection_that_held_makes_the_pause_short_again_and_one_that_did_not_does_
 fn sent_away_as_unavailable_it_comes_back() {
     let mut peer = peer();
     greet(&mut peer, at(0));
-    assert!(matches!(peer.handle_message(at(1), goodbye(Code::Unavailable)), Heard::Lost(Loss::SentAway(_))));
-    assert_eq!(peer.disconnected(at(1), 0), Parted::Expected);
-    assert_eq!(join(&mut peer, at(11), 1), Heard::Joined { same_start: false });
-    assert!(matches!(peer.handle_message(at(12), goodbye(Code::Unavailable)), Heard::Lost(Loss::SentAway(_))));
+    assert!(matches!(
+        peer.handle_message(at(1), goodbye(Code::Unavailable)),
+        PeerEvent::Disconnected(DisconnectReason::Goodbye(_))
+    ));
+    assert_eq!(peer.on_disconnected(at(1), 0), SocketClosed::Expected);
+    assert_eq!(join(&mut peer, at(11), 1), PeerEvent::Connected { same_start: false });
+    assert!(matches!(
+        peer.handle_message(at(12), goodbye(Code::Unavailable)),
+        PeerEvent::Disconnected(DisconnectReason::Goodbye(_))
+    ));
 }
 
 #[test]
@@ -213,8 +223,10 @@ fn sent_away_for_any_other_reason_it_stays_away() {
     for code in [Code::FailedPrecondition, Code::AlreadyExists, Code::Unauthenticated, Code::PermissionDenied] {
         let mut peer = peer();
         greet(&mut peer, at(0));
-        assert!(matches!(peer.handle_message(at(1), goodbye(code)), Heard::Refused(failure) if failure.code == code));
-        assert_eq!(peer.disconnected(at(1), 0), Parted::Expected);
+        assert!(
+            matches!(peer.handle_message(at(1), goodbye(code)), PeerEvent::Rejected(failure) if failure.code == code)
+        );
+        assert_eq!(peer.on_disconnected(at(1), 0), SocketClosed::Expected);
         assert_eq!((peer.poll_timeout(), peer.handle_timeout(at(100_000))), (None, None));
     }
 }
@@ -224,19 +236,22 @@ fn a_goodbye_is_answered_or_waited_for_until_its_time_or_the_broker_is_gone() {
     let left = |until: u64| {
         let mut peer = peer();
         join(&mut peer, at(0), 1);
-        peer.leave(at(until));
+        peer.start_closing(at(until));
         peer
     };
     let mut answered = left(2_000);
-    assert_eq!(answered.handle_message(at(1), Envelope::Pong(1)), Heard::Nothing);
-    assert_eq!(answered.handle_message(at(1), Envelope::Goodbye(None)), Heard::Acknowledged);
-    assert_eq!((answered.disconnected(at(2), 0), answered.poll_timeout()), (Parted::Expected, None));
+    assert_eq!(answered.handle_message(at(1), Envelope::Pong(1)), PeerEvent::Ignored);
+    assert_eq!(answered.handle_message(at(1), Envelope::Goodbye(None)), PeerEvent::GoodbyeAcknowledged);
+    assert_eq!((answered.on_disconnected(at(2), 0), answered.poll_timeout()), (SocketClosed::Expected, None));
     let mut late = left(2_000);
-    assert_eq!((late.handle_timeout(at(1_999)), late.handle_timeout(at(2_000))), (None, Some(Due::Left)));
+    assert_eq!((late.handle_timeout(at(1_999)), late.handle_timeout(at(2_000))), (None, Some(TimeoutAction::GiveUp)));
     let mut silent = left(90_000);
-    assert_eq!((silent.handle_timeout(at(2_999)), silent.handle_timeout(at(3_000))), (None, Some(Due::Left)));
+    assert_eq!(
+        (silent.handle_timeout(at(2_999)), silent.handle_timeout(at(3_000))),
+        (None, Some(TimeoutAction::GiveUp))
+    );
     let mut gone = left(2_000);
-    assert_eq!((gone.disconnected(at(1), 0), gone.poll_timeout()), (Parted::Left, None));
+    assert_eq!((gone.on_disconnected(at(1), 0), gone.poll_timeout()), (SocketClosed::Final, None));
 }
 
 #[test]
@@ -245,17 +260,17 @@ fn before_the_welcome_nothing_else_is_accepted() {
     greet(&mut peer, at(0));
     assert_eq!(
         peer.handle_message(at(0), welcome(1, 1, 1)),
-        Heard::UnexpectedMessage(Kind::Welcome),
+        PeerEvent::Unexpected(Kind::Welcome),
         "not before the proof"
     );
     assert_eq!(
         peer.handle_message(at(0), Envelope::Ping(Ping { number: 1, done_below: None })),
-        Heard::UnexpectedMessage(Kind::Ping)
+        PeerEvent::Unexpected(Kind::Ping)
     );
     peer.handle_message(at(0), challenge());
-    assert_eq!(peer.handle_message(at(0), challenge()), Heard::UnexpectedMessage(Kind::Challenge));
-    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), Heard::Joined { same_start: false });
-    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), Heard::UnexpectedMessage(Kind::Welcome), "nor twice");
+    assert_eq!(peer.handle_message(at(0), challenge()), PeerEvent::Unexpected(Kind::Challenge));
+    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), PeerEvent::Connected { same_start: false });
+    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), PeerEvent::Unexpected(Kind::Welcome), "nor twice");
 }
 
 #[test]
@@ -264,14 +279,17 @@ fn a_welcome_that_cannot_be_read_is_a_loss_and_one_of_another_version_is_final()
     greet(&mut peer, at(0));
     peer.handle_message(at(0), challenge());
     let nonsense = Envelope::Welcome(Bytes::from_static(&[0x63, b'a', b'b', b'c']));
-    assert!(matches!(peer.handle_message(at(0), nonsense), Heard::Lost(Loss::Unreadable(_))));
-    assert_eq!(peer.disconnected(at(0), 0), Parted::Expected);
+    assert!(matches!(
+        peer.handle_message(at(0), nonsense),
+        PeerEvent::Disconnected(DisconnectReason::InvalidHandshake(_))
+    ));
+    assert_eq!(peer.on_disconnected(at(0), 0), SocketClosed::Expected);
     greet(&mut peer, at(10));
     peer.handle_message(at(10), challenge());
     let mut later = welcome_body(1, 1, 1);
     later.version = 2;
     let heard = peer.handle_message(at(10), Envelope::Welcome(body::encode(&later).unwrap()));
-    assert!(matches!(heard, Heard::Refused(failure) if failure.code == Code::FailedPrecondition), "and says why");
+    assert!(matches!(heard, PeerEvent::Rejected(failure) if failure.code == Code::FailedPrecondition), "and says why");
 }
 
 #[test]
@@ -283,19 +301,19 @@ fn a_broker_cannot_announce_an_interval_that_makes_it_lost_at_once_or_never() {
         let mut strange = welcome_body(1, 1, 1);
         strange.heartbeat_ms = announced;
         peer.handle_message(at(0), Envelope::Welcome(body::encode(&strange).unwrap()));
-        assert_eq!(peer.presence.lost_at(), Time::ZERO + meant * 3);
+        assert_eq!(peer.liveness.expires_at(), Time::ZERO + meant * 3);
     }
 }
 
 #[test]
 fn words_of_a_driver_that_have_no_place_change_nothing() {
     let mut peer = peer();
-    assert_eq!((peer.connected(Nonce([9; 32])), peer.disconnected(at(0), 0)), (None, Parted::Expected));
-    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), Heard::Nothing);
-    assert_eq!(join(&mut peer, at(0), 1), Heard::Joined { same_start: false });
-    assert_eq!(peer.connected(Nonce([9; 32])), None);
+    assert_eq!((peer.on_connected(Nonce([9; 32])), peer.on_disconnected(at(0), 0)), (None, SocketClosed::Expected));
+    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), PeerEvent::Ignored);
+    assert_eq!(join(&mut peer, at(0), 1), PeerEvent::Connected { same_start: false });
+    assert_eq!(peer.on_connected(Nonce([9; 32])), None);
     assert!(peer.give_up(), "there was a socket");
     assert!(!peer.give_up(), "there is none any more");
     let why = Some(Box::new(Failure::new(Code::Internal, Executed::No, "")));
-    assert_eq!(peer.handle_message(at(0), Envelope::Goodbye(why)), Heard::Nothing);
+    assert_eq!(peer.handle_message(at(0), Envelope::Goodbye(why)), PeerEvent::Ignored);
 }

@@ -103,7 +103,7 @@ pub(crate) struct Mechanism {
 
 /// A peer's answer to a challenge. Where nothing was asked for, the body is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct ChallengeResponse {
     /// That it knows the key.
     pub proof: Proof,
 }

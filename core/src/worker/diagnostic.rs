@@ -2,7 +2,7 @@
 
 use super::JobId;
 use crate::{
-    peer::Loss,
+    peer::DisconnectReason,
     wire::{
         bundle::EnvelopeError,
         ids::{BrokerId, CallId, StartId},
@@ -16,7 +16,7 @@ use crate::{
 #[non_exhaustive]
 pub enum Diagnostic {
     /// The broker let the worker in, and has taken its registration.
-    Joined {
+    Registered {
         /// The broker.
         broker: BrokerId,
         /// This start of it.
@@ -25,9 +25,9 @@ pub enum Diagnostic {
         running: usize,
     },
     /// The connection to the broker is over; the worker comes back by itself, unless it drains.
-    Lost {
+    Disconnected {
         /// What happened.
-        loss: Loss,
+        reason: DisconnectReason,
         /// Calls that run on; their outcomes will be dropped.
         running: usize,
     },
@@ -75,5 +75,5 @@ pub struct Counters {
     /// Envelopes that could not be read or had no place.
     pub invalid_envelopes: u64,
     /// Times that the broker let the worker in.
-    pub joined: u64,
+    pub connections: u64,
 }

@@ -108,7 +108,7 @@ impl Worker {
         self.counters.invalid_envelopes += 1;
         let is_dispatch = error.kind == Some(u64::from(Kind::Request.number()))
             || matches!(error.reason, EnvelopeErrorReason::UnknownKind(_));
-        let number = error.number.filter(|_| is_dispatch && self.peer.is_joined()).map(DispatchNumber);
+        let number = error.number.filter(|_| is_dispatch && self.peer.is_connected()).map(DispatchNumber);
         self.on_invalid_item(now, &error, out);
         // What is said about a call that is here leaves it as it is: it gets its one reply when it ends.
         if let Some(number) = number.filter(|&number| !self.jobs.has(self.job_id(number))) {

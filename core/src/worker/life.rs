@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Action, Diagnostic, Worker, job::Stopped};
 use crate::{
     body,
-    peer::Loss,
+    peer::DisconnectReason,
     time::Time,
     wire::{
         envelope::{Envelope, Ping},
@@ -54,7 +54,7 @@ impl Worker {
     /// The broker let the worker in: it says what it serves, and how many slots calls of earlier connections leave
     /// free. A registration has no answer of its own, so a ping goes behind it.
     pub(super) fn joined(&mut self, now: Time, out: &mut Vec<Action>) {
-        self.counters.joined += 1;
+        self.counters.connections += 1;
         for (at, offer) in self.register.offers.iter_mut().enumerate() {
             offer.free = self.jobs.free(at);
             offer.keys = self.jobs.keys(at);
@@ -71,22 +71,22 @@ impl Worker {
     fn registered(&self, out: &mut Vec<Action>) {
         let Some(welcome) = self.peer.welcome() else { return };
         let (broker, start) = (welcome.broker, welcome.start);
-        out.push(Action::Log(Diagnostic::Joined { broker, start, running: self.running_len() }));
+        out.push(Action::Log(Diagnostic::Registered { broker, start, running: self.running_len() }));
     }
 
     /// The connection is over by the peer's word: the driver does not know it yet.
-    pub(super) fn drop_socket(&mut self, loss: Loss, out: &mut Vec<Action>) {
+    pub(super) fn drop_socket(&mut self, reason: DisconnectReason, out: &mut Vec<Action>) {
         out.push(Action::Disconnect);
-        self.lost(loss, out);
+        self.lost(reason, out);
     }
 
     /// The connection is over. What runs runs on, but for streams, whose other end is gone; the broker sends what was held to another
     /// worker.
-    pub(super) fn lost(&mut self, loss: Loss, out: &mut Vec<Action>) {
+    pub(super) fn lost(&mut self, reason: DisconnectReason, out: &mut Vec<Action>) {
         self.registering = None;
         self.drop_held();
         self.stop_streams(out);
-        out.push(Action::Log(Diagnostic::Lost { loss, running: self.running_len() }));
+        out.push(Action::Log(Diagnostic::Disconnected { reason, running: self.running_len() }));
     }
 
     /// The broker will not have this worker.
@@ -117,7 +117,7 @@ impl Worker {
             }
             Phase::Leaving | Phase::Left => return,
         }
-        if self.peer.is_joined() {
+        if self.peer.is_connected() {
             let number = self.peer.next_ping();
             self.phase = Phase::Draining { deadline, ping: Some(number) };
             self.send(now, Envelope::Drain, out);
@@ -144,20 +144,20 @@ impl Worker {
     /// broker that it is apart from.
     pub(super) fn go_on_draining(&mut self, now: Time, out: &mut Vec<Action>) {
         let Phase::Draining { deadline, ping } = self.phase else { return };
-        if !self.peer.is_joined() && self.peer.give_up() {
+        if !self.peer.is_connected() && self.peer.give_up() {
             out.push(Action::Disconnect);
         }
         if deadline <= now {
             for id in self.jobs.unstopped() {
                 self.stop(id, Stopped::Drained, out);
             }
-        } else if self.running_len() > 0 || (ping.is_some() && self.peer.is_joined()) {
+        } else if self.running_len() > 0 || (ping.is_some() && self.peer.is_connected()) {
             return;
         }
-        if self.peer.is_joined() {
+        if self.peer.is_connected() {
             self.phase = Phase::Leaving;
             self.send(now, Envelope::Goodbye(None), out);
-            self.peer.leave(now + GOODBYE_MAX);
+            self.peer.start_closing(now + GOODBYE_MAX);
         } else {
             self.gone(out);
         }

@@ -35,7 +35,7 @@ pub use self::{
 use self::{jobs::Jobs, life::Phase};
 use crate::{
     auth::Nonce,
-    peer::{self, Due, Heard, Parted, Peer},
+    peer::{self, Peer, PeerEvent, SocketClosed, TimeoutAction},
     time::Time,
     wire::{
         bundle::{self, Recipient},
@@ -220,45 +220,45 @@ impl Worker {
 
     fn envelope(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action>) {
         match envelope {
-            Envelope::Dispatch(dispatch) if self.peer.is_joined() => self.dispatch(now, dispatch, out),
-            Envelope::Cancel(cancel) if self.peer.is_joined() => self.cancel(now, cancel, out),
-            Envelope::Item(item) if self.peer.is_joined() => self.item_in(now, item, out),
-            Envelope::End(end) if self.peer.is_joined() => self.end_in(now, end, out),
-            Envelope::StreamCredit(credit) if self.peer.is_joined() => self.on_stream_credit(now, credit, out),
-            Envelope::Pong(number) if self.peer.is_joined() => self.pong(number, out),
+            Envelope::Dispatch(dispatch) if self.peer.is_connected() => self.dispatch(now, dispatch, out),
+            Envelope::Cancel(cancel) if self.peer.is_connected() => self.cancel(now, cancel, out),
+            Envelope::Item(item) if self.peer.is_connected() => self.item_in(now, item, out),
+            Envelope::End(end) if self.peer.is_connected() => self.end_in(now, end, out),
+            Envelope::StreamCredit(credit) if self.peer.is_connected() => self.on_stream_credit(now, credit, out),
+            Envelope::Pong(number) if self.peer.is_connected() => self.pong(number, out),
             other => match self.peer.handle_message(now, other) {
-                Heard::Nothing => {}
-                Heard::Answer(envelope) => self.send(now, envelope, out),
-                Heard::Joined { .. } => self.joined(now, out),
-                Heard::Lost(loss) => self.drop_socket(loss, out),
-                Heard::Refused(failure) => self.refused(failure, out),
-                Heard::Acknowledged => self.left(out),
-                Heard::UnexpectedMessage(kind) => self.on_unexpected_message(kind, out),
+                PeerEvent::Ignored => {}
+                PeerEvent::Reply(envelope) => self.send(now, envelope, out),
+                PeerEvent::Connected { .. } => self.joined(now, out),
+                PeerEvent::Disconnected(reason) => self.drop_socket(reason, out),
+                PeerEvent::Rejected(failure) => self.refused(failure, out),
+                PeerEvent::GoodbyeAcknowledged => self.left(out),
+                PeerEvent::Unexpected(kind) => self.on_unexpected_message(kind, out),
             },
         }
     }
 
     fn connected(&mut self, now: Time, nonce: Nonce, out: &mut Vec<Action>) {
-        if let Some(hello) = self.peer.connected(nonce) {
+        if let Some(hello) = self.peer.on_connected(nonce) {
             self.send(now, hello, out);
         }
     }
 
     fn disconnected(&mut self, now: Time, chance: u32, out: &mut Vec<Action>) {
-        match self.peer.disconnected(now, chance) {
-            Parted::Expected => {}
-            Parted::Lost => self.lost(peer::Loss::Closed, out),
-            Parted::Left => self.gone(out),
+        match self.peer.on_disconnected(now, chance) {
+            SocketClosed::Expected => {}
+            SocketClosed::Unexpected => self.lost(peer::DisconnectReason::SocketClosed, out),
+            SocketClosed::Final => self.gone(out),
         }
     }
 
     fn handle_timeout(&mut self, now: Time, out: &mut Vec<Action>) {
         while let Some(due) = self.peer.handle_timeout(now) {
             match due {
-                Due::Connect => out.push(Action::Connect),
-                Due::Ping(number) => self.send(now, Envelope::Ping(Ping { number, done_below: None }), out),
-                Due::Lost(loss) => self.drop_socket(loss, out),
-                Due::Left => self.left(out),
+                TimeoutAction::Connect => out.push(Action::Connect),
+                TimeoutAction::Ping(number) => self.send(now, Envelope::Ping(Ping { number, done_below: None }), out),
+                TimeoutAction::Disconnect(reason) => self.drop_socket(reason, out),
+                TimeoutAction::GiveUp => self.left(out),
             }
         }
         self.timers(now, out);
@@ -289,8 +289,8 @@ impl Worker {
     }
 
     /// Whether the broker has let the worker in and the connection holds.
-    pub fn is_joined(&self) -> bool {
-        self.peer.is_joined()
+    pub fn is_connected(&self) -> bool {
+        self.peer.is_connected()
     }
 
     /// What the broker said when it last let the worker in. Among it is where the worker's own calls go.
@@ -310,11 +310,11 @@ impl Worker {
     pub fn assert_invariants(&self) {
         self.peer.assert_invariants();
         self.jobs.check();
-        assert!(self.held_len() == 0 || self.is_joined(), "calls are held for the connection they came on");
+        assert!(self.held_len() == 0 || self.is_connected(), "calls are held for the connection they came on");
         match self.phase {
             Phase::Serving => {}
             Phase::Draining { .. } => assert_eq!(self.held_len(), 0, "who drains holds nothing"),
-            Phase::Leaving | Phase::Left | Phase::Refused => assert!(!self.is_joined(), "goodbye was said"),
+            Phase::Leaving | Phase::Left | Phase::Refused => assert!(!self.is_connected(), "goodbye was said"),
         }
     }
 }

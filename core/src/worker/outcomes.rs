@@ -60,7 +60,7 @@ impl Worker {
     fn outcome_dropped(&mut self, now: Time, running: &Running, out: &mut Vec<Action>) {
         self.counters.outcomes_dropped += 1;
         out.push(Action::Log(Diagnostic::OutcomeDropped(running.call)));
-        if self.peer.is_joined() {
+        if self.peer.is_connected() {
             let offer = u32::try_from(running.offer).expect("an offer's place fits: their number is bounded");
             let freed = match &running.key {
                 None => Envelope::Credit(Credit { calls: 1, bytes: 0, offer }),
@@ -166,7 +166,7 @@ impl Worker {
 
     /// Whether what is said about the call still interests the broker.
     pub(super) fn is_current(&self, id: JobId) -> bool {
-        self.peer.is_joined() && id.connection == self.peer.connection()
+        self.peer.is_connected() && id.connection == self.peer.connection()
     }
 }
 

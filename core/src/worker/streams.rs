@@ -154,7 +154,7 @@ impl Worker {
     /// An item or an end that could not be read leaves a gap: its call ends.
     pub(super) fn on_invalid_item(&mut self, now: Time, error: &EnvelopeError, out: &mut Vec<Action>) {
         let kinds = [Kind::Item, Kind::End].map(|kind| Some(u64::from(kind.number())));
-        let number = error.number.filter(|_| kinds.contains(&error.kind) && self.peer.is_joined());
+        let number = error.number.filter(|_| kinds.contains(&error.kind) && self.peer.is_connected());
         let Some(job) = number.map(|number| self.job_id(DispatchNumber(number))) else { return };
         if self.jobs.flows(job).is_some() {
             self.broken(now, job, StreamError::Malformed, out);

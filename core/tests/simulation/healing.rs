@@ -60,12 +60,12 @@ impl World {
         }
         let Some(broker) = &self.broker.host else { return Some("the broker is not there".to_owned()) };
         for (at, seat) in self.clients.iter().enumerate() {
-            if !seat.host.as_ref().is_some_and(|client| client.machine.is_joined() && !client.closing) {
+            if !seat.host.as_ref().is_some_and(|client| client.machine.is_connected() && !client.closing) {
                 return Some(format!("client-{at} has not joined, or is about to leave"));
             }
         }
         for (at, seat) in self.workers.iter().enumerate() {
-            let Some(worker) = seat.host.as_ref().filter(|worker| worker.machine.is_joined()) else {
+            let Some(worker) = seat.host.as_ref().filter(|worker| worker.machine.is_connected()) else {
                 return Some(format!("worker-{at} has not joined"));
             };
             if worker.handlers_len() > 0 {

@@ -39,8 +39,8 @@ deadline_counts_twice|broker/call.rs|s/\|left\| now \+ left\)/|left| now + left 
 handback_ends_the_call|broker/reports.rs|s/if self\.calls\[call\.0\]\.client\.is_some\(\)/if false/
 wait_for_ready_does_not_wait|broker/dispatch.rs|s/if call\.wait_for_ready && !unknown/if false/
 silent_peer_is_kept|broker/presence.rs|s/HEARTBEATS_MISSED_MAX\)/100_000)/
-reply_of_an_earlier_connection_counts|worker/outcomes.rs|s/self\.peer\.is_joined\(\) && id\.connection == self\.peer\.connection\(\)/self.peer.is_joined()/
-old_calls_do_not_give_slots_back|worker/outcomes.rs|s/if self\.peer\.is_joined\(\) \{/if false {/
+reply_of_an_earlier_connection_counts|worker/outcomes.rs|s/self\.peer\.is_connected\(\) && id\.connection == self\.peer\.connection\(\)/self.peer.is_connected()/
+old_calls_do_not_give_slots_back|worker/outcomes.rs|s/if self\.peer\.is_connected\(\) \{/if false {/
 all_slots_are_said_to_be_free|worker/life.rs|s/offer\.free = self\.jobs\.free\(at\);/offer.free = offer.slots; let _ = at;/
 expired_call_is_started|worker/outcomes.rs|s/next\.job\.deadline\.is_some_and\(\|deadline\| deadline <= now\)/false/
 started_call_is_handed_back|worker/life.rs|s/for id in self\.jobs\.held\(\) \{\n                self\.jobs\.unhold\(id\);/for id in self.jobs.unstopped() {/
@@ -48,12 +48,12 @@ resend_is_not_flagged|client/sending.rs|s/self\.send_request\(now, key, number, 
 open_calls_are_not_sent_again|client/life.rs|s/self\.resend_from = Some\(NUMBER_FIRST\);//
 credit_survives_a_reconnect|client/life.rs|s/self\.credit = Credit \{ calls: welcome\.credit_calls/self.credit = Credit { calls: self.credit.calls + welcome.credit_calls/
 done_is_stated_too_early|client/calls.rs|s/self\.open\.first\(\)\.map_or\(self\.next_number, \|\(number, _\)\| CallNumber\(number\)\)/self.next_number/
-pongs_hide_what_is_done|client/mod.rs|s/if !self\.peer\.is_joined\(\) \{\n            return;/if true {\n            return;/
+pongs_hide_what_is_done|client/mod.rs|s/if !self\.peer\.is_connected\(\) \{\n            return;/if true {\n            return;/
 old_number_is_forgotten|sequence_map.rs|s/self\.old\.insert\(self\.first, value\);/drop(value);/
 deadline_that_stays_is_forgotten|deadline_queue.rs|s/self\.others\.insert\(DeadlineKey \{ at, number: self\.first \}, key\);/let _ = (at, key);/
 time_out_is_noticed_late|client/call.rs|s/EXPIRY_GRACE_MAX\.min\(timeout\.span \/ 10\)/EXPIRY_GRACE_MAX * 20/
 proof_is_not_checked|broker/proving.rs|s/transcript\.is_proved\(Prover::Peer, key, &proof\)/transcript.is_proved(Prover::Peer, key, &proof) || true/
-broker_need_not_prove_itself|peer/proving.rs|s/if proved \{ Ok/if proved || true { Ok/
+broker_need_not_prove_itself|peer/authentication.rs|s/if proved \{ Ok/if proved || true { Ok/
 proof_of_one_side_is_the_others|auth/proof.rs|s/\("broker", peer\)/(peer, "broker")/
 roles_of_a_key_do_not_count|broker/proving.rs|s/proved\.roles\.permit\(role\)/proved.roles.permit(role) || true/
 stranger_may_try_again|broker/arrival.rs|s/\(Some\(Arrival::Unproven \{ \.\. \}\), _\) => return,//
@@ -112,7 +112,7 @@ broadcast_outlives_its_time|broker/ending.rs|s/State::Gathering => self\.end_bro
 parts_outlive_their_client|broker/requests.rs|s/self\.stop_parts\(now, key, out\);//
 parts_outlive_a_word_on_a_stream|broker/streams.rs|s/self\.stop_parts\(now, key, out\);//
 part_waits_for_a_worker_that_drains|broker/reports.rs|s/self\.unbind\(key\);\n        self\.end_waiting_parts\(now, key, out\);/self.unbind(key); let _ = (now, \&out);/
-silent_broker_is_kept|peer/mod.rs|s/State::Joined \{ \.\. \} if self\.presence\.lost_at\(\) <= now => \{/State::Joined { .. } if false => {/
+silent_broker_is_kept|peer/mod.rs|s/State::Connected \{ \.\. \} if self\.liveness\.expires_at\(\) <= now => \{/State::Connected { .. } if false => {/
 LIST
 }
 

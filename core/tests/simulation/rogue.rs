@@ -12,7 +12,7 @@ use callboard_core::{
         Bundler, Envelope,
         bundle::{self, Recipient},
         envelope::{self, Cancel, Credit, Effect, Item, Ping, Priority, Reply, Request, RequestFlags, StreamCredit},
-        handshake::{Answer, Challenge, Hello, MethodLimits, MethodOffer, Offer, Register, Role},
+        handshake::{Challenge, ChallengeResponse, Hello, MethodLimits, MethodOffer, Offer, Register, Role},
         ids::{CallNumber, ConnectionId, ConnectionNumber, DispatchNumber, SessionId},
         method::MethodName,
         streams::{ItemCredit, Streams, Style},
@@ -127,7 +127,7 @@ impl Rogue {
         let insider = scene.knobs.key().filter(|_| scene.chance.percent(80));
         let Some((transcript, key)) = transcript.zip(insider) else { return Bytes::new() };
         let proof = transcript.prove(Prover::Peer, &key);
-        body::encode(&Answer { proof }).expect("a proof has a CBOR form")
+        body::encode(&ChallengeResponse { proof }).expect("a proof has a CBOR form")
     }
 
     fn connect(&mut self, scene: &mut Scene) {

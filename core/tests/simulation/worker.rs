@@ -197,7 +197,7 @@ impl WorkerHost {
 
     /// Gives some calls back before the machine sees them, as a worker of another make may. Returns what is left.
     fn shun(&mut self, frames: Vec<Bytes>, scene: &mut Scene) -> Vec<Vec<Bytes>> {
-        if scene.knobs.shun_percent == 0 || !self.machine.is_joined() {
+        if scene.knobs.shun_percent == 0 || !self.machine.is_connected() {
             return vec![frames];
         }
         let mut kept = Bundler::new();

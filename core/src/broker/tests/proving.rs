@@ -11,7 +11,7 @@ use crate::{
     wire::{
         Envelope,
         envelope::{Effect, Request, RequestFlags},
-        handshake::{Answer, Challenge, Hello, MethodOffer, Offer, Register, Role, Welcome},
+        handshake::{Challenge, ChallengeResponse, Hello, MethodOffer, Offer, Register, Role, Welcome},
         ids::{BrokerId, ConnectionId, ConnectionNumber, StartId},
         limits::AUTHKEY_REFUSAL_DELAY,
         status::{Code, Executed},
@@ -58,7 +58,7 @@ impl Stage {
     }
 
     fn prove(&mut self, connection: ConnectionId, proof: Proof) {
-        self.say(connection, Envelope::Proof(body::encode(&Answer { proof }).unwrap()));
+        self.say(connection, Envelope::Proof(body::encode(&ChallengeResponse { proof }).unwrap()));
     }
 
     /// Comes with that key, up to the broker's answer.

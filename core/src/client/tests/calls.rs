@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    peer::played::goodbye,
+    peer::simulated_broker::goodbye,
     wire::{
         envelope::{Credit, Effect, Priority},
         kind::Kind,

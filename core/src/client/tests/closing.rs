@@ -1,7 +1,7 @@
 //! Closing.
 
 use super::*;
-use crate::{peer::played::goodbye, wire::envelope::Credit};
+use crate::{peer::simulated_broker::goodbye, wire::envelope::Credit};
 
 const GOODBYE: Action<u64> = Action::Send(Envelope::Goodbye(None));
 

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use super::{Action, Client, Diagnostic, Event, NewCall, Ticket, Timeout, TimeoutSource};
 use crate::{
     auth::Nonce,
-    peer::played::{at, messages, ms, settings, welcome},
+    peer::simulated_broker::{at, messages, ms, settings, welcome},
     time::Time,
     wire::{
         Envelope,

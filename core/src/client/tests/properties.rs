@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    peer::played::goodbye,
+    peer::simulated_broker::goodbye,
     wire::envelope::{Credit, Effect},
 };
 

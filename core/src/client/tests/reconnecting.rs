@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     body,
     peer::{
-        Loss,
-        played::{goodbye, welcome_body},
+        DisconnectReason,
+        simulated_broker::{goodbye, welcome_body},
     },
     wire::{
         envelope::{Credit, Effect},
@@ -145,7 +145,10 @@ fn sent_away_as_unavailable_it_comes_back_with_its_calls() {
     let mut stage = Stage::joined(10, 1_000);
     stage.call(1);
     stage.hear(&[goodbye(Code::Unavailable)]);
-    assert!(matches!(stage.notes.last(), Some(Diagnostic::Lost { loss: Loss::SentAway(_), open: 1 })));
+    assert!(matches!(
+        stage.notes.last(),
+        Some(Diagnostic::Disconnected { reason: DisconnectReason::Goodbye(_), open: 1 })
+    ));
     stage.lose_connection();
     assert_eq!(requests(&stage.join(2, 10, 1_000)), [(1, true, None)]);
 }
@@ -156,7 +159,10 @@ fn a_silent_broker_is_given_up_and_tried_again() {
     stage.broker_lives = false;
     let actions = stage.pass(HEARTBEAT_DEFAULT * 3);
     assert_eq!(actions, [Action::Disconnect]);
-    assert!(matches!(stage.notes.last(), Some(Diagnostic::Lost { loss: Loss::Silent, .. })));
+    assert!(matches!(
+        stage.notes.last(),
+        Some(Diagnostic::Disconnected { reason: DisconnectReason::HeartbeatTimeout, .. })
+    ));
     assert_eq!(stage.pass(ms(60_000)), [], "the driver drops the socket first");
     stage.lose_connection();
     assert_eq!(stage.pass(ms(10)), [Action::Connect]);

@@ -48,7 +48,7 @@ fn a_method_that_the_worker_does_not_have_is_unimplemented() {
     assert_eq!(failed(&actions), [(1, Code::Unimplemented, Executed::No), (2, Code::Unimplemented, Executed::No)]);
     assert!(matches!(
         stage.notes[..],
-        [Diagnostic::Joined { .. }, Diagnostic::UnknownMethod(_), Diagnostic::UnknownMethod(_)]
+        [Diagnostic::Registered { .. }, Diagnostic::UnknownMethod(_), Diagnostic::UnknownMethod(_)]
     ));
 }
 

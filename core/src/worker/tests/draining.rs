@@ -1,7 +1,7 @@
 //! Shutting down.
 
 use super::*;
-use crate::{peer::played::goodbye, wire::envelope::Ping};
+use crate::{peer::simulated_broker::goodbye, wire::envelope::Ping};
 
 const DRAIN: Action = Action::Send(Envelope::Drain);
 /// Behind the drain: its pong tells that nothing is on its way any more. The first ping went behind the registration.

@@ -16,7 +16,7 @@ use super::{Action, Diagnostic, Event, Job, JobId, Worker};
 use crate::{
     auth::Nonce,
     body,
-    peer::played::{at, messages, ms, settings, welcome},
+    peer::simulated_broker::{at, messages, ms, settings, welcome},
     time::Time,
     wire::{
         Envelope,

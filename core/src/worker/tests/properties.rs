@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::peer::played::goodbye;
+use crate::peer::simulated_broker::goodbye;
 
 /// What may happen, sensible or not.
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ impl Skeptic {
             }
             Step::Dispatch { text, timeout } => {
                 let method = if text { "text.reverse" } else { "calculator.add" };
-                if self.stage.worker.is_joined() {
+                if self.stage.worker.is_connected() {
                     self.open.insert(self.next);
                 }
                 self.hear(&[dispatch(self.next, method, timeout.map(ms))]);
@@ -195,7 +195,7 @@ proptest! {
         while !skeptic.running.is_empty() {
             skeptic.end(0, true);
         }
-        if skeptic.stage.worker.is_joined() {
+        if skeptic.stage.worker.is_connected() {
             prop_assert!(skeptic.open.is_empty(), "all that came was answered: {:?}", skeptic.open);
         }
         skeptic.event(Event::Shutdown { deadline: skeptic.stage.now + ms(1_000) });

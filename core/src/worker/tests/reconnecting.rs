@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    peer::{Loss, played::goodbye},
+    peer::{DisconnectReason, simulated_broker::goodbye},
     wire::{
         affinity::{Affinity, AffinityKey},
         envelope::{Credit, KeyFreed},
@@ -32,7 +32,7 @@ fn it_has_joined_when_the_broker_has_answered_what_it_asked_behind_its_registrat
     stage.hear(&[Envelope::Pong(ping + 1)]);
     assert_eq!(stage.notes, []);
     stage.hear(&[Envelope::Pong(ping)]);
-    assert!(matches!(stage.notes[..], [Diagnostic::Joined { .. }]));
+    assert!(matches!(stage.notes[..], [Diagnostic::Registered { .. }]));
     stage.hear(&[Envelope::Pong(ping)]);
     assert_eq!(stage.notes.len(), 1);
 }
@@ -42,7 +42,7 @@ fn a_registration_that_is_refused_is_not_said_to_have_been_taken() {
     let mut stage = Stage::new(1, 0);
     let (_, ping) = stage.join_and_register(1);
     stage.hear(&[goodbye(Code::FailedPrecondition), Envelope::Pong(ping)]);
-    assert!(!stage.notes.iter().any(|note| matches!(note, Diagnostic::Joined { .. })), "{:?}", stage.notes);
+    assert!(!stage.notes.iter().any(|note| matches!(note, Diagnostic::Registered { .. })), "{:?}", stage.notes);
 }
 
 #[test]
@@ -152,7 +152,10 @@ fn a_worker_that_is_refused_says_so_and_stays_away() {
 fn sent_away_as_unavailable_it_comes_back() {
     let mut stage = Stage::joined(1, 0);
     assert_eq!(stage.hear(&[goodbye(Code::Unavailable)]), [Action::Disconnect]);
-    assert!(matches!(stage.notes.last(), Some(Diagnostic::Lost { loss: Loss::SentAway(_), running: 0 })));
+    assert!(matches!(
+        stage.notes.last(),
+        Some(Diagnostic::Disconnected { reason: DisconnectReason::Goodbye(_), running: 0 })
+    ));
     stage.lose_connection();
     stage.join(2);
 }

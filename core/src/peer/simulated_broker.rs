@@ -1,4 +1,4 @@
-//! The broker's part, as tests play it to clients and workers.
+//! A broker for tests of clients and workers.
 
 #![allow(clippy::unwrap_used)]
 
@@ -34,7 +34,7 @@ pub(crate) fn settings() -> Settings {
     Settings { instance: "calculator-3".into(), heartbeat: HEARTBEAT, ..Settings::new(SessionId([7; 16])) }
 }
 
-/// The welcome of the broker's start of that number, with so much credit.
+/// The welcome of the broker in the start with that number.
 pub(crate) fn welcome(start: u8, credit_calls: u32, credit_bytes: u64) -> Envelope {
     Envelope::Welcome(body::encode(&welcome_body(start, credit_calls, credit_bytes)).unwrap())
 }
@@ -58,7 +58,7 @@ pub(crate) fn goodbye(code: Code) -> Envelope {
     Envelope::Goodbye(Some(Box::new(Failure::new(code, Executed::No, "go"))))
 }
 
-/// What travels when the broker says all this in one turn.
+/// The messages in which the broker sends these envelopes in one turn.
 pub(crate) fn messages(envelopes: &[Envelope]) -> Vec<Vec<Bytes>> {
     let mut bundler = Bundler::new();
     for envelope in envelopes {

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     auth::{AuthKey, MECHANISM, Proof, Prover, Transcript},
     wire::{
-        handshake::{Answer, Challenge},
+        handshake::{Challenge, ChallengeResponse},
         ids::{BrokerId, StartId},
     },
 };
@@ -45,21 +45,21 @@ fn welcome_with(proof: Option<Proof>) -> Envelope {
 fn challenged(peer: &mut Peer) -> (Transcript, Proof) {
     let hello = greet(peer, at(0));
     let transcript = Transcript::of(&hello, &asked()).unwrap();
-    let Heard::Answer(Envelope::Proof(answer)) = peer.handle_message(at(0), challenge_of(&asked())) else {
+    let PeerEvent::Reply(Envelope::Proof(answer)) = peer.handle_message(at(0), challenge_of(&asked())) else {
         panic!("a challenge is answered");
     };
-    (transcript, body::decode::<Answer>(&answer).unwrap().proof)
+    (transcript, body::decode::<ChallengeResponse>(&answer).unwrap().proof)
 }
 
-fn refusal(heard: Heard) -> Failure {
+fn refusal(heard: PeerEvent) -> Failure {
     match heard {
-        Heard::Refused(failure) => *failure,
+        PeerEvent::Rejected(failure) => *failure,
         other => panic!("not refused: {other:?}"),
     }
 }
 
 #[track_caller]
-fn assert_unproven(heard: Heard, words: &str) {
+fn assert_unproven(heard: PeerEvent, words: &str) {
     let failure = refusal(heard);
     assert_eq!(failure.code, Code::Unauthenticated);
     assert!(failure.message.contains(words), "{failure}");
@@ -72,7 +72,7 @@ fn a_peer_that_proves_itself_joins_a_broker_that_does() {
         let (transcript, proof) = challenged(&mut peer);
         assert!(transcript.is_proved(Prover::Peer, &key(), &proof));
         let welcome = welcome_with(Some(transcript.prove(Prover::Broker, &key())));
-        assert_eq!(peer.handle_message(at(0), welcome), Heard::Joined { same_start: false });
+        assert_eq!(peer.handle_message(at(0), welcome), PeerEvent::Connected { same_start: false });
         peer.assert_invariants();
     }
 }
@@ -102,7 +102,7 @@ fn a_broker_that_does_not_prove_itself_is_not_joined() {
         let mut peer = keyed(Role::Client);
         challenged(&mut peer);
         assert_unproven(peer.handle_message(at(0), welcome_with(proof)), "did not prove");
-        assert!(!peer.is_joined() && peer.poll_timeout().is_none(), "{what}");
+        assert!(!peer.is_connected() && peer.poll_timeout().is_none(), "{what}");
         peer.assert_invariants();
     }
 }
@@ -128,7 +128,7 @@ fn a_proof_of_the_wrong_length_is_no_welcome() {
         bytes.extend([0x58, len]);
         bytes.extend(vec![7; len.into()]);
         let heard = peer.handle_message(at(0), Envelope::Welcome(bytes.into()));
-        assert!(matches!(heard, Heard::Lost(Loss::Unreadable(_))), "{len}: {heard:?}");
+        assert!(matches!(heard, PeerEvent::Disconnected(DisconnectReason::InvalidHandshake(_))), "{len}: {heard:?}");
     }
 }
 
@@ -137,7 +137,7 @@ fn a_peer_with_a_key_joins_no_broker_that_asks_for_none() {
     let mut peer = keyed(Role::Client);
     greet(&mut peer, at(0));
     assert_unproven(peer.handle_message(at(0), challenge()), "asks for no key");
-    assert_eq!(peer.disconnected(at(0), 0), Parted::Expected);
+    assert_eq!(peer.on_disconnected(at(0), 0), SocketClosed::Expected);
     assert_eq!(peer.poll_timeout(), None);
 }
 
@@ -163,6 +163,6 @@ fn a_challenge_that_cannot_be_read_is_a_loss() {
         let mut peer = keyed(Role::Client);
         greet(&mut peer, at(0));
         let heard = peer.handle_message(at(0), Envelope::Challenge(Bytes::from_static(bytes)));
-        assert!(matches!(heard, Heard::Lost(Loss::Unreadable(_))), "{heard:?}");
+        assert!(matches!(heard, PeerEvent::Disconnected(DisconnectReason::InvalidHandshake(_))), "{heard:?}");
     }
 }

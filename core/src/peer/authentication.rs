@@ -1,0 +1,84 @@
+//! The peer's side of the authentication: it proves that it knows the key, and accepts only a broker that proves the same.
+
+use bytes::Bytes;
+
+use super::{DisconnectReason, Peer, PeerEvent, State};
+use crate::{
+    auth::{MECHANISM, Nonce, Prover, Transcript},
+    body,
+    time::Time,
+    wire::{
+        Envelope,
+        handshake::{Challenge, ChallengeResponse, Mechanism, Welcome},
+        status::{Code, Executed, Failure},
+    },
+};
+
+/// The message for a peer without a key at a broker that requires one.
+pub(crate) const KEY_REQUIRED: &str = "the broker asks for a key and this program gives none: give it the broker's with \
+                                       --authkey-file FILE, or in CALLBOARD_AUTHKEY";
+const BROKER_UNPROVEN: &str = "the broker did not prove that it knows the key: check that it is the right broker, and that it \
+                               has the same key";
+const NOT_ASKED: &str = "the broker asks for no key, so it did not prove that it knows ours: start it with --authkey-file \
+                         FILE, or this program without a key";
+
+/// Why a challenge cannot be answered.
+enum ChallengeError {
+    /// The peer cannot authenticate with this broker, now or later.
+    Rejected(String),
+    /// The challenge could not be decoded.
+    Malformed(String),
+}
+
+impl Peer {
+    /// The broker's challenge: answers it, or ends the connection.
+    pub(super) fn on_challenge(&mut self, now: Time, until: Time, nonce: Nonce, challenge: &Bytes) -> PeerEvent {
+        match self.answer(nonce, challenge) {
+            Ok((response, transcript)) => {
+                self.state = State::AwaitingWelcome { until, transcript };
+                PeerEvent::Reply(Envelope::Proof(response))
+            }
+            Err(ChallengeError::Rejected(why)) => self.reject(unauthenticated(why)),
+            Err(ChallengeError::Malformed(why)) => {
+                self.drop_socket(now);
+                PeerEvent::Disconnected(DisconnectReason::InvalidHandshake(why))
+            }
+        }
+    }
+
+    fn answer(&self, nonce: Nonce, challenge: &Bytes) -> Result<(Bytes, Option<Transcript>), ChallengeError> {
+        if challenge.is_empty() {
+            return match self.settings.key {
+                Some(_) => Err(ChallengeError::Rejected(NOT_ASKED.to_owned())),
+                None => Ok((Bytes::new(), None)),
+            };
+        }
+        let malformed = |error: body::DecodeError| ChallengeError::Malformed(error.to_string());
+        let Mechanism { mechanism } = body::decode(challenge).map_err(malformed)?;
+        if mechanism != MECHANISM {
+            let why = format!("the broker asks for a proof by {mechanism:.32}, which this version does not know");
+            return Err(ChallengeError::Rejected(why));
+        }
+        let challenge: Challenge = body::decode(challenge).map_err(malformed)?;
+        let hello = self.settings.hello(self.role, self.connection, nonce);
+        let (Some(key), Some(transcript)) = (&self.settings.key, Transcript::of(&hello, &challenge)) else {
+            return Err(ChallengeError::Rejected(KEY_REQUIRED.to_owned()));
+        };
+        let response = ChallengeResponse { proof: transcript.prove(Prover::Peer, key) };
+        Ok((body::encode(&response).expect("a proof has a CBOR form"), Some(transcript)))
+    }
+
+    /// Checks that the welcome comes from a broker that knows our key, if we have one.
+    pub(super) fn check_proof(&self, transcript: Option<Transcript>, welcome: &Welcome) -> Result<(), Box<Failure>> {
+        let Some(key) = &self.settings.key else { return Ok(()) };
+        let proved = transcript.zip(welcome.proof).is_some_and(|(transcript, proof)| {
+            let welcomed = Transcript { broker: welcome.broker, start: welcome.start, ..transcript };
+            welcomed.is_proved(Prover::Broker, key, &proof)
+        });
+        if proved { Ok(()) } else { Err(unauthenticated(BROKER_UNPROVEN)) }
+    }
+}
+
+fn unauthenticated(why: impl Into<bytestring::ByteString>) -> Box<Failure> {
+    Box::new(Failure::new(Code::Unauthenticated, Executed::No, why))
+}
