@@ -52,15 +52,15 @@ pub use callboard_core as core;
 pub use callboard_core::contract::Shape;
 pub use callboard_macros::{Shape, service};
 pub use callboard_workers::{
-    Answer, Context, Error, ErrorCode, Handler, Incoming, Outgoing, Reply, RunningWorker, Service, ServiceError, State,
-    Stream, Worker, WorkerError, pool,
+    Context, Error, ErrorCode, Handler, Incoming, IntoOutcome, Outgoing, Reply, RunningWorker, Service, ServiceError,
+    Stream, Worker, WorkerError, WorkerState, pool,
 };
 
 /// What the code that the macros write needs beside the above. Not for anybody else.
 #[doc(hidden)]
 pub mod __private {
     pub use callboard_clients::travel::{error, value};
-    pub use callboard_workers::{CodeOf, Own, WithCode, WithoutCode, deliver, refused};
+    pub use callboard_workers::{ApplicationResult, CodeOf, DeclaredCode, DefaultCode, fail_before_items, send_items};
 }
 
 /// The README and the guide, so that their examples are compiled.

@@ -88,10 +88,10 @@ async fn main() -> Result<(), WorkerError> {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}
         () = enter() => {}
-        ended = worker.ended() => return ended,
+        result = worker.stopped() => return result,
     }
-    worker.shut_down(DRAIN).await;
-    worker.ended().await
+    worker.shutdown(DRAIN).await;
+    worker.stopped().await
 }
 
 /// Waits for a line on stdin. A pool's workers have no terminal, and an end of input is no Enter: then it waits for ever.

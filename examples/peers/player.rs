@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("found {} in {rounds} rounds", guesser.found.load(Ordering::Acquire));
     client.close()?;
-    runtime.block_on(worker.shut_down(LAST));
+    runtime.block_on(worker.shutdown(LAST));
     Ok(())
 }
 

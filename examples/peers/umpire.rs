@@ -83,6 +83,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::thread::sleep(ROUND);
     }
     client.close()?;
-    runtime.block_on(worker.shut_down(LAST));
+    runtime.block_on(worker.shutdown(LAST));
     Ok(())
 }

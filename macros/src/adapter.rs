@@ -24,7 +24,7 @@ pub(crate) fn into_service(service: &Service) -> TokenStream {
             Self: ::core::marker::Sized,
         {
             let #implementation = ::std::sync::Arc::new(self);
-            let service = #krate::Service::new(#name).described(<#client>::contract());
+            let service = #krate::Service::new(#name).with_description(<#client>::contract());
             #(#methods)*
             service
         }
@@ -112,7 +112,7 @@ fn deliver(krate: &syn::Path, method: &Method, run: TokenStream, may_refuse: boo
         true => answer(krate, method, quote!(item)),
         false => quote!(#krate::Reply(item)),
     };
-    let deliver = quote!(#krate::__private::deliver(&#context, #items, |item| #item).await);
+    let deliver = quote!(#krate::__private::send_items(&#context, #items, |item| #item).await);
     if !may_refuse {
         return quote!(let #items = #run.await; #deliver);
     }
@@ -121,7 +121,7 @@ fn deliver(krate: &syn::Path, method: &Method, run: TokenStream, may_refuse: boo
         let #items = #run.await;
         match #items {
             ::core::result::Result::Ok(#items) => #deliver,
-            ::core::result::Result::Err(error) => #krate::__private::refused(#refused),
+            ::core::result::Result::Err(error) => #krate::__private::fail_before_items(#refused),
         }
     }
 }
@@ -131,12 +131,12 @@ fn answer(krate: &syn::Path, method: &Method, result: TokenStream) -> TokenStrea
     match &method.returns.error {
         None => quote!(#krate::Reply(#result)),
         Some(OwnError { ty: error, name }) => quote! {
-            #krate::__private::Own {
+            #krate::__private::ApplicationResult {
                 result: #result,
                 name: #name,
                 code: |error: &#error| {
                     #[allow(unused_imports)]
-                    use #krate::__private::{WithCode as _, WithoutCode as _};
+                    use #krate::__private::{DeclaredCode as _, DefaultCode as _};
                     (&#krate::__private::CodeOf(error)).code()
                 },
             }

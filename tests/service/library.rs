@@ -82,7 +82,7 @@ impl Library for Shelf {
     }
 
     fn who_asks(&self, context: Context, greeting: String) -> (String, String) {
-        let key = context.key().filter(|_| context.fence().is_some());
+        let key = context.key().filter(|_| context.fencing_token().is_some());
         (context.method().to_owned(), format!("{greeting} {}", key.unwrap_or("whoever you are")))
     }
 

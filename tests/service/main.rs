@@ -24,7 +24,7 @@ impl Scene {
         let any_port = || "tcp://127.0.0.1:0".parse().unwrap();
         let broker = RunningBroker::start(Settings::new(any_port(), any_port())).await.unwrap();
         let mut worker = Worker::new().backend(broker.backend()).serve(service).start().unwrap();
-        worker.joined().await.unwrap();
+        worker.registered().await.unwrap();
         let client = Client::connect(broker.frontend()).await.unwrap();
         // The worker has said what it serves; the broker reads it in its own time.
         let served = async || client.call::<Vec<IgnoredAny>>("callboard.services", ()).await.unwrap().len();

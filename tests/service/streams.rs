@@ -226,7 +226,7 @@ async fn an_item_that_does_not_fit_ends_the_call_whatever_the_method_makes_of_it
     words.end();
     let error = known.await.unwrap_err();
     assert_eq!((error.code(), error.executed()), (Code::InvalidArgument, Executed::Yes));
-    assert!(error.message().starts_with("item 0 of the stream does not fit"), "{error}");
+    assert!(error.message().starts_with("item 0 of the stream is invalid"), "{error}");
     let (mut numbers, mut checked) = scene.client.call::<()>("book.checked", ()).duplex::<i32, u8>();
     numbers.send(&3).await.unwrap();
     assert_eq!(checked.next().await, Some(Ok(3)));

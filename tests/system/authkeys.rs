@@ -97,7 +97,7 @@ fn a_worker_without_a_key_is_told_of_the_variable_and_of_no_flag() {
     let mut keyless = worker(&broker, None);
     assert_eq!(keyless.exit_code(), 1);
     let said = keyless.stderr.all();
-    assert!(said.contains("give it the broker's in CALLBOARD_AUTHKEY") && !said.contains("--authkey-file"), "{said}");
+    assert!(said.contains("set CALLBOARD_AUTHKEY to the broker's key") && !said.contains("--authkey-file"), "{said}");
 }
 
 #[test]
@@ -283,7 +283,7 @@ async fn programs_give_their_key_to_the_libraries() {
     let key = || AuthKey::new(OURS).unwrap();
     let doubler = Service::new("doubler").read("double", ["number"], |number: u64| number * 2);
     let mut worker = Worker::new().backend(&broker.backend).authkey(key()).serve(doubler).start().unwrap();
-    worker.joined().await.unwrap();
+    worker.registered().await.unwrap();
     let client = Client::builder(&broker.frontend).authkey(key()).connect().await.unwrap();
     assert_eq!(client.call::<u64>("doubler.double", (21,)).wait_for_ready().await.unwrap(), 42);
     let refused = Client::builder(&broker.frontend).connect().await.unwrap_err();

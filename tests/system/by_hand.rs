@@ -20,7 +20,7 @@ fn a_worker_that_finds_no_broker_says_so_once_though_it_logs_nothing() {
     let mut command = example("calculator-worker");
     command.env("CALLBOARD_BACKEND", &nowhere);
     let worker = Process::start(command);
-    let said = worker.stderr.wait_for("without a broker");
+    let said = worker.stderr.wait_for("not connected to a broker");
     assert!(said.contains(&nowhere) && said.contains("start a broker there"), "{said}");
 }
 

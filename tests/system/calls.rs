@@ -119,7 +119,7 @@ async fn a_result_is_json_or_the_bytes_that_it_is() {
     let files =
         Service::new("files").read("load", [], || Reply(Bytes(b"\xfb\xff\n1\n"))).read("size", [], || f64::INFINITY);
     let mut worker = Worker::new().backend(&broker.backend).serve(files).start().unwrap();
-    worker.joined().await.unwrap();
+    worker.registered().await.unwrap();
     assert_eq!(broker.call(&["files.load"]).printed(), r#""-_8KMQo""#);
     let raw = broker.command_line(&["call", "files.load", "--raw"]).output().unwrap();
     assert_eq!((raw.stdout.as_slice(), raw.stderr.as_slice()), (&b"\xfb\xff\n1\n"[..], &b""[..]));

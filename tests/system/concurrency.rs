@@ -42,7 +42,7 @@ async fn two_workers_with_many_slots_run_no_more_calls_of_a_method_than_it_may()
     let broker = Broker::start();
     let workers = [(); 2].map(|()| Worker::new().backend(&broker.backend).serve(desk.books()).start().unwrap());
     for mut worker in workers {
-        worker.joined().await.unwrap();
+        worker.registered().await.unwrap();
     }
     let client = broker.client().await;
     let calls: Vec<_> = (0..10)

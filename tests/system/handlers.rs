@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(4);
 async fn scene(service: Service) -> (Broker, Client) {
     let broker = Broker::start();
     let mut worker = Worker::new().backend(&broker.backend).heartbeat(HEARTBEAT).serve(service).start().unwrap();
-    worker.joined().await.unwrap();
+    worker.registered().await.unwrap();
     let client = broker.client().await;
     (broker, client)
 }

@@ -15,7 +15,7 @@ const BUDGET: Duration = Duration::from_secs(20);
 /// A worker that serves `service` until the test ends.
 async fn serve(broker: &Broker, service: Service) -> RunningWorker {
     let mut worker = Worker::new().backend(&broker.backend).serve(service).start().unwrap();
-    worker.joined().await.unwrap();
+    worker.registered().await.unwrap();
     worker
 }
 

@@ -97,7 +97,7 @@ fn a_program_that_ends_at_once_ends_the_pool_with_its_last_words() {
     let ended = Finished::of(command);
     assert_eq!(ended.code, 4, "{ended:?}");
     let verdict = ended.stderr.split("error: ").nth(1).unwrap_or_default();
-    assert!(verdict.contains("5 processes") && verdict.contains("exit status 7"), "{ended:?}");
+    assert!(verdict.contains("5 exits") && verdict.contains("exit status 7"), "{ended:?}");
     assert!(verdict.lines().skip(1).any(|line| line.trim() == "out of luck"), "{ended:?}");
 }
 

@@ -148,6 +148,6 @@ fn one_change_at_a_time() {
     program.becomes("exec sleep 600");
     assert_eq!(broker.command(&["reload", "jobs", "--no-wait"]).printed(), "jobs is being reloaded");
     for words in [&["reload", "jobs"][..], &["scale", "jobs", "3"]] {
-        broker.command(words).complained_of(1, &["FAILED_PRECONDITION", "exchanging"]);
+        broker.command(words).complained_of(1, &["FAILED_PRECONDITION", "replacing"]);
     }
 }

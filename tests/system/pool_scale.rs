@@ -79,7 +79,7 @@ fn nobody_may_ask_beyond_a_pools_bounds() {
     assert_eq!(pool.line(), "ready 2 workers");
     for size in ["1", "4"] {
         let refused = broker.command(&["scale", "jobs", size]);
-        refused.complained_of(1, &["OUT_OF_RANGE", &format!("this pool has 2 to 3 processes, not {size}")]);
+        refused.complained_of(1, &["OUT_OF_RANGE", &format!("size {size} is outside of this pool's bounds, 2 to 3")]);
     }
     assert_eq!(scale(&broker, 3), "jobs has 3 workers");
 }
@@ -88,7 +88,7 @@ fn nobody_may_ask_beyond_a_pools_bounds() {
 fn without_bounds_of_its_own_a_pool_grows_fourfold_at_most() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 1);
-    broker.command(&["scale", "jobs", "5"]).complained_of(1, &["1 to 4 processes"]);
+    broker.command(&["scale", "jobs", "5"]).complained_of(1, &["bounds, 1 to 4"]);
     assert_eq!(pool.status(&broker).size, 1);
 }
 

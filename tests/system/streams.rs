@@ -162,7 +162,7 @@ async fn what_does_not_fit_ends_its_own_call_only_and_says_why() {
     invalid(stream.next().await.unwrap().unwrap_err(), "numbers.walk is a method of one request and one reply");
     let (mut numbers, sum) = client.call::<i64>("numbers.sum", ()).upload::<String>();
     numbers.send(&"three".to_owned()).await.unwrap();
-    invalid(sum.await.unwrap_err(), "item 0 of the stream does not fit");
+    invalid(sum.await.unwrap_err(), "item 0 of the stream is invalid");
     let mut words = client.call::<()>("numbers.count", (3,)).stream::<String>();
     let error = words.next().await.unwrap().unwrap_err();
     assert_eq!(error.code(), Code::Internal, "{error}");

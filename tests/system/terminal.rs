@@ -26,7 +26,7 @@ async fn a_peers_text_does_nothing_to_a_terminal() {
         || EVIL.to_owned(),
     );
     let mut worker = Worker::new().backend(&broker.backend).name(EVIL).serve(evil).start().unwrap();
-    worker.joined().await.unwrap();
+    worker.registered().await.unwrap();
     for words in [
         &["call", "evil.fail"][..],
         &["call", "evil.say"],

@@ -1,6 +1,6 @@
-//! Workers: processes that serve services, and pools that keep them alive.
+//! Workers: processes that serve services, and pools that keep them running.
 //!
-//! A worker is functions under names, some ten lines:
+//! A worker serves functions under names, in about ten lines:
 //!
 //! ```no_run
 //! use callboard_workers::{Service, Worker, WorkerError};
@@ -15,55 +15,41 @@
 //! }
 //! ```
 //!
-//! | file | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | `service` | functions under names |
-//! | `handler`, `answer`, `context` | what a function may take and return |
-//! | `incoming`, `outgoing`, `line` | items from the caller and to it, and their way to the link's thread |
-//! | `own`, `delivered` | the errors of a served trait's methods, and their items |
-//! | `worker` | a worker's settings, beginning and end |
-//! | `driver`, `absence` | the run loop on the link's thread, and what it says while there is no broker |
-//! | `runner` | where handlers run, and their way there and back |
-//! | `pool` | supervised worker processes |
+//! | `worker` | a worker's settings and lifecycle, and the loop of its I/O thread |
+//! | `service` | functions under names, and the offers that the worker registers |
+//! | `handler` | a function in the form in which the worker runs it, and the context of its call |
+//! | `outcome` | what a function can return, and how it becomes a result or a failure |
+//! | `stream` | items from the caller and to it, and their channel to the I/O thread |
+//! | `executor` | runs handlers on the program's runtime |
+//! | [`pool`] | supervised worker processes |
 
-mod absence;
-mod answer;
-mod context;
-mod delivered;
-mod driver;
-mod error;
+mod executor;
 mod handler;
-mod incoming;
-mod line;
-mod outgoing;
-mod own;
+mod outcome;
 pub mod pool;
-mod runner;
 mod service;
-mod signals;
-mod state;
+mod stream;
 mod worker;
 
 pub use callboard_core::wire::status::Code;
-/// What an [`Outgoing`] is around: `Stream` of the package `futures`, so that a contract can name it without that.
+/// The trait of streams, from the crate `futures`. A trait with `#[callboard::service]` needs it for [`Outgoing`].
 pub use futures::Stream;
 
-pub use self::{
-    answer::{Answer, Error, Fallible, Outcome, Plain, Reply},
-    context::Context,
-    error::WorkerError,
-    handler::Handler,
-    incoming::Incoming,
-    outgoing::{Delivery, Outgoing},
-    own::ErrorCode,
-    service::{Service, ServiceError},
-    state::State,
-    worker::{BACKEND_DEFAULT, RunningWorker, Worker},
-};
 #[doc(hidden)]
 pub use self::{
-    delivered::{Before, Delivered, deliver, refused},
-    handler::{AsyncFunction, BlockingFunction, Prepared, RunningHandler, shape},
-    line::Line,
-    own::{CodeOf, Own, WithCode, WithoutCode},
+    handler::{
+        AlreadySent, AsyncFunction, BlockingFunction, ErasedHandler, HandlerFuture, SentItems, fail_before_items,
+        send_items, signature,
+    },
+    outcome::{ApplicationResult, CodeOf, DeclaredCode, DefaultCode},
+    stream::StreamChannel,
+};
+pub use self::{
+    handler::{Context, Handler},
+    outcome::{Error, ErrorCode, Fallible, IntoOutcome, Outcome, Plain, Reply},
+    service::{Service, ServiceError},
+    stream::{Incoming, IntoResponse, Outgoing},
+    worker::{BACKEND_DEFAULT, RunningWorker, Worker, WorkerError, WorkerState},
 };

@@ -54,7 +54,7 @@ pub(crate) async fn take_name(
     let mut worker = worker.start().map_err(|error| Exit::GaveUp.because(error))?;
     tokio::select! {
         // Both may be dropped: the worker lives on without anybody who waits.
-        joined = worker.joined() => if joined.is_err() { return Err(refused(worker.ended().await)) },
+        registered = worker.registered() => if registered.is_err() { return Err(refused(worker.stopped().await)) },
         () = tokio::time::sleep(NAME_MAX) => {}
     }
     Ok((worker, tell))

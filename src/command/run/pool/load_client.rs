@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Mutex, time::Duration};
 
-use callboard::{AuthKey, Client, ClientBuilder, State, core::broker::Load};
+use callboard::{AuthKey, Client, ClientBuilder, WorkerState, core::broker::Load};
 
 /// How long the broker has to answer. A pool that gets none goes on without.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -13,7 +13,7 @@ pub(crate) struct Lookout {
     /// What it proves to the broker, if anything.
     authkey: Option<AuthKey>,
     /// How the pool's own worker stands: it is told where clients connect.
-    state: Box<dyn Fn() -> State + Send + Sync>,
+    state: Box<dyn Fn() -> WorkerState + Send + Sync>,
     /// The client of the present frontend.
     client: Mutex<Option<(String, Client)>>,
 }
@@ -22,7 +22,7 @@ impl Lookout {
     pub(crate) fn new(
         pool: String,
         authkey: Option<AuthKey>,
-        state: impl Fn() -> State + Send + Sync + 'static,
+        state: impl Fn() -> WorkerState + Send + Sync + 'static,
     ) -> Lookout {
         Lookout { pool, authkey, state: Box::new(state), client: Mutex::new(None) }
     }
@@ -35,7 +35,7 @@ impl Lookout {
 
     /// The client for the frontend that the broker named last.
     fn client(&self) -> Option<Client> {
-        let State::Joined { frontend } = (self.state)() else { return None };
+        let WorkerState::Registered { frontend } = (self.state)() else { return None };
         let mut held = self.client.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if held.as_ref().is_none_or(|(address, _)| *address != frontend) {
             let client = Client::builder(&frontend).name("callboard-pool").timeout(ANSWER_MAX);

@@ -115,7 +115,7 @@ impl Pool {
         supervisor::find_program(&settings.program).map_err(|error| Exit::GaveUp.because(error))?;
         let authkey = settings.authkey.clone();
         let (worker, tell) = control_service::take_name(&name, &backend, authkey.clone(), sizing.autoscale).await?;
-        let lookout = Arc::new(Lookout::new(name, authkey, worker.states()));
+        let lookout = Arc::new(Lookout::new(name, authkey, worker.state_reader()));
         let pool = supervisor::Pool::start(settings).map_err(|error| Exit::GaveUp.because(error))?;
         tell.of(pool.control(), Arc::clone(&lookout));
         let steward = Steward::new(lookout, pool.control(), sizing.autoscale, recycle);
@@ -172,7 +172,7 @@ impl Running {
                     self.pool.control().shutdown(within).await;
                 }
                 // Cancel safe until it has returned, and not polled after that.
-                ended = self.worker.ended(), if refused.is_none() => {
+                ended = self.worker.stopped(), if refused.is_none() => {
                     refused = Some(control_service::refused(ended));
                     self.pool.control().shutdown(self.drain).await;
                 }
@@ -188,9 +188,9 @@ impl Running {
         if let Some(error) = self.verdict.or(refused) {
             return Err(error);
         }
-        self.worker.shut_down(LEAVE_MAX).await;
+        self.worker.shutdown(LEAVE_MAX).await;
         // It leaves within that time, or is cut off by the end of this process.
-        let _ = self.worker.ended().await;
+        let _ = self.worker.stopped().await;
         Ok(exit)
     }
 

@@ -1,0 +1,24 @@
+//! How the handler of one job ended, on its way back to the I/O thread.
+
+use callboard_core::worker::JobId;
+
+use super::Outcome;
+
+/// The end of one job.
+#[derive(Debug)]
+pub(crate) struct Completion {
+    pub(crate) job: JobId,
+    pub(crate) end: JobEnd,
+}
+
+/// How a handler ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum JobEnd {
+    /// The handler returned, failed or panicked.
+    Finished(Outcome),
+    /// The handler was dropped before it had an outcome.
+    Stopped {
+        /// Whether it had been started before.
+        started: bool,
+    },
+}

@@ -1,0 +1,56 @@
+//! Why a worker cannot start or has stopped.
+
+use std::fmt;
+
+use callboard_core::wire::status::Failure;
+use callboard_transport::AuthKeySourceError;
+
+use crate::service::ServiceError;
+
+/// Why a worker cannot start or has stopped. `Debug` prints the same text as `Display`, for a `main` that returns this error.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// The worker has no service.
+    #[error("the worker has no service: add one with Worker::serve")]
+    NoService,
+    /// A service is invalid.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The broker's address is invalid. The text is the whole message.
+    #[error("{0}")]
+    BadAddress(String),
+    /// The authentication key cannot be read.
+    #[error(transparent)]
+    Authkey(#[from] AuthKeySourceError),
+    /// The broker rejected the worker, and a retry would not help.
+    #[error("the broker at {address} rejected this worker: {failure}")]
+    Rejected {
+        /// The address of the broker's backend.
+        address: String,
+        /// The broker's reason.
+        failure: Box<Failure>,
+    },
+    /// The system could not provide a thread, a runtime or a signal handler.
+    #[error("cannot start the worker: {0}")]
+    System(#[from] std::io::Error),
+    /// The I/O thread has ended: the worker has already stopped, the process is exiting, or the thread panicked.
+    #[error("the worker's I/O thread has ended")]
+    IoThreadEnded,
+}
+
+impl fmt::Debug for WorkerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_is_the_message() {
+        assert_eq!(format!("{:?}", WorkerError::NoService), WorkerError::NoService.to_string());
+    }
+}
