@@ -188,7 +188,7 @@ impl Broker {
                     gate::Endpoint::Frontend => Endpoint::Frontend,
                     gate::Endpoint::Backend => Endpoint::Backend,
                 };
-                Event::Opened { connection, endpoint, address: name, origin, nonce, until }
+                Event::Opened { connection, endpoint, address: name, rate_limit_key: origin, nonce, until }
             }
             GateEvent::ProtocolViolation { connection, violation } => {
                 Event::ProtocolViolation { connection, violation }

@@ -37,18 +37,18 @@ pub(crate) fn log(
         Diagnostic::Slow { call, method, worker } => {
             warn!(%call, method, worker = %Said(worker), "call runs past its soft limit")
         }
-        Diagnostic::WorkerStuck { name, call, method } => {
+        Diagnostic::WorkerUnresponsive { name, call, method } => {
             let name = Said(name);
             warn!(%name, %call, method, "worker is stuck: it did not stop a call that ran past its hard limit")
         }
-        Diagnostic::Repeated { call, lost } => info!(%call, lost, "call goes to another worker"),
-        Diagnostic::Buried { call, method, lost } => {
+        Diagnostic::Retried { call, lost } => info!(%call, lost, "call goes to another worker"),
+        Diagnostic::DeadLettered { call, method, lost } => {
             warn!(%call, method, lost, "call is kept as a dead letter: `callboard dead` shows it")
         }
         Diagnostic::CastFailed { call, method, failure } => complaints.say("cast failed", || {
             warn!(%call, method, failure = %Said(&failure.to_string()), "cast failed");
         }),
-        Diagnostic::SentAway { connection, code, message } => complaints.say("peer sent away", || {
+        Diagnostic::Disconnected { connection, code, message } => complaints.say("peer sent away", || {
             warn!(%connection, %code, told = %Said(message), "peer sent away");
         }),
         Diagnostic::Refused { connection, refused } => {
@@ -77,7 +77,7 @@ mod tests {
     };
 
     use callboard_core::{
-        broker::Unproven,
+        broker::AuthenticationFailure,
         wire::{handshake::Role, status::Code},
     };
     use tracing::{Event, Metadata, Subscriber, span};
@@ -114,13 +114,13 @@ mod tests {
         tracing::subscriber::with_default(Counter(Arc::clone(&lines)), || {
             let (mut complaints, connection) = (Complaints::default(), ConnectionId(1));
             for _ in 0..EACH {
-                let why = Unproven::NoProof;
+                let why = AuthenticationFailure::NoProof;
                 let (key, role) = (None, Role::Worker);
                 let (code, message) = (Code::InvalidArgument, "no hello".into());
                 for note in [
                     Diagnostic::Unauthenticated { connection, why },
                     Diagnostic::NotPermitted { connection, key, role },
-                    Diagnostic::SentAway { connection, code, message },
+                    Diagnostic::Disconnected { connection, code, message },
                 ] {
                     log(&note, &mut complaints, |_| None);
                 }

@@ -93,7 +93,7 @@ impl World {
             connection,
             endpoint,
             address: origin.into(),
-            origin: origin.into(),
+            rate_limit_key: origin.into(),
             nonce,
             until,
         });

@@ -98,7 +98,7 @@ impl BrokerHost {
         self.proofs.insert(connection, Proving::default());
         let (address, origin, nonce) = ("somewhere".into(), "anywhere".into(), said::nonce(connection.0));
         let until = now + limits::HANDSHAKE_MAX;
-        self.handle(now, Event::Opened { connection, endpoint, address, origin, nonce, until })
+        self.handle(now, Event::Opened { connection, endpoint, address, rate_limit_key: origin, nonce, until })
     }
 
     /// A connection is gone; nothing if the broker closed it first.
@@ -190,7 +190,7 @@ impl BrokerHost {
         }
         let status = self.machine.status(now);
         assert_eq!((status.clients, status.workers.len()), (0, 0), "who is gone is forgotten");
-        assert_eq!(self.machine.remembered_len(), 0, "outcomes are forgotten with their clients");
+        assert_eq!(self.machine.cached_replies(), 0, "outcomes are forgotten with their clients");
         assert!(self.endless || status.open == 0, "no call outlives its client and its deadline");
     }
 

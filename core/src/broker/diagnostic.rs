@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::proving::Unproven;
+use super::handshake::AuthenticationFailure;
 use crate::wire::{
     bundle::EnvelopeError,
     handshake::Role,
@@ -48,7 +48,7 @@ pub enum Diagnostic {
         /// Its connection.
         connection: ConnectionId,
         /// What was wrong.
-        why: Unproven,
+        why: AuthenticationFailure,
     },
     /// A newcomer proved that it knows a key, which is not for what it wants to be. It is sent away.
     NotPermitted {
@@ -88,7 +88,7 @@ pub enum Diagnostic {
         worker: ByteString,
     },
     /// A worker has not stopped a handler that ran past its hard limit.
-    WorkerStuck {
+    WorkerUnresponsive {
         /// Its instance name.
         name: ByteString,
         /// The call that it is stuck with.
@@ -97,7 +97,7 @@ pub enum Diagnostic {
         method: String,
     },
     /// A call goes to another worker.
-    Repeated {
+    Retried {
         /// The call.
         call: CallId,
         /// Workers lost with it so far.
@@ -113,7 +113,7 @@ pub enum Diagnostic {
         how: String,
     },
     /// A call is kept as a dead letter: its workers were lost with it, and nobody may try again.
-    Buried {
+    DeadLettered {
         /// The call.
         call: CallId,
         /// What was called.
@@ -131,7 +131,7 @@ pub enum Diagnostic {
         failure: Box<Failure>,
     },
     /// A peer was sent away.
-    SentAway {
+    Disconnected {
         /// Its connection.
         connection: ConnectionId,
         /// The code it was told.

@@ -1,278 +1,393 @@
-//! Which worker gets a call, and which call waits.
+//! The course of a call: it is scheduled, dispatched to a worker, retried after a loss, and completed once.
+
+use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::{
-    Action, Broker,
-    call::{Call, CallKey, Limits, State},
-    candidates::Candidate,
-    keyed,
-    party::Waiting,
-    queue::Whose,
-    service::{Method, Service, near},
-    worker::{Offer, WorkerKey},
+    action::Action,
+    calls::{Call, CallState, ExecutionLimits, LimitReached},
+    deferred::DeferredWork,
+    diagnostic::Diagnostic,
+    flow::{SubcallId, broadcast_result},
+    keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
+    outcome::Outcome,
+    registry::{Candidate, Method},
+    scheduling::{self, Backlog, QueueKey, QueuePosition},
+    state::Broker,
 };
 use crate::{
     time::Time,
     wire::{
-        envelope::{Dispatch, Envelope},
+        affinity::{Affinity, AffinityKey},
+        envelope::{Cancel, Dispatch, Effect, Envelope},
         ids::DispatchNumber,
-        status::Code,
+        limits::HEADER_BYTES_MAX,
+        status::{Code, Failure},
     },
 };
 
-/// How many services an error names one by one.
-const NAMED_MAX: usize = 8;
-
+/// Scheduling: a call goes to a worker, into the queue, or to its end.
 impl Broker {
-    /// Finds a call its place: at a worker, in the queue, or at its end.
-    pub(super) fn place(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
-        let call = &mut self.calls[key.0];
+    /// Schedules a call that is in no lasting state.
+    pub(super) fn schedule(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        let call = &mut self.calls[key];
         if call.deadline.is_some_and(|deadline| deadline <= now) {
             return self.fail(now, key, Code::DeadlineExceeded, "its time was up before it could start", out);
         }
-        let service = self.services.get_mut(&call.service).expect("a call's service lives as long as it has calls");
-        if call.method_number.is_none() {
-            call.method_number = service.method(call.method.method());
-            call.method_number.iter().for_each(|&method| service.methods[method].calls += 1);
+        let service = self.registry.service_mut(call.service);
+        if call.method_index.is_none() {
+            call.method_index = service.index_of(call.method.method());
+            call.method_index.iter().for_each(|&method| service.method_mut(method).calls += 1);
         }
-        let offered = call.method_number.map(|method| &service.methods[method]).filter(|method| method.is_offered());
+        let offered = call.method_index.map(|method| service.method(method)).filter(|method| method.is_offered());
         match offered.map(Method::effect) {
             Some(effect) if !call.may_run(effect) => {
                 self.fail(now, key, Code::Unavailable, "it was sent before, and may have run", out);
             }
-            Some(_) if call.broadcast => self.broadcast(now, key, out),
-            Some(_) if !self.takes_turn(now, key, out) => {}
-            Some(_) => match self.free_offer(&self.calls[key.0]) {
-                Some(candidate) => match self.too_large(key, candidate.worker) {
+            Some(_) if call.broadcast => self.begin_broadcast(now, key, out),
+            Some(_) if !self.acquire_key(now, key, out) => {}
+            Some(_) => match self.choose_offer(&self.calls[key]) {
+                Some(candidate) => match self.explain_too_large(key, candidate.worker) {
                     Some(message) => self.fail(now, key, Code::ResourceExhausted, message, out),
-                    None => self.start(now, key, candidate.worker, candidate.offer, out),
+                    None => self.dispatch(now, key, candidate, out),
                 },
-                None => self.wait(now, key, None, out),
+                None => self.enqueue_or_reject(now, key, None, out),
             },
             None => self.await_worker(now, key, out),
         }
     }
 
-    /// Why a worker could not read a call that is its turn to have. Others may take more, but whom a call goes to is not its caller's
-    /// business, so that its fate shall not depend on waiting for one of them.
-    fn too_large(&self, key: CallKey, worker: WorkerKey) -> Option<String> {
-        let (worker, bytes) = (&self.workers[&worker], self.calls[key.0].body.len());
-        let max = worker.presence.body_bytes_max;
-        (bytes > max)
-            .then(|| format!("worker {} takes calls of {max} bytes at most, and this has {bytes}", worker.name))
+    /// Schedules a call that a worker handed back or was lost with, unless the broker shuts down.
+    pub(super) fn reschedule(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        if let Some(streams) = &mut self.calls[key].streams {
+            streams.restart_handler();
+        }
+        if self.lifecycle.is_shutting_down() {
+            return self.fail(now, key, Code::Unavailable, "the broker is shutting down", out);
+        }
+        self.calls[key].since = now;
+        self.schedule(now, key, out);
     }
 
-    /// Nobody serves this now: wait if somebody did a moment ago or the caller said so, else say so at once.
-    fn await_worker(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
-        let call = &self.calls[key.0];
-        let service = &self.services[&call.service];
-        let lately = |method: usize| service.methods[method].awaited_until > now;
-        let unknown = service.offers > 0 && !call.method_number.is_some_and(lately);
-        if call.wait_for_ready && !unknown {
-            return self.wait(now, key, None, out);
+    /// Returns the best offer with room for a call.
+    fn choose_offer(&self, call: &Call) -> Option<Candidate> {
+        let method = call.method_index?;
+        if self.registry.service(call.service).method(method).is_full() {
+            return None;
         }
-        let until = match call.method_number {
-            Some(method) => service.methods[method].awaited_until,
+        match call.subcall_of {
+            Some(of) => self.registry.best_offer_of(of.worker, call.service, method),
+            None if call.affinity.is_some() => self.affinity.choose_offer(call, &self.registry),
+            None => self.registry.best_offer(call.service, method),
+        }
+    }
+
+    /// Returns why a worker could not read a call that it would get. Another worker may accept larger ones, but the fate of a call must not
+    /// depend on which worker it goes to.
+    fn explain_too_large(&self, key: CallKey, worker: WorkerKey) -> Option<String> {
+        let (worker, bytes) = (self.registry.worker(worker), self.calls[key].body.len());
+        let max = worker.connection.body_bytes_max;
+        let text = || format!("worker {} takes calls of {max} bytes at most, and this has {bytes}", worker.name);
+        (bytes > max).then(text)
+    }
+
+    /// No worker serves the call now. It waits if one did a moment ago or the caller asked for it, else it fails at once.
+    fn await_worker(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        let call = &self.calls[key];
+        let service = self.registry.service(call.service);
+        let lately = |method: usize| service.method(method).awaited_until > now;
+        let unknown = service.offers > 0 && !call.method_index.is_some_and(lately);
+        if call.wait_for_ready && !unknown {
+            return self.enqueue_or_reject(now, key, None, out);
+        }
+        let until = match call.method_index {
+            Some(method) => service.method(method).awaited_until,
             None if service.offers == 0 => service.awaited_until,
             None => now,
         };
         if until > now {
-            return self.wait(now, key, Some(until), out);
+            return self.enqueue_or_reject(now, key, Some(until), out);
         }
-        let (code, message) = self.nobody(&self.calls[key.0]);
+        let (code, message) = self.registry.explain_unserved(call.service, call.method.method());
         self.fail(now, key, code, message, out);
     }
 
-    /// Why nobody can run a call, with the names that its caller may have meant.
-    pub(super) fn nobody(&self, call: &Call) -> (Code, String) {
-        let service = &self.services[&call.service];
-        if service.offers > 0 {
-            let meant = did_you_mean(&service.near(call.method.method()));
-            return (Code::Unimplemented, format!("{} has no method {}{meant}", service.name, call.method.method()));
-        }
-        (Code::Unavailable, self.nobody_serves(&service.name))
-    }
-
-    /// That nobody serves a service, with those that somebody does.
-    pub(super) fn nobody_serves(&self, name: &str) -> String {
-        let served = self.served.keys().map(String::as_str);
-        let there = match self.served.len() {
-            0 => "no worker is registered at this broker".to_owned(),
-            1..=NAMED_MAX => format!("services there are: {}", served.collect::<Vec<_>>().join(", ")),
-            many => format!("there are {many} services{}", did_you_mean(&near(name, served))),
-        };
-        format!("nobody serves {name}; {there}")
-    }
-
-    /// Lets a call wait in its service's queue, if there is room and it is its key's turn.
-    pub(super) fn wait(&mut self, now: Time, key: CallKey, give_up: Option<Time>, out: &mut Vec<Action>) {
-        if !self.takes_turn(now, key, out) {
+    /// Puts a call into its service's queue, if there is room and it can get its affinity key.
+    fn enqueue_or_reject(&mut self, now: Time, key: CallKey, give_up: Option<Time>, out: &mut Vec<Action>) {
+        if !self.acquire_key(now, key, out) {
             return;
         }
-        match self.no_room(now, key) {
-            Some(message) => self.exhausted(now, key, message, out),
+        match self.explain_no_room(now, key) {
+            Some(message) => self.reject(now, key, message, out),
             None => self.enqueue(key, give_up),
         }
     }
 
-    /// Why there is no room for a call to wait. One that was at a worker, or has waited, was let in before; it is not refused now.
-    pub(super) fn no_room(&mut self, now: Time, key: CallKey) -> Option<String> {
-        let call = &self.calls[key.0];
-        if call.dispatched || call.turn.as_ref().is_some_and(|turn| turn.let_in) {
+    /// Returns why there is no room for a call to wait. A call that was at a worker, or has waited, was admitted before and is not rejected.
+    fn explain_no_room(&mut self, now: Time, key: CallKey) -> Option<String> {
+        let call = &self.calls[key];
+        if call.dispatched || call.affinity.as_ref().is_some_and(|affinity| affinity.admitted) {
             return None;
         }
-        let (service, bytes) = (&self.services[&call.service], call.body.len());
-        let (calls, waiting) = service.waiting();
+        let (service, bytes) = (self.registry.service(call.service), call.body.len());
+        let (keyed_calls, keyed_bytes) = self.affinity.waiting(call.service);
+        let (calls, waiting) = (service.queue.len() + keyed_calls, service.queue.bytes() + keyed_bytes);
         if calls >= self.settings.queue_calls_max || waiting + bytes > self.settings.queue_bytes_max {
             return Some(format!("{calls} calls wait for {} already", service.name));
         }
-        let max = Waiting { calls: self.settings.waiting_calls_max, bytes: self.settings.waiting_bytes_max };
-        match self.parties.room_for(call.party, bytes, max) {
+        let max = Backlog { calls: self.settings.waiting_calls_max, bytes: self.settings.waiting_bytes_max };
+        match self.tenants.check_room(call.tenant, bytes, max) {
             Err(full) => Some(full.to_string()),
-            Ok(()) => self.too_old(now, key),
+            Ok(()) => self.explain_old_backlog(now, key),
         }
     }
 
-    /// Puts a call into its service's queue.
-    pub(super) fn enqueue(&mut self, key: CallKey, give_up: Option<Time>) {
-        self.find_worker(key);
-        let caller = self.caller_of(&self.calls[key.0]);
-        let call = &mut self.calls[key.0];
-        let service = self.services.get_mut(&call.service).expect("a call's service lives as long as it has calls");
-        call.detach();
-        let session = caller.map_or(0, |client| client.0);
-        let whose = Whose { party: call.party.0, priority: call.priority, session };
-        let place = service.queue.push(whose, keyed::row(call), key, call.body.len());
-        self.parties.begin_to_wait(call.party, call.body.len());
-        call.state = State::Waiting { place, give_up };
-        self.watch_call(key);
-    }
-
-    /// Why a new call would wait in vain: others of its party, for which there are workers, do already. Nobody pays for this whose
-    /// operator set no such limit.
-    fn too_old(&mut self, now: Time, key: CallKey) -> Option<String> {
+    /// Returns why a new call would wait in vain: other calls of its tenant, for which there are workers, have waited too long. Without
+    /// such a limit in the settings it costs nothing.
+    fn explain_old_backlog(&mut self, now: Time, key: CallKey) -> Option<String> {
         let max = self.settings.queue_age_max?;
-        let (calls, call) = (&self.calls, &self.calls[key.0]);
-        let Service { queue, methods, name, .. } = self.services.get_mut(&call.service)?;
-        let since = |CallKey(key): CallKey| {
-            let method = calls[key].method_number.map(|method| &methods[method]);
-            // What waits for its own method's limit says nothing of how long others wait, nor does a part of a broadcast.
+        let (calls, call) = (&self.calls, &self.calls[key]);
+        let service = self.registry.service_mut(call.service);
+        let (queue, methods, _) = service.queue_and_methods();
+        let since = |waiting: CallKey| {
+            let waiting = &calls[waiting];
+            let method = waiting.method_index.map(|method| &methods[method]);
+            // A call that waits for its own method's limit, and a subcall of a broadcast, say nothing about how long others wait.
             let counts = method.is_some_and(|method| method.is_offered() && method.concurrency.is_none());
-            (counts && calls[key].part_of.is_none()).then_some(calls[key].since)
+            (counts && waiting.subcall_of.is_none()).then_some(waiting.since)
         };
-        // One that waits already was let in before.
+        // A call that waits already was admitted before.
         let is_new = call.since == now;
         let then = Time::ZERO + now.since(Time::ZERO).checked_sub(max).filter(|_| is_new)?;
-        let CallKey(oldest) = queue.waiting_since(call.party.0, then, since)?;
+        let oldest = queue.waiting_since(call.tenant.0, then, since)?;
         let waited = now.since(calls[oldest].since).as_millis();
         Some(format!(
-            "calls of yours wait for {name} for {waited} ms already, and this broker's limit is {} ms",
+            "calls of yours wait for {} for {waited} ms already, and this broker's limit is {} ms",
+            service.name,
             max.as_millis()
         ))
     }
 
     /// There is no room for a call to wait.
-    pub(super) fn exhausted(&mut self, now: Time, key: CallKey, message: String, out: &mut Vec<Action>) {
+    fn reject(&mut self, now: Time, key: CallKey, message: String, out: &mut Vec<Action>) {
         self.counters.queue_full += 1;
-        let call = &self.calls[key.0];
-        let service = &self.services[&call.service];
+        let call = &self.calls[key];
+        let service = self.registry.service(call.service);
         let mut failure = call.failure(Code::ResourceExhausted, message);
-        failure.retry_after = Some(service.pace.time_for(service.queue.len()));
-        if let Some(connection) = self.caller_of(call).and_then(|client| self.client_connection(client)) {
-            self.met_limit(connection);
+        failure.retry_after = Some(service.drain_rate.estimate_drain(service.queue.len()));
+        if let Some(connection) = self.caller_of(call).and_then(|client| self.sessions.connection_of(client)) {
+            self.record_limit_hit(connection);
         }
         self.end(now, key, Err(Box::new(failure)), out);
     }
 
-    /// The best offer with room that has the call's method.
-    fn free_offer(&self, call: &Call) -> Option<Candidate> {
-        let (service, method) = (&self.services[&call.service], call.method_number?);
-        if service.methods[method].is_full() {
-            return None;
+    /// Puts a call into its service's queue.
+    fn enqueue(&mut self, key: CallKey, give_up: Option<Time>) {
+        let bound = self.affinity.bound_worker(&self.calls[key], &self.registry);
+        let caller = self.caller_of(&self.calls[key]);
+        let call = &mut self.calls[key];
+        if let Some(affinity) = &mut call.affinity {
+            (affinity.worker, affinity.admitted) = (bound, true);
         }
-        if let Some(of) = call.part_of {
-            return self.offer_at(of.worker, call, method);
-        }
-        if call.turn.is_some() {
-            return self.keyed_offer(service, call);
-        }
-        let mut free = service.free.iter();
-        free.find(|candidate| self.workers[&candidate.worker].offers[candidate.offer].serves(method)).copied()
+        call.detach();
+        let session = caller.map_or(0, |client| client.0);
+        let queue_key = QueueKey { tenant: call.tenant.0, priority: call.priority, session };
+        let queue = &mut self.registry.service_mut(call.service).queue;
+        let position = queue.push(queue_key, scheduling::sub_queue_of(call), key, call.body.len());
+        self.tenants.add_waiting(call.tenant, call.body.len());
+        call.state = CallState::Queued { position, give_up };
+        self.calls.schedule_timeout(key);
     }
 
-    /// The best offer with room that a worker has for a call: of a call that no other may have.
-    pub(super) fn offer_at(&self, key: WorkerKey, call: &Call, method: usize) -> Option<Candidate> {
-        let worker = self.workers.get(&key).filter(|worker| worker.takes_calls_now())?;
-        let fits = |offer: &Offer| offer.service == call.service && offer.serves(method) && offer.has_room();
-        let offers = worker.offers.iter().enumerate().filter(|(_, offer)| fits(offer));
-        offers.map(|(at, offer)| offer.candidate(key, at)).min()
+    fn leave_queue(&mut self, key: CallKey, position: QueuePosition) {
+        let call = &mut self.calls[key];
+        call.state = CallState::New;
+        if let Some(service) = self.registry.find_service_mut(call.service) {
+            service.queue.remove(position);
+        }
+        self.tenants.remove_waiting(call.tenant, call.body.len());
     }
 
     /// Gives a worker as many waiting calls as it has room for.
-    pub(super) fn fill_all(&mut self, now: Time, worker: WorkerKey, out: &mut Vec<Action>) {
-        let offers = self.workers.get(&worker).map_or(0, |worker| worker.offers.len());
-        (0..offers).for_each(|offer| self.fill(now, worker, offer, out));
+    pub(super) fn fill_worker(&mut self, now: Time, worker: WorkerKey, out: &mut Vec<Action>) {
+        let offers = self.registry.find_worker(worker).map_or(0, |worker| worker.offers().len());
+        (0..offers).for_each(|offer| self.fill_offer(now, worker, offer, out));
     }
 
     /// Gives an offer as many waiting calls as it has room for.
-    pub(super) fn fill(&mut self, now: Time, worker: WorkerKey, offer: usize, out: &mut Vec<Action>) {
-        while let Some(call) = self.next_waiting(worker, offer) {
-            self.place_next(now, call, out);
+    pub(super) fn fill_offer(&mut self, now: Time, worker: WorkerKey, offer: usize, out: &mut Vec<Action>) {
+        while let Some(call) = self.pop_waiting(worker, offer) {
+            self.schedule_popped(now, call, out);
         }
     }
 
-    /// Places a call that was taken from the queue.
-    pub(super) fn place_next(&mut self, now: Time, call: CallKey, out: &mut Vec<Action>) {
-        self.calls[call.0].state = State::New;
-        self.place(now, call, out);
+    /// Gives the workers of a service as many waiting calls as they have room for: a method of it may run more calls than before.
+    pub(super) fn fill_service(&mut self, now: Time, service: ServiceKey, out: &mut Vec<Action>) {
+        while let Some(call) = self.pop_waiting_anywhere(service) {
+            self.schedule_popped(now, call, out);
+        }
     }
 
-    /// Takes from the queue the call whose turn it is at this offer.
-    pub(super) fn next_waiting(&mut self, at: WorkerKey, offer: usize) -> Option<CallKey> {
-        let worker = self.workers.get(&at).filter(|worker| worker.takes_calls_now())?;
-        let offer = worker.offers.get(offer).filter(|offer| offer.has_room())?;
-        let Service { queue, numbers, methods, .. } = self.services.get_mut(&offer.service)?;
+    fn schedule_popped(&mut self, now: Time, call: CallKey, out: &mut Vec<Action>) {
+        self.calls[call].state = CallState::New;
+        self.schedule(now, call, out);
+    }
+
+    fn pop_waiting_anywhere(&mut self, service: ServiceKey) -> Option<CallKey> {
+        let service = self.registry.find_service_mut(service).filter(|service| !service.queue.is_empty())?;
+        let free: Vec<_> = service.free().iter().copied().collect();
+        free.into_iter().find_map(|candidate| self.pop_waiting(candidate.worker, candidate.offer))
+    }
+
+    /// Takes from the queue the call that has the turn among those that an offer can run.
+    fn pop_waiting(&mut self, at: WorkerKey, offer: usize) -> Option<CallKey> {
+        let (offer, service) = self.registry.offer_with_room(at, offer)?;
+        let (queue, methods, indices) = service.queue_and_methods();
         let fits = |&method: &usize| offer.serves(method) && !methods[method].is_full();
-        if !keyed::has_row_for(queue, at, |method| fits(&method)) {
+        if !scheduling::has_call_for(queue, at, |method| fits(&method)) {
             return None;
         }
         let calls = &self.calls;
-        let CallKey(key) = queue.pop_where(|CallKey(key)| {
-            let method = calls[key].method_number.or_else(|| numbers.get(calls[key].method.method()).copied());
-            method.filter(fits).is_some() && keyed::suits(&calls[key], at)
+        let key = queue.pop_where(|key| {
+            let call = &calls[key];
+            let method = call.method_index.or_else(|| indices.get(call.method.method()).copied());
+            method.filter(fits).is_some() && scheduling::may_run_at(call, at)
         })?;
-        self.parties.end_to_wait(calls[key].party, calls[key].body.len());
-        Some(CallKey(key))
+        self.tenants.remove_waiting(calls[key].tenant, calls[key].body.len());
+        Some(key)
     }
 
-    /// Sends a call to a worker.
-    fn start(&mut self, now: Time, key: CallKey, worker: WorkerKey, offer: usize, out: &mut Vec<Action>) {
-        self.next_dispatch += 1;
-        let number = DispatchNumber(self.next_dispatch);
-        self.change_offer(worker, offer, |offer| offer.begin());
-        self.count_unread(worker, number, self.calls[key.0].body.len());
-        self.enter_method(key);
-        let at = self.workers.get_mut(&worker).expect("the caller found room at it");
-        at.running.insert(number.0, key);
-        at.presence.calls += 1;
-        let call = &mut self.calls[key.0];
-        call.worker = at.name.clone();
-        call.count_time(now, false);
-        // A handback was no attempt, and parts of a broadcast are never sent again: neither earns a retry.
-        if !call.dispatched && call.part_of.is_none() {
-            let service = self.services.get_mut(&call.service).expect("it has this call");
-            service.retries.called(&self.settings);
+    /// A service has a new offer: calls whose method was not served are scheduled again.
+    pub(super) fn recheck_waiting(&mut self, now: Time, service: ServiceKey, out: &mut Vec<Action>) {
+        let waiting: Vec<CallKey> = self.registry.service(service).queue.iter().collect();
+        for key in waiting {
+            let Some(call) = self.calls.get(key) else { continue };
+            let CallState::Queued { position, give_up } = call.state else { continue };
+            let index = || self.registry.service(service).index_of(call.method.method());
+            let method = call.method_index.or_else(index);
+            if method.is_none() || method != call.method_index || give_up.is_some() {
+                self.leave_queue(key, position);
+                self.schedule(now, key, out);
+            }
         }
-        let declared = call.method_number.map(|method| self.services[&call.service].methods[method].effect());
-        // What holds for this call from now on, even if the worker that declared it is lost with it.
-        call.effect = call.effect.max(declared);
-        let limits = call.method_number.map(|method| at.offers[offer].limits_of(method));
-        call.limits = Limits::from(now, limits.unwrap_or_default());
-        call.state = State::Running { worker, offer, dispatch: number, started: false };
+    }
+}
+
+/// Affinity keys.
+impl Broker {
+    /// Returns whether a call may be scheduled now: it has no affinity key, or gets its key. Else it waits for the key, or has failed.
+    fn acquire_key(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) -> bool {
+        if self.affinity.acquire(now, key, &mut self.calls[key], &mut self.timers) {
+            return true;
+        }
+        match self.explain_no_room(now, key) {
+            Some(message) => self.reject(now, key, message, out),
+            None => self.wait_for_key(key),
+        }
+        false
+    }
+
+    fn wait_for_key(&mut self, key: CallKey) {
+        let call = &mut self.calls[key];
+        call.detach();
+        self.affinity.add_waiting(key, call);
+        self.tenants.add_waiting(call.tenant, call.body.len());
+        call.state = CallState::WaitingForKey;
+        self.calls.schedule_timeout(key);
+    }
+
+    /// A call of a key ended: the next one that waits for the key is scheduled.
+    pub(super) fn schedule_next_of_key(
+        &mut self,
+        now: Time,
+        service: ServiceKey,
+        key: &AffinityKey,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(next) = self.affinity.pop_waiting(now, service, key) else { return };
+        let call = &mut self.calls[next];
+        self.affinity.forget_waiting(call);
+        self.tenants.remove_waiting(call.tenant, call.body.len());
+        self.schedule_popped(now, next, out);
+    }
+
+    /// A bucket lost its worker: calls that waited for it may go to other workers.
+    pub(super) fn reschedule_bucket(&mut self, now: Time, service: ServiceKey, bucket: u16, out: &mut Vec<Action>) {
+        for key in self.affinity.tidy_bucket(service, bucket) {
+            let state = self.calls.get(key).map(|call| call.state);
+            let Some(CallState::Queued { position, give_up }) = state else { continue };
+            self.leave_queue(key, position);
+            match give_up {
+                None => self.schedule(now, key, out),
+                // No worker serves its method now.
+                Some(_) => self.enqueue(key, give_up),
+            }
+        }
+    }
+
+    /// A worker that registers still runs a call of an earlier connection with this key. The bucket is the worker's own, unless another
+    /// worker has got it meanwhile.
+    pub(super) fn hold_key(&mut self, worker: WorkerKey, service: ServiceKey, key: &AffinityKey) {
+        let (owner, has_worker) = self.affinity.hold(worker, service, key);
+        if let Some(call) = owner {
+            self.take_key_from(call);
+        }
+        if !has_worker && self.registry.worker(worker).takes_calls() {
+            self.bind_bucket(service, key, worker);
+        }
+    }
+
+    /// A queued call waits for its key again, at its old position. A running one keeps the key.
+    fn take_key_from(&mut self, key: CallKey) {
+        let CallState::Queued { position, .. } = self.calls[key].state else { return };
+        self.leave_queue(key, position);
+        self.affinity.disown(&self.calls[key]);
+        self.wait_for_key(key);
+    }
+
+    /// Makes a worker the owner of a key's bucket. Returns the bucket's fence.
+    fn bind_bucket(&mut self, service: ServiceKey, key: &AffinityKey, worker: WorkerKey) -> u64 {
+        let (fence, is_new) = self.affinity.bind(service, key, worker);
+        if is_new {
+            // Calls of the bucket that are in the queue wait for that worker from now on.
+            for call in self.affinity.owners(service, key.bucket()) {
+                if let CallState::Queued { position, give_up } = self.calls[call].state {
+                    self.leave_queue(call, position);
+                    self.enqueue(call, give_up);
+                }
+            }
+        }
+        fence
+    }
+}
+
+/// Dispatch, and the end of a call at its worker.
+impl Broker {
+    /// Sends a call to a worker.
+    fn dispatch(&mut self, now: Time, key: CallKey, candidate: Candidate, out: &mut Vec<Action>) {
+        let Candidate { worker, offer, .. } = candidate;
+        let number = self.calls.next_dispatch();
+        let call = &mut self.calls[key];
+        let method = call.method_index.expect("a dispatched call's method is offered");
+        self.registry.begin_call(candidate, number, key, call.body.len(), self.settings.worker_bytes_max);
+        let at = self.registry.worker(worker);
+        call.worker = at.name.clone();
+        call.limits = ExecutionLimits::new(now, at.offers()[offer].limits_of(method));
+        call.count_time(now, false);
+        let service = self.registry.service_mut(call.service);
+        service.method_mut(method).running += 1;
+        // A handback was no attempt, and subcalls of a broadcast are never retried: neither adds to the retry budget.
+        if !call.dispatched && call.subcall_of.is_none() {
+            service.retries.add_call(&self.settings);
+        }
+        // It holds for this call from now on, even if the worker that declared it is lost with the call.
+        call.effect = call.effect.max(Some(service.method(method).effect()));
+        call.state = CallState::Running { worker, offer, dispatch: number, started: false };
         call.since = now;
         call.dispatched = true;
         self.counters.dispatches += 1;
         let affinity = self.bind(key, worker);
-        let call = &self.calls[key.0];
+        let call = &self.calls[key];
         let dispatch = Dispatch {
             number,
             method: call.method.clone(),
@@ -280,36 +395,403 @@ impl Broker {
             attempt: call.attempt(),
             call: call.id,
             affinity,
-            streams: call.streams,
+            streams: call.requested_streams,
             extensions: call.extensions.clone(),
             body: call.body.clone(),
         };
-        self.watch_call(key);
-        self.speak_to_worker(now, worker, Envelope::Dispatch(dispatch), out);
-        if self.calls[key.0].flows.is_some() {
-            self.open_streams(now, key, out);
+        self.calls.schedule_timeout(key);
+        self.registry.send(now, worker, Envelope::Dispatch(dispatch), out);
+        if self.calls[key].streams.is_some() {
+            for (worker, envelope) in self.streams.open(&self.calls[key]) {
+                self.registry.send(now, worker, envelope, out);
+            }
         }
     }
 
-    /// Changes an offer, and with it its place among the candidates of its service.
-    pub(super) fn change_offer(&mut self, key: WorkerKey, at: usize, change: impl FnOnce(&mut Offer)) {
-        let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
-        let takes_calls = worker.takes_calls_now();
-        let offer = &mut worker.offers[at];
-        let service = self.services.get_mut(&offer.service).expect("an offered service exists");
-        service.free.remove(&offer.candidate(key, at));
-        service.running -= u64::from(offer.running);
-        change(offer);
-        service.running += u64::from(offer.running);
-        if offer.has_room() && takes_calls {
-            service.free.insert(offer.candidate(key, at));
+    /// Binds the bucket of a call's affinity key to a worker. Returns what the handler is to know of it.
+    fn bind(&mut self, key: CallKey, worker: WorkerKey) -> Option<Affinity> {
+        let call = &self.calls[key];
+        let affinity_key = call.affinity.as_ref()?.key.clone();
+        let fence = self.bind_bucket(call.service, &affinity_key, worker);
+        Some(Affinity { key: affinity_key, fence })
+    }
+
+    /// A worker's final message about a dispatch frees its slot. Returns the call and the index of the offer, or `None` if the worker does
+    /// not run that dispatch (any more).
+    pub(super) fn release_slot(
+        &mut self,
+        now: Time,
+        key: WorkerKey,
+        number: DispatchNumber,
+        out: &mut Vec<Action>,
+    ) -> Option<(CallKey, usize)> {
+        let Some(call) = self.registry.worker_mut(key).running.remove(number.0) else {
+            self.counters.stale += 1;
+            return None;
+        };
+        let CallState::Running { offer, .. } = self.calls[call].state else {
+            unreachable!("a call that a worker runs is in the running state");
+        };
+        let idle = self.key_source.next();
+        self.registry.update_offer(key, offer, |offer| offer.end_call(idle));
+        self.record_read(key, number);
+        self.leave_method(call);
+        self.end_unresponsiveness(now, key, call, out);
+        let service = self.registry.service_mut(self.calls[call].service);
+        service.drain_rate.record_end(now, service.queue.len());
+        Some((call, offer))
+    }
+
+    /// A worker sent something about a dispatch: it has read everything up to it. Returns whether it may be given calls because of that.
+    pub(super) fn record_read(&mut self, key: WorkerKey, number: DispatchNumber) -> bool {
+        self.registry.record_read(key, number, self.settings.worker_bytes_max)
+    }
+
+    /// A call is at no worker any more. If its method had as many running calls as it may, another one may run now.
+    fn leave_method(&mut self, key: CallKey) {
+        let call = &self.calls[key];
+        let method = call.method_index.expect("a dispatched call's method was offered");
+        let method = self.registry.service_mut(call.service).method_mut(method);
+        let was_full = method.is_full();
+        method.running -= 1;
+        if was_full {
+            self.deferred.add(DeferredWork::FillService(call.service));
+        }
+    }
+
+    /// A worker was lost with a call: the call is retried if it may be, else it fails.
+    pub(super) fn retry_or_fail(&mut self, now: Time, key: CallKey, worker: &str, out: &mut Vec<Action>) {
+        self.leave_method(key);
+        let call = &mut self.calls[key];
+        call.lost += 1;
+        call.count_time(now, true);
+        call.leave_worker();
+        if call.subcall_of.is_some() {
+            let message = format!("worker {worker} was lost while it had the call");
+            return self.fail(now, key, Code::Unavailable, message, out);
+        }
+        if call.client.is_none() {
+            return self.remove_call(key);
+        }
+        if !call.may_run(Effect::Read) {
+            let has_items = call.has_items();
+            if !has_items {
+                self.keep_dead_letter(now, key, out);
+            }
+            let what = if has_items { "items were on the way" } else { "it had the call" };
+            let message = format!("worker {worker} was lost while {what}");
+            return self.fail(now, key, Code::Unavailable, message, out);
+        }
+        let service = self.registry.service_mut(call.service);
+        if !service.retries.take(now, &self.settings) {
+            let message = format!("worker {worker} was lost with the call, and {} has no retries left", service.name);
+            return self.fail(now, key, Code::Unavailable, message, out);
+        }
+        self.counters.repeated += 1;
+        out.push(Action::Log(Diagnostic::Retried { call: call.id, lost: call.lost }));
+        self.reschedule(now, key, out);
+    }
+
+    fn keep_dead_letter(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        let call = &self.calls[key];
+        if self.dead_letters.add(now, call) {
+            self.counters.buried += 1;
+            let (method, lost) = (call.method.to_string(), call.lost);
+            out.push(Action::Log(Diagnostic::DeadLettered { call: call.id, method, lost }));
         }
     }
 }
 
-fn did_you_mean(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        _ => format!("; did you mean {}?", names.join(" or ")),
+/// Timeouts and limits of calls.
+impl Broker {
+    /// The timeout of a call fires: its deadline, the end of its wait for a worker, or a limit of its method.
+    pub(super) fn on_call_timeout(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        let call = &mut self.calls[key];
+        let expired = call.deadline.is_some_and(|deadline| deadline <= now);
+        match call.state {
+            CallState::Aggregating => self.end_broadcast(now, key, out),
+            CallState::Running { .. } if !expired || call.client.is_none() => self.on_limit(now, key, out),
+            CallState::Running { .. } => {
+                let failure = call.failure(Code::DeadlineExceeded, "its time was up while it ran");
+                self.end_anywhere(now, key, Err(Box::new(failure)), out);
+            }
+            CallState::WaitingForKey => {
+                let text = "its time was up while it waited for other calls of its key";
+                self.fail(now, key, Code::DeadlineExceeded, text, out);
+            }
+            _ if expired => {
+                self.fail(now, key, Code::DeadlineExceeded, "its time was up while it waited for a worker", out);
+            }
+            _ => {
+                let (code, message) = self.registry.explain_unserved(call.service, call.method.method());
+                self.fail(now, key, code, message, out);
+            }
+        }
+    }
+
+    /// A running call reaches a limit of its method. At the soft limit it is logged; at the hard limit it ends, and its worker is asked to
+    /// stop the handler; a worker that has not stopped it after a grace period is unresponsive.
+    fn on_limit(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        let call = &mut self.calls[key];
+        match call.limits.take_reached(now) {
+            Some(LimitReached::Hard) => {
+                let failure = call.failure(Code::DeadlineExceeded, "it ran longer than its method's hard limit allows");
+                return self.end_anywhere(now, key, Err(Box::new(failure)), out);
+            }
+            Some(LimitReached::Unresponsive) => self.on_unresponsive_worker(key, out),
+            Some(LimitReached::Soft) => {
+                let (worker, method) = (call.worker.clone(), call.method.to_string());
+                out.push(Action::Log(Diagnostic::Slow { call: call.id, method, worker }));
+            }
+            None => {}
+        }
+        self.calls.schedule_timeout(key);
+    }
+
+    /// A worker did not stop a handler in time: it is in a blocking loop, or its process is stopped. It is given no calls. Its pool sees it
+    /// in the broker's status, and replaces it.
+    fn on_unresponsive_worker(&mut self, key: CallKey, out: &mut Vec<Action>) {
+        let call = &self.calls[key];
+        let CallState::Running { worker, .. } = call.state else { return };
+        self.registry.update_worker(worker, |worker| worker.unresponsive_calls += 1);
+        self.unbind(worker);
+        let (call, method) = (self.calls[key].id, self.calls[key].method.to_string());
+        let name = self.registry.worker(worker).name.clone();
+        out.push(Action::Log(Diagnostic::WorkerUnresponsive { name, call, method }));
+    }
+
+    /// A worker sent its final message about a call: it is not unresponsive because of that call any more.
+    fn end_unresponsiveness(&mut self, now: Time, key: WorkerKey, call: CallKey, out: &mut Vec<Action>) {
+        if std::mem::take(&mut self.calls[call].limits.is_unresponsive) {
+            self.registry.update_worker(key, |worker| worker.unresponsive_calls -= 1);
+            self.fill_worker(now, key, out);
+        }
+    }
+
+    /// Asks a worker to stop a call whose outcome is not wanted any more. Its slot is free after the worker's final message.
+    fn stop_running(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        worker: WorkerKey,
+        dispatch: DispatchNumber,
+        out: &mut Vec<Action>,
+    ) {
+        self.calls.schedule_timeout(key);
+        self.calls[key].body = Bytes::new();
+        let cancel = Cancel { number: dispatch.0, done_below: None };
+        self.registry.send(now, worker, Envelope::Cancel(cancel), out);
+    }
+}
+
+/// Completion: a call gets its one outcome.
+impl Broker {
+    /// Ends a call, which is at no worker, with a failure of the broker.
+    pub(super) fn fail(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        code: Code,
+        message: impl Into<ByteString>,
+        out: &mut Vec<Action>,
+    ) {
+        let failure = self.calls[key].failure(code, message);
+        self.end(now, key, Err(Box::new(failure)), out);
+    }
+
+    /// Ends a call that is at no worker.
+    pub(super) fn end(&mut self, now: Time, key: CallKey, outcome: Outcome, out: &mut Vec<Action>) {
+        self.complete(now, key, outcome, Bytes::new(), out);
+        self.remove_call(key);
+    }
+
+    /// Ends a call in whatever state it is.
+    pub(super) fn end_anywhere(&mut self, now: Time, key: CallKey, outcome: Outcome, out: &mut Vec<Action>) {
+        match self.calls[key].state {
+            CallState::Running { worker, dispatch, .. } => {
+                self.complete(now, key, outcome, Bytes::new(), out);
+                self.stop_running(now, key, worker, dispatch, out);
+            }
+            // A broadcast has no streams, but its client may send messages about some. Its subcalls must not outlive it.
+            CallState::Aggregating => {
+                self.stop_subcalls(now, key, out);
+                self.end(now, key, outcome, out);
+            }
+            CallState::New | CallState::WaitingForKey | CallState::Queued { .. } => self.end(now, key, outcome, out),
+        }
+    }
+
+    /// The client does not want a call's outcome any more.
+    pub(super) fn abandon(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        self.counters.cancelled += 1;
+        self.release_credit(key);
+        self.streams.close(&mut self.calls[key]);
+        self.calls[key].client = None;
+        match self.calls[key].state {
+            CallState::Running { worker, dispatch, .. } => self.stop_running(now, key, worker, dispatch, out),
+            CallState::Aggregating => {
+                self.stop_subcalls(now, key, out);
+                self.remove_call(key);
+            }
+            CallState::New | CallState::WaitingForKey | CallState::Queued { .. } => self.remove_call(key),
+        }
+    }
+
+    /// Gives a call its one outcome: it is sent to the client, cached for it, and counted. Later messages about the call change nothing.
+    pub(super) fn complete(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        mut outcome: Outcome,
+        extensions: Bytes,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(of) = self.calls[key].subcall_of.take() {
+            return self.complete_subcall(now, of, &outcome, out);
+        }
+        self.release_credit(key);
+        let call = &mut self.calls[key];
+        let to_cache = call.outcome_without_items(&outcome);
+        self.streams.close(call);
+        let Some(client) = call.client.take() else { return };
+        if let Err(failure) = &mut outcome {
+            call.count_time(now, matches!(call.state, CallState::Running { .. }));
+            failure.spent = call.spent;
+        }
+        match &outcome {
+            Ok(_) => self.counters.answered += 1,
+            Err(_) => self.counters.failed += 1,
+        }
+        self.registry.service_mut(call.service).count(now, &outcome);
+        if !call.cast {
+            let (number, max) = (call.id.number, self.settings.outcomes_bytes_max);
+            self.sessions.cache_reply(client, number, to_cache.as_ref().unwrap_or(&outcome), &extensions, max);
+            return self.sessions.deliver(now, client, number, outcome, extensions, out);
+        }
+        if let Err(failure) = outcome {
+            self.counters.casts_failed += 1;
+            let (call, method) = (call.id, call.method.to_string());
+            out.push(Action::Log(Diagnostic::CastFailed { call, method, failure }));
+        }
+        self.sessions.grant_credit(now, client, out);
+    }
+
+    /// Releases the credit of a call to the connection that spent it, once.
+    fn release_credit(&mut self, key: CallKey) {
+        let call = &self.calls[key];
+        if let Some(client) = call.client {
+            self.sessions.release_credit(client, call.paid_on, call.bytes);
+        }
+    }
+
+    /// Removes a call from every table but its worker's and its client's.
+    pub(super) fn remove_call(&mut self, key: CallKey) {
+        self.calls.cancel_timeout(key);
+        if let CallState::Queued { position, .. } = self.calls[key].state {
+            self.leave_queue(key, position);
+        }
+        let call = &self.calls[key];
+        if self.affinity.remove(key, call, &mut self.deferred) {
+            self.tenants.remove_waiting(call.tenant, call.body.len());
+        }
+        let (of, method) = (call.service, call.method_index);
+        self.calls.remove(key);
+        let Some(service) = self.registry.find_service_mut(of) else { return };
+        service.calls -= 1;
+        method.iter().for_each(|&method| service.method_mut(method).calls -= 1);
+        // A name that no worker ever served costs memory only while a call waits for it.
+        if service.calls == 0 && service.methods().is_empty() && service.offers == 0 {
+            self.remove_service(of);
+        }
+    }
+
+    /// Returns the client that waits for a call: for a subcall, the one that made the broadcast.
+    fn caller_of(&self, call: &Call) -> Option<ClientKey> {
+        call.client.or_else(|| self.calls[call.subcall_of?.broadcast].client)
+    }
+}
+
+/// Broadcasts.
+impl Broker {
+    /// Sends a call to each worker that serves its method and does not drain. Without any it waits as other calls do.
+    fn begin_broadcast(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        let call = &self.calls[key];
+        let method = call.method_index;
+        let workers = method.map_or(Vec::new(), |method| self.registry.workers_serving(call.service, method));
+        if workers.is_empty() {
+            return self.enqueue_or_reject(now, key, None, out);
+        }
+        if !self.broadcasts.has_room(workers.len()) {
+            let text = "the answers to other broadcasts fill this broker: try again when some of them have ended";
+            return self.fail(now, key, Code::ResourceExhausted, text, out);
+        }
+        let subcalls = self.broadcasts.begin(key, workers, &mut self.calls, &mut self.registry);
+        self.calls.schedule_timeout(key);
+        for subcall in subcalls {
+            self.schedule(now, subcall, out);
+        }
+    }
+
+    /// A worker will take no more calls: the subcalls that wait for it fail.
+    pub(super) fn end_waiting_subcalls(&mut self, now: Time, worker: WorkerKey, out: &mut Vec<Action>) {
+        let Some(worker) = self.registry.find_worker(worker) else { return };
+        let waits = |subcall: &CallKey| matches!(self.calls[*subcall].state, CallState::Queued { .. });
+        let waiting: Vec<_> = worker.subcalls.iter().copied().filter(waits).collect();
+        for subcall in waiting {
+            let text = "its worker left or was lost before it could start there";
+            self.fail(now, subcall, Code::Unavailable, text, out);
+        }
+    }
+
+    /// The outcome of a subcall is its worker's reply.
+    fn complete_subcall(&mut self, now: Time, of: SubcallId, outcome: &Outcome, out: &mut Vec<Action>) {
+        let max = self.broadcast_bytes_max();
+        if self.broadcasts.store(of, outcome, max, &mut self.calls, &mut self.registry) {
+            self.end_broadcast(now, of.broadcast, out);
+        }
+    }
+
+    /// Ends a broadcast with the replies that it has. A worker that has not replied has a failure as its reply.
+    fn end_broadcast(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
+        let replies = self.stop_subcalls(now, key, out);
+        self.log_cast_failures(key, &replies, out);
+        let outcome = broadcast_result(replies, self.broadcast_bytes_max());
+        self.end(now, key, outcome, out);
+    }
+
+    /// Takes the replies out of a broadcast, and stops the subcalls that are still open.
+    fn stop_subcalls(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) -> Vec<(ByteString, Outcome)> {
+        let replies = self.broadcasts.finish(key, &mut self.calls);
+        let stop = |(worker, reply): (ByteString, Result<Outcome, CallKey>)| {
+            let outcome = reply.unwrap_or_else(|subcall| Err(Box::new(self.stop_subcall(now, subcall, out))));
+            (worker, outcome)
+        };
+        replies.into_iter().map(stop).collect()
+    }
+
+    fn stop_subcall(&mut self, now: Time, subcall: CallKey, out: &mut Vec<Action>) -> Failure {
+        let failure = self.broadcasts.abandon_subcall(subcall, &mut self.calls, &mut self.registry);
+        match self.calls[subcall].state {
+            CallState::Running { worker, dispatch, .. } => self.stop_running(now, subcall, worker, dispatch, out),
+            _ => self.remove_call(subcall),
+        }
+        failure
+    }
+
+    /// The replies to a cast are not sent to its client. Its failures are logged.
+    fn log_cast_failures(&mut self, key: CallKey, replies: &[(ByteString, Outcome)], out: &mut Vec<Action>) {
+        let call = &self.calls[key];
+        for (worker, outcome) in replies.iter().filter(|_| call.cast) {
+            let Err(failure) = outcome else { continue };
+            let failure = Box::new(Failure { worker: worker.clone(), ..(**failure).clone() });
+            self.counters.casts_failed += 1;
+            let (call, method) = (call.id, call.method.to_string());
+            out.push(Action::Log(Diagnostic::CastFailed { call, method, failure }));
+        }
+    }
+
+    /// The bytes that the replies of one broadcast may take of a message.
+    fn broadcast_bytes_max(&self) -> usize {
+        self.settings.message_bytes_max.saturating_sub(HEADER_BYTES_MAX)
     }
 }

@@ -1,127 +1,431 @@
-//! Who is who: the peers as `callboard.peers` tells them.
+//! The lifecycle of peers, and of the broker itself.
 
-use serde::{Deserialize, Serialize};
+use bytes::Bytes;
 
 use super::{
-    Broker,
-    client::{Client, ClientKey},
-    presence::Presence,
-    worker::{Worker, WorkerKey},
+    action::Action,
+    calls::CallState,
+    diagnostic::Diagnostic,
+    handshake::{self, Admission, ConnectionState, HandshakeContext, rejection},
+    keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
+    registry::{Service, Worker},
+    scheduling::TenantName,
+    sessions::{ClientAdmission, CreditAccount, HeartbeatDue, PeerConnection, SessionOwner},
+    state::Broker,
+    timers::Timer,
 };
 use crate::{
     time::Time,
-    wire::{handshake::Role, ids::SessionId, limits::PEERS_PAGE_MAX},
+    wire::{
+        envelope::{Credit, Envelope, Ping},
+        handshake::{Hello, Role},
+        ids::ConnectionId,
+        status::{Code, Executed, Failure},
+    },
+    zmtp::Violation,
 };
 
-/// Some of the broker's peers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peers {
-    /// At most [`PEERS_PAGE_MAX`], in the order in which they came.
-    pub peers: Vec<PeerStatus>,
-    /// What to ask for to have those that follow; none if these were the last.
-    pub next: Option<u64>,
-}
-
-/// A peer as `callboard.peers` tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PeerStatus {
-    /// The broker's own number for it.
-    pub id: u64,
-    /// What it is.
-    pub role: Role,
-    /// The first eight digits of its session, as in the names of its calls. The whole is its secret.
-    pub session: String,
-    /// The id of the key that it proved, if that has one.
-    pub key: Option<String>,
-    /// Its instance name.
-    pub instance: String,
-    /// Its pool, if it has one.
-    pub pool: Option<String>,
-    /// Its process on its machine.
-    pub pid: Option<u32>,
-    /// Its machine, by its own word.
-    pub host: String,
-    /// What is known of its connection; none while a lost client may yet return.
-    pub connection: Option<ConnectionStatus>,
-    /// Its calls that are open now: that it waits for, or that it runs.
-    pub open: u64,
-}
-
-/// A peer's connection as `callboard.peers` tells it: what was counted since it was let in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConnectionStatus {
-    /// Where it comes from.
-    pub address: String,
-    /// Milliseconds since it was let in.
-    pub age_ms: u64,
-    /// Calls that it made, or was given.
-    pub calls: u64,
-    /// Bytes of the messages that came from it.
-    pub bytes_in: u64,
-    /// Bytes of the bodies that were sent to it.
-    pub bytes_out: u64,
-    /// How often it met a limit: calls that found a full queue, envelopes that were refused.
-    pub limits_hit: u64,
-}
+/// A ping of the broker's, which has no number and acknowledges nothing.
+const PING: Envelope = Envelope::Ping(Ping { number: 0, done_below: None });
 
 impl Broker {
-    /// The peers from the one with this number on, as many as an answer may hold.
-    pub fn peers(&self, now: Time, from: u64) -> Peers {
-        let clients = self.clients.range(ClientKey(from)..).map(|(key, client)| (key.0, Peer::Client(client)));
-        let workers = self.workers.range(WorkerKey(from)..).map(|(key, worker)| (key.0, Peer::Worker(worker)));
-        let mut all: Vec<_> = clients.take(PEERS_PAGE_MAX + 1).chain(workers.take(PEERS_PAGE_MAX + 1)).collect();
-        all.sort_unstable_by_key(|&(id, _)| id);
-        let next = all.get(PEERS_PAGE_MAX).map(|&(id, _)| id);
-        Peers { peers: all.iter().take(PEERS_PAGE_MAX).map(|(id, peer)| peer.status(*id, now)).collect(), next }
-    }
-}
-
-enum Peer<'a> {
-    Client(&'a Client),
-    Worker(&'a Worker),
-}
-
-impl Peer<'_> {
-    fn status(&self, id: u64, now: Time) -> PeerStatus {
-        let digits = |session: SessionId| format!("{:08x}", session.tag());
-        match self {
-            Peer::Client(client) => PeerStatus {
-                id,
-                role: Role::Client,
-                session: digits(client.session),
-                key: client.principal.key.clone(),
-                instance: client.name.clone(),
-                pool: None,
-                pid: client.pid,
-                host: client.host.clone(),
-                connection: client.presence.as_ref().map(|presence| presence.status(now)),
-                open: client.open.len() as u64,
-            },
-            Peer::Worker(worker) => PeerStatus {
-                id,
-                role: Role::Worker,
-                session: digits(worker.session),
-                key: worker.principal.key.clone(),
-                instance: worker.name.to_string(),
-                pool: worker.pool.clone(),
-                pid: worker.pid,
-                host: worker.host.clone(),
-                connection: Some(worker.presence.status(now)),
-                open: worker.running.len() as u64,
-            },
+    pub(super) fn on_handshake_message(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        envelope: Envelope,
+        out: &mut Vec<Action>,
+    ) {
+        let context = HandshakeContext {
+            settings: &self.settings,
+            identity: &self.identity,
+            timers: &mut self.timers,
+            counters: &mut self.counters,
+        };
+        let handled = self.connections.handle_message(now, connection, envelope, context, out);
+        let admitted = handled.and_then(|admission| match admission {
+            Some(admission) => self.admit(now, connection, admission, out),
+            None => Ok(()),
+        });
+        if let Err(failure) = admitted {
+            self.disconnect(now, connection, *failure, out);
         }
     }
-}
 
-impl Presence {
-    fn status(&self, now: Time) -> ConnectionStatus {
-        ConnectionStatus {
-            address: self.address.to_string(),
-            age_ms: u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX),
-            calls: self.calls,
-            bytes_in: self.bytes_in,
-            bytes_out: self.bytes_out,
-            limits_hit: self.limits_hit,
+    fn admit(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        admission: Admission,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Box<Failure>> {
+        self.check_session(&admission.hello)?;
+        if self.lifecycle.is_shutting_down() {
+            return Err(rejection(Code::Unavailable, "the broker is shutting down"));
         }
+        self.connections.remove(connection, &mut self.timers);
+        out.push(Action::Authenticated(connection));
+        let welcome = handshake::welcome(&self.settings, &self.identity, admission.authenticated.proof);
+        out.push(Action::Send(connection, welcome));
+        match admission.hello.role {
+            Role::Client => self.admit_client(now, connection, admission, out),
+            Role::Worker => self.admit_worker(now, connection, admission, out),
+        }
+        Ok(())
+    }
+
+    /// Checks that no other role, and no later connection, has the session.
+    fn check_session(&self, hello: &Hello) -> Result<(), Box<Failure>> {
+        let latest = match self.sessions.owner(&hello.session) {
+            None => return Ok(()),
+            Some(SessionOwner::Client(key)) if hello.role == Role::Client => {
+                self.sessions.get(key).map(|client| client.connection_number)
+            }
+            Some(SessionOwner::Worker(key)) if hello.role == Role::Worker => {
+                Some(self.registry.worker(key).connection_number)
+            }
+            Some(_) => return Err(rejection(Code::FailedPrecondition, "the session has another role")),
+        };
+        match latest.is_some_and(|latest| hello.connection <= latest) {
+            true => Err(rejection(Code::FailedPrecondition, "a later connection of the session is known")),
+            false => Ok(()),
+        }
+    }
+
+    fn admit_client(&mut self, now: Time, connection: ConnectionId, admission: Admission, out: &mut Vec<Action>) {
+        let Admission { hello, origin, authenticated } = admission;
+        let principal = authenticated.principal;
+        let known = match self.sessions.owner(&hello.session) {
+            Some(SessionOwner::Client(key)) => Some(key),
+            _ => None,
+        };
+        let key = known.unwrap_or_else(|| ClientKey(self.key_source.next()));
+        if let Some(old) = self.sessions.detach(key, &mut self.timers) {
+            self.close(old.id, out);
+            self.end_streams_of(now, key, out);
+        }
+        out.push(Action::Log(Diagnostic::ClientJoined {
+            connection,
+            name: hello.instance.clone(),
+            again: known.is_some(),
+            key: principal.key.clone(),
+        }));
+        let tenant = principal.key.clone().map_or(TenantName::Origin(origin.rate_limit_key), TenantName::Key);
+        let window = Credit { calls: self.settings.credit_calls, bytes: self.settings.credit_bytes, offer: 0 };
+        let peer = PeerConnection::new(connection, origin.address, &hello, now);
+        let tenant = self.tenants.join(tenant);
+        let credit = CreditAccount::new(window);
+        let admission = ClientAdmission { hello, principal, tenant, credit, connection: peer };
+        self.sessions.attach(key, admission, &mut self.tenants, &mut self.timers);
+        self.connections.set_client(connection, key);
+        self.schedule_client_heartbeat(key);
+    }
+
+    fn admit_worker(&mut self, now: Time, connection: ConnectionId, admission: Admission, out: &mut Vec<Action>) {
+        let Admission { hello, origin, authenticated } = admission;
+        if let Some(SessionOwner::Worker(old)) = self.sessions.owner(&hello.session) {
+            let old_connection = self.registry.worker(old).connection.id;
+            self.lose_worker(now, old, "it came back on another connection", out);
+            self.close(old_connection, out);
+        }
+        let key = WorkerKey(self.key_source.next());
+        let peer = PeerConnection::new(connection, origin.address, &hello, now);
+        self.sessions.claim_for_worker(hello.session, key);
+        self.connections.set_worker(connection, key);
+        self.registry.add_worker(key, Worker::new(hello, authenticated.principal, peer));
+        self.schedule_worker_heartbeat(key);
+    }
+
+    pub(super) fn on_handshake_timeout(&mut self, now: Time, connection: ConnectionId, out: &mut Vec<Action>) {
+        let (failure, was_rejected) = self.connections.timeout_failure(connection);
+        if !was_rejected {
+            return self.disconnect(now, connection, failure, out);
+        }
+        // The rejection was logged when it was decided.
+        self.counters.sent_away += 1;
+        out.push(Action::Send(connection, Envelope::Goodbye(Some(Box::new(failure)))));
+        self.close(connection, out);
+    }
+
+    /// The connection was closed.
+    pub(super) fn on_closed(&mut self, now: Time, connection: ConnectionId, out: &mut Vec<Action>) {
+        match self.connections.remove(connection, &mut self.timers) {
+            Some(ConnectionState::Client(key)) => self.lose_client(now, key, out),
+            Some(ConnectionState::Worker(key)) => self.lose_worker(now, key, "its connection was closed", out),
+            _ => {}
+        }
+    }
+
+    /// A peer broke the rules of its transport. Nothing more can be read from it, but it can be told why.
+    pub(super) fn on_protocol_violation(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        violation: Violation,
+        out: &mut Vec<Action>,
+    ) {
+        let code = match violation {
+            Violation::MessageTooLarge { .. } | Violation::CommandTooLarge { .. } | Violation::TooManyFrames { .. } => {
+                Code::ResourceExhausted
+            }
+            // The broker's own lack of memory, which may be over soon.
+            Violation::NoMemory { .. } => Code::Unavailable,
+            _ => Code::InvalidArgument,
+        };
+        if self.connections.get(connection).is_some() {
+            self.disconnect(now, connection, Failure::new(code, Executed::No, violation.to_string()), out);
+        } else {
+            // It was disconnected before, and the last messages to it are on their way.
+            out.push(Action::Close(connection));
+        }
+    }
+
+    /// Disconnects a peer: sends it the reason, closes the connection, and treats the peer as lost.
+    pub(super) fn disconnect(&mut self, now: Time, connection: ConnectionId, failure: Failure, out: &mut Vec<Action>) {
+        if self.connections.get(connection).is_none() {
+            return;
+        }
+        self.counters.sent_away += 1;
+        let (code, message) = (failure.code, failure.message.clone());
+        out.push(Action::Log(Diagnostic::Disconnected { connection, code, message }));
+        out.push(Action::Send(connection, Envelope::Goodbye(Some(Box::new(failure)))));
+        out.push(Action::Close(connection));
+        match self.connections.get(connection) {
+            Some(&ConnectionState::Client(key)) => {
+                self.lose_client(now, key, out);
+                self.connections.remove(connection, &mut self.timers);
+            }
+            Some(&ConnectionState::Worker(key)) => {
+                self.lose_worker(now, key, "it was sent away", out);
+                self.connections.remove(connection, &mut self.timers);
+            }
+            _ => self.on_closed(now, connection, out),
+        }
+    }
+
+    /// Forgets a connection, and closes it.
+    fn close(&mut self, connection: ConnectionId, out: &mut Vec<Action>) {
+        self.connections.remove(connection, &mut self.timers);
+        out.push(Action::Close(connection));
+    }
+
+    /// A client says goodbye: its session ends, and with it the calls that wait for an outcome. Its casts run on.
+    pub(super) fn on_client_goodbye(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        self.sessions.send(now, key, Envelope::Goodbye(None), out);
+        if let Some(connection) = self.sessions.detach(key, &mut self.timers) {
+            self.close(connection.id, out);
+        }
+        self.forget_client(now, key, out);
+    }
+
+    pub(super) fn on_client_heartbeat(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        let (stall_recovered_at, heartbeat) = self.heartbeat_parameters();
+        let Some(connection) = self.sessions.get(key).and_then(|client| client.connection.as_ref()) else { return };
+        match connection.heartbeat_due(now, stall_recovered_at, heartbeat) {
+            HeartbeatDue::Lost => return self.lose_silent_client(now, key, out),
+            HeartbeatDue::Ping => self.sessions.send(now, key, PING, out),
+            HeartbeatDue::Nothing => {}
+        }
+        self.schedule_client_heartbeat(key);
+    }
+
+    fn schedule_client_heartbeat(&mut self, key: ClientKey) {
+        let (stall_recovered_at, heartbeat) = self.heartbeat_parameters();
+        self.sessions.schedule_heartbeat(key, stall_recovered_at, heartbeat, &mut self.timers);
+    }
+
+    fn lose_silent_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        if let Some(connection) = self.sessions.connection_of(key) {
+            self.connections.remove(connection, &mut self.timers);
+            self.lose_client(now, key, out);
+            out.push(Action::Close(connection));
+        }
+    }
+
+    /// A client's connection is lost. It may return, so its calls are kept for a while; those with items on the way end.
+    fn lose_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        if self.sessions.detach(key, &mut self.timers).is_none() {
+            return;
+        }
+        self.sessions.schedule_expiry(now, key, &mut self.timers);
+        self.end_streams_of(now, key, out);
+        let evicted = self.sessions.list_disconnected(now, key, self.settings.clients_away_max);
+        if let Some(evicted) = evicted {
+            self.forget_client(now, evicted, out);
+        }
+    }
+
+    /// A client has not returned in time. If the machine was not run meanwhile, the client gets one more interval.
+    pub(super) fn on_client_expiry(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        let Some(client) = self.sessions.get(key) else { return };
+        let until = self.lifecycle.stall_recovered_at + client.interval;
+        if until <= now {
+            return self.forget_client(now, key, out);
+        }
+        self.sessions.postpone_expiry(until, key, &mut self.timers);
+    }
+
+    /// Ends a client's session: its waiting calls are dropped, its running ones cancelled.
+    fn forget_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        let Some(client) = self.sessions.remove(key, &mut self.tenants, &mut self.timers) else { return };
+        let open: Vec<CallKey> = client.open_calls().map(|(_, call)| call).collect();
+        out.push(Action::Log(Diagnostic::ClientGone { name: client.name, open: open.len() }));
+        for call in open {
+            self.abandon(now, call, out);
+        }
+    }
+
+    /// A worker says goodbye. Calls that it still runs are treated as lost: it promised to finish them or hand them back first.
+    pub(super) fn on_worker_goodbye(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
+        self.registry.send(now, key, Envelope::Goodbye(None), out);
+        self.end_waiting_subcalls(now, key, out);
+        let worker = self.registry.worker(key);
+        let connection = worker.connection.id;
+        if worker.running.is_empty() {
+            out.push(Action::Log(Diagnostic::WorkerLeft { name: worker.name.clone() }));
+            self.remove_worker(now, key);
+        } else {
+            self.lose_worker(now, key, "it left before it had finished", out);
+        }
+        self.close(connection, out);
+    }
+
+    pub(super) fn on_worker_heartbeat(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
+        let (stall_recovered_at, heartbeat) = self.heartbeat_parameters();
+        let Some(worker) = self.registry.find_worker(key) else { return };
+        let connection = worker.connection.id;
+        match worker.connection.heartbeat_due(now, stall_recovered_at, heartbeat) {
+            HeartbeatDue::Lost => {
+                self.lose_worker(now, key, "it was silent for too long", out);
+                return self.close(connection, out);
+            }
+            HeartbeatDue::Ping => self.registry.send(now, key, PING, out),
+            HeartbeatDue::Nothing => {}
+        }
+        self.schedule_worker_heartbeat(key);
+    }
+
+    fn schedule_worker_heartbeat(&mut self, key: WorkerKey) {
+        let (stall_recovered_at, heartbeat) = self.heartbeat_parameters();
+        self.registry.schedule_heartbeat(key, stall_recovered_at, heartbeat, &mut self.timers);
+    }
+
+    /// A worker is lost: its calls go to other workers if they may, else they end without certainty whether they ran.
+    fn lose_worker(&mut self, now: Time, key: WorkerKey, why: &'static str, out: &mut Vec<Action>) {
+        self.end_waiting_subcalls(now, key, out);
+        let Some(worker) = self.remove_worker(now, key) else { return };
+        let calls: Vec<CallKey> = worker.running.values().copied().collect();
+        self.counters.workers_lost += 1;
+        out.push(Action::Log(Diagnostic::WorkerLost { name: worker.name.clone(), why, running: calls.len() }));
+        for call in calls {
+            self.retry_or_fail(now, call, &worker.name, out);
+        }
+    }
+
+    /// Removes a worker from every table. The calls that it ran are the caller's to retry or end.
+    fn remove_worker(&mut self, now: Time, key: WorkerKey) -> Option<Worker> {
+        let worker = self.registry.find_worker(key)?;
+        self.timers.cancel(worker.connection.timer, Timer::WorkerHeartbeat(key));
+        self.sessions.release(&worker.session);
+        self.withdraw_offers(now, key);
+        self.registry.remove_worker(key)
+    }
+
+    /// Withdraws all offers of a worker. Calls that waited for it alone wait for another one for a limited time.
+    pub(super) fn withdraw_offers(&mut self, now: Time, key: WorkerKey) {
+        self.unbind(key);
+        self.affinity.release_all(key, &mut self.deferred);
+        if self.registry.find_worker(key).is_none() {
+            return;
+        }
+        let awaited_until = now + self.settings.service_return;
+        let services = self.registry.withdraw_offers(key, awaited_until, &mut self.timers);
+        self.admin.clear();
+        for service in services {
+            self.limit_waiting(service, awaited_until);
+            self.registry.schedule_expiry(awaited_until, service, &mut self.timers);
+        }
+    }
+
+    /// Calls that wait for a method which no worker offers any more give up at `until`.
+    fn limit_waiting(&mut self, key: ServiceKey, until: Time) {
+        let service = self.registry.service(key);
+        if service.methods().iter().all(|method| method.is_offered()) {
+            return;
+        }
+        let unserved = |key: &CallKey| {
+            let call = &self.calls[*key];
+            !call.wait_for_ready && call.method_index.is_none_or(|method| !service.method(method).is_offered())
+        };
+        let waiting: Vec<_> = service.queue.iter().filter(unserved).collect();
+        for key in waiting {
+            if let CallState::Queued { give_up: give_up @ None, .. } = &mut self.calls[key].state {
+                *give_up = Some(until);
+                self.calls.schedule_timeout(key);
+            }
+        }
+    }
+
+    /// Takes all buckets of affinity keys away from a worker.
+    pub(super) fn unbind(&mut self, key: WorkerKey) {
+        let Some(worker) = self.registry.find_worker(key) else { return };
+        let services = worker.offers().iter().map(|offer| offer.service);
+        self.affinity.unbind(key, services, &mut self.deferred);
+    }
+
+    /// A service had no workers for a while. It is forgotten if it still has none, and no calls.
+    pub(super) fn on_service_expiry(&mut self, now: Time, key: ServiceKey) {
+        let Some(service) = self.registry.find_service_mut(key) else { return };
+        service.clear_expiry();
+        if service.offers > 0 {
+            return;
+        }
+        if service.calls > 0 || service.awaited_until > now {
+            let at = now + self.settings.service_return;
+            return self.registry.schedule_expiry(at, key, &mut self.timers);
+        }
+        self.remove_service(key);
+    }
+
+    /// Forgets a service that has neither offers nor calls.
+    pub(super) fn remove_service(&mut self, key: ServiceKey) {
+        self.registry.remove_service(key, &mut self.timers);
+        self.affinity.remove_service(key);
+    }
+
+    /// The operator shuts the broker down.
+    pub(super) fn shut_down(&mut self, now: Time, deadline: Time, out: &mut Vec<Action>) {
+        if self.lifecycle.is_shutting_down() {
+            return;
+        }
+        self.lifecycle.shutdown_deadline = Some(deadline);
+        self.timers.set(deadline, Timer::Shutdown);
+        let waiting = |(key, service): (ServiceKey, &Service)| {
+            service.queue.iter().chain(self.affinity.waiting_calls(key)).collect::<Vec<_>>()
+        };
+        let waiting: Vec<_> = self.registry.services().flat_map(waiting).collect();
+        for call in waiting {
+            self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
+        }
+    }
+
+    /// Stops the broker: ends the calls that still run, and says goodbye to all peers.
+    pub(super) fn stop(&mut self, now: Time, out: &mut Vec<Action>) {
+        if std::mem::replace(&mut self.lifecycle.stopped, true) {
+            return;
+        }
+        let running: Vec<_> = self.calls.iter().map(|(key, _)| key).collect();
+        for key in running {
+            // A broadcast ends with its last subcall, and may have been removed with it.
+            let Some(call) = self.calls.get(key).filter(|call| call.aggregation.is_none()) else { continue };
+            let failure = call.failure(Code::Unavailable, "the broker was shut down while the call ran");
+            self.complete(now, key, Err(Box::new(failure)), Bytes::new(), out);
+        }
+        for (connection, _) in self.connections.iter() {
+            let failure = Failure::new(Code::Unavailable, Executed::No, "the broker is shutting down");
+            out.push(Action::Send(connection, Envelope::Goodbye(Some(Box::new(failure)))));
+            out.push(Action::Close(connection));
+        }
+        out.push(Action::Stopped);
     }
 }

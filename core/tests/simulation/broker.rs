@@ -194,7 +194,11 @@ impl BrokerHost {
                 self.open.insert(connection, peer);
                 let (nonce, until) = (Nonce(scene.chance.bytes()), now + limits::HANDSHAKE_MAX);
                 let (address, origin) = ("somewhere".into(), scene.origin(peer).into());
-                self.handle(now, Event::Opened { connection, endpoint, address, origin, nonce, until }, scene);
+                self.handle(
+                    now,
+                    Event::Opened { connection, endpoint, address, rate_limit_key: origin, nonce, until },
+                    scene,
+                );
             }
             Input::Closed => {
                 if self.open.remove(&connection).is_some() {
@@ -277,7 +281,7 @@ impl BrokerHost {
             }
             // One that leaves when its time is up may still stop what it ran for an earlier connection.
             Diagnostic::WorkerLost { name, .. } | Diagnostic::WorkerLeft { name } => scene.keys.lost(&name),
-            Diagnostic::SentAway { connection, code, message } => {
+            Diagnostic::Disconnected { connection, code, message } => {
                 let good = self.open.get(&connection).is_some_and(|&peer| peer != Host::Rogue);
                 assert!(!good || code != Code::ResourceExhausted, "a peer that keeps to its credit: {message}");
             }

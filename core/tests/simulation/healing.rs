@@ -114,7 +114,7 @@ impl World {
             let turns = after.1 - before.1;
             assert!(turns <= most, "{} is run {turns} times in {IDLE:?} with nothing to do", before.0);
         }
-        let remembered = self.broker.host.as_ref().map(|broker| broker.machine.remembered_len());
+        let remembered = self.broker.host.as_ref().map(|broker| broker.machine.cached_replies());
         assert_eq!(remembered, Some(0), "the broker forgets what its clients have acknowledged");
         let held = self.broker.host.as_ref().map(|broker| broker.machine.stream_bytes());
         assert_eq!(held, Some(0), "streams that have ended hold nothing");

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use callboard::{
     CallError, Client,
-    core::broker::{DeadLetter, OpenedLetter},
+    core::broker::{DeadLetter, DeadLetterDetail},
 };
 use ciborium::Value;
 use clap::{Args, Subcommand};
@@ -109,8 +109,8 @@ async fn list(client: &Client, settings: &ClientSettings, json: bool) -> anyhow:
 }
 
 async fn show(client: &Client, settings: &ClientSettings, id: u64, json: bool) -> anyhow::Result<String> {
-    let call = client.call::<OpenedLetter>("callboard.dead_show", (id,));
-    let OpenedLetter { letter, body } = client::timed(call, settings).await.map_err(|error| failed(error, id))?;
+    let call = client.call::<DeadLetterDetail>("callboard.dead_show", (id,));
+    let DeadLetterDetail { letter, body } = client::timed(call, settings).await.map_err(|error| failed(error, id))?;
     // Its caller may have sent anything.
     let arguments = json::json_of(&body).unwrap_or_else(|error| format!("\"unreadable: {error}\""));
     if json {

@@ -1,6 +1,6 @@
 //! `callboard why`: what a call waits for.
 
-use callboard::core::broker::Why as Waiting;
+use callboard::core::broker::WaitReason as Waiting;
 use clap::Args;
 
 use crate::{

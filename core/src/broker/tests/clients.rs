@@ -39,7 +39,7 @@ fn what_is_remembered_for_a_client_is_bounded_in_count() {
     (1..=last).for_each(|number| bundler.push(&Envelope::Request(request(number, "callboard.ping"))));
     bundler.take().for_each(|frames| stage.say_frames(client, &frames.to_vec()));
     stage.heard(client);
-    assert_eq!(stage.broker.remembered_len(), OUTCOMES_MAX);
+    assert_eq!(stage.broker.cached_replies(), OUTCOMES_MAX);
     stage.call(client, 3, "callboard.ping");
     assert!(stage.replies(client).is_empty(), "the oldest were pushed out");
     [4, last].into_iter().for_each(|number| stage.call(client, number, "callboard.ping"));
@@ -54,7 +54,7 @@ fn what_is_remembered_for_a_client_is_bounded_in_bytes() {
     (1..=8).for_each(|number| stage.call(client, number, "calc.pay"));
     stage.dispatches(worker).iter().for_each(|dispatch| stage.answer(worker, dispatch, &LARGE));
     stage.heard(client);
-    assert_eq!(stage.broker.remembered_len(), 7, "what is known of an outcome beside its body counts as well");
+    assert_eq!(stage.broker.cached_replies(), 7, "what is known of an outcome beside its body counts as well");
     [1, 2].into_iter().for_each(|number| stage.call(client, number, "calc.pay"));
     assert_eq!(stage.replies(client).iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2]);
 }

@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, calc};
 use crate::{
-    broker::{Event, MethodStatus, Why},
+    broker::{Event, MethodStatus, WaitReason},
     wire::{
         Envelope,
         envelope::Cancel,
@@ -23,7 +23,7 @@ fn add(stage: &Stage) -> MethodStatus {
     stage.broker.service_statuses(stage.now)[0].methods[0].clone()
 }
 
-fn why(stage: &Stage, number: u64) -> Why {
+fn why(stage: &Stage, number: u64) -> WaitReason {
     let open = stage.broker.open_calls(stage.now);
     open.into_iter().find(|why| why.call.ends_with(&format!("-{number}"))).unwrap()
 }

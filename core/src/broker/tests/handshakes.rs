@@ -183,7 +183,7 @@ fn a_handshakes_time_counts_from_when_its_connection_came() {
         connection,
         endpoint: Endpoint::Frontend,
         address: "tcp://192.0.2.7:1".into(),
-        origin: "192.0.2.7".into(),
+        rate_limit_key: "192.0.2.7".into(),
         nonce: Nonce([9; 32]),
         until,
     });

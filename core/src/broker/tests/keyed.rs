@@ -3,7 +3,7 @@
 use super::stage::{FENCES_FROM, Stage, calc, hello, millis, request, seconds};
 use crate::{
     body,
-    broker::{Endpoint, Event, Settings, Why},
+    broker::{Endpoint, Event, Settings, WaitReason},
     wire::{
         Envelope,
         affinity::AffinityKey,
@@ -141,11 +141,11 @@ fn a_call_waits_for_its_buckets_worker_though_others_are_free_and_hides_nobody()
 }
 
 impl Stage {
-    fn why(&mut self, client: ConnectionId, number: u64, call: &str) -> Why {
+    fn why(&mut self, client: ConnectionId, number: u64, call: &str) -> WaitReason {
         let body = body::encode(&(call,)).unwrap();
         self.say(client, Envelope::Request(Request { body, ..request(number, "callboard.why") }));
         let told = self.replies(client).pop().unwrap().1.unwrap();
-        body::decode::<Vec<Why>>(&told).unwrap().remove(0)
+        body::decode::<Vec<WaitReason>>(&told).unwrap().remove(0)
     }
 }
 

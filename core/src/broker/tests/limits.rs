@@ -72,7 +72,7 @@ fn a_worker_that_does_not_stop_is_stuck_and_given_nothing_until_it_does() {
     stage.pass_with(seconds(2) + STUCK_AFTER - millis(200), &[worker, client]);
     assert!(!is_stuck(&stage));
     stage.pass_with(millis(200), &[worker, client]);
-    assert!(is_stuck(&stage) && stage.notes.iter().any(|note| matches!(note, Diagnostic::WorkerStuck { .. })));
+    assert!(is_stuck(&stage) && stage.notes.iter().any(|note| matches!(note, Diagnostic::WorkerUnresponsive { .. })));
     stage.heard(worker);
     stage.call(client, 2, "calc.add");
     assert!(stage.dispatches(worker).is_empty(), "it has a free slot, and may hang with all of them");

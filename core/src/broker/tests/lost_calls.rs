@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::stage::{Stage, calc, millis, request, seconds};
 use crate::{
     body,
-    broker::{DeadLetter, Event, OpenedLetter, Settings},
+    broker::{DeadLetter, DeadLetterDetail, Event, Settings},
     wire::{
         Envelope,
         envelope::{Effect, Reply, Request, RequestFlags},
@@ -96,7 +96,7 @@ fn a_call_that_its_workers_died_of_is_kept_and_can_be_sent_again() {
     assert_eq!(letter.call, "09090909-1");
 
     ask(&mut stage, client, 3, "callboard.dead_show", &(letter.id,));
-    let shown: OpenedLetter = body::decode(&stage.replies(client).pop().unwrap().1.unwrap()).unwrap();
+    let shown: DeadLetterDetail = body::decode(&stage.replies(client).pop().unwrap().1.unwrap()).unwrap();
     assert_eq!(body::decode::<(String,)>(&shown.body).unwrap().0, "poison");
 
     let healthy = stage.worker(5, calc(1));

@@ -7,7 +7,7 @@ use super::stage::{Stage, calc, hello, millis, request, seconds};
 use crate::{
     auth::{AuthKey, AuthKeys, Nonce, Principal, Proof, Prover, Transcript},
     body,
-    broker::{Diagnostic, Endpoint, Event, Settings, Status, Unproven, Why},
+    broker::{AuthenticationFailure, Diagnostic, Endpoint, Event, Settings, Status, WaitReason},
     wire::{
         Envelope,
         envelope::{Effect, Request, RequestFlags},
@@ -78,7 +78,7 @@ impl Stage {
 
     /// A stranger hears nothing for the whole delay, and is sent away then.
     #[track_caller]
-    fn assert_stranger(&mut self, connection: ConnectionId, why: Unproven) {
+    fn assert_stranger(&mut self, connection: ConnectionId, why: AuthenticationFailure) {
         assert!(self.notes.contains(&Diagnostic::Unauthenticated { connection, why }), "{:?}", self.notes);
         self.pass(AUTHKEY_REFUSAL_DELAY - millis(1));
         assert_eq!(self.heard(connection), [], "nothing yet");
@@ -191,10 +191,10 @@ fn who_is_no_operator_is_not_told_who_is_before_its_call() {
     let (other, _) = stage.come(&keyed(Role::Client, 1, 1), &key("calls"));
     (1..=2).for_each(|number| stage.call(boss, number, "calc.add"));
     stage.call(other, 1, "calc.add");
-    let mut told = |connection| -> Why {
+    let mut told = |connection| -> WaitReason {
         let body = body::encode(&("01010101-1",)).unwrap();
         stage.say(connection, Envelope::Request(Request { body, ..request(9, "callboard.why") }));
-        body::decode::<Vec<Why>>(stage.replies(connection).pop().unwrap().1.as_ref().unwrap()).unwrap().remove(0)
+        body::decode::<Vec<WaitReason>>(stage.replies(connection).pop().unwrap().1.as_ref().unwrap()).unwrap().remove(0)
     };
     let (full, less) = (told(boss), told(other));
     assert_eq!((full.ahead, full.behind.len(), full.busy.len()), (1, 1, 1), "{full:?}");
@@ -276,16 +276,16 @@ fn who_has_no_key_is_challenged_all_the_same_and_sent_away_after_a_while() {
     let mut stage = stage();
     let (connection, _) = stage.ask(&hello(Role::Client, 1, 1));
     stage.say(connection, Envelope::Proof(Bytes::new()));
-    stage.assert_stranger(connection, Unproven::NoProof);
+    stage.assert_stranger(connection, AuthenticationFailure::NoProof);
     assert_eq!(stage.broker.counters().unauthenticated, 1);
 }
 
 #[test]
 fn an_empty_or_truncated_proof_is_none() {
     for (answer, why) in [
-        (Bytes::new(), Unproven::NoProof),
-        (Bytes::from_static(&[0xa0]), Unproven::WrongProof),
-        (Bytes::from_static(b"\xa1\x65proof\x40"), Unproven::WrongProof),
+        (Bytes::new(), AuthenticationFailure::NoProof),
+        (Bytes::from_static(&[0xa0]), AuthenticationFailure::WrongProof),
+        (Bytes::from_static(b"\xa1\x65proof\x40"), AuthenticationFailure::WrongProof),
     ] {
         let mut stage = stage();
         let (connection, _) = stage.ask(&keyed(Role::Client, 1, 1));
@@ -301,7 +301,7 @@ fn an_empty_or_truncated_proof_is_none() {
         bytes.push(len);
         bytes.extend(proof.0.iter().chain(&[0]).take(len.into()));
         stage.say(connection, Envelope::Proof(bytes.into()));
-        stage.assert_stranger(connection, Unproven::WrongProof);
+        stage.assert_stranger(connection, AuthenticationFailure::WrongProof);
     }
 }
 
@@ -309,7 +309,7 @@ fn an_empty_or_truncated_proof_is_none() {
 fn a_proof_by_another_key_is_wrong() {
     let mut stage = stage();
     let (connection, _) = stage.come(&keyed(Role::Client, 1, 1), &AuthKey::new("fedcba9876543210").unwrap());
-    stage.assert_stranger(connection, Unproven::WrongProof);
+    stage.assert_stranger(connection, AuthenticationFailure::WrongProof);
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn a_proof_is_not_good_for_the_next_connection() {
     for hello in [keyed(Role::Client, 1, 2), first] {
         let (connection, _) = stage.ask(&hello);
         stage.prove(connection, old);
-        stage.assert_stranger(connection, Unproven::WrongProof);
+        stage.assert_stranger(connection, AuthenticationFailure::WrongProof);
     }
     assert!(stage.broker.principal(connection).is_some(), "who was let in is left alone");
 }
@@ -335,7 +335,7 @@ fn the_brokers_own_proof_is_not_good_for_a_peer() {
     let (connection, challenge) = stage.ask(&hello);
     let transcript = Transcript::of(&hello, &challenge).unwrap();
     stage.prove(connection, transcript.prove(Prover::Broker, &key("first")));
-    stage.assert_stranger(connection, Unproven::WrongProof);
+    stage.assert_stranger(connection, AuthenticationFailure::WrongProof);
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn a_proof_is_good_for_its_role_and_session_alone() {
         let (connection, challenge) = stage.ask(&hello);
         let transcript = spoil(Transcript::of(&hello, &challenge).unwrap());
         stage.prove(connection, transcript.prove(Prover::Peer, &key("first")));
-        stage.assert_stranger(connection, Unproven::WrongProof);
+        stage.assert_stranger(connection, AuthenticationFailure::WrongProof);
     }
 }
 
@@ -368,7 +368,7 @@ proptest! {
         let mut proof = Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
         proof.0[bit / 8] ^= 1 << (bit % 8);
         stage.prove(connection, proof);
-        stage.assert_stranger(connection, Unproven::WrongProof);
+        stage.assert_stranger(connection, AuthenticationFailure::WrongProof);
     }
 }
 
@@ -382,7 +382,7 @@ fn what_a_stranger_says_is_ignored_until_it_is_sent_away() {
     stage.say(connection, Envelope::Hello(body::encode(&hello).unwrap()));
     stage.say(connection, Envelope::Request(request(1, "callboard.ping")));
     stage.say_frames(connection, &[Bytes::from_static(&[0xff; 9])]);
-    stage.assert_stranger(connection, Unproven::WrongProof);
+    stage.assert_stranger(connection, AuthenticationFailure::WrongProof);
     assert_eq!(stage.broker.status(stage.now).clients, 0);
 }
 
@@ -394,7 +394,7 @@ fn a_stranger_neither_takes_a_session_over_nor_learns_whether_it_is_there() {
     for connection_number in [1, 2] {
         let (connection, _) =
             stage.come(&keyed(Role::Client, 1, connection_number), &AuthKey::new("fedcba9876543210").unwrap());
-        stage.assert_stranger(connection, Unproven::WrongProof);
+        stage.assert_stranger(connection, AuthenticationFailure::WrongProof);
     }
     assert!(!stage.closed.contains(&owner));
 }

@@ -110,10 +110,10 @@ fn what_is_remembered_for_all_is_bounded_and_those_who_left_are_forgotten_first(
     };
     (1..=4).for_each(|number| answer(&mut stage, here, number));
     (1..=4).for_each(|number| answer(&mut stage, left, number));
-    assert_eq!(stage.broker.remembered_len(), 8);
+    assert_eq!(stage.broker.cached_replies(), 8);
     stage.handle(Event::Closed { connection: left });
     answer(&mut stage, here, 5);
-    assert_eq!(stage.broker.remembered_len(), 7);
+    assert_eq!(stage.broker.cached_replies(), 7);
     stage.heard(here);
     (1..=5).for_each(|number| stage.call(here, number, "calc.add"));
     assert_eq!(stage.replies(here).len(), 5, "the client that is there lost none, though it came first");

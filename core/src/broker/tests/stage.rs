@@ -188,7 +188,7 @@ impl Stage {
         let nonce = Nonce(nonce);
         let (address, until) = (format!("tcp://192.0.2.7:{connection}").into(), self.now + limits::HANDSHAKE_MAX);
         let origin = self.origin.into();
-        self.handle(Event::Opened { connection, endpoint, address, origin, nonce, until });
+        self.handle(Event::Opened { connection, endpoint, address, rate_limit_key: origin, nonce, until });
         connection
     }
 

@@ -3,7 +3,7 @@
 use super::stage::{Stage, calc, request, seconds};
 use crate::{
     body,
-    broker::Why,
+    broker::WaitReason,
     wire::{
         Envelope,
         envelope::Request,
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-fn why(stage: &mut Stage, client: ConnectionId, number: u64, call: &str) -> Result<Why, Box<Failure>> {
+fn why(stage: &mut Stage, client: ConnectionId, number: u64, call: &str) -> Result<WaitReason, Box<Failure>> {
     let body = body::encode(&(call,)).unwrap();
     stage.say(client, Envelope::Request(Request { body, ..request(number, "callboard.why") }));
     stage
@@ -22,7 +22,7 @@ fn why(stage: &mut Stage, client: ConnectionId, number: u64, call: &str) -> Resu
         .unwrap()
         .1
         .map_err(Box::new)
-        .map(|body| body::decode::<Vec<Why>>(&body).unwrap().remove(0))
+        .map(|body| body::decode::<Vec<WaitReason>>(&body).unwrap().remove(0))
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn who_asks_for_all_open_calls_without_end_is_given_the_same_answer_until_it_is_
     let ask = |stage: &mut Stage, number| {
         stage.call(client, number, "callboard.why");
         let answer = stage.replies(client).pop().unwrap().1.unwrap();
-        body::decode::<Vec<Why>>(&answer).unwrap().len()
+        body::decode::<Vec<WaitReason>>(&answer).unwrap().len()
     };
     assert_eq!(ask(&mut stage, 2), 0);
     stage.say(client, Envelope::Request(Request { number: CallNumber(3), ..patient }));

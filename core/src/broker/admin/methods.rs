@@ -1,0 +1,65 @@
+//! The methods of the service `callboard`.
+
+use super::super::{registry::similar, reserved::SERVICE};
+use crate::wire::{
+    envelope::Effect,
+    method::MethodName,
+    status::{Code, Executed, Failure},
+    streams::Style,
+};
+
+/// Methods for operators: those that show other peers, where they connect from, and what their calls carried.
+pub(super) const FOR_OPERATORS: [&str; 6] = ["dead", "dead_drop", "dead_resend", "dead_show", "gate", "peers"];
+/// All methods: name, arguments, description.
+pub(super) const METHODS: [(&str, &[&str], &str); 12] = [
+    ("dead", &[], "The dead letters: calls that nobody may try again. For operators."),
+    ("dead_drop", &["id"], "Forgets a dead letter. For operators."),
+    ("dead_resend", &["id"], "Makes the call of a dead letter again: the result is that call's. For operators."),
+    ("dead_show", &["id"], "A dead letter with its arguments. For operators."),
+    ("describe", &["service"], "What a service is: its methods, their arguments, results and types."),
+    ("gate", &[], "The connections, what is held for them, and why they ended. For operators."),
+    ("load", &["pool"], "How busy the workers of one pool are."),
+    ("peers", &["from"], "Who is connected, from the one with that number on. For operators."),
+    ("ping", &[], "Null, at once."),
+    ("services", &[], "The services that somebody serves now."),
+    ("status", &[], "The broker as it stands."),
+    ("why", &["call"], "What an open call waits for; of the oldest ones if none is named."),
+];
+
+/// Returns the effect of a method.
+pub(super) fn effect(method: &str) -> Effect {
+    match method {
+        "dead_drop" => Effect::Idempotent,
+        "dead_resend" => Effect::Once,
+        _ => Effect::Read,
+    }
+}
+
+/// The failure of a broadcast to the broker's own service.
+pub(super) fn no_broadcast(method: &MethodName) -> Failure {
+    let text = format!("{method} is served by the broker alone: call it without broadcast");
+    Failure::new(Code::InvalidArgument, Executed::No, text)
+}
+
+/// The failure of a call with streams to the broker's own service.
+pub(super) fn wrong_style(method: &MethodName, style: Style) -> Failure {
+    let text = format!("{method} is {}, and was called as {style}", Style::Unary);
+    Failure::new(Code::InvalidArgument, Executed::No, text)
+}
+
+/// The failure of a call to an operator's method by another client.
+pub(crate) fn not_an_operator(method: &str) -> Failure {
+    let message = format!("{method} is for operators: your key must have that role");
+    Failure::new(Code::PermissionDenied, Executed::No, message)
+}
+
+/// The failure of a call to a method that does not exist.
+pub(super) fn unknown_method(method: &str) -> Box<Failure> {
+    let names = METHODS.map(|(name, ..)| name);
+    let meant = similar(method, names.into_iter()).join(" or ");
+    let message = match meant.as_str() {
+        "" => format!("{SERVICE} has no method {method}; it has {}", names.join(", ")),
+        _ => format!("{SERVICE} has no method {method}; did you mean {meant}?"),
+    };
+    Box::new(Failure::new(Code::Unimplemented, Executed::No, message))
+}

@@ -1,0 +1,31 @@
+//! The service `callboard`: the state of the broker, for clients and operators.
+//!
+//! Everything here reads the broker's parts and changes none of them, but for dead letters that an operator drops.
+
+mod cache;
+mod contracts;
+mod gate;
+mod handler;
+mod load;
+mod methods;
+mod peers;
+mod status;
+mod wait_reason;
+
+pub(crate) use self::{
+    cache::AdminCache,
+    handler::handle_admin_call,
+    load::load,
+    methods::not_an_operator,
+    peers::peers,
+    status::{service_statuses, status},
+    wait_reason::open_calls,
+};
+pub use self::{
+    contracts::{Contract, ContractStatus, ServiceContracts},
+    gate::GateStatus,
+    load::{Load, OfferLoad, WorkerLoad},
+    peers::{ConnectionStatus, PeerStatus, Peers},
+    status::{CallStatus, ClientStatus, MethodStatus, Omitted, Rates, ServiceStatus, Status, WorkerStatus},
+    wait_reason::{BusySlot, QueuedAhead, WaitReason},
+};

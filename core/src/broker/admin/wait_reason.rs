@@ -1,0 +1,301 @@
+//! `callboard.why`: what an open call waits for.
+
+use std::cmp::Reverse;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{
+    calls::{Call, CallState},
+    keys::{CallKey, ClientKey, WorkerKey},
+    registry::{Method, Service},
+    sessions::Client,
+    state::Broker,
+};
+use crate::{
+    time::Time,
+    wire::{
+        ids::CallId,
+        limits::WHY_CALLS_MAX,
+        status::{Code, Executed, Failure},
+    },
+};
+
+/// Running calls that are listed where all slots are busy.
+const BUSY_LISTED_MAX: usize = 8;
+/// Clients that are listed of those with calls before another one. There may be any number of them.
+const AHEAD_LISTED_MAX: usize = 8;
+
+/// An open call and what it waits for: an entry of the result of `callboard.why`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitReason {
+    /// The correlation id of the call.
+    pub call: String,
+    /// The called method, `SERVICE.METHOD`.
+    pub method: String,
+    /// The instance name of the client.
+    pub client: String,
+    /// `waiting`, `running`, or `stopping`: its outcome is not wanted any more, and its worker has not ended it yet.
+    pub state: String,
+    /// What it waits for, in a sentence.
+    pub reason: String,
+    /// Milliseconds in this state.
+    pub since_ms: u64,
+    /// Milliseconds until its timeout. Absent: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
+    /// The worker that runs it, will run it as a subcall of a broadcast, or was lost with it last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub worker: String,
+    /// Workers that were lost with it.
+    #[serde(default)]
+    pub lost: u32,
+    /// Calls that have their turn before it.
+    #[serde(default)]
+    pub ahead: usize,
+    /// The clients of these calls, those with the most first; at most eight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<QueuedAhead>,
+    /// The number of further clients with such calls.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub behind_others: usize,
+    /// The calls that hold the slots it waits for, the oldest first; at most eight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub busy: Vec<BusySlot>,
+    /// Estimated milliseconds until its turn, from how long the service's calls took lately. Absent: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate_ms: Option<u64>,
+}
+
+/// Calls of one client that have their turn before another call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedAhead {
+    /// The instance name of the client.
+    pub client: String,
+    /// The number of calls.
+    pub calls: usize,
+}
+
+/// A call that holds a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BusySlot {
+    /// The correlation id of the call.
+    pub call: String,
+    /// The called method, `SERVICE.METHOD`.
+    pub method: String,
+    /// The worker that runs it.
+    pub worker: String,
+    /// Milliseconds since it was sent to the worker.
+    pub for_ms: u64,
+}
+
+impl WaitReason {
+    /// Returns what the client of the call may see: nothing about other clients.
+    pub(super) fn without_others(self) -> WaitReason {
+        WaitReason { behind: Vec::new(), behind_others: 0, busy: Vec::new(), ..self }
+    }
+}
+
+/// Returns the oldest open calls and what each waits for, at most [`WHY_CALLS_MAX`].
+pub(crate) fn open_calls(broker: &Broker, now: Time) -> Vec<WaitReason> {
+    let mut open: Vec<_> = broker.calls.iter().map(|(key, call)| (call.since, key)).collect();
+    open.sort_unstable();
+    open.into_iter().take(WHY_CALLS_MAX).map(|(_, key)| wait_reason(broker, now, key)).collect()
+}
+
+/// Returns what the call of a correlation id waits for.
+pub(super) fn find(broker: &Broker, now: Time, text: &str) -> Result<WaitReason, Box<Failure>> {
+    let fail = |code, text: String| Err(Box::new(Failure::new(code, Executed::No, text)));
+    let id = match text.parse::<CallId>() {
+        Ok(id) => id,
+        Err(error) => return fail(Code::InvalidArgument, format!("{text} is no call: {error}")),
+    };
+    match broker.calls.find(id) {
+        Some(key) => Ok(wait_reason(broker, now, key)),
+        None => fail(Code::FailedPrecondition, explain_not_open(broker, id)),
+    }
+}
+
+fn explain_not_open(broker: &Broker, id: CallId) -> String {
+    let mut clients = broker.sessions.iter().map(|(_, client)| client);
+    let Some(client) = clients.find(|client| client.session.tag() == id.caller) else {
+        return format!("{id} is not open, and the client that made it is not here: it has left, or was lost");
+    };
+    match client.cached_reply(id.number) {
+        Some(Ok(_)) => format!("{id} is not open: it was answered with a result"),
+        Some(Err(failure)) => format!("{id} is not open: it failed with {failure}"),
+        None if !client.has_seen(id.number) => format!("{id} has not reached the broker: it waits in its client"),
+        None => format!("{id} is not open: it has ended, and its client knows how"),
+    }
+}
+
+fn wait_reason(broker: &Broker, now: Time, key: CallKey) -> WaitReason {
+    let call = &broker.calls[key];
+    let client = caller_of(broker, call);
+    let reason = WaitReason {
+        call: call.id.to_string(),
+        method: call.method.to_string(),
+        client: client.map(|client| client.name.clone()).unwrap_or_default(),
+        state: String::new(),
+        reason: String::new(),
+        since_ms: millis(now.since(call.since)),
+        left_ms: call.deadline.map(|deadline| millis(deadline.since(now))),
+        worker: worker_of_subcall(broker, call).map_or_else(|| call.worker.to_string(), str::to_owned),
+        lost: call.lost,
+        ahead: 0,
+        behind: Vec::new(),
+        behind_others: 0,
+        busy: Vec::new(),
+        estimate_ms: None,
+    };
+    let waiting = |text: String| WaitReason { state: "waiting".to_owned(), reason: text, ..reason.clone() };
+    match call.state {
+        CallState::Running { worker, started, .. } => explain_running(broker, now, call, worker, started, reason),
+        CallState::Aggregating => {
+            let is_waiting = |subcall: CallKey| matches!(broker.calls[subcall].state, CallState::Queued { .. });
+            let text = call.aggregation.as_ref().map(|aggregation| aggregation.explain(is_waiting));
+            WaitReason { state: "running".to_owned(), reason: text.unwrap_or_default(), ..reason }
+        }
+        CallState::WaitingForKey => waiting(broker.affinity.explain(now, call, &broker.calls)),
+        CallState::New | CallState::Queued { .. } => explain_queued(broker, now, call, reason),
+    }
+}
+
+/// Returns the client that waits for a call: for a subcall, the one that made the broadcast.
+fn caller_of<'a>(broker: &'a Broker, call: &Call) -> Option<&'a Client> {
+    let client = call.client.or_else(|| broker.calls[call.subcall_of?.broadcast].client)?;
+    broker.sessions.get(client)
+}
+
+fn worker_of_subcall<'a>(broker: &'a Broker, call: &Call) -> Option<&'a str> {
+    Some(&broker.registry.find_worker(call.subcall_of?.worker)?.name)
+}
+
+fn explain_running(
+    broker: &Broker,
+    now: Time,
+    call: &Call,
+    worker: WorkerKey,
+    started: bool,
+    reason: WaitReason,
+) -> WaitReason {
+    let worker = broker.registry.worker(worker);
+    let (state, wanted) = match call.is_wanted() {
+        true => ("running", ""),
+        false => ("stopping", "; nobody waits for it any more, and the worker was told so"),
+    };
+    let begun = if started { ", and its handler has begun" } else { "" };
+    let heard = millis(now.since(worker.connection.last_activity));
+    let text = format!("it is at worker {}{begun}{wanted}; that was heard {heard} ms ago", worker.name);
+    WaitReason { state: state.to_owned(), reason: text, ..reason }
+}
+
+fn explain_queued(broker: &Broker, now: Time, call: &Call, reason: WaitReason) -> WaitReason {
+    let reason = WaitReason { state: "waiting".to_owned(), ..reason };
+    let service = broker.registry.service(call.service);
+    let offered = call.method_index.is_some_and(|method| service.method(method).is_offered());
+    if !offered {
+        return WaitReason { reason: explain_unserved(broker, now, call), ..reason };
+    }
+    let (behind, behind_others, ahead) = queued_ahead(broker, call, service);
+    let (slots, pauses) = slots_of(broker, call);
+    let text = match slots {
+        _ if let Some(full) = full_method(call, service) => {
+            let (method, running) = (&call.method, full.running);
+            format!("{running} calls of {method} run, and no more may at once; {ahead} calls are before it{pauses}")
+        }
+        _ if let Some(text) = explain_bound(broker, call) => format!("{text}; {ahead} calls are before it{pauses}"),
+        0 => format!("every worker of {} drains: it waits for another", service.name),
+        _ => format!("all {slots} slots of {} are busy, and {ahead} calls are before it{pauses}", service.name),
+    };
+    // A free slot of any worker says nothing about one worker's.
+    let turn = call.subcall_of.map_or_else(|| service.drain_rate.estimate_turn(ahead, slots), |_| None);
+    let busy = busy_slots(broker, now, call);
+    WaitReason { reason: text, ahead, behind, behind_others, busy, estimate_ms: turn.map(millis), ..reason }
+}
+
+/// The reason of a queued call that only one worker may run.
+fn explain_bound(broker: &Broker, call: &Call) -> Option<String> {
+    if let Some(affinity) = &call.affinity {
+        let name = &broker.registry.find_worker(affinity.worker?)?.name;
+        let key = &affinity.key;
+        return Some(format!("calls of key {key} run at worker {name}, which is busy, though others may be free"));
+    }
+    let name = worker_of_subcall(broker, call)?;
+    Some(format!("it is the part of a broadcast that worker {name} is to have, and that has no free slot for it"))
+}
+
+fn explain_unserved(broker: &Broker, now: Time, call: &Call) -> String {
+    let (_, unserved) = broker.registry.explain_unserved(call.service, call.method.method());
+    match call.state {
+        CallState::Queued { give_up: Some(until), .. } => {
+            format!("{unserved}: it waits for a worker for {} ms more", millis(until.since(now)))
+        }
+        _ => format!("{unserved}: it waits for a worker as long as its time-out allows"),
+    }
+}
+
+/// Returns the slots of a call's service, and what keeps its workers from filling them.
+fn slots_of(broker: &Broker, call: &Call) -> (u32, String) {
+    let workers = broker.registry.workers();
+    let offers = workers.flat_map(|(_, worker)| worker.offers().iter().map(move |offer| (worker, offer)));
+    let (mut slots, mut paused, mut reading) = (0, 0, 0);
+    for (worker, offer) in offers.filter(|(_, offer)| offer.service == call.service) {
+        slots += offer.slots;
+        paused += u32::from(offer.paused_until.is_some());
+        reading += u32::from(worker.has_full_connection());
+    }
+    let describe = |workers, what: &str| match workers {
+        0 => String::new(),
+        _ => format!("; {workers} of its workers {what}"),
+    };
+    let paused = describe(paused, "gave calls back and rest for a moment");
+    (slots, paused + &describe(reading, "are to read what they were sent before they are sent more"))
+}
+
+/// Returns the clients with calls before a queued call, the number of further clients, and the number of such calls.
+fn queued_ahead(broker: &Broker, call: &Call, service: &Service) -> (Vec<QueuedAhead>, usize, usize) {
+    let CallState::Queued { position, .. } = call.state else { return (Vec::new(), 0, 0) };
+    let mut sessions: Vec<_> = service.queue.ahead(position).into_iter().collect();
+    let ahead = sessions.iter().map(|&(_, calls)| calls).sum();
+    sessions.sort_by_key(|&(_, calls)| Reverse(calls));
+    let others = sessions.len().saturating_sub(AHEAD_LISTED_MAX);
+    sessions.truncate(AHEAD_LISTED_MAX);
+    let name = |session| broker.sessions.get(ClientKey(session)).map(|client| client.name.clone());
+    let listed = |(session, calls)| QueuedAhead { client: name(session).unwrap_or_default(), calls };
+    (sessions.into_iter().map(listed).collect(), others, ahead)
+}
+
+/// Returns the calls that hold what a call waits for: slots of its service, of the one worker that may have it, or the concurrency of its
+/// method.
+fn busy_slots(broker: &Broker, now: Time, call: &Call) -> Vec<BusySlot> {
+    let full = full_method(call, broker.registry.service(call.service));
+    let bound = call.bound_to().filter(|_| full.is_none());
+    let workers = broker.registry.workers().filter(|&(at, _)| bound.is_none_or(|bound| bound == at));
+    let running = workers.flat_map(|(_, worker)| worker.running.values().map(move |&key| (worker, key)));
+    let mut busy: Vec<_> = running
+        .map(|(worker, key)| (worker, &broker.calls[key]))
+        .filter(|(_, other)| other.service == call.service)
+        .filter(|(_, other)| full.is_none() || other.method_index == call.method_index)
+        .collect();
+    busy.sort_by_key(|(_, other)| other.since);
+    let slot = |(worker, other): (&super::super::registry::Worker, &Call)| BusySlot {
+        call: other.id.to_string(),
+        method: other.method.to_string(),
+        worker: worker.name.to_string(),
+        for_ms: millis(now.since(other.since)),
+    };
+    busy.into_iter().take(BUSY_LISTED_MAX).map(slot).collect()
+}
+
+/// Returns a waiting call's method, if as many calls of it run as may.
+fn full_method<'a>(call: &Call, service: &'a Service) -> Option<&'a Method> {
+    call.method_index.map(|method| service.method(method)).filter(|method| method.is_full())
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+fn millis(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

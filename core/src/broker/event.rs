@@ -1,0 +1,68 @@
+//! What happens to the broker, other than messages.
+
+use bytestring::ByteString;
+
+use super::admin::GateStatus;
+use crate::{
+    auth::{AuthKeys, Nonce},
+    time::Time,
+    wire::ids::ConnectionId,
+    zmtp::Violation,
+};
+
+/// One of the broker's two listening endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Endpoint {
+    /// Clients connect here.
+    Frontend,
+    /// Workers and pools connect here.
+    Backend,
+}
+
+/// An input of the machine.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A connection was accepted and has finished the handshake of its transport.
+    Opened {
+        /// The connection's id.
+        connection: ConnectionId,
+        /// The endpoint that accepted it.
+        endpoint: Endpoint,
+        /// Random bytes of this connection's own, fit for keys.
+        nonce: Nonce,
+        /// The peer's address, for people.
+        address: ByteString,
+        /// The tenant of a peer without a named key: an address without its port, a network, a user.
+        rate_limit_key: ByteString,
+        /// When the handshake times out, that of the transport included.
+        until: Time,
+    },
+    /// Bytes arrived that are no complete message yet. They count as a sign of life.
+    Activity {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// A peer broke the rules of its transport. Nothing more is read from it.
+    ProtocolViolation {
+        /// The connection.
+        connection: ConnectionId,
+        /// What the peer did.
+        violation: Violation,
+    },
+    /// A connection was closed. Nothing more comes from it.
+    Closed {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// These keys replace the earlier ones. Peers that are connected stay.
+    Keys(AuthKeys),
+    /// The state of the driver's gate. The driver reports it a few times a second at most.
+    Gate(Box<GateStatus>),
+    /// The time of [`Broker::poll_timeout`](super::Broker::poll_timeout) has come.
+    Timeout,
+    /// The operator shuts the broker down: it rejects new calls and lets running ones finish.
+    Shutdown {
+        /// When the broker stops waiting for running calls.
+        deadline: Time,
+    },
+}

@@ -1,0 +1,13 @@
+//! What flows through the broker beside calls and replies: the items of streams, and the replies of broadcasts.
+
+mod aggregation;
+mod broadcast;
+mod call_streams;
+mod streams;
+
+pub(crate) use self::{
+    aggregation::{BroadcastAggregation, SubcallId},
+    broadcast::{Broadcasts, result as broadcast_result},
+    call_streams::CallStreams,
+    streams::{StreamFailure, Streams, unreadable_item},
+};

@@ -1,0 +1,92 @@
+//! What a connecting peer must prove, and how the broker proves itself.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::super::settings::Identity;
+use crate::{
+    auth::{AuthKey, AuthKeys, MECHANISM, Nonce, Principal, Proof, Prover, Roles, Transcript},
+    body,
+    peer::KEY_REQUIRED,
+    wire::{
+        handshake::{Challenge, ChallengeResponse, Hello},
+        status::{Code, Executed, Failure},
+    },
+};
+
+/// Why a peer could not be authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthenticationFailure {
+    /// It has no key, or gave no proof.
+    NoProof,
+    /// Its proof fits none of the broker's keys.
+    WrongProof,
+}
+
+/// A peer that was authenticated.
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    pub(crate) principal: Principal,
+    pub(crate) roles: Roles,
+    /// The broker's own proof, by the same key.
+    pub(crate) proof: Option<Proof>,
+}
+
+/// Returns the body of the challenge: empty where the broker has no keys.
+pub(super) fn challenge(keys: Option<&AuthKeys>, identity: &Identity, nonce: Nonce) -> Bytes {
+    match keys {
+        Some(_) => body::encode(&keyed_challenge(identity, nonce)).expect("a challenge has a CBOR form"),
+        None => Bytes::new(),
+    }
+}
+
+fn keyed_challenge(identity: &Identity, nonce: Nonce) -> Challenge {
+    let (broker, start) = (identity.broker, identity.start);
+    Challenge { mechanism: MECHANISM.to_owned(), nonce, broker, start }
+}
+
+/// Authenticates a peer by its answer to the challenge.
+pub(super) fn authenticate(
+    keys: Option<&AuthKeys>,
+    identity: &Identity,
+    hello: &Hello,
+    nonce: Nonce,
+    answer: &Bytes,
+) -> Result<Authenticated, AuthenticationFailure> {
+    let Some(keys) = keys else {
+        return Ok(Authenticated { principal: Principal::anybody(), roles: Roles::ALL, proof: None });
+    };
+    let transcript = Transcript::of(hello, &keyed_challenge(identity, nonce)).ok_or(AuthenticationFailure::NoProof)?;
+    if answer.is_empty() {
+        return Err(AuthenticationFailure::NoProof);
+    }
+    let ChallengeResponse { proof } = body::decode(answer).map_err(|_| AuthenticationFailure::WrongProof)?;
+    let known = |key: &&AuthKey| transcript.is_proved(Prover::Peer, key, &proof);
+    let key = keys.iter().find(known).ok_or(AuthenticationFailure::WrongProof)?;
+    // Only a peer that has proved itself gets the broker's proof: from it an unauthenticated peer could guess a weak key offline.
+    let proof = transcript.prove(Prover::Broker, key);
+    Ok(Authenticated { principal: Principal::of(key), roles: key.roles(), proof: Some(proof) })
+}
+
+impl AuthenticationFailure {
+    /// Returns the failure that ends the connection.
+    pub(super) fn failure(self) -> Failure {
+        let message = match self {
+            AuthenticationFailure::NoProof => KEY_REQUIRED,
+            AuthenticationFailure::WrongProof => {
+                "the key is none of this broker's: check --authkey-file and CALLBOARD_AUTHKEY on both sides"
+            }
+        };
+        Failure::new(Code::Unauthenticated, Executed::No, message)
+    }
+}
+
+impl fmt::Display for AuthenticationFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AuthenticationFailure::NoProof => "it gave no proof of a key",
+            AuthenticationFailure::WrongProof => "its key is none of ours",
+        })
+    }
+}

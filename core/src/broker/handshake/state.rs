@@ -1,0 +1,48 @@
+//! How far a connection has come in its handshake.
+
+use bytestring::ByteString;
+
+use super::{
+    super::{
+        event::Endpoint,
+        keys::{ClientKey, WorkerKey},
+    },
+    authentication::AuthenticationFailure,
+};
+use crate::{auth::Nonce, time::Time, wire::handshake::Hello};
+
+/// The origin of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerOrigin {
+    /// The address, for people.
+    pub(crate) address: ByteString,
+    /// The tenant of a peer without a named key.
+    pub(crate) rate_limit_key: ByteString,
+}
+
+/// The state of a connection.
+#[derive(Debug)]
+pub(crate) enum ConnectionState {
+    /// Nothing was received.
+    AwaitingHello { endpoint: Endpoint, origin: PeerOrigin, nonce: Nonce, until: Time },
+    /// The hello was received, and the challenge sent.
+    AwaitingProof { hello: Box<Hello>, origin: PeerOrigin, nonce: Nonce, until: Time },
+    /// The peer could not be authenticated. It is told so at `until`, and ignored before.
+    Rejected { failure: AuthenticationFailure, until: Time },
+    /// The connection is a client's.
+    Client(ClientKey),
+    /// The connection is a worker's.
+    Worker(WorkerKey),
+}
+
+impl ConnectionState {
+    /// Returns when the handshake times out, if it is not complete.
+    pub(crate) fn handshake_until(&self) -> Option<Time> {
+        match self {
+            ConnectionState::AwaitingHello { until, .. }
+            | ConnectionState::AwaitingProof { until, .. }
+            | ConnectionState::Rejected { until, .. } => Some(*until),
+            ConnectionState::Client(_) | ConnectionState::Worker(_) => None,
+        }
+    }
+}

@@ -1,0 +1,549 @@
+//! The messages of clients and workers, one method for each kind.
+
+use bytes::Bytes;
+
+use super::{
+    action::Action,
+    admin,
+    calls::{Call, CallState, Caller, RetryBudget},
+    deferred::DeferredWork,
+    diagnostic::Diagnostic,
+    flow::{StreamFailure, unreadable_item},
+    keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
+    registry::Service,
+    reserved,
+    sessions::RequestStatus,
+    state::Broker,
+    timers::Timer,
+};
+use crate::{
+    body,
+    stream::StreamError,
+    time::Time,
+    wire::{
+        bundle::{EnvelopeError, EnvelopeErrorReason},
+        envelope::{Cancel, Credit, End, Envelope, Item, KeyFreed, Ping, Reply, Request, StreamCredit},
+        handshake::{self, Register},
+        ids::{CallNumber, DispatchNumber},
+        kind::Kind,
+        limits::{self, HANDBACK_REST},
+        status::{Code, Executed, Failure},
+    },
+};
+
+/// Requests, cancels and acknowledgements of clients.
+impl Broker {
+    pub(super) fn on_request(&mut self, now: Time, key: ClientKey, request: Request, out: &mut Vec<Action>) {
+        self.acknowledge(now, key, request.done_below, out);
+        let client = self.sessions.client_mut(key);
+        let bytes = request.body.len() as u64;
+        if !client.credit.spend(bytes) {
+            return self.on_overspent_credit(now, key, out);
+        }
+        if let Some(connection) = &mut client.connection {
+            connection.calls += 1;
+        }
+        match client.record_request(request.number, request.flags.resend) {
+            RequestStatus::New => self.accept(now, key, request, false, out),
+            RequestStatus::Unknown => self.accept(now, key, request, true, out),
+            RequestStatus::Open => self.on_open_request(now, key, request.number, bytes, out),
+            RequestStatus::Answered(outcome, extensions) => {
+                self.counters.duplicates += 1;
+                self.sessions.client_mut(key).credit.release(bytes);
+                self.sessions.deliver(now, key, request.number, outcome, extensions, out);
+            }
+            RequestStatus::Acknowledged => {
+                self.counters.duplicates += 1;
+                self.sessions.client_mut(key).credit.release(bytes);
+                self.sessions.grant_credit(now, key, out);
+            }
+        }
+    }
+
+    fn on_overspent_credit(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+        let Some(connection) = self.sessions.connection_of(key) else { return };
+        let message = "more calls or bytes were sent than there was credit for";
+        self.disconnect(now, connection, Failure::new(Code::ResourceExhausted, Executed::No, message), out);
+    }
+
+    /// An open call is requested again. After a reconnect the new connection has spent credit for it; otherwise the credit is released.
+    fn on_open_request(&mut self, now: Time, key: ClientKey, number: CallNumber, bytes: u64, out: &mut Vec<Action>) {
+        self.counters.duplicates += 1;
+        let client = self.sessions.client_mut(key);
+        let Some(call) = client.open_call(number.0) else { return };
+        let call = &mut self.calls[call];
+        if call.paid_on == client.connection_number {
+            client.credit.release(bytes);
+            return self.sessions.grant_credit(now, key, out);
+        }
+        call.paid_on = client.connection_number;
+        call.bytes = bytes;
+        if let Some(credit) = self.streams.resume(call) {
+            self.sessions.send(now, key, credit, out);
+        }
+    }
+
+    fn accept(&mut self, now: Time, key: ClientKey, mut request: Request, uncertain: bool, out: &mut Vec<Action>) {
+        self.counters.calls += 1;
+        self.counters.casts += u64::from(request.flags.cast);
+        let paid = request.body.len() as u64;
+        self.replace_resend(key, &mut request);
+        if request.method.service() == reserved::SERVICE {
+            return self.on_admin_request(now, key, &request, out);
+        }
+        let client = self.sessions.client_mut(key);
+        let denied = reserved::is_for_operators(&request.method) && !client.principal.operator;
+        let caller = Caller {
+            client: key,
+            tenant: client.tenant,
+            tag: client.session.tag(),
+            connection_number: client.connection_number,
+            uncertain,
+        };
+        let service = self.service_named(now, request.method.service());
+        let call = self.calls.insert(Call::new(now, caller, service, request));
+        self.calls[call].bytes = paid;
+        let service = self.registry.service_mut(service);
+        service.calls += 1;
+        service.arrived.count(now);
+        if !self.calls[call].cast {
+            self.sessions.client_mut(key).open(self.calls[call].id.number, call);
+        }
+        if denied {
+            let failure = admin::not_an_operator(&self.calls[call].method.to_string());
+            return self.end(now, call, Err(Box::new(failure)), out);
+        }
+        if let Some(text) = self.calls[call].contradiction() {
+            return self.fail(now, call, Code::InvalidArgument, text, out);
+        }
+        if self.lifecycle.is_shutting_down() {
+            return self.fail(now, call, Code::Unavailable, "the broker is shutting down", out);
+        }
+        self.schedule(now, call, out);
+    }
+
+    /// Replaces a request to resend a dead letter by the request that it resends.
+    fn replace_resend(&mut self, key: ClientKey, request: &mut Request) {
+        let asked = (request.method.service(), request.method.method()) == (reserved::SERVICE, "dead_resend");
+        if asked && self.sessions.client_mut(key).principal.operator {
+            self.dead_letters.resend(request);
+        }
+    }
+
+    /// A call to the broker's own service is answered at once.
+    fn on_admin_request(&mut self, now: Time, key: ClientKey, request: &Request, out: &mut Vec<Action>) {
+        let client = self.sessions.client_mut(key);
+        client.credit.release(request.body.len() as u64);
+        if request.flags.cast {
+            // Its outcome would be dropped, so it is not computed.
+            return self.sessions.grant_credit(now, key, out);
+        }
+        let caller = client.principal.clone();
+        let outcome = admin::handle_admin_call(self, now, &caller, request);
+        match &outcome {
+            Ok(_) => self.counters.answered += 1,
+            Err(_) => self.counters.failed += 1,
+        }
+        let max = self.settings.outcomes_bytes_max;
+        self.sessions.cache_reply(key, request.number, &outcome, &Bytes::new(), max);
+        self.sessions.deliver(now, key, request.number, outcome, Bytes::new(), out);
+    }
+
+    /// Returns the key of the service with that name, which is added if it is unknown.
+    fn service_named(&mut self, now: Time, name: &str) -> ServiceKey {
+        if let Some(key) = self.registry.find(name) {
+            return key;
+        }
+        let key = ServiceKey(self.key_source.next());
+        let quiet_until = self.lifecycle.started + self.settings.quiet_time;
+        self.registry.add_service(key, Service::new(name, quiet_until, RetryBudget::new(now, &self.settings)));
+        key
+    }
+
+    /// The caller does not want the outcome any more. A waiting call is dropped, a running one asked to stop. There is no reply.
+    pub(super) fn on_cancel(&mut self, now: Time, key: ClientKey, cancel: Cancel, out: &mut Vec<Action>) {
+        self.acknowledge(now, key, cancel.done_below, out);
+        let Some(call) = self.sessions.client_mut(key).close(CallNumber(cancel.number)) else { return };
+        self.abandon(now, call, out);
+        self.sessions.grant_credit(now, key, out);
+    }
+
+    /// A client states below which number it waits for no outcome. A call that is open below it was cancelled, and the cancel was lost with
+    /// its connection.
+    fn acknowledge(&mut self, now: Time, key: ClientKey, below: Option<CallNumber>, out: &mut Vec<Action>) {
+        let unwanted = self.sessions.acknowledge(key, below);
+        if unwanted.is_empty() {
+            return;
+        }
+        for call in unwanted {
+            self.abandon(now, call, out);
+        }
+        self.sessions.grant_credit(now, key, out);
+    }
+
+    pub(super) fn on_client_ping(&mut self, now: Time, key: ClientKey, ping: Ping, out: &mut Vec<Action>) {
+        self.acknowledge(now, key, ping.done_below, out);
+        self.sessions.send(now, key, Envelope::Pong(ping.number), out);
+    }
+
+    /// A message of a client could not be read. A request, or what a later version may mean by one, is answered if its number could be
+    /// read.
+    pub(super) fn on_unreadable_of_client(
+        &mut self,
+        now: Time,
+        key: ClientKey,
+        refused: &EnvelopeError,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(number) = unreadable_item(refused) {
+            if let Some(call) = self.open_call(key, number) {
+                self.break_stream(now, call, StreamFailure::ByClient(StreamError::Malformed), out);
+            }
+            return;
+        }
+        let request = refused.kind == Some(u64::from(Kind::Request.number()));
+        let answerable = request || matches!(refused.reason, EnvelopeErrorReason::UnknownKind(_));
+        let Some(number) = refused.number.filter(|_| answerable) else { return };
+        let number = CallNumber(number);
+        let failure = Failure::new(refused.code(), Executed::No, refused.to_string());
+        let client = self.sessions.client_mut(key);
+        if request {
+            // The client has spent credit for it, which is released at once.
+            if !client.credit.spend(refused.body_bytes) {
+                return self.on_overspent_credit(now, key, out);
+            }
+            client.credit.release(refused.body_bytes);
+        }
+        // A call of that number will have, or has had, an outcome of its own.
+        match client.knows(number) {
+            true => self.sessions.grant_credit(now, key, out),
+            false => self.sessions.deliver(now, key, number, Err(Box::new(failure)), Bytes::new(), out),
+        }
+    }
+}
+
+/// Registrations, replies and credit of workers.
+impl Broker {
+    /// A worker registers its offers, which replace its earlier ones.
+    pub(super) fn on_register(&mut self, now: Time, key: WorkerKey, body: &Bytes, out: &mut Vec<Action>) {
+        let worker = self.registry.worker_mut(key);
+        let connection = worker.connection.id;
+        if !worker.may_register(now) {
+            let (max, span) = (limits::REGISTRATIONS_MAX, limits::REGISTRATIONS_SPAN);
+            let message = format!("a worker registers at most {max} times within {span:?}");
+            let failure = Failure::new(Code::ResourceExhausted, Executed::No, message);
+            return self.disconnect(now, connection, failure, out);
+        }
+        let invalid = |message: String| Box::new(Failure::new(Code::InvalidArgument, Executed::No, message));
+        let checked = body::decode::<Register>(body)
+            .map_err(|error| invalid(format!("a registration of wrong form: {error}")))
+            .and_then(|register| {
+                self.registry.check_registration(key, &register, &self.settings.services).map(|()| register)
+            });
+        match checked {
+            Ok(register) => self.replace_offers(now, key, register, out),
+            Err(failure) => self.disconnect(now, connection, *failure, out),
+        }
+    }
+
+    fn replace_offers(&mut self, now: Time, key: WorkerKey, register: Register, out: &mut Vec<Action>) {
+        self.end_waiting_subcalls(now, key, out);
+        self.withdraw_offers(now, key);
+        let mut names: Vec<_> = register.offers.iter().map(|offer| offer.service.clone()).collect();
+        names.dedup();
+        let mut services = Vec::new();
+        for offer in &register.offers {
+            services.push(self.add_offer(now, key, offer, register.exclusive));
+        }
+        services.sort_unstable();
+        services.dedup();
+        self.registry.count_worker(&services);
+        self.admin.clear();
+        let worker = self.registry.worker(key);
+        out.push(Action::Log(Diagnostic::WorkerJoined {
+            connection: worker.connection.id,
+            name: worker.name.clone(),
+            services: names,
+            key: worker.principal.key.clone(),
+        }));
+        for service in services {
+            self.recheck_waiting(now, service, out);
+            // The limit of concurrent calls of a method may be higher than before.
+            self.deferred.add(DeferredWork::FillService(service));
+        }
+        self.fill_worker(now, key, out);
+    }
+
+    fn add_offer(&mut self, now: Time, key: WorkerKey, offer: &handshake::Offer, exclusive: bool) -> ServiceKey {
+        let service = self.service_named(now, &offer.service);
+        self.registry.add_offer(key, service, offer, exclusive);
+        for affinity_key in &offer.keys {
+            self.hold_key(key, service, affinity_key);
+        }
+        service
+    }
+
+    /// A worker replies to a call: its final message about it.
+    pub(super) fn on_reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
+        let Some((call, _)) = self.release_slot(now, key, DispatchNumber(reply.number), out) else { return };
+        self.record_run_time(now, call);
+        let mut outcome = reply.outcome;
+        self.registry.worker_mut(key).count(&outcome);
+        if let Err(failure) = &mut outcome {
+            let call = &self.calls[call];
+            failure.attempt = call.attempt();
+            failure.worker = call.worker.clone();
+            // The worker speaks for itself. An earlier one may have run the call all the same.
+            if call.ran_before() && failure.executed == Executed::No {
+                failure.executed = Executed::Maybe;
+            }
+        }
+        self.complete(now, call, outcome, reply.extensions, out);
+        self.remove_call(call);
+        self.fill_worker(now, key, out);
+    }
+
+    /// Records how long a call was at its worker, for estimates. A call whose outcome was not wanted any more is no sample.
+    fn record_run_time(&mut self, now: Time, call: CallKey) {
+        let call = &self.calls[call];
+        if call.is_wanted() {
+            self.registry.service_mut(call.service).drain_rate.record_run(now.since(call.since));
+        }
+    }
+
+    /// A worker hands a call back unstarted. That is no attempt, and another worker may have the call whatever its effect.
+    pub(super) fn on_handback(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
+        let Some((call, offer)) = self.release_slot(now, key, number, out) else { return };
+        self.calls[call].count_time(now, true);
+        self.calls[call].leave_worker();
+        self.pause_offer(now, key, offer);
+        if self.calls[call].client.is_some() {
+            self.reschedule(now, call, out);
+        } else if self.calls[call].subcall_of.is_some() {
+            self.fail(now, call, Code::Unavailable, "its worker gave it back", out);
+        } else {
+            self.remove_call(call);
+        }
+        self.fill_worker(now, key, out);
+    }
+
+    /// Gives an offer that handed a call back no calls for a moment. Otherwise broker and worker would pass the call to and fro as fast as
+    /// the network allows. A worker that drains is given no calls in any case.
+    fn pause_offer(&mut self, now: Time, key: WorkerKey, index: usize) {
+        let worker = self.registry.worker(key);
+        if worker.draining || worker.offers()[index].paused_until.is_some() {
+            return;
+        }
+        let until = now + HANDBACK_REST;
+        self.registry.update_offer(key, index, |offer| offer.paused_until = Some(until));
+        self.timers.set(until, Timer::OfferPause(key, index));
+    }
+
+    pub(super) fn on_pause_end(&mut self, now: Time, key: WorkerKey, index: usize, out: &mut Vec<Action>) {
+        self.registry.update_offer(key, index, |offer| offer.paused_until = None);
+        self.fill_offer(now, key, index, out);
+    }
+
+    /// A handler has started, and takes its time: what the call holds of read buffers is copied.
+    pub(super) fn on_started(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
+        let Some(&call) = self.registry.find_worker(key).and_then(|worker| worker.running.get(number.0)) else {
+            self.counters.stale += 1;
+            return;
+        };
+        let call = &mut self.calls[call];
+        if let CallState::Running { started, .. } = &mut call.state {
+            *started = true;
+        }
+        call.detach();
+        if self.record_read(key, number) {
+            self.fill_worker(now, key, out);
+        }
+    }
+
+    /// A call of an earlier connection has ended at a worker: one more slot is free.
+    pub(super) fn on_worker_credit(&mut self, now: Time, key: WorkerKey, credit: Credit, out: &mut Vec<Action>) {
+        let index = credit.offer as usize;
+        if self.registry.find_worker(key).is_none_or(|worker| worker.offers().len() <= index) {
+            return;
+        }
+        self.registry.update_offer(key, index, |offer| offer.restore_capacity(credit.calls));
+        self.fill_offer(now, key, index, out);
+    }
+
+    /// A call of an earlier connection with an affinity key has ended at a worker.
+    pub(super) fn on_key_freed(&mut self, now: Time, key: WorkerKey, freed: &KeyFreed, out: &mut Vec<Action>) {
+        let offer = self.registry.find_worker(key).and_then(|worker| worker.offers().get(freed.offer as usize));
+        if let Some(service) = offer.map(|offer| offer.service) {
+            self.affinity.release(key, service, &freed.key, &mut self.deferred);
+        }
+        self.on_worker_credit(now, key, Credit { calls: 1, bytes: 0, offer: freed.offer }, out);
+    }
+
+    /// A worker takes no more calls.
+    pub(super) fn on_drain(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
+        let Some(worker) = self.registry.find_worker(key) else { return };
+        out.push(Action::Log(Diagnostic::WorkerDraining { name: worker.name.clone() }));
+        self.registry.update_worker(key, |worker| worker.draining = true);
+        self.unbind(key);
+        self.end_waiting_subcalls(now, key, out);
+    }
+
+    /// A message of a worker could not be read. An unreadable reply ends its call all the same, because no other reply will come.
+    pub(super) fn on_unreadable_of_worker(
+        &mut self,
+        now: Time,
+        key: WorkerKey,
+        refused: &EnvelopeError,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(number) = unreadable_item(refused) {
+            if let Some(call) = self.started_call(key, number) {
+                self.break_stream(now, call, StreamFailure::ByWorker(StreamError::Malformed), out);
+            }
+            return;
+        }
+        let reply = refused.kind == Some(u64::from(Kind::Reply.number()));
+        if let Some(number) = refused.number.filter(|_| reply) {
+            let message = format!("the worker's reply could not be read: {refused}");
+            let outcome = Err(Box::new(Failure::new(Code::Internal, Executed::Yes, message)));
+            self.on_reply(now, key, Reply { number, outcome, credit: None, extensions: Bytes::new() }, out);
+        }
+    }
+}
+
+/// Items, ends, credit and progress of streams.
+impl Broker {
+    pub(super) fn on_caller_item(&mut self, now: Time, client: ClientKey, item: Item, out: &mut Vec<Action>) {
+        let Some(key) = self.open_call(client, item.number) else { return };
+        match self.streams.caller_item(&mut self.calls[key], item) {
+            Ok((worker, item)) => {
+                self.counters.items += 1;
+                self.registry.send(now, worker, item, out);
+            }
+            Err(failure) => self.break_stream(now, key, failure, out),
+        }
+    }
+
+    pub(super) fn on_caller_end(&mut self, now: Time, client: ClientKey, end: End, out: &mut Vec<Action>) {
+        let Some(key) = self.open_call(client, end.number) else { return };
+        match self.streams.caller_end(&mut self.calls[key], end) {
+            Ok(Some((worker, end))) => self.registry.send(now, worker, end, out),
+            Ok(None) => {}
+            Err(failure) => self.break_stream(now, key, failure, out),
+        }
+    }
+
+    pub(super) fn on_caller_credit(
+        &mut self,
+        now: Time,
+        client: ClientKey,
+        credit: StreamCredit,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(key) = self.open_call(client, credit.number) else { return };
+        match self.streams.caller_credit(&mut self.calls[key], credit) {
+            Ok(Some((worker, credit))) => self.registry.send(now, worker, credit, out),
+            Ok(None) => {}
+            Err(failure) => self.break_stream(now, key, failure, out),
+        }
+    }
+
+    pub(super) fn on_handler_item(&mut self, now: Time, worker: WorkerKey, item: Item, out: &mut Vec<Action>) {
+        let Some(key) = self.started_call(worker, item.number) else { return };
+        match self.streams.handler_item(&mut self.calls[key], item) {
+            Ok(item) => {
+                self.counters.items += 1;
+                match self.reachable_client(key) {
+                    Some(client) => self.sessions.send(now, client, item, out),
+                    None => self.break_stream(now, key, StreamFailure::ClientLost, out),
+                }
+            }
+            Err(failure) => self.break_stream(now, key, failure, out),
+        }
+    }
+
+    pub(super) fn on_handler_credit(
+        &mut self,
+        now: Time,
+        worker: WorkerKey,
+        credit: StreamCredit,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(key) = self.running_call(worker, credit.number) else { return };
+        match self.streams.handler_credit(&mut self.calls[key], credit) {
+            Ok(credit) => {
+                if let (Some(credit), Some(client)) = (credit, self.reachable_client(key)) {
+                    self.sessions.send(now, client, credit, out);
+                }
+            }
+            Err(failure) => self.break_stream(now, key, failure, out),
+        }
+    }
+
+    pub(super) fn on_handler_progress(
+        &mut self,
+        now: Time,
+        worker: WorkerKey,
+        number: u64,
+        body: Bytes,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(key) = self.started_call(worker, number) else { return };
+        let progress = self.streams.handler_progress(now, &mut self.calls[key], body);
+        if let (Some(progress), Some(client)) = (progress, self.reachable_client(key)) {
+            self.sessions.send(now, client, progress, out);
+        }
+    }
+
+    /// A client's connection is lost, and the items on it. Calls with items on the way cannot go on.
+    pub(super) fn end_streams_of(&mut self, now: Time, client: ClientKey, out: &mut Vec<Action>) {
+        let Some(client) = self.sessions.get(client) else { return };
+        let open = client.open_calls().map(|(_, call)| call);
+        let with_items: Vec<CallKey> = open.filter(|&call| self.calls[call].has_items()).collect();
+        for call in with_items {
+            self.break_stream(now, call, StreamFailure::ClientLost, out);
+        }
+    }
+
+    /// Returns the open call of a client's number. A message about any other call crossed its outcome.
+    fn open_call(&mut self, client: ClientKey, number: u64) -> Option<CallKey> {
+        let call = self.sessions.get(client)?.open_call(number);
+        self.counters.stale += u64::from(call.is_none());
+        call
+    }
+
+    /// Returns the call that a worker runs under a number, if its outcome is wanted.
+    fn running_call(&mut self, worker: WorkerKey, number: u64) -> Option<CallKey> {
+        let key = self.registry.find_worker(worker)?.running.get(number).copied();
+        let key = key.filter(|&key| self.calls[key].client.is_some());
+        self.counters.stale += u64::from(key.is_none());
+        key
+    }
+
+    /// Returns the same for a message that only a started handler can have sent. Credit is granted before that.
+    fn started_call(&mut self, worker: WorkerKey, number: u64) -> Option<CallKey> {
+        let key = self.running_call(worker, number)?;
+        if let CallState::Running { started, .. } = &mut self.calls[key].state {
+            *started = true;
+        }
+        Some(key)
+    }
+
+    /// Returns the client of a call, if it is connected by the connection that it sent the call on.
+    fn reachable_client(&self, key: CallKey) -> Option<ClientKey> {
+        let call = &self.calls[key];
+        call.client.filter(|&client| self.sessions.is_connected_by(client, call.paid_on))
+    }
+
+    /// Ends a call whose stream cannot go on.
+    fn break_stream(&mut self, now: Time, key: CallKey, failure: StreamFailure, out: &mut Vec<Action>) {
+        let (code, message) = failure.status();
+        if let Some((by_worker, how)) = failure.violation() {
+            self.counters.streams_broken += 1;
+            let call = self.calls[key].id;
+            out.push(Action::Log(Diagnostic::StreamBroken { call, by_worker, how: how.to_string() }));
+        }
+        let outcome = Err(Box::new(self.calls[key].failure(code, message)));
+        self.end_anywhere(now, key, outcome, out);
+    }
+}

@@ -1,0 +1,77 @@
+//! One method of a service, over all workers that offer it.
+
+use crate::{
+    time::Time,
+    wire::{envelope::Effect, handshake::MethodOffer, streams::Style},
+};
+
+/// One method of a service, over all workers that offer it.
+///
+/// Its limit of concurrent calls holds over all workers: what the method calls may bear less than the workers have slots. A call counts
+/// from its dispatch until its worker's final message about it, or the worker's loss. A call that a lost worker may still run does not
+/// count, because nothing tells the broker when it ends.
+#[derive(Debug)]
+pub(crate) struct Method {
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<String>,
+    /// Its streams, as the last worker registered them.
+    pub(crate) style: Style,
+    /// Calls that may run at once, as the last worker registered it.
+    pub(crate) concurrency: Option<u32>,
+    /// Calls that are at workers.
+    pub(crate) running: u32,
+    /// Calls that refer to the method, running or waiting.
+    pub(crate) calls: usize,
+    /// How many offers declare each effect, by the effect's number.
+    effects: [usize; 3],
+    /// Until when a method without offers is waited for.
+    pub(crate) awaited_until: Time,
+}
+
+impl Method {
+    pub(super) fn new(name: &str) -> Method {
+        Method {
+            name: name.to_owned(),
+            arguments: Vec::new(),
+            style: Style::Unary,
+            concurrency: None,
+            running: 0,
+            calls: 0,
+            effects: [0; 3],
+            awaited_until: Time::ZERO,
+        }
+    }
+
+    /// A worker offers it.
+    pub(super) fn add_offer(&mut self, offer: &MethodOffer) {
+        self.arguments.clone_from(&offer.arguments);
+        self.style = offer.style;
+        self.concurrency = offer.limits.concurrency;
+        self.effects[offer.effect as usize] += 1;
+    }
+
+    /// A worker offers it no more. If it was the last one, another is waited for until then.
+    pub(super) fn remove_offer(&mut self, effect: Effect, awaited_until: Time) {
+        self.effects[effect as usize] -= 1;
+        self.awaited_until = awaited_until;
+    }
+
+    /// Returns whether some worker offers it.
+    pub(crate) fn is_offered(&self) -> bool {
+        self.effects.iter().any(|&offers| offers > 0)
+    }
+
+    /// Returns whether as many calls of it run as may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.concurrency.is_some_and(|max| self.running >= max)
+    }
+
+    /// Returns the strictest effect that a worker declares.
+    pub(crate) fn effect(&self) -> Effect {
+        match self.effects {
+            [_, 0, 0] => Effect::Read,
+            [_, _, 0] => Effect::Idempotent,
+            _ => Effect::Once,
+        }
+    }
+}

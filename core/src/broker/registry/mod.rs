@@ -1,0 +1,410 @@
+//! The registry: workers, the services that they offer, and which offers have room for a call.
+//!
+//! [`Registry`] alone changes the tables of workers and services. It keeps the candidates of each service true to the offers, and sends
+//! to workers, because liveness changes with each envelope.
+
+mod allowed;
+mod candidates;
+mod contracts;
+mod in_flight;
+mod method;
+mod offer;
+mod rate;
+mod registration;
+mod service;
+mod worker;
+
+use std::{collections::BTreeMap, time::Duration};
+
+pub use self::allowed::{AllowedServices, AllowedServicesError};
+pub(crate) use self::{
+    candidates::Candidate,
+    method::Method,
+    offer::{Offer, OfferedMethod},
+    service::{Service, similar},
+    worker::Worker,
+};
+use super::{
+    action::Action,
+    keys::{CallKey, ServiceKey, WorkerKey},
+    timers::{Timer, Timers},
+};
+use crate::{
+    time::Time,
+    wire::{
+        envelope::Envelope,
+        handshake::{self, MethodOffer},
+        ids::{ConnectionId, DispatchNumber},
+        status::Code,
+    },
+};
+
+/// Services that an error lists one by one.
+const LISTED_MAX: usize = 8;
+
+/// All workers and services.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    workers: BTreeMap<WorkerKey, Worker>,
+    services: BTreeMap<ServiceKey, Service>,
+    names: BTreeMap<String, ServiceKey>,
+    /// The services with offers. Names that callers made up are not among them, however many there are.
+    active: BTreeMap<String, ServiceKey>,
+}
+
+impl Registry {
+    /// Adds a worker.
+    pub(crate) fn add_worker(&mut self, key: WorkerKey, worker: Worker) {
+        self.workers.insert(key, worker);
+    }
+
+    /// Removes a worker, whose offers were withdrawn before.
+    pub(crate) fn remove_worker(&mut self, key: WorkerKey) -> Option<Worker> {
+        self.workers.remove(&key)
+    }
+
+    /// Returns a worker that the caller knows to exist.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    pub(crate) fn worker(&self, key: WorkerKey) -> &Worker {
+        &self.workers[&key]
+    }
+
+    /// Returns a worker that the caller knows to exist.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    pub(crate) fn worker_mut(&mut self, key: WorkerKey) -> &mut Worker {
+        self.workers.get_mut(&key).expect("the caller looked the worker up")
+    }
+
+    pub(crate) fn find_worker(&self, key: WorkerKey) -> Option<&Worker> {
+        self.workers.get(&key)
+    }
+
+    pub(crate) fn find_worker_mut(&mut self, key: WorkerKey) -> Option<&mut Worker> {
+        self.workers.get_mut(&key)
+    }
+
+    /// Returns all workers, in the order of their keys.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = (WorkerKey, &Worker)> {
+        self.workers.iter().map(|(&key, worker)| (key, worker))
+    }
+
+    /// Returns the workers from a key on.
+    pub(crate) fn workers_from(&self, key: WorkerKey) -> impl Iterator<Item = (WorkerKey, &Worker)> {
+        self.workers.range(key..).map(|(&key, worker)| (key, worker))
+    }
+
+    pub(crate) fn workers_len(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Returns the service of a call or an offer.
+    ///
+    /// # Panics
+    /// If there is no such service: a service exists for as long as it has calls or offers.
+    pub(crate) fn service(&self, key: ServiceKey) -> &Service {
+        &self.services[&key]
+    }
+
+    /// Returns the service of a call or an offer.
+    ///
+    /// # Panics
+    /// If there is no such service: a service exists for as long as it has calls or offers.
+    pub(crate) fn service_mut(&mut self, key: ServiceKey) -> &mut Service {
+        self.services.get_mut(&key).expect("a service exists for as long as it has calls or offers")
+    }
+
+    pub(crate) fn find_service_mut(&mut self, key: ServiceKey) -> Option<&mut Service> {
+        self.services.get_mut(&key)
+    }
+
+    /// Returns all services, in the order of their keys.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (ServiceKey, &Service)> {
+        self.services.iter().map(|(&key, service)| (key, service))
+    }
+
+    /// Returns all services, in the order of their names.
+    pub(crate) fn services_by_name(&self) -> impl Iterator<Item = (ServiceKey, &Service)> {
+        self.names.values().map(|key| (*key, &self.services[key]))
+    }
+
+    /// Returns the services with offers, in the order of their names.
+    pub(crate) fn active(&self) -> impl Iterator<Item = (&str, ServiceKey)> {
+        self.active.iter().map(|(name, &key)| (name.as_str(), key))
+    }
+
+    /// Returns the key of a service with offers.
+    pub(crate) fn find_active(&self, name: &str) -> Option<ServiceKey> {
+        self.active.get(name).copied()
+    }
+
+    /// Returns the key of a service.
+    pub(crate) fn find(&self, name: &str) -> Option<ServiceKey> {
+        self.names.get(name).copied()
+    }
+
+    /// Adds a service without offers.
+    pub(crate) fn add_service(&mut self, key: ServiceKey, service: Service) {
+        self.names.insert(service.name.clone(), key);
+        self.services.insert(key, service);
+    }
+
+    /// Removes a service that has neither offers nor calls.
+    pub(crate) fn remove_service(&mut self, key: ServiceKey, timers: &mut Timers) {
+        let Some(service) = self.services.remove(&key) else { return };
+        self.names.remove(&service.name);
+        if let Some(at) = service.expiry {
+            timers.cancel(at, Timer::ServiceExpiry(key));
+        }
+    }
+
+    /// Sets the timer after which a service without offers and calls is forgotten.
+    pub(crate) fn schedule_expiry(&mut self, at: Time, key: ServiceKey, timers: &mut Timers) {
+        let Some(service) = self.services.get_mut(&key) else { return };
+        if let Some(old) = service.expiry.replace(at) {
+            timers.cancel(old, Timer::ServiceExpiry(key));
+        }
+        timers.set(at, Timer::ServiceExpiry(key));
+    }
+
+    /// Adds a worker's offer of a service. The service exists.
+    pub(crate) fn add_offer(&mut self, key: WorkerKey, at: ServiceKey, offer: &handshake::Offer, exclusive: bool) {
+        let service = self.services.get_mut(&at).expect("the caller added it");
+        if service.offers == 0 {
+            self.active.insert(offer.service.clone(), at);
+        }
+        service.offers += 1;
+        service.slots += u64::from(offer.slots);
+        service.exclusive = exclusive.then_some(key).or(service.exclusive);
+        offer.contract.iter().for_each(|contract| service.contracts.add(contract));
+        let add = |offered: &MethodOffer| {
+            let method = service.add_method(offered)?;
+            Some(OfferedMethod { method, effect: offered.effect, limits: offered.limits })
+        };
+        let methods = offer.methods.iter().filter_map(add).collect();
+        let worker = self.worker_mut(key);
+        worker.offers.push(Offer::new(at, offer, methods));
+        let index = worker.offers.len() - 1;
+        self.update_offer(key, index, |_| {});
+    }
+
+    /// Counts a worker for each of the services that it offers.
+    pub(crate) fn count_worker(&mut self, services: &[ServiceKey]) {
+        services.iter().for_each(|&service| self.service_mut(service).workers += 1);
+    }
+
+    /// Withdraws all offers of a worker. Another worker is waited for until `awaited_until`. Returns the services that it offered.
+    pub(crate) fn withdraw_offers(
+        &mut self,
+        key: WorkerKey,
+        awaited_until: Time,
+        timers: &mut Timers,
+    ) -> Vec<ServiceKey> {
+        let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
+        let mut services = Vec::new();
+        for (index, offer) in std::mem::take(&mut worker.offers).into_iter().enumerate() {
+            if let Some(until) = offer.paused_until {
+                timers.cancel(until, Timer::OfferPause(key, index));
+            }
+            let service = self.services.get_mut(&offer.service).expect("an offered service exists");
+            service.free.remove(&offer.candidate(key, index));
+            service.offers -= 1;
+            if service.offers == 0 {
+                self.active.remove(&service.name);
+            }
+            service.slots -= u64::from(offer.slots);
+            service.running -= u64::from(offer.running);
+            service.awaited_until = awaited_until;
+            service.exclusive = service.exclusive.filter(|&owner| owner != key);
+            offer.contract.iter().for_each(|&hash| service.contracts.remove(hash));
+            let methods = offer.methods.iter();
+            methods.for_each(|offered| service.remove_method(offered.method, offered.effect, awaited_until));
+            services.push(offer.service);
+        }
+        services.sort_unstable();
+        services.dedup();
+        services.iter().for_each(|&service| self.service_mut(service).workers -= 1);
+        services
+    }
+
+    /// Changes an offer, and with it its place among the candidates of its service.
+    pub(crate) fn update_offer(&mut self, key: WorkerKey, index: usize, change: impl FnOnce(&mut Offer)) {
+        let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
+        let takes_calls = worker.takes_calls_now();
+        let offer = &mut worker.offers[index];
+        let service = self.services.get_mut(&offer.service).expect("an offered service exists");
+        service.free.remove(&offer.candidate(key, index));
+        service.running -= u64::from(offer.running);
+        change(offer);
+        service.running += u64::from(offer.running);
+        if offer.has_room() && takes_calls {
+            service.free.insert(offer.candidate(key, index));
+        }
+    }
+
+    /// Changes whether a worker takes calls, and with it the places of its offers among the candidates.
+    pub(crate) fn update_worker(&mut self, key: WorkerKey, change: impl FnOnce(&mut Worker)) {
+        let worker = self.worker_mut(key);
+        change(worker);
+        (0..worker.offers.len()).for_each(|index| self.update_offer(key, index, |_| {}));
+    }
+
+    /// Returns the best offer of a service that has room for a call of a method.
+    pub(crate) fn best_offer(&self, service: ServiceKey, method: usize) -> Option<Candidate> {
+        self.free_offers(service, method).next()
+    }
+
+    /// Returns the offers of a service that have room for a call of a method, the best first.
+    pub(crate) fn free_offers(&self, service: ServiceKey, method: usize) -> impl Iterator<Item = Candidate> + '_ {
+        let serves =
+            move |candidate: &&Candidate| self.workers[&candidate.worker].offers[candidate.offer].serves(method);
+        self.services[&service].free.iter().filter(serves).copied()
+    }
+
+    /// Returns the best offer of one worker that has room for a call of a method.
+    pub(crate) fn best_offer_of(&self, key: WorkerKey, service: ServiceKey, method: usize) -> Option<Candidate> {
+        let worker = self.workers.get(&key).filter(|worker| worker.takes_calls_now())?;
+        let fits = |offer: &Offer| offer.service == service && offer.serves(method) && offer.has_room();
+        let offers = worker.offers.iter().enumerate().filter(|(_, offer)| fits(offer));
+        offers.map(|(index, offer)| offer.candidate(key, index)).min()
+    }
+
+    /// Returns whether a worker offers a method.
+    pub(crate) fn serves(&self, key: WorkerKey, service: ServiceKey, method: usize) -> bool {
+        self.workers[&key].offers.iter().any(|offer| offer.service == service && offer.serves(method))
+    }
+
+    /// Returns the workers that offer a method and do not drain.
+    pub(crate) fn workers_serving(&self, service: ServiceKey, method: usize) -> Vec<WorkerKey> {
+        let staying = self.workers.iter().filter(|(_, worker)| !worker.draining).map(|(&key, _)| key);
+        staying.filter(|&key| self.serves(key, service, method)).collect()
+    }
+
+    /// Returns an offer that may be given a call now, and its service.
+    pub(crate) fn offer_with_room(&mut self, key: WorkerKey, index: usize) -> Option<(&Offer, &mut Service)> {
+        let worker = self.workers.get(&key).filter(|worker| worker.takes_calls_now())?;
+        let offer = worker.offers.get(index).filter(|offer| offer.has_room())?;
+        Some((offer, self.services.get_mut(&offer.service)?))
+    }
+
+    /// Adds a call with a body of so many bytes to those that a worker runs in an offer. The worker may have `in_flight_max` unread bytes.
+    pub(crate) fn begin_call(
+        &mut self,
+        at: Candidate,
+        dispatch: DispatchNumber,
+        call: CallKey,
+        bytes: usize,
+        in_flight_max: usize,
+    ) {
+        self.update_offer(at.worker, at.offer, |offer| offer.begin_call());
+        if self.worker_mut(at.worker).in_flight.send(dispatch, bytes, in_flight_max) {
+            self.update_worker(at.worker, |worker| worker.in_flight.is_full = true);
+        }
+        let worker = self.worker_mut(at.worker);
+        worker.running.insert(dispatch.0, call);
+        worker.connection.calls += 1;
+    }
+
+    /// Records that a worker has read a dispatch and all before it. Returns whether it may be given calls again because of that.
+    pub(crate) fn record_read(&mut self, key: WorkerKey, number: DispatchNumber, max: usize) -> bool {
+        let has_room_again = self.worker_mut(key).in_flight.read_up_to(number, max);
+        if has_room_again {
+            self.update_worker(key, |worker| worker.in_flight.is_full = false);
+        }
+        has_room_again
+    }
+
+    /// Sets the timer of a worker's next heartbeat.
+    pub(crate) fn schedule_heartbeat(
+        &mut self,
+        key: WorkerKey,
+        stall_recovered_at: Time,
+        heartbeat: Duration,
+        timers: &mut Timers,
+    ) {
+        let Some(worker) = self.workers.get_mut(&key) else { return };
+        timers.set(worker.connection.next_heartbeat(stall_recovered_at, heartbeat), Timer::WorkerHeartbeat(key));
+    }
+
+    /// Returns the id of a worker's connection.
+    pub(crate) fn connection_of(&self, key: WorkerKey) -> Option<ConnectionId> {
+        self.workers.get(&key).map(|worker| worker.connection.id)
+    }
+
+    /// Sends an envelope to a worker.
+    pub(crate) fn send(&mut self, now: Time, key: WorkerKey, envelope: Envelope, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&key) else { return };
+        worker.connection.record_send(now, &envelope);
+        out.push(Action::Send(worker.connection.id, envelope));
+    }
+
+    /// Returns why no worker can run a call of a method, with the names that the caller may have meant.
+    pub(crate) fn explain_unserved(&self, service: ServiceKey, method: &str) -> (Code, String) {
+        let service = &self.services[&service];
+        if service.offers > 0 {
+            let meant = did_you_mean(&service.similar_methods(method));
+            return (Code::Unimplemented, format!("{} has no method {method}{meant}", service.name));
+        }
+        (Code::Unavailable, self.explain_no_workers(&service.name))
+    }
+
+    /// Returns the text for a service without workers, with the services that have some.
+    pub(crate) fn explain_no_workers(&self, name: &str) -> String {
+        let active = self.active.keys().map(String::as_str);
+        let there = match self.active.len() {
+            0 => "no worker is registered at this broker".to_owned(),
+            1..=LISTED_MAX => format!("services there are: {}", active.collect::<Vec<_>>().join(", ")),
+            many => format!("there are {many} services{}", did_you_mean(&similar(name, active))),
+        };
+        format!("nobody serves {name}; {there}")
+    }
+
+    /// Asserts that a worker's bytes in flight and offers are consistent, and that an offer is a candidate exactly if it has room.
+    pub(crate) fn assert_invariants(&self, in_flight_max: usize, timers: &Timers) {
+        for (&key, worker) in &self.workers {
+            assert!(
+                timers.is_set(worker.connection.timer, Timer::WorkerHeartbeat(key)),
+                "a worker has a heartbeat timer"
+            );
+            worker.in_flight.assert_invariants(in_flight_max);
+            let running: u32 = worker.offers.iter().map(|offer| offer.running).sum();
+            assert_eq!(running as usize, worker.running.len(), "running calls are counted");
+            for (index, offer) in worker.offers.iter().enumerate() {
+                offer.assert_invariants();
+                let ends = offer.paused_until.is_none_or(|until| timers.is_set(until, Timer::OfferPause(key, index)));
+                assert!(ends, "a pause ends");
+                let is_candidate = self.services[&offer.service].free.contains(&offer.candidate(key, index));
+                let has_room = offer.has_room() && worker.takes_calls_now();
+                assert_eq!(is_candidate, has_room, "an offer is a candidate exactly if it has room");
+            }
+        }
+        for (&key, service) in &self.services {
+            assert_eq!(self.names.get(&service.name), Some(&key), "a service is found by its name");
+            let active = Some(&key).filter(|_| service.offers > 0);
+            assert_eq!(self.active.get(&service.name), active, "a service is active exactly if it has offers");
+            service.free.assert_invariants();
+            self.assert_counts(key, service);
+        }
+        assert!(self.active.values().all(|key| self.services.contains_key(key)), "an active service exists");
+    }
+
+    fn assert_counts(&self, key: ServiceKey, service: &Service) {
+        let offers = || self.workers.values().flat_map(|worker| &worker.offers).filter(|offer| offer.service == key);
+        let workers = self.workers.values().filter(|worker| worker.offers.iter().any(|offer| offer.service == key));
+        let slots: u64 = offers().map(|offer| u64::from(offer.slots)).sum();
+        let running: u64 = offers().map(|offer| u64::from(offer.running)).sum();
+        let counted = (service.offers, service.slots, service.running, service.workers);
+        assert_eq!(counted, (offers().count(), slots, running, workers.count()), "offers are counted");
+        service.contracts.assert_invariants(offers().filter_map(|offer| offer.contract));
+    }
+}
+
+fn did_you_mean(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        _ => format!("; did you mean {}?", names.join(" or ")),
+    }
+}

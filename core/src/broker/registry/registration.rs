@@ -1,0 +1,97 @@
+//! The checks of a worker's registration.
+
+use super::{
+    super::{keys::WorkerKey, reserved},
+    Registry,
+    allowed::AllowedServices,
+};
+use crate::wire::{
+    handshake::{self, Register},
+    limits, method,
+    status::{Code, Executed, Failure},
+};
+
+impl Registry {
+    /// Checks whether a worker may register these offers.
+    pub(crate) fn check_registration(
+        &self,
+        key: WorkerKey,
+        register: &Register,
+        allowed: &AllowedServices,
+    ) -> Result<(), Box<Failure>> {
+        if register.offers.len() > limits::OFFERS_MAX {
+            return reject(Code::InvalidArgument, format!("a worker offers at most {} services", limits::OFFERS_MAX));
+        }
+        let worker = self.worker(key);
+        if !worker.offers.is_empty() && !worker.running.is_empty() {
+            return reject(Code::FailedPrecondition, "register again when nothing runs".to_owned());
+        }
+        if register.offers.iter().map(|offer| offer.keys.len()).sum::<usize>() > limits::KEYS_HELD_MAX {
+            return reject(Code::InvalidArgument, format!("more than {} keys are in use", limits::KEYS_HELD_MAX));
+        }
+        for offer in &register.offers {
+            check_offer(offer).or_else(|message| reject(Code::InvalidArgument, message))?;
+            self.check_name(key, &offer.service, register.exclusive, allowed)?;
+        }
+        Ok(())
+    }
+
+    /// Checks whether a worker may serve a service of that name, for itself alone if `exclusive`.
+    fn check_name(
+        &self,
+        key: WorkerKey,
+        name: &str,
+        exclusive: bool,
+        allowed: &AllowedServices,
+    ) -> Result<(), Box<Failure>> {
+        let pool = exclusive && name.starts_with(reserved::POOL_PREFIX);
+        if reserved::is_reserved(name) && !pool {
+            return reject(Code::PermissionDenied, format!("the name {name} belongs to the broker"));
+        }
+        if !allowed.allows(name) {
+            let message = format!("{name} may not be served at this broker: its setting services is {allowed}");
+            return reject(Code::PermissionDenied, message);
+        }
+        let Some(service) = self.find(name).map(|key| self.service(key)) else { return Ok(()) };
+        let taken = service.exclusive.is_some_and(|owner| owner != key);
+        let shared = exclusive && service.exclusive != Some(key) && service.offers > 0;
+        if taken || shared {
+            let name = name.strip_prefix(reserved::POOL_PREFIX).unwrap_or(name);
+            let message = format!("the name {name} is in use at this broker; choose another");
+            return reject(Code::FailedPrecondition, message);
+        }
+        Ok(())
+    }
+}
+
+fn reject(code: Code, message: String) -> Result<(), Box<Failure>> {
+    Err(Box::new(Failure::new(code, Executed::No, message)))
+}
+
+fn check_offer(offer: &handshake::Offer) -> Result<(), String> {
+    method::check_service(&offer.service).map_err(|error| error.to_string())?;
+    if offer.slots == 0 || offer.slots > limits::SLOTS_MAX || offer.prefetch > limits::SLOTS_MAX {
+        return Err(format!("{} must have 1 to {} slots", offer.service, limits::SLOTS_MAX));
+    }
+    if offer.methods.len() > limits::METHODS_MAX {
+        return Err(format!("{} has more than {} methods", offer.service, limits::METHODS_MAX));
+    }
+    if offer.keys.len() > (offer.slots - offer.free.min(offer.slots)) as usize {
+        return Err(format!("{}: more keys are in use than slots", offer.service));
+    }
+    let longest = offer.methods.iter().map(|method| method.name.len()).max().unwrap_or(0);
+    if offer.service.len() + 1 + longest > limits::NAME_BYTES_MAX {
+        let max = limits::NAME_BYTES_MAX;
+        return Err(format!("{}: SERVICE.METHOD has at most {max} bytes together", offer.service));
+    }
+    let description = offer.contract.as_ref().and_then(|contract| contract.description.as_ref());
+    if description.is_some_and(|description| description.len() > limits::DESCRIPTION_BYTES_MAX) {
+        let max = limits::DESCRIPTION_BYTES_MAX;
+        return Err(format!("{}: its description has more than {max} bytes", offer.service));
+    }
+    if let Some(method) = offer.methods.iter().find(|method| method.limits.concurrency == Some(0)) {
+        return Err(format!("{}.{} must be allowed to run 1 call at least", offer.service, method.name));
+    }
+    let names = offer.methods.iter().flat_map(|method| method.arguments.iter().chain([&method.name]));
+    names.into_iter().try_for_each(|name| method::check_identifier(name)).map_err(|error| error.to_string())
+}

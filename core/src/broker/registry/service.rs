@@ -1,0 +1,176 @@
+//! One service: its methods, its offers, and its statistics. The queue of its waiting calls lies in it and belongs to `scheduling`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    super::{
+        calls::RetryBudget,
+        keys::{CallKey, WorkerKey},
+        outcome::Outcome,
+        scheduling::{DrainRate, FairQueue},
+    },
+    candidates::Candidates,
+    contracts::Contracts,
+    method::Method,
+    rate::Rate,
+};
+use crate::{
+    time::Time,
+    wire::{envelope::Effect, handshake::MethodOffer, limits::METHODS_MAX},
+};
+
+/// One service.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) name: String,
+    /// Methods that some worker offers or offered. The index of a method is valid for as long as a worker offers it or a call refers to
+    /// it. After that another method may take the place, if the service has no other place left.
+    methods: Vec<Method>,
+    indices: BTreeMap<String, usize>,
+    /// Offers with room for a call, the best first.
+    pub(super) free: Candidates,
+    /// Workers that offer it.
+    pub(crate) workers: usize,
+    /// All offers.
+    pub(crate) offers: usize,
+    /// Slots of all offers, and the calls that run in them.
+    pub(crate) slots: u64,
+    pub(crate) running: u64,
+    /// Calls of it that the broker has, waiting or running.
+    pub(crate) calls: usize,
+    /// Calls that wait for a worker.
+    pub(crate) queue: FairQueue<CallKey>,
+    pub(crate) drain_rate: DrainRate,
+    pub(crate) retries: RetryBudget,
+    pub(crate) arrived: Rate,
+    answered: Rate,
+    failed: Rate,
+    /// Until when a service without offers is waited for.
+    pub(crate) awaited_until: Time,
+    /// The time of the expiry timer that is set, if any.
+    pub(super) expiry: Option<Time>,
+    pub(crate) contracts: Contracts,
+    /// The worker that registered the name for itself alone.
+    pub(super) exclusive: Option<WorkerKey>,
+}
+
+impl Service {
+    /// Creates a service without offers.
+    pub(crate) fn new(name: &str, awaited_until: Time, retries: RetryBudget) -> Service {
+        Service {
+            name: name.to_owned(),
+            methods: Vec::new(),
+            indices: BTreeMap::new(),
+            free: Candidates::default(),
+            workers: 0,
+            offers: 0,
+            slots: 0,
+            running: 0,
+            calls: 0,
+            queue: FairQueue::default(),
+            drain_rate: DrainRate::default(),
+            retries,
+            arrived: Rate::default(),
+            answered: Rate::default(),
+            failed: Rate::default(),
+            awaited_until,
+            expiry: None,
+            contracts: Contracts::default(),
+            exclusive: None,
+        }
+    }
+
+    /// Returns the methods that some worker offers or offered.
+    pub(crate) fn methods(&self) -> &[Method] {
+        &self.methods
+    }
+
+    /// Returns the method of an index.
+    pub(crate) fn method(&self, index: usize) -> &Method {
+        &self.methods[index]
+    }
+
+    pub(crate) fn method_mut(&mut self, index: usize) -> &mut Method {
+        &mut self.methods[index]
+    }
+
+    /// Returns the index of a method that some worker offers or offered.
+    pub(crate) fn index_of(&self, method: &str) -> Option<usize> {
+        self.indices.get(method).copied()
+    }
+
+    /// Adds a worker's offer of a method. Returns its index, or `None` if the service has too many methods.
+    pub(super) fn add_method(&mut self, offer: &MethodOffer) -> Option<usize> {
+        let index = match self.indices.get(&offer.name) {
+            Some(&index) => index,
+            None => self.add_new(&offer.name)?,
+        };
+        self.methods[index].add_offer(offer);
+        Some(index)
+    }
+
+    fn add_new(&mut self, name: &str) -> Option<usize> {
+        let index = if self.methods.len() < METHODS_MAX {
+            self.methods.push(Method::new(name));
+            self.methods.len() - 1
+        } else {
+            let index = self.longest_unused()?;
+            let unused = std::mem::replace(&mut self.methods[index], Method::new(name));
+            self.indices.remove(&unused.name);
+            index
+        };
+        self.indices.insert(name.to_owned(), index);
+        Some(index)
+    }
+
+    /// The method that has been without offers and calls for longest. Its place is reused, so that the method names of many versions do
+    /// not use up a service's places.
+    fn longest_unused(&self) -> Option<usize> {
+        let unused = self.methods.iter().enumerate().filter(|(_, method)| !method.is_offered() && method.calls == 0);
+        unused.min_by_key(|(_, method)| method.awaited_until).map(|(index, _)| index)
+    }
+
+    /// Removes a worker's offer of a method.
+    pub(super) fn remove_method(&mut self, index: usize, effect: Effect, awaited_until: Time) {
+        self.methods[index].remove_offer(effect, awaited_until);
+    }
+
+    /// Splits the borrow: the queue to change, and what decides which of its calls may run.
+    pub(crate) fn queue_and_methods(&mut self) -> (&mut FairQueue<CallKey>, &[Method], &BTreeMap<String, usize>) {
+        (&mut self.queue, &self.methods, &self.indices)
+    }
+
+    /// Records that the expiry timer has fired.
+    pub(crate) fn clear_expiry(&mut self) {
+        self.expiry = None;
+    }
+
+    /// Counts a call that has ended.
+    pub(crate) fn count(&mut self, now: Time, outcome: &Outcome) {
+        let rate = if outcome.is_ok() { &mut self.answered } else { &mut self.failed };
+        rate.count(now);
+    }
+
+    /// Returns the calls per second that arrived, were answered, and failed.
+    pub(crate) fn rates(&self, now: Time) -> [f64; 3] {
+        [&self.arrived, &self.answered, &self.failed].map(|rate| rate.per_second(now))
+    }
+
+    /// Returns the offered methods whose names look most like `name`.
+    pub(crate) fn similar_methods(&self, name: &str) -> Vec<&str> {
+        similar(name, self.methods.iter().filter(|method| method.is_offered()).map(|method| method.name.as_str()))
+    }
+
+    /// Returns the offers with room for a call, the best first.
+    pub(crate) fn free(&self) -> &Candidates {
+        &self.free
+    }
+}
+
+/// Returns at most three of `names` that look like `name`, the most similar first.
+pub(crate) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let scored = |other: &'a str| (strsim::jaro_winkler(name, other), other);
+    let mut scored: Vec<_> = names.map(scored).filter(|&(likeness, _)| likeness > 0.7).collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    scored.into_iter().take(3).map(|(_, other)| other).collect()
+}

@@ -1,0 +1,59 @@
+//! Scheduling: which worker gets a call, and which call waits. The functions here decide; the broker acts on it.
+//!
+//! A call waits in the queue of its service, in a sub-queue for its method. A call that only one worker may run (the worker of its
+//! affinity key, or of its subcall of a broadcast) waits in a sub-queue for that method at that worker: otherwise it would hide calls
+//! behind it that other workers could take.
+
+mod drain_rate;
+mod queue;
+mod round_robin;
+mod tenants;
+
+pub use self::queue::{FairQueue, QueueKey, QueuePosition};
+pub(crate) use self::{
+    drain_rate::DrainRate,
+    tenants::{Backlog, TenantName, Tenants},
+};
+use super::{
+    calls::Call,
+    keys::{CallKey, WorkerKey},
+};
+
+/// Sub-queues for each worker that a call may wait for: more than a service has methods.
+const SUB_QUEUES_EACH: usize = 1 << 16;
+/// The sub-queue of calls whose method no worker has offered yet.
+const UNKNOWN_METHOD: usize = usize::MAX;
+
+/// Returns the sub-queue that a call waits in.
+pub(crate) fn sub_queue_of(call: &Call) -> usize {
+    let Some(method) = call.method_index else { return UNKNOWN_METHOD };
+    method + call.bound_to().map_or(0, first_sub_queue)
+}
+
+/// The first sub-queue of calls that only this worker may run. After so many workers that the numbers begin again, two workers share
+/// their sub-queues, which costs time and changes nothing.
+fn first_sub_queue(WorkerKey(worker): WorkerKey) -> usize {
+    let worker = worker % (usize::MAX / SUB_QUEUES_EACH - 1) as u64;
+    SUB_QUEUES_EACH * (1 + usize::try_from(worker).expect("a remainder of a usize fits into one"))
+}
+
+/// Returns the method whose calls wait in a sub-queue.
+pub(crate) fn method_of(sub_queue: usize) -> usize {
+    sub_queue % SUB_QUEUES_EACH
+}
+
+/// Returns whether, judging by sub-queues, a call waits that a worker may have, of a method that `fits`. It spares a search through all
+/// waiting calls each time that a worker which can take none of them has room.
+pub(crate) fn has_call_for(queue: &FairQueue<CallKey>, worker: WorkerKey, fits: impl Fn(usize) -> bool) -> bool {
+    let own = first_sub_queue(worker);
+    let fits = |sub_queue| fits(method_of(sub_queue));
+    queue.has_sub_queue_where(..SUB_QUEUES_EACH, fits)
+        || queue.has_sub_queue_where(own..own + SUB_QUEUES_EACH, fits)
+        || queue.has_sub_queue_where(UNKNOWN_METHOD.., |_| true)
+}
+
+/// Returns whether a worker may have a call: a subcall of a broadcast belongs to one worker, and a call with an affinity key to the
+/// worker of its bucket, or to any worker while the bucket has none.
+pub(crate) fn may_run_at(call: &Call, worker: WorkerKey) -> bool {
+    call.bound_to().is_none_or(|bound| bound == worker)
+}
