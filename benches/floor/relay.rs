@@ -45,7 +45,7 @@ impl Relay {
     fn take(&mut self, event: GateEvent) -> anyhow::Result<()> {
         match event {
             GateEvent::Opened { connection, endpoint, .. } => {
-                self.gate.admit(connection);
+                self.gate.set_authenticated(connection);
                 if endpoint == Endpoint::Backend {
                     self.workers.push(connection);
                     println!("worker");

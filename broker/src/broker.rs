@@ -19,7 +19,7 @@ use crate::{
     clock::Clock,
     diagnostics,
     error::BrokerError,
-    gate::{self, Complaints, Gate, GateEvent, PeerAddress},
+    gate::{self, Gate, GateEvent, LogLimiter, PeerAddress},
     keys::KeyChanger,
     settings::Settings,
 };
@@ -49,7 +49,7 @@ pub struct Broker {
     gate_told: Option<Time>,
     /// The machine's answers; kept so that its memory is.
     actions: Vec<Action>,
-    complaints: Complaints,
+    log_limiter: LogLimiter,
     stopped: bool,
 }
 
@@ -83,7 +83,7 @@ impl Broker {
             closed: Vec::new(),
             gate_told: None,
             actions: Vec::new(),
-            complaints: Complaints::default(),
+            log_limiter: LogLimiter::default(),
             stopped: false,
         })
     }
@@ -181,7 +181,7 @@ impl Broker {
             }
             GateEvent::Opened { connection, endpoint, address, accepted } => {
                 let until = self.clock.time(accepted) + self.gate.limits().handshake_max;
-                let (name, origin) = (address.to_string().into(), address.origin().into());
+                let (name, origin) = (address.to_string().into(), address.rate_limit_key().into());
                 let nonce = Nonce(rand::random());
                 self.addresses.insert(connection, address);
                 let endpoint = match endpoint {
@@ -209,11 +209,11 @@ impl Broker {
         for action in &actions {
             match action {
                 Action::Send(connection, envelope) => self.send(*connection, envelope),
-                Action::Authenticated(connection) => self.gate.admit(*connection),
+                Action::Authenticated(connection) => self.gate.set_authenticated(*connection),
                 Action::Close(connection) => self.close(*connection),
                 Action::Log(diagnostic) => {
                     let address_of = |connection| self.addresses.get(&connection).map(ToString::to_string);
-                    diagnostics::log(diagnostic, &mut self.complaints, address_of);
+                    diagnostics::log(diagnostic, &mut self.log_limiter, address_of);
                 }
                 Action::Stopped => self.stopped = true,
             }

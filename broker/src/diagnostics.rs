@@ -5,7 +5,7 @@ use std::fmt;
 use callboard_core::{broker::Diagnostic, wire::ids::ConnectionId};
 use tracing::{debug, info, warn};
 
-use crate::gate::Complaints;
+use crate::gate::LogLimiter;
 
 /// Logs a note; `address_of` says where a connection comes from. Peers that come and go are debug (clients) or info (workers); what
 /// somebody lost, and strangers, are warnings. What anybody can cause by the thousand is told one by one as long as it is little.
@@ -13,7 +13,7 @@ use crate::gate::Complaints;
 /// What peers say, and their names, is [`Said`] or a value that is quoted: it is no line of its own, whatever is in it.
 pub(crate) fn log(
     diagnostic: &Diagnostic,
-    complaints: &mut Complaints,
+    log_limiter: &mut LogLimiter,
     address_of: impl Fn(ConnectionId) -> Option<String>,
 ) {
     match diagnostic {
@@ -25,10 +25,10 @@ pub(crate) fn log(
         Diagnostic::WorkerJoined { connection, name, services, key } => {
             info!(%connection, name = %Said(name), services = services.join(" "), key, "worker joined")
         }
-        Diagnostic::Unauthenticated { connection, why } => complaints.say("stranger refused", || {
+        Diagnostic::Unauthenticated { connection, why } => log_limiter.log("stranger refused", || {
             warn!(%connection, address = address_of(*connection), %why, "stranger refused");
         }),
-        Diagnostic::NotPermitted { connection, key, role } => complaints.say("key without the role refused", || {
+        Diagnostic::NotPermitted { connection, key, role } => log_limiter.log("key without the role refused", || {
             warn!(%connection, address = address_of(*connection), key, %role, "key without the role refused");
         }),
         Diagnostic::WorkerDraining { name } => info!(name = %Said(name), "worker drains"),
@@ -45,11 +45,11 @@ pub(crate) fn log(
         Diagnostic::DeadLettered { call, method, lost } => {
             warn!(%call, method, lost, "call is kept as a dead letter: `callboard dead` shows it")
         }
-        Diagnostic::CastFailed { call, method, failure } => complaints.say("cast failed", || {
+        Diagnostic::CastFailed { call, method, failure } => log_limiter.log("cast failed", || {
             warn!(%call, method, failure = %Said(&failure.to_string()), "cast failed");
         }),
-        Diagnostic::Disconnected { connection, code, message } => complaints.say("peer sent away", || {
-            warn!(%connection, %code, told = %Said(message), "peer sent away");
+        Diagnostic::Disconnected { connection, code, message } => log_limiter.log("peer disconnected", || {
+            warn!(%connection, %code, told = %Said(message), "peer disconnected");
         }),
         Diagnostic::Refused { connection, refused } => {
             debug!(%connection, refused = %Said(&refused.to_string()), "envelope refused")
@@ -112,7 +112,7 @@ mod tests {
         const EACH: usize = 1_000;
         let lines = Arc::new(AtomicUsize::new(0));
         tracing::subscriber::with_default(Counter(Arc::clone(&lines)), || {
-            let (mut complaints, connection) = (Complaints::default(), ConnectionId(1));
+            let (mut log_limiter, connection) = (LogLimiter::default(), ConnectionId(1));
             for _ in 0..EACH {
                 let why = AuthenticationFailure::NoProof;
                 let (key, role) = (None, Role::Worker);
@@ -122,7 +122,7 @@ mod tests {
                     Diagnostic::NotPermitted { connection, key, role },
                     Diagnostic::Disconnected { connection, code, message },
                 ] {
-                    log(&note, &mut complaints, |_| None);
+                    log(&note, &mut log_limiter, |_| None);
                 }
             }
         });

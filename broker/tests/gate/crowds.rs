@@ -47,7 +47,7 @@ fn a_peer_that_is_opened_and_never_let_in_makes_way_too() {
         assert_eq!(next_closed(&mut gate).await, (connection, CloseReason::Displaced));
         newcomer.shake_hands("DEALER").await;
         let connection = next_opened(&mut gate).await;
-        gate.admit(connection);
+        gate.set_authenticated(connection);
         assert_eq!((gate.pending(), gate.connections()), (0, 1));
     });
 }

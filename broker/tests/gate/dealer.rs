@@ -10,7 +10,7 @@ async fn talk(mut gate: Gate) {
     let frontend = gate.frontend().to_string();
     let (connected, connection) = tokio::join!(dealer.connect(&frontend), next_opened(&mut gate));
     connected.unwrap();
-    gate.admit(connection);
+    gate.set_authenticated(connection);
 
     dealer.send(ZmqMessage::from("hello")).await.unwrap();
     assert_eq!(next_frames(&mut gate).await, (connection, vec!["hello".into()]));

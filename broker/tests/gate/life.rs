@@ -121,7 +121,7 @@ fn a_message_to_a_link_that_is_gone_is_dropped_and_counted() {
         gate.send(ConnectionId(999), one(b"anybody?"));
         gate.flush();
         gate.close(connection);
-        gate.admit(connection);
+        gate.set_authenticated(connection);
         assert_eq!((gate.counters().messages_dropped, gate.unsent_bytes(connection)), (2, 0));
     });
 }

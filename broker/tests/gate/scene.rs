@@ -59,7 +59,7 @@ pub(crate) async fn join(gate: &mut Gate) -> (Peer, ConnectionId) {
     let mut peer = Peer::connect(gate.frontend()).await;
     peer.shake_hands("DEALER").await;
     let connection = next_opened(gate).await;
-    gate.admit(connection);
+    gate.set_authenticated(connection);
     (peer, connection)
 }
 

@@ -52,7 +52,7 @@ impl Address {
 impl Host {
     /// What to bind, in order: IPv4 before IPv6, for `localhost` must mean to the broker what it means to libzmq, which
     /// looks for IPv4 only unless told otherwise.
-    pub(super) fn resolve(&self, port: u16) -> io::Result<Vec<SocketAddr>> {
+    pub(in crate::gate) fn resolve(&self, port: u16) -> io::Result<Vec<SocketAddr>> {
         match self {
             Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
             Host::Name(name) => {

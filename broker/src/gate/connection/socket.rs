@@ -16,13 +16,13 @@ use tokio::{
 
 /// A connection just accepted.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(in crate::gate) enum Stream {
     Tcp(TcpStream),
     Ipc(UnixStream),
 }
 
 impl Stream {
-    pub(super) fn into_split(self) -> (ReadHalf, WriteHalf) {
+    pub(in crate::gate) fn into_split(self) -> (ReadHalf, WriteHalf) {
         match self {
             Stream::Tcp(stream) => {
                 let (read, write) = stream.into_split();
@@ -38,7 +38,7 @@ impl Stream {
 
 /// What the connection's task reads from.
 #[derive(Debug)]
-pub(super) enum ReadHalf {
+pub(in crate::gate) enum ReadHalf {
     Tcp(tcp::OwnedReadHalf),
     Ipc(unix::OwnedReadHalf),
 }
@@ -48,7 +48,7 @@ impl ReadHalf {
     ///
     /// # Cancel safety
     /// Safe.
-    pub(super) async fn readable(&self) -> io::Result<()> {
+    pub(in crate::gate) async fn readable(&self) -> io::Result<()> {
         match self {
             ReadHalf::Tcp(half) => half.readable().await,
             ReadHalf::Ipc(half) => half.readable().await,
@@ -59,7 +59,11 @@ impl ReadHalf {
     ///
     /// Other than `try_read` this remembers that a read which did not fill its room has emptied the socket, and spares
     /// the call that would only say so.
-    pub(super) fn poll_read(&mut self, context: &mut Context<'_>, room: &mut impl BufMut) -> Poll<io::Result<usize>> {
+    pub(in crate::gate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        room: &mut impl BufMut,
+    ) -> Poll<io::Result<usize>> {
         match self {
             ReadHalf::Tcp(half) => pin!(half.read_buf(room)).poll(context),
             ReadHalf::Ipc(half) => pin!(half.read_buf(room)).poll(context),
@@ -69,7 +73,7 @@ impl ReadHalf {
 
 /// What the gate writes to.
 #[derive(Debug)]
-pub(super) enum WriteHalf {
+pub(in crate::gate) enum WriteHalf {
     Tcp(tcp::OwnedWriteHalf),
     Ipc(unix::OwnedWriteHalf),
 }
@@ -79,7 +83,7 @@ impl WriteHalf {
     ///
     /// # Cancel safety
     /// Safe.
-    pub(super) async fn writable(&self) -> io::Result<()> {
+    pub(in crate::gate) async fn writable(&self) -> io::Result<()> {
         match self {
             WriteHalf::Tcp(half) => half.writable().await,
             WriteHalf::Ipc(half) => half.writable().await,
@@ -87,7 +91,7 @@ impl WriteHalf {
     }
 
     /// Writes what the socket takes now.
-    pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(in crate::gate) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             WriteHalf::Tcp(half) => half.try_write_vectored(slices),
             WriteHalf::Ipc(half) => half.try_write_vectored(slices),
@@ -95,7 +99,7 @@ impl WriteHalf {
     }
 
     /// Tells the peer that nothing more will come.
-    pub(super) fn shut_down(&self) -> io::Result<()> {
+    pub(in crate::gate) fn shut_down(&self) -> io::Result<()> {
         match self {
             WriteHalf::Tcp(half) => shutdown(half.as_ref(), Shutdown::Write)?,
             WriteHalf::Ipc(half) => shutdown(half.as_ref(), Shutdown::Write)?,

@@ -1,4 +1,14 @@
-//! The two sockets that peers connect to.
+//! The two listening sockets of a gate.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `address` | where a gate listens |
+//! | `ipc` | Unix sockets and their lock files |
+//! | `file_limit` | the limit on open files |
+
+pub(in crate::gate) mod address;
+pub(in crate::gate) mod file_limit;
+pub(in crate::gate) mod ipc;
 
 use std::{
     io::{self, ErrorKind::ConnectionAborted, ErrorKind::Interrupted},
@@ -11,34 +21,36 @@ use tokio::{
     time::sleep,
 };
 
+use self::{
+    address::{Address, Host},
+    ipc::SocketClaim,
+};
 use super::{
-    Address, CloseReason, Endpoint, GateError, PeerAddress,
-    address::Host,
-    ipc::{self, Claim},
+    Endpoint, GateError, PeerAddress,
+    connection::{close_reason::CloseReason, socket::Stream, task},
     limits::{ACCEPT_PAUSE, BACKLOG},
     shared::Shared,
-    stream::Stream,
 };
 
 /// A listening socket.
 #[derive(Debug)]
-pub(super) enum Listener {
+pub(in crate::gate) enum Listener {
     Tcp(TcpListener),
     Ipc(UnixListener),
 }
 
-/// A listening socket, with what it turned out to be.
+/// A listening socket with its actual address.
 #[derive(Debug)]
-pub(super) struct Bound {
-    pub(super) listener: Listener,
-    /// With the port that the system chose.
-    pub(super) address: Address,
-    /// What an ipc socket leaves in the file system, and takes away when dropped.
-    pub(super) claim: Option<Claim>,
+pub(in crate::gate) struct Bound {
+    pub(in crate::gate) listener: Listener,
+    /// The address with the port that the system chose.
+    pub(in crate::gate) address: Address,
+    /// The files of an ipc socket, which are removed when this is dropped.
+    pub(in crate::gate) claim: Option<SocketClaim>,
 }
 
 impl Listener {
-    pub(super) fn bind(address: &Address) -> Result<Bound, GateError> {
+    pub(in crate::gate) fn bind(address: &Address) -> Result<Bound, GateError> {
         match address {
             Address::Tcp { host, port } => bind_tcp(address, host, *port),
             Address::Ipc { path } => {
@@ -48,7 +60,7 @@ impl Listener {
         }
     }
 
-    /// Accepts one connection; `None` if its peer is gone already.
+    /// Accepts one connection. `None` if its peer has closed it already.
     async fn accept(&self) -> io::Result<Option<(Stream, PeerAddress)>> {
         match self {
             Listener::Tcp(listener) => {
@@ -65,7 +77,7 @@ impl Listener {
     }
 }
 
-/// Listens on the first of the host's addresses that can be had.
+/// Listens on the first available address of the host.
 fn bind_tcp(address: &Address, host: &Host, port: u16) -> Result<Bound, GateError> {
     let candidates = host.resolve(port).map_err(|source| GateError::Resolve { address: address.clone(), source })?;
     let mut failure = None;
@@ -83,8 +95,8 @@ fn bind_tcp(address: &Address, host: &Host, port: u16) -> Result<Bound, GateErro
 
 fn listen_tcp(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A broker that starts again must not wait for the last one's connections to be forgotten by the system. Two that
-    // listen at a time are refused all the same.
+    // A restarted broker must not wait until the system has forgotten the connections of the last one. The system still
+    // refuses two listeners at a time.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     let listener = socket.listen(BACKLOG)?;
@@ -92,21 +104,21 @@ fn listen_tcp(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, actual))
 }
 
-/// Accepts connections for ever.
-pub(super) async fn accept_all(shared: Rc<Shared>, endpoint: Endpoint, listener: Listener) {
+/// Accepts connections until it is aborted.
+pub(in crate::gate) async fn accept_all(shared: Rc<Shared>, endpoint: Endpoint, listener: Listener) {
     let own_uid = rustix::process::geteuid().as_raw();
     let mut failing = false;
     loop {
         match listener.accept().await {
             Ok(Some((stream, address))) => {
                 failing = false;
-                let room = match stranger(address, own_uid) {
-                    None => shared.place(address.into()).await,
+                let admitted = match other_user(address, own_uid) {
+                    None => shared.admit(address.into()).await,
                     Some(reason) => Err(reason),
                 };
-                match room {
-                    Ok(()) => shared.accepted(endpoint, stream, address),
-                    Err(reason) => shared.refused(endpoint, stream, address, reason),
+                match admitted {
+                    Ok(()) => task::spawn(&shared, endpoint, stream, address),
+                    Err(reason) => task::reject(&shared, endpoint, stream, address, reason),
                 }
             }
             Ok(None) => {}
@@ -123,8 +135,8 @@ pub(super) async fn accept_all(shared: Rc<Shared>, endpoint: Endpoint, listener:
     }
 }
 
-/// Why this peer is not wanted, if it is not.
-fn stranger(address: PeerAddress, own_uid: u32) -> Option<CloseReason> {
+/// Returns a reason to reject the peer if it runs as another user.
+fn other_user(address: PeerAddress, own_uid: u32) -> Option<CloseReason> {
     match address {
         PeerAddress::Ipc { uid, .. } if uid != own_uid => Some(CloseReason::OtherUser { uid }),
         PeerAddress::Ipc { .. } | PeerAddress::Tcp(_) => None,
@@ -136,10 +148,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ipc_is_for_the_own_user_only() {
+    fn ipc_rejects_other_users() {
         let peer = |uid| PeerAddress::Ipc { uid, pid: None };
-        assert_eq!(stranger(peer(7), 7), None);
-        assert_eq!(stranger(peer(8), 7), Some(CloseReason::OtherUser { uid: 8 }));
-        assert_eq!(stranger(peer(0), 7), Some(CloseReason::OtherUser { uid: 0 }));
+        assert_eq!(other_user(peer(7), 7), None);
+        assert_eq!(other_user(peer(8), 7), Some(CloseReason::OtherUser { uid: 8 }));
+        assert_eq!(other_user(peer(0), 7), Some(CloseReason::OtherUser { uid: 0 }));
     }
 }

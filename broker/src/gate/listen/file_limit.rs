@@ -1,20 +1,20 @@
-//! How many files this process may open: one for each connection.
+//! The limit on open files of this process: each connection takes one.
 
 use std::io;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// The number of files that this process may have open at a time; `None` is no limit.
+/// Returns how many files this process may have open. `None` means no limit.
 pub fn file_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Raises that number as far as an ordinary process may (the soft limit to the hard one) and returns what it is then.
+/// Raises the limit as far as an ordinary process may (the soft limit to the hard one) and returns the new limit.
 ///
 /// Shells usually start programs with 1,024, for the sake of programs that use `select`. Nothing here does.
 ///
 /// # Errors
-/// The system refuses; the old limit holds.
+/// The system refuses to raise it. The old limit holds.
 pub fn raise_file_limit() -> io::Result<Option<u64>> {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {

@@ -10,29 +10,29 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::{GateEvent, GateLimits};
 
-/// The one way from the connections to the driver, in the order in which things happened.
+/// The queue of events from the connections to the driver, in the order in which they happened.
 ///
-/// It is bounded where it is filled: a connection reads only while it holds the turn, and the turn is given only while
-/// there is room. Connections get the turn in the order in which they asked for it, so that none is starved when the
-/// driver is the bottleneck. `Broken` and `Closed` need no turn: there is at most one of each for a connection, whose
-/// place among `connections_max` is free again only when the driver has taken `Closed`.
+/// It is bounded on the sending side: a connection reads only while it holds the turn, and gets the turn only while the queue has
+/// room. Connections get the turn in the order in which they asked for it, so that none starves when the driver is the bottleneck.
+/// `ProtocolViolation` and `Closed` need no turn: there is at most one of each for a connection, and the connection counts in
+/// `connections_max` until the driver has taken `Closed`.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct EventQueue {
     events: RefCell<VecDeque<GateEvent>>,
     bytes: Cell<usize>,
     events_max: usize,
     bytes_max: usize,
     /// Its one permit is the turn.
     turn: Semaphore,
-    /// There is room again. Only the holder of the turn waits for it.
+    /// Notified when there is room again. Only the holder of the turn waits for it.
     room: Notify,
-    /// The driver, if it waits.
+    /// Wakes the driver, if it waits.
     driver: RefCell<Option<Waker>>,
 }
 
-impl Queue {
-    pub(super) fn new(limits: &GateLimits) -> Queue {
-        Queue {
+impl EventQueue {
+    pub(super) fn new(limits: &GateLimits) -> EventQueue {
+        EventQueue {
             events: RefCell::default(),
             bytes: Cell::new(0),
             events_max: limits.queue_events_max,
@@ -52,7 +52,7 @@ impl Queue {
         }
     }
 
-    /// The bytes of the messages that wait.
+    /// Returns the bytes of the messages that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.get()
     }
@@ -68,7 +68,7 @@ impl Queue {
         Some(event)
     }
 
-    /// As [`Queue::pop`]; without an event the caller is woken by the next one.
+    /// Like [`EventQueue::pop`], but wakes the caller on the next event if there is none.
     pub(super) fn poll_pop(&self, context: &mut Context<'_>) -> Poll<GateEvent> {
         if let Some(event) = self.pop() {
             return Poll::Ready(event);
@@ -77,20 +77,20 @@ impl Queue {
         Poll::Pending
     }
 
-    /// Whether a connection may still be read in this turn.
+    /// Returns whether a connection may still be read in this turn.
     pub(super) fn has_room(&self) -> bool {
         self.bytes.get() < self.bytes_max && self.events.borrow().len() < self.events_max
     }
 
-    /// Waits for the turn to read, which lasts until the permit is dropped. The holder reads at once and without waiting
-    /// for anything: all others wait for it.
+    /// Waits for the turn to read, which lasts until the permit is dropped. The holder must not wait for anything else: all others wait
+    /// for it.
     ///
     /// # Cancel safety
-    /// A cancelled caller loses its place in the line and nothing else.
+    /// A cancelled caller loses only its place in the order.
     pub(super) async fn turn(&self) -> SemaphorePermit<'_> {
         let turn = self.turn.acquire().await.expect("nothing closes this semaphore");
         while !self.has_room() {
-            // A notification from before is kept by `Notify`, so none is missed; a stale one costs a look.
+            // `Notify` keeps an earlier notification, so none is missed. A stale one costs one more check.
             self.room.notified().await;
         }
         turn
@@ -105,16 +105,16 @@ mod tests {
 
     use super::*;
 
-    fn heard(number: u64) -> GateEvent {
+    fn activity(number: u64) -> GateEvent {
         GateEvent::Activity { connection: ConnectionId(number) }
     }
 
     #[test]
-    fn nobody_reads_while_the_queue_is_full_and_the_first_to_ask_reads_first() {
-        let queue = Queue::new(&GateLimits { queue_events_max: 2, ..GateLimits::default() });
+    fn a_full_queue_blocks_reading_and_turns_are_first_come_first_served() {
+        let queue = EventQueue::new(&GateLimits { queue_events_max: 2, ..GateLimits::default() });
         let context = &mut Context::from_waker(Waker::noop());
-        queue.push(heard(1));
-        queue.push(heard(2));
+        queue.push(activity(1));
+        queue.push(activity(2));
         let (mut first, mut second) = (pin!(queue.turn()), pin!(queue.turn()));
         assert!(first.as_mut().poll(context).is_pending() && second.as_mut().poll(context).is_pending());
         assert!(queue.pop().is_some());

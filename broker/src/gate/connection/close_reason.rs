@@ -70,12 +70,12 @@ impl CloseReason {
     }
 
     /// Whether the connection was refused before it had a place.
-    pub(super) const fn is_refusal(self) -> bool {
+    pub(in crate::gate) const fn is_refusal(self) -> bool {
         matches!(self, CloseReason::AddressFull { .. } | CloseReason::OtherUser { .. })
     }
 
     /// Whether the end is nothing to tell an operator about.
-    pub(super) const fn is_ordinary(self) -> bool {
+    pub(in crate::gate) const fn is_ordinary(self) -> bool {
         matches!(self, CloseReason::PeerLeft | CloseReason::Lost(_) | CloseReason::Requested)
     }
 }

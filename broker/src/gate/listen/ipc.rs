@@ -1,4 +1,4 @@
-//! Unix sockets in the file system, and the traces of brokers that are no more.
+//! Unix sockets in the file system, including those that earlier brokers left behind.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions, TryLockError},
@@ -10,30 +10,33 @@ use std::{
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tokio::net::{UnixListener, UnixSocket};
 
-use super::{Address, GateError, limits::BACKLOG};
+use super::{
+    super::{GateError, limits::BACKLOG},
+    Address,
+};
 
-/// The system's room for a socket's path (108 bytes, a zero at the end).
+/// The longest path of a socket (108 bytes with a zero at the end).
 const SYSTEM_PATH_BYTES_MAX: usize = 107;
-/// The socket is made under this name and then renamed.
+/// The socket is created under a name with this suffix and then renamed.
 const NEW: &str = ".new";
 /// The lock file, beside the socket.
 const LOCK: &str = ".lock";
-/// How often a lock file may vanish while we take it, as it does when another broker exits at that moment.
+/// How often to retry when the lock file is removed while we lock it, as it is when another broker exits at that moment.
 const LOCK_ATTEMPTS_MAX: usize = 100;
-/// The own user only.
+/// Access for the own user only.
 const SOCKET_MODE: u32 = 0o600;
 
 /// A path on which this process listens. Dropping it removes the socket, if it is still ours.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(in crate::gate) struct SocketClaim {
     path: PathBuf,
     /// The device and number of the socket's file.
     identity: (u64, u64),
-    /// Held as long as the socket is: it is what tells a living broker's socket from a dead one's.
+    /// Held as long as the socket exists: it tells the socket of a running broker from one that was left behind.
     _lock: Lock,
 }
 
-impl Drop for Claim {
+impl Drop for SocketClaim {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|now| now == self.identity) {
             fs::remove_file(&self.path).ok();
@@ -41,7 +44,7 @@ impl Drop for Claim {
     }
 }
 
-/// A locked lock file. The system gives the lock up however the process ends; a clean exit removes the file as well.
+/// A locked lock file. The system releases the lock however the process ends; a clean exit also removes the file.
 #[derive(Debug)]
 struct Lock {
     path: PathBuf,
@@ -58,10 +61,10 @@ impl Drop for Lock {
 
 /// Listens on `path`.
 ///
-/// Brokers on one path exclude each other by a lock file. Whoever has the lock makes its socket under another name, gives
-/// it its mode while nobody can connect yet, and renames it into place. So a stale file is replaced in one step, and no
-/// moment exists in which half a socket, or one with a mode too wide, could be connected to.
-pub(super) fn listen(path: &Path) -> Result<(UnixListener, Claim), GateError> {
+/// Brokers on one path exclude each other by a lock file. The broker with the lock creates its socket under another name, sets its
+/// mode before any peer can connect, and renames it into place. So a stale file is replaced in one step, and at no time can a peer
+/// connect to an unfinished socket, or to one whose mode is too wide.
+pub(in crate::gate) fn listen(path: &Path) -> Result<(UnixListener, SocketClaim), GateError> {
     let new = beside(path, NEW);
     let (bytes, max) = (path.as_os_str().len(), SYSTEM_PATH_BYTES_MAX - NEW.len());
     if bytes > max {
@@ -69,11 +72,11 @@ pub(super) fn listen(path: &Path) -> Result<(UnixListener, Claim), GateError> {
     }
     let failed = |source| GateError::Listen { address: Address::Ipc { path: path.to_owned() }, source };
     let lock = lock(&beside(path, LOCK)).map_err(failed)?.ok_or_else(|| GateError::InUse { path: path.to_owned() })?;
-    refuse_what_lives(path)?;
+    check_replaceable(path)?;
     let listener = listen_as(&new).map_err(failed)?;
     fs::rename(&new, path).map_err(failed)?;
     let identity = identity(path).map_err(failed)?;
-    Ok((listener, Claim { path: path.to_owned(), identity, _lock: lock }))
+    Ok((listener, SocketClaim { path: path.to_owned(), identity, _lock: lock }))
 }
 
 /// Makes the socket under its first name.
@@ -97,7 +100,7 @@ fn lock(path: &Path) -> io::Result<Option<Lock>> {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // The lock is worth something only if others will try the same file.
+        // The lock protects only if others will try the same file.
         let locked = file.metadata()?;
         if identity(path).is_ok_and(|now| now == (locked.dev(), locked.ino())) {
             return Ok(Some(Lock { path: path.to_owned(), _file: file }));
@@ -106,8 +109,8 @@ fn lock(path: &Path) -> io::Result<Option<Lock>> {
     Ok(None)
 }
 
-/// Somebody may listen there without our lock; and what is no socket is not ours to replace.
-fn refuse_what_lives(path: &Path) -> Result<(), GateError> {
+/// Rejects a path where another process listens without our lock, and a file that is not a socket.
+fn check_replaceable(path: &Path) -> Result<(), GateError> {
     let path = path.to_owned();
     match fs::symlink_metadata(&path) {
         Err(_) => Ok(()),
@@ -117,7 +120,7 @@ fn refuse_what_lives(path: &Path) -> Result<(), GateError> {
     }
 }
 
-/// Whether nobody listens on this socket. It does not wait: a full backlog is a sign of life as well.
+/// Returns whether no process listens on this socket. It does not wait: a full backlog is a sign of life, too.
 fn is_dead(path: &Path) -> bool {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let refused = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)

@@ -1,4 +1,4 @@
-//! The bytes that come from one peer.
+//! Reading from one peer.
 
 use std::{
     future::poll_fn,
@@ -7,79 +7,55 @@ use std::{
     time::Instant,
 };
 
-use bytes::{BufMut, Bytes, BytesMut, buf::Limit};
+use bytes::{BufMut, Bytes};
 use callboard_core::zmtp::{Decoder, Item, greeting};
 
 use super::{
-    CloseReason, GateEvent,
-    connection::Connection,
-    limits::{HEARD_INTERVAL, READ_BLOCK_BYTES, READ_BYTES_MAX, TURN_BYTES_MAX},
-    shared::Shared,
-    stream::ReadHalf,
+    super::{
+        GateEvent,
+        limits::{ACTIVITY_INTERVAL, READ_BYTES_MAX, TURN_BYTES_MAX},
+        shared::Shared,
+    },
+    CloseReason, Connection,
+    socket::ReadHalf,
 };
 
-/// The reading endpoint of one connection. While it waits it holds no buffer but what an unfinished frame needs.
+/// The reading side of one connection. While it waits, it holds no buffer except for an unfinished frame.
 #[derive(Debug)]
 pub(super) struct Inbound {
     reader: ReadHalf,
     decoder: Decoder,
     /// The bytes of an unfinished small frame, in an allocation of their own.
     kept: Bytes,
-    /// When the driver was last told that this peer lives without a message.
-    heard_at: Option<Instant>,
+    /// When activity without a message was last reported to the driver.
+    activity_reported_at: Option<Instant>,
 }
 
-/// The buffer that all connections read into, one after another. Messages are slices of it; its memory is used again
-/// when the last of them is gone.
-#[derive(Debug, Default)]
-pub(super) struct ReadBlock(BytesMut);
-
-impl ReadBlock {
-    /// Room for a read, behind the bytes that were kept from the last one.
-    fn room(&mut self, kept: &[u8]) -> Limit<&mut BytesMut> {
-        let needed = kept.len() + READ_BYTES_MAX;
-        if !self.0.try_reclaim(needed) {
-            self.0 = BytesMut::with_capacity(READ_BLOCK_BYTES);
-        }
-        self.0.put_slice(kept);
-        (&mut self.0).limit(READ_BYTES_MAX)
-    }
-
-    /// The kept bytes and those of the read together.
-    fn filled(&mut self) -> Bytes {
-        self.0.split().freeze()
-    }
-
-    fn clear(&mut self) {
-        self.0.clear();
-    }
-}
-
-/// What one read brought.
+/// The result of one read.
 struct Read {
-    /// The bytes, those that were kept before them included; none if they went to a large frame's place.
+    /// The bytes, including those that were kept before; empty if they went into a large frame.
     input: Bytes,
     count: usize,
-    /// The room was filled, so there may be more to read.
+    /// Whether the space was filled, so that there may be more to read.
     filled: bool,
 }
 
-/// What one turn brought.
+/// The result of one turn.
 #[derive(Debug, Default)]
 struct Turn {
     bytes: usize,
     messages: u64,
-    /// The driver hears of the peer anyhow.
-    told: bool,
+    /// Whether an event of this turn tells the driver that the peer is alive.
+    reported: bool,
     answered: bool,
 }
 
 impl Inbound {
     pub(super) fn new(reader: ReadHalf, handshake_bytes_max: usize) -> Inbound {
-        Inbound { reader, decoder: Decoder::new(handshake_bytes_max), kept: Bytes::new(), heard_at: None }
+        Inbound { reader, decoder: Decoder::new(handshake_bytes_max), kept: Bytes::new(), activity_reported_at: None }
     }
 
-    /// Says the first word of ZMTP, which neither endpoint has to wait for.
+    /// Sends the ZMTP greeting, for which neither side waits.
     pub(super) fn greet(&self, connection: &Connection) {
         connection.answer(&greeting());
         connection.flush();
@@ -88,7 +64,7 @@ impl Inbound {
     /// Waits for bytes and for this connection's turn, and reads what is there: at most [`TURN_BYTES_MAX`].
     ///
     /// # Errors
-    /// The connection ends, or is to be ended.
+    /// Why the connection ends.
     ///
     /// # Cancel safety
     /// Safe: nothing is read before the last wait.
@@ -116,7 +92,7 @@ impl Inbound {
         if let Some(reason) = connection.ending() {
             return Err(reason);
         }
-        if connection.admitted.get() {
+        if connection.authenticated.get() {
             self.decoder.set_message_bytes_max(shared.limits.message_bytes_max);
         }
         while turn.bytes < TURN_BYTES_MAX && shared.queue.has_room() {
@@ -130,7 +106,7 @@ impl Inbound {
         Ok(())
     }
 
-    /// Reads once: a large frame's bytes to their place, all else into the common block.
+    /// Reads once: the bytes of a large frame into that frame, all others into the common block.
     fn read(&mut self, context: &mut Context<'_>, shared: &Shared) -> Result<Poll<Read>, CloseReason> {
         if let Some(mut place) = self.decoder.direct() {
             let room = place.remaining_mut().min(TURN_BYTES_MAX);
@@ -138,14 +114,14 @@ impl Inbound {
             return arrived(self.reader.poll_read(context, &mut place), room, Bytes::new);
         }
         let mut block = shared.block.borrow_mut();
-        let read = self.reader.poll_read(context, &mut block.room(&self.kept));
+        let read = self.reader.poll_read(context, &mut block.space(&self.kept));
         let arrived = arrived(read, READ_BYTES_MAX, || block.filled());
-        // Of a read that brought nothing the kept bytes are still in there.
+        // If the read returned nothing, the kept bytes are still in the block.
         block.clear();
         arrived
     }
 
-    /// Passes on whatever is whole, and keeps the rest.
+    /// Passes on what is complete, and keeps the rest.
     fn decode(
         &mut self,
         mut input: Bytes,
@@ -157,12 +133,12 @@ impl Inbound {
             match self.decoder.next(&mut input) {
                 Ok(Some(Item::Message(message))) => {
                     turn.messages += 1;
-                    turn.told = true;
+                    turn.reported = true;
                     shared.queue.push(GateEvent::Frames { connection: connection.id, message });
                 }
                 Ok(Some(Item::Opened)) => {
-                    turn.told = true;
-                    shared.opened(connection);
+                    turn.reported = true;
+                    shared.on_opened(connection);
                 }
                 Ok(Some(Item::Answer(bytes))) => self.answer(&bytes, shared, connection, turn),
                 Ok(None) => break,
@@ -174,10 +150,10 @@ impl Inbound {
                 }
             }
         }
-        // Whatever stays is copied out of the block: many peers that stop in the middle must not keep many blocks.
+        // The rest is copied out of the block: many peers that stop in the middle must not keep many blocks alive.
         self.decoder.detach();
         self.kept = Bytes::copy_from_slice(&input);
-        connection.keeps(self.kept.len() + self.decoder.held_bytes());
+        connection.set_partial(self.kept.len() + self.decoder.held_bytes());
         Ok(())
     }
 
@@ -188,25 +164,25 @@ impl Inbound {
         }
     }
 
-    /// After a turn: writes the answers, counts, and lets the driver know of life without a message.
+    /// After a turn: writes the answers, counts, and reports activity without a message to the driver.
     fn report(&mut self, turn: &Turn, shared: &Shared, connection: &Connection) {
         if turn.answered {
             connection.flush();
         }
-        shared.relieve();
+        shared.enforce_memory_limit();
         let mut counters = shared.counters.borrow_mut();
         counters.bytes_received += turn.bytes as u64;
         counters.messages_received += turn.messages;
-        if turn.bytes > 0 && !turn.told && connection.opened.get() {
+        if turn.bytes > 0 && !turn.reported && connection.opened.get() {
             let now = Instant::now();
-            if self.heard_at.is_none_or(|at| now - at >= HEARD_INTERVAL) {
-                self.heard_at = Some(now);
+            if self.activity_reported_at.is_none_or(|at| now - at >= ACTIVITY_INTERVAL) {
+                self.activity_reported_at = Some(now);
                 shared.queue.push(GateEvent::Activity { connection: connection.id });
             }
         }
     }
 
-    /// Waits for bytes and throws them away. `false`: no more will come.
+    /// Waits for bytes and discards them. Returns whether more may come.
     ///
     /// # Cancel safety
     /// Safe.
@@ -214,7 +190,7 @@ impl Inbound {
         self.reader.readable().await?;
         let read = poll_fn(|context| {
             let mut block = shared.block.borrow_mut();
-            let read = self.reader.poll_read(context, &mut block.room(&[]));
+            let read = self.reader.poll_read(context, &mut block.space(&[]));
             block.clear();
             Poll::Ready(read)
         });

@@ -1,0 +1,221 @@
+//! One connection: the state that the gate and the connection's own task share.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `task` | the task of a connection, from its greeting to its end |
+//! | `inbound` | what the task reads, and `read_block`, the buffer that all connections read into |
+//! | `outbound` | the bytes that wait to be written |
+//! | `socket` | TCP and Unix sockets |
+//! | `close_reason` | why a connection ended |
+
+pub(in crate::gate) mod close_reason;
+mod inbound;
+mod outbound;
+pub(in crate::gate) mod read_block;
+pub(in crate::gate) mod socket;
+pub(in crate::gate) mod task;
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    time::Instant,
+};
+
+use callboard_core::{
+    wire::{Frames, ids::ConnectionId},
+    zmtp::Violation,
+};
+use tokio::{select, sync::Notify};
+
+use self::{close_reason::CloseReason, outbound::Outbound, socket::WriteHalf};
+use super::{
+    Endpoint, PeerAddress,
+    limits::{PONG_UNSENT_BYTES_MAX, memory::MemoryAccount},
+};
+
+/// One connection. The gate writes to it. Its task reads from it, writes what the gate could not write, and closes it.
+#[derive(Debug)]
+pub(in crate::gate) struct Connection {
+    pub(in crate::gate) id: ConnectionId,
+    pub(in crate::gate) endpoint: Endpoint,
+    pub(in crate::gate) address: PeerAddress,
+    writer: WriteHalf,
+    /// When it was accepted.
+    pub(in crate::gate) accepted: Instant,
+    outbound: RefCell<Outbound>,
+    /// Bytes of a message that is incomplete.
+    partial: Cell<usize>,
+    /// The bytes that are counted for it in `memory`.
+    counted: Cell<usize>,
+    memory: Rc<MemoryAccount>,
+    /// The violation that was reported to the driver: the close reason, even if the driver closes the connection.
+    violation: Cell<Option<Violation>>,
+    /// Why the connection ends. Once this is set, nothing is read from it, and only what was sent before is written to it.
+    ending: Cell<Option<CloseReason>>,
+    /// Whether it was reported to the driver.
+    pub(in crate::gate) opened: Cell<bool>,
+    /// Whether the driver has authenticated the peer.
+    pub(in crate::gate) authenticated: Cell<bool>,
+    /// Whether it is on the gate's list of connections to flush.
+    pub(in crate::gate) dirty: Cell<bool>,
+    /// Wakes the task: something is left to write, or the connection ends.
+    wake: Notify,
+}
+
+impl Connection {
+    pub(in crate::gate) fn new(
+        id: ConnectionId,
+        endpoint: Endpoint,
+        address: PeerAddress,
+        writer: WriteHalf,
+        memory: Rc<MemoryAccount>,
+    ) -> Connection {
+        Connection {
+            id,
+            endpoint,
+            address,
+            writer,
+            accepted: Instant::now(),
+            outbound: RefCell::default(),
+            partial: Cell::new(0),
+            counted: Cell::new(0),
+            memory,
+            violation: Cell::new(None),
+            ending: Cell::new(None),
+            opened: Cell::new(false),
+            authenticated: Cell::new(false),
+            dirty: Cell::new(false),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Returns why the connection ends, if it does.
+    pub(in crate::gate) fn ending(&self) -> Option<CloseReason> {
+        self.ending.get()
+    }
+
+    /// Ends the connection. The first reason counts.
+    pub(in crate::gate) fn end(&self, reason: CloseReason) {
+        if self.ending.get().is_none() {
+            self.ending.set(Some(reason));
+        }
+        self.wake.notify_one();
+    }
+
+    pub(in crate::gate) fn unsent_bytes(&self) -> usize {
+        self.outbound.borrow().bytes()
+    }
+
+    /// Returns the bytes that the gate holds for it.
+    pub(in crate::gate) fn held_bytes(&self) -> usize {
+        self.counted.get()
+    }
+
+    /// Sets the bytes that are held of an incomplete message.
+    pub(in crate::gate) fn set_partial(&self, partial: usize) {
+        self.partial.set(partial);
+        self.count();
+    }
+
+    /// Updates the memory account.
+    fn count(&self) {
+        let now = self.partial.get() + self.unsent_bytes();
+        self.memory.change(self.counted.replace(now), now);
+    }
+
+    /// Drops what waits to be written. The incomplete message is dropped with the task, which is about to end.
+    pub(in crate::gate) fn release_buffers(&self) {
+        self.outbound.take();
+        self.set_partial(0);
+    }
+
+    /// Buffers a message. Above `unsent_bytes_max` the peer does not read, and the connection ends.
+    pub(in crate::gate) fn send(&self, frames: Frames, unsent_bytes_max: usize) {
+        let size = Outbound::size_of(&frames);
+        if self.unsent_bytes() + size > unsent_bytes_max {
+            // Much may have been buffered since the last flush, and the socket may be ready to take it.
+            self.flush();
+        }
+        let bytes = self.unsent_bytes() + size;
+        if bytes > unsent_bytes_max {
+            return self.end(CloseReason::Unsent { bytes, max: unsent_bytes_max });
+        }
+        self.outbound.borrow_mut().push_message(frames);
+        self.count();
+    }
+
+    /// Buffers an answer of ZMTP itself. Returns false, and buffers nothing, if the peer does not read.
+    pub(in crate::gate) fn answer(&self, bytes: &[u8]) -> bool {
+        let reads = self.unsent_bytes() <= PONG_UNSENT_BYTES_MAX;
+        if reads {
+            self.outbound.borrow_mut().push_encoded(bytes);
+            self.count();
+        }
+        reads
+    }
+
+    /// Writes what the socket takes now and leaves the rest to the task.
+    pub(in crate::gate) fn flush(&self) {
+        match self.write_now() {
+            Ok(true) => {}
+            Ok(false) => self.wake.notify_one(),
+            Err(error) => self.end(error.into()),
+        }
+    }
+
+    /// Writes what the socket takes now. Returns whether that was everything.
+    fn write_now(&self) -> io::Result<bool> {
+        let written = write(&mut self.outbound.borrow_mut(), &self.writer);
+        self.count();
+        written
+    }
+
+    /// Writes what the gate could not write, until the connection ends.
+    async fn transmit(&self) -> CloseReason {
+        loop {
+            self.wake.notified().await;
+            while self.ending().is_none() && self.unsent_bytes() > 0 {
+                select! {
+                    // Cancel safe: both only wait.
+                    ready = self.writer.writable() => if let Err(error) = ready { return error.into() },
+                    () = self.wake.notified() => {}
+                }
+                if let Err(error) = self.write_now() {
+                    return error.into();
+                }
+            }
+            if let Some(reason) = self.ending() {
+                return reason;
+            }
+        }
+    }
+
+    /// Writes everything that was sent before the end, then shuts down the writing side.
+    async fn write_rest(&self) -> io::Result<()> {
+        while !self.write_now()? {
+            self.writer.writable().await?;
+        }
+        self.writer.shut_down()
+    }
+}
+
+/// Writes what the socket takes now. Returns whether that was everything.
+fn write(outbound: &mut Outbound, writer: &WriteHalf) -> io::Result<bool> {
+    while outbound.bytes() > 0 {
+        match outbound.offer(|slices| writer.try_write_vectored(slices)) {
+            (_, Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            (_, Ok(count)) => outbound.advance(count),
+            (_, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            (_, Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            (_, Err(error)) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.memory.change(self.counted.get(), 0);
+    }
+}

@@ -1,0 +1,141 @@
+//! The limits of a gate: what a peer may cost.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `admission` | which new connections are admitted |
+//! | `rate_limit_key` | what connections are counted by |
+//! | `memory` | the bytes that the gate holds for its connections |
+//! | `log_limiter` | a rate limit for log lines |
+
+pub(in crate::gate) mod admission;
+pub(in crate::gate) mod log_limiter;
+pub(in crate::gate) mod memory;
+pub(in crate::gate) mod rate_limit_key;
+
+use std::time::Duration;
+
+use callboard_core::wire::limits;
+
+use super::GateError;
+
+/// The limits of one gate, for both listeners together. [`Default`] holds the broker's defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateLimits {
+    /// Open connections, including those in the handshake. Default 10,000: ten times those of a busy broker. Too low: new peers wait
+    /// until others leave. Too high: the process runs out of files first, and then no peer can connect.
+    pub connections_max: usize,
+    /// Open connections from one address: an IPv4 address, an IPv6 /64 network or, over ipc, a user. Default 4,096: less than half of
+    /// all, so that not even two addresses shut out the rest. This host's own address counts like any other. Too low: a large host, or
+    /// many hosts behind one router, are rejected. A connection above the limit is rejected at once, unless it can displace one of the
+    /// same address that has not finished its handshake.
+    pub connections_per_address_max: usize,
+    /// Open connections that are not authenticated. Default 1,024. At the limit, a new connection displaces the oldest one that had
+    /// 500 ms, from the address that has most of them; if none had 500 ms, accepting waits. So a flood of silent connections cannot
+    /// keep legitimate peers out, since each has that time to authenticate, and costs no more than this. Too low: peers that all
+    /// reconnect at once displace each other.
+    pub handshakes_max: usize,
+    /// The time from accepting a connection to its authentication: ZMTP's handshake and ours together. Default
+    /// [`limits::HANDSHAKE_MAX`]: a silent connection must not count forever. Too low: distant peers, or peers on a busy host, never
+    /// connect.
+    pub handshake_max: Duration,
+    /// Bytes of one message, all frames together, before [`super::Gate::set_authenticated`]. Default [`limits::HANDSHAKE_BYTES_MAX`]:
+    /// an unauthenticated peer must cost little. Too low: a hello does not fit.
+    pub handshake_bytes_max: usize,
+    /// Bytes of one message afterwards. Default [`limits::MESSAGE_BYTES_MAX`]. Too low: large calls end their
+    /// connections. Too high: a few peers can fill the memory.
+    pub message_bytes_max: usize,
+    /// Bytes that wait to be written to one peer. Default 64 MiB, four of the largest messages. Above it the gate assumes that the peer
+    /// does not read, and closes it. Too low: a short stall, or one large message, costs a legitimate peer its connection.
+    pub unsent_bytes_max: usize,
+    /// Bytes that the gate holds for all peers together: what waits for the driver, what is unsent, and incomplete messages. Default
+    /// 1 GiB. Above it the connection that holds most is closed, as often as needed: only that frees memory, since a peer that does
+    /// not read does not read sooner, and half a message has no use. Too low: a few peers with large messages at the same time cost
+    /// each other their connections. Too high: the system kills the broker before the broker stops the attack.
+    pub held_bytes_max: usize,
+    /// How long a connection that is being closed may take to read what was sent to it before. Default 2 s, a few round trips of the
+    /// worst network. The gate does not wait longer for a peer that does not read.
+    pub close_max: Duration,
+    /// Events that wait for the driver. Above it connections are not read. Default 8,192, several turns of the driver. Too low: the
+    /// driver and the sockets wait for each other.
+    pub queue_events_max: usize,
+    /// Bytes of messages that wait for the driver. Above it connections are not read. Default 16 MiB. The excess is at most one turn of
+    /// one connection, or its one large message.
+    pub queue_bytes_max: usize,
+}
+
+impl Default for GateLimits {
+    fn default() -> Self {
+        GateLimits {
+            connections_max: 10_000,
+            connections_per_address_max: 4_096,
+            handshakes_max: 1_024,
+            handshake_max: limits::HANDSHAKE_MAX,
+            handshake_bytes_max: limits::HANDSHAKE_BYTES_MAX,
+            message_bytes_max: limits::MESSAGE_BYTES_MAX,
+            unsent_bytes_max: 64 * 1024 * 1024,
+            held_bytes_max: 1024 * 1024 * 1024,
+            close_max: Duration::from_secs(2),
+            queue_events_max: 8_192,
+            queue_bytes_max: 16 * 1024 * 1024,
+        }
+    }
+}
+
+impl GateLimits {
+    /// Rejects limits with which nothing could ever pass.
+    pub(crate) fn check(&self) -> Result<(), GateError> {
+        let problem = if self.connections_max == 0 || self.connections_per_address_max == 0 || self.handshakes_max == 0
+        {
+            "connections_max, connections_per_address_max or handshakes_max is 0: no peer could connect"
+        } else if self.queue_events_max == 0 || self.queue_bytes_max == 0 {
+            "queue_events_max or queue_bytes_max is 0: nothing would ever be read"
+        } else if self.message_bytes_max < self.handshake_bytes_max {
+            "message_bytes_max is below handshake_bytes_max: an authenticated peer could send less than before"
+        } else if self.unsent_bytes_max < self.message_bytes_max.saturating_mul(2) {
+            "unsent_bytes_max is below twice message_bytes_max: a single large message would end its connection"
+        } else if self.held_bytes_max < self.queue_bytes_max.saturating_add(self.unsent_bytes_max) {
+            "held_bytes_max is below unsent_bytes_max plus 16 MiB: a single slow reader would exceed it"
+        } else {
+            return Ok(());
+        };
+        Err(GateError::Limits { problem })
+    }
+}
+
+/// How long a connection may take to finish its handshake before another may displace it. Three round trips of the worst network. With
+/// [`GateLimits::handshakes_max`] it bounds how many unauthenticated peers are served: some 2,000 a second, which costs a few per cent
+/// of a processor.
+pub(in crate::gate) const HANDSHAKE_GRACE: Duration = Duration::from_millis(500);
+/// Connections that are being rejected with a message. The message takes resources for a moment; further connections are rejected
+/// without one.
+pub(in crate::gate) const REJECTIONS_MAX: usize = 64;
+/// Log lines about connections that end for the same reason, per second. The rest is counted.
+pub(in crate::gate) const LOG_LINES_MAX: u32 = 5;
+/// The size of one read: that of the largest bundle, so that a full one takes one or two reads.
+pub(in crate::gate) const READ_BYTES_MAX: usize = limits::BUNDLE_BYTES_MAX;
+/// The allocation that all connections read into, one after another.
+pub(in crate::gate) const READ_BLOCK_BYTES: usize = 4 * READ_BYTES_MAX;
+/// What one connection may read before the next one has its turn.
+pub(in crate::gate) const TURN_BYTES_MAX: usize = limits::TURN_BYTES_MAX;
+/// How often the activity of a peer that is slow to finish a message is reported. Well below any sensible heartbeat.
+pub(in crate::gate) const ACTIVITY_INTERVAL: Duration = Duration::from_millis(100);
+/// The pause after accepting failed, as it does when the process is out of files: trying again at once would only use the processor
+/// until a file is closed.
+pub(in crate::gate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A peer with more unsent bytes than this gets no PONG: enough signs of life wait for it already, and a peer that sends only PINGs
+/// must not fill the memory with answers.
+pub(in crate::gate) const PONG_UNSENT_BYTES_MAX: usize = 64 * 1024;
+/// The gate closes its side when a peer that it disconnects has neither closed its own side nor sent anything for this long: then no
+/// bytes can cross the close and turn it into a reset.
+pub(in crate::gate) const CLOSE_QUIET: Duration = Duration::from_millis(100);
+/// Connections that the kernel queues until they are accepted.
+pub(in crate::gate) const BACKLOG: u32 = 1_024;
+
+const _: () = assert!(
+    HANDSHAKE_GRACE.as_millis() < limits::HANDSHAKE_MAX.as_millis(),
+    "the grace is shorter than the handshake timeout"
+);
+const _: () = assert!(
+    READ_BLOCK_BYTES >= READ_BYTES_MAX + limits::BODY_COPIED_BYTES_MAX + 9,
+    "a read fits behind the small frame that an earlier one left unfinished"
+);
