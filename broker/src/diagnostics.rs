@@ -17,12 +17,12 @@ pub(crate) fn log(
     address_of: impl Fn(ConnectionId) -> Option<String>,
 ) {
     match diagnostic {
-        Diagnostic::ClientJoined { connection, name, again, key } => {
+        Diagnostic::ClientConnected { connection, name, again, key } => {
             debug!(%connection, name, again, key, "client joined")
         }
-        Diagnostic::ClientGone { name, open } if *open > 0 => info!(name, open, "client is gone, with calls open"),
-        Diagnostic::ClientGone { name, open } => debug!(name, open, "client is gone"),
-        Diagnostic::WorkerJoined { connection, name, services, key } => {
+        Diagnostic::SessionEnded { name, open } if *open > 0 => info!(name, open, "client is gone, with calls open"),
+        Diagnostic::SessionEnded { name, open } => debug!(name, open, "client is gone"),
+        Diagnostic::WorkerRegistered { connection, name, services, key } => {
             info!(%connection, name = %Said(name), services = services.join(" "), key, "worker joined")
         }
         Diagnostic::Unauthenticated { connection, why } => log_limiter.log("stranger refused", || {
@@ -32,9 +32,9 @@ pub(crate) fn log(
             warn!(%connection, address = address_of(*connection), key, %role, "key without the role refused");
         }),
         Diagnostic::WorkerDraining { name } => info!(name = %Said(name), "worker drains"),
-        Diagnostic::WorkerLeft { name } => info!(name = %Said(name), "worker left"),
+        Diagnostic::WorkerDeregistered { name } => info!(name = %Said(name), "worker left"),
         Diagnostic::WorkerLost { name, why, running } => warn!(name = %Said(name), why, running, "worker lost"),
-        Diagnostic::Slow { call, method, worker } => {
+        Diagnostic::SlowCall { call, method, worker } => {
             warn!(%call, method, worker = %Said(worker), "call runs past its soft limit")
         }
         Diagnostic::WorkerUnresponsive { name, call, method } => {
@@ -51,7 +51,7 @@ pub(crate) fn log(
         Diagnostic::Disconnected { connection, code, message } => log_limiter.log("peer disconnected", || {
             warn!(%connection, %code, told = %Said(message), "peer disconnected");
         }),
-        Diagnostic::Refused { connection, refused } => {
+        Diagnostic::UnreadableEnvelope { connection, refused } => {
             debug!(%connection, refused = %Said(&refused.to_string()), "envelope refused")
         }
         other => debug!(?other, "note"),

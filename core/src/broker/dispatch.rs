@@ -541,7 +541,7 @@ impl Broker {
             Some(LimitReached::Unresponsive) => self.on_unresponsive_worker(key, out),
             Some(LimitReached::Soft) => {
                 let (worker, method) = (call.worker.clone(), call.method.to_string());
-                out.push(Action::Log(Diagnostic::Slow { call: call.id, method, worker }));
+                out.push(Action::Log(Diagnostic::SlowCall { call: call.id, method, worker }));
             }
             None => {}
         }

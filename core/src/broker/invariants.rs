@@ -16,7 +16,7 @@ use super::{
 /// Asserts all invariants.
 pub(super) fn assert_all(broker: &Broker) {
     broker.connections.assert_invariants(&broker.timers);
-    broker.sessions.assert_invariants(broker.settings.clients_away_max, broker.settings.outcomes_bytes_max);
+    broker.sessions.assert_invariants(broker.settings.disconnected_clients_max, broker.settings.outcomes_bytes_max);
     broker.registry.assert_invariants(broker.settings.worker_bytes_max, &broker.timers);
     broker.calls.assert_invariants();
     broker.affinity.assert_invariants(&broker.calls, &broker.registry, &broker.timers);

@@ -9,8 +9,9 @@ use super::{
     admin::{self, AdminCache, GateStatus, Load, Peers, ServiceStatus, Status, WaitReason},
     affinity::Affinity,
     calls::{Calls, DeadLetters},
+    counters::Counters,
     deferred::{Deferred, DeferredWork},
-    diagnostic::{Counters, Diagnostic},
+    diagnostic::Diagnostic,
     event::Event,
     flow::{Broadcasts, Streams},
     handshake::{ConnectionState, Connections, PeerOrigin},
@@ -238,7 +239,7 @@ impl Broker {
                 self.disconnect(now, connection, failure, out);
             }
         }
-        out.push(Action::Log(Diagnostic::Refused { connection, refused }));
+        out.push(Action::Log(Diagnostic::UnreadableEnvelope { connection, refused }));
     }
 
     fn record_activity(&mut self, now: Time, connection: ConnectionId, bytes: usize) {

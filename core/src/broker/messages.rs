@@ -26,7 +26,7 @@ use crate::{
         handshake::{self, Register},
         ids::{CallNumber, DispatchNumber},
         kind::Kind,
-        limits::{self, HANDBACK_REST},
+        limits::{self, HANDBACK_PAUSE},
         status::{Code, Executed, Failure},
     },
 };
@@ -260,7 +260,7 @@ impl Broker {
         self.registry.count_worker(&services);
         self.admin.clear();
         let worker = self.registry.worker(key);
-        out.push(Action::Log(Diagnostic::WorkerJoined {
+        out.push(Action::Log(Diagnostic::WorkerRegistered {
             connection: worker.connection.id,
             name: worker.name.clone(),
             services: names,
@@ -334,7 +334,7 @@ impl Broker {
         if worker.draining || worker.offers()[index].paused_until.is_some() {
             return;
         }
-        let until = now + HANDBACK_REST;
+        let until = now + HANDBACK_PAUSE;
         self.registry.update_offer(key, index, |offer| offer.paused_until = Some(until));
         self.timers.set(until, Timer::OfferPause(key, index));
     }

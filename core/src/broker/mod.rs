@@ -30,6 +30,7 @@ mod action;
 mod admin;
 mod affinity;
 mod calls;
+mod counters;
 mod deferred;
 mod diagnostic;
 mod dispatch;
@@ -60,7 +61,8 @@ pub use self::{
         WorkerLoad, WorkerStatus,
     },
     calls::{DeadLetter, DeadLetterDetail},
-    diagnostic::{Counters, Diagnostic},
+    counters::Counters,
+    diagnostic::Diagnostic,
     event::{Endpoint, Event},
     handshake::AuthenticationFailure,
     registry::{AllowedServices, AllowedServicesError},

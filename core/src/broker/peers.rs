@@ -104,7 +104,7 @@ impl Broker {
             self.close(old.id, out);
             self.end_streams_of(now, key, out);
         }
-        out.push(Action::Log(Diagnostic::ClientJoined {
+        out.push(Action::Log(Diagnostic::ClientConnected {
             connection,
             name: hello.instance.clone(),
             again: known.is_some(),
@@ -249,7 +249,7 @@ impl Broker {
         }
         self.sessions.schedule_expiry(now, key, &mut self.timers);
         self.end_streams_of(now, key, out);
-        let evicted = self.sessions.list_disconnected(now, key, self.settings.clients_away_max);
+        let evicted = self.sessions.list_disconnected(now, key, self.settings.disconnected_clients_max);
         if let Some(evicted) = evicted {
             self.forget_client(now, evicted, out);
         }
@@ -269,7 +269,7 @@ impl Broker {
     fn forget_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         let Some(client) = self.sessions.remove(key, &mut self.tenants, &mut self.timers) else { return };
         let open: Vec<CallKey> = client.open_calls().map(|(_, call)| call).collect();
-        out.push(Action::Log(Diagnostic::ClientGone { name: client.name, open: open.len() }));
+        out.push(Action::Log(Diagnostic::SessionEnded { name: client.name, open: open.len() }));
         for call in open {
             self.abandon(now, call, out);
         }
@@ -282,7 +282,7 @@ impl Broker {
         let worker = self.registry.worker(key);
         let connection = worker.connection.id;
         if worker.running.is_empty() {
-            out.push(Action::Log(Diagnostic::WorkerLeft { name: worker.name.clone() }));
+            out.push(Action::Log(Diagnostic::WorkerDeregistered { name: worker.name.clone() }));
             self.remove_worker(now, key);
         } else {
             self.lose_worker(now, key, "it left before it had finished", out);

@@ -1,4 +1,4 @@
-//! What the broker's operator may choose.
+//! The settings of the broker machine.
 
 use std::time::Duration;
 
@@ -11,52 +11,52 @@ use crate::{
     },
 };
 
-/// The machine's settings. Each default is the limit of the same name in [`crate::wire::limits`].
+/// The settings of the broker machine. Each default is the limit of the same name in [`crate::wire::limits`].
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where clients connect, as workers are told for their own calls.
+    /// The address that clients connect to. Workers get it for their own calls.
     pub frontend: String,
-    /// Where workers connect, as a worker that came to the frontend is told.
+    /// The address that workers connect to. A worker that connects to the frontend gets it in the error.
     pub backend: String,
-    /// How often the broker lets itself be heard. Too low: load; too high: peers notice late that it is gone.
+    /// The heartbeat interval of the broker. Too low: load. Too high: peers notice its loss late.
     pub heartbeat: Duration,
-    /// Calls one client may have open. Too low: clients wait for credit; too high: one client can fill the memory.
+    /// Calls that one client may have open. Too low: clients wait for credit. Too high: one client can fill the memory.
     pub credit_calls: u32,
-    /// Bytes of bodies one client may have open; at least twice `message_bytes_max`.
+    /// Bytes of bodies that one client may have open; at least twice `message_bytes_max`.
     pub credit_bytes: u64,
     /// Calls that may wait for one service.
     pub queue_calls_max: usize,
     /// Bytes of bodies that may wait for one service.
     pub queue_bytes_max: usize,
-    /// A party whose oldest call for a service has waited longer has no more calls of it taken. `None`: however long.
+    /// A tenant whose oldest call for a service has waited longer gets new calls rejected. `None`: no limit.
     pub queue_age_max: Option<Duration>,
-    /// Calls that may wait for all services; of one party [`limits::PARTY_PART`] of them.
+    /// Calls that may wait for all services. One tenant may have one part in [`limits::TENANT_SHARE`] of them.
     pub waiting_calls_max: usize,
-    /// Bytes of bodies that may wait for all services; of one party [`limits::PARTY_PART`] of them.
+    /// Bytes of bodies that may wait for all services. One tenant may have one part in [`limits::TENANT_SHARE`] of them.
     pub waiting_bytes_max: usize,
-    /// Clients that are away and may come back; of one party [`limits::PARTY_PART`] of them. Too low: after a broken network, calls that
-    /// were sent again may not run.
-    pub clients_away_max: usize,
-    /// Bytes of outcomes that are remembered for all sessions.
+    /// Disconnected clients that may return. One tenant may have one part in [`limits::TENANT_SHARE`] of them. Too low: after a network
+    /// failure, calls that are sent again may not run.
+    pub disconnected_clients_max: usize,
+    /// Bytes of all reply caches together.
     pub outcomes_bytes_max: usize,
-    /// The largest message that the gate takes, as peers are told.
+    /// The largest message that the gate accepts. Peers get it in the welcome.
     pub message_bytes_max: usize,
-    /// Bytes of bodies that a worker may have been sent and not read yet. Too low: it idles while the next call travels; too high: what
-    /// waits on the way to it waits for nobody else.
+    /// Bytes of bodies that a worker may have been sent and not read yet. Too low: it idles while the next call travels. Too high: calls
+    /// wait in its connection while other workers are free.
     pub worker_bytes_max: usize,
-    /// Calls of a service, in a hundred, that may be sent again after the loss of a worker.
+    /// The share of a service's calls, in percent, that may be retried after the loss of a worker.
     pub retry_percent: u32,
-    /// Retries of a service in a second that it has in any case.
+    /// Retries per second that a service has in any case.
     pub retry_floor: u32,
-    /// Retries of a service that may be saved up.
+    /// Retries that a service may accumulate.
     pub retry_burst: u32,
-    /// How long a service that lost its last worker is waited for.
+    /// How long calls wait for a service that lost its last worker.
     pub service_return: Duration,
-    /// How long after its start the broker waits for workers before it says that nobody serves a service.
+    /// How long after its start the broker waits for workers before it fails calls to services without workers.
     pub quiet_time: Duration,
-    /// The keys of which every peer must prove to know one; `None`: anybody is let in.
+    /// The keys, one of which each peer must prove. `None`: peers are not authenticated.
     pub keys: Option<AuthKeys>,
-    /// Which services workers may serve. Default: all.
+    /// The services that workers may register. Default: all.
     pub services: AllowedServices,
 }
 
@@ -73,7 +73,7 @@ impl Default for Settings {
             queue_age_max: None,
             waiting_calls_max: limits::WAITING_CALLS_MAX,
             waiting_bytes_max: limits::WAITING_BYTES_MAX,
-            clients_away_max: limits::CLIENTS_AWAY_MAX,
+            disconnected_clients_max: limits::DISCONNECTED_CLIENTS_MAX,
             outcomes_bytes_max: limits::OUTCOMES_BYTES_MAX,
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             worker_bytes_max: limits::WORKER_BYTES_MAX,
@@ -88,14 +88,14 @@ impl Default for Settings {
     }
 }
 
-/// Who this broker is. The ids are chance, and the third is the wall clock, so they come from the driver.
+/// The identity of the broker. The driver supplies it: the ids are random, and the fence comes from the wall clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
-    /// The broker.
+    /// The id of the broker.
     pub broker: BrokerId,
-    /// This start of it.
+    /// The id of this start of it.
     pub start: StartId,
-    /// Fences of keyed calls rise from here. Those of a later start must be above those of an earlier one, so it is the wall clock's
-    /// microseconds: they pass faster than buckets can move.
+    /// The first fence of affinity keys. Fences of a later start must be above those of an earlier one, so it is the wall clock in
+    /// microseconds: they pass faster than buckets can change workers.
     pub fences_from: u64,
 }

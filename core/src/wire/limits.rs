@@ -60,9 +60,9 @@ pub const REGISTRATIONS_MAX: u32 = 16;
 pub const REGISTRATIONS_SPAN: Duration = Duration::from_secs(10);
 /// Peers in one answer of `callboard.peers`: the answer stays below 256 KiB.
 pub const PEERS_PAGE_MAX: usize = 256;
-/// How long the broker's answer to `callboard.services`, `callboard.status` or `callboard.why` (of all calls) is given again: who asks without end costs no more
-/// than who asks so often.
-pub const OWN_ANSWER_AGE_MAX: Duration = Duration::from_millis(50);
+/// How long a result of `callboard.services`, `callboard.status` or `callboard.why` (of all calls) is returned again. It bounds the cost
+/// of a client that calls them in a loop.
+pub const ADMIN_RESULT_AGE_MAX: Duration = Duration::from_millis(50);
 
 /// How often a peer lets itself be heard when it has nothing else to say.
 pub const HEARTBEAT_DEFAULT: Duration = Duration::from_millis(1_000);
@@ -74,10 +74,10 @@ pub const HEARTBEAT_MAX: Duration = Duration::from_secs(600);
 pub const HEARTBEATS_MISSED_MAX: u32 = 3;
 /// Heartbeats for which a lost client's calls live on, waiting for it to come back.
 pub const CLIENT_RETURN_HEARTBEATS: u32 = 2;
-/// Clients that are away and may come back, so that who connects and leaves with one session after the other does not fill the memory:
-/// more than a gate has connections, and a party's part ([`PARTY_PART`]) is as many as one address may have. All find their calls
-/// again after a network was broken.
-pub const CLIENTS_AWAY_MAX: usize = 16_384;
+/// Disconnected clients that may return. The limit keeps a client that connects and leaves with one session after the other from filling
+/// the memory. It is above the number of connections of a gate, and a tenant's share ([`TENANT_SHARE`]) is as many as one address may
+/// have, so all clients find their calls again after a network failure.
+pub const DISCONNECTED_CLIENTS_MAX: usize = 16_384;
 /// From connecting to welcome; a peer that takes longer is not let in.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 
@@ -105,9 +105,9 @@ pub const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub const WAITING_CALLS_MAX: usize = 4 * QUEUE_CALLS_MAX;
 /// Bytes of bodies that may wait at the broker in all.
 pub const WAITING_BYTES_MAX: usize = 4 * QUEUE_BYTES_MAX;
-/// What part of what may wait in all is one party's (the sessions of one key, or of one address): one in so many. With the defaults
-/// that is a queue, so that a party alone is bounded as a service is, and others have room beside it.
-pub const PARTY_PART: usize = 4;
+/// The share of one tenant (the sessions of one key, or of one address) in the backlog of all: one part in so many. With the defaults it
+/// is the size of one queue, so a tenant is bounded as a service is, and the others have room beside it.
+pub const TENANT_SHARE: usize = 4;
 /// Outcomes of one session that the broker remembers until they are acknowledged.
 pub const OUTCOMES_MAX: usize = 8_192;
 /// Bytes of those outcomes.
@@ -131,17 +131,17 @@ pub const RETRY_PERCENT: u32 = 10;
 pub const RETRY_FLOOR: u32 = 10;
 /// Retries of a service at once, saved up while there were none: what a lost worker with many slots had.
 pub const RETRY_BURST: u32 = 1_000;
-/// How long a worker may take to stop a handler that ran past its hard limit, before it counts as stuck.
-pub const STUCK_AFTER: Duration = Duration::from_secs(2);
+/// How long a worker may take to stop a handler that ran past its hard limit, before it counts as unresponsive.
+pub const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(2);
 /// Dead letters that the broker keeps: calls that their workers were lost with until nobody may try again. The oldest go first.
 pub const DEAD_CALLS_MAX: usize = 1_000;
 /// Bytes of the arguments of dead letters.
 pub const DEAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Open calls that `callboard.why` tells of at once.
 pub const WHY_CALLS_MAX: usize = 100;
-/// How long an offer that gave a call back unasked is given no other: long against the way there and back, so that the two do not
-/// spin; short against a caller's patience.
-pub const HANDBACK_REST: Duration = Duration::from_millis(50);
+/// How long an offer that handed a call back without being asked to gets no other call: long compared with a round trip, so that broker
+/// and worker do not spin, and short compared with a caller's timeout.
+pub const HANDBACK_PAUSE: Duration = Duration::from_millis(50);
 /// How long a service that nobody serves any more is waited for.
 pub const SERVICE_RETURN: Duration = Duration::from_secs(10);
 /// How long a young broker waits for workers to come back before it says that nobody serves a service.
@@ -211,7 +211,7 @@ const _: () = assert!(
     "one session alone does not push out what is remembered for the others"
 );
 const _: () = assert!(
-    WAITING_BYTES_MAX / PARTY_PART >= MESSAGE_BYTES_MAX && QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX,
+    WAITING_BYTES_MAX / TENANT_SHARE >= MESSAGE_BYTES_MAX && QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX,
     "the largest call may wait"
 );
 const _: () =

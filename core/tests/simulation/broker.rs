@@ -271,16 +271,18 @@ impl BrokerHost {
 
     fn noted(&mut self, diagnostic: Diagnostic, scene: &mut Scene) {
         match diagnostic {
-            Diagnostic::ClientGone { name, .. } => {
+            Diagnostic::SessionEnded { name, .. } => {
                 scene.keys.client_gone(&name);
                 *scene.ledger.forgotten.entry(name).or_default() += 1;
             }
-            Diagnostic::WorkerJoined { connection, name, .. } if self.open.get(&connection) != Some(&Host::Rogue) => {
+            Diagnostic::WorkerRegistered { connection, name, .. }
+                if self.open.get(&connection) != Some(&Host::Rogue) =>
+            {
                 scene.keys.joined(&name);
                 self.names.insert(connection, name.to_string());
             }
             // One that leaves when its time is up may still stop what it ran for an earlier connection.
-            Diagnostic::WorkerLost { name, .. } | Diagnostic::WorkerLeft { name } => scene.keys.lost(&name),
+            Diagnostic::WorkerLost { name, .. } | Diagnostic::WorkerDeregistered { name } => scene.keys.lost(&name),
             Diagnostic::Disconnected { connection, code, message } => {
                 let good = self.open.get(&connection).is_some_and(|&peer| peer != Host::Rogue);
                 assert!(!good || code != Code::ResourceExhausted, "a peer that keeps to its credit: {message}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::{time::Time, wire::limits::OWN_ANSWER_AGE_MAX};
+use crate::{time::Time, wire::limits::ADMIN_RESULT_AGE_MAX};
 
 /// Results that are expensive to compute, each with its time. A young one is returned again, so that a client which asks often costs
 /// little.
@@ -17,7 +17,7 @@ impl AdminCache {
     /// Returns the cached result of that name, if it is young enough.
     pub(super) fn get(&self, now: Time, name: &str) -> Option<Bytes> {
         let (at, result) = self.results.get(name)?;
-        (now.since(*at) < OWN_ANSWER_AGE_MAX).then(|| result.clone())
+        (now.since(*at) < ADMIN_RESULT_AGE_MAX).then(|| result.clone())
     }
 
     pub(super) fn insert(&mut self, now: Time, name: &'static str, result: Bytes) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         calls::{Call, CallState},
-        diagnostic::Counters,
+        counters::Counters,
         keys::ServiceKey,
         registry::{Service, Worker},
         sessions::Client,

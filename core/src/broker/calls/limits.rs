@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     time::Time,
-    wire::{handshake::MethodLimits, limits::STUCK_AFTER},
+    wire::{handshake::MethodLimits, limits::UNRESPONSIVE_AFTER},
 };
 
 /// The time limits of a running call, as its worker registered them for the method.
@@ -45,7 +45,7 @@ impl ExecutionLimits {
         let due = |at: &mut Option<Time>| at.take_if(|at| *at <= now).is_some();
         let (slow, over, unresponsive) = (due(&mut self.soft), due(&mut self.hard), due(&mut self.unresponsive_at));
         if over {
-            self.unresponsive_at = Some(now + STUCK_AFTER);
+            self.unresponsive_at = Some(now + UNRESPONSIVE_AFTER);
             return Some(LimitReached::Hard);
         }
         if unresponsive {

@@ -26,7 +26,8 @@ pub(crate) use self::{
 };
 use super::{
     action::Action,
-    diagnostic::{Counters, Diagnostic},
+    counters::Counters,
+    diagnostic::Diagnostic,
     event::Endpoint,
     keys::{ClientKey, WorkerKey},
     settings::{Identity, Settings},

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt};
 use bytestring::ByteString;
 
 use super::super::keys::TenantKey;
-use crate::wire::limits::PARTY_PART;
+use crate::wire::limits::TENANT_SHARE;
 
 /// What the sessions of a tenant have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +74,7 @@ impl Tenants {
             return Err(BacklogFull::Broker(self.backlog));
         }
         let Some(tenant) = self.known.get(&key) else { return Ok(()) };
-        let share = Backlog { calls: max.calls.div_ceil(PARTY_PART), bytes: max.bytes.div_ceil(PARTY_PART) };
+        let share = Backlog { calls: max.calls.div_ceil(TENANT_SHARE), bytes: max.bytes.div_ceil(TENANT_SHARE) };
         match tenant.backlog.has_room(bytes, share) {
             true => Ok(()),
             false => Err(BacklogFull::Tenant(tenant.backlog, tenant.name.clone())),

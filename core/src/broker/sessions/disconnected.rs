@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::keys::{ClientKey, TenantKey};
-use crate::{time::Time, wire::limits::PARTY_PART};
+use crate::{time::Time, wire::limits::TENANT_SHARE};
 
 /// The disconnected sessions, of each tenant in the order of eviction.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl DisconnectedSessions {
         self.all.insert(rank);
         let ranks = self.by_tenant.entry(tenant).or_default();
         ranks.insert(rank);
-        let of_tenant = ranks.first().filter(|_| ranks.len() > max.div_ceil(PARTY_PART));
+        let of_tenant = ranks.first().filter(|_| ranks.len() > max.div_ceil(TENANT_SHARE));
         let of_all = self.all.first().filter(|_| self.all.len() > max);
         of_tenant.or(of_all).map(|rank| rank.client)
     }
@@ -56,7 +56,7 @@ impl DisconnectedSessions {
         assert_eq!(self.all.len(), by_tenant.values().map(BTreeSet::len).sum::<usize>(), "all listed sessions exist");
         assert!(self.all.len() <= max, "disconnected sessions are bounded");
         assert!(
-            by_tenant.values().all(|ranks| ranks.len() <= max.div_ceil(PARTY_PART)),
+            by_tenant.values().all(|ranks| ranks.len() <= max.div_ceil(TENANT_SHARE)),
             "and so are those of a tenant"
         );
     }

@@ -11,7 +11,7 @@ use crate::{
         envelope::{Cancel, Credit, Effect},
         handshake::Role,
         ids::DispatchNumber,
-        limits::HANDBACK_REST,
+        limits::HANDBACK_PAUSE,
         status::{Code, Executed},
     },
 };
@@ -69,7 +69,7 @@ fn a_worker_never_has_more_than_its_slots_and_prefetch() {
     stage.answer(worker, &sent[0], b"\x00");
     assert_eq!(stage.dispatches(worker).len(), 1, "a reply frees a slot");
     stage.say(worker, Envelope::Handback(sent[1].number));
-    stage.pass_with(HANDBACK_REST, &[worker, client]);
+    stage.pass_with(HANDBACK_PAUSE, &[worker, client]);
     assert_eq!(stage.dispatches(worker).len(), 1, "so does a handback, a moment later");
 }
 

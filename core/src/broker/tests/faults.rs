@@ -8,7 +8,7 @@ use crate::{
     wire::{
         Envelope,
         envelope::{Ping, Reply},
-        limits::HANDBACK_REST,
+        limits::HANDBACK_PAUSE,
         status::{Code, Executed, Failure},
     },
 };
@@ -72,7 +72,7 @@ fn a_worker_that_gives_a_call_back_is_not_given_the_next_at_once() {
         let dispatch = stage.dispatches(worker).pop().unwrap();
         stage.say(worker, Envelope::Handback(dispatch.number));
         assert!(stage.dispatches(worker).is_empty(), "it rests for a moment");
-        stage.pass_with(HANDBACK_REST, &[worker, client]);
+        stage.pass_with(HANDBACK_PAUSE, &[worker, client]);
     }
     let other = stage.worker(2, calc(1));
     let dispatch = stage.dispatches(worker).pop().unwrap();

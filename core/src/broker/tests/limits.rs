@@ -9,7 +9,7 @@ use crate::{
         envelope::Request,
         handshake::{MethodLimits, Offer},
         ids::ConnectionId,
-        limits::STUCK_AFTER,
+        limits::UNRESPONSIVE_AFTER,
         status::{Code, Executed},
     },
 };
@@ -38,7 +38,7 @@ fn past_its_soft_limit_a_call_is_told_of_and_past_its_hard_limit_it_ends_and_is_
     let dispatch = stage.dispatches(worker).pop().unwrap();
     stage.say(worker, Envelope::Started(dispatch.number));
     stage.pass_with(millis(1_000), &[worker, client]);
-    assert!(stage.notes.iter().any(|note| matches!(note, Diagnostic::Slow { .. })));
+    assert!(stage.notes.iter().any(|note| matches!(note, Diagnostic::SlowCall { .. })));
     assert!(stage.replies(client).is_empty() && !cancelled(&mut stage, worker));
     stage.pass_with(millis(1_000), &[worker, client]);
     let failure = stage.failure(client);
@@ -69,7 +69,7 @@ fn a_worker_that_does_not_stop_is_stuck_and_given_nothing_until_it_does() {
     let (worker, client) = (stage.worker(1, limited(2)), stage.client(2));
     stage.call(client, 1, "calc.add");
     let dispatch = stage.dispatches(worker).pop().unwrap();
-    stage.pass_with(seconds(2) + STUCK_AFTER - millis(200), &[worker, client]);
+    stage.pass_with(seconds(2) + UNRESPONSIVE_AFTER - millis(200), &[worker, client]);
     assert!(!is_stuck(&stage));
     stage.pass_with(millis(200), &[worker, client]);
     assert!(is_stuck(&stage) && stage.notes.iter().any(|note| matches!(note, Diagnostic::WorkerUnresponsive { .. })));
@@ -94,7 +94,7 @@ fn a_key_moves_from_a_worker_that_is_stuck() {
     stage.answer(one, &first, b"\x00");
     stage.call(client, 2, "calc.pay");
     let two = stage.worker(2, calc(4));
-    stage.pass_with(seconds(2) + STUCK_AFTER, &[one, two, client]);
+    stage.pass_with(seconds(2) + UNRESPONSIVE_AFTER, &[one, two, client]);
     stage.say(client, keyed(3));
     assert_eq!(stage.dispatches(two).len(), 1);
 }
@@ -106,7 +106,7 @@ fn a_limit_holds_although_the_caller_has_given_up() {
     let mut short = request(1, "calc.add");
     short.timeout = Some(millis(500));
     stage.say(client, Envelope::Request(short));
-    stage.pass_with(seconds(2) + STUCK_AFTER, &[worker, client]);
+    stage.pass_with(seconds(2) + UNRESPONSIVE_AFTER, &[worker, client]);
     assert!(is_stuck(&stage));
     stage.handle(Event::Closed { connection: worker });
     assert!(stage.broker.status(stage.now).workers.is_empty());

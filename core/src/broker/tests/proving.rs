@@ -445,7 +445,7 @@ fn the_log_knows_peers_by_the_ids_of_their_keys() {
     let (worker, _) = stage.come(&keyed(Role::Worker, 2, 1), &key("serves"));
     stage.register(worker, Register { offers: vec![calc(1)], exclusive: false });
     let keys = stage.notes.iter().filter_map(|note| match note {
-        Diagnostic::ClientJoined { key, .. } | Diagnostic::WorkerJoined { key, .. } => key.as_deref(),
+        Diagnostic::ClientConnected { key, .. } | Diagnostic::WorkerRegistered { key, .. } => key.as_deref(),
         _ => None,
     });
     assert_eq!(keys.collect::<Vec<_>>(), ["calls", "serves"]);

@@ -12,7 +12,7 @@ use crate::{
         envelope::{Cancel, Dispatch, Priority, Request},
         handshake::Role,
         ids::ConnectionId,
-        limits::PARTY_PART,
+        limits::TENANT_SHARE,
         status::{Code, Executed},
     },
 };
@@ -35,7 +35,7 @@ fn waiting(stage: &Stage) -> usize {
 
 #[test]
 fn casts_that_outlive_their_connections_end_at_the_limit_of_their_party() {
-    let mut stage = limited(10 * PARTY_PART, 1 << 30);
+    let mut stage = limited(10 * TENANT_SHARE, 1 << 30);
     for connection_number in 1..=4 {
         let connection = stage.client_again(1, connection_number);
         let first = connection_number * 5;
@@ -51,7 +51,7 @@ fn casts_that_outlive_their_connections_end_at_the_limit_of_their_party() {
 
 #[test]
 fn a_party_has_its_part_however_many_sessions_it_has_and_others_have_theirs() {
-    let mut stage = limited(2 * PARTY_PART, 1 << 30);
+    let mut stage = limited(2 * TENANT_SHARE, 1 << 30);
     let (one, two) = (stage.client(1), stage.client(2));
     stage.origin = "192.0.2.8";
     let other = stage.client(3);
@@ -69,7 +69,7 @@ fn a_party_has_its_part_however_many_sessions_it_has_and_others_have_theirs() {
 
 #[test]
 fn bytes_that_wait_are_bounded_for_a_party_and_in_all() {
-    let mut stage = limited(1_000, 100 * PARTY_PART);
+    let mut stage = limited(1_000, 100 * TENANT_SHARE);
     let mut clients = Vec::new();
     for (number, origin) in (1..).zip(["a", "b", "c", "d", "e"]) {
         stage.origin = origin;
@@ -89,7 +89,7 @@ fn bytes_that_wait_are_bounded_for_a_party_and_in_all() {
 
 #[test]
 fn a_call_that_was_at_a_worker_waits_again_whatever_the_limit() {
-    let mut stage = limited(PARTY_PART, 1 << 30);
+    let mut stage = limited(TENANT_SHARE, 1 << 30);
     let (worker, client) = (stage.worker(1, calc(1)), stage.client(2));
     stage.call(client, 1, "calc.add");
     stage.call(client, 2, "calc.add");
@@ -221,7 +221,7 @@ fn an_urgent_call_overtakes_others_of_its_party_and_nobody_elses() {
 
 #[test]
 fn lost_clients_that_may_return_are_bounded_and_those_with_nothing_to_return_to_go_first() {
-    let mut stage = Stage::young(Settings { clients_away_max: 8, ..Settings::default() });
+    let mut stage = Stage::young(Settings { disconnected_clients_max: 8, ..Settings::default() });
     let (worker, watcher) = (stage.worker(1, calc(16)), stage.client(2));
     let leave = |stage: &mut Stage, number: u8, calls: bool| {
         let connection = stage.client(number);

@@ -8,7 +8,7 @@ use crate::{
         Envelope,
         envelope::Request,
         ids::{CallNumber, ConnectionId},
-        limits::OWN_ANSWER_AGE_MAX,
+        limits::ADMIN_RESULT_AGE_MAX,
         status::Failure,
     },
 };
@@ -105,6 +105,6 @@ fn who_asks_for_all_open_calls_without_end_is_given_the_same_answer_until_it_is_
     assert_eq!(ask(&mut stage, 2), 0);
     stage.say(client, Envelope::Request(Request { number: CallNumber(3), ..patient }));
     assert_eq!(ask(&mut stage, 4), 0);
-    stage.now = stage.now + OWN_ANSWER_AGE_MAX;
+    stage.now = stage.now + ADMIN_RESULT_AGE_MAX;
     assert_eq!(ask(&mut stage, 5), 1);
 }
