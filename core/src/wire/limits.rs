@@ -167,10 +167,10 @@ pub const RECONNECT_STEP_FIRST: Duration = Duration::from_millis(50);
 /// How long past an open call's deadline its client waits, at most, for the broker's own word on it, which knows more: whether
 /// it was started, and where. A tenth of the time-out, where that is less.
 pub const EXPIRY_GRACE_MAX: Duration = Duration::from_millis(100);
-/// Items of one direction of a stream that may be on their way or unread: its largest window. Enough to keep a recipient busy while its
-/// credit travels, and few enough that a handler that produces faster than its recipient reads is held back soon.
+/// Items of one direction of a stream that may be on their way or unread: its largest window. Enough to keep a reader busy while its
+/// credit travels, and few enough that a handler that produces faster than its reader reads is held back soon.
 pub const STREAM_ITEMS: u32 = 64;
-/// Bytes of those items. It bounds what broker and recipient hold of each stream whose recipient does not read.
+/// Bytes of those items. It bounds what broker and reader hold of each stream whose reader does not read.
 pub const STREAM_BYTES: u64 = 256 * 1024;
 /// Bytes of one item.
 pub const ITEM_BYTES_MAX: u64 = STREAM_BYTES / 2;

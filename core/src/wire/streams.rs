@@ -1,4 +1,4 @@
-//! Which streams a call has, and how much may be on its way in one.
+//! Which streams a call has, and the credit of a stream.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{STREAM_BYTES, STREAM_ITEMS};
 
-/// Key 29, `streams`: what travels beside a call's request and reply, one bit each.
+/// Key 29, `streams`: the streams of a call beside its request and reply, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Streams {
     /// Bit 0: the handler sends items to the caller.
     pub to_caller: bool,
     /// Bit 1: the caller sends items to the handler.
     pub from_caller: bool,
-    /// Bit 2: the caller wants to hear of progress.
+    /// Bit 2: the caller wants progress reports.
     pub progress: bool,
 }
 
-/// Which streams a method has: what its worker declares, and what its callers must know.
+/// Which streams a method has. The worker declares it, and callers must use the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Style {
@@ -32,28 +32,28 @@ pub enum Style {
     Both,
 }
 
-/// Room for items of one stream.
+/// Credit of one stream: how much its writer may send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ItemCredit {
-    /// How many.
+    /// Number of items.
     pub items: u32,
     /// Bytes of their bodies.
     pub bytes: u64,
 }
 
 impl Streams {
-    /// An ordinary call.
+    /// A call without streams.
     pub const NONE: Streams = Streams { to_caller: false, from_caller: false, progress: false };
 
-    /// The bits on the wire.
+    /// Returns the bits on the wire.
     pub const fn bits(self) -> u8 {
         self.to_caller as u8 | (self.from_caller as u8) << 1 | (self.progress as u8) << 2
     }
 
-    /// The streams of these bits.
+    /// Returns the streams of these bits.
     ///
     /// # Errors
-    /// The bits that have no meaning, if there are any: they must not be ignored.
+    /// The bits without a meaning, which must not be ignored.
     pub const fn from_bits(bits: u64) -> Result<Streams, u64> {
         match bits & !0b111 {
             0 => Ok(Streams {
@@ -65,7 +65,7 @@ impl Streams {
         }
     }
 
-    /// What a method must be to be called so.
+    /// Returns the style that a method must have to be called like this.
     pub const fn style(self) -> Style {
         match (self.to_caller, self.from_caller) {
             (false, false) => Style::Unary,
@@ -77,7 +77,7 @@ impl Streams {
 }
 
 impl Style {
-    /// Whether no items travel.
+    /// Returns whether no items are sent.
     pub fn is_unary(&self) -> bool {
         *self == Style::Unary
     }
@@ -95,34 +95,34 @@ impl fmt::Display for Style {
 }
 
 impl ItemCredit {
-    /// None.
+    /// No credit.
     pub const NONE: ItemCredit = ItemCredit { items: 0, bytes: 0 };
-    /// The most that a direction of a stream may have: our readers grant it.
+    /// The largest window of one direction of a stream. Our readers grant all of it.
     pub const WINDOW: ItemCredit = ItemCredit { items: STREAM_ITEMS, bytes: STREAM_BYTES };
 
-    /// Room for one item of so many bytes.
+    /// Returns the credit for one item of this size.
     pub const fn one(bytes: u64) -> ItemCredit {
         ItemCredit { items: 1, bytes }
     }
 
-    /// Whether all of `other` fits in here.
+    /// Returns whether this covers `other`.
     pub const fn holds(self, other: ItemCredit) -> bool {
         other.items <= self.items && other.bytes <= self.bytes
     }
 
-    /// Both together.
+    /// Returns the sum.
     #[must_use]
     pub const fn with(self, other: ItemCredit) -> ItemCredit {
         ItemCredit { items: self.items.saturating_add(other.items), bytes: self.bytes.saturating_add(other.bytes) }
     }
 
-    /// What is left without `other`.
+    /// Returns the difference, at least zero.
     #[must_use]
     pub const fn without(self, other: ItemCredit) -> ItemCredit {
         ItemCredit { items: self.items.saturating_sub(other.items), bytes: self.bytes.saturating_sub(other.bytes) }
     }
 
-    /// What both have.
+    /// Returns the smaller of both, for items and for bytes.
     #[must_use]
     pub fn shared(self, other: ItemCredit) -> ItemCredit {
         ItemCredit { items: self.items.min(other.items), bytes: self.bytes.min(other.bytes) }

@@ -16,11 +16,11 @@ const TOO_MANY: &str = "a bundle has at most 64 envelopes; the rest was dropped"
 const NO_BODY: EncodingError = EncodingError("behind a header comes its body, a byte string");
 const NOT_ALONE: &str = "a header whose body has a frame of its own is alone in the first frame";
 
-/// Reads the frames of one message into its envelopes, in order. Bodies and texts are slices of the frames, but for bodies that
-/// are a small part of a frame larger than a bundle's.
+/// Reads the envelopes of one message, in order. Bodies and texts are slices of the frames, except for bodies that are a small part of
+/// a frame larger than a bundle's.
 ///
-/// Whatever the frames hold, this does not panic, and the work is linear in their bytes. It ends with the last envelope, or with the
-/// first place from which the rest of the frame cannot be read.
+/// It never panics, and its work is linear in the bytes of the frames. It ends with the last envelope, or with the first one behind which
+/// the rest of the frame cannot be read.
 pub fn read(frames: &[Bytes], recipient: Recipient) -> Envelopes<'_> {
     let rest = match frames {
         [first, ..] if first.is_empty() && frames.len() <= 2 => Rest::Malformed(EMPTY),
@@ -31,16 +31,16 @@ pub fn read(frames: &[Bytes], recipient: Recipient) -> Envelopes<'_> {
     Envelopes { rest, recipient, header: Header::new() }
 }
 
-/// What [`read`] finds: envelope by envelope, each as it should be or refused.
+/// The iterator of [`read`]: each envelope, or why it is not accepted.
 #[derive(Clone, Debug)]
 pub struct Envelopes<'a> {
     rest: Rest<'a>,
     recipient: Recipient,
-    /// The header that was read last. It is kept because making one anew costs as much as reading it.
+    /// The last header. It is kept because creating a new one costs as much as reading it.
     header: Header,
 }
 
-/// What was not read yet.
+/// What is left to read.
 #[derive(Clone, Debug)]
 enum Rest<'a> {
     Bundle { frame: &'a Bytes, at: usize, count: usize },
@@ -67,7 +67,7 @@ impl Iterator for Envelopes<'_> {
 impl std::iter::FusedIterator for Envelopes<'_> {}
 
 impl<'a> Envelopes<'a> {
-    /// The envelope at `at` of a bundle, behind `count` others. If it can be told where it ends, the next one is read from there.
+    /// Reads the envelope at `at` of a bundle, behind `count` others. If its end is known, the next one is read from there.
     fn read_one(&mut self, frame: &'a Bytes, at: usize, count: usize) -> Result<Envelope, EnvelopeError> {
         if let Err(HeaderError { error, end }) = self.header.read(frame, at, self.recipient) {
             let Some(body) = end.and_then(|end| find_body(frame, end).ok()) else { return Err(error) };
@@ -91,7 +91,7 @@ impl<'a> Envelopes<'a> {
     fn envelope(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, EnvelopeError> {
         let body_bytes = body.len() as u64;
         let mut read = self.header.envelope(frame, body, self.recipient);
-        // In its place: an envelope is large, and nothing copies it on its way from here to who handles it.
+        // Changed in place: an envelope is large, and must not be copied on its way to its handler.
         if let Err(error) = &mut read {
             error.body_bytes = body_bytes;
         }
@@ -99,13 +99,13 @@ impl<'a> Envelopes<'a> {
     }
 }
 
-/// The content of the byte string at `at`.
+/// Returns where the content of the byte string at `at` is.
 fn find_body(frame: &[u8], at: usize) -> Result<Range<usize>, EncodingError> {
     Cursor::new(frame, at).string(major::BYTES)?.ok_or(NO_BODY)
 }
 
-/// A body of a bundle: a slice of its frame, unless that would keep far more alive than itself. A frame may be as large as a message,
-/// and whoever keeps one body of it for long would pay for all of it.
+/// Returns a body of a bundle: a slice of its frame, unless that would keep far more memory alive than the body. A frame may be as large
+/// as a message, and a body that is kept for long would keep all of it.
 fn take_body(frame: &Bytes, body: Range<usize>) -> Bytes {
     match body.len() {
         // The empty slice would count a reference to the frame.
@@ -115,7 +115,7 @@ fn take_body(frame: &Bytes, body: Range<usize>) -> Bytes {
     }
 }
 
-/// Refuses what could not be read as an envelope at all.
+/// Creates the error for bytes that could not be read as an envelope at all.
 fn unread(reason: &'static str) -> EnvelopeError {
     EnvelopeErrorReason::Malformed(reason).into()
 }

@@ -17,7 +17,7 @@ use super::{
     *,
 };
 
-/// What `recipient` makes of the messages.
+/// Reads the messages as `recipient`.
 fn read_all(messages: &[Frames], recipient: Recipient) -> Vec<Result<Envelope, EnvelopeError>> {
     messages.iter().flat_map(|frames| read(&frames.to_vec(), recipient).collect::<Vec<_>>()).collect()
 }

@@ -1,4 +1,4 @@
-//! Envelopes that are not accepted, and why.
+//! Why an envelope is not accepted.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::{
     keys,
 };
 
-/// Who reads: what a header may say depends on where it goes.
+/// The side that reads a bundle: it decides which keys a header may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Recipient {
     /// The broker: a request is a call of a client.
@@ -17,14 +17,14 @@ pub enum Recipient {
     Peer,
 }
 
-/// One envelope that was not accepted. The others of its bundle are not touched by it.
+/// An envelope that was not accepted. The other envelopes of its bundle are not affected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvelopeError {
-    /// What kind it said it is, as far as it could be read.
+    /// The number of its kind, if it could be read.
     pub kind: Option<u64>,
-    /// Its number, as far as it could be read. With it, the refusal can be answered.
+    /// Its number, if it could be read. With a number, the error can be answered.
     pub number: Option<u64>,
-    /// Bytes of the body behind it, as far as it could be found: what it cost in credit.
+    /// The bytes of its body, if it could be found: what the envelope cost in credit.
     pub body_bytes: u64,
     /// What is wrong with it.
     pub reason: EnvelopeErrorReason,
@@ -57,22 +57,22 @@ pub enum EnvelopeErrorReason {
     /// A kind that is unknown or reserved.
     #[error("kind {0} is unknown or kept for a later version")]
     UnknownKind(u64),
-    /// A critical key (below 64) that nobody has given a meaning yet.
+    /// A critical key (below 64) without a meaning in this version.
     #[error("key {0} is not known here, and keys below 64 must not be ignored")]
     UnknownKey(u64),
-    /// A key that is kept for later.
+    /// A key that is reserved.
     #[error("key {0} ({name}) is kept for a later version and must not be ignored", name = key_name(*.0))]
     ReservedKey(u64),
-    /// Bits of key 5 that nobody has given a meaning yet.
+    /// Bits of key 5 without a meaning in this version.
     #[error("flags {0:#x} are not known here, and flags must not be ignored")]
     UnknownFlags(u64),
-    /// Bits of key 29 that nobody has given a meaning yet.
+    /// Bits of key 29 without a meaning in this version.
     #[error("streams {0:#x} are not known here, and must not be ignored")]
     UnknownStreams(u64),
 }
 
 impl From<EnvelopeErrorReason> for EnvelopeError {
-    /// Of an envelope of which nothing is known but that.
+    /// Creates the error of an envelope of which nothing else is known.
     fn from(reason: EnvelopeErrorReason) -> Self {
         EnvelopeError { kind: None, number: None, body_bytes: 0, reason }
     }
@@ -89,7 +89,7 @@ impl From<EncodingError> for EnvelopeErrorReason {
 }
 
 impl EnvelopeError {
-    /// The code to answer it with: `Unimplemented` for what a later version may have a meaning for, else `InvalidArgument`.
+    /// Returns the code to answer with: `Unimplemented` if a later version may define it, otherwise `InvalidArgument`.
     pub fn code(&self) -> Code {
         use EnvelopeErrorReason::*;
         match self.reason {

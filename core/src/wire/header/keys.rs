@@ -174,14 +174,14 @@ const OUTCOME: Rule = Rule::new(&[NUMBER], &[CODE, EXECUTED, TYPE, MESSAGE, ATTE
 const OUTCOME_WITH_CREDIT: Rule =
     Rule { optional: OUTCOME.optional.with(Keys::of(&[CREDIT_CALLS, CREDIT_BYTES])), ..OUTCOME };
 const LEAVING: Rule = Rule::new(&[], &[CODE, EXECUTED, TYPE, MESSAGE, RETRY_AFTER_MS]);
-/// Room for calls, or with a number for items of that call.
-const ROOM: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES]);
-/// Slots, of which a key was in use; or with a number room for items of that call; the envelope's own recipient tells them apart.
-const SLOTS_OR_ROOM: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES, OFFER, KEY]);
+/// Credit for calls or, with a number, for items of that call.
+const CREDIT: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES]);
+/// Slots, of which a key was in use; or, with a number, credit for items of that call. Decoding the envelope tells them apart.
+const SLOTS_OR_ITEMS: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES, OFFER, KEY]);
 const STREAMED: Rule = Rule::new(&[NUMBER, SEQUENCE], &[LATEST]);
 const ENDED: Rule = Rule::new(&[NUMBER, SEQUENCE], &[]);
 
-/// The rule of `kind` for who reads it; none if the kind is reserved.
+/// Returns the rule of `kind` for this recipient; `None` if the kind is reserved.
 pub(super) fn rule(kind: Kind, recipient: Recipient) -> Option<Rule> {
     let to_broker = recipient == Recipient::Broker;
     Some(match kind {
@@ -191,8 +191,8 @@ pub(super) fn rule(kind: Kind, recipient: Recipient) -> Option<Rule> {
         Kind::Started | Kind::Handback | Kind::Pong | Kind::Progress => NUMBERED,
         Kind::Reply if to_broker => OUTCOME,
         Kind::Reply => OUTCOME_WITH_CREDIT,
-        Kind::Credit if to_broker => SLOTS_OR_ROOM,
-        Kind::Credit => ROOM,
+        Kind::Credit if to_broker => SLOTS_OR_ITEMS,
+        Kind::Credit => CREDIT,
         Kind::Item => STREAMED,
         Kind::End => ENDED,
         Kind::Cancel | Kind::Ping if to_broker => ACKNOWLEDGING,

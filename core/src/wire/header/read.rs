@@ -17,7 +17,7 @@ use super::{
 
 const TOO_LONG: EncodingError = EncodingError("a header has at most 4096 bytes");
 
-/// The known keys of one header, not yet given their types; see [`Header::envelope`].
+/// The known keys of one header, without types; see [`Header::envelope`].
 #[derive(Clone, Debug)]
 pub(in super::super) struct Header {
     pub(super) kind: Kind,
@@ -35,7 +35,7 @@ pub(in super::super) struct Header {
     pub(in super::super) end: usize,
 }
 
-/// A header that was refused, and where it ends, if that can be told: there the recipient goes on.
+/// A header that was not accepted, and where it ends, if that is known: there the next envelope begins.
 #[derive(Debug)]
 pub(in super::super) struct HeaderError {
     pub(in super::super) error: EnvelopeError,
@@ -43,7 +43,7 @@ pub(in super::super) struct HeaderError {
 }
 
 impl Header {
-    /// One to read into.
+    /// Creates an empty header to read into.
     pub(in super::super) fn new() -> Header {
         Header {
             kind: Kind::Hello,
@@ -56,7 +56,7 @@ impl Header {
         }
     }
 
-    /// Reads the header that begins at `at`, in place of the one that was here.
+    /// Reads the header that begins at `at`, and replaces the one that was read before.
     ///
     /// # Errors
     /// [`HeaderError`] with the first error in the order of its bytes, or a missing key.
@@ -72,7 +72,7 @@ impl Header {
         })
     }
 
-    /// Refuses the envelope for `reason`, with what is known of it.
+    /// Creates the error for `reason`, with what is known of the envelope.
     pub(in super::super) fn error(&self, reason: EnvelopeErrorReason) -> EnvelopeError {
         EnvelopeError { kind: self.number(keys::KIND), number: self.number(keys::NUMBER), body_bytes: 0, reason }
     }

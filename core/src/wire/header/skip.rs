@@ -1,4 +1,4 @@
-//! Passing over a header that was refused, so that the envelopes behind it can still be read.
+//! Skips a header that was not accepted, so that the envelopes behind it can still be read.
 
 use super::{super::limits::DEPTH_MAX, cursor::major};
 

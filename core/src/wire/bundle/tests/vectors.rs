@@ -33,8 +33,8 @@ fn frames_of(vector: &Value) -> Vec<Bytes> {
     vector["frames"].as_array().unwrap().iter().map(|hex| from_hex(hex.as_str().unwrap())).collect()
 }
 
-fn reader_of(vector: &Value) -> Recipient {
-    match vector["recipient"].as_str().unwrap() {
+fn recipient_of(vector: &Value) -> Recipient {
+    match vector["reader"].as_str().unwrap() {
         "broker" => Recipient::Broker,
         "peer" => Recipient::Peer,
         other => panic!("no recipient: {other}"),
@@ -171,7 +171,7 @@ fn tell_unless_empty(name: &str, bytes: &[u8], tell: &mut impl FnMut(&str, Value
 #[test]
 fn every_vector_is_read_as_it_says() {
     for vector in vectors(ENVELOPES).iter().chain(&vectors(REFUSALS)) {
-        let read: Vec<_> = read(&frames_of(vector), reader_of(vector)).map(|read| told(&read)).collect();
+        let read: Vec<_> = read(&frames_of(vector), recipient_of(vector)).map(|read| told(&read)).collect();
         assert_eq!(json!(read), vector["reads"], "{}", vector["name"]);
     }
 }
@@ -180,7 +180,7 @@ fn every_vector_is_read_as_it_says() {
 fn canonical_vectors_are_written_as_they_were_read() {
     for vector in vectors(ENVELOPES) {
         let frames = frames_of(&vector);
-        let envelopes: Vec<_> = read(&frames, reader_of(&vector)).map(Result::unwrap).collect();
+        let envelopes: Vec<_> = read(&frames, recipient_of(&vector)).map(Result::unwrap).collect();
         let written: Vec<_> = bundled(&envelopes).into_iter().flatten().collect();
         assert_eq!(written == frames, vector["canonical"].as_bool().unwrap(), "{}", vector["name"]);
     }
