@@ -24,13 +24,13 @@ use crate::{
     settings::Settings,
 };
 
-/// How old the gate's figures may be that the machine tells: finding them costs some microseconds.
-const GATE_TOLD_EVERY: Duration = Duration::from_millis(50);
+/// How often the machine gets the state of the gate. Collecting it takes some microseconds.
+const GATE_STATUS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A broker that accepts connections.
 ///
-/// It lives on one thread, in a [`tokio::runtime::LocalRuntime`] (or a [`tokio::task::LocalSet`]): a multi-threaded runtime costs
-/// about twice the time a call. [`RunningBroker`](crate::RunningBroker) makes such a thread.
+/// It runs on one thread, in a [`tokio::runtime::LocalRuntime`] (or a [`tokio::task::LocalSet`]): a multi-threaded runtime takes about
+/// twice the time for each call. [`RunningBroker`](crate::RunningBroker) starts such a thread.
 #[derive(Debug)]
 pub struct Broker {
     gate: Gate,
@@ -38,26 +38,26 @@ pub struct Broker {
     clock: Clock,
     drain: Duration,
     keys: KeyChanger,
-    /// Where each open connection comes from: for the log.
+    /// The address of each open connection, for the log.
     addresses: BTreeMap<ConnectionId, PeerAddress>,
     outboxes: BTreeMap<ConnectionId, Bundler>,
-    /// Links that something was put into the outbox of in this turn.
+    /// Connections whose outbox got a message in this turn.
     touched: Vec<ConnectionId>,
-    /// Links that closed in this turn.
+    /// Connections that were closed in this turn.
     closed: Vec<ConnectionId>,
-    /// When the machine was last told how the gate stands.
-    gate_told: Option<Time>,
-    /// The machine's answers; kept so that its memory is.
+    /// When the machine last got the state of the gate.
+    gate_reported_at: Option<Time>,
+    /// The machine's actions. Kept between turns, to reuse the memory.
     actions: Vec<Action>,
     log_limiter: LogLimiter,
     stopped: bool,
 }
 
 impl Broker {
-    /// Binds both addresses. From here on connections are accepted, and answered once [`Broker::run`] runs.
+    /// Binds both addresses. From then on connections are accepted; they are answered once [`Broker::run`] runs.
     ///
     /// # Errors
-    /// An address that cannot be bound, or one that other machines can reach while nobody is asked who they are.
+    /// An address cannot be bound, or other hosts can reach it and the broker requires no authentication.
     ///
     /// # Panics
     /// Outside a [`tokio::runtime::LocalRuntime`] or [`tokio::task::LocalSet`] with I/O and time.
@@ -81,33 +81,33 @@ impl Broker {
             outboxes: BTreeMap::new(),
             touched: Vec::new(),
             closed: Vec::new(),
-            gate_told: None,
+            gate_reported_at: None,
             actions: Vec::new(),
             log_limiter: LogLimiter::default(),
             stopped: false,
         })
     }
 
-    /// Where clients connect, with the actual port.
+    /// Returns the address for clients, with the actual port.
     pub fn frontend(&self) -> String {
         self.gate.frontend().to_string()
     }
 
-    /// Where workers connect, with the actual port.
+    /// Returns the address for workers, with the actual port.
     pub fn backend(&self) -> String {
         self.gate.backend().to_string()
     }
 
-    /// By which it is given other keys while it runs.
+    /// Returns a handle to replace the keys while the broker runs.
     pub fn key_changer(&self) -> KeyChanger {
         self.keys.clone()
     }
 
-    /// Serves until `shutdown` is ready; then refuses what is new, lets running calls finish for as long as the settings say,
-    /// says goodbye to everybody, and returns.
+    /// Serves until `shutdown` is ready. Then it rejects new calls, lets running calls finish for as long as the settings allow, sends a
+    /// goodbye to all peers, and returns.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the broker at once: connections break without a goodbye.
+    /// Dropping the future stops the broker at once: connections break without a goodbye.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut leaving = false;
@@ -119,60 +119,61 @@ impl Broker {
                 biased;
                 // Cancel safe: an event that was not returned stays in the gate.
                 event = self.gate.next() => first = Some(event),
-                // Cancel safe: says so. No error, for we hold a sender; seen only below.
+                // Cancel safe, by its documentation. It returns no error, since we hold a sender.
                 _ = keys.changed() => keys.mark_changed(),
-                // Cancel safe: it is not polled again once it was ready.
+                // Cancel safe: it is not polled again after it was ready.
                 () = &mut shutdown, if !leaving => leaving = true,
                 // Cancel safe: a timer.
                 () = sleep_until(due) => {}
             }
             let now = self.clock.now();
-            // Before what has come is read: nobody is let in by a key that was taken away before.
+            // Before new messages are read: no peer authenticates with a key that was removed before.
             if keys.has_changed().unwrap_or_default() {
                 let changed = keys.borrow_and_update().clone();
                 changed
                     .into_iter()
                     .for_each(|keys| self.machine.handle_event(now, Event::Keys(keys), &mut self.actions));
             }
-            self.tell_of_gate(now);
+            self.report_gate(now);
             self.read(now, first);
             if leaving {
                 self.machine.handle_event(now, Event::Shutdown { deadline: now + self.drain }, &mut self.actions);
             }
-            // Only now, with all read that was there: a reply that has arrived is not a time-out.
+            // After everything that has arrived was read: a call whose reply has arrived must not time out.
             if self.machine.poll_timeout().is_some_and(|due| due <= now) {
                 self.machine.handle_event(now, Event::Timeout, &mut self.actions);
             }
-            self.play();
+            self.perform();
             self.flush();
-            // The gate's `next` lets its own tasks run, also if there is always a next event.
+            // The gate's `next` lets the gate's tasks run, even if there is always a next event.
         }
         self.gate.shut_down().await;
         info!("the broker has stopped");
     }
 
-    /// Lets the machine know how the gate stands, if what it knows is old. Before it reads: whoever asks in this turn gets it.
-    fn tell_of_gate(&mut self, now: Time) {
-        if self.gate_told.is_none_or(|told| now >= told + GATE_TOLD_EVERY) {
-            self.gate_told = Some(now);
+    /// Reports the state of the gate to the machine, if the last report is old. Runs before messages are read, so that a query in this
+    /// turn gets it.
+    fn report_gate(&mut self, now: Time) {
+        if self.gate_reported_at.is_none_or(|at| now >= at + GATE_STATUS_INTERVAL) {
+            self.gate_reported_at = Some(now);
             self.machine.handle_event(now, Event::Gate(Box::new(self.gate.status())), &mut self.actions);
         }
     }
 
-    /// Feeds the machine what has arrived, up to a turn's measure.
+    /// Passes events to the machine, up to the limits of a turn.
     fn read(&mut self, now: Time, mut next: Option<GateEvent>) {
         let (mut envelopes, mut bytes) = (0, 0);
         while let Some(event) = next {
             let before = self.actions.len();
             bytes += self.take(now, event);
-            // Each envelope in makes about one out: the cheapest measure of what a bundle held.
+            // Each incoming envelope causes about one action: the cheapest measure of what a bundle contained.
             envelopes += (self.actions.len() - before).max(1);
             let full = envelopes >= TURN_ENVELOPES_MAX || bytes >= TURN_BYTES_MAX;
             next = if full { None } else { self.gate.try_next() };
         }
     }
 
-    /// Hands one event of the gate to the machine. Returns its bytes.
+    /// Passes one event of the gate to the machine. Returns its bytes.
     fn take(&mut self, now: Time, event: GateEvent) -> usize {
         let event = match event {
             GateEvent::Frames { connection, message } => {
@@ -203,9 +204,9 @@ impl Broker {
         0
     }
 
-    fn play(&mut self) {
+    fn perform(&mut self) {
         let mut actions = std::mem::take(&mut self.actions);
-        // Where they are: an envelope is large, and to be sent is all that becomes of most.
+        // By reference: an envelope is large, and most are only sent.
         for action in &actions {
             match action {
                 Action::Send(connection, envelope) => self.send(*connection, envelope),
@@ -230,7 +231,7 @@ impl Broker {
         outbox.push(envelope);
     }
 
-    /// What was sent on the connection before goes out first.
+    /// Closes a connection, after what was sent on it before.
     fn close(&mut self, connection: ConnectionId) {
         if let Some(mut outbox) = self.outboxes.remove(&connection) {
             outbox.take().for_each(|frames| self.gate.send(connection, frames));
@@ -238,7 +239,7 @@ impl Broker {
         self.gate.close(connection);
     }
 
-    /// One bundle, or a few, for each peer that was spoken to.
+    /// Sends one bundle, or a few, to each peer that has messages in its outbox.
     fn flush(&mut self) {
         for connection in self.touched.drain(..) {
             if let Some(outbox) = self.outboxes.get_mut(&connection) {
@@ -246,7 +247,7 @@ impl Broker {
             }
         }
         self.gate.flush();
-        // Only now: the turn in which a connection closed may still have had words for it.
+        // Last: the turn in which a connection closed may still have put messages into its outbox.
         for connection in self.closed.drain(..) {
             self.outboxes.remove(&connection);
             self.addresses.remove(&connection);

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use callboard_core::time::Time;
 use tokio::time::Instant;
 
-/// Counts from the moment it was made.
+/// A clock that counts from its creation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     started: Instant,
@@ -16,7 +16,7 @@ impl Clock {
         Clock { started: Instant::now() }
     }
 
-    /// Microseconds by the wall clock, which goes on from one start of the program to the next.
+    /// Returns the microseconds of the wall clock, which continues from one start of the program to the next.
     pub(crate) fn wall_micros() -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
@@ -27,13 +27,13 @@ impl Clock {
         Time::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// The machine's time of an instant; its beginning, if that was before.
+    /// Converts an instant to the machine's time; an instant before its start becomes zero.
     pub(crate) fn time(self, instant: std::time::Instant) -> Time {
         let micros = Instant::from_std(instant).saturating_duration_since(self.started).as_micros();
         Time::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// The system's instant of a time, rounded up: never too early.
+    /// Converts the machine's time to an instant. Never too early.
     pub(crate) fn instant(self, time: Time) -> Instant {
         self.started + time.since(Time::ZERO)
     }

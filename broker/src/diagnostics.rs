@@ -1,4 +1,4 @@
-//! The machine's notes as lines in the log.
+//! Logs the diagnostics of the machine.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use tracing::{debug, info, warn};
 
 use crate::gate::LogLimiter;
 
-/// Logs a note; `address_of` says where a connection comes from. Peers that come and go are debug (clients) or info (workers); what
-/// somebody lost, and strangers, are warnings. What anybody can cause by the thousand is told one by one as long as it is little.
+/// Logs a diagnostic; `address_of` returns the address of a connection. Clients that connect and leave are logged at debug level, and
+/// workers at info level. Losses and unauthenticated peers are warnings. Lines that any peer can cause by the thousand are limited.
 ///
-/// What peers say, and their names, is [`Said`] or a value that is quoted: it is no line of its own, whatever is in it.
+/// Everything that a peer sends, such as its name, is [`Quoted`] or a quoted value, so that it cannot start a log line of its own.
 pub(crate) fn log(
     diagnostic: &Diagnostic,
     log_limiter: &mut LogLimiter,
@@ -23,46 +23,46 @@ pub(crate) fn log(
         Diagnostic::SessionEnded { name, open } if *open > 0 => info!(name, open, "client is gone, with calls open"),
         Diagnostic::SessionEnded { name, open } => debug!(name, open, "client is gone"),
         Diagnostic::WorkerRegistered { connection, name, services, key } => {
-            info!(%connection, name = %Said(name), services = services.join(" "), key, "worker joined")
+            info!(%connection, name = %Quoted(name), services = services.join(" "), key, "worker joined")
         }
-        Diagnostic::Unauthenticated { connection, why } => log_limiter.log("stranger refused", || {
-            warn!(%connection, address = address_of(*connection), %why, "stranger refused");
+        Diagnostic::Unauthenticated { connection, why } => log_limiter.log("unauthenticated peer rejected", || {
+            warn!(%connection, address = address_of(*connection), %why, "unauthenticated peer rejected");
         }),
-        Diagnostic::NotPermitted { connection, key, role } => log_limiter.log("key without the role refused", || {
-            warn!(%connection, address = address_of(*connection), key, %role, "key without the role refused");
+        Diagnostic::NotPermitted { connection, key, role } => log_limiter.log("key does not permit the role", || {
+            warn!(%connection, address = address_of(*connection), key, %role, "key does not permit the role");
         }),
-        Diagnostic::WorkerDraining { name } => info!(name = %Said(name), "worker drains"),
-        Diagnostic::WorkerDeregistered { name } => info!(name = %Said(name), "worker left"),
-        Diagnostic::WorkerLost { name, why, running } => warn!(name = %Said(name), why, running, "worker lost"),
+        Diagnostic::WorkerDraining { name } => info!(name = %Quoted(name), "worker drains"),
+        Diagnostic::WorkerDeregistered { name } => info!(name = %Quoted(name), "worker left"),
+        Diagnostic::WorkerLost { name, why, running } => warn!(name = %Quoted(name), why, running, "worker lost"),
         Diagnostic::SlowCall { call, method, worker } => {
-            warn!(%call, method, worker = %Said(worker), "call runs past its soft limit")
+            warn!(%call, method, worker = %Quoted(worker), "call runs past its soft limit")
         }
         Diagnostic::WorkerUnresponsive { name, call, method } => {
-            let name = Said(name);
-            warn!(%name, %call, method, "worker is stuck: it did not stop a call that ran past its hard limit")
+            let name = Quoted(name);
+            warn!(%name, %call, method, "worker is unresponsive: it did not stop a call that ran past its hard limit")
         }
         Diagnostic::Retried { call, lost } => info!(%call, lost, "call goes to another worker"),
         Diagnostic::DeadLettered { call, method, lost } => {
             warn!(%call, method, lost, "call is kept as a dead letter: `callboard dead` shows it")
         }
         Diagnostic::CastFailed { call, method, failure } => log_limiter.log("cast failed", || {
-            warn!(%call, method, failure = %Said(&failure.to_string()), "cast failed");
+            warn!(%call, method, failure = %Quoted(&failure.to_string()), "cast failed");
         }),
         Diagnostic::Disconnected { connection, code, message } => log_limiter.log("peer disconnected", || {
-            warn!(%connection, %code, told = %Said(message), "peer disconnected");
+            warn!(%connection, %code, reason = %Quoted(message), "peer disconnected");
         }),
         Diagnostic::UnreadableEnvelope { connection, refused } => {
-            debug!(%connection, refused = %Said(&refused.to_string()), "envelope refused")
+            debug!(%connection, refused = %Quoted(&refused.to_string()), "envelope refused")
         }
-        other => debug!(?other, "note"),
+        other => debug!(?other, "diagnostic"),
     }
 }
 
-/// What a peer said: as it is where it is a plain word, else in quotes, with escapes for all that would begin another line or steer
-/// a terminal.
-struct Said<'a>(&'a str);
+/// Text from a peer: printed as it is if it is a plain word, otherwise in quotes and with escapes for everything that would begin
+/// another line or control a terminal.
+struct Quoted<'a>(&'a str);
 
-impl fmt::Display for Said<'_> {
+impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/@".contains(letter);
         if !self.0.is_empty() && self.0.chars().all(plain) { f.write_str(self.0) } else { write!(f, "{:?}", self.0) }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_by_the_thousand_fills_no_log() {
+    fn thousands_of_rejections_do_not_fill_the_log() {
         const EACH: usize = 1_000;
         let lines = Arc::new(AtomicUsize::new(0));
         tracing::subscriber::with_default(Counter(Arc::clone(&lines)), || {
@@ -117,12 +117,12 @@ mod tests {
                 let why = AuthenticationFailure::NoProof;
                 let (key, role) = (None, Role::Worker);
                 let (code, message) = (Code::InvalidArgument, "no hello".into());
-                for note in [
+                for diagnostic in [
                     Diagnostic::Unauthenticated { connection, why },
                     Diagnostic::NotPermitted { connection, key, role },
                     Diagnostic::Disconnected { connection, code, message },
                 ] {
-                    log(&note, &mut log_limiter, |_| None);
+                    log(&diagnostic, &mut log_limiter, |_| None);
                 }
             }
         });
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_says_is_a_part_of_one_line() {
+    fn text_from_a_peer_stays_on_one_line() {
         for (said, shown) in [
             ("calculator-3.1", "calculator-3.1"),
             ("", "\"\""),
@@ -140,7 +140,7 @@ mod tests {
             ("\u{1b}[2J", "\"\\u{1b}[2J\""),
             ("\u{202e}", "\"\\u{202e}\""),
         ] {
-            assert_eq!(Said(said).to_string(), shown);
+            assert_eq!(Quoted(said).to_string(), shown);
         }
     }
 }

@@ -2,23 +2,23 @@
 
 use crate::gate::{Address, GateError};
 
-/// Why a broker does not start. Each text says what to do.
+/// Why a broker does not start. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Gate(#[from] GateError),
-    /// Other machines could reach the address, and nobody would be asked who he is.
+    /// Other hosts could reach the address, and the broker would require no authentication.
     #[error(
-        "{address} can be reached from other machines, and anybody there could call and serve: listen on 127.0.0.1, or ask \
-         for a key (--authkey-file FILE), or say --allow-unauthenticated if the network is yours alone"
+        "{address} can be reached from other machines, and any peer there could call and serve: listen on 127.0.0.1, \
+         require a key (--authkey-file FILE), or give --allow-unauthenticated if the network is private"
     )]
     Unprotected {
         /// The address.
         address: Address,
     },
-    /// The system gave no thread or no runtime.
+    /// The system could not create a thread or a runtime.
     #[error("the broker cannot start: {0}")]
     System(#[from] std::io::Error),
 }

@@ -1,9 +1,9 @@
-//! Other keys for a broker that runs.
+//! Replacing the keys of a running broker.
 
 use callboard_core::auth::AuthKeys;
 use tokio::sync::watch;
 
-/// Gives a running broker other keys. A copy is the same handle.
+/// Replaces the keys of a running broker. A clone is the same handle.
 #[derive(Clone, Debug)]
 pub struct KeyChanger(watch::Sender<Option<AuthKeys>>);
 
@@ -12,15 +12,15 @@ impl KeyChanger {
         KeyChanger(watch::Sender::new(None))
     }
 
-    /// From the broker's next turn on these keys count instead of those it had, for who joins. Who has joined stays.
+    /// Replaces the keys from the broker's next turn on. Only new connections must authenticate with them; existing ones remain.
     pub fn change(&self, keys: AuthKeys) {
         self.0.send_replace(Some(keys));
     }
 
-    /// What was given so far and from now on. Does not end while this handle lives.
+    /// Returns the keys that were given before and from now on. The channel stays open as long as this handle exists.
     pub(crate) fn changes(&self) -> watch::Receiver<Option<AuthKeys>> {
         let mut changes = self.0.subscribe();
-        // What was given before is new, too.
+        // Keys that were given before count as a change, too.
         changes.mark_changed();
         changes
     }

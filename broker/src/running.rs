@@ -11,9 +11,9 @@ use tokio::{
 
 use crate::{broker::Broker, error::BrokerError, keys::KeyChanger, settings::Settings};
 
-/// A broker that runs on a thread of its own, which it needs: nothing else that the program does delays calls.
+/// A broker that runs on a thread of its own, so that nothing else in the program delays calls.
 ///
-/// Dropping it tells the broker to end as [`RunningBroker::shut_down`] does, without waiting.
+/// Dropping it shuts the broker down like [`RunningBroker::shut_down`], without waiting.
 ///
 /// ```
 /// use callboard_broker::{RunningBroker, Settings};
@@ -37,81 +37,81 @@ pub struct RunningBroker {
 }
 
 impl RunningBroker {
-    /// Starts a broker; returns when both its addresses accept connections.
+    /// Starts a broker. Returns when both its addresses accept connections.
     ///
     /// # Errors
-    /// [`BrokerError`]: an address cannot be bound, or would be open to strangers.
+    /// [`BrokerError`]: an address cannot be bound, or would be open to unauthenticated peers of other hosts.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the broker.
+    /// Dropping the future stops the broker.
     pub async fn start(settings: Settings) -> Result<RunningBroker, BrokerError> {
-        let (shutdown, told) = watch::channel(false);
+        let (shutdown, requested) = watch::channel(false);
         let (bound, addresses) = oneshot::channel();
         let (ending, end) = oneshot::channel();
         thread::Builder::new().name("callboard-broker".into()).spawn(move || {
             let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Ok(runtime) => runtime,
-                // An owner that is gone needs no reason.
+                // An owner that was dropped needs no reason.
                 Err(error) => return drop(bound.send(Err(error.into()))),
             };
-            // As a task of its own it is woken by the gate's tasks without a system call, which the future that a runtime
-            // blocks on is not. An error is a panic that was told on stderr.
-            let _ = runtime.block_on(async { spawn_local(serve(settings, bound, told)).await });
-            // Nobody may wait for the end any more.
+            // As a task of its own, it is woken by the gate's tasks without a system call; the future that a runtime blocks on
+            // is not. An error is a panic, which was printed to stderr.
+            let _ = runtime.block_on(async { spawn_local(serve(settings, bound, requested)).await });
+            // The owner may no longer wait for the end.
             let _ = ending.send(());
         })?;
-        let gone = |_| BrokerError::System(io::Error::other("its thread ended before it began"));
+        let gone = |_| BrokerError::System(io::Error::other("the broker's thread ended before it started"));
         let (frontend, backend, keys) = addresses.await.map_err(gone)??;
         Ok(RunningBroker { frontend, backend, keys, shutdown, end })
     }
 
-    /// Where clients connect, with the actual port.
+    /// Returns the address for clients, with the actual port.
     pub fn frontend(&self) -> &str {
         &self.frontend
     }
 
-    /// Where workers connect, with the actual port.
+    /// Returns the address for workers, with the actual port.
     pub fn backend(&self) -> &str {
         &self.backend
     }
 
-    /// From now on these keys count instead of those the broker had, for who joins. Who has joined stays.
+    /// Replaces the keys. Only new connections must authenticate with them; existing ones remain.
     pub fn change_keys(&self, keys: AuthKeys) {
         self.keys.change(keys);
     }
 
-    /// Waits until the broker has ended by itself, which it does only by a fault of its own: a panic, told on stderr.
+    /// Waits until the broker has ended by itself. It does so only after a panic, which is printed to stderr.
     ///
     /// # Cancel safety
     /// May be dropped and called again.
     pub async fn ended(&mut self) {
-        // Either way it is gone.
+        // Either way the broker has ended.
         let _ = (&mut self.end).await;
     }
 
-    /// Ends the broker in order: it refuses what is new, lets running calls finish for as long as its settings say, says goodbye
-    /// to everybody, and is gone when this returns.
+    /// Shuts the broker down gracefully: it rejects new calls, lets running calls finish for as long as its settings allow, and sends a
+    /// goodbye to all peers. Returns when it has ended.
     ///
     /// # Cancel safety
-    /// Once polled the broker ends, whether or not anybody waits for it.
+    /// Once polled, the broker ends, even if the future is dropped.
     pub async fn shut_down(mut self) {
         self.shutdown.send_replace(true);
         self.ended().await;
     }
 }
 
-/// The addresses of a broker that accepts, and its keys' handle; or why there is none.
+/// The addresses and the key handle of a broker that accepts connections, or why it did not start.
 type Bound = Result<(String, String, KeyChanger), BrokerError>;
 
-async fn serve(settings: Settings, bound: oneshot::Sender<Bound>, mut told: watch::Receiver<bool>) {
+async fn serve(settings: Settings, bound: oneshot::Sender<Bound>, mut shutdown: watch::Receiver<bool>) {
     match Broker::bind(settings) {
         Ok(broker) => {
             if bound.send(Ok((broker.frontend(), broker.backend(), broker.key_changer()))).is_ok() {
-                // An error is an owner that is gone, which means the same.
-                broker.run(async move { drop(told.wait_for(|&told| told).await) }).await;
+                // An error means that the owner was dropped, which also stops the broker.
+                broker.run(async move { drop(shutdown.wait_for(|&requested| requested).await) }).await;
             }
         }
-        // An owner that is gone needs no reason.
+        // An owner that was dropped needs no reason.
         Err(error) => drop(bound.send(Err(error))),
     }
 }

@@ -1,4 +1,4 @@
-//! What the broker's operator may choose.
+//! The settings of a broker.
 
 use std::time::Duration;
 
@@ -13,41 +13,41 @@ use crate::{
     gate::{Address, GateError, GateLimits},
 };
 
-/// Everything a broker needs to know before it starts.
+/// The settings with which a broker starts.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where clients connect. Default: tcp://127.0.0.1:5559.
     pub frontend: Address,
     /// Where workers and pools connect. Default: tcp://127.0.0.1:5560.
     pub backend: Address,
-    /// Whether TCP addresses that other machines can reach are allowed although nobody is asked who they are. Default: no.
+    /// Whether TCP addresses that other hosts can reach are allowed without authentication. Default: no.
     pub allow_unauthenticated: bool,
-    /// The keys of which every client, worker and pool must prove to know one. Default: none, and anybody is let in.
+    /// The keys. Every client, worker and pool must prove that it knows one of them. Default: none, and every peer is accepted.
     pub keys: Option<AuthKeys>,
-    /// How often the broker lets itself be heard. Default: 1 s. Too low is load; too high, and peers notice late that it is gone.
+    /// The heartbeat interval. Default: 1 s. Too low: more load. Too high: peers detect the loss of the broker late.
     pub heartbeat: Duration,
-    /// How long running calls may take to finish once the broker is told to stop. Default: 5 s.
+    /// How long running calls may take to finish when the broker shuts down. Default: 5 s.
     pub drain: Duration,
-    /// Calls that may wait for one service. Default: 65,536. More are refused with RESOURCE_EXHAUSTED.
+    /// Calls that may wait for one service. Default: 65,536. Further calls are rejected with RESOURCE_EXHAUSTED.
     pub queue_calls_max: usize,
     /// Bytes of arguments that may wait for one service. Default: 256 MiB.
     pub queue_bytes_max: usize,
-    /// How long the oldest call of a key or address may have waited for a service before no more of its calls are taken there, with
-    /// RESOURCE_EXHAUSTED and when to try again. Default: none, and calls wait as long as their time-outs allow.
+    /// How long the oldest call of a key or address may wait for a service before further calls of that key or address are rejected there,
+    /// with RESOURCE_EXHAUSTED and a retry-after hint. Default: none, and calls wait as long as their timeouts allow.
     pub queue_age_max: Option<Duration>,
-    /// Calls that may wait for all services together. Default: 262,144. A quarter of them may be of one key or address. More are
-    /// refused with RESOURCE_EXHAUSTED.
+    /// Calls that may wait for all services together. Default: 262,144. At most a quarter may be of one key or address. Further calls are
+    /// rejected with RESOURCE_EXHAUSTED.
     pub waiting_calls_max: usize,
-    /// Bytes of arguments that may wait for all services together. Default: 1 GiB. A quarter of them may be of one key or address.
+    /// Bytes of arguments that may wait for all services together. Default: 1 GiB. At most a quarter may be of one key or address.
     pub waiting_bytes_max: usize,
     /// Which services workers may serve. Default: all.
     pub services: AllowedServices,
-    /// What the gate allows a connection.
+    /// The limits of connections.
     pub gate: GateLimits,
 }
 
 impl Settings {
-    /// The defaults, on two addresses.
+    /// Creates the default settings, with these addresses.
     pub fn new(frontend: Address, backend: Address) -> Settings {
         Settings {
             frontend,
@@ -66,10 +66,10 @@ impl Settings {
         }
     }
 
-    /// Checks what can be known without listening anywhere. Starting a broker does so, too.
+    /// Checks everything that can be checked without listening. Starting a broker does so, too.
     ///
     /// # Errors
-    /// An address is open to strangers and nobody is asked who he is, or limits do not fit together.
+    /// Other hosts can reach an address and no authentication is required, or limits contradict each other.
     pub fn check(&self) -> Result<(), BrokerError> {
         if !self.allow_unauthenticated && self.keys.is_none() {
             [&self.frontend, &self.backend].into_iter().try_for_each(refuse_unprotected)?;
@@ -77,7 +77,7 @@ impl Settings {
         Ok(self.gate.check()?)
     }
 
-    /// What of it the machine needs, once the addresses are known.
+    /// Returns the machine's part of the settings, once the addresses are known.
     pub(crate) fn machine(&self, frontend: String, backend: String) -> broker::Settings {
         let message_bytes_max = self.gate.message_bytes_max;
         let default = broker::Settings::default();
@@ -91,19 +91,19 @@ impl Settings {
             waiting_calls_max: self.waiting_calls_max,
             waiting_bytes_max: self.waiting_bytes_max,
             message_bytes_max,
-            // The rest is for one call more, which is half of it at most, and for headers: a worker is never sent so much at once that
-            // the gate takes it for one that does not read.
+            // The rest is for one more call, which is at most half of it, and for headers. So a worker is never sent so much at once that
+            // the gate assumes it does not read.
             worker_bytes_max: self.gate.unsent_bytes_max / 4,
             keys: self.keys.clone(),
             services: self.services.clone(),
-            // Half the window must hold the largest message, or its sender would wait for ever.
+            // Half the window must hold the largest message, or its sender would wait forever.
             credit_bytes: default.credit_bytes.max(2 * message_bytes_max as u64),
             ..default
         }
     }
 }
 
-/// An address that other machines can reach is for those only who know what they do, as long as nobody is asked who he is.
+/// Rejects an address that other hosts can reach, when no authentication is required.
 fn refuse_unprotected(address: &Address) -> Result<(), BrokerError> {
     match address.is_loopback() {
         Ok(true) => Ok(()),

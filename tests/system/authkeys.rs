@@ -109,7 +109,7 @@ fn who_has_no_key_or_a_wrong_one_is_refused_and_nothing_runs() {
     let call = ["call", "calculator.add", "2", "3"];
     broker.command(&call).complained_of(1, &["UNAUTHENTICATED", "--authkey-file FILE", "CALLBOARD_AUTHKEY"]);
     with(&broker, &theirs, &call).complained_of(1, &["UNAUTHENTICATED", "the key is none of this broker's"]);
-    let told = broker.process.stderr.wait_for("stranger refused");
+    let told = broker.process.stderr.wait_for("unauthenticated peer rejected");
     assert!(told.contains("address=") && told.contains("tcp://127.0.0.1:"), "{told}");
     broker.process.stderr.wait_for("its key is none of ours");
     let status = with(&broker, &ours, &["call", "callboard.status"]).printed();
@@ -167,7 +167,7 @@ fn a_key_is_good_for_its_roles() {
     with(&broker, &server, &["ping"]).complained_of(1, &["PERMISSION_DENIED", "as a client"]);
     let mut refused = worker(&broker, Some("a key of a caller"));
     assert_ne!(refused.exit_code(), 0);
-    let told = broker.process.stderr.wait_for("key without the role refused");
+    let told = broker.process.stderr.wait_for("key does not permit the role");
     assert!(told.contains("key=\"server\"") && told.contains("role=client"), "{told}");
     broker.process.stderr.wait_for("key=\"caller\"");
     let _worker = worker(&broker, Some("a key of a server"));

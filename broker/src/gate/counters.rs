@@ -1,20 +1,20 @@
-//! What happened at the gate, in numbers.
+//! The counters of a gate.
 
 use std::collections::BTreeMap;
 
 use super::CloseReason;
 
-/// Everything that a gate has seen since it was opened. Numbers only grow.
+/// What a gate has counted since it was opened. The counters only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GateCounters {
     /// Connections accepted.
     pub accepted: u64,
-    /// Times that accepting failed, as it does when the process is out of files.
+    /// How often accepting failed, as it does when the process is out of files.
     pub accept_failures: u64,
-    /// Connections whose ZMTP handshake was done.
+    /// Connections whose ZMTP handshake was completed.
     pub opened: u64,
-    /// Connections that ended, by [`CloseReason::name`]; also those that were never opened.
+    /// Connections that ended, by [`CloseReason::name`], including those that were never opened.
     pub closed: BTreeMap<&'static str, u64>,
     /// Messages from peers.
     pub messages_received: u64,
@@ -22,9 +22,9 @@ pub struct GateCounters {
     pub bytes_received: u64,
     /// Messages buffered for peers.
     pub messages_sent: u64,
-    /// Messages for connections that were gone or going.
+    /// Messages for connections that were closed or closing.
     pub messages_dropped: u64,
-    /// PONGs that were not sent because their peers do not read.
+    /// PONGs that were not sent because the peer does not read.
     pub pongs_dropped: u64,
 }
 

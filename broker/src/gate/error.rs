@@ -1,10 +1,10 @@
-//! Why a gate could not be opened.
+//! Why a gate cannot be opened.
 
 use std::{io, path::PathBuf};
 
 use super::Address;
 
-/// Why a gate could not be opened. Every text says what to do about it; the system's own words are the source.
+/// Why a gate cannot be opened. Each message says what to do; the system's error is the source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GateError {
@@ -16,7 +16,7 @@ pub enum GateError {
         /// From the resolver.
         source: io::Error,
     },
-    /// The socket could not be made.
+    /// The system could not create the socket.
     #[error("cannot listen on {address}: {}", advice(source))]
     Listen {
         /// As given.
@@ -24,19 +24,19 @@ pub enum GateError {
         /// From the system.
         source: io::Error,
     },
-    /// A living broker (or another program) listens on this ipc path.
+    /// A running broker, or another program, listens on this ipc path.
     #[error("cannot listen on ipc://{}: a running broker uses it; stop that one or choose another path", path.display())]
     InUse {
         /// The socket's path.
         path: PathBuf,
     },
-    /// What is at the path is no socket, and would be lost.
+    /// The file at the path is not a socket, and would be lost.
     #[error("cannot listen on ipc://{}: that file is not a socket; remove it or choose another path", path.display())]
     NotASocket {
         /// The path.
         path: PathBuf,
     },
-    /// A socket's path has less room than a file's.
+    /// The path is too long for a socket.
     #[error("cannot listen on ipc://{}: the path has {bytes} bytes, {max} are possible; choose a shorter one", path.display())]
     PathTooLong {
         /// The path.

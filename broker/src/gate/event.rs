@@ -1,4 +1,4 @@
-//! What the gate tells the driver.
+//! The events that the gate reports to the driver.
 
 use std::{fmt, net::SocketAddr, time::Instant};
 
@@ -9,30 +9,30 @@ use callboard_core::{
 
 use super::CloseReason;
 
-/// Something that happened on a connection.
+/// An event of a connection.
 #[derive(Debug)]
 pub enum GateEvent {
-    /// A DEALER has connected and its ZMTP handshake is done. Always a connection's first event.
+    /// A DEALER has connected and completed its ZMTP handshake. Always the first event of a connection.
     Opened {
         /// The new connection.
         connection: ConnectionId,
-        /// Where it came in.
+        /// The listener that accepted it.
         endpoint: Endpoint,
-        /// Who it is, as far as the system knows.
+        /// Its address, as the system reports it.
         address: PeerAddress,
-        /// When it was accepted: the time for its handshake counts from there.
+        /// When it was accepted. Its handshake timeout starts then.
         accepted: Instant,
     },
-    /// A whole message.
+    /// A complete message.
     Frames {
-        /// From whom.
+        /// The connection.
         connection: ConnectionId,
         /// The message.
         message: Message,
     },
-    /// Bytes came, but no whole message yet (or a ZMTP command): the peer lives. At most every 100 ms.
+    /// Bytes were received, but no complete message (or a ZMTP command): the peer is alive. At most every 100 ms.
     Activity {
-        /// Who.
+        /// The connection.
         connection: ConnectionId,
     },
     /// The peer broke ZMTP or a limit on what it may send. Nothing more is read from it: the driver may send it a last word
@@ -43,9 +43,9 @@ pub enum GateEvent {
         /// What it did. `Closed` will say it again.
         violation: Violation,
     },
-    /// The connection is gone. Always a connection's last event, and exactly one for each `Opened`.
+    /// The connection is closed. Always the last event of a connection, and exactly one for each `Opened`.
     Closed {
-        /// The connection that was.
+        /// The connection.
         connection: ConnectionId,
         /// Why.
         reason: CloseReason,
@@ -53,7 +53,7 @@ pub enum GateEvent {
 }
 
 impl GateEvent {
-    /// The bytes that this event holds in the queue.
+    /// Returns the bytes that this event holds in the queue.
     pub(super) fn bytes(&self) -> usize {
         match self {
             GateEvent::Frames { message, .. } => message.bytes(),
@@ -88,11 +88,11 @@ impl fmt::Display for Endpoint {
 pub enum PeerAddress {
     /// Over TCP.
     Tcp(SocketAddr),
-    /// Over a Unix socket. The system vouches for both numbers.
+    /// Over a Unix socket. The system guarantees both numbers.
     Ipc {
         /// Its user: always the broker's own once a connection is opened.
         uid: u32,
-        /// Its process, where the system tells.
+        /// Its process, if the system reports it.
         pid: Option<i32>,
     },
 }

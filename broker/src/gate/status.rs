@@ -1,10 +1,10 @@
-//! The gate's figures for those who ask the broker.
+//! The state of the gate, as the broker reports it.
 
 use callboard_core::broker::GateStatus;
 
 use super::{Gate, GateCounters, GateLimits};
 
-/// How a gate stands.
+/// Returns the state of a gate.
 pub(super) fn status(gate: &Gate) -> GateStatus {
     let GateCounters {
         accepted,
@@ -34,7 +34,7 @@ pub(super) fn status(gate: &Gate) -> GateStatus {
     }
 }
 
-/// Those that an operator may choose, by the names of their settings.
+/// Returns the limits that an operator may set, by the names of their settings.
 fn limits(limits: &GateLimits) -> std::collections::BTreeMap<String, u64> {
     let named = [
         ("connections_max", limits.connections_max),

@@ -12,47 +12,48 @@ pub enum CloseReason {
     PeerLeft,
     /// The connection broke.
     Lost(io::ErrorKind),
-    /// The driver asked for it with [`super::Gate::close`].
+    /// The driver closed it with [`Gate::close`](crate::gate::Gate::close).
     Requested,
-    /// Not through the handshake in time. (Once READY was said, the driver does the rest of the handshake, and closes.)
+    /// The ZMTP handshake was not completed in time. (After READY the driver does the rest of the handshake, and closes.)
     HandshakeTimeout {
         /// The limit.
         max: Duration,
     },
-    /// It broke ZMTP, or a limit on what it may send.
+    /// The peer violated ZMTP, or a limit on what it may send.
     Violation(Violation),
-    /// It does not read what is sent to it.
+    /// The peer does not read what is sent to it.
     Unsent {
-        /// What was waiting for it.
+        /// The bytes that waited for it.
         bytes: usize,
         /// The limit.
         max: usize,
     },
-    /// Its handshake was not done when others wanted its place: see [`super::GateLimits::handshakes_max`].
+    /// Another connection displaced it before its handshake was complete: see
+    /// [`GateLimits::handshakes_max`](crate::gate::GateLimits::handshakes_max).
     Displaced,
-    /// Its address has as many connections as one may have.
+    /// Its address has the most connections that one address may have.
     AddressFull {
         /// The limit.
         max: usize,
     },
-    /// All peers together made the gate hold too much, and this one most of it.
+    /// The gate held too much for all peers together, and most for this one.
     Held {
-        /// What was held for this one: unsent, or of a message that had not come whole.
+        /// The bytes that were held for this one: unsent, or of an incomplete message.
         bytes: usize,
         /// The limit for all.
         max: usize,
     },
-    /// A Unix socket's peer runs as another user.
+    /// The peer of a Unix socket runs as another user.
     OtherUser {
-        /// Which.
+        /// Its user id.
         uid: u32,
     },
-    /// The task of the connection died: a bug here, not a fault of the peer.
+    /// The connection's task panicked: a bug here, not a fault of the peer.
     Internal,
 }
 
 impl CloseReason {
-    /// A short name, the same for all values of a variant: for counters.
+    /// Returns a short name for counters, the same for all values of a variant.
     pub const fn name(self) -> &'static str {
         match self {
             CloseReason::PeerLeft => "peer-left",
@@ -69,12 +70,12 @@ impl CloseReason {
         }
     }
 
-    /// Whether the connection was refused before it had a place.
+    /// Returns whether the connection was rejected before it was admitted.
     pub(in crate::gate) const fn is_refusal(self) -> bool {
         matches!(self, CloseReason::AddressFull { .. } | CloseReason::OtherUser { .. })
     }
 
-    /// Whether the end is nothing to tell an operator about.
+    /// Returns whether the end is of no interest to an operator.
     pub(in crate::gate) const fn is_ordinary(self) -> bool {
         matches!(self, CloseReason::PeerLeft | CloseReason::Lost(_) | CloseReason::Requested)
     }
@@ -83,17 +84,17 @@ impl CloseReason {
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CloseReason::PeerLeft => f.write_str("it left"),
+            CloseReason::PeerLeft => f.write_str("the peer closed it"),
             CloseReason::Lost(kind) => write!(f, "the connection broke: {kind}"),
             CloseReason::Requested => f.write_str("the broker closed it"),
-            CloseReason::HandshakeTimeout { max } => write!(f, "its handshake was not done within {max:?}"),
+            CloseReason::HandshakeTimeout { max } => write!(f, "its handshake was not completed within {max:?}"),
             CloseReason::Violation(violation) => violation.fmt(f),
             CloseReason::Unsent { bytes, max } => {
-                write!(f, "it does not read: {bytes} bytes wait for it, {max} are possible (unsent_bytes_max)")
+                write!(f, "it does not read: {bytes} bytes wait for it, more than {max} (unsent_bytes_max)")
             }
-            CloseReason::Displaced => f.write_str("its handshake was not done when others needed its place; try again"),
+            CloseReason::Displaced => f.write_str("it was displaced before its handshake was complete; try again"),
             CloseReason::AddressFull { max } => {
-                write!(f, "its address has {max} connections, as many as one may have (connections_per_address_max)")
+                write!(f, "its address has {max} connections, the limit for one address (connections_per_address_max)")
             }
             CloseReason::Held { bytes, max } => {
                 write!(
@@ -102,7 +103,7 @@ impl fmt::Display for CloseReason {
                 )
             }
             CloseReason::OtherUser { uid } => write!(f, "it runs as user {uid}; ipc is for the broker's own user only"),
-            CloseReason::Internal => f.write_str("its task in the broker died, which is a bug"),
+            CloseReason::Internal => f.write_str("its task in the broker panicked, which is a bug"),
         }
     }
 }
