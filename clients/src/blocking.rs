@@ -112,7 +112,7 @@ impl<T> Call<T> {
         Call(self.0.no_timeout())
     }
 
-    /// Where nobody serves the service now, wait for a worker as long as the time-out allows.
+    /// Where no worker serves the service now, wait for a worker as long as the time-out allows.
     pub fn wait_for_ready(self) -> Call<T> {
         Call(self.0.wait_for_ready())
     }

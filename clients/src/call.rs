@@ -87,7 +87,7 @@ impl<T> Call<T> {
         self.with(|request| request.timeout = None)
     }
 
-    /// Where nobody serves the service now, wait for a worker as long as the time-out allows. Without it such a call ends
+    /// Where no worker serves the service now, wait for a worker as long as the time-out allows. Without it such a call ends
     /// UNAVAILABLE at once (unless the service was served a moment ago).
     pub fn wait_for_ready(self) -> Call<T> {
         self.with(|request| request.wait_for_ready = true)
@@ -95,7 +95,7 @@ impl<T> Call<T> {
 
     /// To every worker that serves the method and is not about to leave, once each: for caches that are to be reset, and for
     /// statistics. The call ends when all have answered, or at its time-out with the answers that there are. Each worker's failure is
-    /// its own answer; the call itself fails only as any other does, such as UNAVAILABLE where nobody serves it.
+    /// its own answer; the call itself fails only as any other does, such as UNAVAILABLE where no worker serves it.
     ///
     /// A worker without a free slot gets it when one is free and it is this client's turn there. Who is lost is not replaced: another
     /// worker has a part of its own. A broadcast has neither [`key`](Call::key) nor streams nor progress: with one of them it ends

@@ -71,10 +71,10 @@ impl Request {
     /// What cannot be said of a broadcast, and was said of this one.
     pub(crate) fn contradiction(&self) -> Option<&'static str> {
         match self.broadcast {
-            true if self.key.is_some() => {
-                Some("a broadcast goes to every worker, and calls of one key to one: take either, not both")
-            }
-            true if self.streams != Streams::NONE => Some("a broadcast has no streams and no progress"),
+            true if self.key.is_some() => Some(
+                "a broadcast cannot have an affinity key: it goes to every worker, and calls of one key go to one worker",
+            ),
+            true if self.streams != Streams::NONE => Some("a broadcast cannot have streams or progress"),
             _ => None,
         }
     }

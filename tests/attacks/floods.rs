@@ -33,7 +33,7 @@ pub(crate) fn pings(target: &Target) -> Spoils {
     Box::new((below, above))
 }
 
-/// Casts that wait for ever for a service that nobody serves, from one connection after another: each has fresh credit, and none is there
+/// Casts that wait for ever for a service that no worker serves, from one connection after another: each has fresh credit, and none is there
 /// any more when its casts are held.
 pub(crate) fn casts(target: &Target) -> Spoils {
     let flags = RequestFlags { cast: true, wait_for_ready: true, ..RequestFlags::default() };

@@ -100,7 +100,7 @@ fn an_unknown_method_or_service_is_told_with_those_that_there_are() {
     let scene = Scene::start();
     let near = "UNIMPLEMENTED: calculator has no method ad; did you mean add? (executed: no)";
     scene.complains(&["calculator.ad", "1", "2"], near, "");
-    let others = "UNAVAILABLE: nobody serves nobody; services there are: calculator (executed: no)";
+    let others = "UNAVAILABLE: no worker serves nobody; services with workers: calculator (executed: no)";
     // A young broker waits a moment for workers that may yet come.
     scene.complains(&["nobody.add", "1", "2"], others, "");
 }

@@ -44,7 +44,7 @@ fn a_cast_prints_nothing_and_is_run() {
 fn a_cast_that_comes_to_nothing_is_told_so() {
     let broker = Broker::start();
     let _worker = broker.worker("pool-worker", "jobs");
-    for (method, why) in [("nobody.serves", "nobody serves nobody now"), ("jobs.rest", "jobs has no method rest")] {
+    for (method, why) in [("nobody.serves", "no worker serves nobody now"), ("jobs.rest", "jobs has no method rest")] {
         let cast = broker.call(&[method, "--cast"]);
         assert!(cast.code == 0 && cast.stdout.is_empty() && cast.stderr.starts_with("warning: "), "{cast:?}");
         assert!(cast.stderr.contains(why), "{cast:?}");

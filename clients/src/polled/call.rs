@@ -32,7 +32,7 @@ impl<'a, T> Call<'a, T> {
         Call { call: self.call.no_timeout(), ..self }
     }
 
-    /// Where nobody serves the service now, wait for a worker as long as the time-out allows.
+    /// Where no worker serves the service now, wait for a worker as long as the time-out allows.
     pub fn wait_for_ready(self) -> Self {
         Call { call: self.call.wait_for_ready(), ..self }
     }

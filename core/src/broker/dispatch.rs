@@ -32,7 +32,7 @@ impl Broker {
     pub(super) fn schedule(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &mut self.calls[key];
         if call.deadline.is_some_and(|deadline| deadline <= now) {
-            return self.fail(now, key, Code::DeadlineExceeded, "its time was up before it could start", out);
+            return self.fail(now, key, Code::DeadlineExceeded, "its deadline passed before it could start", out);
         }
         let service = self.registry.service_mut(call.service);
         if call.method_index.is_none() {
@@ -87,7 +87,7 @@ impl Broker {
     fn explain_too_large(&self, key: CallKey, worker: WorkerKey) -> Option<String> {
         let (worker, bytes) = (self.registry.worker(worker), self.calls[key].body.len());
         let max = worker.connection.body_bytes_max;
-        let text = || format!("worker {} takes calls of {max} bytes at most, and this has {bytes}", worker.name);
+        let text = || format!("the call has {bytes} bytes, and worker {} accepts at most {max}", worker.name);
         (bytes > max).then(text)
     }
 
@@ -133,7 +133,7 @@ impl Broker {
         let (keyed_calls, keyed_bytes) = self.affinity.waiting(call.service);
         let (calls, waiting) = (service.queue.len() + keyed_calls, service.queue.bytes() + keyed_bytes);
         if calls >= self.settings.queue_calls_max || waiting + bytes > self.settings.queue_bytes_max {
-            return Some(format!("{calls} calls wait for {} already", service.name));
+            return Some(format!("{calls} calls wait for {}, and its queue is full", service.name));
         }
         let max = Backlog { calls: self.settings.waiting_calls_max, bytes: self.settings.waiting_bytes_max };
         match self.tenants.check_room(call.tenant, bytes, max) {
@@ -162,7 +162,7 @@ impl Broker {
         let oldest = queue.waiting_since(call.tenant.0, then, since)?;
         let waited = now.since(calls[oldest].since).as_millis();
         Some(format!(
-            "calls of yours wait for {} for {waited} ms already, and this broker's limit is {} ms",
+            "your calls to {} have waited for {waited} ms, and the limit of this broker is {} ms",
             service.name,
             max.as_millis()
         ))
@@ -512,15 +512,15 @@ impl Broker {
             CallState::Aggregating => self.end_broadcast(now, key, out),
             CallState::Running { .. } if !expired || call.client.is_none() => self.on_limit(now, key, out),
             CallState::Running { .. } => {
-                let failure = call.failure(Code::DeadlineExceeded, "its time was up while it ran");
+                let failure = call.failure(Code::DeadlineExceeded, "its deadline passed while it ran");
                 self.end_anywhere(now, key, Err(Box::new(failure)), out);
             }
             CallState::WaitingForKey => {
-                let text = "its time was up while it waited for other calls of its key";
+                let text = "its deadline passed while it waited for other calls of its key";
                 self.fail(now, key, Code::DeadlineExceeded, text, out);
             }
             _ if expired => {
-                self.fail(now, key, Code::DeadlineExceeded, "its time was up while it waited for a worker", out);
+                self.fail(now, key, Code::DeadlineExceeded, "its deadline passed while it waited for a worker", out);
             }
             _ => {
                 let (code, message) = self.registry.explain_unserved(call.service, call.method.method());
@@ -535,7 +535,7 @@ impl Broker {
         let call = &mut self.calls[key];
         match call.limits.take_reached(now) {
             Some(LimitReached::Hard) => {
-                let failure = call.failure(Code::DeadlineExceeded, "it ran longer than its method's hard limit allows");
+                let failure = call.failure(Code::DeadlineExceeded, "it exceeded the hard limit of its method");
                 return self.end_anywhere(now, key, Err(Box::new(failure)), out);
             }
             Some(LimitReached::Unresponsive) => self.on_unresponsive_worker(key, out),
@@ -722,7 +722,7 @@ impl Broker {
             return self.enqueue_or_reject(now, key, None, out);
         }
         if !self.broadcasts.has_room(workers.len()) {
-            let text = "the answers to other broadcasts fill this broker: try again when some of them have ended";
+            let text = "the replies to other broadcasts fill this broker's buffer; try again later";
             return self.fail(now, key, Code::ResourceExhausted, text, out);
         }
         let subcalls = self.broadcasts.begin(key, workers, &mut self.calls, &mut self.registry);

@@ -221,7 +221,7 @@ impl Broker {
     ) {
         let Some(connection) = connection else { return };
         self.counters.refused += 1;
-        let message = format!("{:?} has no place here", envelope.kind()).to_lowercase();
+        let message = format!("unexpected message: {:?}", envelope.kind()).to_lowercase();
         self.disconnect(now, connection, Failure::new(Code::FailedPrecondition, Executed::No, message), out);
     }
 

@@ -62,7 +62,7 @@ impl Broker {
 
     fn on_overspent_credit(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         let Some(connection) = self.sessions.connection_of(key) else { return };
-        let message = "more calls or bytes were sent than there was credit for";
+        let message = "the client exceeded its credit";
         self.disconnect(now, connection, Failure::new(Code::ResourceExhausted, Executed::No, message), out);
     }
 
@@ -230,16 +230,15 @@ impl Broker {
         let connection = worker.connection.id;
         if !worker.may_register(now) {
             let (max, span) = (limits::REGISTRATIONS_MAX, limits::REGISTRATIONS_SPAN);
-            let message = format!("a worker registers at most {max} times within {span:?}");
+            let message = format!("a worker must not register more than {max} times within {span:?}");
             let failure = Failure::new(Code::ResourceExhausted, Executed::No, message);
             return self.disconnect(now, connection, failure, out);
         }
         let invalid = |message: String| Box::new(Failure::new(Code::InvalidArgument, Executed::No, message));
-        let checked = body::decode::<Register>(body)
-            .map_err(|error| invalid(format!("a registration of wrong form: {error}")))
-            .and_then(|register| {
-                self.registry.check_registration(key, &register, &self.settings.services).map(|()| register)
-            });
+        let checked =
+            body::decode::<Register>(body).map_err(|error| invalid(format!("invalid registration: {error}"))).and_then(
+                |register| self.registry.check_registration(key, &register, &self.settings.services).map(|()| register),
+            );
         match checked {
             Ok(register) => self.replace_offers(now, key, register, out),
             Err(failure) => self.disconnect(now, connection, *failure, out),
@@ -320,7 +319,7 @@ impl Broker {
         if self.calls[call].client.is_some() {
             self.reschedule(now, call, out);
         } else if self.calls[call].subcall_of.is_some() {
-            self.fail(now, call, Code::Unavailable, "its worker gave it back", out);
+            self.fail(now, call, Code::Unavailable, "its worker handed it back", out);
         } else {
             self.remove_call(call);
         }

@@ -52,6 +52,6 @@ pub(crate) fn fitting(outcome: Outcome, max: usize) -> Outcome {
     if bytes <= max {
         return outcome;
     }
-    let text = format!("its outcome has {bytes} bytes, and this client takes {max} at most");
+    let text = format!("the outcome has {bytes} bytes, and this client accepts at most {max}");
     Err(Box::new(Failure::new(Code::ResourceExhausted, executed, text)))
 }

@@ -84,10 +84,12 @@ impl Broker {
             Some(SessionOwner::Worker(key)) if hello.role == Role::Worker => {
                 Some(self.registry.worker(key).connection_number)
             }
-            Some(_) => return Err(rejection(Code::FailedPrecondition, "the session has another role")),
+            Some(_) => {
+                return Err(rejection(Code::FailedPrecondition, "the session belongs to a peer of another role"));
+            }
         };
         match latest.is_some_and(|latest| hello.connection <= latest) {
-            true => Err(rejection(Code::FailedPrecondition, "a later connection of the session is known")),
+            true => Err(rejection(Code::FailedPrecondition, "the session has a later connection")),
             false => Ok(()),
         }
     }
@@ -125,7 +127,7 @@ impl Broker {
         let Admission { hello, origin, authenticated } = admission;
         if let Some(SessionOwner::Worker(old)) = self.sessions.owner(&hello.session) {
             let old_connection = self.registry.worker(old).connection.id;
-            self.lose_worker(now, old, "it came back on another connection", out);
+            self.lose_worker(now, old, "it reconnected", out);
             self.close(old_connection, out);
         }
         let key = WorkerKey(self.key_source.next());
@@ -196,7 +198,7 @@ impl Broker {
                 self.connections.remove(connection, &mut self.timers);
             }
             Some(&ConnectionState::Worker(key)) => {
-                self.lose_worker(now, key, "it was sent away", out);
+                self.lose_worker(now, key, "the broker disconnected it", out);
                 self.connections.remove(connection, &mut self.timers);
             }
             _ => self.on_closed(now, connection, out),
@@ -285,7 +287,7 @@ impl Broker {
             out.push(Action::Log(Diagnostic::WorkerDeregistered { name: worker.name.clone() }));
             self.remove_worker(now, key);
         } else {
-            self.lose_worker(now, key, "it left before it had finished", out);
+            self.lose_worker(now, key, "it left before its calls had ended", out);
         }
         self.close(connection, out);
     }

@@ -142,9 +142,9 @@ pub const WHY_CALLS_MAX: usize = 100;
 /// How long an offer that handed a call back without being asked to gets no other call: long compared with a round trip, so that broker
 /// and worker do not spin, and short compared with a caller's timeout.
 pub const HANDBACK_PAUSE: Duration = Duration::from_millis(50);
-/// How long a service that nobody serves any more is waited for.
+/// How long a service that no worker serves any more is waited for.
 pub const SERVICE_RETURN: Duration = Duration::from_secs(10);
-/// How long a young broker waits for workers to come back before it says that nobody serves a service.
+/// How long a young broker waits for workers to come back before it says that no worker serves a service.
 pub const QUIET_TIME: Duration = Duration::from_secs(2);
 /// How long a broker that is told to stop lets running calls finish.
 pub const BROKER_DRAIN: Duration = Duration::from_secs(5);

@@ -42,7 +42,7 @@ pub(crate) fn draw(client: (usize, u64), made: Time, scene: &mut Scene) -> Wish 
     };
     let timeless = chance.percent(scene.knobs.timeless_percent);
     let patient = chance.percent(10);
-    // Without a time-out, who waits for what nobody serves waits for ever.
+    // Without a time-out, who waits for what no worker serves waits for ever.
     let timeless = timeless && (method.served || !patient);
     let longest = scene.knobs.timeout_max;
     let cast = !streaming && chance.percent(10);

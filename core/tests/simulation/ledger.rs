@@ -221,7 +221,7 @@ impl Ledger {
         );
         let key = job.affinity.as_ref().map(|affinity| affinity.key.as_str());
         assert_eq!(key, wish.key, "call {number} has its key");
-        assert!(wish.method.served, "call {number} is for a method that nobody serves");
+        assert!(wish.method.served, "call {number} is for a method that no worker serves");
         assert_eq!(
             (wish.streams, wish.streams.style()),
             (job.streams, wish.method.style),

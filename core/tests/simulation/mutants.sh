@@ -98,7 +98,7 @@ tenant_has_a_turn_for_each_session|broker/dispatch.rs|s/tenant: call\.tenant\.0,
 priority_counts_between_tenants|broker/scheduling/queue.rs|s/self\.tenants\.flow_mut\(key\.tenant, QUANTUM\)/self.tenants.flow_mut(key.tenant, share(key.priority))/
 low_priority_starves|broker/scheduling/queue.rs|s/Priority::Low => CALL_COST/Priority::Low => 0/
 priority_is_lost_on_its_way|client/call.rs|s/priority: self\.new\.priority/priority: Priority::Normal/
-tenant_may_fill_the_backlog|broker/scheduling/tenants.rs|s/calls: max\.calls\.div_ceil\(PARTY_PART\)/calls: max.calls/
+tenant_may_fill_the_backlog|broker/scheduling/tenants.rs|s/calls: max\.calls\.div_ceil\(TENANT_SHARE\)/calls: max.calls/
 dequeued_call_stays_in_the_backlog|broker/dispatch.rs|s/service\.queue\.remove\(position\);\n        \}\n        self\.tenants\.remove_waiting\(call\.tenant, call\.body\.len\(\)\);/service.queue.remove(position);\n        }/
 reply_caches_are_unbounded|broker/sessions/mod.rs|s/self\.evict_replies\(max\);//
 connected_clients_are_evicted_first|broker/sessions/mod.rs|s/\[false, true\]/[true, false]/

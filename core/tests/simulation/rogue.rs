@@ -224,7 +224,7 @@ fn request(number: u64, done_below: Option<CallNumber>, chance: &mut Chance) -> 
     Envelope::Request(Request {
         number: CallNumber(number),
         method: MethodName::parse(method).expect("it is a good name"),
-        // Without a time-out, a cast that waits for what nobody serves waits for ever: its sender's loss does not end it.
+        // Without a time-out, a cast that waits for what no worker serves waits for ever: its sender's loss does not end it.
         timeout: (flags.wait_for_ready || chance.percent(50)).then(|| chance.span(millis(300))),
         effect: None,
         priority: chance.pick(&[Priority::Low, Priority::Normal, Priority::High]),

@@ -1,4 +1,4 @@
-//! What was probably meant by a method that nobody serves.
+//! What was probably meant by a method that no worker serves.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const ALIKE_MIN: f64 = 0.8;
 /// The error that ends a call, with the method that was probably meant, if there is no such one.
 pub(super) async fn with_hint(client: &Client, method: &MethodName, error: anyhow::Error) -> anyhow::Error {
     let text = error.to_string();
-    let is_unknown = text.starts_with("UNIMPLEMENTED") || text.starts_with("UNAVAILABLE: nobody serves");
+    let is_unknown = text.starts_with("UNIMPLEMENTED") || text.starts_with("UNAVAILABLE: no worker serves");
     if !is_unknown || text.contains("did you mean") {
         return error;
     }
@@ -39,7 +39,7 @@ pub(super) async fn warn_of_cast(client: &Client, method: &MethodName, settings:
     let (service, name) = (method.service(), method.method());
     match contracts::contracts(client, service, settings).await {
         Err(error) if error.code() == Code::Unavailable => {
-            output::warn(&format!("nobody serves {service} now, so nothing may come of this cast"));
+            output::warn(&format!("no worker serves {service} now, so nothing may come of this cast"));
         }
         // Without a description, or with several, nobody knows here.
         Ok(said) if said.len() == 1 && said.iter().filter_map(contracts::read).any(|it| it.method(name).is_none()) => {

@@ -94,7 +94,7 @@ pub(crate) struct Call {
     /// Write the bytes of a result that is a byte string as they are, and nothing else
     #[arg(long, conflicts_with_all = ["cast", "broadcast", "latest"])]
     raw: bool,
-    /// Wait for the service, or the deadline, if nobody serves it now
+    /// Wait for the service, or the deadline, if no worker serves it now
     #[arg(long)]
     wait_for_ready: bool,
     /// Run it one at a time with others of this key, on one worker

@@ -58,7 +58,7 @@ impl Describe {
         }
         match contracts::contracts(client, service, settings).await {
             Ok(_) => Ok((service, Some(method))),
-            // Of the whole word it is told that nobody serves it.
+            // Of the whole word it is told that no worker serves it.
             Err(_) => Ok(whole),
         }
     }

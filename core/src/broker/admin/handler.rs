@@ -35,7 +35,7 @@ pub(crate) fn handle_admin_call(broker: &mut Broker, now: Time, caller: &Princip
     let max = broker.settings.message_bytes_max.saturating_sub(limits::HEADER_BYTES_MAX);
     let bytes = result.len();
     if bytes > max {
-        let message = format!("the answer has {bytes} bytes, and a message of this broker {max}");
+        let message = format!("the result has {bytes} bytes, and messages of this broker must not exceed {max}");
         return Err(Box::new(Failure::new(Code::ResourceExhausted, Executed::Yes, message)));
     }
     Ok(result)
@@ -70,7 +70,7 @@ fn why(broker: &mut Broker, now: Time, caller: &Principal, arguments: &[u8]) -> 
     match call.map_err(|error| Box::new(Failure::from(error)))? {
         None if caller.operator => cached(broker, now, "why", |broker| encoded(&wait_reason::open_calls(broker, now))),
         None => {
-            let text = "the list of all open calls is for operators: name one, or take a key with that role";
+            let text = "the list of all open calls is for operators: name a call, or use a key with that role";
             Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text)))
         }
         Some(text) => {

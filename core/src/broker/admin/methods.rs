@@ -12,18 +12,18 @@ use crate::wire::{
 pub(super) const FOR_OPERATORS: [&str; 6] = ["dead", "dead_drop", "dead_resend", "dead_show", "gate", "peers"];
 /// All methods: name, arguments, description.
 pub(super) const METHODS: [(&str, &[&str], &str); 12] = [
-    ("dead", &[], "The dead letters: calls that nobody may try again. For operators."),
+    ("dead", &[], "The dead letters: calls without further attempts. For operators."),
     ("dead_drop", &["id"], "Forgets a dead letter. For operators."),
     ("dead_resend", &["id"], "Makes the call of a dead letter again: the result is that call's. For operators."),
     ("dead_show", &["id"], "A dead letter with its arguments. For operators."),
-    ("describe", &["service"], "What a service is: its methods, their arguments, results and types."),
-    ("gate", &[], "The connections, what is held for them, and why they ended. For operators."),
-    ("load", &["pool"], "How busy the workers of one pool are."),
-    ("peers", &["from"], "Who is connected, from the one with that number on. For operators."),
-    ("ping", &[], "Null, at once."),
-    ("services", &[], "The services that somebody serves now."),
-    ("status", &[], "The broker as it stands."),
-    ("why", &["call"], "What an open call waits for; of the oldest ones if none is named."),
+    ("describe", &["service"], "The contracts of a service: its methods, their arguments, results and types."),
+    ("gate", &[], "The state of the gate: connections, bytes held, reasons of closing. For operators."),
+    ("load", &["pool"], "The load of the workers of one pool."),
+    ("peers", &["from"], "The connected peers, from the one with that number on. For operators."),
+    ("ping", &[], "Returns null."),
+    ("services", &[], "The services that have workers."),
+    ("status", &[], "The state of the broker."),
+    ("why", &["call"], "What an open call waits for, or without an argument what the oldest open calls wait for."),
 ];
 
 /// Returns the effect of a method.
@@ -37,7 +37,7 @@ pub(super) fn effect(method: &str) -> Effect {
 
 /// The failure of a broadcast to the broker's own service.
 pub(super) fn no_broadcast(method: &MethodName) -> Failure {
-    let text = format!("{method} is served by the broker alone: call it without broadcast");
+    let text = format!("{method} is a method of the broker: call it without broadcast");
     Failure::new(Code::InvalidArgument, Executed::No, text)
 }
 

@@ -107,7 +107,7 @@ pub(super) fn find(broker: &Broker, now: Time, text: &str) -> Result<WaitReason,
     let fail = |code, text: String| Err(Box::new(Failure::new(code, Executed::No, text)));
     let id = match text.parse::<CallId>() {
         Ok(id) => id,
-        Err(error) => return fail(Code::InvalidArgument, format!("{text} is no call: {error}")),
+        Err(error) => return fail(Code::InvalidArgument, format!("invalid call id {text}: {error}")),
     };
     match broker.calls.find(id) {
         Some(key) => Ok(wait_reason(broker, now, key)),
@@ -118,7 +118,7 @@ pub(super) fn find(broker: &Broker, now: Time, text: &str) -> Result<WaitReason,
 fn explain_not_open(broker: &Broker, id: CallId) -> String {
     let mut clients = broker.sessions.iter().map(|(_, client)| client);
     let Some(client) = clients.find(|client| client.session.tag() == id.caller) else {
-        return format!("{id} is not open, and the client that made it is not here: it has left, or was lost");
+        return format!("{id} is not open, and its client is unknown: it has left, or was lost");
     };
     match client.cached_reply(id.number) {
         Some(Ok(_)) => format!("{id} is not open: it was answered with a result"),
@@ -181,11 +181,11 @@ fn explain_running(
     let worker = broker.registry.worker(worker);
     let (state, wanted) = match call.is_wanted() {
         true => ("running", ""),
-        false => ("stopping", "; nobody waits for it any more, and the worker was told so"),
+        false => ("stopping", "; its outcome is not wanted any more, and the worker was asked to stop it"),
     };
-    let begun = if started { ", and its handler has begun" } else { "" };
+    let begun = if started { ", and its handler has started" } else { "" };
     let heard = millis(now.since(worker.connection.last_activity));
-    let text = format!("it is at worker {}{begun}{wanted}; that was heard {heard} ms ago", worker.name);
+    let text = format!("it is at worker {}{begun}{wanted}; the worker was last active {heard} ms ago", worker.name);
     WaitReason { state: state.to_owned(), reason: text, ..reason }
 }
 
@@ -201,11 +201,11 @@ fn explain_queued(broker: &Broker, now: Time, call: &Call, reason: WaitReason) -
     let text = match slots {
         _ if let Some(full) = full_method(call, service) => {
             let (method, running) = (&call.method, full.running);
-            format!("{running} calls of {method} run, and no more may at once; {ahead} calls are before it{pauses}")
+            format!("{running} calls of {method} run, the maximum at once; {ahead} calls are ahead of it{pauses}")
         }
-        _ if let Some(text) = explain_bound(broker, call) => format!("{text}; {ahead} calls are before it{pauses}"),
+        _ if let Some(text) = explain_bound(broker, call) => format!("{text}; {ahead} calls are ahead of it{pauses}"),
         0 => format!("every worker of {} drains: it waits for another", service.name),
-        _ => format!("all {slots} slots of {} are busy, and {ahead} calls are before it{pauses}", service.name),
+        _ => format!("all {slots} slots of {} are busy, and {ahead} calls are ahead of it{pauses}", service.name),
     };
     // A free slot of any worker says nothing about one worker's.
     let turn = call.subcall_of.map_or_else(|| service.drain_rate.estimate_turn(ahead, slots), |_| None);
@@ -218,10 +218,10 @@ fn explain_bound(broker: &Broker, call: &Call) -> Option<String> {
     if let Some(affinity) = &call.affinity {
         let name = &broker.registry.find_worker(affinity.worker?)?.name;
         let key = &affinity.key;
-        return Some(format!("calls of key {key} run at worker {name}, which is busy, though others may be free"));
+        return Some(format!("calls of key {key} run at worker {name}, which is busy"));
     }
     let name = worker_of_subcall(broker, call)?;
-    Some(format!("it is the part of a broadcast that worker {name} is to have, and that has no free slot for it"))
+    Some(format!("it is a subcall of a broadcast for worker {name}, which has no free slot"))
 }
 
 fn explain_unserved(broker: &Broker, now: Time, call: &Call) -> String {
@@ -230,7 +230,7 @@ fn explain_unserved(broker: &Broker, now: Time, call: &Call) -> String {
         CallState::Queued { give_up: Some(until), .. } => {
             format!("{unserved}: it waits for a worker for {} ms more", millis(until.since(now)))
         }
-        _ => format!("{unserved}: it waits for a worker as long as its time-out allows"),
+        _ => format!("{unserved}: it waits for a worker until its timeout"),
     }
 }
 
@@ -248,8 +248,8 @@ fn slots_of(broker: &Broker, call: &Call) -> (u32, String) {
         0 => String::new(),
         _ => format!("; {workers} of its workers {what}"),
     };
-    let paused = describe(paused, "gave calls back and rest for a moment");
-    (slots, paused + &describe(reading, "are to read what they were sent before they are sent more"))
+    let paused = describe(paused, "handed calls back and are paused for a moment");
+    (slots, paused + &describe(reading, "must read earlier calls before they get more"))
 }
 
 /// Returns the clients with calls before a queued call, the number of further clients, and the number of such calls.

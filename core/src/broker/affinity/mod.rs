@@ -299,17 +299,19 @@ impl Affinity {
         if now < self.not_before {
             let left = self.not_before.since(now).as_millis();
             return format!(
-                "the broker is young: for {left} ms more, workers come back that may run calls of key {key}"
+                "the broker has just started: for {left} ms more, workers may reconnect that run calls of key {key}"
             );
         }
         match self.services.get(&call.service).and_then(|table| table.find(affinity)) {
             Some(Key { held: 1.., .. }) => {
-                format!("a worker that came back still runs an earlier call of key {key}, and those run one at a time")
+                format!(
+                    "a reconnected worker still runs an earlier call of key {key}, and calls of one key run one at a time"
+                )
             }
             Some(Key { owner: Some(first), .. }) => {
-                format!("{} has the turn of key {key}, and calls of one key run one at a time", calls[*first].id)
+                format!("{} has key {key}, and calls of one key run one at a time", calls[*first].id)
             }
-            _ => format!("others of key {key} have their turn first"),
+            _ => format!("other calls of key {key} are ahead of it"),
         }
     }
 

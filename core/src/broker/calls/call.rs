@@ -202,10 +202,10 @@ impl Call {
     /// Returns the contradiction in its options, if there is one.
     pub(crate) fn contradiction(&self) -> Option<&'static str> {
         match self {
-            Call { broadcast: true, streams: Some(_), .. } => Some("a broadcast has no streams and no progress"),
-            Call { broadcast: true, affinity: Some(_), .. } => {
-                Some("a broadcast goes to every worker, and calls of one key to one: take either, not both")
-            }
+            Call { broadcast: true, streams: Some(_), .. } => Some("a broadcast cannot have streams or progress"),
+            Call { broadcast: true, affinity: Some(_), .. } => Some(
+                "a broadcast cannot have an affinity key: it goes to every worker, and calls of one key go to one worker",
+            ),
             _ => None,
         }
     }
@@ -264,7 +264,7 @@ impl Call {
     /// came before it, and a result without its items is no result.
     pub(crate) fn outcome_without_items(&self, outcome: &Outcome) -> Option<Outcome> {
         (self.has_items_of_handler() && outcome.is_ok()).then(|| {
-            let text = "it was done, and its items were lost with the client's connection";
+            let text = "it succeeded, but its items were lost with the client's connection";
             Err(Box::new(self.failure(Code::Unavailable, text)))
         })
     }

@@ -171,8 +171,8 @@ impl DeadLetters {
 impl Letter {
     fn status(&self, now: Time, id: u64) -> DeadLetter {
         let ran = match self.effect {
-            Effect::Once => "it may have run, and is never run twice by itself",
-            Effect::Read | Effect::Idempotent => "nobody may try it again",
+            Effect::Once => "it may have run, and is not run twice automatically",
+            Effect::Read | Effect::Idempotent => "no further attempt is allowed",
         };
         let workers = if self.lost == 1 { "a worker was" } else { "each of its workers was" };
         DeadLetter {
@@ -195,7 +195,7 @@ fn letter_id(request: &Request) -> Result<u64, Box<Failure>> {
 }
 
 fn unknown_letter(id: u64) -> Box<Failure> {
-    let text = format!("there is no dead letter {id}: it was dropped, or pushed out by later ones");
+    let text = format!("unknown dead letter {id}: it was dropped, or evicted by later ones");
     Box::new(Failure::new(Code::FailedPrecondition, Executed::No, text))
 }
 

@@ -81,7 +81,7 @@ impl BroadcastAggregation {
     /// Returns a sentence about the workers that it waits for. `is_waiting` tells whether a subcall is not at its worker yet.
     pub(crate) fn explain(&self, is_waiting: impl Fn(CallKey) -> bool) -> String {
         let name = |(worker, subcall): (&ByteString, CallKey)| {
-            let slot = if is_waiting(subcall) { " (not begun)" } else { "" };
+            let slot = if is_waiting(subcall) { " (not started)" } else { "" };
             format!("{worker}{slot}")
         };
         let mut names: Vec<_> = self.pending().take(LISTED_MAX).map(name).collect();
@@ -89,7 +89,7 @@ impl BroadcastAggregation {
             names.push(format!("{} more", self.missing - names.len()));
         }
         let (all, names) = (self.replies.len(), names.join(", "));
-        format!("{} of {all} workers have answered; it waits for {names}", all - self.missing)
+        format!("{} of {all} workers have replied; it waits for {names}", all - self.missing)
     }
 
     /// Asserts that it is incomplete, and that replies and bytes are counted.

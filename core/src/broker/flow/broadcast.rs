@@ -113,8 +113,8 @@ impl Broadcasts {
         let call = &mut calls[subcall];
         let of = call.subcall_of.take().expect("an open subcall belongs to its broadcast");
         let text = match call.state {
-            CallState::Running { .. } => "the time was up while it ran",
-            _ => "the time was up before it could start there",
+            CallState::Running { .. } => "the deadline passed while it ran",
+            _ => "the deadline passed before it could start there",
         };
         forget_subcall(registry, of.worker, subcall);
         call.failure(Code::DeadlineExceeded, text)
@@ -157,7 +157,10 @@ pub(crate) fn result(replies: Vec<(ByteString, Outcome)>, bytes_max: usize) -> O
     match body::encode(&answers) {
         Ok(body) if body.len() <= bytes_max => Ok(body),
         Ok(body) => {
-            let text = format!("the answers have {} bytes, and a message of this broker {bytes_max}", body.len());
+            let text = format!(
+                "the replies have {} bytes, and messages of this broker must not exceed {bytes_max}",
+                body.len()
+            );
             Err(Box::new(Failure::new(Code::ResourceExhausted, Executed::Maybe, text)))
         }
         Err(error) => Err(Box::new(Failure::new(Code::Internal, Executed::Maybe, error.to_string()))),
@@ -173,6 +176,6 @@ fn forget_subcall(registry: &mut Registry, worker: WorkerKey, subcall: CallKey) 
 /// The reply in place of one that is too large. It is so short that it needs no room.
 fn no_room_for(outcome: &Outcome) -> Outcome {
     let executed = outcome.as_ref().map_or_else(|failure| failure.executed, |_| Executed::Yes);
-    let text = "there is no room for its answer beside the others";
+    let text = "there is no room for its reply beside the others";
     Err(Box::new(Failure::new(Code::ResourceExhausted, executed, text)))
 }

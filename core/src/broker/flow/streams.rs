@@ -192,13 +192,15 @@ impl StreamFailure {
     /// Returns the code and the message that end the call.
     pub(crate) fn status(&self) -> (Code, String) {
         match self {
-            StreamFailure::ByWorker(how) => (Code::Internal, format!("its stream was broken by the worker: {how}")),
+            StreamFailure::ByWorker(how) => {
+                (Code::Internal, format!("the worker broke the rules of its stream: {how}"))
+            }
             StreamFailure::ByClient(how) => {
                 let code = match how {
                     StreamError::NoCredit | StreamError::WindowExceeded => Code::ResourceExhausted,
                     _ => Code::InvalidArgument,
                 };
-                (code, format!("its stream was broken by the client: {how}"))
+                (code, format!("the client broke the rules of its stream: {how}"))
             }
             StreamFailure::WorkerLost => {
                 (Code::Unavailable, "its worker was lost while items were on the way".to_owned())

@@ -75,7 +75,7 @@ impl AuthenticationFailure {
         let message = match self {
             AuthenticationFailure::NoProof => KEY_REQUIRED,
             AuthenticationFailure::WrongProof => {
-                "the key is none of this broker's: check --authkey-file and CALLBOARD_AUTHKEY on both sides"
+                "unknown key: check --authkey-file and CALLBOARD_AUTHKEY on both sides"
             }
         };
         Failure::new(Code::Unauthenticated, Executed::No, message)
@@ -86,7 +86,7 @@ impl fmt::Display for AuthenticationFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             AuthenticationFailure::NoProof => "it gave no proof of a key",
-            AuthenticationFailure::WrongProof => "its key is none of ours",
+            AuthenticationFailure::WrongProof => "its key is unknown",
         })
     }
 }

@@ -133,7 +133,7 @@ impl Connections {
             }
             (Some(ConnectionState::Rejected { .. }), _) => Ok(None),
             (_, other) => {
-                let message = format!("say hello first, then prove who you are: {} comes too early", other.kind());
+                let message = format!("{} came before the handshake was complete", other.kind());
                 Err(rejection(Code::FailedPrecondition, message))
             }
         }
@@ -152,8 +152,8 @@ impl Connections {
             unreachable!("the caller saw that the connection awaits a hello");
         };
         let origin = origin.clone();
-        let hello: Hello = body::decode(body)
-            .map_err(|error| rejection(Code::InvalidArgument, format!("a hello of wrong form: {error}")))?;
+        let hello: Hello =
+            body::decode(body).map_err(|error| rejection(Code::InvalidArgument, format!("invalid hello: {error}")))?;
         check_hello(&hello, endpoint, context.settings)?;
         let keys = context.settings.keys.as_ref();
         let challenge = authentication::challenge(keys, context.identity, nonce);
@@ -215,7 +215,7 @@ impl Connections {
         match self.states.get(&connection) {
             Some(ConnectionState::Rejected { failure, .. }) => (failure.failure(), true),
             // UNAVAILABLE, so that a peer that was only stopped or cut off for a while comes back.
-            _ => (Failure::new(Code::Unavailable, Executed::No, "the handshake took too long"), false),
+            _ => (Failure::new(Code::Unavailable, Executed::No, "the handshake timed out"), false),
         }
     }
 
@@ -255,7 +255,9 @@ fn check_hello(hello: &Hello, endpoint: Endpoint, settings: &Settings) -> Result
     let (first, last) = hello.versions;
     if first > limits::VERSION_MAX || last < limits::VERSION_MIN {
         let (min, max) = (limits::VERSION_MIN, limits::VERSION_MAX);
-        let message = format!("this broker speaks versions {min} to {max} of the protocol, you {first} to {last}");
+        let message = format!(
+            "this broker supports versions {min} to {max} of the protocol, and the peer versions {first} to {last}"
+        );
         return Err(rejection(Code::FailedPrecondition, message));
     }
     match (endpoint, hello.role) {
@@ -276,10 +278,13 @@ fn check_hello(hello: &Hello, endpoint: Endpoint, settings: &Settings) -> Result
     }
     let names = [&hello.instance, &hello.host].into_iter().chain(&hello.pool);
     if names.into_iter().any(|name| name.len() > limits::NAME_BYTES_MAX) {
-        return Err(rejection(Code::InvalidArgument, format!("a name has at most {} bytes", limits::NAME_BYTES_MAX)));
+        return Err(rejection(
+            Code::InvalidArgument,
+            format!("names must not exceed {} bytes", limits::NAME_BYTES_MAX),
+        ));
     }
     if hello.pool.as_deref().is_some_and(|pool| method::check_service(pool).is_err()) {
-        return Err(rejection(Code::InvalidArgument, "a pool's name is made of letters, digits and _"));
+        return Err(rejection(Code::InvalidArgument, "a pool's name must consist of letters, digits and _"));
     }
     Ok(())
 }
@@ -296,7 +301,8 @@ fn check_role(
     }
     let key = authenticated.principal.key.clone();
     out.push(Action::Log(Diagnostic::NotPermitted { connection, key, role }));
-    let message =
-        format!("the key lets nobody in as a {role}: use another, or add the role to it in the broker's key file");
+    let message = format!(
+        "the key does not allow the role {role}: use another key, or add the role to it in the broker's key file"
+    );
     Err(rejection(Code::PermissionDenied, message))
 }

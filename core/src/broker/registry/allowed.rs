@@ -23,7 +23,9 @@ pub struct AllowedServices(Vec<String>);
 
 /// The text is not a list of services.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no service: write names such as calculator, or billing.* for all below billing, with commas between")]
+#[error(
+    "invalid service {0:?}: write names such as calculator, or billing.* for all services below billing, separated by commas"
+)]
 pub struct AllowedServicesError(String);
 
 impl AllowedServices {

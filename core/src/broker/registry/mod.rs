@@ -355,11 +355,11 @@ impl Registry {
     pub(crate) fn explain_no_workers(&self, name: &str) -> String {
         let active = self.active.keys().map(String::as_str);
         let there = match self.active.len() {
-            0 => "no worker is registered at this broker".to_owned(),
-            1..=LISTED_MAX => format!("services there are: {}", active.collect::<Vec<_>>().join(", ")),
+            0 => "no worker is registered".to_owned(),
+            1..=LISTED_MAX => format!("services with workers: {}", active.collect::<Vec<_>>().join(", ")),
             many => format!("there are {many} services{}", did_you_mean(&similar(name, active))),
         };
-        format!("nobody serves {name}; {there}")
+        format!("no worker serves {name}; {there}")
     }
 
     /// Asserts that a worker's bytes in flight and offers are consistent, and that an offer is a candidate exactly if it has room.

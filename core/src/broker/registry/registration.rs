@@ -20,11 +20,14 @@ impl Registry {
         allowed: &AllowedServices,
     ) -> Result<(), Box<Failure>> {
         if register.offers.len() > limits::OFFERS_MAX {
-            return reject(Code::InvalidArgument, format!("a worker offers at most {} services", limits::OFFERS_MAX));
+            return reject(
+                Code::InvalidArgument,
+                format!("a worker must not offer more than {} services", limits::OFFERS_MAX),
+            );
         }
         let worker = self.worker(key);
         if !worker.offers.is_empty() && !worker.running.is_empty() {
-            return reject(Code::FailedPrecondition, "register again when nothing runs".to_owned());
+            return reject(Code::FailedPrecondition, "a worker must not register while it runs calls".to_owned());
         }
         if register.offers.iter().map(|offer| offer.keys.len()).sum::<usize>() > limits::KEYS_HELD_MAX {
             return reject(Code::InvalidArgument, format!("more than {} keys are in use", limits::KEYS_HELD_MAX));
@@ -49,7 +52,7 @@ impl Registry {
             return reject(Code::PermissionDenied, format!("the name {name} belongs to the broker"));
         }
         if !allowed.allows(name) {
-            let message = format!("{name} may not be served at this broker: its setting services is {allowed}");
+            let message = format!("{name} is not allowed at this broker, whose setting services is {allowed}");
             return reject(Code::PermissionDenied, message);
         }
         let Some(service) = self.find(name).map(|key| self.service(key)) else { return Ok(()) };
@@ -82,15 +85,15 @@ fn check_offer(offer: &handshake::Offer) -> Result<(), String> {
     let longest = offer.methods.iter().map(|method| method.name.len()).max().unwrap_or(0);
     if offer.service.len() + 1 + longest > limits::NAME_BYTES_MAX {
         let max = limits::NAME_BYTES_MAX;
-        return Err(format!("{}: SERVICE.METHOD has at most {max} bytes together", offer.service));
+        return Err(format!("{}: SERVICE.METHOD must not exceed {max} bytes", offer.service));
     }
     let description = offer.contract.as_ref().and_then(|contract| contract.description.as_ref());
     if description.is_some_and(|description| description.len() > limits::DESCRIPTION_BYTES_MAX) {
         let max = limits::DESCRIPTION_BYTES_MAX;
-        return Err(format!("{}: its description has more than {max} bytes", offer.service));
+        return Err(format!("{}: the description exceeds {max} bytes", offer.service));
     }
     if let Some(method) = offer.methods.iter().find(|method| method.limits.concurrency == Some(0)) {
-        return Err(format!("{}.{} must be allowed to run 1 call at least", offer.service, method.name));
+        return Err(format!("{}.{}: the limit of concurrent calls must be at least 1", offer.service, method.name));
     }
     let names = offer.methods.iter().flat_map(|method| method.arguments.iter().chain([&method.name]));
     names.into_iter().try_for_each(|name| method::check_identifier(name)).map_err(|error| error.to_string())

@@ -154,8 +154,8 @@ impl fmt::Display for BacklogFull {
         let (whose, Backlog { calls, bytes }) = match self {
             BacklogFull::Broker(backlog) => ("at this broker".to_owned(), backlog),
             BacklogFull::Tenant(backlog, Some(name)) => (format!("of {name} at this broker"), backlog),
-            BacklogFull::Tenant(backlog, None) => ("of its sender at this broker".to_owned(), backlog),
+            BacklogFull::Tenant(backlog, None) => ("of its sender".to_owned(), backlog),
         };
-        write!(f, "{calls} calls with {bytes} bytes wait {whose} already, and no more may")
+        write!(f, "{calls} calls with {bytes} bytes wait {whose}, the maximum")
     }
 }

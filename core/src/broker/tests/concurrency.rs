@@ -116,7 +116,7 @@ fn why_tells_that_a_call_waits_for_its_methods_limit_and_for_which_calls() {
     stage.call(client, 1, "calc.push");
     (2..=4).for_each(|number| stage.call(client, number, "calc.add"));
     let told = why(&stage, 4);
-    assert!(told.reason.contains("2 calls of calc.add run, and no more may at once"), "{}", told.reason);
+    assert!(told.reason.contains("2 calls of calc.add run, the maximum at once"), "{}", told.reason);
     assert_eq!(told.busy.len(), 2, "{:?}", told.busy);
 }
 

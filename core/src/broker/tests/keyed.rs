@@ -275,7 +275,7 @@ fn a_call_that_waits_for_its_turn_ends_at_its_deadline_and_when_it_is_cancelled(
     stage.say(client, Envelope::Request(Request { timeout: Some(millis(500)), ..keyed(2, "calc.push", "k") }));
     stage.call_keyed(client, 3, "k");
     let told = stage.why(client, 98, "02020202-3");
-    assert!(told.reason.contains("02020202-1 has the turn of key k"), "{}", told.reason);
+    assert!(told.reason.contains("02020202-1 has key k"), "{}", told.reason);
     stage.say(client, Envelope::Cancel(Cancel { number: 3, done_below: None }));
     stage.pass_with(seconds(1), &[worker, client]);
     let failure = stage.failure(client);
@@ -341,7 +341,7 @@ fn a_young_broker_lets_calls_with_keys_wait_until_the_workers_of_its_earlier_lif
     stage.call(client, 4, "calc.push");
     assert_eq!(numbers(&stage.dispatches(fresh)), [4]);
     let told = stage.why(client, 98, "02020202-1");
-    assert!(told.reason.contains("the broker is young"), "{}", told.reason);
+    assert!(told.reason.contains("the broker has just started"), "{}", told.reason);
     let back = stage.worker_again(5, 2, Offer { free: 3, keys: vec![key("k")], ..calc(4) });
     stage.pass_with(seconds(3), &[fresh, back, client]);
     let other = stage.only_dispatch(fresh);

@@ -25,7 +25,7 @@ fn a_service_that_nobody_serves_is_refused_at_once_with_those_there_are() {
     stage.call(client, 1, "clac.add");
     let failure = stage.failure(client);
     assert_eq!((failure.code, failure.executed), (Code::Unavailable, Executed::No));
-    assert!(failure.message.contains("services there are: calc"), "{failure}");
+    assert!(failure.message.contains("services with workers: calc"), "{failure}");
 }
 
 #[test]
@@ -38,13 +38,13 @@ fn names_that_others_only_wait_for_are_not_told_to_who_calls_nobody() {
         stage.say(client, Envelope::Request(made_up));
     }
     stage.call(client, 21, "cal.add");
-    assert_eq!(stage.failure(client).message, "nobody serves cal; no worker is registered at this broker");
+    assert_eq!(stage.failure(client).message, "no worker serves cal; no worker is registered");
     let worker = stage.worker(2, calc(1));
     stage.call(client, 22, "cal.add");
-    assert_eq!(stage.failure(client).message, "nobody serves cal; services there are: calc");
+    assert_eq!(stage.failure(client).message, "no worker serves cal; services with workers: calc");
     stage.handle(Event::Closed { connection: worker });
     stage.call(client, 23, "cal.add");
-    assert_eq!(stage.failure(client).message, "nobody serves cal; no worker is registered at this broker");
+    assert_eq!(stage.failure(client).message, "no worker serves cal; no worker is registered");
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn the_broker_describes_itself_and_says_who_is_there_instead_of_who_is_not() {
     let replies = stage.replies(client);
     let failure = replies.last().unwrap().1.as_ref().unwrap_err();
     assert_eq!(failure.code, Code::Unavailable);
-    assert!(failure.message.contains("services there are: calc"), "{failure}");
+    assert!(failure.message.contains("services with workers: calc"), "{failure}");
     stage.call(client, 4, "callboard.describe");
     let replies = stage.replies(client);
     let failure = replies.last().unwrap().1.as_ref().unwrap_err();

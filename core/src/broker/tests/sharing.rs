@@ -134,7 +134,7 @@ fn who_has_waited_too_long_has_no_more_calls_taken_and_is_told_when_to_try_again
     stage.call(client, 5, "calc.add");
     let failure = stage.failure(client);
     assert_eq!((failure.code, failure.executed), (Code::ResourceExhausted, Executed::No));
-    assert!(failure.message.contains("wait for calc for 2200 ms"), "{failure}");
+    assert!(failure.message.contains("your calls to calc have waited for 2200 ms"), "{failure}");
     assert!(failure.retry_after.is_some() && failure.to_string().contains("try again in"), "{failure}");
     stage.call(other, 1, "calc.add");
     assert!(stage.replies(other).is_empty(), "who did not make others wait is not refused");

@@ -122,7 +122,10 @@ fn who_breaks_the_rules_of_a_stream_ends_that_call_and_nothing_else() {
         }
         let failure = stage.failure(client);
         assert_eq!(failure.code, Code::Internal, "{failure}");
-        assert!(failure.message.contains("broken by the worker") && failure.message.contains(why), "{failure}");
+        assert!(
+            failure.message.contains("the worker broke the rules of its stream") && failure.message.contains(why),
+            "{failure}"
+        );
         let cancel = Envelope::Cancel(Cancel { number: count.number.0, done_below: None });
         assert_eq!(stage.heard(worker), [cancel]);
         assert_eq!(stage.broker.counters().streams_broken, 1);

@@ -53,7 +53,7 @@ fn a_call_that_runs_is_told_where_and_since_when() {
     stage.pass_with(seconds(3), &[worker, client]);
     let told = why(&mut stage, client, 100, "02020202-1").unwrap();
     assert_eq!((told.state.as_str(), told.worker.as_str(), told.since_ms), ("running", "peer-1", 3_000));
-    assert!(told.reason.contains("its handler has begun"), "{}", told.reason);
+    assert!(told.reason.contains("its handler has started"), "{}", told.reason);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_call_that_nobody_serves_is_told_what_it_waits_for() {
     patient.flags.wait_for_ready = true;
     stage.say(client, Envelope::Request(patient));
     let told = why(&mut stage, client, 100, "02020202-1").unwrap();
-    assert!(told.reason.contains("nobody serves calc"), "{}", told.reason);
+    assert!(told.reason.contains("no worker serves calc"), "{}", told.reason);
 }
 
 #[test]

@@ -139,18 +139,18 @@ fn why_tells_which_workers_it_waits_for_and_what_each_part_waits_for() {
     stage.answer(one, &first, b"\x00");
     let told: Vec<_> = stage.broker.open_calls(stage.now).into_iter().filter(|why| why.method == "calc.push").collect();
     let [whole, running, waiting] = &told[..] else { panic!("a broadcast and its two parts: {told:?}") };
-    assert_eq!(whole.reason, "0 of 2 workers have answered; it waits for peer-1, peer-2 (not begun)");
+    assert_eq!(whole.reason, "0 of 2 workers have replied; it waits for peer-1, peer-2 (not started)");
     assert_eq!((&*running.state, &*running.worker, &*running.client), ("running", "peer-1", "peer-9"));
-    assert!(running.reason.starts_with("it is at worker peer-1; that was heard"), "{}", running.reason);
-    let expected = "it is the part of a broadcast that worker peer-2 is to have, and that has no free slot for it";
+    assert!(running.reason.starts_with("it is at worker peer-1; the worker was last active"), "{}", running.reason);
+    let expected = "it is a subcall of a broadcast for worker peer-2, which has no free slot";
     assert_eq!((&*waiting.state, &*waiting.worker), ("waiting", "peer-2"));
     assert!(waiting.reason.starts_with(expected), "{waiting:?}");
     assert_eq!(waiting.busy.iter().map(|busy| &*busy.worker).collect::<Vec<_>>(), ["peer-2"]);
     let dispatch = stage.dispatches(one).remove(0);
     stage.answer(one, &dispatch, b"\x01");
     let told = stage.broker.open_calls(stage.now);
-    let whole = told.iter().find(|why| why.reason.contains("answered")).unwrap();
-    assert_eq!(whole.reason, "1 of 2 workers have answered; it waits for peer-2 (not begun)");
+    let whole = told.iter().find(|why| why.reason.contains("replied")).unwrap();
+    assert_eq!(whole.reason, "1 of 2 workers have replied; it waits for peer-2 (not started)");
 }
 
 #[test]
