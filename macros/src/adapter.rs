@@ -1,19 +1,19 @@
-//! The worker's side: whatever implements the trait, as a service.
+//! Generates the worker's side: `into_service`, which converts an implementation of the trait to a service.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 
 use crate::{
-    method::{Argument, Form, Method, OwnError},
+    method::{ApplicationError, Argument, Form, Method},
     service::Service,
     streams::Incoming,
 };
 
-/// A method of the trait itself: who implements the trait has it at hand, with nothing to import.
+/// Generates `into_service` as a method of the trait itself, so that an implementation needs no further import.
 pub(crate) fn into_service(service: &Service) -> TokenStream {
     let Service { krate, name, client, .. } = service;
-    let about = format!("This as the service `{name}`, for `Worker::serve`. Leave it as it is.");
+    let about = format!("Converts this to the service `{name}`, for `Worker::serve`. Do not override it.");
     let methods = service.methods.iter().map(|method| serve(service, method));
     let implementation = implementation();
     quote! {
@@ -31,18 +31,18 @@ pub(crate) fn into_service(service: &Service) -> TokenStream {
     }
 }
 
-/// A name that no argument of a method can take from us.
+/// Returns an identifier that cannot collide with an argument of a method.
 fn implementation() -> Ident {
     Ident::new("implementation", Span::mixed_site())
 }
 
-/// `let service = service.read("get", ["id"], |id: u32| ...);`
+/// Generates `let service = service.read("get", ["id"], |id: u32| ...);`
 fn serve(service: &Service, method: &Method) -> TokenStream {
     let Method { conditions, name, arguments, .. } = method;
-    let effect = format_ident!("{}", method.effect.word(), span = method.place());
+    let effect = format_ident!("{}", method.effect.name(), span = method.span());
     let names = arguments.iter().map(|argument| &argument.name);
     let (implementation, handler) = (implementation(), handler(service, method));
-    quote_spanned! {method.place()=>
+    quote_spanned! {method.span()=>
         #(#conditions)*
         let service = {
             let #implementation = ::std::sync::Arc::clone(&#implementation);
@@ -56,15 +56,15 @@ fn handler(service: &Service, method: &Method) -> TokenStream {
     let parameters = parameters(krate, method);
     let run = run(service, method);
     let body = match method.returns.form {
-        Form::Items { may_refuse, may_fail } => deliver(krate, method, run, may_refuse, may_fail),
-        Form::Value if method.is_async => answer(krate, method, quote!(#run.await)),
+        Form::Items { can_fail_first, can_fail } => send_items(krate, method, run, can_fail_first, can_fail),
+        Form::Value if method.is_async => convert_result(krate, method, quote!(#run.await)),
         Form::Value => {
-            let answer = answer(krate, method, run);
-            return quote_spanned!(method.place()=> move |#parameters| { #answer });
+            let result = convert_result(krate, method, run);
+            return quote_spanned!(method.span()=> move |#parameters| { #result });
         }
     };
     let implementation = implementation();
-    quote_spanned! {method.place()=>
+    quote_spanned! {method.span()=>
         move |#parameters| {
             let #implementation = ::std::sync::Arc::clone(&#implementation);
             async move { #body }
@@ -72,7 +72,8 @@ fn handler(service: &Service, method: &Method) -> TokenStream {
     }
 }
 
-/// What the worker hands in. A method with items of its own needs the call's context whether it takes it or not.
+/// Generates the parameters of the handler. A method that sends items needs the call's context, even if the trait's method does not
+/// take it.
 fn parameters(krate: &syn::Path, method: &Method) -> TokenStream {
     let Method { arguments, context, incoming, .. } = method;
     let name = context_name();
@@ -89,7 +90,7 @@ fn context_name() -> Ident {
     Ident::new("context", Span::mixed_site())
 }
 
-/// The implementation's method, called.
+/// Generates the call of the implementation's method.
 fn run(service: &Service, method: &Method) -> TokenStream {
     let (trait_ident, Method { ident, arguments, context, incoming, .. }) = (&service.ident, method);
     let (implementation, name) = (implementation(), context_name());
@@ -97,7 +98,7 @@ fn run(service: &Service, method: &Method) -> TokenStream {
         true => quote!(::core::clone::Clone::clone(&#name),),
         false => quote!(#name,),
     });
-    let arguments = arguments.iter().map(|Argument { ident, lent, .. }| match lent {
+    let arguments = arguments.iter().map(|Argument { ident, borrowed, .. }| match borrowed {
         true => quote!(&#ident,),
         false => quote!(#ident,),
     });
@@ -105,32 +106,38 @@ fn run(service: &Service, method: &Method) -> TokenStream {
     quote!(<Self as #trait_ident>::#ident(&*#implementation, #(#context)* #(#arguments)* #(#incoming)*))
 }
 
-/// A method that sends items. They are sent where it ran, for they may borrow from the implementation.
-fn deliver(krate: &syn::Path, method: &Method, run: TokenStream, may_refuse: bool, may_fail: bool) -> TokenStream {
+/// Generates the sending of items. They are sent inside of the handler, because they can borrow from the implementation.
+fn send_items(
+    krate: &syn::Path,
+    method: &Method,
+    run: TokenStream,
+    can_fail_first: bool,
+    can_fail: bool,
+) -> TokenStream {
     let (context, items) = (context_name(), Ident::new("items", Span::mixed_site()));
-    let item = match may_fail {
-        true => answer(krate, method, quote!(item)),
+    let item = match can_fail {
+        true => convert_result(krate, method, quote!(item)),
         false => quote!(#krate::Reply(item)),
     };
-    let deliver = quote!(#krate::__private::send_items(&#context, #items, |item| #item).await);
-    if !may_refuse {
-        return quote!(let #items = #run.await; #deliver);
+    let send = quote!(#krate::__private::send_items(&#context, #items, |item| #item).await);
+    if !can_fail_first {
+        return quote!(let #items = #run.await; #send);
     }
-    let refused = answer(krate, method, quote!(::core::result::Result::<(), _>::Err(error)));
+    let failed = convert_result(krate, method, quote!(::core::result::Result::<(), _>::Err(error)));
     quote! {
         let #items = #run.await;
         match #items {
-            ::core::result::Result::Ok(#items) => #deliver,
-            ::core::result::Result::Err(error) => #krate::__private::fail_before_items(#refused),
+            ::core::result::Result::Ok(#items) => #send,
+            ::core::result::Result::Err(error) => #krate::__private::fail_before_items(#failed),
         }
     }
 }
 
-/// What a method came to, as a handler returns it.
-fn answer(krate: &syn::Path, method: &Method, result: TokenStream) -> TokenStream {
+/// Generates the conversion of a method's result to a valid return value of a handler.
+fn convert_result(krate: &syn::Path, method: &Method, result: TokenStream) -> TokenStream {
     match &method.returns.error {
         None => quote!(#krate::Reply(#result)),
-        Some(OwnError { ty: error, name }) => quote! {
+        Some(ApplicationError { ty: error, name }) => quote! {
             #krate::__private::ApplicationResult {
                 result: #result,
                 name: #name,

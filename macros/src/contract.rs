@@ -1,22 +1,22 @@
-//! What the service is, as data: `contract()` of the stub.
+//! Generates the description of the service: `contract()` of the stub.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type, spanned::Spanned};
 
 use crate::{
-    method::{Method, OwnError, Returns},
+    method::{ApplicationError, Method, Returns},
     options::Effect,
     service::Service,
 };
 
-/// The function `contract`.
+/// Generates the function `contract`.
 pub(crate) fn contract(service: &Service) -> TokenStream {
     let Service { krate, name, docs, .. } = service;
     let doc = text(docs);
     let methods = service.methods.iter().map(|method| describe(krate, method));
     quote! {
-        /// What this program takes the service for. `callboard describe` shows what its workers say.
+        /// Returns the contract that this program was compiled with. `callboard describe` shows the contract of the running workers.
         pub fn contract() -> #krate::core::contract::ServiceDescription {
             let mut service = #krate::core::contract::ServiceDescription::new(#name, #doc);
             let mut types = #krate::core::contract::Types::new();
@@ -51,7 +51,7 @@ fn describe(krate: &syn::Path, method: &Method) -> TokenStream {
     };
     let error = match &returns.error {
         None => quote!(::core::option::Option::None),
-        Some(OwnError { ty, name }) => {
+        Some(ApplicationError { ty, name }) => {
             let ty = type_of(krate, ty);
             quote!(::core::option::Option::Some(#krate::core::contract::ErrorDescription { name: #name.into(), ty: #ty }))
         }
@@ -86,7 +86,7 @@ fn style(krate: &syn::Path, method: &Method) -> TokenStream {
     quote!(#krate::core::contract::Style::#style)
 }
 
-/// An expression for a type that may not be there.
+/// Generates an expression for an optional type.
 fn optional(krate: &syn::Path, ty: Option<&Type>) -> TokenStream {
     match ty.map(|ty| type_of(krate, ty)) {
         Some(ty) => quote!(::core::option::Option::Some(#ty)),
@@ -94,7 +94,7 @@ fn optional(krate: &syn::Path, ty: Option<&Type>) -> TokenStream {
     }
 }
 
-/// An expression for a type: its shape where it has one, else its name.
+/// Generates an expression for a type: its schema if it has one, else its name.
 pub(crate) fn type_of(krate: &syn::Path, ty: &Type) -> TokenStream {
     let rust = quote!(#ty).to_string().replace(' ', "");
     let probe = quote_spanned!(ty.span()=> #krate::core::contract::Probe::<#ty>::new());
@@ -105,7 +105,7 @@ pub(crate) fn type_of(krate: &syn::Path, ty: &Type) -> TokenStream {
     }}
 }
 
-/// What doc comments say, without the space that `///` leaves.
+/// Returns the text of doc comments, without the space after `///`.
 pub(crate) fn text(docs: &[Attribute]) -> String {
     let lines = docs.iter().filter_map(|doc| match &doc.meta {
         Meta::NameValue(meta) => match &meta.value {

@@ -1,4 +1,4 @@
-//! The trait as it goes on, and what comes beside it.
+//! Generates the rewritten trait, and combines it with the stub and the checks.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -6,9 +6,9 @@ use syn::{FnArg, ItemTrait, ReturnType, Signature, TraitItem, TraitItemFn, Type,
 
 use crate::{adapter, service::Service, streams, stub};
 
-/// The trait, with `into_service`, and its stub.
+/// Generates the trait with `into_service`, and its stub.
 pub(crate) fn expand(service: &Service, mut item: ItemTrait) -> TokenStream {
-    // A program that shares a contract is mostly one of its sides.
+    // A program that shares a contract is often only one of its sides.
     item.attrs.push(parse_quote!(#[allow(dead_code)]));
     item.supertraits.extend([
         parse_quote!(::core::marker::Send),
@@ -16,17 +16,17 @@ pub(crate) fn expand(service: &Service, mut item: ItemTrait) -> TokenStream {
         parse_quote!('static),
     ] as [syn::TypeParamBound; 3]);
     for function in functions(&mut item) {
-        send(function);
+        make_future_send(function);
     }
-    clean(&mut item);
+    remove_attributes(&mut item);
     let into_service = adapter::into_service(service);
     item.items.push(TraitItem::Verbatim(into_service));
     let (checks, stub) = (checks(service), stub::stub(service));
-    // First, so that the compiler's first words are on the types, and not on what follows from them.
+    // The checks come first, so that the compiler first reports the types, and then what follows from them.
     quote!(#checks #item #stub)
 }
 
-/// Says of each type that it must travel, so that the compiler complains of one that cannot where it is written.
+/// Generates a check for each type that must be sent, so that the compiler reports an unsuitable type where it is written.
 fn checks(service: &Service) -> TokenStream {
     let krate = &service.krate;
     let checks = service.methods.iter().map(|method| {
@@ -42,25 +42,25 @@ fn checks(service: &Service) -> TokenStream {
     }
 }
 
-/// The trait as it was, beside what is wrong with it.
-pub(crate) fn despite(error: &syn::Error, mut item: ItemTrait) -> TokenStream {
-    clean(&mut item);
+/// Generates the unchanged trait, and the error.
+pub(crate) fn with_error(error: &syn::Error, mut item: ItemTrait) -> TokenStream {
+    remove_attributes(&mut item);
     let error = error.to_compile_error();
     quote!(#error #item)
 }
 
-/// Takes out what is ours, and patterns, of which the compiler would complain after us.
-fn clean(item: &mut ItemTrait) {
+/// Removes our attributes, and functions with patterns, which the compiler would report again.
+fn remove_attributes(item: &mut ItemTrait) {
     for function in functions(item) {
         function.attrs.retain(|attribute| !attribute.path().is_ident("rpc"));
     }
     item.items.retain(|item| match item {
-        TraitItem::Fn(function) => function.default.is_some() || named(&function.sig),
+        TraitItem::Fn(function) => function.default.is_some() || has_plain_arguments(&function.sig),
         _ => true,
     });
 }
 
-fn named(signature: &Signature) -> bool {
+fn has_plain_arguments(signature: &Signature) -> bool {
     signature.inputs.iter().all(|input| match input {
         FnArg::Typed(typed) => matches!(&*typed.pat, syn::Pat::Ident(_)),
         FnArg::Receiver(_) => true,
@@ -74,8 +74,8 @@ fn functions(item: &mut ItemTrait) -> impl Iterator<Item = &mut TraitItemFn> {
     })
 }
 
-/// An `async fn` as a function that returns a future that may move between threads: a worker runs it as a task.
-fn send(function: &mut TraitItemFn) {
+/// Replaces an `async fn` with a function that returns a `Send` future, because a worker runs it as a task.
+fn make_future_send(function: &mut TraitItemFn) {
     if function.sig.asyncness.take().is_none() {
         return;
     }
@@ -83,7 +83,7 @@ fn send(function: &mut TraitItemFn) {
         ReturnType::Default => parse_quote!(()),
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
-    streams::send(&mut output);
+    streams::make_send(&mut output);
     function.sig.output = parse_quote!(-> impl ::core::future::Future<Output = #output> + ::core::marker::Send);
     if let Some(body) = &function.default {
         function.default = Some(parse_quote!({ async move #body }));

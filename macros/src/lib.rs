@@ -1,16 +1,16 @@
 //! The macros of Callboard; the package `callboard` re-exports them, with their documentation.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `service` | a trait read: what is accepted, and what is said of what is not |
-//! | `method` | one method of it |
-//! | `streams` | the items that it takes and returns |
-//! | `options` | the words in `#[service(..)]` and `#[rpc(..)]` |
-//! | `expand` | the trait as it goes on, and what comes beside it |
-//! | `stub` | the caller's side |
-//! | `adapter` | the worker's side |
-//! | `contract` | the service as data |
-//! | `shape`, `serde` | types as data: `#[derive(Shape)]` |
+//! | `service` | parses and checks a trait |
+//! | `method` | parses and checks one method |
+//! | `streams` | the items that a method takes and returns |
+//! | `options` | the options in `#[service(..)]` and `#[rpc(..)]` |
+//! | `expand` | generates the rewritten trait |
+//! | `stub` | generates the caller's stub |
+//! | `adapter` | generates `into_service`, the worker's side |
+//! | `contract` | generates the description of the service |
+//! | `shape`, `serde` | `#[derive(Shape)]`: the description of a type |
 
 mod adapter;
 mod contract;
@@ -26,19 +26,19 @@ mod stub;
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
 
-/// Makes a trait the contract between callers and workers.
+/// Turns a trait into the contract between callers and workers.
 ///
 /// ```
 /// #[callboard::service]
 /// pub trait Greeter {
-///     /// A greeting for this person.
+///     /// Returns a greeting for this person.
 ///     #[rpc(read)]
 ///     async fn greet(&self, name: &str) -> String;
 /// }
 /// ```
 ///
-/// Beside the trait this makes a stub for callers, `GreeterClient`, with the same methods; and `into_service` in the trait itself,
-/// which makes of any type that implements it a service for a worker:
+/// The macro generates a stub for callers, `GreeterClient`, with the same methods. It also adds the method `into_service` to the trait,
+/// which converts any implementation to a service for a worker:
 ///
 /// ```no_run
 /// # #[callboard::service]
@@ -65,35 +65,35 @@ use syn::parse_macro_input;
 ///
 /// # Methods
 ///
-/// A method takes `&self` and up to eight arguments, each a name and a type that serde reads and writes. `&str`, `&[T]` and `&T`
-/// are lent to the implementation and to the stub. A [`Context`](../callboard/struct.Context.html) as the first argument is the
-/// call's; it does not travel, and the stub's method does not have it.
+/// A method takes `&self` and up to eight arguments, each with a name and a type that implements `Serialize` and `Deserialize`. The
+/// types `&str`, `&[T]` and `&T` are borrowed by the implementation and by the stub. If the first argument is a
+/// [`Context`](../callboard/struct.Context.html), it is the context of the call: it is not sent, and the stub's method does not have it.
 ///
-/// An `async fn` is implemented by an `async fn`, whose future must be `Send`; a `fn` runs on a thread for blocking work. State is
-/// behind `&self`, and shared between calls: the implementation must be `Send + Sync + 'static`.
+/// An `async fn` is implemented by an `async fn`, whose future must be `Send`. A `fn` runs on a thread for blocking work. Concurrent
+/// calls share the implementation through `&self`, so it must be `Send + Sync + 'static`.
 ///
-/// A method returns any serde type, or `Result<T, E>` with an error of your own that is `Serialize + DeserializeOwned + Display`. The
-/// stub's caller gets it back as `Failed::Application(E)`, others by its name, text and content. What `E` is called on the wire is how the
-/// trait calls it; which status code it has is UNKNOWN unless it implements
+/// A method returns any serde type, or `Result<T, E>` with an application error that is `Serialize + DeserializeOwned + Display`. The
+/// stub's caller gets it back as `Failed::Application(E)`, others by its name, text and content. The error's
+/// name on the wire is the name of `E` in the trait. Its status code is UNKNOWN, unless `E` implements
 /// [`ErrorCode`](../callboard/trait.ErrorCode.html).
 ///
 /// # Streams
 ///
-/// An `async fn` may take an [`Incoming<T>`](../callboard/struct.Incoming.html) last, the items that its callers send, and return an
-/// [`Outgoing<impl Stream<Item = T>>`](../callboard/struct.Outgoing.html), the items that they get; an item may be a `Result<T, E>`,
-/// and so may the whole. The stream may borrow from `&self`. The stub's method has no argument for items: its call ends with
-/// `.stream()`, `.upload()` or `.duplex()`.
+/// An `async fn` can take an [`Incoming<T>`](../callboard/struct.Incoming.html) as its last argument: the items that a caller sends. It
+/// can return an [`Outgoing<impl Stream<Item = T>>`](../callboard/struct.Outgoing.html): the items that the caller receives. An item
+/// can be a `Result<T, E>`, and so can the whole return value. The stream can borrow from `&self`. The stub's method has no argument
+/// for items: its call ends with `.stream()`, `.upload()` or `.duplex()`.
 ///
 /// ```
 /// use callboard::{Incoming, Outgoing, Stream};
 ///
 /// #[callboard::service]
 /// pub trait Numbers {
-///     /// The numbers from 1 to `to`.
+///     /// Sends the numbers from 1 to `to`.
 ///     #[rpc(read)]
 ///     async fn count(&self, to: u64) -> Outgoing<impl Stream<Item = u64>>;
 ///
-///     /// The sum of what the caller sends.
+///     /// Returns the sum of the items.
 ///     #[rpc(read)]
 ///     async fn sum(&self, numbers: Incoming<i64>) -> i64;
 /// }
@@ -114,26 +114,26 @@ use syn::parse_macro_input;
 ///
 /// # Options
 ///
-/// | | |
+/// | option | meaning |
 /// |---|---|
-/// | `#[rpc(read)]` | changes nothing: the call may be run again if its worker is lost |
-/// | `#[rpc(idempotent)]` | may be run again, because the world is the same afterwards |
-/// | `#[rpc(once)]` | is never run twice; what is meant where nothing is said |
-/// | `#[rpc(name = "get")]` | what the method is called on the wire, in the place of its own name |
-/// | `#[service(name = "users")]` | what the service is called, in the place of the trait's name in snake_case |
-/// | `#[service(crate = "path")]` | where the package `callboard` is, if not at `::callboard` |
+/// | `#[rpc(read)]` | the method changes nothing: the broker can run a call again if its worker is lost |
+/// | `#[rpc(idempotent)]` | the method is idempotent: the broker can run a call again if its worker is lost |
+/// | `#[rpc(once)]` | a call never runs twice (default) |
+/// | `#[rpc(name = "get")]` | the method's name on the wire, instead of its own name |
+/// | `#[service(name = "users")]` | the service's name, instead of the trait's name in snake_case |
+/// | `#[service(crate = "path")]` | the path of the package `callboard`, if it is not `::callboard` |
 #[proc_macro_attribute]
 pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
     let options = parse_macro_input!(options as options::ServiceOptions);
     let item = parse_macro_input!(item as syn::ItemTrait);
-    match service::Service::read(options, &item) {
+    match service::Service::parse(options, &item) {
         Ok(service) => expand::expand(&service, item).into(),
-        // The trait goes on as it is, so that what uses it is not in error as well.
-        Err(error) => expand::despite(&error, item).into(),
+        // The trait itself is kept, so that its users do not cause further errors.
+        Err(error) => expand::with_error(&error, item).into(),
     }
 }
 
-/// Says what a type looks like on the wire, for `callboard describe` and for comparing contracts: an implementation of
+/// Derives the schema of a type on the wire, for `callboard describe` and for comparing contracts: an implementation of
 /// [`Shape`](../callboard/trait.Shape.html).
 ///
 /// ```
@@ -148,11 +148,12 @@ pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// It goes by the type's serde attributes: `rename`, `rename_all`, `rename_all_fields`, `tag`, `content`, `untagged`, `transparent`,
-/// `default`, `skip`, `skip_serializing_if`, `deny_unknown_fields`, and `with = "serde_bytes"`. What it cannot know (`flatten`, `with`,
-/// `from`, `into`) is described as anything. A field's type that is no `Shape` is described by its name.
+/// The macro follows the type's serde attributes: `rename`, `rename_all`, `rename_all_fields`, `tag`, `content`, `untagged`, `transparent`,
+/// `default`, `skip`, `skip_serializing_if`, `deny_unknown_fields`, and `with = "serde_bytes"`. Forms that
+/// it cannot see (`flatten`, `with`, `from`, `into`) are described as any value. A field type that does not implement `Shape` is
+/// described by its name.
 ///
-/// `#[shape(crate = "path")]` says where the package `callboard` is, if not at `::callboard`.
+/// `#[shape(crate = "path")]` sets the path of the package `callboard`, if it is not `::callboard`.
 #[proc_macro_derive(Shape, attributes(serde, shape))]
 pub fn shape(item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as syn::DeriveInput);

@@ -1,4 +1,4 @@
-//! One method of a service.
+//! One method of a service: parses its signature, and rejects what cannot be sent.
 
 use proc_macro2::Span;
 use quote::ToTokens;
@@ -10,104 +10,108 @@ use syn::{
 use crate::{
     options::{Effect, RpcOptions},
     service::{docs, is_identifier},
-    streams::{self, Incoming, Place},
+    streams::{self, Incoming, Position},
 };
 
-/// Arguments that a handler can have.
+/// The maximum number of arguments of a handler.
 const ARGUMENTS_MAX: usize = 8;
-/// What a trait's methods must not be called, and why.
-const TAKEN: [(&str, &str); 3] = [
-    ("into_service", "the trait gets a method of that name"),
-    ("new", "the stub has a function of that name"),
-    ("contract", "the stub has a function of that name"),
+/// The reserved method names, with the reason.
+const RESERVED: [(&str, &str); 3] = [
+    ("into_service", "the macro adds a method of this name to the trait"),
+    ("new", "the stub has a function of this name"),
+    ("contract", "the stub has a function of this name"),
 ];
 
 /// One method of a service.
 pub(crate) struct Method {
     pub(crate) docs: Vec<Attribute>,
-    /// Its `cfg`s: what is made of the method is there where it is.
+    /// Its `cfg` attributes, which the generated code repeats.
     pub(crate) conditions: Vec<Attribute>,
-    /// `deprecated`, of which its callers are told, and warnings that its author does not want.
+    /// Its `deprecated` and `allow` attributes, which the stub repeats.
     pub(crate) warnings: Vec<Attribute>,
     pub(crate) ident: Ident,
-    /// What it is called on the wire.
+    /// The name on the wire.
     pub(crate) name: String,
     pub(crate) name_span: Span,
     pub(crate) effect: Effect,
     pub(crate) is_async: bool,
-    /// The type of the context, if it takes one.
+    /// The type of the context argument, if it has one.
     pub(crate) context: Option<Type>,
     pub(crate) arguments: Vec<Argument>,
-    /// The items that its callers send, if they do.
+    /// The items that callers send, if it takes any.
     pub(crate) incoming: Option<Incoming>,
     pub(crate) returns: Returns,
 }
 
-/// One argument that travels.
+/// One argument that is sent.
 pub(crate) struct Argument {
     pub(crate) ident: Ident,
     pub(crate) name: String,
-    /// As it is written in the trait.
+    /// The type in the trait.
     pub(crate) ty: Type,
-    /// What a worker reads.
+    /// The type that a worker deserializes.
     pub(crate) owned: Type,
-    /// Whether the implementation gets a reference to that.
-    pub(crate) lent: bool,
+    /// Whether the implementation gets a reference to that value.
+    pub(crate) borrowed: bool,
 }
 
-/// What a method returns.
+/// The return type of a method.
 pub(crate) struct Returns {
-    /// Its result; where it sends items, each of them.
+    /// The type of the result, or of each item.
     pub(crate) value: Type,
-    pub(crate) error: Option<OwnError>,
+    pub(crate) error: Option<ApplicationError>,
     pub(crate) form: Form,
 }
 
-/// How a method returns that.
+/// The form of the return type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As a value, or a `Result`.
+    /// A value, or a `Result`.
     Value,
-    /// As items.
+    /// A stream of items.
     Items {
-        /// Whether it may fail before there are any: a `Result` of an `Outgoing`.
-        may_refuse: bool,
-        /// Whether an item may be the error that ends them.
-        may_fail: bool,
+        /// Whether the method can fail before the first item: a `Result` of an `Outgoing`.
+        can_fail_first: bool,
+        /// Whether an item can be an error, which ends the stream.
+        can_fail: bool,
     },
 }
 
-/// A method's own error.
-pub(crate) struct OwnError {
+/// The application error of a method.
+pub(crate) struct ApplicationError {
     pub(crate) ty: Type,
-    /// What it is called on the wire.
+    /// The name on the wire.
     pub(crate) name: String,
 }
 
 impl Method {
-    pub(crate) fn read(function: &TraitItemFn) -> Result<Method> {
+    /// Parses and checks a method.
+    ///
+    /// # Errors
+    /// The first problem, at its place in the source.
+    pub(crate) fn parse(function: &TraitItemFn) -> Result<Method> {
         let signature = &function.sig;
-        let options = RpcOptions::of(&function.attrs)?;
+        let options = RpcOptions::parse(&function.attrs)?;
         check_signature(signature)?;
-        let (context, arguments, incoming) = read_arguments(signature)?;
-        let returns = read_returns(&signature.output)?;
+        let (context, arguments, incoming) = parse_arguments(signature)?;
+        let returns = parse_returns(&signature.output)?;
         check_streams(signature, incoming.as_ref(), &returns)?;
         let (name, name_span) = match &options.name {
             Some(name) => (name.value(), name.span()),
-            None => (bare(&signature.ident), signature.ident.span()),
+            None => (unraw(&signature.ident), signature.ident.span()),
         };
         if !is_identifier(&name) {
-            let text = format!("`{name}` is no name of a method: letters, digits and _");
+            let text = format!("`{name}` is not a valid method name: use letters, digits and _");
             return Err(Error::new(name_span, text));
         }
-        let called = |words: &[&str]| {
-            let called = |attribute: &&Attribute| words.iter().any(|word| attribute.path().is_ident(word));
-            function.attrs.iter().filter(called).cloned().collect()
+        let attributes = |names: &[&str]| {
+            let named = |attribute: &&Attribute| names.iter().any(|name| attribute.path().is_ident(name));
+            function.attrs.iter().filter(named).cloned().collect()
         };
         Ok(Method {
             docs: docs(&function.attrs),
-            conditions: called(&["cfg"]),
-            warnings: called(&["deprecated", "allow"]),
+            conditions: attributes(&["cfg"]),
+            warnings: attributes(&["deprecated", "allow"]),
             ident: signature.ident.clone(),
             name,
             name_span,
@@ -122,12 +126,12 @@ impl Method {
 }
 
 impl Method {
-    /// Where the compiler shall complain of what is made of it.
-    pub(crate) fn place(&self) -> Span {
+    /// Returns the span at which the compiler reports errors of the generated code.
+    pub(crate) fn span(&self) -> Span {
         self.ident.span().resolved_at(Span::call_site())
     }
 
-    /// The types that travel both ways, and the error if there is one.
+    /// Returns the types that are sent in either direction, and the error type.
     pub(crate) fn types(&self) -> (Vec<&Type>, Option<&Type>) {
         let Returns { value, error, .. } = &self.returns;
         let error = error.as_ref().map(|error| &error.ty);
@@ -135,47 +139,48 @@ impl Method {
         (self.arguments.iter().map(|argument| &argument.owned).chain(items).chain([value]).collect(), error)
     }
 
-    /// Whether it sends items.
+    /// Returns whether the method sends items.
     pub(crate) fn sends_items(&self) -> bool {
         self.returns.form != Form::Value
     }
 }
 
-/// An identifier without `r#`.
-fn bare(ident: &Ident) -> String {
+/// Returns an identifier without `r#`.
+fn unraw(ident: &Ident) -> String {
     ident.to_string().trim_start_matches("r#").to_owned()
 }
 
 fn check_signature(signature: &Signature) -> Result<()> {
-    let refuse = |place: &dyn ToTokens, text: &str| Err(Error::new_spanned(place, text));
+    let reject = |tokens: &dyn ToTokens, text: &str| Err(Error::new_spanned(tokens, text));
     let name = signature.ident.to_string();
-    if let Some((_, why)) = TAKEN.iter().find(|(taken, _)| name == *taken) {
-        let text = format!("{why}: call the method something else, and say `#[rpc(name = \"{name}\")]`");
-        return refuse(&signature.ident, &text);
+    if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| name == *reserved) {
+        let text = format!("{reason}: rename the method, and add `#[rpc(name = \"{name}\")]`");
+        return reject(&signature.ident, &text);
     }
-    if let Some(word) = &signature.constness {
-        return refuse(word, "a method of a service is not const");
+    if let Some(keyword) = &signature.constness {
+        return reject(keyword, "a method of a service cannot be const");
     }
     if let Some(abi) = &signature.abi {
-        return refuse(abi, "a method of a service is not extern");
+        return reject(abi, "a method of a service cannot be extern");
     }
     if !signature.generics.params.is_empty() {
-        let text = "a method of a service has no generics and names no lifetimes: both sides must know its types";
-        return refuse(&signature.generics.params, text);
+        let text = "a method of a service cannot have generics or lifetimes: both sides must know its types";
+        return reject(&signature.generics.params, text);
     }
     if let Some(clause) = &signature.generics.where_clause {
-        return refuse(clause, "a method of a service has no where clause");
+        return reject(clause, "a method of a service cannot have a where clause");
     }
     Ok(())
 }
 
-fn read_arguments(signature: &Signature) -> Result<(Option<Type>, Vec<Argument>, Option<Incoming>)> {
+fn parse_arguments(signature: &Signature) -> Result<(Option<Type>, Vec<Argument>, Option<Incoming>)> {
     let mut inputs = signature.inputs.iter();
     let Some(FnArg::Receiver(receiver)) = inputs.next() else {
-        return Err(Error::new_spanned(&signature.ident, "a method of a service takes `&self` first"));
+        return Err(Error::new_spanned(&signature.ident, "a method of a service needs `&self` as its first argument"));
     };
     let ReceiverKind::Reference(_, None, None) = receiver.kind else {
-        let text = "a method of a service takes `&self`: calls run side by side; keep what changes behind a lock";
+        let text =
+            "a method of a service takes `&self`, because calls run concurrently: put mutable state behind a lock";
         return Err(Error::new_spanned(receiver, text));
     };
     let mut typed: Vec<_> = inputs.collect();
@@ -183,21 +188,21 @@ fn read_arguments(signature: &Signature) -> Result<(Option<Type>, Vec<Argument>,
     if context.is_some() {
         typed.remove(0);
     }
-    let incoming = typed.last().map_or(Ok(None), |last| Incoming::read(last))?;
+    let incoming = typed.last().map_or(Ok(None), |last| Incoming::parse(last))?;
     if incoming.is_some() {
         typed.pop();
     }
-    if let Some(beyond) = typed.get(ARGUMENTS_MAX) {
-        let text = format!("a method has at most {ARGUMENTS_MAX} arguments: put some into a struct");
-        return Err(Error::new_spanned(beyond, text));
+    if let Some(extra) = typed.get(ARGUMENTS_MAX) {
+        let text = format!("a method has at most {ARGUMENTS_MAX} arguments: move some into a struct");
+        return Err(Error::new_spanned(extra, text));
     }
-    let arguments = typed.into_iter().map(read_argument).collect::<Result<_>>()?;
+    let arguments = typed.into_iter().map(parse_argument).collect::<Result<_>>()?;
     Ok((context, arguments, incoming))
 }
 
-/// Items travel while the method runs, which only a future can wait for.
+/// Checks that a method with streams is async: only a future can wait for items while the method runs.
 fn check_streams(signature: &Signature, incoming: Option<&Incoming>, returns: &Returns) -> Result<()> {
-    let text = "a method with streams is an `async fn`";
+    let text = "a method with streams must be an `async fn`";
     match (signature.asyncness, incoming, returns.form) {
         (Some(_), ..) | (None, None, Form::Value) => Ok(()),
         (None, Some(incoming), _) => Err(Error::new_spanned(&incoming.ty, text)),
@@ -205,46 +210,46 @@ fn check_streams(signature: &Signature, incoming: Option<&Incoming>, returns: &R
     }
 }
 
-/// The type of an argument that is the call's context.
+/// Returns the type of an argument if it is the call's context.
 fn context_type(argument: &FnArg) -> Option<Type> {
     let FnArg::Typed(typed) = argument else { return None };
     let segment = last_segment(&typed.ty)?;
     (segment.ident == "Context" && segment.arguments.is_none()).then(|| (*typed.ty).clone())
 }
 
-fn read_argument(argument: &FnArg) -> Result<Argument> {
+fn parse_argument(argument: &FnArg) -> Result<Argument> {
     let FnArg::Typed(typed) = argument else {
-        return Err(Error::new_spanned(argument, "`self` comes first"));
+        return Err(Error::new_spanned(argument, "`self` must be the first argument"));
     };
     let ident = ident(&typed.pat)?;
-    let name = bare(ident);
+    let name = unraw(ident);
     if !is_identifier(&name) {
-        return Err(Error::new_spanned(ident, "an argument's name has letters, digits and _ only"));
+        return Err(Error::new_spanned(ident, "an argument's name can contain only letters, digits and _"));
     }
-    check_type(&typed.ty, Place::Argument)?;
-    let (owned, lent) = owned(&typed.ty)?;
-    Ok(Argument { ident: ident.clone(), name, ty: (*typed.ty).clone(), owned, lent })
+    check_type(&typed.ty, Position::Argument)?;
+    let (owned, borrowed) = owned_type(&typed.ty)?;
+    Ok(Argument { ident: ident.clone(), name, ty: (*typed.ty).clone(), owned, borrowed })
 }
 
-/// The name of an argument.
+/// Returns the name of an argument.
 pub(crate) fn ident(pattern: &Pat) -> Result<&Ident> {
     let Pat::Ident(name) = pattern else {
-        return Err(Error::new_spanned(pattern, "give the argument a name: callers may pass it by that"));
+        return Err(Error::new_spanned(pattern, "give the argument a name: callers can pass it by name"));
     };
     if name.by_ref.is_some() || name.mutability.is_some() || name.subpat.is_some() {
-        return Err(Error::new_spanned(pattern, "write the argument's name alone, without `mut`, `ref` or a pattern"));
+        return Err(Error::new_spanned(pattern, "write only the argument's name, without `mut`, `ref` or a pattern"));
     }
     Ok(&name.ident)
 }
 
-/// What a worker reads for an argument of this type, and whether it lends that to the implementation.
-fn owned(ty: &Type) -> Result<(Type, bool)> {
+/// Returns the type that a worker deserializes for an argument of this type, and whether the implementation borrows it.
+fn owned_type(ty: &Type) -> Result<(Type, bool)> {
     let Type::Reference(reference) = ty else { return Ok((ty.clone(), false)) };
     if reference.mutability.is_some() {
-        return Err(Error::new_spanned(ty, "an argument travels one way: nothing can be changed in it for the caller"));
+        return Err(Error::new_spanned(ty, "an argument is sent one way: a method cannot change it for the caller"));
     }
     if let Some(lifetime) = &reference.lifetime {
-        return Err(Error::new_spanned(lifetime, "leave the lifetime out: the argument is lent for the call"));
+        return Err(Error::new_spanned(lifetime, "remove the lifetime: the argument is borrowed for the call"));
     }
     let owned = match &*reference.elem {
         Type::Slice(slice) => {
@@ -257,71 +262,75 @@ fn owned(ty: &Type) -> Result<(Type, bool)> {
     Ok((owned, true))
 }
 
-/// What cannot travel, as far as its form shows it.
-fn check_type(ty: &Type, place: Place) -> Result<()> {
-    streams::refuse(ty, place)?;
+/// Rejects types that cannot be sent, as far as their syntax shows it.
+fn check_type(ty: &Type, position: Position) -> Result<()> {
+    streams::reject_misplaced(ty, position)?;
     match ty {
-        Type::ImplTrait(bounds) if bounds.bounds.iter().any(|bound| names(bound, "Future")) => {
+        Type::ImplTrait(bounds) if bounds.bounds.iter().any(|bound| is_trait(bound, "Future")) => {
             Err(Error::new_spanned(ty, "write `async fn`"))
         }
-        Type::ImplTrait(_) => Err(Error::new_spanned(ty, "name the type: both sides must know it")),
+        Type::ImplTrait(_) => Err(Error::new_spanned(ty, "write a concrete type: both sides must know it")),
         Type::Infer(_) => Err(Error::new_spanned(ty, "write the type: both sides must know it")),
         _ => Ok(()),
     }
 }
 
-fn names(bound: &TypeParamBound, name: &str) -> bool {
+fn is_trait(bound: &TypeParamBound, name: &str) -> bool {
     let TypeParamBound::Trait(bound) = bound else { return false };
     bound.path.segments.last().is_some_and(|segment| segment.ident == name)
 }
 
-fn read_returns(output: &ReturnType) -> Result<Returns> {
+fn parse_returns(output: &ReturnType) -> Result<Returns> {
     let none = parse_quote!(());
     let ty = match output {
         ReturnType::Default => &none,
         ReturnType::Type(_, ty) => &**ty,
     };
-    let (value, error) = read_result(ty)?;
+    let (value, error) = parse_result(ty)?;
     let Some(item) = streams::outgoing_item(value)? else {
-        return Ok(Returns { value: value.clone(), error: error.map(own_error).transpose()?, form: Form::Value });
+        return Ok(Returns {
+            value: value.clone(),
+            error: error.map(application_error).transpose()?,
+            form: Form::Value,
+        });
     };
-    let (item, item_error) = read_result(item)?;
+    let (item, item_error) = parse_result(item)?;
     if let (Some(error), Some(item_error)) = (error, item_error)
         && error.to_token_stream().to_string() != item_error.to_token_stream().to_string()
     {
-        let text = "a method has one error: the same here as of the whole";
+        let text = "a method has one error type: use the same type for items and for the whole";
         return Err(Error::new_spanned(item_error, text));
     }
-    let form = Form::Items { may_refuse: error.is_some(), may_fail: item_error.is_some() };
-    let error = error.or(item_error).map(own_error).transpose()?;
+    let form = Form::Items { can_fail_first: error.is_some(), can_fail: item_error.is_some() };
+    let error = error.or(item_error).map(application_error).transpose()?;
     Ok(Returns { value: item.clone(), error, form })
 }
 
-/// `T` and `E` of `Result<T, E>`; any other type is a `T` alone.
-fn read_result(ty: &Type) -> Result<(&Type, Option<&Type>)> {
-    check_type(ty, Place::Return)?;
+/// Returns `T` and `E` of `Result<T, E>`; any other type is a `T` without an error.
+fn parse_result(ty: &Type) -> Result<(&Type, Option<&Type>)> {
+    check_type(ty, Position::Return)?;
     if let Type::Reference(_) = ty {
-        return Err(Error::new_spanned(ty, "return a value: a reference cannot travel"));
+        return Err(Error::new_spanned(ty, "return a value: a reference cannot be sent"));
     }
     let Some(segment) = last_segment(ty).filter(|segment| segment.ident == "Result") else {
         return Ok((ty, None));
     };
     let types: Vec<_> = generic_types(&segment.arguments).collect();
     let [value, error] = types[..] else {
-        let text = "write `Result<T, E>` with both types: callers must know the error as well";
+        let text = "write `Result<T, E>` with both types: callers must know the error type";
         return Err(Error::new_spanned(ty, text));
     };
-    check_type(value, Place::Return)?;
+    check_type(value, Position::Return)?;
     Ok((value, Some(error)))
 }
 
-fn own_error(error: &Type) -> Result<OwnError> {
-    let name = last_segment(error).map(|segment| bare(&segment.ident));
+fn application_error(error: &Type) -> Result<ApplicationError> {
+    let name = last_segment(error).map(|segment| unraw(&segment.ident));
     let Some(name) = name.filter(|name| is_identifier(name)) else {
-        let text = "an error has a type with a name, such as `UserError`: that is what it is called on the wire";
+        let text = "use an error type with a name, such as `UserError`: the name is sent to callers";
         return Err(Error::new_spanned(error, text));
     };
-    Ok(OwnError { ty: error.clone(), name })
+    Ok(ApplicationError { ty: error.clone(), name })
 }
 
 pub(crate) fn generic_types(arguments: &PathArguments) -> impl Iterator<Item = &Type> {

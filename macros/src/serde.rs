@@ -1,8 +1,8 @@
-//! What serde's attributes say of how a type travels.
+//! The serde attributes that decide how a type is serialized.
 
 use syn::{Attribute, Ident, LitStr, Result, meta::ParseNestedMeta};
 
-/// The attributes of a type, a variant or a field, as far as they matter here.
+/// The relevant attributes of a type, a variant or a field.
 #[derive(Default)]
 pub(crate) struct Serde {
     pub(crate) rename: Option<String>,
@@ -14,15 +14,16 @@ pub(crate) struct Serde {
     pub(crate) transparent: bool,
     pub(crate) default: bool,
     pub(crate) skip: bool,
-    /// It may be left out, or is left out one way.
+    /// The field can be missing, at least in one direction.
     pub(crate) optional: bool,
+    /// Unknown fields are errors.
     pub(crate) closed: bool,
     pub(crate) bytes: bool,
-    /// Its form is decided by code that cannot be seen from here.
+    /// Code that the macro cannot see decides the form.
     pub(crate) opaque: bool,
 }
 
-/// How names are written.
+/// The case of names.
 #[derive(Clone, Copy)]
 pub(crate) enum Case {
     Lower,
@@ -36,53 +37,57 @@ pub(crate) enum Case {
 }
 
 impl Serde {
-    pub(crate) fn of(attributes: &[Attribute]) -> Result<Serde> {
+    /// Parses the `serde` attributes.
+    ///
+    /// # Errors
+    /// A syntax error in an attribute.
+    pub(crate) fn parse(attributes: &[Attribute]) -> Result<Serde> {
         let mut serde = Serde::default();
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
-            attribute.parse_nested_meta(|meta| serde.read(&meta))?;
+            attribute.parse_nested_meta(|meta| serde.parse_option(&meta))?;
         }
         Ok(serde)
     }
 
-    fn read(&mut self, meta: &ParseNestedMeta) -> Result<()> {
-        let word = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
-        match word.as_str() {
-            "rename" => self.rename = written(meta)?,
-            "rename_all" => self.rename_all = written(meta)?.and_then(|case| Case::of(&case)),
-            "rename_all_fields" => self.rename_all_fields = written(meta)?.and_then(|case| Case::of(&case)),
-            "tag" => self.tag = written(meta)?,
-            "content" => self.content = written(meta)?,
+    fn parse_option(&mut self, meta: &ParseNestedMeta) -> Result<()> {
+        let name = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+        match name.as_str() {
+            "rename" => self.rename = value(meta)?,
+            "rename_all" => self.rename_all = value(meta)?.and_then(|case| Case::parse(&case)),
+            "rename_all_fields" => self.rename_all_fields = value(meta)?.and_then(|case| Case::parse(&case)),
+            "tag" => self.tag = value(meta)?,
+            "content" => self.content = value(meta)?,
             "untagged" => self.untagged = true,
             "transparent" => self.transparent = true,
             "default" => {
-                written(meta)?;
+                value(meta)?;
                 self.default = true;
             }
             "skip" => self.skip = true,
             "skip_serializing" | "skip_deserializing" => self.optional = true,
             "skip_serializing_if" => {
-                written(meta)?;
+                value(meta)?;
                 self.optional = true;
             }
             "deny_unknown_fields" => self.closed = true,
-            "with" => match written(meta)?.as_deref() {
+            "with" => match value(meta)?.as_deref() {
                 Some("serde_bytes") => self.bytes = true,
                 _ => self.opaque = true,
             },
             "flatten" | "other" => self.opaque = true,
             "from" | "try_from" | "into" | "remote" | "serialize_with" | "deserialize_with" | "getter" => {
-                written(meta)?;
+                value(meta)?;
                 self.opaque = true;
             }
-            // Bounds, aliases, where serde is: they change nothing here. serde itself says what it does not know.
-            _ => drop(written(meta)?),
+            // Bounds, aliases and the path of serde do not change the form. serde itself reports unknown attributes.
+            _ => drop(value(meta)?),
         }
         Ok(())
     }
 }
 
-/// The text behind the word, if there is one; of `(serialize = "a", deserialize = "b")` the first.
-fn written(meta: &ParseNestedMeta) -> Result<Option<String>> {
+/// Returns the value of an option, if it has one; of `(serialize = "a", deserialize = "b")` the first.
+fn value(meta: &ParseNestedMeta) -> Result<Option<String>> {
     if meta.input.peek(syn::Token![=]) {
         return Ok(meta.value()?.parse::<LitStr>().ok().map(|text| text.value()));
     }
@@ -98,7 +103,7 @@ fn written(meta: &ParseNestedMeta) -> Result<Option<String>> {
 }
 
 impl Case {
-    fn of(name: &str) -> Option<Case> {
+    fn parse(name: &str) -> Option<Case> {
         Some(match name {
             "lowercase" => Case::Lower,
             "UPPERCASE" => Case::Upper,
@@ -112,7 +117,7 @@ impl Case {
         })
     }
 
-    /// A field's name, which is snake_case in Rust.
+    /// Converts a field's name, which is snake_case in Rust.
     pub(crate) fn field(self, name: &str) -> String {
         let words = || name.split('_').filter(|word| !word.is_empty());
         let pascal = || words().map(capitalized).collect::<String>();
@@ -126,7 +131,7 @@ impl Case {
         }
     }
 
-    /// A variant's name, which is PascalCase in Rust.
+    /// Converts a variant's name, which is PascalCase in Rust.
     pub(crate) fn variant(self, name: &str) -> String {
         let snake = || {
             let mut snake = String::new();
@@ -166,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_written_as_serde_writes_them() {
+    fn names_are_converted_as_serde_converts_them() {
         let cases = [
             ("lowercase", "mail_address", "veryold"),
             ("UPPERCASE", "MAIL_ADDRESS", "VERYOLD"),
@@ -178,7 +183,7 @@ mod tests {
             ("SCREAMING-KEBAB-CASE", "MAIL-ADDRESS", "VERY-OLD"),
         ];
         for (name, field, variant) in cases {
-            let case = Case::of(name).expect(name);
+            let case = Case::parse(name).expect(name);
             assert_eq!((case.field("mail_address"), case.variant("VeryOld")), (field.to_owned(), variant.to_owned()));
         }
     }

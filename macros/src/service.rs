@@ -1,4 +1,4 @@
-//! A trait read as a service: what is accepted, and what is said of what is not.
+//! A trait as a service: parses it, and reports all errors at once.
 
 use std::collections::BTreeMap;
 
@@ -8,33 +8,33 @@ use syn::{Attribute, Error, Ident, ItemTrait, Path, Result, TraitItem, Visibilit
 
 use crate::{method::Method, options::ServiceOptions};
 
-/// The longest name of a service or method, and of both with the dot between them.
+/// The maximum length of a service's name, and of a full method name, in bytes.
 const NAME_BYTES_MAX: usize = 128;
 
-/// A trait as a service.
+/// A parsed trait.
 pub(crate) struct Service {
     pub(crate) docs: Vec<Attribute>,
     pub(crate) visibility: Visibility,
-    /// The trait.
+    /// The name of the trait.
     pub(crate) ident: Ident,
-    /// The stub.
+    /// The name of the stub.
     pub(crate) client: Ident,
-    /// What it is called on the wire.
+    /// The name on the wire.
     pub(crate) name: String,
-    /// Where the package `callboard` is.
+    /// The path of the package `callboard`.
     pub(crate) krate: Path,
     pub(crate) methods: Vec<Method>,
 }
 
 impl Service {
-    /// Reads a trait.
+    /// Parses a trait.
     ///
     /// # Errors
-    /// All that is wrong with it, each thing at its own place.
-    pub(crate) fn read(options: ServiceOptions, item: &ItemTrait) -> Result<Service> {
+    /// All problems together, each at its own place in the source.
+    pub(crate) fn parse(options: ServiceOptions, item: &ItemTrait) -> Result<Service> {
         let mut errors = Errors::default();
         errors.add(check_trait(item));
-        let methods: Vec<_> = item.items.iter().filter_map(|item| errors.take(read_item(item))).collect();
+        let methods: Vec<_> = item.items.iter().filter_map(|item| errors.take(parse_item(item))).collect();
         let (name, span) = match &options.name {
             Some(name) => (name.value(), name.span()),
             None => (snake_case(&item.ident), item.ident.span()),
@@ -54,12 +54,12 @@ impl Service {
     }
 }
 
-/// The doc comments among attributes.
+/// Returns the doc comments among the attributes.
 pub(crate) fn docs(attributes: &[Attribute]) -> Vec<Attribute> {
     attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect()
 }
 
-/// Errors that are told together: who wrote the trait sees all of them at once.
+/// A collection of errors, so that the compiler reports all of them at once.
 #[derive(Default)]
 struct Errors(Option<Error>);
 
@@ -84,51 +84,53 @@ impl Errors {
 
 fn check_trait(item: &ItemTrait) -> Result<()> {
     if !item.generics.params.is_empty() {
-        let text = "a service has no generics: callers and workers could not agree on what they are";
+        let text = "a service cannot have generics: callers and workers could not agree on them";
         return Err(Error::new_spanned(&item.generics, text));
     }
     if let Some(clause) = &item.generics.where_clause {
-        return Err(Error::new_spanned(clause, "a service has no where clause"));
+        return Err(Error::new_spanned(clause, "a service cannot have a where clause"));
     }
     match &item.unsafety {
-        Some(word) => Err(Error::new_spanned(word, "a service is not unsafe: its callers are in other processes")),
+        Some(keyword) => {
+            Err(Error::new_spanned(keyword, "a service cannot be unsafe: its callers are in other processes"))
+        }
         None => Ok(()),
     }
 }
 
-fn read_item(item: &TraitItem) -> Result<Method> {
+fn parse_item(item: &TraitItem) -> Result<Method> {
     match item {
-        TraitItem::Fn(function) => Method::read(function),
-        other => Err(Error::new_spanned(other, "a service has methods only")),
+        TraitItem::Fn(function) => Method::parse(function),
+        other => Err(Error::new_spanned(other, "a service can contain only methods")),
     }
 }
 
 fn check_service_name(name: &str, span: Span) -> Result<()> {
     if !name.split('.').all(is_identifier) || name.len() > NAME_BYTES_MAX {
-        let text = "is no name of a service: parts of letters, digits and _, joined by dots, 128 bytes at most";
+        let text = "is not a valid service name: use parts of letters, digits and _, joined by dots, at most 128 bytes";
         return Err(Error::new(span, format!("`{name}` {text}")));
     }
     if name == "callboard" || name.starts_with("callboard.") {
-        return Err(Error::new(span, format!("the name `{name}` belongs to the broker")));
+        return Err(Error::new(span, format!("the name `{name}` is reserved for the broker")));
     }
     Ok(())
 }
 
-/// Whether a method's or argument's name is one.
+/// Returns whether a text is a valid name of a method or an argument.
 pub(crate) fn is_identifier(name: &str) -> bool {
     let mut letters = name.chars();
     letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && letters.all(|next| next.is_ascii_alphanumeric() || next == '_')
 }
 
-/// What is wrong with methods next to each other.
+/// Checks the names of all methods together.
 fn check_methods(service: &str, methods: &[Method]) -> Result<()> {
     let mut errors = Errors::default();
     let mut names = BTreeMap::new();
     for method in methods {
         if let Some(other) = names.insert(&method.name, &method.ident) {
             let text =
-                format!("two methods are called `{}` on the wire: `{other}` and `{}`", method.name, method.ident);
+                format!("two methods have the name `{}` on the wire: `{other}` and `{}`", method.name, method.ident);
             errors.add(Err(Error::new(method.name_span, text)));
         }
         if service.len() + 1 + method.name.len() > NAME_BYTES_MAX {
@@ -139,7 +141,7 @@ fn check_methods(service: &str, methods: &[Method]) -> Result<()> {
     errors.end()
 }
 
-/// `UserManager` as `user_manager`, `HTTPServer` as `http_server`.
+/// Converts `UserManager` to `user_manager`, and `HTTPServer` to `http_server`.
 fn snake_case(ident: &Ident) -> String {
     let name = ident.to_string();
     let letters: Vec<char> = name.trim_start_matches("r#").chars().collect();
@@ -163,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trait_is_called_in_snake_case() {
+    fn a_service_name_is_the_trait_name_in_snake_case() {
         for (name, snake) in [
             ("UserManager", "user_manager"),
             ("Kvs", "kvs"),

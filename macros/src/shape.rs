@@ -1,4 +1,4 @@
-//! `#[derive(Shape)]`: a type as data, by its serde attributes.
+//! `#[derive(Shape)]`: generates the description of a type from its serde attributes.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -13,16 +13,16 @@ use crate::{
     service::docs,
 };
 
-/// The implementation for a type.
+/// Generates the implementation for a type.
 pub(crate) fn derive(item: &DeriveInput) -> Result<TokenStream> {
-    let maker = Maker { krate: krate(item)?, serde: Serde::of(&item.attrs)? };
+    let generator = Generator { krate: krate(item)?, serde: Serde::parse(&item.attrs)? };
     let shape = match &item.data {
-        _ if maker.serde.opaque => maker.opaque(&item.ident.to_string()),
-        Data::Struct(data) => maker.structure(&data.fields)?,
-        Data::Enum(data) => maker.choice(data)?,
-        Data::Union(data) => return Err(Error::new(data.union_token.span(), "serde knows no unions")),
+        _ if generator.serde.opaque => generator.opaque(&item.ident.to_string()),
+        Data::Struct(data) => generator.structure(&data.fields)?,
+        Data::Enum(data) => generator.choice(data)?,
+        Data::Union(data) => return Err(Error::new(data.union_token.span(), "serde does not support unions")),
     };
-    let (ident, krate) = (&item.ident, &maker.krate);
+    let (ident, krate) = (&item.ident, &generator.krate);
     let (name, doc) = (ident.to_string(), text(&docs(&item.attrs)));
     let mut generics = item.generics.clone();
     for parameter in &mut generics.params {
@@ -41,13 +41,13 @@ pub(crate) fn derive(item: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-/// Where the package `callboard` is.
+/// Returns the path of the package `callboard`.
 fn krate(item: &DeriveInput) -> Result<Path> {
     let mut krate = parse_quote!(::callboard);
     for attribute in item.attrs.iter().filter(|attribute| attribute.path().is_ident("shape")) {
         attribute.parse_nested_meta(|meta| {
             if !meta.path.is_ident("crate") {
-                return Err(meta.error("unknown option; there is `crate`"));
+                return Err(meta.error("unknown option: use `crate`"));
             }
             krate = meta.value()?.parse::<LitStr>()?.parse()?;
             Ok(())
@@ -56,12 +56,13 @@ fn krate(item: &DeriveInput) -> Result<Path> {
     Ok(krate)
 }
 
-struct Maker {
+/// Generates expressions for the parts of one type.
+struct Generator {
     krate: Path,
     serde: Serde,
 }
 
-impl Maker {
+impl Generator {
     fn ty(&self, variant: &str) -> TokenStream {
         let (krate, variant) = (&self.krate, quote::format_ident!("{variant}"));
         quote!(#krate::core::contract::Type::#variant)
@@ -80,12 +81,12 @@ impl Maker {
     fn structure(&self, fields: &Fields) -> Result<TokenStream> {
         match (fields, &self.serde.tag) {
             _ if self.serde.transparent => {
-                let field = fields.iter().find(|field| Serde::of(&field.attrs).is_ok_and(|serde| !serde.skip));
+                let field = fields.iter().find(|field| Serde::parse(&field.attrs).is_ok_and(|serde| !serde.skip));
                 field.map_or_else(|| Ok(self.ty("Null")), |field| self.value(field))
             }
             (Fields::Named(_), tag) => {
                 let tag = tag.as_ref().map(|tag| {
-                    // The type's own name stands there, which only serde's rename changes.
+                    // The tag has the type's own name, which only serde's `rename` changes.
                     let text = self.ty("Text");
                     self.entry(tag, &text, false, "")
                 });
@@ -95,7 +96,7 @@ impl Maker {
         }
     }
 
-    /// Fields without a name for the whole: nothing, one value, an array or a record.
+    /// Generates the content of a struct or a variant: null, one value, a tuple or a record.
     fn content(&self, fields: &Fields, case: Option<Case>) -> Result<TokenStream> {
         match fields {
             Fields::Unit => Ok(self.ty("Null")),
@@ -110,32 +111,32 @@ impl Maker {
     }
 
     fn value(&self, field: &Field) -> Result<TokenStream> {
-        let (serde, ty) = (Serde::of(&field.attrs)?, &field.ty);
+        let (serde, ty) = (Serde::parse(&field.attrs)?, &field.ty);
         Ok(match serde {
             Serde { bytes: true, .. } => self.ty("Bytes"),
             Serde { opaque: true, .. } => self.opaque(&quote!(#ty).to_string().replace(' ', "")),
             _ => {
                 let value = type_of(&self.krate, ty);
-                // Inside of `named` it is a reference already.
+                // Inside of `named`, `types` is already a reference.
                 quote!({ let mut types = &mut *types; #value })
             }
         })
     }
 
-    /// A record of these entries and these fields.
+    /// Generates a record of these entries and these fields.
     fn record(&self, mut entries: Vec<TokenStream>, fields: &Fields, case: Option<Case>) -> Result<TokenStream> {
         for field in fields {
-            let serde = Serde::of(&field.attrs)?;
+            let serde = Serde::parse(&field.attrs)?;
             if serde.skip {
                 continue;
             }
             let Some(ident) = &field.ident else { continue };
-            // What is flattened into it has keys that cannot be seen from here.
+            // A flattened field adds keys that the macro cannot see.
             if serde.opaque && is_flat(field) {
                 return Ok(self.ty("Any"));
             }
-            let bare = ident.to_string().trim_start_matches("r#").to_owned();
-            let name = serde.rename.clone().unwrap_or_else(|| case.map_or(bare.clone(), |case| case.field(&bare)));
+            let plain = ident.to_string().trim_start_matches("r#").to_owned();
+            let name = serde.rename.clone().unwrap_or_else(|| case.map_or(plain.clone(), |case| case.field(&plain)));
             let optional = serde.default || serde.optional || self.serde.default || is_option(field);
             let (value, doc) = (self.value(field)?, text(&docs(&field.attrs)));
             entries.push(self.entry(&name, &value, optional, &doc));
@@ -153,7 +154,7 @@ impl Maker {
     fn choice(&self, data: &DataEnum) -> Result<TokenStream> {
         let mut variants = Vec::new();
         for variant in &data.variants {
-            let serde = Serde::of(&variant.attrs)?;
+            let serde = Serde::parse(&variant.attrs)?;
             if !serde.skip {
                 variants.push(self.variant(variant, &serde)?);
             }
@@ -163,9 +164,9 @@ impl Maker {
     }
 
     fn variant(&self, variant: &Variant, serde: &Serde) -> Result<TokenStream> {
-        let bare = variant.ident.to_string().trim_start_matches("r#").to_owned();
+        let plain = variant.ident.to_string().trim_start_matches("r#").to_owned();
         let all = self.serde.rename_all;
-        let name = serde.rename.clone().unwrap_or_else(|| all.map_or(bare.clone(), |case| case.variant(&bare)));
+        let name = serde.rename.clone().unwrap_or_else(|| all.map_or(plain.clone(), |case| case.variant(&plain)));
         let case = serde.rename_all.or(self.serde.rename_all_fields);
         if serde.opaque {
             return Ok(self.ty("Any"));
@@ -184,7 +185,7 @@ impl Maker {
                 let content = (!is_unit).then(|| self.entry(key, &content, false, ""));
                 self.record([tag].into_iter().chain(content).collect(), &Fields::Unit, None)
             }
-            // A type in a variant without names lends it its fields, which cannot be seen from here.
+            // A newtype variant adds the fields of its type, which the macro cannot see.
             (Some(tag), None) => {
                 let named = matches!(variant.fields, Fields::Named(_));
                 let fields = if named { &variant.fields } else { &Fields::Unit };
@@ -211,7 +212,7 @@ fn is_flat(field: &Field) -> bool {
     })
 }
 
-/// Whether serde lets it be left out by itself.
+/// Returns whether serde accepts a missing field of this type without `default`.
 fn is_option(field: &Field) -> bool {
     match &field.ty {
         syn::Type::Path(path) => path.path.segments.last().is_some_and(|segment| segment.ident == "Option"),

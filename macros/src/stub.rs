@@ -1,17 +1,17 @@
-//! The caller's side: a type with the trait's methods, each of which begins a call.
+//! Generates the caller's stub: a type with the trait's methods, each of which creates a call.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use crate::{
     contract,
-    method::{Method, OwnError},
+    method::{ApplicationError, Method},
     service::Service,
 };
 
 pub(crate) fn stub(service: &Service) -> TokenStream {
     let Service { visibility, ident, client, name, krate, docs, .. } = service;
-    let about = format!("Calls [`{ident}`] at the workers that serve `{name}`. A cheap clone.");
+    let about = format!("The stub of [`{ident}`]: calls the workers that serve `{name}`. Cheap to clone.");
     let separator = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
     let methods = service.methods.iter().map(|method| stub_method(service, method));
     let contract = contract::contract(service);
@@ -27,7 +27,7 @@ pub(crate) fn stub(service: &Service) -> TokenStream {
 
         #[allow(dead_code)]
         impl #client {
-            /// A stub that makes its calls through this client.
+            /// Creates a stub that makes its calls through this client.
             pub fn new(client: &#krate::Client) -> Self {
                 Self { client: ::core::clone::Clone::clone(client) }
             }
@@ -68,25 +68,25 @@ fn stub_method(service: &Service, method: &Method) -> TokenStream {
     let Method { docs, conditions, warnings, ident, arguments, .. } = method;
     let full = format!("{}.{}", service.name, method.name);
     let (value, style) = (&method.returns.value, style(krate, method));
-    let (failure, own) = match &method.returns.error {
+    let (failure, error_name) = match &method.returns.error {
         None => (quote!(#krate::CallError), ""),
-        Some(OwnError { ty, name }) => (quote!(#krate::Failed<#ty>), name.as_str()),
+        Some(ApplicationError { ty, name }) => (quote!(#krate::Failed<#ty>), name.as_str()),
     };
     let call = quote!(#krate::TypedCall<#value, #failure #style>);
     let (names, types) =
         (arguments.iter().map(|argument| &argument.ident), arguments.iter().map(|argument| &argument.ty));
     let given = arguments.iter().map(|argument| &argument.ident);
-    quote_spanned! {method.place()=>
+    quote_spanned! {method.span()=>
         #(#docs)*
         #(#conditions)*
         #(#warnings)*
         pub fn #ident(&self, #(#names: #types),*) -> #call {
-            #krate::TypedCall::new(self.client.call(#full, (#(#given,)*)), #own)
+            #krate::TypedCall::new(self.client.call(#full, (#(#given,)*)), #error_name)
         }
     }
 }
 
-/// What the call is beside one request and one reply.
+/// Generates the style argument of a streaming call.
 fn style(krate: &syn::Path, method: &Method) -> Option<TokenStream> {
     let item = method.incoming.as_ref().map(|incoming| &incoming.item);
     match (method.sends_items(), item) {
