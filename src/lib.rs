@@ -49,8 +49,8 @@ pub use callboard_clients::{
     authkeys_from_environment, blocking, named, polled, read_authkeys, style,
 };
 pub use callboard_core as core;
-pub use callboard_core::contract::Shape;
-pub use callboard_macros::{Shape, service};
+pub use callboard_core::contract::Schema;
+pub use callboard_macros::{Schema, service};
 pub use callboard_workers::{
     Context, Error, ErrorCode, Handler, Incoming, IntoOutcome, Outgoing, Reply, RunningWorker, Service, ServiceError,
     Stream, Worker, WorkerError, WorkerState, pool,

@@ -1,10 +1,10 @@
 //! What two applications want of each other: a trait each.
 
-use callboard::Shape;
+use callboard::Schema;
 use serde::{Deserialize, Serialize};
 
 /// What an umpire says of a guess.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Shape)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub(crate) enum Hint {
     Higher,
     Lower,

@@ -1,10 +1,10 @@
 //! The contract of the position: a trait and its types.
 
-use callboard::{Outgoing, Shape, Stream};
+use callboard::{Outgoing, Schema, Stream};
 use serde::{Deserialize, Serialize};
 
 /// Where something is; the circle has the radius 1 around the origin.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, Shape)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, Schema)]
 pub(crate) struct Point {
     pub(crate) x: f64,
     pub(crate) y: f64,
@@ -12,7 +12,7 @@ pub(crate) struct Point {
 }
 
 /// How it went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Shape)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
     Ok,
@@ -20,7 +20,7 @@ pub(crate) enum Status {
 }
 
 /// A point, and a word on it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Shape)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Schema)]
 pub(crate) struct Reading {
     pub(crate) x: f64,
     pub(crate) y: f64,
@@ -30,7 +30,7 @@ pub(crate) struct Reading {
 }
 
 /// What became of a published position.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Shape)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub(crate) struct Published {
     pub(crate) status: Status,
     pub(crate) message: String,

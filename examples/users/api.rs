@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use callboard::{Code, ErrorCode, Incoming, Outgoing, Shape, Stream};
+use callboard::{Code, ErrorCode, Incoming, Outgoing, Schema, Stream};
 use serde::{Deserialize, Serialize};
 
 /// A user of the system.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Shape)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub(crate) struct User {
     /// Unique, from 1.
     pub(crate) id: u32,
@@ -16,7 +16,7 @@ pub(crate) struct User {
 }
 
 /// What a user may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Shape)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Schema)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum UserType {
     Administrator,
@@ -26,7 +26,7 @@ pub(crate) enum UserType {
 }
 
 /// Why a user is not found, or not added.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Shape)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub(crate) enum UserError {
     NotFound {
         id: u32,

@@ -10,16 +10,16 @@
 //! | `stub` | generates the caller's stub |
 //! | `adapter` | generates `into_service`, the worker's side |
 //! | `contract` | generates the description of the service |
-//! | `shape`, `serde` | `#[derive(Shape)]`: the description of a type |
+//! | `schema`, `serde` | `#[derive(Schema)]`: the description of a type |
 
 mod adapter;
 mod contract;
 mod expand;
 mod method;
 mod options;
+mod schema;
 mod serde;
 mod service;
-mod shape;
 mod streams;
 mod stub;
 
@@ -134,13 +134,13 @@ pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Derives the schema of a type on the wire, for `callboard describe` and for comparing contracts: an implementation of
-/// [`Shape`](../callboard/trait.Shape.html).
+/// [`Schema`](../callboard/trait.Schema.html).
 ///
 /// ```
-/// use callboard::Shape;
+/// use callboard::Schema;
 /// use serde::{Deserialize, Serialize};
 ///
-/// #[derive(Serialize, Deserialize, Shape)]
+/// #[derive(Serialize, Deserialize, Schema)]
 /// #[serde(rename_all = "camelCase")]
 /// struct User {
 ///     id: u32,
@@ -150,12 +150,12 @@ pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The macro follows the type's serde attributes: `rename`, `rename_all`, `rename_all_fields`, `tag`, `content`, `untagged`, `transparent`,
 /// `default`, `skip`, `skip_serializing_if`, `deny_unknown_fields`, and `with = "serde_bytes"`. Forms that
-/// it cannot see (`flatten`, `with`, `from`, `into`) are described as any value. A field type that does not implement `Shape` is
+/// it cannot see (`flatten`, `with`, `from`, `into`) are described as any value. A field type that does not implement `Schema` is
 /// described by its name.
 ///
-/// `#[shape(crate = "path")]` sets the path of the package `callboard`, if it is not `::callboard`.
-#[proc_macro_derive(Shape, attributes(serde, shape))]
-pub fn shape(item: TokenStream) -> TokenStream {
+/// `#[schema(crate = "path")]` sets the path of the package `callboard`, if it is not `::callboard`.
+#[proc_macro_derive(Schema, attributes(serde, schema))]
+pub fn schema(item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as syn::DeriveInput);
-    shape::derive(&item).unwrap_or_else(|error| error.to_compile_error()).into()
+    schema::derive(&item).unwrap_or_else(|error| error.to_compile_error()).into()
 }

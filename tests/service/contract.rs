@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use callboard::{
-    Service, Shape,
+    Schema, Service,
     core::{
         body,
         broker::ServiceContracts,
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::Scene;
 
 /// A person.
-#[derive(Serialize, Deserialize, Shape)]
+#[derive(Serialize, Deserialize, Schema)]
 #[serde(rename_all = "camelCase")]
 struct Person {
     /// Never used again.
@@ -32,7 +32,7 @@ struct Person {
     seen: Seen,
 }
 
-#[derive(Default, Serialize, Deserialize, Shape)]
+#[derive(Default, Serialize, Deserialize, Schema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum Kind {
     #[default]
@@ -43,32 +43,32 @@ enum Kind {
     Other(String),
 }
 
-#[derive(Serialize, Deserialize, Shape)]
+#[derive(Serialize, Deserialize, Schema)]
 #[serde(tag = "t", content = "c")]
 enum Adjacent {
     Nothing,
     Pair(u8, f64),
 }
 
-#[derive(Serialize, Deserialize, Shape)]
+#[derive(Serialize, Deserialize, Schema)]
 #[serde(tag = "kind", rename_all_fields = "kebab-case")]
 enum Internal {
     Move { by_x: i8 },
     Stop,
 }
 
-#[derive(Serialize, Deserialize, Shape)]
+#[derive(Serialize, Deserialize, Schema)]
 #[serde(untagged)]
 enum Untagged {
     Number(i64),
     Words(Vec<String>),
 }
 
-#[derive(Serialize, Deserialize, Shape)]
+#[derive(Serialize, Deserialize, Schema)]
 #[serde(transparent)]
 struct Wrapped(BTreeMap<String, Untagged>);
 
-#[derive(Serialize, Deserialize, Shape)]
+#[derive(Serialize, Deserialize, Schema)]
 #[serde(deny_unknown_fields)]
 struct Page<T> {
     items: [T; 2],
@@ -127,7 +127,7 @@ fn a_trait_is_described_with_its_comments_types_and_errors() {
 #[test]
 fn types_are_described_by_their_serde_attributes() {
     let types = PeopleClient::contract().types;
-    let shapes: Vec<_> = types.iter().map(|(name, definition)| format!("{name} = {}", definition.ty)).collect();
+    let schemas: Vec<_> = types.iter().map(|(name, definition)| format!("{name} = {}", definition.ty)).collect();
     let expected = [
         r#"Adjacent = {t: "Nothing"} or {t: "Pair", c: [u8, f64]}"#,
         r#"Internal = {kind: "Move", by-x: i8} or {kind: "Stop"}"#,
@@ -138,13 +138,13 @@ fn types_are_described_by_their_serde_attributes() {
         "Untagged = i64 or [text, ...]",
         "Wrapped = {text: Untagged, ...}",
     ];
-    assert_eq!(shapes, expected);
+    assert_eq!(schemas, expected);
     assert_eq!(types["Person"].doc, "A person.");
 }
 
 /// What the derive says, against what serde writes.
 #[test]
-fn values_look_as_the_shape_says() {
+fn values_match_their_schema() {
     let written = |value: &dyn erased::Written| value.keys();
     let person = Person {
         id: 1,
@@ -194,5 +194,5 @@ async fn a_service_without_a_trait_is_described_by_names_and_effects() {
     let description: ServiceDescription = body::decode(said.contracts[0].description.as_deref().unwrap()).unwrap();
     assert_eq!(description.methods[0].to_string(), "add(x, y)");
     let mut types = Types::new();
-    assert_eq!(<Vec<u8>>::shape(&mut types).to_string(), "[u8, ...]");
+    assert_eq!(<Vec<u8>>::schema(&mut types).to_string(), "[u8, ...]");
 }

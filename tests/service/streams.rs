@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::Scene;
 
 /// A word of a book, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, callboard::Shape)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, callboard::Schema)]
 struct Word {
     at: usize,
     text: String,

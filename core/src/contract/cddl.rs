@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     MethodDescription, ServiceDescription,
-    shape::{Field, Record, Type},
+    schema::{Field, Record, Type},
 };
 use crate::wire::method::is_identifier;
 

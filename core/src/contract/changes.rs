@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ArgumentDescription, MethodDescription, ServiceDescription,
     fits::{Fit, fits},
-    shape::Type,
+    schema::Type,
 };
 use crate::wire::envelope::Effect;
 

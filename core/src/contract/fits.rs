@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     changes::Verdict,
-    shape::{Definition, Field, Record, Type},
+    schema::{Definition, Field, Record, Type},
 };
 use crate::wire::limits::DEPTH_MAX;
 

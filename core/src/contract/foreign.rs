@@ -1,4 +1,4 @@
-//! The shapes of the standard library's types, and of those that stand for bytes.
+//! The schemas of the standard library's types, and of those that stand for bytes.
 
 use std::{
     borrow::Cow,
@@ -8,13 +8,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::shape::{Field, Record, Shape, Type, Types};
+use super::schema::{Field, Record, Schema, Type, Types};
 
 macro_rules! plain {
-    ($($rust:ty => $shape:ident;)+) => {
-        $(impl Shape for $rust {
-            fn shape(_types: &mut Types) -> Type {
-                Type::$shape
+    ($($rust:ty => $variant:ident;)+) => {
+        $(impl Schema for $rust {
+            fn schema(_types: &mut Types) -> Type {
+                Type::$variant
             }
         })+
     };
@@ -34,72 +34,72 @@ plain! {
 
 macro_rules! like_its_content {
     ($(($($generics:tt)+) $rust:ty;)+) => {
-        $(impl<$($generics)+> Shape for $rust {
-            fn shape(types: &mut Types) -> Type {
-                T::shape(types)
+        $(impl<$($generics)+> Schema for $rust {
+            fn schema(types: &mut Types) -> Type {
+                T::schema(types)
             }
         })+
     };
 }
 
 like_its_content! {
-    (T: Shape + ?Sized) &T;
-    (T: Shape + ?Sized) Box<T>;
-    (T: Shape + ToOwned + ?Sized) Cow<'_, T>;
+    (T: Schema + ?Sized) &T;
+    (T: Schema + ?Sized) Box<T>;
+    (T: Schema + ToOwned + ?Sized) Cow<'_, T>;
 }
 
 macro_rules! lists {
     ($(($($generics:tt)+) $rust:ty;)+) => {
-        $(impl<$($generics)+> Shape for $rust {
-            fn shape(types: &mut Types) -> Type {
-                Type::List(Box::new(T::shape(types)))
+        $(impl<$($generics)+> Schema for $rust {
+            fn schema(types: &mut Types) -> Type {
+                Type::List(Box::new(T::schema(types)))
             }
         })+
     };
 }
 
 lists! {
-    (T: Shape) [T];
-    (T: Shape, const N: usize) [T; N];
-    (T: Shape) Vec<T>;
-    (T: Shape) VecDeque<T>;
-    (T: Shape) BTreeSet<T>;
-    (T: Shape, S) HashSet<T, S>;
+    (T: Schema) [T];
+    (T: Schema, const N: usize) [T; N];
+    (T: Schema) Vec<T>;
+    (T: Schema) VecDeque<T>;
+    (T: Schema) BTreeSet<T>;
+    (T: Schema, S) HashSet<T, S>;
 }
 
-impl<K: Shape, V: Shape> Shape for BTreeMap<K, V> {
-    fn shape(types: &mut Types) -> Type {
-        Type::Map(Box::new((K::shape(types), V::shape(types))))
+impl<K: Schema, V: Schema> Schema for BTreeMap<K, V> {
+    fn schema(types: &mut Types) -> Type {
+        Type::Map(Box::new((K::schema(types), V::schema(types))))
     }
 }
 
-impl<K: Shape, V: Shape, S> Shape for HashMap<K, V, S> {
-    fn shape(types: &mut Types) -> Type {
-        Type::Map(Box::new((K::shape(types), V::shape(types))))
+impl<K: Schema, V: Schema, S> Schema for HashMap<K, V, S> {
+    fn schema(types: &mut Types) -> Type {
+        Type::Map(Box::new((K::schema(types), V::schema(types))))
     }
 }
 
-impl<T: Shape> Shape for Option<T> {
-    fn shape(types: &mut Types) -> Type {
-        Type::Optional(Box::new(T::shape(types)))
+impl<T: Schema> Schema for Option<T> {
+    fn schema(types: &mut Types) -> Type {
+        Type::Optional(Box::new(T::schema(types)))
     }
 }
 
-impl<T: Shape, E: Shape> Shape for Result<T, E> {
-    fn shape(types: &mut Types) -> Type {
-        let (ok, err) = (Field::new("Ok", T::shape(types)), Field::new("Err", E::shape(types)));
+impl<T: Schema, E: Schema> Schema for Result<T, E> {
+    fn schema(types: &mut Types) -> Type {
+        let (ok, err) = (Field::new("Ok", T::schema(types)), Field::new("Err", E::schema(types)));
         Type::OneOf(vec![Type::Record(Record::new([ok])), Type::Record(Record::new([err]))])
     }
 }
 
-impl Shape for Duration {
-    fn shape(_types: &mut Types) -> Type {
+impl Schema for Duration {
+    fn schema(_types: &mut Types) -> Type {
         Type::Record(Record::new([Field::new("secs", Type::U64), Field::new("nanos", Type::U32)]))
     }
 }
 
-impl Shape for SystemTime {
-    fn shape(_types: &mut Types) -> Type {
+impl Schema for SystemTime {
+    fn schema(_types: &mut Types) -> Type {
         let fields = [Field::new("secs_since_epoch", Type::U64), Field::new("nanos_since_epoch", Type::U32)];
         Type::Record(Record::new(fields))
     }
@@ -107,9 +107,9 @@ impl Shape for SystemTime {
 
 macro_rules! tuples {
     ($($($name:ident)+;)+) => {
-        $(impl<$($name: Shape),+> Shape for ($($name,)+) {
-            fn shape(types: &mut Types) -> Type {
-                Type::Tuple(vec![$($name::shape(types)),+])
+        $(impl<$($name: Schema),+> Schema for ($($name,)+) {
+            fn schema(types: &mut Types) -> Type {
+                Type::Tuple(vec![$($name::schema(types)),+])
             }
         })+
     };

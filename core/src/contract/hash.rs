@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{ServiceDescription, shape::Type};
+use super::{ServiceDescription, schema::Type};
 use crate::body;
 
 /// The first eight bytes of a contract's SHA-256, which people see as 16 hexadecimal digits: of the description without the words

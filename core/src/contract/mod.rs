@@ -4,7 +4,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `shape` | a type as data, and how Rust types become that |
+//! | `schema` | a type as data, and how Rust types become that |
 //! | `foreign` | the types of the standard library |
 //! | `hash` | what tells two contracts apart |
 //! | `fits`, `changes` | whether callers of one contract can go on with another |
@@ -15,7 +15,7 @@ mod changes;
 mod fits;
 mod foreign;
 mod hash;
-mod shape;
+mod schema;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     changes::{Change, Verdict},
     hash::{ContractHash, NoContractHash},
-    shape::{Definition, Field, Probe, Record, Shape, Told, Type, Types, Untold},
+    schema::{Definition, Field, Probe, Record, Schema, Told, Type, Types, Untold},
 };
 use crate::wire::{self, envelope::Effect};
 

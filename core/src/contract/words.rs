@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     MethodDescription,
-    shape::{Field, Record, Type},
+    schema::{Field, Record, Type},
 };
 
 impl fmt::Display for Type {

@@ -1,4 +1,4 @@
-//! `#[derive(Shape)]`: generates the description of a type from its serde attributes.
+//! `#[derive(Schema)]`: generates the description of a type from its serde attributes.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -16,7 +16,7 @@ use crate::{
 /// Generates the implementation for a type.
 pub(crate) fn derive(item: &DeriveInput) -> Result<TokenStream> {
     let generator = Generator { krate: krate(item)?, serde: Serde::parse(&item.attrs)? };
-    let shape = match &item.data {
+    let schema = match &item.data {
         _ if generator.serde.opaque => generator.opaque(&item.ident.to_string()),
         Data::Struct(data) => generator.structure(&data.fields)?,
         Data::Enum(data) => generator.choice(data)?,
@@ -27,15 +27,15 @@ pub(crate) fn derive(item: &DeriveInput) -> Result<TokenStream> {
     let mut generics = item.generics.clone();
     for parameter in &mut generics.params {
         if let GenericParam::Type(parameter) = parameter {
-            parameter.bounds.push(parse_quote!(#krate::Shape));
+            parameter.bounds.push(parse_quote!(#krate::Schema));
         }
     }
     let (implemented, types, clause) = generics.split_for_impl();
     Ok(quote! {
         #[automatically_derived]
-        impl #implemented #krate::Shape for #ident #types #clause {
-            fn shape(types: &mut #krate::core::contract::Types) -> #krate::core::contract::Type {
-                types.named::<Self>(#name, #doc, |types| #shape)
+        impl #implemented #krate::Schema for #ident #types #clause {
+            fn schema(types: &mut #krate::core::contract::Types) -> #krate::core::contract::Type {
+                types.named::<Self>(#name, #doc, |types| #schema)
             }
         }
     })
@@ -44,7 +44,7 @@ pub(crate) fn derive(item: &DeriveInput) -> Result<TokenStream> {
 /// Returns the path of the package `callboard`.
 fn krate(item: &DeriveInput) -> Result<Path> {
     let mut krate = parse_quote!(::callboard);
-    for attribute in item.attrs.iter().filter(|attribute| attribute.path().is_ident("shape")) {
+    for attribute in item.attrs.iter().filter(|attribute| attribute.path().is_ident("schema")) {
         attribute.parse_nested_meta(|meta| {
             if !meta.path.is_ident("crate") {
                 return Err(meta.error("unknown option: use `crate`"));

@@ -101,14 +101,14 @@ pub struct Definition {
     pub ty: Type,
 }
 
-/// A Rust type that can say what its values look like as CBOR. `#[derive(callboard::Shape)]` writes it for types of your own, by
+/// A Rust type that can say what its values look like as CBOR. `#[derive(callboard::Schema)]` writes it for types of your own, by
 /// their serde attributes.
 ///
 /// It changes nothing on the wire: it is for `callboard describe`, for who writes a caller in another language, and for whoever
 /// wants to know whether a new contract breaks old callers.
-pub trait Shape {
+pub trait Schema {
     /// What it looks like. Types with names of their own go into `types`.
-    fn shape(types: &mut Types) -> Type;
+    fn schema(types: &mut Types) -> Type;
 }
 
 /// The types with names that a description has met so far.
@@ -163,8 +163,8 @@ impl Record {
     }
 }
 
-/// Asks a type for its shape whether it has one or not: `(&Probe::<T>::new()).type_of(types, "T")`. The compiler takes [`Told`] where
-/// `T` is a [`Shape`] and, one reference further, [`Untold`] where it is not.
+/// Asks a type for its schema whether it has one or not: `(&Probe::<T>::new()).type_of(types, "T")`. The compiler takes [`Told`] where
+/// `T` is a [`Schema`] and, one reference further, [`Untold`] where it is not.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Probe<T: ?Sized>(PhantomData<fn() -> Box<T>>);
@@ -186,9 +186,9 @@ pub trait Untold {
     fn type_of(&self, types: &mut Types, rust: &str) -> Type;
 }
 
-impl<T: Shape + ?Sized> Told for Probe<T> {
+impl<T: Schema + ?Sized> Told for Probe<T> {
     fn type_of(&self, types: &mut Types, _rust: &str) -> Type {
-        T::shape(types)
+        T::schema(types)
     }
 }
 
