@@ -5,6 +5,7 @@
 //! | `service` | parses and checks a trait |
 //! | `method` | parses and checks one method |
 //! | `streams` | the items that a method takes and returns |
+//! | `syntax` | helpers for the syntax tree |
 //! | `options` | the options in `#[service(..)]` and `#[rpc(..)]` |
 //! | `expand` | generates the rewritten trait |
 //! | `stub` | generates the caller's stub |
@@ -22,6 +23,7 @@ mod serde;
 mod service;
 mod streams;
 mod stub;
+mod syntax;
 
 use proc_macro::TokenStream;
 use syn::parse_macro_input;

@@ -3,14 +3,14 @@
 use proc_macro2::Span;
 use quote::ToTokens;
 use syn::{
-    Attribute, Error, FnArg, GenericArgument, Ident, Pat, PathArguments, ReceiverKind, Result, ReturnType, Signature,
-    TraitItemFn, Type, TypeParamBound, parse_quote,
+    Attribute, Error, FnArg, Ident, ReceiverKind, Result, ReturnType, Signature, TraitItemFn, Type, TypeParamBound,
+    parse_quote,
 };
 
 use crate::{
     options::{Effect, RpcOptions},
-    service::{docs, is_identifier},
     streams::{self, Incoming, Position},
+    syntax::{docs, generic_types, ident, is_identifier, last_segment, unraw},
 };
 
 /// The maximum number of arguments of a handler.
@@ -145,11 +145,6 @@ impl Method {
     }
 }
 
-/// Returns an identifier without `r#`.
-fn unraw(ident: &Ident) -> String {
-    ident.to_string().trim_start_matches("r#").to_owned()
-}
-
 fn check_signature(signature: &Signature) -> Result<()> {
     let reject = |tokens: &dyn ToTokens, text: &str| Err(Error::new_spanned(tokens, text));
     let name = signature.ident.to_string();
@@ -229,17 +224,6 @@ fn parse_argument(argument: &FnArg) -> Result<Argument> {
     check_type(&typed.ty, Position::Argument)?;
     let (owned, borrowed) = owned_type(&typed.ty)?;
     Ok(Argument { ident: ident.clone(), name, ty: (*typed.ty).clone(), owned, borrowed })
-}
-
-/// Returns the name of an argument.
-pub(crate) fn ident(pattern: &Pat) -> Result<&Ident> {
-    let Pat::Ident(name) = pattern else {
-        return Err(Error::new_spanned(pattern, "give the argument a name: callers can pass it by name"));
-    };
-    if name.by_ref.is_some() || name.mutability.is_some() || name.subpat.is_some() {
-        return Err(Error::new_spanned(pattern, "write only the argument's name, without `mut`, `ref` or a pattern"));
-    }
-    Ok(&name.ident)
 }
 
 /// Returns the type that a worker deserializes for an argument of this type, and whether the implementation borrows it.
@@ -331,22 +315,4 @@ fn application_error(error: &Type) -> Result<ApplicationError> {
         return Err(Error::new_spanned(error, text));
     };
     Ok(ApplicationError { ty: error.clone(), name })
-}
-
-pub(crate) fn generic_types(arguments: &PathArguments) -> impl Iterator<Item = &Type> {
-    let arguments = match arguments {
-        PathArguments::AngleBracketed(arguments) => Some(arguments.args.iter()),
-        _ => None,
-    };
-    arguments.into_iter().flatten().filter_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })
-}
-
-pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
-    match ty {
-        Type::Path(path) => path.path.segments.last(),
-        _ => None,
-    }
 }

@@ -10,7 +10,7 @@ use syn::{
 use crate::{
     contract::{text, type_of},
     serde::{Case, Serde},
-    service::docs,
+    syntax::docs,
 };
 
 /// Generates the implementation for a type.

@@ -6,7 +6,11 @@ use proc_macro2::Span;
 use quote::format_ident;
 use syn::{Attribute, Error, Ident, ItemTrait, Path, Result, TraitItem, Visibility, parse_quote};
 
-use crate::{method::Method, options::ServiceOptions};
+use crate::{
+    method::Method,
+    options::ServiceOptions,
+    syntax::{docs, is_identifier},
+};
 
 /// The maximum length of a service's name, and of a full method name, in bytes.
 const NAME_BYTES_MAX: usize = 128;
@@ -52,11 +56,6 @@ impl Service {
             methods,
         })
     }
-}
-
-/// Returns the doc comments among the attributes.
-pub(crate) fn docs(attributes: &[Attribute]) -> Vec<Attribute> {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect()
 }
 
 /// A collection of errors, so that the compiler reports all of them at once.
@@ -114,13 +113,6 @@ fn check_service_name(name: &str, span: Span) -> Result<()> {
         return Err(Error::new(span, format!("the name `{name}` is reserved for the broker")));
     }
     Ok(())
-}
-
-/// Returns whether a text is a valid name of a method or an argument.
-pub(crate) fn is_identifier(name: &str) -> bool {
-    let mut letters = name.chars();
-    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-        && letters.all(|next| next.is_ascii_alphanumeric() || next == '_')
 }
 
 /// Checks the names of all methods together.

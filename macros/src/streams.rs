@@ -6,7 +6,7 @@ use syn::{
     parse_quote,
 };
 
-use crate::method::{generic_types, ident, last_segment};
+use crate::syntax::{generic_types, ident, last_segment};
 
 const RETURN: &str = "return `Outgoing<impl Stream<Item = T>>` to send items to callers";
 const TAKE: &str = "take an `Incoming<T>` as the last argument to receive items from callers";

@@ -6,19 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use callboard_core::wire::method::MethodName;
 use callboard_transport::BatchQueue;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::{
-    Handlers,
-    job::{QueuedJob, run_async, run_blocking, run_until_pending},
-};
+use super::job::{QueuedJob, run_async, run_blocking, run_until_pending};
 use crate::{handler::ErasedHandler, outcome::Completion};
 
 /// How long handlers can run one after another on a single-threaded runtime before the dispatcher yields to the program's other tasks.
 const BATCH_DURATION_MAX: Duration = Duration::from_millis(2);
 /// The dispatcher reads the clock once for this many handlers. A reading costs a fiftieth of a small call.
 const CLOCK_CHECK_INTERVAL: usize = 4;
+
+/// The handlers by offer and method, with the full name of each method.
+pub(super) type Handlers = Arc<Vec<Vec<(MethodName, ErasedHandler)>>>;
 
 /// The dispatcher's state. If the runtime drops it, all queued jobs end as stopped: their handlers have no runtime to run on.
 pub(super) struct Dispatcher {

@@ -19,7 +19,10 @@ use callboard_core::{
 use callboard_transport::{BatchQueue, Clock, Timer, WAKEUP_DELAY_MAX};
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use self::{dispatcher::Dispatcher, job::QueuedJob};
+use self::{
+    dispatcher::{Dispatcher, Handlers},
+    job::QueuedJob,
+};
 use crate::{
     handler::{Context, ErasedHandler},
     outcome::Completion,
@@ -42,9 +45,6 @@ pub(crate) struct Executor {
     timer: Timer,
     dispatcher: AbortHandle,
 }
-
-/// The handlers by offer and method, with the full name of each method.
-type Handlers = Arc<Vec<Vec<(MethodName, ErasedHandler)>>>;
 
 impl Executor {
     /// Creates an executor, and spawns its dispatcher on this runtime.
