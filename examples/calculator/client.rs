@@ -1,4 +1,4 @@
-//! A client of the calculator: nothing about it is declared here but what is called.
+//! A client of the calculator. It needs no declaration of the service.
 //!
 //! ```text
 //! cargo run --example calculator-client -- tcp://127.0.0.1:5559
@@ -20,11 +20,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let difference: i64 = client.call("calculator.sub", named([("y", 3), ("x", 2)])).await?;
     println!("2 - 3 = {difference}");
 
-    // Arguments that do not fit: the worker goes on serving.
+    // Arguments of a wrong type: the call fails, and the worker continues.
     if let Err(error) = client.call::<i64>("calculator.sub", ([1, 2], 4)).await {
         println!("[1, 2] - 4: {}: {}", error.type_name(), error.message());
     }
-    // The function's own error: its type's name, its text, its fields.
+    // An application error: its type name, its text and its fields.
     if let Err(error) = client.call::<f64>("calculator.div", (1, 0)).await {
         let details: BTreeMap<String, i64> = error.details().transpose()?.unwrap_or_default();
         println!("1 / 0: {}: {} {details:?}", error.type_name(), error.message());

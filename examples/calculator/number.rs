@@ -1,4 +1,4 @@
-//! Numbers as people write them: an integer stays an integer, until a fraction comes in.
+//! Numbers that are integers where possible: an operation with a fraction gives a float.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{
     de::{self, Unexpected, Visitor},
 };
 
-/// An integer of 64 bits, or a float.
+/// A 64-bit integer or a float.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Number {
@@ -18,7 +18,7 @@ pub(crate) enum Number {
 use Number::{Float, Integer};
 
 impl Number {
-    /// The sum; `None` if it is an integer beyond 64 bits.
+    /// Returns the sum; `None` if it is an integer beyond 64 bits.
     pub(crate) fn add(self, other: Number) -> Option<Number> {
         match (self, other) {
             (Integer(x), Integer(y)) => x.checked_add(y).map(Integer),
@@ -26,7 +26,7 @@ impl Number {
         }
     }
 
-    /// The difference; `None` if it is an integer beyond 64 bits.
+    /// Returns the difference; `None` if it is an integer beyond 64 bits.
     pub(crate) fn sub(self, other: Number) -> Option<Number> {
         match (self, other) {
             (Integer(x), Integer(y)) => x.checked_sub(y).map(Integer),
@@ -34,7 +34,7 @@ impl Number {
         }
     }
 
-    /// The quotient, an integer where the division leaves no rest; `None` if the divisor is zero.
+    /// Returns the quotient, an integer if the division has no remainder; `None` if the divisor is zero.
     pub(crate) fn div(self, other: Number) -> Option<Number> {
         match (self, other) {
             (Integer(x), Integer(y)) if x.checked_rem(y) == Some(0) => Some(Integer(x / y)),
@@ -59,7 +59,7 @@ impl fmt::Display for Number {
     }
 }
 
-/// By hand, for the words: who sends a list is told that `a number` was expected.
+/// Implemented by hand for the error text: a caller that sends a list gets "expected a number".
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Number, D::Error> {
         deserializer.deserialize_any(NumberVisitor)

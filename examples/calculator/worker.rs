@@ -1,4 +1,4 @@
-//! A calculator as a worker: functions under names.
+//! A calculator: a worker that serves functions under names.
 //!
 //! ```text
 //! callboard broker &
@@ -14,7 +14,7 @@ use callboard::{Code, Error, Service, Worker, WorkerError};
 use number::Number;
 use serde::Serialize;
 
-/// An error of our own: its caller gets the type's name, the text below, and the fields.
+/// An application error: the caller gets the type's name, the text below, and the fields.
 #[derive(Debug, Serialize)]
 struct DivisionByZero {
     dividend: Number,
@@ -38,7 +38,7 @@ fn div(x: Number, y: Number) -> Result<Number, DivisionByZero> {
     x.div(y).ok_or(DivisionByZero { dividend: x })
 }
 
-/// An error that is only a code and a sentence needs no type.
+/// An error that consists only of a code and a message needs no type.
 fn too_large(operation: String) -> Error {
     Error::new(Code::OutOfRange, format!("{operation} is beyond the integers of 64 bits"))
 }

@@ -1,10 +1,10 @@
-//! A client of the key-value store: counts views. The calls have a key: where several workers serve, the same one has them all.
+//! A client of the key-value store that counts views. Its calls have an affinity key, so that one of several workers gets all of them.
 //!
 //! ```text
 //! cargo run --example kvs-client -- tcp://127.0.0.1:5559 1000
 //! ```
 //!
-//! Where the broker asks for a shared secret, it is in CALLBOARD_AUTHKEY.
+//! If the broker requires authentication, set CALLBOARD_AUTHKEY.
 
 use std::{env, error::Error, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! A key-value store as plain functions under names. It stops on Ctrl-C, and on Enter where somebody has started it by hand.
+//! A key-value store: plain functions under names. It stops on Ctrl-C, and on Enter if it was started by hand.
 //!
 //! ```text
 //! callboard broker &
@@ -7,7 +7,7 @@
 //! callboard call kvs.get a
 //! ```
 //!
-//! Each worker has a store of its own, in its memory. With several of them, give calls a key: those of one key go to one worker.
+//! Each worker has its own store in memory. With several workers, set an affinity key: all calls of one key go to one worker.
 //!
 //! ```text
 //! callboard pool -n 4 -- target/debug/examples/kvs-worker
@@ -29,15 +29,15 @@ use tokio::{
     sync::oneshot,
 };
 
-/// How long calls that run may take to end when the store is told to stop.
+/// How long running calls can continue after the store was asked to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Any value under any text. What is done with it is done under one lock, so that no two calls get between each other.
+/// A map from text to any value. Each operation holds one lock, so that concurrent calls do not interfere.
 #[derive(Clone, Default)]
 struct Store(Arc<Mutex<BTreeMap<String, Value>>>);
 
 impl Store {
-    /// The value, or null.
+    /// Returns the value, or null.
     fn get(&self, k: &str) -> Reply<Option<Value>> {
         Reply(self.values().get(k).cloned())
     }
@@ -46,18 +46,20 @@ impl Store {
         self.values().insert(k, v);
     }
 
-    /// Adds one, and answers with what it came to. What is missing counts as 0.
+    /// Adds one and returns the new value. A missing value counts as 0.
     fn inc(&self, k: String) -> Result<i64, Error> {
         let mut values = self.values();
         let value = values.entry(k).or_insert_with(|| 0.into());
         let number = value.as_integer().and_then(|number| i64::try_from(number).ok());
         let more = number.and_then(|number| number.checked_add(1));
-        let more = more.ok_or_else(|| Error::new(Code::FailedPrecondition, "there is no number to add one to"))?;
+        let more = more.ok_or_else(|| {
+            Error::new(Code::FailedPrecondition, "there is no number to increment: put a number first")
+        })?;
         *value = more.into();
         Ok(more)
     }
 
-    /// Nothing panics while it holds the lock, so a poisoned one still holds whole values.
+    /// Locks the store. No code panics while it holds the lock, so the values are consistent even if the lock is poisoned.
     fn values(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,7 +74,7 @@ impl Store {
     }
 }
 
-/// The operating system of the machine that serves: it shows where the code ran.
+/// Returns the operating system of the worker's machine, which shows where the code ran.
 fn uname() -> Reply<BTreeMap<&'static str, String>> {
     let system = rustix::system::uname();
     let parts = [("sysname", system.sysname()), ("nodename", system.nodename()), ("release", system.release())];
@@ -94,11 +96,11 @@ async fn main() -> Result<(), WorkerError> {
     worker.stopped().await
 }
 
-/// Waits for a line on stdin. A pool's workers have no terminal, and an end of input is no Enter: then it waits for ever.
+/// Waits for a line on standard input. Without a terminal, as in a pool, it waits forever: end-of-file does not count as Enter.
 async fn enter() {
     let (tell, told) = oneshot::channel();
     if env::var_os("CALLBOARD_POOL").is_none() {
-        // A thread of its own: a read that never returns keeps no runtime from ending.
+        // On a thread of its own: a read that does not return must not keep the runtime from shutting down.
         std::thread::spawn(move || {
             if io::stdin().read_line(&mut String::new()).is_ok_and(|read| read > 0) {
                 let _ = tell.send(());

@@ -1,9 +1,9 @@
-//! What two applications want of each other: a trait each.
+//! The contract of two applications that call each other: one trait for each.
 
 use callboard::Schema;
 use serde::{Deserialize, Serialize};
 
-/// What an umpire says of a guess.
+/// The umpire's reply to a guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub(crate) enum Hint {
     Higher,
@@ -11,22 +11,22 @@ pub(crate) enum Hint {
     Right,
 }
 
-/// Has a number in mind.
+/// The umpire: it has chosen a number.
 #[callboard::service]
 pub(crate) trait Umpire {
-    /// The number is at least 1, and at most this.
+    /// Returns the largest possible number. The smallest is 1.
     #[rpc(read)]
     fn most(&self) -> u32;
 
-    /// What is to be said of a guess.
+    /// Compares a guess with the number.
     #[rpc(once)]
     fn guess(&self, number: u32) -> Hint;
 }
 
-/// Tries to find it.
+/// The player: it searches for the number.
 #[callboard::service]
 pub(crate) trait Player {
-    /// This was the number. Answers how many guesses were made.
+    /// Reports that this was the number. Returns how many guesses were made.
     #[rpc(once)]
     fn found(&self, number: u32) -> u32;
 }

@@ -1,4 +1,4 @@
-//! The other application: it guesses by calls whose answers come back to its loop, and is called itself.
+//! The player: an application with its own loop. It makes calls whose replies arrive in the loop, and it serves calls.
 
 mod api;
 
@@ -18,16 +18,16 @@ use api::{Hint, Player, UmpireClient};
 use callboard::{CallError, Worker, polled};
 use tokio::runtime::Runtime;
 
-/// What runs when it ends has this long.
+/// How long running calls can continue at the end.
 const LAST: Duration = Duration::from_secs(5);
-/// A round of the loop: 60 a second.
+/// The interval of the loop: 60 iterations a second.
 const ROUND: Duration = Duration::from_millis(16);
 
-/// What callers see of it.
+/// The part of the state that served calls use.
 #[derive(Clone, Default)]
 struct Guesser {
     guesses: Arc<AtomicU32>,
-    /// The number, once the umpire has said it.
+    /// The number, once the umpire has reported it.
     found: Arc<AtomicU32>,
 }
 
@@ -38,7 +38,7 @@ impl Player for Guesser {
     }
 }
 
-/// What the loop knows: the number is one of these; and whether an answer is awaited.
+/// The loop's state: the range of possible numbers, and whether a reply is outstanding.
 #[derive(Clone, Copy)]
 struct Range {
     least: u32,
@@ -54,11 +54,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let frontend = env::var("CALLBOARD_FRONTEND").unwrap_or_else(|_| "tcp://127.0.0.1:5559".to_owned());
     let client = polled::Client::new(frontend)?;
     let umpire = UmpireClient::from(&client);
-    // A call like a local one: it blocks until the answer is there, or its time is up.
+    // A blocking call: it returns with the reply, or at the deadline.
     let most = umpire.most().wait_for_ready().wait()?;
     let range = Rc::new(Cell::new(Range { least: 1, most, asked: false }));
     let mut rounds = 0_u32;
-    // The umpire's call may come before the answer to the last guess.
+    // The umpire's call can arrive before the reply to the last guess.
     while guesser.found.load(Ordering::Acquire) == 0 || client.pending() > 0 {
         if !range.get().asked {
             guess(&client, &umpire, &guesser, &range)?;
@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Asks for the middle of what is left, and goes on; the answer comes in a later round.
+/// Guesses the middle of the range without waiting; the reply arrives in a later iteration.
 fn guess(
     client: &polled::Client,
     umpire: &UmpireClient,
@@ -89,9 +89,9 @@ fn guess(
         Ok(Hint::Higher) => range.set(Range { least: number + 1, asked: false, ..now }),
         Ok(Hint::Lower) => range.set(Range { most: number - 1, asked: false, ..now }),
         Ok(Hint::Right) => println!("{number} is right"),
-        // It is told once, as an answer would be; then the same guess is made again.
+        // An error arrives once, like a reply. Then the same guess is repeated.
         Err(error) => {
-            println!("no answer: {error}");
+            println!("call failed: {error}");
             range.set(Range { asked: false, ..now });
         }
     })

@@ -1,4 +1,5 @@
-//! An application with a loop of its own, which serves calls and makes calls: it has a number in mind, and applauds who finds it.
+//! The umpire: an application with its own loop, which serves calls and makes calls. It chooses a number, and congratulates the player
+//! that finds it.
 //!
 //! ```text
 //! callboard broker &
@@ -6,7 +7,7 @@
 //! cargo run --example peers-player
 //! ```
 //!
-//! `CALLBOARD_BACKEND` and `CALLBOARD_FRONTEND` say where the broker is.
+//! `CALLBOARD_BACKEND` and `CALLBOARD_FRONTEND` are the addresses of the broker.
 
 mod api;
 
@@ -27,12 +28,12 @@ use callboard::{CallError, Worker, polled};
 use tokio::runtime::Runtime;
 
 const MOST: u32 = 100;
-/// What runs when it ends has this long.
+/// How long running calls can continue at the end.
 const LAST: Duration = Duration::from_secs(5);
-/// A round of the loop: 60 a second.
+/// The interval of the loop: 60 iterations a second.
 const ROUND: Duration = Duration::from_millis(16);
 
-/// What callers see of it. They come on the worker's threads, while the loop goes on.
+/// The part of the state that served calls use. They run on the worker's threads while the loop continues.
 #[derive(Clone)]
 struct Secret {
     number: u32,
@@ -65,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let frontend = env::var("CALLBOARD_FRONTEND").unwrap_or_else(|_| "tcp://127.0.0.1:5559".to_owned());
     let client = polled::Client::new(frontend)?;
     let player = PlayerClient::from(&client);
-    // Rc and Cell: callbacks run on this thread, where the program polls.
+    // `Rc` and `Cell` suffice, because callbacks run on this thread, where the program polls.
     let applauded = Rc::new(Cell::new(false));
     while !applauded.get() {
         if secret.found.swap(false, Ordering::AcqRel) {
@@ -73,12 +74,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             client.on_complete(player.found(number), move |guesses: Result<u32, CallError>| {
                 match guesses {
                     Ok(guesses) => println!("the player needed {guesses} guesses"),
-                    Err(error) => println!("nobody to applaud: {error}"),
+                    Err(error) => println!("cannot congratulate the player: {error}"),
                 }
                 applauded.set(true);
             })?;
         }
-        // Here a game would move things, and draw them.
+        // A game would update and draw its scene here.
         client.poll();
         std::thread::sleep(ROUND);
     }

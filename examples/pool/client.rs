@@ -1,4 +1,4 @@
-//! A client of the pool: 10,000 calls at once, each with a callback, and a look at who did how many.
+//! A client of the pool. It makes 10,000 calls at once, each with a callback, and prints how many calls each process served.
 //!
 //! ```text
 //! cargo run --example pool-client -- tcp://127.0.0.1:5559
@@ -9,9 +9,9 @@ use std::{collections::BTreeMap, env, error::Error, sync::mpsc};
 use callboard::{CallError, Client};
 use serde::Deserialize;
 
-/// Calls that are made.
+/// The number of calls.
 const CALLS: u64 = 10_000;
-/// The steps of the numbers from 1 to 10,000 together.
+/// The total steps of the numbers from 1 to 10,000.
 const STEPS_IN_ALL: u64 = 849_666;
 
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (answers, answered) = mpsc::sync_channel::<Result<Found, CallError>>(CALLS as usize);
     for start in 1..=CALLS {
         let answers = answers.clone();
-        // Nobody listens any more only if this program failed already.
+        // Fails only if this program has already failed.
         let callback = move |found| drop(answers.send(found));
         client.call("jobs.collatz", (start,)).on_complete(callback).await?;
     }

@@ -1,4 +1,4 @@
-//! A worker for a pool: functions of each effect, quick and slow, that tell which process ran them.
+//! A worker for a pool: functions of each effect, fast and slow. Their results name the process that ran them.
 //!
 //! ```text
 //! callboard broker &
@@ -12,45 +12,46 @@ use std::{env, fs::OpenOptions, io::Write as _, num::NonZeroU64, process, time::
 use callboard::{Code, Error, Reply, Service, Worker, WorkerError};
 use serde::Serialize;
 
-/// Names the file in which `jobs.put` and `jobs.note` write down each of their runs.
+/// The variable that names the file in which `jobs.put` and `jobs.note` record each of their runs.
 const JOURNAL: &str = "JOBS_JOURNAL";
 
-/// A number, and the process that found it.
+/// A number, and the id of the process that computed it.
 #[derive(Serialize)]
 struct Found {
     value: u64,
     pid: u32,
 }
 
-/// How many steps it takes from `start` to 1, by halving what is even and taking 3n + 1 of what is odd. Changes nothing: `read`.
+/// Returns the number of Collatz steps from `start` to 1: an even n becomes n / 2, an odd n becomes 3n + 1. It changes nothing: `read`.
 async fn collatz(start: NonZeroU64) -> Result<Found, Error> {
     let (mut number, mut steps) = (start.get(), 0);
     while number != 1 {
         let next =
             if number % 2 == 0 { Some(number / 2) } else { number.checked_mul(3).and_then(|n| n.checked_add(1)) };
-        number = next.ok_or_else(|| Error::new(Code::OutOfRange, format!("{start} climbs beyond 64 bits")))?;
+        number =
+            next.ok_or_else(|| Error::new(Code::OutOfRange, format!("the sequence of {start} exceeds 64 bits")))?;
         steps += 1;
     }
     Ok(Found { value: steps, pid: process::id() })
 }
 
-/// Takes its time, and lets other calls run meanwhile.
+/// Waits, and lets other calls run meanwhile.
 async fn pause(milliseconds: u64) -> Reply<Found> {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
     Reply(Found { value: milliseconds, pid: process::id() })
 }
 
-/// Done twice it comes to the same: `idempotent`.
+/// A second run has no further effect: `idempotent`.
 async fn put(key: u64) -> Result<Found, Error> {
     write_down("put", key)
 }
 
-/// Done twice it is wrong: `once`.
+/// A second run would be wrong: `once`.
 async fn note(key: u64) -> Result<Found, Error> {
     write_down("note", key)
 }
 
-/// One write of one line, behind whatever other processes write.
+/// Appends one line with one write, so that lines of several processes do not mix.
 fn write_down(what: &str, key: u64) -> Result<Found, Error> {
     let failed = |why: String| Error::new(Code::FailedPrecondition, format!("{JOURNAL}: {why}"));
     let path = env::var_os(JOURNAL).ok_or_else(|| failed("not set".to_owned()))?;

@@ -1,9 +1,9 @@
-//! The contract of the position: a trait and its types.
+//! The contract of the position service: a trait and its types.
 
 use callboard::{Outgoing, Schema, Stream};
 use serde::{Deserialize, Serialize};
 
-/// Where something is; the circle has the radius 1 around the origin.
+/// A position. The circle has radius 1 around the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, Schema)]
 pub(crate) struct Point {
     pub(crate) x: f64,
@@ -11,7 +11,7 @@ pub(crate) struct Point {
     pub(crate) z: f64,
 }
 
-/// How it went.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
@@ -19,7 +19,7 @@ pub(crate) enum Status {
     Refused,
 }
 
-/// A point, and a word on it.
+/// A position with a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Schema)]
 pub(crate) struct Reading {
     pub(crate) x: f64,
@@ -29,25 +29,25 @@ pub(crate) struct Reading {
     pub(crate) message: String,
 }
 
-/// What became of a published position.
+/// The reply to a published position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub(crate) struct Published {
     pub(crate) status: Status,
     pub(crate) message: String,
 }
 
-/// A point that goes around a circle by itself.
+/// A point that moves around a circle.
 #[callboard::service]
 pub(crate) trait Position {
-    /// Where the point is now. `request` is what the caller calls itself; it comes back in the message.
+    /// Returns the current position. `request` is the name of the caller; the message contains it.
     #[rpc(read)]
     async fn position(&self, request: String) -> Reading;
 
-    /// The point goes on from here, or from the nearest place on the circle.
+    /// Moves the point to this position, or to the nearest one on the circle.
     #[rpc(idempotent)]
     async fn publish(&self, position: Point) -> Published;
 
-    /// Where the point is, again and again. Only the newest counts: a slow reader misses what is old.
+    /// Sends the position continuously. Only the newest one counts: a slow reader skips older ones.
     #[rpc(read)]
     async fn watch(&self) -> Outgoing<impl Stream<Item = Reading>>;
 }

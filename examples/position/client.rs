@@ -1,4 +1,4 @@
-//! A client that goes on through errors: it asks for the position once a second, or reads the newest one as it comes.
+//! A client that continues after errors. It requests the position once a second, or reads a stream of the newest positions.
 //!
 //! ```text
 //! cargo run --example position-client
@@ -16,13 +16,13 @@ use tokio::time;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let settings = Settings::load("tcp://127.0.0.1:5559", 1_000)?;
-    // Not connected yet, and it need not be: what goes wrong is told call by call.
+    // The client connects in the background. Each call reports its own error.
     let client = Client::builder(&settings.address).connect_lazily()?;
     let position = PositionClient::new(&client);
     if settings.watch { watch(&position, &settings).await } else { ask(&position, &settings).await }
 }
 
-/// Asks again and again.
+/// Requests the position repeatedly.
 async fn ask(position: &PositionClient, settings: &Settings) -> ! {
     let mut ticks = time::interval(settings.every);
     loop {
@@ -34,7 +34,7 @@ async fn ask(position: &PositionClient, settings: &Settings) -> ! {
     }
 }
 
-/// Looks at the newest position again and again; between two looks it does something else, and misses what is old by then.
+/// Reads the newest position repeatedly. Between two reads it sleeps, and skips the older positions.
 async fn watch(position: &PositionClient, settings: &Settings) -> ! {
     loop {
         let mut newest = position.watch().no_timeout().latest().stream();

@@ -1,4 +1,4 @@
-//! What can be set, and where: flags, else variables, else a JSON file, else the defaults.
+//! The settings, by precedence: flags, environment variables, a JSON file, defaults.
 
 use std::{env, fs, io, path::PathBuf, time::Duration};
 
@@ -7,30 +7,30 @@ use clap::Parser;
 use serde::Deserialize;
 use tracing_subscriber::filter::LevelFilter;
 
-/// What was typed. What is not there is looked for elsewhere.
+/// The command line. Missing values come from the other sources.
 #[derive(Debug, Parser)]
 struct Flags {
-    /// Read settings from this JSON file [variable: POSITION_CONFIG]
+    /// JSON file with settings [variable: POSITION_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The broker's address for us [variable: POSITION_ADDRESS]
+    /// Address of the broker [variable: POSITION_ADDRESS]
     #[arg(long, value_name = "URL")]
     address: Option<String>,
-    /// What is logged: error, warn, info, debug [variable: POSITION_LOG]
+    /// Log level: error, warn, info, debug [variable: POSITION_LOG]
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
-    /// Milliseconds from one step, or one question, to the next [variable: POSITION_EVERY_MS]
+    /// Interval of the steps or requests, in milliseconds [variable: POSITION_EVERY_MS]
     #[arg(long, value_name = "MS")]
     every_ms: Option<u64>,
-    /// Degrees of a step [variable: POSITION_DEGREES]
+    /// Size of a step, in degrees [variable: POSITION_DEGREES]
     #[arg(long, value_name = "DEGREES", allow_negative_numbers = true)]
     degrees: Option<f64>,
-    /// Client: read the newest positions as they come, in the place of asking for them
+    /// Client: read a stream of positions instead of requesting them
     #[arg(long)]
     watch: bool,
 }
 
-/// The same in a file.
+/// The JSON file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
@@ -40,21 +40,21 @@ struct File {
     degrees: Option<f64>,
 }
 
-/// What is meant.
+/// The resolved settings.
 pub(crate) struct Settings {
     pub(crate) address: String,
     pub(crate) every: Duration,
-    #[allow(dead_code)] // the worker's
+    #[allow(dead_code)] // used by the worker
     pub(crate) degrees: f64,
-    #[allow(dead_code)] // the client's
+    #[allow(dead_code)] // used by the client
     pub(crate) watch: bool,
 }
 
 impl Settings {
-    /// Reads them, and begins to log.
+    /// Loads the settings and starts the log.
     ///
     /// # Errors
-    /// A file or a value that cannot be read.
+    /// If a file or a value is invalid.
     pub(crate) fn load(address: &str, every_ms: u64) -> anyhow::Result<Settings> {
         let flags = Flags::parse();
         let path = flags.config.or_else(|| env::var_os("POSITION_CONFIG").map(PathBuf::from));
@@ -78,7 +78,7 @@ impl Settings {
     }
 }
 
-/// The value of a variable, if it is set.
+/// Returns the value of a variable, if it is set.
 fn variable<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     name: &str,
 ) -> anyhow::Result<Option<T>> {

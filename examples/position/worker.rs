@@ -1,4 +1,4 @@
-//! A worker with a life of its own: a point goes around a circle, whether somebody asks for it or not.
+//! A worker with a background loop: a point moves around a circle, with or without calls.
 //!
 //! ```text
 //! cargo run --example position-worker -- --every-ms 100 --degrees 5
@@ -17,7 +17,7 @@ use futures::stream;
 use settings::Settings;
 use tokio::{sync::watch, time};
 
-/// Shared by the loop that moves the point and the calls that look at it.
+/// The state that the loop and the served calls share.
 #[derive(Clone)]
 struct Circle {
     /// In degrees.
@@ -25,7 +25,7 @@ struct Circle {
 }
 
 impl Circle {
-    /// Moves the point for ever.
+    /// Moves the point forever.
     async fn turn(self, settings: Settings) {
         let mut ticks = time::interval(settings.every);
         loop {
@@ -58,7 +58,7 @@ impl Position for Circle {
     }
 
     async fn watch(&self) -> Outgoing<impl Stream<Item = Reading>> {
-        // Each watcher sees the newest azimuth that it has not seen; whoever is slow skips some already here.
+        // Each watcher gets the newest azimuth that it has not seen. A slow watcher already skips some here.
         let changes = stream::unfold(self.azimuth.subscribe(), async |mut azimuth| {
             azimuth.changed().await.ok()?;
             let now = *azimuth.borrow_and_update();

@@ -1,4 +1,4 @@
-//! A worker whose methods are streams: items to the caller, from the caller, both; and one that tells its progress.
+//! A worker with streaming methods in each direction, and one method that reports progress.
 //!
 //! ```text
 //! callboard broker &
@@ -11,17 +11,17 @@ use std::time::Duration;
 use callboard::{Context, Error, Incoming, Outgoing, Service, Worker, WorkerError};
 use futures::{Stream, StreamExt, stream};
 
-/// A server stream: the numbers from 1 to `to`, as fast as the caller reads them.
+/// A server stream: sends the numbers from 1 to `to`, as fast as the caller reads them.
 async fn count(to: u64) -> Outgoing<impl Stream<Item = u64>> {
     Outgoing::new(stream::iter(1..=to))
 }
 
-/// The same, where only the newest number counts: a slow caller misses some.
+/// A server stream of the newest items: a slow caller skips some numbers.
 async fn newest(to: u64) -> Outgoing<impl Stream<Item = u64>> {
     Outgoing::latest(stream::iter(1..=to))
 }
 
-/// A client stream: the sum of the numbers that the caller sends.
+/// A client stream: returns the sum of the caller's numbers.
 async fn sum(mut numbers: Incoming<i64>) -> Result<i64, Error> {
     let mut sum = 0;
     while let Some(number) = numbers.next().await {
@@ -30,7 +30,7 @@ async fn sum(mut numbers: Incoming<i64>) -> Result<i64, Error> {
     Ok(sum)
 }
 
-/// A stream in both directions: after each number the sum so far, counted from `start`.
+/// A bidirectional stream: sends the running sum after each number, starting at `start`.
 async fn sums(start: i64, numbers: Incoming<i64>) -> Outgoing<impl Stream<Item = Result<i64, Error>>> {
     Outgoing::new(numbers.scan(start, |sum, number| {
         let next = number.map(|number| {
@@ -41,12 +41,12 @@ async fn sums(start: i64, numbers: Incoming<i64>) -> Outgoing<impl Stream<Item =
     }))
 }
 
-/// The same, each answer for itself: twice the number.
+/// A bidirectional stream: sends twice each number.
 async fn twice(numbers: Incoming<i64>) -> Outgoing<impl Stream<Item = Result<i64, Error>>> {
     Outgoing::new(numbers.map(|number| Ok(number? * 2)))
 }
 
-/// Ticks until the caller gives up; says so when that happens.
+/// Ticks until the call is cancelled, and prints that.
 async fn ticks() -> Outgoing<impl Stream<Item = u64>> {
     struct Told;
     impl Drop for Told {
@@ -64,7 +64,7 @@ async fn ticks() -> Outgoing<impl Stream<Item = u64>> {
     }))
 }
 
-/// Takes `steps` steps, and tells how far it is.
+/// Takes `steps` steps, and reports the progress.
 async fn walk(context: Context, steps: u64) -> u64 {
     for step in 1..=steps {
         context.progress(step, steps, "walking");

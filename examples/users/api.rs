@@ -1,4 +1,4 @@
-//! The contract between callers and workers: traits and types, in one file that both include.
+//! The contract between callers and workers: traits and types, in a file that both programs include.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A user of the system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub(crate) struct User {
-    /// Unique, from 1.
+    /// A unique number, from 1.
     pub(crate) id: u32,
     pub(crate) nickname: String,
     pub(crate) mail_address: String,
@@ -25,7 +25,7 @@ pub(crate) enum UserType {
     Disabled,
 }
 
-/// Why a user is not found, or not added.
+/// Why a user was not found or not added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
 pub(crate) enum UserError {
     NotFound {
@@ -34,7 +34,7 @@ pub(crate) enum UserError {
     AlreadyExists {
         id: u32,
     },
-    /// The file could not be written: nothing changed.
+    /// The file could not be written. Nothing changed.
     Storage {
         why: String,
     },
@@ -43,27 +43,27 @@ pub(crate) enum UserError {
 /// Keeps users.
 #[callboard::service]
 pub(crate) trait UserManager {
-    /// The user of this id, or the error that there is none.
+    /// Returns the user with this id.
     #[rpc(read)]
     async fn get_user(&self, id: u32) -> Result<User, UserError>;
 
-    /// Adds a user, unless one has the same id. The user is in the file when the answer comes.
+    /// Adds a user with a new id. When the call returns, the user is in the file.
     #[rpc(once)]
     fn add_user(&self, user: User) -> Result<User, UserError>;
 
-    /// The users of this type, by their ids. Where there are none, there are no items, and no error.
+    /// Sends the users of this type, in the order of their ids.
     #[rpc(read)]
     async fn get_users_by_type(&self, user_type: UserType) -> Outgoing<impl Stream<Item = User>>;
 
-    /// How many of these ids are users'.
+    /// Counts the ids that belong to users.
     #[rpc(read)]
     async fn count_already_users(&self, ids: Incoming<u32>) -> usize;
 
-    /// The users of these ids, each as soon as its id is there. Ids that are nobody's are passed over.
+    /// Sends the user of each id as soon as the id arrives. Unknown ids are skipped.
     #[rpc(read)]
     async fn get_users_by_ids(&self, ids: Incoming<u32>) -> Outgoing<impl Stream<Item = User>>;
 
-    /// The same, after the last id.
+    /// Sends the users of all ids after the last id has arrived. Unknown ids are skipped.
     #[rpc(read)]
     async fn get_users_by_all_ids(&self, ids: Incoming<u32>) -> Outgoing<impl Stream<Item = User>>;
 }
@@ -71,7 +71,7 @@ pub(crate) trait UserManager {
 /// Counts users.
 #[callboard::service]
 pub(crate) trait UserStatistics {
-    /// How many users there are of this type; of all types if none is named.
+    /// Returns the number of users of this type, or of all types if none is given.
     #[rpc(read)]
     async fn count(&self, user_type: Option<UserType>) -> usize;
 }
@@ -86,7 +86,7 @@ impl fmt::Display for UserError {
     }
 }
 
-/// For callers that do not know the type, such as `callboard call`.
+/// The status codes for callers without this type, such as `callboard call`.
 impl ErrorCode for UserError {
     fn code(&self) -> Code {
         match self {

@@ -1,4 +1,4 @@
-//! A client of the users: the traits are all that it shares with the worker.
+//! A client of the user services. It shares only the traits with the worker.
 //!
 //! ```text
 //! cargo run --example users-client -- tcp://127.0.0.1:5559
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("user 5 is {}, {:?}", user.nickname, user.user_type);
     match users.get_user(7).await {
         Err(Failed::Application(UserError::NotFound { id })) => println!("there is no user {id}"),
-        other => println!("a surprise: {other:?}"),
+        other => println!("unexpected: {other:?}"),
     }
 
     let uru = User {
@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(client.close().await?)
 }
 
-/// Items from the worker, to it, and both.
+/// Streams from the worker, to it, and in both directions.
 async fn call_with_streams(users: &UserManagerClient) -> Result<(), Box<dyn Error>> {
     let mut guests = users.get_users_by_type(UserType::Guest).stream();
     while let Some(guest) = guests.next().await {
@@ -59,13 +59,13 @@ async fn call_with_streams(users: &UserManagerClient) -> Result<(), Box<dyn Erro
         ids.send(&id).await?;
     }
     ids.end();
-    println!("{} of 3 ids are users'", count.await?);
+    println!("{} of 3 ids belong to users", count.await?);
 
     let (mut ids, mut found) = users.get_users_by_ids().duplex();
     for id in [6, 4] {
-        // Each answer comes before the next question is asked.
+        // Each user arrives before the next id is sent.
         ids.send(&id).await?;
-        let user = found.next().await.ok_or("the worker said no more")??;
+        let user = found.next().await.ok_or("the stream ended early")??;
         println!("user {id} is {}", user.nickname);
     }
     ids.end();

@@ -1,4 +1,4 @@
-//! The users in a JSON file, which one process owns at a time.
+//! The store of users: a JSON file that one process owns at a time.
 
 use std::{
     collections::BTreeMap,
@@ -17,20 +17,21 @@ use crate::api::{User, UserError, UserType};
 pub(crate) struct Store {
     path: PathBuf,
     users: Mutex<BTreeMap<u32, User>>,
-    /// Held for as long as this process lives. A file of its own, for the users' file is replaced when it is written.
+    /// The lock file, held until this process exits. It is a separate file, because each write replaces the file of users.
     _lock: File,
 }
 
 impl Store {
-    /// Opens the file that `CALLBOARD_USERS_FILE` names, else `./users.json`; one that is missing is made, with six users.
+    /// Opens the file named by `CALLBOARD_USERS_FILE`, or `./users.json`. A missing file is created with six users.
     ///
     /// # Errors
-    /// Another process owns the file, or it cannot be read or written.
+    /// If another process owns the file, or it cannot be read or written.
     pub(crate) fn open() -> anyhow::Result<Store> {
         let path = PathBuf::from(env::var_os("CALLBOARD_USERS_FILE").unwrap_or_else(|| "users.json".into()));
         let lock = lock(&path)?;
         let users = match fs::read(&path) {
-            Ok(json) => serde_json::from_slice(&json).with_context(|| format!("{} holds no users", path.display()))?,
+            Ok(json) => serde_json::from_slice(&json)
+                .with_context(|| format!("{} is not a valid file of users", path.display()))?,
             Err(error) if error.kind() == ErrorKind::NotFound => first_users(),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
@@ -43,7 +44,7 @@ impl Store {
         self.users().get(&id).cloned().ok_or(UserError::NotFound { id })
     }
 
-    /// Adds a user, to the file first.
+    /// Adds a user. The file is written first.
     pub(crate) fn add(&self, user: User) -> Result<User, UserError> {
         let mut users = self.users();
         if users.contains_key(&user.id) {
@@ -65,13 +66,13 @@ impl Store {
         self.users().values().filter(is_meant).count()
     }
 
-    /// Nothing panics while it holds the lock, so a poisoned one still holds whole users.
+    /// Locks the users. No code panics while it holds the lock, so the data is consistent even if the lock is poisoned.
     fn users(&self) -> MutexGuard<'_, BTreeMap<u32, User>> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Takes the file for this process. The system lets go of it when the process ends, however it ends.
+/// Locks the file for this process. The system releases the lock when the process exits for any reason.
 fn lock(path: &Path) -> anyhow::Result<File> {
     let path = with_ending(path, "lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
@@ -83,7 +84,7 @@ fn lock(path: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// Writes all of it beside the file, and renames that: a crash leaves the old file or the new one.
+/// Writes to a temporary file and renames it, so that a crash leaves either the old or the new file.
 fn write(path: &Path, users: &BTreeMap<u32, User>) -> io::Result<()> {
     let beside = with_ending(path, "new");
     let mut file = File::create(&beside)?;

@@ -1,4 +1,4 @@
-//! A worker that keeps users in a file: two services of one process, each a trait.
+//! A worker that stores users in a file. It serves two services, and each is a trait.
 //!
 //! ```text
 //! callboard broker &
@@ -9,7 +9,7 @@
 //! seq 1 9 | callboard call user_manager.get_users_by_ids
 //! ```
 //!
-//! One process owns the file, so a pool of it has one: `callboard pool -n 1 -- target/debug/examples/users-worker`.
+//! Only one process can own the file, so a pool needs the size 1: `callboard pool -n 1 -- target/debug/examples/users-worker`.
 
 mod api;
 mod store;
@@ -21,7 +21,7 @@ use callboard::{Incoming, Outgoing, Stream, Worker};
 use futures::{StreamExt as _, stream};
 use store::Store;
 
-/// Both services look at the same users.
+/// Both services share the users.
 #[derive(Clone)]
 struct Users(Arc<Store>);
 
@@ -38,7 +38,7 @@ impl UserManager for Users {
         Outgoing::new(stream::iter(self.0.of_type(user_type)))
     }
 
-    // An item that is no id ends these calls by itself: what they make of it does not matter.
+    // An invalid item fails these calls itself, so the methods can ignore the error.
 
     async fn count_already_users(&self, mut ids: Incoming<u32>) -> usize {
         let mut count = 0;

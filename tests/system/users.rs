@@ -52,7 +52,7 @@ fn the_client_of_the_example_calls_by_the_trait_alone() {
         "not added: user 7: already exist",
         "a guest: guest",
         "a guest: Uru",
-        "2 of 3 ids are users'",
+        "2 of 3 ids belong to users",
         "user 6 is Saru",
         "user 4 is troll",
         "7 users, 2 of them guests",
@@ -100,7 +100,7 @@ fn whoever_knows_nothing_of_a_service_learns_its_methods_types_and_comments() {
     for expected in [
         "    Keeps users.",
         "get_user(id: u32) -> User, or UserError  [read]",
-        "    The user of this id, or the error that there is none.",
+        "    Returns the user with this id.",
         "add_user(user: User) -> User, or UserError  [once]",
         "get_users_by_type(user_type: UserType) -> stream of User  [read, server stream]",
         "count_already_users(stream of u32) -> u64  [read, client stream]",
