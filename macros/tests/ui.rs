@@ -1,7 +1,7 @@
-//! What the compiler says of traits that are no services: at the right line, and what to do.
+//! Tests of the compile errors: each names the problem at its place in the source, and says what to do.
 
 #[test]
-fn what_is_wrong_with_a_trait_is_told_at_its_place() {
+fn compile_errors_name_the_problem_at_its_place() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*.rs");
 }

@@ -1,4 +1,4 @@
-//! Arguments are names and types that travel.
+//! Arguments that are rejected.
 
 #[callboard::service]
 trait Arguments {

@@ -1,4 +1,4 @@
-//! An implementation is shared between calls that run side by side.
+//! Implementations that cannot be shared between concurrent calls.
 
 use std::{cell::Cell, rc::Rc};
 

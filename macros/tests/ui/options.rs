@@ -1,4 +1,4 @@
-//! Words in `rpc(..)`, and names that they give.
+//! Options of `rpc(..)` that are rejected, and names that collide.
 
 #[callboard::service]
 trait Options {

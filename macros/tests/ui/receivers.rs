@@ -1,4 +1,4 @@
-//! Calls run side by side: a method has the implementation by a shared reference.
+//! Receivers other than `&self` are rejected.
 
 #[callboard::service]
 trait Receivers {

@@ -1,4 +1,4 @@
-//! What a method returns travels back, its error too.
+//! Return types that are rejected.
 
 #[callboard::service]
 trait Returns {

@@ -1,4 +1,4 @@
-//! Items that cannot travel, and what does not implement a trait with streams.
+//! Items that cannot be sent, and wrong implementations of a trait with streams.
 
 use callboard::{Incoming, Outgoing, Stream};
 

@@ -1,4 +1,4 @@
-//! Streams in wrong forms or at wrong places.
+//! Streams in a wrong form or position.
 
 use callboard::{Incoming, Outgoing, Stream};
 

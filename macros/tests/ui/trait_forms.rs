@@ -1,4 +1,4 @@
-//! What is no service as a whole.
+//! Traits that are rejected as a whole.
 
 #[callboard::service]
 trait Generic<T> {}

@@ -1,4 +1,4 @@
-//! Types that cannot travel.
+//! Types that cannot be sent.
 
 struct Plain(u32);
 
