@@ -92,10 +92,10 @@ impl ClientHost {
                     self.socket.check_open();
                     did.push(Did::Said(envelope));
                 }
-                Action::Resolve { token, .. } | Action::Done { token } => {
+                Action::Complete { token, .. } | Action::Release { token } => {
                     assert!(self.owed.remove(&token), "a call ends once");
                 }
-                Action::Refused(_) => assert!(!std::mem::replace(&mut self.refused, true), "it is refused once"),
+                Action::Rejected(_) => assert!(!std::mem::replace(&mut self.refused, true), "it is refused once"),
                 Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "it is closed once"),
                 // No call of these scripts has streams: nothing that comes may make the machine believe that one has.
                 Action::StreamCredit { .. } | Action::Item { .. } | Action::Progress { .. } => {

@@ -79,7 +79,7 @@ impl WorkerHost {
         let (job, stopped) = self.running.iter().nth(at).map(|(&job, &stopped)| (job, stopped)).expect("a place in it");
         self.running.remove(&job);
         if stopped && script.flag() {
-            return self.handle(now, Event::Stopped { job, begun: script.flag() });
+            return self.handle(now, Event::Stopped { job, started: script.flag() });
         }
         self.handle(now, Event::Finished { job, outcome: said::outcome(script) })
     }
@@ -121,13 +121,13 @@ impl WorkerHost {
                     assert!(!std::mem::replace(stopped, true), "a handler is told once");
                 }
                 // Of those that end before they are seen to have begun.
-                Action::Look(_) => {}
-                Action::Left => assert!(!std::mem::replace(&mut self.left, true), "it leaves once"),
+                Action::QueryStarted(_) => {}
+                Action::ShutdownComplete => assert!(!std::mem::replace(&mut self.left, true), "it leaves once"),
                 // No method of these scripts has streams.
                 Action::StreamCredit { .. } | Action::Item { .. } | Action::End { .. } => {
                     panic!("a call without streams has none")
                 }
-                Action::Refused(_) | Action::Log(_) => {}
+                Action::Rejected(_) | Action::Log(_) => {}
             }
         }
         self.machine.assert_invariants();

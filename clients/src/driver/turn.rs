@@ -191,16 +191,16 @@ impl Driver {
                 Action::Connect => self.connection.connect(),
                 Action::Disconnect => self.connection.disconnect(),
                 Action::Send(envelope) => self.send(&envelope),
-                Action::Resolve { token, outcome } => {
+                Action::Complete { token, outcome } => {
                     self.forget_pipe(&token);
                     let outcome = outcome.map_err(|failure| CallError::from(self.explained(failure)));
                     token.resolve(outcome, &mut self.outcomes);
                 }
-                Action::Done { token } => self.forget_pipe(&token),
+                Action::Release { token } => self.forget_pipe(&token),
                 Action::StreamCredit { ticket, credit } => self.pipe(ticket, |pipe| pipe.grant(credit)),
                 Action::Item { ticket, latest, body } => self.item(ticket, latest, body),
                 Action::Progress { ticket, body } => self.pipe(ticket, |pipe| pipe.tell_progress(body)),
-                Action::Refused(failure) => self.refused(failure),
+                Action::Rejected(failure) => self.refused(failure),
                 Action::Closed => self.life = self.life.closed(),
                 Action::Log(diagnostic) => self.log_diagnostic(&diagnostic),
             }

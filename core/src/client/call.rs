@@ -30,7 +30,7 @@ pub struct NewCall<T> {
     /// The driver's name for it.
     pub ticket: Ticket,
     /// Whatever the driver needs to tell the outcome to whom it concerns. It comes back exactly once: with
-    /// [`super::Action::Resolve`] or with [`super::Action::Done`].
+    /// [`super::Action::Complete`] or with [`super::Action::Release`].
     pub token: T,
     /// What to call.
     pub method: MethodName,

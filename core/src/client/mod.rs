@@ -10,12 +10,12 @@
 //! | `sending` | what is sent when: credit, numbers, what is sent again |
 //! | `outcomes` | how calls end: replies, cancels, time-outs |
 //! | `streams` | items, their credit, and progress |
-//! | `life` | joining the broker, losing it, being refused, closing |
+//! | `lifecycle` | joining the broker, losing it, being refused, closing |
 
 mod call;
 mod calls;
 mod diagnostic;
-mod life;
+mod lifecycle;
 mod outcomes;
 mod sending;
 mod streams;
@@ -30,7 +30,7 @@ pub use self::{
     call::{NewCall, Ticket, Timeout, TimeoutSource},
     diagnostic::{Counters, Diagnostic},
 };
-use self::{calls::Calls, life::Phase};
+use self::{calls::Calls, lifecycle::Phase};
 use crate::{
     auth::Nonce,
     peer::{self, Peer, PeerEvent, SocketClosed, TimeoutAction},
@@ -99,7 +99,7 @@ pub enum Action<T> {
     /// Send an envelope.
     Send(Envelope),
     /// This call has ended.
-    Resolve {
+    Complete {
         /// As it came with the call.
         token: T,
         /// One CBOR item, or how it failed.
@@ -130,13 +130,13 @@ pub enum Action<T> {
     },
     /// This cast was sent or given up, or this call was cancelled: nobody waits for an outcome, only the token comes
     /// back.
-    Done {
+    Release {
         /// As it came with the call.
         token: T,
     },
     /// The broker will not have this client, and coming back would not help. Every call ends with this failure from now
     /// on.
-    Refused(Box<Failure>),
+    Rejected(Box<Failure>),
     /// The close is complete: the client may be dropped.
     Closed,
     /// Tell the operator.
@@ -157,7 +157,7 @@ pub struct Client<T> {
     /// that it went on. Told (again) at the next welcome; as long as older calls are open, `done_below` does not say it.
     cancelled: BTreeSet<CallNumber>,
     /// The `done_below` that was stated last.
-    stated: CallNumber,
+    done_below_sent: CallNumber,
     counters: Counters,
 }
 
@@ -171,7 +171,7 @@ impl<T> Client<T> {
             credit: Credit::default(),
             resend_from: None,
             cancelled: BTreeSet::new(),
-            stated: sending::NUMBER_FIRST,
+            done_below_sent: sending::NUMBER_FIRST,
             counters: Counters::default(),
         }
     }
@@ -182,50 +182,50 @@ impl<T> Client<T> {
         self.peer.record_activity(now);
         for read in bundle::read(frames, Recipient::Peer) {
             match read {
-                Ok(envelope) => self.envelope(now, envelope, out),
+                Ok(envelope) => self.on_envelope(now, envelope, out),
                 Err(error) => self.on_invalid_envelope(now, error, out),
             }
         }
-        self.go_on(now, out);
+        self.advance(now, out);
     }
 
     /// Something else happened.
     pub fn handle_event(&mut self, now: Time, event: Event<T>, out: &mut Vec<Action<T>>) {
         self.peer.detect_stall(now);
         match event {
-            Event::Connected { nonce } => self.connected(now, nonce, out),
-            Event::Disconnected { chance } => self.disconnected(now, chance, out),
+            Event::Connected { nonce } => self.on_socket_connected(now, nonce, out),
+            Event::Disconnected { chance } => self.on_socket_closed(now, chance, out),
             Event::Call(new) => self.call(new, out),
             Event::Cancel(ticket) => self.cancel(now, ticket, out),
-            Event::Item { ticket, body } => self.item_out(now, ticket, body, out),
-            Event::End(ticket) => self.end_out(now, ticket, out),
+            Event::Item { ticket, body } => self.send_item(now, ticket, body, out),
+            Event::End(ticket) => self.send_end(now, ticket, out),
             Event::Read { ticket, credit } => self.read(now, ticket, credit, out),
             Event::Close { deadline } => self.close(deadline, out),
             Event::Timeout => self.handle_timeout(now, out),
         }
-        self.go_on(now, out);
+        self.advance(now, out);
     }
 
     /// What may follow from any event: there is room to send, or nothing left to wait for.
-    fn go_on(&mut self, now: Time, out: &mut Vec<Action<T>>) {
+    fn advance(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         self.send_ready(now, out);
-        self.go_on_closing(now, out);
+        self.advance_closing(now, out);
     }
 
-    fn envelope(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
+    fn on_envelope(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
         match envelope {
-            Envelope::Reply(reply) if self.peer.is_connected() => self.reply(reply, out),
+            Envelope::Reply(reply) if self.peer.is_connected() => self.on_reply(reply, out),
             Envelope::Credit(credit) if self.peer.is_connected() => self.grant(credit),
-            Envelope::Item(item) if self.peer.is_connected() => self.item_in(now, item, out),
+            Envelope::Item(item) if self.peer.is_connected() => self.on_item(now, item, out),
             Envelope::StreamCredit(credit) if self.peer.is_connected() => self.on_stream_credit(now, credit, out),
             Envelope::Progress(number, body) if self.peer.is_connected() => self.progress(number, body, out),
             other => match self.peer.handle_message(now, other) {
                 PeerEvent::Ignored => {}
                 PeerEvent::Reply(envelope) => self.answer(now, envelope, out),
-                PeerEvent::Connected { same_start } => self.joined(now, same_start, out),
+                PeerEvent::Connected { same_start } => self.on_welcome(now, same_start, out),
                 PeerEvent::Disconnected(reason) => self.drop_socket(reason, out),
-                PeerEvent::Rejected(failure) => self.refused(failure, out),
-                PeerEvent::GoodbyeAcknowledged => self.left(out),
+                PeerEvent::Rejected(failure) => self.on_rejected(failure, out),
+                PeerEvent::GoodbyeAcknowledged => self.on_goodbye_done(out),
                 PeerEvent::Unexpected(kind) => self.on_unexpected_message(kind, out),
             },
         }
@@ -238,22 +238,22 @@ impl<T> Client<T> {
         if !self.peer.is_connected() {
             return;
         }
-        if let Some(done_below) = self.state_done() {
+        if let Some(done_below) = self.take_done_below() {
             self.send(now, Envelope::Ping(Ping { number: 0, done_below: Some(done_below) }), out);
         }
     }
 
-    fn connected(&mut self, now: Time, nonce: Nonce, out: &mut Vec<Action<T>>) {
+    fn on_socket_connected(&mut self, now: Time, nonce: Nonce, out: &mut Vec<Action<T>>) {
         if let Some(hello) = self.peer.on_connected(nonce) {
             self.send(now, hello, out);
         }
     }
 
-    fn disconnected(&mut self, now: Time, chance: u32, out: &mut Vec<Action<T>>) {
+    fn on_socket_closed(&mut self, now: Time, chance: u32, out: &mut Vec<Action<T>>) {
         match self.peer.on_disconnected(now, chance) {
             SocketClosed::Expected => {}
-            SocketClosed::Unexpected => self.lost(peer::DisconnectReason::SocketClosed, out),
-            SocketClosed::Final => self.closed(out),
+            SocketClosed::Unexpected => self.on_disconnected(peer::DisconnectReason::SocketClosed, out),
+            SocketClosed::Final => self.finish(out),
         }
     }
 
@@ -262,11 +262,11 @@ impl<T> Client<T> {
             match due {
                 TimeoutAction::Connect => out.push(Action::Connect),
                 TimeoutAction::Ping(number) => {
-                    let done_below = self.state_done();
+                    let done_below = self.take_done_below();
                     self.send(now, Envelope::Ping(Ping { number, done_below }), out);
                 }
                 TimeoutAction::Disconnect(reason) => self.drop_socket(reason, out),
-                TimeoutAction::GiveUp => self.left(out),
+                TimeoutAction::GiveUp => self.on_goodbye_done(out),
             }
         }
         self.expire(now, out);
@@ -315,13 +315,13 @@ impl<T> Client<T> {
     pub fn assert_invariants(&self) {
         self.peer.assert_invariants();
         self.calls.check();
-        assert!(self.stated <= self.calls.next_number(), "only numbers that were given are stated as done");
+        assert!(self.done_below_sent <= self.calls.next_number(), "only numbers that were given are stated as done");
         assert!(self.resend_from.is_none() || self.is_connected(), "calls are sent again on a connection");
         assert!(self.cancelled.len() <= OUTCOMES_MAX, "cancels that are remembered are bounded");
         match &self.phase {
             Phase::Serving => {}
             Phase::Closing { .. } => assert_eq!(self.open_len(), 0, "a close ends every open call at once"),
-            Phase::Refused(_) | Phase::Closed => {
+            Phase::Rejected(_) | Phase::Closed => {
                 assert_eq!((self.open_len(), self.waiting_len()), (0, 0), "no call outlives its client");
                 assert!(!self.is_connected(), "the connection is over with the client");
             }

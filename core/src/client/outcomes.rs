@@ -23,7 +23,7 @@ use crate::{
 
 impl<T> Client<T> {
     /// The broker answers a call.
-    pub(super) fn reply(&mut self, reply: Reply, out: &mut Vec<Action<T>>) {
+    pub(super) fn on_reply(&mut self, reply: Reply, out: &mut Vec<Action<T>>) {
         if let Some(credit) = reply.credit {
             self.grant(credit);
         }
@@ -67,16 +67,16 @@ impl<T> Client<T> {
         self.counters.cancelled += 1;
         let call = self.calls.remove(key);
         if let State::Open { number, .. } = call.state {
-            self.tell_cancel(now, number, out);
+            self.send_cancel(now, number, out);
         }
-        out.push(Action::Done { token: call.new.token });
+        out.push(Action::Release { token: call.new.token });
     }
 
     /// Tells the broker that nobody waits for an open call any more: now, or when it is there again.
-    pub(super) fn tell_cancel(&mut self, now: Time, number: CallNumber, out: &mut Vec<Action<T>>) {
+    pub(super) fn send_cancel(&mut self, now: Time, number: CallNumber, out: &mut Vec<Action<T>>) {
         self.remember_cancelled(number);
         if self.peer.is_connected() {
-            let done_below = self.state_done();
+            let done_below = self.take_done_below();
             self.send(now, Envelope::Cancel(Cancel { number: number.0, done_below }), out);
         }
     }
@@ -99,13 +99,13 @@ impl<T> Client<T> {
             let last = call.last_moment();
             match call.state {
                 State::Open { .. } if last.is_some_and(|last| at < last) => self.calls.set_timer(key, last),
-                State::Open { .. } | State::Waiting { .. } => self.time_is_up(now, key, out),
+                State::Open { .. } | State::Waiting { .. } => self.expire_call(now, key, out),
             }
         }
     }
 
     /// A call's time is up, by the client's own clock.
-    pub(super) fn time_is_up(&mut self, now: Time, key: CallKey, out: &mut Vec<Action<T>>) {
+    pub(super) fn expire_call(&mut self, now: Time, key: CallKey, out: &mut Vec<Action<T>>) {
         let text = self.where_time_went(now, self.calls.at(key));
         let call = self.calls.at(key);
         let (state, mut failure) = (call.state, call.failure(Code::DeadlineExceeded, text));
@@ -117,7 +117,7 @@ impl<T> Client<T> {
         }
         self.fail(key, failure, out);
         if let State::Open { number, .. } = state {
-            self.tell_cancel(now, number, out);
+            self.send_cancel(now, number, out);
         }
     }
 
@@ -146,23 +146,23 @@ impl<T> Client<T> {
         let call = self.calls.remove(key);
         let (id, client) = call.known(self.peer.caller());
         let spent = Spent { client: client.max(failure.spent.client), ..failure.spent };
-        self.turn_away(call.new, Box::new(Failure { spent, call: id, ..*failure }), out);
+        self.reject_call(call.new, Box::new(Failure { spent, call: id, ..*failure }), out);
     }
 
     /// A call that is in no table (any more) ends with a failure of the client's own making.
-    pub(super) fn turn_away(&mut self, new: NewCall<T>, failure: Box<Failure>, out: &mut Vec<Action<T>>) {
+    pub(super) fn reject_call(&mut self, new: NewCall<T>, failure: Box<Failure>, out: &mut Vec<Action<T>>) {
         if !new.cast {
             return self.resolve(new, Err(failure), out);
         }
         self.counters.casts_dropped += 1;
         out.push(Action::Log(Diagnostic::CastDropped { method: new.method, failure }));
-        out.push(Action::Done { token: new.token });
+        out.push(Action::Release { token: new.token });
     }
 
     fn resolve(&mut self, new: NewCall<T>, outcome: Result<Bytes, Box<Failure>>, out: &mut Vec<Action<T>>) {
         let counter = if outcome.is_ok() { &mut self.counters.answered } else { &mut self.counters.failed };
         *counter += 1;
-        out.push(Action::Resolve { token: new.token, outcome });
+        out.push(Action::Complete { token: new.token, outcome });
     }
 }
 

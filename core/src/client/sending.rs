@@ -4,7 +4,7 @@ use super::{
     Action, Client,
     call::{Call, NewCall},
     calls::CallKey,
-    life::Phase,
+    lifecycle::Phase,
 };
 use crate::{
     time::Time,
@@ -28,11 +28,11 @@ impl<T> Client<T> {
             Phase::Serving => self.calls.push(new),
             Phase::Closing { .. } | Phase::Closed => {
                 let failure = Failure::new(Code::Cancelled, Executed::No, "the client is closed, or is closing");
-                self.turn_away(new, Box::new(failure), out);
+                self.reject_call(new, Box::new(failure), out);
             }
-            Phase::Refused(failure) => {
+            Phase::Rejected(failure) => {
                 let failure = failure.clone();
-                self.turn_away(new, failure, out);
+                self.reject_call(new, failure, out);
             }
         }
     }
@@ -80,7 +80,7 @@ impl<T> Client<T> {
         while let Some(key) = self.calls.first_waiting() {
             let call = self.calls.at(key);
             if call.is_expired(now) {
-                self.time_is_up(now, key, out);
+                self.expire_call(now, key, out);
             } else if let Some(failure) = self.too_large(call) {
                 self.fail(key, failure, out);
             } else if !self.pay(key) {
@@ -96,7 +96,7 @@ impl<T> Client<T> {
     }
 
     fn send_request(&mut self, now: Time, key: CallKey, number: CallNumber, resend: bool, out: &mut Vec<Action<T>>) {
-        let done_below = self.state_done();
+        let done_below = self.take_done_below();
         let request = self.calls.at(key).request(now, number, resend, done_below);
         let streams = request.streams;
         self.send(now, Envelope::Request(request), out);
@@ -107,11 +107,11 @@ impl<T> Client<T> {
 
     /// A cast counts as done once it is sent. Its own header must not say so yet: the broker drops what is done.
     fn send_cast(&mut self, now: Time, key: CallKey, out: &mut Vec<Action<T>>) {
-        let done_below = self.state_done();
+        let done_below = self.take_done_below();
         let number = self.calls.use_number();
         let cast = self.calls.remove(key);
         self.send(now, Envelope::Request(cast.request(now, number, false, done_below)), out);
-        out.push(Action::Done { token: cast.new.token });
+        out.push(Action::Release { token: cast.new.token });
     }
 
     /// Takes from the credit what the call costs; false if there is not enough.
@@ -143,10 +143,10 @@ impl<T> Client<T> {
     }
 
     /// The `done_below` to state now: only if it rose since it was stated last.
-    pub(super) fn state_done(&mut self) -> Option<CallNumber> {
+    pub(super) fn take_done_below(&mut self) -> Option<CallNumber> {
         let done_below = self.calls.done_below();
-        let rose = done_below > self.stated;
-        self.stated = self.stated.max(done_below);
+        let rose = done_below > self.done_below_sent;
+        self.done_below_sent = self.done_below_sent.max(done_below);
         while self.cancelled.first().is_some_and(|&number| number < done_below) {
             self.cancelled.pop_first();
         }

@@ -43,7 +43,7 @@ impl<T> Client<T> {
     }
 
     /// An item for a caller.
-    pub(super) fn item_in(&mut self, now: Time, item: Item, out: &mut Vec<Action<T>>) {
+    pub(super) fn on_item(&mut self, now: Time, item: Item, out: &mut Vec<Action<T>>) {
         let Some((key, ticket, streams)) = self.streaming(item.number) else { return self.counters.late_items += 1 };
         let taken = match self.calls.flows(key) {
             Some((flows, _)) if streams.to_caller => flows.reader.take(item.sequence, item.body.len() as u64),
@@ -54,7 +54,7 @@ impl<T> Client<T> {
                 self.counters.items_in += 1;
                 out.push(Action::Item { ticket, latest: item.latest, body: item.body });
             }
-            Err(broken) => self.broken(now, key, broken, out),
+            Err(broken) => self.fail_stream(now, key, broken, out),
         }
     }
 
@@ -67,7 +67,7 @@ impl<T> Client<T> {
         };
         match granted {
             Ok(()) => out.push(Action::StreamCredit { ticket, credit: credit.credit }),
-            Err(broken) => self.broken(now, key, broken, out),
+            Err(broken) => self.fail_stream(now, key, broken, out),
         }
     }
 
@@ -87,7 +87,7 @@ impl<T> Client<T> {
     }
 
     /// A caller sends an item.
-    pub(super) fn item_out(&mut self, now: Time, ticket: Ticket, body: Bytes, out: &mut Vec<Action<T>>) {
+    pub(super) fn send_item(&mut self, now: Time, ticket: Ticket, body: Bytes, out: &mut Vec<Action<T>>) {
         let Some(key) = self.calls.by_ticket(ticket) else { return };
         let Some((flows, Some(number))) = self.calls.flows(key) else { return };
         let sequence =
@@ -97,7 +97,7 @@ impl<T> Client<T> {
     }
 
     /// A caller sends no more items.
-    pub(super) fn end_out(&mut self, now: Time, ticket: Ticket, out: &mut Vec<Action<T>>) {
+    pub(super) fn send_end(&mut self, now: Time, ticket: Ticket, out: &mut Vec<Action<T>>) {
         let Some(key) = self.calls.by_ticket(ticket) else { return };
         let Some((flows, number)) = self.calls.flows(key) else { return };
         let (Some(items), Some(number)) = (flows.writer.end(), number) else { return };
@@ -134,19 +134,19 @@ impl<T> Client<T> {
         let is_item = error.kind == Some(u64::from(Kind::Item.number())) && self.peer.is_connected();
         let call = error.number.filter(|_| is_item).and_then(|number| self.streaming(number));
         if let Some((key, ..)) = call {
-            self.broken(now, key, StreamError::Malformed, out);
+            self.fail_stream(now, key, StreamError::Malformed, out);
         }
     }
 
     /// The other side broke the rules of a stream: the call cannot go on.
-    fn broken(&mut self, now: Time, key: CallKey, how: StreamError, out: &mut Vec<Action<T>>) {
+    fn fail_stream(&mut self, now: Time, key: CallKey, how: StreamError, out: &mut Vec<Action<T>>) {
         self.counters.streams_broken += 1;
         let call = self.calls.at(key);
         let (state, failure) = (call.state, call.failure(Code::Internal, format!("its stream was broken: {how}")));
         self.fail(key, failure, out);
         if let State::Open { number, .. } = state {
             out.push(Action::Log(Diagnostic::StreamBroken(number, how.to_string())));
-            self.tell_cancel(now, number, out);
+            self.send_cancel(now, number, out);
         }
     }
 }

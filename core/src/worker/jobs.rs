@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    by_job::ByJob,
     job::{Flows, Held, Job, JobId, Running},
+    job_map::JobMap,
 };
 use crate::{
     deadline_queue::{DeadlineKey, DeadlineQueue},
@@ -15,11 +15,11 @@ use crate::{
 /// All calls at this worker.
 #[derive(Debug)]
 pub(super) struct Jobs {
-    offers: Vec<Seats>,
+    offers: Vec<OfferSlots>,
     /// Where each method is: its offer, and its place in that. By its full name, as dispatches have it.
     methods: BTreeMap<String, (usize, usize)>,
     /// Those of earlier connections among them. Bounded by slots.
-    running: ByJob<Running>,
+    running: JobMap<Running>,
     /// Of this connection only. Bounded by prefetch.
     held: BTreeMap<JobId, Held>,
     timers: DeadlineQueue<JobId>,
@@ -27,8 +27,8 @@ pub(super) struct Jobs {
 
 /// The room of one offer.
 #[derive(Debug)]
-struct Seats {
-    slots: usize,
+struct OfferSlots {
+    total: usize,
     prefetch: usize,
     running: usize,
     /// In the order of the broker's numbers.
@@ -48,16 +48,16 @@ pub(super) enum Placement {
 
 impl Jobs {
     pub(super) fn new(register: &Register) -> Jobs {
-        let seats = register.offers.iter().map(|offer| Seats {
-            slots: usize::try_from(offer.slots).unwrap_or(usize::MAX),
+        let slots = register.offers.iter().map(|offer| OfferSlots {
+            total: usize::try_from(offer.slots).unwrap_or(usize::MAX),
             prefetch: usize::try_from(offer.prefetch).unwrap_or(usize::MAX),
             running: 0,
             held: BTreeSet::new(),
         });
         Jobs {
-            offers: seats.collect(),
+            offers: slots.collect(),
             methods: methods(register),
-            running: ByJob::default(),
+            running: JobMap::default(),
             held: BTreeMap::new(),
             timers: DeadlineQueue::default(),
         }
@@ -74,10 +74,10 @@ impl Jobs {
     }
 
     pub(super) fn placement(&self, offer: usize) -> Placement {
-        let seats = &self.offers[offer];
-        if seats.running < seats.slots {
+        let slots = &self.offers[offer];
+        if slots.running < slots.total {
             Placement::Slot
-        } else if seats.held.len() < seats.prefetch {
+        } else if slots.held.len() < slots.prefetch {
             Placement::Held
         } else {
             Placement::Full
@@ -86,8 +86,8 @@ impl Jobs {
 
     /// How many slots of an offer are free.
     pub(super) fn free(&self, offer: usize) -> u32 {
-        let seats = &self.offers[offer];
-        u32::try_from(seats.slots - seats.running).unwrap_or(u32::MAX)
+        let slots = &self.offers[offer];
+        u32::try_from(slots.total - slots.running).unwrap_or(u32::MAX)
     }
 
     /// The affinity keys of what runs for an offer.
@@ -161,8 +161,8 @@ impl Jobs {
 
     /// The held call of this offer whose turn it is, if a slot is free for it.
     pub(super) fn next_held(&mut self, offer: usize) -> Option<Held> {
-        let seats = &self.offers[offer];
-        let id = *seats.held.first().filter(|_| seats.running < seats.slots)?;
+        let slots = &self.offers[offer];
+        let id = *slots.held.first().filter(|_| slots.running < slots.total)?;
         self.unhold(id)
     }
 
@@ -190,18 +190,18 @@ impl Jobs {
     }
 
     pub(super) fn check(&self) {
-        for (at, seats) in self.offers.iter().enumerate() {
+        for (at, slots) in self.offers.iter().enumerate() {
             let running = self.running.iter().filter(|(_, running)| running.offer == at).count();
-            assert_eq!(seats.running, running, "running calls are counted");
-            assert!(seats.running <= seats.slots, "no more calls run than there are slots");
-            assert!(seats.held.len() <= seats.prefetch, "no more calls are held than prefetch says");
-            assert!(seats.held.is_empty() || seats.running == seats.slots, "none is held while a slot is free");
+            assert_eq!(slots.running, running, "running calls are counted");
+            assert!(slots.running <= slots.total, "no more calls run than there are slots");
+            assert!(slots.held.len() <= slots.prefetch, "no more calls are held than prefetch says");
+            assert!(slots.held.is_empty() || slots.running == slots.total, "none is held while a slot is free");
             assert!(
-                seats.held.iter().all(|id| self.held.get(id).is_some_and(|held| held.job.offer == at)),
+                slots.held.iter().all(|id| self.held.get(id).is_some_and(|held| held.job.offer == at)),
                 "held calls are known"
             );
         }
-        let held: usize = self.offers.iter().map(|seats| seats.held.len()).sum();
+        let held: usize = self.offers.iter().map(|slots| slots.held.len()).sum();
         assert_eq!(self.held.len(), held, "each is held by one offer");
         assert!(self.held.keys().all(|&id| !self.running.contains(id)), "what is held does not run");
         let held = self.held.iter().map(|(&id, held)| (id, held.job.deadline, held.timer));

@@ -6,19 +6,19 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `job` | one call |
-//! | `by_job` | tables of calls |
+//! | `job_map` | tables of calls |
 //! | `jobs` | all calls that run or are held, and the room for more |
 //! | `dispatch` | what becomes of a dispatch |
 //! | `outcomes` | how calls end: outcomes, cancels, time-outs |
 //! | `streams` | items, their credit, and progress |
-//! | `life` | joining the broker, losing it, being refused, draining |
+//! | `lifecycle` | joining the broker, losing it, being refused, draining |
 
-mod by_job;
 mod diagnostic;
 mod dispatch;
 mod job;
+mod job_map;
 mod jobs;
-mod life;
+mod lifecycle;
 mod outcomes;
 mod streams;
 #[cfg(test)]
@@ -28,11 +28,11 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 pub use self::{
-    by_job::ByJob,
     diagnostic::{Counters, Diagnostic},
     job::{Job, JobId},
+    job_map::JobMap,
 };
-use self::{jobs::Jobs, life::Phase};
+use self::{jobs::Jobs, lifecycle::Phase};
 use crate::{
     auth::Nonce,
     peer::{self, Peer, PeerEvent, SocketClosed, TimeoutAction},
@@ -72,10 +72,10 @@ pub enum Event {
         /// Which job it was.
         job: JobId,
         /// Whether the handler had begun: what its caller is told of `executed`.
-        begun: bool,
+        started: bool,
     },
-    /// The handler that [`Action::Look`] asked about has begun.
-    Begun {
+    /// The handler that [`Action::QueryStarted`] asked about has begun.
+    Started {
         /// Which job it is.
         job: JobId,
     },
@@ -145,12 +145,12 @@ pub enum Action {
     /// Nobody waits for this one any more: drop an async handler at its next await, tell a blocking one. One that
     /// cannot be stopped finishes, and keeps its slot until then.
     Stop(JobId),
-    /// Has the handler begun? [`Event::Begun`] is the answer if it has; one that has not is asked about again later.
-    Look(JobId),
+    /// Has the handler begun? [`Event::Started`] is the answer if it has; one that has not is asked about again later.
+    QueryStarted(JobId),
     /// The broker will not have this worker, and coming back would not help.
-    Refused(Box<Failure>),
+    Rejected(Box<Failure>),
     /// The shutdown is complete: the process may exit.
-    Left,
+    ShutdownComplete,
     /// Tell the operator.
     Log(Diagnostic),
 }
@@ -193,62 +193,62 @@ impl Worker {
         self.peer.record_activity(now);
         for read in bundle::read(frames, Recipient::Peer) {
             match read {
-                Ok(envelope) => self.envelope(now, envelope, out),
+                Ok(envelope) => self.on_envelope(now, envelope, out),
                 Err(error) => self.on_invalid_envelope(now, error, out),
             }
         }
-        self.go_on_draining(now, out);
+        self.advance_draining(now, out);
     }
 
     /// Something else happened.
     pub fn handle_event(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
         self.peer.detect_stall(now);
         match event {
-            Event::Connected { nonce } => self.connected(now, nonce, out),
-            Event::Disconnected { chance } => self.disconnected(now, chance, out),
+            Event::Connected { nonce } => self.on_socket_connected(now, nonce, out),
+            Event::Disconnected { chance } => self.on_socket_closed(now, chance, out),
             Event::Finished { job, outcome } => self.finished(now, job, Ok(outcome), out),
-            Event::Stopped { job, begun } => self.finished(now, job, Err(begun), out),
-            Event::Begun { job } => self.begun(now, job, out),
-            Event::Item { job, latest, body } => self.item_out(now, job, latest, body, out),
+            Event::Stopped { job, started } => self.finished(now, job, Err(started), out),
+            Event::Started { job } => self.on_started(now, job, out),
+            Event::Item { job, latest, body } => self.send_item(now, job, latest, body, out),
             Event::Read { job, credit } => self.read(now, job, credit, out),
             Event::Progress { job, body } => self.progress(now, job, body, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
             Event::Timeout => self.handle_timeout(now, out),
         }
-        self.go_on_draining(now, out);
+        self.advance_draining(now, out);
     }
 
-    fn envelope(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action>) {
+    fn on_envelope(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action>) {
         match envelope {
             Envelope::Dispatch(dispatch) if self.peer.is_connected() => self.dispatch(now, dispatch, out),
             Envelope::Cancel(cancel) if self.peer.is_connected() => self.cancel(now, cancel, out),
-            Envelope::Item(item) if self.peer.is_connected() => self.item_in(now, item, out),
-            Envelope::End(end) if self.peer.is_connected() => self.end_in(now, end, out),
+            Envelope::Item(item) if self.peer.is_connected() => self.on_item(now, item, out),
+            Envelope::End(end) if self.peer.is_connected() => self.on_end(now, end, out),
             Envelope::StreamCredit(credit) if self.peer.is_connected() => self.on_stream_credit(now, credit, out),
             Envelope::Pong(number) if self.peer.is_connected() => self.pong(number, out),
             other => match self.peer.handle_message(now, other) {
                 PeerEvent::Ignored => {}
                 PeerEvent::Reply(envelope) => self.send(now, envelope, out),
-                PeerEvent::Connected { .. } => self.joined(now, out),
+                PeerEvent::Connected { .. } => self.on_welcome(now, out),
                 PeerEvent::Disconnected(reason) => self.drop_socket(reason, out),
-                PeerEvent::Rejected(failure) => self.refused(failure, out),
-                PeerEvent::GoodbyeAcknowledged => self.left(out),
+                PeerEvent::Rejected(failure) => self.on_rejected(failure, out),
+                PeerEvent::GoodbyeAcknowledged => self.on_goodbye_done(out),
                 PeerEvent::Unexpected(kind) => self.on_unexpected_message(kind, out),
             },
         }
     }
 
-    fn connected(&mut self, now: Time, nonce: Nonce, out: &mut Vec<Action>) {
+    fn on_socket_connected(&mut self, now: Time, nonce: Nonce, out: &mut Vec<Action>) {
         if let Some(hello) = self.peer.on_connected(nonce) {
             self.send(now, hello, out);
         }
     }
 
-    fn disconnected(&mut self, now: Time, chance: u32, out: &mut Vec<Action>) {
+    fn on_socket_closed(&mut self, now: Time, chance: u32, out: &mut Vec<Action>) {
         match self.peer.on_disconnected(now, chance) {
             SocketClosed::Expected => {}
-            SocketClosed::Unexpected => self.lost(peer::DisconnectReason::SocketClosed, out),
-            SocketClosed::Final => self.gone(out),
+            SocketClosed::Unexpected => self.on_disconnected(peer::DisconnectReason::SocketClosed, out),
+            SocketClosed::Final => self.finish(out),
         }
     }
 
@@ -258,10 +258,10 @@ impl Worker {
                 TimeoutAction::Connect => out.push(Action::Connect),
                 TimeoutAction::Ping(number) => self.send(now, Envelope::Ping(Ping { number, done_below: None }), out),
                 TimeoutAction::Disconnect(reason) => self.drop_socket(reason, out),
-                TimeoutAction::GiveUp => self.left(out),
+                TimeoutAction::GiveUp => self.on_goodbye_done(out),
             }
         }
-        self.timers(now, out);
+        self.expire(now, out);
     }
 
     fn send(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action>) {
@@ -314,7 +314,7 @@ impl Worker {
         match self.phase {
             Phase::Serving => {}
             Phase::Draining { .. } => assert_eq!(self.held_len(), 0, "who drains holds nothing"),
-            Phase::Leaving | Phase::Left | Phase::Refused => assert!(!self.is_connected(), "goodbye was said"),
+            Phase::Closing | Phase::Closed | Phase::Rejected => assert!(!self.is_connected(), "goodbye was said"),
         }
     }
 }

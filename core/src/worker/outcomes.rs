@@ -132,7 +132,7 @@ impl Worker {
 
     /// Handles the timers that are due: held calls expire, running ones are told to stop, or the broker is told that
     /// they run.
-    pub(super) fn timers(&mut self, now: Time, out: &mut Vec<Action>) {
+    pub(super) fn expire(&mut self, now: Time, out: &mut Vec<Action>) {
         while let Some((at, id)) = self.jobs.first_timer()
             && at <= now
         {
@@ -151,13 +151,13 @@ impl Worker {
             if expired {
                 self.stop(id, Stopped::Expired, out);
             } else if started && self.is_current(id) {
-                out.push(Action::Look(id));
+                out.push(Action::QueryStarted(id));
             }
         }
     }
 
     /// A handler that runs for a while has begun: the broker is told, once.
-    pub(super) fn begun(&mut self, now: Time, id: JobId, out: &mut Vec<Action>) {
+    pub(super) fn on_started(&mut self, now: Time, id: JobId, out: &mut Vec<Action>) {
         let first = self.jobs.change(id, Running::has_begun);
         if first == Some(true) && self.is_current(id) {
             self.send(now, Envelope::Started(id.dispatch), out);

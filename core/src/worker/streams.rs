@@ -50,7 +50,7 @@ impl Worker {
     }
 
     /// An item for a handler. One that crosses the handler's end finds nobody.
-    pub(super) fn item_in(&mut self, now: Time, item: Item, out: &mut Vec<Action>) {
+    pub(super) fn on_item(&mut self, now: Time, item: Item, out: &mut Vec<Action>) {
         let job = self.job_id(DispatchNumber(item.number));
         let taken = match self.jobs.flows(job) {
             None => return self.counters.late += 1,
@@ -62,12 +62,12 @@ impl Worker {
                 self.counters.items_in += 1;
                 out.push(Action::Item { job, body: item.body });
             }
-            Err(broken) => self.broken(now, job, broken, out),
+            Err(broken) => self.fail_stream(now, job, broken, out),
         }
     }
 
     /// The caller sends no more items.
-    pub(super) fn end_in(&mut self, now: Time, end: End, out: &mut Vec<Action>) {
+    pub(super) fn on_end(&mut self, now: Time, end: End, out: &mut Vec<Action>) {
         let job = self.job_id(DispatchNumber(end.number));
         let runs = self.jobs.runs(job);
         let ended = match self.jobs.flows(job) {
@@ -79,7 +79,7 @@ impl Worker {
             Ok(()) if runs => out.push(Action::End { job }),
             // The handler is told when it starts.
             Ok(()) => {}
-            Err(broken) => self.broken(now, job, broken, out),
+            Err(broken) => self.fail_stream(now, job, broken, out),
         }
     }
 
@@ -95,12 +95,12 @@ impl Worker {
         match granted {
             Ok(()) if runs => out.push(Action::StreamCredit { job, credit: credit.credit }),
             Ok(()) => {}
-            Err(broken) => self.broken(now, job, broken, out),
+            Err(broken) => self.fail_stream(now, job, broken, out),
         }
     }
 
     /// A handler sends an item.
-    pub(super) fn item_out(&mut self, now: Time, job: JobId, latest: Option<u64>, body: Bytes, out: &mut Vec<Action>) {
+    pub(super) fn send_item(&mut self, now: Time, job: JobId, latest: Option<u64>, body: Bytes, out: &mut Vec<Action>) {
         if !self.is_current(job) {
             return;
         }
@@ -157,12 +157,12 @@ impl Worker {
         let number = error.number.filter(|_| kinds.contains(&error.kind) && self.peer.is_connected());
         let Some(job) = number.map(|number| self.job_id(DispatchNumber(number))) else { return };
         if self.jobs.flows(job).is_some() {
-            self.broken(now, job, StreamError::Malformed, out);
+            self.fail_stream(now, job, StreamError::Malformed, out);
         }
     }
 
     /// The broker broke the rules of a stream: the call cannot go on.
-    fn broken(&mut self, now: Time, job: JobId, how: StreamError, out: &mut Vec<Action>) {
+    fn fail_stream(&mut self, now: Time, job: JobId, how: StreamError, out: &mut Vec<Action>) {
         self.counters.streams_broken += 1;
         out.push(Action::Log(Diagnostic::StreamBroken(job, how.to_string())));
         if let Some(held) = self.jobs.unhold(job) {

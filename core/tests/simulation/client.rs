@@ -252,18 +252,18 @@ impl ClientHost {
                     assert_eq!(number, ticket.0, "progress of another call");
                     scene.ledger.progressed(number, attempt, step);
                 }
-                Action::Resolve { token, outcome } => {
+                Action::Complete { token, outcome } => {
                     scene.ledger.resolved(token, now, &outcome);
                     if let Some(line) = self.lines.remove(&token) {
                         line.check_end(&outcome);
                     }
                     self.check_in_time(now, token, scene);
                 }
-                Action::Done { token } => {
+                Action::Release { token } => {
                     self.lines.remove(&token);
                     scene.ledger.done(token);
                 }
-                Action::Refused(failure) => panic!("{} is refused for ever: {failure}", self.host),
+                Action::Rejected(failure) => panic!("{} is refused for ever: {failure}", self.host),
                 Action::Closed => self.closed = true,
                 Action::Log(_) => {}
             }

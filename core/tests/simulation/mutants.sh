@@ -41,12 +41,12 @@ wait_for_ready_does_not_wait|broker/dispatch.rs|s/if call\.wait_for_ready && !un
 silent_peer_is_kept|broker/sessions/connection.rs|s/HEARTBEATS_MISSED_MAX\)/100_000)/
 reply_of_an_earlier_connection_counts|worker/outcomes.rs|s/self\.peer\.is_connected\(\) && id\.connection == self\.peer\.connection\(\)/self.peer.is_connected()/
 old_calls_do_not_give_slots_back|worker/outcomes.rs|s/if self\.peer\.is_connected\(\) \{/if false {/
-all_slots_are_said_to_be_free|worker/life.rs|s/offer\.free = self\.jobs\.free\(at\);/offer.free = offer.slots; let _ = at;/
+all_slots_are_said_to_be_free|worker/lifecycle.rs|s/offer\.free = self\.jobs\.free\(at\);/offer.free = offer.slots; let _ = at;/
 expired_call_is_started|worker/outcomes.rs|s/next\.job\.deadline\.is_some_and\(\|deadline\| deadline <= now\)/false/
-started_call_is_handed_back|worker/life.rs|s/for id in self\.jobs\.held\(\) \{\n                self\.jobs\.unhold\(id\);/for id in self.jobs.unstopped() {/
+started_call_is_handed_back|worker/lifecycle.rs|s/for id in self\.jobs\.held\(\) \{\n                self\.jobs\.unhold\(id\);/for id in self.jobs.unstopped() {/
 resend_is_not_flagged|client/sending.rs|s/self\.send_request\(now, key, number, true, out\)/self.send_request(now, key, number, false, out)/
-open_calls_are_not_sent_again|client/life.rs|s/self\.resend_from = Some\(NUMBER_FIRST\);//
-credit_survives_a_reconnect|client/life.rs|s/self\.credit = Credit \{ calls: welcome\.credit_calls/self.credit = Credit { calls: self.credit.calls + welcome.credit_calls/
+open_calls_are_not_sent_again|client/lifecycle.rs|s/self\.resend_from = Some\(NUMBER_FIRST\);//
+credit_survives_a_reconnect|client/lifecycle.rs|s/self\.credit = Credit \{ calls: welcome\.credit_calls/self.credit = Credit { calls: self.credit.calls + welcome.credit_calls/
 done_is_stated_too_early|client/calls.rs|s/self\.open\.first\(\)\.map_or\(self\.next_number, \|\(number, _\)\| CallNumber\(number\)\)/self.next_number/
 pongs_hide_what_is_done|client/mod.rs|s/if !self\.peer\.is_connected\(\) \{\n            return;/if true {\n            return;/
 old_number_is_forgotten|sequence_map.rs|s/self\.old\.insert\(self\.first, value\);/drop(value);/
@@ -60,7 +60,7 @@ rejected_peer_may_try_again|broker/handshake/mod.rs|s/\(Some\(ConnectionState::R
 rejected_peer_is_told_at_once|broker/handshake/mod.rs|s/now \+ AUTHKEY_REFUSAL_DELAY/now + AUTHKEY_REFUSAL_DELAY \/ 1000/
 items_are_sent_again_after_a_loss|broker/calls/call.rs|s/!self\.has_items\(\) && \(/(/
 lost_items_pass_for_a_result|broker/calls/call.rs|s/self\.has_items_of_handler\(\) && outcome\.is_ok\(\)/self.has_items_of_handler() \&\& false/
-cancel_that_may_be_lost_is_told_once|client/life.rs|s/for number in self\.cancelled\.clone\(\)/for number in self.cancelled.clone().into_iter().filter(|_| false)/
+cancel_that_may_be_lost_is_told_once|client/lifecycle.rs|s/for number in self\.cancelled\.clone\(\)/for number in self.cancelled.clone().into_iter().filter(|_| false)/
 streams_survive_their_clients_connection|broker/peers.rs|s/self\.end_streams_of\(now, key, out\);//g
 second_worker_has_no_credit|broker/flow/streams.rs|s/credit_to_handler\(call, streams\.to_caller\.left\(\)\)\.into_iter\(\)\.chain\(end\)/None.into_iter().chain(end)/
 credit_is_granted_twice|broker/flow/call_streams.rs|s/self\.to_handler\.restart_reader\(\);//
@@ -68,9 +68,9 @@ end_is_lost_with_a_worker|broker/flow/streams.rs|s/streams\.to_handler\.is_ended
 item_for_an_absent_client_is_lost|broker/messages.rs|s/None => self\.break_stream\(now, key, StreamFailure::ClientLost, out\),/None => {}/
 readers_never_grant_again|stream.rs|s/if self\.ended \|\| !half/if true/
 worker_keeps_streams_of_a_lost_connection|worker/streams.rs|s/for job in self\.jobs\.streaming\(\)/for job in Vec::<JobId>::new()/
-client_keeps_streams_of_a_lost_connection|client/life.rs|s/self\.end_streams\(out\);//
+client_keeps_streams_of_a_lost_connection|client/lifecycle.rs|s/self\.end_streams\(out\);//
 unbegun_handler_is_said_to_have_run|worker/outcomes.rs|s/false => Failure::new\(code, Executed::No/false => Failure::new(code, Executed::Yes/
-started_is_said_before_it_has_begun|worker/outcomes.rs|s/out\.push\(Action::Look\(id\)\);/self.begun(now, id, out);/
+started_is_said_before_it_has_begun|worker/outcomes.rs|s/out\.push\(Action::QueryStarted\(id\)\);/self.on_started(now, id, out);/
 handback_goes_to_the_same_offer_at_once|broker/messages.rs|s/self\.pause_offer\(now, key, offer\);/let _ = offer;/
 retries_have_no_budget|broker/dispatch.rs|s/if !service\.retries\.take\(now, &self\.settings\)/if false/
 retry_budget_grows_too_fast|broker/calls/retry_budget.rs|s/\* TOKEN \/ 100/* TOKEN/
@@ -89,7 +89,7 @@ unresponsive_worker_gets_calls|broker/registry/worker.rs|s/ && self\.unresponsiv
 limit_ends_with_its_caller|broker/calls/mod.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
 keys_have_no_owner|broker/affinity/mod.rs|s/if entry\.owner == Some\(key\) && entry\.held == 0 \{/if true {/
 key_is_lost_with_the_worker|broker/calls/call.rs|s/self\.state = CallState::New;\n        self\.limits = ExecutionLimits::default\(\);/self.state = CallState::New; self.limits = ExecutionLimits::default(); self.affinity = None;/
-keys_in_use_are_not_registered|worker/life.rs|s/offer\.keys = self\.jobs\.keys\(at\);/offer.keys = Vec::new();/
+keys_in_use_are_not_registered|worker/lifecycle.rs|s/offer\.keys = self\.jobs\.keys\(at\);/offer.keys = Vec::new();/
 keys_are_never_freed|worker/outcomes.rs|s/let freed = match &running\.key \{/let freed = match \&None::<crate::wire::affinity::AffinityKey> {/
 fence_does_not_rise|broker/affinity/mod.rs|s/self\.next_fence \+= 1;//
 bucket_waits_for_a_worker_that_drains|broker/messages.rs|s/self\.unbind\(key\);//

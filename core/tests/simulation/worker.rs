@@ -243,9 +243,9 @@ impl WorkerHost {
                     self.line(job).arrived(&body, scene);
                 }
                 Action::End { job } => self.line(job).end_came(),
-                Action::Look(job) => self.look(now, job, scene),
-                Action::Refused(failure) => panic!("{} is refused for ever: {failure}", self.host),
-                Action::Left => self.left = true,
+                Action::QueryStarted(job) => self.look(now, job, scene),
+                Action::Rejected(failure) => panic!("{} is refused for ever: {failure}", self.host),
+                Action::ShutdownComplete => self.left = true,
                 Action::Log(_) => {}
             }
         }
@@ -351,7 +351,7 @@ impl WorkerHost {
     /// The machine wants to know whether a handler has begun.
     fn look(&mut self, now: Time, job: JobId, scene: &mut Scene) {
         if self.handlers[&job].begins.is_none() {
-            self.handle(now, Event::Begun { job }, scene);
+            self.handle(now, Event::Started { job }, scene);
         }
     }
 
@@ -379,7 +379,7 @@ impl WorkerHost {
             }
             let event = match handler.outcome() {
                 Some(outcome) => Event::Finished { job, outcome },
-                None => Event::Stopped { job, begun: handler.begins.is_none() },
+                None => Event::Stopped { job, started: handler.begins.is_none() },
             };
             self.handle(now, event, scene);
         }

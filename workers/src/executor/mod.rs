@@ -14,7 +14,7 @@ use std::sync::Arc;
 use callboard_core::{
     time::Time,
     wire::method::MethodName,
-    worker::{ByJob, Job, JobId},
+    worker::{Job, JobId, JobMap},
 };
 use callboard_transport::{BatchQueue, Clock, Timer, WAKEUP_DELAY_MAX};
 use tokio::{runtime::Handle, task::AbortHandle};
@@ -34,7 +34,7 @@ use crate::{
 pub(crate) struct Executor {
     clock: Clock,
     handlers: Handlers,
-    running: ByJob<Context>,
+    running: JobMap<Context>,
     /// The jobs of this turn.
     prepared: Vec<QueuedJob>,
     jobs: Arc<BatchQueue<QueuedJob>>,
@@ -57,7 +57,7 @@ impl Executor {
         Executor {
             clock,
             handlers,
-            running: ByJob::default(),
+            running: JobMap::default(),
             prepared: Vec::new(),
             jobs,
             completions,

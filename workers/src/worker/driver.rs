@@ -147,7 +147,7 @@ impl Driver {
             let job = completion.job;
             let event = match completion.end {
                 JobEnd::Finished(outcome) => Event::Finished { job, outcome },
-                JobEnd::Stopped { started } => Event::Stopped { job, begun: started },
+                JobEnd::Stopped { started } => Event::Stopped { job, started: started },
             };
             self.handle_event(now, event);
         }
@@ -204,9 +204,9 @@ impl Driver {
             Action::StreamCredit { job, credit } => self.with_channel(job, |channel| channel.grant(credit)),
             Action::Item { job, body } => self.with_channel(job, |channel| channel.push(body)),
             Action::End { job } => self.with_channel(job, StreamChannel::end),
-            Action::Look(job) => return self.executor.has_started(job).then_some(Event::Begun { job }),
-            Action::Refused(failure) => self.end = Some(Err(failure)),
-            Action::Left => self.end = Some(Ok(())),
+            Action::QueryStarted(job) => return self.executor.has_started(job).then_some(Event::Started { job }),
+            Action::Rejected(failure) => self.end = Some(Err(failure)),
+            Action::ShutdownComplete => self.end = Some(Ok(())),
             Action::Log(diagnostic) => self.log(diagnostic),
         }
         None

@@ -25,7 +25,7 @@ fn a_call_waits_for_the_broker_then_is_sent_and_its_reply_is_its_outcome() {
 
 #[test]
 fn a_request_says_all_that_the_caller_said() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     let timeout = Some(Timeout { span: ms(5_000), source: TimeoutSource::Call });
     let extensions = Bytes::from_static(&[0x18, 0x40, 0x61, b'x']);
     let made = stage.now;
@@ -50,7 +50,7 @@ fn a_request_says_all_that_the_caller_said() {
 
 #[test]
 fn a_failure_reaches_its_caller_as_the_broker_said_it() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     let spent = Spent { client: ms(0), queued: ms(20), running: ms(300) };
     let failure = Failure {
@@ -62,7 +62,7 @@ fn a_failure_reaches_its_caller_as_the_broker_said_it() {
     let actions = stage.hear(&[reply(1, Err(Box::new(failure.clone())))]);
     let call = Some("07070707-1".parse().unwrap());
     let named = Box::new(Failure { call, ..failure });
-    assert_eq!(actions, [Action::Resolve { token: 1, outcome: Err(named) }], "with the name of its call");
+    assert_eq!(actions, [Action::Complete { token: 1, outcome: Err(named) }], "with the name of its call");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn numbers_are_given_in_the_order_of_sending_without_gaps() {
 
 #[test]
 fn what_credit_does_not_allow_waits_and_credit_adds_up() {
-    let mut stage = Stage::joined(2, 1_000);
+    let mut stage = Stage::connected(2, 1_000);
     for name in 1..=5 {
         stage.call(name);
     }
@@ -94,7 +94,7 @@ fn what_credit_does_not_allow_waits_and_credit_adds_up() {
 
 #[test]
 fn credit_of_a_wild_broker_saturates() {
-    let mut stage = Stage::joined(u32::MAX, u64::MAX);
+    let mut stage = Stage::connected(u32::MAX, u64::MAX);
     let wild = Envelope::Credit(Credit { calls: u32::MAX, bytes: u64::MAX, offer: 0 });
     stage.hear(&[wild.clone(), wild]);
     assert_eq!(stage.client.credit, Credit { calls: u32::MAX, bytes: u64::MAX, offer: 0 });
@@ -102,7 +102,7 @@ fn credit_of_a_wild_broker_saturates() {
 
 #[test]
 fn a_call_that_waits_for_bytes_is_not_overtaken() {
-    let mut stage = Stage::joined(10, 100);
+    let mut stage = Stage::connected(10, 100);
     stage.call_of_size(1, 60);
     stage.call_of_size(2, 60);
     stage.call_of_size(3, 10);
@@ -112,7 +112,7 @@ fn a_call_that_waits_for_bytes_is_not_overtaken() {
 
 #[test]
 fn a_call_behind_one_that_is_cancelled_goes_at_once() {
-    let mut stage = Stage::joined(10, 100);
+    let mut stage = Stage::connected(10, 100);
     stage.call_of_size(1, 60);
     stage.call_of_size(2, 60);
     stage.call_of_size(3, 10);
@@ -123,7 +123,7 @@ fn a_call_behind_one_that_is_cancelled_goes_at_once() {
 
 #[test]
 fn a_body_that_the_broker_never_takes_fails_at_once() {
-    let mut stage = Stage::joined(10, u64::MAX);
+    let mut stage = Stage::connected(10, u64::MAX);
     let most = MESSAGE_BYTES_MAX - HEADER_BYTES_MAX;
     assert_eq!(numbers(&stage.call_of_size(1, most)), [1]);
     assert_eq!(failed(&stage.call_of_size(2, most + 1)), [(2, Code::ResourceExhausted, Executed::No)]);
@@ -132,7 +132,7 @@ fn a_body_that_the_broker_never_takes_fails_at_once() {
 
 #[test]
 fn done_below_is_said_when_it_rose_and_only_then() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     stage.call(2);
     assert_eq!(requests(&stage.call(3)), [(3, false, None)]);
@@ -146,7 +146,7 @@ fn done_below_is_said_when_it_rose_and_only_then() {
 
 #[test]
 fn a_ping_says_done_below_where_nothing_else_does() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     stage.hear(&[reply(1, five())]);
     stage.now = at(1_000);
@@ -156,7 +156,7 @@ fn a_ping_says_done_below_where_nothing_else_does() {
 
 #[test]
 fn where_pongs_put_its_pings_off_done_below_is_said_beside_one() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     stage.hear(&[reply(1, five())]);
     let ping = Envelope::Ping(Ping { number: 0, done_below: None });
@@ -168,7 +168,7 @@ fn where_pongs_put_its_pings_off_done_below_is_said_beside_one() {
 
 #[test]
 fn a_cast_is_done_once_it_is_sent_and_never_before() {
-    let mut stage = Stage::joined(2, 1_000);
+    let mut stage = Stage::connected(2, 1_000);
     let actions = stage.cast(1);
     let request = sent(&actions).next().unwrap();
     assert!(request.flags.cast);
@@ -181,7 +181,7 @@ fn a_cast_is_done_once_it_is_sent_and_never_before() {
 
 #[test]
 fn a_reply_that_nobody_waits_for_is_dropped_and_counted() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     stage.cast(2);
     stage.hear(&[reply(1, five())]);
@@ -192,7 +192,7 @@ fn a_reply_that_nobody_waits_for_is_dropped_and_counted() {
 
 #[test]
 fn cancelling_a_waiting_call_only_gives_its_token_back() {
-    let mut stage = Stage::joined(0, 0);
+    let mut stage = Stage::connected(0, 0);
     stage.call(1);
     assert_eq!(stage.cancel(1), [done(1)]);
     assert_eq!(stage.cancel(1), [], "a ticket is good for once");
@@ -201,7 +201,7 @@ fn cancelling_a_waiting_call_only_gives_its_token_back() {
 
 #[test]
 fn cancelling_an_open_call_tells_the_broker_and_its_reply_is_late() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     assert_eq!(stage.cancel(1), [cancels(1, Some(2)), done(1)]);
     assert_eq!(stage.hear(&[reply(1, five())]), []);
@@ -210,7 +210,7 @@ fn cancelling_an_open_call_tells_the_broker_and_its_reply_is_late() {
 
 #[test]
 fn a_reply_that_cannot_be_read_ends_its_call() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     // {0: 7 (reply), 1: 1 (number), 40: 0 (a critical key that nobody knows)} and an empty body.
     let frame = Bytes::from_static(&[0xa3, 0x00, 0x07, 0x01, 0x01, 0x18, 0x28, 0x00, 0x40]);
@@ -222,7 +222,7 @@ fn a_reply_that_cannot_be_read_ends_its_call() {
 
 #[test]
 fn nonsense_and_misplaced_envelopes_are_counted_and_change_nothing() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     stage.hear(&[
         Envelope::Drain,
@@ -240,14 +240,14 @@ fn nonsense_and_misplaced_envelopes_are_counted_and_change_nothing() {
 
 #[test]
 fn a_client_that_is_refused_ends_every_call_with_that_failure() {
-    let mut stage = Stage::joined(2, 1_000);
+    let mut stage = Stage::connected(2, 1_000);
     for name in 1..=3 {
         stage.call(name);
     }
     stage.cast(4);
     let actions = stage.hear(&[goodbye(Code::ResourceExhausted)]);
     assert_eq!(actions[0], Action::Disconnect);
-    assert!(matches!(&actions[1], Action::Refused(failure) if failure.code == Code::ResourceExhausted));
+    assert!(matches!(&actions[1], Action::Rejected(failure) if failure.code == Code::ResourceExhausted));
     let code = Code::ResourceExhausted;
     assert_eq!(failed(&actions), [(1, code, Executed::Maybe), (2, code, Executed::Maybe), (3, code, Executed::No)]);
     assert_eq!(actions.last(), Some(&done(4)));

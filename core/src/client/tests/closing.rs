@@ -7,7 +7,7 @@ const GOODBYE: Action<u64> = Action::Send(Envelope::Goodbye(None));
 
 #[test]
 fn a_close_ends_all_calls_says_goodbye_and_waits_for_the_answer() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     stage.call(1);
     stage.call(2);
     let actions = stage.close_within(ms(5_000));
@@ -22,7 +22,7 @@ fn a_close_ends_all_calls_says_goodbye_and_waits_for_the_answer() {
 
 #[test]
 fn casts_that_wait_are_still_sent_as_credit_comes() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     for name in 1..=3 {
         stage.cast(name);
     }
@@ -37,7 +37,7 @@ fn casts_that_wait_are_still_sent_as_credit_comes() {
 
 #[test]
 fn at_the_close_deadline_casts_are_given_up() {
-    let mut stage = Stage::joined(0, 1_000);
+    let mut stage = Stage::connected(0, 1_000);
     stage.cast(1);
     assert_eq!(stage.close_within(ms(500)), []);
     assert_eq!(stage.pass(ms(499)), []);
@@ -47,7 +47,7 @@ fn at_the_close_deadline_casts_are_given_up() {
 
 #[test]
 fn a_goodbye_that_is_not_answered_is_waited_for_until_the_deadline() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     assert_eq!(stage.close_within(ms(500)), [GOODBYE]);
     assert_eq!(stage.pass(ms(499)), []);
     assert_eq!(stage.pass(ms(1)), [Action::Disconnect, Action::Closed]);
@@ -55,7 +55,7 @@ fn a_goodbye_that_is_not_answered_is_waited_for_until_the_deadline() {
 
 #[test]
 fn a_connection_lost_after_goodbye_completes_the_close() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     stage.close_within(ms(500));
     assert_eq!(stage.lose_connection(), [Action::Closed]);
 }
@@ -80,7 +80,7 @@ fn casts_that_wait_bring_the_client_back_until_the_deadline() {
     let actions = stage.join(1, 10, 1_000);
     assert_eq!(numbers(&actions), [1]);
     assert_eq!(actions.last(), Some(&GOODBYE));
-    let mut stage = Stage::joined(0, 1_000);
+    let mut stage = Stage::connected(0, 1_000);
     stage.cast(1);
     stage.close_within(ms(5_000));
     assert_eq!(stage.lose_connection(), []);
@@ -90,7 +90,7 @@ fn casts_that_wait_bring_the_client_back_until_the_deadline() {
 
 #[test]
 fn a_client_that_closes_or_is_closed_takes_no_calls() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     stage.close_within(ms(500));
     assert_eq!(failed(&stage.call(1)), [(1, Code::Cancelled, Executed::No)]);
     assert_eq!(stage.cast(2), [done(2)]);
@@ -101,7 +101,7 @@ fn a_client_that_closes_or_is_closed_takes_no_calls() {
 
 #[test]
 fn a_second_close_can_only_hurry_the_first() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     assert_eq!(stage.close_within(ms(500)), [GOODBYE]);
     assert_eq!(stage.close_within(ms(9_000)), []);
     assert_eq!(stage.pass(ms(499)), []);
@@ -110,9 +110,12 @@ fn a_second_close_can_only_hurry_the_first() {
 
 #[test]
 fn a_client_that_is_refused_while_it_closes_is_closed() {
-    let mut stage = Stage::joined(0, 1_000);
+    let mut stage = Stage::connected(0, 1_000);
     stage.cast(1);
     stage.close_within(ms(500));
     let actions = stage.hear(&[goodbye(Code::ResourceExhausted)]);
-    assert!(matches!(actions[..], [Action::Disconnect, Action::Refused(_), Action::Done { token: 1 }, Action::Closed]));
+    assert!(matches!(
+        actions[..],
+        [Action::Disconnect, Action::Rejected(_), Action::Release { token: 1 }, Action::Closed]
+    ));
 }

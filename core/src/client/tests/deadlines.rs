@@ -19,7 +19,7 @@ fn a_call_that_was_never_sent_ends_exactly_at_its_deadline() {
 
 #[test]
 fn a_call_that_waited_for_credit_says_so() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     stage.call(1);
     stage.call_within(2, ms(500));
     let actions = stage.pass(ms(500));
@@ -30,7 +30,7 @@ fn a_call_that_waited_for_credit_says_so() {
 
 #[test]
 fn the_time_out_counts_from_when_the_call_was_made() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     let timeout = Some(Timeout { span: ms(100), source: TimeoutSource::Call });
     let made = stage.now;
     stage.now = stage.now + ms(100);
@@ -42,7 +42,7 @@ fn the_time_out_counts_from_when_the_call_was_made() {
 #[test]
 fn an_open_call_gets_a_grace_of_a_tenth_but_at_most_a_tenth_of_a_second() {
     for (span, grace) in [(500, 50), (5_000, 100)] {
-        let mut stage = Stage::joined(10, 1_000);
+        let mut stage = Stage::connected(10, 1_000);
         stage.call_within(1, ms(span));
         assert_eq!(stage.pass(ms(span + grace - 1)), []);
         let actions = stage.pass(ms(1));
@@ -53,7 +53,7 @@ fn an_open_call_gets_a_grace_of_a_tenth_but_at_most_a_tenth_of_a_second() {
 
 #[test]
 fn within_the_grace_the_brokers_own_word_counts() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call_within(1, ms(5_000));
     assert_eq!(stage.pass(ms(5_050)), []);
     let failure = Failure { attempt: 1, ..Failure::new(Code::DeadlineExceeded, Executed::Yes, "it ran") };
@@ -64,7 +64,7 @@ fn within_the_grace_the_brokers_own_word_counts() {
 
 #[test]
 fn the_error_says_which_time_out_and_where_the_time_went() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     stage.call(1);
     let timeout = Some(Timeout { span: ms(30_000), source: TimeoutSource::Client });
     let made = stage.now;
@@ -82,7 +82,7 @@ fn the_error_says_which_time_out_and_where_the_time_went() {
 
 #[test]
 fn a_call_without_a_time_out_waits_on() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     stage.call(1);
     stage.call(2);
     assert_eq!(stage.pass(ms(3_600_000)), []);
@@ -91,7 +91,7 @@ fn a_call_without_a_time_out_waits_on() {
 
 #[test]
 fn a_time_out_of_nothing_or_of_all_time_is_taken_as_it_is() {
-    let mut stage = Stage::joined(5, 1_000);
+    let mut stage = Stage::connected(5, 1_000);
     assert_eq!(failed(&stage.call_within(1, Duration::ZERO)), [(1, Code::DeadlineExceeded, Executed::No)]);
     assert_eq!(numbers(&stage.call_within(2, Duration::MAX)), [1]);
     assert_eq!(stage.pass(ms(3_600_000)), []);
@@ -99,7 +99,7 @@ fn a_time_out_of_nothing_or_of_all_time_is_taken_as_it_is() {
 
 #[test]
 fn a_waiting_cast_whose_time_is_up_is_given_up_and_counted() {
-    let mut stage = Stage::joined(0, 0);
+    let mut stage = Stage::connected(0, 0);
     let timeout = Some(Timeout { span: ms(100), source: TimeoutSource::Call });
     stage.event(Event::Call(NewCall { timeout, cast: true, ..new(1, stage.now) }));
     assert_eq!(stage.pass(ms(100)), [done(1)]);
@@ -109,7 +109,7 @@ fn a_waiting_cast_whose_time_is_up_is_given_up_and_counted() {
 
 #[test]
 fn what_waits_behind_an_expired_call_goes_at_once() {
-    let mut stage = Stage::joined(10, 100);
+    let mut stage = Stage::connected(10, 100);
     stage.call_of_size(1, 100);
     let timeout = Some(Timeout { span: ms(100), source: TimeoutSource::Call });
     stage.hear(&[Envelope::Credit(crate::wire::envelope::Credit { calls: 0, bytes: 10, offer: 0 })]);

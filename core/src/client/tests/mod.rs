@@ -45,7 +45,7 @@ impl Stage {
     }
 
     /// A client that start 1 of the broker let in, with so much credit.
-    fn joined(calls: u32, bytes: u64) -> Stage {
+    fn connected(calls: u32, bytes: u64) -> Stage {
         let mut stage = Stage::new();
         stage.join(1, calls, bytes);
         stage
@@ -177,11 +177,11 @@ fn reply(number: u64, outcome: Outcome) -> Envelope {
 }
 
 fn done(token: u64) -> Action<u64> {
-    Action::Done { token }
+    Action::Release { token }
 }
 
 fn answered(token: u64) -> Action<u64> {
-    Action::Resolve { token, outcome: five() }
+    Action::Complete { token, outcome: five() }
 }
 
 fn cancels(number: u64, done_below: Option<u64>) -> Action<u64> {
@@ -212,7 +212,7 @@ fn failed(actions: &[Action<u64>]) -> Vec<(u64, Code, Executed)> {
 
 fn failures(actions: &[Action<u64>]) -> impl Iterator<Item = (u64, &Failure)> {
     actions.iter().filter_map(|action| match action {
-        Action::Resolve { token, outcome: Err(failure) } => Some((*token, &**failure)),
+        Action::Complete { token, outcome: Err(failure) } => Some((*token, &**failure)),
         _ => None,
     })
 }

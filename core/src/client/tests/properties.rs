@@ -77,11 +77,11 @@ impl Skeptic {
                     self.dropped = true;
                 }
                 Action::Send(_) => assert!(self.socket && !self.dropped, "nothing is sent into nowhere"),
-                Action::Resolve { token, .. } | Action::Done { token } => {
+                Action::Complete { token, .. } | Action::Release { token } => {
                     assert!(token < self.made && self.back.insert(token), "a token comes back once");
                 }
                 Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "closed once"),
-                Action::Refused(_) | Action::Log(_) => {}
+                Action::Rejected(_) | Action::Log(_) => {}
                 Action::StreamCredit { .. } | Action::Item { .. } | Action::Progress { .. } => {
                     unreachable!("no call has streams")
                 }

@@ -19,7 +19,7 @@ fn once(name: u64, made: Time) -> NewCall<u64> {
 
 #[test]
 fn to_the_same_start_all_open_calls_are_sent_again_in_order_before_new_ones() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     stage.event(Event::Call(once(2, stage.now)));
     stage.call(3);
@@ -34,7 +34,7 @@ fn to_the_same_start_all_open_calls_are_sent_again_in_order_before_new_ones() {
 
 #[test]
 fn resends_use_the_fresh_credit_and_what_does_not_fit_waits_for_more() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     for name in 1..=4 {
         stage.call(name);
     }
@@ -49,7 +49,7 @@ fn resends_use_the_fresh_credit_and_what_does_not_fit_waits_for_more() {
 
 #[test]
 fn to_a_new_start_a_call_declared_once_is_not_sent_again() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     stage.event(Event::Call(once(2, stage.now)));
     stage.lose_connection();
@@ -62,7 +62,7 @@ fn to_a_new_start_a_call_declared_once_is_not_sent_again() {
 #[test]
 fn a_caller_that_declared_less_than_once_has_its_call_sent_to_a_new_start() {
     for effect in [Effect::Read, Effect::Idempotent] {
-        let mut stage = Stage::joined(10, 1_000);
+        let mut stage = Stage::connected(10, 1_000);
         stage.event(Event::Call(NewCall { effect: Some(effect), ..new(1, stage.now) }));
         stage.lose_connection();
         assert_eq!(requests(&stage.join(2, 10, 1_000)), [(1, true, None)]);
@@ -71,7 +71,7 @@ fn a_caller_that_declared_less_than_once_has_its_call_sent_to_a_new_start() {
 
 #[test]
 fn done_below_is_said_anew_on_each_connection() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     stage.call(2);
     stage.hear(&[reply(1, five())]);
@@ -82,7 +82,7 @@ fn done_below_is_said_anew_on_each_connection() {
 
 #[test]
 fn a_cast_that_was_sent_is_forgotten() {
-    let mut stage = Stage::joined(1, 1_000);
+    let mut stage = Stage::connected(1, 1_000);
     stage.cast(1);
     stage.cast(2);
     stage.lose_connection();
@@ -92,7 +92,7 @@ fn a_cast_that_was_sent_is_forgotten() {
 
 #[test]
 fn while_apart_open_calls_wait_for_their_deadline() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     stage.call_within(2, ms(5_000));
     stage.lose_connection();
@@ -106,7 +106,7 @@ fn while_apart_open_calls_wait_for_their_deadline() {
 
 #[test]
 fn a_resend_says_the_time_that_is_left_and_an_expired_call_is_not_sent_again() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     let begun = stage.now;
     stage.call_within(1, ms(5_000));
     stage.call_within(2, ms(9_000));
@@ -122,7 +122,7 @@ fn a_resend_says_the_time_that_is_left_and_an_expired_call_is_not_sent_again() {
 #[test]
 fn a_call_cancelled_while_apart_is_cancelled_at_the_same_start_and_forgotten_at_a_new_one() {
     for (start, told) in [(1, true), (2, false)] {
-        let mut stage = Stage::joined(10, 1_000);
+        let mut stage = Stage::connected(10, 1_000);
         stage.call(1);
         stage.lose_connection();
         assert_eq!(stage.cancel(1), [done(1)]);
@@ -133,7 +133,7 @@ fn a_call_cancelled_while_apart_is_cancelled_at_the_same_start_and_forgotten_at_
 
 #[test]
 fn a_reply_of_a_connection_that_was_given_up_is_not_heard() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     let actions = stage.hear(&[goodbye(Code::Unavailable), reply(1, five())]);
     assert_eq!(actions, [Action::Disconnect]);
@@ -142,7 +142,7 @@ fn a_reply_of_a_connection_that_was_given_up_is_not_heard() {
 
 #[test]
 fn sent_away_as_unavailable_it_comes_back_with_its_calls() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
     stage.hear(&[goodbye(Code::Unavailable)]);
     assert!(matches!(
@@ -155,7 +155,7 @@ fn sent_away_as_unavailable_it_comes_back_with_its_calls() {
 
 #[test]
 fn a_silent_broker_is_given_up_and_tried_again() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.broker_lives = false;
     let actions = stage.pass(HEARTBEAT_DEFAULT * 3);
     assert_eq!(actions, [Action::Disconnect]);
@@ -170,7 +170,7 @@ fn a_silent_broker_is_given_up_and_tried_again() {
 
 #[test]
 fn a_client_with_thousands_of_calls_under_way_needs_no_pings() {
-    let mut stage = Stage::joined(u32::MAX, u64::MAX);
+    let mut stage = Stage::connected(u32::MAX, u64::MAX);
     for name in 0..3_000 {
         stage.now = stage.now + ms(1);
         assert_eq!(numbers(&stage.call(name)), [name + 1]);
@@ -181,7 +181,7 @@ fn a_client_with_thousands_of_calls_under_way_needs_no_pings() {
 
 #[test]
 fn a_body_too_large_for_the_new_start_ends_its_call_as_maybe() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     stage.call_of_size(1, 900);
     stage.call(2);
     stage.lose_connection();
@@ -194,7 +194,7 @@ fn a_body_too_large_for_the_new_start_ends_its_call_as_maybe() {
 
 #[test]
 fn a_cancel_that_may_be_lost_with_its_connection_is_told_again_until_all_before_it_is_done() {
-    let mut stage = Stage::joined(10, 1_000);
+    let mut stage = Stage::connected(10, 1_000);
     (1..=3).for_each(|name| drop(stage.call(name)));
     stage.cancel(2);
     let cancels = |actions: &[Action<u64>]| {

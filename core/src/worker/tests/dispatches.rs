@@ -14,7 +14,7 @@ fn a_worker_registers_what_it_serves_with_all_slots_free() {
 
 #[test]
 fn a_dispatch_runs_at_once_where_a_slot_is_free() {
-    let mut stage = Stage::joined(1, 0);
+    let mut stage = Stage::connected(1, 0);
     stage.now = at(1_000);
     let actions = stage.hear(&[dispatch(7, "calculator.sub", Some(ms(500)))]);
     let job = Job {
@@ -35,7 +35,7 @@ fn a_dispatch_runs_at_once_where_a_slot_is_free() {
 
 #[test]
 fn each_service_has_slots_of_its_own() {
-    let mut stage = Stage::joined(1, 0);
+    let mut stage = Stage::connected(1, 0);
     stage.dispatch(1);
     let actions = stage.hear(&[dispatch(2, "text.reverse", None)]);
     assert!(matches!(&actions[..], [Action::Run(Job { offer: 1, method: 0, .. })]));
@@ -43,7 +43,7 @@ fn each_service_has_slots_of_its_own() {
 
 #[test]
 fn a_method_that_the_worker_does_not_have_is_unimplemented() {
-    let mut stage = Stage::joined(1, 0);
+    let mut stage = Stage::connected(1, 0);
     let actions = stage.hear(&[dispatch(1, "calculator.div", None), dispatch(2, "nobody.add", None)]);
     assert_eq!(failed(&actions), [(1, Code::Unimplemented, Executed::No), (2, Code::Unimplemented, Executed::No)]);
     assert!(matches!(
@@ -54,7 +54,7 @@ fn a_method_that_the_worker_does_not_have_is_unimplemented() {
 
 #[test]
 fn what_finds_no_slot_is_held_and_what_finds_no_room_is_handed_back() {
-    let mut stage = Stage::joined(2, 1);
+    let mut stage = Stage::connected(2, 1);
     assert_eq!(runs(&stage.dispatch(1)), [1]);
     assert_eq!(runs(&stage.dispatch(2)), [2]);
     assert_eq!(stage.dispatch(3), []);
@@ -65,7 +65,7 @@ fn what_finds_no_slot_is_held_and_what_finds_no_room_is_handed_back() {
 
 #[test]
 fn held_calls_run_in_order_as_slots_become_free() {
-    let mut stage = Stage::joined(1, 2);
+    let mut stage = Stage::connected(1, 2);
     for number in 1..=3 {
         stage.dispatch(number);
     }
@@ -79,7 +79,7 @@ fn held_calls_run_in_order_as_slots_become_free() {
 
 #[test]
 fn a_held_call_whose_time_is_up_never_starts() {
-    let mut stage = Stage::joined(1, 1);
+    let mut stage = Stage::connected(1, 1);
     stage.dispatch(1);
     stage.dispatch_within(2, ms(10));
     assert_eq!(stage.pass(ms(9)), []);
@@ -89,7 +89,7 @@ fn a_held_call_whose_time_is_up_never_starts() {
 
 #[test]
 fn a_held_call_that_expired_while_the_worker_was_not_run_never_starts() {
-    let mut stage = Stage::joined(1, 2);
+    let mut stage = Stage::connected(1, 2);
     stage.dispatch(1);
     stage.dispatch_within(2, ms(500));
     stage.dispatch_within(3, ms(60_000));
@@ -102,14 +102,14 @@ fn a_held_call_that_expired_while_the_worker_was_not_run_never_starts() {
 
 #[test]
 fn a_dispatch_that_arrives_expired_never_starts() {
-    let mut stage = Stage::joined(1, 1);
+    let mut stage = Stage::connected(1, 1);
     assert_eq!(failed(&stage.dispatch_within(1, Duration::ZERO)), [(1, Code::DeadlineExceeded, Executed::No)]);
     assert_eq!(stage.worker.counters().expired, 1);
 }
 
 #[test]
 fn a_dispatch_that_comes_twice_runs_once() {
-    let mut stage = Stage::joined(1, 1);
+    let mut stage = Stage::connected(1, 1);
     stage.dispatch(1);
     stage.dispatch(2);
     assert_eq!((stage.dispatch(1), stage.dispatch(2)), (vec![], vec![]));
@@ -119,7 +119,7 @@ fn a_dispatch_that_comes_twice_runs_once() {
 
 #[test]
 fn a_dispatch_that_cannot_be_read_is_answered_and_the_others_of_its_bundle_run() {
-    let mut stage = Stage::joined(1, 0);
+    let mut stage = Stage::connected(1, 0);
     // {0: 5 (request), 1: 1 (number), 40: 0 (a critical key that nobody knows)} and an empty body.
     let mut frame = vec![0xa3, 0x00, 0x05, 0x01, 0x01, 0x18, 0x28, 0x00, 0x40];
     frame.extend_from_slice(&messages(&[dispatch(2, "calculator.add", None)])[0][0]);
@@ -134,7 +134,7 @@ fn a_dispatch_that_cannot_be_read_is_answered_and_the_others_of_its_bundle_run()
 
 #[test]
 fn nonsense_about_a_call_that_runs_leaves_it_as_it_is() {
-    let mut stage = Stage::joined(1, 0);
+    let mut stage = Stage::connected(1, 0);
     stage.dispatch(1);
     // {0: 40 (a kind that nobody knows), 1: 1 (number)} and an empty body.
     let frame = Bytes::from_static(&[0xa2, 0x00, 0x18, 0x28, 0x01, 0x01, 0x40]);
@@ -150,7 +150,7 @@ fn nonsense_about_a_call_that_runs_leaves_it_as_it_is() {
 
 #[test]
 fn a_ping_is_answered_while_every_slot_is_taken() {
-    let mut stage = Stage::joined(1, 0);
+    let mut stage = Stage::connected(1, 0);
     stage.dispatch(1);
     let ping = Envelope::Ping(Ping { number: 4, done_below: None });
     assert_eq!(stage.hear(&[ping]), [Action::Send(Envelope::Pong(4))]);

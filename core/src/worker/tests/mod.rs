@@ -53,7 +53,7 @@ impl Stage {
     }
 
     /// One that start 1 of the broker let in.
-    fn joined(slots: u32, prefetch: u32) -> Stage {
+    fn connected(slots: u32, prefetch: u32) -> Stage {
         let mut stage = Stage::new(slots, prefetch);
         stage.join(1);
         stage
@@ -155,7 +155,7 @@ impl Stage {
 
     fn stopped(&mut self, number: u64) -> Vec<Action> {
         let job = self.worker.job_id(DispatchNumber(number));
-        self.event(Event::Stopped { job, begun: true })
+        self.event(Event::Stopped { job, started: true })
     }
 
     fn shut_down_within(&mut self, span: Duration) -> Vec<Action> {

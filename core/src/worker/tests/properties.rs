@@ -83,14 +83,14 @@ impl Skeptic {
                 Action::Stop(id) => {
                     assert!(self.running.contains(&id) && self.stopped.insert(id), "a handler that runs is told once");
                 }
-                Action::Left => assert!(!std::mem::replace(&mut self.left, true), "left once"),
-                Action::Look(id) => {
+                Action::ShutdownComplete => assert!(!std::mem::replace(&mut self.left, true), "left once"),
+                Action::QueryStarted(id) => {
                     assert!(self.running.contains(&id), "only a handler that runs is looked at");
                     if id.dispatch.0.is_multiple_of(2) {
-                        self.event(Event::Begun { job: id });
+                        self.event(Event::Started { job: id });
                     }
                 }
-                Action::Refused(_) | Action::Log(_) => {}
+                Action::Rejected(_) | Action::Log(_) => {}
                 Action::StreamCredit { .. } | Action::Item { .. } | Action::End { .. } => {
                     unreachable!("no call has streams")
                 }
@@ -160,7 +160,7 @@ impl Skeptic {
             self.event(if finished {
                 Event::Finished { job, outcome: five() }
             } else {
-                Event::Stopped { job, begun: which == 0 }
+                Event::Stopped { job, started: which == 0 }
             });
         }
     }

@@ -15,7 +15,7 @@ fn slot_back(offer: u32) -> Action {
 
 #[test]
 fn what_runs_runs_on_and_its_outcome_is_dropped_and_counted() {
-    let mut stage = Stage::joined(2, 0);
+    let mut stage = Stage::connected(2, 0);
     stage.dispatch(1);
     assert_eq!(stage.lose_connection(), []);
     assert_eq!(stage.worker.running_len(), 1);
@@ -47,7 +47,7 @@ fn a_registration_that_is_refused_is_not_said_to_have_been_taken() {
 
 #[test]
 fn it_registers_again_with_the_slots_that_are_free_and_gives_each_other_one_back_as_it_ends() {
-    let mut stage = Stage::joined(3, 0);
+    let mut stage = Stage::connected(3, 0);
     stage.dispatch(1);
     stage.dispatch(2);
     stage.hear(&[dispatch(3, "text.reverse", None)]);
@@ -68,7 +68,7 @@ fn it_registers_again_with_the_keys_that_are_in_use_and_gives_each_back_with_its
         }
         _ => unreachable!(),
     };
-    let mut stage = Stage::joined(3, 0);
+    let mut stage = Stage::connected(3, 0);
     stage.hear(&[keyed(1)]);
     stage.dispatch(2);
     stage.lose_connection();
@@ -81,7 +81,7 @@ fn it_registers_again_with_the_keys_that_are_in_use_and_gives_each_back_with_its
 
 #[test]
 fn numbers_of_another_connection_never_mix() {
-    let mut stage = Stage::joined(2, 0);
+    let mut stage = Stage::connected(2, 0);
     stage.dispatch(1);
     stage.lose_connection();
     stage.join(2);
@@ -94,7 +94,7 @@ fn numbers_of_another_connection_never_mix() {
 
 #[test]
 fn held_calls_are_dropped_with_the_connection() {
-    let mut stage = Stage::joined(1, 2);
+    let mut stage = Stage::connected(1, 2);
     stage.dispatch(1);
     stage.dispatch_within(2, ms(5_000));
     stage.lose_connection();
@@ -106,7 +106,7 @@ fn held_calls_are_dropped_with_the_connection() {
 
 #[test]
 fn old_calls_and_prefetch_share_the_slots() {
-    let mut stage = Stage::joined(2, 1);
+    let mut stage = Stage::connected(2, 1);
     stage.dispatch(1);
     stage.lose_connection();
     stage.join(1);
@@ -118,17 +118,17 @@ fn old_calls_and_prefetch_share_the_slots() {
 
 #[test]
 fn a_deadline_is_kept_while_the_broker_is_gone() {
-    let mut stage = Stage::joined(1, 0);
+    let mut stage = Stage::connected(1, 0);
     stage.dispatch_within(1, ms(100));
     stage.lose_connection();
     let actions = stage.pass(ms(100));
     assert_eq!(actions, [Action::Connect, Action::Stop(first(1))], "and nothing is said of it to nobody");
-    assert_eq!(stage.event(Event::Stopped { job: first(1), begun: true }), []);
+    assert_eq!(stage.event(Event::Stopped { job: first(1), started: true }), []);
 }
 
 #[test]
 fn a_call_of_an_earlier_connection_is_not_said_to_have_started() {
-    let mut stage = Stage::joined(1, 0);
+    let mut stage = Stage::connected(1, 0);
     stage.dispatch(1);
     stage.lose_connection();
     stage.join(1);
@@ -137,20 +137,20 @@ fn a_call_of_an_earlier_connection_is_not_said_to_have_started() {
 
 #[test]
 fn a_worker_that_is_refused_says_so_and_stays_away() {
-    let mut stage = Stage::joined(1, 1);
+    let mut stage = Stage::connected(1, 1);
     stage.dispatch(1);
     stage.dispatch(2);
     let actions = stage.hear(&[goodbye(Code::AlreadyExists)]);
-    assert!(matches!(&actions[..], [Action::Disconnect, Action::Refused(why)] if why.code == Code::AlreadyExists));
+    assert!(matches!(&actions[..], [Action::Disconnect, Action::Rejected(why)] if why.code == Code::AlreadyExists));
     stage.lose_connection();
     assert_eq!(stage.pass(ms(60_000)), []);
     assert_eq!(stage.shut_down_within(ms(500)), [], "what runs may finish");
-    assert_eq!(stage.finish_job(first(1), five()), [Action::Left]);
+    assert_eq!(stage.finish_job(first(1), five()), [Action::ShutdownComplete]);
 }
 
 #[test]
 fn sent_away_as_unavailable_it_comes_back() {
-    let mut stage = Stage::joined(1, 0);
+    let mut stage = Stage::connected(1, 0);
     assert_eq!(stage.hear(&[goodbye(Code::Unavailable)]), [Action::Disconnect]);
     assert!(matches!(
         stage.notes.last(),

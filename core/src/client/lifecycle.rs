@@ -18,7 +18,7 @@ pub(super) enum Phase {
     /// No more calls are taken; casts that wait are still sent, then goodbye is said.
     Closing { deadline: Time },
     /// The broker will not have this client.
-    Refused(Box<Failure>),
+    Rejected(Box<Failure>),
     /// It is over.
     Closed,
 }
@@ -28,18 +28,18 @@ impl Phase {
     pub(super) fn deadline(&self) -> Option<Time> {
         match self {
             Phase::Closing { deadline } => Some(*deadline),
-            Phase::Serving | Phase::Refused(_) | Phase::Closed => None,
+            Phase::Serving | Phase::Rejected(_) | Phase::Closed => None,
         }
     }
 }
 
 impl<T> Client<T> {
     /// The broker let the client in. A connection starts with fresh credit, and the calls that are open use it first.
-    pub(super) fn joined(&mut self, now: Time, same_start: bool, out: &mut Vec<Action<T>>) {
+    pub(super) fn on_welcome(&mut self, now: Time, same_start: bool, out: &mut Vec<Action<T>>) {
         let welcome = self.peer.welcome().expect("the peer has just kept it");
         let (broker, start) = (welcome.broker, welcome.start);
         self.credit = Credit { calls: welcome.credit_calls, bytes: welcome.credit_bytes, offer: 0 };
-        self.stated = NUMBER_FIRST;
+        self.done_below_sent = NUMBER_FIRST;
         self.counters.connections += 1;
         if same_start {
             for number in self.cancelled.clone() {
@@ -65,20 +65,20 @@ impl<T> Client<T> {
     /// The connection is over by the peer's word: the driver does not know it yet.
     pub(super) fn drop_socket(&mut self, reason: DisconnectReason, out: &mut Vec<Action<T>>) {
         out.push(Action::Disconnect);
-        self.lost(reason, out);
+        self.on_disconnected(reason, out);
     }
 
     /// The connection is over. Open calls wait for the next one, or their deadline; those with items on the way end.
-    pub(super) fn lost(&mut self, reason: DisconnectReason, out: &mut Vec<Action<T>>) {
+    pub(super) fn on_disconnected(&mut self, reason: DisconnectReason, out: &mut Vec<Action<T>>) {
         self.resend_from = None;
         out.push(Action::Log(Diagnostic::Disconnected { reason, open: self.open_len() }));
         self.end_streams(out);
     }
 
     /// The broker will not have this client.
-    pub(super) fn refused(&mut self, failure: Box<Failure>, out: &mut Vec<Action<T>>) {
+    pub(super) fn on_rejected(&mut self, failure: Box<Failure>, out: &mut Vec<Action<T>>) {
         out.push(Action::Disconnect);
-        out.push(Action::Refused(failure.clone()));
+        out.push(Action::Rejected(failure.clone()));
         self.resend_from = None;
         self.cancelled.clear();
         for key in self.calls.select(|_| true) {
@@ -86,8 +86,8 @@ impl<T> Client<T> {
             self.fail(key, Box::new(Failure { executed, ..(*failure).clone() }), out);
         }
         match self.phase {
-            Phase::Closing { .. } => self.closed(out),
-            _ => self.phase = Phase::Refused(Box::new(Failure { executed: Executed::No, ..*failure })),
+            Phase::Closing { .. } => self.finish(out),
+            _ => self.phase = Phase::Rejected(Box::new(Failure { executed: Executed::No, ..*failure })),
         }
     }
 
@@ -99,7 +99,7 @@ impl<T> Client<T> {
                 self.end_calls(out);
             }
             Phase::Closing { deadline: earlier } => self.phase = Phase::Closing { deadline: deadline.min(earlier) },
-            Phase::Refused(_) => self.closed(out),
+            Phase::Rejected(_) => self.finish(out),
             Phase::Closed => {}
         }
     }
@@ -116,7 +116,7 @@ impl<T> Client<T> {
 
     /// While closing: says goodbye once all casts are sent, and gives up when the time is up or there is nobody to say
     /// it to.
-    pub(super) fn go_on_closing(&mut self, now: Time, out: &mut Vec<Action<T>>) {
+    pub(super) fn advance_closing(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         let Phase::Closing { deadline } = self.phase else { return };
         if deadline <= now {
             self.give_up(out);
@@ -134,17 +134,17 @@ impl<T> Client<T> {
         if self.peer.give_up() {
             out.push(Action::Disconnect);
         }
-        self.closed(out);
+        self.finish(out);
     }
 
     /// Goodbye was answered, or will not be.
-    pub(super) fn left(&mut self, out: &mut Vec<Action<T>>) {
+    pub(super) fn on_goodbye_done(&mut self, out: &mut Vec<Action<T>>) {
         out.push(Action::Disconnect);
-        self.closed(out);
+        self.finish(out);
     }
 
     /// It is over. Casts that could not be sent in time are given up.
-    pub(super) fn closed(&mut self, out: &mut Vec<Action<T>>) {
+    pub(super) fn finish(&mut self, out: &mut Vec<Action<T>>) {
         self.phase = Phase::Closed;
         for key in self.calls.select(|_| true) {
             let failure =

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// Dispatch numbers rise on one connection, and almost all jobs are of the latest.
 #[derive(Debug)]
-pub struct ByJob<V> {
+pub struct JobMap<V> {
     table: Slab<V>,
     connection: ConnectionNumber,
     /// Jobs of that connection, by their dispatch numbers.
@@ -23,14 +23,14 @@ pub struct ByJob<V> {
     others: BTreeMap<JobId, usize>,
 }
 
-impl<V> Default for ByJob<V> {
+impl<V> Default for JobMap<V> {
     fn default() -> Self {
         let connection = ConnectionNumber::default();
-        ByJob { table: Slab::new(), connection, current: SequenceMap::default(), others: BTreeMap::new() }
+        JobMap { table: Slab::new(), connection, current: SequenceMap::default(), others: BTreeMap::new() }
     }
 }
 
-impl<V> ByJob<V> {
+impl<V> JobMap<V> {
     /// How many jobs have one.
     pub fn len(&self) -> usize {
         self.table.len()
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_number_that_comes_again_on_another_connection_is_another_job() {
-        let mut jobs = ByJob::default();
+        let mut jobs = JobMap::default();
         let ids = [id(1, 7), id(1, 8), id(3, 7), id(2, 7), id(3, 9)];
         for (value, id) in ids.into_iter().enumerate() {
             assert!(!jobs.contains(id));

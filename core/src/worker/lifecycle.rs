@@ -24,11 +24,11 @@ pub(super) enum Phase {
     /// the broker sent before it read the drain may be on their way: said too early, goodbye would lose them.
     Draining { deadline: Time, ping: Option<u64> },
     /// Goodbye was said.
-    Leaving,
+    Closing,
     /// The broker will not have this worker.
-    Refused,
+    Rejected,
     /// It is over.
-    Left,
+    Closed,
 }
 
 impl Phase {
@@ -37,7 +37,7 @@ impl Phase {
         match self {
             Phase::Draining { deadline, .. } => Some(*deadline),
             // Of goodbye the peer keeps the time.
-            Phase::Serving | Phase::Leaving | Phase::Refused | Phase::Left => None,
+            Phase::Serving | Phase::Closing | Phase::Rejected | Phase::Closed => None,
         }
     }
 
@@ -46,14 +46,14 @@ impl Phase {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        matches!(self, Phase::Left)
+        matches!(self, Phase::Closed)
     }
 }
 
 impl Worker {
     /// The broker let the worker in: it says what it serves, and how many slots calls of earlier connections leave
     /// free. A registration has no answer of its own, so a ping goes behind it.
-    pub(super) fn joined(&mut self, now: Time, out: &mut Vec<Action>) {
+    pub(super) fn on_welcome(&mut self, now: Time, out: &mut Vec<Action>) {
         self.counters.connections += 1;
         for (at, offer) in self.register.offers.iter_mut().enumerate() {
             offer.free = self.jobs.free(at);
@@ -77,12 +77,12 @@ impl Worker {
     /// The connection is over by the peer's word: the driver does not know it yet.
     pub(super) fn drop_socket(&mut self, reason: DisconnectReason, out: &mut Vec<Action>) {
         out.push(Action::Disconnect);
-        self.lost(reason, out);
+        self.on_disconnected(reason, out);
     }
 
     /// The connection is over. What runs runs on, but for streams, whose other end is gone; the broker sends what was held to another
     /// worker.
-    pub(super) fn lost(&mut self, reason: DisconnectReason, out: &mut Vec<Action>) {
+    pub(super) fn on_disconnected(&mut self, reason: DisconnectReason, out: &mut Vec<Action>) {
         self.registering = None;
         self.drop_held();
         self.stop_streams(out);
@@ -90,15 +90,15 @@ impl Worker {
     }
 
     /// The broker will not have this worker.
-    pub(super) fn refused(&mut self, failure: Box<Failure>, out: &mut Vec<Action>) {
+    pub(super) fn on_rejected(&mut self, failure: Box<Failure>, out: &mut Vec<Action>) {
         self.registering = None;
         self.drop_held();
         self.stop_streams(out);
         if !self.phase.is_draining() {
-            self.phase = Phase::Refused;
+            self.phase = Phase::Rejected;
         }
         out.push(Action::Disconnect);
-        out.push(Action::Refused(failure));
+        out.push(Action::Rejected(failure));
     }
 
     fn drop_held(&mut self) {
@@ -110,12 +110,12 @@ impl Worker {
     /// The worker is to end. Asked again, it can only be hurried.
     pub(super) fn shutdown(&mut self, now: Time, deadline: Time, out: &mut Vec<Action>) {
         match self.phase {
-            Phase::Serving | Phase::Refused => self.phase = Phase::Draining { deadline, ping: None },
+            Phase::Serving | Phase::Rejected => self.phase = Phase::Draining { deadline, ping: None },
             Phase::Draining { deadline: earlier, ping } => {
                 self.phase = Phase::Draining { deadline: deadline.min(earlier), ping };
                 return;
             }
-            Phase::Leaving | Phase::Left => return,
+            Phase::Closing | Phase::Closed => return,
         }
         if self.peer.is_connected() {
             let number = self.peer.next_ping();
@@ -142,7 +142,7 @@ impl Worker {
 
     /// While draining: says goodbye when nothing runs and nothing comes any more, or the time is up, and does not come back to a
     /// broker that it is apart from.
-    pub(super) fn go_on_draining(&mut self, now: Time, out: &mut Vec<Action>) {
+    pub(super) fn advance_draining(&mut self, now: Time, out: &mut Vec<Action>) {
         let Phase::Draining { deadline, ping } = self.phase else { return };
         if !self.peer.is_connected() && self.peer.give_up() {
             out.push(Action::Disconnect);
@@ -155,24 +155,24 @@ impl Worker {
             return;
         }
         if self.peer.is_connected() {
-            self.phase = Phase::Leaving;
+            self.phase = Phase::Closing;
             self.send(now, Envelope::Goodbye(None), out);
             self.peer.start_closing(now + GOODBYE_MAX);
         } else {
-            self.gone(out);
+            self.finish(out);
         }
     }
 
     /// Goodbye was answered, or will not be.
-    pub(super) fn left(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn on_goodbye_done(&mut self, out: &mut Vec<Action>) {
         out.push(Action::Disconnect);
-        self.gone(out);
+        self.finish(out);
     }
 
     /// It is over.
-    pub(super) fn gone(&mut self, out: &mut Vec<Action>) {
-        self.phase = Phase::Left;
-        out.push(Action::Left);
+    pub(super) fn finish(&mut self, out: &mut Vec<Action>) {
+        self.phase = Phase::Closed;
+        out.push(Action::ShutdownComplete);
     }
 }
 
