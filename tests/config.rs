@@ -129,7 +129,7 @@ fn a_log_filter_and_a_variable_that_were_hardly_meant_are_told_and_hurt_nothing(
         stdout(&output);
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(remark("CALLBOARD_LOG", "verbose").starts_with("warning: CALLBOARD_LOG: verbose is no level"));
+    assert!(remark("CALLBOARD_LOG", "verbose").starts_with("warning: CALLBOARD_LOG: verbose is not a level"));
     let told = "warning: unknown variable CALLBOARD_FRONTED is ignored; did you mean CALLBOARD_FRONTEND?\n";
     assert_eq!(remark("CALLBOARD_FRONTED", "tcp://127.0.0.1:1"), told);
     assert_eq!(remark("CALLBOARD_USERS_FILE", "users.json") + &remark("CALLBOARD_LOG", "debug"), "");

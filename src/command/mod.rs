@@ -1,4 +1,4 @@
-//! The command line: what can be typed, what it starts, and how it ends.
+//! The command line: its syntax, the command that it runs, and the exit code.
 
 mod call;
 mod client;
@@ -21,26 +21,26 @@ use crate::settings::{Flags, Settings, config_file, misspelled};
 /// Shown below `callboard --help`.
 const AFTER_HELP: &str = "\
 A first look:
-  callboard demo                          everything at once: broker, 4 worker processes, 10,000 calls
+  callboard demo                          a broker, 4 worker processes and 10,000 calls, all at once
 
-The parts, each in a terminal of its own:
+The parts, each in its own terminal:
   callboard broker
-  callboard pool -n 4 -- PROGRAM          PROGRAM serves methods, such as calculator.add
+  callboard pool -n 4 -- PROGRAM          PROGRAM serves methods such as calculator.add
   callboard call calculator.add 2 3
 
-Or all of them from one file:
+Or all from one file:
   callboard up callboard.toml
 
-Settings: flags, then CALLBOARD_* variables, then a TOML file (--config), then defaults;
-  `callboard config` shows each and where it comes from. CALLBOARD_LOG=debug shows more on stderr.
+Settings: a flag overrides a CALLBOARD_* variable, which overrides a TOML file (--config), which overrides the default;
+  `callboard config` prints each with its source. CALLBOARD_LOG=debug logs more on stderr.
 
 Exit codes:
-  0    fine
-  1    the call ended with an error, or demo or bench got a wrong answer
-  2    wrong usage or setting
-  3    no broker was reached, or the time was up
-  4    it could not start, or gave up (port in use, program missing, crash loop, reload rolled back)
-  130  Ctrl-C (a second one ends it at once)";
+  0    success
+  1    the call ended with an error, or demo or bench got a wrong result
+  2    invalid usage or setting
+  3    no broker was reached, or the timeout expired
+  4    the command could not start, or gave up (port in use, program missing, crash loop, reload rolled back)
+  130  Ctrl-C (a second one ends the command at once)";
 
 /// Call methods of worker processes, through a broker.
 #[derive(Debug, Parser)]
@@ -76,25 +76,25 @@ enum Command {
     Internal(run::internal::Internal),
 }
 
-/// Runs the command that was typed, and says how it ended.
+/// Runs the command line of this process, and returns its exit code.
 pub(crate) fn main() -> ExitCode {
-    let words = negative_numbers::spell_out(std::env::args_os());
+    let words = negative_numbers::rewrite(std::env::args_os());
     CommandLine::parse_from(words)
-        .logged()
+        .run_with_log()
         .unwrap_or_else(|error| {
-            output::complain(&error);
+            output::error(&error);
             Exit::of(&error)
         })
         .into()
 }
 
 impl CommandLine {
-    /// Runs it, with a log whose last lines come before the complaint that it ends with.
-    fn logged(self) -> anyhow::Result<Exit> {
+    /// Runs the command with a log. The log's last lines come before the error that ends the command.
+    fn run_with_log(self) -> anyhow::Result<Exit> {
         let log = Log::start(self.command.log_level())?;
         let ended = self.run();
         match (ended, log.finish()) {
-            // Who does not take the log takes no complaint either, and would keep us from our end for ever.
+            // If stderr blocks, printing the error would block for ever, too.
             (Err(error), false) => Ok(Exit::of(&error)),
             (ended, _) => ended,
         }
@@ -103,20 +103,20 @@ impl CommandLine {
     fn run(self) -> anyhow::Result<Exit> {
         if !matches!(self.command, Command::Internal(_)) {
             let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-            misspelled(names).iter().for_each(|complaint| output::warn(complaint));
+            misspelled(names).iter().for_each(|warning| output::warn(warning));
         }
         let flags = self.command.flags().with_config(self.config);
-        // One thread: it owns every socket of the command, and it is the one that spawns a pool's workers, whose
-        // parent-death signal fires when the thread that spawned them ends.
+        // One thread: it owns every socket of the command. It also starts a pool's workers, whose parent-death signal fires when the
+        // thread that started them ends.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("cannot start: the system gives no event queue")?;
+        let runtime = runtime.context("cannot start: the system provides no event queue")?;
         runtime.block_on(self.command.run(&flags))
     }
 }
 
 impl Command {
-    /// What is logged unless CALLBOARD_LOG says otherwise: those that run for long tell what happens, others what is wrong. Those
-    /// that do one thing say at their end why they could not, and once is enough.
+    /// Returns the log level without CALLBOARD_LOG. Commands that keep running log events, demo and bench log warnings. Commands that
+    /// do one thing log nothing: their final error is enough.
     fn log_level(&self) -> &'static str {
         match self {
             Command::Broker(_) | Command::Pool(_) | Command::Up(_) => "info",
@@ -136,7 +136,7 @@ impl Command {
         }
     }
 
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     fn flags(&self) -> Flags {
         match self {
             Command::Broker(broker) => broker.flags(),
@@ -157,7 +157,7 @@ impl Command {
         }
     }
 
-    /// Runs it. Broker and pool, and the processes started by others, see to their own end, and so does a call; the rest ends at the first Ctrl-C.
+    /// Runs the command. Broker, pool, up, call and the internal programs handle signals themselves; the rest ends at the first Ctrl-C.
     async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
         let settings = || Settings::load(flags);
         match self {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_of_a_flag_tells_the_settings_default() {
+    fn the_help_of_a_flag_has_the_default_of_its_setting() {
         let tables = [
             ("broker", "broker"),
             ("pool", "pool"),
@@ -211,7 +211,7 @@ mod tests {
         ];
         for (name, table) in tables {
             let line = CommandLine::command();
-            let subcommand = line.find_subcommand(name).unwrap_or_else(|| panic!("{name} is a command"));
+            let subcommand = line.find_subcommand(name).unwrap_or_else(|| panic!("{name} is not a command"));
             for setting in
                 settings_of(table).filter(|setting| setting.default.is_some_and(|default| default != "false"))
             {
@@ -219,8 +219,10 @@ mod tests {
                     "-n" => arg.get_short() == Some('n'),
                     flag => arg.get_long() == flag.strip_prefix("--"),
                 };
-                let arg =
-                    subcommand.get_arguments().find(flag).unwrap_or_else(|| panic!("{name} takes {}", setting.flag));
+                let arg = subcommand
+                    .get_arguments()
+                    .find(flag)
+                    .unwrap_or_else(|| panic!("{name} does not take {}", setting.flag));
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
                 let default = setting.default.unwrap_or_default();
                 assert!(help.contains(&format!("[default: {default}]")), "{name} {}: {help}", setting.flag);
@@ -229,9 +231,9 @@ mod tests {
     }
 
     #[test]
-    fn flags_may_follow_a_calls_arguments_and_negative_numbers_need_no_dashes() {
-        let typed = ["callboard", "call", "calculator.add", "2", "-3", "-1.5e3", "--timeout", "5s", "y=-4", "--cast"];
-        let Command::Call(call) = CommandLine::parse_from(typed).command else { panic!("call was typed") };
+    fn flags_may_follow_arguments_and_negative_numbers_need_no_separator() {
+        let line = ["callboard", "call", "calculator.add", "2", "-3", "-1.5e3", "--timeout", "5s", "y=-4", "--cast"];
+        let Command::Call(call) = CommandLine::parse_from(line).command else { panic!("not parsed as call") };
         assert_eq!(call.arguments, ["2", "-3", "-1.5e3", "y=-4"]);
         assert_eq!(call.connection.timeout.as_deref(), Some("5s"));
         assert!(call.cast);
@@ -239,18 +241,32 @@ mod tests {
 
     #[test]
     fn a_pools_program_keeps_its_own_flags() {
-        for typed in [
+        for line in [
             vec!["callboard", "pool", "-n", "2", "--", "worker", "-n", "9"],
             vec!["callboard", "pool", "-n", "2", "worker", "-n", "9"],
         ] {
-            let Command::Pool(pool) = CommandLine::parse_from(typed).command else { panic!("pool was typed") };
+            let Command::Pool(pool) = CommandLine::parse_from(line).command else { panic!("not parsed as pool") };
             assert_eq!(pool.program, ["worker", "-n", "9"]);
             assert_eq!(pool.flags().value_of("-n"), Some("2"));
         }
     }
 
     #[test]
-    fn a_mistyped_flag_of_a_pool_is_no_program() {
+    fn a_misspelled_flag_of_a_pool_is_not_its_program() {
         assert!(CommandLine::try_parse_from(["callboard", "pool", "--nam", "x", "worker"]).is_err());
+    }
+
+    #[test]
+    fn former_spellings_of_flags_still_work() {
+        let line = ["callboard", "pool", "--ready", "5s", "--trial", "1s", "worker"];
+        let Command::Pool(pool) = CommandLine::parse_from(line).command else { panic!("not parsed as pool") };
+        assert_eq!(pool.flags().value_of("--startup-timeout"), Some("5s"));
+        assert_eq!(pool.flags().value_of("--canary-period"), Some("1s"));
+        for flags in [["--latest", "--style=both"], ["--conflate", "--style=bidi"]] {
+            assert!(
+                CommandLine::try_parse_from(["callboard", "call", "a.b"].iter().chain(&flags)).is_ok(),
+                "{flags:?}"
+            );
+        }
     }
 }

@@ -83,7 +83,7 @@ fn who_has_the_key_calls_workers_of_a_pool_that_has_it() {
     assert!(with(&broker, &file, &["services"]).printed().contains("calculator.add"));
     assert!(with(&broker, &file, &["describe", "calculator"]).printed().contains("add(x, y)"));
     let diff = with(&broker, &file, &["contract", "diff", "calculator", "calculator"]).printed();
-    assert_eq!(diff, "nothing changed for callers");
+    assert_eq!(diff, "no changes for callers");
     with(&broker, &file, &["ping"]).printed();
     let mut by_variable = broker.command_line(&["call", "calculator.add", "2", "4"]);
     by_variable.env("CALLBOARD_AUTHKEY", OURS);
@@ -131,7 +131,7 @@ fn a_worker_without_the_key_serves_nobody_and_says_why() {
         assert!(complaint.contains("Unauthenticated") || complaint.contains("UNAUTHENTICATED"), "{complaint}");
         assert!(complaint.contains(words), "{complaint}");
     }
-    assert_eq!(with(&broker, &file, &["services"]).printed(), "no worker serves anything at this broker");
+    assert_eq!(with(&broker, &file, &["services"]).printed(), "no services at this broker");
     let _worker = worker(&broker, Some(OURS));
     until("the worker with the key serves", || {
         with(&broker, &file, &["services"]).printed().contains("calculator.add").then_some(())

@@ -26,7 +26,7 @@ fn a_call_that_takes_too_long_ends_with_3_and_says_whether_it_ran() {
     let late = broker.call(&["jobs.pause", "600000", "--timeout", "3s"]);
     late.complained_of(3, &["DEADLINE_EXCEEDED", "executed: yes", "pool-worker-"]);
     let never = broker.call(&["nobody.serves", "--wait-for-ready", "--timeout", "300ms"]);
-    never.complained_of(3, &["DEADLINE_EXCEEDED: nobody has served nobody within 300ms (executed: no)"]);
+    never.complained_of(3, &["DEADLINE_EXCEEDED: no worker has served nobody within 300ms (executed: no)"]);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn what_was_probably_meant_is_told() {
         assert!(complaint.ends_with("\n  did you mean calculator.add?"), "{complaint}");
     }
     let doubt = broker.call(&["calculator.add", "[1, 2", "3"]).complained(1);
-    assert!(doubt.starts_with("warning: [1, 2 is no JSON"), "{doubt}");
+    assert!(doubt.starts_with("warning: [1, 2 is not JSON"), "{doubt}");
 }
 
 #[test]
@@ -123,7 +123,7 @@ async fn a_result_is_json_or_the_bytes_that_it_is() {
     assert_eq!(broker.call(&["files.load"]).printed(), r#""-_8KMQo""#);
     let raw = broker.command_line(&["call", "files.load", "--raw"]).output().unwrap();
     assert_eq!((raw.stdout.as_slice(), raw.stderr.as_slice()), (&b"\xfb\xff\n1\n"[..], &b""[..]));
-    broker.call(&["files.size", "--raw"]).complained_of(1, &["--raw is for byte strings"]);
+    broker.call(&["files.size", "--raw"]).complained_of(1, &["--raw needs a byte string"]);
     let size = broker.call(&["files.size"]);
     assert_eq!((size.code, size.stdout.as_str()), (0, "null"));
     assert!(size.stderr.contains("NaN or infinite"), "{size:?}");

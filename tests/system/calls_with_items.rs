@@ -45,8 +45,8 @@ fn a_line_that_is_no_json_ends_the_call_with_2_and_is_told_by_its_number() {
     let sums = |input: &str| broker.pipe(&["call", "numbers.sums", "0"], input);
     let wrong = sums("1\n2\nthree\n4\n");
     assert_eq!(wrong.code, 2, "{wrong:?}");
-    assert!(wrong.stderr.starts_with("error: line 3 of standard input: it is no JSON"), "{wrong:?}");
-    sums("18446744073709551616\n").complained_of(2, &["line 1", "an integer beyond 64 bits"]);
+    assert!(wrong.stderr.starts_with("error: line 3 of standard input: invalid JSON"), "{wrong:?}");
+    sums("18446744073709551616\n").complained_of(2, &["line 1", "does not fit in 64 bits"]);
     sums(&format!("\n\"{}\"\n", "x".repeat(200_000))).complained_of(2, &["line 2", "at most 131072"]);
     sums(&format!("{}\n", " ".repeat(2_000_000))).complained_of(2, &["line 1", "more than 1048576 bytes"]);
     let unfit = sums("1\n\"two\"\n");
@@ -78,7 +78,7 @@ fn ctrl_c_ends_a_call_that_reads_with_130() {
 #[test]
 fn only_the_newest_items_are_printed_where_these_are_asked_for() {
     let (broker, _worker) = scene();
-    let newest = broker.call(&["numbers.count", "50000", "--latest"]).printed();
+    let newest = broker.call(&["numbers.count", "50000", "--conflate"]).printed();
     let numbers: Vec<u64> = newest.lines().map(|line| line.parse().unwrap()).collect();
     assert!(numbers.is_sorted_by(|one, next| one < next), "only forward");
     assert_eq!(numbers.last(), Some(&50_000), "the last one always comes");
@@ -109,5 +109,5 @@ fn a_style_that_was_typed_counts_and_flags_that_mean_nothing_are_refused() {
     broker.call(&["numbers.count", "2", "--style", "unary"]).complained_of(1, &["numbers.count is a server stream"]);
     broker.call(&["numbers.count", "2", "--cast"]).complained_of(2, &["--cast", "numbers.count"]);
     broker.call(&["numbers.count", "2", "--progress"]).complained_of(2, &["--progress", "numbers.count"]);
-    broker.call(&["numbers.walk", "2", "--latest"]).complained_of(2, &["--latest", "numbers.walk"]);
+    broker.call(&["numbers.walk", "2", "--conflate"]).complained_of(2, &["--conflate", "numbers.walk"]);
 }

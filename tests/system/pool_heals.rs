@@ -18,7 +18,7 @@ async fn a_pool_between_a_fewest_and_a_most_grows_with_what_waits() {
     });
     assert_eq!(pool.line(), "ready 1 workers");
     let refused = broker.command(&["scale", "jobs", "2"]);
-    refused.complained_of(1, &["FAILED_PRECONDITION", "finds its size itself"]);
+    refused.complained_of(1, &["FAILED_PRECONDITION", "scales itself"]);
     let client = broker.client().await;
     // Three times as many as one worker has slots for.
     let calls: Vec<_> = (0..192)

@@ -58,7 +58,7 @@ fn a_busy_worker_that_must_leave_finishes_its_call_first() {
         (load.matches("\"draining\":false,\"stuck\":false,\"running\":1").count() == 2).then_some(())
     });
     let scaled = broker.command(&["scale", "jobs", "1", "--no-wait"]).printed();
-    assert_eq!(scaled, "jobs is to have 1 workers");
+    assert_eq!(scaled, "jobs scales to 1 workers");
     let states: Vec<_> = pool.status(&broker).workers.into_iter().map(|seat| seat.state).collect();
     assert!(states.contains(&"draining".to_owned()), "{states:?}");
     for mut call in calls {
@@ -96,11 +96,11 @@ fn without_bounds_of_its_own_a_pool_grows_fourfold_at_most() {
 fn a_pool_that_is_not_there_or_no_name_is_said_to_be_so() {
     let broker = Broker::start();
     let _pool = Pool::start(&broker, 1);
-    broker.command(&["scale", "jbos", "2"]).complained_of(1, &["there is no pool jbos; pools there are: jobs"]);
+    broker.command(&["scale", "jbos", "2"]).complained_of(1, &["unknown pool jbos; registered pools: jobs"]);
     // As a program's name is spelled.
-    broker.command(&["reload", "./jobs-worker"]).complained_of(1, &["there is no pool jobs_worker"]);
+    broker.command(&["reload", "./jobs-worker"]).complained_of(1, &["unknown pool jobs_worker"]);
     let many = broker.command(&["scale", "jobs", "x"]).complained(2);
-    assert!(many.contains("'x' for '<NUMBER>': how many worker processes"), "{many}");
+    assert!(many.contains("'x' for '<NUMBER>': write a whole number"), "{many}");
     let contradiction = Finished::callboard(&["pool", "-n", "4", "--min", "6", "--", "sleep", "600"]);
     contradiction.complained_of(2, &["-n", "--min"]);
 }

@@ -154,8 +154,7 @@ fn a_broker_or_a_pool_that_was_killed_is_started_again_and_the_rest_goes_on() {
     let jobs = tree.pid_of("pool jobs");
     for part in ["pool calculator", "broker"] {
         signal(tree.pid_of(part), Signal::KILL);
-        let ended =
-            format!("ended (signal: 9 (SIGKILL)); it is started again in 1s, and the others go on part=\"{part}\"");
+        let ended = format!("ended (signal: 9 (SIGKILL)): restarting it in 1s component=\"{part}\"");
         tree.up.process.stderr.wait_for(&ended);
         until("it serves again", || {
             let added = Finished::of(tree.up.command_line(&["call", "calculator.add", "2", "3"]));
@@ -213,7 +212,7 @@ fn a_pool_that_gives_up_is_tried_again_until_its_program_is_mended() {
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     let worker = u32::try_from(status["workers"][0]["pid"].as_u64().unwrap()).unwrap();
     signal(worker, Signal::KILL);
-    tree.up.process.stderr.wait_for("ended (exit code 4); it is started again in 1s");
+    tree.up.process.stderr.wait_for("ended (exit code 4): restarting it in 1s");
     tree.up.call(&["jobs.collatz", "27"]).printed();
     fs::remove_file(&broken).unwrap();
     until("it serves again", || {
@@ -238,7 +237,7 @@ fn a_file_is_checked_before_anything_runs() {
     let fine = Folder::with(&both()).check().printed();
     assert!(fine.contains("pool jobs: 2 processes of ") && fine.contains("pool-worker"), "{fine}");
     for (pools, words) in [
-        ("", &["names no pool", "[pools.NAME]"]),
+        ("", &["has no pool", "[pools.NAME]"]),
         ("[pools.a]\nsize = 2\n", &["line 4", "program = ["]),
         ("[pools.a]\nprogram = 3\n", &["line 5", "program = ["]),
         ("[pools.a]\nprogram = [\"sh\"]\nsise = 2\n", &["line 6", "did you mean size?"]),
@@ -325,7 +324,7 @@ fn systemd_is_told_of_readiness_of_life_while_the_broker_answers_and_of_the_end(
     let silent = |times: usize| {
         until("the broker's silence is told", || {
             let log = tree.up.process.stderr.so_far();
-            (log.matches("the watchdog is not told").count() >= times).then_some(())
+            (log.matches("the watchdog is not fed").count() >= times).then_some(())
         });
     };
     silent(1);
@@ -360,5 +359,5 @@ fn with_keys_the_broker_is_asked_with_one_and_pools_prove_theirs() {
     call.arg(tree.folder.file());
     assert_eq!(Finished::of(call).printed(), "5");
     tree.up.process.signal(Signal::HUP);
-    tree.up.process.stderr.wait_for("the key file was read again");
+    tree.up.process.stderr.wait_for("key file reloaded");
 }

@@ -178,7 +178,7 @@ fn a_new_contract_is_compared_with_the_old_one() {
     let (old_name, new_name) = (old.to_str().unwrap(), new.to_str().unwrap());
     let json = scene.printed(&["describe", "user_manager", "--json"]);
     fs::write(&old, &json).unwrap();
-    assert_eq!(scene.printed(&["contract", "diff", old_name, "user_manager"]), "nothing changed for callers");
+    assert_eq!(scene.printed(&["contract", "diff", old_name, "user_manager"]), "no changes for callers");
     let mut changed: Value = serde_json::from_str(&json).unwrap();
     changed["types"]["User"]["type"]["record"]["fields"].as_array_mut().unwrap().remove(1);
     changed["methods"][0]["arguments"][0]["type"] = json!("u64");
@@ -201,6 +201,6 @@ fn a_service_whose_workers_disagree_is_reported() {
     let _worker = runtime.block_on(async { worker.start() }).unwrap();
     crate::harness::until("both workers serve", || {
         let services = scene.broker.command(&["services"]);
-        services.stderr.contains("the workers of user_statistics do not agree on its contract").then_some(())
+        services.stderr.contains("the workers of user_statistics have different contracts").then_some(())
     });
 }

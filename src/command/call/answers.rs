@@ -1,4 +1,4 @@
-//! What is printed of a broadcast.
+//! The output of a broadcast.
 
 use anyhow::anyhow;
 use callboard::{Answers, CallError};
@@ -6,11 +6,10 @@ use ciborium::Value;
 
 use crate::command::output::{self, escape::printable, exit::Exit, json};
 
-/// Prints a line for each worker, in the order of their names: its name, a tab, and on stdout its result as JSON, or on stderr how it
-/// failed.
+/// Prints a line for each worker, sorted by name: its name, a tab, and its result as JSON on stdout or its error on stderr.
 ///
 /// # Errors
-/// If a worker failed: how many did. If stdout cannot be written.
+/// If a worker failed, with the number of those that failed. If stdout cannot be written.
 pub(super) fn print(answers: Answers<Value>) -> anyhow::Result<Exit> {
     let (all, mut failed) = (answers.len(), 0);
     let mut answers: Vec<_> = answers.into_iter().collect();
@@ -21,18 +20,18 @@ pub(super) fn print(answers: Answers<Value>) -> anyhow::Result<Exit> {
             Ok(result) => output::print(&format!("{worker}\t{}", json::compact(&result)))?,
             Err(error) => {
                 failed += 1;
-                output::note(&format!("{worker}\t{}", printable(&told(&error))));
+                output::note(&format!("{worker}\t{}", printable(&describe(&error))));
             }
         }
     }
     match failed {
-        0 => Ok(Exit::Fine),
+        0 => Ok(Exit::Success),
         _ => Err(Exit::Failed.because(anyhow!("{failed} of {all} workers failed"))),
     }
 }
 
-/// A worker's failure, without the worker's name.
-fn told(error: &CallError) -> String {
+/// Returns a worker's failure, without the worker's name.
+fn describe(error: &CallError) -> String {
     let name = if error.type_name().is_empty() { String::new() } else { format!(" {}", error.type_name()) };
     let after = error.retry_after().map(|after| format!(", try again in {} ms", after.as_millis())).unwrap_or_default();
     format!("{}{name}: {} (executed: {}{after})", error.code(), error.message(), error.executed())

@@ -1,4 +1,4 @@
-//! The words behind `callboard call SERVICE.METHOD`, as the arguments of the call.
+//! The parser of a call's arguments on the command line.
 
 use std::{fs::File, io, io::Read as _};
 
@@ -6,36 +6,35 @@ use callboard_core::body::{ArgumentMap, Arguments as _, EncodeError, EncodedArgu
 use ciborium::Value;
 use thiserror::Error;
 
-/// Bytes that are read from one file. More than a broker lets through, so that the broker is who refuses a large file; but not
-/// endless, as /dev/zero is.
+/// The largest file. It is larger than any message, so that the broker's limit decides, but /dev/zero has an end.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
-/// Why a word is not an argument. Each is wrong usage.
+/// An invalid argument. The exit code is 2.
 #[derive(Debug, Error)]
 pub(crate) enum WordError {
     /// An integer that would have to be rounded.
-    #[error("{0} is an integer beyond 64 bits: send it as a string ('\"{0}\"') or as a float ({0}.0)")]
+    #[error("integer {0} does not fit in 64 bits: send it as a string ('\"{0}\"') or as a float ({0}.0)")]
     IntegerTooLarge(String),
-    /// JSON that cannot be read for a limit of the reader's.
-    #[error("cannot read {word} as JSON: {why}; a string is written '\"...\"'")]
+    /// JSON beyond a limit of the parser.
+    #[error("cannot parse {word} as JSON: {why}; to send a string, write '\"...\"'")]
     Json { word: String, why: String },
     /// A file that cannot be read.
-    // The field is no `source`: that would be told again behind the sentence.
-    #[error("cannot read the file {path}: {error}; a string with an @ in front is written '\"@...\"'")]
+    // The field is not called `source`: anyhow would print it a second time.
+    #[error("cannot read the file {path}: {error}; to send a string that starts with @, write '\"@...\"'")]
     File { path: String, error: io::Error },
-    /// Values that nest too deep.
+    /// Values that nest too deeply.
     #[error("cannot send the arguments: {0}")]
     Encode(#[from] EncodeError),
 }
 
-/// The arguments that the words mean.
+/// Parses the arguments.
 ///
-/// A word is NAME=VALUE if it starts with an identifier and `=`, else a value by position. A value is the bytes of a file if it is
-/// `@FILE`, else what it says as JSON, else, if it is no JSON, a string.
+/// A word is NAME=VALUE if it starts with an identifier and `=`, else a positional value. A value is the content of a file if it is
+/// `@FILE`, else JSON, else a string.
 ///
 /// # Errors
 ///
-/// If a word's integer does not fit in 64 bits, its file cannot be read, or it nests too deep.
+/// If an integer does not fit in 64 bits, a file cannot be read, or a value nests too deeply.
 pub(crate) fn arguments<W: AsRef<str>>(words: &[W]) -> Result<EncodedArguments, WordError> {
     let mut arguments = ArgumentMap::new();
     for word in words {
@@ -47,14 +46,19 @@ pub(crate) fn arguments<W: AsRef<str>>(words: &[W]) -> Result<EncodedArguments, 
     Ok(EncodedArguments(arguments.encode()?))
 }
 
-/// What is to be said of words that begin as JSON does and are none: they are sent as strings, which was hardly meant.
-pub(crate) fn doubts<W: AsRef<str>>(words: &[W]) -> Vec<String> {
-    words.iter().filter_map(|word| doubt(split_name(word.as_ref()).map_or(word.as_ref(), |(_, value)| value))).collect()
+/// Returns a warning for each word that begins like JSON but is not: it is sent as a string, probably by mistake.
+pub(crate) fn warnings<W: AsRef<str>>(words: &[W]) -> Vec<String> {
+    words
+        .iter()
+        .filter_map(|word| warning(split_name(word.as_ref()).map_or(word.as_ref(), |(_, value)| value)))
+        .collect()
 }
 
-fn doubt(value: &str) -> Option<String> {
+fn warning(value: &str) -> Option<String> {
     let error = serde_json::from_str::<Value>(value).err().filter(|_| value.starts_with(['{', '[']))?;
-    Some(format!("{value} is no JSON ({error}), so it is a string; one that is meant to be is written '\"...\"'"))
+    Some(format!(
+        "{value} is not JSON ({error}) and is sent as a string; to send it as a string without this warning, write '\"...\"'"
+    ))
 }
 
 /// Splits NAME=VALUE, where NAME is an identifier.
@@ -83,14 +87,14 @@ fn bytes_of(path: &str) -> Result<Vec<u8>, WordError> {
     Ok(bytes)
 }
 
-/// What a text says as JSON: here a string needs its quotes.
+/// Parses a line as JSON. Here a string needs its quotes.
 ///
 /// # Errors
-/// Why it is none, or an integer in it that 64 bits do not hold.
+/// If it is not JSON, or an integer does not fit in 64 bits.
 pub(crate) fn json(text: &str) -> Result<Value, String> {
-    let value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+    let value = serde_json::from_str(text).map_err(|error| format!("invalid JSON: {error}"))?;
     match integer_too_large(text) {
-        Some(integer) => Err(format!("{integer} is an integer beyond 64 bits")),
+        Some(integer) => Err(format!("integer {integer} does not fit in 64 bits")),
         None => Ok(value),
     }
 }
@@ -106,14 +110,14 @@ fn json_or_string(text: &str) -> Result<Value, WordError> {
     }
 }
 
-/// Whether the text is JSON, only not for this reader: then it must not be taken for a string in silence. The reader tells this
-/// from bad syntax by its words alone; a test notices if they change.
+/// Whether the text is JSON beyond a limit of the parser: then it must not be sent as a string silently. Only the text of the
+/// parser's error tells this from invalid syntax; a test fails if it changes.
 fn is_limit(error: &serde_json::Error) -> bool {
     let why = error.to_string();
     why.starts_with("number out of range") || why.starts_with("recursion limit exceeded")
 }
 
-/// The first integer in well-formed JSON that 64 bits do not hold: the JSON reader would round it to a float.
+/// Returns the first integer in valid JSON that does not fit in 64 bits: the parser would round it to a float.
 fn integer_too_large(json: &str) -> Option<&str> {
     outside_strings(json)
         .flat_map(|part| part.split(|next: char| !matches!(next, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')))
@@ -121,7 +125,7 @@ fn integer_too_large(json: &str) -> Option<&str> {
         .find(|integer| integer.parse::<i64>().is_err() && integer.parse::<u64>().is_err())
 }
 
-/// The parts of well-formed JSON between its strings.
+/// Returns the parts of valid JSON between its strings.
 fn outside_strings(json: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(json);
     std::iter::from_fn(move || {
@@ -129,13 +133,13 @@ fn outside_strings(json: &str) -> impl Iterator<Item = &str> {
             Some((part, string)) => (part, Some(string)),
             None => (rest?, None),
         };
-        rest = string.map(behind_string);
+        rest = string.map(after_string);
         Some(part)
     })
 }
 
-/// What comes behind the string whose opening quote was just passed.
-fn behind_string(string: &str) -> &str {
+/// Returns the text after a string, whose opening quote precedes `string`.
+fn after_string(string: &str) -> &str {
     let mut escaped = false;
     let end = string.find(|next: char| {
         let ends = next == '"' && !escaped;
@@ -153,66 +157,66 @@ mod tests {
 
     use super::*;
 
-    fn meant(words: &[&str]) -> Value {
+    fn parsed(words: &[&str]) -> Value {
         callboard_core::body::decode(&arguments(words).unwrap().0).unwrap()
     }
 
-    fn complaint(word: &str) -> String {
+    fn error_of(word: &str) -> String {
         arguments(&[word]).unwrap_err().to_string()
     }
 
     #[test]
     fn a_word_is_json_or_else_a_string() {
-        assert_eq!(meant(&[]), cbor!([]).unwrap());
-        assert_eq!(meant(&["2", "-3", "2.5", "true", "null"]), cbor!([2, -3, 2.5, true, null]).unwrap());
-        assert_eq!(meant(&["hello", "007", "", "+1", "1 2", "[1,", "NaN"]), {
+        assert_eq!(parsed(&[]), cbor!([]).unwrap());
+        assert_eq!(parsed(&["2", "-3", "2.5", "true", "null"]), cbor!([2, -3, 2.5, true, null]).unwrap());
+        assert_eq!(parsed(&["hello", "007", "", "+1", "1 2", "[1,", "NaN"]), {
             cbor!(["hello", "007", "", "+1", "1 2", "[1,", "NaN"]).unwrap()
         });
-        assert_eq!(meant(&["\"5\"", "[1, 2]", " 7 "]), cbor!(["5", [1, 2], 7]).unwrap());
-        assert_eq!(meant(&["{\"a\": {\"b\": []}}"]), cbor!([{"a" => {"b" => []}}]).unwrap());
+        assert_eq!(parsed(&["\"5\"", "[1, 2]", " 7 "]), cbor!(["5", [1, 2], 7]).unwrap());
+        assert_eq!(parsed(&["{\"a\": {\"b\": []}}"]), cbor!([{"a" => {"b" => []}}]).unwrap());
     }
 
     #[test]
-    fn a_word_that_begins_as_json_and_is_none_is_doubtful() {
-        let told = doubts(&["[1, 2", "x={a: 1}", "[1, 2]", "y={}", "\"[draft]\"", "hello"]);
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].starts_with("[1, 2 is no JSON (EOF while parsing a list"), "{told:?}");
-        assert!(told[1].starts_with("{a: 1} is no JSON"), "{told:?}");
+    fn a_word_that_begins_like_json_and_is_not_gets_a_warning() {
+        let warnings = warnings(&["[1, 2", "x={a: 1}", "[1, 2]", "y={}", "\"[draft]\"", "hello"]);
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].starts_with("[1, 2 is not JSON (EOF while parsing a list"), "{warnings:?}");
+        assert!(warnings[1].starts_with("{a: 1} is not JSON"), "{warnings:?}");
     }
 
     #[test]
     fn a_word_that_starts_with_an_identifier_and_an_equals_sign_is_named() {
-        assert_eq!(meant(&["x=2", "_y1=three"]), cbor!({"x" => 2, "_y1" => "three"}).unwrap());
-        assert_eq!(meant(&["2", "y=3"]), cbor!({0 => 2, "y" => 3}).unwrap());
-        assert_eq!(meant(&["y=3", "2", "4"]), cbor!({0 => 2, 1 => 4, "y" => 3}).unwrap());
-        assert_eq!(meant(&["x=", "y==a", "z=a=b"]), cbor!({"x" => "", "y" => "=a", "z" => "a=b"}).unwrap());
-        assert_eq!(meant(&["\"a=b\"", "a-b=c", "1=2", "=5"]), cbor!(["a=b", "a-b=c", "1=2", "=5"]).unwrap());
-        assert_eq!(meant(&["{\"a\": \"b=c\"}"]), cbor!([{"a" => "b=c"}]).unwrap());
+        assert_eq!(parsed(&["x=2", "_y1=three"]), cbor!({"x" => 2, "_y1" => "three"}).unwrap());
+        assert_eq!(parsed(&["2", "y=3"]), cbor!({0 => 2, "y" => 3}).unwrap());
+        assert_eq!(parsed(&["y=3", "2", "4"]), cbor!({0 => 2, 1 => 4, "y" => 3}).unwrap());
+        assert_eq!(parsed(&["x=", "y==a", "z=a=b"]), cbor!({"x" => "", "y" => "=a", "z" => "a=b"}).unwrap());
+        assert_eq!(parsed(&["\"a=b\"", "a-b=c", "1=2", "=5"]), cbor!(["a=b", "a-b=c", "1=2", "=5"]).unwrap());
+        assert_eq!(parsed(&["{\"a\": \"b=c\"}"]), cbor!([{"a" => "b=c"}]).unwrap());
     }
 
     #[test]
     fn an_integer_is_never_rounded() {
-        assert_eq!(meant(&["18446744073709551615"]), cbor!([u64::MAX]).unwrap());
-        assert_eq!(meant(&["-9223372036854775808"]), cbor!([i64::MIN]).unwrap());
+        assert_eq!(parsed(&["18446744073709551615"]), cbor!([u64::MAX]).unwrap());
+        assert_eq!(parsed(&["-9223372036854775808"]), cbor!([i64::MIN]).unwrap());
         for word in ["18446744073709551616", "x=18446744073709551616", "[{\"a\\\"\": [1, 18446744073709551616]}]"] {
-            assert!(complaint(word).starts_with("18446744073709551616 is an integer beyond 64 bits"), "{word}");
+            assert!(error_of(word).starts_with("integer 18446744073709551616 does not fit in 64 bits"), "{word}");
         }
-        assert!(complaint("-9223372036854775809").starts_with("-9223372036854775809 is"));
-        // Floats may be large, and a string may say anything.
-        assert_eq!(meant(&["18446744073709551616.0"]), cbor!([18_446_744_073_709_551_616.0]).unwrap());
-        assert_eq!(meant(&["1e30"]), cbor!([1e30]).unwrap());
-        assert_eq!(meant(&["\"18446744073709551616\""]), cbor!(["18446744073709551616"]).unwrap());
-        assert_eq!(meant(&["[\"\\\\\", 1, \"\\\"99999999999999999999\"]"]), {
+        assert!(error_of("-9223372036854775809").starts_with("integer -9223372036854775809 does"));
+        // Floats may be large, and a string may have any digits.
+        assert_eq!(parsed(&["18446744073709551616.0"]), cbor!([18_446_744_073_709_551_616.0]).unwrap());
+        assert_eq!(parsed(&["1e30"]), cbor!([1e30]).unwrap());
+        assert_eq!(parsed(&["\"18446744073709551616\""]), cbor!(["18446744073709551616"]).unwrap());
+        assert_eq!(parsed(&["[\"\\\\\", 1, \"\\\"99999999999999999999\"]"]), {
             cbor!([["\\", 1, "\"99999999999999999999"]]).unwrap()
         });
     }
 
     #[test]
-    fn json_beyond_the_readers_limits_is_no_string() {
-        assert!(complaint("1e400").starts_with("cannot read 1e400 as JSON: number out of range"));
-        assert!(complaint(&"[".repeat(500)).contains("as JSON: recursion limit exceeded"));
+    fn json_beyond_the_limits_of_the_parser_is_not_a_string() {
+        assert!(error_of("1e400").starts_with("cannot parse 1e400 as JSON: number out of range"));
+        assert!(error_of(&"[".repeat(500)).contains("as JSON: recursion limit exceeded"));
         let deep = "[".repeat(100) + &"]".repeat(100);
-        assert!(complaint(&deep).starts_with("cannot send the arguments: the value nests deeper"));
+        assert!(error_of(&deep).starts_with("cannot send the arguments: the value nests deeper"));
     }
 
     #[test]
@@ -227,7 +231,7 @@ mod tests {
         let decoded = |body: EncodedArguments| callboard_core::body::decode::<Value>(&body.0).unwrap();
         assert_eq!(decoded(read.0.unwrap()), Value::Array(vec![bytes.clone()]));
         assert_eq!(decoded(read.1.unwrap()), Value::Map(vec![("data".into(), bytes)]));
-        assert!(complaint(&word).starts_with(&format!("cannot read the file {}", path.display())));
-        assert_eq!(meant(&["\"@home\"", "ann@example.org"]), cbor!(["@home", "ann@example.org"]).unwrap());
+        assert!(error_of(&word).starts_with(&format!("cannot read the file {}", path.display())));
+        assert_eq!(parsed(&["\"@home\"", "ann@example.org"]), cbor!(["@home", "ann@example.org"]).unwrap());
     }
 }

@@ -1,4 +1,4 @@
-//! The arguments that were typed, against what a service says of its method. In doubt they are let through: the worker knows.
+//! Checks arguments against the description of a method. If in doubt, a value passes: the worker decides.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use ciborium::Value;
 
 use crate::command::output::json;
 
-/// Text of so many letters is shown where it does not fit.
+/// The longest text that an error shows.
 const TEXT_SHOWN_MAX: usize = 40;
 
-/// Why arguments certainly do not fit a method, if so.
+/// Checks whether arguments may match a method.
 ///
 /// # Errors
-/// What a worker would say of them.
+/// The error that a worker would return for them.
 pub(crate) fn check(
     arguments: &EncodedArguments,
     method: &MethodDescription,
@@ -34,23 +34,23 @@ pub(crate) fn check(
             true => reader.next::<Option<Value>>()?.unwrap_or(Value::Null),
             false => reader.next::<Value>()?,
         };
-        check.value(&value, &argument.ty, DEPTH_MAX).map_err(|misfit| ArgumentError {
+        check.value(&value, &argument.ty, DEPTH_MAX).map_err(|mismatch| ArgumentError {
             problem: ArgumentProblem::Mismatch,
-            argument: format!("{}{}", argument.name, misfit.place),
-            expected: misfit.expected,
-            got: misfit.got,
+            argument: format!("{}{}", argument.name, mismatch.place),
+            expected: mismatch.expected,
+            got: mismatch.got,
         })?;
     }
     Ok(())
 }
 
-/// Why an item of a stream certainly does not fit, if so.
+/// Checks whether an item of a stream may match its type.
 ///
 /// # Errors
-/// What was expected, and what it is.
+/// The expected type, and the item.
 pub(crate) fn check_item(value: &Value, ty: &Type, service: &ServiceDescription) -> Result<(), String> {
     let check = Check { types: &service.types };
-    check.value(value, ty, DEPTH_MAX).map_err(|Misfit { place, expected, got }| {
+    check.value(value, ty, DEPTH_MAX).map_err(|Mismatch { place, expected, got }| {
         let place = if place.is_empty() { place } else { format!("{}: ", place.trim_start_matches('.')) };
         format!("{place}expected {expected}, got {got}")
     })
@@ -60,21 +60,21 @@ struct Check<'a> {
     types: &'a BTreeMap<String, Definition>,
 }
 
-/// A value that does not fit, and where in the argument it is.
-struct Misfit {
+/// A value that does not match, with its place in the argument.
+struct Mismatch {
     place: String,
     expected: String,
     got: String,
 }
 
-impl Misfit {
-    fn within(self, place: &str) -> Misfit {
-        Misfit { place: format!("{place}{}", self.place), ..self }
+impl Mismatch {
+    fn within(self, place: &str) -> Mismatch {
+        Mismatch { place: format!("{place}{}", self.place), ..self }
     }
 }
 
 impl Check<'_> {
-    /// What is known of a type, by its name or in place.
+    /// Returns the definition of a named type, or the type itself.
     fn resolved<'t>(&'t self, ty: &'t Type) -> &'t Type {
         match ty {
             Type::Named(name) => self.types.get(name).map_or(&Type::Any, |definition| &definition.ty),
@@ -82,14 +82,14 @@ impl Check<'_> {
         }
     }
 
-    /// Whether a worker may make do without a value; of types that nobody described it may.
+    /// Whether the value may be missing: also for types without a description.
     fn may_be_left_out(&self, ty: &Type) -> bool {
         matches!(self.resolved(ty), Type::Optional(_) | Type::Any | Type::Opaque(_) | Type::Named(_))
     }
 
-    fn value(&self, value: &Value, ty: &Type, depth: usize) -> Result<(), Misfit> {
+    fn value(&self, value: &Value, ty: &Type, depth: usize) -> Result<(), Mismatch> {
         let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
-        // What a tag adds, a type that is read by serde does not see.
+        // A type that is read by serde does not see tags.
         if let Value::Tag(_, _) = value {
             return Ok(());
         }
@@ -105,39 +105,39 @@ impl Check<'_> {
             (form, value) if is_of_form(form, value) => Ok(()),
             (form, value) => {
                 let expected = match ty {
-                    // Its name alone would not tell what to write.
+                    // The name alone would not say what to write.
                     Type::Named(name) if is_choice(form) => format!("{name}: {form}"),
                     Type::Named(name) => name.clone(),
                     _ => form.to_string(),
                 };
-                Err(Misfit { place: String::new(), expected, got: shown(value) })
+                Err(Mismatch { place: String::new(), expected, got: shown(value) })
             }
         }
     }
 
-    fn items<'t>(&self, items: &[Value], ty: impl Fn(usize) -> Option<&'t Type>, depth: usize) -> Result<(), Misfit> {
+    fn items<'t>(&self, items: &[Value], ty: impl Fn(usize) -> Option<&'t Type>, depth: usize) -> Result<(), Mismatch> {
         for (at, item) in items.iter().enumerate() {
             let ty = ty(at).unwrap_or(&Type::Any);
-            self.value(item, ty, depth).map_err(|misfit| misfit.within(&format!("[{at}]")))?;
+            self.value(item, ty, depth).map_err(|mismatch| mismatch.within(&format!("[{at}]")))?;
         }
         Ok(())
     }
 
-    fn record(&self, record: &Record, entries: &[(Value, Value)], depth: usize) -> Result<(), Misfit> {
+    fn record(&self, record: &Record, entries: &[(Value, Value)], depth: usize) -> Result<(), Mismatch> {
         for field in &record.fields {
             let given = entries.iter().find(|(key, _)| key.as_text() == Some(&field.name));
             let place = format!(".{}", field.name);
             match given {
-                Some((_, value)) => self.value(value, &field.ty, depth).map_err(|misfit| misfit.within(&place))?,
+                Some((_, value)) => self.value(value, &field.ty, depth).map_err(|mismatch| mismatch.within(&place))?,
                 None if field.optional || self.may_be_left_out(&field.ty) => {}
-                None => return Err(Misfit { place, expected: field.ty.to_string(), got: "nothing".to_owned() }),
+                None => return Err(Mismatch { place, expected: field.ty.to_string(), got: "nothing".to_owned() }),
             }
         }
         Ok(())
     }
 }
 
-/// Whether a value may be of a type that has no parts, or whose parts cannot be looked at: whatever some reader of serde takes.
+/// Whether a value may be of a type without parts, or whose parts cannot be checked: every form that a serde reader accepts.
 fn is_of_form(ty: &Type, value: &Value) -> bool {
     let whole = |least: i128, most: i128| match value {
         Value::Integer(integer) => (least..=most).contains(&i128::from(*integer)),
@@ -169,12 +169,12 @@ fn is_of_form(ty: &Type, value: &Value) -> bool {
     }
 }
 
-/// Whether a type is one of some words.
+/// Whether a type is a choice of literals.
 fn is_choice(ty: &Type) -> bool {
     matches!(ty, Type::OneOf(all) if all.iter().all(|one| matches!(one, Type::Literal(_))))
 }
 
-/// A value where it is short, else what it is, in the words that workers use.
+/// Returns a short value as it is, else its kind, in the terms of a worker's errors.
 fn shown(value: &Value) -> String {
     match value {
         Value::Integer(_) | Value::Float(_) | Value::Bool(_) | Value::Null => json::compact(value),
@@ -216,15 +216,15 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_let_through() {
+    fn a_match_passes() {
         assert_eq!(checked(&[r#"{"id": 1, "tags": []}"#]), Ok(()));
         assert_eq!(checked(&[r#"user={"id": 1, "kind": "GUEST", "tags": ["a"], "more": 1}"#, "scale=2"]), Ok(()));
         assert_eq!(checked(&["[1, null, []]", "null"]), Ok(()), "a struct may be an array");
     }
 
     #[test]
-    fn what_does_not_fit_is_named_with_what_was_expected_and_what_was_given() {
-        let misfits = [
+    fn a_mismatch_names_the_place_the_expected_type_and_the_value() {
+        let mismatches = [
             (vec![r#"{"id": 300, "tags": []}"#], "argument user.id: expected u8, got 300"),
             (vec![r#"{"id": 1, "tags": ["a", 2]}"#], "argument user.tags[1]: expected text, got 2"),
             (vec![r#"{"id": 1}"#], "argument user.tags: expected [text, ...], got nothing"),
@@ -237,8 +237,8 @@ mod tests {
             (vec!["scale=1"], "argument user: missing"),
             (vec!["size=1"], "argument size: unknown; the method takes user, scale"),
         ];
-        for (words, misfit) in misfits {
-            assert_eq!(checked(&words), Err(misfit.to_owned()));
+        for (words, mismatch) in mismatches {
+            assert_eq!(checked(&words), Err(mismatch.to_owned()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Calls with items: those of standard input go to the handler, the handler's to standard output.
+//! Streaming calls: standard input is the stream to the handler, standard output that from the handler.
 
 use anyhow::anyhow;
 use callboard::{
@@ -23,14 +23,14 @@ use crate::{
     settings::ClientSettings,
 };
 
-/// What is known of a method.
+/// The description of a method and its service.
 pub(super) struct Known {
     pub(super) service: ServiceDescription,
     pub(super) method: MethodDescription,
 }
 
 impl Known {
-    /// What most workers say of a method, if it can be had; else the call itself tells what is wrong.
+    /// Queries the description; `None` if there is none, since the call itself then reports the problem.
     ///
     /// # Errors
     /// The broker does not answer.
@@ -46,10 +46,10 @@ impl Known {
     }
 }
 
-/// Prints what the handler sends.
+/// Prints the items that the handler sends.
 ///
 /// # Errors
-/// The call's, after the items that came before it.
+/// The error of the call, after the items before it.
 pub(super) async fn download(call: callboard::Call<Value>) -> anyhow::Result<()> {
     let printer = Printer::start()?;
     let printed = print(call.stream(), &printer).await;
@@ -57,26 +57,26 @@ pub(super) async fn download(call: callboard::Call<Value>) -> anyhow::Result<()>
     printed
 }
 
-/// Sends standard input to the handler: the reply.
+/// Sends standard input to the handler. Returns the reply.
 ///
 /// # Errors
-/// The call's, or what is wrong with a line; then the call is cancelled.
+/// The error of the call, or of a line; the latter cancels the call.
 pub(super) async fn upload(call: callboard::Call<Value>, known: Option<&Known>) -> anyhow::Result<Value> {
     let lines = Lines::of_stdin()?;
     let (sender, mut reply) = call.upload();
     tokio::select! {
         biased;
-        // Neither is asked again once it is ready. A handler may have heard enough before the end.
+        // Neither is polled again once it is ready. A handler may reply before the end of the items.
         reply = &mut reply => return reply.map_err(client::failed),
         sent = send(sender, lines, known) => sent?,
     }
     reply.await.map_err(client::failed)
 }
 
-/// Both at once, as a pipe does.
+/// Does both at once.
 ///
 /// # Errors
-/// The call's, or what is wrong with a line; then the call is cancelled. Both after the items that came before.
+/// The error of the call, or of a line; the latter cancels the call. Both come after the items before them.
 pub(super) async fn duplex(call: callboard::Call<Value>, known: Option<&Known>) -> anyhow::Result<()> {
     let (lines, printer) = (Lines::of_stdin()?, Printer::start()?);
     let (sender, items) = call.duplex();
@@ -104,7 +104,7 @@ async fn print(mut items: ReplyStream<Value>, printer: &Printer) -> anyhow::Resu
     Ok(())
 }
 
-/// Sends each line, and then the end. A call that is over wants no more, and its outcome says why.
+/// Sends each line, and then the end. If the call has ended, its outcome says why.
 async fn send(mut sender: ItemSender<Value>, mut lines: Lines, known: Option<&Known>) -> anyhow::Result<()> {
     while let Some(Item { line, value }) = lines.next().await? {
         if let Some(known) = known {
@@ -113,18 +113,18 @@ async fn send(mut sender: ItemSender<Value>, mut lines: Lines, known: Option<&Kn
         match sender.send(&value).await {
             Ok(()) => {}
             Err(SendError::Closed) => return Ok(()),
-            Err(error) => return Err(lines::wrong(line, error.to_string())),
+            Err(error) => return Err(lines::error(line, error.to_string())),
         }
     }
     sender.end();
     Ok(())
 }
 
-/// What certainly does not fit is told without troubling the handler, as with arguments.
+/// Rejects an item that cannot match the method's description, as for arguments.
 fn check_item(line: u64, value: &Value, Known { service, method }: &Known) -> anyhow::Result<()> {
     let Some(item) = &method.incoming else { return Ok(()) };
-    check::check_item(value, item, service).map_err(|misfit| {
+    check::check_item(value, item, service).map_err(|mismatch| {
         let method = format!("{}.{method}", service.name);
-        Exit::Failed.because(anyhow!("INVALID_ARGUMENT: line {line} of standard input: {misfit}\n  method: {method}"))
+        Exit::Failed.because(anyhow!("INVALID_ARGUMENT: line {line} of standard input: {mismatch}\n  method: {method}"))
     })
 }

@@ -1,4 +1,4 @@
-//! Items on standard input: JSON, one a line.
+//! Items on standard input: one JSON value per line.
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Read as _},
@@ -13,12 +13,13 @@ use tokio::sync::mpsc;
 use super::arguments;
 use crate::command::output::{self, exit::Exit};
 
-/// JSON takes at most six bytes for one of CBOR, in a string of `\u0000`; a line that is longer holds no item that may be sent.
+/// The longest line. JSON takes at most six bytes for one of CBOR, in a string of `\u0000`, so a longer line is too large an item.
 const LINE_BYTES_MAX: u64 = 8 * ITEM_BYTES_MAX;
-/// Lines that are read ahead: the next ones are there while one is on its way, and memory is a few megabytes at most.
+/// Lines that are read ahead. The next lines are ready while one is sent, and memory stays at a few megabytes.
 const LINES_AHEAD: usize = 16;
 
-/// Items on standard input, read by a thread of their own: reading a terminal cannot be given up, and the process must be able to end.
+/// A reader of items from standard input. It has its own thread: a read of a terminal cannot be cancelled, and the process must be
+/// able to end.
 pub(super) struct Lines {
     lines: mpsc::Receiver<io::Result<Vec<u8>>>,
     read: u64,
@@ -31,13 +32,13 @@ pub(super) struct Item {
 }
 
 impl Lines {
-    /// Begins to read.
+    /// Starts reading.
     ///
     /// # Errors
-    /// If the system has no thread.
+    /// If the system cannot start a thread.
     pub(super) fn of_stdin() -> anyhow::Result<Lines> {
         if io::stdin().is_terminal() {
-            output::note("items are read from the terminal: JSON, one a line; Ctrl-D ends them");
+            output::note("reading items from the terminal: one JSON value per line; Ctrl-D ends them");
         }
         let (sender, lines) = mpsc::channel(LINES_AHEAD);
         let reading = thread::Builder::new().name("stdin".to_owned()).spawn(move || read(&sender));
@@ -45,10 +46,10 @@ impl Lines {
         Ok(Lines { lines, read: 0 })
     }
 
-    /// The next item; `None` after the last one. Blank lines are none.
+    /// Returns the next item; `None` after the last one. Blank lines are skipped.
     ///
     /// # Errors
-    /// A line that is no JSON, or too long: exit code 2. Standard input cannot be read: 4.
+    /// A line is not JSON, or too long: exit code 2. Standard input cannot be read: 4.
     ///
     /// # Cancel safety
     /// Dropping the future loses no line.
@@ -58,19 +59,19 @@ impl Lines {
             self.read += 1;
             let line = line.context("cannot read standard input")?;
             if line.len() as u64 > LINE_BYTES_MAX {
-                return Err(wrong(self.read, format!("it has more than {LINE_BYTES_MAX} bytes")));
+                return Err(error(self.read, format!("longer than {LINE_BYTES_MAX} bytes")));
             }
-            let text = str::from_utf8(&line).map_err(|_| wrong(self.read, "it is no UTF-8".to_owned()))?;
+            let text = str::from_utf8(&line).map_err(|_| error(self.read, "not UTF-8".to_owned()))?;
             if !text.trim().is_empty() {
-                let value = arguments::json(text).map_err(|why| wrong(self.read, why))?;
+                let value = arguments::json(text).map_err(|why| error(self.read, why))?;
                 return Ok(Some(Item { line: self.read, value }));
             }
         }
     }
 }
 
-/// What is wrong with a line, as the end of the command.
-pub(super) fn wrong(line: u64, why: String) -> anyhow::Error {
+/// Returns the error of a line.
+pub(super) fn error(line: u64, why: String) -> anyhow::Error {
     Exit::Usage.because(anyhow!("line {line} of standard input: {why}"))
 }
 

@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 
-/// Spells out the numbers of `call` that have an exponent with a sign.
+/// Rewrites negative numbers with an exponent among the arguments of `call`.
 ///
-/// clap tells `-3` and `-1.5e3` from flags, but takes `-1e-5` for one. So that becomes `-0.00001`, which is the same number, and
-/// `-1e3` becomes `-1000.0`: JSON's exponents make floats.
-/// Words of other commands stay as they are: a pool's program may mean anything by them.
-pub(crate) fn spell_out(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// clap parses `-3` and `-1.5e3` as numbers, but `-1e-5` as a flag. So `-1e-5` becomes `-0.00001`, which is the same number, and
+/// `-1e3` becomes `-1000.0`: a JSON number with an exponent is a float. Words of other commands stay as they are: they may be
+/// arguments of a pool's program.
+pub(crate) fn rewrite(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut words: Vec<_> = words.into_iter().collect();
     if let Some(at) = position_of_call(&words) {
         for word in &mut words[at..] {
@@ -19,7 +19,7 @@ pub(crate) fn spell_out(words: impl IntoIterator<Item = OsString>) -> Vec<OsStri
     words
 }
 
-/// Where `call` stands, if that is the command: only `--config` may stand before a command.
+/// Returns the position of `call`, if that is the command. Only `--config` may precede a command.
 fn position_of_call(words: &[OsString]) -> Option<usize> {
     let first = words.get(1)?.to_string_lossy();
     let at = if first == "--config" {
@@ -32,7 +32,7 @@ fn position_of_call(words: &[OsString]) -> Option<usize> {
     words.get(at).is_some_and(|word| word == "call").then_some(at)
 }
 
-/// A negative number with an exponent, written without it.
+/// Returns a negative number with an exponent, written without the exponent.
 fn without_exponent(word: &OsString) -> Option<OsString> {
     let text = word.to_str().filter(|text| text.starts_with('-') && text.contains(['e', 'E']))?;
     let number: f64 = text.parse().ok()?;
@@ -45,26 +45,26 @@ fn without_exponent(word: &OsString) -> Option<OsString> {
 mod tests {
     use super::*;
 
-    fn spelled(words: &[&str]) -> Vec<OsString> {
-        spell_out(words.iter().map(OsString::from))
+    fn rewritten(words: &[&str]) -> Vec<OsString> {
+        rewrite(words.iter().map(OsString::from))
     }
 
     #[test]
-    fn a_signed_exponent_is_spelled_out() {
-        assert_eq!(spelled(&["callboard", "call", "a.b", "-1e-5"])[3], "-0.00001");
-        assert_eq!(spelled(&["callboard", "--config", "f", "call", "a.b", "-2.5E+2"])[5], "-250.0");
-        assert_eq!(spelled(&["callboard", "--config=f", "call", "a.b", "-1e-5"])[4], "-0.00001");
+    fn a_negative_number_with_an_exponent_is_rewritten() {
+        assert_eq!(rewritten(&["callboard", "call", "a.b", "-1e-5"])[3], "-0.00001");
+        assert_eq!(rewritten(&["callboard", "--config", "f", "call", "a.b", "-2.5E+2"])[5], "-250.0");
+        assert_eq!(rewritten(&["callboard", "--config=f", "call", "a.b", "-1e-5"])[4], "-0.00001");
     }
 
     #[test]
-    fn everything_else_stays() {
+    fn other_words_stay() {
         for words in [
             ["callboard", "call", "a.b", "-e"],
             ["callboard", "call", "a.b", "-1e999"],
             ["callboard", "call", "a.b", "1e-5"],
             ["callboard", "pool", "call", "-1e-5"],
         ] {
-            assert_eq!(spelled(&words), words);
+            assert_eq!(rewritten(&words), words);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Items on standard output: JSON, one a line.
+//! Items on standard output: one JSON value per line.
 
 use std::{
     io::{self, BufWriter, ErrorKind, Write as _},
@@ -8,18 +8,20 @@ use std::{
 use anyhow::Context as _;
 use tokio::sync::{mpsc, oneshot};
 
-/// Lines that wait for who reads standard output. Beyond them the call's own credit holds its handler back.
+/// Lines that may wait for the reader of standard output. Then the call's credit applies backpressure to the handler.
 const LINES_WAITING: usize = 16;
 
-/// Prints lines by a thread of its own: whoever reads them slowly holds back the items, and neither Ctrl-C nor items the other way.
+/// A printer with its own thread. A slow reader delays the items, but neither Ctrl-C nor the items of the other direction.
 pub(super) struct Printer {
     lines: mpsc::Sender<String>,
     ended: oneshot::Receiver<io::Result<()>>,
 }
 
 impl Printer {
+    /// Starts the thread.
+    ///
     /// # Errors
-    /// If the system has no thread.
+    /// If the system cannot start a thread.
     pub(super) fn start() -> anyhow::Result<Printer> {
         let (lines, received) = mpsc::channel(LINES_WAITING);
         let (end, ended) = oneshot::channel();
@@ -28,7 +30,7 @@ impl Printer {
         Ok(Printer { lines, ended })
     }
 
-    /// Prints a line as soon as there is room. False if nobody reads any more.
+    /// Prints a line as soon as there is room. Returns false if the reader has closed the output.
     ///
     /// # Cancel safety
     /// Dropping the future before it is ready prints nothing.
@@ -36,7 +38,7 @@ impl Printer {
         self.lines.send(line).await.is_ok()
     }
 
-    /// Waits until everything is printed. A reader that has gone is no error.
+    /// Waits until everything is printed. A reader that has closed the output is not an error.
     ///
     /// # Errors
     /// If standard output cannot be written, such as for a full disk.
@@ -51,7 +53,7 @@ impl Printer {
     }
 }
 
-/// Whatever waits is written together, and nothing stays unwritten while nothing comes.
+/// Writes waiting lines together, and flushes when none wait.
 fn print(mut lines: mpsc::Receiver<String>) -> io::Result<()> {
     let mut stdout = BufWriter::new(io::stdout().lock());
     while let Some(line) = lines.blocking_recv() {

@@ -1,30 +1,29 @@
-//! The one result of a call, on standard output.
+//! The result of a unary call, on standard output.
 
 use anyhow::anyhow;
 use ciborium::Value;
 
 use crate::command::output::{self, exit::Exit, json};
 
-/// Prints a result as JSON, or, if it is to be `raw`, writes the bytes that it is.
+/// Prints a result as JSON, or writes its bytes if `raw`.
 ///
 /// # Errors
-/// It is to be raw, and is no byte string: exit code 1. Stdout cannot be written.
+/// If it is `raw` and not a byte string: exit code 1. If stdout cannot be written.
 pub(super) fn print(result: &Value, raw: bool) -> anyhow::Result<()> {
     if raw {
         let bytes = bytes_of(result).ok_or_else(|| {
-            Exit::Failed
-                .because(anyhow!("--raw is for byte strings, and the result is none: {}", json::compact(result)))
+            Exit::Failed.because(anyhow!("--raw needs a byte string, and the result is {}", json::compact(result)))
         });
         return output::print_bytes(bytes?);
     }
     output::print(&json::compact(result))?;
-    if json::has_no_number(result) {
-        output::warn("a null of the result is NaN or infinite: JSON has no word for that");
+    if json::has_non_finite(result) {
+        output::warn("a null in the result is NaN or infinite, which JSON cannot represent");
     }
     Ok(())
 }
 
-/// The bytes of a byte string, whatever tags say of it.
+/// Returns the bytes of a byte string, with or without tags.
 fn bytes_of(result: &Value) -> Option<&[u8]> {
     match result {
         Value::Bytes(bytes) => Some(bytes),

@@ -1,4 +1,4 @@
-//! The client that one command needs, and how its failures end the command.
+//! The client of a command, and the exit codes of its failures.
 
 pub(crate) mod contracts;
 pub(crate) mod flags;
@@ -13,18 +13,17 @@ use crate::{
     settings::{ClientSettings, Source, Sourced},
 };
 
-/// How long a command looks for a broker before it says that there is none, where nobody has set a time-out: who typed it waits
-/// for it.
+/// The time that a command tries to reach a broker, if no timeout is set. It is short, since a user waits for the command.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 
-/// A client of the broker that the settings name.
+/// Connects to the broker of the settings.
 ///
 /// # Errors
-/// There is no broker (exit code 3), it will not have us (1), or our key cannot be used (2).
+/// There is no broker (exit code 3), it rejects this client (1), or the key is not usable (2).
 pub(crate) async fn connect(settings: &ClientSettings) -> anyhow::Result<Client> {
     let client = Client::builder(&settings.frontend.value).name("callboard");
-    let client = match patience(&settings.timeout) {
-        Some(patience) => client.timeout(patience),
+    let client = match connect_timeout(&settings.timeout) {
+        Some(timeout) => client.timeout(timeout),
         None => client.no_timeout(),
     };
     let key = settings.authkey.keys()?.map(|keys| keys.first().clone());
@@ -32,8 +31,8 @@ pub(crate) async fn connect(settings: &ClientSettings) -> anyhow::Result<Client>
     client.connect().await.map_err(not_connected)
 }
 
-/// How long to look for a broker; `None`: for ever. A time-out that somebody has set counts for this, too.
-fn patience(timeout: &Sourced<Option<Duration>>) -> Option<Duration> {
+/// Returns the timeout for connecting; `None`: no timeout. A timeout that is set applies to connecting, too.
+fn connect_timeout(timeout: &Sourced<Option<Duration>>) -> Option<Duration> {
     if timeout.source == Source::Default { Some(CONNECT_MAX) } else { timeout.value }
 }
 
@@ -47,31 +46,31 @@ fn not_connected(error: ConnectError) -> anyhow::Error {
     exit.because(anyhow!(printable(&error.to_string())))
 }
 
-/// A call's failure as the end of a command.
+/// Returns the failure of a call as the error that ends a command.
 pub(crate) fn failed(error: CallError) -> anyhow::Error {
     let exit = match error.code() {
         Code::DeadlineExceeded => Exit::NoBroker,
         _ => Exit::Failed,
     };
-    // What the error carries is for people to see as well; what cannot be shown is left out.
+    // The details of the error are printed, too, if they are valid.
     let details = (!error.encoded_details().is_empty()).then(|| json::json_of(error.encoded_details()).ok()).flatten();
-    let told = printable(&error.to_string());
+    let message = printable(&error.to_string());
     match (details, error.call_id()) {
-        (Some(details), _) => exit.because(anyhow!("{told}\n  details: {details}")),
-        // Where the time went explains what was too late, or lost; of other failures it is noise.
+        (Some(details), _) => exit.because(anyhow!("{message}\n  details: {details}")),
+        // The time of each step explains a timeout or a loss. For other failures it is noise.
         (None, Some(call)) if error.code() == Code::DeadlineExceeded || is_lost(&error) => {
-            exit.because(anyhow!("{told}; call {call}: {}", error.spent()))
+            exit.because(anyhow!("{message}; call {call}: {}", error.spent()))
         }
-        (None, _) => exit.because(anyhow!(told)),
+        (None, _) => exit.because(anyhow!(message)),
     }
 }
 
-/// Whether the call was at a worker that is not there any more.
+/// Whether the call was lost with its worker.
 fn is_lost(error: &CallError) -> bool {
     error.code() == Code::Unavailable && error.attempt().is_some()
 }
 
-/// The call's time-out as the settings say.
+/// Sets the timeout of a call from the settings.
 pub(crate) fn timed<T>(call: callboard::Call<T>, settings: &ClientSettings) -> callboard::Call<T> {
     match settings.timeout.value {
         Some(timeout) => call.timeout(timeout),
@@ -79,9 +78,9 @@ pub(crate) fn timed<T>(call: callboard::Call<T>, settings: &ClientSettings) -> c
     }
 }
 
-/// Says goodbye, so that the broker does not wait for this client to come back.
+/// Closes the client, so that the broker does not wait for it to reconnect.
 pub(crate) async fn leave(client: &Client) {
-    // What was asked has been answered: a broker that is gone since is no failure.
+    // The result has arrived. A broker that has ended since then is not a failure.
     let _ = client.close().await;
 }
 
@@ -90,8 +89,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_out_that_was_set_counts_for_connecting() {
-        let of = |value, source| patience(&Sourced { value, source });
+    fn a_timeout_that_is_set_applies_to_connecting() {
+        let of = |value, source| connect_timeout(&Sourced { value, source });
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!(of(seconds(30), Source::Default), seconds(3));
         assert_eq!(of(seconds(20), Source::Flag("--timeout")), seconds(20));

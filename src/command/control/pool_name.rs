@@ -1,4 +1,4 @@
-//! Pools as they are named on the command line.
+//! Names of pools on the command line.
 
 use anyhow::anyhow;
 use callboard::{
@@ -12,16 +12,16 @@ use crate::{
     settings::ClientSettings,
 };
 
-/// What comes before a pool's name in the name of its service.
+/// The prefix of the name of a pool's control service.
 pub(crate) const POOL_PREFIX: &str = "callboard.pool.";
 
-/// The name of the pool that is meant by its name, or by its program as people spell it.
-pub(crate) fn meant(word: &str) -> String {
+/// Returns the name of a pool that is given by its name, or by its program as it was typed.
+pub(crate) fn resolve(word: &str) -> String {
     if is_identifier(word) { word.to_owned() } else { pool_name(word.as_ref(), &[]) }
 }
 
-/// That there is no pool of this name, with those that there are.
-pub(crate) async fn none(client: &Client, pool: &str, settings: &ClientSettings) -> anyhow::Error {
+/// Returns the error for an unknown pool, with the names of the pools that exist.
+pub(crate) async fn not_found(client: &Client, pool: &str, settings: &ClientSettings) -> anyhow::Error {
     let call = client.call::<Vec<ServiceStatus>>("callboard.services", ());
     let services = match client::timed(call, settings).await {
         Ok(services) => services,
@@ -29,9 +29,12 @@ pub(crate) async fn none(client: &Client, pool: &str, settings: &ClientSettings)
     };
     let served = services.iter().filter(|service| service.workers > 0);
     let pools: Vec<_> = served.filter_map(|service| service.name.strip_prefix(POOL_PREFIX)).collect();
-    let hint =
-        if pools.is_empty() { "no pool is there".to_owned() } else { format!("pools there are: {}", pools.join(", ")) };
-    Exit::Failed.because(anyhow!("there is no pool {pool}; {hint}"))
+    let hint = if pools.is_empty() {
+        "no pool is registered".to_owned()
+    } else {
+        format!("registered pools: {}", pools.join(", "))
+    };
+    Exit::Failed.because(anyhow!("unknown pool {pool}; {hint}"))
 }
 
 #[cfg(test)]
@@ -39,9 +42,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pool_is_meant_by_its_name_or_its_program() {
+    fn a_pool_is_given_by_its_name_or_its_program() {
         for word in ["calculator_worker", "calculator-worker", "./bin/calculator-worker"] {
-            assert_eq!(meant(word), "calculator_worker");
+            assert_eq!(resolve(word), "calculator_worker");
         }
     }
 }

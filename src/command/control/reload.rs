@@ -1,4 +1,4 @@
-//! `callboard reload`: a pool's processes are exchanged for new ones of its program.
+//! `callboard reload`: replaces a pool's processes by new ones of its program.
 
 use anyhow::anyhow;
 use clap::Args;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     pool_name,
     report::PoolReport,
-    request::{AskArgs, Asking},
+    request::{PoolRequest, RequestFlags},
 };
 use crate::{
     command::output::{self, exit::Exit},
@@ -16,59 +16,60 @@ use crate::{
 
 /// Shown below `callboard reload --help`.
 const AFTER_HELP: &str = "\
-For a new version: put the program in the old one's place, then reload. As many new workers as there are old ones are
-started; when all serve, they prove themselves beside the old ones for the pool's --canary-period; then the old ones leave and
-finish what they run. If a new one ends before that, does not register within the pool's --startup-timeout, or more of their calls
-fail than of the old ones' (of ten or more), the new ones leave, the old ones stay, and the exit code is 4. The file is then still the
-new one: put the old one back, or a worker that is restarted later starts from it.
+To deploy a new version, replace the program's file, then reload. The pool starts as many new workers as it has old
+ones. When all serve, they serve beside the old ones for the pool's --canary-period; then the old ones finish their calls
+and leave. The pool rolls back if a new worker ends before that, does not register within the pool's --startup-timeout, or
+if a larger share of the new workers' calls fails (of ten or more): the new workers leave, the old ones stay, and the exit
+code is 4. The program's file is still the new one then: put the old one back, or a later restart uses the new one.
 
-A pool that nobody named is called as its program, with _ for what is no letter or digit: ./calculator-worker is
-calculator_worker. Both are understood.
+A pool without a --name has the name of its program, with _ in place of other characters than letters and digits:
+./calculator-worker gets the name calculator_worker. Both spellings work here.
 
 Example:
   callboard reload calculator";
 
-/// Exchange a pool's workers for new ones of its program, without a call that fails
+/// Replace a pool's workers by new ones of its program, without failing a call
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Reload {
-    /// The pool: its name, or its program's
+    /// The pool: its name, or its program
     pool: String,
     #[command(flatten)]
-    ask: AskArgs,
+    request: RequestFlags,
 }
 
 #[derive(Deserialize)]
-struct Begun {
-    exchange: u32,
+struct RolloutStarted {
+    #[serde(rename = "exchange")]
+    rollout: u32,
 }
 
 impl Reload {
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
-        self.ask.flags()
+        self.request.flags()
     }
 
-    /// Asks the pool.
+    /// Sends the request, and waits until the rollout has ended.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
-        let pool = pool_name::meant(&self.pool);
-        let asking = Asking::connect(&pool, &self.ask, &settings.client).await?;
-        let Begun { exchange } = asking.call("reload", ()).await?;
-        let over = |report: &PoolReport| match &report.exchanged {
-            Some(ended) if ended.number > exchange => true,
-            Some(ended) if ended.number == exchange => ended.rolled_back.is_some() || report.is_settled(),
+        let pool = pool_name::resolve(&self.pool);
+        let request = PoolRequest::connect(&pool, &self.request, &settings.client).await?;
+        let RolloutStarted { rollout } = request.call("reload", ()).await?;
+        let over = |report: &PoolReport| match &report.last_rollout {
+            Some(ended) if ended.number > rollout => true,
+            Some(ended) if ended.number == rollout => ended.rolled_back.is_some() || report.is_settled(),
             _ => false,
         };
-        let ended = asking.until(&format!("{pool} was reloaded"), over).await?;
-        asking.leave().await;
+        let ended = request.until(&format!("{pool} was reloaded"), over).await?;
+        request.leave().await;
         let Some(report) = ended else {
             output::print(&format!("{pool} is being reloaded"))?;
-            return Ok(Exit::Fine);
+            return Ok(Exit::Success);
         };
-        if let Some(why) = report.exchanged.and_then(|ended| ended.rolled_back) {
+        if let Some(why) = report.last_rollout.and_then(|ended| ended.rolled_back) {
             return Err(Exit::GaveUp.because(anyhow!("rolled back, the old workers stay: {why}")));
         }
         output::print(&format!("{pool} reloaded: {} new workers", report.size))?;
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     }
 }

@@ -1,4 +1,6 @@
-//! A pool as `callboard.pool.NAME.status` tells it, and as other commands read it.
+//! The status of a pool: the result of `callboard.pool.NAME.status`.
+//!
+//! The names of its fields in JSON are part of the protocol.
 
 use std::time::Instant;
 
@@ -10,66 +12,70 @@ use serde::{Deserialize, Serialize};
 
 use crate::{command::client, settings::ClientSettings};
 
-/// A pool at one moment.
+/// The status of one pool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PoolReport {
     pub(crate) name: String,
     pub(crate) pid: u32,
-    /// How many worker processes it is to have, apart from those that leave and those on trial.
+    /// The target number of worker processes, without those that drain and those of an unfinished rollout.
     pub(crate) size: u32,
     pub(crate) min: u32,
     pub(crate) max: u32,
-    /// Whether it finds its size itself.
+    /// Whether it scales itself.
     pub(crate) autoscale: bool,
-    /// Which reload its processes belong to, counted from 1.
+    /// The generation of its processes: 1, and one more for each reload.
     pub(crate) generation: u32,
-    /// The exchange of processes that is under way.
-    pub(crate) exchange: Option<ExchangeReport>,
-    /// How the last one ended.
-    pub(crate) exchanged: Option<ExchangedReport>,
-    /// Why it gave up and ends, if so.
+    /// The rollout in progress.
+    #[serde(rename = "exchange")]
+    pub(crate) rollout: Option<RolloutReport>,
+    /// The last rollout that has ended.
+    #[serde(rename = "exchanged")]
+    pub(crate) last_rollout: Option<FinishedRolloutReport>,
+    /// Why it gave up and ends, if it did.
     pub(crate) verdict: Option<String>,
-    pub(crate) workers: Vec<SeatReport>,
+    pub(crate) workers: Vec<WorkerReport>,
 }
 
-/// An exchange of processes that is under way.
+/// A rollout in progress.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ExchangeReport {
+pub(crate) struct RolloutReport {
     pub(crate) number: u32,
-    /// The new ones serve already, beside the old ones.
-    pub(crate) trial: bool,
+    /// Whether the new processes already serve, beside the old ones.
+    #[serde(rename = "trial")]
+    pub(crate) canary: bool,
 }
 
-/// An exchange of processes that has ended.
+/// A rollout that has ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ExchangedReport {
+pub(crate) struct FinishedRolloutReport {
     pub(crate) number: u32,
-    /// Why the old ones stayed; `None`: the new ones took over.
+    /// Why the old processes stayed; `None`: the new ones replaced them.
     pub(crate) rolled_back: Option<String>,
 }
 
-/// A worker process as its pool tells it.
+/// One worker process of a pool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct SeatReport {
-    pub(crate) seat: u32,
+pub(crate) struct WorkerReport {
+    #[serde(rename = "seat")]
+    pub(crate) replica: u32,
     pub(crate) instance: String,
-    /// `looping`: its processes end again and again, and the next one comes after the longest wait.
+    /// `looping`: its processes end again and again, and the next one starts after the longest backoff.
     pub(crate) state: String,
     pub(crate) pid: Option<u32>,
     pub(crate) restarts: u32,
     pub(crate) generation: u32,
-    /// How the last process that it lost ended.
+    /// How its last process ended.
     pub(crate) last_exit: Option<String>,
-    /// In how many milliseconds its next process is started, if it waits for that.
+    /// The milliseconds until its next process starts, during a backoff.
     pub(crate) starts_in_ms: Option<u64>,
 }
 
 impl PoolReport {
-    /// What this process's pool of that name says; `status` is nothing as long as it has not begun.
+    /// Creates the status of a pool of this process; `status` is `None` until the pool runs.
     pub(crate) fn new(name: &str, autoscale: bool, status: Option<PoolStatus>) -> PoolReport {
         let (name, pid) = (name.to_owned(), std::process::id());
         let Some(status) = status else {
-            let (exchange, exchanged, verdict, workers) = (None, None, None, Vec::new());
+            let (rollout, last_rollout, verdict, workers) = (None, None, None, Vec::new());
             let (size, min, max, generation) = (0, 0, 0, 1);
             return PoolReport {
                 name,
@@ -79,8 +85,8 @@ impl PoolReport {
                 max,
                 autoscale,
                 generation,
-                exchange,
-                exchanged,
+                rollout,
+                last_rollout,
                 verdict,
                 workers,
             };
@@ -93,38 +99,38 @@ impl PoolReport {
             max: status.bounds.max,
             autoscale,
             generation: status.generation,
-            exchange: status.rollout.map(|rollout| ExchangeReport { number: rollout.id.0, trial: rollout.canary }),
-            exchanged: status
+            rollout: status.rollout.map(|rollout| RolloutReport { number: rollout.id.0, canary: rollout.canary }),
+            last_rollout: status
                 .last_rollout
-                .map(|ended| ExchangedReport { number: ended.id.0, rolled_back: ended.rolled_back }),
+                .map(|ended| FinishedRolloutReport { number: ended.id.0, rolled_back: ended.rolled_back }),
             verdict: status.crash_loop.map(|crash_loop| crash_loop.to_string()),
-            workers: status.replicas.into_iter().map(SeatReport::new).collect(),
+            workers: status.replicas.into_iter().map(WorkerReport::new).collect(),
         }
     }
 
-    /// Asks a pool how it stands.
-    pub(crate) async fn ask(client: &Client, pool: &str, settings: &ClientSettings) -> anyhow::Result<PoolReport> {
+    /// Queries the status of a pool.
+    pub(crate) async fn query(client: &Client, pool: &str, settings: &ClientSettings) -> anyhow::Result<PoolReport> {
         let call = client.call::<PoolReport>(format!("{}.status", service_name(pool)), ());
         client::timed(call, settings).await.map_err(client::failed)
     }
 
-    /// How many of its workers serve.
+    /// Returns the number of its workers that serve.
     pub(crate) fn registered(&self) -> usize {
         self.workers.iter().filter(|worker| worker.state == "registered").count()
     }
 
-    /// Whether it has as many workers as it is to have, and all of them serve.
+    /// Whether it has its target number of workers, and all of them serve.
     pub(crate) fn is_settled(&self) -> bool {
         self.workers.len() == self.size as usize && self.registered() == self.workers.len()
     }
 }
 
-impl SeatReport {
-    fn new(replica: ReplicaStatus) -> SeatReport {
+impl WorkerReport {
+    fn new(replica: ReplicaStatus) -> WorkerReport {
         let waits = matches!(replica.state, ReplicaState::Backoff { .. });
         let wait = replica.next_start.map(|at| at.saturating_duration_since(Instant::now()).as_millis());
-        SeatReport {
-            seat: replica.id.0,
+        WorkerReport {
+            replica: replica.id.0,
             instance: replica.instance,
             state: if waits && replica.crash_looping { "looping" } else { replica.state.name() }.to_owned(),
             pid: replica.state.pid(),

@@ -1,4 +1,4 @@
-//! Asking a pool for something, and waiting until it is done.
+//! A request to a pool, and the wait until the pool has carried it out.
 
 use std::time::{Duration, Instant};
 
@@ -10,62 +10,62 @@ use serde::de::DeserializeOwned;
 use super::{pool_name, report::PoolReport};
 use crate::{
     command::{
-        client::{self, flags::Connection},
+        client::{self, flags::ConnectionFlags},
         output::exit::Exit,
     },
     settings::{ClientSettings, Flags},
 };
 
-/// How often it looks how far the pool is.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The interval at which it polls the pool's status.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What every command has that asks a pool for something.
+/// The flags of a command that sends a request to a pool.
 #[derive(Debug, Args)]
-pub(crate) struct AskArgs {
-    /// Return when the pool has begun, and do not wait until it is done
+pub(crate) struct RequestFlags {
+    /// Return when the pool has started the change, without waiting until it is done
     #[arg(long)]
     no_wait: bool,
     #[command(flatten)]
-    connection: Connection,
+    connection: ConnectionFlags,
 }
 
-impl AskArgs {
-    /// The settings that were typed as flags.
+impl RequestFlags {
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
         self.connection.flags()
     }
 }
 
-/// A pool that is asked.
-pub(crate) struct Asking<'a> {
+/// A request to one pool.
+pub(crate) struct PoolRequest<'a> {
     client: Client,
     pool: &'a str,
     settings: &'a ClientSettings,
     wait: bool,
-    began: Instant,
+    started: Instant,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> PoolRequest<'a> {
     /// Connects to the broker.
     ///
     /// # Errors
-    /// As the command ends: there is no broker, or `pool` is no name.
+    /// There is no broker, or `pool` is not a valid name.
     pub(crate) async fn connect(
         pool: &'a str,
-        arguments: &AskArgs,
+        arguments: &RequestFlags,
         settings: &'a ClientSettings,
     ) -> anyhow::Result<Self> {
         if callboard::core::wire::method::check_service(&service_name(pool)).is_err() {
-            return Err(Exit::Usage.because(anyhow!("{pool:?} is no pool's name: write one such as calculator")));
+            return Err(Exit::Usage.because(anyhow!("{pool:?} is not a pool name: write one such as calculator")));
         }
         let client = client::connect(settings).await?;
-        Ok(Asking { client, pool, settings, wait: !arguments.no_wait, began: Instant::now() })
+        Ok(PoolRequest { client, pool, settings, wait: !arguments.no_wait, started: Instant::now() })
     }
 
     /// Calls one of the pool's methods.
     ///
     /// # Errors
-    /// As the command ends.
+    /// There is no such pool, or the call fails.
     pub(crate) async fn call<T: DeserializeOwned + Send + 'static>(
         &self,
         method: &str,
@@ -74,16 +74,16 @@ impl<'a> Asking<'a> {
         let call = self.client.call::<T>(format!("{}.{method}", service_name(self.pool)), arguments);
         match client::timed(call, self.settings).await {
             Err(error) if error.code() == Code::Unavailable && error.attempt().is_none() => {
-                Err(pool_name::none(&self.client, self.pool, self.settings).await)
+                Err(pool_name::not_found(&self.client, self.pool, self.settings).await)
             }
             ended => ended.map_err(client::failed),
         }
     }
 
-    /// Looks at the pool until `done` is content, or at once if nobody wants to wait.
+    /// Polls the status of the pool until `done` accepts it. Returns `None` at once with --no-wait.
     ///
     /// # Errors
-    /// The time is up (exit code 3), the pool gives up (4), or cannot be asked any more.
+    /// The timeout expires (exit code 3), the pool gives up (4), or the status cannot be queried.
     pub(crate) async fn until(
         &self,
         what: &str,
@@ -93,23 +93,23 @@ impl<'a> Asking<'a> {
             return Ok(None);
         }
         loop {
-            let report = PoolReport::ask(&self.client, self.pool, self.settings).await?;
+            let report = PoolReport::query(&self.client, self.pool, self.settings).await?;
             if let Some(verdict) = &report.verdict {
                 return Err(Exit::GaveUp.because(anyhow!("the pool {} gave up: {verdict}", self.pool)));
             }
             if done(&report) {
                 return Ok(Some(report));
             }
-            if self.settings.timeout.value.is_some_and(|timeout| self.began.elapsed() >= timeout) {
+            if self.settings.timeout.value.is_some_and(|timeout| self.started.elapsed() >= timeout) {
                 let (serving, workers, size) = (report.registered(), report.workers.len(), report.size);
-                let how = format!("{serving} of {workers} workers serve, and it is to have {size}");
-                return Err(Exit::NoBroker.because(anyhow!("the time was up before {what}: {how}; it goes on")));
+                let how = format!("{serving} of {workers} workers serve, and {size} are wanted");
+                return Err(Exit::NoBroker.because(anyhow!("timed out before {what}: {how}; the pool continues")));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Says goodbye.
+    /// Disconnects.
     pub(crate) async fn leave(self) {
         client::leave(&self.client).await;
     }

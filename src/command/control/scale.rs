@@ -1,4 +1,4 @@
-//! `callboard scale`: a pool gets more or fewer workers.
+//! `callboard scale`: changes the number of a pool's workers.
 
 use clap::Args;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{
     pool_name,
     report::PoolReport,
-    request::{AskArgs, Asking},
+    request::{PoolRequest, RequestFlags},
 };
 use crate::{
     command::output::{self, exit::Exit},
@@ -15,27 +15,27 @@ use crate::{
 
 /// Shown below `callboard scale --help`.
 const AFTER_HELP: &str = "\
-No call fails: who leaves takes no more calls and finishes what runs, the idle first. The pool's own --min and --max
-bound what may be asked.
+No call fails: idle workers leave first, and a worker that leaves takes no more calls and finishes those that run. The
+size must be within the pool's --min and --max.
 
-A pool that nobody named is called as its program, with _ for what is no letter or digit: ./calculator-worker is
-calculator_worker. Both are understood.
+A pool without a --name has the name of its program, with _ in place of other characters than letters and digits:
+./calculator-worker gets the name calculator_worker. Both spellings work here.
 
 Examples:
   callboard scale calculator 8
   callboard scale calculator 2 --timeout 2m";
 
-/// Change the number of a pool's worker processes, and wait until it has so many
+/// Change the number of a pool's worker processes, and wait until the change is done
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Scale {
-    /// The pool: its name, or its program's
+    /// The pool: its name, or its program
     pool: String,
-    /// How many worker processes it is to have
+    /// The new number of worker processes
     #[arg(value_name = "NUMBER", value_parser = number)]
     size: u32,
     #[command(flatten)]
-    ask: AskArgs,
+    request: RequestFlags,
 }
 
 #[derive(Deserialize)]
@@ -44,27 +44,27 @@ struct Scaled {
 }
 
 impl Scale {
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
-        self.ask.flags()
+        self.request.flags()
     }
 
-    /// Asks the pool.
+    /// Sends the request, and waits until the pool has that size.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
-        let pool = pool_name::meant(&self.pool);
-        let asking = Asking::connect(&pool, &self.ask, &settings.client).await?;
-        let Scaled { size } = asking.call("scale", (self.size,)).await?;
+        let pool = pool_name::resolve(&self.pool);
+        let request = PoolRequest::connect(&pool, &self.request, &settings.client).await?;
+        let Scaled { size } = request.call("scale", (self.size,)).await?;
         let what = format!("{pool} had {size} workers");
-        let settled = asking.until(&what, |report: &PoolReport| report.size == size && report.is_settled()).await?;
-        asking.leave().await;
+        let settled = request.until(&what, |report: &PoolReport| report.size == size && report.is_settled()).await?;
+        request.leave().await;
         match settled {
             Some(report) => output::print(&format!("{pool} has {} workers", report.registered()))?,
-            None => output::print(&format!("{pool} is to have {size} workers"))?,
+            None => output::print(&format!("{pool} scales to {size} workers"))?,
         }
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     }
 }
 
 fn number(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| "how many worker processes the pool is to have is a whole number, such as 8".to_owned())
+    text.parse().map_err(|_| "write a whole number, such as 8".to_owned())
 }

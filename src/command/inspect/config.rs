@@ -1,4 +1,4 @@
-//! `callboard config`: the settings in effect, each with its source.
+//! `callboard config`: prints the settings in effect, each with its source.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -13,15 +13,15 @@ use crate::{
 
 /// Shown below `callboard config --help`.
 const AFTER_HELP: &str = "\
-The flags are those of the other commands: they show what such a command would work with.
+The flags are those of the other commands: the output shows the settings that such a command would use.
 
-A setting comes from, the strongest first: a flag, an environment variable, the file named by --config or else by
-CALLBOARD_CONFIG, its default. [broker] message_bytes_max is --message-bytes-max as a flag and
+The sources of a setting, the strongest first, are a flag, an environment variable, the file named by --config or else by
+CALLBOARD_CONFIG, and its default. [broker] message_bytes_max is --message-bytes-max as a flag and
 CALLBOARD_BROKER_MESSAGE_BYTES_MAX as a variable. CALLBOARD_FRONTEND and CALLBOARD_BACKEND are addresses to connect to; a
 broker binds them too, unless CALLBOARD_BROKER_FRONTEND or CALLBOARD_BROKER_BACKEND is set. An empty variable counts as unset.
-A key is read from authkey_file or from the variable CALLBOARD_AUTHKEY, and never shown.
+A key is read from authkey_file or from the variable CALLBOARD_AUTHKEY, and never printed.
 
-Such a file:
+An example file:
   [broker]
   frontend = \"tcp://127.0.0.1:7000\"
   message_bytes_max = \"1MiB\"
@@ -31,20 +31,20 @@ Such a file:
   frontend = \"tcp://127.0.0.1:7000\"
   timeout = \"5s\"";
 
-/// Print the settings in effect, and where each comes from
+/// Print the settings in effect, each with its source
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Config {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// As for broker, and for each command that asks one
+    /// As for broker, and for each command that queries one
     #[arg(long, value_name = "URL")]
     frontend: Option<String>,
     /// As for broker and pool
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
-    /// As for broker and pool, and for each command that asks a broker
+    /// As for broker and pool, and for each command that queries a broker
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
     /// As for broker and pool
@@ -56,7 +56,7 @@ pub(crate) struct Config {
     /// As for pool
     #[arg(short = 'n', value_name = "NUMBER")]
     size: Option<String>,
-    /// As for each command that asks a broker
+    /// As for each command that queries a broker
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
     #[command(flatten, next_help_heading = "As for broker")]
@@ -64,7 +64,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
         let flags = Flags::default()
             .with("--frontend", self.frontend.as_ref())
@@ -77,15 +77,15 @@ impl Config {
         self.broker.add_to(flags)
     }
 
-    /// Prints them.
+    /// Prints the settings.
     pub(crate) fn run(self, settings: &Settings) -> anyhow::Result<Exit> {
         let text = if self.json { as_json(&settings.rows) } else { as_table(&settings.rows) };
         output::print(&text)?;
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     }
 }
 
-/// One line a setting, columns aligned.
+/// Formats one line per setting, with aligned columns.
 fn as_table(rows: &[Row]) -> String {
     let lines = rows.iter().map(|row| {
         let name = format!("{}.{}", row.setting.table, row.setting.key);
@@ -94,7 +94,7 @@ fn as_table(rows: &[Row]) -> String {
     table::render(["SETTING", "VALUE", "SOURCE"], lines)
 }
 
-/// `{"broker": {"frontend": {"value": ..., "source": ...}, ...}, ...}`.
+/// Formats `{"broker": {"frontend": {"value": ..., "source": ...}, ...}, ...}`.
 fn as_json(rows: &[Row]) -> String {
     let mut tables = Map::new();
     for row in rows {

@@ -1,4 +1,4 @@
-//! `callboard contract diff`: what a new contract changes for callers of the old one.
+//! `callboard contract diff`: compares two contracts of a service for compatibility.
 
 use std::{fs, path::Path};
 
@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     command::{
-        client::{self, contracts, flags::Connection},
+        client::{self, contracts, flags::ConnectionFlags},
         output::{self, escape::printable, exit::Exit},
     },
     settings::{ClientSettings, Flags, Settings},
@@ -19,12 +19,12 @@ use crate::{
 
 /// Shown below `callboard contract diff --help`.
 const AFTER_HELP: &str = "\
-OLD and NEW are files that `callboard describe --json` wrote, or services that are served now. A word with a / in it, or
-one that ends in .json, is a file.
+OLD and NEW are files that `callboard describe --json` wrote, or services that are served now. A name with a slash, or one
+that ends in .json, is a file.
 
-  safe     callers of the old contract go on as they are
-  unknown  the descriptions do not tell: a type is described by its name alone
-  breaks   some of their calls fail, or answers are not what they expect; then the exit code is 1
+  safe     callers of the old contract are not affected
+  unknown  the descriptions do not decide it: a type is described by its name alone
+  breaks   some calls fail, or their results have another type than callers expect; the exit code is then 1
 
 Examples:
   callboard contract diff old.json new.json
@@ -39,34 +39,34 @@ pub(crate) struct Contract {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Tell what changed, and whether old callers can go on
+    /// Compare two contracts, and check whether old callers are affected
     #[command(after_help = AFTER_HELP)]
     Diff(Diff),
 }
 
 #[derive(Debug, Args)]
 struct Diff {
-    /// The old contract: FILE.json, or a service
+    /// Old contract: FILE.json, or a service
     #[arg(value_name = "OLD")]
     old: String,
-    /// The new one
+    /// New contract: FILE.json, or a service
     #[arg(value_name = "NEW")]
     new: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connection: Connection,
+    connection: ConnectionFlags,
 }
 
 impl Contract {
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
         let Action::Diff(diff) = &self.action;
         diff.connection.flags()
     }
 
-    /// Compares, and prints what came of it.
+    /// Compares the contracts and prints the changes.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
         let Action::Diff(diff) = self.action;
         let (old, new) = (load(&diff.old, &settings.client).await?, load(&diff.new, &settings.client).await?);
@@ -77,19 +77,19 @@ impl Contract {
             output::print(&text(&changes))?;
         }
         let breaks = changes.iter().any(|change| change.verdict == Verdict::Breaks);
-        Ok(if breaks { Exit::Failed } else { Exit::Fine })
+        Ok(if breaks { Exit::Failed } else { Exit::Success })
     }
 }
 
 fn text(changes: &[Change]) -> String {
     let line = |change: &Change| format!("{:7}  {}", change.verdict, printable(&change.text));
     match changes {
-        [] => "nothing changed for callers".to_owned(),
+        [] => "no changes for callers".to_owned(),
         changes => changes.iter().map(line).collect::<Vec<_>>().join("\n"),
     }
 }
 
-/// A contract from a file or from the broker.
+/// Loads a contract from a file or from the broker.
 async fn load(word: &str, settings: &ClientSettings) -> anyhow::Result<ServiceDescription> {
     let is_file = word.contains('/') || Path::new(word).extension().is_some_and(|extension| extension == "json");
     if is_file {
@@ -103,6 +103,6 @@ async fn load(word: &str, settings: &ClientSettings) -> anyhow::Result<ServiceDe
 
 fn read(path: &str) -> anyhow::Result<ServiceDescription> {
     let json = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-    let hint = || format!("{path} is no description: write one with `callboard describe SERVICE --json > {path}`");
+    let hint = || format!("{path} is not a description: write one with `callboard describe SERVICE --json > {path}`");
     serde_json::from_str(&json).with_context(hint)
 }

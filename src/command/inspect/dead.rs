@@ -1,4 +1,4 @@
-//! `callboard dead`: calls that nobody may try again, kept by the broker.
+//! `callboard dead`: the broker's dead letters, which are calls that may not be retried.
 
 use anyhow::anyhow;
 use callboard::{
@@ -10,15 +10,17 @@ use clap::{Args, Subcommand};
 
 use crate::{
     command::{
-        client::{self, flags::Connection},
+        client::{self, flags::ConnectionFlags},
         output::{self, exit::Exit, json, table},
     },
     settings::{ClientSettings, Flags, Settings},
 };
 
+/// Shown below `callboard dead --help`.
 const AFTER_HELP: &str = "\
-A call whose workers were lost with it as often as its effect allows is kept here, with its arguments, until the broker
-ends, an operator drops it, or 1,000 later ones push it out. A call of a method that is `once` may have run.
+The broker retries a call whose worker was lost as often as the method's effect allows. Then it keeps the call as a dead
+letter, with its arguments, until the broker ends, an operator drops it, or 1,000 later ones replace it. A dead letter of a
+`once` method may have been executed.
 
 Examples:
   callboard dead
@@ -26,7 +28,7 @@ Examples:
   callboard dead resend 3
   callboard dead drop 3";
 
-/// List the calls that their workers died of; show one, send it again, or drop it
+/// List calls whose workers were lost with them; show, resend or drop one
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Dead {
@@ -36,19 +38,19 @@ pub(crate) struct Dead {
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
-    connection: Connection,
+    connection: ConnectionFlags,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// List them (so does `callboard dead` alone)
+    /// List them (the default)
     List,
     /// Show one with its arguments
     Show {
         /// Its number
         id: u64,
     },
-    /// Make the call again, print its result, and drop it if it went well
+    /// Make the call again, print its result, and drop the dead letter if it succeeded
     Resend {
         /// Its number
         id: u64,
@@ -61,12 +63,12 @@ enum What {
 }
 
 impl Dead {
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
         self.connection.flags()
     }
 
-    /// Asks the broker and prints its answer.
+    /// Queries the broker and prints the result.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
         let settings = settings.client;
         let client = client::connect(&settings).await?;
@@ -78,7 +80,7 @@ impl Dead {
         };
         client::leave(&client).await;
         output::print(&text)?;
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     }
 }
 
@@ -111,11 +113,11 @@ async fn list(client: &Client, settings: &ClientSettings, json: bool) -> anyhow:
 async fn show(client: &Client, settings: &ClientSettings, id: u64, json: bool) -> anyhow::Result<String> {
     let call = client.call::<DeadLetterDetail>("callboard.dead_show", (id,));
     let DeadLetterDetail { letter, body } = client::timed(call, settings).await.map_err(|error| failed(error, id))?;
-    // Its caller may have sent anything.
+    // The caller may have sent invalid bytes.
     let arguments = json::json_of(&body).unwrap_or_else(|error| format!("\"unreadable: {error}\""));
     if json {
-        let told = serde_json::to_string(&letter)?;
-        return Ok(format!("{},\"arguments\":{arguments}}}", told.trim_end_matches('}')));
+        let json = serde_json::to_string(&letter)?;
+        return Ok(format!("{},\"arguments\":{arguments}}}", json.trim_end_matches('}')));
     }
     let DeadLetter { call, method, reason, age_ms, .. } = &letter;
     let (effect, age) = (effect(&letter), age_ms / 1_000);
@@ -135,10 +137,10 @@ async fn drop_letter(client: &Client, settings: &ClientSettings, id: u64) -> any
     Ok(format!("dropped {id}"))
 }
 
-/// A failure of what was asked of one letter. That there is none does not say that there was one.
+/// Returns the error of a request about one dead letter; for an unknown id, with a hint.
 fn failed(error: CallError, id: u64) -> anyhow::Error {
     if error.message().starts_with("there is no dead letter") {
-        let why = format!("there is no dead letter {id}; `callboard dead` lists those that there are");
+        let why = format!("there is no dead letter {id}; `callboard dead` lists them");
         return Exit::Failed.because(anyhow!("{}: {why} (executed: {})", error.code(), error.executed()));
     }
     client::failed(error)

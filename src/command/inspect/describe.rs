@@ -1,4 +1,4 @@
-//! `callboard describe`: what a service is.
+//! `callboard describe`: prints the description of a service.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use clap::Args;
 
 use crate::{
     command::{
-        client::{self, contracts, flags::Connection},
+        client::{self, contracts, flags::ConnectionFlags},
         output::{self, exit::Exit},
     },
     settings::{ClientSettings, Flags, Settings},
@@ -22,19 +22,19 @@ use crate::{
 
 /// Shown below `callboard describe --help`.
 const AFTER_HELP: &str = "\
-A service that is a Rust trait tells its types and comments; others the names and effects of their methods.
+A service from a Rust trait describes its types and comments, other services only the names and effects of their methods.
 
 Examples:
   callboard describe user_manager
   callboard describe user_manager.get_user
-  callboard describe user_manager --cddl             for who writes a client in another language
+  callboard describe user_manager --cddl             for a client in another language
   callboard describe user_manager --json > old.json  for `callboard contract diff old.json user_manager`";
 
 /// Show a service's methods, types and comments
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Describe {
-    /// The service, as in calculator, or one of its methods, as in calculator.add
+    /// The service, such as calculator, or one of its methods, such as calculator.add
     #[arg(value_name = "SERVICE[.METHOD]")]
     service: String,
     /// Print JSON
@@ -44,43 +44,44 @@ pub(crate) struct Describe {
     #[arg(long)]
     cddl: bool,
     #[command(flatten)]
-    connection: Connection,
+    connection: ConnectionFlags,
 }
 
 impl Describe {
-    /// The service, and the one method of it, if that is what the word says: the dot before a method may also be one in a service's name.
-    async fn wanted(&self, client: &Client, settings: &ClientSettings) -> anyhow::Result<(&str, Option<&str>)> {
+    /// Returns the service and the method that the argument names. A dot may separate the two, or be part of a service's name.
+    async fn resolve(&self, client: &Client, settings: &ClientSettings) -> anyhow::Result<(&str, Option<&str>)> {
         let whole = (self.service.as_str(), None);
         let Some((service, method)) = self.service.rsplit_once('.') else { return Ok(whole) };
-        match contracts::contracts(client, &self.service, settings).await {
+        match contracts::query(client, &self.service, settings).await {
             Err(error) if error.code() == Code::Unavailable => {}
             _ => return Ok(whole),
         }
-        match contracts::contracts(client, service, settings).await {
+        match contracts::query(client, service, settings).await {
             Ok(_) => Ok((service, Some(method))),
-            // Of the whole word it is told that no worker serves it.
+            // The error is then about the whole name.
             Err(_) => Ok(whole),
         }
     }
 
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
         self.connection.flags()
     }
 
-    /// Asks the broker and prints its answer.
+    /// Queries the broker and prints the result.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
         let settings = settings.client;
         let client = client::connect(&settings).await?;
-        let (service, method) = self.wanted(&client, &settings).await?;
-        let contracts = contracts::contracts(&client, service, &settings).await.map_err(client::failed)?;
+        let (service, method) = self.resolve(&client, &settings).await?;
+        let contracts = contracts::query(&client, service, &settings).await.map_err(client::failed)?;
         client::leave(&client).await;
-        let described = contracts.iter().find_map(|contract| contracts::read(contract).map(|said| (contract, said)));
+        let described =
+            contracts.iter().find_map(|contract| contracts::read(contract).map(|description| (contract, description)));
         let Some((contract, mut description)) = described else {
             return Err(Exit::Failed.because(anyhow!("the workers of {service} do not describe it")));
         };
         if let Some(method) = method {
-            keep(method, &mut description)?;
+            keep_method(method, &mut description)?;
         }
         if let Some(note) = disagreement(service, &contracts) {
             output::warn(&note);
@@ -92,48 +93,48 @@ impl Describe {
         } else {
             output::print(text(contract, &description).trim_end())?;
         }
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     }
 }
 
-/// Leaves of a description one method, and the types that its text and theirs name.
-fn keep(method: &str, service: &mut ServiceDescription) -> anyhow::Result<()> {
+/// Reduces a description to one method, and the types that it uses directly or indirectly.
+fn keep_method(method: &str, service: &mut ServiceDescription) -> anyhow::Result<()> {
     let names: Vec<_> = service.methods.iter().map(|method| method.name.clone()).collect();
     service.methods.retain(|other| other.name == method);
     let Some(kept) = service.methods.first() else {
         let why = anyhow!("{} has no method {method}; it has {}", service.name, names.join(", "));
         return Err(Exit::Failed.because(why));
     };
-    let (mut told, mut length) = (kept.to_string(), 0);
-    // Each round adds at least one of the types, or is the last.
-    while length < told.len() {
-        length = told.len();
-        let named = service.types.iter().filter(|(name, _)| names_of(&told).any(|other| other == *name));
-        told = std::iter::once(kept.to_string()).chain(named.map(|(name, it)| format!("{name} {}", it.ty))).collect();
+    let (mut text, mut length) = (kept.to_string(), 0);
+    // Each iteration adds at least one type, or is the last.
+    while length < text.len() {
+        length = text.len();
+        let named = service.types.iter().filter(|(name, _)| names_of(&text).any(|other| other == *name));
+        text = std::iter::once(kept.to_string()).chain(named.map(|(name, it)| format!("{name} {}", it.ty))).collect();
     }
-    service.types.retain(|name, _| names_of(&told).any(|other| other == name));
+    service.types.retain(|name, _| names_of(&text).any(|other| other == name));
     service.doc.clear();
     Ok(())
 }
 
-/// The identifiers in a text.
+/// Returns the identifiers in a text.
 fn names_of(text: &str) -> impl Iterator<Item = &str> {
     text.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
 }
 
-/// What is to be said of workers that do not agree on what their service is.
+/// Returns a warning if the workers of a service disagree on its contract.
 pub(crate) fn disagreement(service: &str, contracts: &[Contract]) -> Option<String> {
-    let said = contracts.iter().map(|contract| (contract.hash, contract.workers));
-    said_of(service, &said.collect::<Vec<_>>())
+    let counts = contracts.iter().map(|contract| (contract.hash, contract.workers));
+    disagreement_of(service, &counts.collect::<Vec<_>>())
 }
 
-/// The same, of contracts and how many workers say each.
-pub(crate) fn said_of(service: &str, said: &[(impl std::fmt::Display, usize)]) -> Option<String> {
-    if said.len() < 2 {
+/// The same, for hashes of contracts with the number of workers of each.
+pub(crate) fn disagreement_of(service: &str, contracts: &[(impl std::fmt::Display, usize)]) -> Option<String> {
+    if contracts.len() < 2 {
         return None;
     }
-    let each: Vec<_> = said.iter().map(|(hash, workers)| format!("{hash} ({workers})")).collect();
-    Some(format!("the workers of {service} do not agree on its contract: {}", each.join(", ")))
+    let each: Vec<_> = contracts.iter().map(|(hash, workers)| format!("{hash} ({workers})")).collect();
+    Some(format!("the workers of {service} have different contracts: {}", each.join(", ")))
 }
 
 fn text(contract: &Contract, service: &ServiceDescription) -> String {
@@ -157,7 +158,7 @@ fn indent(out: &mut String, doc: &str) {
     }
 }
 
-/// The effect, and the style where it is not the usual one.
+/// Returns the effect, and the style if it is not unary.
 fn kind(method: &MethodDescription) -> String {
     let effect = format!("{:?}", method.effect).to_lowercase();
     match method.style {

@@ -1,4 +1,4 @@
-//! `callboard peers`: who is connected to the broker.
+//! `callboard peers`: lists the peers of the broker.
 
 use callboard::core::broker::{PeerStatus, Peers as Page};
 use callboard::core::wire::handshake::Role;
@@ -6,29 +6,29 @@ use clap::Args;
 
 use crate::{
     command::{
-        client::{self, flags::Connection},
+        client::{self, flags::ConnectionFlags},
         output::{self, exit::Exit, table},
     },
     settings::{ClientSettings, Flags, Settings},
 };
 
-/// List the clients and workers of the broker: who, from where, for how long, with how much
+/// List the clients and workers of the broker: identity, address, age and traffic
 #[derive(Debug, Args)]
 pub(crate) struct Peers {
-    /// Print JSON, one peer a line
+    /// Print JSON, one peer per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connection: Connection,
+    connection: ConnectionFlags,
 }
 
 impl Peers {
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
         self.connection.flags()
     }
 
-    /// Asks the broker, page by page, and prints what it answers.
+    /// Queries the broker page by page and prints the result.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
         let settings = settings.client;
         let client = client::connect(&settings).await?;
@@ -41,11 +41,11 @@ impl Peers {
         } else {
             output::print(&table(&peers))?;
         }
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     }
 }
 
-/// Every peer, this client among them.
+/// Returns all peers, including this client.
 async fn all(client: &callboard::Client, settings: &ClientSettings) -> anyhow::Result<Vec<PeerStatus>> {
     let (mut peers, mut next) = (Vec::new(), Some(0));
     while let Some(from) = next {
@@ -90,7 +90,7 @@ fn row(peer: &PeerStatus) -> [String; 14] {
     ]
 }
 
-/// A peer chooses its own names: they must stay in their column.
+/// Replaces whitespace in a name, which the peer chose, so that it stays in its column.
 fn one_word(name: &str) -> String {
     name.chars().map(|letter| if letter.is_whitespace() { '?' } else { letter }).collect()
 }

@@ -1,4 +1,4 @@
-//! `callboard ping`: whether the broker answers, and how fast.
+//! `callboard ping`: measures the round trip to the broker.
 
 use std::time::Instant;
 
@@ -7,35 +7,35 @@ use serde_json::json;
 
 use crate::{
     command::{
-        client::{self, flags::Connection},
+        client::{self, flags::ConnectionFlags},
         output::{self, exit::Exit},
     },
     settings::{Flags, Settings},
 };
 
-/// Ask the broker whether it is there, and how long its answer takes
+/// Check that the broker answers, and measure the round trip
 #[derive(Debug, Args)]
 pub(crate) struct Ping {
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connection: Connection,
+    connection: ConnectionFlags,
 }
 
 impl Ping {
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
         self.connection.flags()
     }
 
-    /// Asks the broker and prints its answer.
+    /// Queries the broker and prints the result.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
         let settings = settings.client;
         let client = client::connect(&settings).await?;
-        let asked = Instant::now();
+        let sent = Instant::now();
         client::timed(client.call::<()>("callboard.ping", ()), &settings).await.map_err(client::failed)?;
-        let round_trip = asked.elapsed();
+        let round_trip = sent.elapsed();
         client::leave(&client).await;
         let address = &settings.frontend.value;
         if self.json {
@@ -44,6 +44,6 @@ impl Ping {
         } else {
             output::print(&format!("{address} answered in {round_trip:.0?}"))?;
         }
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     }
 }

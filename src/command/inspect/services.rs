@@ -1,4 +1,4 @@
-//! `callboard services`: what the broker's workers serve.
+//! `callboard services`: lists the services of the broker's workers.
 
 use callboard::core::{
     broker::{MethodStatus, ServiceStatus},
@@ -9,7 +9,7 @@ use clap::Args;
 use super::describe;
 use crate::{
     command::{
-        client::{self, flags::Connection},
+        client::{self, flags::ConnectionFlags},
         control::pool_name::POOL_PREFIX,
         output::{self, exit::Exit, table},
     },
@@ -22,20 +22,20 @@ pub(crate) struct Services {
     /// Print JSON: all services
     #[arg(long)]
     json: bool,
-    /// List the services of pools, too, by which they are scaled and reloaded
+    /// Include the control services of pools
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    connection: Connection,
+    connection: ConnectionFlags,
 }
 
 impl Services {
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
         self.connection.flags()
     }
 
-    /// Asks the broker and prints its answer.
+    /// Queries the broker and prints the result.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
         let settings = settings.client;
         let client = client::connect(&settings).await?;
@@ -48,15 +48,16 @@ impl Services {
         if self.json {
             output::print(&serde_json::to_string(&services)?)?;
         } else if services.is_empty() {
-            output::print("no worker serves anything at this broker")?;
+            output::print("no services at this broker")?;
         } else {
             output::print(&table(&services))?;
         }
         for service in &services {
-            let said: Vec<_> = service.contracts.iter().map(|said| (said.hash, said.workers)).collect();
-            describe::said_of(&service.name, &said).iter().for_each(|note| output::warn(note));
+            let contracts: Vec<_> =
+                service.contracts.iter().map(|contract| (contract.hash, contract.workers)).collect();
+            describe::disagreement_of(&service.name, &contracts).iter().for_each(|note| output::warn(note));
         }
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     }
 }
 
@@ -78,7 +79,7 @@ fn row(service: &ServiceStatus, method: &MethodStatus) -> [String; 7] {
         Some(max) => format!("{} of {max}", method.running),
         None => method.running.to_string(),
     };
-    // Of several the one that most workers say; that there are others is told below.
+    // The most frequent one. A warning below the table mentions that there are several.
     let contract = contracts.first().map_or_else(|| "-".to_owned(), |contract| contract.hash.to_string());
     [signature, effect, workers.to_string(), slots.to_string(), running, waiting.to_string(), contract]
 }

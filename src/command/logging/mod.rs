@@ -1,4 +1,4 @@
-//! The log: on stderr, since stdout is for answers.
+//! The log. It goes to stderr, since stdout is for results.
 
 mod writer;
 
@@ -17,19 +17,26 @@ use tracing_subscriber::{
 use self::writer::Writer;
 use crate::command::output::{self, exit::Exit};
 
-/// Says what is logged, as `debug` or `warn,callboard_broker=trace`.
+/// The variable with the log filter, such as `debug` or `warn,callboard_broker=trace`.
 const LOG_VARIABLE: &str = "CALLBOARD_LOG";
-/// How long the end of the command waits for its last lines: whoever does not read by then does not want them.
+/// The time that the end of the command waits for its last lines to be written.
 const LAST_LINES_WAIT: Duration = Duration::from_secs(1);
+
+/// The log target of `callboard broker`.
+pub(crate) const BROKER: &str = "callboard::broker";
+/// The log target of `callboard pool`.
+pub(crate) const POOL: &str = "callboard::pool";
+/// The log target of `callboard up`.
+pub(crate) const UP: &str = "callboard::up";
 
 /// The log of this process. Its last lines may still wait to be written: see [`Log::finish`].
 pub(crate) struct Log(Writer);
 
 impl Log {
-    /// Starts logging what CALLBOARD_LOG asks for, else `level` and what is worse.
+    /// Starts the log with the filter of CALLBOARD_LOG, else with `level`.
     ///
     /// # Errors
-    /// If the variable holds something else than a filter.
+    /// If the variable does not hold a filter.
     pub(crate) fn start(level: &str) -> anyhow::Result<Log> {
         let typed = std::env::var(LOG_VARIABLE).ok().filter(|typed| !typed.is_empty());
         let filter = parse(typed.as_deref().unwrap_or(level)).map_err(|error| {
@@ -40,21 +47,21 @@ impl Log {
         })?;
         if let Some(word) = typed.as_deref().and_then(unlikely) {
             output::warn(&format!(
-                "{LOG_VARIABLE}: {word} is no level, so it is the name of a part of a program, and nothing of others is logged; \
+                "{LOG_VARIABLE}: {word} is not a level, so it is a target, and nothing else is logged; \
                  write error, warn, info, debug or trace"
             ));
         }
         let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let writer = Writer::new(io::stderr());
         let lines = writer.clone();
-        // A log that cannot be written is told of by the writer; the subscriber would do it by a panic.
+        // The writer reports lines that it cannot write. The subscriber would panic.
         let format = tracing_subscriber::fmt::layer().log_internal_errors(false).with_ansi(colours);
         let format = format.with_writer(move || lines.clone());
         tracing_subscriber::registry().with(format).with(filter).init();
         Ok(Log(writer))
     }
 
-    /// Waits until all that was logged is written, for a bounded time. Whether it was: if not, stderr takes nothing.
+    /// Waits until the log is written, for a bounded time. Returns false if it is not: then stderr blocks.
     pub(crate) fn finish(&self) -> bool {
         self.0.finish(LAST_LINES_WAIT)
     }
@@ -71,7 +78,7 @@ fn parse(filter: &str) -> Result<Targets, ParseError> {
     }
 }
 
-/// A filter that is one word, and neither a level nor a part of ours: a filter it is, but hardly what was meant.
+/// Returns a filter that is one word, and neither a level nor a target of ours. It is valid, but probably a misspelled level.
 fn unlikely(filter: &str) -> Option<&str> {
     let is_level = filter.parse::<LevelFilter>().is_ok();
     let is_word = !filter.contains(['=', ',', '[']) && !filter.starts_with("callboard");
@@ -95,10 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_level_is_hardly_meant() {
+    fn a_word_that_is_not_a_level_gets_a_warning() {
         assert_eq!(unlikely("verbose"), Some("verbose"));
-        for meant in ["debug", "WARN", "off", "callboard_broker", "warn,callboard_broker=trace", "tokio=debug"] {
-            assert_eq!(unlikely(meant), None, "{meant}");
+        for filter in ["debug", "WARN", "off", "callboard_broker", "warn,callboard_broker=trace", "tokio=debug"] {
+            assert_eq!(unlikely(filter), None, "{filter}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The thread that writes the log, so that nobody who logs ever waits for its reader.
+//! The log writer: a thread that writes the log, so that a log call never waits for the log's reader.
 //!
 //! A log without a reader, or a full disk, must not stop a broker: lines that do not fit are dropped and counted. For the comparison
 //! with `tracing-appender` see docs/decisions/0101-log-writer.md.
@@ -11,10 +11,10 @@ use std::{
     time::Duration,
 };
 
-/// What may wait to be written: some thousand lines. A log that is read never has so much; of one that is not, nobody wants more.
+/// The bytes that may wait to be written: some thousand lines. A log that is read stays below it.
 const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
-/// Takes lines and writes them on a thread of its own, which is started with the first one.
+/// A queue of lines with a thread that writes them. The thread starts with the first line.
 pub(super) struct Writer(Arc<Shared>);
 
 struct Shared {
@@ -25,22 +25,22 @@ struct Shared {
 struct State {
     /// Whole lines, one after another.
     waiting: Vec<u8>,
-    /// Lines that did not fit in there since it was taken.
+    /// The number of lines dropped since `waiting` was taken.
     lost: u64,
-    /// Whether the thread is writing what it has taken; `None`: there is no thread yet.
+    /// Whether the thread is writing the lines that it has taken; `None`: there is no thread yet.
     writing: Option<bool>,
-    /// Where to write, until the thread has it.
+    /// The output, until the thread takes it.
     output: Option<Box<dyn Write + Send>>,
 }
 
 impl Writer {
-    /// One that writes to `output`. Errors are ignored there, but for the count of what was lost.
+    /// Creates a writer to `output`. An error of the output only counts as a lost line.
     pub(super) fn new(output: impl Write + Send + 'static) -> Writer {
         let state = State { waiting: Vec::new(), lost: 0, writing: None, output: Some(Box::new(output)) };
         Writer(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }))
     }
 
-    /// Takes a line, with its end, or loses it. Never waits.
+    /// Queues a line, with its newline, or drops it. Never waits.
     fn put(&self, line: &[u8]) {
         let mut state = self.0.lock();
         if state.waiting.len() + line.len() > WAITING_BYTES_MAX {
@@ -51,7 +51,7 @@ impl Writer {
         if state.writing.is_none() {
             let shared = Arc::clone(&self.0);
             let thread = thread::Builder::new().name("callboard-log".into());
-            // A system without a thread for it has none for this line; it is asked again with the next.
+            // If the system cannot start a thread, the next line tries again.
             state.writing = thread.spawn(move || shared.write_all()).ok().map(|_| true);
         }
         // A thread that is writing looks for more before it waits: waking it would be a system call for each line.
@@ -62,7 +62,7 @@ impl Writer {
         }
     }
 
-    /// Waits until all is written, `within` at most. Whether it is, or never will be for want of a thread.
+    /// Waits until all lines are written, for at most `within`. Returns true if they are, or if there is no thread.
     pub(super) fn finish(&self, within: Duration) -> bool {
         let unwritten = |state: &mut State| state.writing.is_some_and(|writing| writing || !state.waiting.is_empty());
         let waited = self.0.changed.wait_timeout_while(self.0.lock(), within, unwritten);
@@ -76,7 +76,7 @@ impl Clone for Writer {
     }
 }
 
-/// As the subscriber uses it: each write is a line.
+/// For the subscriber: each write is a line.
 impl Write for Writer {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.put(line);
@@ -90,28 +90,28 @@ impl Write for Writer {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that is done with the lock held leaves the state half-way.
+        // No code that holds the lock leaves an inconsistent state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread. It ends with the process.
+    /// Runs the thread, which ends with the process.
     fn write_all(&self) {
         let Some(mut output) = self.lock().output.take() else { return };
         let mut lost = 0;
         loop {
             let (lines, unfit) = self.take();
-            // Line by line: other processes write to the same pipe, and only what is short is not cut there.
+            // Line by line: other processes write to the same pipe, and only short writes are atomic there.
             for line in lines.split_inclusive(|byte| *byte == b'\n') {
                 lost += u64::from(output.write_all(line).is_err());
             }
             lost += unfit;
-            if lost > 0 && output.write_all(told(lost).as_bytes()).is_ok() {
+            if lost > 0 && output.write_all(lost_line(lost).as_bytes()).is_ok() {
                 lost = 0;
             }
         }
     }
 
-    /// Waits for lines, and takes all with the number of those that were lost behind them.
+    /// Waits for lines. Takes all of them, with the number of lines that were dropped after them.
     fn take(&self) -> (Vec<u8>, u64) {
         let mut state = self.lock();
         state.writing = Some(false);
@@ -123,9 +123,9 @@ impl Shared {
     }
 }
 
-/// The line that stands for those that are not there.
-fn told(lost: u64) -> String {
-    format!(" WARN callboard: {lost} lines of this log are lost: it was not read in time, or could not be written\n")
+/// Returns the line that reports lost lines.
+fn lost_line(lost: u64) -> String {
+    format!(" WARN callboard: {lost} log lines were lost: they were not read in time, or could not be written\n")
 }
 
 #[cfg(test)]
@@ -136,7 +136,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// An output whose reader takes one write after another, and says whether it is one.
+    /// An output whose reader takes one write at a time, and decides whether it succeeds.
     struct Pipe {
         written: SyncSender<String>,
         fine: Receiver<bool>,
@@ -162,29 +162,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_lost_and_told_when_it_goes_on() {
+    fn dropped_lines_are_counted_and_reported() {
         let (writer, written, fine) = piped();
         writer.put(b"first\n");
         assert_eq!(written.recv().as_deref(), Ok("first\n"));
-        // Nobody takes it: these wait, and those after them find no room.
+        // The reader does not take it: these lines wait, and there is no room for the following ones.
         let (fits, huge) = (vec![b'x'; WAITING_BYTES_MAX - 1], [b'y'; 2]);
         writer.put(&fits);
         (0..3).for_each(|_| writer.put(&huge));
         writer.put(b"\n");
-        assert!(!writer.finish(Duration::ZERO), "nobody has read it yet");
+        assert!(!writer.finish(Duration::ZERO), "the reader has not taken the lines yet");
         let _ = fine.send(true);
         assert_eq!(written.recv().map(|line| line.len()), Ok(WAITING_BYTES_MAX));
         let _ = fine.send(true);
-        let told = written.recv().unwrap_or_default();
-        assert!(told.contains(" 3 lines of this log are lost"), "{told}");
+        let report = written.recv().unwrap_or_default();
+        assert!(report.contains(" 3 log lines were lost"), "{report}");
         let _ = fine.send(true);
         assert!(writer.finish(LONG));
     }
 
     #[test]
-    fn what_cannot_be_written_is_told_when_it_can() {
+    fn lines_that_cannot_be_written_are_reported_later() {
         let (writer, written, fine) = piped();
-        for (line, is_fine) in [("one\n", false), ("1 lines", false), ("two\n", true), ("1 lines", true)] {
+        for (line, is_fine) in [("one\n", false), ("1 log lines", false), ("two\n", true), ("1 log lines", true)] {
             if line.ends_with('\n') {
                 writer.put(line.as_bytes());
             }

@@ -1,4 +1,4 @@
-//! `callboard bench`: calls as fast as they go, over tcp, with a process each for broker, workers and clients.
+//! `callboard bench`: measures the throughput of calls over TCP, with a process for the broker and for each worker and client.
 
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,12 @@ use crate::{
     settings::Settings,
 };
 
-/// The system chooses a port that is free.
+/// The address with a port that the system chooses.
 const ANY_PORT: &str = "tcp://127.0.0.1:0";
 
 /// Shown below `callboard bench --help`.
 const AFTER_HELP: &str = "\
-A call echoes {id, name, payload}; the worker decodes and encodes it again.
+Each call echoes {id, name, payload}; the worker decodes and encodes it.
 
 Examples:
   callboard bench --window 512
@@ -39,7 +39,7 @@ pub(crate) struct Bench {
     /// Worker processes
     #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..=64))]
     workers: u32,
-    /// Calls outstanding per client
+    /// Outstanding calls per client
     #[arg(long, default_value_t = 64, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..=4096))]
     window: u32,
     /// Bytes of payload in each call
@@ -66,10 +66,10 @@ impl Bench {
             process.end().await;
         }
         output::print(&if self.json { report.json().to_string() } else { report.table() })?;
-        Ok(if report.errors == 0 { Exit::Fine } else { Exit::Failed })
+        Ok(if report.errors == 0 { Exit::Success } else { Exit::Failed })
     }
 
-    /// Starts the clients, each of which calls a little before it is ready: connections and memory are warm then.
+    /// Starts the clients. Each makes some calls before it is ready, so that connections and memory are warm.
     async fn clients(&self, frontend: &str) -> anyhow::Result<Vec<Child>> {
         let numbers = [u64::from(self.window), u64::from(self.size), self.seconds].map(|number| number.to_string());
         let [window, size, seconds] = &numbers;
@@ -84,7 +84,7 @@ impl Bench {
         Ok(clients)
     }
 
-    /// Lets all clients call at once, and reads what the processes used meanwhile.
+    /// Starts the calls of all clients at once, and reads the resource usage of the processes.
     async fn measure(&self, broker: &Child, workers: &[Child], clients: &mut [Child]) -> anyhow::Result<Report> {
         let mut pids = vec![("broker".to_owned(), broker.pid())];
         pids.extend(workers.iter().enumerate().map(|(at, worker)| (format!("worker{at}"), worker.pid())));
@@ -92,7 +92,7 @@ impl Bench {
         let before = pids.iter().map(|(_, pid)| Usage::of(*pid)).collect::<anyhow::Result<Vec<_>>>()?;
         let started = Instant::now();
         for client in clients.iter_mut() {
-            client.go_on().await?;
+            client.resume().await?;
         }
         let mut measured = Vec::new();
         for client in clients.iter_mut() {
@@ -112,11 +112,11 @@ fn worker(backend: &str) -> anyhow::Result<Child> {
 }
 
 fn expect_ready(line: &str) -> anyhow::Result<()> {
-    anyhow::ensure!(line == "ready", "a client said {line:?}");
+    anyhow::ensure!(line == "ready", "a client printed {line:?} instead of \"ready\"");
     Ok(())
 }
 
-/// What was measured.
+/// The measurements.
 struct Report {
     calls_per_s: f64,
     p50_us: u64,
@@ -143,7 +143,7 @@ impl Report {
         })
     }
 
-    /// CPU seconds for 100,000 calls, of which so many were used.
+    /// Returns CPU seconds per 100,000 calls.
     fn per_100k(&self, cpu_s: f64) -> f64 {
         cpu_s * 100_000.0 / self.calls.max(1) as f64
     }
@@ -169,8 +169,7 @@ impl Report {
 
     fn table(&self) -> String {
         let Report { calls_per_s, p50_us, p99_us, errors, .. } = self;
-        let total =
-            format!("{calls_per_s:.0} calls/s, half within {p50_us} us, 99 % within {p99_us} us, {errors} errors\n");
+        let total = format!("{calls_per_s:.0} calls/s, p50 {p50_us} us, p99 {p99_us} us, {errors} errors\n");
         let header = ["PROCESS", "CPU s/100k calls", "MEMORY MiB"];
         let rows = self.processes.iter().map(|(name, usage)| {
             [name.clone(), format!("{:.3}", self.per_100k(usage.cpu_s)), format!("{:.1}", usage.rss_mib)]
@@ -180,7 +179,7 @@ impl Report {
     }
 }
 
-/// To a ten-thousandth: more digits would be noise.
+/// Rounds to four decimals: more digits would be noise.
 fn rounded(figure: f64) -> f64 {
     (figure * 10_000.0).round() / 10_000.0
 }

@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use super::echo::Message;
 use crate::command::output::{self, exit::Exit};
 
-/// Latencies are counted up to a minute, to three digits.
+/// The largest latency: a minute. Latencies have three significant digits.
 const LATENCY_US_MAX: u64 = 60_000_000;
 
 /// One client process of the bench
@@ -33,16 +33,16 @@ pub(crate) struct BenchClient {
     seconds: u64,
 }
 
-/// What one client process has measured.
+/// The measurements of one client process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) calls: u64,
     pub(crate) errors: u64,
-    /// Latencies in microseconds, and how many calls had each.
+    /// Latencies in microseconds, with the number of calls of each.
     pub(crate) latencies: Vec<(u64, u64)>,
 }
 
-/// What the callers of one process share.
+/// The counters that the callers of one process share.
 struct Tally {
     calls: u64,
     errors: u64,
@@ -51,41 +51,41 @@ struct Tally {
 }
 
 impl BenchClient {
-    /// Connects, says `ready`, waits for a line on stdin, calls for so many seconds, prints what it measured, and waits
-    /// for another line.
+    /// Connects, prints `ready`, waits for a line on stdin, makes calls for the given time, prints its measurements, and waits for
+    /// another line.
     pub(crate) async fn run(self) -> anyhow::Result<Exit> {
         let client = Client::connect(&self.frontend).await?;
         self.call_for(&client, Duration::from_millis(200)).await?;
         output::print("ready")?;
         let mut input = BufReader::new(tokio::io::stdin());
-        anyhow::ensure!(input.read_line(&mut String::new()).await? > 0, "the bench is gone");
+        anyhow::ensure!(input.read_line(&mut String::new()).await? > 0, "the bench has ended");
         let mut line = String::new();
         let tally = tokio::select! {
             // Dropped only when the process ends.
             tally = self.call_for(&client, Duration::from_secs(self.seconds)) => tally?,
-            // Cancel safe enough: nothing is written in the meantime, so this is the end of the bench.
-            _ = input.read_line(&mut line) => anyhow::bail!("the bench is gone"),
+            // Cancel safe enough: no line is written before the end of the bench.
+            _ = input.read_line(&mut line) => anyhow::bail!("the bench has ended"),
         };
         let recorded = tally.latencies.iter_recorded();
         let latencies = recorded.map(|value| (value.value_iterated_to(), value.count_since_last_iteration())).collect();
         let measured = Measured { calls: tally.calls, errors: tally.errors, latencies };
         output::print(&serde_json::to_string(&measured)?)?;
-        // Its memory is looked at before it ends.
+        // The bench reads its memory usage before it ends.
         input.read_line(&mut String::new()).await?;
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     }
 
-    /// Keeps a window of calls outstanding for so long.
+    /// Keeps a window of calls outstanding for `span`.
     async fn call_for(&self, client: &Client, span: Duration) -> anyhow::Result<Tally> {
         let latencies = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?;
         let tally = Tally { calls: 0, errors: 0, latencies, end: Instant::now() + span };
         let tally = Rc::new(RefCell::new(tally));
         join_all((0..self.window).map(|caller| self.caller(client, caller, &tally))).await;
-        let tally = Rc::into_inner(tally).context("the callers have ended, and with them their shares")?;
+        let tally = Rc::into_inner(tally).context("the callers have ended and dropped their references")?;
         Ok(tally.into_inner())
     }
 
-    /// One call after another.
+    /// Makes one call after another.
     async fn caller(&self, client: &Client, caller: u32, tally: &RefCell<Tally>) {
         let payload = vec![0x5a; self.size];
         let mut message = Message { id: u64::from(caller) << 40, name: "0123456789abcdef".to_owned(), payload };

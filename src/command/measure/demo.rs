@@ -1,4 +1,4 @@
-//! `callboard demo`: the whole system in one go.
+//! `callboard demo`: runs the whole system at once.
 
 use std::{
     collections::BTreeMap,
@@ -24,25 +24,25 @@ use crate::{
 
 /// Shown below `callboard demo --help`.
 const AFTER_HELP: &str = "\
-It uses private addresses, leaves nothing behind, and checks every answer: exit code 0 says that all were right.";
+It uses private addresses, leaves no process or file behind, and checks every result: exit code 0 means that all were right.";
 
-/// Calls that the demo makes.
+/// The number of calls.
 const CALLS: u64 = 10_000;
-/// Worker processes of its pool.
+/// The number of worker processes.
 const WORKERS: &str = "4";
-/// The system chooses a port that is free.
+/// The address with a port that the system chooses.
 const ANY_PORT: &str = "tcp://127.0.0.1:0";
-/// Latencies are counted up to a minute.
+/// The largest latency: a minute.
 const LATENCY_US_MAX: u64 = 60_000_000;
-/// How often the progress is drawn.
-const DRAW_EVERY: Duration = Duration::from_millis(50);
+/// The interval at which the progress bar is drawn.
+const DRAW_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Start a broker, a pool of 4 worker processes and a client, and make 10,000 calls with callbacks
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Demo {}
 
-/// What the callbacks have seen.
+/// The counters of the callbacks.
 struct Tally {
     ended: u64,
     wrong: u64,
@@ -58,12 +58,12 @@ impl Demo {
         let mut broker = Child::start(["broker", "--frontend", ANY_PORT, "--backend", ANY_PORT], QUIET)?;
         let line = broker.line("broker").await?;
         let (frontend, backend) = child::addresses(&line)?;
-        say(&format!("broker   process {}, clients at {frontend}, workers at {backend}", broker.pid()))?;
+        output::print(&format!("broker   process {}, clients at {frontend}, workers at {backend}", broker.pid()))?;
         let mut pool = start_pool(backend)?;
         pool.line("pool").await?;
-        say(&format!("pool     process {}, {WORKERS} worker processes", pool.pid()))?;
+        output::print(&format!("pool     process {}, {WORKERS} worker processes", pool.pid()))?;
         let client = Client::connect(frontend).await?;
-        say(&format!("client   process {}, {CALLS} calls with callbacks", std::process::id()))?;
+        output::print(&format!("client   process {}, {CALLS} calls with callbacks", std::process::id()))?;
         let (elapsed, tally) = make_calls(&client).await?;
         client.close().await?;
         pool.end().await;
@@ -73,7 +73,7 @@ impl Demo {
 }
 
 fn start_pool(backend: &str) -> anyhow::Result<Child> {
-    let program = std::env::current_exe().context("cannot find the program that runs")?;
+    let program = std::env::current_exe().context("cannot find the path of this program")?;
     let program = program.to_str().context("the path of this program is not text")?;
     let pool =
         ["pool", "--name", "demo", "-n", WORKERS, "--backend", backend, "--", program, "internal", "echo-worker"];
@@ -89,11 +89,11 @@ async fn make_calls(client: &Client) -> anyhow::Result<(Duration, Tally)> {
         let (counted, made) = (Arc::clone(&tally), Instant::now());
         let callback = move |answer| lock(&counted).count(number, made, answer);
         client.call("demo.square", (number,)).on_complete(callback).await?;
-        bar.set_position(lock_ended(&tally));
+        bar.set_position(ended_of(&tally));
     }
-    while lock_ended(&tally) < CALLS {
-        tokio::time::sleep(DRAW_EVERY).await;
-        bar.set_position(lock_ended(&tally));
+    while ended_of(&tally) < CALLS {
+        tokio::time::sleep(DRAW_INTERVAL).await;
+        bar.set_position(ended_of(&tally));
     }
     bar.finish_and_clear();
     let tally = std::mem::replace(&mut *lock(&tally), Tally::new(started)?);
@@ -108,12 +108,12 @@ fn bar() -> ProgressBar {
     ProgressBar::new(CALLS).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// No callback panics while it counts.
+/// Locks the counters. No callback panics while it holds the lock.
 fn lock(tally: &Mutex<Tally>) -> std::sync::MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn lock_ended(tally: &Mutex<Tally>) -> u64 {
+fn ended_of(tally: &Mutex<Tally>) -> u64 {
     lock(tally).ended
 }
 
@@ -123,7 +123,7 @@ impl Tally {
         Ok(Tally { ended: 0, wrong: 0, first_error: None, by_process: BTreeMap::new(), latencies, last: started })
     }
 
-    /// Counts an answer, and checks it.
+    /// Counts and checks a result.
     fn count(&mut self, number: u64, made: Instant, answer: Result<Square, CallError>) {
         self.ended += 1;
         self.last = Instant::now();
@@ -145,7 +145,7 @@ impl Tally {
 fn report(elapsed: Duration, tally: &Tally) -> anyhow::Result<Exit> {
     let seconds = elapsed.as_secs_f64();
     let rate = tally.ended as f64 / seconds;
-    say(&format!(
+    output::print(&format!(
         "\n{} calls answered in {:.0} ms: {rate:.0} calls/s, {} wrong\n",
         tally.ended,
         seconds * 1000.0,
@@ -153,18 +153,14 @@ fn report(elapsed: Duration, tally: &Tally) -> anyhow::Result<Exit> {
     ))?;
     let share = |calls: u64| format!("{:.1} %", 100.0 * calls as f64 / tally.ended.max(1) as f64);
     let rows = tally.by_process.iter().map(|(pid, calls)| [pid.to_string(), calls.to_string(), share(*calls)]);
-    say(&table::render(["WORKER PROCESS", "CALLS", "SHARE"], rows))?;
+    output::print(&table::render(["WORKER PROCESS", "CALLS", "SHARE"], rows))?;
     let quantiles = [("half", 0.5), ("90 %", 0.9), ("99 %", 0.99), ("all", 1.0)];
     let latency = |quantile| format!("{:.1} ms", tally.latencies.value_at_quantile(quantile) as f64 / 1000.0);
     let rows = quantiles.map(|(name, quantile)| [name.to_owned(), latency(quantile)]);
-    say(&format!("\n{}", table::render(["CALLS", "ANSWERED WITHIN"], rows)))?;
+    output::print(&format!("\n{}", table::render(["CALLS", "ANSWERED WITHIN"], rows)))?;
     match &tally.first_error {
         Some(error) => Err(Exit::Failed.because(anyhow::anyhow!("a call failed: {error}"))),
         None if tally.wrong > 0 => Err(Exit::Failed.because(anyhow::anyhow!("{} answers were wrong", tally.wrong))),
-        None => Ok(Exit::Fine),
+        None => Ok(Exit::Success),
     }
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    output::print(text)
 }

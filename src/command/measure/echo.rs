@@ -1,12 +1,12 @@
-//! What demo and bench call, and what they check.
+//! The methods that demo and bench call.
 
 use callboard::{Context, Reply};
 use serde::{Deserialize, Serialize};
 
-/// Slots of the bench's service: more than any window, so that the broker never makes a call wait.
+/// The slots of the bench's service: more than any window, so that no call waits in the broker.
 pub(crate) const SLOTS: u32 = 8_192;
 
-/// What `bench.echo` gives back.
+/// The argument and result of `bench.echo`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Message {
     pub(crate) id: u64,
@@ -15,7 +15,7 @@ pub(crate) struct Message {
     pub(crate) payload: Vec<u8>,
 }
 
-/// A square, and which process computed it.
+/// A square, and the process that computed it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Square {
     pub(crate) square: u64,
@@ -27,7 +27,7 @@ pub(crate) async fn square(_context: Context, number: u64) -> Reply<Square> {
     Reply(Square { square: number.saturating_mul(number), pid: std::process::id() })
 }
 
-/// Gives a message back, decoded and encoded again on the way.
+/// Returns its argument, which the worker decodes and encodes.
 pub(crate) async fn echo(message: Message) -> Reply<Message> {
     Reply(message)
 }

@@ -1,14 +1,14 @@
-//! Text of peers, made safe for a terminal.
+//! Escaping of text from peers, so that it is safe on a terminal.
 
-/// A peer's text as one line that does nothing to a terminal. Peers choose names, messages and comments, and strangers may be among
-/// them: what steers a terminal, or turns its text around, is written as JSON would escape it.
+/// Escapes a peer's text to one line that does not control a terminal. Peers choose names, messages and comments, and a peer may be
+/// malicious. Control characters, and those that change the text direction, are written as in JSON.
 pub(crate) fn printable(text: &str) -> String {
-    escaped(text, steers)
+    escaped(text, is_control)
 }
 
-/// The same of what may have several lines, and of JSON, which stays what it is.
+/// The same for text of several lines, and for JSON, which keeps its meaning.
 pub(crate) fn printable_lines(text: &str) -> String {
-    escaped(text, |letter| steers(letter) && !matches!(letter, '\n' | '\t'))
+    escaped(text, |letter| is_control(letter) && !matches!(letter, '\n' | '\t'))
 }
 
 fn escaped(text: &str, is_bad: impl Fn(char) -> bool) -> String {
@@ -24,8 +24,8 @@ fn escaped(text: &str, is_bad: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// Control characters, and those that change the direction of what follows.
-fn steers(letter: char) -> bool {
+/// Whether a character controls a terminal, or changes the direction of the text after it.
+fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_a_terminal_is_escaped() {
+    fn control_characters_are_escaped() {
         assert_eq!(printable("Ann \u{e4}"), "Ann \u{e4}");
         assert_eq!(printable("a\x1b]0;title\x07b\nc\td"), "a\\u001b]0;title\\u0007b\\nc\\td");
         assert_eq!(printable("\u{9b}2J \u{7f} \u{202e}"), "\\u009b2J \\u007f \\u202e");

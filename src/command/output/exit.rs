@@ -1,34 +1,34 @@
-//! How the command ends, as its exit code.
+//! Exit codes.
 
 use std::{fmt, process::ExitCode};
 
 use crate::settings::SettingError;
 
-/// The exit codes. Scripts go by them: they are as fixed as the flags.
+/// The exit codes. Scripts depend on them: they are as stable as the flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// All went well.
-    Fine = 0,
-    /// The call ended with a status other than those of [`Exit::NoBroker`], or demo or bench got a wrong answer.
+    /// Success.
+    Success = 0,
+    /// The call ended with a status other than those of [`Exit::NoBroker`], or demo or bench got a wrong result.
     Failed = 1,
-    /// The command was used wrongly, or a setting is wrong.
+    /// Invalid usage or an invalid setting.
     Usage = 2,
     /// No broker could be reached, or the deadline passed.
     NoBroker = 3,
-    /// It could not start, or gave up: a port in use, a program missing, a crash loop.
+    /// The command could not start, or gave up: a port in use, a missing program, a crash loop.
     GaveUp = 4,
     /// Ctrl-C.
     Interrupted = 130,
 }
 
 impl Exit {
-    /// An error that ends the command with this code.
+    /// Returns an error that ends the command with this code.
     pub(crate) fn because(self, error: impl Into<anyhow::Error>) -> anyhow::Error {
         Ended { exit: self, error: error.into() }.into()
     }
 
-    /// The code that `error` ends the command with: the one it carries, else that of what it is about.
+    /// Returns the exit code of an error: the one it carries, else the default of its type.
     pub(crate) fn of(error: &anyhow::Error) -> Exit {
         if let Some(ended) = error.downcast_ref::<Ended>() {
             ended.exit

@@ -1,4 +1,4 @@
-//! CBOR as JSON, by RFC 8949 section 6.1: what the command prints.
+//! Conversion of CBOR to JSON, as RFC 8949 section 6.1 describes.
 
 use base64::{
     Engine as _,
@@ -13,14 +13,14 @@ use super::escape::printable;
 const TAG_BIGNUM: u64 = 2;
 /// The tag of a negative bignum.
 const TAG_BIGNUM_NEGATIVE: u64 = 3;
-/// The tag of items whose bytes are meant to become base64url in JSON.
+/// The tag of items whose bytes become base64url in JSON.
 const TAG_BASE64_URL: u64 = 21;
-/// The tag of items whose bytes are meant to become base64 in JSON.
+/// The tag of items whose bytes become base64 in JSON.
 const TAG_BASE64: u64 = 22;
-/// The tag of items whose bytes are meant to become base16 in JSON.
+/// The tag of items whose bytes become base16 in JSON.
 const TAG_BASE16: u64 = 23;
 
-/// How byte strings become text.
+/// The text encoding of byte strings.
 #[derive(Clone, Copy)]
 enum ByteText {
     Base64Url,
@@ -28,7 +28,7 @@ enum ByteText {
     Base16,
 }
 
-/// A body as one compact JSON value.
+/// Converts a body to one compact JSON value.
 ///
 /// # Errors
 ///
@@ -37,21 +37,21 @@ pub(crate) fn json_of(body: &[u8]) -> Result<String, DecodeError> {
     body::decode(body).map(|value| compact(&value))
 }
 
-/// A value as one compact JSON value. What JSON cannot say is said as RFC 8949 advises: bytes as base64url text, what is no number
-/// (and undefined, and unknown simple values) as null, bignums as base64url text, keys as text. Tags go, their items stay.
+/// Converts a value to one compact JSON value. Values that JSON cannot represent are converted as RFC 8949 describes: bytes and
+/// bignums to base64url text; non-finite numbers, undefined and unknown simple values to null; keys to text. Tags are dropped.
 pub(crate) fn compact(value: &Value) -> String {
     let mut out = String::new();
     write(&mut out, value, ByteText::Base64Url);
     out
 }
 
-/// Whether a number in it is none that JSON can say, and so became null.
-pub(crate) fn has_no_number(value: &Value) -> bool {
+/// Whether the value has a NaN or an infinity, which became null.
+pub(crate) fn has_non_finite(value: &Value) -> bool {
     match value {
         Value::Float(number) => !number.is_finite(),
-        Value::Array(items) => items.iter().any(has_no_number),
-        Value::Map(entries) => entries.iter().any(|(key, item)| has_no_number(key) || has_no_number(item)),
-        Value::Tag(_, item) => has_no_number(item),
+        Value::Array(items) => items.iter().any(has_non_finite),
+        Value::Map(entries) => entries.iter().any(|(key, item)| has_non_finite(key) || has_non_finite(item)),
+        Value::Tag(_, item) => has_non_finite(item),
         _ => false,
     }
 }
@@ -61,7 +61,7 @@ fn write(out: &mut String, value: &Value, bytes_as: ByteText) {
         Value::Null => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Value::Integer(value) => out.push_str(&i128::from(*value).to_string()),
-        // serde_json's numbers: what is not finite is null, what is integral keeps its ".0".
+        // serde_json writes a number that is not finite as null, and keeps the ".0" of an integral one.
         Value::Float(value) => out.push_str(&serde_json::json!(value).to_string()),
         Value::Text(text) => write_text(out, text),
         Value::Bytes(bytes) => write_text(out, &bytes_as.text(bytes)),
@@ -72,7 +72,7 @@ fn write(out: &mut String, value: &Value, bytes_as: ByteText) {
             write(out, item, bytes_as);
         }),
         Value::Tag(tag, item) => write_tagged(out, *tag, item, bytes_as),
-        // ciborium may learn more kinds of values; JSON's word for what it has no word for is null.
+        // A kind of value that a later ciborium may add.
         _ => out.push_str("null"),
     }
 }
@@ -102,11 +102,11 @@ fn write_all<T>(out: &mut String, [open, close]: [char; 2], items: &[T], mut ite
 }
 
 fn write_text(out: &mut String, text: &str) {
-    // JSON need not escape all that steers a terminal.
+    // JSON need not escape every character that controls a terminal.
     out.push_str(&printable(&serde_json::Value::from(text).to_string()));
 }
 
-/// A key as text: one that is text in JSON as it is, any other as its JSON.
+/// Returns a key as text: its text if it is text in JSON, else its JSON.
 fn key_text(key: &Value, bytes_as: ByteText) -> String {
     let mut json = String::new();
     write(&mut json, key, bytes_as);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_knows_is_as_it_is() {
+    fn json_values_stay_the_same() {
         let value = cbor!({"a" => [1, -2, 2.5, true, null, "x\n\"y\" \u{e4}"], "b" => {}, "c" => []}).unwrap();
         let json = r#"{"a":[1,-2,2.5,true,null,"x\n\"y\" ä"],"b":{},"c":[]}"#;
         assert_eq!(compact(&value), json);
@@ -148,18 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn text_does_nothing_to_a_terminal_and_is_the_same_text() {
+    fn text_is_safe_on_a_terminal_and_keeps_its_meaning() {
         let text = "\u{9b}2J\u{7f}\x1b";
         assert_eq!(compact(&Value::from(text)), r#""\u009b2J\u007f\u001b""#);
         assert_eq!(serde_json::from_str::<String>(&compact(&Value::from(text))).unwrap(), text);
     }
 
     #[test]
-    fn numbers_keep_what_they_are() {
+    fn numbers_keep_their_value() {
         assert_eq!(compact(&cbor!([5, 5.0, -0.0, 1e300]).unwrap()), "[5,5.0,-0.0,1e+300]");
         assert_eq!(compact(&cbor!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY]).unwrap()), "[null,null,null]");
-        assert!(has_no_number(&cbor!({"a" => [1, f64::INFINITY]}).unwrap()));
-        assert!(!has_no_number(&cbor!({"a" => [1, 2.5, null]}).unwrap()));
+        assert!(has_non_finite(&cbor!({"a" => [1, f64::INFINITY]}).unwrap()));
+        assert!(!has_non_finite(&cbor!({"a" => [1, 2.5, null]}).unwrap()));
         assert_eq!(json_of(&[0x3b, 255, 255, 255, 255, 255, 255, 255, 255]).unwrap(), "-18446744073709551616");
         assert_eq!(json_of(&body::encode(&u64::MAX).unwrap()).unwrap(), "18446744073709551615");
     }
@@ -181,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn tags_go_and_their_items_stay() {
+    fn tags_are_dropped() {
         assert_eq!(compact(&tagged(0, Value::Text("2013-03-21".to_owned()))), r#""2013-03-21""#);
         assert_eq!(compact(&tagged(1, tagged(55799, Value::from(7)))), "7");
     }
 
     #[test]
-    fn what_json_has_no_word_for_is_null() {
+    fn undefined_and_simple_values_become_null() {
         assert_eq!(json_of(&[0xf7]).unwrap(), "null");
         assert_eq!(json_of(&[0x82, 0xf8, 0x63, 0xf0]).unwrap(), "[null,null]");
     }
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cbor_is_refused() {
+    fn invalid_cbor_is_an_error() {
         assert!(json_of(&[]).is_err());
         assert!(json_of(&[1, 2]).is_err());
         assert!(json_of(&[0x62, 0xff, 0xff]).is_err());

@@ -1,4 +1,4 @@
-//! What is printed: answers on stdout, complaints on stderr.
+//! Output: results on stdout, warnings and errors on stderr.
 
 pub(crate) mod escape;
 pub(crate) mod exit;
@@ -11,10 +11,10 @@ use anyhow::Context as _;
 
 use self::escape::printable_lines;
 
-/// What clears a terminal and goes to its first place.
+/// Clears a terminal and moves the cursor to its start.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// Prints `text` and a newline on stdout, at once. A reader that has gone (`callboard config | head -1`) is no error.
+/// Prints `text` and a newline on stdout, and flushes it. A reader that has closed (`callboard config | head -1`) is not an error.
 ///
 /// # Errors
 /// If stdout cannot be written, such as for a full disk.
@@ -22,15 +22,15 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     print_bytes(format!("{}\n", printable_lines(text)).as_bytes())
 }
 
-/// The same, where a terminal shows nothing else then.
+/// The same, after clearing the terminal.
 ///
 /// # Errors
 /// As [`print`].
-pub(crate) fn print_alone(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print_cleared(text: &str) -> anyhow::Result<()> {
     print_bytes(format!("{CLEAR}{}\n", printable_lines(text)).as_bytes())
 }
 
-/// Writes bytes to stdout as they are, at once.
+/// Writes bytes to stdout, and flushes them.
 ///
 /// # Errors
 /// As [`print`].
@@ -42,18 +42,18 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a remark on stderr: what was asked for is on stdout all the same.
+/// Prints a warning on stderr. The command continues.
 pub(crate) fn warn(text: &str) {
     note(&format!("warning: {text}"));
 }
 
-/// Prints a line for people on stderr, beside what goes to stdout.
+/// Prints a line on stderr, beside the result on stdout.
 pub(crate) fn note(text: &str) {
-    // Nobody is left to tell if this fails.
+    // A failure to print cannot be reported either.
     let _ = writeln!(io::stderr(), "{}", printable_lines(text));
 }
 
-/// Prints `error` with its causes on stderr, in one line where it is a sentence.
-pub(crate) fn complain(error: &anyhow::Error) {
+/// Prints an error with its causes on stderr.
+pub(crate) fn error(error: &anyhow::Error) {
     note(&format!("error: {error:#}"));
 }

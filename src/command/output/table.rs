@@ -4,7 +4,7 @@ use comfy_table::{Table, presets};
 
 use super::escape::printable;
 
-/// Renders a table as text: no frame, columns aligned and two spaces apart, so that `grep` and `awk` can read it too. What stands in it is
+/// Renders a table as text: no frame, columns aligned and two spaces apart, so that `grep` and `awk` can read it too. Cells are
 /// made [`printable`].
 pub(crate) fn render<const COLUMNS: usize>(
     header: [&str; COLUMNS],
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_keeps_its_rows_whatever_stands_in_it() {
+    fn a_cell_cannot_break_its_row() {
         let table = render(["NAME", "PID"], [["a\nb\x1b[1m".to_owned(), "1".to_owned()]]);
         assert_eq!(table.lines().collect::<Vec<_>>(), ["NAME           PID", "a\\nb\\u001b[1m  1"]);
     }

@@ -1,4 +1,4 @@
-//! Processes of our own: the command again, with other arguments, that dies with us however we end.
+//! Child processes: the command itself with other arguments. They end with this process, however it ends.
 
 use std::{
     ffi::OsStr,
@@ -20,18 +20,18 @@ use crate::{
     settings::{AUTHKEY_VARIABLE, CONFIG_VARIABLE, variables},
 };
 
-/// Under Linux this names the program that runs, even after its file was replaced.
+/// The path of the running program under Linux, also after its file was replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// The processes of demo and bench speak only of what is wrong.
+/// The log level of the processes of demo and bench: warnings and errors.
 pub(crate) const QUIET: &[(&str, &str)] = &[("CALLBOARD_LOG", "warn")];
 
-/// How a process of ours is made to bind its life to ours: see `callboard_workers::pool`.
+/// Returns the shim that binds a child's lifetime to ours: see `callboard_workers::pool`.
 pub(crate) fn shim() -> (PathBuf, Vec<std::ffi::OsString>) {
     (OWN_PROGRAM.into(), ["internal", "run-worker"].map(Into::into).into())
 }
 
-/// A process of ours that runs. Killed when dropped.
+/// A running child process. It is killed when dropped.
 pub(crate) struct Child {
     process: Process,
     lines: Lines<BufReader<ChildStdout>>,
@@ -39,10 +39,10 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts `callboard ARGUMENTS...`, with its life bound to ours.
+    /// Starts `callboard ARGUMENTS...`, with its lifetime bound to ours.
     ///
     /// # Errors
-    /// The system has no process for it.
+    /// If the system cannot start a process.
     pub(crate) fn start<A: AsRef<OsStr>>(
         arguments: impl IntoIterator<Item = A>,
         variables: &[(&str, &str)],
@@ -52,29 +52,29 @@ impl Child {
         Child::spawn(command.args(arguments).envs(variables.iter().copied()))
     }
 
-    /// Starts `callboard ARGUMENTS...` with an input by which it is told to [go on](Child::go_on). It must end by itself.
+    /// Starts `callboard ARGUMENTS...` with an input for [`Child::resume`]. It must end by itself.
     ///
     /// # Errors
-    /// The system has no process for it.
+    /// If the system cannot start a process.
     pub(crate) fn start_with_input<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> anyhow::Result<Child> {
         let mut command = Command::new(own_program());
         make_private(&mut command);
         Child::spawn(command.args(arguments))
     }
 
-    /// Starts `callboard ARGUMENTS...` with its life bound to ours and with our environment, but for what is `kept` from it.
+    /// Starts `callboard ARGUMENTS...` with its lifetime bound to ours and with our environment, without the `removed` variables.
     ///
-    /// In a process group of its own: a terminal's Ctrl-C is for us, who ask it to end in its turn. To have both it would count as
-    /// asked twice, and not wait for the calls that run.
+    /// It runs in its own process group: a terminal's Ctrl-C reaches only us, and we ask it to end in its turn. With both signals it
+    /// would count two, and not wait for running calls.
     ///
     /// # Errors
-    /// The system has no process for it.
+    /// If the system cannot start a process.
     pub(crate) fn start_inheriting<A: AsRef<OsStr>>(
         arguments: impl IntoIterator<Item = A>,
-        kept: &[&str],
+        removed: &[&str],
     ) -> anyhow::Result<Child> {
         let mut command = bound_to_us();
-        for variable in kept {
+        for variable in removed {
             command.env_remove(variable);
         }
         Child::spawn(command.args(arguments).process_group(0))
@@ -83,20 +83,20 @@ impl Child {
     fn spawn(command: &mut Command) -> anyhow::Result<Child> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().context("cannot start a process")?;
-        let stdout = process.stdout.take().context("a process without its output")?;
+        let stdout = process.stdout.take().context("the process has no standard output")?;
         let stdin = process.stdin.take();
         Ok(Child { process, lines: BufReader::new(stdout).lines(), stdin })
     }
 
-    /// Its process id, while it has not been waited for.
+    /// Returns its process id, until it has been waited for.
     pub(crate) fn pid(&self) -> u32 {
         self.process.id().unwrap_or_default()
     }
 
-    /// The next line that it prints.
+    /// Returns the next line that it prints.
     ///
     /// # Errors
-    /// It ended without one; what it complained of is on stderr already.
+    /// If it ended without one. Its own error is on stderr already.
     pub(crate) async fn line(&mut self, what: &str) -> anyhow::Result<String> {
         match self.lines.next_line().await? {
             Some(line) => Ok(line),
@@ -104,16 +104,16 @@ impl Child {
         }
     }
 
-    /// Tells it to go on: a line on its standard input.
+    /// Lets it continue: writes a line to its standard input.
     ///
     /// # Errors
-    /// It has ended.
-    pub(crate) async fn go_on(&mut self) -> anyhow::Result<()> {
-        let stdin = self.stdin.as_mut().context("a process without an input")?;
+    /// If it has ended.
+    pub(crate) async fn resume(&mut self) -> anyhow::Result<()> {
+        let stdin = self.stdin.as_mut().context("the process has no standard input")?;
         Ok(stdin.write_all(b"go\n").await?)
     }
 
-    /// Waits for the next line that it prints; `None`: for how it ended, once it prints no more.
+    /// Waits for the next line that it prints, or after the last line for its exit status.
     ///
     /// # Cancel safety
     /// Cancel safe: no line is lost.
@@ -124,10 +124,10 @@ impl Child {
         }
     }
 
-    /// Signals it, if it has not ended.
+    /// Sends it a signal, if it has not ended.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        // One that has ended already needs no asking.
+        // A process that has already ended needs no signal.
         let _ = pid.map(|pid| kill_process(pid, signal));
     }
 
@@ -140,7 +140,7 @@ impl Child {
     }
 }
 
-/// The command again, by way of the shim.
+/// Returns the command itself, started through the shim.
 fn bound_to_us() -> Command {
     let (shim, leading) = shim();
     let mut command = Command::new(shim);
@@ -148,23 +148,23 @@ fn bound_to_us() -> Command {
     command
 }
 
-/// Under its own name, so that `ps` shows that, as long as the name leads to it: not after an update of its file.
+/// Returns the path of the running program, so that `ps` shows its name. After an update of its file, it is [`OWN_PROGRAM`].
 fn own_program() -> PathBuf {
     let named = std::env::current_exe().ok().filter(|program| program.exists());
     named.unwrap_or_else(|| OWN_PROGRAM.into())
 }
 
-/// Demo and bench are private to this machine: no setting that somebody has made for brokers and pools of their own is theirs.
+/// Removes all settings from the environment: those of a user's own brokers and pools must not affect demo and bench.
 fn make_private(command: &mut Command) {
     for variable in variables().chain([AUTHKEY_VARIABLE, CONFIG_VARIABLE]) {
         command.env_remove(variable);
     }
 }
 
-/// The addresses in a broker's ready line: its frontend's and its backend's. A path in them may have blanks.
+/// Parses a broker's ready line: the addresses of its frontend and its backend. A path in them may have spaces.
 pub(crate) fn addresses(line: &str) -> anyhow::Result<(&str, &str)> {
     let both = line.strip_prefix("ready frontend=").and_then(|both| both.split_once(" backend="));
-    both.with_context(|| format!("a ready line without its addresses: {line:?}"))
+    both.with_context(|| format!("ready line {line:?} has no addresses"))
 }
 
 #[cfg(test)]
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ready_lines_addresses_may_have_blanks() {
+    fn the_addresses_of_a_ready_line_may_have_spaces() {
         let line = "ready frontend=ipc:///tmp/my files/front backend=ipc:///tmp/my files/back";
         assert_eq!(addresses(line).unwrap(), ("ipc:///tmp/my files/front", "ipc:///tmp/my files/back"));
         assert!(addresses("ready 4 workers").is_err());

@@ -1,4 +1,4 @@
-//! Being asked to stop, by Ctrl-C and SIGTERM, or to read again, by SIGHUP.
+//! Signals: Ctrl-C and SIGTERM ask a command to stop, SIGHUP to reload its keys.
 
 use std::io;
 
@@ -7,37 +7,37 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::command::output::exit::Exit;
 
-/// Does `work`, or gives it up at the first Ctrl-C: for commands that have nothing to finish.
+/// Runs `work`, and drops it at the first Ctrl-C: for commands that have nothing to finish.
 pub(crate) async fn or_interrupted(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
     tokio::select! {
-        // Dropped at Ctrl-C: what it left open is cancelled or killed by its own drop.
+        // Dropped at Ctrl-C: its drop cancels its calls and kills its processes.
         result = work => result,
         // Cancel safe: it only waits.
         signal = tokio::signal::ctrl_c() => signal.context("cannot listen for Ctrl-C").map(|()| Exit::Interrupted),
     }
 }
 
-/// The signals that ask a broker or a pool to finish what it does and end.
+/// The signals that ask a broker or a pool to finish its calls and end.
 ///
-/// They are caught from the moment this exists, so make it before anything that must not be left behind.
+/// They are caught from its creation on, so create it before any process that must not be left behind.
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
 }
 
-/// SIGHUP, where it means that something is to be read again. Elsewhere it keeps its own meaning: the terminal is gone.
+/// SIGHUP, if the command reloads something at it. Otherwise the signal keeps its default: the terminal is gone.
 pub(crate) struct Hangups(Option<Signal>);
 
 impl Hangups {
-    /// Catches it from now on, if it is `meant`.
+    /// Catches it from now on, if it is `enabled`.
     ///
     /// # Errors
-    /// If the system refuses a signal handler.
-    pub(crate) fn catch(meant: bool) -> io::Result<Hangups> {
-        Ok(Hangups(meant.then(|| signal(SignalKind::hangup())).transpose()?))
+    /// If the system rejects a signal handler.
+    pub(crate) fn catch(enabled: bool) -> io::Result<Hangups> {
+        Ok(Hangups(enabled.then(|| signal(SignalKind::hangup())).transpose()?))
     }
 
-    /// Waits for the next one; for ever if it is not meant.
+    /// Waits for the next one; for ever if it is not enabled.
     ///
     /// # Cancel safety
     /// Cancel safe: no signal is lost.
@@ -53,12 +53,12 @@ impl StopSignals {
     /// Catches Ctrl-C and SIGTERM from now on.
     ///
     /// # Errors
-    /// If the system refuses a signal handler.
+    /// If the system rejects a signal handler.
     pub(crate) fn catch() -> io::Result<StopSignals> {
         Ok(StopSignals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Waits for the next one, and gives the exit code for a command that then ends well.
+    /// Waits for the next one, and returns the exit code of a command that then ends without an error.
     ///
     /// # Cancel safety
     /// Cancel safe: no signal is lost.
@@ -66,7 +66,7 @@ impl StopSignals {
         tokio::select! {
             // Both only wait.
             _ = self.interrupt.recv() => Exit::Interrupted,
-            _ = self.terminate.recv() => Exit::Fine,
+            _ = self.terminate.recv() => Exit::Success,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What processes have used, as the system counts it.
+//! The CPU time and memory of a process, from /proc.
 
 use std::fs;
 
@@ -7,20 +7,20 @@ use anyhow::Context as _;
 /// CPU time and memory of one process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    /// Seconds, user and system together.
+    /// CPU seconds, user and system together.
     pub(crate) cpu_s: f64,
-    /// Mebibytes that are resident.
+    /// Resident memory in mebibytes.
     pub(crate) rss_mib: f64,
 }
 
 impl Usage {
-    /// What a process has used until now.
+    /// Reads the usage of a process.
     ///
     /// # Errors
-    /// There is no such process, or no /proc.
+    /// If there is no such process, or no /proc.
     pub(crate) fn of(pid: u32) -> anyhow::Result<Usage> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("cannot read a process's use of the CPU")?;
-        // The name, in parentheses, may hold anything; what follows is in columns.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("cannot read the CPU time of a process")?;
+        // The name, in parentheses, may have any characters. The columns follow it.
         let columns: Vec<_> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
         let column = |at: usize| columns.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
         let ticks_per_s = rustix::param::clock_ticks_per_second() as f64;

@@ -1,4 +1,4 @@
-//! `callboard broker`: forwards calls to workers and outcomes back.
+//! `callboard broker`: forwards calls to workers, and their outcomes to clients.
 
 use anyhow::anyhow;
 use callboard::broker::{
@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::{
     command::{
+        logging,
         output::{self, exit::Exit},
         process::signals::{Hangups, StopSignals},
     },
@@ -17,83 +18,83 @@ use crate::{
 
 /// Shown below `callboard broker --help`.
 const AFTER_HELP: &str = "\
-When both addresses accept, one line on stdout says where:
+When both addresses accept connections, the broker prints one line on stdout:
   ready frontend=tcp://127.0.0.1:5559 backend=tcp://127.0.0.1:5560
 
 Examples:
   callboard broker
-  callboard broker --frontend tcp://127.0.0.1:0 --backend ipc:///run/user/1000/backend   port 0: any free one
+  callboard broker --frontend tcp://127.0.0.1:0 --backend ipc:///run/user/1000/backend   port 0: any free port
   callboard broker --frontend tcp://0.0.0.0:5559 --authkey-file authkey                  a key: openssl rand -base64 32";
 
 /// Start a broker: clients connect to its frontend, workers and pools to its backend
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Broker {
-    /// Listen for clients here: tcp://HOST:PORT or ipc://PATH [default: tcp://127.0.0.1:5559]
+    /// Address for clients: tcp://HOST:PORT or ipc://PATH [default: tcp://127.0.0.1:5559]
     #[arg(long, value_name = "URL")]
     frontend: Option<String>,
-    /// Listen for workers and pools here [default: tcp://127.0.0.1:5560]
+    /// Address for workers and pools [default: tcp://127.0.0.1:5560]
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
-    /// Let running calls finish for this long when asked to stop [default: 5s]
+    /// Time for running calls to finish when asked to stop [default: 5s]
     #[arg(long, value_name = "DURATION")]
     drain: Option<String>,
-    /// Let in only who proves a key of this file (or of CALLBOARD_AUTHKEY); SIGHUP reads it again
+    /// Key file: accept only peers that prove one of its keys (or that of CALLBOARD_AUTHKEY); SIGHUP reads it again
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
     #[command(flatten)]
     limits: BrokerLimits,
 }
 
-/// What a broker bears, and how often it speaks.
+/// The limits of a broker, and its heartbeat.
 #[derive(Debug, Args)]
 pub(crate) struct BrokerLimits {
-    /// Listen on an address beyond this machine though anybody there may then call and serve
+    /// Allow addresses beyond this machine without a key: every peer may then call and serve
     #[arg(long)]
     allow_unauthenticated: bool,
-    /// Refuse a larger message [default: 16MiB]
+    /// Largest message [default: 16MiB]
     #[arg(long, value_name = "SIZE")]
     message_bytes_max: Option<String>,
-    /// Let further connections wait when there are this many [default: 10000]
+    /// Connections at a time; further ones wait [default: 10000]
     #[arg(long, value_name = "NUMBER")]
     connections_max: Option<String>,
-    /// Refuse further connections from one address when it has this many [default: 4096]
+    /// Connections from one address at a time; further ones are rejected [default: 4096]
     #[arg(long, value_name = "NUMBER")]
     connections_per_address_max: Option<String>,
-    /// Let stalled handshakes make way for new ones when there are this many [default: 1024]
+    /// Handshakes at a time; above it stalled ones are closed for new ones [default: 1024]
     #[arg(long, value_name = "NUMBER")]
     handshakes_max: Option<String>,
-    /// Close a peer that does not read when this much waits for it [default: 64MiB]
+    /// Bytes that may wait for one peer; above it the peer is disconnected [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     unsent_bytes_max: Option<String>,
-    /// Close the peer that holds most when all connections together hold this much [default: 1GiB]
+    /// Bytes held for all connections together; above it the peer that holds most is disconnected [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     held_bytes_max: Option<String>,
-    /// Refuse calls when this many wait for one service [default: 65536]
+    /// Calls that may wait for one service; further ones are rejected [default: 65536]
     #[arg(long, value_name = "NUMBER")]
     queue_calls_max: Option<String>,
-    /// Refuse calls when bodies of this size wait for one service [default: 256MiB]
+    /// Bytes of bodies that may wait for one service; further calls are rejected [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     queue_bytes_max: Option<String>,
-    /// Refuse a key's or address's calls when its oldest has waited this long for their service [default: never]
+    /// Age of the oldest waiting call of a key or address above which the service rejects its calls [default: none]
     #[arg(long, value_name = "DURATION")]
     queue_age_max: Option<String>,
-    /// Refuse calls when this many wait for all services, or a quarter of it of one key or address [default: 262144]
+    /// Calls that may wait for all services, a quarter of them of one key or address; further ones are rejected [default: 262144]
     #[arg(long, value_name = "NUMBER")]
     waiting_calls_max: Option<String>,
-    /// Refuse calls when bodies of this size wait for all services, or of a quarter of it of one key or address [default: 1GiB]
+    /// Bytes of bodies that may wait for all services, a quarter of them of one key or address; further calls are rejected [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     waiting_bytes_max: Option<String>,
-    /// Let workers serve these services only, such as "calculator, billing.*" [default: all]
+    /// Services that workers may serve, such as "calculator, billing.*" [default: all]
     #[arg(long, value_name = "NAMES")]
     services: Option<String>,
-    /// Be heard at least this often [default: 1s]
+    /// Heartbeat interval [default: 1s]
     #[arg(long, value_name = "DURATION")]
     heartbeat: Option<String>,
 }
 
 impl Broker {
-    /// The settings that were typed as flags.
+    /// Returns the settings that were given as flags.
     pub(crate) fn flags(&self) -> Flags {
         let flags = Flags::default()
             .with("--frontend", self.frontend.as_ref())
@@ -105,7 +106,7 @@ impl Broker {
 
     /// Runs a broker until it is asked to stop.
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
-        // Caught first: from the ready line on, a signal means an end in order.
+        // Caught first: from the ready line on, a signal starts an orderly shutdown.
         let mut signals = StopSignals::catch()?;
         let authkey = &settings.broker.authkey;
         let mut hangups = Hangups::catch(authkey.file.is_some())?;
@@ -115,12 +116,12 @@ impl Broker {
             tokio::select! {
                 // All only wait.
                 exit = signals.next() => break exit,
-                () = hangups.next() => read_again(authkey, &broker),
-                () = broker.ended() => return Err(Exit::GaveUp.because(anyhow!("the broker ended by a fault of its own"))),
+                () = hangups.next() => reload_keys(authkey, &broker),
+                () = broker.ended() => return Err(Exit::GaveUp.because(anyhow!("the broker ended unexpectedly"))),
             }
         };
         tokio::select! {
-            // Whoever asks a second time does not want to wait.
+            // A second signal means: do not wait for running calls.
             exit = signals.next() => Ok(exit),
             // Dropped only when the process ends.
             () = broker.shut_down() => Ok(exit),
@@ -128,7 +129,7 @@ impl Broker {
     }
 }
 
-/// The broker's own settings, from those of the command.
+/// Returns the broker's own settings, from those of the command.
 pub(super) fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::broker::Settings> {
     let mut settings = callboard::broker::Settings::new(address(&given.frontend)?, address(&given.backend)?);
     settings.allow_unauthenticated = given.allow_unauthenticated.value;
@@ -150,16 +151,18 @@ pub(super) fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::b
     Ok(settings)
 }
 
-/// Reads the key file again. A bad one changes nothing: whoever came with a key of the old one still can.
-fn read_again(authkey: &Authkey, broker: &RunningBroker) {
+/// Reads the key file again. An invalid file changes nothing: the old keys stay valid.
+fn reload_keys(authkey: &Authkey, broker: &RunningBroker) {
     match authkey.keys() {
         Ok(Some(keys)) => {
             let ids: Vec<_> = keys.iter().map(|key| key.id().unwrap_or("-")).collect();
-            tracing::info!(keys = ids.len(), ids = ids.join(" "), "the key file was read again");
+            tracing::info!(target: logging::BROKER, keys = ids.len(), ids = ids.join(" "), "key file reloaded");
             broker.change_keys(keys);
         }
         Ok(None) => {}
-        Err(error) => tracing::error!(%error, "the key file was read again and is no good: the keys stay as they were"),
+        Err(error) => {
+            tracing::error!(target: logging::BROKER, %error, "cannot reload the key file: the old keys stay valid")
+        }
     }
 }
 
@@ -168,7 +171,8 @@ fn address(given: &Sourced<String>) -> anyhow::Result<Address> {
     parsed.map_err(|error| Exit::Usage.because(anyhow::Error::new(error).context(given.source.to_string())))
 }
 
-/// An address that would be open to strangers is a wrong setting, and so are limits that do not fit together; an address that cannot be bound is a failed start.
+/// Returns the error with its exit code: 2 for an unprotected address or limits that contradict each other, which are settings; 4
+/// for an address that cannot be bound.
 fn not_started(error: BrokerError) -> anyhow::Error {
     match error {
         BrokerError::Unprotected { .. } | BrokerError::Gate(GateError::Limits { .. }) => Exit::Usage.because(error),
@@ -177,7 +181,7 @@ fn not_started(error: BrokerError) -> anyhow::Error {
 }
 
 impl BrokerLimits {
-    /// Adds those that were typed.
+    /// Adds those that were given.
     pub(crate) fn add_to(&self, flags: Flags) -> Flags {
         flags
             .with_switch("--allow-unauthenticated", self.allow_unauthenticated)

@@ -10,7 +10,7 @@ use crate::command::{
     output::{self, exit::Exit},
 };
 
-/// Programs that other subcommands start; they may change at any time
+/// Programs that other subcommands start; they may change in any version
 #[derive(Debug, Args)]
 pub(crate) struct Internal {
     #[command(subcommand)]
@@ -19,17 +19,17 @@ pub(crate) struct Internal {
 
 #[derive(Debug, Subcommand)]
 enum Program {
-    /// Serve what demo and bench call
+    /// Serve the methods that demo and bench call
     EchoWorker,
-    /// Serve calls that get stuck
+    /// Serve methods that get stuck, for tests
     StuckWorker,
-    /// Become a pool's worker: bind this process's life to its parent's, then become PROGRAM
+    /// Start a pool's worker: bind this process's lifetime to its parent's, then execute PROGRAM
     RunWorker {
         /// The program, and its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         program: Vec<OsString>,
     },
-    /// Make bench's calls
+    /// Make the calls of bench
     BenchClient(BenchClient),
 }
 
@@ -39,22 +39,22 @@ impl Internal {
         match self.program {
             Program::EchoWorker => echo_worker().await,
             Program::StuckWorker => stuck_worker().await,
-            Program::RunWorker { program } => become_worker(program),
+            Program::RunWorker { program } => exec_worker(program),
             Program::BenchClient(client) => client.run().await,
         }
     }
 }
 
-/// Serves `demo.square`, which says who answered, and `bench.echo`.
+/// Serves `demo.square`, whose result names the process, and `bench.echo`.
 async fn echo_worker() -> anyhow::Result<Exit> {
     let demo = Service::new("demo").read("square", ["number"], echo::square);
     let bench = Service::new("bench").slots(echo::SLOTS).read("echo", ["message"], echo::echo);
     Worker::new().drain(Duration::from_secs(5)).serve(demo).serve(bench).run().await?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
-/// Serves `stuck.spin`, which never returns and looks at nothing, past its hard limit; `stuck.hold`, which writes down that it began and
-/// then waits; and `stuck.pid`, which tells who answers.
+/// Serves `stuck.spin`, which never returns and ignores cancellation past its hard limit; `stuck.hold`, which writes to a journal that
+/// it started and then waits; and `stuck.pid`, which returns its process id.
 async fn stuck_worker() -> anyhow::Result<Exit> {
     let stuck = Service::new("stuck")
         .read("spin", [], spin)
@@ -62,10 +62,10 @@ async fn stuck_worker() -> anyhow::Result<Exit> {
         .read("hold", ["folder", "name"], hold)
         .read("pid", [], async || process::id());
     Worker::new().serve(stuck).run().await?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
-/// Returns which process ran it, once there is a file `leave` in the folder.
+/// Returns its process id, once the folder has a file `leave`.
 async fn hold(folder: PathBuf, name: String) -> Result<u32, Error> {
     let failed = |error: std::io::Error| Error::new(Code::FailedPrecondition, error.to_string());
     let mut journal = OpenOptions::new().create(true).append(true).open(folder.join("journal")).map_err(failed)?;
@@ -83,10 +83,10 @@ fn spin() {
     }
 }
 
-/// Returns only if it fails, with the exit codes of shells.
-fn become_worker(program: Vec<OsString>) -> ! {
+/// Executes a pool's worker. Returns only on failure, with the exit codes of shells.
+fn exec_worker(program: Vec<OsString>) -> ! {
     let error = run_worker(program);
-    // Not `eprintln`, which panics where nobody reads it: the exit code is worth more.
+    // Not `eprintln`, which panics if stderr is closed: the exit code must not be lost.
     output::note(&format!("callboard: {error}"));
     process::exit(error.exit_code().into())
 }

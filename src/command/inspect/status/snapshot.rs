@@ -1,4 +1,4 @@
-//! The broker's status, and that of its pools.
+//! The status of the broker and of its pools.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ use serde::Serialize;
 
 use crate::command::control::{pool_name::POOL_PREFIX, report::PoolReport};
 
-/// How long a pool has to answer before the status is told without it.
-const POOL_MAX: Duration = Duration::from_secs(1);
-/// All that is shown.
+/// The timeout of the query to a pool. A pool that does not answer is listed as silent.
+const POOL_TIMEOUT: Duration = Duration::from_secs(1);
+/// The status that the command shows.
 #[derive(Debug, Serialize)]
-pub(crate) struct Overview {
+pub(crate) struct StatusSnapshot {
     pub(crate) broker: BrokerStatus,
-    /// Pools that answered.
+    /// The pools that answered.
     pub(crate) pools: Vec<PoolReport>,
-    /// Pools that are there and did not answer.
+    /// The registered pools that did not answer.
     pub(crate) silent_pools: Vec<String>,
 }
 
-impl Overview {
-    /// What the broker says, and its pools.
-    pub(crate) async fn of(client: &Client, broker: BrokerStatus) -> Overview {
+impl StatusSnapshot {
+    /// Queries the pools, and adds their status to that of the broker.
+    pub(crate) async fn of(client: &Client, broker: BrokerStatus) -> StatusSnapshot {
         let served = broker.services.iter().filter(|service| service.workers > 0);
         let names = served.filter_map(|service| service.name.strip_prefix(POOL_PREFIX)).map(str::to_owned);
         let asked = names.map(async |name| {
             let call = client.call::<PoolReport>(format!("{POOL_PREFIX}{name}.status"), ());
-            call.timeout(POOL_MAX).await.map_err(|_| name)
+            call.timeout(POOL_TIMEOUT).await.map_err(|_| name)
         });
         let (mut pools, mut silent_pools) = (Vec::new(), Vec::new());
         for answer in join_all(asked).await {
@@ -36,6 +36,6 @@ impl Overview {
                 Err(name) => silent_pools.push(name),
             }
         }
-        Overview { broker, pools, silent_pools }
+        StatusSnapshot { broker, pools, silent_pools }
     }
 }

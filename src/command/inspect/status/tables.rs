@@ -1,21 +1,21 @@
-//! `callboard status` for people: lines and tables.
+//! The text output of `callboard status`: lines and tables.
 
 use std::time::Duration;
 
 use callboard::core::broker::{CallStatus, ClientStatus, ServiceStatus, Status, WorkerStatus};
 
-use super::snapshot::Overview;
+use super::snapshot::StatusSnapshot;
 use crate::command::{
-    control::report::{PoolReport, SeatReport},
+    control::report::{PoolReport, WorkerReport},
     output::table,
 };
 
-/// What stands where there is nothing to say.
+/// The text of an empty cell.
 const NOTHING: &str = "-";
 
-/// All of it.
-pub(crate) fn text(overview: &Overview) -> String {
-    let Overview { broker, pools, silent_pools } = overview;
+/// Formats the whole status.
+pub(crate) fn text(overview: &StatusSnapshot) -> String {
+    let StatusSnapshot { broker, pools, silent_pools } = overview;
     let mut parts = vec![head(broker)];
     let services = broker.services.iter().map(service_row);
     parts.push(table::render(
@@ -39,8 +39,8 @@ fn head(broker: &Status) -> String {
     let up = span(broker.uptime_ms);
     format!(
         "broker {} up {up}, {} clients, {} calls open\n\
-         since its start: {} answered, {} failed, {} cancelled, {} repeated, {} kept as dead letters; \
-         {} refused by a full queue, {} workers lost, {} peers sent away",
+         since its start: {} succeeded, {} failed, {} cancelled, {} retried, {} dead-lettered; \
+         {} rejected by a full queue, {} workers lost, {} peers disconnected",
         broker.broker,
         broker.clients,
         broker.open,
@@ -83,36 +83,36 @@ fn pool_row(pool: &PoolReport) -> [String; 7] {
 }
 
 fn pool_state(pool: &PoolReport) -> String {
-    let state = match (&pool.verdict, &pool.exchange) {
+    let state = match (&pool.verdict, &pool.rollout) {
         (Some(verdict), _) => return format!("gave up: {verdict}"),
-        (None, Some(exchange)) if exchange.trial => "new workers on trial",
+        (None, Some(rollout)) if rollout.canary => "canary period of new workers",
         (None, Some(_)) => "starting new workers",
         (None, None) if pool.is_settled() => "steady",
         (None, None) => "changing",
     };
-    let last = pool.exchanged.as_ref().and_then(|ended| ended.rolled_back.as_ref());
-    let last = last.map(|why| format!("; last change rolled back: {why}"));
-    let own = if pool.autoscale { "; finds its size itself" } else { "" };
-    format!("{state}{own}{}", last.unwrap_or_default())
+    let last = pool.last_rollout.as_ref().and_then(|ended| ended.rolled_back.as_ref());
+    let last = last.map(|why| format!("; last rollout rolled back: {why}"));
+    let scaling = if pool.autoscale { "; autoscaling" } else { "" };
+    format!("{state}{scaling}{}", last.unwrap_or_default())
 }
 
-/// The broker's workers with their pools' word, then the seats that have no worker at the broker.
+/// The rows of the broker's workers with their state in the pool, then of the pools' processes that are not registered at the broker.
 fn worker_rows(broker: &Status, pools: &[PoolReport]) -> Vec<[String; 8]> {
-    let seats = || pools.iter().flat_map(|pool| &pool.workers);
+    let replicas = || pools.iter().flat_map(|pool| &pool.workers);
     let mut rows: Vec<_> = broker
         .workers
         .iter()
-        .map(|worker| worker_row(worker, seats().find(|seat| seat.instance == worker.name)))
+        .map(|worker| worker_row(worker, replicas().find(|replica| replica.instance == worker.name)))
         .collect();
-    let known = |seat: &&SeatReport| !broker.workers.iter().any(|worker| worker.name == seat.instance);
-    rows.extend(seats().filter(known).map(seat_row));
+    let known = |replica: &&WorkerReport| !broker.workers.iter().any(|worker| worker.name == replica.instance);
+    rows.extend(replicas().filter(known).map(replica_row));
     rows
 }
 
-fn worker_row(worker: &WorkerStatus, seat: Option<&SeatReport>) -> [String; 8] {
-    let state = match seat {
+fn worker_row(worker: &WorkerStatus, replica: Option<&WorkerReport>) -> [String; 8] {
+    let state = match replica {
         _ if worker.stuck => "stuck".to_owned(),
-        Some(seat) => seat_state(seat),
+        Some(replica) => replica_state(replica),
         None if worker.draining => "draining".to_owned(),
         None => "connected".to_owned(),
     };
@@ -128,22 +128,22 @@ fn worker_row(worker: &WorkerStatus, seat: Option<&SeatReport>) -> [String; 8] {
     ]
 }
 
-fn seat_row(seat: &SeatReport) -> [String; 8] {
+fn replica_row(replica: &WorkerReport) -> [String; 8] {
     let nothing = || NOTHING.to_owned();
-    let pid = seat.pid.map_or_else(nothing, |pid| pid.to_string());
+    let pid = replica.pid.map_or_else(nothing, |pid| pid.to_string());
     let [slots, running, answered, failed, runs] = [(); 5].map(|()| nothing());
-    [seat.instance.clone(), pid, seat_state(seat), slots, running, answered, failed, runs]
+    [replica.instance.clone(), pid, replica_state(replica), slots, running, answered, failed, runs]
 }
 
-fn seat_state(seat: &SeatReport) -> String {
-    let wait = seat.starts_in_ms.map(|millis| format!(" for {}", span(millis)));
-    let exit = seat.last_exit.as_ref().map(|exit| format!(" (lost {}: {exit})", seat.restarts));
-    format!("{}{}{}", seat.state, wait.unwrap_or_default(), exit.unwrap_or_default())
+fn replica_state(replica: &WorkerReport) -> String {
+    let wait = replica.starts_in_ms.map(|millis| format!(" for {}", span(millis)));
+    let exit = replica.last_exit.as_ref().map(|exit| format!(" (lost {}: {exit})", replica.restarts));
+    format!("{}{}{}", replica.state, wait.unwrap_or_default(), exit.unwrap_or_default())
 }
 
-/// The oldest call that a worker runs, and how many more there are.
-fn calls(running: usize, told: &[CallStatus]) -> String {
-    let Some(oldest) = told.first() else { return NOTHING.to_owned() };
+/// The oldest call that a worker runs, and the number of the others.
+fn calls(running: usize, calls: &[CallStatus]) -> String {
+    let Some(oldest) = calls.first() else { return NOTHING.to_owned() };
     let stop = if oldest.wanted { "" } else { ", asked to stop" };
     let more = if running > 1 { format!(" and {} more", running - 1) } else { String::new() };
     format!("{} {} for {}{stop}{more}", oldest.method, oldest.call, span(oldest.for_ms))
@@ -151,7 +151,7 @@ fn calls(running: usize, told: &[CallStatus]) -> String {
 
 fn client_row(client: &ClientStatus) -> [String; 4] {
     let name = if client.name.is_empty() { NOTHING.to_owned() } else { client.name.clone() };
-    let state = if client.connected { "connected" } else { "away" };
+    let state = if client.connected { "connected" } else { "disconnected" };
     [name, client.caller.clone(), state.to_owned(), client.open.to_string()]
 }
 
@@ -162,7 +162,7 @@ fn omitted(broker: &Status) -> Option<String> {
     (!some.is_empty()).then(|| format!("and {} more", some.join(", ")))
 }
 
-/// A length of time in the two units that matter.
+/// Formats a duration in its two largest units.
 fn span(millis: u64) -> String {
     let seconds = Duration::from_millis(millis).as_secs();
     match seconds {
@@ -179,8 +179,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_of_time_is_told_in_the_units_that_matter() {
-        let told = [0, 999, 1_250, 59_999, 61_000, 7_300_000].map(span);
-        assert_eq!(told, ["0 ms", "999 ms", "1.2 s", "59 s", "1 min 1 s", "2 h 1 min"]);
+    fn a_duration_is_shown_in_its_largest_units() {
+        let texts = [0, 999, 1_250, 59_999, 61_000, 7_300_000].map(span);
+        assert_eq!(texts, ["0 ms", "999 ms", "1.2 s", "59 s", "1 min 1 s", "2 h 1 min"]);
     }
 }

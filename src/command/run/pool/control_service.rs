@@ -1,4 +1,4 @@
-//! The pool as a worker of the broker: it takes its name there, tells how it stands, and does what it is asked.
+//! The pool's control service, `callboard.pool.NAME`: reserves the pool's name at the broker, and serves status and changes.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -12,68 +12,69 @@ use callboard::{
 };
 use serde::Serialize;
 
-use super::load_client::Lookout;
-use crate::command::{control::report::PoolReport, output::exit::Exit};
+use super::load_client::LoadClient;
+use crate::command::{control::report::PoolReport, logging, output::exit::Exit};
 
-/// How long a pool that starts waits to learn whether its name is free. Without a broker it starts all the same.
-const NAME_MAX: Duration = Duration::from_secs(2);
+/// The time that a starting pool waits for the broker to accept its name. Without a broker it starts nevertheless.
+const REGISTER_MAX: Duration = Duration::from_secs(2);
 
-/// The pool as its service has it, which is there before there is a pool.
+/// The control service of one pool. It exists before the pool itself.
 #[derive(Clone, Debug)]
-pub(crate) struct Tell {
+pub(crate) struct ControlService {
     name: Arc<str>,
     autoscale: bool,
-    told: Arc<OnceLock<(PoolControl, Arc<Lookout>)>>,
+    pool: Arc<OnceLock<(PoolControl, Arc<LoadClient>)>>,
 }
 
-/// What `scale` answers.
+/// The result of `scale`.
 #[derive(Debug, Serialize)]
 struct Scaled {
     size: u32,
 }
 
-/// What `reload` and `replace` answer: the number under which the status tells the end of it.
+/// The result of `reload` and `replace`: the number of the rollout, under which the status reports how it ended.
 #[derive(Debug, Serialize)]
-struct Begun {
-    exchange: u32,
+struct RolloutStarted {
+    #[serde(rename = "exchange")]
+    rollout: u32,
 }
 
-/// Takes the pool's name at the broker: serves `callboard.pool.NAME`, which nobody else may.
+/// Registers the pool's name at the broker: serves `callboard.pool.NAME` as its only worker.
 ///
 /// # Errors
 /// The name is in use, or the worker cannot start.
-pub(crate) async fn take_name(
+pub(crate) async fn register_name(
     name: &str,
     backend: &str,
     authkey: Option<AuthKey>,
     autoscale: bool,
-) -> anyhow::Result<(RunningWorker, Tell)> {
-    let tell = Tell { name: name.into(), autoscale, told: Arc::default() };
-    let worker = Worker::new().backend(backend).name(format!("pool-{name}")).exclusive().serve(tell.service());
+) -> anyhow::Result<(RunningWorker, ControlService)> {
+    let control = ControlService { name: name.into(), autoscale, pool: Arc::default() };
+    let worker = Worker::new().backend(backend).name(format!("pool-{name}")).exclusive().serve(control.service());
     let worker = authkey.into_iter().fold(worker, Worker::authkey);
     let mut worker = worker.start().map_err(|error| Exit::GaveUp.because(error))?;
     tokio::select! {
-        // Both may be dropped: the worker lives on without anybody who waits.
-        registered = worker.registered() => if registered.is_err() { return Err(refused(worker.stopped().await)) },
-        () = tokio::time::sleep(NAME_MAX) => {}
+        // Both may be dropped: the worker continues without a waiter.
+        registered = worker.registered() => if registered.is_err() { return Err(registration_error(worker.stopped().await)) },
+        () = tokio::time::sleep(REGISTER_MAX) => {}
     }
-    Ok((worker, tell))
+    Ok((worker, control))
 }
 
-/// Why the broker does not have the pool (any more).
-pub(crate) fn refused(ended: Result<(), WorkerError>) -> anyhow::Error {
-    let error = ended.err().map_or_else(|| anyhow!("the pool's link to the broker ended"), Into::into);
+/// Returns the error with which the pool's registration at the broker ended.
+pub(crate) fn registration_error(ended: Result<(), WorkerError>) -> anyhow::Error {
+    let error = ended.err().map_or_else(|| anyhow!("the pool's connection to the broker ended"), Into::into);
     Exit::GaveUp.because(error)
 }
 
-impl Tell {
-    /// The pool runs.
-    pub(crate) fn of(&self, control: PoolControl, lookout: Arc<Lookout>) {
-        // It is said once.
-        let _ = self.told.set((control, lookout));
+impl ControlService {
+    /// Sets the pool that the service controls, once it runs.
+    pub(crate) fn attach(&self, control: PoolControl, load: Arc<LoadClient>) {
+        // It is set once.
+        let _ = self.pool.set((control, load));
     }
 
-    /// What the pool can be asked. A program is never named here: what runs is the operator's word alone.
+    /// Returns the service. No method takes a program: only the operator decides what runs.
     fn service(&self) -> Service {
         let [status, scale, reload, replace] = [self.clone(), self.clone(), self.clone(), self.clone()];
         Service::new(service_name(&self.name))
@@ -84,38 +85,38 @@ impl Tell {
     }
 
     fn status(&self) -> PoolReport {
-        PoolReport::new(&self.name, self.autoscale, self.told.get().map(|(control, _)| control.status()))
+        PoolReport::new(&self.name, self.autoscale, self.pool.get().map(|(control, _)| control.status()))
     }
 
     async fn scale(self, size: u32) -> Result<Scaled, Error> {
         if self.autoscale {
-            let why = "this pool finds its size itself, between its --min and --max; start it with -n to choose it";
+            let why = "this pool scales itself between its --min and --max; start it with -n to set its size";
             return Err(Error::new(Code::FailedPrecondition, why));
         }
-        let (control, lookout) = self.pool()?;
-        // Only who shrinks has to know who is idle.
+        let (control, load) = self.pool()?;
+        // Only a pool that shrinks needs to know which workers are idle.
         let shrinks = size < control.status().size;
-        let load = if shrinks { lookout.load().await } else { None };
+        let load = if shrinks { load.load().await } else { None };
         let running = load.unwrap_or_default().workers.into_iter().map(|worker| (worker.name, worker.running));
         control.scale(size, running.collect()).await.map_err(error_of)?;
-        tracing::info!(size, "asked for another size");
+        tracing::info!(target: logging::POOL, size, "scale requested");
         Ok(Scaled { size })
     }
 
-    async fn reload(self) -> Result<Begun, Error> {
-        let number = self.pool()?.0.reload().await.map_err(error_of)?;
-        tracing::info!(exchange = number.0, "asked to reload: new workers first");
-        Ok(Begun { exchange: number.0 })
+    async fn reload(self) -> Result<RolloutStarted, Error> {
+        let rollout = self.pool()?.0.reload().await.map_err(error_of)?;
+        tracing::info!(target: logging::POOL, rollout = rollout.0, "reload requested");
+        Ok(RolloutStarted { rollout: rollout.0 })
     }
 
-    async fn replace(self, instance: String) -> Result<Begun, Error> {
-        let number = self.pool()?.0.replace(&*instance).await.map_err(error_of)?;
-        tracing::info!(exchange = number.0, instance, "asked to replace a worker");
-        Ok(Begun { exchange: number.0 })
+    async fn replace(self, instance: String) -> Result<RolloutStarted, Error> {
+        let rollout = self.pool()?.0.replace(&*instance).await.map_err(error_of)?;
+        tracing::info!(target: logging::POOL, rollout = rollout.0, instance, "replacement of a worker requested");
+        Ok(RolloutStarted { rollout: rollout.0 })
     }
 
-    fn pool(&self) -> Result<&(PoolControl, Arc<Lookout>), Error> {
-        self.told.get().ok_or_else(|| Error::new(Code::Unavailable, "the pool is starting: ask again in a moment"))
+    fn pool(&self) -> Result<&(PoolControl, Arc<LoadClient>), Error> {
+        self.pool.get().ok_or_else(|| Error::new(Code::Unavailable, "the pool is starting: try again in a moment"))
     }
 }
 

@@ -1,5 +1,7 @@
-//! What a pool does with what it learns at the broker: which workers have registered, how a trial goes, how many are needed, and
-//! who is too old. Decided in `callboard_workers::pool`; here it is asked and told.
+//! The pool controller: polls the broker for the load of the pool's workers, and acts on it.
+//!
+//! It reports registered workers, compares the workers of a canary period, scales the pool, and replaces stuck and old workers.
+//! The decisions are in `callboard_workers::pool`; this file collects their inputs and carries them out.
 
 use std::{
     collections::BTreeMap,
@@ -18,105 +20,111 @@ use callboard::{
     },
 };
 
-use super::{load_client::Lookout, missing_workers::Absence};
+use super::{load_client::LoadClient, missing_workers::MissingWorkerDetector};
+use crate::command::logging;
 
-/// How often it looks at its workers while some are to register or are on trial.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How often it looks how busy and how old they are, and whether one is stuck.
-const REVIEW_EVERY: Duration = Duration::from_secs(1);
-/// How long after one that did not come to be it tries to recycle again.
+/// The poll interval while workers have to register, or during a canary period.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// The interval at which it checks for load, age and stuck workers.
+const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
+/// The pause after a recycling that was rolled back.
 const RECYCLE_PAUSE: Duration = Duration::from_secs(30);
 
-/// Looks after a pool.
-pub(crate) struct Steward {
-    lookout: Arc<Lookout>,
+/// The controller of one pool.
+pub(crate) struct PoolController {
+    load: Arc<LoadClient>,
     control: PoolControl,
     autoscale: Option<Autoscaler>,
     recycle: RecyclePolicy,
     began: Instant,
     reviewed: Instant,
     recycled: Option<Instant>,
-    absence: Absence,
-    /// What each worker had answered when the trial began.
-    trial: Option<(RolloutId, BTreeMap<String, CallCounts>)>,
+    missing: MissingWorkerDetector,
+    /// The call counts of each worker at the start of the canary period.
+    canary: Option<(RolloutId, BTreeMap<String, CallCounts>)>,
 }
 
-impl Steward {
-    pub(crate) fn new(lookout: Arc<Lookout>, control: PoolControl, autoscale: bool, recycle: RecyclePolicy) -> Steward {
+impl PoolController {
+    pub(crate) fn new(
+        load: Arc<LoadClient>,
+        control: PoolControl,
+        autoscale: bool,
+        recycle: RecyclePolicy,
+    ) -> PoolController {
         let autoscale = autoscale.then(|| Autoscaler::new(control.status().bounds));
         let began = Instant::now();
-        Steward {
-            lookout,
+        PoolController {
+            load,
             control,
             autoscale,
             recycle,
             began,
             reviewed: began,
             recycled: None,
-            absence: Absence::default(),
-            trial: None,
+            missing: MissingWorkerDetector::default(),
+            canary: None,
         }
     }
 
-    /// Looks after the pool for as long as it is polled.
+    /// Runs for as long as it is polled.
     pub(crate) async fn run(mut self) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             let status = self.control.status();
-            let on_trial = status.rollout.filter(|rollout| rollout.canary).map(|rollout| rollout.id);
+            let canary = status.rollout.filter(|rollout| rollout.canary).map(|rollout| rollout.id);
             let review = self.wants_review();
-            if !awaits_registration(&status) && on_trial.is_none() && !review {
+            if !awaits_registration(&status) && canary.is_none() && !review {
                 continue;
             }
-            // A broker that does not answer is asked again a moment later. Meanwhile the pool knows nothing of its workers.
-            let Some(load) = self.lookout.load().await else {
-                self.absence.forget();
+            // A broker that does not answer is polled again. Until then the pool does not know which workers are missing.
+            let Some(load) = self.load.load().await else {
+                self.missing.reset();
                 continue;
             };
             for worker in &load.workers {
                 self.control.registered(worker.name.as_str()).await;
             }
-            match on_trial {
-                Some(number) => self.judge(number, &status, &load).await,
-                None => self.trial = None,
+            match canary {
+                Some(id) => self.compare(id, &status, &load).await,
+                None => self.canary = None,
             }
             if review {
                 self.reviewed = Instant::now();
-                self.end_stuck(&status, &load).await;
+                self.replace_stuck(&status, &load).await;
                 self.resize(&status, &load).await;
-                self.renew(&status, &load).await;
+                self.recycle_old(&status, &load).await;
             }
         }
     }
 
     fn wants_review(&self) -> bool {
-        self.reviewed.elapsed() >= REVIEW_EVERY
+        self.reviewed.elapsed() >= REVIEW_INTERVAL
     }
 
-    /// Ends the processes that are stuck by the broker's word, and those that it has missed for too long.
-    async fn end_stuck(&mut self, status: &PoolStatus, load: &Load) {
+    /// Terminates the processes that the broker reports as stuck, and those that it has missed for too long.
+    async fn replace_stuck(&mut self, status: &PoolStatus, load: &Load) {
         for worker in load.workers.iter().filter(|worker| worker.stuck) {
-            tracing::warn!(instance = worker.name, "worker process is stuck: it is replaced");
+            tracing::warn!(target: logging::POOL, instance = worker.name, "replacing a stuck worker process");
             self.control.terminate_stuck(&*worker.name).await;
         }
         let registered =
             status.replicas.iter().filter(|replica| matches!(replica.state, ReplicaState::Registered { .. }));
         let registered: Vec<_> = registered.map(|replica| replica.instance.as_str()).collect();
-        for instance in self.absence.look(Instant::now(), &registered, load) {
-            tracing::warn!(instance, "worker process does not come back to the broker: it is replaced");
+        for instance in self.missing.check(Instant::now(), &registered, load) {
+            tracing::warn!(target: logging::POOL, instance, "replacing a worker process that does not reconnect to the broker");
             self.control.terminate_stuck(instance).await;
         }
     }
 
-    /// Compares the new workers of a reload with the old ones.
-    async fn judge(&mut self, number: RolloutId, status: &PoolStatus, load: &Load) {
-        let tallies = || load.workers.iter().map(|worker| (worker.name.clone(), tally(worker)));
-        if self.trial.as_ref().is_none_or(|(judged, _)| *judged != number) {
-            self.trial = Some((number, tallies().collect()));
+    /// Compares the failed calls of a reload's new workers with those of the old ones, and rolls back if there are too many.
+    async fn compare(&mut self, id: RolloutId, status: &PoolStatus, load: &Load) {
+        let counts = || load.workers.iter().map(|worker| (worker.name.clone(), call_counts(worker)));
+        if self.canary.as_ref().is_none_or(|(rollout, _)| *rollout != id) {
+            self.canary = Some((id, counts().collect()));
         }
-        let Some((_, before)) = &self.trial else { return };
+        let Some((_, before)) = &self.canary else { return };
         let (mut old, mut new) = (CallCounts::default(), CallCounts::default());
-        for (name, now) in tallies() {
+        for (name, now) in counts() {
             let Some(replica) = status.replicas.iter().find(|replica| replica.instance == name) else { continue };
             let side = if replica.generation > status.generation { &mut new } else { &mut old };
             let begin = before.get(&name).copied().unwrap_or_default();
@@ -124,32 +132,34 @@ impl Steward {
             side.failed += now.failed.saturating_sub(begin.failed);
         }
         if let Some(why) = canary_failure(old, new) {
-            self.control.roll_back(number, why).await;
+            self.control.roll_back(id, why).await;
         }
     }
 
-    /// Lets the load say how many workers there are.
+    /// Scales the pool with its load, if it autoscales.
     async fn resize(&mut self, status: &PoolStatus, load: &Load) {
         let Some(autoscale) = &mut self.autoscale else { return };
-        // What is being changed is looked at when it is done.
+        // A change in progress must finish first.
         let serving =
             status.replicas.iter().filter(|replica| matches!(replica.state, ReplicaState::Registered { .. })).count();
         if status.rollout.is_some() || serving != status.size as usize {
             return;
         }
         let now = Time::ZERO + self.began.elapsed();
-        let demand = demand(load);
-        let Some(size) = autoscale.decide(now, status.size, demand) else { return };
+        let busiest = busiest(load);
+        let Some(size) = autoscale.decide(now, status.size, busiest) else { return };
         let running = load.workers.iter().map(|worker| (worker.name.clone(), worker.running)).collect();
-        let PoolLoad { calls, slots, oldest_wait } = demand;
+        let PoolLoad { calls, slots, oldest_wait } = busiest;
         match self.control.scale(size, running).await {
-            Ok(()) => tracing::info!(from = status.size, to = size, calls, slots, ?oldest_wait, "another size"),
-            Err(why) => tracing::debug!(%why, "not another size now"),
+            Ok(()) => {
+                tracing::info!(target: logging::POOL, from = status.size, to = size, calls, slots, ?oldest_wait, "scaling")
+            }
+            Err(why) => tracing::debug!(target: logging::POOL, %why, "cannot scale now"),
         }
     }
 
-    /// Exchanges a worker that is too old.
-    async fn renew(&mut self, status: &PoolStatus, load: &Load) {
+    /// Replaces a worker that has reached a recycling limit.
+    async fn recycle_old(&mut self, status: &PoolStatus, load: &Load) {
         let failed = status.last_rollout.as_ref().is_some_and(|ended| ended.rolled_back.is_some());
         let paused = failed && self.recycled.is_some_and(|at| at.elapsed() < RECYCLE_PAUSE);
         if !self.recycle.is_enabled() || status.rollout.is_some() || paused {
@@ -157,15 +167,15 @@ impl Steward {
         }
         let pid = |name: &str| status.replicas.iter().find(|replica| replica.instance == name)?.state.pid();
         let serving = load.workers.iter().filter(|worker| !worker.draining);
-        let age = |worker: &WorkerLoad| {
+        let usage = |worker: &WorkerLoad| {
             let calls = worker.answered + worker.failed;
             let rss = self.recycle.rss.and_then(|_| resident_bytes(pid(&worker.name)?));
             ProcessUsage { instance: worker.name.clone(), calls, rss }
         };
-        let ages: Vec<_> = serving.map(age).collect();
-        let Some((instance, why)) = self.recycle.next(&ages) else { return };
+        let usage: Vec<_> = serving.map(usage).collect();
+        let Some((instance, why)) = self.recycle.next(&usage) else { return };
         if self.control.replace(instance).await.is_ok() {
-            tracing::info!(instance, "recycled: {why}");
+            tracing::info!(target: logging::POOL, instance, "recycling: {why}");
             self.recycled = Some(Instant::now());
         }
     }
@@ -175,18 +185,19 @@ fn awaits_registration(status: &PoolStatus) -> bool {
     status.replicas.iter().any(|replica| matches!(replica.state, ReplicaState::Running { .. }))
 }
 
-fn tally(worker: &WorkerLoad) -> CallCounts {
+fn call_counts(worker: &WorkerLoad) -> CallCounts {
     CallCounts { succeeded: worker.answered, failed: worker.failed }
 }
 
-/// Of what a pool offers, the busiest (calls that wait for one method are not helped by another's free slots), and the longest wait.
-fn demand(load: &Load) -> PoolLoad {
-    let demands = load.offers.iter().map(|offer| PoolLoad {
+/// Returns the load of the busiest method and the longest wait of all. Free slots of one method do not help calls that wait for
+/// another.
+fn busiest(load: &Load) -> PoolLoad {
+    let loads = load.offers.iter().map(|offer| PoolLoad {
         calls: offer.running + offer.waiting,
         slots: offer.slots,
         oldest_wait: Duration::from_millis(offer.oldest_wait_ms),
     });
-    let oldest_wait = demands.clone().map(|demand| demand.oldest_wait).max().unwrap_or_default();
-    let busiest = demands.max_by_key(|demand| demand.calls.saturating_mul(1_000) / demand.slots.max(1));
+    let oldest_wait = loads.clone().map(|load| load.oldest_wait).max().unwrap_or_default();
+    let busiest = loads.max_by_key(|load| load.calls.saturating_mul(1_000) / load.slots.max(1));
     PoolLoad { oldest_wait, ..busiest.unwrap_or_default() }
 }

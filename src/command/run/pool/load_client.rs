@@ -1,39 +1,39 @@
-//! A pool's view of the broker: how busy its own workers are there.
+//! The pool's client: queries the broker for the load of the pool's workers.
 
 use std::{fmt, sync::Mutex, time::Duration};
 
 use callboard::{AuthKey, Client, ClientBuilder, WorkerState, core::broker::Load};
 
-/// How long the broker has to answer. A pool that gets none goes on without.
+/// The timeout of a query. Without an answer the pool continues without the load.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
-/// Asks the broker about one pool.
-pub(crate) struct Lookout {
+/// A client that queries the broker about one pool.
+pub(crate) struct LoadClient {
     pool: String,
-    /// What it proves to the broker, if anything.
+    /// The key that it proves to the broker, if any.
     authkey: Option<AuthKey>,
-    /// How the pool's own worker stands: it is told where clients connect.
+    /// The state of the pool's own worker, which has the address for clients.
     state: Box<dyn Fn() -> WorkerState + Send + Sync>,
-    /// The client of the present frontend.
+    /// The client of the current frontend, with that frontend's address.
     client: Mutex<Option<(String, Client)>>,
 }
 
-impl Lookout {
+impl LoadClient {
     pub(crate) fn new(
         pool: String,
         authkey: Option<AuthKey>,
         state: impl Fn() -> WorkerState + Send + Sync + 'static,
-    ) -> Lookout {
-        Lookout { pool, authkey, state: Box::new(state), client: Mutex::new(None) }
+    ) -> LoadClient {
+        LoadClient { pool, authkey, state: Box::new(state), client: Mutex::new(None) }
     }
 
-    /// How busy the pool's workers are; `None` if the broker does not say.
+    /// Returns the load of the pool's workers; `None` if the broker does not answer.
     pub(crate) async fn load(&self) -> Option<Load> {
         let client = self.client()?;
         client.call("callboard.load", (&self.pool,)).await.ok()
     }
 
-    /// The client for the frontend that the broker named last.
+    /// Returns a client of the frontend that the broker announced last.
     fn client(&self) -> Option<Client> {
         let WorkerState::Registered { frontend } = (self.state)() else { return None };
         let mut held = self.client.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -47,8 +47,8 @@ impl Lookout {
     }
 }
 
-impl fmt::Debug for Lookout {
+impl fmt::Debug for LoadClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lookout").field("pool", &self.pool).finish_non_exhaustive()
+        f.debug_struct("LoadClient").field("pool", &self.pool).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Workers that were registered and that the broker does not know now.
+//! The missing-worker detector: finds workers that were registered and that the broker no longer knows.
 
 use std::{
     collections::BTreeMap,
@@ -7,42 +7,43 @@ use std::{
 
 use callboard::core::broker::Load;
 
-/// How long a worker may be unknown to the broker while its pool is not, at least.
-const ABSENT_MAX: Duration = Duration::from_secs(4);
-/// The same in heartbeats of its own: one that lives pauses for one at most between two attempts to connect, an attempt may have to
-/// be repeated, and so it is back within three. One that is not is stopped, or hangs with its link thread.
-const HEARTBEATS_ABSENT_MAX: u32 = 3;
+/// The least time for which the broker may not know a worker before the worker counts as missing.
+const MISSING_MAX: Duration = Duration::from_secs(4);
+/// The same in heartbeat intervals of the worker. A worker that runs pauses for at most one interval between two attempts to
+/// connect, and may have to repeat an attempt, so it reconnects within three. One that does not is stopped, or its I/O thread hangs.
+const HEARTBEATS_MISSING_MAX: u32 = 3;
 
-/// Who is absent, and since when.
+/// The workers that are missing, and since when.
 #[derive(Debug, Default)]
-pub(super) struct Absence {
-    /// What each worker said when it was last there: a broker that was started anew has not heard it yet.
+pub(super) struct MissingWorkerDetector {
+    /// The last known heartbeat interval of each worker: a broker that was restarted does not know it yet.
     heartbeats: BTreeMap<String, Duration>,
     since: BTreeMap<String, Instant>,
 }
 
-impl Absence {
-    /// The broker was not to be asked: of before that nobody can say who was there.
-    pub(super) fn forget(&mut self) {
+impl MissingWorkerDetector {
+    /// Forgets what it knows, since the broker could not be queried.
+    pub(super) fn reset(&mut self) {
         self.since.clear();
     }
 
-    /// Of the workers that were `registered`, those that the broker has missed for too long.
-    pub(super) fn look(&mut self, now: Instant, registered: &[&str], load: &Load) -> Vec<String> {
+    /// Returns the `registered` workers that the broker has missed for too long.
+    pub(super) fn check(&mut self, now: Instant, registered: &[&str], load: &Load) -> Vec<String> {
         self.heartbeats.retain(|instance, _| registered.contains(&instance.as_str()));
         for worker in &load.workers {
             self.heartbeats.insert(worker.name.clone(), Duration::from_millis(worker.heartbeat_ms));
         }
-        let here = |instance: &str| load.workers.iter().any(|worker| worker.name == instance);
-        self.since.retain(|instance, _| registered.contains(&instance.as_str()) && !here(instance));
-        let gone = registered.iter().filter(|instance| !here(instance));
-        gone.filter(|instance| {
-            let since = *self.since.entry((**instance).to_owned()).or_insert(now);
-            let heartbeat = self.heartbeats.get(**instance).copied().unwrap_or_default();
-            now - since >= ABSENT_MAX.max(heartbeat * HEARTBEATS_ABSENT_MAX)
-        })
-        .map(|instance| (*instance).to_owned())
-        .collect()
+        let present = |instance: &str| load.workers.iter().any(|worker| worker.name == instance);
+        self.since.retain(|instance, _| registered.contains(&instance.as_str()) && !present(instance));
+        let missing = registered.iter().filter(|instance| !present(instance));
+        missing
+            .filter(|instance| {
+                let since = *self.since.entry((**instance).to_owned()).or_insert(now);
+                let heartbeat = self.heartbeats.get(**instance).copied().unwrap_or_default();
+                now - since >= MISSING_MAX.max(heartbeat * HEARTBEATS_MISSING_MAX)
+            })
+            .map(|instance| (*instance).to_owned())
+            .collect()
     }
 }
 
@@ -61,29 +62,29 @@ mod tests {
         Load { workers: vec![worker], offers: Vec::new() }
     }
 
-    /// Whether a worker is missed after `millis` of absence.
-    fn missed(heartbeat_ms: u64, millis: u64) -> bool {
-        let (mut absence, began) = (Absence::default(), Instant::now());
-        assert!(absence.look(began, &["jobs-1"], &load(heartbeat_ms)).is_empty());
-        assert!(absence.look(began, &["jobs-1"], &Load::default()).is_empty());
-        let after = began + Duration::from_millis(millis);
-        !absence.look(after, &["jobs-1"], &Load::default()).is_empty()
+    /// Whether a worker counts as missing after `millis`.
+    fn is_missing(heartbeat_ms: u64, millis: u64) -> bool {
+        let (mut detector, start) = (MissingWorkerDetector::default(), Instant::now());
+        assert!(detector.check(start, &["jobs-1"], &load(heartbeat_ms)).is_empty());
+        assert!(detector.check(start, &["jobs-1"], &Load::default()).is_empty());
+        let after = start + Duration::from_millis(millis);
+        !detector.check(after, &["jobs-1"], &Load::default()).is_empty()
     }
 
     #[test]
-    fn a_worker_is_missed_after_four_seconds_or_three_of_its_heartbeats() {
-        assert!(!missed(1_000, 3_999) && missed(1_000, 4_000));
-        assert!(!missed(MINUTE_MS, 3 * MINUTE_MS - 1) && missed(MINUTE_MS, 3 * MINUTE_MS));
+    fn a_worker_is_missing_after_four_seconds_or_three_of_its_heartbeats() {
+        assert!(!is_missing(1_000, 3_999) && is_missing(1_000, 4_000));
+        assert!(!is_missing(MINUTE_MS, 3 * MINUTE_MS - 1) && is_missing(MINUTE_MS, 3 * MINUTE_MS));
     }
 
     #[test]
-    fn who_comes_back_or_cannot_be_asked_for_begins_anew() {
-        let (mut absence, began) = (Absence::default(), Instant::now());
-        let late = began + Duration::from_secs(10);
-        absence.look(began, &["jobs-1"], &Load::default());
-        absence.look(began, &["jobs-1"], &load(1_000));
-        assert!(absence.look(late, &["jobs-1"], &Load::default()).is_empty());
-        absence.forget();
-        assert!(absence.look(late + Duration::from_secs(10), &["jobs-1"], &Load::default()).is_empty());
+    fn a_reconnect_or_a_failed_query_starts_the_wait_again() {
+        let (mut detector, start) = (MissingWorkerDetector::default(), Instant::now());
+        let late = start + Duration::from_secs(10);
+        detector.check(start, &["jobs-1"], &Load::default());
+        detector.check(start, &["jobs-1"], &load(1_000));
+        assert!(detector.check(late, &["jobs-1"], &Load::default()).is_empty());
+        detector.reset();
+        assert!(detector.check(late + Duration::from_secs(10), &["jobs-1"], &Load::default()).is_empty());
     }
 }

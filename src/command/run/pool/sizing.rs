@@ -1,4 +1,4 @@
-//! How many worker processes a pool has, from what its operator wrote.
+//! The size of a pool and its bounds, from the settings.
 
 use anyhow::anyhow;
 use callboard::pool::{Bounds, size_max_default};
@@ -8,48 +8,50 @@ use crate::{
     settings::{PoolSettings, Source, Sourced},
 };
 
-/// How many processes a pool begins with, how few and how many it may have, and who says how many it has.
+/// The initial size of a pool, its bounds, and whether it scales itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizing {
     pub(crate) size: u32,
     /// `None`: the pool's own default.
     pub(crate) bounds: Option<Bounds>,
-    /// The pool finds its size itself: its operator wrote how few or how many, and not how many.
+    /// Whether the pool scales itself: the settings have a bound and no size.
     pub(crate) autoscale: bool,
 }
 
 impl Sizing {
-    /// What the settings mean.
+    /// Derives the sizing from the settings.
     ///
     /// # Errors
-    /// They contradict each other: wrong usage.
-    pub(crate) fn of(given: &PoolSettings) -> anyhow::Result<Sizing> {
-        let (min, max) = (given.min.as_ref(), given.max.as_ref());
+    /// If they contradict each other: exit code 2.
+    pub(crate) fn of(settings: &PoolSettings) -> anyhow::Result<Sizing> {
+        let (min, max) = (settings.min.as_ref(), settings.max.as_ref());
         let bounded = min.is_some() || max.is_some();
-        let autoscale = bounded && given.size.source == Source::Default;
+        let autoscale = bounded && settings.size.source == Source::Default;
         let fewest = min.map_or(1, |min| min.value);
-        let size = if autoscale { fewest } else { given.size.value };
+        let size = if autoscale { fewest } else { settings.size.value };
         let count = |number: usize| u32::try_from(number).map_err(|error| Exit::Usage.because(error));
         let most = max.map_or(Ok(size_max_default(count(size)?)), |max| count(max.value))?;
-        check(size, fewest, most as usize, given)?;
+        check(size, fewest, most as usize, settings)?;
         let bounds = bounded.then_some(Bounds { min: count(fewest)?, max: most });
         Ok(Sizing { size: count(size)?, bounds, autoscale })
     }
 }
 
-fn check(size: usize, fewest: usize, most: usize, given: &PoolSettings) -> anyhow::Result<()> {
+fn check(size: usize, fewest: usize, most: usize, settings: &PoolSettings) -> anyhow::Result<()> {
     let name = |setting: &Option<Sourced<usize>>| {
         setting.as_ref().map_or_else(|| "default".to_owned(), |setting| setting.source.to_string())
     };
-    let [least, greatest] = [name(&given.min), name(&given.max)];
+    let [least, greatest] = [name(&settings.min), name(&settings.max)];
     if fewest > most {
-        let why = anyhow!("a pool of at least {fewest} ({least}) and at most {most} ({greatest}) processes cannot be");
+        let why = anyhow!(
+            "--min {fewest} ({least}) is greater than --max {most} ({greatest}); choose bounds with --min <= --max"
+        );
         return Err(Exit::Usage.because(why));
     }
     if !(fewest..=most).contains(&size) {
         let why = anyhow!(
-            "{size} processes ({}) are not between {fewest} ({least}) and {most} ({greatest})",
-            given.size.source
+            "-n {size} ({}) is not between --min {fewest} ({least}) and --max {most} ({greatest})",
+            settings.size.source
         );
         return Err(Exit::Usage.because(why));
     }
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn who_says_how_many_has_so_many_and_who_says_how_few_or_how_many_lets_the_load_say() {
+    fn a_size_fixes_the_pool_and_bounds_alone_make_it_scale_itself() {
         assert_eq!(sizing(&[]), Ok(Sizing { size: 4, bounds: None, autoscale: false }));
         assert_eq!(sizing(&[("-n", "3")]), Ok(Sizing { size: 3, bounds: None, autoscale: false }));
         assert_eq!(sizing(&[("-n", "3"), ("--max", "8")]), between(3, 1, 8, false));
@@ -83,10 +85,10 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_itself_is_told_with_its_places() {
+    fn an_error_names_the_source_of_each_number() {
         let error = sizing(&[("-n", "4"), ("--min", "6")]).unwrap_err();
-        assert_eq!(error, "4 processes (flag -n) are not between 6 (flag --min) and 16 (default)");
+        assert_eq!(error, "-n 4 (flag -n) is not between --min 6 (flag --min) and --max 16 (default)");
         let error = sizing(&[("--min", "6"), ("--max", "5")]).unwrap_err();
-        assert!(error.starts_with("a pool of at least 6 (flag --min) and at most 5 (flag --max)"), "{error}");
+        assert!(error.starts_with("--min 6 (flag --min) is greater than --max 5 (flag --max)"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! One process of `callboard up`: the broker or a pool. Started, watched, started again when it ends.
+//! One process of `callboard up`: the broker or a pool. It is started, watched, and restarted when it ends.
 
 use std::{ffi::OsString, future, process::ExitStatus, time::Duration};
 
@@ -6,151 +6,152 @@ use rustix::process::Signal;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::notify;
-use crate::command::{output, process::child::Child};
+use crate::command::{logging, output, process::child::Child};
 
-/// What a process that has ended waits before it is started again. Doubled each time, up to [`AGAIN_MAX`].
-const AGAIN_MIN: Duration = Duration::from_secs(1);
-/// A pool that gives up has tried for itself for a while; who repairs its program does not want to wait long.
-const AGAIN_MAX: Duration = Duration::from_secs(30);
-/// A process that has been ready for this long was well: its next end is the first.
-const WELL_AFTER: Duration = Duration::from_secs(60);
-/// What a process has beyond its own time to drain before it is killed: a pool stops its workers within that, too.
+/// The backoff before the first restart. It is doubled each time, up to [`BACKOFF_MAX`].
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// The longest backoff. A pool that gives up has retried by itself for a while, and an operator who repairs its program should not
+/// wait long.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// The time after which a ready process counts as stable, so that its next restart has the first backoff.
+const STABLE_AFTER: Duration = Duration::from_secs(60);
+/// The time that a process has beyond its own drain time before it is killed. A pool stops its workers within that, too.
 const BEYOND_DRAIN: Duration = Duration::from_secs(10);
 
-/// One of them.
-pub(crate) struct Part {
-    /// What it is, for people.
+/// One process: the broker or a pool.
+pub(crate) struct Component {
+    /// Its name in logs and status.
     pub(crate) name: String,
-    /// How long its calls may go on once it is asked to stop.
+    /// The time that its running calls have to finish when it is asked to stop.
     drain: Duration,
     arguments: Vec<OsString>,
     state: State,
-    /// What it waits before it is started again.
-    again: Duration,
+    /// The backoff before its next restart.
+    backoff: Duration,
     /// Whether it has ever been ready.
     pub(crate) was_ready: bool,
 }
 
 enum State {
-    /// It was not started yet, or has ended for good.
+    /// Not started yet, or ended for good.
     Idle,
-    /// It has ended, and is started again at that time.
-    Waiting { until: Instant },
-    /// It runs; ready since then.
+    /// Ended, to be restarted at that time.
+    Backoff { until: Instant },
+    /// Running, and ready since then.
     Running { child: Box<Child>, ready: Option<Instant> },
 }
 
-/// What happened to one of them.
-pub(crate) enum Happened {
-    /// It says that it is ready, in this line.
+/// An event of a component.
+pub(crate) enum ComponentEvent {
+    /// It printed this ready line.
     Ready(String),
-    /// It has ended, and how.
+    /// It ended, in this way.
     Ended(String),
-    /// It is time to start it again.
-    Due,
+    /// Its backoff is over.
+    RestartDue,
 }
 
-impl Part {
-    /// One that is yet to be started.
-    pub(crate) fn new(name: String, drain: Duration, arguments: Vec<OsString>) -> Part {
-        Part { name, drain, arguments, state: State::Idle, again: AGAIN_MIN, was_ready: false }
+impl Component {
+    /// Creates one that is not started yet.
+    pub(crate) fn new(name: String, drain: Duration, arguments: Vec<OsString>) -> Component {
+        Component { name, drain, arguments, state: State::Idle, backoff: BACKOFF_MIN, was_ready: false }
     }
 
     /// Adds arguments for its next start.
-    pub(crate) fn add(&mut self, arguments: impl IntoIterator<Item = OsString>) {
+    pub(crate) fn add_arguments(&mut self, arguments: impl IntoIterator<Item = OsString>) {
         self.arguments.extend(arguments);
     }
 
     /// Starts it.
     ///
     /// # Errors
-    /// The system has no process for it.
+    /// If the system cannot start a process.
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         let child = Child::start_inheriting(&self.arguments, &notify::VARIABLES)?;
-        tracing::info!(part = self.name, pid = child.pid(), "started");
+        tracing::info!(target: logging::UP, component = self.name, pid = child.pid(), "started");
         self.state = State::Running { child: Box::new(child), ready: None };
         Ok(())
     }
 
-    /// Whether it neither runs nor is to be started again.
+    /// Whether it neither runs nor waits for a restart.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
     }
 
-    /// It has ended, and is not started again.
-    pub(crate) fn forget(&mut self) {
+    /// Marks it as ended for good.
+    pub(crate) fn set_idle(&mut self) {
         self.state = State::Idle;
     }
 
-    /// Whether it serves, as far as it said so itself.
+    /// Whether it has printed its ready line.
     pub(crate) fn is_ready(&self) -> bool {
         matches!(self.state, State::Running { ready: Some(_), .. })
     }
 
-    /// Waits for what happens to it next; for ever if it is idle.
+    /// Waits for its next event; for ever if it is idle.
     ///
     /// # Cancel safety
-    /// Cancel safe: nothing is lost.
-    pub(crate) async fn happens(&mut self) -> Happened {
+    /// Cancel safe: no event is lost.
+    pub(crate) async fn next_event(&mut self) -> ComponentEvent {
         match &mut self.state {
             State::Idle => future::pending().await,
-            State::Waiting { until } => {
+            State::Backoff { until } => {
                 sleep_until(*until).await;
-                Happened::Due
+                ComponentEvent::RestartDue
             }
             State::Running { child, ready } => loop {
                 match child.line_or_end().await {
                     Ok(Ok(line)) if ready.is_none() && line.starts_with("ready ") => {
                         *ready = Some(Instant::now());
                         self.was_ready = true;
-                        return Happened::Ready(line);
+                        return ComponentEvent::Ready(line);
                     }
-                    // Nobody is left to tell if this fails.
+                    // A failure to print cannot be reported either.
                     Ok(Ok(line)) => drop(output::print(&line)),
-                    Ok(Err(status)) => return Happened::Ended(said(status)),
-                    Err(error) => return Happened::Ended(error.to_string()),
+                    Ok(Err(status)) => return ComponentEvent::Ended(describe(status)),
+                    Err(error) => return ComponentEvent::Ended(error.to_string()),
                 }
             },
         }
     }
 
-    /// It has ended, and is to be started again. Returns after which time.
-    pub(crate) fn again(&mut self) -> Duration {
+    /// Schedules a restart of a component that has ended. Returns the backoff.
+    pub(crate) fn schedule_restart(&mut self) -> Duration {
         if let State::Running { ready: Some(since), .. } = &self.state
-            && since.elapsed() >= WELL_AFTER
+            && since.elapsed() >= STABLE_AFTER
         {
-            self.again = AGAIN_MIN;
+            self.backoff = BACKOFF_MIN;
         }
-        let after = self.again;
-        self.again = (after * 2).min(AGAIN_MAX);
-        self.state = State::Waiting { until: Instant::now() + after };
-        after
+        let backoff = self.backoff;
+        self.backoff = (backoff * 2).min(BACKOFF_MAX);
+        self.state = State::Backoff { until: Instant::now() + backoff };
+        backoff
     }
 
-    /// Signals it, if it runs.
+    /// Sends it a signal, if it runs.
     pub(crate) fn signal(&self, signal: Signal) {
         if let State::Running { child, .. } = &self.state {
             child.signal(signal);
         }
     }
 
-    /// Waits until it is gone, after it was asked to end; kills it if it takes longer than it may.
+    /// Waits until it has ended, after it was asked to; kills it if it takes too long.
     ///
     /// # Cancel safety
-    /// Cancel safe, but its time begins anew.
-    pub(crate) async fn gone(&mut self) {
+    /// Cancel safe, but its time starts again.
+    pub(crate) async fn ended(&mut self) {
         if let State::Running { child, .. } = &mut self.state {
             let ended = async { while let Ok(Ok(_)) = child.line_or_end().await {} };
             if timeout(self.drain + BEYOND_DRAIN, ended).await.is_err() {
-                tracing::error!(part = self.name, "did not end when it was asked to, and is killed");
+                tracing::error!(target: logging::UP, component = self.name, "did not end in time: killing it");
             }
         }
-        // Dropped: killed, if it still runs.
+        // The drop kills it, if it still runs.
         self.state = State::Idle;
     }
 }
 
-fn said(status: ExitStatus) -> String {
+fn describe(status: ExitStatus) -> String {
     match status.code() {
         Some(code) => format!("exit code {code}"),
         None => status.to_string(),

@@ -1,4 +1,4 @@
-//! `callboard up`: a broker and its pools as one tree of processes.
+//! `callboard up`: runs a broker and its pools as one process tree.
 
 mod component;
 mod notify;
@@ -11,26 +11,26 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 
-use self::{plan::Plan, supervisor::Tree};
+use self::{plan::Plan, supervisor::Supervisor};
 use crate::command::output::{self, exit::Exit};
 
-/// The file where none is named.
+/// The default file.
 const FILE: &str = "callboard.toml";
 
 /// Shown below `callboard up --help`.
 const AFTER_HELP: &str = "\
-The file is the settings file with a table for each pool; [broker], [pool] and [client] hold what all have in common:
+The file is the settings file with a table for each pool. [broker], [pool] and [client] hold the common settings:
   [broker]
   frontend = \"tcp://127.0.0.1:5559\"
   [pools.calculator]
   program = [\"./calculator-worker\"]
   size = 4
 
-The broker is started first, then each pool when the one before is ready; then one line on stdout says so:
+The broker starts first, then each pool when the one before it is ready. When all are ready, one line is printed on stdout:
   ready frontend=tcp://127.0.0.1:5559 backend=tcp://127.0.0.1:5560 pools=calculator
-Whichever ends before that ends it all (exit code 4). Later it is started again, and the others go on meanwhile.
-SIGTERM and Ctrl-C stop the pools, the last one first, then the broker; a second one does not wait for running calls.
-Under systemd it tells of readiness and feeds the watchdog while the broker answers: docs/callboard.service.";
+If a process ends before that, all end (exit code 4). Later, a process that ends is restarted, and the others continue.
+SIGTERM and Ctrl-C stop the pools, the last one first, then the broker; a second signal does not wait for running calls.
+Under systemd it reports readiness, and feeds the watchdog while the broker answers: docs/callboard.service.";
 
 /// Start a broker and pools from one file, and keep them running
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ Under systemd it tells of readiness and feeds the watchdog while the broker answ
 pub(crate) struct Up {
     /// The file [default: that of --config, or callboard.toml]
     file: Option<PathBuf>,
-    /// Only say whether the file is fine, and what would be started
+    /// Check the file and print what it would start, without starting it
     #[arg(long)]
     check: bool,
 }
@@ -46,22 +46,22 @@ pub(crate) struct Up {
 impl Up {
     /// Runs everything until it is asked to stop.
     pub(crate) async fn run(self, config: Option<PathBuf>) -> anyhow::Result<Exit> {
-        let plan = Plan::read(&found(self.file.or(config))?)?;
+        let plan = Plan::read(&find_file(self.file.or(config))?)?;
         if self.check {
             output::print(&plan.text())?;
-            return Ok(Exit::Fine);
+            return Ok(Exit::Success);
         }
-        Tree::new(plan).run().await
+        Supervisor::new(plan).run().await
     }
 }
 
-/// The file that was named, or the one that is looked for where none is.
-fn found(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    let hint = match named {
+/// Returns the file that was given, or the default one, if it can be read.
+fn find_file(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let hint = match given {
         Some(_) => "",
-        None => "; write it (`callboard up --help` shows one), or name another: callboard up FILE",
+        None => "; write one (`callboard up --help` shows an example), or give another: callboard up FILE",
     };
-    let file = named.unwrap_or_else(|| FILE.into());
+    let file = given.unwrap_or_else(|| FILE.into());
     match std::fs::File::open(&file) {
         Ok(_) => Ok(file),
         Err(error) => Err(Exit::Usage.because(anyhow!("cannot read the file {}: {error}{hint}", file.display()))),

@@ -1,4 +1,4 @@
-//! Telling systemd how we are: datagrams to the socket that NOTIFY_SOCKET names, as sd_notify(3) sends them.
+//! State notifications to systemd: datagrams to the socket that NOTIFY_SOCKET names, as sd_notify(3) sends them.
 
 use std::{
     env,
@@ -14,16 +14,18 @@ use std::{
     time::Duration,
 };
 
-/// The socket to tell. Absent: nobody wants to know.
+use crate::command::logging;
+
+/// The variable that names the socket. Absent: no notifications.
 const SOCKET: &str = "NOTIFY_SOCKET";
-/// Within how many microseconds WATCHDOG=1 must come again.
+/// The variable with the watchdog's timeout in microseconds, within which WATCHDOG=1 must be sent again.
 const WATCHDOG: &str = "WATCHDOG_USEC";
-/// Whom that is meant for.
+/// The variable with the process id for which the watchdog is meant.
 const WATCHDOG_PID: &str = "WATCHDOG_PID";
-/// What our own children are not to see: they would speak in our name.
+/// The variables that are removed from the environment of children: they would send notifications in our name.
 pub(crate) const VARIABLES: [&str; 3] = [SOCKET, WATCHDOG, WATCHDOG_PID];
 
-/// Whoever started us and wants to know how we are.
+/// The service manager that started this process, if it wants notifications.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notify {
     socket: Option<OsString>,
@@ -31,7 +33,7 @@ pub(crate) struct Notify {
 }
 
 impl Notify {
-    /// As our environment says.
+    /// Reads the environment.
     pub(crate) fn from_environment() -> Notify {
         let socket = env::var_os(SOCKET).filter(|socket| !socket.is_empty());
         let number = |name: &str| env::var(name).ok()?.parse::<u64>().ok();
@@ -40,29 +42,29 @@ impl Notify {
         Notify { socket, watchdog }
     }
 
-    /// Within which time somebody wants to hear that we are well.
+    /// Returns the timeout of the watchdog, if it is enabled.
     pub(crate) fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
 
-    /// Tells it. Who does not listen is no reason to stop.
-    pub(crate) fn tell(&self, what: &str) {
+    /// Sends a notification. A failure is logged and otherwise ignored.
+    pub(crate) fn send(&self, what: &str) {
         if let Some(socket) = &self.socket
-            && let Err(error) = send(socket, what)
+            && let Err(error) = send_to(socket, what)
         {
-            tracing::warn!(%error, ?socket, "who started us cannot be told how we are");
+            tracing::warn!(target: logging::UP, %error, ?socket, "cannot notify systemd");
         }
     }
 }
 
-fn send(socket: &OsString, what: &str) -> io::Result<()> {
+fn send_to(socket: &OsString, what: &str) -> io::Result<()> {
     let address = match socket.as_bytes() {
-        // Such a name is in no folder.
+        // An abstract name, which is not in the file system.
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
         _ => SocketAddr::from_pathname(socket)?,
     };
     let from = UnixDatagram::unbound()?;
-    // Whoever does not read must not make us wait.
+    // A full socket must not block this process.
     from.set_nonblocking(true)?;
     from.send_to_addr(what.as_bytes(), &address).map(drop)
 }

@@ -1,4 +1,4 @@
-//! What `callboard up` is to start, from one settings file, checked before anything runs.
+//! The plan of `callboard up`: the processes to start, from one settings file, checked before any of them runs.
 
 use std::{
     ffi::OsString,
@@ -22,11 +22,11 @@ use crate::{
 pub(crate) struct Plan {
     /// The file.
     pub(crate) file: PathBuf,
-    /// How long the broker's calls may go on once it is asked to stop.
+    /// The time that running calls have to finish when the broker is asked to stop.
     pub(crate) broker_drain: Duration,
-    /// Whether SIGHUP means something to the broker.
+    /// Whether the broker reloads a key file at SIGHUP.
     pub(crate) broker_has_key_file: bool,
-    /// By which key we may ask the broker whether it is well.
+    /// The key with which the watchdog connects to the broker.
     pub(crate) authkey: Option<AuthKey>,
     /// The pools, in the file's order.
     pub(crate) pools: Vec<PlannedPool>,
@@ -36,20 +36,20 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct PlannedPool {
     pub(crate) name: String,
-    /// How long its calls may go on once it is asked to stop.
+    /// The time that its running calls have to finish when it is asked to stop.
     pub(crate) drain: Duration,
-    /// Processes that it begins with.
+    /// The initial number of its processes.
     pub(crate) size: u32,
-    /// Its program, found.
+    /// The path of its program.
     program: PathBuf,
     raw: RawPool,
 }
 
 impl Plan {
-    /// Reads the file, and checks all that can be known without starting anything.
+    /// Reads the file, and checks everything that can be checked without starting a process.
     ///
     /// # Errors
-    /// What is wrong first: a setting, a key file, a program that is not there.
+    /// The first problem: a setting, a key file, or a program that does not exist.
     pub(crate) fn read(file: &Path) -> anyhow::Result<Plan> {
         let flags = Flags::default().with_config(Some(file.to_owned()));
         let settings = Settings::load(&flags)?;
@@ -57,28 +57,28 @@ impl Plan {
         let given = read_pools(file)?;
         if given.is_empty() {
             let hint = "write [pools.NAME] and below it program = [\"./worker\"]";
-            return Err(Exit::Usage.because(anyhow!("{} names no pool: {hint}", file.display())));
+            return Err(Exit::Usage.because(anyhow!("{} has no pool: {hint}", file.display())));
         }
         let pools = given.into_iter().map(|pool| PlannedPool::of(&flags, pool)).collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Plan {
             file: file.to_owned(),
             broker_drain: settings.broker.drain.value,
             broker_has_key_file: settings.broker.authkey.file.is_some(),
-            authkey: asking_key(&settings)?,
+            authkey: watchdog_key(&settings)?,
             pools,
         })
     }
 
-    /// What was found, for people.
+    /// Returns the plan as text.
     pub(crate) fn text(&self) -> String {
         let pools = self.pools.iter().map(|pool| {
             let arguments: String = pool.raw.program.iter().skip(1).map(|word| format!(" {word}")).collect();
             format!("\n  pool {}: {} processes of {}{arguments}", pool.name, pool.size, pool.program.display())
         });
-        format!("{} is fine: a broker, and then{}", self.file.display(), pools.collect::<String>())
+        format!("{} is valid: a broker, then{}", self.file.display(), pools.collect::<String>())
     }
 
-    /// The arguments of the command that is the broker.
+    /// Returns the arguments of the broker's command.
     pub(crate) fn broker_arguments(&self) -> Vec<OsString> {
         vec!["--config".into(), self.file.clone().into(), "broker".into()]
     }
@@ -98,7 +98,7 @@ impl PlannedPool {
         Ok(PlannedPool { name, drain: settings.drain.value, size, program, raw })
     }
 
-    /// The arguments of the command that is this pool.
+    /// Returns the arguments of this pool's command.
     pub(crate) fn arguments(&self, file: &Path, backend: &str) -> Vec<OsString> {
         let own = self.raw.values.iter().flat_map(|(setting, value)| [setting.flag.into(), value.text.clone().into()]);
         let mut all: Vec<OsString> = vec!["--config".into(), file.into(), "pool".into()];
@@ -110,8 +110,8 @@ impl PlannedPool {
     }
 }
 
-/// The key of `[client]`, or else one of the broker's own that a client may have.
-fn asking_key(settings: &Settings) -> anyhow::Result<Option<AuthKey>> {
+/// Returns the key of `[client]`, or else the first key of the broker that permits the client role.
+fn watchdog_key(settings: &Settings) -> anyhow::Result<Option<AuthKey>> {
     if let Some(keys) = settings.client.authkey.keys()? {
         return Ok(Some(keys.first().clone()));
     }

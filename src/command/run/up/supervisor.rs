@@ -1,4 +1,4 @@
-//! The processes of `callboard up`: started in order, kept running, stopped in order.
+//! The supervisor of `callboard up`: starts the processes in order, keeps them running, and stops them in order.
 
 use anyhow::anyhow;
 use futures::future::select_all;
@@ -6,12 +6,13 @@ use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
 use super::{
-    component::{Happened, Part},
+    component::{Component, ComponentEvent},
     notify::Notify,
     plan::Plan,
-    watchdog::beat,
+    watchdog,
 };
 use crate::command::{
+    logging,
     output::{self, exit::Exit},
     process::{
         child::addresses,
@@ -19,70 +20,70 @@ use crate::command::{
     },
 };
 
-/// Where the broker is among the parts: first.
+/// The index of the broker among the components.
 const BROKER: usize = 0;
 
-/// All that runs.
-pub(crate) struct Tree {
+/// The supervisor of the broker and the pools.
+pub(crate) struct Supervisor {
     plan: Plan,
-    /// The broker, and the pools in the file's order. Later ones are started when the one before is ready.
-    parts: Vec<Part>,
+    /// The broker, then the pools in the order of the file. Each is started when the one before it is ready.
+    components: Vec<Component>,
     notify: Notify,
-    /// What the broker said when it was ready first.
-    addresses: Option<String>,
-    /// Whether all parts have been ready.
+    /// The first ready line of the broker.
+    ready_line: Option<String>,
+    /// Whether all components have been ready.
     announced: bool,
-    pulse: Option<JoinHandle<()>>,
+    watchdog: Option<JoinHandle<()>>,
 }
 
-impl Tree {
-    /// Nothing runs yet.
-    pub(crate) fn new(plan: Plan) -> Tree {
-        let broker = Part::new("broker".to_owned(), plan.broker_drain, plan.broker_arguments());
+impl Supervisor {
+    /// Creates a supervisor that has started nothing yet.
+    pub(crate) fn new(plan: Plan) -> Supervisor {
+        let broker = Component::new("broker".to_owned(), plan.broker_drain, plan.broker_arguments());
         let notify = Notify::from_environment();
-        Tree { plan, parts: vec![broker], notify, addresses: None, announced: false, pulse: None }
+        Supervisor { plan, components: vec![broker], notify, ready_line: None, announced: false, watchdog: None }
     }
 
     /// Starts everything, keeps it running, and stops it when it is asked to.
     ///
     /// # Errors
-    /// A part ended before all were ready; those that ran have been stopped.
+    /// If a component ended before all were ready. Those that ran have been stopped.
     pub(crate) async fn run(mut self) -> anyhow::Result<Exit> {
         let mut signals = StopSignals::catch()?;
         let hangups = Hangups::catch(self.plan.broker_has_key_file)?;
-        let ended = self.live(&mut signals, hangups).await;
+        let ended = self.supervise(&mut signals, hangups).await;
         self.stop(&mut signals).await;
         ended
     }
 
-    /// Until somebody asks it to stop.
-    async fn live(&mut self, signals: &mut StopSignals, mut hangups: Hangups) -> anyhow::Result<Exit> {
-        self.parts[BROKER].start()?;
+    /// Handles events until a signal asks it to stop.
+    async fn supervise(&mut self, signals: &mut StopSignals, mut hangups: Hangups) -> anyhow::Result<Exit> {
+        self.components[BROKER].start()?;
         loop {
-            let happened = tokio::select! {
-                // All are cancel safe, by their own words.
-                (happened, at, _) = select_all(self.parts.iter_mut().map(|part| Box::pin(part.happens()))) => Some((at, happened)),
+            let event = tokio::select! {
+                // All are cancel safe: see their docs.
+                (event, at, _) = select_all(self.components.iter_mut().map(|component| Box::pin(component.next_event()))) => Some((at, event)),
                 exit = signals.next() => return Ok(exit),
                 () = hangups.next() => None,
             };
-            match happened {
-                Some((at, Happened::Ready(line))) => self.ready(at, &line)?,
-                Some((at, Happened::Ended(how))) => self.ended(at, &how)?,
-                Some((at, Happened::Due)) => self.parts[at].start()?,
-                None => self.parts[BROKER].signal(Signal::HUP),
+            match event {
+                Some((at, ComponentEvent::Ready(line))) => self.on_ready(at, &line)?,
+                Some((at, ComponentEvent::Ended(how))) => self.on_ended(at, &how)?,
+                Some((at, ComponentEvent::RestartDue)) => self.components[at].start()?,
+                None => self.components[BROKER].signal(Signal::HUP),
             }
-            self.tell_status();
+            self.notify_status();
         }
     }
 
-    /// A part is ready, maybe again.
-    fn ready(&mut self, at: usize, line: &str) -> anyhow::Result<()> {
-        tracing::info!(part = self.parts[at].name, "ready");
-        if at == BROKER && self.addresses.is_none() {
-            self.broker_is_there(line)?;
+    /// Starts the next component after one is ready, possibly after a restart.
+    fn on_ready(&mut self, at: usize, line: &str) -> anyhow::Result<()> {
+        tracing::info!(target: logging::UP, component = self.components[at].name, "ready");
+        if at == BROKER && self.ready_line.is_none() {
+            self.add_pools(line)?;
         }
-        match self.parts.iter_mut().find(|part| !part.was_ready) {
-            // The next one; or one that was started already, and waits for its workers.
+        match self.components.iter_mut().find(|component| !component.was_ready) {
+            // The next one, unless it was started already and waits for its workers.
             Some(next) => {
                 if next.is_idle() {
                     next.start()
@@ -95,68 +96,75 @@ impl Tree {
         }
     }
 
-    /// The pools can be started. A broker that is started again listens where this one did, also on ports that the system chose.
-    fn broker_is_there(&mut self, line: &str) -> anyhow::Result<()> {
+    /// Adds the pools, once the broker listens. A restarted broker listens on the same addresses, also on ports that the system chose.
+    fn add_pools(&mut self, line: &str) -> anyhow::Result<()> {
         let (frontend, backend) = addresses(line)?;
-        self.parts[BROKER].add(["--frontend", frontend, "--backend", backend].map(Into::into));
+        self.components[BROKER].add_arguments(["--frontend", frontend, "--backend", backend].map(Into::into));
         let (file, pools) = (&self.plan.file, &self.plan.pools);
-        let part = |pool: &super::plan::PlannedPool| {
-            Part::new(format!("pool {}", pool.name), pool.drain, pool.arguments(file, backend))
+        let component = |pool: &super::plan::PlannedPool| {
+            Component::new(format!("pool {}", pool.name), pool.drain, pool.arguments(file, backend))
         };
-        self.parts.extend(pools.iter().map(part));
-        self.addresses = Some(line.to_owned());
-        if let Some(within) = self.notify.watchdog() {
-            let beats = beat(self.notify.clone(), within, frontend.to_owned(), self.plan.authkey.clone());
-            self.pulse = Some(tokio::spawn(beats));
+        self.components.extend(pools.iter().map(component));
+        self.ready_line = Some(line.to_owned());
+        if let Some(timeout) = self.notify.watchdog() {
+            let watchdog = watchdog::run(self.notify.clone(), timeout, frontend.to_owned(), self.plan.authkey.clone());
+            self.watchdog = Some(tokio::spawn(watchdog));
         }
         Ok(())
     }
 
     fn announce(&mut self) -> anyhow::Result<()> {
         self.announced = true;
-        self.notify.tell("READY=1");
+        self.notify.send("READY=1");
         let pools: Vec<_> = self.plan.pools.iter().map(|pool| pool.name.as_str()).collect();
-        output::print(&format!("{} pools={}", self.addresses.as_deref().unwrap_or_default(), pools.join(",")))
+        output::print(&format!("{} pools={}", self.ready_line.as_deref().unwrap_or_default(), pools.join(",")))
     }
 
-    /// A part has ended by itself. Before all were ready that is a failed start; later it is started again, and the others serve on.
-    fn ended(&mut self, at: usize, how: &str) -> anyhow::Result<()> {
-        let part = &mut self.parts[at];
+    /// Handles the end of a component. Before all were ready, the start has failed; later, the component is restarted while the others
+    /// continue.
+    fn on_ended(&mut self, at: usize, how: &str) -> anyhow::Result<()> {
+        let component = &mut self.components[at];
         if !self.announced {
-            part.forget();
-            return Err(Exit::GaveUp.because(anyhow!("the {} ended before everything was ready ({how})", part.name)));
+            component.set_idle();
+            return Err(
+                Exit::GaveUp.because(anyhow!("the {} ended before everything was ready ({how})", component.name))
+            );
         }
-        let after = part.again();
-        tracing::error!(part = part.name, "ended ({how}); it is started again in {after:?}, and the others go on");
+        let backoff = component.schedule_restart();
+        tracing::error!(target: logging::UP, component = component.name, "ended ({how}): restarting it in {backoff:?}");
         Ok(())
     }
 
-    /// Tells systemd who is missing.
-    fn tell_status(&self) {
-        let missing: Vec<_> =
-            self.parts.iter().filter(|part| !part.is_ready()).map(|part| part.name.as_str()).collect();
-        self.notify.tell(&match missing.as_slice() {
-            [] => "STATUS=all serve".to_owned(),
+    /// Notifies systemd of the components that are not ready.
+    fn notify_status(&self) {
+        let missing: Vec<_> = self
+            .components
+            .iter()
+            .filter(|component| !component.is_ready())
+            .map(|component| component.name.as_str())
+            .collect();
+        self.notify.send(&match missing.as_slice() {
+            [] => "STATUS=all ready".to_owned(),
             _ => format!("STATUS=not ready: {}", missing.join(", ")),
         });
     }
 
-    /// Stops the pools, the last one first, and then the broker: whoever calls another pool is listed below it and ends before it.
+    /// Stops the pools, the last one first, then the broker. A pool that calls another one is listed below it, and so ends before it.
     async fn stop(&mut self, signals: &mut StopSignals) {
-        self.notify.tell("STOPPING=1");
-        for at in (0..self.parts.len()).rev() {
-            self.parts[at].signal(Signal::TERM);
+        self.notify.send("STOPPING=1");
+        for at in (0..self.components.len()).rev() {
+            self.components[at].signal(Signal::TERM);
             loop {
                 tokio::select! {
-                    // Cancel safe, but for its time, which is bounded by the number of signals that somebody sends.
-                    () = self.parts[at].gone() => break,
-                    // Whoever asks a second time does not want to wait: none of them finishes its calls.
-                    _ = signals.next() => self.parts.iter().for_each(|part| part.signal(Signal::TERM)),
+                    // Cancel safe, but for its timeout, which starts again at each signal.
+                    () = self.components[at].ended() => break,
+                    // A second signal means: do not wait for running calls. It is for all of them.
+                    _ = signals.next() => self.components.iter().for_each(|component| component.signal(Signal::TERM)),
                 }
             }
         }
-        if let Some(pulse) = &self.pulse {
-            pulse.abort();
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.abort();
         }
     }
 }

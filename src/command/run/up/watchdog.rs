@@ -1,31 +1,34 @@
-//! Whether the broker of `callboard up` is well: it is asked, and systemd's watchdog is told only if it answers.
+//! The watchdog of `callboard up`: pings the broker, and feeds systemd's watchdog only if it answers.
 
 use std::time::Duration;
 
 use callboard::{AuthKey, Client, ClientBuilder};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::MissedTickBehavior;
 
 use super::notify::Notify;
+use crate::command::logging;
 
-/// Tells the watchdog that all is well, each time that the broker has answered; twice within the watchdog's time. Never returns.
+/// Feeds systemd's watchdog each time that the broker has answered a ping, twice within the watchdog's timeout. Never returns.
 ///
-/// A broker that hangs is not told of, and so systemd starts everything anew.
-pub(crate) async fn beat(notify: Notify, within: Duration, frontend: String, authkey: Option<AuthKey>) {
-    let every = within / 2;
-    let client = Client::builder(&frontend).name("callboard-up").timeout(every);
+/// If the broker hangs, the watchdog gets no notification, and systemd restarts everything.
+pub(crate) async fn run(notify: Notify, timeout: Duration, frontend: String, authkey: Option<AuthKey>) {
+    let interval = timeout / 2;
+    let client = Client::builder(&frontend).name("callboard-up").timeout(interval);
     let client = authkey.into_iter().fold(client, ClientBuilder::authkey).connect_lazily();
     let client = match client {
         Ok(client) => client,
-        Err(error) => return tracing::error!(%error, "the broker cannot be asked whether it is well"),
+        Err(error) => {
+            return tracing::error!(target: logging::UP, %error, "cannot ping the broker: the watchdog is not fed");
+        }
     };
-    let mut beats = interval(every);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        beats.tick().await;
-        match client.call::<()>("callboard.ping", ()).timeout(every).await {
-            Ok(()) => notify.tell("WATCHDOG=1"),
+        ticks.tick().await;
+        match client.call::<()>("callboard.ping", ()).timeout(interval).await {
+            Ok(()) => notify.send("WATCHDOG=1"),
             Err(error) => {
-                tracing::warn!(%error, "the broker does not answer: the watchdog is not told that all is well")
+                tracing::warn!(target: logging::UP, %error, "the broker does not answer: the watchdog is not fed")
             }
         }
     }
