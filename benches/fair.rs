@@ -1,8 +1,9 @@
-//! Fairness, for real: how long a polite client waits alone, and beside somebody who floods the same service from many sessions.
+//! The fairness benchmark: how long a client waits alone, and beside a flooder that calls the same service from many sessions.
 //!
-//! A broker with a key for each of the two, a worker whose few slots are the bottleneck, and the flooder in a process of its own (this
-//! program again). The polite client makes calls in bursts, so that it waits for itself when it is alone. What is promised is three
-//! times that at most, as `core/tests/fairness.rs` proves in virtual time; here the machine's own load is in the figures.
+//! It runs a broker with a key for each of the two, a worker whose few slots are the bottleneck, and the flooder in its own process
+//! (this program again). The client makes calls in bursts, so that its calls wait for each other when it is alone. Beside the flooder
+//! it should wait at most three times as long. `core/tests/fairness.rs` proves this in virtual time; these figures include the load
+//! of the machine.
 //!
 //!     cargo bench --bench fair
 //!     cargo bench --bench fair -- --sessions 200 --seconds 5

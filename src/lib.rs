@@ -1,6 +1,6 @@
 //! Callboard: message-broker RPC over ZeroMQ.
 //!
-//! A broker stands between clients and pools of worker processes. A worker serves functions under names:
+//! A broker forwards calls from clients to pools of worker processes. A worker registers functions under names:
 //!
 //! ```no_run
 //! use callboard::{Service, Worker, WorkerError};
@@ -15,7 +15,7 @@
 //! }
 //! ```
 //!
-//! A client awaits the answer, has it called back, or forgets it:
+//! A client awaits the result, registers a callback, or sends a one-way call:
 //!
 //! ```no_run
 //! use callboard::{CallError, Client};
@@ -24,19 +24,20 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let client = Client::connect("tcp://127.0.0.1:5559").await?;
 //!     let sum: i64 = client.call("calculator.add", (2, 3)).await?;
-//!     let (tell, told) = tokio::sync::oneshot::channel();
-//!     let callback = |sum: Result<i64, CallError>| drop(tell.send(sum));
+//!     let (sender, receiver) = tokio::sync::oneshot::channel();
+//!     let callback = |sum: Result<i64, CallError>| drop(sender.send(sum));
 //!     client.call("calculator.add", (sum, 37)).on_complete(callback).await?;
 //!     client.call("calculator.add", (0, 0)).cast().await?;
-//!     println!("called back: {:?}", told.await?);
-//!     // Callbacks that wait are told CANCELLED now; what was sent has reached the broker when this returns.
+//!     println!("callback: {:?}", receiver.await?);
+//!     // Pending callbacks get CANCELLED now. When this returns, the broker has every call that was sent.
 //!     Ok(client.close().await?)
 //! }
 //! ```
 //!
-//! The paved path is here at the root: [`Client`], [`Call`], [`CallError`] for who calls, with [`ReplyStream`] and [`ItemSender`] for streams; [`Worker`], [`Service`], [`Context`],
-//! [`Reply`], [`Error`] for who serves, with [`Incoming`] and [`Outgoing`]. The rest: [`broker`] runs a broker inside a program, [`pool`] supervises worker
-//! processes, [`core`] has the wire and the pure machines.
+//! The most used items are at the root. Clients use [`Client`], [`Call`] and [`CallError`], with [`ReplyStream`] and [`ItemSender`]
+//! for streams. Workers use [`Worker`], [`Service`], [`Context`], [`Reply`] and [`Error`], with [`Incoming`] and [`Outgoing`]. The
+//! module [`broker`] runs a broker inside a program, [`pool`] supervises worker processes, and [`core`] has the wire format and the
+//! state machines.
 //!
 //! With `default-features = false` the package is this library alone, without the `callboard` command.
 
@@ -56,7 +57,7 @@ pub use callboard_workers::{
     Stream, Worker, WorkerError, WorkerState, pool,
 };
 
-/// What the code that the macros write needs beside the above. Not for anybody else.
+/// Items for code that the macros generate. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
     pub use callboard_clients::travel::{error, value};

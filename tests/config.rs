@@ -1,4 +1,4 @@
-//! `callboard config`: what people see of the settings, and what they are told when one is wrong.
+//! `callboard config`: the output, and the errors of invalid settings.
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 
@@ -110,7 +110,7 @@ fn a_wrong_value_is_named_with_its_place() {
 }
 
 #[test]
-fn a_missing_settings_file_is_named_with_who_names_it() {
+fn the_error_of_a_missing_settings_file_has_the_source_of_its_name() {
     let complaint = complaint(callboard().arg("config").env("CALLBOARD_CONFIG", "no-such-file.toml"));
     let begins = "error: cannot read the settings file no-such-file.toml (environment CALLBOARD_CONFIG): ";
     assert!(complaint.starts_with(begins), "{complaint}");
@@ -123,7 +123,7 @@ fn a_wrong_log_filter_is_a_usage_error() {
 }
 
 #[test]
-fn a_log_filter_and_a_variable_that_were_hardly_meant_are_told_and_hurt_nothing() {
+fn an_unlikely_log_filter_and_an_unknown_variable_get_a_warning() {
     let remark = |variable: &str, value: &str| {
         let output = callboard().arg("config").env(variable, value).output().unwrap();
         stdout(&output);

@@ -1,4 +1,4 @@
-//! The client's process: so many calls outstanding, for so long.
+//! The client process: keeps a number of calls outstanding for a given time.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The first frame of a call: which link it came from, as an RPC layer must know.
+//! The first frame of a call: the connection that it came from, which an RPC layer must know.
 
 use bytes::Bytes;
 

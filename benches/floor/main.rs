@@ -1,10 +1,10 @@
-//! The floor: what a call costs where there is no RPC, only its way - DEALER, gate, gate, DEALER - and what the real
-//! system adds to it.
+//! The floor benchmark: the cost of a call's path without RPC - DEALER, gate, gate, DEALER - and what the real system adds
+//! to it.
 //!
-//! Each round measures the floor and then `callboard bench`, so that both meet the same machine; the ratio of their
-//! CPU per call is what counts, round by round. The floor is three processes with a runtime of one thread each. A
-//! call is one message of two frames, a small header and the body, forwarded as they are: nothing is decoded,
-//! encoded, remembered or bundled.
+//! Each round measures the floor and then `callboard bench`, so that both run under the same load. The result is the
+//! ratio of their CPU time per call in each round. The floor is three processes with a runtime of one thread each. A
+//! call is one message of two frames, a small header and the body, forwarded unchanged: nothing is decoded,
+//! encoded, stored or bundled.
 //!
 //!     cargo bench --bench floor
 //!     cargo bench --bench floor -- --rounds 10 --window 512

@@ -1,4 +1,4 @@
-//! One process of the floor: started, listened to, its CPU time read, killed when dropped.
+//! One process of the floor: started, its output and CPU time read, killed when dropped.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! The relay's process: the broker's gate with nothing behind it.
+//! The relay process: the broker's gate with no broker behind it.
 
 use anyhow::{Context, bail};
 use callboard_broker::gate::{Address, Endpoint, Gate, GateEvent, GateLimits};

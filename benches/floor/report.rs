@@ -1,4 +1,4 @@
-//! What all rounds found, for people and as JSON.
+//! The report of all rounds, as text and as JSON.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The worker's process: it sends back what it receives.
+//! The worker process: sends back what it receives.
 
 use anyhow::ensure;
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! Good frames with bad things in them.
+//! Valid frames with malicious content.
 
 use callboard::core::wire::{Envelope, envelope::Ping};
 

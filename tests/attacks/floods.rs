@@ -1,4 +1,4 @@
-//! Too much of what is allowed.
+//! Floods of valid messages.
 
 use bytes::Bytes;
 use callboard::core::{

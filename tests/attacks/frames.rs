@@ -1,4 +1,4 @@
-//! Frames that are not what they seem.
+//! Invalid frames.
 
 use callboard::core::zmtp::greeting;
 

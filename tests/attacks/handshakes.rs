@@ -1,4 +1,4 @@
-//! Handshakes that are none.
+//! Invalid handshakes.
 
 use std::{thread, time::Duration};
 

@@ -1,12 +1,11 @@
-//! Attacks on the broker over the network. Each runs in a process of its own while another client's calls go on through the
-//! same broker and succeed; after each the broker lives, holds nothing for the attacker, and has the connections that it had.
+//! Attacks on the broker over the network. Each runs in its own process, while the calls of another client through the same
+//! broker must succeed. After each, the broker runs, holds nothing for the attacker, and has the connections that it had before.
 //!
-//!     cargo test --test attacks                         each at a size that a test can afford
+//!     cargo test --test attacks                         each at a size that suits a test
 //!     cargo test --release --test attacks -- --full     at full size, one after another
-//!     cargo test --test attacks -- silent               those with that word in their name
+//!     cargo test --test attacks -- silent               the attacks with that word in their name
 //!
-//! This program is its own helper: the attacker is this program, started again. That is why it has no harness of Rust's,
-//! which would not let it be anything but a test. A new attack is a function and a line in [`ATTACKS`].
+//! The attacker is this program, started again. So it does not use Rust's test harness, which cannot run a helper process. A new attack is a function and a line in [`ATTACKS`].
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Readers that do not read.
+//! Peers that do not read.
 
 use bytes::Bytes;
 use callboard::core::{

@@ -1,4 +1,4 @@
-//! A broker under attack, and those who want to go on with their work.
+//! A broker under attack, and the legitimate peers whose calls must succeed.
 
 use std::{
     env,

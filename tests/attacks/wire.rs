@@ -1,4 +1,4 @@
-//! A connection whose every byte the attacker chooses.
+//! A raw connection: the attacker chooses every byte.
 
 use std::{
     collections::VecDeque,

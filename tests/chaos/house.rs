@@ -1,4 +1,4 @@
-//! The processes, and what is done to them.
+//! The processes, and the faults that are injected.
 
 use std::{
     collections::BTreeMap,

@@ -1,12 +1,12 @@
-//! Chaos: real processes that are killed and stopped at random while clients count what becomes of their calls.
+//! Chaos test: kills and stops real processes at random while clients count the outcomes of their calls.
 //!
 //! ```text
 //! cargo test --test chaos -- --seconds 60 --seed 7
 //! ```
 //!
-//! It ends with a table, and fails if a call was answered twice, or never, or a `once` function ran twice for one call, or an error
-//! said that a function had not run that had. What is killed when is the seed's choice; what follows is the machine's, so a run
-//! cannot be repeated exactly: the simulation of the machines (`core/tests/simulation`) can. `cargo test` alone runs the short form.
+//! It ends with a table. It fails if a call got two outcomes or none, if a `once` function ran twice for one call, or if an error
+//! claims that a function did not run although it did. The seed decides what is killed and when, but the rest depends on the system,
+//! so a run cannot be repeated exactly: the simulation of the machines (`core/tests/simulation`) can. `cargo test` alone runs the short form.
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! What became of each call, and what must never become of one.
+//! The outcomes of all calls, and the checks on them.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! What a service says of itself: the trait as data, through the broker and back.
+//! The description of a service: the trait as data, queried through the broker.
 
 use std::collections::BTreeMap;
 
@@ -177,7 +177,7 @@ mod erased {
 }
 
 #[tokio::test]
-async fn whoever_asks_the_broker_gets_the_trait() {
+async fn the_broker_returns_the_description_of_the_trait() {
     let scene = Scene::of(Nobody.into_service()).await;
     let said: ServiceContracts = scene.client.call("callboard.describe", ("people",)).await.unwrap();
     let [contract] = &said.contracts[..] else { panic!("one contract: {said:?}") };

@@ -1,4 +1,4 @@
-//! Forms that a trait may have, and names that must not get into the way of what the macro writes.
+//! The forms that a trait may have, and names that must not conflict with the macro's output.
 
 use crate::Scene;
 

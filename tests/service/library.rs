@@ -1,4 +1,4 @@
-//! A service as people write it: a library that lends books.
+//! A typical service: a library that lends books.
 
 use std::{collections::BTreeMap, fmt, sync::Mutex, time::Duration};
 
@@ -120,7 +120,7 @@ async fn an_error_of_the_methods_own_comes_back_as_itself() {
 }
 
 #[tokio::test]
-async fn who_knows_no_types_gets_the_errors_code_name_text_and_content() {
+async fn an_untyped_client_gets_the_code_name_text_and_content_of_an_error() {
     let (scene, _library) = scene().await;
     let error = scene.client.service("town.library").call::<Book>("lend", ("Emil",)).await.unwrap_err();
     assert_eq!((error.code(), error.executed(), error.type_name()), (Code::NotFound, Executed::Yes, "LendError"));
@@ -130,7 +130,7 @@ async fn who_knows_no_types_gets_the_errors_code_name_text_and_content() {
 }
 
 #[tokio::test]
-async fn a_call_that_fails_otherwise_says_so() {
+async fn a_failure_of_the_call_itself_is_reported() {
     let (scene, library) = scene().await;
     let late = library.wait().timeout(Duration::from_millis(50)).await.unwrap_err();
     assert_eq!(late.code(), Code::DeadlineExceeded);
@@ -155,7 +155,7 @@ async fn a_stubs_call_may_be_called_back_or_cast() {
 }
 
 #[tokio::test]
-async fn methods_have_the_names_and_arguments_of_the_trait_and_the_effects_that_it_says() {
+async fn methods_have_the_names_arguments_and_effects_of_the_trait() {
     let (scene, _library) = scene().await;
     let services: Vec<callboard::core::broker::ServiceStatus> =
         scene.client.call("callboard.services", ()).await.unwrap();

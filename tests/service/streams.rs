@@ -248,7 +248,7 @@ async fn arguments_go_beside_items_by_position_or_by_name() {
 }
 
 #[tokio::test]
-async fn a_stubs_call_tells_progress() {
+async fn a_call_of_a_stub_reports_progress() {
     let (_scene, book) = scene().await;
     let (tell, told) = std::sync::mpsc::sync_channel(10);
     let walk = book.walk(3).on_progress(move |progress: Progress| tell.try_send(progress.done).unwrap());

@@ -1,4 +1,4 @@
-//! Shared keys: who is let in, who is not and is told why, and how keys are replaced.
+//! Shared keys: which peers are accepted, which are rejected with a reason, and how keys are replaced.
 
 use std::{
     fs,
@@ -74,7 +74,7 @@ fn descendants(of: u32) -> Vec<u32> {
 }
 
 #[test]
-fn who_has_the_key_calls_workers_of_a_pool_that_has_it() {
+fn a_client_with_the_key_calls_workers_of_a_pool_with_it() {
     let keys = Keys::new();
     let file = keys.write("authkey", OURS);
     let broker = broker(&file);
@@ -91,7 +91,7 @@ fn who_has_the_key_calls_workers_of_a_pool_that_has_it() {
 }
 
 #[test]
-fn a_worker_without_a_key_is_told_of_the_variable_and_of_no_flag() {
+fn the_error_of_a_worker_without_a_key_names_the_variable_and_no_flag() {
     let keys = Keys::new();
     let broker = broker(&keys.write("ours", OURS));
     let mut keyless = worker(&broker, None);
@@ -101,7 +101,7 @@ fn a_worker_without_a_key_is_told_of_the_variable_and_of_no_flag() {
 }
 
 #[test]
-fn who_has_no_key_or_a_wrong_one_is_refused_and_nothing_runs() {
+fn a_client_without_the_right_key_is_rejected_and_nothing_runs() {
     let keys = Keys::new();
     let (ours, theirs) = (keys.write("ours", OURS), keys.write("theirs", THEIRS));
     let broker = broker(&ours);
@@ -120,7 +120,7 @@ fn who_has_no_key_or_a_wrong_one_is_refused_and_nothing_runs() {
 }
 
 #[test]
-fn a_worker_without_the_key_serves_nobody_and_says_why() {
+fn a_worker_without_the_key_does_not_register_and_reports_why() {
     let keys = Keys::new();
     let file = keys.write("authkey", OURS);
     let broker = broker(&file);
@@ -193,7 +193,7 @@ fn keys_are_replaced_one_after_the_other_while_the_broker_runs() {
     read_again(&format!("id=new key={THEIRS}\nid=old key={OURS}\n"), "ids=\"new old\"");
     assert_eq!(with(&broker, &new, &call).printed(), "5");
     assert_eq!(with(&broker, &old, &call).printed(), "5");
-    read_again("short", "the keys stay as they were");
+    read_again("short", "the old keys stay valid");
     assert_eq!(with(&broker, &new, &call).printed(), "5");
     read_again(&format!("id=new key={THEIRS}\n"), "ids=\"new\"");
     with(&broker, &old, &call).complained_of(1, &["UNAUTHENTICATED"]);
@@ -233,7 +233,7 @@ fn a_key_in_two_places_is_wrong_usage() {
 }
 
 #[test]
-fn workers_of_a_pool_have_its_key_in_their_environment_and_nobody_on_the_command_line() {
+fn workers_get_the_key_of_the_pool_in_the_environment_and_not_on_the_command_line() {
     let keys = Keys::new();
     let file = keys.write("authkey", &format!("# ours\nid=ours {}\n", format_args!("key={OURS}")));
     let broker = broker(&file);
@@ -329,7 +329,7 @@ fn a_pool_is_changed_by_operators_alone() {
 }
 
 #[test]
-fn the_store_of_the_examples_is_for_those_who_know_the_secret() {
+fn the_store_of_the_examples_needs_the_secret() {
     let keys = Keys::new();
     let broker = broker(&keys.write("authkey", OURS));
     let mut worker = example("kvs-worker");

@@ -46,7 +46,7 @@ async fn at_its_time_out_a_broadcast_has_the_answers_that_there_are() {
 }
 
 #[test]
-fn the_command_prints_a_line_a_worker_and_says_who_failed() {
+fn the_command_prints_a_line_for_each_worker_and_the_failures() {
     let broker = Broker::start();
     let _pool = Pool::start(&broker, 3);
     let printed = broker.call(&["jobs.collatz", "27", "--broadcast"]).printed();

@@ -1,4 +1,4 @@
-//! `callboard broker`: where it listens, what it refuses, and how it ends.
+//! `callboard broker`: addresses, rejected settings, and shutdown.
 
 use rustix::process::Signal;
 
@@ -90,7 +90,7 @@ fn a_unix_socket_belongs_to_one_broker_until_that_is_gone() {
 }
 
 #[test]
-fn with_few_files_it_says_so_and_silent_connections_keep_nobody_out() {
+fn a_low_file_limit_gets_a_warning_and_idle_connections_do_not_block_others() {
     let mut command = std::process::Command::new("sh");
     let words = ["-c", "ulimit -n 64 && exec \"$0\" broker --frontend tcp://127.0.0.1:0 --backend tcp://127.0.0.1:0"];
     command.args(words).arg(env!("CARGO_BIN_EXE_callboard"));
@@ -110,7 +110,7 @@ fn limits_that_do_not_fit_together_end_it_with_2() {
 }
 
 #[test]
-fn peers_are_told_with_their_addresses_and_calls() {
+fn peers_are_listed_with_their_addresses_and_calls() {
     let broker = Broker::start();
     let worker = broker.worker("calculator-worker", "calculator");
     broker.call(&["calculator.add", "2", "3"]).printed();
@@ -127,7 +127,7 @@ fn peers_are_told_with_their_addresses_and_calls() {
 }
 
 #[test]
-fn a_worker_of_a_service_that_is_not_allowed_is_told_the_setting() {
+fn the_error_of_a_service_that_is_not_allowed_names_the_setting() {
     let any_ports = ["--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0"];
     let broker = Broker::start_with(&[&any_ports[..], &["--services", "billing.*"]].concat());
     let mut command = crate::harness::example("calculator-worker");

@@ -1,9 +1,9 @@
-//! Programs that somebody starts by hand, without a log: what is wrong is a sentence on stderr, and nothing waits in silence.
+//! Programs started by hand, without a log: each problem is an error on stderr, and no program waits silently.
 
 use crate::harness::{Process, example};
 
 #[test]
-fn a_worker_whose_brokers_address_is_none_ends_at_once_with_a_sentence() {
+fn a_worker_with_an_invalid_broker_address_ends_at_once_with_an_error() {
     let mut command = example("calculator-worker");
     command.env("CALLBOARD_BACKEND", "bogus");
     let mut worker = Process::start(command);
@@ -13,7 +13,7 @@ fn a_worker_whose_brokers_address_is_none_ends_at_once_with_a_sentence() {
 }
 
 #[test]
-fn a_worker_that_finds_no_broker_says_so_once_though_it_logs_nothing() {
+fn a_worker_without_a_broker_reports_it_once_also_without_a_log() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nowhere = format!("tcp://{}", listener.local_addr().unwrap());
     drop(listener);

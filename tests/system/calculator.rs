@@ -96,7 +96,7 @@ fn an_error_of_the_functions_own_arrives_by_name_text_and_details() {
 }
 
 #[test]
-fn an_unknown_method_or_service_is_told_with_those_that_there_are() {
+fn the_error_of_an_unknown_method_or_service_lists_the_known_ones() {
     let scene = Scene::start();
     let near = "UNIMPLEMENTED: calculator has no method ad; did you mean add? (executed: no)";
     scene.complains(&["calculator.ad", "1", "2"], near, "");
@@ -137,7 +137,7 @@ fn the_client_of_the_example_shows_values_and_errors() {
 }
 
 #[test]
-fn a_worker_that_is_told_to_end_leaves_in_order() {
+fn a_worker_shuts_down_in_order_at_a_signal() {
     let mut scene = Scene::start();
     scene.worker.signal(rustix::process::Signal::TERM);
     assert_eq!(scene.worker.exit_code(), 0);

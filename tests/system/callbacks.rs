@@ -63,7 +63,7 @@ async fn dropping_the_last_handle_runs_every_pending_callback_with_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_callback_that_panics_hurts_nobody() {
+async fn a_callback_that_panics_affects_no_other() {
     let scene = Scene::start();
     let client = scene.broker.client().await;
     let panicking = |_: Outcome| panic!("a callback's own fault");

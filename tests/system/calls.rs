@@ -1,4 +1,4 @@
-//! `callboard call` and `ping` where something is missing, late or wrongly typed.
+//! `callboard call` and `ping` with missing services, timeouts and misspelled names.
 
 use callboard::{Reply, Service, Worker};
 
@@ -41,7 +41,7 @@ fn a_cast_prints_nothing_and_is_run() {
 }
 
 #[test]
-fn a_cast_that_comes_to_nothing_is_told_so() {
+fn a_cast_without_effect_gets_a_warning() {
     let broker = Broker::start();
     let _worker = broker.worker("pool-worker", "jobs");
     for (method, why) in [("nobody.serves", "no worker serves nobody now"), ("jobs.rest", "jobs has no method rest")] {
@@ -52,7 +52,7 @@ fn a_cast_that_comes_to_nothing_is_told_so() {
 }
 
 #[test]
-fn what_was_probably_meant_is_told() {
+fn an_unknown_method_gets_a_suggestion() {
     let broker = Broker::start();
     let _worker = broker.worker("calculator-worker", "calculator");
     for typed in ["calculator.ADD", "calculater.add"] {
@@ -78,7 +78,7 @@ fn wrong_usage_ends_with_2_and_says_what_would_be_right() {
 }
 
 #[test]
-fn ping_tells_how_long_the_broker_took() {
+fn ping_reports_the_round_trip() {
     let broker = Broker::start();
     let answer: serde_json::Value = serde_json::from_str(&broker.command(&["ping", "--json"]).printed()).unwrap();
     assert_eq!(answer["frontend"], broker.frontend.as_str());

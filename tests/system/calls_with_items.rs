@@ -1,4 +1,4 @@
-//! `callboard call` of methods with items, as a part of a pipe.
+//! `callboard call` of streaming methods, as part of a pipe.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 
@@ -40,7 +40,7 @@ fn an_answer_comes_out_before_the_next_line_goes_in() {
 }
 
 #[test]
-fn a_line_that_is_no_json_ends_the_call_with_2_and_is_told_by_its_number() {
+fn an_invalid_line_ends_the_call_with_exit_code_2_and_its_number() {
     let (broker, _worker) = scene();
     let sums = |input: &str| broker.pipe(&["call", "numbers.sums", "0"], input);
     let wrong = sums("1\n2\nthree\n4\n");
@@ -48,14 +48,14 @@ fn a_line_that_is_no_json_ends_the_call_with_2_and_is_told_by_its_number() {
     assert!(wrong.stderr.starts_with("error: line 3 of standard input: invalid JSON"), "{wrong:?}");
     sums("18446744073709551616\n").complained_of(2, &["line 1", "does not fit in 64 bits"]);
     sums(&format!("\n\"{}\"\n", "x".repeat(200_000))).complained_of(2, &["line 2", "at most 131072"]);
-    sums(&format!("{}\n", " ".repeat(2_000_000))).complained_of(2, &["line 1", "more than 1048576 bytes"]);
+    sums(&format!("{}\n", " ".repeat(2_000_000))).complained_of(2, &["line 1", "longer than 1048576 bytes"]);
     let unfit = sums("1\n\"two\"\n");
-    assert_eq!(unfit.code, 1, "the worker tells of it: {unfit:?}");
+    assert_eq!(unfit.code, 1, "the worker rejects it: {unfit:?}");
     assert!(unfit.stderr.contains("INVALID_ARGUMENT") && unfit.stderr.contains("item 1 of the stream"), "{unfit:?}");
 }
 
 #[test]
-fn a_reader_that_has_gone_ends_the_call_and_is_no_error() {
+fn a_closed_standard_output_ends_the_call_without_an_error() {
     let (broker, worker) = scene();
     let mut call = broker.command_line(&["call", "numbers.ticks", "--timeout", "none"]);
     let mut call = call.stdout(std::process::Stdio::piped()).spawn().unwrap();
@@ -85,7 +85,7 @@ fn only_the_newest_items_are_printed_where_these_are_asked_for() {
 }
 
 #[test]
-fn progress_is_told_on_stderr_beside_the_result() {
+fn progress_is_printed_on_stderr_beside_the_result() {
     let (broker, _worker) = scene();
     let walk = broker.call(&["numbers.walk", "200", "--progress"]);
     assert_eq!((walk.code, walk.stdout.as_str()), (0, "200"), "{walk:?}");
@@ -93,7 +93,7 @@ fn progress_is_told_on_stderr_beside_the_result() {
 }
 
 #[test]
-fn who_waits_for_a_service_learns_its_style_when_it_is_there() {
+fn a_call_that_waits_for_a_service_learns_its_style_later() {
     let broker = Broker::start();
     let words = ["call", "numbers.count", "2", "--wait-for-ready"];
     let mut call = Process::start(broker.command_line(&words));

@@ -1,4 +1,4 @@
-//! Methods that may run only so often at once, over several workers. The workers are in the test's own process, the broker is not.
+//! Methods with a concurrency limit, over several workers. The workers run in the test's process, the broker does not.
 
 use std::sync::{
     Arc,

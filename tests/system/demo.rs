@@ -1,4 +1,4 @@
-//! `callboard demo` and `bench`: right answers, the figures that were promised, and nothing left behind.
+//! `callboard demo` and `bench`: correct results, the documented figures, and no process left behind.
 
 use std::fs;
 

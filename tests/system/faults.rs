@@ -73,7 +73,7 @@ async fn a_running_call_that_may_be_repeated_goes_to_another_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_call_that_may_not_be_repeated_says_that_it_may_have_run() {
+async fn a_lost_call_that_may_not_be_retried_reports_that_it_may_have_run() {
     let broker = Broker::start();
     let _pool = Pool::start(&broker, 2);
     let client = broker.client().await;

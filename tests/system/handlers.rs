@@ -1,4 +1,4 @@
-//! What handlers may do, and what is done to them. The worker is in the test's own process, the broker is not.
+//! The behaviour of handlers: panics, cancellation, deadlines. The worker runs in the test's process, the broker does not.
 
 use std::{
     thread,

@@ -1,4 +1,4 @@
-//! What is held of a stream whose reader takes nothing: its window, and never more, however many items come.
+//! The bytes that are held of a stream that is not read: at most its window.
 
 use std::{
     env,

@@ -56,7 +56,7 @@ fn the_store_stops_in_order_on_enter() {
 }
 
 #[test]
-fn the_client_of_the_example_says_how_many_views_there_are() {
+fn the_client_of_the_example_prints_the_number_of_views() {
     let broker = Broker::start();
     let _worker = broker.worker("kvs-worker", "kvs");
     let mut client = example("kvs-client");

@@ -1,4 +1,4 @@
-//! A log that cannot be written, or that nobody reads, stops nobody.
+//! A log that cannot be written, or is not read, stops no process.
 
 use std::{
     fs::File,
@@ -48,19 +48,19 @@ fn goes_on(stderr: impl Into<Stdio>) {
 }
 
 #[test]
-fn a_broker_whose_log_cannot_be_written_goes_on() {
+fn a_broker_whose_log_cannot_be_written_continues() {
     goes_on(File::options().write(true).open("/dev/full").unwrap());
     goes_on(broken_pipe());
 }
 
 #[test]
-fn a_broker_whose_log_nobody_reads_goes_on_and_ends() {
+fn a_broker_whose_log_is_not_read_continues_and_ends() {
     let (_unread, writer) = full_pipe();
     goes_on(writer);
 }
 
 #[test]
-fn a_pool_whose_logs_reader_has_gone_goes_on() {
+fn a_pool_whose_log_is_closed_continues() {
     let broker = Broker::start();
     let mut command = Pool::command_with(&broker.backend, "jobs", 1, &["--max", "2"]);
     command.arg(example_path("pool-worker"));
@@ -77,7 +77,7 @@ fn a_pool_whose_logs_reader_has_gone_goes_on() {
 }
 
 #[test]
-fn who_gives_up_ends_though_nobody_reads_why() {
+fn a_command_that_gives_up_ends_also_if_stderr_is_not_read() {
     let broker = Broker::start();
     let mut command = Pool::command(&broker.backend, "broken", 1);
     command.arg("false");
@@ -86,7 +86,7 @@ fn who_gives_up_ends_though_nobody_reads_why() {
 }
 
 #[test]
-fn a_ready_line_that_nobody_takes_is_no_fault() {
+fn a_ready_line_that_is_not_read_is_not_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let frontend = format!("ipc://{}", folder.path().join("front").display());
     let mut command = callboard();

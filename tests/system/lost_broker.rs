@@ -1,4 +1,4 @@
-//! A broker that is killed and started again at the same addresses.
+//! A broker that is killed and restarted at the same addresses.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::harness::{Broker, DEADLINE, Load, Pool};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_killed_under_load_and_started_again_finds_everybody_back_and_no_call_is_left_open() {
+async fn all_peers_reconnect_to_a_broker_killed_under_load_and_no_call_stays_open() {
     let mut load = Load::start(2).await;
     for _ in 0..2 {
         load.wait_for_outcomes(1_000);
@@ -23,7 +23,7 @@ async fn a_broker_killed_under_load_and_started_again_finds_everybody_back_and_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_told_to_end_under_load_turns_new_calls_away_and_lets_finish_what_runs() {
+async fn a_broker_that_drains_under_load_rejects_new_calls_and_finishes_running_ones() {
     let mut load = Load::start(2).await;
     load.wait_for_outcomes(1_000);
     load.broker.process.signal(Signal::TERM);

@@ -1,4 +1,4 @@
-//! The system as people run it: real processes over real sockets. Each test is named for the rule that it proves.
+//! System tests: real processes over real sockets. The name of each test is the rule that it proves.
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 

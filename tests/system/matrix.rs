@@ -1,4 +1,4 @@
-//! What becomes of running calls, by effect and style, when their worker or their broker is lost: what `core/src/broker/tests/matrix.rs`
+//! The outcomes of running calls, by effect and style, when their worker or their broker is lost: what `core/src/broker/tests/matrix.rs`
 //! proves of the machine, with processes that die.
 
 use std::{collections::BTreeMap, fs};
@@ -135,7 +135,7 @@ async fn of_a_killed_workers_calls_those_that_may_be_repeated_run_elsewhere_in_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_stopped_workers_calls_those_that_may_be_repeated_run_elsewhere_and_its_late_answers_are_nobodys() {
+async fn retryable_calls_of_a_stopped_worker_run_elsewhere_and_its_late_replies_are_dropped() {
     let scene = Scene::start().await;
     let other = scene.second_worker();
     scene.worker.signal(Signal::STOP);

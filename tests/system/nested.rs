@@ -1,4 +1,4 @@
-//! Handlers that make calls: the calls have no more time than is left to the one that is served, and end when it is given up.
+//! Handlers that make calls: a nested call has at most the remaining time of the outer call, and is cancelled with it.
 
 use std::{
     sync::{Arc, Mutex, mpsc},

@@ -1,4 +1,4 @@
-//! Two applications that call each other, each with a loop of its own: the peers of the examples.
+//! Two applications that call each other, each with its own event loop: the peers of the examples.
 
 use crate::harness::{Broker, Process, example};
 

@@ -1,11 +1,11 @@
-//! `callboard pool`: what it starts, and what it refuses to start.
+//! `callboard pool`: the processes that it starts, and invalid programs.
 
 use std::ffi::OsStr;
 
 use crate::harness::{Broker, Finished, Pool, Process, callboard, example_path, is_alive, until};
 
 #[test]
-fn a_pool_says_when_its_workers_serve_and_how_it_stands() {
+fn a_pool_prints_a_ready_line_and_reports_its_status() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 4);
     let status = pool.status(&broker);
@@ -17,7 +17,7 @@ fn a_pool_says_when_its_workers_serve_and_how_it_stands() {
 }
 
 #[test]
-fn workers_are_told_broker_pool_and_their_own_name() {
+fn workers_get_the_broker_the_pool_and_their_name_in_the_environment() {
     let broker = Broker::start();
     let folder = tempfile::tempdir().unwrap();
     let told = folder.path().join("told");
@@ -72,7 +72,7 @@ fn a_name_in_use_is_refused() {
 }
 
 #[test]
-fn a_missing_program_is_told_before_anything_starts() {
+fn a_missing_program_is_an_error_before_any_process_starts() {
     let mut command = Pool::command("tcp://127.0.0.1:1", "jobs", 2);
     command.arg("no/such/program");
     Finished::of(command).complained_of(4, &["no/such/program"]);

@@ -1,4 +1,4 @@
-//! Pools that find their size, and renew their processes, by themselves.
+//! Pools that scale themselves and recycle their processes.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use crate::harness::{Broker, Load, Pool, Process, callboard, example_path, signal, until_async};
 
 #[tokio::test]
-async fn a_pool_between_a_fewest_and_a_most_grows_with_what_waits() {
+async fn a_pool_between_a_minimum_and_a_maximum_grows_with_its_queue() {
     let broker = Broker::start();
     let mut command = callboard();
     command.args(["pool", "--backend", &broker.backend, "--name", "jobs", "--min", "1", "--max", "3", "--"]);
@@ -37,7 +37,7 @@ async fn a_pool_between_a_fewest_and_a_most_grows_with_what_waits() {
 }
 
 #[test]
-fn a_worker_that_cannot_be_started_again_costs_none_of_those_that_serve() {
+fn a_worker_that_cannot_restart_does_not_affect_those_that_serve() {
     let (broker, folder) = (Broker::start(), tempfile::tempdir().unwrap());
     let program = folder.path().join("pool-worker");
     fs::copy(example_path("pool-worker"), &program).unwrap();
@@ -47,7 +47,7 @@ fn a_worker_that_cannot_be_started_again_costs_none_of_those_that_serve() {
     let before = pool.pids(&broker);
     fs::rename(&program, folder.path().join("away")).unwrap();
     signal(before[1], Signal::KILL);
-    pool.process.stderr.wait_for("It is tried again every 10 s, and the others serve on");
+    pool.process.stderr.wait_for("The pool retries it every 10 s; its other workers serve");
     pool.process.stderr.wait_for("pool-worker");
     assert_eq!(pool.status(&broker).workers[1].state, "looping");
     broker.call(&["jobs.collatz", "27"]).printed();
@@ -57,7 +57,7 @@ fn a_worker_that_cannot_be_started_again_costs_none_of_those_that_serve() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn workers_are_renewed_after_so_many_calls_and_no_call_fails() {
+async fn workers_are_recycled_after_a_number_of_calls_and_no_call_fails() {
     let load = Load::start_sized(2, &["--recycle-calls", "300"]).await;
     let first = load.pool.pids(&load.broker);
     until_async("nobody is left of the first ones", async || {
@@ -70,7 +70,7 @@ async fn workers_are_renewed_after_so_many_calls_and_no_call_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn workers_are_renewed_when_they_hold_too_much_memory() {
+async fn workers_are_recycled_when_they_use_too_much_memory() {
     // Each holds more than that from the beginning.
     let load = Load::start_sized(1, &["--recycle-rss", "1MiB"]).await;
     let first = load.pool.pids(&load.broker);

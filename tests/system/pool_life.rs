@@ -1,4 +1,4 @@
-//! How a pool's processes end, and are replaced.
+//! The end and the replacement of a pool's processes.
 
 use rustix::process::Signal;
 
@@ -25,7 +25,7 @@ fn sigterm_lets_a_running_call_finish() {
 }
 
 #[test]
-fn the_drain_time_is_the_longest_that_a_running_call_may_take() {
+fn a_running_call_has_at_most_the_drain_time() {
     let broker = Broker::start();
     let mut command = Pool::command(&broker.backend, "jobs", 1);
     command.arg(example_path("pool-worker")).env("CALLBOARD_POOL_DRAIN", "200ms");
@@ -65,7 +65,7 @@ fn a_killed_pool_leaves_no_worker_behind() {
 }
 
 #[test]
-fn a_killed_pool_leaves_nothing_behind_a_script_either() {
+fn a_killed_pool_leaves_no_worker_behind_a_script() {
     let broker = Broker::start();
     let mut command = Pool::command(&broker.backend, "jobs", 1);
     // The script is the pool's child; the worker that it waits for is not.

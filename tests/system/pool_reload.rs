@@ -1,4 +1,4 @@
-//! `callboard reload`: a pool's processes are exchanged for new ones, or stay.
+//! `callboard reload`: replaces a pool's processes by new ones, or rolls back.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -59,7 +59,7 @@ fn pool_of(broker: &Broker, program: &Program, flags: &[&str]) -> Process {
 }
 
 #[test]
-fn a_new_version_that_crashes_is_rolled_back_and_the_old_one_goes_on() {
+fn a_new_version_that_crashes_is_rolled_back() {
     let broker = Broker::start();
     let program = Program::new(&worker(&example_path("pool-worker")));
     let pool = pool_of(&broker, &program, &[]);
@@ -97,7 +97,7 @@ fn a_new_version_that_never_serves_is_rolled_back() {
 }
 
 #[tokio::test]
-async fn a_new_version_whose_calls_fail_is_rolled_back_and_the_old_one_goes_on() {
+async fn a_new_version_whose_calls_fail_is_rolled_back() {
     let broker = Broker::start();
     let journal = tempfile::NamedTempFile::new().unwrap();
     let serve =

@@ -29,7 +29,7 @@ async fn no_call_fails_while_a_pool_grows_and_shrinks() {
 }
 
 #[test]
-fn the_idle_leave_and_the_busy_finish() {
+fn idle_workers_leave_and_busy_workers_finish() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 2);
     let mut call = Process::start(broker.command_line(&["call", "jobs.pause", "3000"]));
@@ -68,7 +68,7 @@ fn a_busy_worker_that_must_leave_finishes_its_call_first() {
 }
 
 #[test]
-fn nobody_may_ask_beyond_a_pools_bounds() {
+fn a_size_beyond_the_bounds_of_a_pool_is_rejected() {
     let broker = Broker::start();
     let mut command = callboard();
     command.args(["pool", "--backend", &broker.backend, "--name", "jobs", "-n", "2", "--min", "2", "--max", "3", "--"]);
@@ -85,7 +85,7 @@ fn nobody_may_ask_beyond_a_pools_bounds() {
 }
 
 #[test]
-fn without_bounds_of_its_own_a_pool_grows_fourfold_at_most() {
+fn a_pool_without_bounds_grows_to_four_times_its_size_at_most() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 1);
     broker.command(&["scale", "jobs", "5"]).complained_of(1, &["bounds, 1 to 4"]);
@@ -93,7 +93,7 @@ fn without_bounds_of_its_own_a_pool_grows_fourfold_at_most() {
 }
 
 #[test]
-fn a_pool_that_is_not_there_or_no_name_is_said_to_be_so() {
+fn an_unknown_pool_and_an_invalid_name_are_errors() {
     let broker = Broker::start();
     let _pool = Pool::start(&broker, 1);
     broker.command(&["scale", "jbos", "2"]).complained_of(1, &["unknown pool jbos; registered pools: jobs"]);

@@ -1,4 +1,4 @@
-//! The position of the examples: a worker with a life of its own, and a client that goes on through errors.
+//! The position of the examples: a worker with its own task, and a client that continues after errors.
 
 use std::fs;
 
@@ -73,7 +73,7 @@ fn a_slow_watcher_sees_the_newest_position_and_how_many_it_missed() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_used_is_told_with_its_place() {
+fn the_error_of_an_invalid_setting_names_its_source() {
     let mut command = example("position-worker");
     command.env("POSITION_EVERY_MS", "soon");
     let ended = crate::harness::Finished::of(command);

@@ -1,4 +1,4 @@
-//! `callboard status` tells the truth, whatever happens to what it tells of.
+//! `callboard status` shows the current state of workers, pools and calls.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -24,7 +24,7 @@ fn sorted(mut pids: Vec<u32>) -> Vec<u32> {
 }
 
 #[test]
-fn it_tells_what_runs_where_and_who_asked() {
+fn it_shows_running_calls_with_their_worker_and_client() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 2);
     let mut call = Process::start(broker.command_line(&["call", "jobs.pause", "600000"]));
@@ -49,7 +49,7 @@ fn it_tells_what_runs_where_and_who_asked() {
 }
 
 #[test]
-fn it_tells_the_truth_when_workers_are_killed_scaled_and_drained() {
+fn it_is_correct_when_workers_are_killed_scaled_and_drained() {
     let broker = Broker::start();
     let mut pool = Pool::start(&broker, 3);
     let before = pool.pids(&broker);
@@ -110,7 +110,7 @@ fn it_can_be_watched_through_a_restart_of_the_broker() {
 }
 
 #[test]
-fn who_watches_is_told_that_the_broker_does_not_answer() {
+fn watch_reports_that_the_broker_does_not_answer() {
     let mut broker = Broker::start();
     let watching = Process::start(broker.command_line(&["status", "--watch"]));
     watching.stdout.wait_for("SERVICE");

@@ -149,7 +149,7 @@ async fn a_broker_killed_in_the_middle_of_a_stream_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_fit_ends_its_own_call_only_and_says_why() {
+async fn an_invalid_item_ends_only_its_own_call_with_a_reason() {
     let (_broker, _worker, client) = scene().await;
     let invalid = |error: CallError, says: &str| {
         assert_eq!(error.code(), Code::InvalidArgument, "{error}");
@@ -186,7 +186,7 @@ async fn a_stream_ends_with_its_calls_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn progress_goes_forward_and_is_told_before_the_outcome() {
+async fn progress_increases_and_arrives_before_the_outcome() {
     let (_broker, _worker, client) = scene().await;
     let (tell, mut told) = mpsc::channel(1_000);
     let walk = client.call::<u64>("numbers.walk", (500,)).timeout(DEADLINE);

@@ -1,4 +1,4 @@
-//! Streams for programs that are not async, and the stubs of traits in their hands.
+//! Streams and stubs in programs that are not async.
 
 use std::{
     cell::{Cell, RefCell},
@@ -71,7 +71,7 @@ fn a_blocking_client_iterates_over_items_and_sends_some() {
 }
 
 #[test]
-fn a_blocking_client_is_told_errors_progress_and_what_it_missed() {
+fn a_blocking_client_gets_errors_progress_and_the_count_of_missed_items() {
     let (_broker, _worker, client) = scene();
     let mut words = client.call::<()>("numbers.walk", (3,)).stream::<u64>();
     assert_eq!(words.next().unwrap().unwrap_err().code(), Code::InvalidArgument);
@@ -90,7 +90,7 @@ fn a_blocking_client_is_told_errors_progress_and_what_it_missed() {
 }
 
 #[test]
-fn who_is_told_progress_may_call_and_wait() {
+fn a_progress_callback_may_call_and_wait() {
     let (_broker, _worker, client) = scene();
     let walk = client.call::<u64>("numbers.walk", (100,)).timeout(DEADLINE);
     let (asked, answers) = (client.clone(), Arc::new(AtomicU64::new(0)));
@@ -122,7 +122,7 @@ fn a_stub_is_made_of_a_blocking_client() {
 }
 
 #[test]
-fn a_polled_client_is_told_items_on_its_own_thread_and_then_their_end() {
+fn a_polled_client_gets_items_and_their_end_on_its_own_thread() {
     let (_broker, _worker, client) = polled_scene();
     let (count, ended) = (Rc::new(Cell::new(0_u64)), Rc::new(Cell::new(false)));
     let (counted, end) = (Rc::clone(&count), Rc::clone(&ended));
@@ -142,7 +142,7 @@ fn a_polled_client_is_told_items_on_its_own_thread_and_then_their_end() {
 }
 
 #[test]
-fn a_polled_client_that_does_not_poll_holds_its_handler_back_and_nobody_else() {
+fn a_polled_client_that_does_not_poll_delays_only_its_own_handler() {
     let (_broker, _worker, client) = polled_scene();
     let (last, ended) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
     let (seen, end) = (Rc::clone(&last), Rc::clone(&ended));
@@ -184,7 +184,7 @@ fn a_future_runs_in_the_polls_and_sends_items_there() {
 }
 
 #[test]
-fn whatever_becomes_of_a_polled_client_each_callback_hears_one_end() {
+fn each_callback_of_a_polled_client_gets_exactly_one_end() {
     let (_broker, _worker, client) = polled_scene();
     let ends = Rc::new(RefCell::new(Vec::new()));
     let end = |end: &Rc<RefCell<Vec<Code>>>| {

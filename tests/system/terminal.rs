@@ -1,4 +1,4 @@
-//! What peers choose to be called, and to say, does nothing to the terminal of who looks.
+//! Names and messages of peers do not control the terminal on which they are printed.
 
 use callboard::{Code, Error, Service, Worker};
 

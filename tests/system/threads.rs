@@ -1,4 +1,4 @@
-//! Programs that are not async: one that blocks, and one with a loop of its own.
+//! Programs that are not async: one that blocks, and one with its own event loop.
 
 use std::{
     cell::{Cell, RefCell},
@@ -193,7 +193,7 @@ fn closing_or_dropping_a_polled_client_runs_each_pending_callback_once_with_canc
 }
 
 #[test]
-fn a_polled_client_that_is_full_says_so_and_does_not_keep_the_callback() {
+fn a_full_polled_client_returns_an_error_and_drops_the_callback() {
     let client = Client::builder("tcp://127.0.0.1:9").callbacks_max(2).polled().unwrap();
     let kept = Rc::new(());
     let call = || {

@@ -1,4 +1,4 @@
-//! `callboard up`: a broker and its pools from one file, as one tree of processes.
+//! `callboard up`: a broker and its pools from one file, as one process tree.
 
 use std::{fs, io, os::unix::net::UnixDatagram, path::PathBuf};
 
@@ -83,7 +83,7 @@ impl Tree {
     /// The process of the part that was started last under this name.
     fn pid_of(&self, part: &str) -> u32 {
         let log = self.up.process.stderr.so_far();
-        let wanted = format!("started part=\"{part}\" pid=");
+        let wanted = format!("started component=\"{part}\" pid=");
         let pid = log.lines().rev().find_map(|line| line.split_once(wanted.as_str())).unwrap().1;
         pid.trim().parse().unwrap()
     }
@@ -116,7 +116,7 @@ fn calls_that_run_are_finished_before_it_ends() {
 }
 
 #[test]
-fn a_ctrl_c_of_the_terminal_which_is_for_the_whole_group_finishes_the_calls_too() {
+fn a_ctrl_c_to_the_process_group_finishes_the_calls_too() {
     let mut tree = Tree::start(Folder::with(&both()));
     let mut call = Process::start(tree.up.command_line(&["call", "jobs.pause", "2000"]));
     tree.up.wait_for_running_call();
@@ -126,7 +126,7 @@ fn a_ctrl_c_of_the_terminal_which_is_for_the_whole_group_finishes_the_calls_too(
 }
 
 #[test]
-fn who_asks_twice_does_not_wait_for_calls() {
+fn a_second_signal_does_not_wait_for_calls() {
     let mut tree = Tree::start(Folder::with(&both()));
     let mut call = Process::start(tree.up.command_line(&["call", "jobs.pause", "600000", "--timeout", "none"]));
     tree.up.wait_for_running_call();
@@ -140,7 +140,7 @@ fn who_asks_twice_does_not_wait_for_calls() {
 }
 
 #[test]
-fn nothing_outlives_it_when_it_is_killed() {
+fn no_process_survives_when_it_is_killed() {
     let mut tree = Tree::start(Folder::with(&both()));
     let pids = tree.pids();
     assert_eq!(pids.len(), 6);
@@ -149,7 +149,7 @@ fn nothing_outlives_it_when_it_is_killed() {
 }
 
 #[test]
-fn a_broker_or_a_pool_that_was_killed_is_started_again_and_the_rest_goes_on() {
+fn a_killed_broker_or_pool_is_restarted_and_the_rest_continues() {
     let tree = Tree::start(Folder::with(&both()));
     let jobs = tree.pid_of("pool jobs");
     for part in ["pool calculator", "broker"] {
@@ -166,14 +166,14 @@ fn a_broker_or_a_pool_that_was_killed_is_started_again_and_the_rest_goes_on() {
 }
 
 #[test]
-fn what_ends_is_started_again_after_an_update_of_the_program_too() {
+fn a_component_is_restarted_also_after_an_update_of_the_program() {
     let folder = Folder::with(&both());
     let program = folder.0.path().join("callboard");
     fs::copy(env!("CARGO_BIN_EXE_callboard"), &program).unwrap();
     let mut command = std::process::Command::new(&program);
     command.arg("up").arg(folder.file());
     let tree = Tree::of(command, folder);
-    // As an update does it: the file that runs has no name any more, and another may have it.
+    // As an update does: the running file has no name any more, and another file has it.
     fs::remove_file(&program).unwrap();
     for part in ["broker", "pool calculator"] {
         let before = tree.pid_of(part);
@@ -187,7 +187,7 @@ fn what_ends_is_started_again_after_an_update_of_the_program_too() {
 }
 
 #[test]
-fn a_path_with_blanks_is_an_address_like_others() {
+fn a_path_with_spaces_is_a_valid_address() {
     let folder = Folder(tempfile::Builder::new().prefix("two words").tempdir().unwrap());
     let [front, back] = ["front", "back"].map(|name| format!("ipc://{}", folder.0.path().join(name).display()));
     let broker = format!("[broker]\nfrontend = \"{front}\"\nbackend = \"{back}\"\n");
@@ -197,7 +197,7 @@ fn a_path_with_blanks_is_an_address_like_others() {
 }
 
 #[test]
-fn a_pool_that_gives_up_is_tried_again_until_its_program_is_mended() {
+fn a_pool_that_gives_up_is_restarted_until_its_program_works() {
     let folder = Folder::with("");
     let broken = folder.0.path().join("broken");
     let text = format!(
@@ -222,7 +222,7 @@ fn a_pool_that_gives_up_is_tried_again_until_its_program_is_mended() {
 }
 
 #[test]
-fn what_does_not_come_up_at_first_ends_it_all() {
+fn a_component_that_fails_at_the_start_ends_all() {
     let folder = Folder::with(&(pool("jobs", "pool-worker", "size = 1") + "[pools.broken]\nprogram = [\"false\"]\n"));
     let mut up = Process::start(folder.up());
     assert_eq!(up.exit_code(), 4);
@@ -243,7 +243,7 @@ fn a_file_is_checked_before_anything_runs() {
         ("[pools.a]\nprogram = [\"sh\"]\nsise = 2\n", &["line 6", "did you mean size?"]),
         ("[pools.a]\nprogram = [\"sh\"]\nsize = 0\n", &["line 6", "must be at least 1"]),
         ("[pools.a]\nprogram = [\"sh\"]\nsize = 2\nmax = 1\n", &["line 6", "line 7"]),
-        ("[pools.a]\nprogram = [\"sh\"]\nname = \"b\"\n", &["line 6", "its name is its table's"]),
+        ("[pools.a]\nprogram = [\"sh\"]\nname = \"b\"\n", &["line 6", "the name is that of its table"]),
         ("[pools.\"a b\"]\nprogram = [\"sh\"]\n", &["line 4", "is not a pool's name"]),
         ("[pools]\na = 3\n", &["line 5", "is not a table"]),
         ("[pols.a]\nprogram = [\"sh\"]\n", &["line 4", "[pols]"]),
@@ -260,14 +260,14 @@ fn a_file_is_checked_before_anything_runs() {
     let open = Folder::with("[pools.a]\nprogram = [\"sh\"]\n");
     fs::write(open.file(), "[broker]\nfrontend = \"tcp://0.0.0.0:0\"\n[pools.a]\nprogram = [\"sh\"]\n").unwrap();
     open.check().complained_of(2, &["0.0.0.0", "--authkey-file"]);
-    // The file of `up` is a settings file to everybody else.
+    // The file of `up` is a settings file for the other commands.
     let file = Folder::with(&both());
     let mut config = callboard();
     config.args(["config", "--config"]).arg(file.file());
     assert!(Finished::of(config).printed().contains("callboard.toml line 2"));
 }
 
-/// systemd's end: what it is told.
+/// The receiver of systemd's notifications.
 struct Listener {
     socket: UnixDatagram,
     path: PathBuf,
@@ -283,7 +283,7 @@ impl Listener {
 
     fn next(&self) -> String {
         let mut text = [0; 512];
-        let bytes = self.socket.recv(&mut text).expect("nothing was told");
+        let bytes = self.socket.recv(&mut text).expect("no notification arrived");
         String::from_utf8(text[..bytes].to_vec()).unwrap()
     }
 
@@ -291,7 +291,7 @@ impl Listener {
         while self.next() != what {}
     }
 
-    /// What was told and not read yet.
+    /// Returns the notifications that were not read yet.
     fn waiting(&self) -> Vec<String> {
         self.socket.set_nonblocking(true).unwrap();
         let mut all = Vec::new();
@@ -309,7 +309,7 @@ impl Listener {
 }
 
 #[test]
-fn systemd_is_told_of_readiness_of_life_while_the_broker_answers_and_of_the_end() {
+fn systemd_gets_readiness_watchdog_and_stop_notifications() {
     let folder = Folder::with(&both());
     let listener = Listener::new(&folder);
     let mut command = folder.up();
@@ -322,7 +322,7 @@ fn systemd_is_told_of_readiness_of_life_while_the_broker_answers_and_of_the_end(
     let broker = tree.pid_of("broker");
     signal(broker, Signal::STOP);
     let silent = |times: usize| {
-        until("the broker's silence is told", || {
+        until("the broker's silence is logged", || {
             let log = tree.up.process.stderr.so_far();
             (log.matches("the watchdog is not fed").count() >= times).then_some(())
         });
@@ -339,7 +339,7 @@ fn systemd_is_told_of_readiness_of_life_while_the_broker_answers_and_of_the_end(
 }
 
 #[test]
-fn with_keys_the_broker_is_asked_with_one_and_pools_prove_theirs() {
+fn with_keys_the_watchdog_and_the_pools_prove_theirs() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = Folder::with("");
     let keys = folder.0.path().join("authkey");

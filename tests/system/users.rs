@@ -1,4 +1,4 @@
-//! The users of the examples: a trait as the contract, called by its stub and from the shell, which knows nothing of it.
+//! The users of the examples: a trait as the contract, called by its stub and from the shell, without its types.
 
 use std::fs;
 
@@ -94,7 +94,7 @@ fn the_shell_gets_a_methods_own_error_by_its_code_name_text_and_content() {
 }
 
 #[test]
-fn whoever_knows_nothing_of_a_service_learns_its_methods_types_and_comments() {
+fn describe_prints_methods_types_and_comments() {
     let scene = Scene::start();
     let text = scene.printed(&["describe", "user_manager"]);
     for expected in [
@@ -127,7 +127,7 @@ fn whoever_knows_nothing_of_a_service_learns_its_methods_types_and_comments() {
 }
 
 #[test]
-fn users_come_as_items_to_who_knows_no_types() {
+fn an_untyped_client_gets_the_items_of_a_stream() {
     let scene = Scene::start();
     let nicknames = |items: String| {
         let names = |line: &str| serde_json::from_str::<Value>(line).unwrap()["nickname"].as_str().unwrap().to_owned();
@@ -145,7 +145,7 @@ fn users_come_as_items_to_who_knows_no_types() {
 }
 
 #[test]
-fn an_item_that_does_not_fit_is_told_by_its_line_before_it_is_sent() {
+fn an_invalid_item_is_rejected_with_its_line_before_it_is_sent() {
     let scene = Scene::start();
     let wrong = scene.broker.pipe(&["call", "user_manager.count_already_users"], "1\n\n\"five\"\n");
     let complaint = wrong.complained(1);
@@ -155,7 +155,7 @@ fn an_item_that_does_not_fit_is_told_by_its_line_before_it_is_sent() {
 }
 
 #[test]
-fn arguments_that_do_not_fit_are_told_before_they_are_sent() {
+fn invalid_arguments_are_rejected_before_they_are_sent() {
     let scene = Scene::start();
     let complaint = scene.broker.call(&["user_manager.get_user", "five"]).complained(1);
     let lines: Vec<_> = complaint.lines().collect();

@@ -1,4 +1,4 @@
-//! As much of CBOR (RFC 8949) as the protocol needs.
+//! The part of CBOR (RFC 8949) that the protocol needs.
 
 /// One item.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Peers written by hand from docs/PROTOCOL.md, with nothing of Callboard in them: the specification is enough.
+//! Peers written by hand from docs/PROTOCOL.md, without Callboard's code: the specification is sufficient.
 
 mod cbor;
 mod peer;
@@ -157,7 +157,7 @@ fn foreign_peers_meet_each_other_and_leave_in_order() {
 }
 
 #[test]
-fn a_peer_of_another_version_or_at_the_wrong_door_is_told_and_sent_away() {
+fn a_peer_of_another_version_or_at_the_wrong_endpoint_is_rejected_with_a_reason() {
     let broker = Broker::start();
     let mut future = Peer::connect(&broker.frontend);
     future.hello("client", [77, 78]);
@@ -191,7 +191,7 @@ fn a_bad_envelope_spoils_itself_and_neither_its_bundle_nor_another_peer() {
 }
 
 #[test]
-fn a_peer_whose_library_sends_heartbeats_sees_its_pongs_and_stays() {
+fn a_peer_with_zmtp_heartbeats_gets_pongs_and_stays_connected() {
     let broker = Broker::start();
     let _worker = broker.worker("calculator-worker", "calculator");
     let mut client = Peer::join(&broker.frontend, "client");

@@ -1,4 +1,4 @@
-//! A peer that speaks the protocol by its letter.
+//! A peer that implements the protocol literally.
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -1,4 +1,4 @@
-//! Keys by the letter of section 3.7.
+//! Authentication, as section 3.7 specifies it.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;

@@ -1,4 +1,4 @@
-//! As much of ZMTP 3.1 (ZeroMQ RFC 37) as a DEALER without security needs, over one TCP connection.
+//! The part of ZMTP 3.1 (ZeroMQ RFC 37) that a DEALER without security needs, over one TCP connection.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! A broker, and what a test does with one.
+//! A broker process, and the commands that a test runs against it.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What a process prints, read as it comes.
+//! The output of a process, read as it arrives.
 
 use std::{
     io::{BufRead as _, BufReader, Read},

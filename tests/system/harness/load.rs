@@ -1,4 +1,4 @@
-//! Calls of every effect, one after another, each with a callback; and the proof that each ended as it may.
+//! Calls of every effect, one after another, each with a callback; and the check that each outcome is allowed.
 
 use std::{
     collections::BTreeMap,

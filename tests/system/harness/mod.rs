@@ -1,4 +1,4 @@
-//! Processes for tests: started on free ports, heard, killed on drop, and what they said is shown when a test fails.
+//! Processes for tests: started on free ports, killed on drop, and their output is printed when a test fails.
 
 mod broker;
 mod finished;

@@ -1,4 +1,4 @@
-//! A pool, and what it says of itself.
+//! A pool process, and its status.
 
 use std::{ffi::OsStr, process::Command};
 
