@@ -330,7 +330,7 @@ fn systemd_gets_readiness_watchdog_and_stop_notifications() {
     silent(1);
     listener.waiting();
     silent(3);
-    assert_eq!(listener.waiting(), [""; 0], "who hangs is not said to be well");
+    assert_eq!(listener.waiting(), [""; 0], "a broker that hangs must not feed the watchdog");
     signal(broker, Signal::CONT);
     listener.wait_for("WATCHDOG=1");
     tree.up.process.signal(Signal::TERM);
