@@ -21,23 +21,23 @@ slot_is_never_freed|broker/registry/offer.rs|s/self\.running -= 1;//
 once_is_sent_again|broker/calls/call.rs|s/effect < Effect::Once && //
 attempts_have_no_end|broker/calls/call.rs|s/self\.lost < limits::ATTEMPTS_MAX/true/
 own_stricter_effect_is_ignored|broker/calls/call.rs|s/self\.effect\.map_or\(effect, \|own\| own\.max\(effect\)\)/effect/
-effect_is_forgotten_with_its_worker|broker/dispatch.rs|s/call\.effect = call\.effect\.max\(Some\(service\.method\(method\)\.effect\(\)\)\);//
-answered_twice|broker/dispatch.rs|s/let Some\(client\) = call\.client\.take\(\)/let Some(client) = call.client/
+effect_is_forgotten_with_its_worker|broker/coordinator/dispatch.rs|s/call\.effect = call\.effect\.max\(Some\(service\.method\(method\)\.effect\(\)\)\);//
+answered_twice|broker/coordinator/dispatch.rs|s/let Some\(client\) = call\.client\.take\(\)/let Some(client) = call.client/
 credit_is_lost|broker/sessions/credit.rs|s/self\.released\.calls \+= 1;//
 credit_is_granted_but_not_kept|broker/sessions/credit.rs|s/self\.available\.calls \+= released\.calls;//
 credit_goes_to_the_wrong_connection|broker/sessions/mod.rs|s/if client\.connection_number == spent_on \{/if client.connection_number == spent_on || true {/
-cancel_does_not_reach_the_worker|broker/dispatch.rs|s/self\.registry\.send\(now, worker, Envelope::Cancel\(cancel\), out\);/let _ = (now, worker, cancel, out);/
-lost_client_keeps_its_calls|broker/peers.rs|s/for call in open \{\s*self\.abandon\(now, call, out\);\s*\}/let _ = (now, open);/
-lost_workers_calls_are_given_up|broker/dispatch.rs|s/if !call\.may_run\(Effect::Read\)/if true/
+cancel_does_not_reach_the_worker|broker/coordinator/dispatch.rs|s/self\.registry\.send\(now, worker, Envelope::Cancel\(cancel\), out\);/let _ = (now, worker, cancel, out);/
+lost_client_keeps_its_calls|broker/coordinator/peers.rs|s/for call in open \{\s*self\.abandon\(now, call, out\);\s*\}/let _ = (now, open);/
+lost_workers_calls_are_given_up|broker/coordinator/dispatch.rs|s/if !call\.may_run\(Effect::Read\)/if true/
 resend_counts_as_new|broker/sessions/client.rs|s/let certain = self\.has_new_requests \|\| !resend;/let certain = true;/
 outcomes_are_never_forgotten|broker/sessions/reply_cache.rs|s/self\.replies\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.replies.first().filter(|_| false)/
 cancel_lost_with_its_connection_is_lost|broker/sessions/client.rs|s/self\.open\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.open.first().filter(|_| false)/
 slow_handshake_is_rejected_for_good|broker/handshake/mod.rs|s/Failure::new\(Code::Unavailable, Executed::No, "the handshake/Failure::new(Code::DeadlineExceeded, Executed::No, "the handshake/
-stopped_broker_sends|broker/machine.rs|s/ && !self\.lifecycle\.stopped//
-last_attempt_decides_for_all_attempts|broker/messages.rs|s/if call\.ran_before\(\) && failure\.executed == Executed::No/if false/
+stopped_broker_sends|broker/coordinator/machine.rs|s/ && !self\.lifecycle\.stopped//
+last_attempt_decides_for_all_attempts|broker/coordinator/messages.rs|s/if call\.ran_before\(\) && failure\.executed == Executed::No/if false/
 deadline_counts_twice|broker/calls/call.rs|s/\|left\| now \+ left\)/|left| now + left + left)/
-handback_ends_the_call|broker/messages.rs|s/if self\.calls\[call\]\.client\.is_some\(\)/if false/
-wait_for_ready_does_not_wait|broker/dispatch.rs|s/if call\.wait_for_ready && !unknown/if false/
+handback_ends_the_call|broker/coordinator/messages.rs|s/if self\.calls\[call\]\.client\.is_some\(\)/if false/
+wait_for_ready_does_not_wait|broker/coordinator/dispatch.rs|s/if call\.wait_for_ready && !unknown/if false/
 silent_peer_is_kept|broker/sessions/connection.rs|s/HEARTBEATS_MISSED_MAX\)/100_000)/
 reply_of_an_earlier_connection_counts|worker/outcomes.rs|s/self\.peer\.is_connected\(\) && id\.connection == self\.peer\.connection\(\)/self.peer.is_connected()/
 old_calls_do_not_give_slots_back|worker/outcomes.rs|s/if self\.peer\.is_connected\(\) \{/if false {/
@@ -61,28 +61,28 @@ rejected_peer_is_told_at_once|broker/handshake/mod.rs|s/now \+ AUTHKEY_REFUSAL_D
 items_are_sent_again_after_a_loss|broker/calls/call.rs|s/!self\.has_items\(\) && \(/(/
 lost_items_pass_for_a_result|broker/calls/call.rs|s/self\.has_items_of_handler\(\) && outcome\.is_ok\(\)/self.has_items_of_handler() \&\& false/
 cancel_that_may_be_lost_is_told_once|client/lifecycle.rs|s/for number in self\.cancelled\.clone\(\)/for number in self.cancelled.clone().into_iter().filter(|_| false)/
-streams_survive_their_clients_connection|broker/peers.rs|s/self\.end_streams_of\(now, key, out\);//g
+streams_survive_their_clients_connection|broker/coordinator/peers.rs|s/self\.end_streams_of\(now, key, out\);//g
 second_worker_has_no_credit|broker/flow/streams.rs|s/credit_to_handler\(call, streams\.to_caller\.left\(\)\)\.into_iter\(\)\.chain\(end\)/None.into_iter().chain(end)/
 credit_is_granted_twice|broker/flow/call_streams.rs|s/self\.to_handler\.restart_reader\(\);//
 end_is_lost_with_a_worker|broker/flow/streams.rs|s/streams\.to_handler\.is_ended\(\)\.then/false.then/
-item_for_an_absent_client_is_lost|broker/messages.rs|s/None => self\.break_stream\(now, key, StreamFailure::ClientLost, out\),/None => {}/
+item_for_an_absent_client_is_lost|broker/coordinator/messages.rs|s/None => self\.break_stream\(now, key, StreamFailure::ClientLost, out\),/None => {}/
 readers_never_grant_again|stream.rs|s/if self\.ended \|\| !half/if true/
 worker_keeps_streams_of_a_lost_connection|worker/streams.rs|s/for job in self\.jobs\.streaming\(\)/for job in Vec::<JobId>::new()/
 client_keeps_streams_of_a_lost_connection|client/lifecycle.rs|s/self\.end_streams\(out\);//
 unbegun_handler_is_said_to_have_run|worker/outcomes.rs|s/false => Failure::new\(code, Executed::No/false => Failure::new(code, Executed::Yes/
 started_is_said_before_it_has_begun|worker/outcomes.rs|s/out\.push\(Action::QueryStarted\(id\)\);/self.on_started(now, id, out);/
-handback_goes_to_the_same_offer_at_once|broker/messages.rs|s/self\.pause_offer\(now, key, offer\);/let _ = offer;/
-retries_have_no_budget|broker/dispatch.rs|s/if !service\.retries\.take\(now, &self\.settings\)/if false/
+handback_goes_to_the_same_offer_at_once|broker/coordinator/messages.rs|s/self\.pause_offer\(now, key, offer\);/let _ = offer;/
+retries_have_no_budget|broker/coordinator/dispatch.rs|s/if !service\.retries\.take\(now, &self\.settings\)/if false/
 retry_budget_grows_too_fast|broker/calls/retry_budget.rs|s/\* TOKEN \/ 100/* TOKEN/
 dead_letters_have_no_end|broker/calls/dead_letters.rs|s/self\.letters\.len\(\) > DEAD_CALLS_MAX \|\| //
 time_is_counted_twice|broker/calls/call.rs|s/self\.since = now;//
 failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(None, /
-hard_limit_does_not_stop|broker/dispatch.rs|s/self\.complete\(now, key, outcome, Bytes::new\(\), out\);\s*self\.stop_running\(now, key, worker, dispatch, out\);/self.complete(now, key, outcome, Bytes::new(), out); let _ = (worker, dispatch);/
-read_dispatches_stay_in_flight|broker/messages.rs|s/call\.detach\(\);\n        if self\.record_read\(key, number\)/call.detach();\n        if false/
+hard_limit_does_not_stop|broker/coordinator/dispatch.rs|s/self\.complete\(now, key, outcome, Bytes::new\(\), out\);\s*self\.stop_running\(now, key, worker, dispatch, out\);/self.complete(now, key, outcome, Bytes::new(), out); let _ = (worker, dispatch);/
+read_dispatches_stay_in_flight|broker/coordinator/messages.rs|s/call\.detach\(\);\n        if self\.record_read\(key, number\)/call.detach();\n        if false/
 worker_that_read_again_gets_no_calls|broker/registry/mod.rs|s/self\.update_worker\(key, \|worker\| worker\.in_flight\.is_full = false\);/self.worker_mut(key).in_flight.is_full = false;/
 limit_of_a_method_is_not_kept|broker/registry/method.rs|s/self\.running >= max/self.running > max + 1/
-freed_concurrency_is_not_used|broker/dispatch.rs|s/if was_full \{/if false {/
-lost_worker_keeps_concurrency_of_a_method|broker/dispatch.rs|s/self\.leave_method\(key\);//
+freed_concurrency_is_not_used|broker/coordinator/dispatch.rs|s/if was_full \{/if false {/
+lost_worker_keeps_concurrency_of_a_method|broker/coordinator/dispatch.rs|s/self\.leave_method\(key\);//
 queue_serves_the_youngest|broker/scheduling/queue.rs|s/fitting\.min_by_key/fitting.max_by_key/
 tenants_do_not_pay|broker/scheduling/queue.rs|s/self\.tenants\.pay\(tenant, cost\);//
 unresponsive_worker_gets_calls|broker/registry/worker.rs|s/ && self\.unresponsive_calls == 0//
@@ -92,26 +92,26 @@ key_is_lost_with_the_worker|broker/calls/call.rs|s/self\.state = CallState::New;
 keys_in_use_are_not_registered|worker/lifecycle.rs|s/offer\.keys = self\.jobs\.keys\(at\);/offer.keys = Vec::new();/
 keys_are_never_freed|worker/outcomes.rs|s/let freed = match &running\.key \{/let freed = match \&None::<crate::wire::affinity::AffinityKey> {/
 fence_does_not_rise|broker/affinity/mod.rs|s/self\.next_fence \+= 1;//
-bucket_waits_for_a_worker_that_drains|broker/messages.rs|s/self\.unbind\(key\);//
+bucket_waits_for_a_worker_that_drains|broker/coordinator/messages.rs|s/self\.unbind\(key\);//
 calls_of_a_key_run_out_of_order|broker/affinity/key_table.rs|s/calls\.first_key_value\(\)\?\.0;/calls.last_key_value()?.0;/
-tenant_has_a_turn_for_each_session|broker/dispatch.rs|s/tenant: call\.tenant\.0, priority/tenant: session, priority/
+tenant_has_a_turn_for_each_session|broker/coordinator/dispatch.rs|s/tenant: call\.tenant\.0, priority/tenant: session, priority/
 priority_counts_between_tenants|broker/scheduling/queue.rs|s/self\.tenants\.flow_mut\(key\.tenant, QUANTUM\)/self.tenants.flow_mut(key.tenant, share(key.priority))/
 low_priority_starves|broker/scheduling/queue.rs|s/Priority::Low => CALL_COST/Priority::Low => 0/
 priority_is_lost_on_its_way|client/call.rs|s/priority: self\.new\.priority/priority: Priority::Normal/
 tenant_may_fill_the_backlog|broker/scheduling/tenants.rs|s/calls: max\.calls\.div_ceil\(TENANT_SHARE\)/calls: max.calls/
-dequeued_call_stays_in_the_backlog|broker/dispatch.rs|s/service\.queue\.remove\(position\);\n        \}\n        self\.tenants\.remove_waiting\(call\.tenant, call\.body\.len\(\)\);/service.queue.remove(position);\n        }/
+dequeued_call_stays_in_the_backlog|broker/coordinator/dispatch.rs|s/service\.queue\.remove\(position\);\n        \}\n        self\.tenants\.remove_waiting\(call\.tenant, call\.body\.len\(\)\);/service.queue.remove(position);\n        }/
 reply_caches_are_unbounded|broker/sessions/mod.rs|s/self\.evict_replies\(max\);//
 connected_clients_are_evicted_first|broker/sessions/mod.rs|s/\[false, true\]/[true, false]/
 old_backlog_is_not_shed|broker/scheduling/queue.rs|s/oldest\.filter\(\|&\(time, \.\.\)\| time < then\)/oldest.filter(|_| false)/
-shedding_hits_other_tenants|broker/dispatch.rs|s/queue\.waiting_since\(call\.tenant\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
-unserved_call_counts_as_old|broker/dispatch.rs|s/method\.is_offered\(\) && method\.concurrency/method.concurrency/
+shedding_hits_other_tenants|broker/coordinator/dispatch.rs|s/queue\.waiting_since\(call\.tenant\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
+unserved_call_counts_as_old|broker/coordinator/dispatch.rs|s/method\.is_offered\(\) && method\.concurrency/method.concurrency/
 sessions_do_not_pay|broker/scheduling/queue.rs|s/priorities\.get_mut\(class\)\?\.pay\(session, cost\);//
-subcall_runs_anywhere|broker/dispatch.rs|s/match call\.subcall_of \{\n            Some\(of\) =>/match call.subcall_of.filter(|_| false) {\n            Some(of) =>/
-lost_subcall_has_no_reply|broker/dispatch.rs|s/if call\.subcall_of\.is_some\(\) \{/if false {/
-broadcast_outlives_its_deadline|broker/dispatch.rs|s/CallState::Aggregating => self\.end_broadcast\(now, key, out\),/CallState::Aggregating => {}/
-subcalls_outlive_their_client|broker/dispatch.rs|s/self\.stop_subcalls\(now, key, out\);\n                self\.remove_call\(key\);/self.remove_call(key);/
-subcalls_outlive_a_stream_message|broker/dispatch.rs|s/self\.stop_subcalls\(now, key, out\);\n                self\.end\(now/self.end(now/
-subcall_waits_for_a_draining_worker|broker/messages.rs|s/self\.unbind\(key\);\n        self\.end_waiting_subcalls\(now, key, out\);/self.unbind(key); let _ = (now, \&out);/
+subcall_runs_anywhere|broker/coordinator/dispatch.rs|s/match call\.subcall_of \{\n            Some\(of\) =>/match call.subcall_of.filter(|_| false) {\n            Some(of) =>/
+lost_subcall_has_no_reply|broker/coordinator/dispatch.rs|s/if call\.subcall_of\.is_some\(\) \{/if false {/
+broadcast_outlives_its_deadline|broker/coordinator/dispatch.rs|s/CallState::Aggregating => self\.end_broadcast\(now, key, out\),/CallState::Aggregating => {}/
+subcalls_outlive_their_client|broker/coordinator/dispatch.rs|s/self\.stop_subcalls\(now, key, out\);\n                self\.remove_call\(key\);/self.remove_call(key);/
+subcalls_outlive_a_stream_message|broker/coordinator/dispatch.rs|s/self\.stop_subcalls\(now, key, out\);\n                self\.end\(now/self.end(now/
+subcall_waits_for_a_draining_worker|broker/coordinator/messages.rs|s/self\.unbind\(key\);\n        self\.end_waiting_subcalls\(now, key, out\);/self.unbind(key); let _ = (now, \&out);/
 silent_broker_is_kept|peer/mod.rs|s/State::Connected \{ \.\. \} if self\.liveness\.expires_at\(\) <= now => \{/State::Connected { .. } if false => {/
 LIST
 }

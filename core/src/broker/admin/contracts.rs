@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{keys::ServiceKey, reserved, state::Broker},
+    super::{coordinator::state::Broker, keys::ServiceKey, reserved},
     methods,
 };
 use crate::{

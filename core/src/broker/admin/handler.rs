@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    super::{outcome::Outcome, reserved::SERVICE, state::Broker},
+    super::{coordinator::state::Broker, outcome::Outcome, reserved::SERVICE},
     contracts, load, methods, peers, status, wait_reason,
 };
 use crate::{

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{
     calls::Call,
+    coordinator::state::Broker,
     keys::ServiceKey,
     registry::{Service, Worker},
     scheduling::method_of,
-    state::Broker,
 };
 use crate::time::Time;
 

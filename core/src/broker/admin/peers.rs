@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::{
+    coordinator::state::Broker,
     keys::{ClientKey, WorkerKey},
     registry::Worker,
     sessions::{Client, PeerConnection},
-    state::Broker,
 };
 use crate::{
     time::Time,

@@ -5,13 +5,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    super::interface::Counters,
     super::{
         calls::{Call, CallState},
-        counters::Counters,
+        coordinator::state::Broker,
         keys::ServiceKey,
         registry::{Service, Worker},
         sessions::Client,
-        state::Broker,
     },
     contracts::{ContractStatus, contract_statuses},
     load::waiting,

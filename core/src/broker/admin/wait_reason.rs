@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{
     calls::{Call, CallState},
+    coordinator::state::Broker,
     keys::{CallKey, ClientKey, WorkerKey},
     registry::{Method, Service},
     sessions::Client,
-    state::Broker,
 };
 use crate::{
     time::Time,

@@ -3,7 +3,7 @@
 //! Without a budget a fault that kills workers would amplify itself: each loss sends calls again, to fewer and busier workers, which
 //! are lost in turn. The budget is a token bucket: each call adds a part of a token, each retry takes one.
 
-use super::super::settings::Settings;
+use super::super::interface::Settings;
 use crate::time::Time;
 
 /// Parts of a token: fine enough that the floor is a whole number of parts per microsecond, the machine's unit of time.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::super::settings::Identity;
+use super::super::interface::Identity;
 use crate::{
     auth::{AuthKey, AuthKeys, MECHANISM, Nonce, Principal, Proof, Prover, Roles, Transcript},
     body,

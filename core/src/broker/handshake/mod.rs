@@ -25,12 +25,8 @@ pub(crate) use self::{
     state::{ConnectionState, PeerOrigin},
 };
 use super::{
-    action::Action,
-    counters::Counters,
-    diagnostic::Diagnostic,
-    event::Endpoint,
+    interface::{Action, Counters, Diagnostic, Endpoint, Identity, Settings},
     keys::{ClientKey, WorkerKey},
-    settings::{Identity, Settings},
     timers::{Timer, Timers},
 };
 use crate::{

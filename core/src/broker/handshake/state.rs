@@ -3,10 +3,8 @@
 use bytestring::ByteString;
 
 use super::{
-    super::{
-        event::Endpoint,
-        keys::{ClientKey, WorkerKey},
-    },
+    super::interface::Endpoint,
+    super::keys::{ClientKey, WorkerKey},
     authentication::AuthenticationFailure,
 };
 use crate::{auth::Nonce, time::Time, wire::handshake::Hello};

@@ -25,7 +25,7 @@ pub(crate) use self::{
     worker::Worker,
 };
 use super::{
-    action::Action,
+    interface::Action,
     keys::{CallKey, ServiceKey, WorkerKey},
     timers::{Timer, Timers},
 };

@@ -19,7 +19,7 @@ pub(crate) use self::{
 };
 use self::{disconnected::DisconnectedSessions, reply_cache::BufferPool};
 use super::{
-    action::Action,
+    interface::Action,
     keys::{CallKey, ClientKey, TenantKey, WorkerKey},
     outcome::{self, Outcome},
     scheduling::Tenants,

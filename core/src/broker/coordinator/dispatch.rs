@@ -3,18 +3,17 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{
-    action::Action,
+use super::super::{
     calls::{Call, CallState, ExecutionLimits, LimitReached},
     deferred::DeferredWork,
-    diagnostic::Diagnostic,
     flow::{SubcallId, broadcast_result},
+    interface::{Action, Diagnostic},
     keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
     outcome::Outcome,
     registry::{Candidate, Method},
     scheduling::{self, Backlog, QueueKey, QueuePosition},
-    state::Broker,
 };
+use super::state::Broker;
 use crate::{
     time::Time,
     wire::{

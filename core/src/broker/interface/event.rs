@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::admin::GateStatus;
+use super::super::admin::GateStatus;
 use crate::{
     auth::{AuthKeys, Nonce},
     time::Time,
@@ -58,7 +58,7 @@ pub enum Event {
     Keys(AuthKeys),
     /// The state of the driver's gate. The driver reports it a few times a second at most.
     Gate(Box<GateStatus>),
-    /// The time of [`Broker::poll_timeout`](super::Broker::poll_timeout) has come.
+    /// The time of [`Broker::poll_timeout`](super::super::Broker::poll_timeout) has come.
     Timeout,
     /// The operator shuts the broker down: it rejects new calls and lets running ones finish.
     Shutdown {

@@ -2,18 +2,17 @@
 
 use bytes::Bytes;
 
-use super::{
-    action::Action,
+use super::super::{
     calls::CallState,
-    diagnostic::Diagnostic,
     handshake::{self, Admission, ConnectionState, HandshakeContext, rejection},
+    interface::{Action, Diagnostic},
     keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
     registry::{Service, Worker},
     scheduling::TenantName,
     sessions::{ClientAdmission, CreditAccount, HeartbeatDue, PeerConnection, SessionOwner},
-    state::Broker,
     timers::Timer,
 };
+use super::state::Broker;
 use crate::{
     time::Time,
     wire::{

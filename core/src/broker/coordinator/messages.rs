@@ -2,20 +2,19 @@
 
 use bytes::Bytes;
 
-use super::{
-    action::Action,
+use super::super::{
     admin,
     calls::{Call, CallState, Caller, RetryBudget},
     deferred::DeferredWork,
-    diagnostic::Diagnostic,
     flow::{StreamFailure, unreadable_item},
+    interface::{Action, Diagnostic},
     keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
     registry::Service,
     reserved,
     sessions::RequestStatus,
-    state::Broker,
     timers::Timer,
 };
+use super::state::Broker;
 use crate::{
     body,
     stream::StreamError,

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::handshake::AuthenticationFailure;
+use super::super::handshake::AuthenticationFailure;
 use crate::wire::{
     bundle::EnvelopeError,
     handshake::Role,

@@ -4,25 +4,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{
-    action::Action,
+use super::super::{
     admin::{self, AdminCache, GateStatus, Load, Peers, ServiceStatus, Status, WaitReason},
     affinity::Affinity,
     calls::{Calls, DeadLetters},
-    counters::Counters,
     deferred::{Deferred, DeferredWork},
-    diagnostic::Diagnostic,
-    event::Event,
     flow::{Broadcasts, Streams},
     handshake::{ConnectionState, Connections, PeerOrigin},
-    invariants,
+    interface::{Action, Counters, Diagnostic, Event, Identity, Settings},
     keys::{ClientKey, KeySource, WorkerKey},
     registry::Registry,
     scheduling::Tenants,
     sessions::{PeerConnection, Sessions},
-    settings::{Identity, Settings},
-    state::{Broker, Lifecycle},
     timers::{Timer, Timers},
+};
+use super::{
+    invariants,
+    state::{Broker, Lifecycle},
 };
 use crate::{
     auth::Principal,

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
+use super::super::{
     calls::{Call, CallState},
     handshake::ConnectionState,
     keys::{CallKey, ServiceKey},
     registry::Service,
     scheduling,
     sessions::SessionOwner,
-    state::Broker,
     timers::Timer,
 };
+use super::state::Broker;
 
 /// Asserts all invariants.
 pub(super) fn assert_all(broker: &Broker) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::AllowedServices;
+use super::super::registry::AllowedServices;
 use crate::{
     auth::AuthKeys,
     wire::{
