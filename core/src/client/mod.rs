@@ -1,7 +1,7 @@
 //! The client machine: calls in, requests out; replies in, outcomes out.
 //!
-//! A call waits in the queue until the broker has let the client in and its credit allows it; then it is open until its
-//! outcome is known. The queue is first in, first out, and numbers are given in the order of sending.
+//! A call waits in the queue until the client is connected and has credit for it. Then it is open until its outcome is known. The
+//! queue is first in, first out, and calls are numbered in the order of sending.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -51,18 +51,18 @@ use crate::{
 pub enum Event<T> {
     /// The socket that [`Action::Connect`] asked for is connected.
     Connected {
-        /// Chance of this connection's own, fit for keys.
+        /// Cryptographically random, unique to this connection.
         nonce: Nonce,
     },
-    /// The socket is gone, or could not be connected. Comes exactly once for each [`Action::Connect`], also where
+    /// The socket is closed, or could not be connected. Comes exactly once for each [`Action::Connect`], even if
     /// [`Action::Disconnect`] was the cause.
     Disconnected {
-        /// Any number, evenly distributed: it keeps a crowd of peers from coming back all at once.
+        /// An evenly distributed random number: the jitter that keeps peers from reconnecting all at once.
         chance: u32,
     },
-    /// Somebody wants a call made.
+    /// The program makes a call.
     Call(NewCall<T>),
-    /// Its caller gave it up. A ticket whose token came back already is ignored.
+    /// The caller cancels a call. A ticket whose token was returned already is ignored.
     Cancel(Ticket),
     /// A caller sends an item of a call: there must be room for it, by [`Action::StreamCredit`]. Of a call that is over it is dropped.
     Item {
@@ -77,10 +77,10 @@ pub enum Event<T> {
     Read {
         /// Which call it is of.
         ticket: Ticket,
-        /// How much.
+        /// The credit of what was read.
         credit: ItemCredit,
     },
-    /// The client is to end: casts that wait are still sent, calls end CANCELLED.
+    /// The client closes: casts that wait are still sent, and calls end with CANCELLED.
     Close {
         /// When to stop waiting for the broker.
         deadline: Time,
@@ -89,12 +89,12 @@ pub enum Event<T> {
     Timeout,
 }
 
-/// What the driver has to do, in this order.
+/// What the driver has to do, in the order of the list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action<T> {
     /// Open a socket to the broker; [`Event::Connected`] or [`Event::Disconnected`] follows.
     Connect,
-    /// Drop the socket, once it has taken what it takes at once of what is unsent; [`Event::Disconnected`] follows.
+    /// Drop the socket, after writing what it takes at once; [`Event::Disconnected`] follows.
     Disconnect,
     /// Send an envelope.
     Send(Envelope),
@@ -128,18 +128,16 @@ pub enum Action<T> {
         /// One CBOR item.
         body: Bytes,
     },
-    /// This cast was sent or given up, or this call was cancelled: nobody waits for an outcome, only the token comes
-    /// back.
+    /// This cast was sent or dropped, or this call was cancelled. There is no outcome; only the token is returned.
     Release {
         /// As it came with the call.
         token: T,
     },
-    /// The broker will not have this client, and coming back would not help. Every call ends with this failure from now
-    /// on.
+    /// The broker rejected this client, and reconnecting would not help. From now on every call ends with this failure.
     Rejected(Box<Failure>),
     /// The close is complete: the client may be dropped.
     Closed,
-    /// Tell the operator.
+    /// Log this for the operator.
     Log(Diagnostic),
 }
 
@@ -162,7 +160,7 @@ pub struct Client<T> {
 }
 
 impl<T> Client<T> {
-    /// A client that has not connected yet: it asks for that at the first [`Event::Timeout`], which is due at once.
+    /// Creates a client that is not connected. It asks to connect at the first [`Event::Timeout`], which is due at once.
     pub fn new(settings: peer::Settings) -> Client<T> {
         Client {
             peer: Peer::new(Role::Client, settings),
@@ -176,7 +174,7 @@ impl<T> Client<T> {
         }
     }
 
-    /// A message arrived.
+    /// Handles a message.
     pub fn handle_message(&mut self, now: Time, frames: &[Bytes], out: &mut Vec<Action<T>>) {
         self.peer.detect_stall(now);
         self.peer.record_activity(now);
@@ -189,7 +187,7 @@ impl<T> Client<T> {
         self.advance(now, out);
     }
 
-    /// Something else happened.
+    /// Handles any other event.
     pub fn handle_event(&mut self, now: Time, event: Event<T>, out: &mut Vec<Action<T>>) {
         self.peer.detect_stall(now);
         match event {
@@ -277,7 +275,7 @@ impl<T> Client<T> {
         out.push(Action::Send(envelope));
     }
 
-    /// When the machine wants to be woken, if nothing happens before.
+    /// Returns when [`Event::Timeout`] is due, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
         let call = self.calls.first_timer().map(|(at, _)| at);
         [self.peer.poll_timeout(), call, self.phase.deadline()].into_iter().flatten().min()
@@ -293,17 +291,17 @@ impl<T> Client<T> {
         self.calls.open_len()
     }
 
-    /// Whether the broker has let the client in and the connection holds.
+    /// Returns whether the client is connected and the handshake is complete.
     pub fn is_connected(&self) -> bool {
         self.peer.is_connected()
     }
 
-    /// What the broker said when it last let the client in.
+    /// Returns the broker's last welcome, if there was one.
     pub fn welcome(&self) -> Option<&Welcome> {
         self.peer.welcome()
     }
 
-    /// What the machine has counted since its start.
+    /// Returns the counters.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }

@@ -51,13 +51,13 @@ use crate::{
 pub enum Event {
     /// The socket that [`Action::Connect`] asked for is connected.
     Connected {
-        /// Chance of this connection's own, fit for keys.
+        /// Cryptographically random, unique to this connection.
         nonce: Nonce,
     },
-    /// The socket is gone, or could not be connected. Comes exactly once for each [`Action::Connect`], also where
+    /// The socket is closed, or could not be connected. Comes exactly once for each [`Action::Connect`], even if
     /// [`Action::Disconnect`] was the cause.
     Disconnected {
-        /// Any number, evenly distributed: it keeps a crowd of peers from coming back all at once.
+        /// An evenly distributed random number: the jitter that keeps peers from reconnecting all at once.
         chance: u32,
     },
     /// A handler came to its end; its slot is free.
@@ -71,7 +71,7 @@ pub enum Event {
     Stopped {
         /// Which job it was.
         job: JobId,
-        /// Whether the handler had begun: what its caller is told of `executed`.
+        /// Whether the handler had started: the caller's `executed`.
         started: bool,
     },
     /// The handler that [`Action::QueryStarted`] asked about has begun.
@@ -93,7 +93,7 @@ pub enum Event {
     Read {
         /// Which job it is of.
         job: JobId,
-        /// How much.
+        /// The credit of what was read.
         credit: ItemCredit,
     },
     /// A handler tells how far it is. Of several words in a short time only the newest is sent; none where nobody asked.
@@ -103,7 +103,7 @@ pub enum Event {
         /// One CBOR item.
         body: Bytes,
     },
-    /// The worker is to end: take no more calls, let finish what runs, until then at most.
+    /// The worker shuts down: it takes no more calls, and running ones may finish until the deadline.
     Shutdown {
         /// When to stop waiting.
         deadline: Time,
@@ -112,12 +112,12 @@ pub enum Event {
     Timeout,
 }
 
-/// What the driver has to do, in this order.
+/// What the driver has to do, in the order of the list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Open a socket to the broker; [`Event::Connected`] or [`Event::Disconnected`] follows.
     Connect,
-    /// Drop the socket, once it has taken what it takes at once of what is unsent; [`Event::Disconnected`] follows.
+    /// Drop the socket, after writing what it takes at once; [`Event::Disconnected`] follows.
     Disconnect,
     /// Send an envelope.
     Send(Envelope),
@@ -142,16 +142,16 @@ pub enum Action {
         /// Which job it is of.
         job: JobId,
     },
-    /// Nobody waits for this one any more: drop an async handler at its next await, tell a blocking one. One that
-    /// cannot be stopped finishes, and keeps its slot until then.
+    /// Stop this handler: drop an async handler at its next await, or notify a blocking one. A handler that cannot be stopped
+    /// finishes, and keeps its slot until then.
     Stop(JobId),
-    /// Has the handler begun? [`Event::Started`] is the answer if it has; one that has not is asked about again later.
+    /// Report with [`Event::Started`] if this handler has started. If it has not, the machine asks again later.
     QueryStarted(JobId),
-    /// The broker will not have this worker, and coming back would not help.
+    /// The broker rejected this worker, and reconnecting would not help.
     Rejected(Box<Failure>),
     /// The shutdown is complete: the process may exit.
     ShutdownComplete,
-    /// Tell the operator.
+    /// Log this for the operator.
     Log(Diagnostic),
 }
 
@@ -171,7 +171,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that has not connected yet: it asks for that at the first [`Event::Timeout`], which is due at once.
+    /// Creates a worker that is not connected. It asks to connect at the first [`Event::Timeout`], which is due at once.
     ///
     /// What `register` says of free slots is ignored: the machine counts them. Its names are the caller's to check
     /// ([`crate::wire::method`]); the broker sends away who registers bad ones.
@@ -187,7 +187,7 @@ impl Worker {
         }
     }
 
-    /// A message arrived.
+    /// Handles a message.
     pub fn handle_message(&mut self, now: Time, frames: &[Bytes], out: &mut Vec<Action>) {
         self.peer.detect_stall(now);
         self.peer.record_activity(now);
@@ -200,7 +200,7 @@ impl Worker {
         self.advance_draining(now, out);
     }
 
-    /// Something else happened.
+    /// Handles any other event.
     pub fn handle_event(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
         self.peer.detect_stall(now);
         match event {
@@ -269,7 +269,7 @@ impl Worker {
         out.push(Action::Send(envelope));
     }
 
-    /// When the machine wants to be woken, if nothing happens before.
+    /// Returns when [`Event::Timeout`] is due, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
         if self.phase.is_over() {
             return None;
@@ -288,7 +288,7 @@ impl Worker {
         self.jobs.held_len()
     }
 
-    /// Whether the broker has let the worker in and the connection holds.
+    /// Returns whether the worker is connected and the handshake is complete.
     pub fn is_connected(&self) -> bool {
         self.peer.is_connected()
     }
@@ -298,7 +298,7 @@ impl Worker {
         self.peer.welcome()
     }
 
-    /// What the machine has counted since its start.
+    /// Returns the counters.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -313,7 +313,7 @@ impl Worker {
         assert!(self.held_len() == 0 || self.is_connected(), "calls are held for the connection they came on");
         match self.phase {
             Phase::Serving => {}
-            Phase::Draining { .. } => assert_eq!(self.held_len(), 0, "who drains holds nothing"),
+            Phase::Draining { .. } => assert_eq!(self.held_len(), 0, "a draining worker holds no calls"),
             Phase::Closing | Phase::Closed | Phase::Rejected => assert!(!self.is_connected(), "goodbye was said"),
         }
     }
