@@ -60,7 +60,7 @@ pub use callboard_workers::{
 /// Items for code that the macros generate. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use callboard_clients::travel::{error, value};
+    pub use callboard_clients::bounds::{error, value};
     pub use callboard_workers::{ApplicationResult, CodeOf, DeclaredCode, DefaultCode, fail_before_items, send_items};
 }
 

@@ -1,4 +1,4 @@
-//! The client library of Callboard: calls that are awaited, called back or cast, thousands at a time over one connection.
+//! The client library of Callboard: awaited calls, callbacks and one-way calls, thousands at a time over one connection.
 //!
 //! ```no_run
 //! use callboard_clients::{CallError, Client};
@@ -6,16 +6,16 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::connect("tcp://127.0.0.1:5559").await?;
 //!
-//! // Awaited.
+//! // Await the result.
 //! let sum: i64 = client.call("calculator.add", (2, 3)).await?;
 //!
-//! // Called back, on a thread of the client's own.
+//! // Register a callback, which runs on a thread of the client's own.
 //! client.call("calculator.add", (2, 3)).on_complete(|sum: Result<i64, CallError>| println!("{sum:?}")).await?;
 //!
-//! // Cast: fired and forgotten.
+//! // Cast: send a one-way call.
 //! client.call("log.write", ("hello",)).cast().await?;
 //!
-//! // Whatever was sent has reached the broker.
+//! // Returns when all that was sent has reached the broker.
 //! client.close().await?;
 //! # Ok(())
 //! # }
@@ -23,54 +23,33 @@
 //!
 //! # How it works
 //!
-//! A [`Client`] is a handle. Behind it is the *link thread*, which drives the client machine of `callboard_core` with a runtime of its
-//! own, and the *callback thread*. A call goes to the link thread through one bounded queue, and its outcome comes back to the
-//! future that awaits it or goes on to the callback thread. So nothing that the program does, blocking its own runtime included,
-//! stops heartbeats or other calls; and every queue on the way has a limit, at which callers wait or are told.
+//! A [`Client`] is a handle. Behind it are the *I/O thread*, which drives the client machine of `callboard_core` on a runtime of its
+//! own, and the *callback thread*. A call is sent to the I/O thread through one bounded queue. Its outcome returns to the future that
+//! awaits it, or to the callback thread. So nothing that the program does, including blocking its own runtime, stops heartbeats or
+//! other calls. Every queue has a limit, at which callers wait or receive an error.
 //!
-//! | file | what it holds |
+//! | folder | contents |
 //! |---|---|
-//! | `client`, `builder` | the handle and its settings |
-//! | `call`, `call_future`, `answers` | a call in the making, its endings; an awaited call; what workers answer to a broadcast |
+//! | `client` | the handle, its settings, services by name |
+//! | `call` | a call and its endings, the future of an awaited call, the answers to a broadcast |
+//! | `stream` | calls with streams or progress: the buffer, its handles, senders and readers |
+//! | `completion` | the way of outcomes from the I/O thread to futures and callbacks |
+//! | `typed` | the calls of a stub, with the types and streaming styles of its trait |
 //! | `blocking`, `polled` | the client for programs that are not async, or have a loop of their own |
-//! | `typed`, `style`, `typed_streams`, `proxy` | a call of a stub's method, by its style; a service whose methods are called by name |
-//! | `request`, `shared` | a call on its way to the link thread |
-//! | `driver` | the link thread |
-//! | `pipe`, `reply_stream`, `item_sender`, `reply_future` | calls with streams, and with progress |
-//! | `responder`, `outcomes`, `teller`, `callbacks` | an outcome on its way back, to who awaits it or to the callback thread |
-//! | `room`, `alarm`, `state` | bounds, time limits, how far the client's life has come |
+//! | `shared` | what the handles share with the threads: channels, commands, limits, state |
+//! | `driver` | the I/O thread |
+//! | `error` | the errors of the public API |
 
-mod alarm;
-mod answers;
 pub mod blocking;
-mod builder;
 mod call;
-mod call_error;
-mod call_future;
-mod callbacks;
 mod client;
-mod close_error;
-mod connect_error;
+mod completion;
 mod driver;
-mod item_sender;
-mod outcomes;
-mod pipe;
+mod error;
 pub mod polled;
-mod proxy;
-mod reply_future;
-mod reply_stream;
-mod request;
-mod responder;
-mod room;
 mod shared;
-mod state;
-mod statistics;
-pub mod style;
-mod teller;
-#[doc(hidden)]
-pub mod travel;
+mod stream;
 mod typed;
-mod typed_streams;
 
 pub use callboard_core::{
     auth::{AuthKey, AuthKeyError, AuthKeys, AuthKeysError},
@@ -83,20 +62,28 @@ pub use callboard_core::{
 
 pub use callboard_transport::{AUTHKEY_VARIABLE, AuthKeySourceError, authkeys_from_environment, read_authkeys};
 
+#[doc(hidden)]
+pub use self::typed::bounds;
 pub use self::{
-    answers::{Answers, WorkerAnswer},
-    builder::ClientBuilder,
-    call::Call,
-    call_error::CallError,
-    call_future::CallFuture,
-    client::Client,
-    close_error::CloseError,
-    connect_error::{ConnectError, ConnectErrorKind},
-    item_sender::{ItemSender, SendError},
-    proxy::Proxy,
-    reply_future::{Progress, ReplyFuture},
-    reply_stream::ReplyStream,
-    statistics::Statistics,
-    typed::{CallFailure, Failed, TypedCall, TypedCallFuture},
-    typed_streams::{TypedReply, TypedStream},
+    call::{
+        Call,
+        answers::{Answers, WorkerAnswer},
+        future::CallFuture,
+    },
+    client::{Client, builder::ClientBuilder, proxy::Proxy},
+    error::{
+        call_error::CallError,
+        close_error::CloseError,
+        connect_error::{ConnectError, ConnectErrorKind},
+        send_error::SendError,
+    },
+    shared::statistics::Statistics,
+    stream::{item_sender::ItemSender, progress::Progress, reply_future::ReplyFuture, reply_stream::ReplyStream},
+    typed::{
+        call::{TypedCall, TypedCallFuture},
+        failure::{CallFailure, Failed},
+        reply::TypedReply,
+        stream::TypedStream,
+        style,
+    },
 };

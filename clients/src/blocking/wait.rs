@@ -1,4 +1,4 @@
-//! Blocking a thread until a future is ready.
+//! Blocks a thread until a future is ready.
 
 use std::{
     pin::pin,
@@ -10,8 +10,23 @@ use std::{
     thread::{self, Thread},
 };
 
-/// Blocks until `future` is ready. Unlike the one of `futures`, which panics then, it may be called by what the future itself calls,
-/// such as a callback that is told of progress and calls something in its turn.
+use callboard_transport::CallScope;
+use futures::future::{Either, select};
+
+/// Blocks until `future` is ready. In a handler, returns `None` when the call that the handler serves is cancelled.
+pub(crate) fn wait_for<F: Future>(future: F) -> Option<F::Output> {
+    let Some(scope) = CallScope::current() else { return Some(block_on(future)) };
+    // The cancellation is polled second: an outcome that is ready counts.
+    match block_on(select(pin!(future), pin!(scope.cancelled()))) {
+        Either::Left((outcome, _)) => Some(outcome),
+        Either::Right(_) => None,
+    }
+}
+
+/// Blocks until `future` is ready.
+///
+/// Unlike `futures::executor::block_on`, which panics, it may be nested: a future may call it, for example in a progress callback that
+/// makes a call.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let woken = Arc::new(Woken { thread: thread::current(), since: AtomicBool::new(false) });
@@ -20,14 +35,14 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        // The thread may be unparked for somebody else's sake: for one that waits further out, or the program's own.
+        // The thread may be unparked for another reason: an outer `block_on`, or the program's own use of `park`.
         while !woken.since.swap(false, Ordering::Acquire) {
             thread::park();
         }
     }
 }
 
-/// Whether a future has been woken since it was polled.
+/// Records whether a future was woken since it was polled.
 struct Woken {
     thread: Thread,
     since: AtomicBool,
@@ -53,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_future_may_block_on_another_and_misses_no_wake() {
+    fn nested_blocking_loses_no_wakeup() {
         let (tell, mut told) = oneshot::channel();
         let (tell_inner, told_inner) = oneshot::channel();
         let mut inner = Some((tell, tell_inner, told_inner));
@@ -61,12 +76,12 @@ mod tests {
             let told = std::pin::Pin::new(&mut told).poll(context);
             if let Some((tell, tell_inner, told_inner)) = inner.take() {
                 let waking = thread::spawn(move || {
-                    // The outer one is woken first, while the inner one waits.
+                    // Wakes the outer future first, while the inner one blocks.
                     let _ = tell.send(1);
                     let _ = tell_inner.send(2);
                 });
                 assert_eq!(block_on(told_inner), Ok(2));
-                waking.join().expect("it only sends");
+                waking.join().expect("the thread must not panic");
             }
             told
         }));

@@ -1,69 +1,69 @@
-//! What the client tells its operator.
+//! The log of a client.
 
 use callboard_core::{client::Diagnostic, peer::DisconnectReason, wire::status::Failure};
 use callboard_transport::ConnectionFailure;
 
-/// Writes the machine's notes to the log, each once: a broker that stays away is not a line a second.
+/// Writes the machine's diagnostics to the log. An unreachable broker is one warning, not one per attempt.
 #[derive(Debug)]
 pub(super) struct Log {
     client: String,
     address: String,
-    /// The broker's absence was told, and it was not back since.
-    told: bool,
+    /// The lost connection is already in the log, and no broker has accepted the client since.
+    loss_reported: bool,
 }
 
 impl Log {
-    /// A log for the client of this name, with its broker at `address`.
+    /// Creates the log of the client with this name and its broker's `address`.
     pub(super) fn new(client: &str, address: &str) -> Log {
-        Log { client: client.to_owned(), address: address.to_owned(), told: false }
+        Log { client: client.to_owned(), address: address.to_owned(), loss_reported: false }
     }
 
-    /// The machine noted something. `trouble` is what the link knows of a lost connection.
-    pub(super) fn write(&mut self, diagnostic: &Diagnostic, trouble: Option<&ConnectionFailure>) {
+    /// Writes a diagnostic of the machine. `failure` is the reason for a lost connection, if the connection knows one.
+    pub(super) fn write(&mut self, diagnostic: &Diagnostic, failure: Option<&ConnectionFailure>) {
         let client = &*self.client;
         match diagnostic {
             Diagnostic::Connected { broker, start, open } => {
-                self.told = false;
+                self.loss_reported = false;
                 tracing::info!(client, address = self.address, %broker, %start, open, "connected to the broker");
             }
-            Diagnostic::Disconnected { reason, open } => self.lost(reason, *open, trouble),
+            Diagnostic::Disconnected { reason, open } => self.on_disconnected(reason, *open, failure),
             Diagnostic::LateReply(number) => tracing::debug!(client, %number, "a reply came too late and was dropped"),
             Diagnostic::CastDropped { method, failure } => {
                 tracing::warn!(client, %method, %failure, "a cast was dropped")
             }
-            Diagnostic::InvalidEnvelope(refused) => {
-                tracing::warn!(client, %refused, "the broker sent what cannot be read")
+            Diagnostic::InvalidEnvelope(error) => {
+                tracing::warn!(client, %error, "the broker sent an invalid envelope")
             }
             Diagnostic::UnexpectedMessage(kind) => {
-                tracing::warn!(client, %kind, "the broker sent what has no place here")
+                tracing::warn!(client, %kind, "the broker sent an unexpected message")
             }
-            // A later core's notes.
-            other => tracing::info!(client, note = ?other, "note"),
+            // Diagnostics of later versions of the core.
+            other => tracing::info!(client, diagnostic = ?other, "diagnostic"),
         }
     }
 
-    /// The broker will not have this client.
-    pub(super) fn refused(&self, failure: &Failure) {
-        tracing::error!(client = self.client, address = self.address, %failure, "the broker refuses this client");
+    /// Writes that the broker rejected the client.
+    pub(super) fn rejected(&self, failure: &Failure) {
+        tracing::error!(client = self.client, address = self.address, %failure, "the broker rejected this client");
     }
 
-    fn lost(&mut self, loss: &DisconnectReason, open: usize, trouble: Option<&ConnectionFailure>) {
-        let why = match (loss, trouble) {
-            (DisconnectReason::SocketClosed, Some(trouble)) => trouble.message.clone(),
+    fn on_disconnected(&mut self, reason: &DisconnectReason, open: usize, failure: Option<&ConnectionFailure>) {
+        let reason = match (reason, failure) {
+            (DisconnectReason::SocketClosed, Some(failure)) => failure.message.clone(),
             (DisconnectReason::SocketClosed, None) => "the connection was closed".to_owned(),
-            (DisconnectReason::HeartbeatTimeout, _) => "the broker is silent".to_owned(),
-            (DisconnectReason::HandshakeTimeout, _) => "the broker did not let the client in in time".to_owned(),
+            (DisconnectReason::HeartbeatTimeout, _) => "the broker sent nothing within the heartbeat limit".to_owned(),
+            (DisconnectReason::HandshakeTimeout, _) => "the broker did not complete the handshake in time".to_owned(),
             (DisconnectReason::Goodbye(failure), _) => failure.message.to_string(),
             (DisconnectReason::InvalidHandshake(error), _) => {
-                format!("the broker's challenge or welcome cannot be read: {error}")
+                format!("invalid challenge or welcome from the broker: {error}")
             }
             (other, _) => format!("{other:?}"),
         };
         let (client, address) = (&*self.client, &*self.address);
-        if std::mem::replace(&mut self.told, true) {
-            tracing::debug!(client, address, open, why, "still not connected to the broker");
+        if std::mem::replace(&mut self.loss_reported, true) {
+            tracing::debug!(client, address, open, reason, "still not connected to the broker");
         } else {
-            tracing::warn!(client, address, open, why, "not connected to the broker; trying again");
+            tracing::warn!(client, address, open, reason, "not connected to the broker; retrying");
         }
     }
 }

@@ -12,28 +12,29 @@ use callboard_transport::new_session_id;
 use tokio::{runtime, sync::oneshot};
 
 use super::*;
-use crate::request::Request;
+use crate::call::request::Request;
 
 type Outcome = oneshot::Receiver<Result<Bytes, CallError>>;
 
-/// A driver for `commands`.
+/// Creates a driver that receives `commands`.
 fn driver(commands: Vec<Command>) -> Driver {
-    let lines = Lines::new(1000, 1).unwrap();
-    commands.into_iter().for_each(|command| lines.commands.push(command).unwrap());
+    let channels = ThreadChannels::new(1000, 1).unwrap();
+    commands.into_iter().for_each(|command| channels.commands.push(command).unwrap());
     let settings = Settings {
         peer: peer::Settings::new(new_session_id()),
         address: "tcp://127.0.0.1:1".to_owned(),
         close_timeout: Duration::from_secs(3600),
         clock: Clock::new(),
-        teller: None,
+        notifier: None,
     };
-    Driver::new(settings, lines, watch::channel(State::default()).0)
+    Driver::new(settings, channels, watch::channel(ClientStatus::default()).0)
 }
 
 fn call(number: u64) -> (Command, Outcome) {
     let (caller, outcome) = oneshot::channel();
     let request = Request::new("a.b", &(), None).unwrap();
-    (Command::Call(request.new_call(Ticket(number), Time::ZERO, Responder::Await { caller, at_home: false })), outcome)
+    let sink = ReplySink::Future { caller, on_notifier_thread: false };
+    (Command::Call(request.into_new_call(Ticket(number), Time::ZERO, sink)), outcome)
 }
 
 fn run(driver: Driver) {
@@ -41,7 +42,7 @@ fn run(driver: Driver) {
 }
 
 #[test]
-fn calls_behind_a_close_end_however_many_there_are() {
+fn all_calls_behind_a_close_end_with_an_error() {
     let (calls, outcomes): (Vec<_>, Vec<_>) = (0..3 * TURN_ENVELOPES_MAX as u64).map(call).unzip();
     run(driver(std::iter::once(Command::Close).chain(calls).collect()));
     for mut outcome in outcomes {
@@ -52,16 +53,16 @@ fn calls_behind_a_close_end_however_many_there_are() {
 }
 
 #[test]
-fn a_call_that_was_given_up_in_the_queue_never_gets_to_the_machine() {
+fn a_call_that_was_cancelled_in_the_queue_never_reaches_the_machine() {
     let (abandoned, outcome) = call(1);
     let driver = driver(vec![abandoned, Command::Close]);
-    let lines = Arc::clone(&driver.lines);
+    let channels = Arc::clone(&driver.channels);
     drop(outcome);
     run(driver);
-    assert_eq!(lines.statistics.lock().unwrap().calls, 0);
+    assert_eq!(channels.statistics.lock().unwrap().calls, 0);
 }
 
 #[test]
-fn a_driver_whose_handles_are_gone_ends() {
+fn a_driver_without_handles_ends() {
     run(driver(vec![Command::Close, Command::Close]));
 }

@@ -1,4 +1,4 @@
-//! One turn of the link thread.
+//! One turn of the I/O thread.
 
 use std::{
     mem,
@@ -20,39 +20,41 @@ use callboard_transport::{ConnectionEvent, TurnBudget, new_nonce, random_u32};
 
 use super::{
     Driver,
-    ending::{Ending, Life},
+    shutdown::{Lifecycle, Shutdown},
 };
 use crate::{
-    call_error::CallError,
-    pipe::{Pipe, PipeEnd, StreamPost},
-    responder::Responder,
-    shared::Command,
-    state::Stage,
-    statistics::Statistics,
+    completion::reply_sink::ReplySink,
+    error::call_error::CallError,
+    shared::{command::Command, state::ClientState, statistics::Statistics},
+    stream::{
+        buffer::{StreamBuffer, StreamSink},
+        command::StreamCommand,
+    },
 };
 
-/// Turns after which what is due is done although there is still something to be read: a flood must not stop the clock.
-const TURNS_LATE_MAX: u32 = 16;
+/// The number of turns in a row that may defer the machine's timeout because there is still input. It is limited so that a flood of
+/// input does not stop the machine's timers.
+const TIMEOUT_DEFERRALS_MAX: u32 = 16;
 
 impl Driver {
-    /// One turn: what is ready goes into the machine, what it wants done is done, what it sends goes out.
-    pub(super) fn turn(&mut self, happened: Option<ConnectionEvent>) {
+    /// Runs one turn: gives the machine what is ready, carries out its actions, and sends what it sends.
+    pub(super) fn turn(&mut self, event: Option<ConnectionEvent>) {
         let now = self.clock.now();
-        self.outcomes.look(now);
-        let all_read = self.read(now, happened);
-        self.take_commands(now);
-        self.wake(now, all_read);
-        self.give_back_places();
-        self.publish();
-        self.act();
-        self.outcomes.tell(self.clock);
+        self.completions.handle_timeout(now);
+        let all_read = self.read(now, event);
+        self.handle_commands(now);
+        self.handle_timeout(now, all_read);
+        self.release_permits();
+        self.publish_statistics();
+        self.execute_actions();
+        self.completions.deliver(self.clock);
         self.connection.flush();
     }
 
-    /// Reads what the link has. Returns whether that was all.
-    fn read(&mut self, now: Time, happened: Option<ConnectionEvent>) -> bool {
+    /// Reads the messages of the connection within the budget of a turn. Returns true if that was all of them.
+    fn read(&mut self, now: Time, event: Option<ConnectionEvent>) -> bool {
         let mut budget = TurnBudget::new();
-        let mut next = match happened {
+        let mut next = match event {
             Some(ConnectionEvent::Message(frames)) => Some(frames),
             Some(ConnectionEvent::Connected) => {
                 let nonce = new_nonce();
@@ -60,7 +62,7 @@ impl Driver {
                 None
             }
             Some(ConnectionEvent::Disconnected) => {
-                self.disconnected(now);
+                self.on_disconnected(now);
                 return true;
             }
             None => None,
@@ -68,7 +70,7 @@ impl Driver {
         while let Some(frames) = next.take().or_else(|| self.connection.try_next_message()) {
             let before = self.actions.len();
             self.machine.handle_message(now, &frames, &mut self.actions);
-            self.life.notice_answer(&self.actions);
+            self.lifecycle.on_message(&self.actions);
             budget.spend(&frames, self.actions.len() - before);
             if budget.is_spent() {
                 return false;
@@ -77,114 +79,115 @@ impl Driver {
         true
     }
 
-    fn disconnected(&mut self, now: Time) {
-        let trouble = self.connection.last_failure().cloned();
-        self.state.send_modify(|state| state.trouble = trouble);
+    fn on_disconnected(&mut self, now: Time) {
+        let failure = self.connection.last_failure().cloned();
+        self.status.send_modify(|status| status.last_failure = failure);
         self.machine.handle_event(now, Event::Disconnected { chance: random_u32() }, &mut self.actions);
     }
 
-    fn take_commands(&mut self, now: Time) {
-        self.gather();
+    fn handle_commands(&mut self, now: Time) {
+        self.receive_commands();
         for _ in 0..TURN_ENVELOPES_MAX {
-            let Some(command) = self.taken.pop_front() else { return };
+            let Some(command) = self.received.pop_front() else { return };
             match command {
-                Command::Call(call) => self.take_call(now, call),
-                // Of one that was given up in our queue the machine has not heard.
+                Command::Call(call) => self.handle_call(now, call),
+                // The machine ignores the ticket of a call that was cancelled in the queue and never reached it.
                 Command::Cancel(ticket) => self.machine.handle_event(now, Event::Cancel(ticket), &mut self.actions),
-                Command::Stream(post) => self.take_post(now, post),
+                Command::Stream(command) => self.handle_stream_command(now, command),
                 Command::Close => self.close(now),
             }
         }
     }
 
-    fn take_call(&mut self, now: Time, call: NewCall<Responder>) {
-        self.places += 1;
-        if !call.token.is_abandoned() {
-            self.make(now, call);
-        }
-    }
-
-    fn make(&mut self, now: Time, mut call: NewCall<Responder>) {
-        let ticket = call.ticket;
-        let mut ended = false;
-        if let Responder::Stream(end) = &mut call.token {
-            end.ticket = Some(ticket);
-            // It may have been said before we knew of the call.
-            ended = end.pipe.has_said_end();
-            self.pipes.insert(ticket, Arc::clone(&end.pipe));
-        }
-        self.machine.handle_event(now, Event::Call(call), &mut self.actions);
-        if ended {
-            self.machine.handle_event(now, Event::End(ticket), &mut self.actions);
-        }
-    }
-
-    /// What callers of calls with streams have to say. Of a call that is over, the machine does not listen to it.
-    fn take_post(&mut self, now: Time, post: StreamPost) {
-        let event = match post {
-            StreamPost::Item(ticket, body) => Event::Item { ticket, body },
-            StreamPost::End(ticket) => Event::End(ticket),
-            StreamPost::Read(ticket, room) => Event::Read { ticket, credit: room },
-        };
-        self.machine.handle_event(now, event, &mut self.actions);
-    }
-
-    /// Takes what callers are handing over, for as long as more comes: whoever woke us by a first call is often about to make
-    /// the next ones, and a bundle of many costs little more than a bundle of one. Nobody is waited for: when nothing has come
-    /// while other threads had their turn, the bundle goes.
-    fn gather(&mut self) {
-        while self.taken.len() < BUNDLE_ENVELOPES_MAX {
-            let mut more = self.lines.commands.take(mem::take(&mut self.spare));
-            let nothing = more.is_empty();
-            self.taken.extend(more.drain(..));
-            // What a flood made of it is given back.
-            more.shrink_to(TURN_ENVELOPES_MAX);
-            self.spare = more;
-            if nothing {
+    /// Receives commands as long as more arrive. The caller that woke this thread is often about to make its next calls, and a bundle
+    /// of many costs little more than a bundle of one. But the thread waits for no caller: if nothing arrives while other threads had
+    /// a chance to run, the turn continues.
+    fn receive_commands(&mut self) {
+        while self.received.len() < BUNDLE_ENVELOPES_MAX {
+            let mut commands = self.channels.commands.take(mem::take(&mut self.spare));
+            let none = commands.is_empty();
+            self.received.extend(commands.drain(..));
+            // Releases memory that a burst of commands needed.
+            commands.shrink_to(TURN_ENVELOPES_MAX);
+            self.spare = commands;
+            if none {
                 return;
             }
             thread::yield_now();
         }
     }
 
+    fn handle_call(&mut self, now: Time, call: NewCall<ReplySink>) {
+        self.permits += 1;
+        if !call.token.is_abandoned() {
+            self.start_call(now, call);
+        }
+    }
+
+    fn start_call(&mut self, now: Time, mut call: NewCall<ReplySink>) {
+        let ticket = call.ticket;
+        let mut send_ended = false;
+        if let ReplySink::Stream(sink) = &mut call.token {
+            sink.ticket = Some(ticket);
+            // The caller may have ended its items before this thread received the call.
+            send_ended = sink.buffer.is_send_ended();
+            self.streams.insert(ticket, Arc::clone(&sink.buffer));
+        }
+        self.machine.handle_event(now, Event::Call(call), &mut self.actions);
+        if send_ended {
+            self.machine.handle_event(now, Event::End(ticket), &mut self.actions);
+        }
+    }
+
+    /// Gives the machine a command of a call with streams. It ignores those of a call that has ended.
+    fn handle_stream_command(&mut self, now: Time, command: StreamCommand) {
+        let event = match command {
+            StreamCommand::Item(ticket, body) => Event::Item { ticket, body },
+            StreamCommand::End(ticket) => Event::End(ticket),
+            StreamCommand::Read(ticket, credit) => Event::Read { ticket, credit },
+        };
+        self.machine.handle_event(now, event, &mut self.actions);
+    }
+
     fn close(&mut self, now: Time) {
-        if matches!(self.life, Life::Open) {
+        if matches!(self.lifecycle, Lifecycle::Open) {
             let deadline = now + self.close_timeout;
-            self.life = Life::Closing(Ending::new(deadline, self.machine.counters()));
+            self.lifecycle = Lifecycle::Closing(Shutdown::new(deadline, self.machine.counters()));
             self.machine.handle_event(now, Event::Close { deadline }, &mut self.actions);
         }
     }
 
-    /// Tells the machine that its deadline has come. What is waiting is read first: it may be the very thing that is late.
-    fn wake(&mut self, now: Time, all_read: bool) {
+    /// Gives the machine its timeout once its deadline has passed. Pending input is read first, because it may contain what the
+    /// machine waits for.
+    fn handle_timeout(&mut self, now: Time, all_read: bool) {
         if self.machine.poll_timeout().is_none_or(|deadline| deadline > now) {
             return;
         }
-        if !all_read && self.turns_late < TURNS_LATE_MAX {
-            self.turns_late += 1;
+        if !all_read && self.timeout_deferrals < TIMEOUT_DEFERRALS_MAX {
+            self.timeout_deferrals += 1;
             return;
         }
-        self.turns_late = 0;
+        self.timeout_deferrals = 0;
         self.machine.handle_event(now, Event::Timeout, &mut self.actions);
     }
 
-    /// Gives back the places of calls that do not wait any more.
-    fn give_back_places(&mut self) {
-        let free = self.places.saturating_sub(self.machine.waiting_len());
-        if free > 0 {
-            self.places -= free;
-            self.lines.queue.give_back(free);
+    /// Releases the permits of calls that do not wait in the client any more.
+    fn release_permits(&mut self) {
+        let unused = self.permits.saturating_sub(self.machine.waiting_len());
+        if unused > 0 {
+            self.permits -= unused;
+            self.channels.queue.release(unused);
         }
     }
 
-    fn publish(&self) {
+    fn publish_statistics(&self) {
         let machine = &self.machine;
         let statistics = Statistics::of_machine(machine.counters(), machine.waiting_len(), machine.open_len());
-        *self.lines.statistics.lock().unwrap_or_else(PoisonError::into_inner) = statistics;
+        *self.channels.statistics.lock().unwrap_or_else(PoisonError::into_inner) = statistics;
     }
 
-    /// Does what the machine wants done, in its order.
-    fn act(&mut self) {
+    /// Carries out the machine's actions in order.
+    fn execute_actions(&mut self) {
         let mut actions = mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
@@ -192,75 +195,75 @@ impl Driver {
                 Action::Disconnect => self.connection.disconnect(),
                 Action::Send(envelope) => self.send(&envelope),
                 Action::Complete { token, outcome } => {
-                    self.forget_pipe(&token);
-                    let outcome = outcome.map_err(|failure| CallError::from(self.explained(failure)));
-                    token.resolve(outcome, &mut self.outcomes);
+                    self.remove_stream(&token);
+                    let outcome = outcome.map_err(|failure| CallError::from(self.with_connection_failure(failure)));
+                    self.completions.complete(token, outcome);
                 }
-                Action::Release { token } => self.forget_pipe(&token),
-                Action::StreamCredit { ticket, credit } => self.pipe(ticket, |pipe| pipe.grant(credit)),
-                Action::Item { ticket, latest, body } => self.item(ticket, latest, body),
-                Action::Progress { ticket, body } => self.pipe(ticket, |pipe| pipe.tell_progress(body)),
-                Action::Rejected(failure) => self.refused(failure),
-                Action::Closed => self.life = self.life.closed(),
+                Action::Release { token } => self.remove_stream(&token),
+                Action::StreamCredit { ticket, credit } => self.stream(ticket, |stream| stream.add_credit(credit)),
+                Action::Item { ticket, latest, body } => self.on_item(ticket, latest, body),
+                Action::Progress { ticket, body } => self.stream(ticket, |stream| stream.set_progress(body)),
+                Action::Rejected(failure) => self.on_rejected(failure),
+                Action::Closed => self.lifecycle = self.lifecycle.closed(),
                 Action::Log(diagnostic) => self.log_diagnostic(&diagnostic),
             }
         }
         self.actions = actions;
     }
 
-    fn pipe(&mut self, ticket: Ticket, change: impl FnOnce(&Pipe)) {
-        if let Some(pipe) = self.pipes.get(&ticket) {
-            change(pipe);
+    fn stream(&mut self, ticket: Ticket, change: impl FnOnce(&StreamBuffer)) {
+        if let Some(stream) = self.streams.get(&ticket) {
+            change(stream);
         }
     }
 
-    /// What an item supersedes is as good as read: the machine hears of it with the next posts.
-    fn item(&mut self, ticket: Ticket, latest: Option<u64>, body: Bytes) {
-        let read = self.pipes.get(&ticket).and_then(|pipe| pipe.push(body, latest));
-        if let Some(room) = read {
-            // We are who it is told, and have not ended.
-            let _ = self.lines.commands.push(Command::Stream(StreamPost::Read(ticket, room)));
+    /// Buffers an item. The items that it supersedes count as read, which the machine learns from a later command.
+    fn on_item(&mut self, ticket: Ticket, latest: Option<u64>, body: Bytes) {
+        let read = self.streams.get(&ticket).and_then(|stream| stream.push(body, latest));
+        if let Some(credit) = read {
+            // This thread receives the commands and has not ended, so the queue is open.
+            let _ = self.channels.commands.push(Command::Stream(StreamCommand::Read(ticket, credit)));
         }
     }
 
-    /// A call with streams is over.
-    fn forget_pipe(&mut self, token: &Responder) {
-        if let Responder::Stream(PipeEnd { ticket: Some(ticket), .. }) = token {
-            self.pipes.remove(ticket);
+    /// Forgets the buffer of a call with streams that has ended.
+    fn remove_stream(&mut self, sink: &ReplySink) {
+        if let ReplySink::Stream(StreamSink { ticket: Some(ticket), .. }) = sink {
+            self.streams.remove(ticket);
         }
     }
 
     fn send(&mut self, envelope: &Envelope) {
         if let Envelope::Goodbye(_) = envelope {
-            self.life.notice_goodbye();
+            self.lifecycle.on_goodbye_sent();
         }
         self.connection.send(envelope);
     }
 
-    /// A failure with what only the driver knows: why there is no connection.
-    fn explained(&self, mut failure: Box<Failure>) -> Box<Failure> {
+    /// Adds what only the driver knows to a failure: the reason why there is no connection.
+    fn with_connection_failure(&self, mut failure: Box<Failure>) -> Box<Failure> {
         let unsent = failure.code == Code::DeadlineExceeded && failure.executed == Executed::No;
         if unsent
             && !self.machine.is_connected()
-            && let Some(trouble) = self.connection.last_failure()
+            && let Some(reason) = self.connection.last_failure()
         {
-            failure.message = format!("{}; {}", failure.message, trouble.message).into();
+            failure.message = format!("{}; {}", failure.message, reason.message).into();
         }
         failure
     }
 
-    fn refused(&mut self, failure: Box<Failure>) {
-        self.log.refused(&failure);
-        self.state.send_modify(|state| state.stage = Stage::Refused(failure));
+    fn on_rejected(&mut self, failure: Box<Failure>) {
+        self.log.rejected(&failure);
+        self.status.send_modify(|status| status.state = ClientState::Rejected(failure));
     }
 
     fn log_diagnostic(&mut self, diagnostic: &Diagnostic) {
         self.log.write(diagnostic, self.connection.last_failure());
         if let Diagnostic::Connected { .. } = diagnostic {
-            self.state.send_if_modified(|state| {
-                let first = matches!(state.stage, Stage::New);
+            self.status.send_if_modified(|status| {
+                let first = matches!(status.state, ClientState::Connecting);
                 if first {
-                    state.stage = Stage::Joined;
+                    status.state = ClientState::Connected;
                 }
                 first
             });

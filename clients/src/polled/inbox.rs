@@ -1,4 +1,4 @@
-//! Outcomes and nudges on their way from the client's own threads to the program's.
+//! The queue from the client's own threads to the program's polls.
 
 use std::{
     collections::VecDeque,
@@ -10,77 +10,80 @@ use std::{
 
 use bytes::Bytes;
 
-use super::bell::Bell;
-use crate::CallError;
+use super::readiness::ReadinessPipe;
+use crate::error::call_error::CallError;
 
-/// What the program's thread has to see to.
+/// An entry for the program's thread.
 #[derive(Debug)]
-pub(super) enum Arrival {
-    /// An outcome, and the number of the callback that waits for it.
+pub(super) enum InboxEntry {
+    /// The outcome of a call, with the key of its callback.
     Outcome(usize, Result<Bytes, CallError>),
-    /// The task of this number can go on.
+    /// The key of a task that can make progress.
     Task(usize),
 }
 
-/// Where that waits until the program polls. Bounded by the callbacks and tasks that may be pending: each is here once.
+/// The entries until the program polls. The limit of pending callbacks and tasks bounds it: each is queued at most once.
 #[derive(Debug)]
-pub(crate) struct Inbox {
-    post: Mutex<Post>,
-    arrived: Condvar,
-    /// Readable while something is here.
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    pushed: Condvar,
+    /// Readable while there are entries.
     readable: PipeReader,
 }
 
 #[derive(Debug)]
-struct Post {
-    arrivals: VecDeque<Arrival>,
-    bell: Bell,
+struct State {
+    entries: VecDeque<InboxEntry>,
+    readiness: ReadinessPipe,
 }
 
 impl Inbox {
+    /// Creates an empty inbox.
+    ///
     /// # Errors
-    /// If the process has no files left.
-    pub(crate) fn new() -> io::Result<Inbox> {
-        let bell = Bell::new()?;
-        let readable = bell.readable_end()?;
-        Ok(Inbox { post: Mutex::new(Post { arrivals: VecDeque::new(), bell }), arrived: Condvar::new(), readable })
+    /// If the process has no file descriptors left.
+    pub(super) fn new() -> io::Result<Inbox> {
+        let readiness = ReadinessPipe::new()?;
+        let readable = readiness.readable_end()?;
+        let state = Mutex::new(State { entries: VecDeque::new(), readiness });
+        Ok(Inbox { state, pushed: Condvar::new(), readable })
     }
 
-    /// Leaves something here. Called on the client's own threads.
-    pub(super) fn put(&self, arrival: Arrival) {
-        let mut post = self.post();
-        post.arrivals.push_back(arrival);
-        // Under the lock: so the bell rings exactly while something is here.
-        post.bell.ring();
-        drop(post);
-        self.arrived.notify_one();
+    /// Appends an entry. Called on the client's own threads.
+    pub(super) fn push(&self, entry: InboxEntry) {
+        let mut state = self.state();
+        state.entries.push_back(entry);
+        // Under the lock, so that the pipe is readable exactly while there are entries.
+        state.readiness.set_ready();
+        drop(state);
+        self.pushed.notify_one();
     }
 
-    /// Takes the oldest arrival.
-    pub(super) fn take(&self) -> Option<Arrival> {
-        let mut post = self.post();
-        let arrival = post.arrivals.pop_front();
-        if post.arrivals.is_empty() {
-            post.bell.hush();
+    /// Takes the oldest entry.
+    pub(super) fn take(&self) -> Option<InboxEntry> {
+        let mut state = self.state();
+        let entry = state.entries.pop_front();
+        if state.entries.is_empty() {
+            state.readiness.clear();
         }
-        arrival
+        entry
     }
 
-    /// How many are here.
+    /// The number of entries.
     pub(super) fn len(&self) -> usize {
-        self.post().arrivals.len()
+        self.state().entries.len()
     }
 
-    /// Waits until something is here, at most for so long.
+    /// Waits until there is an entry, for at most `at_most`.
     pub(super) fn wait(&self, at_most: Duration) {
-        let nothing = |post: &mut Post| post.arrivals.is_empty();
-        // Whether it came or the time is up, the caller looks.
-        let _ = self.arrived.wait_timeout_while(self.post(), at_most, nothing);
+        let empty = |state: &mut State| state.entries.is_empty();
+        // The caller checks the entries in either case.
+        let _ = self.pushed.wait_timeout_while(self.state(), at_most, empty);
     }
 
-    fn post(&self) -> MutexGuard<'_, Post> {
-        // Nothing that may panic runs under the lock.
-        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the state. Nothing that may panic runs under the lock.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,27 +108,27 @@ mod tests {
     }
 
     #[test]
-    fn it_is_readable_exactly_while_something_is_in_it() {
+    fn the_inbox_is_readable_exactly_while_it_has_entries() {
         let inbox = Inbox::new().unwrap();
         assert!(!is_readable(&inbox));
-        inbox.put(Arrival::Task(1));
-        inbox.put(Arrival::Task(2));
+        inbox.push(InboxEntry::Task(1));
+        inbox.push(InboxEntry::Task(2));
         assert!(is_readable(&inbox));
-        assert!(matches!(inbox.take(), Some(Arrival::Task(1))));
+        assert!(matches!(inbox.take(), Some(InboxEntry::Task(1))));
         assert!(is_readable(&inbox));
-        assert!(matches!(inbox.take(), Some(Arrival::Task(2))));
+        assert!(matches!(inbox.take(), Some(InboxEntry::Task(2))));
         assert!(!is_readable(&inbox) && inbox.take().is_none());
     }
 
     #[test]
-    fn who_waits_is_woken_by_what_comes() {
+    fn a_push_wakes_a_waiting_thread() {
         let inbox = Arc::new(Inbox::new().unwrap());
         let other = Arc::clone(&inbox);
-        let putting = thread::spawn(move || other.put(Arrival::Task(7)));
+        let pushing = thread::spawn(move || other.push(InboxEntry::Task(7)));
         while inbox.len() == 0 {
             inbox.wait(Duration::from_secs(60));
         }
-        assert!(matches!(inbox.take(), Some(Arrival::Task(7))));
-        putting.join().unwrap();
+        assert!(matches!(inbox.take(), Some(InboxEntry::Task(7))));
+        pushing.join().unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! Full queues, and time-outs.
+//! Full queues and timeouts.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -9,10 +9,10 @@ use futures::FutureExt;
 use crate::{SOON, broker::Broker, connected, connected_with, run};
 
 fn never(_: Result<(), CallError>) {
-    panic!("the callback does not run");
+    panic!("the callback must not run");
 }
 
-/// A client whose queue has room for two calls, both taken: no broker is there.
+/// Creates a client whose queue of two calls is full, because there is no broker.
 async fn full() -> Client {
     let broker = Broker::start().await;
     let client = Client::builder(&broker.address).queue_calls_max(2).connect_lazily().unwrap();
@@ -23,7 +23,7 @@ async fn full() -> Client {
 }
 
 #[test]
-fn a_full_queue_refuses_who_does_not_wait() {
+fn a_full_queue_rejects_calls_that_do_not_wait() {
     run(async {
         let client = full().await;
         for error in
@@ -36,7 +36,7 @@ fn a_full_queue_refuses_who_does_not_wait() {
 }
 
 #[test]
-fn who_waits_for_room_waits_no_longer_than_the_time_out() {
+fn a_call_waits_for_capacity_until_its_timeout() {
     run(async {
         let client = full().await;
         let call = || client.call::<()>("a.b", ()).timeout(SOON);
@@ -45,7 +45,7 @@ fn who_waits_for_room_waits_no_longer_than_the_time_out() {
             assert!(error.message().contains("the call's own time-out of 200ms"), "{error}");
             assert!(error.message().contains("behind 2 calls"), "{error}");
         }
-        // The callback has its outcome, and `on_complete` is content.
+        // The callback receives the outcome, so `on_complete` returns Ok.
         let (sender, outcome) = mpsc::sync_channel(8);
         call().on_complete(move |result| sender.send(result).unwrap()).await.unwrap();
         assert_eq!(outcome.recv().unwrap().unwrap_err().code(), Code::DeadlineExceeded);
@@ -53,7 +53,7 @@ fn who_waits_for_room_waits_no_longer_than_the_time_out() {
 }
 
 #[test]
-fn calls_with_items_wait_for_room_as_others_do() {
+fn calls_with_streams_wait_for_capacity_as_other_calls_do() {
     run(async {
         let client = full().await;
         let call = || client.call::<()>("a.b", ()).timeout(SOON);
@@ -68,16 +68,16 @@ fn calls_with_items_wait_for_room_as_others_do() {
 }
 
 #[test]
-fn a_call_with_items_that_waited_for_room_is_made_when_there_is_some() {
+fn a_call_with_streams_is_made_when_there_is_capacity() {
     run(async {
         let mut broker = Broker::start().await;
         let client = Client::builder(&broker.address).queue_calls_max(1).connect_lazily().unwrap();
         client.call("a.first", ()).try_cast().unwrap();
-        let given_up = client.call::<()>("a.given_up", ()).stream::<u8>();
+        let cancelled = client.call::<()>("a.cancelled", ()).stream::<u8>();
         let (items, _reply) = client.call::<()>("a.second", ()).upload::<u8>();
         items.end();
-        // It has given up its place in the line.
-        drop(given_up);
+        // Gives up its position in the queue of waiters.
+        drop(cancelled);
         broker.welcome().await;
         for name in ["a.first", "a.second"] {
             let request = broker.request().await;
@@ -88,7 +88,7 @@ fn a_call_with_items_that_waited_for_room_is_made_when_there_is_some() {
 }
 
 #[test]
-fn who_waits_for_room_goes_on_when_there_is_some() {
+fn a_waiting_call_continues_when_there_is_capacity() {
     run(async {
         let mut broker = Broker::start().await;
         let client = Client::builder(&broker.address).queue_calls_max(1).connect_lazily().unwrap();
@@ -127,7 +127,7 @@ fn pending_callbacks_are_bounded() {
 }
 
 #[test]
-fn an_error_says_which_time_out_it_was() {
+fn an_error_names_the_timeout_that_passed() {
     run(async {
         let broker = Broker::start().await;
         let client = Client::builder(&broker.address).timeout(SOON).connect_lazily().unwrap();
@@ -144,13 +144,13 @@ fn an_error_says_which_time_out_it_was() {
 }
 
 #[test]
-fn a_call_that_was_sent_may_have_run_when_its_time_is_up() {
+fn a_sent_call_may_have_run_when_its_timeout_passes() {
     run(async {
         let (mut broker, client) = connected().await;
         let mut call = client.call::<()>("a.b", ()).timeout(Duration::from_secs(3)).into_future();
         assert!((&mut call).now_or_never().is_none());
         let request = broker.request().await;
-        // The broker gets a moment to say what became of it, says nothing, and is told that nobody waits any more.
+        // The broker has a moment to send the outcome. It sends none and receives a cancel.
         let (error, cancel) = tokio::join!(call, broker.next());
         let error = error.unwrap_err();
         assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::Maybe));
@@ -163,13 +163,13 @@ fn a_call_that_was_sent_may_have_run_when_its_time_is_up() {
 }
 
 #[test]
-fn a_call_that_finds_no_broker_says_why() {
+fn the_error_of_a_call_without_a_broker_names_the_reason() {
     run(async {
         let broker = Broker::start().await;
         let address = broker.address.clone();
         broker.stop().await;
         let client = Client::builder(&address).connect_lazily().unwrap();
-        // The first attempt to connect may take longer than a short time-out.
+        // The first attempt to connect may take longer than a short timeout.
         for attempt in 1.. {
             let error = client.call::<()>("a.b", ()).timeout(SOON * attempt).await.unwrap_err();
             assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::No));
@@ -181,7 +181,7 @@ fn a_call_that_finds_no_broker_says_why() {
 }
 
 #[test]
-fn no_time_out_is_none() {
+fn no_timeout_removes_the_timeout() {
     run(async {
         let (mut broker, client) = connected_with(|builder| builder.timeout(Duration::ZERO).no_timeout()).await;
         client.call("a.b", ()).cast().await.unwrap();

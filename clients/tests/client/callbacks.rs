@@ -1,4 +1,4 @@
-//! Callbacks: exactly once, in order, on a thread of their own.
+//! Callbacks run exactly once, in order, on a thread of their own.
 
 use std::{
     sync::{Arc, Mutex, mpsc},
@@ -13,7 +13,7 @@ use callboard_core::wire::{
 
 use crate::{broker::Broker, connected, connected_with, run};
 
-/// Takes so many requests from the client.
+/// Receives `count` requests from the client.
 async fn requests(broker: &mut Broker, count: usize) -> Vec<Request> {
     let mut requests = Vec::new();
     for _ in 0..count {
@@ -22,7 +22,7 @@ async fn requests(broker: &mut Broker, count: usize) -> Vec<Request> {
     requests
 }
 
-/// Waits for what a callback sends, without stopping the test's one thread.
+/// Waits for what a callback sends, without blocking the test's only thread.
 async fn next<T: Send + 'static>(outcomes: &Arc<Mutex<mpsc::Receiver<T>>>) -> T {
     let outcomes = Arc::clone(outcomes);
     tokio::task::spawn_blocking(move || outcomes.lock().unwrap().recv().unwrap()).await.unwrap()
@@ -56,7 +56,7 @@ fn callbacks_run_in_the_order_of_the_outcomes() {
 }
 
 #[test]
-fn a_panicking_callback_hurts_nobody() {
+fn a_panicking_callback_affects_no_other_callback() {
     run(async {
         let (mut broker, client) = connected().await;
         let (sender, outcomes) = channel();
@@ -114,7 +114,7 @@ fn a_callback_may_use_the_client() {
         let inner = client.clone();
         let callback = move |_: Result<(), CallError>| {
             inner.call("a.cast", ()).try_cast().unwrap();
-            // Blocks on a call, by an executor of its own.
+            // Blocks on a call, with an executor of its own.
             let sum: u32 = futures::executor::block_on(inner.call("a.block", ()).into_future()).unwrap();
             inner
                 .call("a.then", ())
@@ -133,7 +133,7 @@ fn a_callback_may_use_the_client() {
     });
 }
 
-/// Makes three calls with callbacks: one is answered, one open, one still waits for credit. Then `end`s the client.
+/// Makes three calls with callbacks: one is answered, one is open, one waits for credit. Then `end` ends the client.
 async fn outcomes_at(end: impl AsyncFnOnce(&mut Broker, Client)) -> Vec<(u32, Result<u32, Code>)> {
     let mut broker = Broker::start().await;
     broker.credit_calls = 2;
@@ -150,7 +150,7 @@ async fn outcomes_at(end: impl AsyncFnOnce(&mut Broker, Client)) -> Vec<(u32, Re
     let requests = requests(&mut broker, 2).await;
     broker.answer(&requests[0], 5).await;
     end(&mut broker, client).await;
-    // Ends when every callback is gone.
+    // Ends when every callback is dropped.
     tokio::task::spawn_blocking(move || receiver.into_iter().collect()).await.unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! The client library against a broker that does exactly what a test says.
+//! The client library against a scripted broker.
 #![allow(clippy::unwrap_used)]
 
 mod bounds;
@@ -14,24 +14,24 @@ use std::{future::Future, time::Duration};
 use broker::Broker;
 use callboard_clients::{Client, ClientBuilder};
 
-/// Far above what any of these tests takes: reached, something hangs.
+/// The limit of a test. It is far above what any of them takes, so a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A time-out that is meant to pass.
+/// A timeout that is meant to pass.
 const SOON: Duration = Duration::from_millis(200);
 
-/// Runs a test on one thread: the scripted broker and the program share it, and the client must not need it.
+/// Runs a test on one thread. The scripted broker and the program share it; the client must not depend on it.
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(DEADLINE, test).await.expect("it hangs") });
+    runtime.block_on(async { tokio::time::timeout(DEADLINE, test).await.expect("the test hangs") });
 }
 
-/// A broker, and a client that it has let in.
+/// Starts a broker and a client that is connected to it.
 async fn connected() -> (Broker, Client) {
     connected_with(|builder| builder).await
 }
 
-/// The same, with settings of its own.
+/// Starts a broker and a connected client with other settings.
 async fn connected_with(settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Broker, Client) {
     let mut broker = Broker::start().await;
     let client = settings(Client::builder(&broker.address)).connect();
