@@ -1,10 +1,10 @@
-//! What becomes of a call: every effect, in every style, at every point where its worker, its client or its broker can be lost.
+//! The outcome of a call for every effect, style and progress when its worker, its client or its broker is lost.
 //!
-//! The client's own queue and the loss of a reply between program and connection are the client machine's: `core/src/client/tests`.
+//! `core/src/client/tests` covers the queue of the client, and replies lost between the connection and the program.
 
 use bytes::Bytes;
 
-use super::stage::{Stage, calc, request, seconds};
+use super::harness::{Harness, calc, request, seconds};
 use crate::{
     broker::{Diagnostic, Event},
     wire::{
@@ -22,7 +22,7 @@ const STYLES: [Call; 5] =
     [Call::Awaited, Call::Cast, Call::Items(Style::Server), Call::Items(Style::Client), Call::Items(Style::Both)];
 const POINTS: [Point; 5] = [Point::Queued, Point::Dispatched, Point::Running, Point::ItemIn, Point::ItemOut];
 
-/// How a call is made. Whether a callback runs or somebody awaits is the client's business: the broker sees no difference.
+/// How a call is made. A callback and an awaited call look the same to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     Awaited,
@@ -30,17 +30,17 @@ enum Call {
     Items(Style),
 }
 
-/// How far a call has come.
+/// The progress of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Point {
-    /// Its only worker is busy with another.
+    /// Its only worker is busy with another call.
     Queued,
     Dispatched,
-    /// The worker has said that its handler began.
+    /// The worker has reported that its handler started.
     Running,
-    /// An item went to its handler.
+    /// An item was sent to its handler.
     ItemIn,
-    /// An item came from its handler.
+    /// An item was sent by its handler.
     ItemOut,
 }
 
@@ -70,7 +70,7 @@ impl Call {
         }
     }
 
-    fn comes_to(self, point: Point) -> bool {
+    fn reaches(self, point: Point) -> bool {
         match point {
             Point::Queued | Point::Dispatched | Point::Running => true,
             Point::ItemIn => self.streams().from_caller,
@@ -89,7 +89,7 @@ fn name(effect: &str, style: Style) -> String {
     format!("{effect}_{}", format!("{style:?}").to_lowercase())
 }
 
-/// A method for each effect and style.
+/// An offer with a method for each effect and style.
 fn matrix(slots: u32) -> Offer {
     let styles = [Style::Unary, Style::Server, Style::Client, Style::Both];
     let methods = EFFECTS.iter().flat_map(|&(effect, name)| {
@@ -99,32 +99,32 @@ fn matrix(slots: u32) -> Offer {
     Offer { service: "matrix".to_owned(), methods: methods.collect(), ..calc(slots) }
 }
 
-/// A call on its way.
-struct Scene {
-    stage: Stage,
+/// An open call with its client and its worker.
+struct Scenario {
+    harness: Harness,
     client: ConnectionId,
     worker: ConnectionId,
-    /// What its worker has of it, once it was sent there.
+    /// The dispatch that the worker received, unless the call is still queued.
     dispatch: Option<Dispatch>,
 }
 
-impl Scene {
-    /// A call that has come so far.
-    fn at(point: Point, call: Call, effect: &str) -> Scene {
-        let mut stage = Stage::new();
-        let (worker, client) = (stage.worker(1, matrix(1)), stage.client(9));
+impl Scenario {
+    /// Creates a call with this progress.
+    fn at(point: Point, call: Call, effect: &str) -> Scenario {
+        let mut harness = Harness::new();
+        let (worker, client) = (harness.worker(1, matrix(1)), harness.client(9));
         if point == Point::Queued {
-            stage.call(client, 1, "matrix.read_unary");
+            harness.call(client, 1, "matrix.read_unary");
         }
-        stage.say(client, Envelope::Request(call.request(2, effect, false)));
-        let dispatch = stage.dispatches(worker).pop().filter(|_| point != Point::Queued);
-        let mut scene = Scene { stage, client, worker, dispatch };
-        scene.come_to(point);
-        scene
+        harness.send(client, Envelope::Request(call.request(2, effect, false)));
+        let dispatch = harness.dispatches(worker).pop().filter(|_| point != Point::Queued);
+        let mut scenario = Scenario { harness, client, worker, dispatch };
+        scenario.advance_to(point);
+        scenario
     }
 
-    fn come_to(&mut self, point: Point) {
-        let Scene { stage, client, worker, dispatch } = self;
+    fn advance_to(&mut self, point: Point) {
+        let Scenario { harness, client, worker, dispatch } = self;
         let Some(dispatch) = dispatch else { return };
         let credit = |number| Envelope::StreamCredit(StreamCredit { number, credit: ItemCredit::WINDOW });
         let item = |number| {
@@ -133,51 +133,51 @@ impl Scene {
         };
         match point {
             Point::Queued | Point::Dispatched => {}
-            Point::Running => stage.say(*worker, Envelope::Started(dispatch.number)),
+            Point::Running => harness.send(*worker, Envelope::Started(dispatch.number)),
             Point::ItemIn => {
-                stage.say(*worker, credit(dispatch.number.0));
-                stage.say(*client, item(2));
+                harness.send(*worker, credit(dispatch.number.0));
+                harness.send(*client, item(2));
             }
             Point::ItemOut => {
-                stage.say(*client, credit(2));
-                stage.say(*worker, item(dispatch.number.0));
+                harness.send(*client, credit(2));
+                harness.send(*worker, item(dispatch.number.0));
             }
         }
-        stage.heard(*client);
+        harness.received(*client);
     }
 
-    /// Its worker is lost, while another one is there. Returns what that one is given of it.
+    /// Loses the worker while another one is connected. Returns the dispatches of the call to the other worker.
     fn lose_worker(&mut self, loss: Loss) -> Vec<Dispatch> {
-        let Scene { stage, client, worker, .. } = self;
-        let other = stage.worker(2, matrix(4));
+        let Scenario { harness, client, worker, .. } = self;
+        let other = harness.worker(2, matrix(4));
         match loss {
-            Loss::Closed => stage.handle(Event::Closed { connection: *worker }),
-            Loss::Silent => stage.pass_with(seconds(10), &[other, *client]),
+            Loss::Closed => harness.handle(Event::Closed { connection: *worker }),
+            Loss::Silent => harness.advance_with(seconds(10), &[other, *client]),
         }
-        let dispatches = stage.dispatches(other);
+        let dispatches = harness.dispatches(other);
         dispatches.into_iter().filter(|dispatch| dispatch.call.number.0 == 2).collect()
     }
 
-    /// How the call failed, as its client or, of a cast, the log was told.
+    /// Takes the failure of the call, from its client or, for a cast, from the log.
     fn failure(&mut self, call: Call) -> Option<Failure> {
         if call == Call::Cast {
-            return self.stage.notes.drain(..).find_map(|note| match note {
+            return self.harness.diagnostics.drain(..).find_map(|diagnostic| match diagnostic {
                 Diagnostic::CastFailed { failure, .. } => Some(*failure),
                 _ => None,
             });
         }
-        let mut replies = self.stage.replies(self.client).into_iter().filter(|&(number, _)| number == 2);
+        let mut replies = self.harness.replies(self.client).into_iter().filter(|&(number, _)| number == 2);
         let failure = replies.next().map(|(_, outcome)| outcome.unwrap_err());
-        assert!(replies.next().is_none(), "it ends once");
+        assert!(replies.next().is_none(), "the call ends once");
         failure
     }
 }
 
-/// Everything that can be, as it is called in a failing test.
-fn each(mut check: impl FnMut(Effect, &str, Call, Point)) {
+/// Runs a check for every combination of effect, style and progress that exists.
+fn for_each_case(mut check: impl FnMut(Effect, &str, Call, Point)) {
     for (effect, name) in EFFECTS {
         for call in STYLES {
-            POINTS.into_iter().filter(|&point| call.comes_to(point)).for_each(|point| {
+            POINTS.into_iter().filter(|&point| call.reaches(point)).for_each(|point| {
                 check(effect, name, call, point);
             });
         }
@@ -185,13 +185,13 @@ fn each(mut check: impl FnMut(Effect, &str, Call, Point)) {
 }
 
 #[test]
-fn when_a_worker_is_lost_its_calls_go_on_or_end_by_effect_style_and_how_far_they_came() {
+fn the_loss_of_a_worker_retries_or_fails_a_call_by_effect_style_and_progress() {
     for loss in [Loss::Closed, Loss::Silent] {
-        each(|effect, name, call, point| {
+        for_each_case(|effect, name, call, point| {
             let what = format!("{name} {call:?} {point:?} {loss:?}");
-            let mut scene = Scene::at(point, call, name);
-            let again = scene.lose_worker(loss);
-            let failure = scene.failure(call);
+            let mut scenario = Scenario::at(point, call, name);
+            let again = scenario.lose_worker(loss);
+            let failure = scenario.failure(call);
             let expected = match point {
                 Point::Queued => Ok(1),
                 Point::ItemIn => Err(Executed::Maybe),
@@ -205,7 +205,7 @@ fn when_a_worker_is_lost_its_calls_go_on_or_end_by_effect_style_and_how_far_they
                     assert_eq!((attempts, failure), (vec![attempt], None), "{what}");
                 }
                 Err(executed) => {
-                    let failure = failure.unwrap_or_else(|| panic!("{what}: it ends"));
+                    let failure = failure.unwrap_or_else(|| panic!("{what}: the call must fail"));
                     assert_eq!((failure.code, failure.executed), (Code::Unavailable, executed), "{what}: {failure}");
                     assert!(again.is_empty(), "{what}");
                 }
@@ -215,53 +215,53 @@ fn when_a_worker_is_lost_its_calls_go_on_or_end_by_effect_style_and_how_far_they
 }
 
 #[test]
-fn when_a_client_is_lost_and_back_its_call_is_answered_once_and_never_run_again() {
-    each(|_, name, call, point| {
-        // Nobody sends a cast again.
+fn a_call_of_a_reconnected_client_is_answered_once_and_never_run_again() {
+    for_each_case(|_, name, call, point| {
+        // A client never resends a cast.
         if call == Call::Cast {
             return;
         }
         let what = format!("{name} {call:?} {point:?}");
-        let mut scene = Scene::at(point, call, name);
-        scene.stage.handle(Event::Closed { connection: scene.client });
-        scene.client = scene.stage.client_again(9, 2);
-        scene.stage.say(scene.client, Envelope::Request(call.request(2, name, true)));
-        let dispatches = scene.stage.dispatches(scene.worker);
-        assert!(dispatches.is_empty(), "{what}: it is at its worker already, or waits");
-        let touched = matches!(point, Point::ItemIn | Point::ItemOut);
-        match scene.failure(call) {
-            Some(failure) => assert!(touched && failure.code == Code::Unavailable, "{what}: {failure}"),
-            None => assert!(!touched, "{what}: its items are lost, so it must end"),
+        let mut scenario = Scenario::at(point, call, name);
+        scenario.harness.handle(Event::Closed { connection: scenario.client });
+        scenario.client = scenario.harness.reconnect_client(9, 2);
+        scenario.harness.send(scenario.client, Envelope::Request(call.request(2, name, true)));
+        let dispatches = scenario.harness.dispatches(scenario.worker);
+        assert!(dispatches.is_empty(), "{what}: the call is at its worker or in the queue");
+        let has_items = matches!(point, Point::ItemIn | Point::ItemOut);
+        match scenario.failure(call) {
+            Some(failure) => assert!(has_items && failure.code == Code::Unavailable, "{what}: {failure}"),
+            None => assert!(!has_items, "{what}: items were lost, so the call must end"),
         }
     });
 }
 
 #[test]
-fn an_answer_that_was_lost_with_its_connection_is_told_again() {
+fn a_reply_lost_with_its_connection_is_sent_again() {
     for (_, name) in EFFECTS {
-        let mut scene = Scene::at(Point::Running, Call::Awaited, name);
-        let dispatch = scene.dispatch.take().unwrap();
-        scene.stage.answer(scene.worker, &dispatch, &[7]);
-        scene.stage.handle(Event::Closed { connection: scene.client });
-        let back = scene.stage.client_again(9, 2);
-        scene.stage.say(back, Envelope::Request(Call::Awaited.request(2, name, true)));
-        assert_eq!(scene.stage.replies(back), [(2, Ok(Bytes::from_static(&[7])))]);
-        assert!(scene.stage.dispatches(scene.worker).is_empty(), "{name} is not run again");
+        let mut scenario = Scenario::at(Point::Running, Call::Awaited, name);
+        let dispatch = scenario.dispatch.take().unwrap();
+        scenario.harness.reply(scenario.worker, &dispatch, &[7]);
+        scenario.harness.handle(Event::Closed { connection: scenario.client });
+        let back = scenario.harness.reconnect_client(9, 2);
+        scenario.harness.send(back, Envelope::Request(Call::Awaited.request(2, name, true)));
+        assert_eq!(scenario.harness.replies(back), [(2, Ok(Bytes::from_static(&[7])))]);
+        assert!(scenario.harness.dispatches(scenario.worker).is_empty(), "{name} is not run again");
     }
 }
 
 #[test]
-fn a_call_that_comes_again_to_a_broker_that_was_started_anew_runs_only_if_it_may() {
+fn a_resend_to_a_restarted_broker_runs_only_if_it_is_not_once() {
     for (effect, name) in EFFECTS {
         for call in STYLES.into_iter().filter(|&call| call != Call::Cast) {
-            let mut stage = Stage::new();
-            let worker = stage.worker(1, matrix(1));
-            let client = stage.client_again(9, 2);
-            stage.say(client, Envelope::Request(call.request(2, name, true)));
-            let runs = stage.dispatches(worker).len();
+            let mut harness = Harness::new();
+            let worker = harness.worker(1, matrix(1));
+            let client = harness.reconnect_client(9, 2);
+            harness.send(client, Envelope::Request(call.request(2, name, true)));
+            let runs = harness.dispatches(worker).len();
             assert_eq!(runs, usize::from(effect != Effect::Once), "{name} {call:?}");
             if effect == Effect::Once {
-                let failure = stage.failure(client);
+                let failure = harness.failure(client);
                 assert_eq!((failure.code, failure.executed), (Code::Unavailable, Executed::Maybe), "{name} {call:?}");
             }
         }

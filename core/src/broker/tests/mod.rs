@@ -1,22 +1,22 @@
-//! The broker's rules: given, when, then.
+//! Rule tests of the broker machine: each test sends messages and checks the actions of the broker.
 #![allow(clippy::unwrap_used)]
 
+mod affinity;
+mod authentication;
 mod broadcasts;
 mod clients;
 mod concurrency;
 mod dispatching;
 mod faults;
 mod handshakes;
-mod keyed;
+mod harness;
+mod in_flight;
 mod limits;
 mod load;
 mod lost_calls;
 mod matrix;
 mod peers;
-mod proving;
 mod services;
-mod sharing;
-mod stage;
 mod streams;
-mod unread;
-mod waiting;
+mod tenants;
+mod wait_reasons;

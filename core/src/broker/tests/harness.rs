@@ -1,4 +1,4 @@
-//! A broker with peers that say what a test tells them to.
+//! The test harness: a broker machine with scripted peers and a virtual clock.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,19 +21,20 @@ use crate::{
     },
 };
 
-/// The first fence.
-pub(super) const FENCES_FROM: u64 = 1_000;
+/// The first fencing token of the broker.
+pub(super) const FIRST_FENCE: u64 = 1_000;
 
-/// The broker, and what it has said to each connection.
-pub(super) struct Stage {
+/// A broker, the time, and the actions that the broker has returned.
+pub(super) struct Harness {
     pub(super) broker: Broker,
     pub(super) now: Time,
-    pub(super) said: BTreeMap<ConnectionId, Vec<Envelope>>,
+    /// Envelopes that the broker sent, by connection, until a test takes them.
+    pub(super) sent: BTreeMap<ConnectionId, Vec<Envelope>>,
     pub(super) closed: Vec<ConnectionId>,
-    pub(super) notes: Vec<Diagnostic>,
+    pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) stopped: bool,
-    /// Whom the next connections are counted for.
-    pub(super) origin: &'static str,
+    /// The rate-limit key of the next connections; it also names their tenant.
+    pub(super) rate_limit_key: &'static str,
     next_connection: u64,
 }
 
@@ -100,36 +101,36 @@ pub(super) fn request(number: u64, method: &str) -> Request {
     }
 }
 
-impl Stage {
-    /// A broker past its quiet time.
-    pub(super) fn new() -> Stage {
-        let mut stage = Stage::young(Settings::default());
-        stage.pass(seconds(3));
-        stage
+impl Harness {
+    /// Creates a broker that is past its quiet time.
+    pub(super) fn new() -> Harness {
+        let mut harness = Harness::just_started(Settings::default());
+        harness.advance(seconds(3));
+        harness
     }
 
-    /// A broker that has just started.
-    pub(super) fn young(settings: Settings) -> Stage {
+    /// Creates a broker that has just started, with these settings.
+    pub(super) fn just_started(settings: Settings) -> Harness {
         let settings = Settings { frontend: "tcp://front".to_owned(), backend: "tcp://back".to_owned(), ..settings };
-        let identity = Identity { broker: BrokerId([1; 16]), start: StartId([2; 16]), fences_from: FENCES_FROM };
-        Stage {
+        let identity = Identity { broker: BrokerId([1; 16]), start: StartId([2; 16]), fences_from: FIRST_FENCE };
+        Harness {
             broker: Broker::new(settings, identity, Time::ZERO),
             now: Time::ZERO,
-            said: BTreeMap::new(),
+            sent: BTreeMap::new(),
             closed: Vec::new(),
-            notes: Vec::new(),
+            diagnostics: Vec::new(),
             stopped: false,
-            origin: "192.0.2.7",
+            rate_limit_key: "192.0.2.7",
             next_connection: 0,
         }
     }
 
-    fn play(&mut self, out: Vec<Action>) {
+    fn apply(&mut self, out: Vec<Action>) {
         for action in out {
             match action {
-                Action::Send(connection, envelope) => self.said.entry(connection).or_default().push(envelope),
+                Action::Send(connection, envelope) => self.sent.entry(connection).or_default().push(envelope),
                 Action::Close(connection) => self.closed.push(connection),
-                Action::Log(note) => self.notes.push(note),
+                Action::Log(diagnostic) => self.diagnostics.push(diagnostic),
                 Action::Stopped => self.stopped = true,
                 Action::Authenticated(_) => {}
             }
@@ -140,33 +141,33 @@ impl Stage {
     pub(super) fn handle(&mut self, event: Event) {
         let mut out = Vec::new();
         self.broker.handle_event(self.now, event, &mut out);
-        self.play(out);
+        self.apply(out);
     }
 
-    /// A peer says something, through the real codec.
-    pub(super) fn say(&mut self, connection: ConnectionId, envelope: Envelope) {
+    /// Sends an envelope from a peer to the broker, through the real codec.
+    pub(super) fn send(&mut self, connection: ConnectionId, envelope: Envelope) {
         let mut bundler = Bundler::new();
         bundler.push(&envelope);
         let messages: Vec<_> = bundler.take().collect();
         for frames in messages {
-            self.say_frames(connection, &frames.to_vec());
+            self.send_frames(connection, &frames.to_vec());
         }
     }
 
-    pub(super) fn say_frames(&mut self, connection: ConnectionId, frames: &[Bytes]) {
+    pub(super) fn send_frames(&mut self, connection: ConnectionId, frames: &[Bytes]) {
         let mut out = Vec::new();
         self.broker.handle_message(self.now, connection, frames, &mut out);
-        self.play(out);
+        self.apply(out);
     }
 
-    /// What the broker said to a connection since the last time it was asked, pings left out.
-    pub(super) fn heard(&mut self, connection: ConnectionId) -> Vec<Envelope> {
-        let said = self.said.remove(&connection).unwrap_or_default();
-        said.into_iter().filter(|envelope| !matches!(envelope, Envelope::Ping(_))).collect()
+    /// Takes the envelopes that a connection received since the last call, without pings.
+    pub(super) fn received(&mut self, connection: ConnectionId) -> Vec<Envelope> {
+        let sent = self.sent.remove(&connection).unwrap_or_default();
+        sent.into_iter().filter(|envelope| !matches!(envelope, Envelope::Ping(_))).collect()
     }
 
-    /// Time passes, deadline by deadline, while every connection in `alive` lets itself be heard.
-    pub(super) fn pass_with(&mut self, span: Duration, alive: &[ConnectionId]) {
+    /// Advances the time in steps of 200 ms, and records activity on every connection in `alive` at each step.
+    pub(super) fn advance_with(&mut self, span: Duration, alive: &[ConnectionId]) {
         let until = self.now + span;
         while self.now < until {
             self.now = (self.now + millis(200)).min(until);
@@ -175,92 +176,92 @@ impl Stage {
         }
     }
 
-    pub(super) fn pass(&mut self, span: Duration) {
-        self.pass_with(span, &[]);
+    pub(super) fn advance(&mut self, span: Duration) {
+        self.advance_with(span, &[]);
     }
 
     pub(super) fn open(&mut self, endpoint: Endpoint) -> ConnectionId {
         self.next_connection += 1;
         let connection = ConnectionId(self.next_connection);
-        // Another one for each connection, as chance would have it.
+        // A different nonce for each connection, as a random generator would give.
         let mut nonce = [0; 32];
         nonce[..8].copy_from_slice(&self.next_connection.to_be_bytes());
         let nonce = Nonce(nonce);
         let (address, until) = (format!("tcp://192.0.2.7:{connection}").into(), self.now + limits::HANDSHAKE_MAX);
-        let origin = self.origin.into();
-        self.handle(Event::Opened { connection, endpoint, address, rate_limit_key: origin, nonce, until });
+        let rate_limit_key = self.rate_limit_key.into();
+        self.handle(Event::Opened { connection, endpoint, address, rate_limit_key, nonce, until });
         connection
     }
 
-    pub(super) fn greet(&mut self, endpoint: Endpoint, hello: &Hello) -> ConnectionId {
+    pub(super) fn handshake(&mut self, endpoint: Endpoint, hello: &Hello) -> ConnectionId {
         let connection = self.open(endpoint);
-        self.say(connection, Envelope::Hello(body::encode(hello).unwrap()));
-        self.say(connection, Envelope::Proof(Bytes::new()));
+        self.send(connection, Envelope::Hello(body::encode(hello).unwrap()));
+        self.send(connection, Envelope::Proof(Bytes::new()));
         connection
     }
 
     pub(super) fn client(&mut self, number: u8) -> ConnectionId {
-        self.client_again(number, 1)
+        self.reconnect_client(number, 1)
     }
 
-    pub(super) fn client_again(&mut self, number: u8, connection_number: u64) -> ConnectionId {
-        let connection = self.greet(Endpoint::Frontend, &hello(Role::Client, number, connection_number));
-        self.heard(connection);
+    pub(super) fn reconnect_client(&mut self, number: u8, connection_number: u64) -> ConnectionId {
+        let connection = self.handshake(Endpoint::Frontend, &hello(Role::Client, number, connection_number));
+        self.received(connection);
         connection
     }
 
     pub(super) fn worker(&mut self, number: u8, offer: Offer) -> ConnectionId {
-        let connection = self.greet(Endpoint::Backend, &hello(Role::Worker, number, 1));
+        let connection = self.handshake(Endpoint::Backend, &hello(Role::Worker, number, 1));
         self.register(connection, Register { offers: vec![offer], exclusive: false });
         connection
     }
 
     pub(super) fn register(&mut self, connection: ConnectionId, register: Register) {
-        self.heard(connection);
-        self.say(connection, Envelope::Register(body::encode(&register).unwrap()));
+        self.received(connection);
+        self.send(connection, Envelope::Register(body::encode(&register).unwrap()));
     }
 
     pub(super) fn call(&mut self, client: ConnectionId, number: u64, method: &str) {
-        self.say(client, Envelope::Request(request(number, method)));
+        self.send(client, Envelope::Request(request(number, method)));
     }
 
-    /// The dispatches that a worker was sent since the last time.
+    /// Takes the dispatches that a worker received since the last call, and discards its other envelopes.
     pub(super) fn dispatches(&mut self, worker: ConnectionId) -> Vec<Dispatch> {
         let dispatch = |envelope| match envelope {
             Envelope::Dispatch(dispatch) => Some(dispatch),
             _ => None,
         };
-        self.heard(worker).into_iter().filter_map(dispatch).collect()
+        self.received(worker).into_iter().filter_map(dispatch).collect()
     }
 
-    pub(super) fn answer(&mut self, worker: ConnectionId, dispatch: &Dispatch, body: &'static [u8]) {
+    pub(super) fn reply(&mut self, worker: ConnectionId, dispatch: &Dispatch, body: &'static [u8]) {
         let outcome = Ok(Bytes::from_static(body));
         let reply = Reply { number: dispatch.number.0, outcome, credit: None, extensions: Bytes::new() };
-        self.say(worker, Envelope::Reply(reply));
+        self.send(worker, Envelope::Reply(reply));
     }
 
-    /// The replies that a client was sent since the last time.
+    /// Takes the replies that a client received since the last call, and discards its other envelopes.
     pub(super) fn replies(&mut self, client: ConnectionId) -> Vec<(u64, Result<Bytes, Failure>)> {
         let reply = |envelope| match envelope {
             Envelope::Reply(reply) => Some((reply.number, reply.outcome.map_err(|failure| *failure))),
             _ => None,
         };
-        self.heard(client).into_iter().filter_map(reply).collect()
+        self.received(client).into_iter().filter_map(reply).collect()
     }
 
-    /// The one failure that a client was told.
+    /// Takes the single reply of a client, which must be a failure.
     pub(super) fn failure(&mut self, client: ConnectionId) -> Failure {
         let replies = self.replies(client);
         assert_eq!(replies.len(), 1, "{replies:?}");
         replies.into_iter().next().unwrap().1.unwrap_err()
     }
 
-    /// The goodbye that a connection was told, with its reason.
-    pub(super) fn sent_away(&mut self, connection: ConnectionId) -> Failure {
-        assert!(self.closed.contains(&connection), "its connection is closed");
-        match self.heard(connection).pop() {
+    /// Takes the reason of the goodbye with which the broker closed a connection.
+    pub(super) fn disconnect_reason(&mut self, connection: ConnectionId) -> Failure {
+        assert!(self.closed.contains(&connection), "the connection must be closed");
+        match self.received(connection).pop() {
             Some(Envelope::Goodbye(Some(failure))) => *failure,
-            other => panic!("not sent away: {other:?}"),
+            other => panic!("no goodbye with a reason: {other:?}"),
         }
     }
 }
