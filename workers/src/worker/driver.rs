@@ -147,7 +147,7 @@ impl Driver {
             let job = completion.job;
             let event = match completion.end {
                 JobEnd::Finished(outcome) => Event::Finished { job, outcome },
-                JobEnd::Stopped { started } => Event::Stopped { job, started: started },
+                JobEnd::Stopped { started } => Event::Stopped { job, started },
             };
             self.handle_event(now, event);
         }
