@@ -108,7 +108,7 @@ impl Executor {
     /// Cancel safe: they stay queued until they are taken.
     pub(crate) async fn notified(&mut self) {
         tokio::select! {
-            // Both are cancel safe: their documentation says so.
+            // Both are cancel safe: documented.
             () = self.completions.notified() => {}
             // The runtime is busy with other work: from now on each completion wakes the I/O thread.
             () = self.timer.wait(self.clock, self.check_at) => {

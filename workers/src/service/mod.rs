@@ -95,8 +95,8 @@ impl Service {
         self.method(Effect::Idempotent, name, arguments, handler)
     }
 
-    /// Adds a method that must not run twice for one call. If the worker is lost, the caller gets an error that says the call may have
-    /// run.
+    /// Adds a method that must not run twice for one call. If the worker is lost, the caller gets an error with the note that the call
+    /// may have run.
     pub fn once<M, const N: usize>(
         self,
         name: &str,

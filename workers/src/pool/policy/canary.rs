@@ -1,6 +1,6 @@
 //! The canary comparison: whether the new processes of a reload fail more calls than the old ones beside them.
 
-/// The number of calls that the new processes must have completed before they are compared. A smaller sample says little.
+/// The number of calls that the new processes must have completed before they are compared. A smaller sample is not significant.
 pub const CANARY_CALLS_MIN: u64 = 10;
 /// How much higher the failure rate of the new processes can be, in percentage points.
 pub const CANARY_FAILURE_INCREASE_MAX: u64 = 10;

@@ -1,4 +1,4 @@
-//! What the replica set is told, and what it asks its driver to do.
+//! The inputs and outputs of the replica set: events, and actions for its driver.
 
 use std::time::Duration;
 
