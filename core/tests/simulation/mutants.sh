@@ -37,7 +37,7 @@ stopped_broker_sends|broker/coordinator/machine.rs|s/ && !self\.lifecycle\.stopp
 last_attempt_decides_for_all_attempts|broker/coordinator/messages.rs|s/if call\.ran_before\(\) && failure\.executed == Executed::No/if false/
 deadline_counts_twice|broker/calls/call.rs|s/\|left\| now \+ left\)/|left| now + left + left)/
 handback_ends_the_call|broker/coordinator/messages.rs|s/if self\.calls\[call\]\.client\.is_some\(\)/if false/
-wait_for_ready_does_not_wait|broker/coordinator/dispatch.rs|s/if call\.wait_for_ready && !unknown/if false/
+wait_for_ready_does_not_wait|broker/scheduling/admission.rs|s/if call\.wait_for_ready && !unknown/if false/
 silent_peer_is_kept|broker/sessions/connection.rs|s/HEARTBEATS_MISSED_MAX\)/100_000)/
 reply_of_an_earlier_connection_counts|worker/outcomes.rs|s/self\.peer\.is_connected\(\) && id\.connection == self\.peer\.connection\(\)/self.peer.is_connected()/
 old_calls_do_not_give_slots_back|worker/outcomes.rs|s/if self\.peer\.is_connected\(\) \{/if false {/
@@ -103,8 +103,8 @@ dequeued_call_stays_in_the_backlog|broker/coordinator/dispatch.rs|s/service\.que
 reply_caches_are_unbounded|broker/sessions/mod.rs|s/self\.evict_replies\(max\);//
 connected_clients_are_evicted_first|broker/sessions/mod.rs|s/\[false, true\]/[true, false]/
 old_backlog_is_not_shed|broker/scheduling/queue.rs|s/oldest\.filter\(\|&\(time, \.\.\)\| time < then\)/oldest.filter(|_| false)/
-shedding_hits_other_tenants|broker/coordinator/dispatch.rs|s/queue\.waiting_since\(call\.tenant\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
-unserved_call_counts_as_old|broker/coordinator/dispatch.rs|s/method\.is_offered\(\) && method\.concurrency/method.concurrency/
+shedding_hits_other_tenants|broker/scheduling/admission.rs|s/queue\.waiting_since\(call\.tenant\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
+unserved_call_counts_as_old|broker/scheduling/admission.rs|s/method\.is_offered\(\) && method\.concurrency/method.concurrency/
 sessions_do_not_pay|broker/scheduling/queue.rs|s/priorities\.get_mut\(class\)\?\.pay\(session, cost\);//
 subcall_runs_anywhere|broker/coordinator/dispatch.rs|s/match call\.subcall_of \{\n            Some\(of\) =>/match call.subcall_of.filter(|_| false) {\n            Some(of) =>/
 lost_subcall_has_no_reply|broker/coordinator/dispatch.rs|s/if call\.subcall_of\.is_some\(\) \{/if false {/

@@ -11,7 +11,7 @@ use super::super::{
     keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
     outcome::Outcome,
     registry::{Candidate, Method},
-    scheduling::{self, Backlog, QueueKey, QueuePosition},
+    scheduling::{self, Patience, QueueKey, QueuePosition},
 };
 use super::state::Broker;
 use crate::{
@@ -93,22 +93,14 @@ impl Broker {
     /// No worker serves the call now. It waits if one did a moment ago or the caller asked for it, else it fails at once.
     fn await_worker(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &self.calls[key];
-        let service = self.registry.service(call.service);
-        let lately = |method: usize| service.method(method).awaited_until > now;
-        let unknown = service.offers > 0 && !call.method_index.is_some_and(lately);
-        if call.wait_for_ready && !unknown {
-            return self.enqueue_or_reject(now, key, None, out);
+        match scheduling::patience_of(now, call, self.registry.service(call.service)) {
+            Patience::Unlimited => self.enqueue_or_reject(now, key, None, out),
+            Patience::Until(until) => self.enqueue_or_reject(now, key, Some(until), out),
+            Patience::None => {
+                let (code, message) = self.registry.explain_unserved(call.service, call.method.method());
+                self.fail(now, key, code, message, out);
+            }
         }
-        let until = match call.method_index {
-            Some(method) => service.method(method).awaited_until,
-            None if service.offers == 0 => service.awaited_until,
-            None => now,
-        };
-        if until > now {
-            return self.enqueue_or_reject(now, key, Some(until), out);
-        }
-        let (code, message) = self.registry.explain_unserved(call.service, call.method.method());
-        self.fail(now, key, code, message, out);
     }
 
     /// Puts a call into its service's queue, if there is room and it can get its affinity key.
@@ -122,49 +114,12 @@ impl Broker {
         }
     }
 
-    /// Returns why there is no room for a call to wait. A call that was at a worker, or has waited, was admitted before and is not rejected.
+    /// Returns why there is no room for a call to wait, if there is none.
     fn explain_no_room(&mut self, now: Time, key: CallKey) -> Option<String> {
         let call = &self.calls[key];
-        if call.dispatched || call.affinity.as_ref().is_some_and(|affinity| affinity.admitted) {
-            return None;
-        }
-        let (service, bytes) = (self.registry.service(call.service), call.body.len());
-        let (keyed_calls, keyed_bytes) = self.affinity.waiting(call.service);
-        let (calls, waiting) = (service.queue.len() + keyed_calls, service.queue.bytes() + keyed_bytes);
-        if calls >= self.settings.queue_calls_max || waiting + bytes > self.settings.queue_bytes_max {
-            return Some(format!("{calls} calls wait for {}, and its queue is full", service.name));
-        }
-        let max = Backlog { calls: self.settings.waiting_calls_max, bytes: self.settings.waiting_bytes_max };
-        match self.tenants.check_room(call.tenant, bytes, max) {
-            Err(full) => Some(full.to_string()),
-            Ok(()) => self.explain_old_backlog(now, key),
-        }
-    }
-
-    /// Returns why a new call would wait in vain: other calls of its tenant, for which there are workers, have waited too long. Without
-    /// such a limit in the settings it costs nothing.
-    fn explain_old_backlog(&mut self, now: Time, key: CallKey) -> Option<String> {
-        let max = self.settings.queue_age_max?;
-        let (calls, call) = (&self.calls, &self.calls[key]);
+        let keyed = self.affinity.waiting(call.service);
         let service = self.registry.service_mut(call.service);
-        let (queue, methods, _) = service.queue_and_methods();
-        let since = |waiting: CallKey| {
-            let waiting = &calls[waiting];
-            let method = waiting.method_index.map(|method| &methods[method]);
-            // A call that waits for its own method's limit, and a subcall of a broadcast, say nothing about how long others wait.
-            let counts = method.is_some_and(|method| method.is_offered() && method.concurrency.is_none());
-            (counts && waiting.subcall_of.is_none()).then_some(waiting.since)
-        };
-        // A call that waits already was admitted before.
-        let is_new = call.since == now;
-        let then = Time::ZERO + now.since(Time::ZERO).checked_sub(max).filter(|_| is_new)?;
-        let oldest = queue.waiting_since(call.tenant.0, then, since)?;
-        let waited = now.since(calls[oldest].since).as_millis();
-        Some(format!(
-            "your calls to {} have waited for {waited} ms, and the limit of this broker is {} ms",
-            service.name,
-            max.as_millis()
-        ))
+        scheduling::explain_no_room(now, call, &self.calls, service, keyed, &self.tenants, &self.settings)
     }
 
     /// There is no room for a call to wait.

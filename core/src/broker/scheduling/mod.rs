@@ -4,6 +4,7 @@
 //! affinity key, or of its subcall of a broadcast) waits in a sub-queue for that method at that worker: otherwise it would hide calls
 //! behind it that other workers could take.
 
+mod admission;
 mod drain_rate;
 mod queue;
 mod round_robin;
@@ -11,8 +12,9 @@ mod tenants;
 
 pub use self::queue::{FairQueue, QueueKey, QueuePosition};
 pub(crate) use self::{
+    admission::{Patience, explain_no_room, patience_of},
     drain_rate::DrainRate,
-    tenants::{Backlog, TenantName, Tenants},
+    tenants::{TenantName, Tenants},
 };
 use super::{
     calls::Call,

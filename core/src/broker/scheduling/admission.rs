@@ -1,0 +1,90 @@
+//! Which calls may wait, and for how long. The functions decide; the broker acts on it.
+
+use super::{
+    super::{
+        calls::{Call, Calls},
+        interface::Settings,
+        keys::CallKey,
+        registry::Service,
+    },
+    tenants::{Backlog, Tenants},
+};
+use crate::time::Time;
+
+/// How long a call may wait for a worker that serves its method, when none does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Until its deadline: the caller asked for it.
+    Unlimited,
+    /// Until then: a worker served it a moment ago, or the broker has just started.
+    Until(Time),
+    /// It fails at once.
+    None,
+}
+
+/// Decides how long a call may wait whose method no worker serves now.
+pub(crate) fn patience_of(now: Time, call: &Call, service: &Service) -> Patience {
+    let lately = |method: usize| service.method(method).awaited_until > now;
+    let unknown = service.offers > 0 && !call.method_index.is_some_and(lately);
+    if call.wait_for_ready && !unknown {
+        return Patience::Unlimited;
+    }
+    let until = match call.method_index {
+        Some(method) => service.method(method).awaited_until,
+        None if service.offers == 0 => service.awaited_until,
+        None => now,
+    };
+    if until > now { Patience::Until(until) } else { Patience::None }
+}
+
+/// Returns why there is no room for a call to wait, if there is none. A call that was at a worker, or has waited, was admitted before and
+/// is not rejected. `keyed` is the number of calls of the service that wait for affinity keys, and the bytes of their bodies.
+pub(crate) fn explain_no_room(
+    now: Time,
+    call: &Call,
+    calls: &Calls,
+    service: &mut Service,
+    keyed: (usize, usize),
+    tenants: &Tenants,
+    settings: &Settings,
+) -> Option<String> {
+    if call.dispatched || call.affinity.as_ref().is_some_and(|affinity| affinity.admitted) {
+        return None;
+    }
+    let (waiting, bytes) = (service.queue.len() + keyed.0, service.queue.bytes() + keyed.1);
+    if waiting >= settings.queue_calls_max || bytes + call.body.len() > settings.queue_bytes_max {
+        return Some(format!("{waiting} calls wait for {}, and its queue is full", service.name));
+    }
+    let max = Backlog { calls: settings.waiting_calls_max, bytes: settings.waiting_bytes_max };
+    match tenants.check_room(call.tenant, call.body.len(), max) {
+        Err(full) => Some(full.to_string()),
+        Ok(()) => explain_old_backlog(now, call, calls, service, settings),
+    }
+}
+
+/// Returns why a new call would wait in vain, if it would: other calls of its tenant, for which there are workers, have waited too long.
+/// Without such a limit in the settings it costs nothing.
+fn explain_old_backlog(
+    now: Time,
+    call: &Call,
+    calls: &Calls,
+    service: &mut Service,
+    settings: &Settings,
+) -> Option<String> {
+    let max = settings.queue_age_max?;
+    let (queue, methods, _) = service.queue_and_methods();
+    let since = |waiting: CallKey| {
+        let waiting = &calls[waiting];
+        let method = waiting.method_index.map(|method| &methods[method]);
+        // A call that waits for its own method's limit, and a subcall of a broadcast, say nothing about how long others wait.
+        let counts = method.is_some_and(|method| method.is_offered() && method.concurrency.is_none());
+        (counts && waiting.subcall_of.is_none()).then_some(waiting.since)
+    };
+    // A call that waits already was admitted before.
+    let is_new = call.since == now;
+    let then = Time::ZERO + now.since(Time::ZERO).checked_sub(max).filter(|_| is_new)?;
+    let oldest = queue.waiting_since(call.tenant.0, then, since)?;
+    let (waited, name) = (now.since(calls[oldest].since).as_millis(), &service.name);
+    let max = max.as_millis();
+    Some(format!("your calls to {name} have waited for {waited} ms, and the limit of this broker is {max} ms"))
+}
