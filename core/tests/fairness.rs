@@ -1,7 +1,7 @@
-//! Fairness, in virtual time: a polite client beside somebody with a thousand sessions.
+//! Fairness in virtual time: a light client beside a tenant with a thousand sessions.
 //!
-//! The whole broker machine, a worker whose slots are always full, and callers that go on as soon as they are answered. What the polite
-//! client waits beside the flooder is compared with what it waits alone.
+//! The test runs the broker machine, a worker whose slots are always full, and clients that make the next call at once. It compares
+//! the waiting time of the light client beside the heavy tenant with its waiting time alone.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -26,29 +26,29 @@ use callboard_core::{
 };
 
 const SLOTS: u32 = 4;
-/// How long a call is at the worker.
-const EACH: Duration = Duration::from_millis(10);
-/// The polite client makes so many calls at once.
+/// How long a call runs.
+const RUN_TIME: Duration = Duration::from_millis(10);
+/// The calls that the light client makes at once.
 const BURST: u64 = 16;
 
-/// A broker, its one worker, and callers.
+/// A broker, one worker and the clients.
 struct World {
     broker: Broker,
     now: Time,
     worker: ConnectionId,
-    /// What the worker runs, by when that ends.
+    /// The running calls by their end.
     running: BTreeSet<(Time, DispatchNumber)>,
     /// When each open call was made, and the next number of each caller.
     made: BTreeMap<(ConnectionId, u64), Time>,
     next: BTreeMap<ConnectionId, u64>,
-    flooders: Vec<ConnectionId>,
-    polite: ConnectionId,
-    /// How long the polite client's calls took until they were answered, less the time at the worker.
+    heavy: Vec<ConnectionId>,
+    light: ConnectionId,
+    /// The latency of each call of the light client without its running time.
     waits: Vec<Duration>,
 }
 
 impl World {
-    fn new(flooder_sessions: u64, flooder_origin: &'static str) -> World {
+    fn new(heavy_sessions: u64, heavy_key: &'static str) -> World {
         let identity = Identity { broker: BrokerId([1; 16]), start: StartId([2; 16]), fences_from: 0 };
         let mut world = World {
             broker: Broker::new(Settings::default(), identity, Time::ZERO),
@@ -57,20 +57,20 @@ impl World {
             running: BTreeSet::new(),
             made: BTreeMap::new(),
             next: BTreeMap::new(),
-            flooders: (0..flooder_sessions).map(|number| ConnectionId(100 + number)).collect(),
-            polite: ConnectionId(2),
+            heavy: (0..heavy_sessions).map(|number| ConnectionId(100 + number)).collect(),
+            light: ConnectionId(2),
             waits: Vec::new(),
         };
-        world.join(world.worker, Endpoint::Backend, Role::Worker, "192.0.2.3");
+        world.connect(world.worker, Endpoint::Backend, Role::Worker, "192.0.2.3");
         world.register();
-        world.join(world.polite, Endpoint::Frontend, Role::Client, "192.0.2.1");
-        for connection in world.flooders.clone() {
-            world.join(connection, Endpoint::Frontend, Role::Client, flooder_origin);
+        world.connect(world.light, Endpoint::Frontend, Role::Client, "192.0.2.1");
+        for connection in world.heavy.clone() {
+            world.connect(connection, Endpoint::Frontend, Role::Client, heavy_key);
         }
         world
     }
 
-    fn join(&mut self, connection: ConnectionId, endpoint: Endpoint, role: Role, origin: &'static str) {
+    fn connect(&mut self, connection: ConnectionId, endpoint: Endpoint, role: Role, rate_limit_key: &'static str) {
         let mut session = SessionId([7; 16]);
         session.0[..8].copy_from_slice(&connection.0.to_be_bytes());
         let hello = Hello {
@@ -92,13 +92,13 @@ impl World {
         self.handle(Event::Opened {
             connection,
             endpoint,
-            address: origin.into(),
-            rate_limit_key: origin.into(),
+            address: rate_limit_key.into(),
+            rate_limit_key: rate_limit_key.into(),
             nonce,
             until,
         });
-        self.say(connection, &Envelope::Hello(body::encode(&hello).unwrap()));
-        self.say(connection, &Envelope::Proof(Bytes::new()));
+        self.send(connection, &Envelope::Hello(body::encode(&hello).unwrap()));
+        self.send(connection, &Envelope::Proof(Bytes::new()));
     }
 
     fn register(&mut self) {
@@ -120,44 +120,44 @@ impl World {
             contract: None,
         };
         let register = Register { offers: vec![offer], exclusive: false };
-        self.say(self.worker, &Envelope::Register(body::encode(&register).unwrap()));
+        self.send(self.worker, &Envelope::Register(body::encode(&register).unwrap()));
     }
 
     fn handle(&mut self, event: Event) {
         let mut out = Vec::new();
         self.broker.handle_event(self.now, event, &mut out);
-        self.play(out);
+        self.apply(out);
     }
 
-    fn say(&mut self, connection: ConnectionId, envelope: &Envelope) {
+    fn send(&mut self, connection: ConnectionId, envelope: &Envelope) {
         let mut bundler = Bundler::new();
         bundler.push(envelope);
         let messages: Vec<_> = bundler.take().collect();
         for frames in messages {
             let mut out = Vec::new();
             self.broker.handle_message(self.now, connection, &frames.to_vec(), &mut out);
-            self.play(out);
+            self.apply(out);
         }
     }
 
-    fn play(&mut self, out: Vec<Action>) {
+    fn apply(&mut self, out: Vec<Action>) {
         for action in out {
             match action {
                 Action::Send(_, Envelope::Dispatch(Dispatch { number, .. })) => {
-                    self.running.insert((self.now + EACH, number));
+                    self.running.insert((self.now + RUN_TIME, number));
                 }
-                Action::Send(connection, Envelope::Reply(reply)) => self.answered(connection, reply),
-                Action::Close(connection) => panic!("{connection} was sent away"),
+                Action::Send(connection, Envelope::Reply(reply)) => self.on_reply(connection, reply),
+                Action::Close(connection) => panic!("{connection} was disconnected"),
                 _ => {}
             }
         }
     }
 
-    fn answered(&mut self, connection: ConnectionId, reply: Reply) {
+    fn on_reply(&mut self, connection: ConnectionId, reply: Reply) {
         reply.outcome.unwrap();
         let made = self.made.remove(&(connection, reply.number)).unwrap();
-        if connection == self.polite {
-            self.waits.push(self.now.since(made) - EACH);
+        if connection == self.light {
+            self.waits.push(self.now.since(made) - RUN_TIME);
         } else {
             self.call(connection);
         }
@@ -181,29 +181,29 @@ impl World {
             extensions: Bytes::new(),
             body: Bytes::from_static(&[0x80]),
         };
-        self.say(connection, &Envelope::Request(request));
+        self.send(connection, &Envelope::Request(request));
     }
 
-    /// The worker ends the call that it has to end next.
+    /// Advances to the end of the next running call.
     fn step(&mut self) {
         let (at, number) = self.running.pop_first().unwrap();
         self.now = at;
         self.handle(Event::Timeout);
         let outcome = Ok(Bytes::from_static(&[0]));
         let reply = Reply { number: number.0, outcome, credit: None, extensions: Bytes::new() };
-        self.say(self.worker, &Envelope::Reply(reply));
+        self.send(self.worker, &Envelope::Reply(reply));
     }
 
-    /// The 99th percentile of the polite client's waits, in so many bursts.
+    /// Returns the 99th percentile of the waiting time of the light client, over that number of bursts.
     fn p99(mut self, bursts: u64) -> Duration {
-        for connection in self.flooders.clone() {
+        for connection in self.heavy.clone() {
             (0..4).for_each(|_| self.call(connection));
         }
-        // Every slot ends at a moment of its own, as it would.
+        // The calls of the slots end at different times, as in a real worker.
         self.running =
-            (1..).zip(&self.running).map(|(at, &(_, number))| (self.now + EACH * at / SLOTS, number)).collect();
+            (1..).zip(&self.running).map(|(at, &(_, number))| (self.now + RUN_TIME * at / SLOTS, number)).collect();
         for burst in 1..=bursts {
-            (0..BURST).for_each(|_| self.call(self.polite));
+            (0..BURST).for_each(|_| self.call(self.light));
             while self.waits.len() as u64 != burst * BURST {
                 self.step();
             }
@@ -214,14 +214,17 @@ impl World {
 }
 
 #[test]
-fn a_polite_client_waits_at_most_three_times_as_long_beside_a_thousand_sessions_of_another() {
+fn a_light_client_waits_at_most_three_times_as_long_beside_a_tenant_with_a_thousand_sessions() {
     let (alone, beside) = (World::new(0, "").p99(100), World::new(1_000, "192.0.2.2").p99(100));
-    assert!(alone >= EACH, "it waits for itself");
-    assert!(beside <= alone * 3, "alone {alone:?}, beside the flooder {beside:?}");
+    assert!(alone >= RUN_TIME, "the light client waits for its own calls");
+    assert!(beside <= alone * 3, "alone {alone:?}, beside the heavy tenant {beside:?}");
 }
 
 #[test]
-fn without_parties_it_would_wait_for_a_turn_of_each_session() {
+fn a_light_client_of_the_same_tenant_waits_behind_its_thousand_sessions() {
     let (alone, beside) = (World::new(0, "").p99(1), World::new(1_000, "192.0.2.1").p99(1));
-    assert!(beside > alone * 3, "the flooder of this test is none: alone {alone:?}, beside it {beside:?}");
+    assert!(
+        beside > alone * 3,
+        "the load of the heavy tenant is too small for this test: alone {alone:?}, beside it {beside:?}"
+    );
 }

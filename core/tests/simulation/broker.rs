@@ -1,4 +1,4 @@
-//! The broker: its machine and the driver of it.
+//! The broker process: its machine and its driver.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -20,15 +20,15 @@ use callboard_core::{
 
 use super::{
     catalogue::SERVICES,
-    network::{End, Host, Parcel},
+    context::Context,
+    network::{End, Host, Packet},
     process::Process,
-    scene::Scene,
 };
 
-/// Turns after which the broker is asked what each open call waits for.
+/// One run of the broker in this many checks the wait reason of each open call.
 const WHY_EVERY: u64 = 50;
 
-/// What comes from a connection.
+/// An input from a connection.
 #[derive(Debug)]
 enum Input {
     Opened(Endpoint, Host),
@@ -36,7 +36,7 @@ enum Input {
     Closed,
 }
 
-/// One start of the broker.
+/// One incarnation of the broker.
 #[derive(Debug)]
 pub(crate) struct BrokerHost {
     pub(crate) process: Process,
@@ -50,42 +50,42 @@ pub(crate) struct BrokerHost {
     open: BTreeMap<ConnectionId, Host>,
     bundlers: BTreeMap<ConnectionId, Bundler>,
     shutdown: Option<Time>,
-    /// It was told to end, and has.
+    /// Whether it has shut down.
     pub(crate) stopped: bool,
 }
 
 impl BrokerHost {
-    pub(crate) fn new(scene: &mut Scene) -> BrokerHost {
-        scene.start += 1;
-        scene.ledger.forgotten.clear();
-        scene.keys.broker_starts();
-        let knobs = &scene.knobs;
-        let [retry_percent, retry_floor, retry_burst] = knobs.retries;
+    pub(crate) fn new(context: &mut Context) -> BrokerHost {
+        context.start += 1;
+        context.ledger.removed_sessions.clear();
+        context.keys.broker_started();
+        let config = &context.config;
+        let [retry_percent, retry_floor, retry_burst] = config.retries;
         let settings = Settings {
             frontend: "tcp://frontend".to_owned(),
             backend: "tcp://backend".to_owned(),
-            heartbeat: knobs.heartbeat_broker,
-            credit_calls: knobs.credit_calls,
-            credit_bytes: knobs.credit_bytes,
-            queue_calls_max: knobs.queue_calls,
-            queue_age_max: knobs.queue_age,
-            waiting_calls_max: knobs.waiting_calls,
-            outcomes_bytes_max: knobs.outcomes_bytes,
-            worker_bytes_max: knobs.worker_bytes,
+            heartbeat: config.heartbeat_broker,
+            credit_calls: config.credit_calls,
+            credit_bytes: config.credit_bytes,
+            queue_calls_max: config.queue_calls,
+            queue_age_max: config.queue_age,
+            waiting_calls_max: config.waiting_calls,
+            outcomes_bytes_max: config.outcomes_bytes,
+            worker_bytes_max: config.worker_bytes,
             retry_percent,
             retry_floor,
             retry_burst,
-            service_return: knobs.service_return,
-            quiet_time: knobs.quiet_time,
-            keys: knobs.key().map(Into::into),
+            service_return: config.service_return,
+            quiet_time: config.quiet_time,
+            keys: config.key().map(Into::into),
             ..Settings::default()
         };
-        let start = StartId(scene.chance.bytes());
-        let identity = Identity { broker: BrokerId([1; 16]), start, fences_from: scene.start << 32 };
-        let process = Process::new(scene.now, Duration::from_micros(scene.chance.below(1 << 40)));
+        let start = StartId(context.rng.bytes());
+        let identity = Identity { broker: BrokerId([1; 16]), start, fences_from: context.start << 32 };
+        let process = Process::new(context.now, Duration::from_micros(context.rng.below(1 << 40)));
         BrokerHost {
-            machine: Broker::new(settings, identity, process.local(scene.now)),
-            started: process.local(scene.now),
+            machine: Broker::new(settings, identity, process.local(context.now)),
+            started: process.local(context.now),
             start,
             names: BTreeMap::new(),
             process,
@@ -97,7 +97,7 @@ impl BrokerHost {
         }
     }
 
-    /// When the machine is to be run.
+    /// Returns when the machine runs next.
     pub(crate) fn due(&self) -> Option<Time> {
         self.process.due(self.machine.poll_timeout())
     }
@@ -107,69 +107,69 @@ impl BrokerHost {
         self.machine.status(self.process.local(now))
     }
 
-    /// The operator ends the broker.
-    pub(crate) fn shut_down(&mut self, patience: Duration, scene: &mut Scene) {
-        self.shutdown = Some(self.process.local(scene.now) + patience);
-        let at = scene.handled();
-        self.process.rouse(at);
+    /// Shuts the broker down.
+    pub(crate) fn shut_down(&mut self, patience: Duration, context: &mut Context) {
+        self.shutdown = Some(self.process.local(context.now) + patience);
+        let at = context.handled();
+        self.process.wake(at);
     }
 
-    /// Something arrived.
+    /// Queues a packet as an input.
     pub(crate) fn arrived(
         &mut self,
         connection: ConnectionId,
         peer: Host,
         endpoint: Endpoint,
-        parcel: Parcel,
-        scene: &mut Scene,
+        packet: Packet,
+        context: &mut Context,
     ) {
-        let input = match parcel {
-            Parcel::Opened => {
-                let at = scene.arrival();
-                scene.network.send(connection, End::Peer, at, Parcel::Opened);
+        let input = match packet {
+            Packet::Opened => {
+                let at = context.arrival();
+                context.network.send(connection, End::Peer, at, Packet::Opened);
                 Input::Opened(endpoint, peer)
             }
-            Parcel::Message(frames) => Input::Frames(frames),
-            Parcel::Closed => {
-                scene.network.close(connection, End::Broker, None, usize::MAX);
+            Packet::Message(frames) => Input::Frames(frames),
+            Packet::Closed => {
+                context.network.close(connection, End::Broker, None, usize::MAX);
                 Input::Closed
             }
         };
         self.inputs.push_back((connection, input));
-        let at = scene.handled();
-        self.process.rouse(at);
+        let at = context.handled();
+        self.process.wake(at);
     }
 
-    /// A turn of the driver.
-    pub(crate) fn turn(&mut self, scene: &mut Scene) {
-        self.process.begin_turn();
-        let now = self.process.local(scene.now);
+    /// Runs the driver once.
+    pub(crate) fn run_once(&mut self, context: &mut Context) {
+        self.process.begin_run();
+        let now = self.process.local(context.now);
         if let Some(deadline) = self.shutdown.take() {
-            self.handle(now, Event::Shutdown { deadline }, scene);
+            self.handle(now, Event::Shutdown { deadline }, context);
         }
-        for _ in 0..scene.knobs.turn_inputs {
+        for _ in 0..context.config.inputs_per_run {
             let Some((connection, input)) = self.inputs.pop_front().filter(|_| !self.stopped) else { break };
-            self.input(now, connection, input, scene);
+            self.input(now, connection, input, context);
         }
         if self.inputs.is_empty() && !self.stopped && self.machine.poll_timeout().is_some_and(|at| at <= now) {
-            self.handle(now, Event::Timeout, scene);
+            self.handle(now, Event::Timeout, context);
             let next = self.machine.poll_timeout();
-            assert!(next.is_none_or(|at| at > now), "the broker wants to be woken again and again");
+            assert!(next.is_none_or(|at| at > now), "the timeout of the broker must be later than now");
         }
-        self.flush(scene);
+        self.flush(context);
         if !self.inputs.is_empty() {
-            self.process.rouse(scene.now);
+            self.process.wake(context.now);
         }
-        self.check_retries(now, scene);
+        self.check_retries(now, context);
         self.check_concurrency(now);
-        if self.process.turns.is_multiple_of(WHY_EVERY) {
+        if self.process.runs.is_multiple_of(WHY_EVERY) {
             for why in self.machine.open_calls(now) {
-                assert!(!why.reason.is_empty(), "each open call waits for something: {why:?}");
+                assert!(!why.reason.is_empty(), "each open call has a wait reason: {why:?}");
             }
         }
     }
 
-    /// Of a limited method no more calls are at workers than may be.
+    /// Checks that no method runs more calls than its concurrency limit.
     fn check_concurrency(&self, now: Time) {
         for method in self.machine.service_statuses(now).iter().flat_map(|service| &service.methods) {
             let max = method.concurrency.unwrap_or(u32::MAX);
@@ -177,71 +177,70 @@ impl BrokerHost {
         }
     }
 
-    /// A storm of losses costs no more than the budget, whatever it meets: a share of the calls, a floor a second, and a burst,
-    /// for each service.
-    fn check_retries(&self, now: Time, scene: &Scene) {
-        let [percent, floor, burst] = scene.knobs.retries.map(u64::from);
+    /// Checks that retries stay within the budgets: for each service a percentage of its calls, a floor per second, and a burst.
+    fn check_retries(&self, now: Time, context: &Context) {
+        let [percent, floor, burst] = context.config.retries.map(u64::from);
         let counters = self.machine.counters();
-        let services = SERVICES.len() as u64 + u64::from(scene.knobs.rogue);
+        let services = SERVICES.len() as u64 + u64::from(context.config.rogue);
         let seconds = now.since(self.started).as_secs() + 1;
-        let most = counters.calls * percent / 100 + services * (burst + floor * seconds);
-        assert!(counters.repeated <= most, "{} retries, and the budgets allow {most}", counters.repeated);
+        let allowed = counters.calls * percent / 100 + services * (burst + floor * seconds);
+        assert!(counters.repeated <= allowed, "{} retries, and the budgets allow {allowed}", counters.repeated);
     }
 
-    fn input(&mut self, now: Time, connection: ConnectionId, input: Input, scene: &mut Scene) {
+    fn input(&mut self, now: Time, connection: ConnectionId, input: Input, context: &mut Context) {
         match input {
             Input::Opened(endpoint, peer) => {
                 self.open.insert(connection, peer);
-                let (nonce, until) = (Nonce(scene.chance.bytes()), now + limits::HANDSHAKE_MAX);
-                let (address, origin) = ("somewhere".into(), scene.origin(peer).into());
+                let (nonce, until) = (Nonce(context.rng.bytes()), now + limits::HANDSHAKE_MAX);
+                let (address, origin) = ("somewhere".into(), context.rate_limit_key(peer).into());
                 self.handle(
                     now,
                     Event::Opened { connection, endpoint, address, rate_limit_key: origin, nonce, until },
-                    scene,
+                    context,
                 );
             }
             Input::Closed => {
                 if self.open.remove(&connection).is_some() {
-                    self.handle(now, Event::Closed { connection }, scene);
+                    self.handle(now, Event::Closed { connection }, context);
                 }
             }
             Input::Frames(frames) => {
                 if frames.iter().map(Bytes::len).sum::<usize>() > 10_000 {
-                    self.handle(now, Event::Activity { connection }, scene);
+                    self.handle(now, Event::Activity { connection }, context);
                 }
                 let mut out = Vec::new();
                 self.machine.handle_message(now, connection, &frames, &mut out);
-                self.perform(out, scene);
+                self.perform(out, context);
             }
         }
     }
 
-    fn handle(&mut self, now: Time, event: Event, scene: &mut Scene) {
+    fn handle(&mut self, now: Time, event: Event, context: &mut Context) {
         let mut out = Vec::new();
         self.machine.handle_event(now, event, &mut out);
-        self.perform(out, scene);
+        self.perform(out, context);
     }
 
-    fn perform(&mut self, out: Vec<Action>, scene: &mut Scene) {
+    fn perform(&mut self, out: Vec<Action>, context: &mut Context) {
         for action in out {
-            scene.note(Host::Broker, || format!("{action:?}"));
+            context.note(Host::Broker, || format!("{action:?}"));
             match action {
                 Action::Send(connection, envelope) => {
                     assert!(
                         self.open.contains_key(&connection),
-                        "the broker speaks on connection {connection}, which is closed"
+                        "the broker sends on connection {connection}, which is closed"
                     );
-                    self.count_credit(connection, &envelope, scene);
+                    self.count_credit(connection, &envelope, context);
                     if let (Envelope::Dispatch(dispatch), Some(worker)) = (&envelope, self.names.get(&connection)) {
-                        scene.keys.dispatch(self.start, worker, dispatch);
+                        context.keys.dispatch(self.start, worker, dispatch);
                     }
                     self.bundlers.entry(connection).or_default().push(&envelope);
                 }
                 Action::Authenticated(connection) => {
-                    assert!(self.open.contains_key(&connection), "who is let in is there")
+                    assert!(self.open.contains_key(&connection), "the authenticated connection must be open")
                 }
-                Action::Close(connection) => self.close(connection, scene),
-                Action::Log(note) => self.noted(note, scene),
+                Action::Close(connection) => self.close(connection, context),
+                Action::Log(diagnostic) => self.handle_diagnostic(diagnostic, context),
                 Action::Stopped => self.stopped = true,
             }
         }
@@ -250,52 +249,57 @@ impl BrokerHost {
         }
     }
 
-    fn count_credit(&self, connection: ConnectionId, envelope: &Envelope, scene: &mut Scene) {
+    fn count_credit(&self, connection: ConnectionId, envelope: &Envelope, context: &mut Context) {
         let credit = match envelope {
             Envelope::Reply(reply) => reply.credit,
             Envelope::Credit(credit) => Some(*credit),
             _ => None,
         };
         if let Some(credit) = credit.filter(|_| self.open.get(&connection) != Some(&Host::Rogue)) {
-            scene.credit_granted(connection, credit);
+            context.credit_granted(connection, credit);
         }
     }
 
-    fn close(&mut self, connection: ConnectionId, scene: &mut Scene) {
+    fn close(&mut self, connection: ConnectionId, context: &mut Context) {
         assert!(self.open.contains_key(&connection), "the broker closes connection {connection} twice");
-        self.flush(scene);
+        self.flush(context);
         self.open.remove(&connection);
-        let (at, lost) = (scene.arrival(), scene.lost_at_close());
-        scene.network.close(connection, End::Broker, Some(at), lost);
+        let (at, lost) = (context.arrival(), context.lost_at_close());
+        context.network.close(connection, End::Broker, Some(at), lost);
     }
 
-    fn noted(&mut self, diagnostic: Diagnostic, scene: &mut Scene) {
+    fn handle_diagnostic(&mut self, diagnostic: Diagnostic, context: &mut Context) {
         match diagnostic {
             Diagnostic::SessionEnded { name, .. } => {
-                scene.keys.client_gone(&name);
-                *scene.ledger.forgotten.entry(name).or_default() += 1;
+                context.keys.session_removed(&name);
+                *context.ledger.removed_sessions.entry(name).or_default() += 1;
             }
             Diagnostic::WorkerRegistered { connection, name, .. }
                 if self.open.get(&connection) != Some(&Host::Rogue) =>
             {
-                scene.keys.joined(&name);
+                context.keys.worker_registered(&name);
                 self.names.insert(connection, name.to_string());
             }
-            // One that leaves when its time is up may still stop what it ran for an earlier connection.
-            Diagnostic::WorkerLost { name, .. } | Diagnostic::WorkerDeregistered { name } => scene.keys.lost(&name),
+            // A worker that disconnects at its shutdown deadline may still run calls of an earlier connection.
+            Diagnostic::WorkerLost { name, .. } | Diagnostic::WorkerDeregistered { name } => {
+                context.keys.worker_lost(&name)
+            }
             Diagnostic::Disconnected { connection, code, message } => {
-                let good = self.open.get(&connection).is_some_and(|&peer| peer != Host::Rogue);
-                assert!(!good || code != Code::ResourceExhausted, "a peer that keeps to its credit: {message}");
+                let well_behaved = self.open.get(&connection).is_some_and(|&peer| peer != Host::Rogue);
+                assert!(
+                    !well_behaved || code != Code::ResourceExhausted,
+                    "a peer within its credit was disconnected: {message}"
+                );
             }
             _ => {}
         }
     }
 
-    fn flush(&mut self, scene: &mut Scene) {
+    fn flush(&mut self, context: &mut Context) {
         for (&connection, bundler) in &mut self.bundlers {
             for frames in bundler.take() {
-                let at = scene.arrival();
-                scene.network.send(connection, End::Peer, at, Parcel::Message(frames.to_vec()));
+                let at = context.arrival();
+                context.network.send(connection, End::Peer, at, Packet::Message(frames.to_vec()));
             }
         }
         self.bundlers.clear();

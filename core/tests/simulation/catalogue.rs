@@ -1,4 +1,4 @@
-//! What is served in the simulated world, and by whom.
+//! The catalogue: the methods of the simulated world, and the workers that serve them.
 
 use bytes::Bytes;
 use callboard_core::wire::{
@@ -7,18 +7,18 @@ use callboard_core::wire::{
     streams::Style,
 };
 
-use super::{chance::Chance, knobs::Knobs};
+use super::{config::Config, rng::Rng};
 
 /// A method of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Method {
     pub(crate) service: &'static str,
     pub(crate) name: &'static str,
-    /// What a worker declares. Of `mix` strict workers declare `once`, others `read`.
+    /// The declared effect. For `mix`, strict workers declare `once`, and others `read`.
     pub(crate) effect: Effect,
     /// Whether some worker serves it.
     pub(crate) served: bool,
-    /// Which streams it has.
+    /// The style of its streams.
     pub(crate) style: Style,
 }
 
@@ -30,10 +30,10 @@ const fn stream(service: &'static str, name: &'static str, effect: Effect, style
     Method { service, name, effect, served: true, style }
 }
 
-/// Where workers disagree about the effect.
+/// The method whose effect differs between workers.
 pub(crate) const MIX: Method = method("beta.two", "mix", Effect::Read, true);
 
-/// All that is called: what workers serve, what the broker serves, and what nobody does.
+/// All methods that are called: served by workers, served by the broker, and unserved.
 pub(crate) const METHODS: [Method; 9] = [
     method("alpha", "fetch", Effect::Read, true),
     method("alpha", "put", Effect::Idempotent, true),
@@ -46,7 +46,7 @@ pub(crate) const METHODS: [Method; 9] = [
     method("nobody", "home", Effect::Once, false),
 ];
 
-/// What is served and has streams.
+/// The served methods with streams.
 pub(crate) const STREAMS: [Method; 5] = [
     stream("alpha", "watch", Effect::Read, Style::Server),
     stream("alpha", "load", Effect::Once, Style::Client),
@@ -59,44 +59,44 @@ pub(crate) const STREAMS: [Method; 5] = [
 pub(crate) const SERVICES: [&str; 2] = ["alpha", "beta.two"];
 
 impl Method {
-    /// The method as calls name it.
+    /// Returns the full name of the method.
     pub(crate) fn full(&self) -> String {
         format!("{}.{}", self.service, self.name)
     }
 
-    /// Whether it has a hard time limit, in worlds with one.
+    /// Returns whether it has a hard time limit in worlds with one.
     pub(crate) fn is_limited(&self) -> bool {
         self.service == "alpha"
     }
 
-    /// Whether the broker itself answers.
-    pub(crate) fn is_brokers(&self) -> bool {
+    /// Returns whether the broker itself serves it.
+    pub(crate) fn is_admin(&self) -> bool {
         self.service == "callboard"
     }
 }
 
-/// All that workers serve.
+/// Returns all methods that workers serve.
 pub(crate) fn served() -> impl Iterator<Item = Method> {
     METHODS.into_iter().chain(STREAMS).filter(|method| method.served)
 }
 
-/// The methods of a service, in the order in which workers offer them.
+/// Returns the methods of a service in the order in which workers offer them.
 pub(crate) fn methods_of(service: &str) -> Vec<Method> {
     served().filter(|method| method.service == service).collect()
 }
 
-/// What the worker in that seat serves. The first one serves everything, so that nothing is unserved for ever; others may lack a
-/// service, or a method of one.
-pub(crate) fn registration(seat: usize, strict: bool, knobs: &Knobs, chance: &mut Chance) -> Register {
-    let first = chance.place(SERVICES.len());
-    let all = seat == 0 || chance.percent(50);
+/// Draws the registration of the worker with that index. The first worker serves everything, so that every method is served at
+/// last; other workers may lack a service or a method.
+pub(crate) fn registration(index: usize, strict: bool, config: &Config, rng: &mut Rng) -> Register {
+    let first = rng.index(SERVICES.len());
+    let all = index == 0 || rng.percent(50);
     let offered = SERVICES.iter().enumerate().filter(|&(at, _)| all || at == first);
     let offers = offered.map(|(_, service)| {
-        let slots = small(1 + chance.below(knobs.slots_max));
-        let prefetch = small(chance.below(knobs.prefetch_max + 1));
-        let mut methods = method_offers(service, strict, knobs);
-        if seat > 0 && chance.percent(30) {
-            methods.remove(chance.place(methods.len()));
+        let slots = small(1 + rng.below(config.slots_max));
+        let prefetch = small(rng.below(config.prefetch_max + 1));
+        let mut methods = method_offers(service, strict, config);
+        if index > 0 && rng.percent(30) {
+            methods.remove(rng.index(methods.len()));
         }
         Offer {
             service: (*service).to_owned(),
@@ -111,26 +111,26 @@ pub(crate) fn registration(seat: usize, strict: bool, knobs: &Knobs, chance: &mu
     Register { offers: offers.collect(), exclusive: false }
 }
 
-fn method_offers(service: &str, strict: bool, knobs: &Knobs) -> Vec<MethodOffer> {
+fn method_offers(service: &str, strict: bool, config: &Config) -> Vec<MethodOffer> {
     let offer = |method: Method| MethodOffer {
         name: method.name.to_owned(),
         effect: if method == MIX && strict { Effect::Once } else { method.effect },
         arguments: Vec::new(),
         style: method.style,
         limits: MethodLimits {
-            soft_ms: knobs.hard_ms.map(|hard| hard / 2),
-            hard_ms: knobs.hard_ms.filter(|_| method.is_limited()),
-            concurrency: knobs.concurrency.filter(|_| method.effect == Effect::Read),
+            soft_ms: config.hard_ms.map(|hard| hard / 2),
+            hard_ms: config.hard_ms.filter(|_| method.is_limited()),
+            concurrency: config.concurrency.filter(|_| method.effect == Effect::Read),
         },
     };
     methods_of(service).into_iter().map(offer).collect()
 }
 
 fn small(number: u64) -> u32 {
-    u32::try_from(number).expect("knobs are small")
+    u32::try_from(number).expect("parameters are small")
 }
 
-/// What a worker says that a service with so many methods is: those that lack one do not agree with the others.
+/// Returns the contract of a service with this number of methods: workers that lack a method have a different contract.
 fn contract(methods: usize) -> ContractOffer {
     let hash = format!("{methods:016x}").parse().unwrap();
     ContractOffer { hash, description: methods.is_multiple_of(2).then(|| Bytes::from_static(b"what it is")) }

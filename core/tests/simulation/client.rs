@@ -1,4 +1,4 @@
-//! A client: its machine, the driver of it, and the callers who use it.
+//! A client process: its machine, its driver, and its callers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,25 +22,25 @@ use callboard_core::{
 };
 
 use super::{
-    callers,
-    knobs::millis,
+    config::millis,
+    context::Context,
     network::Host,
     process::Process,
-    scene::Scene,
     socket::{Input, Socket},
-    streams::{Line, Progress},
+    streams::{Progress, StreamEndpoint},
+    workload,
 };
 
-/// How long a client that closes waits for the broker.
+/// How long a closing client waits for the broker.
 const CLOSE_MAX: Duration = millis(1_500);
-/// Calls that callers of one client have at once: a driver bounds its queue, and checks take time for each call.
+/// The maximum open calls of one client: a driver bounds its queue, and the checks take time for each call.
 const UNRESOLVED_MAX: usize = 60;
 
-/// One life of a client.
+/// One incarnation of a client.
 #[derive(Debug)]
 pub(crate) struct ClientHost {
     host: Host,
-    /// Its seat, and which life this is: what the ledger knows it by.
+    /// Its index and its incarnation, which identify it in the ledger.
     pub(crate) key: (usize, u64),
     session: SessionId,
     name: String,
@@ -49,221 +49,221 @@ pub(crate) struct ClientHost {
     pub(crate) socket: Socket,
     /// When the next call is made.
     next_call: Time,
-    /// When which call is given up.
+    /// When each call is cancelled.
     cancels: BTreeSet<(Time, u64)>,
-    /// What callers want and the machine does not know yet.
-    wishes: Vec<Event<u64>>,
+    /// Events of the callers that the machine has not handled yet.
+    pending: Vec<Event<u64>>,
     /// The streams of calls that have not ended.
-    lines: BTreeMap<u64, Line>,
+    streams: BTreeMap<u64, StreamEndpoint>,
     pub(crate) closing: bool,
     pub(crate) closed: bool,
 }
 
 impl ClientHost {
-    pub(crate) fn new(seat: usize, life: u64, scene: &mut Scene) -> ClientHost {
-        let session = SessionId(scene.chance.bytes());
-        let name = format!("client-{seat}.{life}");
-        scene.keys.client(&name, session.tag());
-        let heartbeat = scene.knobs.heartbeat_peer;
-        let key = scene.knobs.key();
+    pub(crate) fn new(index: usize, incarnation: u64, context: &mut Context) -> ClientHost {
+        let session = SessionId(context.rng.bytes());
+        let name = format!("client-{index}.{incarnation}");
+        context.keys.client_started(&name, session.tag());
+        let heartbeat = context.config.heartbeat_peer;
+        let key = context.config.key();
         let settings = Settings { heartbeat, instance: name.clone(), key, ..Settings::new(session) };
-        let ahead = Duration::from_micros(scene.chance.below(1 << 40));
-        let first = scene.chance.span(scene.knobs.call_every);
+        let ahead = Duration::from_micros(context.rng.below(1 << 40));
+        let first = context.rng.span(context.config.call_every);
         ClientHost {
-            host: Host::Client(seat),
-            key: (seat, life),
+            host: Host::Client(index),
+            key: (index, incarnation),
             session,
             name,
-            process: Process::new(scene.now, ahead),
+            process: Process::new(context.now, ahead),
             machine: Client::new(settings),
-            socket: Socket::new(Host::Client(seat), Endpoint::Frontend),
-            next_call: scene.now + first,
+            socket: Socket::new(Host::Client(index), Endpoint::Frontend),
+            next_call: context.now + first,
             cancels: BTreeSet::new(),
-            wishes: Vec::new(),
-            lines: BTreeMap::new(),
+            pending: Vec::new(),
+            streams: BTreeMap::new(),
             closing: false,
             closed: false,
         }
     }
 
-    /// When the machine is to be run.
+    /// Returns when the machine runs next.
     pub(crate) fn due(&self) -> Option<Time> {
         self.process.due(self.machine.poll_timeout())
     }
 
-    /// When its callers do something.
-    pub(crate) fn callers_due(&self, scene: &Scene) -> Option<Time> {
-        let call = Some(self.next_call).filter(|_| !scene.healing && !self.closing);
+    /// Returns when its callers act next.
+    pub(crate) fn workload_due(&self, context: &Context) -> Option<Time> {
+        let call = Some(self.next_call).filter(|_| !context.healing && !self.closing);
         let cancel = self.cancels.first().map(|&(at, _)| at);
-        let read = self.lines.values().filter_map(Line::read_due).min();
+        let read = self.streams.values().filter_map(StreamEndpoint::read_due).min();
         let due = [call, cancel, read].into_iter().flatten().min()?;
-        Some(if self.process.is_stopped(scene.now) { due.max(self.process.resumed) } else { due })
+        Some(if self.process.is_paused(context.now) { due.max(self.process.resumed) } else { due })
     }
 
-    /// Callers make calls, and give some up.
-    pub(crate) fn callers_act(&mut self, scene: &mut Scene) {
-        let room = |(&number, line): (&u64, &mut Line)| Some((number, line.read(scene.now)?));
-        let read: Vec<_> = self.lines.iter_mut().filter_map(room).collect();
+    /// Makes calls, cancels some, and reads items.
+    pub(crate) fn run_workload(&mut self, context: &mut Context) {
+        let credit = |(&number, stream): (&u64, &mut StreamEndpoint)| Some((number, stream.read(context.now)?));
+        let read: Vec<_> = self.streams.iter_mut().filter_map(credit).collect();
         for (number, credit) in read {
-            self.want(Event::Read { ticket: Ticket(number), credit }, scene);
+            self.submit(Event::Read { ticket: Ticket(number), credit }, context);
         }
-        while let Some(&(at, number)) = self.cancels.first().filter(|(at, _)| *at <= scene.now) {
+        while let Some(&(at, number)) = self.cancels.first().filter(|(at, _)| *at <= context.now) {
             self.cancels.remove(&(at, number));
-            scene.ledger.cancel(number);
-            self.want(Event::Cancel(Ticket(number)), scene);
+            context.ledger.cancel(number);
+            self.submit(Event::Cancel(Ticket(number)), context);
         }
-        if self.next_call <= scene.now && !scene.healing && !self.closing {
-            let room = UNRESOLVED_MAX.saturating_sub(self.unresolved(scene)) as u64;
-            for _ in 0..(1 + scene.chance.below(scene.knobs.burst)).min(room) {
-                let wish = callers::draw(self.key, self.process.local(scene.now), scene);
-                let number = self.make(wish, scene);
-                if let Some(at) = callers::gives_up(number, scene) {
-                    scene.ledger.will_cancel(number);
+        if self.next_call <= context.now && !context.healing && !self.closing {
+            let free = UNRESOLVED_MAX.saturating_sub(self.unresolved(context)) as u64;
+            for _ in 0..(1 + context.rng.below(context.config.burst)).min(free) {
+                let spec = workload::draw(self.key, self.process.local(context.now), context);
+                let number = self.make(spec, context);
+                if let Some(at) = workload::cancel_at(number, context) {
+                    context.ledger.plan_cancel(number);
                     self.cancels.insert((at, number));
                 }
             }
-            self.next_call = scene.now + scene.chance.span(scene.knobs.call_every * 2) + millis(1);
+            self.next_call = context.now + context.rng.span(context.config.call_every * 2) + millis(1);
         }
     }
 
-    /// A caller makes one quick call, for which there is time enough. Returns its number.
-    pub(crate) fn make_plain(
+    /// Makes one quick call with an ample timeout. Returns its number.
+    pub(crate) fn make_quick_call(
         &mut self,
         method: super::catalogue::Method,
         key: Option<&'static str>,
-        scene: &mut Scene,
+        context: &mut Context,
     ) -> u64 {
-        let wish = callers::plain(self.key, self.process.local(scene.now), method, key, scene.now);
-        self.make(wish, scene)
+        let spec = workload::quick_call(self.key, self.process.local(context.now), method, key, context.now);
+        self.make(spec, context)
     }
 
-    fn make(&mut self, wish: super::ledger::Wish, scene: &mut Scene) -> u64 {
-        let number = scene.ledger.make(|number| callers::with_arguments(wish, number));
-        let wish = scene.ledger.wish(number);
+    fn make(&mut self, spec: super::ledger::CallSpec, context: &mut Context) -> u64 {
+        let number = context.ledger.make(|number| workload::with_arguments(spec, number));
+        let spec = context.ledger.spec(number);
         let call = NewCall {
             ticket: Ticket(number),
             token: number,
-            method: MethodName::parse(wish.method.full()).expect("the catalogue has good names"),
-            body: wish.body.clone(),
-            extensions: wish.extensions.clone(),
-            made: wish.made,
-            timeout: wish.timeout.map(|span| Timeout { span, source: TimeoutSource::Call }),
-            effect: wish.effect,
-            priority: wish.priority,
-            wait_for_ready: wish.wait_for_ready,
-            cast: wish.cast,
-            key: wish.key.map(|key| AffinityKey::parse(key).expect("callers have good keys")),
-            broadcast: wish.broadcast,
-            streams: wish.streams,
+            method: MethodName::parse(spec.method.full()).expect("the names of the catalogue are valid"),
+            body: spec.body.clone(),
+            extensions: spec.extensions.clone(),
+            made: spec.made,
+            timeout: spec.timeout.map(|span| Timeout { span, source: TimeoutSource::Call }),
+            effect: spec.effect,
+            priority: spec.priority,
+            wait_for_ready: spec.wait_for_ready,
+            cast: spec.cast,
+            key: spec.key.map(|key| AffinityKey::parse(key).expect("the keys of the workload are valid")),
+            broadcast: spec.broadcast,
+            streams: spec.streams,
         };
-        if !wish.streams.style().is_unary() {
-            self.lines.insert(number, Line::of_caller(number, wish));
+        if !spec.streams.style().is_unary() {
+            self.streams.insert(number, StreamEndpoint::of_caller(number, spec));
         }
-        scene.note(self.host, || format!("makes call {number} of {}", call.method));
-        self.want(Event::Call(call), scene);
+        context.note(self.host, || format!("makes call {number} of {}", call.method));
+        self.submit(Event::Call(call), context);
         number
     }
 
-    /// The program closes the client.
-    pub(crate) fn close(&mut self, scene: &mut Scene) {
+    /// Closes the client.
+    pub(crate) fn close(&mut self, context: &mut Context) {
         self.closing = true;
-        scene.ledger.closing.insert(self.key);
-        let deadline = self.process.local(scene.now) + CLOSE_MAX;
-        self.want(Event::Close { deadline }, scene);
+        context.ledger.closing.insert(self.key);
+        let deadline = self.process.local(context.now) + CLOSE_MAX;
+        self.submit(Event::Close { deadline }, context);
     }
 
-    /// No caller waits any more: none gives up either.
+    /// Drops planned cancellations once all calls have ended.
     pub(crate) fn forget_cancels(&mut self) {
         self.cancels.clear();
     }
 
-    fn want(&mut self, wish: Event<u64>, scene: &mut Scene) {
-        self.wishes.push(wish);
-        let at = scene.handled();
-        self.process.rouse(at);
+    fn submit(&mut self, spec: Event<u64>, context: &mut Context) {
+        self.pending.push(spec);
+        let at = context.handled();
+        self.process.wake(at);
     }
 
-    /// A turn of the driver.
-    pub(crate) fn turn(&mut self, scene: &mut Scene) {
-        self.process.begin_turn();
-        let now = self.process.local(scene.now);
-        for wish in std::mem::take(&mut self.wishes) {
-            self.handle(now, wish, scene);
+    /// Runs the driver once.
+    pub(crate) fn run_once(&mut self, context: &mut Context) {
+        self.process.begin_run();
+        let now = self.process.local(context.now);
+        for spec in std::mem::take(&mut self.pending) {
+            self.handle(now, spec, context);
         }
-        self.send_items(now, scene);
-        for _ in 0..scene.knobs.turn_inputs {
+        self.send_items(now, context);
+        for _ in 0..context.config.inputs_per_run {
             let Some(input) = self.socket.next_input() else { break };
-            self.input(now, input, scene);
+            self.input(now, input, context);
         }
-        self.send_items(now, scene);
+        self.send_items(now, context);
         if !self.socket.has_input() && self.machine.poll_timeout().is_some_and(|at| at <= now) {
-            self.handle(now, Event::Timeout, scene);
+            self.handle(now, Event::Timeout, context);
             let next = self.machine.poll_timeout();
-            assert!(next.is_none_or(|at| at > now), "{} wants to be woken again and again", self.host);
-            self.check_deadlines(now, scene);
+            assert!(next.is_none_or(|at| at > now), "the timeout of {} must be later than now", self.host);
+            self.check_deadlines(now, context);
         }
-        self.socket.flush(scene);
+        self.socket.flush(context);
         if self.socket.has_input() {
-            self.process.rouse(scene.now);
+            self.process.wake(context.now);
         }
-        self.check(scene);
+        self.check(context);
     }
 
-    fn input(&mut self, now: Time, input: Input, scene: &mut Scene) {
+    fn input(&mut self, now: Time, input: Input, context: &mut Context) {
         match input {
             Input::Connected => {
-                let nonce = Nonce(scene.chance.bytes());
-                self.handle(now, Event::Connected { nonce }, scene);
+                let nonce = Nonce(context.rng.bytes());
+                self.handle(now, Event::Connected { nonce }, context);
             }
             Input::Disconnected => {
-                let chance = scene.chance.next() as u32;
-                self.handle(now, Event::Disconnected { chance }, scene);
+                let jitter = context.rng.next() as u32;
+                self.handle(now, Event::Disconnected { chance: jitter }, context);
             }
             Input::Frames(frames) => {
                 let mut out = Vec::new();
                 self.machine.handle_message(now, &frames, &mut out);
-                self.perform(now, out, scene);
+                self.perform(now, out, context);
             }
         }
     }
 
-    fn handle(&mut self, now: Time, event: Event<u64>, scene: &mut Scene) {
+    fn handle(&mut self, now: Time, event: Event<u64>, context: &mut Context) {
         let mut out = Vec::new();
         self.machine.handle_event(now, event, &mut out);
-        self.perform(now, out, scene);
+        self.perform(now, out, context);
     }
 
-    fn perform(&mut self, now: Time, out: Vec<Action<u64>>, scene: &mut Scene) {
+    fn perform(&mut self, now: Time, out: Vec<Action<u64>>, context: &mut Context) {
         for action in out {
-            scene.note(self.host, || format!("{action:?}"));
+            context.note(self.host, || format!("{action:?}"));
             match action {
-                Action::Connect => self.socket.connect(scene),
-                Action::Disconnect => self.socket.disconnect(scene),
-                Action::Send(envelope) => self.send(&envelope, scene),
+                Action::Connect => self.socket.connect(context),
+                Action::Disconnect => self.socket.disconnect(context),
+                Action::Send(envelope) => self.send(&envelope, context),
                 Action::StreamCredit { ticket, credit } => {
-                    self.lines.get_mut(&ticket.0).expect("it has streams").grant(credit)
+                    self.streams.get_mut(&ticket.0).expect("the call has streams").grant(credit)
                 }
                 Action::Item { ticket, body, .. } => {
-                    scene.ledger.touched(ticket.0, None);
-                    self.lines.get_mut(&ticket.0).expect("it has streams").arrived(&body, scene);
+                    context.ledger.item_arrived(ticket.0, None);
+                    self.streams.get_mut(&ticket.0).expect("the call has streams").arrived(&body, context);
                 }
                 Action::Progress { ticket, body } => {
-                    let (number, attempt, step): Progress = body::decode(&body).expect("handlers wrote it");
-                    assert_eq!(number, ticket.0, "progress of another call");
-                    scene.ledger.progressed(number, attempt, step);
+                    let (number, attempt, step): Progress = body::decode(&body).expect("a handler encoded it");
+                    assert_eq!(number, ticket.0, "progress of another call arrived");
+                    context.ledger.progressed(number, attempt, step);
                 }
                 Action::Complete { token, outcome } => {
-                    scene.ledger.resolved(token, now, &outcome);
-                    if let Some(line) = self.lines.remove(&token) {
-                        line.check_end(&outcome);
+                    context.ledger.resolved(token, now, &outcome);
+                    if let Some(stream) = self.streams.remove(&token) {
+                        stream.check_end(&outcome);
                     }
-                    self.check_in_time(now, token, scene);
+                    self.check_in_time(now, token, context);
                 }
                 Action::Release { token } => {
-                    self.lines.remove(&token);
-                    scene.ledger.done(token);
+                    self.streams.remove(&token);
+                    context.ledger.done(token);
                 }
-                Action::Rejected(failure) => panic!("{} is refused for ever: {failure}", self.host),
+                Action::Rejected(failure) => panic!("{} is rejected for good: {failure}", self.host),
                 Action::Closed => self.closed = true,
                 Action::Log(_) => {}
             }
@@ -271,63 +271,64 @@ impl ClientHost {
         self.machine.assert_invariants();
     }
 
-    /// Callers send what there is room for.
-    fn send_items(&mut self, now: Time, scene: &mut Scene) {
-        let numbers: Vec<u64> = self.lines.keys().copied().collect();
+    /// Sends the items for which there is credit.
+    fn send_items(&mut self, now: Time, context: &mut Context) {
+        let numbers: Vec<u64> = self.streams.keys().copied().collect();
         for number in numbers {
             let ticket = Ticket(number);
-            while let Some(body) = self.lines.get_mut(&number).and_then(Line::next_item) {
-                self.handle(now, Event::Item { ticket, body }, scene);
+            while let Some(body) = self.streams.get_mut(&number).and_then(StreamEndpoint::next_item) {
+                self.handle(now, Event::Item { ticket, body }, context);
             }
-            if self.lines.get_mut(&number).is_some_and(Line::ends_now) {
-                self.handle(now, Event::End(ticket), scene);
+            if self.streams.get_mut(&number).is_some_and(StreamEndpoint::take_end) {
+                self.handle(now, Event::End(ticket), context);
             }
         }
     }
 
-    fn send(&mut self, envelope: &Envelope, scene: &mut Scene) {
+    fn send(&mut self, envelope: &Envelope, context: &mut Context) {
         if let Envelope::Request(request) = envelope {
-            let (number, _): (u64, serde_bytes::ByteBuf) = body::decode(&request.body).expect("callers wrote it");
+            let (number, _): (u64, serde_bytes::ByteBuf) =
+                body::decode(&request.body).expect("the workload encoded it");
             let id = CallId { caller: self.session.tag(), number: request.number };
-            let memory = (scene.start, scene.ledger.forgotten.get(&self.name).copied().unwrap_or(0));
-            scene.ledger.sent(number, id, request.flags.resend, memory);
-            scene.credit_used(self.socket.connection(), request.body.len());
+            let memory = (context.start, context.ledger.removed_sessions.get(&self.name).copied().unwrap_or(0));
+            context.ledger.sent(number, id, request.flags.resend, memory);
+            context.credit_used(self.socket.connection(), request.body.len());
         }
         self.socket.send(envelope);
     }
 
-    /// An outcome comes in time, unless the client itself was not run.
-    fn check_in_time(&self, now: Time, number: u64, scene: &Scene) {
-        let Some(last) = scene.ledger.last_moment(number) else { return };
+    /// Checks that an outcome arrives in time, unless the client itself was paused.
+    fn check_in_time(&self, now: Time, number: u64, context: &Context) {
+        let Some(last) = context.ledger.last_moment(number) else { return };
         let excused = self.process.local(self.process.resumed);
-        let latest = last.max(excused) + scene.knobs.lag;
+        let latest = last.max(excused) + context.config.lag;
         assert!(now <= latest, "call {number} ends {:?} too late", now.since(latest));
     }
 
-    /// No call that it still waits for is overdue.
-    fn check_deadlines(&self, now: Time, scene: &Scene) {
-        for &number in scene.ledger.unresolved.get(&self.key).into_iter().flatten() {
-            let wish = scene.ledger.wish(number);
+    /// Checks that no open call is overdue.
+    fn check_deadlines(&self, now: Time, context: &Context) {
+        for &number in context.ledger.unresolved.get(&self.key).into_iter().flatten() {
+            let spec = context.ledger.spec(number);
             let grace =
-                |timeout: Duration| if wish.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX.min(timeout / 10) };
-            let overdue = wish.timeout.is_some_and(|timeout| wish.made + timeout + grace(timeout) <= now);
-            assert!(!overdue, "call {number} is overdue, and its client does not notice");
+                |timeout: Duration| if spec.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX.min(timeout / 10) };
+            let overdue = spec.timeout.is_some_and(|timeout| spec.made + timeout + grace(timeout) <= now);
+            assert!(!overdue, "call {number} is overdue, and its client has not ended it");
         }
     }
 
-    /// The machine has exactly the calls whose tokens it has not given back.
-    fn check(&self, scene: &Scene) {
+    /// Checks that the machine has exactly the calls whose tokens it has not returned.
+    fn check(&self, context: &Context) {
         assert_eq!(
             self.machine.waiting_len() + self.machine.open_len(),
-            self.unresolved(scene),
+            self.unresolved(context),
             "{} loses calls",
             self.host
         );
     }
 
-    /// Calls and casts whose tokens have not come back.
-    fn unresolved(&self, scene: &Scene) -> usize {
-        let made = scene.ledger.unresolved.get(&self.key).map_or(0, BTreeSet::len);
-        made - self.wishes.iter().filter(|wish| matches!(wish, Event::Call(_))).count()
+    /// Returns the number of calls and casts whose tokens have not been returned.
+    fn unresolved(&self, context: &Context) -> usize {
+        let made = context.ledger.unresolved.get(&self.key).map_or(0, BTreeSet::len);
+        made - self.pending.iter().filter(|spec| matches!(spec, Event::Call(_))).count()
     }
 }

@@ -1,9 +1,9 @@
-//! The ledger: what every call was, what became of it, and what must never become of it.
+//! The ledger: a record of every call and its outcome, and the checker of the guarantees.
 //!
-//! It sees what no single machine sees: which handlers started, at which worker, for which call of which client. Each entry into
-//! it asserts what the system promises of a call, so that a broken promise is found in the step that breaks it.
+//! It sees what no single machine sees: which handlers started, on which worker, for which call of which client. Each method
+//! asserts the guarantees for a call, so that a violation is found in the step that causes it.
 
-mod endings;
+mod outcomes;
 
 use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
 
@@ -25,55 +25,55 @@ use super::{
     streams::Plan,
 };
 
-/// A call as its caller wants it.
+/// A call as its caller makes it.
 #[derive(Clone, Debug)]
-pub(crate) struct Wish {
-    /// Which client makes it, and which life of that client.
+pub(crate) struct CallSpec {
+    /// The index and the incarnation of its client.
     pub(crate) client: (usize, u64),
     pub(crate) method: Method,
-    /// The caller's own, stricter effect.
+    /// The stricter effect that the caller requests.
     pub(crate) effect: Option<Effect>,
     pub(crate) priority: Priority,
     pub(crate) timeout: Option<Duration>,
     pub(crate) wait_for_ready: bool,
     pub(crate) cast: bool,
-    /// It goes to every worker that serves the method.
+    /// Whether it goes to every worker that serves the method.
     pub(crate) broadcast: bool,
-    /// Its handler is quick and does not fail.
-    pub(crate) plain: bool,
+    /// Whether its handler is quick and does not fail.
+    pub(crate) quick: bool,
     /// Its affinity key.
     pub(crate) key: Option<&'static str>,
     pub(crate) streams: Streams,
     pub(crate) plan: Plan,
-    /// When it was made, by its client's clock and by the world's.
+    /// When it was made, by the clock of its client and by the clock of the world.
     pub(crate) made: Time,
     pub(crate) made_world: Time,
     pub(crate) body: Bytes,
     pub(crate) extensions: Bytes,
 }
 
-/// A call and what became of it.
+/// A call and its progress.
 #[derive(Debug)]
 struct Entry {
-    wish: Wish,
-    /// Under which name it was sent.
+    spec: CallSpec,
+    /// The id under which it was sent.
     id: Option<CallId>,
-    /// In which memories of a broker it may have been: the start of the broker, and how often that had forgotten the client.
-    memories: BTreeSet<(u64, u64)>,
+    /// The broker states that may have known it: the start of the broker, and how often it had removed the session of the client.
+    broker_states: BTreeSet<(u64, u64)>,
     sent: u32,
-    /// Its caller will give it up.
-    fickle: bool,
+    /// Whether its caller will cancel it.
+    will_be_cancelled: bool,
     cancelled: bool,
-    end: Option<Ended>,
+    end: Option<CallEnd>,
     starts: u32,
-    /// A worker that declares the method `once` started it.
-    strictly_started: bool,
-    /// Who started it, of a broadcast.
-    starters: BTreeSet<String>,
-    /// The latest attempt, and the last one that had been made when an item arrived, at its caller or at a handler.
+    /// Whether a worker that declares the method `once` started it.
+    started_as_once: bool,
+    /// The workers that started it, if it is a broadcast.
+    started_by: BTreeSet<String>,
+    /// The latest attempt, and the attempt whose first item arrived at the caller or at a handler.
     attempt: u32,
-    touched: Option<u32>,
-    /// The last word on its progress: attempt and step.
+    first_item_attempt: Option<u32>,
+    /// The last progress message: attempt and step.
     progress: (u32, u32),
     finished: u32,
     failed: u32,
@@ -81,56 +81,56 @@ struct Entry {
 
 /// How a call ended for its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
+enum CallEnd {
     Answered,
     Failed(Code, Executed),
-    /// Its token came back without an outcome.
+    /// The client machine returned its token without an outcome.
     Done,
-    /// Its client died.
+    /// Its client crashed.
     Orphaned,
 }
 
-/// What the ledger counts, to show that a run did something.
+/// Statistics of a run, which show that the simulation exercised the system.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Stats {
     pub(crate) calls: u64,
     pub(crate) answered: u64,
     pub(crate) failed: u64,
     pub(crate) repeated: u64,
-    /// Parts of broadcasts that were started.
+    /// Subcalls of broadcasts that were started.
     pub(crate) broadcast: u64,
     pub(crate) items: u64,
     pub(crate) keyed: u64,
 }
 
-/// All calls of one world; a call's place is its ticket and its token, and the number that its arguments hold.
+/// The record of all calls of one world. The index of a call is its ticket, its token and the number in its arguments.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     entries: Vec<Entry>,
-    /// Calls of each client whose token has not come back.
+    /// The calls of each client whose token has not been returned.
     pub(crate) unresolved: BTreeMap<(usize, u64), BTreeSet<u64>>,
-    /// How often the broker's present start has forgotten each client.
-    pub(crate) forgotten: BTreeMap<String, u64>,
-    /// Clients that were told to close.
+    /// How often the current broker start has removed the session of each client.
+    pub(crate) removed_sessions: BTreeMap<String, u64>,
+    /// Clients that are closing.
     pub(crate) closing: BTreeSet<(usize, u64)>,
-    pub(crate) tally: Tally,
+    pub(crate) stats: Stats,
     rules: Rules,
 }
 
-/// What holds in one world and not in another.
+/// The guarantees that depend on the faults of a world.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rules {
-    /// Nothing goes wrong.
-    pub(crate) calm: bool,
-    /// Clocks run alike and processes run when they should.
-    pub(crate) punctual: bool,
+    /// No faults are injected.
+    pub(crate) fault_free: bool,
+    /// No clock jumps, and no process is paused.
+    pub(crate) clocks_agree: bool,
     /// How long a call of a limited method may run.
     pub(crate) hard: Option<Duration>,
-    /// The broker keeps so few outcomes that it may forget one that is asked for again: then the call is new to it.
-    pub(crate) forgetful: bool,
-    /// The broker is told to end from time to time, and turns calls away then.
+    /// The reply cache is so small that the broker may evict a reply before a resend: then the call is new to the broker.
+    pub(crate) evicts_replies: bool,
+    /// The broker shuts down from time to time, and rejects calls then.
     pub(crate) stops: bool,
-    /// How long after its deadline a call may start, by the world's clock: what it needs to travel, if that is known.
+    /// How long after its deadline a call may start, by the clock of the world: the network delay, if it is bounded.
     pub(crate) late_max: Option<Duration>,
 }
 
@@ -139,32 +139,32 @@ impl Ledger {
         Ledger {
             entries: Vec::new(),
             unresolved: BTreeMap::new(),
-            forgotten: BTreeMap::new(),
+            removed_sessions: BTreeMap::new(),
             closing: BTreeSet::new(),
-            tally: Tally::default(),
+            stats: Stats::default(),
             rules,
         }
     }
 
-    /// A caller makes a call. Returns its number.
-    pub(crate) fn make(&mut self, wish: impl FnOnce(u64) -> Wish) -> u64 {
+    /// Records a new call. Returns its number.
+    pub(crate) fn make(&mut self, spec: impl FnOnce(u64) -> CallSpec) -> u64 {
         let number = self.entries.len() as u64;
-        let wish = wish(number);
-        self.unresolved.entry(wish.client).or_default().insert(number);
-        self.tally.calls += 1;
+        let spec = spec(number);
+        self.unresolved.entry(spec.client).or_default().insert(number);
+        self.stats.calls += 1;
         self.entries.push(Entry {
-            wish,
+            spec,
             id: None,
-            memories: BTreeSet::new(),
+            broker_states: BTreeSet::new(),
             sent: 0,
-            fickle: false,
+            will_be_cancelled: false,
             cancelled: false,
             end: None,
             starts: 0,
-            strictly_started: false,
-            starters: BTreeSet::new(),
+            started_as_once: false,
+            started_by: BTreeSet::new(),
             attempt: 0,
-            touched: None,
+            first_item_attempt: None,
             progress: (0, 0),
             finished: 0,
             failed: 0,
@@ -172,175 +172,182 @@ impl Ledger {
         number
     }
 
-    /// Whether there is a call of that number. What is none was said by a rogue.
+    /// Returns whether there is a call with this number. Other numbers come from the rogue.
     pub(crate) fn knows(&self, number: u64) -> bool {
         number < self.entries.len() as u64
     }
 
-    pub(crate) fn wish(&self, number: u64) -> &Wish {
-        &self.entries[place(number)].wish
+    pub(crate) fn spec(&self, number: u64) -> &CallSpec {
+        &self.entries[index(number)].spec
     }
 
-    /// The caller is going to give a call up.
-    pub(crate) fn will_cancel(&mut self, number: u64) {
-        self.entries[place(number)].fickle = true;
+    /// Records that the caller will cancel a call.
+    pub(crate) fn plan_cancel(&mut self, number: u64) {
+        self.entries[index(number)].will_be_cancelled = true;
     }
 
-    /// Whether the caller is going to give a call up.
-    pub(crate) fn is_fickle(&self, number: u64) -> bool {
-        self.entries[place(number)].fickle
+    /// Returns whether the caller will cancel a call.
+    pub(crate) fn will_be_cancelled(&self, number: u64) -> bool {
+        self.entries[index(number)].will_be_cancelled
     }
 
-    /// The caller gives a call up.
+    /// Records that the caller cancels a call.
     pub(crate) fn cancel(&mut self, number: u64) {
-        self.entries[place(number)].cancelled = true;
+        self.entries[index(number)].cancelled = true;
     }
 
-    /// A client sends a call, to a broker in that state of memory.
-    pub(crate) fn sent(&mut self, number: u64, id: CallId, again: bool, memory: (u64, u64)) {
-        let entry = &mut self.entries[place(number)];
-        assert_eq!(entry.end, None, "call {number} is sent though it has ended");
-        assert_eq!(again, entry.id.is_some(), "call {number}: what is sent a second time says so, and only that");
-        assert!(entry.id.is_none_or(|before| before == id), "call {number} keeps its number");
-        assert!(!(again && entry.wish.cast), "cast {number} is sent once");
+    /// Records that a client sends a call to a broker in that state.
+    pub(crate) fn sent(&mut self, number: u64, id: CallId, again: bool, broker_state: (u64, u64)) {
+        let entry = &mut self.entries[index(number)];
+        assert_eq!(entry.end, None, "call {number} is sent after its end");
+        assert_eq!(again, entry.id.is_some(), "call {number}: exactly the resends have the resend flag");
+        assert!(entry.id.is_none_or(|before| before == id), "call {number} must keep its id");
+        assert!(!(again && entry.spec.cast), "cast {number} is sent twice");
         entry.id = Some(id);
-        entry.memories.insert(memory);
+        entry.broker_states.insert(broker_state);
         entry.sent += 1;
     }
 
-    /// A worker starts a handler.
-    pub(crate) fn started(&mut self, now: Time, number: u64, job: &Job, strict: bool, who: String) {
+    /// Records that a worker starts a handler.
+    pub(crate) fn started(&mut self, now: Time, number: u64, job: &Job, strict: bool, worker: String) {
         let late_max = self.rules.late_max;
-        let entry = &mut self.entries[place(number)];
-        let wish = &entry.wish;
-        assert_eq!(entry.id, Some(job.call), "call {number} is known by one name everywhere");
+        let entry = &mut self.entries[index(number)];
+        let spec = &entry.spec;
+        assert_eq!(entry.id, Some(job.call), "call {number} has another id at its worker");
         assert_eq!(
             (&job.body, &job.extensions),
-            (&wish.body, &wish.extensions),
-            "call {number} arrives as it was sent"
+            (&spec.body, &spec.extensions),
+            "call {number} arrives with another body or other extensions"
         );
         let key = job.affinity.as_ref().map(|affinity| affinity.key.as_str());
-        assert_eq!(key, wish.key, "call {number} has its key");
-        assert!(wish.method.served, "call {number} is for a method that no worker serves");
+        assert_eq!(key, spec.key, "call {number} arrives with another key");
+        assert!(spec.method.served, "call {number} is for an unserved method");
         assert_eq!(
-            (wish.streams, wish.streams.style()),
-            (job.streams, wish.method.style),
-            "call {number} has its streams"
+            (spec.streams, spec.streams.style()),
+            (job.streams, spec.method.style),
+            "call {number} arrives with other streams"
         );
-        // A worker that was not run for a while may start an earlier attempt late.
-        let later = entry.memories.len() == 1 && entry.touched.is_some_and(|touched| touched < job.attempt);
-        assert!(!later, "call {number} is sent again after an item went");
-        let said_no = matches!(entry.end, Some(Ended::Failed(_, Executed::No)));
-        assert!(!said_no || self.rules.forgetful, "call {number} starts though its caller was told that it never did");
-        let first = if wish.broadcast { !entry.starters.contains(&who) } else { entry.starts == 0 };
-        assert!(entry.effect() != Effect::Once || first, "call {number} may run once, and is run again");
-        assert!(!wish.broadcast || job.attempt == 1, "call {number}: no part of a broadcast goes to another worker");
-        let memories = u32::try_from(entry.memories.len()).expect("there are few");
+        // A paused worker may start an earlier attempt late.
+        let resent_after_item =
+            entry.broker_states.len() == 1 && entry.first_item_attempt.is_some_and(|attempt| attempt < job.attempt);
+        assert!(!resent_after_item, "call {number} is retried after an item was sent");
+        let reported_unexecuted = matches!(entry.end, Some(CallEnd::Failed(_, Executed::No)));
+        assert!(
+            !reported_unexecuted || self.rules.evicts_replies,
+            "call {number} starts after `executed: no` was reported to its caller"
+        );
+        let first = if spec.broadcast { !entry.started_by.contains(&worker) } else { entry.starts == 0 };
+        assert!(entry.effect() != Effect::Once || first, "call {number} is `once`, and runs again");
+        assert!(!spec.broadcast || job.attempt == 1, "call {number}: a subcall of a broadcast is retried");
+        let broker_states = u32::try_from(entry.broker_states.len()).expect("the number is small");
         assert!((1..=ATTEMPTS_MAX).contains(&job.attempt), "call {number}: attempt {}", job.attempt);
-        let memories = if self.rules.forgetful { memories.max(entry.sent) } else { memories };
-        let runs = ATTEMPTS_MAX * memories;
-        assert!(wish.broadcast || entry.starts < runs, "call {number} starts more than {ATTEMPTS_MAX} times a memory");
-        if let (Some(timeout), Some(late)) = (wish.timeout, late_max) {
-            assert!(now <= wish.made_world + timeout + late, "call {number} starts after its deadline");
+        let broker_states = if self.rules.evicts_replies { broker_states.max(entry.sent) } else { broker_states };
+        let runs = ATTEMPTS_MAX * broker_states;
+        assert!(
+            spec.broadcast || entry.starts < runs,
+            "call {number} starts more than {ATTEMPTS_MAX} times for one broker state"
+        );
+        if let (Some(timeout), Some(late)) = (spec.timeout, late_max) {
+            assert!(now <= spec.made_world + timeout + late, "call {number} starts after its deadline");
         }
-        let mixed = wish.method == MIX && memories == 1 && !wish.broadcast;
-        assert!(!(mixed && entry.strictly_started), "call {number}: the strictest effect did not count");
-        self.tally.repeated += u64::from(entry.starts > 0 && !wish.broadcast);
-        self.tally.broadcast += u64::from(wish.broadcast);
-        entry.starters.extend(wish.broadcast.then_some(who));
+        let mixed = spec.method == MIX && broker_states == 1 && !spec.broadcast;
+        assert!(!(mixed && entry.started_as_once), "call {number}: the strictest effect was not applied");
+        self.stats.repeated += u64::from(entry.starts > 0 && !spec.broadcast);
+        self.stats.broadcast += u64::from(spec.broadcast);
+        entry.started_by.extend(spec.broadcast.then_some(worker));
         entry.starts += 1;
         entry.attempt = entry.attempt.max(job.attempt);
-        entry.strictly_started |= strict;
+        entry.started_as_once |= strict;
     }
 
-    /// An item arrives at its reader: at a handler, which may not have begun yet, in that attempt; or at the caller, in the latest.
-    pub(crate) fn touched(&mut self, number: u64, attempt: Option<u32>) {
-        let entry = &mut self.entries[place(number)];
-        entry.touched.get_or_insert(attempt.unwrap_or(entry.attempt));
-        self.tally.items += 1;
+    /// Records an item at its reader: at a handler, which may not have started yet, in that attempt; or at the caller, in the latest one.
+    pub(crate) fn item_arrived(&mut self, number: u64, attempt: Option<u32>) {
+        let entry = &mut self.entries[index(number)];
+        entry.first_item_attempt.get_or_insert(attempt.unwrap_or(entry.attempt));
+        self.stats.items += 1;
     }
 
-    /// A word on its progress arrives at its caller.
+    /// Records a progress message at the caller.
     pub(crate) fn progressed(&mut self, number: u64, attempt: u32, step: u32) {
-        let entry = &mut self.entries[place(number)];
-        assert!(entry.wish.streams.progress && entry.end.is_none(), "call {number}: progress that nobody waits for");
-        let one_memory = entry.memories.len() == 1 && !self.rules.forgetful;
-        assert!(!one_memory || entry.progress < (attempt, step), "call {number}: progress goes back");
+        let entry = &mut self.entries[index(number)];
+        assert!(entry.spec.streams.progress && entry.end.is_none(), "call {number}: unexpected progress message");
+        let one_broker_state = entry.broker_states.len() == 1 && !self.rules.evicts_replies;
+        assert!(!one_broker_state || entry.progress < (attempt, step), "call {number}: progress decreases");
         entry.progress = (attempt, step);
     }
 
-    /// A handler came to its end, in one way or the other.
-    pub(crate) fn finished(&mut self, number: u64, well: bool) {
-        let entry = &mut self.entries[place(number)];
-        let counter = if well { &mut entry.finished } else { &mut entry.failed };
+    /// Records the end of a handler.
+    pub(crate) fn finished(&mut self, number: u64, succeeded: bool) {
+        let entry = &mut self.entries[index(number)];
+        let counter = if succeeded { &mut entry.finished } else { &mut entry.failed };
         *counter += 1;
     }
 
-    /// A client's machine gives a token back without an outcome.
+    /// Records that a client machine returns a token without an outcome.
     pub(crate) fn done(&mut self, number: u64) {
-        let entry = &self.entries[place(number)];
-        assert!(entry.wish.cast || entry.cancelled, "call {number} ends without an outcome");
-        self.end(number, Ended::Done);
+        let entry = &self.entries[index(number)];
+        assert!(entry.spec.cast || entry.cancelled, "call {number} ends without an outcome");
+        self.end(number, CallEnd::Done);
     }
 
-    /// A client's machine ends a call, at that time by its clock.
+    /// Records the outcome of a call, at that time by the clock of its client.
     pub(crate) fn resolved(&mut self, number: u64, now: Time, outcome: &Result<Bytes, Box<Failure>>) {
-        let entry = &self.entries[place(number)];
-        assert!(!entry.wish.cast, "cast {number} is answered");
+        let entry = &self.entries[index(number)];
+        assert!(!entry.spec.cast, "cast {number} has an outcome");
         match outcome {
-            Ok(result) if entry.wish.broadcast => entry.check_answers(number, result),
+            Ok(result) if entry.spec.broadcast => entry.check_answers(number, result),
             Ok(result) => entry.check_answer(number, result),
             Err(failure) => {
-                let closing = self.closing.contains(&entry.wish.client);
+                let closing = self.closing.contains(&entry.spec.client);
                 entry.check_failure(number, now, failure, &self.rules, closing);
             }
         }
         self.end(
             number,
             match outcome {
-                Ok(_) => Ended::Answered,
-                Err(failure) => Ended::Failed(failure.code, failure.executed),
+                Ok(_) => CallEnd::Answered,
+                Err(failure) => CallEnd::Failed(failure.code, failure.executed),
             },
         );
     }
 
-    /// A client dies with all that it waits for.
+    /// Records that a client crashed with its open calls.
     pub(crate) fn orphan(&mut self, client: (usize, u64)) {
         for number in self.unresolved.remove(&client).unwrap_or_default() {
-            self.entries[place(number)].end = Some(Ended::Orphaned);
+            self.entries[index(number)].end = Some(CallEnd::Orphaned);
         }
     }
 
-    /// Whether a call was answered with a result.
+    /// Returns whether a call ended with a result.
     pub(crate) fn is_answered(&self, number: u64) -> bool {
-        self.entries[place(number)].end == Some(Ended::Answered)
+        self.entries[index(number)].end == Some(CallEnd::Answered)
     }
 
-    /// What is known of a call, for a report.
+    /// Describes a call for a report.
     pub(crate) fn describe(&self, number: u64) -> String {
-        format!("call {number}: {:?}", self.entries[place(number)])
+        format!("call {number}: {:?}", self.entries[index(number)])
     }
 
-    /// The last moment of a call that has a time-out, by its client's clock.
+    /// Returns the latest end of a call with a timeout, by the clock of its client.
     pub(crate) fn last_moment(&self, number: u64) -> Option<Time> {
-        let wish = self.wish(number);
-        Some(wish.made + wish.timeout? + if wish.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX })
+        let spec = self.spec(number);
+        Some(spec.made + spec.timeout? + if spec.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX })
     }
 
-    fn end(&mut self, number: u64, how: Ended) {
-        let entry = &mut self.entries[place(number)];
+    fn end(&mut self, number: u64, how: CallEnd) {
+        let entry = &mut self.entries[index(number)];
         assert_eq!(entry.end, None, "call {number} ends a second time, now {how:?}");
         entry.end = Some(how);
-        let waiting = self.unresolved.get_mut(&entry.wish.client).is_some_and(|calls| calls.remove(&number));
-        assert!(waiting, "call {number} ends at a client that does not wait for it");
+        let is_open = self.unresolved.get_mut(&entry.spec.client).is_some_and(|calls| calls.remove(&number));
+        assert!(is_open, "call {number} ends at a client that has already ended it");
         match how {
-            Ended::Answered => self.tally.answered += 1,
-            Ended::Failed(..) => self.tally.failed += 1,
-            Ended::Done | Ended::Orphaned => {}
+            CallEnd::Answered => self.stats.answered += 1,
+            CallEnd::Failed(..) => self.stats.failed += 1,
+            CallEnd::Done | CallEnd::Orphaned => {}
         }
     }
 }
 
-fn place(number: u64) -> usize {
-    usize::try_from(number).expect("there are few calls")
+fn index(number: u64) -> usize {
+    usize::try_from(number).expect("the number of calls is small")
 }

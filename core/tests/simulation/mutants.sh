@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Proves that the simulation can fail: plants one deliberate bug after the other into a copy of the core, and expects the simulation,
-# or else the machines' rule tests, to notice.
+# Checks that the tests detect bugs: puts one deliberate bug after the other into a copy of the core, and expects the simulation, or
+# else the rule tests of the machines, to fail.
 #
-#   core/tests/simulation/mutants.sh [NAME...]     all, or those named
+#   core/tests/simulation/mutants.sh [NAME...]     all mutants, or the named ones
 #
-# The project itself is never changed. Each mutant is one substitution in one file (perl, whole file at once); one that no longer
-# applies is an error, so that the list lives with the code. CALLBOARD_SEEDS says how many seeds a mutant gets (default 600).
+# The script does not change the project. Each mutant is one substitution in one file (perl, whole file at once). A substitution that
+# no longer applies is an error, so that the list follows the code. CALLBOARD_SEEDS is the number of seeds per mutant (default 600).
 set -euo pipefail
 
 core=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -116,7 +116,7 @@ silent_broker_is_kept|peer/mod.rs|s/State::Connected \{ \.\. \} if self\.livenes
 LIST
 }
 
-# A workspace of its own with a copy of the core in it.
+# Creates a separate workspace with a copy of the core.
 copy() {
     cp -r "$core" "$work/core"
     # The project may change while this runs.
@@ -126,7 +126,7 @@ copy() {
         "$core/../Cargo.toml" >"$work/Cargo.toml"
 }
 
-# What notices the bug in the copy: the simulation, the rules, or nothing.
+# Prints which test detects the bug in the copy: the simulation, the rule tests, or none.
 verdict() {
     cd "$work"
     if ! cargo test -q -p callboard-core --test simulation --no-run >"$work/log" 2>&1; then

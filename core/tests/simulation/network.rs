@@ -1,4 +1,4 @@
-//! The network: connections that keep their order, delay what they carry, and break.
+//! The network: connections that deliver in order and with delays, stall and break.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -46,9 +46,9 @@ impl End {
     }
 }
 
-/// What comes out of a connection.
+/// What a connection delivers.
 #[derive(Clone, Debug)]
-pub(crate) enum Parcel {
+pub(crate) enum Packet {
     Opened,
     Message(Vec<Bytes>),
     Closed,
@@ -57,37 +57,37 @@ pub(crate) enum Parcel {
 /// One direction of a connection, named by the end at which it arrives.
 #[derive(Debug, Default)]
 struct Pipe {
-    flight: VecDeque<(Time, Parcel)>,
-    /// Nothing arrives before.
+    in_flight: VecDeque<(Time, Packet)>,
+    /// Nothing arrives before this time.
     stalled: Time,
-    /// What is sent from now on is gone: the line is cut, or nobody reads any more.
-    deaf: bool,
+    /// Packets sent from now on are lost: the connection is broken, or its receiver has closed.
+    closed: bool,
 }
 
 impl Pipe {
-    fn send(&mut self, at: Time, parcel: Parcel) {
-        if !self.deaf {
-            let last = self.flight.back().map_or(Time::ZERO, |&(last, _)| last);
-            self.flight.push_back((at.max(last), parcel));
+    fn send(&mut self, at: Time, packet: Packet) {
+        if !self.closed {
+            let last = self.in_flight.back().map_or(Time::ZERO, |&(last, _)| last);
+            self.in_flight.push_back((at.max(last), packet));
         }
     }
 
     fn due(&self) -> Option<Time> {
-        self.flight.front().map(|&(at, _)| at.max(self.stalled))
+        self.in_flight.front().map(|&(at, _)| at.max(self.stalled))
     }
 
-    /// Nobody reads here any more.
-    fn shut(&mut self) {
-        self.flight.clear();
-        self.deaf = true;
+    /// Closes the receiver: drops all packets in flight.
+    fn discard(&mut self) {
+        self.in_flight.clear();
+        self.closed = true;
     }
 
-    /// The last that arrives here is the end of the connection, at that time; never, if there is none.
+    /// Delivers the end of the connection as the last packet at that time, or never.
     fn end(&mut self, at: Option<Time>) {
         if let Some(at) = at {
-            self.send(at, Parcel::Closed);
+            self.send(at, Packet::Closed);
         }
-        self.deaf = true;
+        self.closed = true;
     }
 }
 
@@ -115,7 +115,7 @@ impl Connection {
     }
 
     fn is_over(&self) -> bool {
-        let over = |pipe: &Pipe| pipe.deaf && pipe.flight.is_empty();
+        let over = |pipe: &Pipe| pipe.closed && pipe.in_flight.is_empty();
         over(&self.towards_peer) && over(&self.towards_broker)
     }
 }
@@ -124,31 +124,31 @@ impl Connection {
 #[derive(Debug, Default)]
 pub(crate) struct Network {
     connections: BTreeMap<ConnectionId, Connection>,
-    /// Peers that do not reach the broker before that time.
+    /// When each partition of a peer ends.
     partitions: BTreeMap<Host, Time>,
     opened: u64,
 }
 
 impl Network {
-    /// A peer connects: what it sent first arrives at that time.
+    /// Opens a connection of a peer, which reaches the broker at that time.
     pub(crate) fn connect(&mut self, peer: Host, endpoint: Endpoint, at: Time) -> ConnectionId {
         self.opened += 1;
         let id = ConnectionId(self.opened);
         let mut connection =
             Connection { peer, endpoint, towards_peer: Pipe::default(), towards_broker: Pipe::default() };
-        connection.towards_broker.send(at, Parcel::Opened);
+        connection.towards_broker.send(at, Packet::Opened);
         connection.stall(self.partitions.get(&peer).copied().unwrap_or(Time::ZERO));
         self.connections.insert(id, connection);
         id
     }
 
-    pub(crate) fn send(&mut self, id: ConnectionId, towards: End, at: Time, parcel: Parcel) {
+    pub(crate) fn send(&mut self, id: ConnectionId, towards: End, at: Time, packet: Packet) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.pipe(towards).send(at, parcel);
+            connection.pipe(towards).send(at, packet);
         }
     }
 
-    /// When the next thing arrives.
+    /// Returns when the next packet arrives.
     pub(crate) fn due(&self) -> Option<Time> {
         self.connections
             .values()
@@ -157,43 +157,43 @@ impl Network {
             .min()
     }
 
-    /// The next thing that has arrived: on which connection, at which end.
-    pub(crate) fn arrival(&mut self, now: Time) -> Option<(ConnectionId, Host, Endpoint, End, Parcel)> {
+    /// Takes the next packet that has arrived, with its connection and its end.
+    pub(crate) fn arrival(&mut self, now: Time) -> Option<(ConnectionId, Host, Endpoint, End, Packet)> {
         for (&id, connection) in &mut self.connections {
             for end in [End::Broker, End::Peer] {
                 let pipe = connection.pipe(end);
                 if pipe.due().is_some_and(|due| due <= now) {
-                    let (_, parcel) = pipe.flight.pop_front()?;
+                    let (_, packet) = pipe.in_flight.pop_front()?;
                     let (peer, endpoint) = (connection.peer, connection.endpoint);
                     if connection.is_over() {
                         self.connections.remove(&id);
                     }
-                    return Some((id, peer, endpoint, end, parcel));
+                    return Some((id, peer, endpoint, end, packet));
                 }
             }
         }
         None
     }
 
-    /// One end closes its socket; the other sees that once it has what was sent before, except for the last `lost` messages.
+    /// Closes one end. The other end notices it after the packets in flight, except for the last `lost` ones.
     pub(crate) fn close(&mut self, id: ConnectionId, end: End, seen: Option<Time>, lost: usize) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.pipe(end).shut();
+        connection.pipe(end).discard();
         let other = connection.pipe(end.other());
-        other.flight.truncate(other.flight.len().saturating_sub(lost));
+        other.in_flight.truncate(other.in_flight.len().saturating_sub(lost));
         other.end(seen);
         if connection.is_over() {
             self.connections.remove(&id);
         }
     }
 
-    /// The line is cut: what is in flight is lost, and each end sees that at its time, or never.
+    /// Breaks a connection: packets in flight are lost, and each end notices it at its time, or never.
     pub(crate) fn cut(&mut self, id: ConnectionId, peer_sees: Option<Time>, broker_sees: Option<Time>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         for (towards, seen) in [(End::Peer, peer_sees), (End::Broker, broker_sees)] {
             let pipe = connection.pipe(towards);
-            if !pipe.deaf {
-                pipe.flight.clear();
+            if !pipe.closed {
+                pipe.in_flight.clear();
                 pipe.end(seen);
             }
         }
@@ -202,7 +202,7 @@ impl Network {
         }
     }
 
-    /// A peer and the broker do not reach each other before that time.
+    /// Partitions a peer from the broker until that time.
     pub(crate) fn partition(&mut self, peer: Host, until: Time) {
         self.partitions.insert(peer, until);
         self.connections
@@ -218,19 +218,19 @@ impl Network {
         }
     }
 
-    /// Connections that exist, seen from the peer's endpoint.
+    /// Returns all connections with their peers.
     pub(crate) fn connections(&self) -> Vec<(ConnectionId, Host)> {
         self.connections.iter().map(|(&id, connection)| (id, connection.peer)).collect()
     }
 
-    /// What stalled flows again.
+    /// Ends all stalls and partitions.
     pub(crate) fn heal(&mut self) {
         self.partitions.clear();
         self.connections.values_mut().for_each(|connection| connection.stall(Time::ZERO));
     }
 }
 
-/// The point that lies so long after `now`, if there is a span.
+/// Returns the time `span` after `now`, if there is a span.
 pub(crate) fn later(now: Time, span: Option<Duration>) -> Option<Time> {
     span.map(|span| now + span)
 }

@@ -1,75 +1,75 @@
-//! A process: its own clock, when it is run, and when it is not.
+//! A process: its clock, and when it runs.
 
 use std::time::Duration;
 
 use callboard_core::time::Time;
 
-/// How a machine is run.
+/// The clock and the schedule of one process.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// How far its clock is ahead of the world's.
-    ahead: Duration,
-    /// It is not run before.
-    stopped: Time,
-    /// Input waits for it, and will be handled then.
+    /// How far its clock is ahead of the clock of the world.
+    clock_offset: Duration,
+    /// It does not run before this time.
+    paused_until: Time,
+    /// When it handles the input that waits for it.
     ready: Option<Time>,
-    /// When it last came back from not being run, or its clock leapt.
+    /// When its last pause ended, or its clock last jumped.
     pub(crate) resumed: Time,
-    /// How often it was run.
-    pub(crate) turns: u64,
+    /// How often it has run.
+    pub(crate) runs: u64,
 }
 
 impl Process {
-    pub(crate) fn new(now: Time, ahead: Duration) -> Process {
-        Process { ahead, stopped: Time::ZERO, ready: None, resumed: now, turns: 0 }
+    pub(crate) fn new(now: Time, clock_offset: Duration) -> Process {
+        Process { clock_offset, paused_until: Time::ZERO, ready: None, resumed: now, runs: 0 }
     }
 
-    /// What its own clock shows.
+    /// Returns the time of its clock.
     pub(crate) fn local(&self, now: Time) -> Time {
-        now + self.ahead
+        now + self.clock_offset
     }
 
-    /// When its own clock will show that.
+    /// Converts a time of its clock to the time of the world.
     pub(crate) fn world(&self, local: Time) -> Time {
-        Time::ZERO + local.since(Time::ZERO + self.ahead)
+        Time::ZERO + local.since(Time::ZERO + self.clock_offset)
     }
 
-    /// Input came, and is handled at that time at the latest.
-    pub(crate) fn rouse(&mut self, at: Time) {
+    /// Schedules a run at that time or earlier.
+    pub(crate) fn wake(&mut self, at: Time) {
         self.ready = Some(self.ready.map_or(at, |ready| ready.min(at)));
     }
 
-    /// When it is to be run, given what its machine waits for by its own clock.
+    /// Returns when it runs next, with the deadline of its machine by its own clock.
     pub(crate) fn due(&self, deadline: Option<Time>) -> Option<Time> {
         let deadline = deadline.map(|local| self.world(local));
-        [self.ready, deadline].into_iter().flatten().min().map(|at| at.max(self.stopped))
+        [self.ready, deadline].into_iter().flatten().min().map(|at| at.max(self.paused_until))
     }
 
-    /// It is run.
-    pub(crate) fn begin_turn(&mut self) {
+    /// Records that it runs.
+    pub(crate) fn begin_run(&mut self) {
         self.ready = None;
-        self.turns += 1;
+        self.runs += 1;
     }
 
-    /// It is not run before that time.
-    pub(crate) fn stop(&mut self, until: Time) {
-        self.stopped = self.stopped.max(until);
+    /// Pauses it until that time.
+    pub(crate) fn pause(&mut self, until: Time) {
+        self.paused_until = self.paused_until.max(until);
         self.resumed = self.resumed.max(until);
     }
 
-    pub(crate) fn is_stopped(&self, now: Time) -> bool {
-        self.stopped > now
+    pub(crate) fn is_paused(&self, now: Time) -> bool {
+        self.paused_until > now
     }
 
-    /// Its clock leaps forward.
-    pub(crate) fn leap(&mut self, now: Time, span: Duration) {
-        self.ahead += span;
+    /// Moves its clock forward.
+    pub(crate) fn jump_clock(&mut self, now: Time, span: Duration) {
+        self.clock_offset += span;
         self.resumed = self.resumed.max(now);
     }
 
-    /// It runs again, if it was stopped.
+    /// Ends its pause.
     pub(crate) fn resume(&mut self, now: Time) {
-        self.stopped = self.stopped.min(now);
+        self.paused_until = self.paused_until.min(now);
         self.resumed = self.resumed.min(now);
     }
 }

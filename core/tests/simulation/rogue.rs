@@ -1,4 +1,4 @@
-//! A peer that breaks the protocol in many ways. It must harm nobody but itself.
+//! The rogue: a peer that violates the protocol in many ways. It must not harm other peers.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,98 +20,101 @@ use callboard_core::{
 };
 
 use super::{
-    chance::Chance,
-    knobs::millis,
-    network::{End, Host, Parcel},
-    scene::Scene,
+    config::millis,
+    context::Context,
+    network::{End, Host, Packet},
+    rng::Rng,
 };
 
-/// The number in the arguments of its calls, which no caller's has.
+/// The number in the arguments of its calls, which no other call has.
 pub(crate) const NUMBER: u64 = u64::MAX;
-/// The longest pause between two of its deeds.
+/// The longest pause between two of its actions.
 const PAUSE_MAX: Duration = millis(60);
-const LINKS_MAX: usize = 3;
+const CONNECTIONS_MAX: usize = 3;
 
 /// The rogue and its connections.
 #[derive(Debug)]
 pub(crate) struct Rogue {
     next: Time,
-    connections: BTreeMap<ConnectionId, Manner>,
-    /// What its liars have said of themselves.
+    connections: BTreeMap<ConnectionId, Behavior>,
+    /// The hello of each connection.
     hellos: BTreeMap<ConnectionId, Hello>,
-    /// The number of the last request on each connection, so that it can say more of a call that is open.
-    called: BTreeMap<ConnectionId, u64>,
+    /// The number of the last request on each connection, so that it can send more messages for an open call.
+    last_request: BTreeMap<ConnectionId, u64>,
 }
 
-/// How it misbehaves on a connection.
+/// The behavior on one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
-    /// It says nothing.
+enum Behavior {
+    /// It sends nothing.
     Silent,
-    /// It says random bytes.
-    Babbler,
-    /// It joins in order, and then says anything.
-    Liar(Role),
+    /// It sends random bytes.
+    RandomBytes,
+    /// It completes the handshake, and then sends any message.
+    WrongMessages(Role),
 }
 
 impl Rogue {
     pub(crate) fn new(now: Time) -> Rogue {
-        Rogue { next: now, connections: BTreeMap::new(), hellos: BTreeMap::new(), called: BTreeMap::new() }
+        Rogue { next: now, connections: BTreeMap::new(), hellos: BTreeMap::new(), last_request: BTreeMap::new() }
     }
 
-    /// When it does something.
-    pub(crate) fn due(&self, scene: &Scene) -> Option<Time> {
-        Some(self.next).filter(|_| !scene.healing)
+    /// Returns when it acts next.
+    pub(crate) fn due(&self, context: &Context) -> Option<Time> {
+        Some(self.next).filter(|_| !context.healing)
     }
 
-    /// It does something.
-    pub(crate) fn act(&mut self, scene: &mut Scene) {
-        self.next = scene.now + scene.chance.span(PAUSE_MAX) + millis(1);
-        if self.connections.len() < LINKS_MAX && scene.chance.percent(30) {
-            return self.connect(scene);
+    /// Acts once.
+    pub(crate) fn act(&mut self, context: &mut Context) {
+        self.next = context.now + context.rng.span(PAUSE_MAX) + millis(1);
+        if self.connections.len() < CONNECTIONS_MAX && context.rng.percent(30) {
+            return self.connect(context);
         }
-        let connections: Vec<_> = self.connections.iter().map(|(&connection, &manner)| (connection, manner)).collect();
+        let connections: Vec<_> =
+            self.connections.iter().map(|(&connection, &behavior)| (connection, behavior)).collect();
         if connections.is_empty() {
             return;
         }
-        let (connection, manner) = scene.chance.pick(&connections);
-        if scene.chance.percent(5) {
-            return self.leave(connection, scene);
+        let (connection, behavior) = context.rng.pick(&connections);
+        if context.rng.percent(5) {
+            return self.leave(connection, context);
         }
-        let frames = match manner {
-            Manner::Silent => return,
-            Manner::Babbler => babble(&mut scene.chance),
-            Manner::Liar(_) => lie(self.called.entry(connection).or_default(), &mut scene.chance),
+        let frames = match behavior {
+            Behavior::Silent => return,
+            Behavior::RandomBytes => random_frames(&mut context.rng),
+            Behavior::WrongMessages(_) => {
+                wrong_messages(self.last_request.entry(connection).or_default(), &mut context.rng)
+            }
         };
-        self.send(connection, frames, scene);
+        self.send(connection, frames, context);
     }
 
-    /// The world heals: it goes away.
-    pub(crate) fn go(&mut self, scene: &mut Scene) {
+    /// Closes all its connections when the faults end.
+    pub(crate) fn disconnect_all(&mut self, context: &mut Context) {
         for connection in std::mem::take(&mut self.connections).into_keys() {
-            scene.network.close(connection, End::Peer, Some(scene.now), 0);
+            context.network.close(connection, End::Peer, Some(context.now), 0);
         }
     }
 
-    /// Something arrived: it joins where it wants to.
-    pub(crate) fn arrived(&mut self, connection: ConnectionId, parcel: &Parcel, scene: &mut Scene) {
-        let Some(&manner) = self.connections.get(&connection) else { return };
-        match (parcel, manner) {
-            (Parcel::Closed, _) => self.leave(connection, scene),
-            (Parcel::Opened, Manner::Liar(role)) => {
-                let hello = hello(role, scene);
+    /// Handles a packet, and completes the handshake where its behavior needs it.
+    pub(crate) fn arrived(&mut self, connection: ConnectionId, packet: &Packet, context: &mut Context) {
+        let Some(&behavior) = self.connections.get(&connection) else { return };
+        match (packet, behavior) {
+            (Packet::Closed, _) => self.leave(connection, context),
+            (Packet::Opened, Behavior::WrongMessages(role)) => {
+                let hello = hello(role, context);
                 let body = body::encode(&hello).expect("a hello has a CBOR form");
                 self.hellos.insert(connection, hello);
-                self.send(connection, frames_of(&Envelope::Hello(body)), scene);
+                self.send(connection, frames_of(&Envelope::Hello(body)), context);
             }
-            (Parcel::Message(frames), Manner::Liar(role)) => {
+            (Packet::Message(frames), Behavior::WrongMessages(role)) => {
                 for envelope in bundle::read(frames, Recipient::Peer).flatten() {
                     match envelope {
                         Envelope::Challenge(challenge) => {
-                            let answer = self.answer(connection, &challenge, scene);
-                            self.send(connection, frames_of(&Envelope::Proof(answer)), scene);
+                            let answer = self.answer(connection, &challenge, context);
+                            self.send(connection, frames_of(&Envelope::Proof(answer)), context);
                         }
-                        Envelope::Welcome(_) if role == Role::Worker => self.send(connection, register(), scene),
+                        Envelope::Welcome(_) if role == Role::Worker => self.send(connection, register(), context),
                         _ => {}
                     }
                 }
@@ -120,72 +123,78 @@ impl Rogue {
         }
     }
 
-    /// Proves what is asked for: liars are insiders, too, but not all of them.
-    fn answer(&self, connection: ConnectionId, challenge: &Bytes, scene: &mut Scene) -> Bytes {
-        let asked = body::decode::<Challenge>(challenge).ok();
-        let transcript = asked.and_then(|asked| Transcript::of(self.hellos.get(&connection)?, &asked));
-        let insider = scene.knobs.key().filter(|_| scene.chance.percent(80));
-        let Some((transcript, key)) = transcript.zip(insider) else { return Bytes::new() };
+    /// Answers a challenge. Most connections know the key, some do not.
+    fn answer(&self, connection: ConnectionId, challenge: &Bytes, context: &mut Context) -> Bytes {
+        let challenge = body::decode::<Challenge>(challenge).ok();
+        let transcript = challenge.and_then(|challenge| Transcript::of(self.hellos.get(&connection)?, &challenge));
+        let own_key = context.config.key().filter(|_| context.rng.percent(80));
+        let Some((transcript, key)) = transcript.zip(own_key) else { return Bytes::new() };
         let proof = transcript.prove(Prover::Peer, &key);
         body::encode(&ChallengeResponse { proof }).expect("a proof has a CBOR form")
     }
 
-    fn connect(&mut self, scene: &mut Scene) {
+    fn connect(&mut self, context: &mut Context) {
         let (endpoint, role) =
-            scene.chance.pick(&[(Endpoint::Frontend, Role::Client), (Endpoint::Backend, Role::Worker)]);
-        let liar = Manner::Liar(role);
-        let manner = scene.chance.pick(&[Manner::Silent, Manner::Babbler, liar, liar, liar]);
-        let at = scene.arrival();
-        let connection = scene.network.connect(Host::Rogue, endpoint, at);
-        self.connections.insert(connection, manner);
+            context.rng.pick(&[(Endpoint::Frontend, Role::Client), (Endpoint::Backend, Role::Worker)]);
+        let wrong_messages = Behavior::WrongMessages(role);
+        let behavior = context.rng.pick(&[
+            Behavior::Silent,
+            Behavior::RandomBytes,
+            wrong_messages,
+            wrong_messages,
+            wrong_messages,
+        ]);
+        let at = context.arrival();
+        let connection = context.network.connect(Host::Rogue, endpoint, at);
+        self.connections.insert(connection, behavior);
     }
 
-    fn leave(&mut self, connection: ConnectionId, scene: &mut Scene) {
+    fn leave(&mut self, connection: ConnectionId, context: &mut Context) {
         self.connections.remove(&connection);
         self.hellos.remove(&connection);
-        self.called.remove(&connection);
-        scene.network.close(connection, End::Peer, Some(scene.now), 0);
+        self.last_request.remove(&connection);
+        context.network.close(connection, End::Peer, Some(context.now), 0);
     }
 
-    fn send(&mut self, connection: ConnectionId, frames: Vec<Bytes>, scene: &mut Scene) {
-        let at = scene.arrival();
-        scene.network.send(connection, End::Broker, at, Parcel::Message(frames));
+    fn send(&mut self, connection: ConnectionId, frames: Vec<Bytes>, context: &mut Context) {
+        let at = context.arrival();
+        context.network.send(connection, End::Broker, at, Packet::Message(frames));
     }
 }
 
-fn babble(chance: &mut Chance) -> Vec<Bytes> {
-    let frame = |chance: &mut Chance| {
-        let len = chance.place(100);
-        Bytes::from((0..len).map(|_| chance.next().to_le_bytes()[0]).collect::<Vec<u8>>())
+fn random_frames(rng: &mut Rng) -> Vec<Bytes> {
+    let frame = |rng: &mut Rng| {
+        let len = rng.index(100);
+        Bytes::from((0..len).map(|_| rng.next().to_le_bytes()[0]).collect::<Vec<u8>>())
     };
-    (0..chance.place(4)).map(|_| frame(chance)).collect()
+    (0..rng.index(4)).map(|_| frame(rng)).collect()
 }
 
-/// Something that a peer could say, in the wrong place, of the wrong call, or with some bytes changed.
-fn lie(called: &mut u64, chance: &mut Chance) -> Vec<Bytes> {
-    let mut said = vec![envelope(*called, chance)];
-    if let Envelope::Request(request) = &said[0] {
-        *called = request.number.0;
-        // Calls are short, and something has to be said of them while they are open.
-        said.extend(chance.percent(30).then(|| of_a_stream(*called, chance)));
+/// Returns a valid message that is unexpected, for the wrong call, or with some bytes changed.
+fn wrong_messages(last_request: &mut u64, rng: &mut Rng) -> Vec<Bytes> {
+    let mut envelopes = vec![envelope(*last_request, rng)];
+    if let Envelope::Request(request) = &envelopes[0] {
+        *last_request = request.number.0;
+        // Calls are short, so a stream message for the call must follow at once.
+        envelopes.extend(rng.percent(30).then(|| stream_message(*last_request, rng)));
     }
-    let mut frames = bundle_of(&said);
-    if chance.percent(30) {
+    let mut frames = bundle_of(&envelopes);
+    if rng.percent(30) {
         let mut bytes = frames[0].to_vec();
-        for _ in 0..=chance.place(3) {
-            let at = chance.place(bytes.len());
-            bytes[at] = chance.next().to_le_bytes()[0];
+        for _ in 0..=rng.index(3) {
+            let at = rng.index(bytes.len());
+            bytes[at] = rng.next().to_le_bytes()[0];
         }
         frames[0] = bytes.into();
     }
     frames
 }
 
-fn envelope(called: u64, chance: &mut Chance) -> Envelope {
-    let number = chance.below(200);
-    let done_below = chance.percent(30).then(|| CallNumber(chance.below(200)));
-    match chance.below(17) {
-        0..=3 => request(number, done_below, chance),
+fn envelope(last_request: u64, rng: &mut Rng) -> Envelope {
+    let number = rng.below(200);
+    let done_below = rng.percent(30).then(|| CallNumber(rng.below(200)));
+    match rng.below(17) {
+        0..=3 => request(number, done_below, rng),
         4 => Envelope::Cancel(Cancel { number, done_below }),
         5 => Envelope::Ping(Ping { number, done_below }),
         6 => {
@@ -194,46 +203,46 @@ fn envelope(called: u64, chance: &mut Chance) -> Envelope {
         }
         7 => Envelope::Handback(DispatchNumber(number)),
         8 => Envelope::Started(DispatchNumber(number)),
-        9 => Envelope::Credit(Credit { calls: chance.pick(&[1, 1000, u32::MAX]), bytes: 0, offer: 0 }),
+        9 => Envelope::Credit(Credit { calls: rng.pick(&[1, 1000, u32::MAX]), bytes: 0, offer: 0 }),
         10 => Envelope::Drain,
         11 => Envelope::Pong(number),
-        12..=15 => of_a_stream(if chance.percent(70) { called } else { number }, chance),
+        12..=15 => stream_message(if rng.percent(70) { last_request } else { number }, rng),
         _ => Envelope::Goodbye(None),
     }
 }
 
-/// A word on a call's streams or progress, whether it has any or not.
-fn of_a_stream(number: u64, chance: &mut Chance) -> Envelope {
+/// Returns a stream or progress message for a call, whether or not it has streams.
+fn stream_message(number: u64, rng: &mut Rng) -> Envelope {
     let body = body::encode(&NUMBER).expect("a number has a CBOR form");
-    match chance.below(4) {
-        0 => Envelope::Item(Item { number, sequence: chance.below(3), latest: None, body }),
-        1 => Envelope::End(envelope::End { number, items: chance.below(3) }),
+    match rng.below(4) {
+        0 => Envelope::Item(Item { number, sequence: rng.below(3), latest: None, body }),
+        1 => Envelope::End(envelope::End { number, items: rng.below(3) }),
         2 => {
             let credit =
-                chance.pick(&[ItemCredit::NONE, ItemCredit::WINDOW, ItemCredit { items: u32::MAX, bytes: u64::MAX }]);
+                rng.pick(&[ItemCredit::NONE, ItemCredit::WINDOW, ItemCredit { items: u32::MAX, bytes: u64::MAX }]);
             Envelope::StreamCredit(StreamCredit { number, credit })
         }
         _ => Envelope::Progress(number, body),
     }
 }
 
-fn request(number: u64, done_below: Option<CallNumber>, chance: &mut Chance) -> Envelope {
+fn request(number: u64, done_below: Option<CallNumber>, rng: &mut Rng) -> Envelope {
     let methods = ["alpha.fetch", "alpha.watch", "beta.two.chat", "rogue.thing", "callboard.status"];
-    let method = chance.pick(&methods);
-    let flags = RequestFlags::from_bits(chance.below(16)).expect("four bits are known");
+    let method = rng.pick(&methods);
+    let flags = RequestFlags::from_bits(rng.below(16)).expect("four bits are known");
     Envelope::Request(Request {
         number: CallNumber(number),
-        method: MethodName::parse(method).expect("it is a good name"),
-        // Without a time-out, a cast that waits for what no worker serves waits for ever: its sender's loss does not end it.
-        timeout: (flags.wait_for_ready || chance.percent(50)).then(|| chance.span(millis(300))),
+        method: MethodName::parse(method).expect("the name is valid"),
+        // A cast without a timeout would wait for an unserved method forever: the loss of its sender does not end it.
+        timeout: (flags.wait_for_ready || rng.percent(50)).then(|| rng.span(millis(300))),
         effect: None,
-        priority: chance.pick(&[Priority::Low, Priority::Normal, Priority::High]),
+        priority: rng.pick(&[Priority::Low, Priority::Normal, Priority::High]),
         flags,
         key: None,
-        streams: if flags.cast || flags.broadcast && chance.percent(80) {
+        streams: if flags.cast || flags.broadcast && rng.percent(80) {
             Streams::NONE
         } else {
-            Streams::from_bits(chance.below(8)).expect("they are known")
+            Streams::from_bits(rng.below(8)).expect("three bits are known")
         },
         done_below,
         extensions: Bytes::new(),
@@ -241,12 +250,12 @@ fn request(number: u64, done_below: Option<CallNumber>, chance: &mut Chance) -> 
     })
 }
 
-fn hello(role: Role, scene: &mut Scene) -> Hello {
+fn hello(role: Role, context: &mut Context) -> Hello {
     Hello {
         versions: (1, 1),
         role,
-        session: SessionId(scene.chance.bytes()),
-        connection: ConnectionNumber(scene.chance.below(3)),
+        session: SessionId(context.rng.bytes()),
+        connection: ConnectionNumber(context.rng.below(3)),
         heartbeat_ms: 1_000,
         instance: "rogue".to_owned(),
         pool: None,
@@ -255,7 +264,7 @@ fn hello(role: Role, scene: &mut Scene) -> Hello {
         host: String::new(),
         capabilities: Vec::new(),
         message_bytes_max: None,
-        nonce: scene.knobs.keyed.then(|| Nonce(scene.chance.bytes())),
+        nonce: context.config.keyed.then(|| Nonce(context.rng.bytes())),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The socket of a peer, as a driver would own it.
+//! The socket of a peer, as its driver owns it.
 
 use std::collections::VecDeque;
 
@@ -9,11 +9,11 @@ use callboard_core::{
 };
 
 use super::{
-    network::{End, Host, Parcel},
-    scene::Scene,
+    context::Context,
+    network::{End, Host, Packet},
 };
 
-/// What comes from a socket.
+/// An input from a socket.
 #[derive(Debug)]
 pub(crate) enum Input {
     Connected,
@@ -21,7 +21,7 @@ pub(crate) enum Input {
     Disconnected,
 }
 
-/// The socket of one peer, and what came from it and was not handled yet.
+/// The socket of one peer, and its inputs that are not handled yet.
 #[derive(Debug)]
 pub(crate) struct Socket {
     host: Host,
@@ -29,7 +29,7 @@ pub(crate) struct Socket {
     connection: Option<ConnectionId>,
     connected: bool,
     bundler: Bundler,
-    /// Whether all that is in the bundler may arrive twice.
+    /// Whether all envelopes in the bundler may arrive twice.
     repeatable: bool,
     inputs: VecDeque<Input>,
 }
@@ -40,19 +40,19 @@ impl Socket {
         Socket { host, endpoint, connection: None, connected: false, bundler, repeatable: true, inputs }
     }
 
-    /// Something arrived. Returns whether it is for this socket; one that was dropped hears nothing any more.
-    pub(crate) fn arrived(&mut self, connection: ConnectionId, parcel: Parcel, scene: &mut Scene) -> bool {
+    /// Handles a packet. Returns whether it is for this socket; a packet for an earlier connection is dropped.
+    pub(crate) fn arrived(&mut self, connection: ConnectionId, packet: Packet, context: &mut Context) -> bool {
         if self.connection != Some(connection) {
             return false;
         }
-        let input = match parcel {
-            Parcel::Opened => {
+        let input = match packet {
+            Packet::Opened => {
                 self.connected = true;
                 Input::Connected
             }
-            Parcel::Message(frames) => Input::Frames(frames),
-            Parcel::Closed => {
-                self.release(scene);
+            Packet::Message(frames) => Input::Frames(frames),
+            Packet::Closed => {
+                self.release(context);
                 Input::Disconnected
             }
         };
@@ -68,16 +68,16 @@ impl Socket {
         !self.inputs.is_empty()
     }
 
-    /// The machine asks for a socket.
-    pub(crate) fn connect(&mut self, scene: &mut Scene) {
-        let waits = self.inputs.iter().any(|input| matches!(input, Input::Disconnected));
-        assert!(self.connection.is_none() && !waits, "{} connects while it has a socket", self.host);
-        let at = scene.arrival();
-        self.connection = Some(scene.network.connect(self.host, self.endpoint, at));
+    /// Opens a connection for the machine.
+    pub(crate) fn connect(&mut self, context: &mut Context) {
+        let ending = self.inputs.iter().any(|input| matches!(input, Input::Disconnected));
+        assert!(self.connection.is_none() && !ending, "{} connects while it has a socket", self.host);
+        let at = context.arrival();
+        self.connection = Some(context.network.connect(self.host, self.endpoint, at));
         self.connected = false;
     }
 
-    /// The machine sends. What is sent to a socket that has just ended is lost, as it would be.
+    /// Sends an envelope of the machine. It is lost if the connection has just ended, as on a real socket.
     pub(crate) fn send(&mut self, envelope: &Envelope) {
         let ended = self.inputs.iter().any(|input| matches!(input, Input::Disconnected));
         assert!(self.connected || ended, "{} sends {envelope:?} without a socket", self.host);
@@ -85,44 +85,44 @@ impl Socket {
         self.bundler.push(envelope);
     }
 
-    /// Writes what was sent in this turn.
-    pub(crate) fn flush(&mut self, scene: &mut Scene) {
+    /// Writes the envelopes of this run.
+    pub(crate) fn flush(&mut self, context: &mut Context) {
         let repeatable = std::mem::replace(&mut self.repeatable, true);
         for frames in self.bundler.take() {
             let Some(connection) = self.connection else { continue };
-            let twice = repeatable && scene.chance.percent(scene.knobs.duplicate_percent);
+            let twice = repeatable && context.rng.percent(context.config.duplicate_percent);
             for _ in 0..=u8::from(twice) {
-                let at = scene.arrival();
-                scene.network.send(connection, End::Broker, at, Parcel::Message(frames.to_vec()));
+                let at = context.arrival();
+                context.network.send(connection, End::Broker, at, Packet::Message(frames.to_vec()));
             }
         }
     }
 
-    /// The machine drops the socket: what it has sent is written, what has come is not read any more.
-    pub(crate) fn disconnect(&mut self, scene: &mut Scene) {
+    /// Closes the connection for the machine: its envelopes are written, and unread input is dropped.
+    pub(crate) fn disconnect(&mut self, context: &mut Context) {
         let ended = self.inputs.iter().any(|input| matches!(input, Input::Disconnected));
         assert!(self.connection.is_some() || ended, "{} drops a socket that it does not have", self.host);
-        self.flush(scene);
-        self.release(scene);
+        self.flush(context);
+        self.release(context);
         self.inputs.clear();
         self.inputs.push_back(Input::Disconnected);
     }
 
-    /// The connection that this socket has, if there is one.
+    /// Returns the current connection, if there is one.
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
         self.connection
     }
 
-    fn release(&mut self, scene: &mut Scene) {
+    fn release(&mut self, context: &mut Context) {
         self.connected = false;
         if let Some(connection) = self.connection.take() {
-            let (at, lost) = (scene.arrival(), scene.lost_at_close());
-            scene.network.close(connection, End::Peer, Some(at), lost);
+            let (at, lost) = (context.arrival(), context.lost_at_close());
+            context.network.close(connection, End::Peer, Some(at), lost);
         }
     }
 }
 
-/// TCP delivers nothing twice; a peer that repeats these does no harm, and the broker must see to that.
+/// Returns whether an envelope may arrive twice. TCP never delivers twice, but the broker must tolerate a peer that repeats these.
 fn may_arrive_twice(envelope: &Envelope) -> bool {
     matches!(
         envelope,

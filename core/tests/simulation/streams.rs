@@ -1,4 +1,4 @@
-//! Items, and who writes and reads them: what a call's streams are to be, and one endpoint of them.
+//! Streams: the plan for the streams of a call, and one end that writes and reads items.
 
 use std::time::Duration;
 
@@ -12,91 +12,91 @@ use callboard_core::{
     },
 };
 
-use super::{chance::Chance, knobs::millis, ledger::Wish, scene::Scene};
+use super::{config::millis, context::Context, ledger::CallSpec, rng::Rng};
 
-/// A word on progress: the call's number, the attempt, and a step that counts up.
+/// A progress message: the number of the call, the attempt, and a step that counts up.
 pub(crate) type Progress = (u64, u32, u32);
 
-/// What becomes of a call's streams if nothing goes wrong.
+/// The streams of a call if no fault occurs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Plan {
     from_caller: u32,
     from_handler: u32,
     /// Bytes of an item.
     bytes: usize,
-    /// The longest time that items wait for their reader.
+    /// The longest time until a reader reads its items.
     caller_pause: Duration,
     handler_pause: Duration,
     /// The caller reads nothing.
-    deaf: bool,
-    /// The caller never says the end.
-    endless: bool,
-    /// The handler does not wait for the end.
-    hasty: bool,
+    never_reads: bool,
+    /// The caller never ends its stream.
+    never_ends: bool,
+    /// The handler does not wait for the end of the stream.
+    ignores_end: bool,
 }
 
 impl Plan {
-    /// As chance wants it. Only a call whose time is limited can have a endpoint that blocks the other for ever.
-    pub(crate) fn draw(limited: bool, chance: &mut Chance) -> Plan {
-        let mut pause = || millis(chance.pick(&[0, 0, 5, 200]));
+    /// Draws a plan. Only a call with a time limit may have an end that blocks the other one without end.
+    pub(crate) fn draw(limited: bool, rng: &mut Rng) -> Plan {
+        let mut pause = || millis(rng.pick(&[0, 0, 5, 200]));
         let (caller_pause, handler_pause) = (pause(), pause());
-        let mut items = || chance.pick(&[0, 1, 3, 20, 70, 200]);
+        let mut items = || rng.pick(&[0, 1, 3, 20, 70, 200]);
         let (from_caller, from_handler) = (items(), items());
         Plan {
             from_caller,
             from_handler,
-            bytes: chance.pick(&[0, 10, 10, 500, 30_000]),
+            bytes: rng.pick(&[0, 10, 10, 500, 30_000]),
             caller_pause,
             handler_pause,
-            deaf: limited && chance.percent(10),
-            endless: limited && chance.percent(5),
-            hasty: chance.percent(15),
+            never_reads: limited && rng.percent(10),
+            never_ends: limited && rng.percent(5),
+            ignores_end: rng.percent(15),
         }
     }
 
-    /// Some items, read at once.
+    /// Returns a plan with some items that are read at once.
     pub(crate) fn plain() -> Plan {
         Plan { from_caller: 70, from_handler: 70, bytes: 10, ..Plan::default() }
     }
 }
 
-/// One endpoint of a call's streams.
+/// One end of the streams of a call.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct StreamEndpoint {
     number: u64,
     bytes: usize,
     to_send: u32,
     sent: u32,
     credit: ItemCredit,
-    /// The end is to be said when all is sent.
+    /// The stream must be ended when all items are sent.
     end_due: bool,
-    /// The other endpoint's end is waited for.
+    /// It waits until the other end has ended its stream.
     awaits_end: bool,
     received: u32,
     unread: ItemCredit,
     read_at: Option<Time>,
     pause: Duration,
-    deaf: bool,
+    never_reads: bool,
 }
 
-impl Line {
-    /// The caller's endpoint.
-    pub(crate) fn of_caller(number: u64, wish: &Wish) -> Line {
-        let Plan { from_caller, bytes, caller_pause, deaf, endless, .. } = wish.plan;
-        let to_send = if wish.streams.from_caller { from_caller } else { 0 };
-        let end_due = wish.streams.from_caller && !endless;
-        Line { end_due, pause: caller_pause, deaf, ..Line::new(number, bytes, to_send) }
+impl StreamEndpoint {
+    /// Creates the end of the caller.
+    pub(crate) fn of_caller(number: u64, spec: &CallSpec) -> StreamEndpoint {
+        let Plan { from_caller, bytes, caller_pause, never_reads, never_ends, .. } = spec.plan;
+        let to_send = if spec.streams.from_caller { from_caller } else { 0 };
+        let end_due = spec.streams.from_caller && !never_ends;
+        StreamEndpoint { end_due, pause: caller_pause, never_reads, ..StreamEndpoint::new(number, bytes, to_send) }
     }
 
-    /// The handler's endpoint.
-    pub(crate) fn of_handler(number: u64, streams: Streams, plan: Plan) -> Line {
+    /// Creates the end of the handler.
+    pub(crate) fn of_handler(number: u64, streams: Streams, plan: Plan) -> StreamEndpoint {
         let to_send = if streams.to_caller { plan.from_handler } else { 0 };
-        let awaits_end = streams.from_caller && !plan.hasty;
-        Line { awaits_end, pause: plan.handler_pause, ..Line::new(number, plan.bytes, to_send) }
+        let awaits_end = streams.from_caller && !plan.ignores_end;
+        StreamEndpoint { awaits_end, pause: plan.handler_pause, ..StreamEndpoint::new(number, plan.bytes, to_send) }
     }
 
-    fn new(number: u64, bytes: usize, to_send: u32) -> Line {
-        Line {
+    fn new(number: u64, bytes: usize, to_send: u32) -> StreamEndpoint {
+        StreamEndpoint {
             number,
             bytes,
             to_send,
@@ -108,17 +108,17 @@ impl Line {
             unread: ItemCredit::NONE,
             read_at: None,
             pause: Duration::ZERO,
-            deaf: false,
+            never_reads: false,
         }
     }
 
-    /// The other endpoint makes room.
+    /// Adds credit from the other end.
     pub(crate) fn grant(&mut self, credit: ItemCredit) {
         self.credit = self.credit.with(credit);
         assert!(ItemCredit::WINDOW.holds(self.credit), "call {} has more credit than a window", self.number);
     }
 
-    /// The next item, if there is one and room for it.
+    /// Returns the next item, if there is one and credit for it.
     pub(crate) fn next_item(&mut self) -> Option<Bytes> {
         let item = (self.number, self.sent, serde_bytes::ByteBuf::from(vec![7; self.bytes]));
         let body = body::encode(&item).expect("an item has a CBOR form");
@@ -131,46 +131,46 @@ impl Line {
         Some(body)
     }
 
-    /// Whether the end is to be said now; true once.
-    pub(crate) fn ends_now(&mut self) -> bool {
+    /// Returns true once, when the stream must be ended.
+    pub(crate) fn take_end(&mut self) -> bool {
         let ends = self.end_due && self.sent == self.to_send;
         self.end_due &= !ends;
         ends
     }
 
-    /// An item arrives: the next one, of this call.
-    pub(crate) fn arrived(&mut self, body: &Bytes, scene: &mut Scene) {
+    /// Receives an item, which must be the next one of this call.
+    pub(crate) fn arrived(&mut self, body: &Bytes, context: &mut Context) {
         let item = body::decode::<(u64, u32, serde_bytes::ByteBuf)>(body);
-        // What is none is a rogue's, of a call of its own.
+        // Other bodies come from the rogue, in its own calls.
         if let Ok((number, at, _)) = item {
             assert_eq!((number, at), (self.number, self.received), "an item of another call, or out of order");
         }
         self.received += 1;
         self.unread = self.unread.with(ItemCredit::one(body.len() as u64));
         assert!(ItemCredit::WINDOW.holds(self.unread), "call {}: more is unread than a window", self.number);
-        if !self.deaf && self.read_at.is_none() {
-            self.read_at = Some(scene.now + scene.chance.span(self.pause));
+        if !self.never_reads && self.read_at.is_none() {
+            self.read_at = Some(context.now + context.rng.span(self.pause));
         }
     }
 
-    /// When its reader reads.
+    /// Returns when its reader reads.
     pub(crate) fn read_due(&self) -> Option<Time> {
         self.read_at
     }
 
-    /// Reads what came, if it is time.
+    /// Reads the received items if it is time. Returns the credit to grant.
     pub(crate) fn read(&mut self, now: Time) -> Option<ItemCredit> {
         self.read_at.filter(|&at| at <= now)?;
         self.read_at = None;
         Some(std::mem::take(&mut self.unread))
     }
 
-    /// The other endpoint says the end.
-    pub(crate) fn end_came(&mut self) {
+    /// Records that the other end has ended its stream.
+    pub(crate) fn end_arrived(&mut self) {
         self.awaits_end = false;
     }
 
-    /// Whether everything went that was to go.
+    /// Returns whether all items are sent and the awaited end has arrived.
     pub(crate) fn is_done(&self) -> bool {
         self.sent == self.to_send && !self.awaits_end
     }
@@ -179,11 +179,11 @@ impl Line {
         self.sent
     }
 
-    /// The call ends: an answer comes after all items.
+    /// Checks that a result arrives after all items.
     pub(crate) fn check_end(&self, outcome: &Result<Bytes, Box<Failure>>) {
         if let Ok(answer) = outcome {
             let (number, _, sent): (u64, u32, u32) = body::decode(answer).expect("handlers answer with three numbers");
-            assert_eq!((number, sent), (self.number, self.received), "an answer comes with items missing");
+            assert_eq!((number, sent), (self.number, self.received), "a result arrives with items missing");
         }
     }
 }

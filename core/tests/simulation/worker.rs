@@ -1,4 +1,4 @@
-//! A worker: its machine, the driver of it, and its handlers.
+//! A worker process: its machine, its driver, and its handlers.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,29 +21,29 @@ use callboard_core::{
 
 use super::{
     catalogue,
-    knobs::millis,
+    config::millis,
+    context::Context,
     network::Host,
     process::Process,
     rogue,
-    scene::Scene,
     socket::{Input, Socket},
-    streams::{Line, Plan, Progress},
+    streams::{Plan, Progress, StreamEndpoint},
 };
 
-/// How long a handler that hangs runs if something stops it: its deadline, or its caller, who will give it up.
-const HANGS: Duration = Duration::from_secs(3_600);
-/// The longest that a program lets a call wait before it runs its handler.
-const DAWDLE_MAX: Duration = millis(400);
-/// How long one runs that is to be found stuck.
-const DEAF: Duration = millis(5_000);
-/// When a handler begins that was stopped before it did.
+/// How long a hanging handler runs if its deadline or a cancellation stops it.
+const HANG: Duration = Duration::from_secs(3_600);
+/// The longest delay before a handler starts.
+const START_DELAY_MAX: Duration = millis(400);
+/// How long a handler runs that must make its worker unresponsive.
+const UNRESPONSIVE_FOR: Duration = millis(5_000);
+/// The start time of a handler that was stopped before its start.
 const NEVER: Time = Time::from_micros(u64::MAX);
-/// The number of a ping that nobody sends.
-const NOBODYS_PING: u64 = 1 << 62;
-/// How long one hangs that nothing stops.
-const HANGS_TIMELESS: Duration = Duration::from_secs(20);
+/// The number of a ping that no peer sends.
+const UNUSED_PING: u64 = 1 << 62;
+/// How long a hanging handler runs if nothing stops it.
+const HANG_WITHOUT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One life of a worker.
+/// One incarnation of a worker.
 #[derive(Debug)]
 pub(crate) struct WorkerHost {
     host: Host,
@@ -60,33 +60,33 @@ pub(crate) struct WorkerHost {
     pub(crate) left: bool,
 }
 
-/// A handler that runs.
+/// A running handler.
 #[derive(Debug)]
 struct Handler {
     offer: usize,
-    /// The call that it serves; `None` if that is a rogue's.
+    /// The number of its call; `None` if the call is from the rogue.
     call: Option<u64>,
     attempt: u32,
-    /// When it begins: a program may be slow to let a handler run. `None` once it has.
-    begins: Option<Time>,
-    /// Of the broker that sent it.
+    /// When it starts: a program may start a handler late. `None` once it has started.
+    starts_at: Option<Time>,
+    /// The start of the broker that dispatched it.
     start: StartId,
     job: Job,
     until: Time,
-    ending: Ending,
-    /// Whether it looks out for being stopped.
+    end: HandlerEnd,
+    /// Whether it reacts to being stopped.
     stoppable: bool,
-    /// Its streams, if it has some.
-    line: Option<Line>,
-    /// Words on its progress so far.
+    /// The handler end of its streams, if it has streams.
+    stream: Option<StreamEndpoint>,
+    /// The progress messages that it has sent.
     steps: u32,
-    /// It does not wait for its streams any more.
+    /// Whether it no longer waits for its streams.
     forced: bool,
 }
 
 /// How a handler ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+enum HandlerEnd {
     Answer,
     Fail,
     Panic,
@@ -94,22 +94,22 @@ enum Ending {
 }
 
 impl WorkerHost {
-    pub(crate) fn new(seat: usize, life: u64, scene: &mut Scene) -> WorkerHost {
-        let session = SessionId(scene.chance.bytes());
-        let heartbeat = scene.knobs.heartbeat_peer;
-        let (instance, key) = (format!("worker-{seat}.{life}"), scene.knobs.key());
+    pub(crate) fn new(index: usize, incarnation: u64, context: &mut Context) -> WorkerHost {
+        let session = SessionId(context.rng.bytes());
+        let heartbeat = context.config.heartbeat_peer;
+        let (instance, key) = (format!("worker-{index}.{incarnation}"), context.config.key());
         let settings = Settings { heartbeat, instance: instance.clone(), key, ..Settings::new(session) };
-        let ahead = Duration::from_micros(scene.chance.below(1 << 40));
-        let strict = scene.chance.percent(30);
-        let register = catalogue::registration(seat, strict, &scene.knobs, &mut scene.chance);
+        let ahead = Duration::from_micros(context.rng.below(1 << 40));
+        let strict = context.rng.percent(30);
+        let register = catalogue::registration(index, strict, &context.config, &mut context.rng);
         WorkerHost {
-            host: Host::Worker(seat),
+            host: Host::Worker(index),
             name: instance,
             strict,
             register: register.clone(),
-            process: Process::new(scene.now, ahead),
+            process: Process::new(context.now, ahead),
             machine: Worker::new(settings, register),
-            socket: Socket::new(Host::Worker(seat), Endpoint::Backend),
+            socket: Socket::new(Host::Worker(index), Endpoint::Backend),
             handlers: BTreeMap::new(),
             shutdown: None,
             leaving: false,
@@ -117,7 +117,7 @@ impl WorkerHost {
         }
     }
 
-    /// When the machine is to be run, or a handler ends.
+    /// Returns when the machine runs next or a handler acts.
     pub(crate) fn due(&self) -> Option<Time> {
         let handler = self.handlers.values().filter_map(Handler::due).min();
         let handler = handler.map(|at| self.process.local(at));
@@ -125,126 +125,130 @@ impl WorkerHost {
         self.process.due([handler, machine].into_iter().flatten().min())
     }
 
-    /// Services that it offers.
+    /// Returns the number of its offers.
     pub(crate) fn offers_len(&self) -> usize {
         self.register.offers.len()
     }
 
-    /// Handlers that run.
+    /// Returns the number of running handlers.
     pub(crate) fn handlers_len(&self) -> usize {
         self.handlers.len()
     }
 
-    /// The operator ends the worker.
-    pub(crate) fn drain(&mut self, patience: Duration, scene: &mut Scene) {
+    /// Shuts the worker down.
+    pub(crate) fn drain(&mut self, patience: Duration, context: &mut Context) {
         self.leaving = true;
-        self.shutdown = Some(self.process.local(scene.now) + patience);
-        let at = scene.handled();
-        self.process.rouse(at);
+        self.shutdown = Some(self.process.local(context.now) + patience);
+        let at = context.handled();
+        self.process.wake(at);
     }
 
-    /// A turn of the driver.
-    pub(crate) fn turn(&mut self, scene: &mut Scene) {
-        self.process.begin_turn();
-        let now = self.process.local(scene.now);
+    /// Runs the driver once.
+    pub(crate) fn run_once(&mut self, context: &mut Context) {
+        self.process.begin_run();
+        let now = self.process.local(context.now);
         if let Some(deadline) = self.shutdown.take() {
-            self.handle(now, Event::Shutdown { deadline }, scene);
+            self.handle(now, Event::Shutdown { deadline }, context);
         }
-        let handlers_first = scene.chance.percent(50);
+        let handlers_first = context.rng.percent(50);
         if handlers_first {
-            self.begin_handlers(scene);
-            self.end_handlers(now, scene);
+            self.start_handlers(context);
+            self.end_handlers(now, context);
         }
-        for _ in 0..scene.knobs.turn_inputs {
+        for _ in 0..context.config.inputs_per_run {
             let Some(input) = self.socket.next_input() else { break };
-            self.input(now, input, scene);
+            self.input(now, input, context);
         }
-        self.begin_handlers(scene);
-        self.stream(now, scene);
-        self.end_handlers(now, scene);
+        self.start_handlers(context);
+        self.run_streams(now, context);
+        self.end_handlers(now, context);
         if !self.socket.has_input() && self.machine.poll_timeout().is_some_and(|at| at <= now) {
-            self.handle(now, Event::Timeout, scene);
+            self.handle(now, Event::Timeout, context);
             let next = self.machine.poll_timeout();
-            assert!(next.is_none_or(|at| at > now), "{} wants to be woken again and again", self.host);
+            assert!(next.is_none_or(|at| at > now), "the timeout of {} must be later than now", self.host);
         }
-        self.socket.flush(scene);
+        self.socket.flush(context);
         if self.socket.has_input() {
-            self.process.rouse(scene.now);
+            self.process.wake(context.now);
         }
-        assert!(self.left || self.machine.running_len() == self.handlers.len(), "{} knows what runs", self.host);
+        assert!(
+            self.left || self.machine.running_len() == self.handlers.len(),
+            "the machine of {} must know all running handlers",
+            self.host
+        );
     }
 
-    fn input(&mut self, now: Time, input: Input, scene: &mut Scene) {
+    fn input(&mut self, now: Time, input: Input, context: &mut Context) {
         match input {
             Input::Connected => {
-                let nonce = Nonce(scene.chance.bytes());
-                self.handle(now, Event::Connected { nonce }, scene);
+                let nonce = Nonce(context.rng.bytes());
+                self.handle(now, Event::Connected { nonce }, context);
             }
             Input::Disconnected => {
-                self.shorten_handlers(scene);
-                let chance = scene.chance.next() as u32;
-                self.handle(now, Event::Disconnected { chance }, scene);
+                self.shorten_handlers(context);
+                let jitter = context.rng.next() as u32;
+                self.handle(now, Event::Disconnected { chance: jitter }, context);
             }
             Input::Frames(frames) => {
-                for frames in self.shun(frames, scene) {
+                for frames in self.hand_back_some(frames, context) {
                     let mut out = Vec::new();
                     self.machine.handle_message(now, &frames, &mut out);
-                    self.perform(now, out, scene);
+                    self.perform(now, out, context);
                 }
             }
         }
     }
 
-    /// Gives some calls back before the machine sees them, as a worker of another make may. Returns what is left.
-    fn shun(&mut self, frames: Vec<Bytes>, scene: &mut Scene) -> Vec<Vec<Bytes>> {
-        if scene.knobs.shun_percent == 0 || !self.machine.is_connected() {
+    /// Hands some calls back before the machine sees them, as another implementation may. Returns the remaining frames.
+    fn hand_back_some(&mut self, frames: Vec<Bytes>, context: &mut Context) -> Vec<Vec<Bytes>> {
+        if context.config.handback_percent == 0 || !self.machine.is_connected() {
             return vec![frames];
         }
         let mut kept = Bundler::new();
         for envelope in bundle::read(&frames, Recipient::Peer).flatten() {
             match envelope {
-                Envelope::Dispatch(dispatch) if scene.chance.percent(scene.knobs.shun_percent) => {
-                    scene.note(self.host, || format!("shuns {}", dispatch.number));
+                Envelope::Dispatch(dispatch) if context.rng.percent(context.config.handback_percent) => {
+                    context.note(self.host, || format!("hands back {}", dispatch.number));
                     self.socket.send(&Envelope::Handback(dispatch.number));
-                    scene.keys.over(self.start(), dispatch.number);
+                    context.keys.ended(self.start(), dispatch.number);
                 }
                 other => kept.push(&other),
             }
         }
-        // What is shunned has been heard all the same: the broker is not silent.
-        kept.push(&Envelope::Pong(NOBODYS_PING));
+        // A dispatch that was handed back still counts as activity of the broker.
+        kept.push(&Envelope::Pong(UNUSED_PING));
         kept.take().map(|frames| frames.to_vec()).collect()
     }
 
-    fn handle(&mut self, now: Time, event: Event, scene: &mut Scene) {
+    fn handle(&mut self, now: Time, event: Event, context: &mut Context) {
         let mut out = Vec::new();
         self.machine.handle_event(now, event, &mut out);
-        self.perform(now, out, scene);
+        self.perform(now, out, context);
     }
 
-    fn perform(&mut self, now: Time, out: Vec<Action>, scene: &mut Scene) {
+    fn perform(&mut self, now: Time, out: Vec<Action>, context: &mut Context) {
         for action in out {
-            scene.note(self.host, || format!("{action:?}"));
+            context.note(self.host, || format!("{action:?}"));
             match action {
-                Action::Connect => self.socket.connect(scene),
-                Action::Disconnect => self.socket.disconnect(scene),
+                Action::Connect => self.socket.connect(context),
+                Action::Disconnect => self.socket.disconnect(context),
                 Action::Send(envelope) => {
-                    self.over(&envelope, scene);
+                    self.record_end(&envelope, context);
                     self.socket.send(&envelope);
                 }
-                Action::Run(job) => self.run(now, &job, scene),
-                Action::Stop(job) => self.stop(job, scene),
-                Action::StreamCredit { job, credit } => self.line(job).grant(credit),
+                Action::Run(job) => self.run(now, &job, context),
+                Action::Stop(job) => self.stop(job, context),
+                Action::StreamCredit { job, credit } => self.stream_of(job).grant(credit),
                 Action::Item { job, body } => {
                     let handler = &self.handlers[&job];
                     if let Some(number) = handler.call {
-                        scene.ledger.touched(number, Some(handler.attempt));
+                        context.ledger.item_arrived(number, Some(handler.attempt));
                     }
-                    self.line(job).arrived(&body, scene);
+                    self.stream_of(job).arrived(&body, context);
                 }
-                Action::End { job } => self.line(job).end_came(),
-                Action::QueryStarted(job) => self.look(now, job, scene),
-                Action::Rejected(failure) => panic!("{} is refused for ever: {failure}", self.host),
+                Action::End { job } => self.stream_of(job).end_arrived(),
+                Action::QueryStarted(job) => self.report_started(now, job, context),
+                Action::Rejected(failure) => panic!("{} is rejected for good: {failure}", self.host),
                 Action::ShutdownComplete => self.left = true,
                 Action::Log(_) => {}
             }
@@ -252,168 +256,171 @@ impl WorkerHost {
         self.machine.assert_invariants();
     }
 
-    /// The start of the broker that it has joined, or had.
+    /// Returns the start of the broker with which it last registered.
     fn start(&self) -> StartId {
-        self.machine.welcome().expect("it has joined once").start
+        self.machine.welcome().expect("the worker has registered once").start
     }
 
-    /// The last word on a call.
-    fn over(&self, envelope: &Envelope, scene: &mut Scene) {
+    /// Records the final message on a call.
+    fn record_end(&self, envelope: &Envelope, context: &mut Context) {
         match envelope {
-            Envelope::Handback(number) => scene.keys.over(self.start(), *number),
-            Envelope::Reply(reply) => scene.keys.over(self.start(), DispatchNumber(reply.number)),
+            Envelope::Handback(number) => context.keys.ended(self.start(), *number),
+            Envelope::Reply(reply) => context.keys.ended(self.start(), DispatchNumber(reply.number)),
             _ => {}
         }
     }
 
-    /// A handler starts.
-    fn run(&mut self, now: Time, job: &Job, scene: &mut Scene) {
+    /// Starts a handler.
+    fn run(&mut self, now: Time, job: &Job, context: &mut Context) {
         let offer = &self.register.offers[job.offer];
         let running = self.handlers.values().filter(|handler| handler.offer == job.offer).count();
-        assert!(running < offer.slots as usize, "{} runs more than {} has slots", self.host, offer.service);
-        assert!(job.deadline.is_none_or(|at| at > now), "{} starts a call whose time is up", self.host);
-        scene.keys.runs(self.start(), job.id.dispatch);
-        // What is not a caller's is a rogue's.
+        assert!(running < offer.slots as usize, "{} runs more calls than {} has slots", self.host, offer.service);
+        assert!(job.deadline.is_none_or(|at| at > now), "{} starts an expired call", self.host);
+        context.keys.handler_started(self.start(), job.id.dispatch);
+        // Calls that the ledger does not know come from the rogue.
         let arguments = body::decode::<(u64, serde_bytes::ByteBuf)>(&job.body);
-        let call = arguments.ok().map(|(number, _)| number).filter(|&number| scene.ledger.knows(number));
+        let call = arguments.ok().map(|(number, _)| number).filter(|&number| context.ledger.knows(number));
         let mut handler = Handler {
             offer: job.offer,
             call,
             attempt: job.attempt,
-            begins: Some(scene.now),
+            starts_at: Some(context.now),
             start: self.start(),
             job: job.clone(),
-            until: scene.now,
-            ending: Ending::Answer,
+            until: context.now,
+            end: HandlerEnd::Answer,
             stoppable: true,
-            line: (!job.streams.style().is_unary())
-                .then(|| Line::of_handler(rogue::NUMBER, job.streams, Plan::plain())),
+            stream: (!job.streams.style().is_unary())
+                .then(|| StreamEndpoint::of_handler(rogue::NUMBER, job.streams, Plan::plain())),
             steps: 0,
             forced: false,
         };
         if let Some(number) = call {
-            let wish = scene.ledger.wish(number);
-            let asked = (wish.method.service, wish.method.name);
-            assert_eq!(asked, (&*offer.service, &*offer.methods[job.method].name), "call {number} is run as asked");
-            handler.draw(number, scene);
-            let plan = scene.ledger.wish(number).plan;
-            handler.line = handler.line.map(|_| Line::of_handler(number, job.streams, plan));
+            let spec = context.ledger.spec(number);
+            let asked = (spec.method.service, spec.method.name);
+            assert_eq!(asked, (&*offer.service, &*offer.methods[job.method].name), "call {number} runs another method");
+            handler.draw(number, context);
+            let plan = context.ledger.spec(number).plan;
+            handler.stream = handler.stream.map(|_| StreamEndpoint::of_handler(number, job.streams, plan));
         }
-        handler.begin_if_due(self.strict, self.host, scene);
+        handler.start_if_due(self.strict, self.host, context);
         let before = self.handlers.insert(job.id, handler);
-        assert!(before.is_none(), "{} uses the name of a job twice", self.host);
+        assert!(before.is_none(), "{} uses a job id twice", self.host);
     }
 
-    /// A handler is told to stop: it does, or does not look out for that.
-    fn stop(&mut self, job: JobId, scene: &mut Scene) {
+    /// Stops a handler, unless it ignores that.
+    fn stop(&mut self, job: JobId, context: &mut Context) {
         let handler = self.handlers.get_mut(&job).expect("the machine stops what runs");
         handler.forced = true;
-        if handler.begins.is_some() {
-            // What has not begun never will: its program sees that when it comes to it.
-            handler.until = handler.until.min(scene.now + scene.chance.span(millis(30)));
-            handler.begins = Some(NEVER);
-            handler.ending = Ending::Stopped;
+        if handler.starts_at.is_some() {
+            // A handler that has not started never will: its program checks that before the start.
+            handler.until = handler.until.min(context.now + context.rng.span(millis(30)));
+            handler.starts_at = Some(NEVER);
+            handler.end = HandlerEnd::Stopped;
             return;
         }
         if !handler.stoppable {
             return;
         }
-        handler.until = handler.until.min(scene.now + scene.chance.span(millis(30)));
-        // One that is just about to end may still have its say.
-        if scene.chance.percent(80) {
-            handler.ending = Ending::Stopped;
+        handler.until = handler.until.min(context.now + context.rng.span(millis(30)));
+        // A handler that is about to end may still return its outcome.
+        if context.rng.percent(80) {
+            handler.end = HandlerEnd::Stopped;
         }
     }
 
-    fn line(&mut self, job: JobId) -> &mut Line {
-        self.handlers.get_mut(&job).and_then(|handler| handler.line.as_mut()).expect("it runs and has streams")
+    fn stream_of(&mut self, job: JobId) -> &mut StreamEndpoint {
+        self.handlers
+            .get_mut(&job)
+            .and_then(|handler| handler.stream.as_mut())
+            .expect("the handler runs and has streams")
     }
 
-    /// Handlers that have begun send what there is room for, read what came, and tell how far they are.
-    fn stream(&mut self, now: Time, scene: &mut Scene) {
-        let begun = self.handlers.iter().filter(|(_, handler)| handler.begins.is_none());
-        let jobs: Vec<JobId> = begun.map(|(&job, _)| job).collect();
+    /// Started handlers send items and progress, and read received items.
+    fn run_streams(&mut self, now: Time, context: &mut Context) {
+        let started = self.handlers.iter().filter(|(_, handler)| handler.starts_at.is_none());
+        let jobs: Vec<JobId> = started.map(|(&job, _)| job).collect();
         for job in jobs {
-            if scene.chance.percent(10) {
-                let body = self.handlers.get_mut(&job).expect("it was just seen").progress();
-                self.handle(now, Event::Progress { job, body }, scene);
+            if context.rng.percent(10) {
+                let body = self.handlers.get_mut(&job).expect("the handler exists").progress();
+                self.handle(now, Event::Progress { job, body }, context);
             }
             while let Some(body) = self.handlers.get_mut(&job).and_then(Handler::next_item) {
-                self.handle(now, Event::Item { job, latest: None, body }, scene);
+                self.handle(now, Event::Item { job, latest: None, body }, context);
             }
-            let line = self.handlers.get_mut(&job).and_then(|handler| handler.line.as_mut());
-            if let Some(credit) = line.and_then(|line| line.read(scene.now)) {
-                self.handle(now, Event::Read { job, credit }, scene);
+            let stream = self.handlers.get_mut(&job).and_then(|handler| handler.stream.as_mut());
+            if let Some(credit) = stream.and_then(|stream| stream.read(context.now)) {
+                self.handle(now, Event::Read { job, credit }, context);
             }
         }
     }
 
-    /// The machine wants to know whether a handler has begun.
-    fn look(&mut self, now: Time, job: JobId, scene: &mut Scene) {
-        if self.handlers[&job].begins.is_none() {
-            self.handle(now, Event::Started { job }, scene);
+    /// Tells the machine whether a handler has started.
+    fn report_started(&mut self, now: Time, job: JobId, context: &mut Context) {
+        if self.handlers[&job].starts_at.is_none() {
+            self.handle(now, Event::Started { job }, context);
         }
     }
 
-    /// The broker has lost this worker, and stops nothing of what runs here any more.
-    fn shorten_handlers(&mut self, scene: &Scene) {
-        let latest = scene.now + HANGS_TIMELESS;
+    /// Limits the time of handlers after the connection is lost, as the broker can no longer stop them.
+    fn shorten_handlers(&mut self, context: &Context) {
+        let latest = context.now + HANG_WITHOUT_TIMEOUT;
         self.handlers.values_mut().for_each(|handler| handler.until = handler.until.min(latest));
     }
 
-    /// Handlers whose time has come begin.
-    fn begin_handlers(&mut self, scene: &mut Scene) {
+    /// Starts the handlers that are due.
+    fn start_handlers(&mut self, context: &mut Context) {
         let host = self.host;
-        self.handlers.values_mut().for_each(|handler| handler.begin_if_due(self.strict, host, scene));
+        self.handlers.values_mut().for_each(|handler| handler.start_if_due(self.strict, host, context));
     }
 
-    /// Handlers whose time has come end.
-    fn end_handlers(&mut self, now: Time, scene: &mut Scene) {
-        let ended = |handler: &Handler| handler.is_done() && handler.until <= scene.now;
+    /// Ends the handlers that are due.
+    fn end_handlers(&mut self, now: Time, context: &mut Context) {
+        let ended = |handler: &Handler| handler.is_done() && handler.until <= context.now;
         let jobs: Vec<JobId> = self.handlers.iter().filter(|(_, handler)| ended(handler)).map(|(&id, _)| id).collect();
         for job in jobs {
-            let handler = self.handlers.remove(&job).expect("it was just seen");
-            scene.keys.over(handler.start, job.dispatch);
-            if let Some(number) = handler.call.filter(|_| handler.ending != Ending::Stopped) {
-                scene.ledger.finished(number, handler.ending == Ending::Answer);
+            let handler = self.handlers.remove(&job).expect("the handler exists");
+            context.keys.ended(handler.start, job.dispatch);
+            if let Some(number) = handler.call.filter(|_| handler.end != HandlerEnd::Stopped) {
+                context.ledger.finished(number, handler.end == HandlerEnd::Answer);
             }
             let event = match handler.outcome() {
                 Some(outcome) => Event::Finished { job, outcome },
-                None => Event::Stopped { job, started: handler.begins.is_none() },
+                None => Event::Stopped { job, started: handler.starts_at.is_none() },
             };
-            self.handle(now, event, scene);
+            self.handle(now, event, context);
         }
     }
 }
 
 impl Handler {
-    /// When it does something by itself.
+    /// Returns when it acts next.
     fn due(&self) -> Option<Time> {
-        if let Some(begins) = self.begins {
-            return Some(begins.min(self.until));
+        if let Some(starts_at) = self.starts_at {
+            return Some(starts_at.min(self.until));
         }
         let end = Some(self.until).filter(|_| self.is_done());
-        let read = self.line.as_ref().and_then(Line::read_due);
+        let read = self.stream.as_ref().and_then(StreamEndpoint::read_due);
         [end, read].into_iter().flatten().min()
     }
 
-    fn begin_if_due(&mut self, strict: bool, who: Host, scene: &mut Scene) {
-        if self.begins.is_none_or(|at| at > scene.now) {
+    fn start_if_due(&mut self, strict: bool, who: Host, context: &mut Context) {
+        if self.starts_at.is_none_or(|at| at > context.now) {
             return;
         }
-        self.begins = None;
+        self.starts_at = None;
         if let Some(number) = self.call {
-            scene.ledger.started(scene.now, number, &self.job, strict, format!("{who:?}"));
+            context.ledger.started(context.now, number, &self.job, strict, format!("{who:?}"));
         }
     }
 
-    /// Whether it waits for nothing but the time that it takes.
+    /// Returns whether it waits only for its end time.
     fn is_done(&self) -> bool {
-        self.forced || self.ending != Ending::Answer || self.line.as_ref().is_none_or(Line::is_done)
+        self.forced || self.end != HandlerEnd::Answer || self.stream.as_ref().is_none_or(StreamEndpoint::is_done)
     }
 
     fn next_item(&mut self) -> Option<Bytes> {
-        self.line.as_mut().filter(|_| !self.forced).and_then(Line::next_item)
+        self.stream.as_mut().filter(|_| !self.forced).and_then(StreamEndpoint::next_item)
     }
 
     fn progress(&mut self) -> Bytes {
@@ -422,54 +429,54 @@ impl Handler {
         body::encode(&progress).expect("numbers have a CBOR form")
     }
 
-    /// Chance decides how long the handler takes and how it ends.
-    fn draw(&mut self, number: u64, scene: &mut Scene) {
-        let wish = scene.ledger.wish(number);
-        let plain = wish.plain || scene.healing;
-        let fickle = wish.timeout.is_none() && scene.ledger.is_fickle(number);
-        let limited = wish.timeout.is_some() || fickle;
-        let chance = &mut scene.chance;
-        let slow = chance.percent(scene.knobs.slow_percent);
-        let hangs = if limited { HANGS } else { HANGS_TIMELESS };
-        let span = match chance.below(10) {
-            _ if plain => chance.span(millis(5)),
-            0..=2 if fickle => HANGS,
+    /// Draws the duration and the end of the handler.
+    fn draw(&mut self, number: u64, context: &mut Context) {
+        let spec = context.ledger.spec(number);
+        let quick = spec.quick || context.healing;
+        let will_be_cancelled = spec.timeout.is_none() && context.ledger.will_be_cancelled(number);
+        let limited = spec.timeout.is_some() || will_be_cancelled;
+        let rng = &mut context.rng;
+        let slow = rng.percent(context.config.slow_percent);
+        let hangs = if limited { HANG } else { HANG_WITHOUT_TIMEOUT };
+        let span = match rng.below(10) {
+            _ if quick => rng.span(millis(5)),
+            0..=2 if will_be_cancelled => HANG,
             0 if slow => hangs,
-            // Deaf to being stopped, and past any hard limit and the grace after it.
-            1 if slow && scene.knobs.hard_ms.is_some() => DEAF,
-            _ if slow => chance.span(millis(1_500)),
+            // Ignores being stopped, and runs past any hard limit and its grace period.
+            1 if slow && context.config.hard_ms.is_some() => UNRESPONSIVE_FOR,
+            _ if slow => rng.span(millis(1_500)),
             1..=4 => Duration::ZERO,
-            _ => chance.span(millis(30)),
+            _ => rng.span(millis(30)),
         };
-        let dawdles = !plain && chance.percent(scene.knobs.dawdle_percent);
-        let begins = scene.now + if dawdles { chance.span(DAWDLE_MAX) } else { Duration::ZERO };
-        self.begins = Some(begins);
-        self.until = begins + span;
-        self.stoppable = span != DEAF && (span == hangs || chance.percent(70));
-        self.ending = match chance.below(20) {
-            _ if plain => Ending::Answer,
-            0 => Ending::Panic,
-            1 | 2 => Ending::Fail,
-            _ => Ending::Answer,
+        let starts_late = !quick && rng.percent(context.config.late_start_percent);
+        let starts_at = context.now + if starts_late { rng.span(START_DELAY_MAX) } else { Duration::ZERO };
+        self.starts_at = Some(starts_at);
+        self.until = starts_at + span;
+        self.stoppable = span != UNRESPONSIVE_FOR && (span == hangs || rng.percent(70));
+        self.end = match rng.below(20) {
+            _ if quick => HandlerEnd::Answer,
+            0 => HandlerEnd::Panic,
+            1 | 2 => HandlerEnd::Fail,
+            _ => HandlerEnd::Answer,
         };
     }
 
-    /// What it came to; `None` if it was stopped.
+    /// Returns its outcome; `None` if it was stopped.
     fn outcome(&self) -> Option<Result<Bytes, Box<Failure>>> {
         let number = self.call.unwrap_or(rogue::NUMBER);
         let fail = |code, type_name: &'static str| {
             let details = body::encode(&number).expect("a number has a CBOR form");
-            let failure = Failure::new(code, Executed::Yes, "as it should");
+            let failure = Failure::new(code, Executed::Yes, "a drawn failure");
             Some(Err(Box::new(Failure { type_name: type_name.into(), details, ..failure })))
         };
-        match self.ending {
-            Ending::Answer => {
-                let sent = self.line.as_ref().map_or(0, Line::sent);
+        match self.end {
+            HandlerEnd::Answer => {
+                let sent = self.stream.as_ref().map_or(0, StreamEndpoint::sent);
                 Some(Ok(body::encode(&(number, self.attempt, sent)).expect("numbers have a CBOR form")))
             }
-            Ending::Fail => fail(Code::Unknown, "Oops"),
-            Ending::Panic => fail(Code::Internal, "Panic"),
-            Ending::Stopped => None,
+            HandlerEnd::Fail => fail(Code::Unknown, "Oops"),
+            HandlerEnd::Panic => fail(Code::Internal, "Panic"),
+            HandlerEnd::Stopped => None,
         }
     }
 }

@@ -7,275 +7,275 @@ use callboard_core::{broker::Endpoint, time::Time, wire::ids::ConnectionId};
 use super::{
     broker::BrokerHost,
     client::ClientHost,
-    knobs::millis,
-    network::{End, Host, Parcel},
+    config::millis,
+    context::Context,
+    network::{End, Host, Packet},
     rogue::Rogue,
-    scene::Scene,
     worker::WorkerHost,
 };
 
-/// Steps of one run: more means that somebody is busy with nothing.
+/// The maximum steps of one run: more means that a process runs without progress.
 const STEPS_MAX: u64 = 300_000;
-/// The longest that a dead process stays away.
-const AWAY_MAX: Duration = millis(2_500);
+/// The longest time until a crashed process restarts.
+const DOWNTIME_MAX: Duration = millis(2_500);
 
-/// A place for a process, which may die and be replaced.
+/// A slot for a process, which may crash and be replaced.
 #[derive(Debug)]
-pub(crate) struct Seat<H> {
+pub(crate) struct ProcessSlot<H> {
     pub(crate) host: Option<H>,
-    lives: u64,
-    pub(crate) back_at: Time,
+    incarnations: u64,
+    pub(crate) restart_at: Time,
 }
 
-impl<H> Seat<H> {
-    fn empty() -> Seat<H> {
-        Seat { host: None, lives: 0, back_at: Time::ZERO }
+impl<H> ProcessSlot<H> {
+    fn empty() -> ProcessSlot<H> {
+        ProcessSlot { host: None, incarnations: 0, restart_at: Time::ZERO }
     }
 
-    fn next_life(&mut self) -> u64 {
-        self.lives += 1;
-        self.lives
+    fn next_incarnation(&mut self) -> u64 {
+        self.incarnations += 1;
+        self.incarnations
     }
 
-    /// When somebody takes the seat, if it is empty.
-    fn back(&self) -> Option<Time> {
-        self.host.is_none().then_some(self.back_at)
+    /// When a process starts in the slot, if the slot is empty.
+    fn restart(&self) -> Option<Time> {
+        self.host.is_none().then_some(self.restart_at)
     }
 }
 
-/// The whole.
+/// The simulated world.
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) scene: Scene,
-    pub(crate) broker: Seat<BrokerHost>,
-    pub(crate) clients: Vec<Seat<ClientHost>>,
-    pub(crate) workers: Vec<Seat<WorkerHost>>,
+    pub(crate) context: Context,
+    pub(crate) broker: ProcessSlot<BrokerHost>,
+    pub(crate) clients: Vec<ProcessSlot<ClientHost>>,
+    pub(crate) workers: Vec<ProcessSlot<WorkerHost>>,
     pub(crate) rogue: Option<Rogue>,
     pub(crate) next_fault: Option<Time>,
     pub(crate) steps: u64,
 }
 
-/// What happens next.
+/// The next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Next {
+enum NextEvent {
     Arrival,
     Broker,
-    BrokerBack,
+    BrokerRestart,
     Client(usize),
-    ClientBack(usize),
-    Callers(usize),
+    ClientRestart(usize),
+    Workload(usize),
     Worker(usize),
-    WorkerBack(usize),
+    WorkerRestart(usize),
     Rogue,
     Fault,
 }
 
 impl World {
-    /// The world of that seed; `told` if its trace is to be read by people.
-    pub(crate) fn new(seed: u64, told: bool) -> World {
-        let scene = Scene::new(seed, told);
-        let (clients, workers) = (scene.knobs.clients, scene.knobs.workers);
+    /// Creates the world of a seed; `verbose` keeps the text of its trace.
+    pub(crate) fn new(seed: u64, verbose: bool) -> World {
+        let context = Context::new(seed, verbose);
+        let (clients, workers) = (context.config.clients, context.config.workers);
         World {
-            broker: Seat::empty(),
-            clients: (0..clients).map(|_| Seat::empty()).collect(),
-            workers: (0..workers).map(|_| Seat::empty()).collect(),
-            rogue: scene.knobs.rogue.then(|| Rogue::new(scene.now)),
-            next_fault: (!scene.knobs.faults.is_empty()).then_some(scene.now + scene.knobs.fault_every),
-            scene,
+            broker: ProcessSlot::empty(),
+            clients: (0..clients).map(|_| ProcessSlot::empty()).collect(),
+            workers: (0..workers).map(|_| ProcessSlot::empty()).collect(),
+            rogue: context.config.rogue.then(|| Rogue::new(context.now)),
+            next_fault: (!context.config.faults.is_empty()).then_some(context.now + context.config.fault_every),
+            context,
             steps: 0,
         }
     }
 
-    /// Lets everything happen until that time.
+    /// Runs all events until that time.
     pub(crate) fn run_until(&mut self, end: Time) {
         while self.step(end) {}
     }
 
-    /// Lets the next thing happen. False if nothing does before that time, which it is then.
+    /// Runs the next event. If there is none until `end`, advances the time to `end` and returns false.
     pub(crate) fn step(&mut self, end: Time) -> bool {
         let next = self.next().filter(|&(at, _)| at <= end);
         let Some((at, next)) = next else {
-            self.scene.now = self.scene.now.max(end);
+            self.context.now = self.context.now.max(end);
             return false;
         };
         self.steps += 1;
-        assert!(self.steps < STEPS_MAX, "the world is busy with nothing, at last with {next:?}");
-        self.scene.now = self.scene.now.max(at);
-        self.happen(next);
+        assert!(self.steps < STEPS_MAX, "the world runs without progress; the last event is {next:?}");
+        self.context.now = self.context.now.max(at);
+        self.execute(next);
         true
     }
 
-    fn next(&self) -> Option<(Time, Next)> {
-        let scene = &self.scene;
-        let arrival = scene.network.due().map(|at| (at, Next::Arrival));
-        let broker = self.broker.host.as_ref().and_then(BrokerHost::due).map(|at| (at, Next::Broker));
-        let broker_back = self.broker.back().map(|at| (at, Next::BrokerBack));
-        let rogue = self.rogue.as_ref().and_then(|rogue| rogue.due(scene)).map(|at| (at, Next::Rogue));
-        let fault = self.next_fault.map(|at| (at, Next::Fault));
-        let clients = self.clients.iter().enumerate().flat_map(|(seat, client)| {
+    fn next(&self) -> Option<(Time, NextEvent)> {
+        let context = &self.context;
+        let arrival = context.network.due().map(|at| (at, NextEvent::Arrival));
+        let broker = self.broker.host.as_ref().and_then(BrokerHost::due).map(|at| (at, NextEvent::Broker));
+        let broker_restart = self.broker.restart().map(|at| (at, NextEvent::BrokerRestart));
+        let rogue = self.rogue.as_ref().and_then(|rogue| rogue.due(context)).map(|at| (at, NextEvent::Rogue));
+        let fault = self.next_fault.map(|at| (at, NextEvent::Fault));
+        let clients = self.clients.iter().enumerate().flat_map(|(index, client)| {
             let host = client.host.as_ref();
-            let turn = host.and_then(ClientHost::due).map(|at| (at, Next::Client(seat)));
-            let callers = host.and_then(|host| host.callers_due(scene)).map(|at| (at, Next::Callers(seat)));
-            [turn, callers, client.back().map(|at| (at, Next::ClientBack(seat)))]
+            let run = host.and_then(ClientHost::due).map(|at| (at, NextEvent::Client(index)));
+            let workload = host.and_then(|host| host.workload_due(context)).map(|at| (at, NextEvent::Workload(index)));
+            [run, workload, client.restart().map(|at| (at, NextEvent::ClientRestart(index)))]
         });
-        let workers = self.workers.iter().enumerate().flat_map(|(seat, worker)| {
-            let turn = worker.host.as_ref().and_then(WorkerHost::due).map(|at| (at, Next::Worker(seat)));
-            [turn, worker.back().map(|at| (at, Next::WorkerBack(seat)))]
+        let workers = self.workers.iter().enumerate().flat_map(|(index, worker)| {
+            let run = worker.host.as_ref().and_then(WorkerHost::due).map(|at| (at, NextEvent::Worker(index)));
+            [run, worker.restart().map(|at| (at, NextEvent::WorkerRestart(index)))]
         });
-        let single = [arrival, broker, broker_back, rogue, fault];
+        let single = [arrival, broker, broker_restart, rogue, fault];
         single.into_iter().chain(clients).chain(workers).flatten().min()
     }
 
-    fn happen(&mut self, next: Next) {
-        let scene = &mut self.scene;
+    fn execute(&mut self, next: NextEvent) {
+        let context = &mut self.context;
         match next {
-            Next::Arrival => self.arrival(),
-            Next::Broker => self.broker_turn(),
-            Next::BrokerBack => {
-                self.broker.next_life();
-                self.broker.host = Some(BrokerHost::new(scene));
-                scene.note(Host::Broker, || "starts".to_owned());
+            NextEvent::Arrival => self.arrival(),
+            NextEvent::Broker => self.run_broker(),
+            NextEvent::BrokerRestart => {
+                self.broker.next_incarnation();
+                self.broker.host = Some(BrokerHost::new(context));
+                context.note(Host::Broker, || "starts".to_owned());
             }
-            Next::Client(seat) => self.client_turn(seat),
-            Next::ClientBack(seat) => {
-                let life = self.clients[seat].next_life();
-                self.clients[seat].host = Some(ClientHost::new(seat, life, scene));
+            NextEvent::Client(index) => self.run_client(index),
+            NextEvent::ClientRestart(index) => {
+                let incarnation = self.clients[index].next_incarnation();
+                self.clients[index].host = Some(ClientHost::new(index, incarnation, context));
             }
-            Next::Callers(seat) => {
-                let host = self.clients[seat].host.as_mut();
-                host.expect("it has callers").callers_act(scene);
+            NextEvent::Workload(index) => {
+                let host = self.clients[index].host.as_mut();
+                host.expect("the client is running").run_workload(context);
             }
-            Next::Worker(seat) => self.worker_turn(seat),
-            Next::WorkerBack(seat) => {
-                let life = self.workers[seat].next_life();
-                self.workers[seat].host = Some(WorkerHost::new(seat, life, scene));
+            NextEvent::Worker(index) => self.run_worker(index),
+            NextEvent::WorkerRestart(index) => {
+                let incarnation = self.workers[index].next_incarnation();
+                self.workers[index].host = Some(WorkerHost::new(index, incarnation, context));
             }
-            Next::Rogue => self.rogue.as_mut().expect("it was due").act(scene),
-            Next::Fault => self.fault(),
+            NextEvent::Rogue => self.rogue.as_mut().expect("the rogue was due").act(context),
+            NextEvent::Fault => self.fault(),
         }
     }
 
     fn arrival(&mut self) {
-        let scene = &mut self.scene;
-        let Some((connection, peer, endpoint, end, parcel)) = scene.network.arrival(scene.now) else { return };
-        if let Parcel::Message(frames) = &parcel {
-            scene.trace.hash(&scene.now.as_micros().to_le_bytes());
-            scene.trace.hash(&connection.0.to_le_bytes());
-            frames.iter().for_each(|frame| scene.trace.hash(frame));
+        let context = &mut self.context;
+        let Some((connection, peer, endpoint, end, packet)) = context.network.arrival(context.now) else { return };
+        if let Packet::Message(frames) = &packet {
+            context.trace.hash(&context.now.as_micros().to_le_bytes());
+            context.trace.hash(&connection.0.to_le_bytes());
+            frames.iter().for_each(|frame| context.trace.hash(frame));
         }
         match (end, peer) {
-            (End::Broker, _) => self.broker_arrival(connection, peer, endpoint, parcel),
-            (End::Peer, Host::Client(seat)) => {
-                let Some(client) = &mut self.clients[seat].host else { return };
-                if client.socket.arrived(connection, parcel, scene) {
-                    let at = scene.handled();
-                    client.process.rouse(at);
+            (End::Broker, _) => self.broker_arrival(connection, peer, endpoint, packet),
+            (End::Peer, Host::Client(index)) => {
+                let Some(client) = &mut self.clients[index].host else { return };
+                if client.socket.arrived(connection, packet, context) {
+                    let at = context.handled();
+                    client.process.wake(at);
                 }
             }
-            (End::Peer, Host::Worker(seat)) => {
-                let Some(worker) = &mut self.workers[seat].host else { return };
-                if worker.socket.arrived(connection, parcel, scene) {
-                    let at = scene.handled();
-                    worker.process.rouse(at);
+            (End::Peer, Host::Worker(index)) => {
+                let Some(worker) = &mut self.workers[index].host else { return };
+                if worker.socket.arrived(connection, packet, context) {
+                    let at = context.handled();
+                    worker.process.wake(at);
                 }
             }
             (End::Peer, Host::Rogue) => {
                 if let Some(rogue) = &mut self.rogue {
-                    rogue.arrived(connection, &parcel, scene);
+                    rogue.arrived(connection, &packet, context);
                 }
             }
-            (End::Peer, Host::Broker) => unreachable!("the broker connects to nobody"),
+            (End::Peer, Host::Broker) => unreachable!("the broker opens no connections"),
         }
     }
 
-    /// Something arrives at the broker's end: at the broker, if it is there and the connection comes about.
-    fn broker_arrival(&mut self, connection: ConnectionId, peer: Host, endpoint: Endpoint, parcel: Parcel) {
-        let scene = &mut self.scene;
-        if matches!(parcel, Parcel::Opened) {
-            if scene.chance.percent(scene.knobs.void_percent) {
-                return scene.network.cut(connection, None, None);
+    /// Delivers a packet to the broker, unless the broker is down or the connection attempt fails.
+    fn broker_arrival(&mut self, connection: ConnectionId, peer: Host, endpoint: Endpoint, packet: Packet) {
+        let context = &mut self.context;
+        if matches!(packet, Packet::Opened) {
+            if context.rng.percent(context.config.blackhole_percent) {
+                return context.network.cut(connection, None, None);
             }
-            if self.broker.host.is_none() || scene.chance.percent(scene.knobs.refuse_percent) {
-                let at = scene.arrival();
-                return scene.network.close(connection, End::Broker, Some(at), 0);
+            if self.broker.host.is_none() || context.rng.percent(context.config.refuse_percent) {
+                let at = context.arrival();
+                return context.network.close(connection, End::Broker, Some(at), 0);
             }
         }
         if let Some(broker) = &mut self.broker.host {
-            broker.arrived(connection, peer, endpoint, parcel, scene);
+            broker.arrived(connection, peer, endpoint, packet, context);
         }
     }
 
-    fn broker_turn(&mut self) {
+    fn run_broker(&mut self) {
         let Some(broker) = &mut self.broker.host else { return };
-        broker.turn(&mut self.scene);
+        broker.run_once(&mut self.context);
         if broker.stopped {
             self.broker_gone(true);
         }
     }
 
-    fn client_turn(&mut self, seat: usize) {
-        let Some(client) = &mut self.clients[seat].host else { return };
-        client.turn(&mut self.scene);
+    fn run_client(&mut self, index: usize) {
+        let Some(client) = &mut self.clients[index].host else { return };
+        client.run_once(&mut self.context);
         if client.closed {
-            let waits = self.scene.ledger.unresolved.get(&client.key).is_some_and(|calls| !calls.is_empty());
-            assert!(!waits, "a closed client gives every token back");
-            self.clients[seat].host = None;
-            self.clients[seat].back_at = self.scene.now + self.scene.chance.span(AWAY_MAX);
+            let has_open_calls = self.context.ledger.unresolved.get(&client.key).is_some_and(|calls| !calls.is_empty());
+            assert!(!has_open_calls, "a closed client has returned every token");
+            self.clients[index].host = None;
+            self.clients[index].restart_at = self.context.now + self.context.rng.span(DOWNTIME_MAX);
         }
     }
 
-    fn worker_turn(&mut self, seat: usize) {
-        let Some(worker) = &mut self.workers[seat].host else { return };
-        worker.turn(&mut self.scene);
+    fn run_worker(&mut self, index: usize) {
+        let Some(worker) = &mut self.workers[index].host else { return };
+        worker.run_once(&mut self.context);
         if worker.left {
-            self.scene.keys.died(&worker.name);
-            self.workers[seat].host = None;
-            self.workers[seat].back_at = self.scene.now + self.scene.chance.span(AWAY_MAX);
+            self.context.keys.worker_died(&worker.name);
+            self.workers[index].host = None;
+            self.workers[index].restart_at = self.context.now + self.context.rng.span(DOWNTIME_MAX);
         }
     }
 
-    /// The broker is gone: in order, when it was told to end, or by death, of which some peers learn late or never.
-    pub(crate) fn broker_gone(&mut self, in_order: bool) {
-        let scene = &mut self.scene;
-        scene.note(Host::Broker, || "is gone".to_owned());
+    /// The broker stops: in an orderly way after a shutdown, or by a crash, which some peers notice late or never.
+    pub(crate) fn broker_gone(&mut self, orderly: bool) {
+        let context = &mut self.context;
+        context.note(Host::Broker, || "stops".to_owned());
         self.broker.host = None;
-        self.broker.back_at = scene.now + scene.chance.span(AWAY_MAX);
-        for (connection, _) in scene.network.connections() {
-            let at = scene.arrival();
-            let seen = (in_order || scene.chance.percent(80)).then_some(at);
-            let lost = if in_order { 0 } else { scene.chance.place(8) };
-            scene.network.close(connection, End::Broker, seen, lost);
+        self.broker.restart_at = context.now + context.rng.span(DOWNTIME_MAX);
+        for (connection, _) in context.network.connections() {
+            let at = context.arrival();
+            let seen = (orderly || context.rng.percent(80)).then_some(at);
+            let lost = if orderly { 0 } else { context.rng.index(8) };
+            context.network.close(connection, End::Broker, seen, lost);
         }
     }
 
-    /// A peer's process dies; the broker learns of that soon, or never.
+    /// The process of a peer crashes; the broker notices it soon, or never.
     pub(crate) fn peer_gone(&mut self, host: Host) {
-        let scene = &mut self.scene;
-        scene.note(host, || "dies".to_owned());
-        let back_at = scene.now + scene.chance.span(AWAY_MAX);
+        let context = &mut self.context;
+        context.note(host, || "crashes".to_owned());
+        let restart_at = context.now + context.rng.span(DOWNTIME_MAX);
         let connection = match host {
-            Host::Client(seat) => {
-                self.clients[seat].back_at = back_at;
-                let client = self.clients[seat].host.take();
+            Host::Client(index) => {
+                self.clients[index].restart_at = restart_at;
+                let client = self.clients[index].host.take();
                 client.and_then(|client| {
-                    scene.ledger.orphan(client.key);
+                    context.ledger.orphan(client.key);
                     client.socket.connection()
                 })
             }
-            Host::Worker(seat) => {
-                self.workers[seat].back_at = back_at;
-                self.workers[seat].host.take().and_then(|worker| {
-                    scene.keys.died(&worker.name);
+            Host::Worker(index) => {
+                self.workers[index].restart_at = restart_at;
+                self.workers[index].host.take().and_then(|worker| {
+                    context.keys.worker_died(&worker.name);
                     worker.socket.connection()
                 })
             }
             Host::Broker | Host::Rogue => None,
         };
         if let Some(connection) = connection {
-            let at = scene.arrival();
-            let seen = scene.chance.percent(75).then_some(at);
-            let lost = scene.chance.place(8);
-            scene.network.close(connection, End::Peer, seen, lost);
+            let at = context.arrival();
+            let seen = context.rng.percent(75).then_some(at);
+            let lost = context.rng.index(8);
+            context.network.close(connection, End::Peer, seen, lost);
         }
     }
 }

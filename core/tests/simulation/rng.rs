@@ -1,14 +1,14 @@
-//! Chance that a seed decides: splitmix64 (Steele, Lea and Flood, 2014). The same on every machine, and nothing to depend on.
+//! The random number generator: splitmix64 (Steele, Lea and Flood, 2014). The same on every machine, and nothing to depend on.
 
 use std::time::Duration;
 
-/// A stream of numbers that its seed decides.
+/// A random number generator with a seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Chance(u64);
+pub(crate) struct Rng(u64);
 
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Chance {
-        Chance(seed)
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Rng {
+        Rng(seed)
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -19,14 +19,14 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`; the bias of the remainder does not matter here.
+    /// Returns a number below `bound`; the bias of the remainder does not matter here.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    /// A place in something of this length.
-    pub(crate) fn place(&mut self, len: usize) -> usize {
-        usize::try_from(self.below(len as u64)).expect("it is below a length")
+    /// Returns an index into a sequence of this length.
+    pub(crate) fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).expect("an index fits into usize")
     }
 
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
@@ -34,16 +34,16 @@ impl Chance {
     }
 
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.place(from.len())]
+        from[self.index(from.len())]
     }
 
-    /// A span from nothing to `longest`.
+    /// Returns a span of at most `longest`.
     pub(crate) fn span(&mut self, longest: Duration) -> Duration {
         self.span_between(Duration::ZERO, longest)
     }
 
     pub(crate) fn span_between(&mut self, shortest: Duration, longest: Duration) -> Duration {
-        let more = u64::try_from((longest - shortest).as_micros()).expect("a span of the simulation is short");
+        let more = u64::try_from((longest - shortest).as_micros()).expect("spans of the simulation are short");
         shortest + Duration::from_micros(self.below(more + 1))
     }
 
