@@ -1,4 +1,5 @@
-//! Runs the fuzz targets on their corpus as ordinary tests, so that a bug that a fuzzer found cannot come back. See `fuzz/README.md`.
+//! Runs the fuzz targets on their corpus as ordinary tests, so that a bug that a fuzzer found cannot come back.
+//! See `fuzz/README.md`.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../fuzz/src/lib.rs"]

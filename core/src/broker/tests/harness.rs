@@ -68,8 +68,8 @@ pub(super) fn hello(role: Role, number: u8, connection_number: u64) -> Hello {
     }
 }
 
-/// The service `calc` with `add` (read), `push` (idempotent) and `pay` (once), and the streams `count` (to the caller) and `sum` (from
-/// it), both read.
+/// The service `calc` with `add` (read), `push` (idempotent) and `pay` (once), and the streams `count` (to the caller) and `sum`
+/// (from it), both read.
 pub(super) fn calc(slots: u32) -> Offer {
     let method = |name: &str, effect| MethodOffer {
         name: name.to_owned(),
