@@ -1,4 +1,4 @@
-//! A broker by hand: zeromq's ROUTER, core's codec, and no mind of its own.
+//! A scripted broker on zeromq's ROUTER and the core's codec.
 
 use std::collections::VecDeque;
 
@@ -17,20 +17,20 @@ use callboard_core::{
 use serde::Serialize;
 use zeromq::{RouterSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
 
-/// A scripted broker. It answers pings; all else is the test's affair.
+/// A scripted broker. It answers pings; the test does everything else.
 pub(crate) struct Broker {
     socket: RouterSocket,
-    /// Where clients connect.
+    /// The address for clients.
     pub(crate) address: String,
-    /// Who spoke last, and is spoken to.
+    /// The identity of the last sender, which receives what the broker sends.
     peer: Bytes,
-    /// What was read and not looked at yet.
+    /// Envelopes that were received and not returned yet.
     read: VecDeque<Envelope>,
-    /// Said in the welcome; see [`Broker::restarted`].
+    /// The start id in the welcome. See [`Broker::restarted`].
     start: StartId,
-    /// Calls that a client may have open. Bytes are no concern here.
+    /// The number of calls that a client may have open. Bytes are not limited.
     pub(crate) credit_calls: u32,
-    /// Pings that were answered.
+    /// The number of answered pings.
     pub(crate) pings: usize,
 }
 
@@ -39,7 +39,7 @@ impl Broker {
         Broker::start_at("tcp://127.0.0.1:0", StartId([1; 16])).await
     }
 
-    /// A broker on an address that was in use a moment ago.
+    /// Starts a broker on an address that was in use a moment ago.
     async fn start_at(address: &str, start: StartId) -> Broker {
         loop {
             let mut socket = RouterSocket::new();
@@ -52,7 +52,7 @@ impl Broker {
         }
     }
 
-    /// Goes away, with all connections, and comes back on the same port; with or without its memory.
+    /// Closes all connections and restarts on the same port, with or without its state.
     pub(crate) async fn restarted(self, with_memory: bool) -> Broker {
         let start = if with_memory { self.start } else { StartId([self.start.0[0] + 1; 16]) };
         let address = self.address.clone();
@@ -60,19 +60,19 @@ impl Broker {
         Broker::start_at(&address, start).await
     }
 
-    /// Goes away, with all connections.
+    /// Stops and closes all connections.
     pub(crate) async fn stop(self) {
         self.socket.close().await;
     }
 
-    /// Lets the next client in.
+    /// Accepts the next client.
     pub(crate) async fn welcome(&mut self) -> Hello {
         let hello = self.hello().await;
         self.let_in().await;
         hello
     }
 
-    /// Lets in the client that has just said hello.
+    /// Accepts the client that has just sent hello.
     pub(crate) async fn let_in(&mut self) {
         self.send(Envelope::Challenge(Bytes::new())).await;
         assert_eq!(self.next().await, Envelope::Proof(Bytes::new()));
@@ -91,7 +91,7 @@ impl Broker {
         self.send(Envelope::Welcome(body::encode(&welcome).unwrap())).await;
     }
 
-    /// Waits for a client's first word.
+    /// Waits for the hello of a client.
     pub(crate) async fn hello(&mut self) -> Hello {
         match self.next().await {
             Envelope::Hello(hello) => body::decode(&hello).unwrap(),
@@ -99,7 +99,7 @@ impl Broker {
         }
     }
 
-    /// The next envelope that is no ping.
+    /// Receives the next envelope other than a ping.
     pub(crate) async fn next(&mut self) -> Envelope {
         loop {
             match self.read.pop_front() {
@@ -113,7 +113,7 @@ impl Broker {
         }
     }
 
-    /// The next envelope, which is a request.
+    /// Receives the next envelope, which must be a request.
     pub(crate) async fn request(&mut self) -> Request {
         match self.next().await {
             Envelope::Request(request) => request,
@@ -121,10 +121,10 @@ impl Broker {
         }
     }
 
-    /// Answers pings for as long as nothing else comes and the future is polled.
+    /// Answers pings while the future is polled. Panics if another envelope arrives.
     pub(crate) async fn idle(&mut self) {
         let envelope = self.next().await;
-        panic!("nothing was to come: {envelope:?}");
+        panic!("unexpected envelope: {envelope:?}");
     }
 
     async fn read(&mut self) {
@@ -138,7 +138,7 @@ impl Broker {
         bundler.push(&envelope);
         for frames in bundler.take() {
             let frames: Vec<_> = std::iter::once(self.peer.clone()).chain(frames).collect();
-            // An error is a client that has gone.
+            // An error means that the client has disconnected.
             let _ = self.socket.send(ZmqMessage::try_from(frames).unwrap()).await;
         }
     }
@@ -148,7 +148,7 @@ impl Broker {
         self.reply(request, Ok(body::encode(&result).unwrap()), None).await;
     }
 
-    /// Answers a call, and grants again what it used.
+    /// Answers a call and grants the credit that it used.
     pub(crate) async fn answer_with_credit(&mut self, request: &Request, result: impl Serialize) {
         let credit = Credit { calls: 1, bytes: request.body.len() as u64, offer: 0 };
         self.reply(request, Ok(body::encode(&result).unwrap()), Some(credit)).await;
@@ -164,7 +164,7 @@ impl Broker {
         self.send(Envelope::Reply(reply)).await;
     }
 
-    /// Waits for the client's goodbye, and answers it.
+    /// Waits for the client's goodbye and answers it.
     pub(crate) async fn goodbye(&mut self) {
         assert_eq!(self.next().await, Envelope::Goodbye(None));
         self.send(Envelope::Goodbye(None)).await;

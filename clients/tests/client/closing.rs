@@ -1,4 +1,4 @@
-//! How a client ends.
+//! Closing a client.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use futures::FutureExt;
 use crate::{SOON, broker::Broker, connected, connected_with, run};
 
 #[test]
-fn a_close_returns_when_what_was_sent_has_reached_the_broker() {
+fn a_close_returns_when_all_that_was_sent_has_reached_the_broker() {
     run(async {
         let (mut broker, client) = connected().await;
         for _ in 0..100 {
@@ -36,13 +36,13 @@ fn a_close_returns_when_what_was_sent_has_reached_the_broker() {
 }
 
 #[test]
-fn a_closed_client_takes_no_calls() {
+fn a_closed_client_rejects_calls() {
     run(async {
         let (mut broker, client) = connected().await;
         let other = client.clone();
         tokio::join!(client.close(), broker.goodbye()).0.unwrap();
         let call = || other.call::<()>("a.b", ());
-        let never = |_| panic!("the callback does not run");
+        let never = |_| panic!("the callback must not run");
         let errors = [
             call().await.unwrap_err(),
             call().on_complete(never).await.unwrap_err(),
@@ -70,7 +70,7 @@ fn a_close_ends_awaited_calls() {
 }
 
 #[test]
-fn a_broker_that_does_not_answer_is_not_waited_for_long() {
+fn a_close_without_an_answer_of_the_broker_ends_at_its_timeout() {
     run(async {
         let (_broker, client) = connected_with(|builder| builder.close_timeout(SOON)).await;
         client.call("a.b", ()).cast().await.unwrap();
@@ -79,7 +79,7 @@ fn a_broker_that_does_not_answer_is_not_waited_for_long() {
 }
 
 #[test]
-fn casts_that_could_not_be_sent_are_told() {
+fn a_close_reports_casts_that_were_not_sent() {
     run(async {
         let broker = Broker::start().await;
         let client = Client::builder(&broker.address).close_timeout(SOON).connect_lazily().unwrap();
@@ -92,7 +92,7 @@ fn casts_that_could_not_be_sent_are_told() {
 }
 
 #[test]
-fn a_client_that_was_never_let_in_closes_at_once() {
+fn a_client_that_was_never_accepted_closes_at_once() {
     run(async {
         let broker = Broker::start().await;
         let client =
@@ -113,13 +113,13 @@ fn a_close_waits_for_callbacks_but_not_in_a_callback() {
         broker.answer(&request, ()).await;
         broker.goodbye().await;
         client.close().await.unwrap();
-        // It has run when the other close returns.
+        // The callback has run when the outer close returns.
         assert_eq!(outcome.try_recv(), Ok(Ok(())));
     });
 }
 
 #[test]
-fn callbacks_that_do_not_end_are_told() {
+fn a_close_reports_callbacks_that_do_not_end() {
     run(async {
         let (mut broker, client) = connected_with(|builder| builder.close_timeout(Duration::from_secs(3))).await;
         let (release, released) = mpsc::sync_channel::<()>(1);
@@ -131,7 +131,7 @@ fn callbacks_that_do_not_end_are_told() {
     });
 }
 
-/// Makes calls with callbacks until the client is closed. Returns how many were taken.
+/// Makes calls with callbacks until the client is closed. Returns the number of accepted calls.
 fn call_until_closed(client: &Client, ran: &Arc<AtomicUsize>) -> usize {
     let mut taken = 0;
     loop {
@@ -149,7 +149,7 @@ fn call_until_closed(client: &Client, ran: &Arc<AtomicUsize>) -> usize {
 }
 
 #[test]
-fn a_call_that_races_a_close_is_refused_or_has_its_callback_run() {
+fn a_call_that_races_a_close_is_rejected_or_runs_its_callback() {
     run(async {
         let broker = Broker::start().await;
         let address = broker.address.clone();

@@ -1,4 +1,4 @@
-//! Coming to a broker, losing it, coming back.
+//! Connecting to a broker, losing it, and reconnecting.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use futures::FutureExt;
 
 use crate::{SOON, broker::Broker, connected, connected_with, run};
 
-/// The kind of the error, whose text says `what`.
+/// Connects and returns the kind of the error, whose text must contain `what`.
 async fn error_at(address: &str, timeout: Duration, what: &str) -> ConnectErrorKind {
     let error = Client::builder(address).timeout(timeout).connect().await.unwrap_err();
     assert!(error.to_string().contains(what), "{error}");
@@ -17,11 +17,11 @@ async fn error_at(address: &str, timeout: Duration, what: &str) -> ConnectErrorK
 }
 
 #[test]
-fn no_broker_is_told_in_time_and_in_words() {
+fn the_error_of_a_missing_broker_comes_in_time_and_names_the_reason() {
     run(async {
         let broker = Broker::start().await;
         let address = broker.address.clone();
-        // It listens, but lets nobody in.
+        // The broker listens, but accepts no client.
         assert_eq!(error_at(&address, SOON, "within 200ms").await, ConnectErrorKind::NoBroker);
         broker.stop().await;
         assert_eq!(
@@ -35,7 +35,7 @@ fn no_broker_is_told_in_time_and_in_words() {
 }
 
 #[test]
-fn a_broker_that_comes_later_is_waited_for() {
+fn connecting_waits_for_a_broker_that_starts_later() {
     run(async {
         let broker = Broker::start().await;
         let client = Client::connect(broker.address.clone());
@@ -49,7 +49,7 @@ fn a_broker_that_comes_later_is_waited_for() {
 }
 
 #[test]
-fn a_broker_that_refuses_the_client_is_heard() {
+fn a_rejection_by_the_broker_is_an_error() {
     run(async {
         let mut broker = Broker::start().await;
         let address = broker.address.clone();
@@ -64,10 +64,10 @@ fn a_broker_that_refuses_the_client_is_heard() {
 }
 
 #[test]
-fn a_client_that_is_sent_away_for_good_fails_its_calls() {
+fn the_calls_of_a_rejected_client_fail() {
     run(async {
         let (mut broker, client) = connected_with(|builder| builder.name("billing")).await;
-        let failure = Failure::new(Code::PermissionDenied, Executed::No, "billing is not welcome");
+        let failure = Failure::new(Code::PermissionDenied, Executed::No, "billing is not permitted");
         let script = async {
             broker.request().await;
             broker.send(Envelope::Goodbye(Some(Box::new(failure)))).await;
@@ -77,14 +77,14 @@ fn a_client_that_is_sent_away_for_good_fails_its_calls() {
         for (error, executed) in [(open, Executed::Maybe), (later, Executed::No)] {
             let error = error.unwrap_err();
             assert_eq!((error.code(), error.executed()), (Code::PermissionDenied, executed));
-            assert_eq!(error.message(), "billing is not welcome");
+            assert_eq!(error.message(), "billing is not permitted");
         }
         client.close().await.unwrap();
     });
 }
 
 #[test]
-fn after_a_reconnect_open_calls_are_sent_again_in_the_same_session() {
+fn open_calls_are_resent_in_the_same_session_after_a_reconnect() {
     run(async {
         let mut broker = Broker::start().await;
         let (client, first) = tokio::join!(Client::connect(broker.address.clone()), broker.welcome());
@@ -104,7 +104,7 @@ fn after_a_reconnect_open_calls_are_sent_again_in_the_same_session() {
         assert!(resent.flags.resend && !before.flags.resend);
         broker.answer(&resent, 5).await;
         assert_eq!(call.await, Ok(5));
-        // The cast is not sent again: the next request is a new one.
+        // The cast is not resent: the next request is a new one.
         client.call("a.next", ()).cast().await.unwrap();
         assert_eq!(broker.request().await.method.method(), "next");
         assert_eq!((client.statistics().connections, client.statistics().resent), (2, 1));
@@ -112,7 +112,7 @@ fn after_a_reconnect_open_calls_are_sent_again_in_the_same_session() {
 }
 
 #[test]
-fn a_once_call_ends_when_the_broker_comes_back_without_its_memory() {
+fn a_once_call_ends_when_the_broker_restarts_without_its_state() {
     run(async {
         let (mut broker, client) = connected().await;
         let mut once = client.call::<u32>("a.b", ()).effect(Effect::Once).into_future();
@@ -126,7 +126,7 @@ fn a_once_call_ends_when_the_broker_comes_back_without_its_memory() {
 }
 
 #[test]
-fn calls_wait_for_a_broker_that_is_not_there_yet() {
+fn calls_wait_for_a_broker_that_has_not_started() {
     run(async {
         let broker = Broker::start().await;
         let client = Client::builder(&broker.address).connect_lazily().unwrap();

@@ -1,4 +1,4 @@
-//! Await and cast, and what goes over the wire for them.
+//! Awaited calls and casts, and their messages on the wire.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn an_awaited_call_ends_with_its_result() {
 }
 
 #[test]
-fn what_a_call_asks_for_is_on_the_wire() {
+fn the_options_of_a_call_are_on_the_wire() {
     run(async {
         let (mut broker, client) = connected().await;
         let by_name = ArgumentMap::new().position(2).name("y", "three");
@@ -57,7 +57,7 @@ fn what_a_call_asks_for_is_on_the_wire() {
 }
 
 #[test]
-fn a_key_that_is_none_ends_the_call_at_home() {
+fn a_call_with_an_invalid_key_is_not_sent() {
     run(async {
         let (_broker, client) = connected().await;
         for key in [String::new(), "k".repeat(129)] {
@@ -68,7 +68,7 @@ fn a_key_that_is_none_ends_the_call_at_home() {
 }
 
 #[test]
-fn a_broadcast_with_a_key_or_with_items_ends_at_home() {
+fn a_broadcast_with_a_key_or_with_streams_is_not_sent() {
     run(async {
         let (_broker, client) = connected().await;
         let broadcast = || client.call::<()>("a.b", ()).broadcast();
@@ -83,7 +83,7 @@ fn a_broadcast_with_a_key_or_with_items_ends_at_home() {
 }
 
 #[test]
-fn a_cast_to_all_is_a_broadcast_that_nobody_waits_for() {
+fn a_cast_to_all_is_a_broadcast_without_an_outcome() {
     run(async {
         let (mut broker, client) = connected().await;
         let (cast, request) = tokio::join!(client.call("a.b", ()).cast_to_all(), broker.request());
@@ -93,7 +93,7 @@ fn a_cast_to_all_is_a_broadcast_that_nobody_waits_for() {
 }
 
 #[test]
-fn a_failure_says_all_that_the_broker_said() {
+fn a_failure_has_everything_that_the_broker_sent() {
     run(async {
         let (mut broker, client) = connected().await;
         let script = async {
@@ -122,7 +122,7 @@ fn a_failure_says_all_that_the_broker_said() {
 }
 
 #[test]
-fn a_result_of_another_type_is_an_error_that_says_so() {
+fn a_result_of_another_type_is_an_error_with_both_types() {
     run(async {
         let (mut broker, client) = connected().await;
         let script = async {
@@ -136,11 +136,11 @@ fn a_result_of_another_type_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_name_that_is_none_is_told_by_every_ending() {
+fn every_ending_reports_an_invalid_name() {
     run(async {
         let (_broker, client) = connected().await;
         let call = || client.call::<()>("add", ());
-        let never = |_| panic!("the callback does not run");
+        let never = |_| panic!("the callback must not run");
         let errors = [
             call().await.unwrap_err(),
             call().on_complete(never).await.unwrap_err(),
@@ -165,7 +165,7 @@ fn dropping_an_awaited_call_cancels_it() {
         drop(call);
         let Envelope::Cancel(Cancel { number, .. }) = broker.next().await else { panic!("no cancel") };
         assert_eq!(number, request.number.0);
-        // Its late reply is dropped and counted, and the client goes on.
+        // The late reply is dropped and counted, and the client continues.
         broker.answer(&request, ()).await;
         let script = async {
             let next = broker.request().await;
@@ -178,7 +178,7 @@ fn dropping_an_awaited_call_cancels_it() {
 }
 
 #[test]
-fn a_call_that_is_dropped_while_it_waits_is_never_sent() {
+fn a_call_that_is_dropped_in_the_queue_is_never_sent() {
     run(async {
         let (mut broker, client) = connected().await;
         let mut first = client.call::<()>("a.first", ()).into_future();
@@ -222,7 +222,7 @@ fn a_call_runs_on_any_executor() {
     });
 }
 
-/// The type of the result follows from where it goes, through `?` too.
+/// The result type is inferred from its use, also through `?`.
 async fn call(client: Client) -> i64 {
     async fn sum(client: &Client) -> Result<i64, Box<dyn std::error::Error>> {
         let sum: i64 = client.call("calculator.add", (2, 3)).await?;
@@ -239,7 +239,7 @@ fn is_send_and_static<T: Send + 'static>(value: T) -> T {
 fn every_ending_can_be_spawned() {
     run(async {
         let (_broker, client) = connected().await;
-        // The result need not be `Send`: it is made where it is wanted.
+        // The result need not be `Send`: it is decoded where it is used.
         drop(is_send_and_static(client.call::<u32>("a.b", ()).into_future()));
         drop(is_send_and_static(client.call("a.b", ()).on_complete(|_: Result<u32, CallError>| {})));
         drop(is_send_and_static(client.call("a.b", ()).cast()));

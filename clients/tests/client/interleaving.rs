@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order: each call has exactly one outcome.
+//! Random interleavings: each call has exactly one outcome.
 
 use std::{
     sync::{
@@ -21,7 +21,7 @@ use crate::{broker::Broker, run};
 const SEEDS: u64 = 8;
 const CALLS: usize = 300;
 
-/// How often the callback of each call ran.
+/// The number of times that each call's callback ran.
 #[derive(Clone)]
 struct Tally(Arc<[AtomicUsize]>);
 
@@ -38,7 +38,7 @@ impl Tally {
     }
 }
 
-/// Makes calls in every way, gives some up, and closes or drops the client. Returns which callbacks must have run once.
+/// Makes calls with every ending, cancels some, and closes or drops the client. Returns the callbacks that must have run once.
 async fn program(client: Client, mut chance: SmallRng, tally: Tally) -> Vec<bool> {
     let mut expected = vec![false; CALLS];
     let mut awaited: Vec<CallFuture<u64>> = Vec::new();
@@ -63,7 +63,7 @@ async fn program(client: Client, mut chance: SmallRng, tally: Tally) -> Vec<bool
         }
     }
     if chance.random_bool(0.5) {
-        // None hangs, whatever the broker does.
+        // No call hangs, whatever the broker does.
         futures::future::join_all(awaited.drain(..)).await;
     }
     let _ = client.close().await;
@@ -73,7 +73,7 @@ async fn program(client: Client, mut chance: SmallRng, tally: Tally) -> Vec<bool
     expected
 }
 
-/// Answers, fails, forgets and repeats, in any order; goes away and comes back.
+/// Answers, fails, ignores and repeats calls in random order, and stops and restarts the broker.
 async fn script(mut broker: Broker, mut chance: SmallRng) {
     let mut requests: Vec<Request> = Vec::new();
     loop {
@@ -119,11 +119,11 @@ fn every_call_has_exactly_one_outcome() {
             let (for_program, for_script) = (SmallRng::seed_from_u64(seed), SmallRng::seed_from_u64(seed + 1000));
             let expected = tokio::select! {
                 expected = program(client.clone(), for_program, tally.clone()) => expected,
-                () = script(broker, for_script) => unreachable!("it never ends"),
+                () = script(broker, for_script) => unreachable!("the script never ends"),
             };
             let ran: Vec<bool> = tally.0.iter().map(|count| count.load(Ordering::SeqCst) == 1).collect();
-            assert!(tally.0.iter().all(|count| count.load(Ordering::SeqCst) <= 1), "no callback runs twice");
-            assert_eq!(ran, expected, "a callback runs exactly if it was taken");
+            assert!(tally.0.iter().all(|count| count.load(Ordering::SeqCst) <= 1), "a callback ran twice");
+            assert_eq!(ran, expected, "a callback must run if and only if it was accepted");
             let statistics = client.statistics();
             assert_eq!((statistics.open, statistics.waiting), (0, 0));
             assert_eq!(statistics.calls, statistics.answered + statistics.failed + statistics.cancelled);
