@@ -164,7 +164,7 @@ fn a_key_is_good_for_its_roles() {
     let broker = broker(&keys.write("authkey", both));
     let (caller, server) = (keys.write("caller", "a key of a caller"), keys.write("server", "a key of a server"));
     with(&broker, &caller, &["ping"]).printed();
-    with(&broker, &server, &["ping"]).complained_of(1, &["PERMISSION_DENIED", "as a client"]);
+    with(&broker, &server, &["ping"]).complained_of(1, &["PERMISSION_DENIED", "role client"]);
     let mut refused = worker(&broker, Some("a key of a caller"));
     assert_ne!(refused.exit_code(), 0);
     let told = broker.process.stderr.wait_for("key does not permit the role");

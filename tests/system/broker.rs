@@ -135,5 +135,8 @@ fn the_error_of_a_service_that_is_not_allowed_names_the_setting() {
     let mut worker = Process::start(command);
     assert_ne!(worker.exit_code(), 0);
     let words = worker.stderr.all();
-    assert!(words.contains("calculator may not be served") && words.contains("services is billing.*"), "{words}");
+    assert!(
+        words.contains("calculator is not allowed at this broker") && words.contains("services is billing.*"),
+        "{words}"
+    );
 }

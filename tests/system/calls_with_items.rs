@@ -47,7 +47,7 @@ fn an_invalid_line_ends_the_call_with_exit_code_2_and_its_number() {
     assert_eq!(wrong.code, 2, "{wrong:?}");
     assert!(wrong.stderr.starts_with("error: line 3 of standard input: invalid JSON"), "{wrong:?}");
     sums("18446744073709551616\n").complained_of(2, &["line 1", "does not fit in 64 bits"]);
-    sums(&format!("\n\"{}\"\n", "x".repeat(200_000))).complained_of(2, &["line 2", "at most 131072"]);
+    sums(&format!("\n\"{}\"\n", "x".repeat(200_000))).complained_of(2, &["line 2", "exceeds the limit of 131072"]);
     sums(&format!("{}\n", " ".repeat(2_000_000))).complained_of(2, &["line 1", "longer than 1048576 bytes"]);
     let unfit = sums("1\n\"two\"\n");
     assert_eq!(unfit.code, 1, "the worker rejects it: {unfit:?}");

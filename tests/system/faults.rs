@@ -108,7 +108,9 @@ async fn a_call_that_kills_three_workers_is_given_up() {
     assert!(shown.contains("arguments: [600000]") && shown.contains("was lost while it had the call"), "{shown}");
     broker.command(&["dead", "drop", "1"]).printed();
     assert_eq!(broker.command(&["dead"]).printed(), "no dead letters");
-    broker.command(&["dead", "resend", "1"]).complained_of(1, &["FAILED_PRECONDITION", "no dead letter 1"]);
+    broker
+        .command(&["dead", "resend", "1"])
+        .complained_of(1, &["FAILED_PRECONDITION", "unknown dead letter 1; `callboard dead` lists them"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,6 +54,6 @@ async fn a_worker_process_that_was_stopped_is_replaced_and_its_calls_end() {
     signal(stopped, Signal::STOP);
     // It waits at the stopped process, is lost with it, and answered by the one that takes its place.
     assert_ne!(pid(&client).await, stopped);
-    pool.stderr.wait_for("it is replaced");
+    pool.stderr.wait_for("replacing a worker process that does not reconnect");
     assert!(!is_alive(stopped));
 }

@@ -139,8 +139,8 @@ async fn drop_letter(client: &Client, settings: &ClientSettings, id: u64) -> any
 
 /// Returns the error of a request about one dead letter; for an unknown id, with a hint.
 fn failed(error: CallError, id: u64) -> anyhow::Error {
-    if error.message().starts_with("there is no dead letter") {
-        let why = format!("there is no dead letter {id}; `callboard dead` lists them");
+    if error.message().starts_with("unknown dead letter") {
+        let why = format!("unknown dead letter {id}; `callboard dead` lists them");
         return Exit::Failed.because(anyhow!("{}: {why} (executed: {})", error.code(), error.executed()));
     }
     client::failed(error)
