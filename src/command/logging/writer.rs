@@ -1,7 +1,7 @@
 //! The log writer: a thread that writes the log, so that a log call never waits for the log's reader.
 //!
 //! A log without a reader, or a full disk, must not stop a broker: lines that do not fit are dropped and counted. For the comparison
-//! with `tracing-appender` see docs/decisions/0101-log-writer.md.
+//! with `tracing-appender` see docs/decisions/0024-log-writer.md.
 
 use std::{
     io::{self, Write},
