@@ -188,7 +188,7 @@ impl Connections {
         }
     }
 
-    /// Rejects a peer that could not be authenticated. It is told so after a delay, which slows down guessing, and ignored until then.
+    /// Rejects a peer that could not be authenticated. It gets the failure after a delay, which slows down guessing, and is ignored until then.
     fn reject(
         &mut self,
         now: Time,

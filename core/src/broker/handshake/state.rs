@@ -25,7 +25,7 @@ pub(crate) enum ConnectionState {
     AwaitingHello { endpoint: Endpoint, origin: PeerOrigin, nonce: Nonce, until: Time },
     /// The hello was received, and the challenge sent.
     AwaitingProof { hello: Box<Hello>, origin: PeerOrigin, nonce: Nonce, until: Time },
-    /// The peer could not be authenticated. It is told so at `until`, and ignored before.
+    /// The peer could not be authenticated. It gets the failure at `until`, and is ignored before.
     Rejected { failure: AuthenticationFailure, until: Time },
     /// The connection is a client's.
     Client(ClientKey),
