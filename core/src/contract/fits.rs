@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    changes::Verdict,
+    Verdict,
     schema::{Definition, Field, Record, Type},
 };
 use crate::wire::limits::DEPTH_MAX;

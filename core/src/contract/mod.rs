@@ -18,6 +18,7 @@ mod hash;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod words;
 
 use std::{collections::BTreeMap, fmt};
@@ -25,9 +26,10 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    changes::{Change, Verdict},
+    changes::Change,
     hash::{ContractHash, NoContractHash},
     schema::{Definition, Field, Probe, Record, Schema, Told, Type, Types, Untold},
+    verdict::Verdict,
 };
 use crate::wire::{self, envelope::Effect};
 
