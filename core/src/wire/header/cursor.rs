@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::limits::DEPTH_MAX;
+use super::{super::limits::DEPTH_MAX, head::major};
 
 /// What is wrong with the encoding, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,26 +20,6 @@ const NOT_PLAIN: EncodingError =
     EncodingError("an extension holds only integers, strings, arrays, maps, booleans and null");
 const NO_FLOATS: EncodingError = EncodingError("floating-point numbers have no place in a header");
 const TOO_DEEP: EncodingError = EncodingError("an extension is nested too deeply");
-
-/// Major types, the upper three bits of an item's first byte.
-pub(in super::super) mod major {
-    /// Unsigned integer.
-    pub(crate) const UNSIGNED: u8 = 0;
-    /// Negative integer.
-    pub(crate) const NEGATIVE: u8 = 1;
-    /// Byte string.
-    pub(crate) const BYTES: u8 = 2;
-    /// Text string.
-    pub(crate) const TEXT: u8 = 3;
-    /// Array.
-    pub(crate) const ARRAY: u8 = 4;
-    /// Map.
-    pub(crate) const MAP: u8 = 5;
-    /// Tag of the item behind it.
-    pub(crate) const TAG: u8 = 6;
-    /// Booleans, null, floating-point numbers.
-    pub(crate) const SIMPLE: u8 = 7;
-}
 
 /// A place in a slice. Every method checks before it moves; none panics, and none takes what a length announces for granted.
 #[derive(Clone, Debug)]

@@ -8,15 +8,6 @@ use super::{
     keys,
 };
 
-/// The side that reads a bundle: it decides which keys a header may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Recipient {
-    /// The broker: a request is a call of a client.
-    Broker,
-    /// A client or worker: a request is a dispatch of the broker.
-    Peer,
-}
-
 /// An envelope that was not accepted. The other envelopes of its bundle are not affected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvelopeError {

@@ -1,6 +1,6 @@
 //! The registry of header keys, and which kind may have which.
 
-use super::{super::kind::Kind, error::Recipient};
+use super::{super::kind::Kind, recipient::Recipient};
 
 pub(super) const KIND: u8 = 0;
 pub(super) const NUMBER: u8 = 1;

@@ -10,18 +10,22 @@
 mod cursor;
 mod error;
 mod extensions;
+mod head;
 mod keys;
 mod read;
+mod recipient;
 mod skip;
 mod spent;
 mod typed;
 mod write;
 
-pub use error::{EnvelopeError, EnvelopeErrorReason, Recipient};
+pub use error::{EnvelopeError, EnvelopeErrorReason};
+pub use recipient::Recipient;
 
 #[cfg(test)]
 pub(super) use keys::name as key_name;
 
-pub(super) use cursor::{Cursor, EncodingError, major};
+pub(super) use cursor::{Cursor, EncodingError};
+pub(super) use head::{major, write_head};
 pub(super) use read::{Header, HeaderError};
-pub(super) use write::{write, write_head};
+pub(super) use write::write;

@@ -8,10 +8,12 @@ use super::{
         limits::{HEADER_BYTES_MAX, HEADER_KEYS_MAX},
         method::MethodName,
     },
-    cursor::{Cursor, ENDS_EARLY, EncodingError, major},
-    error::{EnvelopeError, EnvelopeErrorReason, Recipient},
+    cursor::{Cursor, ENDS_EARLY, EncodingError},
+    error::{EnvelopeError, EnvelopeErrorReason},
     extensions,
+    head::major,
     keys::{self, Keys, Rule},
+    recipient::Recipient,
     skip,
 };
 

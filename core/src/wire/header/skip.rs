@@ -1,6 +1,6 @@
 //! Skips a header that was not accepted, so that the envelopes behind it can still be read.
 
-use super::{super::limits::DEPTH_MAX, cursor::major};
+use super::{super::limits::DEPTH_MAX, head::major};
 
 /// The end of an indefinite-length item.
 const BREAK: u8 = 0xff;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    cursor::{Cursor, major},
-    write::write_head,
+    cursor::Cursor,
+    head::{major, write_head},
 };
 use crate::wire::status::Spent;
 

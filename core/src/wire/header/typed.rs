@@ -19,9 +19,10 @@ use super::{
         status::{Code, Executed, Failure, Spent},
         streams::{ItemCredit, Streams},
     },
-    error::{EnvelopeError, EnvelopeErrorReason, Recipient},
+    error::{EnvelopeError, EnvelopeErrorReason},
     keys,
     read::Header,
+    recipient::Recipient,
     spent,
 };
 

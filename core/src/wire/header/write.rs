@@ -10,8 +10,9 @@ use super::{
         limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         status::Failure,
     },
-    cursor::major,
-    extensions, keys, spent,
+    extensions,
+    head::{major, write_head},
+    keys, spent,
 };
 
 /// Writes the header of `envelope` behind what is in `out`, in deterministic encoding.
@@ -211,23 +212,6 @@ impl<'a> Pairs<'a> {
                 self.out.extend_from_slice(pairs);
             }
             Err(error) => debug_assert!(false, "extensions that no header may carry: {}", error.0),
-        }
-    }
-}
-
-/// Writes an item's first bytes: its major type and argument, in the shortest form.
-#[inline]
-pub(in super::super) fn write_head(out: &mut Vec<u8>, major: u8, argument: u64) {
-    let major = major << 5;
-    let [.., b3, b2, b1, b0] = argument.to_be_bytes();
-    match argument {
-        0..=23 => out.push(major | b0),
-        24..=0xff => out.extend_from_slice(&[major | 24, b0]),
-        0x100..=0xffff => out.extend_from_slice(&[major | 25, b1, b0]),
-        0x1_0000..=0xffff_ffff => out.extend_from_slice(&[major | 26, b3, b2, b1, b0]),
-        _ => {
-            out.push(major | 27);
-            out.extend_from_slice(&argument.to_be_bytes());
         }
     }
 }
