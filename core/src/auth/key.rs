@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use zeroize::Zeroizing;
 
-use super::Roles;
+use super::{AuthKeyError, Roles};
 use crate::wire::limits::{AUTHKEY_BYTES_MAX, AUTHKEY_BYTES_MIN, NAME_BYTES_MAX};
 
 /// A key that broker and peer share.
@@ -24,27 +24,6 @@ pub struct AuthKey {
     secret: Zeroizing<Vec<u8>>,
     id: Option<String>,
     roles: Roles,
-}
-
-/// Why something is no key. Says nothing of the key itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthKeyError {
-    /// It is too short to be safe, or too long to be one.
-    #[error(
-        "an authkey has {AUTHKEY_BYTES_MIN} to {AUTHKEY_BYTES_MAX} bytes, and this one has {0}: make one with \
-         `openssl rand -base64 32`"
-    )]
-    Length(usize),
-    /// A name that a log could not show.
-    #[error("an authkey's id is made of letters, digits, -, _ and ., at most {NAME_BYTES_MAX} of them")]
-    Id,
-    /// Roles that there are not.
-    #[error("an authkey's roles are client, operator and worker, with commas between them, as in roles=client,worker")]
-    Roles,
-    /// A line that is neither a key nor its fields.
-    #[error("write the key alone, or id=NAME roles=ROLES key=KEY, with the key last")]
-    Fields,
 }
 
 impl AuthKey {

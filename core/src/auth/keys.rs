@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{AuthKey, AuthKeyError};
+use super::{AuthKey, AuthKeysError};
 use crate::wire::limits::AUTHKEYS_MAX;
 
 /// One key or several. The first is the one to prove with, all are accepted: so a key is replaced by another without a moment
@@ -20,29 +20,6 @@ use crate::wire::limits::AUTHKEYS_MAX;
 /// ```
 #[derive(Clone, Debug)]
 pub struct AuthKeys(Vec<AuthKey>);
-
-/// Why something is no set of keys. Says nothing of the keys themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthKeysError {
-    /// A line that is no key.
-    #[error("line {line}: {error}")]
-    Line {
-        /// Which one, from 1.
-        line: usize,
-        /// Why not.
-        error: AuthKeyError,
-    },
-    /// There is none.
-    #[error("there is no key in it: write one a line; `openssl rand -base64 32` makes one")]
-    Missing,
-    /// There are too many to try.
-    #[error("there are more than {AUTHKEYS_MAX} keys in it: leave out those that nobody uses any more")]
-    TooMany,
-    /// Two keys, or two ids, are the same.
-    #[error("a key or an id is there twice: each key needs a secret and an id of its own")]
-    Twice,
-}
 
 impl AuthKeys {
     /// These keys, the one to prove with first.

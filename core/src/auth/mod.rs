@@ -1,16 +1,19 @@
-//! Proving that both sides know a shared key, without saying it: the mechanism `hmac-sha-256` of the handshake.
+//! Authentication with a shared key: the mechanism `hmac-sha-256` of the handshake. The key itself is never sent.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `key` | one key, and how it is written |
+//! | `key` | a key, and its text form |
 //! | `keys` | the keys of one side, and their file |
-//! | `roles` | what a key lets its owner be |
-//! | `proof` | nonces, and what is proved with them |
-//! | `principal` | who a peer has proved to be |
+//! | `roles` | the roles that a key allows |
+//! | `error` | why a key or a file of keys is not accepted |
+//! | `proof` | the nonces and proofs that a handshake sends |
+//! | `transcript` | what a proof is computed over |
+//! | `principal` | the identity of an authenticated peer |
 //!
-//! Nonces are chance, so they come in as arguments. Nothing here is encrypted: a proof says who is at the other end when a
-//! connection is made, and no more.
+//! Nonces are random, so they come in as arguments. Nothing here is encrypted: a proof identifies the other end when a
+//! connection is made, and does no more.
 
+mod error;
 mod key;
 mod keys;
 mod principal;
@@ -18,11 +21,14 @@ mod proof;
 mod roles;
 #[cfg(test)]
 mod tests;
+mod transcript;
 
 pub use self::{
-    key::{AuthKey, AuthKeyError},
-    keys::{AuthKeys, AuthKeysError},
+    error::{AuthKeyError, AuthKeysError},
+    key::AuthKey,
+    keys::AuthKeys,
     principal::Principal,
-    proof::{MECHANISM, Nonce, Proof, Prover, Transcript},
+    proof::{Nonce, Proof},
     roles::Roles,
+    transcript::{MECHANISM, Prover, Transcript},
 };

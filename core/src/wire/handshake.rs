@@ -1,11 +1,10 @@
 //! The bodies of the handshake and of registration: CBOR maps with text keys. Unknown keys are ignored, so that a later
 //! version can add some.
 
-use std::fmt;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use super::role::Role;
 use super::{
     affinity::AffinityKey,
     envelope::Effect,
@@ -16,32 +15,6 @@ use crate::{
     auth::{Nonce, Proof},
     contract::ContractHash,
 };
-
-/// What a peer is to the broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Makes calls.
-    Client,
-    /// Serves calls (a pool is a worker, too).
-    Worker,
-}
-
-impl Role {
-    /// The name on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Role::Client => "client",
-            Role::Worker => "worker",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// A peer's first word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod kind;
 pub mod limits;
 pub mod method;
+mod role;
 pub mod status;
 pub mod streams;
 

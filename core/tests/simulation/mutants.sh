@@ -54,7 +54,7 @@ deadline_that_stays_is_forgotten|deadline_queue.rs|s/self\.others\.insert\(Deadl
 time_out_is_noticed_late|client/call.rs|s/EXPIRY_GRACE_MAX\.min\(timeout\.span \/ 10\)/EXPIRY_GRACE_MAX * 20/
 proof_is_not_checked|broker/handshake/authentication.rs|s/transcript\.is_proved\(Prover::Peer, key, &proof\)/transcript.is_proved(Prover::Peer, key, &proof) || true/
 broker_need_not_prove_itself|peer/authentication.rs|s/if proved \{ Ok/if proved || true { Ok/
-proof_of_one_side_is_the_others|auth/proof.rs|s/\("broker", peer\)/(peer, "broker")/
+proof_of_one_side_is_the_others|auth/transcript.rs|s/\("broker", peer\)/(peer, "broker")/
 roles_of_a_key_do_not_count|broker/handshake/mod.rs|s/authenticated\.roles\.permit\(role\)/authenticated.roles.permit(role) || true/
 rejected_peer_may_try_again|broker/handshake/mod.rs|s/\(Some\(ConnectionState::Rejected \{ \.\. \}\), _\) => Ok\(None\),//
 rejected_peer_is_told_at_once|broker/handshake/mod.rs|s/now \+ AUTHKEY_REFUSAL_DELAY/now + AUTHKEY_REFUSAL_DELAY \/ 1000/
