@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use serde::de::{self, Expected, IntoDeserializer, Visitor, value::SeqDeserializer};
+use serde::de::{
+    self, DeserializeSeed, Deserializer as _, Expected, IntoDeserializer, Visitor, value::SeqDeserializer,
+};
 
 use super::{
-    access::{Items, Variant},
     error::DecodeError,
-    head::{Head, Malformed, Reader},
     integer::{Integer, TAG_BIGNUM, TAG_BIGNUM_NEGATIVE},
+    reader::{Head, Malformed, Reader},
     tagged::{self, Tagged},
 };
 
@@ -107,8 +108,71 @@ impl<'de> Deserializer<'de> {
             self.reader = content;
         }
         self.nested(|this| match tagged::takes_tags(&visitor) {
-            true => visitor.visit_enum(Tagged::new(this, Some(tag))),
+            true => visitor.visit_enum(Tagged::new(Some(tag), this)),
             false => de::Deserializer::deserialize_any(this, visitor),
+        })
+    }
+
+    /// Returns the next item, with its tag if it has one.
+    fn tagged(&mut self) -> Result<Tagged<&mut Self>, DecodeError> {
+        let before = self.reader;
+        if let Head::Tag(tag) = self.reader.head()? {
+            return Ok(Tagged::new(Some(tag), self));
+        }
+        self.reader = before;
+        Ok(Tagged::new(None, self))
+    }
+
+    /// Reads an integer; its visitor says whether it is in range.
+    pub(super) fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self.reader.head()? {
+            Head::Unsigned(value) => visitor.visit_u64(value),
+            Head::Negative(magnitude) => Integer::negative(magnitude).visit(visitor),
+            head => match self.tagged_integer(head, &visitor)? {
+                Ok(integer) => integer.visit(visitor),
+                Err(head) => Err(mismatch(head, &visitor)),
+            },
+        }
+    }
+
+    /// Reads a float, as f32 where `single`, or an integer that is one exactly.
+    pub(super) fn float<V: Visitor<'de>>(&mut self, single: bool, visitor: V) -> Result<V::Value, DecodeError> {
+        let integer = match self.reader.head()? {
+            Head::Float(value) => return visitor.visit_f64(value),
+            Head::Unsigned(value) => Integer::unsigned(value),
+            Head::Negative(magnitude) => Integer::negative(magnitude),
+            head => match self.tagged_integer(head, &visitor)? {
+                Ok(integer) => integer,
+                Err(Head::Float(value)) => return visitor.visit_f64(value),
+                Err(head) => return Err(mismatch(head, &visitor)),
+            },
+        };
+        match integer.to_float(single) {
+            Some(value) => visitor.visit_f64(value),
+            None => Err(DecodeError::mismatch(&visitor, "an integer that is no such number exactly")),
+        }
+    }
+
+    /// The integer that starts with `head`, maybe behind tags; or the head behind the tags if it is none.
+    #[cold]
+    fn tagged_integer(
+        &mut self,
+        mut head: Head,
+        expected: &dyn Expected,
+    ) -> Result<Result<Integer, Head>, DecodeError> {
+        let mut depth = self.depth;
+        while let Head::Tag(tag) = head {
+            depth = depth.checked_sub(1).ok_or(Malformed::Deep)?;
+            if matches!(tag, TAG_BIGNUM | TAG_BIGNUM_NEGATIVE) {
+                let integer = Integer::bignum(tag, &mut self.reader)?;
+                return integer.map(Ok).ok_or_else(|| DecodeError::mismatch(expected, "an integer beyond all types"));
+            }
+            head = self.reader.head()?;
+        }
+        Ok(match head {
+            Head::Unsigned(value) => Ok(Integer::unsigned(value)),
+            Head::Negative(value) => Ok(Integer::negative(value)),
+            other => Err(other),
         })
     }
 }
@@ -301,7 +365,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         if name == tagged::ENUM {
-            return self.nested(|this| visitor.visit_enum(Tagged::next(this)?));
+            return self.nested(|this| visitor.visit_enum(this.tagged()?));
         }
         self.untagged(|this, head| match head {
             Head::Text(length) => visitor.visit_enum(this.reader.text(length)?.into_deserializer()),
@@ -332,5 +396,169 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
 
     fn is_human_readable(&self) -> bool {
         false
+    }
+}
+
+/// Room that is made for announced items before the first has come: the rest is made as they come.
+const RESERVED_ITEMS_MAX: u64 = 4096;
+
+/// The rest of an array or a map.
+pub(super) struct Items<'a, 'de> {
+    deserializer: &'a mut Deserializer<'de>,
+    /// Items (of a map: pairs) that are to come; `None`: until the break.
+    left: Option<u64>,
+    /// Items that came.
+    seen: u64,
+    /// Where the current key of a map begins.
+    key: Reader<'de>,
+}
+
+impl<'a, 'de> Items<'a, 'de> {
+    /// The items behind a head that announced `length` of them.
+    ///
+    /// # Errors
+    ///
+    /// If more are announced than there are bytes: a lie that would only be found out at the end.
+    #[inline]
+    pub(super) fn new(deserializer: &'a mut Deserializer<'de>, length: Option<u64>) -> Result<Self, DecodeError> {
+        let reader = deserializer.reader;
+        match length {
+            Some(length) if length > reader.rest().len() as u64 => Err(Malformed::Short.into()),
+            left => Ok(Items { deserializer, left, seen: 0, key: reader }),
+        }
+    }
+
+    /// Checks that nothing is left.
+    ///
+    /// # Errors
+    ///
+    /// If the type did not want all items: it is not the type of this array or map.
+    #[inline]
+    pub(super) fn end(mut self) -> Result<(), DecodeError> {
+        let wanted = self.seen;
+        match self.more()? {
+            false => Ok(()),
+            true => Err(too_many(wanted, self.left)),
+        }
+    }
+
+    #[inline]
+    fn more(&mut self) -> Result<bool, DecodeError> {
+        match &mut self.left {
+            Some(0) => return Ok(false),
+            Some(left) => *left -= 1,
+            None if self.deserializer.reader.at_break()? => {
+                self.left = Some(0);
+                return Ok(false);
+            }
+            None => {}
+        }
+        self.seen += 1;
+        Ok(true)
+    }
+
+    fn hint(&self) -> Option<usize> {
+        self.left.map(|left| left.min(RESERVED_ITEMS_MAX) as usize)
+    }
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_, 'de> {
+    type Error = DecodeError;
+
+    #[inline]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
+        if !self.more()? {
+            return Ok(None);
+        }
+        let value = seed.deserialize(&mut *self.deserializer);
+        value.map(Some).map_err(|error| error.inside_item(self.seen - 1))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.hint()
+    }
+}
+
+impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
+    type Error = DecodeError;
+
+    #[inline]
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
+        if !self.more()? {
+            return Ok(None);
+        }
+        self.key = self.deserializer.reader;
+        seed.deserialize(&mut *self.deserializer).map(Some)
+    }
+
+    #[inline]
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
+        seed.deserialize(&mut *self.deserializer).map_err(|error| inside_key(error, self.key))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.hint()
+    }
+}
+
+#[cold]
+fn too_many(wanted: u64, left: Option<u64>) -> DecodeError {
+    let got = left.map_or("more".to_owned(), |left| format!("{} items", wanted + 1 + left));
+    DecodeError::mismatch(&format!("{wanted} items").as_str(), &got)
+}
+
+/// Names the key that begins at `key`; it is read again, because only errors want to know it.
+#[cold]
+fn inside_key(error: DecodeError, mut key: Reader<'_>) -> DecodeError {
+    match key.head() {
+        Ok(Head::Text(length)) => match key.text(length) {
+            Ok(text) => error.inside_key(&text),
+            Err(_) => error,
+        },
+        Ok(Head::Unsigned(number)) => error.inside_item(number),
+        _ => error.inside_key("(a value)"),
+    }
+}
+
+/// The one entry of a map that stands for a variant with its value.
+pub(super) struct Variant<'a, 'de> {
+    deserializer: &'a mut Deserializer<'de>,
+    key: Reader<'de>,
+}
+
+impl<'a, 'de> Variant<'a, 'de> {
+    /// The entry that comes next.
+    pub(super) fn new(deserializer: &'a mut Deserializer<'de>) -> Self {
+        let key = deserializer.reader;
+        Variant { deserializer, key }
+    }
+}
+
+impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
+    type Error = DecodeError;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), DecodeError> {
+        Ok((seed.deserialize(&mut *self.deserializer)?, self))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
+    type Error = DecodeError;
+
+    fn unit_variant(self) -> Result<(), DecodeError> {
+        de::Deserialize::deserialize(self.deserializer).map_err(|error| inside_key(error, self.key))
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DecodeError> {
+        seed.deserialize(self.deserializer).map_err(|error| inside_key(error, self.key))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, DecodeError> {
+        self.deserializer.deserialize_seq(visitor).map_err(|error| inside_key(error, self.key))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, DecodeError> {
+        self.deserializer.deserialize_map(visitor).map_err(|error| inside_key(error, self.key))
     }
 }

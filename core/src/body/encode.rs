@@ -6,29 +6,16 @@
 use serde::{Serialize, ser};
 
 use super::{
-    compound::Compound,
     error::EncodeError,
     integer::{TAG_BIGNUM, TAG_BIGNUM_NEGATIVE},
+    reader::{Head, Reader},
     tagged,
+    writer::{
+        ARRAY, BREAK, BYTES, FALSE, FLOAT_16, FLOAT_32, FLOAT_64, INDEFINITE, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE,
+        UNSIGNED, write_bits, write_head, write_string,
+    },
 };
 use crate::wire::limits::DEPTH_MAX;
-
-pub(super) const UNSIGNED: u8 = 0 << 5;
-pub(super) const NEGATIVE: u8 = 1 << 5;
-pub(super) const BYTES: u8 = 2 << 5;
-pub(super) const TEXT: u8 = 3 << 5;
-pub(super) const ARRAY: u8 = 4 << 5;
-pub(super) const MAP: u8 = 5 << 5;
-pub(super) const TAG: u8 = 6 << 5;
-const SIMPLE: u8 = 7 << 5;
-const INDEFINITE: u8 = 31;
-const FALSE: u8 = SIMPLE | 20;
-const TRUE: u8 = SIMPLE | 21;
-const NULL: u8 = SIMPLE | 22;
-const FLOAT_16: u8 = SIMPLE | 25;
-const FLOAT_32: u8 = SIMPLE | 26;
-const FLOAT_64: u8 = SIMPLE | 27;
-pub(super) const BREAK: u8 = SIMPLE | INDEFINITE;
 
 /// Writes one item after the other at the end of a buffer.
 pub(super) struct Serializer<'o> {
@@ -60,14 +47,14 @@ impl<'o> Serializer<'o> {
     fn bignum(&mut self, tag: u64, magnitude: u128) {
         let digits = magnitude.to_be_bytes();
         let digits = &digits[magnitude.leading_zeros() as usize / 8..];
-        head(self.out, TAG, tag);
-        string(self.out, BYTES, digits);
+        write_head(self.out, TAG, tag);
+        write_string(self.out, BYTES, digits);
     }
 
     fn items(&mut self, major: u8, length: Option<usize>) -> Result<Compound<'_, 'o>, EncodeError> {
         self.open()?;
         match length {
-            Some(length) => head(self.out, major, length as u64),
+            Some(length) => write_head(self.out, major, length as u64),
             None => self.out.push(major | INDEFINITE),
         }
         Ok(Compound::new(self, length.is_none(), 1))
@@ -75,37 +62,12 @@ impl<'o> Serializer<'o> {
 
     fn variant(&mut self, name: &str, major: u8, length: usize) -> Result<Compound<'_, 'o>, EncodeError> {
         self.open()?;
-        head(self.out, MAP, 1);
-        string(self.out, TEXT, name.as_bytes());
+        write_head(self.out, MAP, 1);
+        write_string(self.out, TEXT, name.as_bytes());
         self.open()?;
-        head(self.out, major, length as u64);
+        write_head(self.out, major, length as u64);
         Ok(Compound::new(self, false, 2))
     }
-}
-
-/// Writes a head with the shortest argument.
-#[inline]
-pub(super) fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
-    match argument {
-        0..=23 => out.push(major | argument as u8),
-        24..=0xff => out.extend_from_slice(&[major | 24, argument as u8]),
-        0x100..=0xffff => long_head(out, major | 25, (argument as u16).to_be_bytes()),
-        0x1_0000..=0xffff_ffff => long_head(out, major | 26, (argument as u32).to_be_bytes()),
-        _ => long_head(out, major | 27, argument.to_be_bytes()),
-    }
-}
-
-#[inline]
-fn long_head<const N: usize>(out: &mut Vec<u8>, first: u8, argument: [u8; N]) {
-    out.push(first);
-    out.extend_from_slice(&argument);
-}
-
-/// Writes a byte string or a text.
-#[inline]
-pub(super) fn string(out: &mut Vec<u8>, major: u8, content: &[u8]) {
-    head(out, major, content.len() as u64);
-    out.extend_from_slice(content);
 }
 
 impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
@@ -125,7 +87,7 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
     }
 
     fn serialize_u64(self, value: u64) -> Result<(), EncodeError> {
-        head(self.out, UNSIGNED, value);
+        write_head(self.out, UNSIGNED, value);
         Ok(())
     }
 
@@ -143,9 +105,9 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
 
     fn serialize_i64(self, value: i64) -> Result<(), EncodeError> {
         match u64::try_from(value) {
-            Ok(value) => head(self.out, UNSIGNED, value),
+            Ok(value) => write_head(self.out, UNSIGNED, value),
             // In two's complement, -1 - n is n with every bit turned.
-            Err(_) => head(self.out, NEGATIVE, !value as u64),
+            Err(_) => write_head(self.out, NEGATIVE, !value as u64),
         }
         Ok(())
     }
@@ -164,7 +126,7 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
 
     fn serialize_u128(self, value: u128) -> Result<(), EncodeError> {
         match u64::try_from(value) {
-            Ok(value) => head(self.out, UNSIGNED, value),
+            Ok(value) => write_head(self.out, UNSIGNED, value),
             Err(_) => self.bignum(TAG_BIGNUM, value),
         }
         Ok(())
@@ -174,7 +136,7 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
         let Err(_) = u128::try_from(value) else { return self.serialize_u128(value as u128) };
         let magnitude = !value as u128;
         match u64::try_from(magnitude) {
-            Ok(magnitude) => head(self.out, NEGATIVE, magnitude),
+            Ok(magnitude) => write_head(self.out, NEGATIVE, magnitude),
             Err(_) => self.bignum(TAG_BIGNUM_NEGATIVE, magnitude),
         }
         Ok(())
@@ -188,13 +150,13 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
     fn serialize_f64(self, value: f64) -> Result<(), EncodeError> {
         let single = value as f32;
         if f64::from(single).to_bits() != value.to_bits() {
-            long_head(self.out, FLOAT_64, value.to_be_bytes());
+            write_bits(self.out, FLOAT_64, value.to_be_bytes());
             return Ok(());
         }
         let half = half::f16::from_f64(value);
         match half.to_f64().to_bits() == value.to_bits() {
-            true => long_head(self.out, FLOAT_16, half.to_be_bytes()),
-            false => long_head(self.out, FLOAT_32, single.to_be_bytes()),
+            true => write_bits(self.out, FLOAT_16, half.to_be_bytes()),
+            false => write_bits(self.out, FLOAT_32, single.to_be_bytes()),
         }
         Ok(())
     }
@@ -204,12 +166,12 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
     }
 
     fn serialize_str(self, value: &str) -> Result<(), EncodeError> {
-        string(self.out, TEXT, value.as_bytes());
+        write_string(self.out, TEXT, value.as_bytes());
         Ok(())
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), EncodeError> {
-        string(self.out, BYTES, value);
+        write_string(self.out, BYTES, value);
         Ok(())
     }
 
@@ -249,8 +211,8 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
             return value.serialize(self);
         }
         self.open()?;
-        head(self.out, MAP, 1);
-        string(self.out, TEXT, variant.as_bytes());
+        write_head(self.out, MAP, 1);
+        write_string(self.out, TEXT, variant.as_bytes());
         value.serialize(&mut *self)?;
         self.close(1);
         Ok(())
@@ -302,5 +264,157 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
 
     fn is_human_readable(&self) -> bool {
         false
+    }
+}
+
+/// An array, a map, or a variant with its array or map, that is open.
+pub(super) struct Compound<'a, 'o> {
+    serializer: &'a mut Serializer<'o>,
+    /// Its length was not known: a break ends it.
+    indefinite: bool,
+    /// The next field is the number of a tag.
+    tag: bool,
+    /// Levels that it opened.
+    levels: usize,
+}
+
+impl<'a, 'o> Compound<'a, 'o> {
+    pub(super) fn new(serializer: &'a mut Serializer<'o>, indefinite: bool, levels: usize) -> Self {
+        Compound { serializer, indefinite, tag: false, levels }
+    }
+
+    /// A tag and its item, neither written yet.
+    pub(super) fn tagged(serializer: &'a mut Serializer<'o>) -> Self {
+        Compound { serializer, indefinite: false, tag: true, levels: 1 }
+    }
+
+    #[inline]
+    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        value.serialize(&mut *self.serializer)
+    }
+
+    #[inline]
+    fn entry<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), EncodeError> {
+        write_string(self.serializer.out, TEXT, key.as_bytes());
+        self.item(value)
+    }
+
+    #[inline]
+    fn finish(self) -> Result<(), EncodeError> {
+        if self.indefinite {
+            self.serializer.out.push(BREAK);
+        }
+        self.serializer.close(self.levels);
+        Ok(())
+    }
+}
+
+impl ser::SerializeSeq for Compound<'_, '_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.item(value)
+    }
+
+    fn end(self) -> Result<(), EncodeError> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeTuple for Compound<'_, '_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.item(value)
+    }
+
+    fn end(self) -> Result<(), EncodeError> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeTupleStruct for Compound<'_, '_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.item(value)
+    }
+
+    fn end(self) -> Result<(), EncodeError> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeTupleVariant for Compound<'_, '_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        if !std::mem::take(&mut self.tag) {
+            return self.item(value);
+        }
+        let tag = tag_number(value).ok_or_else(|| ser::Error::custom("a tag must be an unsigned integer"))?;
+        write_head(self.serializer.out, TAG, tag);
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), EncodeError> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeMap for Compound<'_, '_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
+        self.item(key)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.item(value)
+    }
+
+    fn end(self) -> Result<(), EncodeError> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeStruct for Compound<'_, '_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), EncodeError> {
+        self.entry(key, value)
+    }
+
+    fn end(self) -> Result<(), EncodeError> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeStructVariant for Compound<'_, '_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), EncodeError> {
+        self.entry(key, value)
+    }
+
+    fn end(self) -> Result<(), EncodeError> {
+        self.finish()
+    }
+}
+
+/// Takes the number out of the first field of [`TAGGED`].
+fn tag_number<T: Serialize + ?Sized>(field: &T) -> Option<u64> {
+    let mut head = Vec::with_capacity(9);
+    field.serialize(&mut Serializer::new(&mut head)).ok()?;
+    match Reader::new(&head).head() {
+        Ok(Head::Unsigned(tag)) => Some(tag),
+        _ => None,
     }
 }

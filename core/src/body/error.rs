@@ -7,7 +7,7 @@ use serde::{
     ser,
 };
 
-use super::head::Malformed;
+use super::reader::Malformed;
 
 /// Characters of a foreign text that an error repeats: enough to recognise it, little enough to print.
 const QUOTED_CHARS_MAX: usize = 40;

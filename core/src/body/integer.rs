@@ -1,11 +1,10 @@
 //! Integers of any width: CBOR's own 65 bits, and the bignums of tags 2 and 3 as far as Rust has types for them.
 
-use serde::de::{Expected, Visitor};
+use serde::de::Visitor;
 
 use super::{
-    decode::{Deserializer, mismatch},
     error::DecodeError,
-    head::{Head, Malformed, Reader},
+    reader::{Head, Malformed, Reader},
 };
 
 /// The tag of a byte string that is an unsigned integer.
@@ -80,60 +79,5 @@ impl Integer {
             Ok(value) => visitor.visit_i64(value),
             Err(_) => visitor.visit_i128(value),
         }
-    }
-}
-
-impl<'de> Deserializer<'de> {
-    /// Reads an integer; its visitor says whether it is in range.
-    pub(super) fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.reader.head()? {
-            Head::Unsigned(value) => visitor.visit_u64(value),
-            Head::Negative(magnitude) => Integer::negative(magnitude).visit(visitor),
-            head => match self.tagged_integer(head, &visitor)? {
-                Ok(integer) => integer.visit(visitor),
-                Err(head) => Err(mismatch(head, &visitor)),
-            },
-        }
-    }
-
-    /// Reads a float, as f32 where `single`, or an integer that is one exactly.
-    pub(super) fn float<V: Visitor<'de>>(&mut self, single: bool, visitor: V) -> Result<V::Value, DecodeError> {
-        let integer = match self.reader.head()? {
-            Head::Float(value) => return visitor.visit_f64(value),
-            Head::Unsigned(value) => Integer::unsigned(value),
-            Head::Negative(magnitude) => Integer::negative(magnitude),
-            head => match self.tagged_integer(head, &visitor)? {
-                Ok(integer) => integer,
-                Err(Head::Float(value)) => return visitor.visit_f64(value),
-                Err(head) => return Err(mismatch(head, &visitor)),
-            },
-        };
-        match integer.to_float(single) {
-            Some(value) => visitor.visit_f64(value),
-            None => Err(DecodeError::mismatch(&visitor, "an integer that is no such number exactly")),
-        }
-    }
-
-    /// The integer that starts with `head`, maybe behind tags; or the head behind the tags if it is none.
-    #[cold]
-    fn tagged_integer(
-        &mut self,
-        mut head: Head,
-        expected: &dyn Expected,
-    ) -> Result<Result<Integer, Head>, DecodeError> {
-        let mut depth = self.depth;
-        while let Head::Tag(tag) = head {
-            depth = depth.checked_sub(1).ok_or(Malformed::Deep)?;
-            if matches!(tag, TAG_BIGNUM | TAG_BIGNUM_NEGATIVE) {
-                let integer = Integer::bignum(tag, &mut self.reader)?;
-                return integer.map(Ok).ok_or_else(|| DecodeError::mismatch(expected, "an integer beyond all types"));
-            }
-            head = self.reader.head()?;
-        }
-        Ok(match head {
-            Head::Unsigned(value) => Ok(Integer::unsigned(value)),
-            Head::Negative(value) => Ok(Integer::negative(value)),
-            other => Err(other),
-        })
     }
 }

@@ -15,17 +15,16 @@ use std::cell::Cell;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-mod access;
 pub mod arguments;
-mod compound;
 mod decode;
 mod encode;
 mod error;
-mod head;
 mod integer;
+mod reader;
 mod tagged;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub use arguments::{ArgumentError, ArgumentMap, ArgumentProblem, ArgumentReader, Arguments, EncodedArguments, named};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
@@ -98,12 +97,12 @@ impl AsRef<[u8]> for Small {
 ///
 /// If the body is not exactly one CBOR item, or not one that the type takes. The error says where and what was expected.
 pub fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
-    let mut deserializer = decode::Deserializer::new(head::Reader::new(body), DEPTH_MAX);
+    let mut deserializer = decode::Deserializer::new(reader::Reader::new(body), DEPTH_MAX);
     let value = T::deserialize(&mut deserializer);
     let rest = deserializer.reader.rest();
     match value {
         Ok(value) if rest.is_empty() => Ok(value),
-        Ok(_) => Err(DecodeError::from(head::Malformed::Trailing).at(body.len() - rest.len())),
+        Ok(_) => Err(DecodeError::from(reader::Malformed::Trailing).at(body.len() - rest.len())),
         Err(error) => Err(error.at(body.len() - rest.len())),
     }
 }
@@ -112,6 +111,6 @@ pub fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeErro
 ///
 /// Cheap: nothing is built, and texts are not checked to be UTF-8.
 pub fn is_well_formed(body: &[u8]) -> bool {
-    let mut reader = head::Reader::new(body);
+    let mut reader = reader::Reader::new(body);
     reader.skip(DEPTH_MAX).is_ok() && reader.rest().is_empty()
 }

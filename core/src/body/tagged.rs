@@ -5,12 +5,9 @@
 
 use std::fmt;
 
-use serde::{
-    de::{self, DeserializeSeed, Expected, IntoDeserializer, Visitor, value::StrDeserializer},
-    ser,
-};
+use serde::de::{self, DeserializeSeed, Deserializer, Expected, IntoDeserializer, Visitor, value::StrDeserializer};
 
-use super::{decode::Deserializer, error::DecodeError, head::Head};
+use super::error::DecodeError;
 
 /// The enum's name.
 pub(super) const ENUM: &str = "@@TAG@@";
@@ -35,31 +32,21 @@ pub(super) fn takes_tags(visitor: &dyn Expected) -> bool {
     Words(visitor).to_string() == "a valid CBOR item"
 }
 
-/// An item with or without its tag, as ciborium's enum.
-pub(super) struct Tagged<'a, 'de> {
-    /// `None` once the item was read.
-    item: Option<&'a mut Deserializer<'de>>,
+/// The deserializer of an item with or without its tag, as ciborium's enum. `D` reads the item.
+pub(super) struct Tagged<D> {
     tag: Option<u64>,
+    /// `None` once the item was read.
+    item: Option<D>,
 }
 
-impl<'a, 'de> Tagged<'a, 'de> {
-    /// The item that comes next, whose tag was read.
-    pub(super) fn new(deserializer: &'a mut Deserializer<'de>, tag: Option<u64>) -> Self {
-        Tagged { item: Some(deserializer), tag }
-    }
-
-    /// The item that comes next, its tag included.
-    pub(super) fn next(deserializer: &'a mut Deserializer<'de>) -> Result<Self, DecodeError> {
-        let before = deserializer.reader;
-        if let Head::Tag(tag) = deserializer.reader.head()? {
-            return Ok(Tagged::new(deserializer, Some(tag)));
-        }
-        deserializer.reader = before;
-        Ok(Tagged::new(deserializer, None))
+impl<D> Tagged<D> {
+    /// Creates it for an item whose tag, if it has one, was read.
+    pub(super) fn new(tag: Option<u64>, item: D) -> Tagged<D> {
+        Tagged { tag, item: Some(item) }
     }
 }
 
-impl<'de> de::EnumAccess<'de> for Tagged<'_, 'de> {
+impl<'de, D: Deserializer<'de, Error = DecodeError>> de::EnumAccess<'de> for Tagged<D> {
     type Error = DecodeError;
     type Variant = Self;
 
@@ -70,7 +57,7 @@ impl<'de> de::EnumAccess<'de> for Tagged<'_, 'de> {
     }
 }
 
-impl<'de> de::VariantAccess<'de> for Tagged<'_, 'de> {
+impl<'de, D: Deserializer<'de, Error = DecodeError>> de::VariantAccess<'de> for Tagged<D> {
     type Error = DecodeError;
 
     fn unit_variant(self) -> Result<(), DecodeError> {
@@ -94,7 +81,7 @@ impl<'de> de::VariantAccess<'de> for Tagged<'_, 'de> {
 }
 
 /// First the tag, then the item.
-impl<'de> de::SeqAccess<'de> for Tagged<'_, 'de> {
+impl<'de, D: Deserializer<'de, Error = DecodeError>> de::SeqAccess<'de> for Tagged<D> {
     type Error = DecodeError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
@@ -102,15 +89,5 @@ impl<'de> de::SeqAccess<'de> for Tagged<'_, 'de> {
             (Some(tag), _) => seed.deserialize(tag.into_deserializer()).map(Some),
             (None, item) => item.take().map(|item| seed.deserialize(item)).transpose(),
         }
-    }
-}
-
-/// Takes the number out of the first field of [`TAGGED`].
-pub(super) fn tag_number<T: ser::Serialize + ?Sized>(field: &T) -> Option<u64> {
-    let mut head = Vec::with_capacity(9);
-    field.serialize(&mut super::encode::Serializer::new(&mut head)).ok()?;
-    match super::head::Reader::new(&head).head() {
-        Ok(Head::Unsigned(tag)) => Some(tag),
-        _ => None,
     }
 }

@@ -3,12 +3,12 @@
 //! The caller has [`Arguments`]: a tuple for positions, an [`ArgumentMap`] for names. The worker has [`ArgumentReader`], which
 //! finds each parameter's value, whichever way the caller gave it.
 
+mod encode;
 mod error;
-mod given;
 mod reader;
 #[cfg(test)]
 mod tests;
 
+pub use encode::{ArgumentMap, Arguments, EncodedArguments, named};
 pub use error::{ArgumentError, ArgumentProblem};
-pub use given::{ArgumentMap, Arguments, EncodedArguments, named};
 pub use reader::ArgumentReader;

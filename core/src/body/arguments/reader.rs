@@ -11,7 +11,7 @@ use crate::{
     body::{
         DecodeError,
         decode::Deserializer,
-        head::{Head, Malformed, Reader},
+        reader::{Head, Malformed, Reader},
     },
     wire::limits::DEPTH_MAX,
 };

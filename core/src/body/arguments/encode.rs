@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::body::{
     EncodeError,
-    encode::{ARRAY, MAP, Serializer, TEXT, UNSIGNED, head, string},
+    encode::Serializer,
+    writer::{ARRAY, MAP, TEXT, UNSIGNED, write_head, write_string},
 };
 
 /// The arguments of a call: `()`, a tuple of values in the order of the parameters, or an [`ArgumentMap`].
@@ -120,7 +121,7 @@ impl ArgumentMap {
     /// Adds an argument by name.
     pub fn name(mut self, name: &str, value: impl Serialize) -> ArgumentMap {
         let mut names = std::mem::take(&mut self.names);
-        string(&mut names, TEXT, name.as_bytes());
+        write_string(&mut names, TEXT, name.as_bytes());
         self.add(&mut names, value);
         self.names = names;
         self.names_len += 1;
@@ -143,12 +144,12 @@ impl Arguments for ArgumentMap {
         let positions_len = self.positions.len() as u64;
         let mut out = Vec::new();
         match self.names_len {
-            0 => head(&mut out, ARRAY, positions_len),
-            names_len => head(&mut out, MAP, positions_len + names_len),
+            0 => write_head(&mut out, ARRAY, positions_len),
+            names_len => write_head(&mut out, MAP, positions_len + names_len),
         }
         for (position, value) in (0..).zip(&self.positions) {
             if self.names_len > 0 {
-                head(&mut out, UNSIGNED, position);
+                write_head(&mut out, UNSIGNED, position);
             }
             out.extend_from_slice(value);
         }
