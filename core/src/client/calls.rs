@@ -5,6 +5,9 @@ use slab::Slab;
 use super::call::{Call, Flows, NewCall, State, Ticket};
 use crate::{deadline_queue::DeadlineQueue, sequence_map::SequenceMap, time::Time, wire::ids::CallNumber};
 
+/// The number of a client's first call. The broker knows that no call below it is open.
+pub(super) const NUMBER_FIRST: CallNumber = CallNumber(1);
+
 /// A place in the table of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CallKey(usize);
@@ -32,7 +35,7 @@ impl<T> Calls<T> {
             open: SequenceMap::default(),
             timers: DeadlineQueue::default(),
             next_turn: 0,
-            next_number: CallNumber(1),
+            next_number: NUMBER_FIRST,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The client's life: joining the broker, losing it, being refused, closing.
 
-use super::{Action, Client, Diagnostic, call::State, sending::NUMBER_FIRST};
+use super::{Action, Client, Diagnostic, call::State, calls::NUMBER_FIRST, phase::Phase};
 use crate::{
     peer::DisconnectReason,
     time::Time,
@@ -9,29 +9,6 @@ use crate::{
         status::{Code, Executed, Failure},
     },
 };
-
-/// How far the client's life has come.
-#[derive(Debug)]
-pub(super) enum Phase {
-    /// Calls are taken.
-    Serving,
-    /// No more calls are taken; casts that wait are still sent, then goodbye is said.
-    Closing { deadline: Time },
-    /// The broker will not have this client.
-    Rejected(Box<Failure>),
-    /// It is over.
-    Closed,
-}
-
-impl Phase {
-    /// When the phase ends by itself.
-    pub(super) fn deadline(&self) -> Option<Time> {
-        match self {
-            Phase::Closing { deadline } => Some(*deadline),
-            Phase::Serving | Phase::Rejected(_) | Phase::Closed => None,
-        }
-    }
-}
 
 impl<T> Client<T> {
     /// The broker let the client in. A connection starts with fresh credit, and the calls that are open use it first.
@@ -94,7 +71,7 @@ impl<T> Client<T> {
     /// The client is to end. Goodbye covers the calls that are open: none is cancelled one by one.
     pub(super) fn close(&mut self, deadline: Time, out: &mut Vec<Action<T>>) {
         match self.phase {
-            Phase::Serving => {
+            Phase::Running => {
                 self.phase = Phase::Closing { deadline };
                 self.end_calls(out);
             }

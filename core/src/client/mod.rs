@@ -17,6 +17,7 @@ mod calls;
 mod diagnostic;
 mod lifecycle;
 mod outcomes;
+mod phase;
 mod sending;
 mod streams;
 #[cfg(test)]
@@ -30,7 +31,10 @@ pub use self::{
     call::{NewCall, Ticket, Timeout, TimeoutSource},
     diagnostic::{Counters, Diagnostic},
 };
-use self::{calls::Calls, lifecycle::Phase};
+use self::{
+    calls::{Calls, NUMBER_FIRST},
+    phase::Phase,
+};
 use crate::{
     auth::Nonce,
     peer::{self, Peer, PeerEvent, SocketClosed, TimeoutAction},
@@ -164,12 +168,12 @@ impl<T> Client<T> {
     pub fn new(settings: peer::Settings) -> Client<T> {
         Client {
             peer: Peer::new(Role::Client, settings),
-            phase: Phase::Serving,
+            phase: Phase::Running,
             calls: Calls::new(),
             credit: Credit::default(),
             resend_from: None,
             cancelled: BTreeSet::new(),
-            done_below_sent: sending::NUMBER_FIRST,
+            done_below_sent: NUMBER_FIRST,
             counters: Counters::default(),
         }
     }
@@ -317,7 +321,7 @@ impl<T> Client<T> {
         assert!(self.resend_from.is_none() || self.is_connected(), "calls are sent again on a connection");
         assert!(self.cancelled.len() <= OUTCOMES_MAX, "cancels that are remembered are bounded");
         match &self.phase {
-            Phase::Serving => {}
+            Phase::Running => {}
             Phase::Closing { .. } => assert_eq!(self.open_len(), 0, "a close ends every open call at once"),
             Phase::Rejected(_) | Phase::Closed => {
                 assert_eq!((self.open_len(), self.waiting_len()), (0, 0), "no call outlives its client");

@@ -4,7 +4,7 @@ use super::{
     Action, Client,
     call::{Call, NewCall},
     calls::CallKey,
-    lifecycle::Phase,
+    phase::Phase,
 };
 use crate::{
     time::Time,
@@ -16,16 +16,13 @@ use crate::{
     },
 };
 
-/// Where numbers begin. That all below it is done needs no saying.
-pub(super) const NUMBER_FIRST: CallNumber = CallNumber(1);
-
 impl<T> Client<T> {
     /// Somebody wants a call made.
     pub(super) fn call(&mut self, new: NewCall<T>, out: &mut Vec<Action<T>>) {
         let counter = if new.cast { &mut self.counters.casts } else { &mut self.counters.calls };
         *counter += 1;
         match &self.phase {
-            Phase::Serving => self.calls.push(new),
+            Phase::Running => self.calls.push(new),
             Phase::Closing { .. } | Phase::Closed => {
                 let failure = Failure::new(Code::Cancelled, Executed::No, "the client is closed, or is closing");
                 self.reject_call(new, Box::new(failure), out);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Action, Diagnostic, Worker, job::Stopped};
+use super::{Action, Diagnostic, Worker, job::Stopped, phase::Phase};
 use crate::{
     body,
     peer::DisconnectReason,
@@ -14,41 +14,6 @@ use crate::{
         status::Failure,
     },
 };
-
-/// How far the worker's life has come.
-#[derive(Debug)]
-pub(super) enum Phase {
-    /// Calls are taken.
-    Serving,
-    /// No more calls are taken; what runs finishes, then goodbye is said. As long as the pong to this ping has not come, calls that
-    /// the broker sent before it read the drain may be on their way: said too early, goodbye would lose them.
-    Draining { deadline: Time, ping: Option<u64> },
-    /// Goodbye was said.
-    Closing,
-    /// The broker will not have this worker.
-    Rejected,
-    /// It is over.
-    Closed,
-}
-
-impl Phase {
-    /// When the phase ends by itself.
-    pub(super) fn deadline(&self) -> Option<Time> {
-        match self {
-            Phase::Draining { deadline, .. } => Some(*deadline),
-            // Of goodbye the peer keeps the time.
-            Phase::Serving | Phase::Closing | Phase::Rejected | Phase::Closed => None,
-        }
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        matches!(self, Phase::Draining { .. })
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self, Phase::Closed)
-    }
-}
 
 impl Worker {
     /// The broker let the worker in: it says what it serves, and how many slots calls of earlier connections leave

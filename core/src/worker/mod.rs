@@ -20,6 +20,7 @@ mod job_map;
 mod jobs;
 mod lifecycle;
 mod outcomes;
+mod phase;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,7 @@ pub use self::{
     job::{Job, JobId},
     job_map::JobMap,
 };
-use self::{jobs::Jobs, lifecycle::Phase};
+use self::{jobs::Jobs, phase::Phase};
 use crate::{
     auth::Nonce,
     peer::{self, Peer, PeerEvent, SocketClosed, TimeoutAction},
@@ -271,7 +272,7 @@ impl Worker {
 
     /// Returns when [`Event::Timeout`] is due, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
-        if self.phase.is_over() {
+        if self.phase.is_closed() {
             return None;
         }
         let job = self.jobs.first_timer().map(|(at, _)| at);
