@@ -6,7 +6,7 @@ use crate::harness::{Broker, Finished, Process};
 
 #[test]
 fn the_ready_line_has_the_ports_that_the_system_chose() {
-    let broker = Broker::start();
+    let broker = Broker::start_at("tcp://127.0.0.1:0", "tcp://127.0.0.1:0");
     for address in [&broker.frontend, &broker.backend] {
         let port = address.strip_prefix("tcp://127.0.0.1:").unwrap();
         assert_ne!(port.parse::<u16>().unwrap(), 0);

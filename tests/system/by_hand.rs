@@ -1,6 +1,6 @@
 //! Programs started by hand, without a log: each problem is an error on stderr, and no program waits silently.
 
-use crate::harness::{Process, example};
+use crate::harness::{Process, example, unused_address};
 
 #[test]
 fn a_worker_with_an_invalid_broker_address_ends_at_once_with_an_error() {
@@ -14,9 +14,7 @@ fn a_worker_with_an_invalid_broker_address_ends_at_once_with_an_error() {
 
 #[test]
 fn a_worker_without_a_broker_reports_it_once_also_without_a_log() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nowhere = format!("tcp://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let nowhere = unused_address();
     let mut command = example("calculator-worker");
     command.env("CALLBOARD_BACKEND", &nowhere);
     let worker = Process::start(command);

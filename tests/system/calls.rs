@@ -2,17 +2,11 @@
 
 use callboard::{Reply, Service, Worker};
 
-use crate::harness::{Broker, Finished, Pool, Process, callboard, until};
-
-/// An address at which nobody listens: the port was free a moment ago.
-fn nowhere() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("tcp://{}", listener.local_addr().unwrap())
-}
+use crate::harness::{Broker, Finished, Pool, Process, callboard, until, unused_address};
 
 #[test]
 fn without_a_broker_a_command_says_so_in_one_sentence_and_ends_with_3() {
-    let nowhere = nowhere();
+    let nowhere = unused_address();
     for command in [&["call", "calculator.add", "2", "3"][..], &["services"], &["ping"]] {
         let ended = Finished::callboard(&[command, &["--frontend", &nowhere]].concat());
         ended.complained_of(3, &[&nowhere, "start a broker there"]);
@@ -102,7 +96,7 @@ fn ctrl_c_ends_a_call_with_130_and_its_function() {
 
 #[test]
 fn a_time_out_that_was_typed_is_how_long_a_broker_is_looked_for() {
-    let nowhere = nowhere();
+    let nowhere = unused_address();
     let short = Finished::callboard(&["ping", "--frontend", &nowhere, "--timeout", "200ms"]);
     short.complained_of(3, &["within 200ms"]);
     let mut command = callboard();

@@ -5,9 +5,13 @@ use std::{fs, io, os::unix::net::UnixDatagram, path::PathBuf};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use crate::harness::{Broker, DEADLINE, Finished, Process, callboard, example_path, is_alive, signal, until};
+use crate::harness::{Broker, DEADLINE, Finished, Process, any_port, callboard, example_path, is_alive, signal, until};
 
-const BROKER: &str = "[broker]\nfrontend = \"tcp://127.0.0.1:0\"\nbackend = \"tcp://127.0.0.1:0\"\n";
+/// The `[broker]` table of a file, with a broker on free ports.
+fn broker_table() -> String {
+    let any_port = any_port();
+    format!("[broker]\nfrontend = \"{any_port}\"\nbackend = \"{any_port}\"\n")
+}
 
 /// A folder with a file for `up`.
 struct Folder(TempDir);
@@ -22,7 +26,7 @@ impl Folder {
     /// With a broker at free ports and these pools.
     fn with(pools: &str) -> Folder {
         let folder = Folder(tempfile::tempdir().unwrap());
-        fs::write(folder.file(), format!("{BROKER}{pools}")).unwrap();
+        fs::write(folder.file(), format!("{}{pools}", broker_table())).unwrap();
         folder
     }
 
@@ -201,7 +205,8 @@ fn a_pool_that_gives_up_is_restarted_until_its_program_works() {
     let folder = Folder::with("");
     let broken = folder.0.path().join("broken");
     let text = format!(
-        "{BROKER}{}[pools.calculator]\nsize = 1\n{}",
+        "{}{}[pools.calculator]\nsize = 1\n{}",
+        broker_table(),
         pool("jobs", "pool-worker", "size = 1"),
         folder.breakable("calculator-worker")
     );
@@ -346,7 +351,7 @@ fn with_keys_the_watchdog_and_the_pools_prove_theirs() {
     fs::write(&keys, "a key for these tests alone").unwrap();
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
     let file = format!("authkey_file = \"{}\"\n", keys.display());
-    let text = format!("{BROKER}{file}[pool]\n{file}[client]\n{file}{}", both());
+    let text = format!("{}{file}[pool]\n{file}[client]\n{file}{}", broker_table(), both());
     fs::write(folder.file(), text).unwrap();
     let listener = Listener::new(&folder);
     let mut command = folder.up();

@@ -1,13 +1,14 @@
 //! A broker process, and the commands that a test runs against it.
 
-use std::process::Command;
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    process::{self, Command},
+    sync::atomic::{AtomicU16, Ordering},
+};
 
 use callboard::Client;
 
 use super::{Finished, Process, callboard, example, until};
-
-/// The system chooses a port that is free.
-const ANY_PORT: &str = "tcp://127.0.0.1:0";
 
 /// A broker process.
 pub(crate) struct Broker {
@@ -19,7 +20,8 @@ pub(crate) struct Broker {
 impl Broker {
     /// A broker on free ports.
     pub(crate) fn start() -> Broker {
-        Broker::start_at(ANY_PORT, ANY_PORT)
+        let any_port = any_port();
+        Broker::start_at(&any_port, &any_port)
     }
 
     pub(crate) fn start_at(frontend: &str, backend: &str) -> Broker {
@@ -98,4 +100,29 @@ impl Broker {
     pub(crate) async fn client(&self) -> Client {
         Client::connect(&self.frontend).await.unwrap()
     }
+}
+
+/// An address of which the system chooses the port, on a loopback host that no other caller gets.
+///
+/// A test may stop its broker and start another one at the same address. On 127.0.0.1, another test or an outgoing connection may
+/// take the port in between.
+pub(crate) fn any_port() -> String {
+    format!("tcp://{}", SocketAddr::from((unused_host(), 0)))
+}
+
+/// An address without a listener, on a host that no other caller gets.
+pub(crate) fn unused_address() -> String {
+    let listener = TcpListener::bind((unused_host(), 0)).unwrap();
+    format!("tcp://{}", listener.local_addr().unwrap())
+}
+
+/// A host of 127.0.0.0/8, by process and caller. Only Linux has all of that network on its loopback interface.
+fn unused_host() -> Ipv4Addr {
+    static CALLERS: AtomicU16 = AtomicU16::new(0);
+    if !cfg!(target_os = "linux") {
+        return Ipv4Addr::LOCALHOST;
+    }
+    let [_, high, middle, low] = process::id().to_be_bytes();
+    let caller = CALLERS.fetch_add(1, Ordering::Relaxed);
+    Ipv4Addr::new(127, (high ^ middle) | 0x80, low, u8::try_from(caller % 250).unwrap() + 1)
 }

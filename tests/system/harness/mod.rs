@@ -16,7 +16,7 @@ use std::{
 };
 
 pub(crate) use self::{
-    broker::Broker,
+    broker::{Broker, any_port, unused_address},
     finished::Finished,
     load::Load,
     pool::Pool,

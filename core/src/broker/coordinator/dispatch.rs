@@ -1,4 +1,8 @@
 //! The course of a call: it is scheduled, dispatched to a worker, retried after a loss, and completed once.
+//!
+//! This is one file because its steps call each other: a loss schedules the call again, a completion frees a slot, and a free slot
+//! schedules the next call. The decisions themselves are in the parts: which call is next in `scheduling`, which worker gets it in
+//! `registry` and `affinity`, whether it may run again in `calls`.
 
 use bytes::Bytes;
 use bytestring::ByteString;
