@@ -55,7 +55,7 @@ impl Settings {
             allow_unauthenticated: false,
             keys: None,
             heartbeat: limits::HEARTBEAT_DEFAULT,
-            drain: limits::BROKER_DRAIN,
+            drain: limits::BROKER_DRAIN_TIMEOUT,
             queue_calls_max: limits::QUEUE_CALLS_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
             queue_age_max: None,

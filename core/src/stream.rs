@@ -71,7 +71,7 @@ impl StreamWriter {
     /// [`StreamError::WindowExceeded`] if that makes more than a window.
     pub(crate) fn grant(&mut self, credit: ItemCredit) -> Result<(), StreamError> {
         let left = self.left.with(credit);
-        if !ItemCredit::WINDOW.holds(left) {
+        if !ItemCredit::WINDOW.covers(left) {
             return Err(StreamError::WindowExceeded);
         }
         self.left = left;
@@ -86,7 +86,7 @@ impl StreamWriter {
     /// Spends credit for an item and returns the item's number. `None` if there is no credit for it, or the stream has ended.
     pub(crate) fn send(&mut self, bytes: u64) -> Option<u64> {
         let item = ItemCredit::one(bytes);
-        if self.ended || !self.left.holds(item) {
+        if self.ended || !self.left.covers(item) {
             return None;
         }
         self.left = self.left.without(item);
@@ -110,7 +110,7 @@ impl StreamWriter {
     }
 
     pub(crate) fn check(&self) {
-        assert!(ItemCredit::WINDOW.holds(self.left), "a writer has at most one window of credit: {:?}", self.left);
+        assert!(ItemCredit::WINDOW.covers(self.left), "a writer has at most one window of credit: {:?}", self.left);
     }
 }
 
@@ -131,7 +131,7 @@ impl StreamReader {
         match () {
             () if self.ended => Err(StreamError::AfterEnd),
             () if sequence != self.next => Err(StreamError::Sequence { received: sequence, expected: self.next }),
-            () if !self.left.holds(item) => Err(StreamError::NoCredit),
+            () if !self.left.covers(item) => Err(StreamError::NoCredit),
             () => {
                 self.left = self.left.without(item);
                 self.next += 1;
@@ -144,7 +144,7 @@ impl StreamReader {
     /// reading all of it.
     pub(crate) fn read(&mut self, credit: ItemCredit) -> Option<ItemCredit> {
         let unread = ItemCredit::WINDOW.without(self.left).without(self.owed);
-        self.owed = self.owed.with(credit.shared(unread));
+        self.owed = self.owed.with(credit.min(unread));
         let half = self.owed.items >= ItemCredit::WINDOW.items / 2 || self.owed.bytes >= ItemCredit::WINDOW.bytes / 2;
         if self.ended || !half {
             return None;
@@ -179,7 +179,7 @@ impl StreamReader {
     }
 
     pub(crate) fn check(&self) {
-        assert!(ItemCredit::WINDOW.holds(self.left.with(self.owed)), "a reader grants at most one window");
+        assert!(ItemCredit::WINDOW.covers(self.left.with(self.owed)), "a reader grants at most one window");
     }
 }
 
@@ -194,7 +194,7 @@ impl StreamRelay {
             () if self.ended => Err(StreamError::AfterEnd),
             () if bytes > ITEM_BYTES_MAX => Err(StreamError::ItemTooLarge),
             () if sequence != self.next => Err(StreamError::Sequence { received: sequence, expected: self.next }),
-            () if !self.left.holds(item) => Err(StreamError::NoCredit),
+            () if !self.left.covers(item) => Err(StreamError::NoCredit),
             () => {
                 self.left = self.left.without(item);
                 self.next += 1;
@@ -208,14 +208,14 @@ impl StreamRelay {
     /// # Errors
     /// [`StreamError::WindowExceeded`] if the writer would have more than the window.
     pub(crate) fn grant(&mut self, credit: ItemCredit) -> Result<ItemCredit, StreamError> {
-        let known = self.absorb.shared(credit);
+        let known = self.absorb.min(credit);
         self.absorb = self.absorb.without(known);
         let new = credit.without(known);
         let left = self.left.with(new);
         if self.next == 0 {
-            self.window = left.shared(ItemCredit::WINDOW);
+            self.window = left.min(ItemCredit::WINDOW);
         }
-        if !self.window.holds(left) {
+        if !self.window.covers(left) {
             return Err(StreamError::WindowExceeded);
         }
         self.left = left;
@@ -263,9 +263,9 @@ impl StreamRelay {
     }
 
     pub(crate) fn check(&self) {
-        assert!(ItemCredit::WINDOW.holds(self.window), "a window does not exceed its limit");
-        assert!(self.window.holds(self.left), "the writer's credit does not exceed the window");
-        assert!(self.left.holds(self.absorb), "only credit that the writer has is absorbed");
+        assert!(ItemCredit::WINDOW.covers(self.window), "a window does not exceed its limit");
+        assert!(self.window.covers(self.left), "the writer's credit does not exceed the window");
+        assert!(self.left.covers(self.absorb), "only credit that the writer has is absorbed");
     }
 }
 

@@ -97,7 +97,7 @@ impl BrokerHost {
         self.connections_seen += 1;
         self.proofs.insert(connection, Proving::default());
         let (address, origin, nonce) = ("somewhere".into(), "anywhere".into(), said::nonce(connection.0));
-        let until = now + limits::HANDSHAKE_MAX;
+        let until = now + limits::HANDSHAKE_TIMEOUT;
         self.handle(now, Event::Opened { connection, endpoint, address, rate_limit_key: origin, nonce, until })
     }
 

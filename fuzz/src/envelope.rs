@@ -7,7 +7,7 @@ use callboard_core::{
         Bundler, Envelope, Frames,
         bundle::{self, Recipient},
         handshake::{Challenge, ChallengeResponse, Hello, Register, Welcome},
-        limits::{BODY_COPIED_BYTES_MAX, BUNDLE_ENVELOPES_MAX, EXTENSION_BYTES_MAX},
+        limits::{BODY_INLINE_BYTES_MAX, BUNDLE_ENVELOPES_MAX, EXTENSION_BYTES_MAX},
         status::Code,
     },
 };
@@ -97,7 +97,7 @@ fn write(envelopes: &[Envelope]) -> Vec<Frames> {
     let promised = bundler.len_bytes();
     let messages: Vec<Frames> = bundler.take().collect();
     assert_eq!(promised, messages.iter().map(Frames::len_bytes).sum::<usize>(), "the bundler counts its bytes");
-    let large = |frames: &Frames| frames.large.as_ref().is_none_or(|body| body.len() > BODY_COPIED_BYTES_MAX);
+    let large = |frames: &Frames| frames.large.as_ref().is_none_or(|body| body.len() > BODY_INLINE_BYTES_MAX);
     assert!(messages.iter().all(large), "only a large body has a frame of its own");
     messages
 }

@@ -2,8 +2,8 @@
 
 use bytes::{Buf, BufMut, Bytes};
 use callboard_core::{
-    wire::limits::{BODY_COPIED_BYTES_MAX, HANDSHAKE_BYTES_MAX, MESSAGE_FRAMES_MAX},
-    zmtp::{COMMAND_BYTES_MAX, Decoder, FrameHeader, FrameKind, Item, Violation},
+    wire::limits::{BODY_INLINE_BYTES_MAX, HANDSHAKE_BYTES_MAX, MESSAGE_FRAMES_MAX},
+    zmtp::{COMMAND_BYTES_MAX, Decoder, Event, FrameHeader, FrameKind, Violation},
 };
 
 use super::script::Script;
@@ -42,7 +42,7 @@ pub fn gate(input: &[u8]) {
 struct Connection {
     decoder: Decoder,
     kept: Bytes,
-    items: Vec<Item>,
+    items: Vec<Event>,
     admitted_after: usize,
     opened: bool,
 }
@@ -50,7 +50,7 @@ struct Connection {
 /// What a stream said: its items, and how it ended.
 #[derive(Debug, PartialEq)]
 struct Heard {
-    items: Vec<Item>,
+    items: Vec<Event>,
     kept: Bytes,
     ended: Option<Violation>,
 }
@@ -76,7 +76,7 @@ impl Connection {
     /// A large frame's bytes go to their place, all else behind what was kept.
     fn read(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
         let most = self.message_bytes_max();
-        if let Some(mut place) = self.decoder.direct() {
+        if let Some(mut place) = self.decoder.large_frame_buffer() {
             assert!(self.kept.is_empty(), "while a large frame comes nothing else is kept");
             assert!(place.remaining_mut() <= most, "no room for more than the peer may send");
             let count = place.remaining_mut().min(bytes.len());
@@ -97,17 +97,17 @@ impl Connection {
             assert!(input.len() < before || before == 0, "an item costs bytes");
             self.take(item);
         }
-        self.decoder.detach();
-        assert!(input.len() < BODY_COPIED_BYTES_MAX + FRAME_HEADER_BYTES_MAX, "at most one small frame is kept");
+        self.decoder.detach_from_input();
+        assert!(input.len() < BODY_INLINE_BYTES_MAX + FRAME_HEADER_BYTES_MAX, "at most one small frame is kept");
         self.kept = Bytes::copy_from_slice(&input);
         Ok(())
     }
 
-    fn take(&mut self, item: Item) {
+    fn take(&mut self, item: Event) {
         match &item {
-            Item::Answer(bytes) => check_command(bytes),
-            Item::Opened => assert!(!std::mem::replace(&mut self.opened, true), "a connection opens once"),
-            Item::Message(message) => {
+            Event::Transmit(bytes) => check_command(bytes),
+            Event::HandshakeDone => assert!(!std::mem::replace(&mut self.opened, true), "a connection opens once"),
+            Event::Message(message) => {
                 assert!(self.opened, "no message before the handshake");
                 assert!((1..=MESSAGE_FRAMES_MAX).contains(&message.frames().len()), "frames are limited");
                 assert!(message.bytes() <= self.message_bytes_max(), "messages are limited");
@@ -123,7 +123,7 @@ impl Connection {
     /// The peer broke the rules: perhaps it is told.
     fn refuse(&self, ended: Violation) {
         assert!(!ended.to_string().is_empty() && !ended.name().is_empty(), "an end has a reason");
-        if let Some(refusal) = self.decoder.refusal(ended) {
+        if let Some(refusal) = self.decoder.error_command(ended) {
             assert!(!self.opened, "only who is in the handshake is told");
             check_command(&refusal);
         }

@@ -11,7 +11,7 @@ use callboard_core::{
         Envelope,
         handshake::{Challenge, Hello, Role},
         ids::ConnectionId,
-        limits::HANDSHAKE_MAX,
+        limits::HANDSHAKE_TIMEOUT,
     },
 };
 
@@ -121,7 +121,7 @@ impl Door {
         self.now = until;
         let waits =
             matches!(self.broker.stage(self.connection), Some(Stage::Silent | Stage::Challenged | Stage::Distrusted));
-        assert!(!waits || self.now.since(self.opened) < HANDSHAKE_MAX, "a handshake ends in time");
+        assert!(!waits || self.now.since(self.opened) < HANDSHAKE_TIMEOUT, "a handshake ends in time");
     }
 }
 

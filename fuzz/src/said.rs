@@ -170,12 +170,12 @@ pub(crate) fn challenge(number: u64) -> Challenge {
 
 /// The right answer of a peer that knows the key. `None` if it has no nonce.
 pub(crate) fn answer(hello: &Hello, challenge: &Challenge) -> Option<ChallengeResponse> {
-    Some(ChallengeResponse { proof: Transcript::of(hello, challenge)?.prove(Prover::Peer, &key()) })
+    Some(ChallengeResponse { proof: Transcript::new(hello, challenge)?.prove(Prover::Peer, &key()) })
 }
 
 /// The same welcome from a broker that knows the key.
 pub(crate) fn proved(welcome: Welcome, hello: &Hello, challenge: &Challenge) -> Welcome {
-    let proof = Transcript::of(hello, challenge).map(|transcript| {
+    let proof = Transcript::new(hello, challenge).map(|transcript| {
         Transcript { broker: welcome.broker, start: welcome.start, ..transcript }.prove(Prover::Broker, &key())
     });
     Welcome { proof, ..welcome }

@@ -80,7 +80,7 @@ fn style(krate: &syn::Path, method: &Method) -> TokenStream {
         (false, None) => "Unary",
         (true, None) => "Server",
         (false, Some(_)) => "Client",
-        (true, Some(_)) => "Both",
+        (true, Some(_)) => "Bidi",
     };
     let style = format_ident!("{style}");
     quote!(#krate::core::contract::Style::#style)
@@ -100,7 +100,7 @@ pub(crate) fn type_of(krate: &syn::Path, ty: &Type) -> TokenStream {
     let probe = quote_spanned!(ty.span()=> #krate::core::contract::Probe::<#ty>::new());
     quote! {{
         #[allow(unused_imports)]
-        use #krate::core::contract::{Told as _, Untold as _};
+        use #krate::core::contract::{WithSchema as _, WithoutSchema as _};
         (&#probe).type_of(&mut types, #rust)
     }}
 }

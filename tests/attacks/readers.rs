@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Bytes of each answer: one message within the limit that the broker is given.
-const ANSWER_BYTES: usize = 100_000;
+const BROADCAST_REPLY_OVERHEAD_BYTES: usize = 100_000;
 
 /// What `bench.echo` gives back.
 #[derive(Serialize)]
@@ -67,7 +67,8 @@ fn deaf(target: &Target) -> Wire {
 
 /// Asks for so many answers, or until the broker has closed the connection.
 fn ask(reader: &mut Wire, count: u64) {
-    let message = Message { id: 1, name: String::new(), payload: ByteBuf::from(vec![7; ANSWER_BYTES]) };
+    let message =
+        Message { id: 1, name: String::new(), payload: ByteBuf::from(vec![7; BROADCAST_REPLY_OVERHEAD_BYTES]) };
     let arguments = body::encode(&[message]).unwrap();
     for _ in 0..count {
         let request = Envelope::Request(request(next_number(), arguments.clone()));

@@ -267,9 +267,9 @@ fn a_trait_with_streams_is_described_with_its_styles_and_items() {
         "newest(to: u64) -> stream of u64 [server stream]",
         "known(stream of text) -> u64 [client stream]",
         "strict(least: u64, stream of Word) -> u64, or BookError [client stream]",
-        "find(from: u64, stream of text) -> stream of Word or null [stream both ways]",
-        "checked(stream of u8) -> stream of u8, or BookError [stream both ways]",
-        "twice(stream of u32) -> stream of u32 [stream both ways]",
+        "find(from: u64, stream of text) -> stream of Word or null [bidirectional stream]",
+        "checked(stream of u8) -> stream of u8, or BookError [bidirectional stream]",
+        "twice(stream of u32) -> stream of u32 [bidirectional stream]",
         "walk(steps: u64) -> u64 [unary]",
     ];
     assert_eq!(methods, expected);

@@ -100,7 +100,7 @@ async fn a_call_that_kills_three_workers_is_given_up() {
     }
     let error = call.await.unwrap().unwrap_err();
     assert_eq!((error.code(), error.attempt()), (Code::Unavailable, Some(3)), "{error}");
-    assert!(!error.spent().running.is_zero(), "{}", error.spent());
+    assert!(!error.timings().running.is_zero(), "{}", error.timings());
     let call = error.call_id().unwrap().to_string();
     let listed = broker.command(&["dead"]).printed();
     assert!(listed.contains(&call) && listed.contains("jobs.pause"), "{listed}");

@@ -57,8 +57,8 @@ impl<T: fmt::Debug> fmt::Debug for Answers<T> {
 /// A result that does not decode as `T` is an error of its own answer and does not affect the others.
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Answers<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let answers = Vec::<broadcast::Answer>::deserialize(deserializer)?;
-        let answer = |answer: broadcast::Answer| {
+        let answers = Vec::<broadcast::BroadcastReply>::deserialize(deserializer)?;
+        let answer = |answer: broadcast::BroadcastReply| {
             let worker = answer.worker.clone();
             let result = answer.outcome().map_err(CallError::from);
             let result =

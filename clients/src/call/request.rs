@@ -89,7 +89,7 @@ impl Request {
         let left = self.served_deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = match (self.timeout, left) {
             (Some(own), Some(left)) if own.span <= left => Some(own),
-            (_, Some(span)) => Some(Timeout { span, source: TimeoutSource::Served }),
+            (_, Some(span)) => Some(Timeout { span, source: TimeoutSource::Inherited }),
             (own, None) => own,
         };
         Request { timeout, ..self }

@@ -16,7 +16,7 @@ use std::{
 use callboard_core::{
     auth::AuthKey,
     peer,
-    wire::limits::{CLIENT_QUEUE_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
+    wire::limits::{CLIENT_QUEUE_CALLS_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
 };
 use callboard_transport::{Clock, RuntimeHandoff, check_address, new_session_id};
 use tokio::sync::watch;
@@ -86,7 +86,7 @@ impl ClientBuilder {
             timeout: Some(TIMEOUT_DEFAULT),
             close_timeout: CLOSE_TIMEOUT_DEFAULT,
             heartbeat: HEARTBEAT_DEFAULT,
-            queue_calls_max: CLIENT_QUEUE_MAX,
+            queue_calls_max: CLIENT_QUEUE_CALLS_MAX,
             callbacks_max: CALLBACKS_MAX_DEFAULT,
         }
     }

@@ -9,7 +9,7 @@ use callboard_core::{
         affinity::AffinityKeyError,
         ids::CallId,
         method::NameError,
-        status::{Code, Executed, Failure, Spent},
+        status::{Code, Executed, Failure, Timings},
     },
 };
 use serde::Deserialize;
@@ -97,8 +97,8 @@ impl CallError {
     }
 
     /// How long the call waited and ran, as far as is known.
-    pub fn spent(&self) -> Spent {
-        self.0.spent
+    pub fn timings(&self) -> Timings {
+        self.0.timings
     }
 
     fn new(code: Code, message: impl Into<String>) -> CallError {

@@ -155,7 +155,7 @@ impl StreamBuffer {
             return Poll::Ready(false);
         }
         let credit = ItemCredit::one(bytes);
-        if !state.credit.holds(credit) {
+        if !state.credit.covers(credit) {
             state.writer = Some(context.waker().clone());
             return Poll::Pending;
         }

@@ -37,11 +37,11 @@ pub enum AuthKeysError {
     },
     /// There is none.
     #[error("there is no key in it: write one a line; `openssl rand -base64 32` makes one")]
-    Missing,
+    Empty,
     /// There are too many to try.
     #[error("there are more than {AUTHKEYS_MAX} keys in it: leave out those that nobody uses any more")]
     TooMany,
     /// Two keys, or two ids, are the same.
     #[error("a key or an id is there twice: each key needs a secret and an id of its own")]
-    Twice,
+    Duplicate,
 }

@@ -68,14 +68,14 @@ impl AuthKey {
 
     /// The key as a line that means it, without id and roles: for who proves with it. `None` if no line can: it is no text, or
     /// begins or ends with a space, or has a line's end in it.
-    pub fn line(&self) -> Option<Zeroizing<String>> {
+    pub fn to_line(&self) -> Option<Zeroizing<String>> {
         let text = std::str::from_utf8(&self.secret).ok()?;
         let plain = text.trim() == text && !text.contains(['\n', '\r', '\0']);
         plain.then(|| Zeroizing::new(format!("key={text}")))
     }
 
     /// Whether it is the same secret, of the same owner's: not for what others send.
-    pub(super) fn is_same(&self, other: &AuthKey) -> bool {
+    pub(super) fn has_same_secret(&self, other: &AuthKey) -> bool {
         self.secret == other.secret
     }
 

@@ -27,13 +27,14 @@ impl AuthKeys {
     /// # Errors
     /// [`AuthKeysError`] if there are none, too many, or one is there twice.
     pub fn new(keys: Vec<AuthKey>) -> Result<AuthKeys, AuthKeysError> {
-        let same =
-            |one: &AuthKey, other: &AuthKey| one.is_same(other) || (one.id().is_some() && one.id() == other.id());
+        let same = |one: &AuthKey, other: &AuthKey| {
+            one.has_same_secret(other) || (one.id().is_some() && one.id() == other.id())
+        };
         match keys.len() {
-            0 => Err(AuthKeysError::Missing),
+            0 => Err(AuthKeysError::Empty),
             len if len > AUTHKEYS_MAX => Err(AuthKeysError::TooMany),
             _ if keys.iter().enumerate().any(|(at, key)| keys[..at].iter().any(|other| same(key, other))) => {
-                Err(AuthKeysError::Twice)
+                Err(AuthKeysError::Duplicate)
             }
             _ => Ok(AuthKeys(keys)),
         }

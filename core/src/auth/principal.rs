@@ -6,19 +6,19 @@ use super::AuthKey;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The id of its key; `None` if that has none, or none was asked for.
-    pub key: Option<String>,
+    pub key_id: Option<String>,
     /// Whether it may operate the broker and its pools: by its key's roles, or because no key is asked for at all.
     pub operator: bool,
 }
 
 impl Principal {
     /// Anybody, at a broker that asks for no key.
-    pub(crate) fn anybody() -> Principal {
-        Principal { key: None, operator: true }
+    pub(crate) fn anonymous() -> Principal {
+        Principal { key_id: None, operator: true }
     }
 
     /// Who knows that key.
-    pub(crate) fn of(key: &AuthKey) -> Principal {
-        Principal { key: key.id().map(ToOwned::to_owned), operator: key.roles().is_operator() }
+    pub(crate) fn of_key(key: &AuthKey) -> Principal {
+        Principal { key_id: key.id().map(ToOwned::to_owned), operator: key.roles().is_operator() }
     }
 }

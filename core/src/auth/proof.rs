@@ -10,7 +10,7 @@ use serde_bytes::ByteArray;
 #[serde(from = "ByteArray<32>", into = "ByteArray<32>")]
 pub struct Nonce(pub [u8; 32]);
 
-/// The word of one who knows a key. To be checked with [`Transcript::is_proved`] and never with `==`, which takes its time by
+/// The word of one who knows a key. To be checked with [`Transcript::verify`] and never with `==`, which takes its time by
 /// where the difference is.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ByteArray<32>", into = "ByteArray<32>")]

@@ -20,7 +20,7 @@ impl Roles {
     pub const ALL: Roles = Roles { client: true, operator: true, worker: true };
 
     /// Whether its owner may join as that.
-    pub fn permit(self, role: Role) -> bool {
+    pub fn permits(self, role: Role) -> bool {
         match role {
             Role::Client => self.client,
             Role::Worker => self.worker,

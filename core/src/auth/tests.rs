@@ -66,10 +66,10 @@ fn proofs_are_those_of_the_vectors() {
         let (name, transcript) = (&vector["name"], from_vector(&vector));
         let key = AuthKey::new(bytes_of(&vector["key"])).unwrap();
         for (prover, who) in [(Prover::Peer, "peer"), (Prover::Broker, "broker")] {
-            assert_eq!(transcript.bytes(prover), bytes_of(&vector[format!("{who}_transcript")]), "{name} {who}");
+            assert_eq!(transcript.to_bytes(prover), bytes_of(&vector[format!("{who}_transcript")]), "{name} {who}");
             let proof = Proof(from_hex(&vector[format!("{who}_proof")]));
             assert_eq!(transcript.prove(prover, &key), proof, "{name} {who}");
-            assert!(transcript.is_proved(prover, &key, &proof), "{name} {who}");
+            assert!(transcript.verify(prover, &key, &proof), "{name} {who}");
         }
         let answer = ChallengeResponse { proof: transcript.prove(Prover::Peer, &key) };
         assert_eq!(body::encode(&answer).unwrap(), bytes_of(&vector["proof_body"]), "{name}");
@@ -92,12 +92,12 @@ fn a_proof_is_good_for_nothing_else() {
         Transcript { broker: BrokerId([9; 16]), ..transcript() },
         Transcript { start: StartId([9; 16]), ..transcript() },
     ];
-    assert!(transcript().is_proved(Prover::Peer, &key(), &proof));
-    assert!(!transcript().is_proved(Prover::Broker, &key(), &proof), "nor for the other side");
+    assert!(transcript().verify(Prover::Peer, &key(), &proof));
+    assert!(!transcript().verify(Prover::Broker, &key(), &proof), "nor for the other side");
     for other in others {
-        assert!(!other.is_proved(Prover::Peer, &key(), &proof), "{other:?}");
+        assert!(!other.verify(Prover::Peer, &key(), &proof), "{other:?}");
     }
-    assert!(!transcript().is_proved(Prover::Peer, &AuthKey::new("0123456789abcdeg").unwrap(), &proof));
+    assert!(!transcript().verify(Prover::Peer, &AuthKey::new("0123456789abcdeg").unwrap(), &proof));
 }
 
 proptest! {
@@ -105,7 +105,7 @@ proptest! {
     fn a_proof_with_a_bit_changed_is_none(bit in 0..256usize) {
         let mut proof = transcript().prove(Prover::Peer, &key());
         proof.0[bit / 8] ^= 1 << (bit % 8);
-        prop_assert!(!transcript().is_proved(Prover::Peer, &key(), &proof));
+        prop_assert!(!transcript().verify(Prover::Peer, &key(), &proof));
     }
 
     #[test]
@@ -113,7 +113,7 @@ proptest! {
         let mut secret = SECRET.as_bytes().to_vec();
         secret[bit / 8] ^= 1 << (bit % 8);
         let proof = transcript().prove(Prover::Peer, &AuthKey::new(secret).unwrap());
-        prop_assert!(!transcript().is_proved(Prover::Peer, &key(), &proof));
+        prop_assert!(!transcript().verify(Prover::Peer, &key(), &proof));
     }
 
     #[test]
@@ -130,8 +130,8 @@ proptest! {
     #[test]
     fn a_key_that_has_a_line_is_that_line(secret in prop::collection::vec(any::<u8>(), 16..60)) {
         let key = AuthKey::new(&secret).unwrap();
-        if let Some(line) = key.line() {
-            prop_assert!(line.parse::<AuthKey>().unwrap().is_same(&key));
+        if let Some(line) = key.to_line() {
+            prop_assert!(line.parse::<AuthKey>().unwrap().has_same_secret(&key));
         }
     }
 }
@@ -139,13 +139,13 @@ proptest! {
 #[test]
 fn a_line_is_a_key_or_its_fields() {
     let bare: AuthKey = "  Zm9yIHRlc3RzIG9ubHkgZm9yIHRlc3RzIG9ubHk=  ".parse().unwrap();
-    assert!(bare.is_same(&AuthKey::new("Zm9yIHRlc3RzIG9ubHkgZm9yIHRlc3RzIG9ubHk=").unwrap()));
+    assert!(bare.has_same_secret(&AuthKey::new("Zm9yIHRlc3RzIG9ubHkgZm9yIHRlc3RzIG9ubHk=").unwrap()));
     assert_eq!((bare.id(), bare.roles()), (None, Roles::ALL));
     let full: AuthKey = "roles=worker id=pool-1  key=a key with spaces in it".parse().unwrap();
-    assert!(full.is_same(&AuthKey::new("a key with spaces in it").unwrap()));
+    assert!(full.has_same_secret(&AuthKey::new("a key with spaces in it").unwrap()));
     assert_eq!((full.id(), full.roles()), (Some("pool-1"), "worker".parse().unwrap()));
     let dull: AuthKey = "key=id=this is all of it".parse().unwrap();
-    assert!(dull.is_same(&AuthKey::new("id=this is all of it").unwrap()));
+    assert!(dull.has_same_secret(&AuthKey::new("id=this is all of it").unwrap()));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn what_is_no_key_says_what_to_write() {
 #[test]
 fn an_operator_is_a_client_too_and_a_client_no_operator() {
     let roles = |text: &str| text.parse::<Roles>().unwrap();
-    let told = |roles: Roles| (roles.permit(Role::Client), roles.permit(Role::Worker), roles.is_operator());
+    let told = |roles: Roles| (roles.permits(Role::Client), roles.permits(Role::Worker), roles.is_operator());
     assert_eq!(told(roles("client")), (true, false, false));
     assert_eq!(told(roles("worker")), (false, true, false));
     assert_eq!(told(roles("operator")), (true, false, true));
@@ -180,17 +180,17 @@ fn a_file_has_a_key_a_line_and_comments() {
     let keys: AuthKeys = "# ours\n\n  id=b key=0123456789abcdef\r\n\tfedcba9876543210 \n".parse().unwrap();
     let ids: Vec<_> = keys.iter().map(AuthKey::id).collect();
     assert_eq!(ids, [Some("b"), None]);
-    assert!(keys.first().is_same(&key()));
+    assert!(keys.first().has_same_secret(&key()));
 }
 
 #[test]
 fn a_file_without_keys_or_with_bad_ones_is_none_and_says_where() {
     let error = |text: &str| text.parse::<AuthKeys>().unwrap_err();
-    assert_eq!(error("# nothing\n\n"), AuthKeysError::Missing);
+    assert_eq!(error("# nothing\n\n"), AuthKeysError::Empty);
     let line = AuthKeysError::Line { line: 3, error: AuthKeyError::Length(5) };
     assert_eq!(error("# one\n0123456789abcdef\nshort\n"), line);
-    assert_eq!(error("0123456789abcdef\nid=a key=0123456789abcdef"), AuthKeysError::Twice);
-    assert_eq!(error("id=a key=0123456789abcdef\nid=a key=fedcba9876543210"), AuthKeysError::Twice);
+    assert_eq!(error("0123456789abcdef\nid=a key=0123456789abcdef"), AuthKeysError::Duplicate);
+    assert_eq!(error("id=a key=0123456789abcdef\nid=a key=fedcba9876543210"), AuthKeysError::Duplicate);
     let many: String = (0..=AUTHKEYS_MAX).map(|number| format!("key number {number:0>16}\n")).collect();
     assert_eq!(error(&many), AuthKeysError::TooMany);
 }
@@ -208,6 +208,6 @@ fn a_key_is_not_shown() {
 #[test]
 fn a_key_that_is_no_line_of_text_has_none() {
     for secret in [&[0xff; 16][..], b" 0123456789abcdef", b"0123456789\nabcdef"] {
-        assert!(AuthKey::new(secret).unwrap().line().is_none());
+        assert!(AuthKey::new(secret).unwrap().to_line().is_none());
     }
 }

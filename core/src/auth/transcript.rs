@@ -46,7 +46,7 @@ pub struct Transcript {
 
 impl Transcript {
     /// What a hello and the challenge that answered it say. `None` if the hello has no nonce.
-    pub fn of(hello: &Hello, challenge: &Challenge) -> Option<Transcript> {
+    pub fn new(hello: &Hello, challenge: &Challenge) -> Option<Transcript> {
         Some(Transcript {
             versions: hello.versions,
             role: hello.role,
@@ -65,13 +65,13 @@ impl Transcript {
     }
 
     /// Whether whoever made `proof` knows `key`. Takes the same time whether it does or not.
-    pub fn is_proved(&self, prover: Prover, key: &AuthKey, proof: &Proof) -> bool {
+    pub fn verify(&self, prover: Prover, key: &AuthKey, proof: &Proof) -> bool {
         self.mac(prover, key).verify_slice(&proof.0).is_ok()
     }
 
     /// What the proof is computed over: each field behind its length. So neither side's proof is ever the other's, nor that of
     /// another role, session, connection or start, nor that of another moment.
-    pub fn bytes(&self, prover: Prover) -> Vec<u8> {
+    pub fn to_bytes(&self, prover: Prover) -> Vec<u8> {
         let peer = self.role.name();
         let (prover, verifier) = match prover {
             Prover::Peer => (peer, "broker"),
@@ -100,6 +100,6 @@ impl Transcript {
 
     fn mac(&self, prover: Prover, key: &AuthKey) -> Hmac<Sha256> {
         let mac = Hmac::<Sha256>::new_from_slice(key.secret()).expect("HMAC takes keys of any length");
-        mac.chain_update(self.bytes(prover))
+        mac.chain_update(self.to_bytes(prover))
     }
 }

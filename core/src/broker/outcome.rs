@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::wire::{
-    limits::{BODY_COPIED_BYTES_MAX, OUTCOME_COST},
+    limits::{BODY_INLINE_BYTES_MAX, OUTCOME_OVERHEAD_BYTES},
     status::{Code, Executed, Failure},
 };
 
@@ -13,7 +13,7 @@ pub(crate) type Outcome = Result<Bytes, Box<Failure>>;
 /// Returns the outcome in memory of its own if it is small: a slice of a read buffer would keep the whole buffer alive.
 pub(crate) fn detached(outcome: &Outcome) -> Outcome {
     match outcome {
-        Ok(body) if body.len() <= BODY_COPIED_BYTES_MAX => Ok(copied(body)),
+        Ok(body) if body.len() <= BODY_INLINE_BYTES_MAX => Ok(copied(body)),
         Ok(body) => Ok(body.clone()),
         Err(failure) => Err(Box::new(Failure {
             type_name: failure.type_name.to_string().into(),
@@ -40,7 +40,7 @@ pub(crate) fn size_of(outcome: &Outcome) -> usize {
 
 /// Returns the bytes that a cached outcome is accounted for, its reply's extensions included.
 pub(crate) fn cached_bytes(outcome: &Outcome, extensions: &Bytes) -> usize {
-    OUTCOME_COST + size_of(outcome) + extensions.len()
+    OUTCOME_OVERHEAD_BYTES + size_of(outcome) + extensions.len()
 }
 
 /// Returns the outcome if the client takes bodies of its size, else a failure that says that it is too large.

@@ -75,7 +75,7 @@ pub enum TimeoutSource {
     /// The client's setting for calls that name none.
     Client,
     /// The call that its caller serves: nobody waits for longer.
-    Served,
+    Inherited,
 }
 
 /// A call as the machine keeps it.
@@ -202,7 +202,7 @@ impl fmt::Display for Timeout {
         match self.source {
             TimeoutSource::Call => write!(f, "the call's own time-out of {:?}", self.span),
             TimeoutSource::Client => write!(f, "the client's default time-out of {:?}", self.span),
-            TimeoutSource::Served => write!(f, "the {:?} that were left to the call that is served", self.span),
+            TimeoutSource::Inherited => write!(f, "the {:?} that were left to the call that is served", self.span),
         }
     }
 }

@@ -44,7 +44,7 @@ use crate::{
         envelope::{Credit, Envelope, Ping},
         handshake::{Role, Welcome},
         ids::CallNumber,
-        limits::OUTCOMES_MAX,
+        limits::SESSION_OUTCOMES_MAX,
         status::Failure,
         streams::ItemCredit,
     },
@@ -319,7 +319,7 @@ impl<T> Client<T> {
         self.calls.check();
         assert!(self.done_below_sent <= self.calls.next_number(), "only numbers that were given are stated as done");
         assert!(self.resend_from.is_none() || self.is_connected(), "calls are sent again on a connection");
-        assert!(self.cancelled.len() <= OUTCOMES_MAX, "cancels that are remembered are bounded");
+        assert!(self.cancelled.len() <= SESSION_OUTCOMES_MAX, "cancels that are remembered are bounded");
         match &self.phase {
             Phase::Running => {}
             Phase::Closing { .. } => assert_eq!(self.open_len(), 0, "a close ends every open call at once"),

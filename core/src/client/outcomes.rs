@@ -16,8 +16,8 @@ use crate::{
         envelope::{Cancel, Envelope, Reply},
         ids::CallNumber,
         kind::Kind,
-        limits::OUTCOMES_MAX,
-        status::{Code, Failure, Spent},
+        limits::SESSION_OUTCOMES_MAX,
+        status::{Code, Failure, Timings},
     },
 };
 
@@ -35,8 +35,8 @@ impl<T> Client<T> {
         let call = self.calls.remove(key);
         let outcome = reply.outcome.map_err(|failure| {
             let known = call.known(self.peer.caller());
-            let spent = Spent { client: known.1, ..failure.spent };
-            with_timeout(Box::new(Failure { spent, call: known.0, ..*failure }), call.new.timeout)
+            let timings = Timings { client: known.1, ..failure.timings };
+            with_timeout(Box::new(Failure { timings, call: known.0, ..*failure }), call.new.timeout)
         });
         self.resolve(call.new, outcome, out);
     }
@@ -84,7 +84,7 @@ impl<T> Client<T> {
     /// Remembers a cancel for the next welcome; of too many the oldest are forgotten, as the broker forgets outcomes.
     pub(super) fn remember_cancelled(&mut self, number: CallNumber) {
         self.cancelled.insert(number);
-        if self.cancelled.len() > OUTCOMES_MAX {
+        if self.cancelled.len() > SESSION_OUTCOMES_MAX {
             self.cancelled.pop_first();
         }
     }
@@ -110,7 +110,7 @@ impl<T> Client<T> {
         let call = self.calls.at(key);
         let (state, mut failure) = (call.state, call.failure(Code::DeadlineExceeded, text));
         if matches!(state, State::Waiting { .. }) {
-            failure.spent.client = now.since(call.new.made);
+            failure.timings.client = now.since(call.new.made);
         }
         if !call.new.cast {
             self.counters.expired += 1;
@@ -145,8 +145,8 @@ impl<T> Client<T> {
     pub(super) fn fail(&mut self, key: CallKey, failure: Box<Failure>, out: &mut Vec<Action<T>>) {
         let call = self.calls.remove(key);
         let (id, client) = call.known(self.peer.caller());
-        let spent = Spent { client: client.max(failure.spent.client), ..failure.spent };
-        self.reject_call(call.new, Box::new(Failure { spent, call: id, ..*failure }), out);
+        let timings = Timings { client: client.max(failure.timings.client), ..failure.timings };
+        self.reject_call(call.new, Box::new(Failure { timings, call: id, ..*failure }), out);
     }
 
     /// A call that is in no table (any more) ends with a failure of the client's own making.

@@ -27,7 +27,7 @@ impl ServiceDescription {
         }
         for method in &self.methods {
             match new.method(&method.name) {
-                Some(newer) => Comparison { old: self, new, method, newer }.add_to(&mut changes),
+                Some(newer) => MethodComparison { old: self, new, method, newer }.add_to(&mut changes),
                 None => changes.push(breaks(format!("{} is gone", method.name))),
             }
         }
@@ -38,16 +38,16 @@ impl ServiceDescription {
 }
 
 /// One method in both contracts.
-struct Comparison<'a> {
+struct MethodComparison<'a> {
     old: &'a ServiceDescription,
     new: &'a ServiceDescription,
     method: &'a MethodDescription,
     newer: &'a MethodDescription,
 }
 
-impl Comparison<'_> {
+impl MethodComparison<'_> {
     fn add_to(&self, changes: &mut Vec<Change>) {
-        let Comparison { method, newer, .. } = self;
+        let MethodComparison { method, newer, .. } = self;
         if method.style != newer.style {
             changes.push(breaks(format!("{}: {} becomes {}", method.name, method.style, newer.style)));
         }
@@ -61,7 +61,7 @@ impl Comparison<'_> {
     }
 
     fn effect(&self) -> String {
-        let (old, new) = (word(self.method.effect), word(self.newer.effect));
+        let (old, new) = (effect_name(self.method.effect), effect_name(self.newer.effect));
         let what = match self.newer.effect {
             Effect::Once => "a call whose worker is lost is not made again",
             _ => "a call whose worker is lost is made again",
@@ -75,7 +75,7 @@ impl Comparison<'_> {
         for (at, argument) in new.iter().enumerate() {
             match old.get(at) {
                 Some(before) => self.argument(before, argument, changes),
-                None if may_be_left_out(&argument.ty, self.new) => {
+                None if is_optional(&argument.ty, self.new) => {
                     changes.push(safe(format!("{name}: argument {} is new, and may be left out", argument.name)));
                 }
                 None => changes.push(breaks(format!("{name}: argument {} is new and required", argument.name))),
@@ -93,25 +93,25 @@ impl Comparison<'_> {
             changes.push(breaks(text));
         }
         let fit = fits(&old.ty, &self.old.types, &new.ty, &self.new.types);
-        changes.extend(self.judged(&format!("argument {}", new.name), fit, &old.ty, &new.ty));
+        changes.extend(self.type_change(&format!("argument {}", new.name), fit, &old.ty, &new.ty));
     }
 
     /// Items travel as arguments do towards the method, and as results do from it.
     fn items(&self, changes: &mut Vec<Change>) {
         if let (Some(old), Some(new)) = (&self.method.incoming, &self.newer.incoming) {
             let fit = fits(old, &self.old.types, new, &self.new.types);
-            changes.extend(self.judged("item of the caller", fit, old, new));
+            changes.extend(self.type_change("item of the caller", fit, old, new));
         }
         if let (Some(old), Some(new)) = (&self.method.outgoing, &self.newer.outgoing) {
             let fit = fits(new, &self.new.types, old, &self.old.types);
-            changes.extend(self.judged("item", fit, old, new));
+            changes.extend(self.type_change("item", fit, old, new));
         }
     }
 
     fn result(&self, changes: &mut Vec<Change>) {
         let (old, new) = (&self.method.result, &self.newer.result);
         let fit = fits(new, &self.new.types, old, &self.old.types);
-        changes.extend(self.judged("result", fit, old, new));
+        changes.extend(self.type_change("result", fit, old, new));
     }
 
     fn error(&self, changes: &mut Vec<Change>) {
@@ -125,24 +125,24 @@ impl Comparison<'_> {
                     changes.push(breaks(format!("{name}: error {} is called {} now", old.name, new.name)));
                 }
                 let fit = fits(&new.ty, &self.new.types, &old.ty, &self.old.types);
-                changes.extend(self.judged(&format!("error {}", new.name), fit, &old.ty, &new.ty));
+                changes.extend(self.type_change(&format!("error {}", new.name), fit, &old.ty, &new.ty));
             }
         }
     }
 
     /// What is to be said of a type. One that fits and did not change is not mentioned.
-    fn judged(&self, place: &str, fit: Fit, old: &Type, new: &Type) -> Option<Change> {
+    fn type_change(&self, place: &str, fit: Fit, old: &Type, new: &Type) -> Option<Change> {
         let name = &self.method.name;
         match fit.verdict {
             Verdict::Safe if old == new => None,
             Verdict::Safe => Some(safe(format!("{name}: {place}: {old} becomes {new}"))),
-            verdict => Some(Change { verdict, text: format!("{name}: {place}: {}", fit.why) }),
+            verdict => Some(Change { verdict, text: format!("{name}: {place}: {}", fit.reason) }),
         }
     }
 }
 
 /// Whether an argument of this type may be left out.
-fn may_be_left_out(ty: &Type, service: &ServiceDescription) -> bool {
+fn is_optional(ty: &Type, service: &ServiceDescription) -> bool {
     match ty {
         Type::Optional(_) => true,
         Type::Named(name) => {
@@ -153,7 +153,7 @@ fn may_be_left_out(ty: &Type, service: &ServiceDescription) -> bool {
 }
 
 /// An effect as it is written.
-fn word(effect: Effect) -> &'static str {
+fn effect_name(effect: Effect) -> &'static str {
     match effect {
         Effect::Read => "read",
         Effect::Idempotent => "idempotent",

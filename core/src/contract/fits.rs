@@ -14,19 +14,19 @@ const STEPS_MAX: usize = 100_000;
 /// The types that have names, on one side.
 pub(super) type Definitions = BTreeMap<String, Definition>;
 
-/// Whether values fit, and why not.
+/// Whether values fit, and reason not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fit {
     pub(super) verdict: Verdict,
-    pub(super) why: String,
+    pub(super) reason: String,
 }
 
 /// Whether whatever is of type `from`, where `sent` are the types with names, can be read as `into`, where `read` are.
 pub(super) fn fits(from: &Type, sent: &Definitions, into: &Type, read: &Definitions) -> Fit {
-    Fitting { sent, read, met: BTreeSet::new(), depth: 0, steps: 0 }.fit(from, into)
+    TypeComparison { sent, read, met: BTreeSet::new(), depth: 0, steps: 0 }.fit(from, into)
 }
 
-struct Fitting<'a> {
+struct TypeComparison<'a> {
     sent: &'a Definitions,
     read: &'a Definitions,
     /// Pairs of names that are being asked: what they come to is told where they were asked first.
@@ -37,15 +37,15 @@ struct Fitting<'a> {
 
 impl Fit {
     fn yes() -> Fit {
-        Fit { verdict: Verdict::Safe, why: String::new() }
+        Fit { verdict: Verdict::Safe, reason: String::new() }
     }
 
-    fn unknown(why: String) -> Fit {
-        Fit { verdict: Verdict::Unknown, why }
+    fn unknown(reason: String) -> Fit {
+        Fit { verdict: Verdict::Unknown, reason }
     }
 
-    fn no(why: String) -> Fit {
-        Fit { verdict: Verdict::Breaks, why }
+    fn no(reason: String) -> Fit {
+        Fit { verdict: Verdict::Breaks, reason }
     }
 
     /// The worse of two.
@@ -58,12 +58,12 @@ impl Fit {
     }
 
     fn within(self, place: &str) -> Fit {
-        let why = if self.why.is_empty() { self.why } else { format!("{place}: {}", self.why) };
-        Fit { why, ..self }
+        let reason = if self.reason.is_empty() { self.reason } else { format!("{place}: {}", self.reason) };
+        Fit { reason, ..self }
     }
 }
 
-impl Fitting<'_> {
+impl TypeComparison<'_> {
     fn fit(&mut self, from: &Type, into: &Type) -> Fit {
         // A description may come from a stranger: names that lead in circles must end somewhere.
         if self.depth > DEPTH_MAX || self.steps > STEPS_MAX {

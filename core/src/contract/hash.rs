@@ -17,7 +17,7 @@ pub struct ContractHash(u64);
 /// A text that is no [`ContractHash`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no hash of a contract: 16 hexadecimal digits, lower case")]
-pub struct NoContractHash(String);
+pub struct ContractHashError(String);
 
 impl ServiceDescription {
     /// The contract's hash: the same for all descriptions that say the same to programs.
@@ -28,13 +28,13 @@ impl ServiceDescription {
         bare.methods.iter_mut().for_each(|method| method.doc.clear());
         for definition in bare.types.values_mut() {
             definition.doc.clear();
-            bare_type(&mut definition.ty);
+            strip_docs(&mut definition.ty);
         }
         for method in &mut bare.methods {
-            method.arguments.iter_mut().for_each(|argument| bare_type(&mut argument.ty));
-            [&mut method.incoming, &mut method.outgoing].into_iter().flatten().for_each(bare_type);
-            bare_type(&mut method.result);
-            method.error.iter_mut().for_each(|error| bare_type(&mut error.ty));
+            method.arguments.iter_mut().for_each(|argument| strip_docs(&mut argument.ty));
+            [&mut method.incoming, &mut method.outgoing].into_iter().flatten().for_each(strip_docs);
+            strip_docs(&mut method.result);
+            method.error.iter_mut().for_each(|error| strip_docs(&mut error.ty));
         }
         // What is too deep for a body has no place on the wire either; then its text stands for it.
         let canonical = body::encode(&bare).map_or_else(|_| format!("{bare:?}").into_bytes(), |body| body.to_vec());
@@ -45,18 +45,18 @@ impl ServiceDescription {
 }
 
 /// Takes the words for people out of a type.
-fn bare_type(ty: &mut Type) {
+fn strip_docs(ty: &mut Type) {
     match ty {
-        Type::Optional(inner) | Type::List(inner) => bare_type(inner),
+        Type::Optional(inner) | Type::List(inner) => strip_docs(inner),
         Type::Map(inner) => {
-            bare_type(&mut inner.0);
-            bare_type(&mut inner.1);
+            strip_docs(&mut inner.0);
+            strip_docs(&mut inner.1);
         }
-        Type::Tuple(all) | Type::OneOf(all) => all.iter_mut().for_each(bare_type),
+        Type::Tuple(all) | Type::OneOf(all) => all.iter_mut().for_each(strip_docs),
         Type::Record(record) => {
             for field in &mut record.fields {
                 field.doc.clear();
-                bare_type(&mut field.ty);
+                strip_docs(&mut field.ty);
             }
         }
         _ => {}
@@ -76,19 +76,19 @@ impl fmt::Debug for ContractHash {
 }
 
 impl FromStr for ContractHash {
-    type Err = NoContractHash;
+    type Err = ContractHashError;
 
-    fn from_str(text: &str) -> Result<ContractHash, NoContractHash> {
+    fn from_str(text: &str) -> Result<ContractHash, ContractHashError> {
         let digits = text.len() == 16 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         let number = u64::from_str_radix(text, 16).ok().filter(|_| digits);
-        number.map(ContractHash).ok_or_else(|| NoContractHash(text.chars().take(40).collect()))
+        number.map(ContractHash).ok_or_else(|| ContractHashError(text.chars().take(40).collect()))
     }
 }
 
 impl TryFrom<String> for ContractHash {
-    type Error = NoContractHash;
+    type Error = ContractHashError;
 
-    fn try_from(text: String) -> Result<ContractHash, NoContractHash> {
+    fn try_from(text: String) -> Result<ContractHash, ContractHashError> {
         text.parse()
     }
 }

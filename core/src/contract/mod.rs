@@ -12,14 +12,14 @@
 
 mod cddl;
 mod changes;
+mod display;
 mod fits;
-mod foreign;
 mod hash;
 mod schema;
+mod std_types;
 #[cfg(test)]
 mod tests;
 mod verdict;
-mod words;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     changes::Change,
-    hash::{ContractHash, NoContractHash},
-    schema::{Definition, Field, Probe, Record, Schema, Told, Type, Types, Untold},
+    hash::{ContractHash, ContractHashError},
+    schema::{Definition, Field, Probe, Record, Schema, Type, Types, WithSchema, WithoutSchema},
     verdict::Verdict,
 };
 use crate::wire::{self, envelope::Effect};
@@ -88,8 +88,9 @@ pub enum Style {
     Server,
     /// The caller sends items.
     Client,
-    /// Both do.
-    Both,
+    /// Both send items.
+    #[serde(rename = "both")]
+    Bidi,
     /// A style of a later version.
     #[serde(other)]
     Unknown,
@@ -158,12 +159,12 @@ impl MethodDescription {
 impl Style {
     /// Whether the caller sends items.
     pub fn takes_items(self) -> bool {
-        matches!(self, Style::Client | Style::Both)
+        matches!(self, Style::Client | Style::Bidi)
     }
 
     /// Whether the handler does.
     pub fn sends_items(self) -> bool {
-        matches!(self, Style::Server | Style::Both)
+        matches!(self, Style::Server | Style::Bidi)
     }
 }
 
@@ -173,7 +174,7 @@ impl From<wire::streams::Style> for Style {
             wire::streams::Style::Unary => Style::Unary,
             wire::streams::Style::Server => Style::Server,
             wire::streams::Style::Client => Style::Client,
-            wire::streams::Style::Both => Style::Both,
+            wire::streams::Style::Bidi => Style::Bidi,
         }
     }
 }
@@ -184,7 +185,7 @@ impl fmt::Display for Style {
             Style::Unary => "unary",
             Style::Server => "server stream",
             Style::Client => "client stream",
-            Style::Both => "stream both ways",
+            Style::Bidi => "bidirectional stream",
             Style::Unknown => "of a style that this version does not know",
         })
     }

@@ -163,8 +163,8 @@ impl Record {
     }
 }
 
-/// Asks a type for its schema whether it has one or not: `(&Probe::<T>::new()).type_of(types, "T")`. The compiler takes [`Told`] where
-/// `T` is a [`Schema`] and, one reference further, [`Untold`] where it is not.
+/// Asks a type for its schema whether it has one or not: `(&Probe::<T>::new()).type_of(types, "T")`. The compiler takes [`WithSchema`] where
+/// `T` is a [`Schema`] and, one reference further, [`WithoutSchema`] where it is not.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Probe<T: ?Sized>(PhantomData<fn() -> Box<T>>);
@@ -177,22 +177,22 @@ impl<T: ?Sized> Probe<T> {
 }
 
 #[doc(hidden)]
-pub trait Told {
+pub trait WithSchema {
     fn type_of(&self, types: &mut Types, rust: &str) -> Type;
 }
 
 #[doc(hidden)]
-pub trait Untold {
+pub trait WithoutSchema {
     fn type_of(&self, types: &mut Types, rust: &str) -> Type;
 }
 
-impl<T: Schema + ?Sized> Told for Probe<T> {
+impl<T: Schema + ?Sized> WithSchema for Probe<T> {
     fn type_of(&self, types: &mut Types, _rust: &str) -> Type {
         T::schema(types)
     }
 }
 
-impl<T: ?Sized> Untold for &Probe<T> {
+impl<T: ?Sized> WithoutSchema for &Probe<T> {
     fn type_of(&self, _types: &mut Types, rust: &str) -> Type {
         Type::Opaque(rust.to_owned())
     }

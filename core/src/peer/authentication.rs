@@ -61,7 +61,7 @@ impl Peer {
         }
         let challenge: Challenge = body::decode(challenge).map_err(malformed)?;
         let hello = self.settings.hello(self.role, self.connection, nonce);
-        let (Some(key), Some(transcript)) = (&self.settings.key, Transcript::of(&hello, &challenge)) else {
+        let (Some(key), Some(transcript)) = (&self.settings.key, Transcript::new(&hello, &challenge)) else {
             return Err(ChallengeError::Rejected(KEY_REQUIRED.to_owned()));
         };
         let response = ChallengeResponse { proof: transcript.prove(Prover::Peer, key) };
@@ -73,7 +73,7 @@ impl Peer {
         let Some(key) = &self.settings.key else { return Ok(()) };
         let proved = transcript.zip(welcome.proof).is_some_and(|(transcript, proof)| {
             let welcomed = Transcript { broker: welcome.broker, start: welcome.start, ..transcript };
-            welcomed.is_proved(Prover::Broker, key, &proof)
+            welcomed.verify(Prover::Broker, key, &proof)
         });
         if proved { Ok(()) } else { Err(unauthenticated(BROKER_UNPROVEN)) }
     }

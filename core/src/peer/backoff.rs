@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::limits::RECONNECT_STEP_FIRST;
+use crate::wire::limits::RECONNECT_BACKOFF_MIN;
 
 /// The most doublings that are counted: by then the pause has reached the longest heartbeat.
 const DOUBLINGS_MAX: u32 = 16;
@@ -27,7 +27,7 @@ impl Backoff {
     /// Returns the pause after one more failure: at least a fifth of its step. `chance`, evenly distributed over all numbers, chooses
     /// how much of the rest is added.
     pub(super) fn pause(&mut self, chance: u32) -> Duration {
-        let step = (RECONNECT_STEP_FIRST * (1 << self.failures)).min(self.longest);
+        let step = (RECONNECT_BACKOFF_MIN * (1 << self.failures)).min(self.longest);
         self.failures = (self.failures + 1).min(DOUBLINGS_MAX);
         let least = step / 5;
         let rest = u64::try_from((step - least).as_micros()).expect("a step is at most a heartbeat, ten minutes");
@@ -36,6 +36,6 @@ impl Backoff {
 }
 
 const _: () = assert!(
-    RECONNECT_STEP_FIRST.as_millis() << DOUBLINGS_MAX >= crate::wire::limits::HEARTBEAT_MAX.as_millis(),
+    RECONNECT_BACKOFF_MIN.as_millis() << DOUBLINGS_MAX >= crate::wire::limits::HEARTBEAT_MAX.as_millis(),
     "the count of failures stops only after the pause has stopped growing"
 );

@@ -233,7 +233,7 @@ impl Peer {
         match self.state {
             State::Backoff { until } if until <= now => {
                 self.connection.0 += 1;
-                self.state = State::Connecting { until: now + limits::HANDSHAKE_MAX };
+                self.state = State::Connecting { until: now + limits::HANDSHAKE_TIMEOUT };
                 Some(TimeoutAction::Connect)
             }
             State::Connecting { until }
@@ -305,7 +305,7 @@ impl Peer {
 
     /// Returns the public part of the session, with which the ids of its calls begin.
     pub(crate) fn caller(&self) -> u32 {
-        self.settings.session.tag()
+        self.settings.session.prefix()
     }
 
     /// Returns the number of the current connection, or of the last attempt.

@@ -21,7 +21,7 @@ use crate::{
         handshake::{Hello, Role},
         ids::{ConnectionNumber, SessionId},
         kind::Kind,
-        limits::{HANDSHAKE_MAX, HEARTBEAT_MAX, HEARTBEAT_MIN},
+        limits::{HANDSHAKE_TIMEOUT, HEARTBEAT_MAX, HEARTBEAT_MIN},
         status::{Code, Executed, Failure},
     },
 };
@@ -94,7 +94,7 @@ fn a_handshake_has_its_time_and_is_tried_again_after_it() {
     let mut peer = peer();
     greet(&mut peer, at(0));
     peer.handle_message(at(1), challenge());
-    assert_eq!(peer.poll_timeout(), Some(Time::ZERO + HANDSHAKE_MAX));
+    assert_eq!(peer.poll_timeout(), Some(Time::ZERO + HANDSHAKE_TIMEOUT));
     assert_eq!(peer.handle_timeout(at(4_999)), None);
     assert_eq!(peer.handle_timeout(at(5_000)), Some(TimeoutAction::Disconnect(DisconnectReason::HandshakeTimeout)));
     assert_eq!(peer.poll_timeout(), None, "the driver drops the socket first");

@@ -9,7 +9,7 @@ use super::status::{Code, Executed, Failure};
 
 /// One worker's answer. The result of a broadcast is a list of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct BroadcastReply {
     /// The worker's instance name.
     pub worker: String,
     /// Its result, encoded; none if it failed.
@@ -17,12 +17,12 @@ pub struct Answer {
     pub result: Option<Bytes>,
     /// How it failed; none if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Said>,
+    pub failure: Option<ReplyFailure>,
 }
 
 /// A failure in a worker's answer, with the same meanings as in a reply's header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct ReplyFailure {
     /// The status code's number.
     pub code: u8,
     /// Whether the handler ran, as its number.
@@ -41,14 +41,14 @@ pub struct Said {
     pub retry_after_ms: Option<u64>,
 }
 
-impl Answer {
+impl BroadcastReply {
     /// What `worker` answered.
-    pub fn new(worker: &str, outcome: Result<Bytes, Box<Failure>>) -> Answer {
+    pub fn new(worker: &str, outcome: Result<Bytes, Box<Failure>>) -> BroadcastReply {
         let (result, failure) = match outcome {
             Ok(body) => (Some(body), None),
-            Err(failure) => (None, Some(Said::of(*failure))),
+            Err(failure) => (None, Some(ReplyFailure::of(*failure))),
         };
-        Answer { worker: worker.to_owned(), result, failure }
+        BroadcastReply { worker: worker.to_owned(), result, failure }
     }
 
     /// Its result, or how it failed. An answer that is neither is a failure of whoever wrote it.
@@ -67,9 +67,9 @@ impl Answer {
     }
 }
 
-impl Said {
-    fn of(failure: Failure) -> Said {
-        Said {
+impl ReplyFailure {
+    fn of(failure: Failure) -> ReplyFailure {
+        ReplyFailure {
             code: failure.code.number(),
             executed: failure.executed.number(),
             type_name: failure.type_name.to_string(),

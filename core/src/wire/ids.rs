@@ -59,7 +59,7 @@ number! {
 
 uuid! {
     /// One life of a client or worker, kept across reconnects. Random, and secret to its owner: who knows it can take
-    /// the session over. It is therefore never shown or logged whole; see [`SessionId::tag`].
+    /// the session over. It is therefore never shown or logged whole; see [`SessionId::prefix`].
     SessionId
 }
 uuid! {
@@ -73,7 +73,7 @@ uuid! {
 
 impl SessionId {
     /// The part that may be shown: the first 32 of 122 random bits. What is left is still beyond guessing.
-    pub fn tag(self) -> u32 {
+    pub fn prefix(self) -> u32 {
         let [a, b, c, d, ..] = self.0;
         u32::from_be_bytes([a, b, c, d])
     }
@@ -81,7 +81,7 @@ impl SessionId {
 
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SessionId({:08x}..)", self.tag())
+        write!(f, "SessionId({:08x}..)", self.prefix())
     }
 }
 
@@ -96,7 +96,7 @@ fn hyphenated(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-macro_rules! shown {
+macro_rules! display_as_uuid {
     ($name:ident) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,13 +112,13 @@ macro_rules! shown {
     };
 }
 
-shown!(BrokerId);
-shown!(StartId);
+display_as_uuid!(BrokerId);
+display_as_uuid!(StartId);
 
 /// A call as people see it: `3f9a1c02-17`, the same at the client, the broker and the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId {
-    /// The showable part of the client's session ([`SessionId::tag`]).
+    /// The showable part of the client's session ([`SessionId::prefix`]).
     pub caller: u32,
     /// The call's number in that session.
     pub number: CallNumber,

@@ -12,7 +12,7 @@ pub const BUNDLE_ENVELOPES_MAX: usize = 64;
 /// Bytes in one bundle, so that one read buffer holds it.
 pub const BUNDLE_BYTES_MAX: usize = 64 * 1024;
 /// A body above this travels alone, in a frame of its own, and is not copied.
-pub const BODY_COPIED_BYTES_MAX: usize = 16 * 1024;
+pub const BODY_INLINE_BYTES_MAX: usize = 16 * 1024;
 /// A header: small enough to sit in a bundle many times, large enough for an error's message and trace context.
 pub const HEADER_BYTES_MAX: usize = 4 * 1024;
 /// Keys in one header: known ones and extensions.
@@ -41,7 +41,7 @@ pub const AFFINITY_KEY_BYTES_MAX: usize = 128;
 /// which worker has which is small.
 pub const AFFINITY_BUCKETS: u16 = 1024;
 /// Affinity keys that one worker may register as in use, for all its services: as many as the slots of one.
-pub const KEYS_HELD_MAX: usize = SLOTS_MAX as usize;
+pub const KEYS_IN_USE_MAX: usize = SLOTS_MAX as usize;
 /// Services that one worker may register.
 pub const OFFERS_MAX: usize = 256;
 /// Methods of one service at one worker.
@@ -53,11 +53,11 @@ pub const DESCRIPTIONS_MAX: usize = 4;
 /// Slots of one service at one worker.
 pub const SLOTS_MAX: u32 = 65_536;
 
-/// Registrations of one worker's connection within [`REGISTRATIONS_SPAN`]. A worker registers once; one
+/// Registrations of one worker's connection within [`REGISTRATIONS_WINDOW`]. A worker registers once; one
 /// that learns new services as it runs, a few times. Each makes the broker walk the queues of its services.
 pub const REGISTRATIONS_MAX: u32 = 16;
 /// See [`REGISTRATIONS_MAX`].
-pub const REGISTRATIONS_SPAN: Duration = Duration::from_secs(10);
+pub const REGISTRATIONS_WINDOW: Duration = Duration::from_secs(10);
 /// Peers in one answer of `callboard.peers`: the answer stays below 256 KiB.
 pub const PEERS_PAGE_MAX: usize = 256;
 /// How long a result of `callboard.services`, `callboard.status` or `callboard.why` (of all calls) is returned again. It bounds the cost
@@ -79,7 +79,7 @@ pub const CLIENT_RETURN_HEARTBEATS: u32 = 2;
 /// have, so all clients find their calls again after a network failure.
 pub const DISCONNECTED_CLIENTS_MAX: usize = 16_384;
 /// From connecting to welcome; a peer that takes longer is not let in.
-pub const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The shortest authkey: 128 bits of chance, where it is chance. A shorter one could be found by trying.
 pub const AUTHKEY_BYTES_MIN: usize = 16;
@@ -90,7 +90,7 @@ pub const AUTHKEYS_MAX: usize = 16;
 /// A file of authkeys: room for all of them, with ids, roles and comments.
 pub const AUTHKEY_FILE_BYTES_MAX: usize = 64 * 1024;
 /// From a wrong proof to the goodbye that says so: who guesses has to wait, and learns nothing from how long.
-pub const AUTHKEY_REFUSAL_DELAY: Duration = Duration::from_secs(1);
+pub const AUTHKEY_REJECTION_DELAY: Duration = Duration::from_secs(1);
 
 /// Calls that a client may have open at the broker: its first credit.
 pub const CREDIT_CALLS: u32 = 4_096;
@@ -109,47 +109,47 @@ pub const WAITING_BYTES_MAX: usize = 4 * QUEUE_BYTES_MAX;
 /// is the size of one queue, so a tenant is bounded as a service is, and the others have room beside it.
 pub const TENANT_SHARE: usize = 4;
 /// Outcomes of one session that the broker remembers until they are acknowledged.
-pub const OUTCOMES_MAX: usize = 8_192;
+pub const SESSION_OUTCOMES_MAX: usize = 8_192;
 /// Bytes of those outcomes.
-pub const OUTCOME_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const SESSION_OUTCOME_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of bodies that a worker may have been sent and not read yet: a quarter of what the gate holds for a peer before it takes it for
 /// one that does not read. One more call, as large as calls may be, fits behind it, with all their headers.
-pub const WORKER_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const WORKER_UNREAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What remembering an outcome costs beside its bytes.
-pub const OUTCOME_COST: usize = 256;
+pub const OUTCOME_OVERHEAD_BYTES: usize = 256;
 /// Bytes of the outcomes that the broker remembers for all sessions together. A session may be gone for twenty minutes before it is
 /// forgotten, and there may be any number of them.
-pub const OUTCOMES_BYTES_MAX: usize = 512 * 1024 * 1024;
+pub const TOTAL_OUTCOME_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Calls that wait in a client for credit or a connection.
-pub const CLIENT_QUEUE_MAX: usize = 16_384;
+pub const CLIENT_QUEUE_CALLS_MAX: usize = 16_384;
 /// Attempts of one call in all, where its effect allows more than one.
 pub const ATTEMPTS_MAX: u32 = 3;
 /// Calls of a service that may be sent again after the loss of a worker, in a hundred of its calls: a error must not be fed by its
 /// own consequences.
-pub const RETRY_PERCENT: u32 = 10;
+pub const RETRY_BUDGET_PERCENT: u32 = 10;
 /// Retries of a service in a second that it has in any case, however rarely it is called.
-pub const RETRY_FLOOR: u32 = 10;
+pub const RETRIES_PER_SECOND_MIN: u32 = 10;
 /// Retries of a service at once, saved up while there were none: what a lost worker with many slots had.
 pub const RETRY_BURST: u32 = 1_000;
 /// How long a worker may take to stop a handler that ran past its hard limit, before it counts as unresponsive.
 pub const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(2);
 /// Dead letters that the broker keeps: calls that their workers were lost with until nobody may try again. The oldest go first.
-pub const DEAD_CALLS_MAX: usize = 1_000;
+pub const DEAD_LETTERS_MAX: usize = 1_000;
 /// Bytes of the arguments of dead letters.
-pub const DEAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const DEAD_LETTER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Open calls that `callboard.why` tells of at once.
 pub const WHY_CALLS_MAX: usize = 100;
 /// How long an offer that handed a call back without being asked to gets no other call: long compared with a round trip, so that broker
 /// and worker do not spin, and short compared with a caller's timeout.
 pub const HANDBACK_PAUSE: Duration = Duration::from_millis(50);
 /// How long a service that no worker serves any more is waited for.
-pub const SERVICE_RETURN: Duration = Duration::from_secs(10);
+pub const SERVICE_GRACE: Duration = Duration::from_secs(10);
 /// How long a young broker waits for workers to come back before it says that no worker serves a service.
-pub const QUIET_TIME: Duration = Duration::from_secs(2);
+pub const STARTUP_GRACE: Duration = Duration::from_secs(2);
 /// How long a broker that is told to stop lets running calls finish.
-pub const BROKER_DRAIN: Duration = Duration::from_secs(5);
+pub const BROKER_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a worker that is told to end lets running calls finish.
-pub const WORKER_DRAIN: Duration = Duration::from_secs(30);
+pub const WORKER_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// A call's time-out where the caller names none.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Slots of a service of async functions.
@@ -158,12 +158,12 @@ pub const SLOTS_ASYNC_DEFAULT: u32 = 64;
 pub const SLOTS_BLOCKING_DEFAULT: u32 = 1;
 /// How long a handler runs before its worker says `started`: most calls are over by then and cost no envelope for it, and of one
 /// that is not, a caller whose time is up learns that it had begun.
-pub const STARTED_AFTER: Duration = Duration::from_millis(20);
+pub const STARTED_DELAY: Duration = Duration::from_millis(20);
 /// How long a worker that has said goodbye waits for the broker's: a broker that lives answers within a turn or two.
-pub const GOODBYE_MAX: Duration = Duration::from_secs(2);
+pub const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The step from which pauses between attempts to connect double, up to a heartbeat; each is a fifth of its step to all of it. A
 /// broker that was only restarted is found again at once, and one that is gone is not hammered.
-pub const RECONNECT_STEP_FIRST: Duration = Duration::from_millis(50);
+pub const RECONNECT_BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// How long past an open call's deadline its client waits, at most, for the broker's own word on it, which knows more: whether
 /// it was started, and where. A tenth of the time-out, where that is less.
 pub const EXPIRY_GRACE_MAX: Duration = Duration::from_millis(100);
@@ -175,7 +175,7 @@ pub const STREAM_BYTES: u64 = 256 * 1024;
 /// Bytes of one item.
 pub const ITEM_BYTES_MAX: u64 = STREAM_BYTES / 2;
 /// Between two words of one handler on its progress: more often nobody can see.
-pub const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes of such a word: two numbers and a sentence.
 pub const PROGRESS_BYTES_MAX: usize = FAILURE_MESSAGE_BYTES_MAX + 32;
 /// Envelopes that a driver handles in one turn before it flushes and yields.
@@ -188,12 +188,12 @@ pub const TURN_BYTES_MAX: usize = 256 * 1024;
 pub const BROADCAST_GRACE: Duration = Duration::from_secs(1);
 /// What each worker's answer to a broadcast takes of a message, beside its result or what its handler failed with: its worker's name,
 /// keys, numbers, and a short sentence in the place of an answer that has no room, or never came.
-pub const ANSWER_BYTES: usize = 256;
+pub const BROADCAST_REPLY_OVERHEAD_BYTES: usize = 256;
 /// Bytes that the answers of all open broadcasts may hold at the broker; an answer beyond that is a failure, and so is a further
 /// broadcast.
 pub const BROADCAST_BYTES_MAX: usize = 256 << 20;
 
-const _: () = assert!(BODY_COPIED_BYTES_MAX + HEADER_BYTES_MAX <= BUNDLE_BYTES_MAX, "what is copied fits in a bundle");
+const _: () = assert!(BODY_INLINE_BYTES_MAX + HEADER_BYTES_MAX <= BUNDLE_BYTES_MAX, "what is copied fits in a bundle");
 const _: () = assert!(BUNDLE_BYTES_MAX < MESSAGE_BYTES_MAX, "a bundle is an ordinary message");
 const _: () = assert!(
     CREDIT_BYTES >= 2 * MESSAGE_BYTES_MAX as u64,
@@ -203,11 +203,11 @@ const _: () = assert!(CREDIT_CALLS >= 2, "half the window must hold a call");
 const _: () =
     assert!(STREAM_ITEMS >= 2 && 2 * ITEM_BYTES_MAX <= STREAM_BYTES, "half a stream's window must hold an item");
 const _: () = assert!(
-    OUTCOMES_MAX >= CREDIT_CALLS as usize,
+    SESSION_OUTCOMES_MAX >= CREDIT_CALLS as usize,
     "a client that loses its connection with all its credit in use finds every outcome again"
 );
 const _: () = assert!(
-    OUTCOMES_BYTES_MAX >= 2 * OUTCOME_BYTES_MAX,
+    TOTAL_OUTCOME_BYTES_MAX >= 2 * SESSION_OUTCOME_BYTES_MAX,
     "one session alone does not push out what is remembered for the others"
 );
 const _: () = assert!(
@@ -217,7 +217,7 @@ const _: () = assert!(
 const _: () =
     assert!(EXTENSION_KEYS_MAX + 31 <= HEADER_KEYS_MAX, "extensions fit beside every key below 64 that has a name");
 const _: () = assert!(
-    AUTHKEY_REFUSAL_DELAY.as_millis() < HANDSHAKE_MAX.as_millis(),
+    AUTHKEY_REJECTION_DELAY.as_millis() < HANDSHAKE_TIMEOUT.as_millis(),
     "who gave a wrong proof early in its handshake is told so, and not that it took too long"
 );
 const _: () = assert!(

@@ -23,10 +23,10 @@ pub enum NameError {
     TooLong(usize),
     /// No dot between a service and a method.
     #[error("{0:?} names no method: write SERVICE.METHOD, for example calculator.add")]
-    NoDot(String),
+    MissingDot(String),
     /// A part that is not `[A-Za-z_][A-Za-z0-9_]*`.
     #[error("{0:?} is not a name: each part starts with a letter or _ and goes on with letters, digits or _")]
-    BadPart(String),
+    InvalidPart(String),
 }
 
 impl MethodName {
@@ -39,7 +39,7 @@ impl MethodName {
         if full.len() > NAME_BYTES_MAX {
             return Err(NameError::TooLong(full.len()));
         }
-        let dot = last_dot(full).ok_or_else(|| explain(full))?;
+        let dot = last_dot(full).ok_or_else(|| name_error(full))?;
         let dot = u8::try_from(dot).expect("a name is shorter than 256 bytes, checked above");
         Ok(MethodName { full: full.into(), dot })
     }
@@ -79,7 +79,7 @@ pub fn check_identifier(name: &str) -> Result<(), NameError> {
     if name.len() > NAME_BYTES_MAX {
         return Err(NameError::TooLong(name.len()));
     }
-    if is_identifier(name) { Ok(()) } else { Err(NameError::BadPart(name.to_owned())) }
+    if is_identifier(name) { Ok(()) } else { Err(NameError::InvalidPart(name.to_owned())) }
 }
 
 /// Where the last dot is in identifiers that are joined by dots; one pass, for it is done for each call. `None` if there is none,
@@ -99,16 +99,16 @@ fn last_dot(name: &str) -> Option<usize> {
 
 /// What is wrong with the name of a method.
 #[cold]
-fn explain(full: &str) -> NameError {
+fn name_error(full: &str) -> NameError {
     match check_parts(full) {
         Err(error) if full.contains('.') => error,
-        _ => NameError::NoDot(full.to_owned()),
+        _ => NameError::MissingDot(full.to_owned()),
     }
 }
 
 fn check_parts(name: &str) -> Result<(), NameError> {
     match name.split('.').find(|part| !is_identifier(part)) {
-        Some(part) => Err(NameError::BadPart(part.to_owned())),
+        Some(part) => Err(NameError::InvalidPart(part.to_owned())),
         None => Ok(()),
     }
 }
@@ -155,10 +155,10 @@ mod tests {
 
     #[test]
     fn what_is_no_name_says_why() {
-        assert_eq!(MethodName::parse("add"), Err(NameError::NoDot("add".into())));
-        assert_eq!(MethodName::parse("calc."), Err(NameError::BadPart(String::new())));
-        assert_eq!(MethodName::parse("calc.1st"), Err(NameError::BadPart("1st".into())));
-        assert_eq!(MethodName::parse("é.add"), Err(NameError::BadPart("é".into())));
+        assert_eq!(MethodName::parse("add"), Err(NameError::MissingDot("add".into())));
+        assert_eq!(MethodName::parse("calc."), Err(NameError::InvalidPart(String::new())));
+        assert_eq!(MethodName::parse("calc.1st"), Err(NameError::InvalidPart("1st".into())));
+        assert_eq!(MethodName::parse("é.add"), Err(NameError::InvalidPart("é".into())));
         let long = format!("a.{}", "b".repeat(NAME_BYTES_MAX));
         assert_eq!(MethodName::parse(long), Err(NameError::TooLong(NAME_BYTES_MAX + 2)));
     }

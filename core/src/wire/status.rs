@@ -165,14 +165,14 @@ pub struct Failure {
     /// When trying again makes sense, where the broker knows.
     pub retry_after: Option<Duration>,
     /// Where its time went, as far as is known. Of a goodbye, nothing.
-    pub spent: Spent,
+    pub timings: Timings,
     /// The call as people see it, where that is known. It is not sent: who reads the failure knows which call it is of.
     pub call: Option<CallId>,
 }
 
 /// Where a call's time went, as far as is known: zero where it is not, or where it was nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
+pub struct Timings {
     /// In its client, until it was sent.
     pub client: Duration,
     /// At the broker, waiting for a worker.
@@ -193,15 +193,15 @@ impl Failure {
             attempt: 0,
             worker: ByteString::new(),
             retry_after: None,
-            spent: Spent::default(),
+            timings: Timings::default(),
             call: None,
         }
     }
 }
 
-impl fmt::Display for Spent {
+impl fmt::Display for Timings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Spent { client, queued, running } = self;
+        let Timings { client, queued, running } = self;
         let (client, queued, running) = (client.as_millis(), queued.as_millis(), running.as_millis());
         write!(f, "{client} ms in the client, {queued} ms waiting at the broker, {running} ms at workers")
     }

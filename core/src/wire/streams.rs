@@ -28,8 +28,9 @@ pub enum Style {
     Server,
     /// The caller sends items.
     Client,
-    /// Both do.
-    Both,
+    /// Both send items.
+    #[serde(rename = "both")]
+    Bidi,
 }
 
 /// Credit of one stream: how much its writer may send.
@@ -71,7 +72,7 @@ impl Streams {
             (false, false) => Style::Unary,
             (true, false) => Style::Server,
             (false, true) => Style::Client,
-            (true, true) => Style::Both,
+            (true, true) => Style::Bidi,
         }
     }
 }
@@ -89,7 +90,7 @@ impl fmt::Display for Style {
             Style::Unary => "a method of one request and one reply",
             Style::Server => "a server stream (the handler sends items)",
             Style::Client => "a client stream (the caller sends items)",
-            Style::Both => "a stream in both directions",
+            Style::Bidi => "a stream in both directions",
         })
     }
 }
@@ -106,7 +107,7 @@ impl ItemCredit {
     }
 
     /// Returns whether this covers `other`.
-    pub const fn holds(self, other: ItemCredit) -> bool {
+    pub const fn covers(self, other: ItemCredit) -> bool {
         other.items <= self.items && other.bytes <= self.bytes
     }
 
@@ -124,7 +125,7 @@ impl ItemCredit {
 
     /// Returns the smaller of both, for items and for bytes.
     #[must_use]
-    pub fn shared(self, other: ItemCredit) -> ItemCredit {
+    pub fn min(self, other: ItemCredit) -> ItemCredit {
         ItemCredit { items: self.items.min(other.items), bytes: self.bytes.min(other.bytes) }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     wire::{
         affinity::{Affinity, AffinityKey},
         ids::{CallId, ConnectionNumber, DispatchNumber},
-        limits::{PROGRESS_EVERY, STARTED_AFTER},
+        limits::{PROGRESS_INTERVAL, STARTED_DELAY},
         streams::Streams,
     },
 };
@@ -114,7 +114,7 @@ impl Running {
             attempt: job.attempt,
             deadline: job.deadline,
             since: now,
-            started_due: Some(now + STARTED_AFTER),
+            started_due: Some(now + STARTED_DELAY),
             stopped: None,
             flows,
             timer: None,
@@ -139,7 +139,7 @@ impl Running {
     pub(super) fn starts_to_count(&mut self, now: Time) -> bool {
         let due = self.started_due.is_some_and(|at| at <= now);
         if due {
-            self.started_due = Some(now + now.since(self.since).max(STARTED_AFTER));
+            self.started_due = Some(now + now.since(self.since).max(STARTED_DELAY));
         }
         due
     }
@@ -173,7 +173,7 @@ impl Flows {
     pub(super) fn take_progress(&mut self, now: Time) -> Option<Bytes> {
         let word = if self.progress_at <= now { self.progress.take() } else { None };
         if word.is_some() {
-            self.progress_at = now + PROGRESS_EVERY;
+            self.progress_at = now + PROGRESS_INTERVAL;
         }
         word
     }

@@ -10,7 +10,7 @@ use crate::{
     wire::{
         envelope::{Envelope, Ping},
         handshake::Register,
-        limits::{GOODBYE_MAX, HEADER_BYTES_MAX},
+        limits::{GOODBYE_TIMEOUT, HEADER_BYTES_MAX},
         status::Failure,
     },
 };
@@ -122,7 +122,7 @@ impl Worker {
         if self.peer.is_connected() {
             self.phase = Phase::Closing;
             self.send(now, Envelope::Goodbye(None), out);
-            self.peer.start_closing(now + GOODBYE_MAX);
+            self.peer.start_closing(now + GOODBYE_TIMEOUT);
         } else {
             self.finish(out);
         }

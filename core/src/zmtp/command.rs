@@ -29,12 +29,12 @@ impl<'a> Command<'a> {
     /// # Errors
     /// [`Violation::MalformedCommand`]; [`Violation::SocketType`] for the READY of anything but a DEALER.
     pub(super) fn read(content: &'a [u8]) -> Result<Command<'a>, Violation> {
-        let (name, body) = short_text(content).ok_or(Violation::MalformedCommand)?;
+        let (name, body) = split_short_string(content).ok_or(Violation::MalformedCommand)?;
         match name {
             b"" => Err(Violation::MalformedCommand),
-            b"READY" => ready_of_dealer(body),
+            b"READY" => parse_ready(body),
             b"ERROR" => Ok(Command::Error),
-            b"PING" => ping(body),
+            b"PING" => parse_ping(body),
             _ => Ok(Command::Other),
         }
     }
@@ -52,7 +52,7 @@ pub fn ready() -> Bytes {
 pub fn error(reason: &str) -> Bytes {
     let end = reason.floor_char_boundary(usize::from(u8::MAX));
     let mut body = BytesMut::new();
-    put_short_text(&mut body, &reason.as_bytes()[..end]);
+    put_short_string(&mut body, &reason.as_bytes()[..end]);
     command(b"ERROR", &body)
 }
 
@@ -64,40 +64,40 @@ pub(super) fn pong(context: &[u8]) -> Bytes {
 fn command(name: &[u8], body: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(16 + name.len() + body.len());
     FrameHeader::write(FrameKind::Command, 1 + name.len() + body.len(), &mut out);
-    put_short_text(&mut out, name);
+    put_short_string(&mut out, name);
     out.put_slice(body);
     out.freeze()
 }
 
-fn put_short_text(out: &mut BytesMut, text: &[u8]) {
+fn put_short_string(out: &mut BytesMut, text: &[u8]) {
     out.put_u8(u8::try_from(text.len()).expect("our own names and reasons have at most 255 bytes"));
     out.put_slice(text);
 }
 
 fn put_property(out: &mut BytesMut, name: &[u8], value: &[u8]) {
-    put_short_text(out, name);
+    put_short_string(out, name);
     out.put_u32(u32::try_from(value.len()).expect("our own properties are a few bytes"));
     out.put_slice(value);
 }
 
 /// Splits off a text with its length in one byte before it.
-fn short_text(input: &[u8]) -> Option<(&[u8], &[u8])> {
+fn split_short_string(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&length, rest) = input.split_first()?;
     rest.split_at_checked(length.into())
 }
 
-/// Splits off a property: a name as [`short_text`], a value with its length in four bytes before it.
-fn property(input: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (name, rest) = short_text(input)?;
+/// Splits off a property: a name as [`split_short_string`], a value with its length in four bytes before it.
+fn split_property(input: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name, rest) = split_short_string(input)?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (value, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
     Some((name, value, rest))
 }
 
-fn ready_of_dealer(mut properties: &[u8]) -> Result<Command<'_>, Violation> {
+fn parse_ready(mut properties: &[u8]) -> Result<Command<'_>, Violation> {
     let mut socket_type = None;
     while !properties.is_empty() {
-        let (name, value, rest) = property(properties).ok_or(Violation::MalformedCommand)?;
+        let (name, value, rest) = split_property(properties).ok_or(Violation::MalformedCommand)?;
         properties = rest;
         if name.eq_ignore_ascii_case(b"Socket-Type") && socket_type.replace(value).is_some() {
             return Err(Violation::MalformedCommand);
@@ -105,18 +105,18 @@ fn ready_of_dealer(mut properties: &[u8]) -> Result<Command<'_>, Violation> {
     }
     match socket_type {
         Some(b"DEALER") => Ok(Command::Ready),
-        Some(other) => Err(Violation::SocketType { name: shown(other) }),
+        Some(other) => Err(Violation::SocketType { name: known_socket_type(other) }),
         None => Err(Violation::SocketType { name: "nameless" }),
     }
 }
 
-fn shown(socket_type: &[u8]) -> &'static str {
+fn known_socket_type(socket_type: &[u8]) -> &'static str {
     SOCKET_TYPES.into_iter().find(|known| known.as_bytes() == socket_type).unwrap_or("unknown")
 }
 
 /// The two bytes before a PING's context say how long its sender may be silent before we may take it for lost. They are
 /// skipped: the peer's heartbeat announces that to the broker in a way that survives any ZeroMQ library.
-fn ping(body: &[u8]) -> Result<Command<'_>, Violation> {
+fn parse_ping(body: &[u8]) -> Result<Command<'_>, Violation> {
     match body.split_first_chunk::<2>() {
         Some((_, context)) if context.len() <= PING_CONTEXT_BYTES_MAX => Ok(Command::Ping { context }),
         _ => Err(Violation::MalformedCommand),

@@ -1,4 +1,4 @@
-//! ZMTP 3.1 as the broker's ROUTER speaks it, with no socket in it: bytes in, [`Item`]s out.
+//! ZMTP 3.1 as the broker's ROUTER speaks it, with no socket in it: bytes in, [`Event`]s out.
 //!
 //! ZMTP (ZeroMQ RFCs 23 and 37) is what travels under every ZeroMQ message: a greeting of 64 bytes, a handshake of
 //! commands (with the mechanism NULL one READY each way), then frames. A [`Decoder`] takes the peer's bytes and says
@@ -11,7 +11,7 @@
 //! peer. A guard in front of one would be this decoder again, and the bytes would be parsed twice.
 //!
 //! Another mechanism (PLAIN, CURVE) joins in two places: the greeting names it, and [`Decoder`] answers its commands
-//! with [`Item::Answer`] until it says [`Item::Opened`]. One that encrypts also unwraps each frame where the decoder
+//! with [`Event::Transmit`] until it says [`Event::HandshakeDone`]. One that encrypts also unwraps each frame where the decoder
 //! completes it.
 
 mod command;
@@ -25,7 +25,7 @@ mod violation;
 mod tests;
 
 pub use command::{error, ready};
-pub use decoder::{Decoder, Item};
+pub use decoder::{Decoder, Event};
 pub use frame::{FrameHeader, FrameKind};
 pub use greeting::greeting;
 pub use message::Message;

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::{decoder::LARGE_STEP_BYTES, *};
-use crate::wire::limits::{BODY_COPIED_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::wire::limits::{BODY_INLINE_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// A decoder with what its driver does for it: keep the bytes that were too few.
 struct Peer {
@@ -21,14 +21,14 @@ impl Peer {
 
     fn open(message_bytes_max: usize) -> Peer {
         let mut peer = Peer::new(message_bytes_max);
-        let items = peer.says(&[&greeting()[..], &ready_as("DEALER")].concat()).unwrap();
-        assert_eq!(items, [Item::Answer(ready()), Item::Opened]);
+        let items = peer.receive(&[&greeting()[..], &ready_as("DEALER")].concat()).unwrap();
+        assert_eq!(items, [Event::Transmit(ready()), Event::HandshakeDone]);
         peer
     }
 
-    fn says(&mut self, bytes: &[u8]) -> Result<Vec<Item>, Violation> {
+    fn receive(&mut self, bytes: &[u8]) -> Result<Vec<Event>, Violation> {
         let mut input = BytesMut::from(&self.kept.split()[..]);
-        match self.decoder.direct() {
+        match self.decoder.large_frame_buffer() {
             Some(mut room) => {
                 let count = room.remaining_mut().min(bytes.len());
                 room.put_slice(&bytes[..count]);
@@ -41,9 +41,9 @@ impl Peer {
         while let Some(item) = self.decoder.next(&mut input)? {
             items.push(item);
         }
-        self.decoder.detach();
+        self.decoder.detach_from_input();
         self.kept.extend_from_slice(&input);
-        assert!(self.kept.len() <= BODY_COPIED_BYTES_MAX + 9, "at most one small frame is kept");
+        assert!(self.kept.len() <= BODY_INLINE_BYTES_MAX + 9, "at most one small frame is kept");
         Ok(items)
     }
 }
@@ -72,61 +72,61 @@ fn ready_as(socket_type: &str) -> Vec<u8> {
     command("READY", &[property("socket-TYPE", socket_type.as_bytes()), property("Identity", b"me")].concat())
 }
 
-fn one(content: &[u8]) -> Item {
-    Item::Message(Message::one(Bytes::copy_from_slice(content)))
+fn one(content: &[u8]) -> Event {
+    Event::Message(Message::one(Bytes::copy_from_slice(content)))
 }
 
 #[test]
 fn messages_come_whole_whatever_their_frames_sizes_are() {
     let mut peer = Peer::open(MESSAGE_BYTES_MAX);
-    assert_eq!(peer.says(&[0, 2, 7, 8]), Ok(vec![one(&[7, 8])]));
-    assert_eq!(peer.says(&[0, 0]), Ok(vec![one(&[])]));
-    let large = vec![9; BODY_COPIED_BYTES_MAX + 1];
+    assert_eq!(peer.receive(&[0, 2, 7, 8]), Ok(vec![one(&[7, 8])]));
+    assert_eq!(peer.receive(&[0, 0]), Ok(vec![one(&[])]));
+    let large = vec![9; BODY_INLINE_BYTES_MAX + 1];
     let both = Message::two(Bytes::from_static(&[1]), Bytes::from(large.clone()));
-    assert_eq!(peer.says(&[frame(1, &[1]), frame(0, &large)].concat()), Ok(vec![Item::Message(both)]));
+    assert_eq!(peer.receive(&[frame(1, &[1]), frame(0, &large)].concat()), Ok(vec![Event::Message(both)]));
 }
 
 #[test]
 fn a_length_beyond_the_limit_ends_at_the_header() {
     for size in [101, 1 << 40, 1 << 63, u64::MAX] {
         let too_large = Err(Violation::MessageTooLarge { bytes: size, max: 100 });
-        assert_eq!(Peer::open(100).says(&announced(0, size)), too_large);
-        assert_eq!(Peer::open(100).says(&announced(1, size)), too_large);
-        let after_first = Peer::open(100).says(&[frame(1, &[1]), announced(0, size)].concat());
+        assert_eq!(Peer::open(100).receive(&announced(0, size)), too_large);
+        assert_eq!(Peer::open(100).receive(&announced(1, size)), too_large);
+        let after_first = Peer::open(100).receive(&[frame(1, &[1]), announced(0, size)].concat());
         assert_eq!(after_first, Err(Violation::MessageTooLarge { bytes: size.saturating_add(1), max: 100 }));
     }
     for size in [COMMAND_BYTES_MAX as u64 + 1, 1 << 40, 1 << 63, u64::MAX] {
         let too_large = Err(Violation::CommandTooLarge { bytes: size, max: COMMAND_BYTES_MAX });
-        assert_eq!(Peer::open(100).says(&announced(4, size)), too_large);
-        assert_eq!(Peer::new(100).says(&[&greeting()[..], &announced(4, size)].concat()), too_large);
+        assert_eq!(Peer::open(100).receive(&announced(4, size)), too_large);
+        assert_eq!(Peer::new(100).receive(&[&greeting()[..], &announced(4, size)].concat()), too_large);
     }
 }
 
 #[test]
 fn the_limit_counts_all_frames_of_a_message_and_can_grow() {
     let mut peer = Peer::open(10);
-    assert_eq!(peer.says(&[frame(1, &[0; 4]), frame(0, &[0; 6])].concat()).unwrap().len(), 1);
+    assert_eq!(peer.receive(&[frame(1, &[0; 4]), frame(0, &[0; 6])].concat()).unwrap().len(), 1);
     peer.decoder.set_message_bytes_max(11);
-    assert_eq!(peer.says(&[frame(1, &[0; 4]), frame(0, &[0; 7])].concat()).unwrap().len(), 1);
+    assert_eq!(peer.receive(&[frame(1, &[0; 4]), frame(0, &[0; 7])].concat()).unwrap().len(), 1);
     let too_large = Violation::MessageTooLarge { bytes: 12, max: 11 };
-    assert_eq!(peer.says(&[frame(1, &[0; 4]), frame(0, &[0; 8])].concat()), Err(too_large));
+    assert_eq!(peer.receive(&[frame(1, &[0; 4]), frame(0, &[0; 8])].concat()), Err(too_large));
 }
 
 #[test]
 fn a_third_frame_ends_at_the_second_ones_header() {
     let message = [frame(1, &[1]), announced(1, 1)].concat();
-    assert_eq!(Peer::open(100).says(&message), Err(Violation::TooManyFrames { max: 2 }));
+    assert_eq!(Peer::open(100).receive(&message), Err(Violation::TooManyFrames { max: 2 }));
 }
 
 #[test]
 fn strangers_are_sent_away_at_their_first_wrong_byte() {
-    assert_eq!(Peer::new(100).says(b"G"), Err(Violation::NotZmtp));
-    assert_eq!(Peer::new(100).says(b"\xff\0\0\0\0\0\0\0\0A"), Err(Violation::NotZmtp));
-    assert_eq!(Peer::new(100).says(b"\xff\0\0\0\0\0\0\0\x01\x7f\x01"), Err(Violation::Version { major: 1 }));
+    assert_eq!(Peer::new(100).receive(b"G"), Err(Violation::NotZmtp));
+    assert_eq!(Peer::new(100).receive(b"\xff\0\0\0\0\0\0\0\0A"), Err(Violation::NotZmtp));
+    assert_eq!(Peer::new(100).receive(b"\xff\0\0\0\0\0\0\0\x01\x7f\x01"), Err(Violation::Version { major: 1 }));
     let mut curve = greeting();
     curve[12..17].copy_from_slice(b"CURVE");
-    assert_eq!(Peer::new(100).says(&curve), Err(Violation::Mechanism));
-    let with_flags = |flags| Peer::open(100).says(&[flags]);
+    assert_eq!(Peer::new(100).receive(&curve), Err(Violation::Mechanism));
+    let with_flags = |flags| Peer::open(100).receive(&[flags]);
     for flags in [8, 0x80, 5, 0xff] {
         assert_eq!(with_flags(flags), Err(Violation::Flags { flags }));
     }
@@ -134,7 +134,7 @@ fn strangers_are_sent_away_at_their_first_wrong_byte() {
 
 #[test]
 fn the_handshake_takes_nothing_but_the_ready_of_a_dealer() {
-    let then = |bytes: &[u8]| Peer::new(100).says(&[&greeting()[..], bytes].concat());
+    let then = |bytes: &[u8]| Peer::new(100).receive(&[&greeting()[..], bytes].concat());
     assert_eq!(then(&ready_as("ROUTER")), Err(Violation::SocketType { name: "ROUTER" }));
     assert_eq!(then(&ready_as("TEAPOT")), Err(Violation::SocketType { name: "unknown" }));
     assert_eq!(then(&command("READY", b"")), Err(Violation::SocketType { name: "nameless" }));
@@ -142,8 +142,8 @@ fn the_handshake_takes_nothing_but_the_ready_of_a_dealer() {
     assert_eq!(then(&command("READY", &twice)), Err(Violation::MalformedCommand));
     assert_eq!(then(&command("READY", b"\x0bSocket-Type\xff\xff\xff\xffDEALER")), Err(Violation::MalformedCommand));
     assert_eq!(then(&command("PING", &[0, 0])), Err(Violation::UnexpectedCommand));
-    assert_eq!(then(&command("ERROR", b"\x02no")), Err(Violation::Refused));
-    assert_eq!(then(&frame(0, b"hi")), Err(Violation::Early));
+    assert_eq!(then(&command("ERROR", b"\x02no")), Err(Violation::PeerError));
+    assert_eq!(then(&frame(0, b"hi")), Err(Violation::EarlyMessage));
     assert_eq!(then(&frame(4, b"")), Err(Violation::MalformedCommand));
     assert_eq!(then(&frame(4, b"\x05PI")), Err(Violation::MalformedCommand));
 }
@@ -152,12 +152,12 @@ fn the_handshake_takes_nothing_but_the_ready_of_a_dealer() {
 fn a_peer_in_the_handshake_is_told_why_it_is_sent_away() {
     let mut peer = Peer::new(100);
     let violation = Violation::SocketType { name: "REQ" };
-    assert_eq!(peer.decoder.refusal(violation), None);
-    peer.says(&greeting()).unwrap();
-    let told = peer.decoder.refusal(violation).unwrap();
+    assert_eq!(peer.decoder.error_command(violation), None);
+    peer.receive(&greeting()).unwrap();
+    let told = peer.decoder.error_command(violation).unwrap();
     assert!(told.ends_with(b"it is a REQ socket; connect with a DEALER"), "{told:?}");
-    assert_eq!(peer.decoder.refusal(Violation::Refused), None);
-    assert_eq!(Peer::open(100).decoder.refusal(violation), None);
+    assert_eq!(peer.decoder.error_command(Violation::PeerError), None);
+    assert_eq!(Peer::open(100).decoder.error_command(violation), None);
     assert!(error(&"\u{e9}".repeat(200)).len() <= 9 + 7 + 255, "a long reason is cut at a character");
 }
 
@@ -165,43 +165,43 @@ fn a_peer_in_the_handshake_is_told_why_it_is_sent_away() {
 fn a_ping_is_answered_with_its_context() {
     let mut peer = Peer::open(100);
     let pong = Bytes::from_static(b"\x04\x08\x04PONGabc");
-    assert_eq!(peer.says(&command("PING", b"\0\x0aabc")), Ok(vec![Item::Answer(pong)]));
-    assert_eq!(peer.says(&command("PONG", b"abc")), Ok(vec![]));
-    assert_eq!(peer.says(&command("WHATEVER", b"abc")), Ok(vec![]));
-    assert_eq!(peer.says(&command("READY", &property("Socket-Type", b"DEALER"))), Err(Violation::UnexpectedCommand));
-    assert_eq!(Peer::open(100).says(&command("PING", &[0; 19])), Err(Violation::MalformedCommand));
-    assert_eq!(Peer::open(100).says(&command("PING", &[0])), Err(Violation::MalformedCommand));
+    assert_eq!(peer.receive(&command("PING", b"\0\x0aabc")), Ok(vec![Event::Transmit(pong)]));
+    assert_eq!(peer.receive(&command("PONG", b"abc")), Ok(vec![]));
+    assert_eq!(peer.receive(&command("WHATEVER", b"abc")), Ok(vec![]));
+    assert_eq!(peer.receive(&command("READY", &property("Socket-Type", b"DEALER"))), Err(Violation::UnexpectedCommand));
+    assert_eq!(Peer::open(100).receive(&command("PING", &[0; 19])), Err(Violation::MalformedCommand));
+    assert_eq!(Peer::open(100).receive(&command("PING", &[0])), Err(Violation::MalformedCommand));
 }
 
 #[test]
 fn what_is_announced_costs_memory_only_as_it_comes() {
     let mut peer = Peer::open(MESSAGE_BYTES_MAX);
-    peer.says(&announced(0, MESSAGE_BYTES_MAX as u64)).unwrap();
+    peer.receive(&announced(0, MESSAGE_BYTES_MAX as u64)).unwrap();
     let (mut sent, mut steps) = (0, 0);
-    while let Some(room) = peer.decoder.direct().map(|room| room.remaining_mut()) {
+    while let Some(room) = peer.decoder.large_frame_buffer().map(|room| room.remaining_mut()) {
         assert!(room <= sent.max(LARGE_STEP_BYTES), "{room} bytes of room when {sent} have come");
-        assert_eq!(peer.decoder.held_bytes(), sent);
-        let items = peer.says(&vec![5; room]).unwrap();
+        assert_eq!(peer.decoder.buffered_bytes(), sent);
+        let items = peer.receive(&vec![5; room]).unwrap();
         (sent, steps) = (sent + room, steps + 1);
         assert_eq!(items.len(), usize::from(sent == MESSAGE_BYTES_MAX));
     }
-    assert_eq!((sent, peer.decoder.held_bytes()), (MESSAGE_BYTES_MAX, 0));
+    assert_eq!((sent, peer.decoder.buffered_bytes()), (MESSAGE_BYTES_MAX, 0));
     assert!(steps < 10, "it is moved a few times only: {steps}");
 }
 
 #[test]
 fn a_large_frame_is_read_to_its_place_and_takes_exactly_its_size() {
     let mut peer = Peer::open(MESSAGE_BYTES_MAX);
-    assert!(peer.decoder.direct().is_none());
-    assert_eq!(peer.says(&announced(0, 100_000)), Ok(vec![]));
-    assert_eq!(peer.decoder.direct().unwrap().remaining_mut(), 100_000);
-    assert_eq!(peer.says(&[5; 99_999]), Ok(vec![]));
-    assert_eq!(peer.decoder.direct().unwrap().remaining_mut(), 1);
-    assert_eq!(peer.says(&[5, 0, 1, 6]), Ok(vec![one(&[5; 100_000]), one(&[6])]));
+    assert!(peer.decoder.large_frame_buffer().is_none());
+    assert_eq!(peer.receive(&announced(0, 100_000)), Ok(vec![]));
+    assert_eq!(peer.decoder.large_frame_buffer().unwrap().remaining_mut(), 100_000);
+    assert_eq!(peer.receive(&[5; 99_999]), Ok(vec![]));
+    assert_eq!(peer.decoder.large_frame_buffer().unwrap().remaining_mut(), 1);
+    assert_eq!(peer.receive(&[5, 0, 1, 6]), Ok(vec![one(&[5; 100_000]), one(&[6])]));
 }
 
 /// What a peer may say once it is open, as bytes.
-fn saying() -> impl Strategy<Value = Vec<u8>> {
+fn traffic() -> impl Strategy<Value = Vec<u8>> {
     let content =
         prop_oneof![prop::collection::vec(any::<u8>(), 0..300), (0_usize..40_000).prop_map(|size| vec![1; size])];
     let pair = (prop::collection::vec(any::<u8>(), 0..300), content.clone());
@@ -216,15 +216,15 @@ fn saying() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn how_the_bytes_are_cut_changes_nothing(
-        sayings in prop::collection::vec(saying(), 1..8),
+        chunks in prop::collection::vec(traffic(), 1..8),
         cuts in prop::collection::vec(1_usize..20_000, 1..40),
     ) {
-        let stream = sayings.concat();
-        let at_once = Peer::open(MESSAGE_BYTES_MAX).says(&stream).unwrap();
+        let stream = chunks.concat();
+        let at_once = Peer::open(MESSAGE_BYTES_MAX).receive(&stream).unwrap();
         let (mut peer, mut rest, mut cut) = (Peer::open(MESSAGE_BYTES_MAX), &stream[..], Vec::new());
         for size in cuts.iter().cycle() {
             let (now, later) = rest.split_at((*size).min(rest.len()));
-            cut.extend(peer.says(now).unwrap());
+            cut.extend(peer.receive(now).unwrap());
             rest = later;
             if rest.is_empty() {
                 break;
@@ -240,10 +240,10 @@ proptest! {
     ) {
         let mut peer = if open { Peer::open(1000) } else { Peer::new(1000) };
         if !open {
-            peer.says(&greeting()).unwrap();
+            peer.receive(&greeting()).unwrap();
         }
         for chunk in chunks {
-            if peer.says(&chunk).is_err() {
+            if peer.receive(&chunk).is_err() {
                 break;
             }
         }

@@ -46,7 +46,7 @@ pub enum Violation {
     },
     /// A data frame where READY was due.
     #[error("it sent a message before its READY")]
-    Early,
+    EarlyMessage,
     /// A command that cannot be read.
     #[error("it sent a malformed command")]
     MalformedCommand,
@@ -61,7 +61,7 @@ pub enum Violation {
     },
     /// It answered our greeting with ERROR.
     #[error("it refused the handshake with an ERROR command")]
-    Refused,
+    PeerError,
     /// A frame within the limits for which there is no memory.
     #[error("no memory is left for a frame of {bytes} bytes")]
     NoMemory {
@@ -81,11 +81,11 @@ impl Violation {
             Violation::CommandTooLarge { .. } => "command-too-large",
             Violation::MessageTooLarge { .. } => "message-too-large",
             Violation::TooManyFrames { .. } => "too-many-frames",
-            Violation::Early => "early-message",
+            Violation::EarlyMessage => "early-message",
             Violation::MalformedCommand => "malformed-command",
             Violation::UnexpectedCommand => "unexpected-command",
             Violation::SocketType { .. } => "socket-type",
-            Violation::Refused => "refused-by-peer",
+            Violation::PeerError => "refused-by-peer",
             Violation::NoMemory { .. } => "no-memory",
         }
     }

@@ -191,7 +191,7 @@ impl BrokerHost {
         match input {
             Input::Opened(endpoint, peer) => {
                 self.open.insert(connection, peer);
-                let (nonce, until) = (Nonce(context.rng.bytes()), now + limits::HANDSHAKE_MAX);
+                let (nonce, until) = (Nonce(context.rng.bytes()), now + limits::HANDSHAKE_TIMEOUT);
                 let (address, origin) = ("somewhere".into(), context.rate_limit_key(peer).into());
                 self.handle(
                     now,

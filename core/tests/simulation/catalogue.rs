@@ -50,7 +50,7 @@ pub(crate) const METHODS: [Method; 9] = [
 pub(crate) const STREAMS: [Method; 5] = [
     stream("alpha", "watch", Effect::Read, Style::Server),
     stream("alpha", "load", Effect::Once, Style::Client),
-    stream("beta.two", "chat", Effect::Idempotent, Style::Both),
+    stream("beta.two", "chat", Effect::Idempotent, Style::Bidi),
     stream("beta.two", "gather", Effect::Read, Style::Client),
     stream("beta.two", "tail", Effect::Once, Style::Server),
 ];

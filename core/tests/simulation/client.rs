@@ -63,7 +63,7 @@ impl ClientHost {
     pub(crate) fn new(index: usize, incarnation: u64, context: &mut Context) -> ClientHost {
         let session = SessionId(context.rng.bytes());
         let name = format!("client-{index}.{incarnation}");
-        context.keys.client_started(&name, session.tag());
+        context.keys.client_started(&name, session.prefix());
         let heartbeat = context.config.heartbeat_peer;
         let key = context.config.key();
         let settings = Settings { heartbeat, instance: name.clone(), key, ..Settings::new(session) };
@@ -289,7 +289,7 @@ impl ClientHost {
         if let Envelope::Request(request) = envelope {
             let (number, _): (u64, serde_bytes::ByteBuf) =
                 body::decode(&request.body).expect("the workload encoded it");
-            let id = CallId { caller: self.session.tag(), number: request.number };
+            let id = CallId { caller: self.session.prefix(), number: request.number };
             let memory = (context.start, context.ledger.removed_sessions.get(&self.name).copied().unwrap_or(0));
             context.ledger.sent(number, id, request.flags.resend, memory);
             context.credit_used(self.socket.connection(), request.body.len());

@@ -52,12 +52,12 @@ pongs_hide_what_is_done|client/mod.rs|s/if !self\.peer\.is_connected\(\) \{\n   
 old_number_is_forgotten|sequence_map.rs|s/self\.old\.insert\(self\.first, value\);/drop(value);/
 deadline_that_stays_is_forgotten|deadline_queue.rs|s/self\.others\.insert\(DeadlineKey \{ at, number: self\.first \}, key\);/let _ = (at, key);/
 time_out_is_noticed_late|client/call.rs|s/EXPIRY_GRACE_MAX\.min\(timeout\.span \/ 10\)/EXPIRY_GRACE_MAX * 20/
-proof_is_not_checked|broker/handshake/authentication.rs|s/transcript\.is_proved\(Prover::Peer, key, &proof\)/transcript.is_proved(Prover::Peer, key, &proof) || true/
+proof_is_not_checked|broker/handshake/authentication.rs|s/transcript\.verify\(Prover::Peer, key, &proof\)/transcript.verify(Prover::Peer, key, &proof) || true/
 broker_need_not_prove_itself|peer/authentication.rs|s/if proved \{ Ok/if proved || true { Ok/
 proof_of_one_side_is_the_others|auth/transcript.rs|s/\("broker", peer\)/(peer, "broker")/
-roles_of_a_key_do_not_count|broker/handshake/mod.rs|s/authenticated\.roles\.permit\(role\)/authenticated.roles.permit(role) || true/
+roles_of_a_key_do_not_count|broker/handshake/mod.rs|s/authenticated\.roles\.permits\(role\)/authenticated.roles.permits(role) || true/
 rejected_peer_may_try_again|broker/handshake/mod.rs|s/\(Some\(ConnectionState::Rejected \{ \.\. \}\), _\) => Ok\(None\),//
-rejected_peer_is_told_at_once|broker/handshake/mod.rs|s/now \+ AUTHKEY_REFUSAL_DELAY/now + AUTHKEY_REFUSAL_DELAY \/ 1000/
+rejected_peer_is_told_at_once|broker/handshake/mod.rs|s/now \+ AUTHKEY_REJECTION_DELAY/now + AUTHKEY_REJECTION_DELAY \/ 1000/
 items_are_sent_again_after_a_loss|broker/calls/call.rs|s/!self\.has_items\(\) && \(/(/
 lost_items_pass_for_a_result|broker/calls/call.rs|s/self\.has_items_of_handler\(\) && outcome\.is_ok\(\)/self.has_items_of_handler() \&\& false/
 cancel_that_may_be_lost_is_told_once|client/lifecycle.rs|s/for number in self\.cancelled\.clone\(\)/for number in self.cancelled.clone().into_iter().filter(|_| false)/
@@ -74,7 +74,7 @@ started_is_said_before_it_has_begun|worker/outcomes.rs|s/out\.push\(Action::Quer
 handback_goes_to_the_same_offer_at_once|broker/coordinator/messages.rs|s/self\.pause_offer\(now, key, offer\);/let _ = offer;/
 retries_have_no_budget|broker/coordinator/dispatch.rs|s/if !service\.retries\.take\(now, &self\.settings\)/if false/
 retry_budget_grows_too_fast|broker/calls/retry_budget.rs|s/\* TOKEN \/ 100/* TOKEN/
-dead_letters_have_no_end|broker/calls/dead_letters.rs|s/self\.letters\.len\(\) > DEAD_CALLS_MAX \|\| //
+dead_letters_have_no_end|broker/calls/dead_letters.rs|s/self\.letters\.len\(\) > DEAD_LETTERS_MAX \|\| //
 time_is_counted_twice|broker/calls/call.rs|s/self\.since = now;//
 failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(None, /
 hard_limit_does_not_stop|broker/coordinator/dispatch.rs|s/self\.complete\(now, key, outcome, Bytes::new\(\), out\);\s*self\.stop_running\(now, key, worker, dispatch, out\);/self.complete(now, key, outcome, Bytes::new(), out); let _ = (worker, dispatch);/

@@ -126,7 +126,7 @@ impl Rogue {
     /// Answers a challenge. Most connections know the key, some do not.
     fn answer(&self, connection: ConnectionId, challenge: &Bytes, context: &mut Context) -> Bytes {
         let challenge = body::decode::<Challenge>(challenge).ok();
-        let transcript = challenge.and_then(|challenge| Transcript::of(self.hellos.get(&connection)?, &challenge));
+        let transcript = challenge.and_then(|challenge| Transcript::new(self.hellos.get(&connection)?, &challenge));
         let own_key = context.config.key().filter(|_| context.rng.percent(80));
         let Some((transcript, key)) = transcript.zip(own_key) else { return Bytes::new() };
         let proof = transcript.prove(Prover::Peer, &key);

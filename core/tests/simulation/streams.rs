@@ -115,7 +115,7 @@ impl StreamEndpoint {
     /// Adds credit from the other end.
     pub(crate) fn grant(&mut self, credit: ItemCredit) {
         self.credit = self.credit.with(credit);
-        assert!(ItemCredit::WINDOW.holds(self.credit), "call {} has more credit than a window", self.number);
+        assert!(ItemCredit::WINDOW.covers(self.credit), "call {} has more credit than a window", self.number);
     }
 
     /// Returns the next item, if there is one and credit for it.
@@ -123,7 +123,7 @@ impl StreamEndpoint {
         let item = (self.number, self.sent, serde_bytes::ByteBuf::from(vec![7; self.bytes]));
         let body = body::encode(&item).expect("an item has a CBOR form");
         let size = ItemCredit::one(body.len() as u64);
-        if self.sent == self.to_send || !self.credit.holds(size) {
+        if self.sent == self.to_send || !self.credit.covers(size) {
             return None;
         }
         self.credit = self.credit.without(size);
@@ -147,7 +147,7 @@ impl StreamEndpoint {
         }
         self.received += 1;
         self.unread = self.unread.with(ItemCredit::one(body.len() as u64));
-        assert!(ItemCredit::WINDOW.holds(self.unread), "call {}: more is unread than a window", self.number);
+        assert!(ItemCredit::WINDOW.covers(self.unread), "call {}: more is unread than a window", self.number);
         if !self.never_reads && self.read_at.is_none() {
             self.read_at = Some(context.now + context.rng.span(self.pause));
         }

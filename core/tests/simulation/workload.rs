@@ -47,7 +47,7 @@ pub(crate) fn draw(client: (usize, u64), made: Time, context: &mut Context) -> C
     let longest = context.config.timeout_max;
     let cast = !streaming && rng.percent(10);
     // Some callers use the wrong style of a method.
-    let style = if rng.percent(3) { rng.pick(&[Style::Unary, Style::Server, Style::Both]) } else { method.style };
+    let style = if rng.percent(3) { rng.pick(&[Style::Unary, Style::Server, Style::Bidi]) } else { method.style };
     let broadcast =
         !streaming && style.is_unary() && !method.is_admin() && rng.percent(context.config.broadcast_percent);
     let streams = if cast || broadcast { Streams::NONE } else { streams(style, rng.percent(20)) };
@@ -118,8 +118,8 @@ pub(crate) fn cancel_at(number: u64, context: &mut Context) -> Option<Time> {
 
 /// Returns the streams of a call of that style.
 fn streams(style: Style, progress: bool) -> Streams {
-    let to_caller = matches!(style, Style::Server | Style::Both);
-    let from_caller = matches!(style, Style::Client | Style::Both);
+    let to_caller = matches!(style, Style::Server | Style::Bidi);
+    let from_caller = matches!(style, Style::Client | Style::Bidi);
     Streams { to_caller, from_caller, progress }
 }
 

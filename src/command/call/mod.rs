@@ -203,7 +203,7 @@ impl Call {
             (None, None | Some(Style::Unary)) => StyleName::Unary,
             (None, Some(Style::Server)) => StyleName::Server,
             (None, Some(Style::Client)) => StyleName::Client,
-            (None, Some(Style::Both)) => StyleName::Bidi,
+            (None, Some(Style::Bidi)) => StyleName::Bidi,
             (None, Some(_)) => bail!("{} has a style that this version does not know; upgrade callboard", self.method),
         };
         if self.cast && style != StyleName::Unary {

@@ -59,7 +59,7 @@ pub(crate) fn failed(error: CallError) -> anyhow::Error {
         (Some(details), _) => exit.because(anyhow!("{message}\n  details: {details}")),
         // The time of each step explains a timeout or a loss. For other failures it is noise.
         (None, Some(call)) if error.code() == Code::DeadlineExceeded || is_lost(&error) => {
-            exit.because(anyhow!("{message}; call {call}: {}", error.spent()))
+            exit.because(anyhow!("{message}; call {call}: {}", error.timings()))
         }
         (None, _) => exit.because(anyhow!(message)),
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use callboard::core::wire::limits::HANDSHAKE_MAX;
+use callboard::core::wire::limits::HANDSHAKE_TIMEOUT;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
@@ -134,7 +134,7 @@ impl Child {
     /// Asks it to end, waits for that, and kills it if it takes too long.
     pub(crate) async fn end(mut self) {
         self.signal(Signal::TERM);
-        if tokio::time::timeout(HANDSHAKE_MAX, self.process.wait()).await.is_err() {
+        if tokio::time::timeout(HANDSHAKE_TIMEOUT, self.process.wait()).await.is_err() {
             let _ = self.process.kill().await;
         }
     }

@@ -128,7 +128,7 @@ macro_rules! handler {
             $($argument: DeserializeOwned,)*
         {
             fn style(&self) -> Style {
-                if R::HAS_ITEMS { Style::Both } else { Style::Client }
+                if R::HAS_ITEMS { Style::Bidi } else { Style::Client }
             }
 
             fn erase(self, names: [&'static str; $n]) -> ErasedHandler {

@@ -189,7 +189,7 @@ impl StreamChannel {
     pub(crate) fn poll_send(&self, task: &TaskContext<'_>, latest: Option<u64>, item: &Bytes) -> Poll<()> {
         let mut state = self.state();
         let size = ItemCredit::one(item.len() as u64);
-        if !state.closed && !state.send_credit.holds(size) {
+        if !state.closed && !state.send_credit.covers(size) {
             state.writer = Some(task.waker().clone());
             return Poll::Pending;
         }

@@ -7,7 +7,7 @@ use callboard_core::{
     peer,
     wire::{
         handshake::{Offer, Register},
-        limits::{HEARTBEAT_DEFAULT, WORKER_DRAIN},
+        limits::{HEARTBEAT_DEFAULT, WORKER_DRAIN_TIMEOUT},
         method::MethodName,
     },
     worker,
@@ -72,7 +72,7 @@ impl Worker {
             name: variable(environment::INSTANCE).unwrap_or_else(default_name),
             authkey: None,
             heartbeat: HEARTBEAT_DEFAULT,
-            drain: WORKER_DRAIN,
+            drain: WORKER_DRAIN_TIMEOUT,
             services: Vec::new(),
             exclusive: false,
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes};
-use callboard_core::zmtp::{Decoder, Item, greeting};
+use callboard_core::zmtp::{Decoder, Event, greeting};
 
 use super::{
     super::{
@@ -108,7 +108,7 @@ impl Inbound {
 
     /// Reads once: the bytes of a large frame into that frame, all others into the common block.
     fn read(&mut self, context: &mut Context<'_>, shared: &Shared) -> Result<Poll<Read>, CloseReason> {
-        if let Some(mut place) = self.decoder.direct() {
+        if let Some(mut place) = self.decoder.large_frame_buffer() {
             let room = place.remaining_mut().min(TURN_BYTES_MAX);
             place.set_limit(room);
             return arrived(self.reader.poll_read(context, &mut place), room, Bytes::new);
@@ -131,19 +131,19 @@ impl Inbound {
     ) -> Result<(), CloseReason> {
         loop {
             match self.decoder.next(&mut input) {
-                Ok(Some(Item::Message(message))) => {
+                Ok(Some(Event::Message(message))) => {
                     turn.messages += 1;
                     turn.reported = true;
                     shared.queue.push(GateEvent::Frames { connection: connection.id, message });
                 }
-                Ok(Some(Item::Opened)) => {
+                Ok(Some(Event::HandshakeDone)) => {
                     turn.reported = true;
                     shared.on_opened(connection);
                 }
-                Ok(Some(Item::Answer(bytes))) => self.answer(&bytes, shared, connection, turn),
+                Ok(Some(Event::Transmit(bytes))) => self.answer(&bytes, shared, connection, turn),
                 Ok(None) => break,
                 Err(violation) => {
-                    if let Some(refusal) = self.decoder.refusal(violation) {
+                    if let Some(refusal) = self.decoder.error_command(violation) {
                         self.answer(&refusal, shared, connection, turn);
                     }
                     return Err(violation.into());
@@ -151,9 +151,9 @@ impl Inbound {
             }
         }
         // The rest is copied out of the block: many peers that stop in the middle must not keep many blocks alive.
-        self.decoder.detach();
+        self.decoder.detach_from_input();
         self.kept = Bytes::copy_from_slice(&input);
-        connection.set_partial(self.kept.len() + self.decoder.held_bytes());
+        connection.set_partial(self.kept.len() + self.decoder.buffered_bytes());
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes, BytesMut};
 use callboard_core::{
-    wire::{Frames, limits::BODY_COPIED_BYTES_MAX},
+    wire::{Frames, limits::BODY_INLINE_BYTES_MAX},
     zmtp::{FrameHeader, FrameKind},
 };
 
@@ -56,7 +56,7 @@ impl Outbound {
         let before = self.tail.len();
         FrameHeader::write(kind, content.len(), &mut self.tail);
         self.bytes += self.tail.len() - before + content.len();
-        if content.len() <= BODY_COPIED_BYTES_MAX {
+        if content.len() <= BODY_INLINE_BYTES_MAX {
             self.tail.extend_from_slice(&content);
             if self.tail.len() >= TAIL_BYTES_MAX {
                 self.chunks.push_back(self.tail.split().freeze());
@@ -128,8 +128,8 @@ mod tests {
             1,
             255,
             256,
-            BODY_COPIED_BYTES_MAX,
-            BODY_COPIED_BYTES_MAX + 1,
+            BODY_INLINE_BYTES_MAX,
+            BODY_INLINE_BYTES_MAX + 1,
             50_000,
             3,
             16_000,

@@ -35,7 +35,7 @@ pub struct GateLimits {
     /// reconnect at once displace each other.
     pub handshakes_max: usize,
     /// The time from accepting a connection to its authentication: ZMTP's handshake and ours together. Default
-    /// [`limits::HANDSHAKE_MAX`]: a silent connection must not count forever. Too low: distant peers, or peers on a busy host, never
+    /// [`limits::HANDSHAKE_TIMEOUT`]: a silent connection must not count forever. Too low: distant peers, or peers on a busy host, never
     /// connect.
     pub handshake_max: Duration,
     /// Bytes of one message, all frames together, before [`super::Gate::set_authenticated`]. Default [`limits::HANDSHAKE_BYTES_MAX`]:
@@ -69,7 +69,7 @@ impl Default for GateLimits {
             connections_max: 10_000,
             connections_per_address_max: 4_096,
             handshakes_max: 1_024,
-            handshake_max: limits::HANDSHAKE_MAX,
+            handshake_max: limits::HANDSHAKE_TIMEOUT,
             handshake_bytes_max: limits::HANDSHAKE_BYTES_MAX,
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             unsent_bytes_max: 64 * 1024 * 1024,
@@ -132,10 +132,10 @@ pub(in crate::gate) const CLOSE_QUIET: Duration = Duration::from_millis(100);
 pub(in crate::gate) const BACKLOG: u32 = 1_024;
 
 const _: () = assert!(
-    HANDSHAKE_GRACE.as_millis() < limits::HANDSHAKE_MAX.as_millis(),
+    HANDSHAKE_GRACE.as_millis() < limits::HANDSHAKE_TIMEOUT.as_millis(),
     "the grace is shorter than the handshake timeout"
 );
 const _: () = assert!(
-    READ_BLOCK_BYTES >= READ_BYTES_MAX + limits::BODY_COPIED_BYTES_MAX + 9,
+    READ_BLOCK_BYTES >= READ_BYTES_MAX + limits::BODY_INLINE_BYTES_MAX + 9,
     "a read fits behind the small frame that an earlier one left unfinished"
 );

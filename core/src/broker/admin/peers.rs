@@ -81,13 +81,13 @@ enum Peer<'a> {
 
 impl Peer<'_> {
     fn status(&self, id: u64, now: Time) -> PeerStatus {
-        let digits = |session: SessionId| format!("{:08x}", session.tag());
+        let digits = |session: SessionId| format!("{:08x}", session.prefix());
         match self {
             Peer::Client(client) => PeerStatus {
                 id,
                 role: Role::Client,
                 session: digits(client.session),
-                key: client.principal.key.clone(),
+                key: client.principal.key_id.clone(),
                 instance: client.name.clone(),
                 pool: None,
                 pid: client.pid,
@@ -99,7 +99,7 @@ impl Peer<'_> {
                 id,
                 role: Role::Worker,
                 session: digits(worker.session),
-                key: worker.principal.key.clone(),
+                key: worker.principal.key_id.clone(),
                 instance: worker.name.to_string(),
                 pool: worker.pool.clone(),
                 pid: worker.pid,

@@ -277,7 +277,7 @@ fn client_statuses(broker: &Broker) -> (Vec<ClientStatus>, usize) {
 }
 
 fn client_status(client: &Client) -> ClientStatus {
-    let caller = format!("{:08x}", client.session.tag());
+    let caller = format!("{:08x}", client.session.prefix());
     let connected = client.connection.is_some();
     ClientStatus { name: client.name.clone(), caller, connected, open: client.open_len() }
 }

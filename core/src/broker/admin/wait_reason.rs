@@ -117,7 +117,7 @@ pub(super) fn find(broker: &Broker, now: Time, text: &str) -> Result<WaitReason,
 
 fn explain_not_open(broker: &Broker, id: CallId) -> String {
     let mut clients = broker.sessions.iter().map(|(_, client)| client);
-    let Some(client) = clients.find(|client| client.session.tag() == id.caller) else {
+    let Some(client) = clients.find(|client| client.session.prefix() == id.caller) else {
         return format!("{id} is not open, and its client is unknown: it has left, or was lost");
     };
     match client.cached_reply(id.number) {

@@ -25,7 +25,7 @@ use crate::{
         ids::{CallId, ConnectionNumber, DispatchNumber},
         limits,
         method::MethodName,
-        status::{Code, Executed, Failure, Spent},
+        status::{Code, Executed, Failure, Timings},
         streams::Streams,
     },
 };
@@ -80,7 +80,7 @@ pub(crate) struct Call {
     /// Since when it runs, or waits for a worker.
     pub(crate) since: Time,
     /// How long it waited, and was at workers, before that.
-    pub(crate) spent: Spent,
+    pub(crate) timings: Timings,
     /// The timeout that is set for it, if any.
     pub(super) timeout: Option<DeadlineKey>,
 }
@@ -143,7 +143,7 @@ impl Call {
             state: CallState::New,
             limits: ExecutionLimits::default(),
             since: now,
-            spent: Spent::default(),
+            timings: Timings::default(),
             timeout: None,
         }
     }
@@ -179,7 +179,7 @@ impl Call {
             state: CallState::New,
             limits: ExecutionLimits::default(),
             since: self.since,
-            spent: Spent::default(),
+            timings: Timings::default(),
             timeout: None,
         }
     }
@@ -230,7 +230,7 @@ impl Call {
     /// Adds the time since it was last counted to what it was spent on. Called before it goes to a worker, when it comes back from one,
     /// and at its end.
     pub(crate) fn count_time(&mut self, now: Time, at_worker: bool) {
-        let bucket = if at_worker { &mut self.spent.running } else { &mut self.spent.queued };
+        let bucket = if at_worker { &mut self.timings.running } else { &mut self.timings.queued };
         *bucket += now.since(self.since);
         self.since = now;
     }
@@ -288,7 +288,7 @@ impl Call {
         if self.subcall_of.is_some() {
             return;
         }
-        if self.body.len() <= limits::BODY_COPIED_BYTES_MAX {
+        if self.body.len() <= limits::BODY_INLINE_BYTES_MAX {
             self.body = Bytes::copy_from_slice(&self.body);
         }
         if !self.extensions.is_empty() {

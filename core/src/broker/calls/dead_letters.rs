@@ -17,7 +17,7 @@ use crate::{
         affinity::AffinityKey,
         envelope::{Effect, Request},
         ids::CallId,
-        limits::{DEAD_BYTES_MAX, DEAD_CALLS_MAX},
+        limits::{DEAD_LETTER_BYTES_MAX, DEAD_LETTERS_MAX},
         method::MethodName,
         status::{Code, Executed, Failure},
         streams::Streams,
@@ -86,7 +86,7 @@ impl DeadLetters {
     /// Returns false if the call alone is too large.
     #[must_use]
     pub(crate) fn add(&mut self, now: Time, call: &Call) -> bool {
-        if call.body.len() > DEAD_BYTES_MAX {
+        if call.body.len() > DEAD_LETTER_BYTES_MAX {
             return false;
         }
         self.insert(Letter {
@@ -108,7 +108,7 @@ impl DeadLetters {
         self.last_id += 1;
         self.bytes += letter.body.len();
         self.letters.insert(self.last_id, letter);
-        while self.letters.len() > DEAD_CALLS_MAX || self.bytes > DEAD_BYTES_MAX {
+        while self.letters.len() > DEAD_LETTERS_MAX || self.bytes > DEAD_LETTER_BYTES_MAX {
             let oldest = *self.letters.first_key_value().expect("a letter was just added").0;
             self.remove(oldest);
         }
@@ -164,7 +164,7 @@ impl DeadLetters {
     pub(crate) fn assert_invariants(&self) {
         let bytes: usize = self.letters.values().map(|letter| letter.body.len()).sum();
         assert_eq!(self.bytes, bytes, "bytes of dead letters are counted");
-        assert!(self.letters.len() <= DEAD_CALLS_MAX && bytes <= DEAD_BYTES_MAX, "dead letters are bounded");
+        assert!(self.letters.len() <= DEAD_LETTERS_MAX && bytes <= DEAD_LETTER_BYTES_MAX, "dead letters are bounded");
     }
 }
 

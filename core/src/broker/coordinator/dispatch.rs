@@ -614,7 +614,7 @@ impl Broker {
         let Some(client) = call.client.take() else { return };
         if let Err(failure) = &mut outcome {
             call.count_time(now, matches!(call.state, CallState::Running { .. }));
-            failure.spent = call.spent;
+            failure.timings = call.timings;
         }
         match &outcome {
             Ok(_) => self.counters.answered += 1,

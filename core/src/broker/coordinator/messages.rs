@@ -95,7 +95,7 @@ impl Broker {
         let caller = Caller {
             client: key,
             tenant: client.tenant,
-            tag: client.session.tag(),
+            tag: client.session.prefix(),
             connection_number: client.connection_number,
             uncertain,
         };
@@ -228,7 +228,7 @@ impl Broker {
         let worker = self.registry.worker_mut(key);
         let connection = worker.connection.id;
         if !worker.may_register(now) {
-            let (max, span) = (limits::REGISTRATIONS_MAX, limits::REGISTRATIONS_SPAN);
+            let (max, span) = (limits::REGISTRATIONS_MAX, limits::REGISTRATIONS_WINDOW);
             let message = format!("a worker must not register more than {max} times within {span:?}");
             let failure = Failure::new(Code::ResourceExhausted, Executed::No, message);
             return self.disconnect(now, connection, failure, out);
@@ -262,7 +262,7 @@ impl Broker {
             connection: worker.connection.id,
             name: worker.name.clone(),
             services: names,
-            key: worker.principal.key.clone(),
+            key: worker.principal.key_id.clone(),
         }));
         for service in services {
             self.recheck_waiting(now, service, out);

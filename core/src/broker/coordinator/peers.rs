@@ -109,9 +109,9 @@ impl Broker {
             connection,
             name: hello.instance.clone(),
             again: known.is_some(),
-            key: principal.key.clone(),
+            key: principal.key_id.clone(),
         }));
-        let tenant = principal.key.clone().map_or(TenantName::Origin(origin.rate_limit_key), TenantName::Key);
+        let tenant = principal.key_id.clone().map_or(TenantName::Origin(origin.rate_limit_key), TenantName::Key);
         let window = Credit { calls: self.settings.credit_calls, bytes: self.settings.credit_bytes, offer: 0 };
         let peer = PeerConnection::new(connection, origin.address, &hello, now);
         let tenant = self.tenants.join(tenant);

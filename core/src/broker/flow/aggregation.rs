@@ -6,7 +6,7 @@ use super::super::{
     keys::{CallKey, WorkerKey},
     outcome::{self, Outcome},
 };
-use crate::wire::limits::ANSWER_BYTES;
+use crate::wire::limits::BROADCAST_REPLY_OVERHEAD_BYTES;
 
 /// Workers that an explanation lists one by one.
 const LISTED_MAX: usize = 8;
@@ -41,7 +41,7 @@ impl BroadcastAggregation {
     pub(super) fn new(subcalls: Vec<(ByteString, CallKey)>) -> BroadcastAggregation {
         let missing = subcalls.len();
         let replies = subcalls.into_iter().map(|(worker, subcall)| (worker, WorkerReply::Pending(subcall)));
-        BroadcastAggregation { replies: replies.collect(), missing, bytes: missing * ANSWER_BYTES }
+        BroadcastAggregation { replies: replies.collect(), missing, bytes: missing * BROADCAST_REPLY_OVERHEAD_BYTES }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -100,7 +100,7 @@ impl BroadcastAggregation {
             WorkerReply::Pending(_) => 0,
             WorkerReply::Received(outcome) => outcome::size_of(outcome),
         };
-        let bytes: usize = self.replies.iter().map(|reply| ANSWER_BYTES + size(reply)).sum();
+        let bytes: usize = self.replies.iter().map(|reply| BROADCAST_REPLY_OVERHEAD_BYTES + size(reply)).sum();
         assert!(self.bytes <= bytes, "bytes of replies are counted");
     }
 }

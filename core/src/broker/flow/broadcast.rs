@@ -21,8 +21,8 @@ use super::{
 use crate::{
     body,
     wire::{
-        broadcast::Answer,
-        limits::{ANSWER_BYTES, BROADCAST_BYTES_MAX},
+        broadcast::BroadcastReply,
+        limits::{BROADCAST_BYTES_MAX, BROADCAST_REPLY_OVERHEAD_BYTES},
         status::{Code, Executed, Failure},
     },
 };
@@ -37,7 +37,7 @@ pub(crate) struct Broadcasts {
 impl Broadcasts {
     /// Returns whether a broadcast to so many workers may begin.
     pub(crate) fn has_room(&self, workers: usize) -> bool {
-        self.buffered_bytes + workers * ANSWER_BYTES <= BROADCAST_BYTES_MAX
+        self.buffered_bytes + workers * BROADCAST_REPLY_OVERHEAD_BYTES <= BROADCAST_BYTES_MAX
     }
 
     /// Turns a call into a broadcast, with a subcall for each worker. Returns the subcalls, which are to be scheduled.
@@ -153,7 +153,7 @@ impl Broadcasts {
 
 /// Returns the result of a broadcast: the replies of its workers. `bytes_max` limits the encoded result.
 pub(crate) fn result(replies: Vec<(ByteString, Outcome)>, bytes_max: usize) -> Outcome {
-    let answers: Vec<_> = replies.into_iter().map(|(worker, outcome)| Answer::new(&worker, outcome)).collect();
+    let answers: Vec<_> = replies.into_iter().map(|(worker, outcome)| BroadcastReply::new(&worker, outcome)).collect();
     match body::encode(&answers) {
         Ok(body) if body.len() <= bytes_max => Ok(body),
         Ok(body) => {

@@ -3,7 +3,7 @@
 use crate::{
     stream::StreamRelay,
     time::Time,
-    wire::{limits::PROGRESS_EVERY, streams::Streams},
+    wire::{limits::PROGRESS_INTERVAL, streams::Streams},
 };
 
 /// Progress messages that may come at once after a pause: those that a slow connection delayed.
@@ -46,7 +46,7 @@ impl CallStreams {
 
     /// Returns whether a progress message may be forwarded now. Each counts for half the time that a worker waits between two.
     pub(super) fn allow_progress(&mut self, now: Time) -> bool {
-        let every = PROGRESS_EVERY / 2;
+        let every = PROGRESS_INTERVAL / 2;
         let due = self.progress_at <= now + every * PROGRESS_BURST;
         if due {
             self.progress_at = self.progress_at.max(now) + every;

@@ -55,18 +55,18 @@ pub(super) fn authenticate(
     answer: &Bytes,
 ) -> Result<Authenticated, AuthenticationFailure> {
     let Some(keys) = keys else {
-        return Ok(Authenticated { principal: Principal::anybody(), roles: Roles::ALL, proof: None });
+        return Ok(Authenticated { principal: Principal::anonymous(), roles: Roles::ALL, proof: None });
     };
-    let transcript = Transcript::of(hello, &keyed_challenge(identity, nonce)).ok_or(AuthenticationFailure::NoProof)?;
+    let transcript = Transcript::new(hello, &keyed_challenge(identity, nonce)).ok_or(AuthenticationFailure::NoProof)?;
     if answer.is_empty() {
         return Err(AuthenticationFailure::NoProof);
     }
     let ChallengeResponse { proof } = body::decode(answer).map_err(|_| AuthenticationFailure::WrongProof)?;
-    let known = |key: &&AuthKey| transcript.is_proved(Prover::Peer, key, &proof);
+    let known = |key: &&AuthKey| transcript.verify(Prover::Peer, key, &proof);
     let key = keys.iter().find(known).ok_or(AuthenticationFailure::WrongProof)?;
     // Only a peer that has proved itself gets the broker's proof: from it an unauthenticated peer could guess a weak key offline.
     let proof = transcript.prove(Prover::Broker, key);
-    Ok(Authenticated { principal: Principal::of(key), roles: key.roles(), proof: Some(proof) })
+    Ok(Authenticated { principal: Principal::of_key(key), roles: key.roles(), proof: Some(proof) })
 }
 
 impl AuthenticationFailure {

@@ -37,7 +37,7 @@ use crate::{
         envelope::Envelope,
         handshake::{Hello, Role, Welcome},
         ids::ConnectionId,
-        limits::{self, AUTHKEY_REFUSAL_DELAY},
+        limits::{self, AUTHKEY_REJECTION_DELAY},
         method,
         status::{Code, Executed, Failure},
     },
@@ -199,7 +199,7 @@ impl Connections {
     ) {
         let Some(until) = self.states.get(&connection).and_then(ConnectionState::handshake_until) else { return };
         context.timers.cancel(until, Timer::Handshake(connection));
-        let until = (now + AUTHKEY_REFUSAL_DELAY).min(until);
+        let until = (now + AUTHKEY_REJECTION_DELAY).min(until);
         context.timers.set(until, Timer::Handshake(connection));
         self.states.insert(connection, ConnectionState::Rejected { failure, until });
         context.counters.unauthenticated += 1;
@@ -292,10 +292,10 @@ fn check_role(
     authenticated: &Authenticated,
     out: &mut Vec<Action>,
 ) -> Result<(), Box<Failure>> {
-    if authenticated.roles.permit(role) {
+    if authenticated.roles.permits(role) {
         return Ok(());
     }
-    let key = authenticated.principal.key.clone();
+    let key = authenticated.principal.key_id.clone();
     out.push(Action::Log(Diagnostic::NotPermitted { connection, key, role }));
     let message = format!(
         "the key does not allow the role {role}: use another key, or add the role to it in the broker's key file"

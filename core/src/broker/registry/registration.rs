@@ -29,8 +29,8 @@ impl Registry {
         if !worker.offers.is_empty() && !worker.running.is_empty() {
             return reject(Code::FailedPrecondition, "a worker must not register while it runs calls".to_owned());
         }
-        if register.offers.iter().map(|offer| offer.keys.len()).sum::<usize>() > limits::KEYS_HELD_MAX {
-            return reject(Code::InvalidArgument, format!("more than {} keys are in use", limits::KEYS_HELD_MAX));
+        if register.offers.iter().map(|offer| offer.keys.len()).sum::<usize>() > limits::KEYS_IN_USE_MAX {
+            return reject(Code::InvalidArgument, format!("more than {} keys are in use", limits::KEYS_IN_USE_MAX));
         }
         for offer in &register.offers {
             check_offer(offer).or_else(|message| reject(Code::InvalidArgument, message))?;

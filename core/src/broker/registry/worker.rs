@@ -16,7 +16,7 @@ use crate::{
     wire::{
         handshake::Hello,
         ids::{ConnectionNumber, SessionId},
-        limits::{REGISTRATIONS_MAX, REGISTRATIONS_SPAN},
+        limits::{REGISTRATIONS_MAX, REGISTRATIONS_WINDOW},
         status::Code,
     },
 };
@@ -93,7 +93,7 @@ impl Worker {
     #[must_use]
     pub(crate) fn may_register(&mut self, now: Time) -> bool {
         let (count, since) = &mut self.registrations;
-        if now.since(*since) >= REGISTRATIONS_SPAN {
+        if now.since(*since) >= REGISTRATIONS_WINDOW {
             (*count, *since) = (0, now);
         }
         *count += 1;

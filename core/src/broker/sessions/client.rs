@@ -74,7 +74,7 @@ impl Client {
         Client {
             session: hello.session,
             name: hello.instance.clone(),
-            principal: Principal::anybody(),
+            principal: Principal::anonymous(),
             tenant,
             pid: hello.pid,
             host: hello.host.clone(),

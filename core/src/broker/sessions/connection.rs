@@ -10,7 +10,7 @@ use crate::{
         envelope::Envelope,
         handshake::Hello,
         ids::ConnectionId,
-        limits::{BODY_COPIED_BYTES_MAX, HEADER_BYTES_MAX, HEARTBEATS_MISSED_MAX, MESSAGE_BYTES_MAX},
+        limits::{BODY_INLINE_BYTES_MAX, HEADER_BYTES_MAX, HEARTBEATS_MISSED_MAX, MESSAGE_BYTES_MAX},
     },
 };
 
@@ -66,7 +66,7 @@ impl PeerConnection {
             bytes_out: 0,
             limits_hit: 0,
             interval: Duration::from_millis(hello.heartbeat_ms),
-            body_bytes_max: message_bytes_max.saturating_sub(HEADER_BYTES_MAX).max(BODY_COPIED_BYTES_MAX),
+            body_bytes_max: message_bytes_max.saturating_sub(HEADER_BYTES_MAX).max(BODY_INLINE_BYTES_MAX),
             last_activity: now,
             last_sent: now,
             timer: now,

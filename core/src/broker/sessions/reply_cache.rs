@@ -7,12 +7,12 @@ use crate::{
     sequence_map::SequenceMap,
     wire::{
         ids::CallNumber,
-        limits::{OUTCOME_BYTES_MAX, OUTCOME_COST, OUTCOMES_MAX},
+        limits::{OUTCOME_OVERHEAD_BYTES, SESSION_OUTCOME_BYTES_MAX, SESSION_OUTCOMES_MAX},
     },
 };
 
 /// The largest body that is kept in a pooled buffer. Such a buffer has room for some hundred bytes; each outcome is accounted for more.
-const SMALL_BYTES_MAX: usize = OUTCOME_COST / 2;
+const SMALL_BYTES_MAX: usize = OUTCOME_OVERHEAD_BYTES / 2;
 /// Buffers that wait for reuse, of all clients: some windows of calls that are answered before they are acknowledged.
 const POOLED_MAX: usize = 1024;
 
@@ -59,7 +59,7 @@ impl CachedReply {
 
     fn bytes(&self, extensions: &Bytes) -> usize {
         match self {
-            CachedReply::Small(body) => OUTCOME_COST + body.len() + extensions.len(),
+            CachedReply::Small(body) => OUTCOME_OVERHEAD_BYTES + body.len() + extensions.len(),
             CachedReply::Other(outcome) => cached_bytes(outcome, extensions),
         }
     }
@@ -71,7 +71,7 @@ impl ReplyCache {
         self.bytes += cached_bytes(outcome, extensions);
         let reply = CachedReply::of(outcome, pool);
         self.replies.insert(number.0, (reply, copied(extensions)));
-        while self.replies.len() > OUTCOMES_MAX || self.bytes > OUTCOME_BYTES_MAX {
+        while self.replies.len() > SESSION_OUTCOMES_MAX || self.bytes > SESSION_OUTCOME_BYTES_MAX {
             self.evict_oldest(pool);
         }
     }
@@ -128,7 +128,10 @@ impl ReplyCache {
         let bytes = self.replies.values().map(|(reply, extensions)| reply.bytes(extensions));
         assert_eq!(self.bytes, bytes.sum::<usize>(), "bytes of cached outcomes are counted");
         assert!(self.replies.iter().all(|(number, _)| !is_open(number)), "a call with a cached outcome is not open");
-        assert!(self.len() <= OUTCOMES_MAX && self.bytes <= OUTCOME_BYTES_MAX, "a reply cache is bounded");
+        assert!(
+            self.len() <= SESSION_OUTCOMES_MAX && self.bytes <= SESSION_OUTCOME_BYTES_MAX,
+            "a reply cache is bounded"
+        );
     }
 }
 

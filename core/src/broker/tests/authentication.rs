@@ -13,7 +13,7 @@ use crate::{
         envelope::{Effect, Request, RequestFlags},
         handshake::{Challenge, ChallengeResponse, Hello, MethodOffer, Offer, Register, Role, Welcome},
         ids::{BrokerId, ConnectionId, ConnectionNumber, StartId},
-        limits::AUTHKEY_REFUSAL_DELAY,
+        limits::AUTHKEY_REJECTION_DELAY,
         status::{Code, Executed},
     },
 };
@@ -64,7 +64,7 @@ impl Harness {
     /// Connects and sends a proof with that key. The reply of the broker is left to the test.
     fn authenticate(&mut self, hello: &Hello, key: &AuthKey) -> (ConnectionId, Transcript) {
         let (connection, challenge) = self.request_challenge(hello);
-        let transcript = Transcript::of(hello, &challenge).unwrap();
+        let transcript = Transcript::new(hello, &challenge).unwrap();
         self.prove(connection, transcript.prove(Prover::Peer, key));
         (connection, transcript)
     }
@@ -80,7 +80,7 @@ impl Harness {
     #[track_caller]
     fn assert_rejected(&mut self, connection: ConnectionId, why: AuthenticationFailure) {
         assert!(self.diagnostics.contains(&Diagnostic::Unauthenticated { connection, why }), "{:?}", self.diagnostics);
-        self.advance(AUTHKEY_REFUSAL_DELAY - millis(1));
+        self.advance(AUTHKEY_REJECTION_DELAY - millis(1));
         assert_eq!(self.received(connection), [], "nothing is sent before the delay ends");
         assert!(!self.closed.contains(&connection));
         self.advance(millis(1));
@@ -96,9 +96,9 @@ fn a_peer_with_a_key_is_admitted_and_the_broker_proves_its_key_too() {
         let number = if role == Role::Client { 1 } else { 2 };
         let (connection, transcript) = harness.authenticate(&keyed(role, number, 1), &key("first"));
         let welcome = harness.welcome(connection);
-        assert!(transcript.is_proved(Prover::Broker, &key("first"), &welcome.proof.unwrap()));
+        assert!(transcript.verify(Prover::Broker, &key("first"), &welcome.proof.unwrap()));
         assert_eq!((transcript.broker, transcript.start), (BrokerId([1; 16]), StartId([2; 16])));
-        let principal = Principal { key: Some("first".to_owned()), operator: true };
+        let principal = Principal { key_id: Some("first".to_owned()), operator: true };
         assert_eq!(harness.broker.principal(connection), Some(&principal));
     }
 }
@@ -108,8 +108,8 @@ fn the_broker_proves_itself_with_the_key_of_the_peer() {
     let mut harness = harness();
     let (connection, transcript) = harness.authenticate(&keyed(Role::Client, 1, 1), &key("calls"));
     let proof = harness.welcome(connection).proof.unwrap();
-    assert!(transcript.is_proved(Prover::Broker, &key("calls"), &proof));
-    assert!(!transcript.is_proved(Prover::Broker, &key("first"), &proof));
+    assert!(transcript.verify(Prover::Broker, &key("calls"), &proof));
+    assert!(!transcript.verify(Prover::Broker, &key("first"), &proof));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn without_keys_every_peer_is_an_operator_and_no_proof_is_sent() {
     };
     assert!(challenge.is_empty());
     assert_eq!(body::decode::<Welcome>(welcome).unwrap().proof, None);
-    assert_eq!(harness.broker.principal(connection), Some(&Principal { key: None, operator: true }));
+    assert_eq!(harness.broker.principal(connection), Some(&Principal { key_id: None, operator: true }));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_key_admits_only_its_roles() {
             continue;
         };
         harness.welcome(connection);
-        let principal = Principal { key: Some(id.to_owned()), operator };
+        let principal = Principal { key_id: Some(id.to_owned()), operator };
         assert_eq!(harness.broker.principal(connection), Some(&principal), "{id} {role}");
     }
 }
@@ -304,7 +304,7 @@ fn an_empty_or_truncated_proof_is_rejected() {
         let mut harness = harness();
         let hello = keyed(Role::Client, 1, 1);
         let (connection, challenge) = harness.request_challenge(&hello);
-        let proof = Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
+        let proof = Transcript::new(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
         let mut bytes = b"\xa1\x65proof\x58".to_vec();
         bytes.push(len);
         bytes.extend(proof.0.iter().chain(&[0]).take(len.into()));
@@ -341,7 +341,7 @@ fn the_proof_of_the_broker_cannot_be_reflected() {
     let mut harness = harness();
     let hello = keyed(Role::Client, 1, 1);
     let (connection, challenge) = harness.request_challenge(&hello);
-    let transcript = Transcript::of(&hello, &challenge).unwrap();
+    let transcript = Transcript::new(&hello, &challenge).unwrap();
     harness.prove(connection, transcript.prove(Prover::Broker, &key("first")));
     harness.assert_rejected(connection, AuthenticationFailure::WrongProof);
 }
@@ -359,7 +359,7 @@ fn a_proof_is_bound_to_its_role_and_session() {
         let mut harness = harness();
         let hello = keyed(Role::Client, 1, 1);
         let (connection, challenge) = harness.request_challenge(&hello);
-        let transcript = damage(Transcript::of(&hello, &challenge).unwrap());
+        let transcript = damage(Transcript::new(&hello, &challenge).unwrap());
         harness.prove(connection, transcript.prove(Prover::Peer, &key("first")));
         harness.assert_rejected(connection, AuthenticationFailure::WrongProof);
     }
@@ -373,7 +373,7 @@ proptest! {
         let mut harness = harness();
         let hello = keyed(Role::Client, 1, 1);
         let (connection, challenge) = harness.request_challenge(&hello);
-        let mut proof = Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
+        let mut proof = Transcript::new(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
         proof.0[bit / 8] ^= 1 << (bit % 8);
         harness.prove(connection, proof);
         harness.assert_rejected(connection, AuthenticationFailure::WrongProof);
@@ -386,7 +386,7 @@ fn messages_of_a_rejected_peer_are_ignored_until_it_is_disconnected() {
     let hello = keyed(Role::Client, 1, 1);
     let (connection, challenge) = harness.request_challenge(&hello);
     harness.prove(connection, Proof([0; 32]));
-    harness.prove(connection, Transcript::of(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first")));
+    harness.prove(connection, Transcript::new(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first")));
     harness.send(connection, Envelope::Hello(body::encode(&hello).unwrap()));
     harness.send(connection, Envelope::Request(request(1, "callboard.ping")));
     harness.send_frames(connection, &[Bytes::from_static(&[0xff; 9])]);
@@ -437,7 +437,7 @@ fn new_keys_apply_to_new_connections_and_keep_existing_ones() {
     harness.call(old, 1, "callboard.ping");
     assert_eq!(harness.replies(old).len(), 1);
     // A peer that was challenged before the change must prove one of the new keys.
-    let transcript = Transcript::of(&keyed(Role::Client, 2, 1), &challenge).unwrap();
+    let transcript = Transcript::new(&keyed(Role::Client, 2, 1), &challenge).unwrap();
     harness.prove(between, transcript.prove(Prover::Peer, &new));
     harness.welcome(between);
     let (late, _) = harness.authenticate(&keyed(Role::Client, 3, 1), &key("first"));

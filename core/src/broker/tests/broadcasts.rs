@@ -11,10 +11,10 @@ use crate::{
     wire::{
         Envelope,
         affinity::AffinityKey,
-        broadcast::Answer,
+        broadcast::BroadcastReply,
         envelope::{Credit, End, Item, Reply, Request, RequestFlags, StreamCredit},
         ids::ConnectionId,
-        limits::{ANSWER_BYTES, BROADCAST_BYTES_MAX, HEADER_BYTES_MAX},
+        limits::{BROADCAST_BYTES_MAX, BROADCAST_REPLY_OVERHEAD_BYTES, HEADER_BYTES_MAX},
         status::{Code, Executed, Failure},
         streams::ItemCredit,
     },
@@ -37,8 +37,8 @@ impl Harness {
     fn answers(&mut self, client: ConnectionId) -> Vec<(String, Outcome)> {
         let replies = self.replies(client);
         assert_eq!(replies.len(), 1, "{replies:?}");
-        let answers: Vec<Answer> = body::decode(replies[0].1.as_ref().unwrap()).unwrap();
-        let outcome = |answer: Answer| {
+        let answers: Vec<BroadcastReply> = body::decode(replies[0].1.as_ref().unwrap()).unwrap();
+        let outcome = |answer: BroadcastReply| {
             let worker = answer.worker.clone();
             (worker, answer.outcome().map_err(|failure| (failure.code, failure.executed)))
         };
@@ -181,7 +181,7 @@ fn a_failure_of_one_worker_does_not_fail_the_broadcast() {
     let dispatch = harness.dispatches(well).remove(0);
     harness.reply(well, &dispatch, b"\x01");
     let replies = harness.replies(client);
-    let answers: Vec<Answer> = body::decode(replies[0].1.as_ref().unwrap()).unwrap();
+    let answers: Vec<BroadcastReply> = body::decode(replies[0].1.as_ref().unwrap()).unwrap();
     let failure = answers[0].clone().outcome().unwrap_err();
     assert_eq!((&*failure.type_name, &*failure.details, &*failure.worker), ("Broken", &b"\x05"[..], "peer-1"));
     assert_eq!(answers[1].result.as_deref(), Some(&b"\x01"[..]));
@@ -267,9 +267,9 @@ fn buffered_broadcast_results_are_bounded() {
     let [quick, _slow] = [1, 2].map(|number| harness.worker(number, calc(100)));
     let client = harness.client(9);
     let bytes_max = Settings::default().message_bytes_max - HEADER_BYTES_MAX;
-    let most = Bytes::from(vec![0x40; bytes_max - 2 * ANSWER_BYTES]);
+    let most = Bytes::from(vec![0x40; bytes_max - 2 * BROADCAST_REPLY_OVERHEAD_BYTES]);
     let open = BROADCAST_BYTES_MAX / bytes_max;
-    let rest = most.slice(..BROADCAST_BYTES_MAX - open * bytes_max - 2 * ANSWER_BYTES);
+    let rest = most.slice(..BROADCAST_BYTES_MAX - open * bytes_max - 2 * BROADCAST_REPLY_OVERHEAD_BYTES);
     for number in 0..=open {
         harness.broadcast(client, 1 + number as u64, "calc.add");
         let body = if number < open { &most } else { &rest };

@@ -9,7 +9,7 @@ use crate::{
         Bundler, Envelope,
         envelope::{Cancel, Credit, Ping},
         ids::CallNumber,
-        limits::{OUTCOME_BYTES_MAX, OUTCOMES_MAX},
+        limits::{SESSION_OUTCOME_BYTES_MAX, SESSION_OUTCOMES_MAX},
         status::{Code, Executed},
     },
 };
@@ -34,12 +34,12 @@ fn a_repeated_request_runs_once_and_is_answered_again() {
 fn the_reply_cache_of_a_client_is_bounded_in_count() {
     let mut harness = Harness::new();
     let client = harness.client(2);
-    let last = OUTCOMES_MAX as u64 + 3;
+    let last = SESSION_OUTCOMES_MAX as u64 + 3;
     let mut bundler = Bundler::new();
     (1..=last).for_each(|number| bundler.push(&Envelope::Request(request(number, "callboard.ping"))));
     bundler.take().for_each(|frames| harness.send_frames(client, &frames.to_vec()));
     harness.received(client);
-    assert_eq!(harness.broker.cached_replies(), OUTCOMES_MAX);
+    assert_eq!(harness.broker.cached_replies(), SESSION_OUTCOMES_MAX);
     harness.call(client, 3, "callboard.ping");
     assert!(harness.replies(client).is_empty(), "the oldest replies were evicted");
     [4, last].into_iter().for_each(|number| harness.call(client, number, "callboard.ping"));
@@ -48,7 +48,7 @@ fn the_reply_cache_of_a_client_is_bounded_in_count() {
 
 #[test]
 fn the_reply_cache_of_a_client_is_bounded_in_bytes() {
-    static LARGE: [u8; OUTCOME_BYTES_MAX / 8] = [0; _];
+    static LARGE: [u8; SESSION_OUTCOME_BYTES_MAX / 8] = [0; _];
     let mut harness = Harness::new();
     let (worker, client) = (harness.worker(1, calc(10)), harness.client(2));
     (1..=8).for_each(|number| harness.call(client, number, "calc.pay"));

@@ -187,7 +187,7 @@ impl Harness {
         let mut nonce = [0; 32];
         nonce[..8].copy_from_slice(&self.next_connection.to_be_bytes());
         let nonce = Nonce(nonce);
-        let (address, until) = (format!("tcp://192.0.2.7:{connection}").into(), self.now + limits::HANDSHAKE_MAX);
+        let (address, until) = (format!("tcp://192.0.2.7:{connection}").into(), self.now + limits::HANDSHAKE_TIMEOUT);
         let rate_limit_key = self.rate_limit_key.into();
         self.handle(Event::Opened { connection, endpoint, address, rate_limit_key, nonce, until });
         connection

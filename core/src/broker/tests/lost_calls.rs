@@ -10,7 +10,7 @@ use crate::{
         Envelope,
         envelope::{Effect, Reply, Request, RequestFlags},
         ids::ConnectionId,
-        limits::DEAD_BYTES_MAX,
+        limits::DEAD_LETTER_BYTES_MAX,
         status::{Code, Executed, Failure},
         streams::Streams,
     },
@@ -133,7 +133,7 @@ fn a_once_call_lost_with_its_worker_becomes_a_dead_letter_with_its_reason() {
 fn dead_letters_are_bounded_and_the_oldest_are_evicted_first() {
     let mut harness = Harness::new();
     let client = harness.client(9);
-    let max = crate::wire::limits::DEAD_CALLS_MAX as u64;
+    let max = crate::wire::limits::DEAD_LETTERS_MAX as u64;
     let worker = harness.worker(1, calc(2_000));
     (1..=max + 5).for_each(|number| harness.call(client, number, "calc.pay"));
     harness.handle(Event::Closed { connection: worker });
@@ -146,7 +146,7 @@ fn dead_letters_are_bounded_and_the_oldest_are_evicted_first() {
 fn dead_letters_are_bounded_in_bytes() {
     let mut harness = Harness::new();
     let client = harness.client(9);
-    let body = Bytes::from(vec![0; DEAD_BYTES_MAX / 8]);
+    let body = Bytes::from(vec![0; DEAD_LETTER_BYTES_MAX / 8]);
     for number in 1..=9 {
         let worker = harness.worker(1, calc(1));
         harness.send(client, Envelope::Request(Request { body: body.clone(), ..request(number, "calc.pay") }));
@@ -188,7 +188,7 @@ fn a_failure_states_its_queueing_and_running_time() {
     harness.advance_with(seconds(1), &[worker, client]);
     harness.handle(Event::Closed { connection: worker });
     let failure = harness.failure(client);
-    assert_eq!((failure.spent.queued, failure.spent.running), (seconds(2), seconds(1)));
+    assert_eq!((failure.timings.queued, failure.timings.running), (seconds(2), seconds(1)));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
 
 const EFFECTS: [(Effect, &str); 3] = [(Effect::Read, "read"), (Effect::Idempotent, "push"), (Effect::Once, "pay")];
 const STYLES: [Call; 5] =
-    [Call::Awaited, Call::Cast, Call::Items(Style::Server), Call::Items(Style::Client), Call::Items(Style::Both)];
+    [Call::Awaited, Call::Cast, Call::Items(Style::Server), Call::Items(Style::Client), Call::Items(Style::Bidi)];
 const POINTS: [Point; 5] = [Point::Queued, Point::Dispatched, Point::Running, Point::ItemIn, Point::ItemOut];
 
 /// How a call is made. A callback and an awaited call look the same to the broker.
@@ -56,8 +56,8 @@ impl Call {
         match self {
             Call::Awaited | Call::Cast => Streams::NONE,
             Call::Items(style) => Streams {
-                to_caller: matches!(style, Style::Server | Style::Both),
-                from_caller: matches!(style, Style::Client | Style::Both),
+                to_caller: matches!(style, Style::Server | Style::Bidi),
+                from_caller: matches!(style, Style::Client | Style::Bidi),
                 progress: false,
             },
         }
@@ -91,7 +91,7 @@ fn name(effect: &str, style: Style) -> String {
 
 /// An offer with a method for each effect and style.
 fn matrix(slots: u32) -> Offer {
-    let styles = [Style::Unary, Style::Server, Style::Client, Style::Both];
+    let styles = [Style::Unary, Style::Server, Style::Client, Style::Bidi];
     let methods = EFFECTS.iter().flat_map(|&(effect, name)| {
         let like = calc(1).methods.remove(0);
         styles.map(|style| MethodOffer { name: self::name(name, style), effect, style, ..like.clone() })

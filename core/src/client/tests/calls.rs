@@ -7,7 +7,7 @@ use crate::{
         envelope::{Credit, Effect, Priority},
         kind::Kind,
         limits::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX},
-        status::Spent,
+        status::Timings,
     },
 };
 
@@ -52,11 +52,11 @@ fn a_request_says_all_that_the_caller_said() {
 fn a_failure_reaches_its_caller_as_the_broker_said_it() {
     let mut stage = Stage::connected(10, 1_000);
     stage.call(1);
-    let spent = Spent { client: ms(0), queued: ms(20), running: ms(300) };
+    let timings = Timings { client: ms(0), queued: ms(20), running: ms(300) };
     let failure = Failure {
         attempt: 2,
         worker: "jobs-1".into(),
-        spent,
+        timings,
         ..Failure::new(Code::Unknown, Executed::Yes, "division by zero")
     };
     let actions = stage.hear(&[reply(1, Err(Box::new(failure.clone())))]);

@@ -104,19 +104,19 @@ fn stream(style: Style, incoming: Option<Type>, outgoing: Option<Type>) -> Servi
 
 #[test]
 fn items_of_the_caller_are_judged_as_arguments_and_those_of_the_method_as_results() {
-    let old = stream(Style::Both, Some(Type::U16), Some(Type::U16));
-    let wider = stream(Style::Both, Some(Type::U32), Some(Type::U8));
+    let old = stream(Style::Bidi, Some(Type::U16), Some(Type::U16));
+    let wider = stream(Style::Bidi, Some(Type::U32), Some(Type::U8));
     assert_eq!(worst(&old, &wider), Some(Verdict::Safe), "{:?}", old.changes(&wider));
     for new in [
-        stream(Style::Both, Some(Type::U8), Some(Type::U16)),
-        stream(Style::Both, Some(Type::U16), Some(Type::U32)),
+        stream(Style::Bidi, Some(Type::U8), Some(Type::U16)),
+        stream(Style::Bidi, Some(Type::U16), Some(Type::U32)),
         stream(Style::Server, None, Some(Type::U16)),
     ] {
         assert_eq!(worst(&old, &new), Some(Verdict::Breaks), "{:?}", old.changes(&new));
     }
     assert_eq!(old.changes(&old), []);
     let server = stream(Style::Server, None, Some(Type::U16));
-    assert_eq!(old.changes(&server)[0].text, "f: stream both ways becomes server stream");
+    assert_eq!(old.changes(&server)[0].text, "f: bidirectional stream becomes server stream");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn the_items_of_streams_are_part_of_the_contract_and_words_on_them_are_not() {
 fn a_method_with_streams_shows_them_where_its_arguments_and_its_result_stand() {
     let said = |service: ServiceDescription| service.methods[0].to_string();
     assert_eq!(said(stream(Style::Server, None, Some(Type::U8))), "f() -> stream of u8");
-    assert_eq!(said(stream(Style::Both, Some(Type::Text), Some(Type::U8))), "f(stream of text) -> stream of u8");
+    assert_eq!(said(stream(Style::Bidi, Some(Type::Text), Some(Type::U8))), "f(stream of text) -> stream of u8");
     let mut sum = stream(Style::Client, Some(Type::U8), None);
     sum.methods[0].arguments = vec![ArgumentDescription { name: "start".to_owned(), ty: Type::U8 }];
     sum.methods[0].result = Type::U64;
@@ -141,7 +141,7 @@ fn a_method_with_streams_shows_them_where_its_arguments_and_its_result_stand() {
     let rules =
         "users.f.arguments = [start: 0..255] / { start: 0..255 }\nusers.f.incoming = 0..255\nusers.f.result = uint";
     assert!(cddl.contains(rules), "{cddl}");
-    let untyped = MethodDescription::untyped("f", Effect::Read, &[]).streaming(crate::wire::streams::Style::Both);
+    let untyped = MethodDescription::untyped("f", Effect::Read, &[]).streaming(crate::wire::streams::Style::Bidi);
     assert_eq!(untyped.to_string(), "f(stream of any) -> stream of any");
 }
 

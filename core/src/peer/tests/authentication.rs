@@ -44,7 +44,7 @@ fn welcome_with(proof: Option<Proof>) -> Envelope {
 /// Greets, is challenged, and gives what it then said.
 fn challenged(peer: &mut Peer) -> (Transcript, Proof) {
     let hello = greet(peer, at(0));
-    let transcript = Transcript::of(&hello, &asked()).unwrap();
+    let transcript = Transcript::new(&hello, &asked()).unwrap();
     let PeerEvent::Reply(Envelope::Proof(answer)) = peer.handle_message(at(0), challenge_of(&asked())) else {
         panic!("a challenge is answered");
     };
@@ -70,7 +70,7 @@ fn a_peer_that_proves_itself_joins_a_broker_that_does() {
     for role in [Role::Client, Role::Worker] {
         let mut peer = keyed(role);
         let (transcript, proof) = challenged(&mut peer);
-        assert!(transcript.is_proved(Prover::Peer, &key(), &proof));
+        assert!(transcript.verify(Prover::Peer, &key(), &proof));
         let welcome = welcome_with(Some(transcript.prove(Prover::Broker, &key())));
         assert_eq!(peer.handle_message(at(0), welcome), PeerEvent::Connected { same_start: false });
         peer.assert_invariants();

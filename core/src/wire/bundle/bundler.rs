@@ -6,7 +6,7 @@ use super::{
     super::{
         envelope::Envelope,
         header::{self, major},
-        limits::{BODY_COPIED_BYTES_MAX, BUNDLE_BYTES_MAX, BUNDLE_ENVELOPES_MAX},
+        limits::{BODY_INLINE_BYTES_MAX, BUNDLE_BYTES_MAX, BUNDLE_ENVELOPES_MAX},
     },
     Frames,
 };
@@ -40,7 +40,7 @@ impl Bundler {
     /// Texts of a failure that are beyond their limits are cut at a character.
     pub fn push(&mut self, envelope: &Envelope) {
         match envelope.body() {
-            Some(body) if body.len() > BODY_COPIED_BYTES_MAX => self.push_alone(envelope, body.clone()),
+            Some(body) if body.len() > BODY_INLINE_BYTES_MAX => self.push_alone(envelope, body.clone()),
             Some(body) => self.push_copied(envelope, body),
             None => self.push_copied(envelope, &[]),
         }
@@ -68,7 +68,7 @@ impl Bundler {
         self.close();
         let mut first = Vec::with_capacity(FIRST_BYTES);
         header::write(envelope, &mut first);
-        self.keep(Frames { first: first.into(), large: Some(body) });
+        self.push_message(Frames { first: first.into(), large: Some(body) });
     }
 
     fn push_copied(&mut self, envelope: &Envelope, body: &[u8]) {
@@ -99,10 +99,10 @@ impl Bundler {
         self.expected_bytes = self.open.len().max(self.expected_bytes / 2);
         self.open_envelopes = 0;
         let first = std::mem::take(&mut self.open).into();
-        self.keep(Frames { first, large: None });
+        self.push_message(Frames { first, large: None });
     }
 
-    fn keep(&mut self, frames: Frames) {
+    fn push_message(&mut self, frames: Frames) {
         self.closed_bytes += frames.len_bytes();
         self.closed.push(frames);
     }

@@ -55,10 +55,10 @@ impl Iterator for Envelopes<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         match std::mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Bundle { frame, at, .. } if at == frame.len() => None,
-            Rest::Bundle { count: BUNDLE_ENVELOPES_MAX, .. } => Some(Err(unread(TOO_MANY))),
+            Rest::Bundle { count: BUNDLE_ENVELOPES_MAX, .. } => Some(Err(malformed(TOO_MANY))),
             Rest::Bundle { frame, at, count } => Some(self.read_one(frame, at, count)),
             Rest::Large { header, body } => Some(self.read_large(header, body.clone())),
-            Rest::Malformed(reason) => Some(Err(unread(reason))),
+            Rest::Malformed(reason) => Some(Err(malformed(reason))),
             Rest::Nothing => None,
         }
     }
@@ -116,6 +116,6 @@ fn take_body(frame: &Bytes, body: Range<usize>) -> Bytes {
 }
 
 /// Creates the error for bytes that could not be read as an envelope at all.
-fn unread(reason: &'static str) -> EnvelopeError {
+fn malformed(reason: &'static str) -> EnvelopeError {
     EnvelopeErrorReason::Malformed(reason).into()
 }

@@ -57,12 +57,12 @@ pub(super) const KNOWN: Keys = Keys::of(&[
     LATEST,
 ]);
 /// Room for the value of each key up to the last known one.
-pub(super) const SLOTS: usize = 31;
+pub(super) const KEY_COUNT: usize = 31;
 /// The last key that must not be ignored. Those above are extensions.
 pub(super) const CRITICAL_MAX: u64 = 63;
 
 /// Keys 0 to 30 by name.
-const NAMES: [&str; SLOTS] = [
+const NAMES: [&str; KEY_COUNT] = [
     "kind",
     "number",
     "method",
@@ -118,7 +118,7 @@ impl Keys {
     }
 
     /// Both sets together.
-    pub(super) const fn with(self, other: Keys) -> Keys {
+    pub(super) const fn union(self, other: Keys) -> Keys {
         Keys(self.0 | other.0)
     }
 
@@ -126,17 +126,17 @@ impl Keys {
         self.0 |= 1 << key;
     }
 
-    pub(super) const fn has(self, key: u8) -> bool {
+    pub(super) const fn contains(self, key: u8) -> bool {
         self.0 >> key & 1 == 1
     }
 
     /// The lowest key that is here and in `others`, too.
-    pub(super) fn first_of(self, others: Keys) -> Option<u8> {
+    pub(super) fn first_in(self, others: Keys) -> Option<u8> {
         Keys(self.0 & others.0).first()
     }
 
     /// The lowest key that is here and not in `others`.
-    pub(super) fn first_beyond(self, others: Keys) -> Option<u8> {
+    pub(super) fn first_not_in(self, others: Keys) -> Option<u8> {
         Keys(self.0 & !others.0).first()
     }
 
@@ -158,46 +158,46 @@ impl Rule {
     }
 
     pub(super) const fn allows(self, key: u8) -> bool {
-        key == KIND || self.required.with(self.optional).has(key)
+        key == KIND || self.required.union(self.optional).contains(key)
     }
 }
 
 /// Keys that say how a call failed. They come with key 7 only, and key 8 always comes with it.
 pub(super) const FAILURE: Keys = Keys::of(&[EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
 
-const BARE: Rule = Rule::new(&[], &[]);
-const NUMBERED: Rule = Rule::new(&[NUMBER], &[]);
-const ACKNOWLEDGING: Rule = Rule::new(&[NUMBER], &[DONE_BELOW]);
-const CALLED: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW, PRIORITY, KEY, STREAMS]);
-const DISPATCHED: Rule = Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS, FENCE, KEY, STREAMS]);
-const OUTCOME: Rule = Rule::new(&[NUMBER], &[CODE, EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
-const OUTCOME_WITH_CREDIT: Rule =
-    Rule { optional: OUTCOME.optional.with(Keys::of(&[CREDIT_CALLS, CREDIT_BYTES])), ..OUTCOME };
-const LEAVING: Rule = Rule::new(&[], &[CODE, EXECUTED, TYPE, MESSAGE, RETRY_AFTER_MS]);
+const NO_KEYS: Rule = Rule::new(&[], &[]);
+const NUMBER_ONLY: Rule = Rule::new(&[NUMBER], &[]);
+const NUMBER_AND_DONE_BELOW: Rule = Rule::new(&[NUMBER], &[DONE_BELOW]);
+const REQUEST: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW, PRIORITY, KEY, STREAMS]);
+const DISPATCH: Rule = Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS, FENCE, KEY, STREAMS]);
+const REPLY_FROM_WORKER: Rule = Rule::new(&[NUMBER], &[CODE, EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
+const REPLY_TO_CLIENT: Rule =
+    Rule { optional: REPLY_FROM_WORKER.optional.union(Keys::of(&[CREDIT_CALLS, CREDIT_BYTES])), ..REPLY_FROM_WORKER };
+const GOODBYE: Rule = Rule::new(&[], &[CODE, EXECUTED, TYPE, MESSAGE, RETRY_AFTER_MS]);
 /// Credit for calls or, with a number, for items of that call.
-const CREDIT: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES]);
+const CREDIT_TO_PEER: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES]);
 /// Slots, of which a key was in use; or, with a number, credit for items of that call. Decoding the envelope tells them apart.
-const SLOTS_OR_ITEMS: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES, OFFER, KEY]);
-const STREAMED: Rule = Rule::new(&[NUMBER, SEQUENCE], &[LATEST]);
-const ENDED: Rule = Rule::new(&[NUMBER, SEQUENCE], &[]);
+const CREDIT_TO_BROKER: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES, OFFER, KEY]);
+const ITEM: Rule = Rule::new(&[NUMBER, SEQUENCE], &[LATEST]);
+const END: Rule = Rule::new(&[NUMBER, SEQUENCE], &[]);
 
 /// Returns the rule of `kind` for this recipient; `None` if the kind is reserved.
 pub(super) fn rule(kind: Kind, recipient: Recipient) -> Option<Rule> {
     let to_broker = recipient == Recipient::Broker;
     Some(match kind {
-        Kind::Hello | Kind::Challenge | Kind::Proof | Kind::Welcome | Kind::Register | Kind::Drain => BARE,
-        Kind::Request if to_broker => CALLED,
-        Kind::Request => DISPATCHED,
-        Kind::Started | Kind::Handback | Kind::Pong | Kind::Progress => NUMBERED,
-        Kind::Reply if to_broker => OUTCOME,
-        Kind::Reply => OUTCOME_WITH_CREDIT,
-        Kind::Credit if to_broker => SLOTS_OR_ITEMS,
-        Kind::Credit => CREDIT,
-        Kind::Item => STREAMED,
-        Kind::End => ENDED,
-        Kind::Cancel | Kind::Ping if to_broker => ACKNOWLEDGING,
-        Kind::Cancel | Kind::Ping => NUMBERED,
-        Kind::Goodbye => LEAVING,
+        Kind::Hello | Kind::Challenge | Kind::Proof | Kind::Welcome | Kind::Register | Kind::Drain => NO_KEYS,
+        Kind::Request if to_broker => REQUEST,
+        Kind::Request => DISPATCH,
+        Kind::Started | Kind::Handback | Kind::Pong | Kind::Progress => NUMBER_ONLY,
+        Kind::Reply if to_broker => REPLY_FROM_WORKER,
+        Kind::Reply => REPLY_TO_CLIENT,
+        Kind::Credit if to_broker => CREDIT_TO_BROKER,
+        Kind::Credit => CREDIT_TO_PEER,
+        Kind::Item => ITEM,
+        Kind::End => END,
+        Kind::Cancel | Kind::Ping if to_broker => NUMBER_AND_DONE_BELOW,
+        Kind::Cancel | Kind::Ping => NUMBER_ONLY,
+        Kind::Goodbye => GOODBYE,
         Kind::Accepted => return None,
     })
 }

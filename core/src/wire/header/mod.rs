@@ -15,7 +15,7 @@ mod keys;
 mod read;
 mod recipient;
 mod skip;
-mod spent;
+mod timings;
 mod typed;
 mod write;
 

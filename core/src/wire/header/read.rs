@@ -26,9 +26,9 @@ pub(in super::super) struct Header {
     /// Which keys it has.
     pub(super) seen: Keys,
     /// By key: the number; for a text, the place of its first byte in the frame.
-    pub(super) values: [u64; keys::SLOTS],
+    pub(super) values: [u64; keys::KEY_COUNT],
     /// By key: the bytes of a text.
-    pub(super) text_lens: [u16; keys::SLOTS],
+    pub(super) text_lens: [u16; keys::KEY_COUNT],
     /// The place of all extension pairs in the frame.
     pub(super) extensions: Range<usize>,
     /// The name in the last request that had a good one.
@@ -50,8 +50,8 @@ impl Header {
         Header {
             kind: Kind::Hello,
             seen: Keys::default(),
-            values: [0; keys::SLOTS],
-            text_lens: [0; keys::SLOTS],
+            values: [0; keys::KEY_COUNT],
+            text_lens: [0; keys::KEY_COUNT],
             extensions: 0..0,
             method: None,
             end: 0,
@@ -70,7 +70,7 @@ impl Header {
         self.scan(&mut Cursor::new(window, at), recipient).map_err(|reason| {
             let is_cut = window.len() < frame.len() && reason == EnvelopeErrorReason::from(ENDS_EARLY);
             let reason = if is_cut { TOO_LONG.into() } else { reason };
-            HeaderError { error: self.error(reason), end: skip::well_formed(window, at) }
+            HeaderError { error: self.error(reason), end: skip::end_of_item(window, at) }
         })
     }
 
@@ -81,7 +81,7 @@ impl Header {
 
     /// The value of a key with a number, if the header has it.
     pub(super) fn number(&self, key: u8) -> Option<u64> {
-        self.seen.has(key).then_some(self.values[usize::from(key)])
+        self.seen.contains(key).then_some(self.values[usize::from(key)])
     }
 
     /// The place of a key's text in the frame, if the header has it.
@@ -110,7 +110,7 @@ impl Header {
             previous = key;
         }
         self.end = cursor.at();
-        match rule.required.first_beyond(self.seen) {
+        match rule.required.first_not_in(self.seen) {
             Some(missing) => Err(EnvelopeErrorReason::MissingKey(missing.into())),
             None if rule.allows(keys::CODE) => self.check_failure_keys(),
             None => Ok(()),
@@ -142,7 +142,7 @@ impl Header {
     }
 
     fn scan_value(&mut self, key: u64, rule: Rule, cursor: &mut Cursor<'_>) -> Result<(), EnvelopeErrorReason> {
-        if key >= keys::SLOTS as u64 || !keys::KNOWN.has(key as u8) {
+        if key >= keys::KEY_COUNT as u64 || !keys::KNOWN.contains(key as u8) {
             let is_reserved = keys::name(key).is_some();
             return Err(if is_reserved {
                 EnvelopeErrorReason::ReservedKey(key)
@@ -182,7 +182,7 @@ impl Header {
 
     /// Where a kind may fail, what says how comes with a code, and with a code comes whether it was executed.
     fn check_failure_keys(&self) -> Result<(), EnvelopeErrorReason> {
-        match (self.seen.has(keys::CODE), self.seen.first_of(keys::FAILURE)) {
+        match (self.seen.contains(keys::CODE), self.seen.first_in(keys::FAILURE)) {
             (false, Some(key)) => Err(EnvelopeErrorReason::MisplacedKey(key.into())),
             (true, first) if first != Some(keys::EXECUTED) => {
                 Err(EnvelopeErrorReason::MissingKey(keys::EXECUTED.into()))

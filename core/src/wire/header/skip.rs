@@ -9,7 +9,7 @@ const BREAK: u8 = 0xff;
 /// within `bytes`, and nests no deeper than `DEPTH_MAX`.
 ///
 /// Time is linear in `bytes`, whatever lengths are announced: each step of each loop moves on by a byte or ends it.
-pub(super) fn well_formed(bytes: &[u8], at: usize) -> Option<usize> {
+pub(super) fn end_of_item(bytes: &[u8], at: usize) -> Option<usize> {
     item(bytes, at, DEPTH_MAX)
 }
 
@@ -96,7 +96,7 @@ mod tests {
             &[],
         ];
         for bytes in ill {
-            assert_eq!(well_formed(bytes, 0), None, "{bytes:02x?}");
+            assert_eq!(end_of_item(bytes, 0), None, "{bytes:02x?}");
         }
     }
 
@@ -117,15 +117,15 @@ mod tests {
             &[0xa1, 0xf4, 0xf5],
         ];
         for bytes in well {
-            assert_eq!(well_formed(bytes, 0), Some(bytes.len()), "{bytes:02x?}");
+            assert_eq!(end_of_item(bytes, 0), Some(bytes.len()), "{bytes:02x?}");
         }
     }
 
     #[test]
     fn nesting_has_a_limit() {
         let nested = |levels: usize| [vec![0x81; levels - 1], vec![0]].concat();
-        assert_eq!(well_formed(&nested(DEPTH_MAX), 0), Some(DEPTH_MAX));
-        assert_eq!(well_formed(&nested(DEPTH_MAX + 1), 0), None);
-        assert_eq!(well_formed(&vec![0x9f; 1 << 20], 0), None);
+        assert_eq!(end_of_item(&nested(DEPTH_MAX), 0), Some(DEPTH_MAX));
+        assert_eq!(end_of_item(&nested(DEPTH_MAX + 1), 0), None);
+        assert_eq!(end_of_item(&vec![0x9f; 1 << 20], 0), None);
     }
 }

@@ -16,14 +16,14 @@ use super::{
         kind::Kind,
         limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         method::MethodName,
-        status::{Code, Executed, Failure, Spent},
+        status::{Code, Executed, Failure, Timings},
         streams::{ItemCredit, Streams},
     },
     error::{EnvelopeError, EnvelopeErrorReason},
     keys,
     read::Header,
     recipient::Recipient,
-    spent,
+    timings,
 };
 
 impl Header {
@@ -83,7 +83,7 @@ impl Header {
 
     fn has_body(&self) -> bool {
         match self.kind {
-            Kind::Goodbye => self.seen.has(keys::CODE),
+            Kind::Goodbye => self.seen.contains(keys::CODE),
             Kind::Hello | Kind::Challenge | Kind::Proof | Kind::Welcome | Kind::Register => true,
             Kind::Request | Kind::Reply | Kind::Item | Kind::Progress => true,
             _ => false,
@@ -130,9 +130,9 @@ impl Header {
         let credit = Some(self.credit()?).filter(|credit| *credit != Credit::default());
         let (mut outcome, mut extensions) = (self.failure(frame, body)?, self.extension_bytes(frame));
         if let Err(failure) = &mut outcome
-            && let Some(spent) = spent::read(&extensions)
+            && let Some(timings) = timings::read(&extensions)
         {
-            failure.spent = spent;
+            failure.timings = timings;
             extensions = Bytes::new();
         }
         Ok(Envelope::Reply(Reply { number: self.required(keys::NUMBER)?, outcome, credit, extensions }))
@@ -141,12 +141,12 @@ impl Header {
     /// Room for calls or slots; with a key, a slot in which a call of that key ran; with a number, room for the items of that call.
     fn any_credit(&self, frame: &Bytes, recipient: Recipient) -> Result<Envelope, EnvelopeErrorReason> {
         let Some(number) = self.number(keys::NUMBER) else {
-            if recipient == Recipient::Broker && self.seen.has(keys::CREDIT_BYTES) {
+            if recipient == Recipient::Broker && self.seen.contains(keys::CREDIT_BYTES) {
                 return Err(EnvelopeErrorReason::MisplacedKey(keys::CREDIT_BYTES.into()));
             }
             return self.slots(frame);
         };
-        if let Some(key) = [keys::OFFER, keys::KEY].into_iter().find(|&key| self.seen.has(key)) {
+        if let Some(key) = [keys::OFFER, keys::KEY].into_iter().find(|&key| self.seen.contains(key)) {
             return Err(EnvelopeErrorReason::MisplacedKey(key.into()));
         }
         let Credit { calls, bytes, .. } = self.credit()?;
@@ -185,7 +185,7 @@ impl Header {
             attempt: self.below_2_32(keys::ATTEMPT)?,
             worker: self.text_of(keys::WORKER, NAME_BYTES_MAX, frame)?,
             retry_after: self.milliseconds(keys::RETRY_AFTER_MS),
-            spent: Spent::default(),
+            timings: Timings::default(),
             call: None,
         })))
     }

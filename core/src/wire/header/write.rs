@@ -12,7 +12,7 @@ use super::{
     },
     extensions,
     head::{major, write_head},
-    keys, spent,
+    keys, timings,
 };
 
 /// Writes the header of `envelope` behind what is in `out`, in deterministic encoding.
@@ -107,7 +107,7 @@ fn write_reply(reply: &Reply, pairs: &mut Pairs<'_>) {
     }
     match &reply.outcome {
         // Beside a worker's own extensions it is left out: it is a hint.
-        Err(failure) if reply.extensions.is_empty() => pairs.extensions(&spent::pair(&failure.spent)),
+        Err(failure) if reply.extensions.is_empty() => pairs.extensions(&timings::pair(&failure.timings)),
         _ => pairs.extensions(&reply.extensions),
     }
 }

@@ -7,7 +7,7 @@ use callboard_core::{
     body,
     time::Time,
     wire::{
-        broadcast::Answer,
+        broadcast::BroadcastReply,
         envelope::Effect,
         limits::ATTEMPTS_MAX,
         status::{Code, Executed, Failure},
@@ -28,7 +28,7 @@ impl Entry {
 
     /// Checks the result of a broadcast: each worker has one entry of its own.
     pub(super) fn check_answers(&self, number: u64, result: &Bytes) {
-        let answers: Vec<Answer> = body::decode(result).expect("the result of a broadcast is a list");
+        let answers: Vec<BroadcastReply> = body::decode(result).expect("the result of a broadcast is a list");
         assert!(!answers.is_empty(), "call {number}: a broadcast waits until there is a worker");
         let workers: BTreeSet<_> = answers.iter().map(|answer| answer.worker.clone()).collect();
         assert_eq!(workers.len(), answers.len(), "call {number}: a worker has two entries");
@@ -74,8 +74,8 @@ impl Entry {
         }
         assert!(failure.call.is_none_or(|call| Some(call) == self.id), "{what}, the failure of {:?}", failure.call);
         assert!(failure.executed == Executed::No || failure.call.is_some(), "{what}, and has no id");
-        let spent = failure.spent.client + failure.spent.queued + failure.spent.running;
-        assert!(!rules.clocks_agree || spent <= now.since(self.spec.made), "{what}, after {}", failure.spent);
+        let total = failure.timings.client + failure.timings.queued + failure.timings.running;
+        assert!(!rules.clocks_agree || total <= now.since(self.spec.made), "{what}, after {}", failure.timings);
         match failure.code {
             Code::Unknown => {
                 assert_eq!(

@@ -116,5 +116,5 @@ fn watchdog_key(settings: &Settings) -> anyhow::Result<Option<AuthKey>> {
         return Ok(Some(keys.first().clone()));
     }
     let Some(keys) = settings.broker.authkey.keys()? else { return Ok(None) };
-    Ok(keys.iter().find(|key| key.roles().permit(Role::Client)).cloned())
+    Ok(keys.iter().find(|key| key.roles().permits(Role::Client)).cloned())
 }

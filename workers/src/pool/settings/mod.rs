@@ -117,7 +117,11 @@ impl PoolSettings {
         Ok(ProcessSpec {
             pool: self.name.clone(),
             backend: self.backend.clone(),
-            authkey: self.authkey.as_ref().map(|key| key.line().map(Secret).ok_or(PoolError::Authkey)).transpose()?,
+            authkey: self
+                .authkey
+                .as_ref()
+                .map(|key| key.to_line().map(Secret).ok_or(PoolError::Authkey))
+                .transpose()?,
             shim: self.shim.clone(),
             program: find_program(&self.program)?,
             arguments: self.arguments.clone(),
@@ -206,7 +210,7 @@ mod tests {
             assert!(matches!(bounded(min, max), Err(PoolError::Bounds { .. })), "{min} {max}");
         }
         let name = |name: &str| PoolSettings { name: name.into(), ..settings() }.process_spec();
-        assert!(matches!(name("a.b"), Err(PoolError::Name(NameError::BadPart(_)))));
+        assert!(matches!(name("a.b"), Err(PoolError::Name(NameError::InvalidPart(_)))));
         assert!(matches!(name(&"a".repeat(120)), Err(PoolError::Name(NameError::TooLong(_)))));
         let missing = PoolSettings { program: "no-such-program".into(), ..settings() }.process_spec();
         assert!(matches!(missing, Err(PoolError::Program(ProgramError::NotInPath(_)))));

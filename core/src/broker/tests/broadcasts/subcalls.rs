@@ -9,7 +9,7 @@ use crate::{
     broker::{Event, Settings},
     wire::{
         Envelope,
-        broadcast::Answer,
+        broadcast::BroadcastReply,
         envelope::{Priority, Request},
         status::{Code, Executed},
     },
@@ -122,7 +122,7 @@ fn a_waiting_subcall_fails_when_its_worker_drains_or_disconnects() {
         harness.send(worker, end);
         let replies = harness.replies(client);
         let (_, outcome) = replies.iter().find(|(number, _)| *number == 2).unwrap();
-        let answers: Vec<Answer> = body::decode(outcome.as_ref().unwrap()).unwrap();
+        let answers: Vec<BroadcastReply> = body::decode(outcome.as_ref().unwrap()).unwrap();
         let failure = answers[0].clone().outcome().unwrap_err();
         assert_eq!((failure.code, failure.executed), (Code::Unavailable, Executed::No));
     }

@@ -8,7 +8,7 @@ use super::{
     super::super::{
         envelope::{Ping, Reply},
         limits::{
-            BODY_COPIED_BYTES_MAX, BUNDLE_BYTES_MAX, BUNDLE_ENVELOPES_MAX, EXTENSION_BYTES_MAX, EXTENSION_KEYS_MAX,
+            BODY_INLINE_BYTES_MAX, BUNDLE_BYTES_MAX, BUNDLE_ENVELOPES_MAX, EXTENSION_BYTES_MAX, EXTENSION_KEYS_MAX,
             FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, HEADER_BYTES_MAX, NAME_BYTES_MAX,
         },
         status::{Code, Executed, Failure},
@@ -28,7 +28,7 @@ fn a_bundler_starts_anew_when_its_messages_were_taken() {
     let mut bundler = Bundler::new();
     for number in 0..3 {
         bundler.push(&request(number, 10));
-        bundler.push(&request(number, BODY_COPIED_BYTES_MAX + 1));
+        bundler.push(&request(number, BODY_INLINE_BYTES_MAX + 1));
         let bytes = bundler.len_bytes();
         let messages: Vec<_> = bundler.take().collect();
         assert_eq!(messages.iter().map(Frames::len_bytes).sum::<usize>(), bytes);
@@ -57,7 +57,7 @@ fn a_bundle_has_at_most_64_kib() {
 
 #[test]
 fn a_large_body_travels_alone_uncopied_and_in_its_turn() {
-    let envelopes = [request(1, 1), request(2, BODY_COPIED_BYTES_MAX + 1), request(3, BODY_COPIED_BYTES_MAX)];
+    let envelopes = [request(1, 1), request(2, BODY_INLINE_BYTES_MAX + 1), request(3, BODY_INLINE_BYTES_MAX)];
     let messages = bundled(&envelopes);
     assert_eq!(messages.iter().map(|frames| frames.large.is_some()).collect::<Vec<_>>(), [false, true, false]);
     let body = envelopes[1].body().unwrap();
@@ -97,7 +97,7 @@ fn a_body_keeps_no_more_alive_than_a_bundle_or_twice_itself() {
         assert_eq!(read.body().unwrap().len(), bodies[0]);
         frame.as_ptr_range().contains(&read.body().unwrap().as_ptr())
     };
-    let small = BODY_COPIED_BYTES_MAX + 1;
+    let small = BODY_INLINE_BYTES_MAX + 1;
     assert!(!within(&[small, 16 * BUNDLE_BYTES_MAX]), "it would keep a mebibyte alive");
     assert!(within(&[16 * BUNDLE_BYTES_MAX, small]));
     assert!(within(&[small, small]), "an ordinary bundle is not copied");

@@ -10,7 +10,7 @@ use super::{
         affinity::{Affinity, AffinityKey},
         envelope::{Cancel, Credit, Dispatch, Effect, End, Item, KeyFreed, Ping, Priority, Reply, StreamCredit},
         ids::{CallId, DispatchNumber},
-        limits::BODY_COPIED_BYTES_MAX,
+        limits::BODY_INLINE_BYTES_MAX,
         status::{Code, Executed, Failure},
         streams::{ItemCredit, Streams},
     },
@@ -41,7 +41,7 @@ fn methods() -> impl Strategy<Value = MethodName> {
 /// Bodies: mostly small, sometimes around the size from which they travel alone.
 fn bodies() -> impl Strategy<Value = Bytes> {
     let small = vec(any::<u8>(), 0..300);
-    let large = (BODY_COPIED_BYTES_MAX - 1..BODY_COPIED_BYTES_MAX + 2).prop_map(|len| vec![7; len]);
+    let large = (BODY_INLINE_BYTES_MAX - 1..BODY_INLINE_BYTES_MAX + 2).prop_map(|len| vec![7; len]);
     prop_oneof![39 => small, 1 => large].prop_map(Bytes::from)
 }
 

@@ -42,136 +42,136 @@ fn recipient_of(vector: &Value) -> Recipient {
 }
 
 /// What was read, as the vectors say it: header keys by name, and the body.
-fn told(read: &Result<Envelope, EnvelopeError>) -> Value {
-    let mut told = Map::new();
-    let mut tell = |name: &str, value: Value| drop(told.insert(name.to_owned(), value));
+fn to_json(read: &Result<Envelope, EnvelopeError>) -> Value {
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
     match read {
-        Ok(envelope) => tell_envelope(envelope, &mut tell),
+        Ok(envelope) => put_envelope(envelope, &mut put),
         Err(refused) => {
-            tell("refused", json!(refused.code().name()));
-            refused.kind.into_iter().for_each(|kind| tell("kind", json!(kind)));
-            refused.number.into_iter().for_each(|number| tell("number", json!(number)));
-            tell("reason", json!(refused.reason.to_string()));
+            put("refused", json!(refused.code().name()));
+            refused.kind.into_iter().for_each(|kind| put("kind", json!(kind)));
+            refused.number.into_iter().for_each(|number| put("number", json!(number)));
+            put("reason", json!(refused.reason.to_string()));
         }
     }
-    Value::Object(told)
+    Value::Object(fields)
 }
 
-fn tell_envelope(envelope: &Envelope, tell: &mut impl FnMut(&str, Value)) {
-    tell("kind", json!(envelope.kind().number()));
+fn put_envelope(envelope: &Envelope, put: &mut impl FnMut(&str, Value)) {
+    put("kind", json!(envelope.kind().number()));
     match envelope {
-        Envelope::Request(request) => tell_request(request, tell),
-        Envelope::Dispatch(dispatch) => tell_dispatch(dispatch, tell),
-        Envelope::Reply(reply) => tell_reply(reply, tell),
-        Envelope::Started(number) | Envelope::Handback(number) => tell("number", json!(number)),
-        Envelope::Pong(number) => tell("number", json!(number)),
+        Envelope::Request(request) => put_request(request, put),
+        Envelope::Dispatch(dispatch) => put_dispatch(dispatch, put),
+        Envelope::Reply(reply) => put_reply(reply, put),
+        Envelope::Started(number) | Envelope::Handback(number) => put("number", json!(number)),
+        Envelope::Pong(number) => put("number", json!(number)),
         Envelope::Cancel(cancel) => {
-            tell("number", json!(cancel.number));
-            cancel.done_below.into_iter().for_each(|below| tell("done_below", json!(below)));
+            put("number", json!(cancel.number));
+            cancel.done_below.into_iter().for_each(|below| put("done_below", json!(below)));
         }
         Envelope::Ping(ping) => {
-            tell("number", json!(ping.number));
-            ping.done_below.into_iter().for_each(|below| tell("done_below", json!(below)));
+            put("number", json!(ping.number));
+            ping.done_below.into_iter().for_each(|below| put("done_below", json!(below)));
         }
-        Envelope::Credit(credit) => tell_credit(credit, tell),
+        Envelope::Credit(credit) => put_credit(credit, put),
         Envelope::KeyFreed(freed) => {
-            tell("credit_calls", json!(1));
-            tell_unless_zero("offer", freed.offer.into(), tell);
-            tell("key", json!(freed.key.as_str()));
+            put("credit_calls", json!(1));
+            put_unless_zero("offer", freed.offer.into(), put);
+            put("key", json!(freed.key.as_str()));
         }
         Envelope::StreamCredit(credit) => {
-            tell("number", json!(credit.number));
-            tell_credit(&Credit { calls: credit.credit.items, bytes: credit.credit.bytes, offer: 0 }, tell);
+            put("number", json!(credit.number));
+            put_credit(&Credit { calls: credit.credit.items, bytes: credit.credit.bytes, offer: 0 }, put);
         }
         Envelope::Item(item) => {
-            tell("number", json!(item.number));
-            tell("sequence", json!(item.sequence));
-            item.latest.into_iter().for_each(|dropped| tell("latest", json!(dropped)));
+            put("number", json!(item.number));
+            put("sequence", json!(item.sequence));
+            item.latest.into_iter().for_each(|dropped| put("latest", json!(dropped)));
         }
         Envelope::End(end) => {
-            tell("number", json!(end.number));
-            tell("sequence", json!(end.items));
+            put("number", json!(end.number));
+            put("sequence", json!(end.items));
         }
-        Envelope::Progress(number, _) => tell("number", json!(number)),
-        Envelope::Goodbye(Some(failure)) => tell_failure(failure, tell),
+        Envelope::Progress(number, _) => put("number", json!(number)),
+        Envelope::Goodbye(Some(failure)) => put_failure(failure, put),
         _ => {}
     }
-    tell_unless_empty("body", envelope.body().unwrap_or(&Bytes::new()), tell);
+    put_unless_empty("body", envelope.body().unwrap_or(&Bytes::new()), put);
 }
 
-fn tell_request(request: &Request, tell: &mut impl FnMut(&str, Value)) {
-    tell("number", json!(request.number));
-    tell("method", json!(request.method.as_str()));
-    request.timeout.iter().for_each(|left| tell("timeout_ms", json!(left.as_millis() as u64)));
-    request.effect.iter().for_each(|effect| tell("effect", json!(effect.number())));
+fn put_request(request: &Request, put: &mut impl FnMut(&str, Value)) {
+    put("number", json!(request.number));
+    put("method", json!(request.method.as_str()));
+    request.timeout.iter().for_each(|left| put("timeout_ms", json!(left.as_millis() as u64)));
+    request.effect.iter().for_each(|effect| put("effect", json!(effect.number())));
     if request.priority != Priority::Normal {
-        tell("priority", json!(request.priority.number()));
+        put("priority", json!(request.priority.number()));
     }
-    tell_unless_zero("flags", request.flags.bits().into(), tell);
-    request.done_below.iter().for_each(|below| tell("done_below", json!(below)));
-    request.key.iter().for_each(|key| tell("key", json!(key.as_str())));
-    tell_unless_zero("streams", request.streams.bits().into(), tell);
-    tell_unless_empty("extensions", &request.extensions, tell);
+    put_unless_zero("flags", request.flags.bits().into(), put);
+    request.done_below.iter().for_each(|below| put("done_below", json!(below)));
+    request.key.iter().for_each(|key| put("key", json!(key.as_str())));
+    put_unless_zero("streams", request.streams.bits().into(), put);
+    put_unless_empty("extensions", &request.extensions, put);
 }
 
-fn tell_dispatch(dispatch: &Dispatch, tell: &mut impl FnMut(&str, Value)) {
-    tell("number", json!(dispatch.number));
-    tell("method", json!(dispatch.method.as_str()));
-    dispatch.timeout.iter().for_each(|left| tell("timeout_ms", json!(left.as_millis() as u64)));
-    tell("attempt", json!(dispatch.attempt));
-    tell("caller", json!(dispatch.call.caller));
-    tell("call", json!(dispatch.call.number));
+fn put_dispatch(dispatch: &Dispatch, put: &mut impl FnMut(&str, Value)) {
+    put("number", json!(dispatch.number));
+    put("method", json!(dispatch.method.as_str()));
+    dispatch.timeout.iter().for_each(|left| put("timeout_ms", json!(left.as_millis() as u64)));
+    put("attempt", json!(dispatch.attempt));
+    put("caller", json!(dispatch.call.caller));
+    put("call", json!(dispatch.call.number));
     if let Some(affinity) = &dispatch.affinity {
-        tell("fence", json!(affinity.fence));
-        tell("key", json!(affinity.key.as_str()));
+        put("fence", json!(affinity.fence));
+        put("key", json!(affinity.key.as_str()));
     }
-    tell_unless_zero("streams", dispatch.streams.bits().into(), tell);
-    tell_unless_empty("extensions", &dispatch.extensions, tell);
+    put_unless_zero("streams", dispatch.streams.bits().into(), put);
+    put_unless_empty("extensions", &dispatch.extensions, put);
 }
 
-fn tell_reply(reply: &Reply, tell: &mut impl FnMut(&str, Value)) {
-    tell("number", json!(reply.number));
+fn put_reply(reply: &Reply, put: &mut impl FnMut(&str, Value)) {
+    put("number", json!(reply.number));
     if let Err(failure) = &reply.outcome {
-        tell_failure(failure, tell);
+        put_failure(failure, put);
     }
-    reply.credit.iter().for_each(|credit| tell_credit(credit, tell));
-    tell_unless_empty("extensions", &reply.extensions, tell);
+    reply.credit.iter().for_each(|credit| put_credit(credit, put));
+    put_unless_empty("extensions", &reply.extensions, put);
 }
 
-fn tell_failure(failure: &Failure, tell: &mut impl FnMut(&str, Value)) {
-    tell("code", json!(failure.code.number()));
-    tell("executed", json!(failure.executed.number()));
+fn put_failure(failure: &Failure, put: &mut impl FnMut(&str, Value)) {
+    put("code", json!(failure.code.number()));
+    put("executed", json!(failure.executed.number()));
     for (name, text) in [("type", &failure.type_name), ("message", &failure.message), ("worker", &failure.worker)] {
         if !text.is_empty() {
-            tell(name, json!(&**text));
+            put(name, json!(&**text));
         }
     }
-    tell_unless_zero("attempt", failure.attempt.into(), tell);
-    failure.retry_after.iter().for_each(|after| tell("retry_after_ms", json!(after.as_millis() as u64)));
+    put_unless_zero("attempt", failure.attempt.into(), put);
+    failure.retry_after.iter().for_each(|after| put("retry_after_ms", json!(after.as_millis() as u64)));
 }
 
-fn tell_credit(credit: &Credit, tell: &mut impl FnMut(&str, Value)) {
-    tell_unless_zero("credit_calls", credit.calls.into(), tell);
-    tell_unless_zero("credit_bytes", credit.bytes, tell);
-    tell_unless_zero("offer", credit.offer.into(), tell);
+fn put_credit(credit: &Credit, put: &mut impl FnMut(&str, Value)) {
+    put_unless_zero("credit_calls", credit.calls.into(), put);
+    put_unless_zero("credit_bytes", credit.bytes, put);
+    put_unless_zero("offer", credit.offer.into(), put);
 }
 
-fn tell_unless_zero(name: &str, value: u64, tell: &mut impl FnMut(&str, Value)) {
+fn put_unless_zero(name: &str, value: u64, put: &mut impl FnMut(&str, Value)) {
     if value != 0 {
-        tell(name, json!(value));
+        put(name, json!(value));
     }
 }
 
-fn tell_unless_empty(name: &str, bytes: &[u8], tell: &mut impl FnMut(&str, Value)) {
+fn put_unless_empty(name: &str, bytes: &[u8], put: &mut impl FnMut(&str, Value)) {
     if !bytes.is_empty() {
-        tell(name, json!(to_hex(bytes)));
+        put(name, json!(to_hex(bytes)));
     }
 }
 
 #[test]
 fn every_vector_is_read_as_it_says() {
     for vector in vectors(ENVELOPES).iter().chain(&vectors(REFUSALS)) {
-        let read: Vec<_> = read(&frames_of(vector), recipient_of(vector)).map(|read| told(&read)).collect();
+        let read: Vec<_> = read(&frames_of(vector), recipient_of(vector)).map(|read| to_json(&read)).collect();
         assert_eq!(json!(read), vector["reads"], "{}", vector["name"]);
     }
 }

@@ -6,38 +6,38 @@ use super::{
     cursor::Cursor,
     head::{major, write_head},
 };
-use crate::wire::status::Spent;
+use crate::wire::status::Timings;
 
 /// The key.
-const SPENT: u8 = 66;
+const KEY: u8 = 66;
 
 /// The pair of a failure that is sent, encoded; empty where there is nothing to say.
-pub(super) fn pair(spent: &Spent) -> Vec<u8> {
+pub(super) fn pair(timings: &Timings) -> Vec<u8> {
     let mut out = Vec::new();
-    if spent.queued.is_zero() && spent.running.is_zero() {
+    if timings.queued.is_zero() && timings.running.is_zero() {
         return out;
     }
-    write_head(&mut out, major::UNSIGNED, SPENT.into());
+    write_head(&mut out, major::UNSIGNED, KEY.into());
     write_head(&mut out, major::ARRAY, 2);
-    for span in [spent.queued, spent.running] {
+    for span in [timings.queued, timings.running] {
         write_head(&mut out, major::UNSIGNED, u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
     }
     out
 }
 
 /// What these extensions say of the time, if they are that pair and nothing else: then, as it was written.
-pub(super) fn read(extensions: &[u8]) -> Option<Spent> {
+pub(super) fn read(extensions: &[u8]) -> Option<Timings> {
     let mut cursor = Cursor::new(extensions, 0);
     let mut number = |of| cursor.head().ok().and_then(|(major, value)| (major == of).then_some(value));
     let key = number(major::UNSIGNED)?;
-    if key != u64::from(SPENT) || number(major::ARRAY)? != 2 {
+    if key != u64::from(KEY) || number(major::ARRAY)? != 2 {
         return None;
     }
     let (queued, running) = (number(major::UNSIGNED)?, number(major::UNSIGNED)?);
-    let spent = Spent {
+    let timings = Timings {
         client: Duration::ZERO,
         queued: Duration::from_millis(queued),
         running: Duration::from_millis(running),
     };
-    cursor.is_at_end().then_some(spent)
+    cursor.is_at_end().then_some(timings)
 }

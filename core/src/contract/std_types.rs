@@ -32,7 +32,7 @@ plain! {
     bytes::Bytes => Bytes; serde_bytes::Bytes => Bytes; serde_bytes::ByteBuf => Bytes;
 }
 
-macro_rules! like_its_content {
+macro_rules! transparent {
     ($(($($generics:tt)+) $rust:ty;)+) => {
         $(impl<$($generics)+> Schema for $rust {
             fn schema(types: &mut Types) -> Type {
@@ -42,7 +42,7 @@ macro_rules! like_its_content {
     };
 }
 
-like_its_content! {
+transparent! {
     (T: Schema + ?Sized) &T;
     (T: Schema + ?Sized) Box<T>;
     (T: Schema + ToOwned + ?Sized) Cow<'_, T>;

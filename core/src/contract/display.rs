@@ -33,9 +33,9 @@ impl fmt::Display for Type {
             Type::Optional(inner) => write!(f, "{inner} or null"),
             Type::List(inner) => write!(f, "[{inner}, ...]"),
             Type::Map(inner) => write!(f, "{{{}: {}, ...}}", inner.0, inner.1),
-            Type::Tuple(all) => between(f, "[", all, ", ", "]"),
+            Type::Tuple(all) => write_list(f, "[", all, ", ", "]"),
             Type::Record(record) => record.fmt(f),
-            Type::OneOf(all) => between(f, "", all, " or ", ""),
+            Type::OneOf(all) => write_list(f, "", all, " or ", ""),
             Type::Named(name) => f.write_str(name),
         }
     }
@@ -43,7 +43,7 @@ impl fmt::Display for Type {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        between(f, "{", &self.fields, ", ", "}")
+        write_list(f, "{", &self.fields, ", ", "}")
     }
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for MethodDescription {
     }
 }
 
-fn between(
+fn write_list(
     f: &mut fmt::Formatter<'_>,
     open: &str,
     items: &[impl fmt::Display],
