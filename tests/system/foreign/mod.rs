@@ -9,10 +9,7 @@ use self::{
     cbor::Cbor,
     peer::{Envelope, Peer, array, map, text},
 };
-use crate::{
-    authkeys::write_private,
-    harness::{Broker, Process},
-};
+use crate::harness::{Broker, Process, write_private};
 
 /// Kinds and keys, as sections 2.2 and 2.3 number them.
 const REGISTER: u64 = 4;

@@ -8,7 +8,8 @@ mod pool;
 mod process;
 
 use std::{
-    env,
+    env, fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -51,6 +52,12 @@ fn without_variables(mut command: Command) -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// Writes a file that only its owner can read, as key files must be.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Looks until `look` sees something.

@@ -11,7 +11,7 @@ use callboard::{AuthKey, Client, ConnectErrorKind, Service, Worker};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::harness::{Broker, Finished, Pool, Process, example, example_path, until};
+use crate::harness::{Broker, Finished, Pool, Process, example, example_path, until, write_private};
 
 const OURS: &str = "a key for the tests alone";
 const THEIRS: &str = "a key of somebody else's";
@@ -31,11 +31,6 @@ impl Keys {
         write_private(&path, text);
         path.to_str().unwrap().to_owned()
     }
-}
-
-pub(crate) fn write_private(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// A broker that asks for a key of that file.

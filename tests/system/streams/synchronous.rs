@@ -14,7 +14,7 @@ use callboard::{CallError, Code, Failed, Progress, blocking, polled};
 
 use crate::harness::{Broker, DEADLINE, Process, example};
 
-#[path = "../../examples/users/api.rs"]
+#[path = "../../../examples/users/api.rs"]
 #[allow(dead_code)]
 mod api;
 

@@ -20,7 +20,7 @@ use crate::harness::{Broker, DEADLINE, until_async};
 
 /// An item that fills both limits of the window at once: with three bytes before it, it has 4,096.
 const ITEM_BYTES: usize = (STREAM_BYTES / STREAM_ITEMS as u64) as usize - 3;
-/// Items that pass in the end. For a million: `CALLBOARD_STREAM_ITEMS=1000000 cargo test --release --test system held_bytes`.
+/// Items that pass in the end. For a million: `CALLBOARD_STREAM_ITEMS=1000000 cargo test --release --test system streams::window`.
 const ITEMS: u64 = 20_000;
 
 /// What a worker's functions have done.

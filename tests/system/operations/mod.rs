@@ -1,0 +1,10 @@
+//! The commands that an operator runs: their start, their output and their end.
+
+mod authkeys;
+mod broker;
+mod demo;
+mod logs;
+mod startup_errors;
+mod status;
+mod terminal;
+mod up;

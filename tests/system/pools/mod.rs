@@ -1,0 +1,7 @@
+//! `callboard pool`, and the commands that change a running pool.
+
+mod lifecycle;
+mod policy;
+mod reload;
+mod scale;
+mod start;

@@ -1,0 +1,6 @@
+//! Calls that carry streams of items.
+
+mod command;
+mod items;
+mod synchronous;
+mod window;
