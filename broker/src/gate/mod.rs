@@ -205,7 +205,7 @@ impl Gate {
 
     /// Returns the state of the gate, as `callboard.gate` reports it.
     pub fn status(&self) -> GateStatus {
-        status::status(self)
+        status::status(&self.shared)
     }
 
     /// Stops accepting connections. Open ones remain.
@@ -243,7 +243,7 @@ impl Drop for Gate {
 }
 
 /// Lowers the connection limit to what the limit on open files allows. Each connection is an open file, and a few more are needed.
-/// A peer that waits at the connection limit is better off than one that waits for a file: there the gate knows whom to displace.
+/// A peer that waits at the connection limit is better off than one that waits for a file: there the gate can choose which connection to displace.
 fn fit_files(limits: GateLimits) -> GateLimits {
     if let Err(error) = raise_file_limit() {
         tracing::warn!(%error, "cannot raise the limit on open files");

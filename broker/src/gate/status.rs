@@ -2,10 +2,10 @@
 
 use callboard_core::broker::GateStatus;
 
-use super::{Gate, GateCounters, GateLimits};
+use super::{GateCounters, GateLimits, shared::Shared};
 
-/// Returns the state of a gate.
-pub(super) fn status(gate: &Gate) -> GateStatus {
+/// Returns the state of the gate with these connections and counters.
+pub(super) fn status(shared: &Shared) -> GateStatus {
     let GateCounters {
         accepted,
         accept_failures,
@@ -16,11 +16,11 @@ pub(super) fn status(gate: &Gate) -> GateStatus {
         messages_sent,
         messages_dropped,
         pongs_dropped,
-    } = gate.counters();
+    } = shared.counters.borrow().clone();
     GateStatus {
-        connections: gate.connections() as u64,
-        pending: gate.pending() as u64,
-        held_bytes: gate.held_bytes() as u64,
+        connections: shared.connections() as u64,
+        pending: shared.admission.pending() as u64,
+        held_bytes: shared.held_bytes() as u64,
         accepted,
         accept_failures,
         opened,
@@ -30,7 +30,7 @@ pub(super) fn status(gate: &Gate) -> GateStatus {
         messages_sent,
         messages_dropped,
         pongs_dropped,
-        limits: limits(gate.limits()),
+        limits: limits(&shared.limits),
     }
 }
 
