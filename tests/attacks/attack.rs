@@ -6,27 +6,27 @@ use crate::{ATTACKS, wire::Wire};
 
 /// The first word of an attacker's command line.
 pub(crate) const WORD: &str = "attack";
-/// What an attacker says when it has done its worst, and holds what it has.
+/// The line that an attacker prints when its attack is complete. It keeps its resources until it is killed.
 pub(crate) const DONE: &str = "done";
 
-/// What an attacker still holds when it has done its worst.
-pub(crate) type Spoils = Box<dyn Any>;
+/// The resources, such as open connections, that an attacker keeps after its attack.
+pub(crate) type Held = Box<dyn Any>;
 
 /// An attack.
 #[derive(Debug)]
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
-    /// Limits of the broker, where an attack at full size on its own ones would take more memory than a test may.
+    /// Flags that lower the broker's limits, if an attack at full size on the default limits needs too much memory for a test.
     flags: &'static [&'static str],
-    /// Limits of the broker, so that a small attack reaches them.
+    /// Flags that lower the broker's limits, so that a small attack reaches them.
     small_flags: &'static [&'static str],
-    /// Reasons for which the broker must have closed connections.
+    /// The close reasons that the broker must report.
     pub(crate) reasons: &'static [&'static str],
-    run: fn(&Target) -> Spoils,
+    run: fn(&Target) -> Held,
 }
 
 impl Attack {
-    pub(crate) const fn new(name: &'static str, run: fn(&Target) -> Spoils) -> Attack {
+    pub(crate) const fn new(name: &'static str, run: fn(&Target) -> Held) -> Attack {
         Attack { name, flags: &[], small_flags: &[], reasons: &[], run }
     }
 
@@ -38,7 +38,7 @@ impl Attack {
         Attack { small_flags, ..self }
     }
 
-    /// The flags of the broker that it goes against.
+    /// Returns the flags of the attacked broker.
     pub(crate) fn flags_of(&self, size: Size) -> &'static [&'static str] {
         if size == Size::Small && !self.small_flags.is_empty() { self.small_flags } else { self.flags }
     }
@@ -48,16 +48,16 @@ impl Attack {
     }
 }
 
-/// How much of it.
+/// The size of an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
-    /// What `cargo test` can afford.
+    /// Fast enough for `cargo test`.
     Small,
-    /// As it would be meant.
+    /// The size of a real attack.
     Full,
 }
 
-/// Whom it goes against.
+/// The attacked broker.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) frontend: String,
@@ -66,7 +66,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// A number that depends on the attack's size.
+    /// Returns a number that depends on the attack's size.
     pub(crate) fn many(&self, small: usize, full: usize) -> usize {
         match self.size {
             Size::Small => small,
@@ -74,28 +74,28 @@ impl Target {
         }
     }
 
-    pub(crate) fn doors(&self) -> [(&str, &'static str); 2] {
+    pub(crate) fn endpoints(&self) -> [(&str, &'static str); 2] {
         [(&self.frontend, "client"), (&self.backend, "worker")]
     }
 
-    /// A client that was let in.
+    /// Connects and authenticates a client.
     pub(crate) fn client(&self) -> Wire {
         Wire::join(&self.frontend, "client")
     }
 }
 
-/// The attacker's process: attacks, says so, and holds what it has until it is killed.
+/// The attacker's process: attacks, prints [`DONE`], and keeps its resources until it is killed.
 pub(crate) fn run(name: &str, frontend: &str, backend: &str, size: &str) {
-    // Each connection is a file here, too.
+    // Each connection is an open file of this process, too.
     callboard::broker::gate::raise_file_limit().unwrap();
     let attack = ATTACKS.iter().find(|attack| attack.name == name).unwrap();
     let size = if size == format!("{:?}", Size::Full) { Size::Full } else { Size::Small };
     let target = Target { frontend: frontend.to_owned(), backend: backend.to_owned(), size };
-    let spoils = (attack.run)(&target);
+    let held = (attack.run)(&target);
     println!("{DONE}");
     loop {
         thread::park();
-        // A park may end by itself.
-        let _ = &spoils;
+        // A park may end spuriously.
+        let _ = &held;
     }
 }

@@ -3,17 +3,17 @@
 use callboard::core::wire::{Envelope, envelope::Ping};
 
 use crate::{
-    attack::{Spoils, Target},
+    attack::{Held, Target},
     wire::{LAST, MORE, Wire, frame},
 };
 
-/// A request for `bench.echo` of this number: its header.
+/// The header of a request for `bench.echo` with this call number.
 fn header(number: u8) -> Vec<u8> {
     [&[0xa3, 0, 5, 1, 0x18, number, 2, 0x6a][..], b"bench.echo"].concat()
 }
 
 /// Nesting that would exhaust a stack, and lengths that would exhaust the memory, in headers, bodies and their frames.
-pub(crate) fn bombs(target: &Target) -> Spoils {
+pub(crate) fn bombs(target: &Target) -> Held {
     let deep = |opener: &[u8]| opener.repeat(60_000);
     let huge = |major: u8| [&[major | 27][..], &[0x3f; 8]].concat();
     let bombs: Vec<Vec<u8>> = [0x40, 0x60, 0x80, 0xa0]
@@ -29,26 +29,26 @@ pub(crate) fn bombs(target: &Target) -> Spoils {
             for message in
                 [frame(LAST, bomb), frame(LAST, &extension), frame(LAST, &[&header(number)[..], bomb].concat())]
             {
-                client.say(&message).unwrap();
-                worker.say(&message).unwrap();
+                client.send(&message).unwrap();
+                worker.send(&message).unwrap();
             }
-            client.say(&[frame(MORE, &header(number)), frame(LAST, bomb)].concat()).unwrap();
-            lives(&mut client);
-            lives(&mut worker);
-            // A registration, and a hello: both end their connections, and nothing else.
-            for (door, role) in target.doors() {
-                let mut wire = if role == "worker" { Wire::join(door, role) } else { Wire::open(door) };
+            client.send(&[frame(MORE, &header(number)), frame(LAST, bomb)].concat()).unwrap();
+            assert_alive(&mut client);
+            assert_alive(&mut worker);
+            // A registration, and a hello: each ends its own connection only.
+            for (endpoint, role) in target.endpoints() {
+                let mut wire = if role == "worker" { Wire::join(endpoint, role) } else { Wire::open(endpoint) };
                 let kind = if role == "worker" { 4 } else { 0 };
-                wire.say(&[frame(MORE, &[0xa1, 0, kind]), frame(LAST, bomb)].concat()).unwrap();
-                wire.hear_end();
+                wire.send(&[frame(MORE, &[0xa1, 0, kind]), frame(LAST, bomb)].concat()).unwrap();
+                wire.read_to_end();
             }
         }
     }
     Box::new((client, worker))
 }
 
-/// A bad envelope spoils itself: its sender is heard as before.
-fn lives(wire: &mut Wire) {
-    wire.say_envelope(&Envelope::Ping(Ping { number: 77, done_below: None }));
-    while !matches!(wire.hear_envelope(), Envelope::Pong(77)) {}
+/// Asserts that the broker still answers this peer: an invalid envelope does not affect the envelopes after it.
+fn assert_alive(wire: &mut Wire) {
+    wire.send_envelope(&Envelope::Ping(Ping { number: 77, done_below: None }));
+    while !matches!(wire.read_envelope(), Envelope::Pong(77)) {}
 }

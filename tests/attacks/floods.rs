@@ -16,48 +16,48 @@ use callboard::core::{
 };
 
 use crate::{
-    attack::{Spoils, Target},
+    attack::{Held, Target},
     wire::{Wire, command, encoded},
 };
 
-/// ZMTP's pings and the protocol's, from peers that do not read the answers.
-pub(crate) fn pings(target: &Target) -> Spoils {
+/// PINGs of ZMTP and pings of the protocol, from peers that do not read the answers.
+pub(crate) fn pings(target: &Target) -> Held {
     let (mut below, mut above) = (target.client(), target.client());
     let zmtp = command("PING", &[7; 18]).repeat(1_000);
     let ours = encoded(&Envelope::Ping(Ping { number: 1, done_below: None })).repeat(1_000);
     for _ in 0..target.many(100, 5_000) {
-        // The broker may have had enough of it.
-        below.say(&zmtp).ok();
-        above.say(&ours).ok();
+        // The broker may have closed the connection.
+        below.send(&zmtp).ok();
+        above.send(&ours).ok();
     }
     Box::new((below, above))
 }
 
-/// Casts that wait for ever for a service that no worker serves, from one connection after another: each has fresh credit, and none is there
-/// any more when its casts are held.
-pub(crate) fn casts(target: &Target) -> Spoils {
+/// Casts without a deadline for a service that no worker serves, from one connection after another. Each connection has new credit and is
+/// closed while its casts wait.
+pub(crate) fn casts(target: &Target) -> Held {
     let flags = RequestFlags { cast: true, wait_for_ready: true, ..RequestFlags::default() };
-    let cast = |number| encoded(&Envelope::Request(Request { flags, ..request(number, "nobody.home") }));
+    let cast = |number| encoded(&Envelope::Request(Request { flags, ..request(number, "missing.method") }));
     let (connections, part) = (target.many(3, 40), target.many(1_000, 65_536));
     for _ in 0..connections {
         let mut client = target.client();
         let flood: Vec<u8> = (1..=4_000).flat_map(cast).collect();
-        client.say(&flood).unwrap();
-        // Answered after all of them.
-        client.say_envelope(&Envelope::Ping(Ping { number: 1, done_below: None }));
-        assert!(matches!(client.hear_envelope(), Envelope::Pong(1)));
+        client.send(&flood).unwrap();
+        // The broker answers this after it has read all casts.
+        client.send_envelope(&Envelope::Ping(Ping { number: 1, done_below: None }));
+        assert!(matches!(client.read_envelope(), Envelope::Pong(1)));
     }
     let mut client = target.client();
-    client.say_envelope(&Envelope::Request(request(1, "callboard.status")));
-    let Envelope::Reply(Reply { outcome: Ok(answer), .. }) = client.hear_envelope() else { panic!("no status") };
+    client.send_envelope(&Envelope::Request(request(1, "callboard.status")));
+    let Envelope::Reply(Reply { outcome: Ok(answer), .. }) = client.read_envelope() else { panic!("no status") };
     let status: Status = body::decode(&answer).unwrap();
-    let waiting = status.services.iter().find(|service| service.name == "nobody").unwrap().waiting;
+    let waiting = status.services.iter().find(|service| service.name == "missing").unwrap().waiting;
     assert!(waiting <= part, "{waiting} casts wait");
     assert_eq!(waiting as u64 + status.counters.casts_failed, 4_000 * connections as u64);
     Box::new(())
 }
 
-/// A request without arguments and without a time-out.
+/// A request without arguments and without a timeout.
 fn request(number: u64, method: &str) -> Request {
     Request {
         number: CallNumber(number),
@@ -75,7 +75,7 @@ fn request(number: u64, method: &str) -> Request {
 }
 
 /// A worker that registers again and again.
-pub(crate) fn registrations(target: &Target) -> Spoils {
+pub(crate) fn registrations(target: &Target) -> Held {
     let offer = |number: u32| Offer {
         service: format!("flood_{number}"),
         slots: 1,
@@ -95,11 +95,11 @@ pub(crate) fn registrations(target: &Target) -> Spoils {
         let mut worker = Wire::join(&target.backend, "worker");
         for number in 0..10_000 {
             let register = Register { offers: vec![offer(number % 2 + round as u32)], exclusive: false };
-            if worker.say(&encoded(&Envelope::Register(body::encode(&register).unwrap()))).is_err() {
+            if worker.send(&encoded(&Envelope::Register(body::encode(&register).unwrap()))).is_err() {
                 break;
             }
         }
-        let Envelope::Goodbye(Some(failure)) = worker.hear_envelope() else { panic!("no goodbye") };
+        let Envelope::Goodbye(Some(failure)) = worker.read_envelope() else { panic!("no goodbye") };
         assert_eq!(failure.code, Code::ResourceExhausted);
     }
     Box::new(())

@@ -3,27 +3,27 @@
 use callboard::core::zmtp::greeting;
 
 use crate::{
-    attack::{Spoils, Target},
+    attack::{Held, Target},
     wire::{COMMAND, LAST, MORE, Wire, announced, frame},
 };
 
 const LENGTHS: [u64; 4] = [1 << 40, 1 << 62, 1 << 63, u64::MAX];
 
-/// Lengths from a terabyte on, of data and of commands, before and after READY, and once let in.
-pub(crate) fn lengths(target: &Target) -> Spoils {
+/// Announced lengths from a terabyte up, of data and of commands: before READY, after it, and after authentication.
+pub(crate) fn lengths(target: &Target) -> Held {
     for _ in 0..target.many(1, 100) {
-        for (door, role) in target.doors() {
+        for (endpoint, role) in target.endpoints() {
             for (flags, length) in
                 [LAST, MORE, COMMAND].into_iter().flat_map(|flags| LENGTHS.map(|length| (flags, length)))
             {
-                let mut early = Wire::connect(door);
-                early.say(&[&greeting()[..], &announced(flags, length)].concat()).unwrap();
-                let told = early.hear_end();
-                assert!(contains(&told, b"\x05ERROR"), "one in ZMTP's handshake is told why: {told:?}");
-                for mut wire in [Wire::open(door), Wire::join(door, role)] {
-                    wire.say(&announced(flags, length)).unwrap();
-                    let told = wire.hear_end();
-                    assert!(contains(&told, b"it announced a"), "one that is through it is told why: {told:?}");
+                let mut early = Wire::connect(endpoint);
+                early.send(&[&greeting()[..], &announced(flags, length)].concat()).unwrap();
+                let received = early.read_to_end();
+                assert!(contains(&received, b"\x05ERROR"), "no ERROR in ZMTP's handshake: {received:?}");
+                for mut wire in [Wire::open(endpoint), Wire::join(endpoint, role)] {
+                    wire.send(&announced(flags, length)).unwrap();
+                    let received = wire.read_to_end();
+                    assert!(contains(&received, b"it announced a"), "no goodbye with a reason after ZMTP's handshake: {received:?}");
                 }
             }
         }
@@ -31,14 +31,14 @@ pub(crate) fn lengths(target: &Target) -> Spoils {
     Box::new(())
 }
 
-/// A message of a hundred thousand frames of a byte.
-pub(crate) fn tiny_frames(target: &Target) -> Spoils {
+/// Messages of a hundred thousand frames of one byte.
+pub(crate) fn tiny_frames(target: &Target) -> Held {
     let message = frame(MORE, b"x").repeat(100_000);
     for _ in 0..target.many(2, 200) {
         let mut client = target.client();
-        // The broker may close it in the middle.
-        client.say(&message).ok();
-        client.hear_end();
+        // The broker may close the connection before it has read everything.
+        client.send(&message).ok();
+        client.read_to_end();
     }
     Box::new(())
 }

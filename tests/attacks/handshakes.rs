@@ -6,95 +6,95 @@ use bytes::Bytes;
 use callboard::core::{wire::Envelope, zmtp::greeting};
 
 use crate::{
-    attack::{Spoils, Target},
+    attack::{Held, Target},
     wire::{Wire, encoded, hello, ready, session},
 };
 
-/// Everything that a client says until it is let in, part by part.
+/// The parts that a client sends until it is authenticated.
 fn parts() -> [Vec<u8>; 4] {
     let proof = encoded(&Envelope::Proof(Bytes::new()));
     [greeting().to_vec(), ready(b""), encoded(&hello("client", session())), proof]
 }
 
-/// Handshakes of one byte a second from some point on: none gets more time for that.
-pub(crate) fn trickle(target: &Target) -> Spoils {
+/// Handshakes that send one byte per second from some point on. Progress does not extend the time limit.
+pub(crate) fn trickle(target: &Target) -> Held {
     let each = target.many(2, 100);
     let tricklers = (0..parts().len()).flat_map(|stage| (0..each).map(move |_| stage));
     let tricklers: Vec<_> = tricklers
         .map(|stage| {
-            let door = target.frontend.clone();
-            thread::spawn(move || trickle_from(stage, &door))
+            let endpoint = target.frontend.clone();
+            thread::spawn(move || trickle_from(stage, &endpoint))
         })
         .collect();
     tricklers.into_iter().for_each(|trickler| trickler.join().unwrap());
     Box::new(())
 }
 
-fn trickle_from(stage: usize, door: &str) {
-    let mut wire = Wire::connect(door);
+fn trickle_from(stage: usize, endpoint: &str) {
+    let mut wire = Wire::connect(endpoint);
     let parts = parts();
-    wire.say(&parts[..stage].concat()).unwrap();
+    wire.send(&parts[..stage].concat()).unwrap();
     let (_, slowly) = parts[stage].split_last().unwrap();
     for &byte in slowly {
-        if wire.say(&[byte]).is_err() {
+        if wire.send(&[byte]).is_err() {
             return;
         }
         thread::sleep(Duration::from_secs(1));
     }
-    wire.hear_end();
+    wire.read_to_end();
 }
 
-/// Bytes of chance, behind a good beginning or none.
-pub(crate) fn random_bytes(target: &Target) -> Spoils {
-    let (mut chance, parts) = (Chance::new(), parts());
+/// Random bytes, at the start or after some valid parts of a handshake.
+pub(crate) fn random_bytes(target: &Target) -> Held {
+    let (mut random, parts) = (Random::new(), parts());
     for round in 0..target.many(300, 20_000) {
-        let garbage = (0..chance.below(200)).map(|_| chance.byte());
+        let garbage = (0..random.below(200)).map(|_| random.byte());
         let bytes = parts[..round % parts.len()].concat().into_iter().chain(garbage).collect::<Vec<_>>();
-        // The broker may close it in the middle.
-        Wire::connect(&target.frontend).say(&bytes).ok();
+        // The broker may close the connection before it has read everything.
+        Wire::connect(&target.frontend).send(&bytes).ok();
     }
     Box::new(())
 }
 
-/// Good handshakes with a few bytes changed, left out, or too many.
-pub(crate) fn mutated(target: &Target) -> Spoils {
-    let mut chance = Chance::new();
+/// Valid handshakes with a few bytes changed, removed or inserted.
+pub(crate) fn mutated(target: &Target) -> Held {
+    let mut random = Random::new();
     for _ in 0..target.many(300, 20_000) {
         let mut bytes = parts().concat();
-        for _ in 0..1 + chance.below(3) {
-            let at = chance.below(bytes.len());
-            match chance.below(4) {
+        for _ in 0..1 + random.below(3) {
+            let at = random.below(bytes.len());
+            match random.below(4) {
                 0 => drop(bytes.remove(at)),
-                1 => bytes.insert(at, chance.byte()),
-                2 => bytes[at] = chance.byte(),
-                _ => bytes[at] ^= 1 << chance.below(8),
+                1 => bytes.insert(at, random.byte()),
+                2 => bytes[at] = random.byte(),
+                _ => bytes[at] ^= 1 << random.below(8),
             }
         }
-        // The broker may close it in the middle.
-        Wire::connect(&target.frontend).say(&bytes).ok();
+        // The broker may close the connection before it has read everything.
+        Wire::connect(&target.frontend).send(&bytes).ok();
     }
     Box::new(())
 }
 
-/// Greetings for mechanisms that the broker does not speak, with a READY behind them all the same.
-pub(crate) fn mechanisms(target: &Target) -> Spoils {
+/// Greetings for mechanisms that the broker does not support, followed by a READY.
+pub(crate) fn mechanisms(target: &Target) -> Held {
     for mechanism in [&b"CURVE"[..], b"PLAIN", b"GSSAPI", b"NULLx", b"null", b""].repeat(target.many(1, 100)) {
         let mut greeting = greeting();
         greeting[12..32].fill(0);
         greeting[12..12 + mechanism.len()].copy_from_slice(mechanism);
         let mut wire = Wire::connect(&target.frontend);
-        wire.say(&[&greeting[..], &ready(b"")].concat()).ok();
-        wire.hear_end();
+        wire.send(&[&greeting[..], &ready(b"")].concat()).ok();
+        wire.read_to_end();
     }
     Box::new(())
 }
 
-/// A small generator of our own: the same bytes each time (Marsaglia's xorshift).
-struct Chance(u64);
+/// A random number generator with a fixed seed (Marsaglia's xorshift): each run sends the same bytes.
+struct Random(u64);
 
-impl Chance {
-    fn new() -> Chance {
-        Chance(0x2545_f491_4f6c_dd1d)
+impl Random {
+    fn new() -> Random {
+        Random(0x2545_f491_4f6c_dd1d)
     }
 
     fn next(&mut self) -> u64 {

@@ -1,16 +1,17 @@
 //! Attacks on the broker over the network. Each runs in its own process, while the calls of another client through the same
-//! broker must succeed. After each, the broker runs, holds nothing for the attacker, and has the connections that it had before.
+//! broker must succeed. After each attack, the broker runs, holds no bytes for the attacker, and has the same connections as before.
 //!
-//!     cargo test --test attacks                         each at a size that suits a test
+//!     cargo test --test attacks                         each at a small size
 //!     cargo test --release --test attacks -- --full     at full size, one after another
-//!     cargo test --test attacks -- silent               the attacks with that word in their name
+//!     cargo test --test attacks -- silent               the attacks with this word in their name
 //!
-//! The attacker is this program, started again. So it does not use Rust's test harness, which cannot run a helper process. A new attack is a function and a line in [`ATTACKS`].
+//! The attacker is this program, started again. Rust's test harness cannot run a helper process, so the program has its own
+//! `main`. To add an attack, write a function and add a line to [`ATTACKS`].
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 
 mod attack;
-#[allow(dead_code, unused_imports)] // what the other test program needs of it
+#[allow(dead_code, unused_imports)] // the system tests use the rest
 #[path = "../system/harness/mod.rs"]
 mod harness;
 mod scene;
@@ -29,9 +30,9 @@ use libtest_mimic::{Arguments, Trial};
 
 use crate::attack::{Attack, Size};
 
-/// All of them.
+/// All attacks.
 const ATTACKS: &[Attack] = &[
-    Attack::new("lengths_that_no_frame_can_have", frames::lengths).ends_with(&[
+    Attack::new("impossible_frame_lengths", frames::lengths).ends_with(&[
         "early-message",
         "command-too-large",
         "message-too-large",
@@ -40,23 +41,23 @@ const ATTACKS: &[Attack] = &[
     Attack::new("silent_connections", crowds::silent)
         .small_flags(&["--handshakes-max", "64"])
         .ends_with(&["displaced"]),
-    Attack::new("connections_that_come_and_go", crowds::churn),
+    Attack::new("connections_closed_during_their_handshake", crowds::churn),
     Attack::new("twenty_peers_with_one_identity", crowds::one_identity),
     Attack::new("twenty_peers_with_one_session", crowds::one_session),
-    Attack::new("handshakes_that_trickle", handshakes::trickle).ends_with(&["handshake-timeout", "requested"]),
+    Attack::new("handshakes_of_one_byte_per_second", handshakes::trickle).ends_with(&["handshake-timeout", "requested"]),
     Attack::new("random_bytes", handshakes::random_bytes).ends_with(&["not-zmtp"]),
-    Attack::new("handshakes_with_a_few_bytes_wrong", handshakes::mutated),
-    Attack::new("mechanisms_that_are_not_spoken", handshakes::mechanisms).ends_with(&["mechanism"]),
-    Attack::new("a_reader_that_asks_for_much_and_never_reads", readers::one)
+    Attack::new("handshakes_with_changed_bytes", handshakes::mutated),
+    Attack::new("unsupported_mechanisms", handshakes::mechanisms).ends_with(&["mechanism"]),
+    Attack::new("a_client_that_never_reads", readers::one)
         .flags(&["--message-bytes-max", "128KiB", "--unsent-bytes-max", "1MiB"])
         .ends_with(&["unsent"]),
-    Attack::new("many_such_readers_each_within_its_limit", readers::many)
+    Attack::new("many_clients_that_never_read_each_within_its_limit", readers::many)
         .flags(&["--message-bytes-max", "128KiB", "--unsent-bytes-max", "16MiB", "--held-bytes-max", "32MiB"])
         .ends_with(&["held"]),
-    Attack::new("bombs_inside_good_frames", bundles::bombs),
-    Attack::new("pings_without_end", floods::pings),
-    Attack::new("casts_that_outlive_their_senders", floods::casts).small_flags(&["--waiting-calls-max", "4000"]),
-    Attack::new("registrations_without_end", floods::registrations).ends_with(&["requested"]),
+    Attack::new("malicious_content_in_valid_frames", bundles::bombs),
+    Attack::new("a_flood_of_pings", floods::pings),
+    Attack::new("a_flood_of_casts_from_closed_connections", floods::casts).small_flags(&["--waiting-calls-max", "4000"]),
+    Attack::new("a_flood_of_registrations", floods::registrations).ends_with(&["requested"]),
 ];
 
 fn main() -> ExitCode {

@@ -16,14 +16,14 @@ use serde::Serialize;
 use serde_bytes::ByteBuf;
 
 use crate::{
-    attack::{Spoils, Target},
+    attack::{Held, Target},
     wire::{Wire, encoded},
 };
 
-/// Bytes of each answer: one message within the limit that the broker is given.
-const BROADCAST_REPLY_OVERHEAD_BYTES: usize = 100_000;
+/// Bytes of each answer: one message within the limit in the broker's flags.
+const ANSWER_BYTES: usize = 100_000;
 
-/// What `bench.echo` gives back.
+/// The argument and the result of `bench.echo`.
 #[derive(Serialize)]
 struct Message {
     id: u64,
@@ -31,12 +31,12 @@ struct Message {
     payload: ByteBuf,
 }
 
-/// More than the system's buffers and the broker's limit take.
-pub(crate) fn one(target: &Target) -> Spoils {
+/// One reader at a time that requests more than the system's buffers and the broker's limit hold.
+pub(crate) fn one(target: &Target) -> Held {
     for _ in 0..target.many(1, 20) {
-        let mut reader = deaf(target);
-        // As much as there is credit for.
-        ask(&mut reader, 600);
+        let mut reader = unread_client(target);
+        // As much as the credit permits.
+        send_requests(&mut reader, 600);
         while !reader.is_closed() {
             std::thread::yield_now();
         }
@@ -44,12 +44,12 @@ pub(crate) fn one(target: &Target) -> Spoils {
     Box::new(())
 }
 
-/// Each within its own limit, together beyond that of all.
-pub(crate) fn many(target: &Target) -> Spoils {
-    let mut readers: Vec<_> = (0..target.many(10, 30)).map(|_| deaf(target)).collect();
+/// Readers that are each within their own limit, and together exceed the limit for all connections.
+pub(crate) fn many(target: &Target) -> Held {
+    let mut readers: Vec<_> = (0..target.many(10, 30)).map(|_| unread_client(target)).collect();
     for _ in 0..12 {
         for reader in &mut readers {
-            ask(reader, 10);
+            send_requests(reader, 10);
         }
     }
     while !readers.iter_mut().any(Wire::is_closed) {
@@ -58,27 +58,26 @@ pub(crate) fn many(target: &Target) -> Spoils {
     Box::new(readers)
 }
 
-/// One that was let in, and has next to no buffer.
-fn deaf(target: &Target) -> Wire {
+/// An authenticated client that does not read and has a very small receive buffer.
+fn unread_client(target: &Target) -> Wire {
     let reader = target.client();
     set_socket_recv_buffer_size(&reader.stream, 4_096).unwrap();
     reader
 }
 
-/// Asks for so many answers, or until the broker has closed the connection.
-fn ask(reader: &mut Wire, count: u64) {
-    let message =
-        Message { id: 1, name: String::new(), payload: ByteBuf::from(vec![7; BROADCAST_REPLY_OVERHEAD_BYTES]) };
+/// Sends `count` requests, or until the broker has closed the connection.
+fn send_requests(reader: &mut Wire, count: u64) {
+    let message = Message { id: 1, name: String::new(), payload: ByteBuf::from(vec![7; ANSWER_BYTES]) };
     let arguments = body::encode(&[message]).unwrap();
     for _ in 0..count {
         let request = Envelope::Request(request(next_number(), arguments.clone()));
-        if reader.say(&encoded(&request)).is_err() {
+        if reader.send(&encoded(&request)).is_err() {
             return;
         }
     }
 }
 
-/// Numbers rise in each session, whoever has the next.
+/// Returns a call number. One counter serves all sessions, so numbers increase in each of them.
 fn next_number() -> u64 {
     static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1

@@ -18,16 +18,16 @@ use crate::{
     harness::{Broker, Process, callboard, until_async},
 };
 
-/// Calls that must succeed after the attack's worst moment, while its connections are still there.
+/// Calls that must succeed after the attack, while its connections are still open.
 const CALLS_AFTER: u64 = 20;
 
-/// What the worker answers, as far as it matters here.
+/// The part of the worker's answer that the checks need.
 #[derive(Debug, Deserialize)]
 struct Square {
     square: u64,
 }
 
-/// Runs the attack, and proves that it did no harm.
+/// Runs the attack and asserts that the broker withstands it.
 pub(crate) fn withstand(attack: &Attack, size: Size) {
     let any_ports = ["--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0"];
     let mut broker = Broker::start_with(&[&any_ports[..], attack.flags_of(size)].concat());
@@ -37,26 +37,26 @@ pub(crate) fn withstand(attack: &Attack, size: Size) {
     broker.wait_for_service("bench");
     Runtime::new().unwrap().block_on(async {
         let bystander = Bystander::start(broker.client().await);
-        let before = bystander.quiet_gate(|gate| gate.connections == 2).await;
+        let before = bystander.idle_gate(|gate| gate.connections == 2).await;
         let mut attacker = attacker(attack, &broker, size);
         assert_eq!(attacker.line(), attack::DONE);
-        bystander.goes_on().await;
-        newcomer(&broker).await;
+        bystander.assert_progress().await;
+        call_with_new_client(&broker).await;
         attacker.kill();
         let ended_for = |gate: &GateStatus, reason: &str| gate.closed.get(reason) > before.closed.get(reason);
-        // The figures may be a little old: those that know of the newcomer know of the attack.
+        // The figures may be a little old. Figures that include the new client include the attack.
         let is_over = |gate: &GateStatus| {
             gate.connections == before.connections
                 && gate.accepted > before.accepted
                 && attack.reasons.iter().all(|reason| ended_for(gate, reason))
         };
-        let after = bystander.quiet_gate(is_over).await;
+        let after = bystander.idle_gate(is_over).await;
         assert!(!after.closed.contains_key("internal"), "{after:?}");
-        bystander.goes_on().await;
+        bystander.assert_progress().await;
         bystander.end().await;
     });
     broker.process.signal(rustix::process::Signal::TERM);
-    assert_eq!(broker.process.exit_code(), 0, "the broker lives, and ends when it is told to");
+    assert_eq!(broker.process.exit_code(), 0, "the broker ends with exit code 0 on SIGTERM");
 }
 
 fn attacker(attack: &Attack, broker: &Broker, size: Size) -> Process {
@@ -65,14 +65,14 @@ fn attacker(attack: &Attack, broker: &Broker, size: Size) -> Process {
     Process::start(command)
 }
 
-/// Somebody who comes in the middle of it.
-async fn newcomer(broker: &Broker) {
+/// Makes a call with a client that connects during the attack.
+async fn call_with_new_client(broker: &Broker) {
     let client = broker.client().await;
     assert_eq!(client.call::<Square>("demo.square", (7,)).await.unwrap().square, 49);
     client.close().await.unwrap();
 }
 
-/// A client that calls, one call after another.
+/// A client that makes one call after another.
 struct Bystander {
     client: Client,
     calls: Arc<AtomicU64>,
@@ -88,7 +88,7 @@ impl Bystander {
     }
 
     /// Waits until more calls have succeeded.
-    async fn goes_on(&self) {
+    async fn assert_progress(&self) {
         let enough = self.calls.load(Ordering::Relaxed) + CALLS_AFTER;
         until_async("calls go on", async || {
             tokio::task::yield_now().await;
@@ -98,14 +98,14 @@ impl Bystander {
         .await;
     }
 
-    /// The gate's figures, once nothing is held for anybody, nobody is on the way in, and `settled`.
-    async fn quiet_gate(&self, settled: impl Fn(&GateStatus) -> bool) -> GateStatus {
+    /// Returns the gate's figures when it holds no bytes, no handshake is pending, and `settled` is true.
+    async fn idle_gate(&self, settled: impl Fn(&GateStatus) -> bool) -> GateStatus {
         let mut last = GateStatus::default();
         let ask = async || {
             last = self.client.call("callboard.gate", ()).await.unwrap();
             last.pending == 0 && last.held_bytes == 0 && settled(&last)
         };
-        until_async("the gate is quiet", ask).await;
+        until_async("the gate is idle", ask).await;
         last
     }
 

@@ -25,14 +25,14 @@ pub(crate) const MORE: u8 = 1;
 const LONG: u8 = 2;
 pub(crate) const COMMAND: u8 = 4;
 
-/// Longer than anything takes; it ends an attack that would hang.
+/// Longer than any operation takes. It ends an attack that would hang.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A connection to the broker.
 pub(crate) struct Wire {
     pub(crate) stream: TcpStream,
-    /// Of a bundle, what was not given out yet.
-    heard: VecDeque<Envelope>,
+    /// The envelopes of the last bundle that were not returned yet.
+    received: VecDeque<Envelope>,
 }
 
 impl Wire {
@@ -40,93 +40,93 @@ impl Wire {
         let stream = TcpStream::connect(address.strip_prefix("tcp://").unwrap()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Wire { stream, heard: VecDeque::new() }
+        Wire { stream, received: VecDeque::new() }
     }
 
-    /// Connects, and is through ZMTP's handshake.
+    /// Connects and completes ZMTP's handshake.
     pub(crate) fn open(address: &str) -> Wire {
         let mut wire = Wire::connect(address);
-        wire.say(&[&greeting()[..], &ready(b"")].concat()).unwrap();
-        wire.hear(64);
-        assert!(wire.hear_frame().unwrap().starts_with(b"\x05READY"));
+        wire.send(&[&greeting()[..], &ready(b"")].concat()).unwrap();
+        wire.read(64);
+        assert!(wire.read_frame().unwrap().starts_with(b"\x05READY"));
         wire
     }
 
-    /// Connects, and is let in.
+    /// Connects and authenticates.
     pub(crate) fn join(address: &str, role: &str) -> Wire {
         let mut wire = Wire::open(address);
-        wire.say_envelope(&hello(role, session()));
-        wire.say_envelope(&Envelope::Proof(Bytes::new()));
+        wire.send_envelope(&hello(role, session()));
+        wire.send_envelope(&Envelope::Proof(Bytes::new()));
         for kind in ["Challenge", "Welcome"] {
-            let heard = wire.hear_envelope();
-            assert!(format!("{heard:?}").starts_with(kind), "{heard:?}");
+            let received = wire.read_envelope();
+            assert!(format!("{received:?}").starts_with(kind), "{received:?}");
         }
         wire
     }
 
-    /// Says it, unless the broker has closed the connection.
-    pub(crate) fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let said = self.stream.write_all(bytes);
-        if let Err(error) = &said {
+    /// Sends these bytes. Fails if the broker has closed the connection.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let result = self.stream.write_all(bytes);
+        if let Err(error) = &result {
             assert_ne!(error.kind(), ErrorKind::WouldBlock, "the broker does not read");
         }
-        said
+        result
     }
 
-    pub(crate) fn say_envelope(&mut self, envelope: &Envelope) {
-        self.say(&encoded(envelope)).unwrap();
+    pub(crate) fn send_envelope(&mut self, envelope: &Envelope) {
+        self.send(&encoded(envelope)).unwrap();
     }
 
-    fn hear(&mut self, count: usize) -> Vec<u8> {
-        let mut heard = vec![0; count];
-        self.stream.read_exact(&mut heard).unwrap();
-        heard
+    fn read(&mut self, count: usize) -> Vec<u8> {
+        let mut received = vec![0; count];
+        self.stream.read_exact(&mut received).unwrap();
+        received
     }
 
-    /// The content of the next frame; `None`: the broker has closed the connection.
-    pub(crate) fn hear_frame(&mut self) -> Option<Vec<u8>> {
+    /// Reads the content of the next frame; `None` if the broker has closed the connection.
+    pub(crate) fn read_frame(&mut self) -> Option<Vec<u8>> {
         let mut header = vec![0; 2];
         if let Err(error) = self.stream.read_exact(&mut header) {
-            assert_ne!(error.kind(), ErrorKind::WouldBlock, "neither a word nor an end");
+            assert_ne!(error.kind(), ErrorKind::WouldBlock, "the broker neither sends nor closes");
             return None;
         }
         if header[0] & LONG != 0 {
-            header.extend(self.hear(7));
+            header.extend(self.read(7));
         }
         let size = FrameHeader::read(&header).unwrap().unwrap().size;
-        Some(self.hear(usize::try_from(size).unwrap()))
+        Some(self.read(usize::try_from(size).unwrap()))
     }
 
-    /// The next envelope that is no ping: one that fits in a bundle.
-    pub(crate) fn hear_envelope(&mut self) -> Envelope {
+    /// Reads the next envelope other than pings and credit. It must be in one frame.
+    pub(crate) fn read_envelope(&mut self) -> Envelope {
         loop {
-            match self.heard.pop_front() {
+            match self.received.pop_front() {
                 Some(Envelope::Ping(_) | Envelope::Credit(_)) => {}
                 Some(envelope) => return envelope,
                 None => {
-                    let frames = [Bytes::from(self.hear_frame().expect("the connection lives"))];
-                    self.heard.extend(bundle::read(&frames, Recipient::Peer).map(Result::unwrap));
+                    let frames = [Bytes::from(self.read_frame().expect("the connection is open"))];
+                    self.received.extend(bundle::read(&frames, Recipient::Peer).map(Result::unwrap));
                 }
             }
         }
     }
 
-    /// Whether the broker has closed the connection: by a command that means nothing to it, for reading is not wanted here.
+    /// Returns whether the broker has closed the connection. Sends a command that has no effect, because the attacker must not read.
     pub(crate) fn is_closed(&mut self) -> bool {
-        self.say(&command("PONG", b"")).is_err()
+        self.send(&command("PONG", b"")).is_err()
     }
 
-    /// Reads until the broker has closed the connection, one way or the other, and gives what came before that.
-    pub(crate) fn hear_end(&mut self) -> Vec<u8> {
-        let mut heard = Vec::new();
-        if let Err(error) = self.stream.read_to_end(&mut heard) {
+    /// Reads until the broker closes or resets the connection. Returns the bytes before that.
+    pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
+        let mut received = Vec::new();
+        if let Err(error) = self.stream.read_to_end(&mut received) {
             assert_ne!(error.kind(), ErrorKind::WouldBlock, "the broker does not close it");
         }
-        heard
+        received
     }
 }
 
-/// A session that nobody else has.
+/// Returns a session id that no other peer has.
 pub(crate) fn session() -> SessionId {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let number = LAST.fetch_add(1, Ordering::Relaxed);
@@ -135,7 +135,7 @@ pub(crate) fn session() -> SessionId {
     SessionId(session)
 }
 
-/// The hello of a peer that promises to be heard once in ten minutes.
+/// The hello of a peer with a heartbeat interval of ten minutes.
 pub(crate) fn hello(role: &str, session: SessionId) -> Envelope {
     let hello = Hello {
         versions: (1, 1),
@@ -155,7 +155,7 @@ pub(crate) fn hello(role: &str, session: SessionId) -> Envelope {
     Envelope::Hello(body::encode(&hello).unwrap())
 }
 
-/// An envelope as a message on the wire.
+/// Encodes an envelope as one message.
 pub(crate) fn encoded(envelope: &Envelope) -> Vec<u8> {
     let mut bundler = Bundler::new();
     bundler.push(envelope);
@@ -180,7 +180,7 @@ pub(crate) fn frame(flags: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The header of a frame that never comes.
+/// The header of a frame whose content is never sent.
 pub(crate) fn announced(flags: u8, size: u64) -> Vec<u8> {
     [&[flags | LONG][..], &size.to_be_bytes()].concat()
 }
