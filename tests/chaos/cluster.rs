@@ -15,56 +15,56 @@ use crate::harness::{Broker, Pool, Process, example_path};
 
 /// Worker processes.
 const WORKERS: u32 = 3;
-/// The longest pause between two deeds.
+/// The longest pause between two faults, in milliseconds.
 const PAUSE_MAX: u64 = 700;
-/// The longest that a process is stopped, or a broker away.
+/// The longest outage of a stopped process, in milliseconds. A broker restarts within a quarter of it.
 const OUTAGE_MAX: u64 = 4_000;
-/// How long a pool is asked for its processes.
-const ASK_MAX: Duration = Duration::from_millis(500);
+/// The timeout of a query for the pool's processes.
+const QUERY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A broker, a pool, and a client that may die.
-pub(crate) struct House {
-    chance: u64,
+/// A broker, a pool, and clients that are killed.
+pub(crate) struct Cluster {
+    random: u64,
     broker: Broker,
     pool: Process,
     journal: NamedTempFile,
-    /// Asks the pool for its processes.
+    /// Queries the pool for its processes.
     client: Client,
-    /// Processes that are stopped, and when they go on.
+    /// The stopped processes, and when each is continued.
     stopped: Vec<(Instant, u32)>,
-    deeds: BTreeMap<&'static str, usize>,
+    faults: BTreeMap<&'static str, usize>,
 }
 
-impl House {
-    pub(crate) fn new(seed: u64) -> House {
+impl Cluster {
+    pub(crate) fn new(seed: u64) -> Cluster {
         let (broker, journal) = (Broker::start(), NamedTempFile::new().unwrap());
         let pool = pool(&broker, &journal);
         assert_eq!(pool.line(), format!("ready {WORKERS} workers"));
-        let client = Client::builder(&broker.frontend).timeout(ASK_MAX).connect_lazily().unwrap();
-        House { chance: seed, broker, pool, journal, client, stopped: Vec::new(), deeds: BTreeMap::new() }
+        let client = Client::builder(&broker.frontend).timeout(QUERY_TIMEOUT).connect_lazily().unwrap();
+        Cluster { random: seed, broker, pool, journal, client, stopped: Vec::new(), faults: BTreeMap::new() }
     }
 
     pub(crate) fn frontend(&self) -> &str {
         &self.broker.frontend
     }
 
-    /// What the functions wrote down of their runs.
+    /// Returns the journal, in which the workers' functions record their runs.
     pub(crate) fn journal(&self) -> String {
         fs::read_to_string(self.journal.path()).unwrap()
     }
 
-    pub(crate) fn deeds(&self) -> BTreeMap<&'static str, usize> {
-        self.deeds.clone()
+    pub(crate) fn faults(&self) -> BTreeMap<&'static str, usize> {
+        self.faults.clone()
     }
 
-    /// Waits a moment, and does something bad.
-    pub(crate) async fn trouble(&mut self) {
+    /// Waits for a random time, then injects a random fault.
+    pub(crate) async fn inject_fault(&mut self) {
         let pause = Duration::from_millis(self.below(PAUSE_MAX));
         tokio::time::sleep(pause).await;
-        self.go_on(Instant::now());
-        self.keep_pool();
-        let worker = self.a_worker().await;
-        let deed = match (self.below(10), worker) {
+        self.resume_processes(Instant::now());
+        self.restart_ended_pool();
+        let worker = self.random_worker().await;
+        let fault = match (self.below(10), worker) {
             (0..=2, Some(worker)) => {
                 signal(worker, Signal::KILL);
                 "workers killed"
@@ -79,7 +79,7 @@ impl House {
             }
             (6, _) => {
                 self.restart_broker(Signal::TERM);
-                "brokers told to end"
+                "brokers terminated"
             }
             (7, _) => {
                 self.stop(self.broker.process.pid());
@@ -87,21 +87,21 @@ impl House {
             }
             (8, _) => {
                 self.pool.kill();
-                self.keep_pool();
+                self.restart_ended_pool();
                 "pools killed"
             }
             _ => {
-                self.kill_a_client();
+                self.kill_client();
                 "clients killed"
             }
         };
-        *self.deeds.entry(deed).or_default() += 1;
+        *self.faults.entry(fault).or_default() += 1;
     }
 
-    /// Everything runs again.
+    /// Resumes all stopped processes and restarts the pool if it has ended.
     pub(crate) fn heal(&mut self) {
-        self.go_on(Instant::now() + Duration::from_secs(3_600));
-        self.keep_pool();
+        self.resume_processes(Instant::now() + Duration::from_secs(3_600));
+        self.restart_ended_pool();
     }
 
     fn stop(&mut self, process: u32) {
@@ -110,8 +110,8 @@ impl House {
         self.stopped.push((Instant::now() + outage, process));
     }
 
-    /// What was stopped for long enough goes on.
-    fn go_on(&mut self, now: Instant) {
+    /// Continues the processes whose outage is over.
+    fn resume_processes(&mut self, now: Instant) {
         self.stopped.retain(|&(until, process)| {
             if until <= now {
                 signal(process, Signal::CONT);
@@ -121,7 +121,7 @@ impl House {
     }
 
     fn restart_broker(&mut self, how: Signal) {
-        // One that is stopped would not hear SIGTERM.
+        // A stopped process would not handle SIGTERM.
         signal(self.broker.process.pid(), Signal::CONT);
         self.broker.process.signal(how);
         self.broker.process.end();
@@ -130,15 +130,15 @@ impl House {
         self.broker = Broker::start_at(&self.broker.frontend, &self.broker.backend);
     }
 
-    /// A pool that was killed, or gave up because its workers were, is started again.
-    fn keep_pool(&mut self) {
+    /// Restarts the pool if it was killed, or gave up because its workers were killed.
+    fn restart_ended_pool(&mut self) {
         if self.pool.has_ended() {
             self.pool = pool(&self.broker, &self.journal);
         }
     }
 
-    /// A process of the pool, by its own word, if the broker lets it say so.
-    async fn a_worker(&mut self) -> Option<u32> {
+    /// Returns a worker process of the pool, if the query succeeds.
+    async fn random_worker(&mut self) -> Option<u32> {
         #[derive(serde::Deserialize)]
         struct Status {
             workers: Vec<Worker>,
@@ -153,17 +153,17 @@ impl House {
         pids.get(at).copied()
     }
 
-    /// A client process that has a call open dies.
-    fn kill_a_client(&mut self) {
+    /// Kills a client process that has an open call.
+    fn kill_client(&mut self) {
         let mut client = Process::start(self.broker.command_line(&["call", "jobs.pause", "300"]));
         thread::sleep(Duration::from_millis(self.below(200)));
         client.kill();
     }
 
-    /// The next number below `bound` (splitmix64).
+    /// Returns the next random number below `bound` (splitmix64).
     fn below(&mut self, bound: u64) -> u64 {
-        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.chance;
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % bound
@@ -176,7 +176,7 @@ fn pool(broker: &Broker, journal: &NamedTempFile) -> Process {
     Process::start(command)
 }
 
-/// Signals a process of ours that may just have ended.
+/// Signals a process that may have ended.
 fn signal(process: u32, which: Signal) {
     if let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, which);

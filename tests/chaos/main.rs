@@ -11,9 +11,9 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../system/harness/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the system's tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "the system tests use the rest")]
 mod harness;
-mod house;
+mod cluster;
 mod tally;
 
 use std::{
@@ -25,27 +25,27 @@ use std::{
 
 use callboard::Client;
 
-use self::{house::House, tally::Tally};
+use self::{cluster::Cluster, tally::Tally};
 
-/// How long the short form makes trouble.
+/// Seconds of the short form.
 const SECONDS: u64 = 4;
-/// Clients that call.
+/// Clients that make calls.
 const CLIENTS: u64 = 3;
-/// Calls that each has outstanding at most.
+/// Outstanding calls of each client, at most.
 const OUTSTANDING_MAX: usize = 100;
-/// The time-out of each call.
+/// The timeout of each call.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long after its time-out a call that has not ended counts as hung.
+/// How long after its timeout a call without an outcome counts as hung.
 const HUNG_AFTER: Duration = Duration::from_secs(30);
 
-/// What was asked for on the command line.
-struct Asked {
+/// The arguments of the command line.
+struct Arguments {
     seconds: u64,
     seed: u64,
 }
 
 fn main() -> ExitCode {
-    let Some(Asked { seconds, seed }) = asked() else { return ExitCode::SUCCESS };
+    let Some(Arguments { seconds, seed }) = arguments() else { return ExitCode::SUCCESS };
     println!("chaos: {seconds} s, seed {seed}");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let tally = runtime.block_on(run(seconds, seed));
@@ -53,46 +53,46 @@ fn main() -> ExitCode {
     if tally.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The numbers that were typed. `None` if only tests of other names are wanted, as `cargo test NAME` says it to all.
-fn asked() -> Option<Asked> {
-    let mut asked = Asked { seconds: SECONDS, seed: 1 };
+/// Parses the command line. Returns `None` if it selects other tests: `cargo test NAME` passes the name to each test program.
+fn arguments() -> Option<Arguments> {
+    let mut arguments = Arguments { seconds: SECONDS, seed: 1 };
     let mut words = env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = || words.next().and_then(|text| text.parse().ok()).expect("a number follows");
+        let mut number = || words.next().and_then(|text| text.parse().ok()).expect("the flag needs a number");
         match word.as_str() {
-            "--seconds" => asked.seconds = number(),
-            "--seed" => asked.seed = number(),
+            "--seconds" => arguments.seconds = number(),
+            "--seed" => arguments.seed = number(),
             "--list" => return None,
-            // What libtest takes and we do not need.
+            // The flags of libtest, which have no effect here.
             flag if flag.starts_with('-') => {}
             name if "chaos".contains(name) => {}
             _ => return None,
         }
     }
-    Some(asked)
+    Some(arguments)
 }
 
 async fn run(seconds: u64, seed: u64) -> Tally {
-    let mut house = House::new(seed);
+    let mut cluster = Cluster::new(seed);
     let tally = Arc::new(tally::Counting::default());
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut callers = Vec::new();
     for caller in 0..CLIENTS {
-        let client = Client::builder(house.frontend()).callbacks_max(OUTSTANDING_MAX).timeout(TIMEOUT);
+        let client = Client::builder(cluster.frontend()).callbacks_max(OUTSTANDING_MAX).timeout(TIMEOUT);
         let client = client.connect().await.unwrap();
         callers.push(tokio::spawn(call_on(client, caller, end, Arc::clone(&tally))));
     }
     while Instant::now() < end {
-        house.trouble().await;
+        cluster.inject_fault().await;
     }
-    house.heal();
+    cluster.heal();
     for caller in callers {
         caller.await.unwrap().close().await.unwrap();
     }
-    tally.result(&house.journal(), house.deeds())
+    tally.result(&cluster.journal(), cluster.faults())
 }
 
-/// Calls until the end; `on_complete` waits where too many calls are outstanding. Returns when all have ended, or hang.
+/// Makes calls until `end`; `on_complete` waits while too many calls are outstanding. Returns when all calls have ended, or count as hung.
 async fn call_on(client: Client, caller: u64, end: Instant, tally: Arc<tally::Counting>) -> Client {
     let mut key = caller;
     while Instant::now() < end {

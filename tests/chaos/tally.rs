@@ -8,16 +8,16 @@ use std::{
 
 use callboard::{CallError, Executed};
 
-/// What is called, in turn.
+/// The methods, which are called in turn.
 const METHODS: [&str; 4] = ["jobs.collatz", "jobs.pause", "jobs.put", "jobs.note"];
-/// The one of them that must not run twice.
+/// The method that must not run twice.
 const ONCE: &str = METHODS[3];
 
-/// Every call with its outcomes, while calls are made.
+/// The outcomes of all calls, while clients make calls.
 #[derive(Default)]
 pub(crate) struct Counting(Mutex<BTreeMap<u64, Vec<Result<(), CallError>>>>);
 
-/// What it came to.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     calls: usize,
@@ -27,15 +27,15 @@ pub(crate) struct Tally {
     /// Calls with more than one outcome, and with none.
     duplicates: usize,
     hung: usize,
-    /// Calls that must run once and ran again.
+    /// Calls of the `once` method that ran twice.
     once_twice: usize,
-    /// Calls whose outcome says something else than what happened.
-    lies: usize,
-    /// What was done to the processes.
-    deeds: BTreeMap<&'static str, usize>,
+    /// Calls whose outcome contradicts the journal.
+    untrue: usize,
+    /// The injected faults.
+    faults: BTreeMap<&'static str, usize>,
 }
 
-/// The method and argument of the call of that key.
+/// Returns the method and the argument of the call with this key.
 pub(crate) fn call(key: u64) -> (&'static str, u64) {
     match METHODS[key as usize % METHODS.len()] {
         method @ "jobs.collatz" => (method, key + 1),
@@ -53,19 +53,19 @@ impl Counting {
         self.calls().entry(key).or_default().push(outcome);
     }
 
-    /// Whether a call of that caller has not ended.
+    /// Returns whether a call of this caller has no outcome yet.
     pub(crate) fn is_waiting(&self, caller: u64, callers: u64) -> bool {
         self.calls().iter().any(|(key, outcomes)| key % callers == caller && outcomes.is_empty())
     }
 
-    /// What it all came to, with what the functions wrote down of their runs.
-    pub(crate) fn result(&self, journal: &str, deeds: BTreeMap<&'static str, usize>) -> Tally {
+    /// Compares the outcomes with the journal, in which the functions record their runs.
+    pub(crate) fn result(&self, journal: &str, faults: BTreeMap<&'static str, usize>) -> Tally {
         let mut runs = BTreeMap::<(&str, u64), usize>::new();
         for line in journal.lines() {
             let mut words = line.split(' ');
             *runs.entry((words.next().unwrap(), words.next().unwrap().parse().unwrap())).or_default() += 1;
         }
-        let mut tally = Tally { deeds, ..Tally::default() };
+        let mut tally = Tally { faults, ..Tally::default() };
         for (&key, outcomes) in self.calls().iter() {
             let method = call(key).0;
             let ran = runs.get(&(method.trim_start_matches("jobs."), key)).copied().unwrap_or(0);
@@ -89,28 +89,28 @@ impl Tally {
         match outcomes.first() {
             Some(Ok(())) => {
                 self.answered += 1;
-                self.lies += usize::from(written_down && ran == 0);
+                self.untrue += usize::from(written_down && ran == 0);
             }
             Some(Err(error)) => {
                 let what = format!("{} executed: {}", error.code(), error.executed());
                 *self.failed.entry(what).or_default() += 1;
-                // What had begun when it was killed may have written nothing down, so `yes` is nobody's lie.
-                self.lies += usize::from(written_down && ran > 0 && error.executed() == Executed::No);
+                // A function that was killed may have recorded nothing, so `yes` without a record is not untrue.
+                self.untrue += usize::from(written_down && ran > 0 && error.executed() == Executed::No);
             }
             None => {}
         }
     }
 
-    /// Whether every promise was kept.
+    /// Returns whether every guarantee was kept.
     pub(crate) fn is_clean(&self) -> bool {
-        self.duplicates + self.hung + self.once_twice + self.lies == 0 && self.answered > 0
+        self.duplicates + self.hung + self.once_twice + self.untrue == 0 && self.answered > 0
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (deed, times) in &self.deeds {
-            writeln!(f, "{deed:<42}{times:>9}")?;
+        for (fault, times) in &self.faults {
+            writeln!(f, "{fault:<42}{times:>9}")?;
         }
         writeln!(f, "{:<42}{:>9}", "calls", self.calls)?;
         writeln!(f, "{:<42}{:>9}", "answered", self.answered)?;
@@ -120,6 +120,6 @@ impl fmt::Display for Tally {
         writeln!(f, "{:<42}{:>9}", "duplicates (0)", self.duplicates)?;
         writeln!(f, "{:<42}{:>9}", "hung (0)", self.hung)?;
         writeln!(f, "{:<42}{:>9}", "once run twice (0)", self.once_twice)?;
-        write!(f, "{:<42}{:>9}", "outcomes that are not true (0)", self.lies)
+        write!(f, "{:<42}{:>9}", "untrue outcomes (0)", self.untrue)
     }
 }
