@@ -1,4 +1,4 @@
-//! A gate whose process is out of files. In a process of its own: the limit holds for all of it.
+//! A gate whose process has no free files. This test has its own process, because the limit applies to the whole process.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -16,13 +16,13 @@ const LONG: Duration = Duration::from_secs(60);
 async fn until(gate: &Gate, done: impl Fn(&Gate) -> bool) {
     let start = Instant::now();
     while !done(gate) {
-        assert!(start.elapsed() < LONG, "never done: {:?}", gate.counters());
+        assert!(start.elapsed() < LONG, "timeout: {:?}", gate.counters());
         sleep(Duration::from_millis(5)).await;
     }
 }
 
 #[test]
-fn a_gate_without_files_rests_and_accepts_again_when_there_are_some() {
+fn a_gate_without_free_files_pauses_and_accepts_again_later() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(LocalSet::new().run_until(async {
         let any: Address = "tcp://127.0.0.1:0".parse().unwrap();
@@ -39,9 +39,9 @@ fn a_gate_without_files_rests_and_accepts_again_when_there_are_some() {
         let (start, before) = (Instant::now(), gate.counters().accept_failures);
         sleep(Duration::from_millis(300)).await;
         let failures = u128::from(gate.counters().accept_failures - before);
-        assert!(failures <= start.elapsed().as_millis() / 100 + 1, "it spins: {failures}");
+        assert!(failures <= start.elapsed().as_millis() / 100 + 1, "the gate retries too often: {failures}");
 
-        // Each peer that leaves sets two files free: its own and the gate's.
+        // Each closed peer frees two files: its own and the gate's.
         let accepted = gate.counters().accepted;
         peers.truncate(peers.len() / 2);
         until(&gate, |gate| gate.counters().accepted > accepted).await;

@@ -1,4 +1,4 @@
-//! What peers do that mean no good, and that it hurts nobody else.
+//! Malicious peers: they lose their own connection and do not affect others.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::{
     scene::{closed, gate, join, next, next_closed, next_frames, on_one_thread, one, opened, two, until},
 };
 
-const LIES: [u64; 4] = [MESSAGE_BYTES_MAX as u64 + 1, 1 << 40, 1 << 63, u64::MAX];
+const LENGTHS: [u64; 4] = [MESSAGE_BYTES_MAX as u64 + 1, 1 << 40, 1 << 63, u64::MAX];
 
-/// The bystander was there before the attack and is served after it.
+/// Asserts that a peer that connected before the attack is still served.
 async fn assert_served(gate: &mut Gate, bystander: &mut Peer) {
-    bystander.say(&frame(LAST, b"still here")).await;
+    bystander.send(&frame(LAST, b"request")).await;
     let (connection, frames) = next_frames(gate).await;
-    assert_eq!(frames, ["still here"]);
-    gate.send(connection, one(b"so am I"));
+    assert_eq!(frames, ["request"]);
+    gate.send(connection, one(b"reply"));
     gate.flush();
-    assert_eq!(bystander.hear_frame().await.1, b"so am I");
+    assert_eq!(bystander.read_frame().await.1, b"reply");
 }
 
 #[test]
@@ -33,10 +33,10 @@ fn an_announced_length_closes_its_connection_before_the_handshake() {
         let (mut bystander, _) = join(&mut gate).await;
         for (flags, reason) in [(COMMAND, "command-too-large"), (LAST, "early-message"), (MORE, "early-message")] {
             let before = closed(&gate, reason);
-            for lie in LIES {
+            for length in LENGTHS {
                 let mut peer = Peer::connect(gate.frontend()).await;
-                peer.say(&[&greeting()[..], &announced(flags, lie)].concat()).await;
-                peer.hear_end().await;
+                peer.send(&[&greeting()[..], &announced(flags, length)].concat()).await;
+                peer.read_to_end().await;
             }
             until(&gate, |gate| closed(gate, reason) == before + 4).await;
         }
@@ -49,19 +49,19 @@ fn an_announced_length_closes_its_connection_after_the_handshake() {
     on_one_thread(async {
         let mut gate = gate();
         let (mut bystander, _) = join(&mut gate).await;
-        for lie in LIES {
+        for length in LENGTHS {
             let data = |bytes| Violation::MessageTooLarge { bytes, max: MESSAGE_BYTES_MAX };
             let cases = [
-                (announced(LAST, lie), data(lie)),
-                (announced(MORE, lie), data(lie)),
-                ([frame(MORE, b"x"), announced(LAST, lie)].concat(), data(lie.saturating_add(1))),
-                (announced(COMMAND, lie), Violation::CommandTooLarge { bytes: lie, max: COMMAND_BYTES_MAX }),
+                (announced(LAST, length), data(length)),
+                (announced(MORE, length), data(length)),
+                ([frame(MORE, b"x"), announced(LAST, length)].concat(), data(length.saturating_add(1))),
+                (announced(COMMAND, length), Violation::CommandTooLarge { bytes: length, max: COMMAND_BYTES_MAX }),
             ];
             for (bytes, violation) in cases {
                 let (mut peer, connection) = join(&mut gate).await;
-                peer.say(&bytes).await;
+                peer.send(&bytes).await;
                 assert_eq!(next_closed(&mut gate).await, (connection, CloseReason::Violation(violation)));
-                peer.hear_end().await;
+                peer.read_to_end().await;
             }
         }
         assert_served(&mut gate, &mut bystander).await;
@@ -72,22 +72,22 @@ fn an_announced_length_closes_its_connection_after_the_handshake() {
 fn a_third_frame_closes_its_connection_when_it_is_announced() {
     on_one_thread(async {
         let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
-        peer.say(&[frame(LAST, b"good"), frame(MORE, b"1"), frame(MORE, b"2")].concat()).await;
-        assert_eq!(next_frames(&mut gate).await.1, ["good"]);
+        peer.send(&[frame(LAST, b"valid"), frame(MORE, b"1"), frame(MORE, b"2")].concat()).await;
+        assert_eq!(next_frames(&mut gate).await.1, ["valid"]);
         let violation = Violation::TooManyFrames { max: MESSAGE_FRAMES_MAX };
         assert_eq!(next_closed(&mut gate).await, (connection, CloseReason::Violation(violation)));
-        assert_eq!(peer.hear_frame().await.1, violation.to_string().as_bytes(), "it hears the driver's last word");
-        assert!(peer.hear_end().await.is_empty());
+        assert_eq!(peer.read_frame().await.1, violation.to_string().as_bytes(), "the driver's goodbye arrives");
+        assert!(peer.read_to_end().await.is_empty());
     });
 }
 
 #[test]
-fn who_broke_the_rules_is_closed_even_if_the_driver_says_nothing() {
+fn a_protocol_violation_closes_its_connection_even_if_the_driver_sends_nothing() {
     on_one_thread(async {
         let limits = GateLimits { close_max: Duration::from_millis(50), ..GateLimits::default() };
         let (gate, mut peer, _) = opened(limits).await;
-        peer.say(&[0x80]).await;
-        assert!(peer.hear_end().await.is_empty());
+        peer.send(&[0x80]).await;
+        assert!(peer.read_to_end().await.is_empty());
         until(&gate, |gate| closed(gate, "flags") == 1 && gate.connections() == 0).await;
     });
 }
@@ -116,23 +116,23 @@ fn a_peer_that_does_not_read_is_closed_at_the_bound() {
 }
 
 #[test]
-fn pings_without_end_do_not_fill_the_memory_with_pongs() {
+fn a_flood_of_pings_buffers_a_bounded_number_of_pongs() {
     on_one_thread(async {
         let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         let pings = command("PING", &[7; 18]).repeat(10_000);
         while gate.counters().pongs_dropped == 0 {
-            peer.say(&pings).await;
+            peer.send(&pings).await;
             tokio::task::yield_now().await;
         }
         assert!(gate.unsent_bytes(connection) < 100_000, "{}", gate.unsent_bytes(connection));
-        // One that does read gets its PONG again.
-        let hear = async {
+        // A peer that reads gets a PONG again.
+        let read = async {
             loop {
-                assert_eq!(peer.hear_frame().await.0, COMMAND);
+                assert_eq!(peer.read_frame().await.0, COMMAND);
             }
         };
         tokio::select! {
-            () = hear => {}
+            () = read => {}
             () = until(&gate, |gate| gate.unsent_bytes(connection) == 0) => {}
         }
         drop(peer);
@@ -141,11 +141,11 @@ fn pings_without_end_do_not_fill_the_memory_with_pongs() {
 }
 
 #[test]
-fn whatever_bytes_come_the_gate_lives() {
+fn random_bytes_do_not_affect_the_gate() {
     on_one_thread(async {
         let mut gate = gate();
         let (mut bystander, _) = join(&mut gate).await;
-        // A small generator of our own: the same bytes each time.
+        // A random number generator with a fixed seed: each run sends the same bytes.
         let mut state = 0x2545_f491_4f6c_dd1d_u64;
         let mut random = move || {
             state ^= state << 13;
@@ -161,7 +161,7 @@ fn whatever_bytes_come_the_gate_lives() {
             } else {
                 [&greeting()[..], &crate::peer::ready("DEALER", b"")].concat()
             };
-            // The gate may close it in the middle.
+            // The gate may close the connection before it has read everything.
             peer.socket.write_all(&[start, bytes].concat()).await.ok();
             while gate.try_next().is_some() {}
         }
@@ -170,7 +170,7 @@ fn whatever_bytes_come_the_gate_lives() {
     });
 }
 
-/// Takes events until only the bystander is left.
+/// Takes events until only one connection is open.
 async fn until_idle(gate: &mut Gate) {
     while gate.connections() > 1 {
         tokio::select! {

@@ -16,9 +16,9 @@ async fn talk(mut gate: Gate) {
     assert_eq!(next_frames(&mut gate).await, (connection, vec!["hello".into()]));
     let mut pair = ZmqMessage::from("head");
     pair.push_back(vec![7; 1_000_000].into());
-    let (sent, heard) = tokio::join!(dealer.send(pair), next_frames(&mut gate));
+    let (sent, received) = tokio::join!(dealer.send(pair), next_frames(&mut gate));
     sent.unwrap();
-    assert_eq!((heard.1[0].len(), heard.1[1].len()), (4, 1_000_000));
+    assert_eq!((received.1[0].len(), received.1[1].len()), (4, 1_000_000));
 
     for number in 0..1_000_u32 {
         gate.send(connection, one(&number.to_be_bytes()));
@@ -36,14 +36,14 @@ async fn talk(mut gate: Gate) {
 }
 
 #[test]
-fn the_dealer_of_the_zeromq_crate_is_understood_over_tcp() {
+fn the_dealer_of_the_zeromq_crate_works_over_tcp() {
     on_one_thread(async {
         talk(Gate::bind(&any_port(), &any_port(), GateLimits::default()).unwrap()).await;
     });
 }
 
 #[test]
-fn the_dealer_of_the_zeromq_crate_is_understood_over_ipc() {
+fn the_dealer_of_the_zeromq_crate_works_over_ipc() {
     on_one_thread(async {
         let folder = tempfile::TempDir::new().unwrap();
         let address = Address::Ipc { path: folder.path().join("gate.ipc") };

@@ -1,4 +1,4 @@
-//! Who is let through the ZMTP handshake.
+//! Which peers complete the ZMTP handshake.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::{
 };
 
 #[test]
-fn a_dealer_is_opened_on_the_side_that_it_came_to() {
+fn a_dealer_is_opened_at_the_endpoint_that_it_connected_to() {
     on_one_thread(async {
         let mut gate = gate();
         let mut peers = Vec::new();
         for endpoint in [Endpoint::Frontend, Endpoint::Backend] {
             let address = if endpoint == Endpoint::Frontend { gate.frontend() } else { gate.backend() };
             let mut peer = Peer::connect(address).await;
-            peer.shake_hands("DEALER").await;
+            peer.complete_handshake("DEALER").await;
             let GateEvent::Opened { endpoint: opened, address: PeerAddress::Tcp(from), .. } = next(&mut gate).await
             else {
                 panic!("not opened")
@@ -32,12 +32,12 @@ fn a_dealer_is_opened_on_the_side_that_it_came_to() {
 }
 
 #[test]
-fn a_handshake_may_come_byte_by_byte() {
+fn a_handshake_can_arrive_byte_by_byte() {
     on_one_thread(async {
         let mut gate = gate();
         let mut peer = Peer::connect(gate.frontend()).await;
         for byte in [&greeting()[..], &ready("DEALER", b""), &frame(LAST, b"hi")].concat() {
-            peer.say(&[byte]).await;
+            peer.send(&[byte]).await;
             tokio::task::yield_now().await;
         }
         let connection = next_opened(&mut gate).await;
@@ -46,19 +46,19 @@ fn a_handshake_may_come_byte_by_byte() {
 }
 
 #[test]
-fn a_peer_that_is_no_dealer_is_told_so_and_never_opened() {
+fn a_peer_other_than_a_dealer_is_rejected_with_a_reason() {
     on_one_thread(async {
         let gate = gate();
         for socket_type in ["REQ", "ROUTER", "PUB", "nonsense"] {
             let mut peer = Peer::connect(gate.frontend()).await;
-            peer.say(&greeting()).await;
-            peer.say(&ready(socket_type, b"")).await;
-            peer.hear_greeting().await;
-            peer.hear_frame().await;
-            let (flags, content) = peer.hear_frame().await;
+            peer.send(&greeting()).await;
+            peer.send(&ready(socket_type, b"")).await;
+            peer.read_greeting().await;
+            peer.read_frame().await;
+            let (flags, content) = peer.read_frame().await;
             assert_eq!(flags, COMMAND);
             assert!(content.starts_with(b"\x05ERROR") && content.ends_with(b"connect with a DEALER"), "{content:?}");
-            assert!(peer.hear_end().await.is_empty());
+            assert!(peer.read_to_end().await.is_empty());
         }
         until(&gate, |gate| closed(gate, "socket-type") == 4).await;
         assert_eq!((gate.connections(), gate.counters().opened), (0, 0));
@@ -66,7 +66,7 @@ fn a_peer_that_is_no_dealer_is_told_so_and_never_opened() {
 }
 
 #[test]
-fn whatever_is_not_a_handshake_is_closed() {
+fn an_invalid_handshake_closes_its_connection() {
     on_one_thread(async {
         let mut gate = gate();
         let mut curve = greeting();
@@ -83,8 +83,8 @@ fn whatever_is_not_a_handshake_is_closed() {
         ];
         for (bytes, reason) in cases {
             let mut peer = Peer::connect(gate.frontend()).await;
-            peer.say(&bytes).await;
-            peer.hear_end().await;
+            peer.send(&bytes).await;
+            peer.read_to_end().await;
             drop(peer);
             until(&gate, |gate| closed(gate, reason) == 1).await;
         }
@@ -99,9 +99,9 @@ fn a_peer_that_does_not_finish_its_handshake_in_time_is_closed() {
         let gate = gate_with(GateLimits { handshake_max: Duration::from_millis(50), ..GateLimits::default() });
         let mut silent = Peer::connect(gate.frontend()).await;
         let mut slow = Peer::connect(gate.frontend()).await;
-        slow.say(&greeting()).await;
-        silent.hear_end().await;
-        slow.hear_end().await;
+        slow.send(&greeting()).await;
+        silent.read_to_end().await;
+        slow.read_to_end().await;
         until(&gate, |gate| closed(gate, "handshake-timeout") == 2 && gate.connections() == 0).await;
     });
 }
@@ -112,23 +112,23 @@ fn an_opened_peer_may_be_silent_for_longer_than_a_handshake() {
         let mut gate = gate_with(GateLimits { handshake_max: Duration::from_millis(500), ..GateLimits::default() });
         let (mut opened, connection) = join(&mut gate).await;
         let mut silent = Peer::connect(gate.frontend()).await;
-        silent.hear_end().await;
-        opened.say(&frame(LAST, b"hi")).await;
+        silent.read_to_end().await;
+        opened.send(&frame(LAST, b"hi")).await;
         assert_eq!(next_frames(&mut gate).await.0, connection);
     });
 }
 
 #[test]
-fn two_peers_with_the_same_identity_do_not_disturb_each_other() {
+fn two_peers_with_the_same_identity_do_not_affect_each_other() {
     on_one_thread(async {
         let mut gate = gate();
         let mut peers = Vec::new();
         for name in ["first", "second"] {
             let mut peer = Peer::connect(gate.frontend()).await;
-            peer.say(&greeting()).await;
-            peer.say(&ready("DEALER", b"same")).await;
-            peer.hear_greeting().await;
-            peer.hear_frame().await;
+            peer.send(&greeting()).await;
+            peer.send(&ready("DEALER", b"same")).await;
+            peer.read_greeting().await;
+            peer.read_frame().await;
             let connection = next_opened(&mut gate).await;
             peers.push((peer, connection, name));
         }
@@ -137,8 +137,8 @@ fn two_peers_with_the_same_identity_do_not_disturb_each_other() {
         }
         gate.flush();
         for (peer, connection, name) in &mut peers {
-            assert_eq!(peer.hear_frame().await, (LAST, name.as_bytes().to_vec()));
-            peer.say(&frame(LAST, name.as_bytes())).await;
+            assert_eq!(peer.read_frame().await, (LAST, name.as_bytes().to_vec()));
+            peer.send(&frame(LAST, name.as_bytes())).await;
             assert_eq!(next_frames(&mut gate).await, (*connection, vec![name.as_bytes().into()]));
         }
     });

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[test]
-fn every_opened_link_is_closed_once_and_never_comes_back() {
+fn every_opened_connection_is_closed_exactly_once() {
     on_one_thread(async {
         const PEERS: usize = 2_000;
         let mut gate = gate();
@@ -26,9 +26,9 @@ fn every_opened_link_is_closed_once_and_never_comes_back() {
         tokio::task::spawn_local(async move {
             for _ in 0..PEERS {
                 let mut peer = Peer::connect(&frontend).await;
-                peer.say(&[&greeting()[..], &ready("DEALER", b""), &frame(LAST, b"and gone")].concat()).await;
+                peer.send(&[&greeting()[..], &ready("DEALER", b""), &frame(LAST, b"last")].concat()).await;
                 peer.socket.shutdown().await.unwrap();
-                peer.hear_end().await;
+                peer.read_to_end().await;
             }
         });
         let (mut living, mut ended, mut spoke) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -44,7 +44,7 @@ fn every_opened_link_is_closed_once_and_never_comes_back() {
                     assert!(living.remove(&connection) && spoke.contains(&connection) && ended.insert(connection))
                 }
                 GateEvent::Activity { connection } => assert!(living.contains(&connection)),
-                GateEvent::ProtocolViolation { .. } => panic!("nobody broke a rule"),
+                GateEvent::ProtocolViolation { .. } => panic!("unexpected protocol violation"),
             }
         }
         assert!(living.is_empty() && gate.connections() == 0);
@@ -70,21 +70,21 @@ fn connections_that_end_while_the_driver_sleeps_are_all_reported() {
 }
 
 #[test]
-fn a_closed_link_gets_everything_that_was_sent_before() {
+fn a_closed_connection_receives_everything_that_was_sent_before() {
     on_one_thread(async {
         let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
-        // Unread bytes of its own, which would turn a careless close into a reset.
-        peer.say(&frame(LAST, &[0; 10_000])).await;
+        // Bytes that the gate has not read: closing the socket with unread bytes would reset it.
+        peer.send(&frame(LAST, &[0; 10_000])).await;
         gate.send(connection, two(b"head", vec![1; 8_000_000]));
         gate.send(connection, one(b"goodbye"));
         gate.close(connection);
         gate.send(connection, one(b"too late"));
         gate.flush();
-        peer.say(&frame(LAST, &[0; 10_000])).await;
-        assert_eq!(peer.hear_frame().await, (MORE, b"head".to_vec()));
-        assert_eq!(peer.hear_frame().await, (LAST, vec![1; 8_000_000]));
-        assert_eq!(peer.hear_frame().await, (LAST, b"goodbye".to_vec()));
-        assert!(peer.hear_end().await.is_empty());
+        peer.send(&frame(LAST, &[0; 10_000])).await;
+        assert_eq!(peer.read_frame().await, (MORE, b"head".to_vec()));
+        assert_eq!(peer.read_frame().await, (LAST, vec![1; 8_000_000]));
+        assert_eq!(peer.read_frame().await, (LAST, b"goodbye".to_vec()));
+        assert!(peer.read_to_end().await.is_empty());
         drop(peer);
         let reason = loop {
             match next(&mut gate).await {
@@ -112,13 +112,13 @@ fn closing_a_peer_that_does_not_read_takes_a_bounded_time() {
 }
 
 #[test]
-fn a_message_to_a_link_that_is_gone_is_dropped_and_counted() {
+fn a_message_to_a_closed_connection_is_dropped_and_counted() {
     on_one_thread(async {
         let (mut gate, peer, connection) = opened(GateLimits::default()).await;
         drop(peer);
         next_closed(&mut gate).await;
-        gate.send(connection, one(b"anybody?"));
-        gate.send(ConnectionId(999), one(b"anybody?"));
+        gate.send(connection, one(b"dropped"));
+        gate.send(ConnectionId(999), one(b"dropped"));
         gate.flush();
         gate.close(connection);
         gate.set_authenticated(connection);
@@ -127,14 +127,14 @@ fn a_message_to_a_link_that_is_gone_is_dropped_and_counted() {
 }
 
 #[test]
-fn beyond_the_greatest_number_of_connections_peers_wait() {
+fn peers_beyond_the_connection_limit_wait() {
     on_one_thread(async {
         let mut gate = gate_with(GateLimits { connections_max: 2, ..GateLimits::default() });
         let (first, _) = join(&mut gate).await;
         let (_second, _) = join(&mut gate).await;
         let mut third = Peer::connect(gate.frontend()).await;
-        third.say(&greeting()).await;
-        third.say(&ready("DEALER", b"")).await;
+        third.send(&greeting()).await;
+        third.send(&ready("DEALER", b"")).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(gate.try_next().is_none());
         drop(first);
@@ -144,36 +144,36 @@ fn beyond_the_greatest_number_of_connections_peers_wait() {
 }
 
 #[test]
-fn a_gate_that_stopped_accepting_serves_who_is_there() {
+fn a_gate_that_stopped_accepting_serves_its_open_connections() {
     on_one_thread(async {
         let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         gate.stop_accepting();
         let start = Instant::now();
         while std::net::TcpStream::connect(gate.frontend().to_string().trim_start_matches("tcp://")).is_ok() {
-            assert!(start.elapsed() < crate::scene::LONG, "it still listens");
+            assert!(start.elapsed() < crate::scene::LONG, "the gate still listens");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        peer.say(&frame(LAST, b"hi")).await;
+        peer.send(&frame(LAST, b"hi")).await;
         assert_eq!(next_frames(&mut gate).await.0, connection);
     });
 }
 
 #[test]
-fn a_gate_that_shuts_down_lets_everybody_read_to_the_end() {
+fn a_gate_that_shuts_down_sends_everything_before_it_closes() {
     on_one_thread(async {
         let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
-        let mut stranger = Peer::connect(gate.frontend()).await;
+        let mut unauthenticated = Peer::connect(gate.frontend()).await;
         until(&gate, |gate| gate.connections() == 2).await;
         gate.send(connection, two(b"head", vec![1; 8_000_000]));
         gate.send(connection, one(b"goodbye"));
         let reads = async move {
-            peer.hear_frame().await;
-            peer.hear_frame().await;
-            assert_eq!(peer.hear_frame().await, (LAST, b"goodbye".to_vec()));
-            assert!(peer.hear_end().await.is_empty());
+            peer.read_frame().await;
+            peer.read_frame().await;
+            assert_eq!(peer.read_frame().await, (LAST, b"goodbye".to_vec()));
+            assert!(peer.read_to_end().await.is_empty());
         };
         tokio::join!(gate.shut_down(), reads);
-        stranger.hear_end().await;
+        unauthenticated.read_to_end().await;
     });
 }
 
@@ -183,14 +183,14 @@ fn a_dropped_gate_ends_its_connections_and_frees_its_port() {
         let (gate, mut peer, _) = opened(GateLimits::default()).await;
         let frontend = gate.frontend().clone();
         drop(gate);
-        peer.hear_end().await;
+        peer.read_to_end().await;
         let again = Gate::bind(&frontend, &crate::scene::any_port(), GateLimits::default()).unwrap();
         assert_eq!(again.frontend(), &frontend);
     });
 }
 
 #[test]
-fn a_port_in_use_is_said_clearly() {
+fn a_port_in_use_is_a_clear_error() {
     on_one_thread(async {
         let gate = gate();
         let error = Gate::bind(gate.frontend(), &address("tcp://127.0.0.1:0"), GateLimits::default()).unwrap_err();
@@ -200,7 +200,7 @@ fn a_port_in_use_is_said_clearly() {
 }
 
 #[test]
-fn a_host_that_nobody_knows_is_said_clearly() {
+fn an_unknown_host_is_a_clear_error() {
     on_one_thread(async {
         let nowhere = address("tcp://no-such-host.invalid:0");
         let error = Gate::bind(&nowhere, &nowhere, GateLimits::default()).unwrap_err();
@@ -209,7 +209,7 @@ fn a_host_that_nobody_knows_is_said_clearly() {
 }
 
 #[test]
-fn localhost_is_what_libzmq_takes_it_for() {
+fn localhost_is_resolved_as_libzmq_resolves_it() {
     on_one_thread(async {
         let localhost = address("tcp://localhost:0");
         let gate = Gate::bind(&localhost, &localhost, GateLimits::default()).unwrap();
@@ -218,7 +218,7 @@ fn localhost_is_what_libzmq_takes_it_for() {
 }
 
 #[test]
-fn limits_that_contradict_each_other_are_refused() {
+fn contradictory_limits_are_rejected() {
     on_one_thread(async {
         let any = crate::scene::any_port();
         let limits = GateLimits { unsent_bytes_max: 1_000, ..GateLimits::default() };

@@ -1,4 +1,4 @@
-//! What goes through an open connection.
+//! Messages over an open connection.
 
 use std::{
     collections::BTreeMap,
@@ -15,27 +15,27 @@ use crate::{
     scene::{gate_with, join, next_closed, next_frames, next_opened, on_one_thread, one, opened, two, until},
 };
 
-/// Sizes around every border: a length byte, a copied body, a read, a read block.
+/// Sizes around each boundary: a one-byte length, a copied body, one read, one read block.
 const SIZES: [usize; 12] = [0, 1, 255, 256, 16_384, 16_385, 65_535, 65_536, 65_537, 262_144, 262_145, 1_000_000];
 
 #[test]
-fn messages_of_one_and_of_two_frames_come_whole() {
+fn messages_of_one_and_of_two_frames_are_received_completely() {
     on_one_thread(async {
         let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         for size in SIZES {
             let body = vec![7; size];
             let both = [frame(LAST, &body), frame(MORE, b"head"), frame(LAST, &body)].concat();
-            let hear = async {
+            let read = async {
                 assert_eq!(next_frames(&mut gate).await, (connection, vec![Bytes::from(body.clone())]));
                 assert_eq!(next_frames(&mut gate).await, (connection, vec!["head".into(), Bytes::from(body.clone())]));
             };
-            tokio::join!(peer.say(&both), hear);
+            tokio::join!(peer.send(&both), read);
         }
     });
 }
 
 #[test]
-fn messages_of_one_and_of_two_frames_go_whole() {
+fn messages_of_one_and_of_two_frames_are_sent_completely() {
     on_one_thread(async {
         let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         for size in SIZES {
@@ -44,9 +44,9 @@ fn messages_of_one_and_of_two_frames_go_whole() {
         }
         gate.flush();
         for size in SIZES {
-            assert_eq!(peer.hear_frame().await, (LAST, vec![7; size]));
-            assert_eq!(peer.hear_frame().await, (MORE, b"head".to_vec()));
-            assert_eq!(peer.hear_frame().await, (LAST, vec![8; size]));
+            assert_eq!(peer.read_frame().await, (LAST, vec![7; size]));
+            assert_eq!(peer.read_frame().await, (MORE, b"head".to_vec()));
+            assert_eq!(peer.read_frame().await, (LAST, vec![8; size]));
         }
         assert_eq!(gate.unsent_bytes(connection), 0);
     });
@@ -61,56 +61,56 @@ fn nothing_is_sent_before_the_flush() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(gate.unsent_bytes(connection), 7);
         gate.flush();
-        assert_eq!(peer.hear_frame().await.1, b"first");
+        assert_eq!(peer.read_frame().await.1, b"first");
     });
 }
 
 #[test]
-fn a_peer_that_is_not_let_in_yet_may_send_only_little() {
+fn an_unauthenticated_peer_may_send_only_small_messages() {
     on_one_thread(async {
         let (mut gate, mut peer, _) = opened(GateLimits::default()).await;
-        peer.say(&frame(LAST, &[0; limits::HANDSHAKE_BYTES_MAX + 1])).await;
+        peer.send(&frame(LAST, &[0; limits::HANDSHAKE_BYTES_MAX + 1])).await;
         assert_eq!(next_frames(&mut gate).await.1[0].len(), limits::HANDSHAKE_BYTES_MAX + 1);
 
-        let mut stranger = Peer::connect(gate.frontend()).await;
-        stranger.shake_hands("DEALER").await;
+        let mut unauthenticated = Peer::connect(gate.frontend()).await;
+        unauthenticated.complete_handshake("DEALER").await;
         let connection = next_opened(&mut gate).await;
-        stranger.say(&frame(LAST, &[0; limits::HANDSHAKE_BYTES_MAX])).await;
+        unauthenticated.send(&frame(LAST, &[0; limits::HANDSHAKE_BYTES_MAX])).await;
         assert_eq!(next_frames(&mut gate).await.0, connection);
-        stranger.say(&announced(LAST, limits::HANDSHAKE_BYTES_MAX as u64 + 1)).await;
+        unauthenticated.send(&announced(LAST, limits::HANDSHAKE_BYTES_MAX as u64 + 1)).await;
         let violation = Violation::MessageTooLarge { bytes: 4_097, max: 4_096 };
         assert_eq!(next_closed(&mut gate).await, (connection, CloseReason::Violation(violation)));
     });
 }
 
 #[test]
-fn a_ping_is_answered_with_a_pong_and_a_pong_is_taken() {
+fn a_ping_is_answered_with_a_pong_and_a_pong_is_ignored() {
     on_one_thread(async {
         let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
-        peer.say(&command("PING", b"\0\x0acontext")).await;
-        assert_eq!(peer.hear_frame().await, (COMMAND, b"\x04PONGcontext".to_vec()));
-        peer.say(&command("PONG", b"context")).await;
-        peer.say(&frame(LAST, b"hi")).await;
+        peer.send(&command("PING", b"\0\x0acontext")).await;
+        assert_eq!(peer.read_frame().await, (COMMAND, b"\x04PONGcontext".to_vec()));
+        peer.send(&command("PONG", b"context")).await;
+        peer.send(&frame(LAST, b"hi")).await;
         assert_eq!(next_frames(&mut gate).await, (connection, vec!["hi".into()]));
     });
 }
 
 #[test]
-fn a_slow_upload_is_a_sign_of_life_now_and_then() {
+fn a_slow_upload_counts_as_activity_at_intervals() {
     on_one_thread(async {
         let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
         let start = Instant::now();
         let upload = tokio::task::spawn_local(async move {
-            peer.say(&announced(LAST, 100_000)).await;
+            peer.send(&announced(LAST, 100_000)).await;
             for _ in 0..50 {
-                peer.say(&[1; 2_000]).await;
+                peer.send(&[1; 2_000]).await;
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             peer
         });
         let mut signs = 0;
-        while let GateEvent::Activity { connection: heard } = gate.next().await {
-            assert_eq!(heard, connection);
+        while let GateEvent::Activity { connection: received } = gate.next().await {
+            assert_eq!(received, connection);
             signs += 1;
         }
         assert!((1..=start.elapsed().as_millis() / 100 + 1).contains(&signs), "{signs} in {:?}", start.elapsed());
@@ -128,14 +128,14 @@ fn connections_are_not_read_while_the_driver_is_behind_and_nothing_is_lost() {
         let before = gate.counters().messages_received;
         let sender = tokio::task::spawn_local(async move {
             for number in 0..MESSAGES {
-                peer.say(&frame(LAST, &[&number.to_be_bytes()[..], &[0; 100]].concat())).await;
+                peer.send(&frame(LAST, &[&number.to_be_bytes()[..], &[0; 100]].concat())).await;
             }
             peer
         });
         until(&gate, |gate| gate.counters().messages_received > before).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         let taken_in = gate.counters().messages_received - before;
-        assert!(taken_in < 10 + 3_000, "one turn at most beyond the limit, not {taken_in}");
+        assert!(taken_in < 10 + 3_000, "at most one turn beyond the limit, not {taken_in}");
         for number in 0..MESSAGES {
             let (_, frames) = next_frames(&mut gate).await;
             assert_eq!(frames[0][..4], number.to_be_bytes());
@@ -145,7 +145,7 @@ fn connections_are_not_read_while_the_driver_is_behind_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_full_queue_starves_nobody() {
+fn a_full_queue_starves_no_connection() {
     on_one_thread(async {
         let mut gate = gate_with(GateLimits { queue_events_max: 1, ..GateLimits::default() });
         let (mut peers, mut connections) = (Vec::new(), BTreeMap::new());
@@ -158,7 +158,7 @@ fn a_full_queue_starves_nobody() {
             let flood = frame(LAST, &[0; 60_000]);
             tokio::task::spawn_local(async move { while peer.socket.write_all(&flood).await.is_ok() {} });
         }
-        // With one event at a time in the queue, each connection must have had its turn before one has had very many.
+        // The queue holds one event at a time. Each connection must get a turn before any of them gets very many.
         while connections.values().any(|count| *count == 0) {
             let (connection, _) = next_frames(&mut gate).await;
             let count = connections.get_mut(&connection).unwrap();

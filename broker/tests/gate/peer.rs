@@ -1,4 +1,4 @@
-//! A scripted peer: it says exactly the bytes it is told to.
+//! A scripted peer: it sends exactly the bytes that the test passes.
 
 use callboard_broker::gate::{Address, Host};
 use callboard_core::zmtp::{FrameHeader, greeting};
@@ -32,28 +32,28 @@ impl Peer {
         Peer { socket }
     }
 
-    pub(crate) async fn say(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).await.unwrap();
     }
 
-    /// Greeting and READY both ways.
-    pub(crate) async fn shake_hands(&mut self, socket_type: &str) {
-        self.say(&greeting()).await;
-        self.say(&ready(socket_type, b"")).await;
-        self.hear_greeting().await;
-        let (flags, content) = self.hear_frame().await;
+    /// Exchanges greeting and READY.
+    pub(crate) async fn complete_handshake(&mut self, socket_type: &str) {
+        self.send(&greeting()).await;
+        self.send(&ready(socket_type, b"")).await;
+        self.read_greeting().await;
+        let (flags, content) = self.read_frame().await;
         assert_eq!(flags, COMMAND);
         assert!(content.starts_with(b"\x05READY\x0bSocket-Type\0\0\0\x06ROUTER"), "{content:?}");
     }
 
-    pub(crate) async fn hear_greeting(&mut self) {
-        let mut heard = [0; 64];
-        self.socket.read_exact(&mut heard).await.unwrap();
-        assert_eq!(heard, greeting());
+    pub(crate) async fn read_greeting(&mut self) {
+        let mut received = [0; 64];
+        self.socket.read_exact(&mut received).await.unwrap();
+        assert_eq!(received, greeting());
     }
 
-    /// Flags (without LONG) and content.
-    pub(crate) async fn hear_frame(&mut self) -> (u8, Vec<u8>) {
+    /// Reads a frame: its flags (without LONG) and its content.
+    pub(crate) async fn read_frame(&mut self) -> (u8, Vec<u8>) {
         let mut header = vec![0; 2];
         self.socket.read_exact(&mut header).await.unwrap();
         if header[0] & LONG != 0 {
@@ -66,12 +66,12 @@ impl Peer {
         (header[0] & !LONG, content)
     }
 
-    /// Reads until the gate has closed the connection, one way or the other; returns what came before.
-    pub(crate) async fn hear_end(&mut self) -> Vec<u8> {
-        let mut heard = Vec::new();
-        // An error is a reset: an end as well.
-        self.socket.read_to_end(&mut heard).await.ok();
-        heard
+    /// Reads until the gate closes or resets the connection. Returns the bytes before that.
+    pub(crate) async fn read_to_end(&mut self) -> Vec<u8> {
+        let mut received = Vec::new();
+        // A reset counts as the end, too.
+        self.socket.read_to_end(&mut received).await.ok();
+        received
     }
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn frame(flags: u8, content: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The header of a frame that may never come.
+/// The header of a frame whose content may never be sent.
 pub(crate) fn announced(flags: u8, size: u64) -> Vec<u8> {
     [&[flags | LONG][..], &size.to_be_bytes()].concat()
 }

@@ -1,4 +1,4 @@
-//! A gate of the test's own, and what a driver would do with it.
+//! A gate for a test, and the part of its driver.
 
 use std::{
     future::Future,
@@ -12,7 +12,7 @@ use tokio::{task::LocalSet, time::timeout};
 
 use crate::peer::Peer;
 
-/// No rule takes this long; it ends a test that would hang.
+/// Longer than any test takes. It ends a test that would hang.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// Runs a test as the broker runs: on one thread, in a local set.
@@ -47,24 +47,24 @@ pub(crate) fn two(first: &[u8], large: Vec<u8>) -> Frames {
     Frames { first: Bytes::copy_from_slice(first), large: Some(large.into()) }
 }
 
-/// A gate with one peer connected to its frontend and let in.
+/// Returns a gate with one authenticated peer at its frontend.
 pub(crate) async fn opened(limits: GateLimits) -> (Gate, Peer, ConnectionId) {
     let mut gate = gate_with(limits);
     let (peer, connection) = join(&mut gate).await;
     (gate, peer, connection)
 }
 
-/// One more peer.
+/// Connects and authenticates one more peer.
 pub(crate) async fn join(gate: &mut Gate) -> (Peer, ConnectionId) {
     let mut peer = Peer::connect(gate.frontend()).await;
-    peer.shake_hands("DEALER").await;
+    peer.complete_handshake("DEALER").await;
     let connection = next_opened(gate).await;
     gate.set_authenticated(connection);
     (peer, connection)
 }
 
-/// The next event that is not a mere sign of life. Who broke the rules is told what the goodbye of a driver would tell, and
-/// closed.
+/// Returns the next event other than `Activity`. Answers a protocol violation as a driver does: sends the reason and closes the
+/// connection.
 pub(crate) async fn next(gate: &mut Gate) -> GateEvent {
     loop {
         match gate.next().await {
@@ -100,11 +100,11 @@ pub(crate) async fn next_closed(gate: &mut Gate) -> (ConnectionId, CloseReason) 
     }
 }
 
-/// Lets the gate work until `done`, without taking its events.
+/// Lets the gate run until `done` returns true, without taking its events.
 pub(crate) async fn until(gate: &Gate, done: impl Fn(&Gate) -> bool) {
     let start = Instant::now();
     while !done(gate) {
-        assert!(start.elapsed() < LONG, "never done: {:?}", gate.counters());
+        assert!(start.elapsed() < LONG, "timeout: {:?}", gate.counters());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_written_once_and_in_order_however_little_the_socket_takes() {
+    fn everything_is_written_once_and_in_order_after_partial_writes() {
         let sizes = [
             0,
             1,

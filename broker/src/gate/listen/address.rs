@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_address_says_what_to_write() {
+    fn the_error_of_a_wrong_address_names_the_syntax() {
         let cases = [
             ("127.0.0.1:5559", "write tcp://HOST:PORT"),
             ("http://127.0.0.1:5559", "write tcp://HOST:PORT"),
