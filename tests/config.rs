@@ -29,8 +29,8 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The complaint of a command that must end with exit code 2.
-fn complaint(command: &mut Command) -> String {
+/// Returns the stderr of a command, which must end with exit code 2.
+fn stderr_of(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
@@ -89,37 +89,34 @@ fn a_variable_names_the_settings_file_unless_a_flag_does() {
 #[test]
 fn an_unknown_setting_is_named_with_its_line_and_the_nearest_one() {
     let file = settings_file("unknown", "[broker]\nfrontend = \"tcp://127.0.0.1:1\"\n[client]\ntimeuot = \"5s\"\n");
-    let complaint = complaint(callboard().args(["config", "--config"]).arg(&file));
+    let stderr = stderr_of(callboard().args(["config", "--config"]).arg(&file));
     let file = file.display();
-    assert_eq!(
-        complaint,
-        format!("error: {file} line 4: unknown setting timeuot in [client]; did you mean timeout?\n")
-    );
+    assert_eq!(stderr, format!("error: {file} line 4: unknown setting timeuot in [client]; did you mean timeout?\n"));
 }
 
 #[test]
 fn a_wrong_value_is_named_with_its_place() {
     let file = settings_file("wrong", "[broker]\nheartbeat = 5\n");
-    let complained = complaint(callboard().args(["config", "--config"]).arg(&file));
+    let stderr = stderr_of(callboard().args(["config", "--config"]).arg(&file));
     let what = "is not a duration; write a whole number and ms, s, m or h, such as 250ms or 5s";
-    assert_eq!(complained, format!("error: {} line 2: heartbeat: \"5\" {what}, in quotes\n", file.display()));
-    let complained = complaint(callboard().arg("config").env("CALLBOARD_BROKER_HEARTBEAT", "5"));
-    assert_eq!(complained, format!("error: CALLBOARD_BROKER_HEARTBEAT: \"5\" {what}\n"));
-    let complained = complaint(callboard().args(["config", "--heartbeat", "5"]));
-    assert_eq!(complained, format!("error: --heartbeat: \"5\" {what}\n"));
+    assert_eq!(stderr, format!("error: {} line 2: heartbeat: \"5\" {what}, in quotes\n", file.display()));
+    let stderr = stderr_of(callboard().arg("config").env("CALLBOARD_BROKER_HEARTBEAT", "5"));
+    assert_eq!(stderr, format!("error: CALLBOARD_BROKER_HEARTBEAT: \"5\" {what}\n"));
+    let stderr = stderr_of(callboard().args(["config", "--heartbeat", "5"]));
+    assert_eq!(stderr, format!("error: --heartbeat: \"5\" {what}\n"));
 }
 
 #[test]
 fn the_error_of_a_missing_settings_file_has_the_source_of_its_name() {
-    let complaint = complaint(callboard().arg("config").env("CALLBOARD_CONFIG", "no-such-file.toml"));
+    let stderr = stderr_of(callboard().arg("config").env("CALLBOARD_CONFIG", "no-such-file.toml"));
     let begins = "error: cannot read the settings file no-such-file.toml (environment CALLBOARD_CONFIG): ";
-    assert!(complaint.starts_with(begins), "{complaint}");
+    assert!(stderr.starts_with(begins), "{stderr}");
 }
 
 #[test]
 fn a_wrong_log_filter_is_a_usage_error() {
-    let complaint = complaint(callboard().arg("config").env("CALLBOARD_LOG", "callboard=loud"));
-    assert!(complaint.starts_with("error: CALLBOARD_LOG: "), "{complaint}");
+    let stderr = stderr_of(callboard().arg("config").env("CALLBOARD_LOG", "callboard=loud"));
+    assert!(stderr.starts_with("error: CALLBOARD_LOG: "), "{stderr}");
 }
 
 #[test]
@@ -130,16 +127,16 @@ fn an_unlikely_log_filter_and_an_unknown_variable_get_a_warning() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(remark("CALLBOARD_LOG", "verbose").starts_with("warning: CALLBOARD_LOG: verbose is not a level"));
-    let told = "warning: unknown variable CALLBOARD_FRONTED is ignored; did you mean CALLBOARD_FRONTEND?\n";
-    assert_eq!(remark("CALLBOARD_FRONTED", "tcp://127.0.0.1:1"), told);
+    let warning = "warning: unknown variable CALLBOARD_FRONTED is ignored; did you mean CALLBOARD_FRONTEND?\n";
+    assert_eq!(remark("CALLBOARD_FRONTED", "tcp://127.0.0.1:1"), warning);
     assert_eq!(remark("CALLBOARD_USERS_FILE", "users.json") + &remark("CALLBOARD_LOG", "debug"), "");
 }
 
 #[test]
-fn a_number_below_zero_is_too_little_and_not_no_number() {
+fn a_negative_number_is_too_small_and_not_invalid() {
     let file = settings_file("negative", "[pool]\nsize = -1\n");
-    let complained = complaint(callboard().args(["config", "--config"]).arg(&file));
-    assert_eq!(complained, format!("error: {} line 2: size: -1 is too small; must be at least 1\n", file.display()));
+    let stderr = stderr_of(callboard().args(["config", "--config"]).arg(&file));
+    assert_eq!(stderr, format!("error: {} line 2: size: -1 is too small; must be at least 1\n", file.display()));
 }
 
 #[test]
@@ -152,7 +149,7 @@ fn the_file_of_the_guide_is_one() {
 }
 
 #[test]
-fn a_mistyped_command_is_answered_with_the_nearest_one() {
-    let complaint = complaint(callboard().arg("brokr"));
-    assert!(complaint.contains("'broker'"), "{complaint}");
+fn a_misspelled_command_is_an_error_with_the_nearest_one() {
+    let stderr = stderr_of(callboard().arg("brokr"));
+    assert!(stderr.contains("'broker'"), "{stderr}");
 }

@@ -23,7 +23,10 @@ pub(crate) fn lengths(target: &Target) -> Held {
                 for mut wire in [Wire::open(endpoint), Wire::join(endpoint, role)] {
                     wire.send(&announced(flags, length)).unwrap();
                     let received = wire.read_to_end();
-                    assert!(contains(&received, b"it announced a"), "no goodbye with a reason after ZMTP's handshake: {received:?}");
+                    assert!(
+                        contains(&received, b"it announced a"),
+                        "no goodbye with a reason after ZMTP's handshake: {received:?}"
+                    );
                 }
             }
         }

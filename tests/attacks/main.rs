@@ -44,7 +44,8 @@ const ATTACKS: &[Attack] = &[
     Attack::new("connections_closed_during_their_handshake", crowds::churn),
     Attack::new("twenty_peers_with_one_identity", crowds::one_identity),
     Attack::new("twenty_peers_with_one_session", crowds::one_session),
-    Attack::new("handshakes_of_one_byte_per_second", handshakes::trickle).ends_with(&["handshake-timeout", "requested"]),
+    Attack::new("handshakes_of_one_byte_per_second", handshakes::trickle)
+        .ends_with(&["handshake-timeout", "requested"]),
     Attack::new("random_bytes", handshakes::random_bytes).ends_with(&["not-zmtp"]),
     Attack::new("handshakes_with_changed_bytes", handshakes::mutated),
     Attack::new("unsupported_mechanisms", handshakes::mechanisms).ends_with(&["mechanism"]),
@@ -56,7 +57,8 @@ const ATTACKS: &[Attack] = &[
         .ends_with(&["held"]),
     Attack::new("malicious_content_in_valid_frames", bundles::bombs),
     Attack::new("a_flood_of_pings", floods::pings),
-    Attack::new("a_flood_of_casts_from_closed_connections", floods::casts).small_flags(&["--waiting-calls-max", "4000"]),
+    Attack::new("a_flood_of_casts_from_closed_connections", floods::casts)
+        .small_flags(&["--waiting-calls-max", "4000"]),
     Attack::new("a_flood_of_registrations", floods::registrations).ends_with(&["requested"]),
 ];
 

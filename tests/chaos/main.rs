@@ -10,10 +10,10 @@
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 
+mod cluster;
 #[path = "../system/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the system tests use the rest")]
 mod harness;
-mod cluster;
 mod tally;
 
 use std::{

@@ -74,7 +74,7 @@ struct Page<T> {
     items: [T; 2],
 }
 
-/// Tells nobody what it looks like.
+/// A type without a schema.
 #[derive(Serialize, Deserialize)]
 struct Seen;
 
@@ -90,11 +90,11 @@ trait People {
     fn pages(&self) -> Page<Page<u8>>;
 }
 
-struct Nobody;
+struct Unknown;
 
-impl People for Nobody {
+impl People for Unknown {
     async fn find(&self, id: u32) -> Result<Person, String> {
-        Err(format!("nobody is {id}"))
+        Err(format!("no person has the id {id}"))
     }
 
     fn steer(&self, _: Internal, _: Option<Adjacent>) -> Wrapped {
@@ -142,7 +142,7 @@ fn types_are_described_by_their_serde_attributes() {
     assert_eq!(types["Person"].doc, "A person.");
 }
 
-/// What the derive says, against what serde writes.
+/// Asserts that the derived schema matches the output of serde.
 #[test]
 fn values_match_their_schema() {
     let written = |value: &dyn erased::Written| value.keys();
@@ -178,9 +178,9 @@ mod erased {
 
 #[tokio::test]
 async fn the_broker_returns_the_description_of_the_trait() {
-    let scene = Scene::of(Nobody.into_service()).await;
-    let said: ServiceContracts = scene.client.call("callboard.describe", ("people",)).await.unwrap();
-    let [contract] = &said.contracts[..] else { panic!("one contract: {said:?}") };
+    let scene = Scene::of(Unknown.into_service()).await;
+    let answer: ServiceContracts = scene.client.call("callboard.describe", ("people",)).await.unwrap();
+    let [contract] = &answer.contracts[..] else { panic!("one contract: {answer:?}") };
     assert_eq!((contract.hash, contract.workers), (PeopleClient::contract().hash(), 1));
     let description: ServiceDescription = body::decode(contract.description.as_deref().unwrap()).unwrap();
     assert_eq!(description, PeopleClient::contract());
@@ -190,8 +190,8 @@ async fn the_broker_returns_the_description_of_the_trait() {
 async fn a_service_without_a_trait_is_described_by_names_and_effects() {
     let service = Service::new("sums").read("add", ["x", "y"], |x: i64, y: i64| x + y);
     let scene = Scene::of(service).await;
-    let said: ServiceContracts = scene.client.call("callboard.describe", ("sums",)).await.unwrap();
-    let description: ServiceDescription = body::decode(said.contracts[0].description.as_deref().unwrap()).unwrap();
+    let answer: ServiceContracts = scene.client.call("callboard.describe", ("sums",)).await.unwrap();
+    let description: ServiceDescription = body::decode(answer.contracts[0].description.as_deref().unwrap()).unwrap();
     assert_eq!(description.methods[0].to_string(), "add(x, y)");
     let mut types = Types::new();
     assert_eq!(<Vec<u8>>::schema(&mut types).to_string(), "[u8, ...]");

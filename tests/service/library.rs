@@ -111,7 +111,7 @@ async fn a_stub_calls_the_implementation_with_arguments_lent_and_given() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_methods_own_comes_back_as_itself() {
+async fn an_application_error_is_returned_with_its_type() {
     let (_scene, library) = scene().await;
     let missing = LendError::NoSuchBook { title: "Emil".to_owned() };
     assert_eq!(library.lend("Emil").await, Err(Failed::Application(missing)));
@@ -140,14 +140,14 @@ async fn a_failure_of_the_call_itself_is_reported() {
 }
 
 #[tokio::test]
-async fn a_stubs_call_may_be_called_back_or_cast() {
+async fn a_stubs_call_can_have_a_callback_or_be_a_cast() {
     let (scene, library) = scene().await;
-    let (tell, mut told) = mpsc::channel(2);
-    let also = tell.clone();
-    library.lend("Emil").on_complete(move |outcome| tell.try_send(outcome).unwrap()).await.unwrap();
-    assert!(matches!(told.recv().await.unwrap(), Err(Failed::Application(LendError::NoSuchBook { .. }))));
+    let (sender, mut receiver) = mpsc::channel(2);
+    let also = sender.clone();
+    library.lend("Emil").on_complete(move |outcome| sender.try_send(outcome).unwrap()).await.unwrap();
+    assert!(matches!(receiver.recv().await.unwrap(), Err(Failed::Application(LendError::NoSuchBook { .. }))));
     library.lend("Momo").try_on_complete(move |outcome| also.try_send(outcome).unwrap()).unwrap();
-    assert_eq!(told.recv().await.unwrap().unwrap().copies, 0);
+    assert_eq!(receiver.recv().await.unwrap().unwrap().copies, 0);
     library.put(Book { title: "Emil".to_owned(), copies: 3 }).cast().await.unwrap();
     library.put(Book { title: "Emil".to_owned(), copies: 3 }).try_cast().unwrap();
     while library.number_of_copies(&["Emil".to_owned()], None).await.unwrap() < 3 {}

@@ -144,7 +144,7 @@ fn word(at: usize, text: &str) -> Word {
 }
 
 #[tokio::test]
-async fn a_method_that_sends_items_gives_them_with_their_type() {
+async fn a_server_stream_returns_items_with_their_type() {
     let (_scene, book) = scene().await;
     let mut words = book.words(1).stream();
     let mut texts = Vec::new();
@@ -157,7 +157,7 @@ async fn a_method_that_sends_items_gives_them_with_their_type() {
 }
 
 #[tokio::test]
-async fn a_methods_own_error_ends_its_items_as_what_it_was() {
+async fn an_application_error_ends_a_stream_with_its_type() {
     let (_scene, book) = scene().await;
     let mut none = book.words(7).stream();
     assert_eq!(none.next().await, Some(Err(Failed::Application(BookError::NoSuchPage(7)))));
@@ -177,7 +177,7 @@ async fn a_methods_own_error_ends_its_items_as_what_it_was() {
 }
 
 #[tokio::test]
-async fn a_method_that_takes_items_is_sent_them_with_their_type() {
+async fn a_client_stream_sends_items_with_their_type() {
     let (_scene, book) = scene().await;
     let (mut words, known) = book.known().upload();
     for word in ["cat", "dog", "mat"] {
@@ -192,7 +192,7 @@ async fn a_method_that_takes_items_is_sent_them_with_their_type() {
 }
 
 #[tokio::test]
-async fn a_method_that_does_both_answers_each_item_as_it_comes() {
+async fn a_bidirectional_method_answers_each_item_as_it_arrives() {
     let (_scene, book) = scene().await;
     let (mut words, mut found) = book.find(1).duplex();
     for (text, at) in [("mat", Some(5)), ("dog", None), ("the", Some(4))] {
@@ -208,7 +208,7 @@ async fn a_method_that_does_both_answers_each_item_as_it_comes() {
 }
 
 #[tokio::test]
-async fn only_the_newest_items_are_read_where_these_count() {
+async fn a_conflated_stream_returns_only_the_newest_items() {
     let (_scene, book) = scene().await;
     let mut newest = book.newest(10_000).latest().stream();
     let (mut last, mut taken) = (0, 0);
@@ -219,7 +219,7 @@ async fn only_the_newest_items_are_read_where_these_count() {
 }
 
 #[tokio::test]
-async fn an_item_that_does_not_fit_ends_the_call_whatever_the_method_makes_of_it() {
+async fn an_invalid_item_ends_the_call_even_if_the_method_ignores_it() {
     let (scene, _book) = scene().await;
     let (mut words, known) = scene.client.call::<usize>("book.known", ()).upload::<u8>();
     words.send(&7).await.unwrap();
@@ -236,7 +236,7 @@ async fn an_item_that_does_not_fit_ends_the_call_whatever_the_method_makes_of_it
 }
 
 #[tokio::test]
-async fn arguments_go_beside_items_by_position_or_by_name() {
+async fn arguments_beside_items_are_passed_by_position_or_by_name() {
     let (scene, _book) = scene().await;
     let call = scene.client.call::<()>("book.find", named([("from", 0)]));
     let (mut words, mut found) = call.duplex::<&str, Option<Word>>();
@@ -250,10 +250,10 @@ async fn arguments_go_beside_items_by_position_or_by_name() {
 #[tokio::test]
 async fn a_call_of_a_stub_reports_progress() {
     let (_scene, book) = scene().await;
-    let (tell, told) = std::sync::mpsc::sync_channel(10);
-    let walk = book.walk(3).on_progress(move |progress: Progress| tell.try_send(progress.done).unwrap());
+    let (sender, receiver) = std::sync::mpsc::sync_channel(10);
+    let walk = book.walk(3).on_progress(move |progress: Progress| sender.try_send(progress.done).unwrap());
     assert_eq!(walk.await, Ok(3));
-    assert_eq!(told.try_recv(), Ok(3));
+    assert_eq!(receiver.try_recv(), Ok(3));
 }
 
 #[test]

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_not_a_key_file_whatever_its_mode() {
+    fn a_directory_is_not_a_key_file_with_any_mode() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path(), Path::new("/dev/zero")] {
             let error = read_authkeys(path).unwrap_err().to_string();

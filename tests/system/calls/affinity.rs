@@ -1,4 +1,4 @@
-//! Calls with an affinity key, over several worker processes that share nothing.
+//! Calls with an affinity key, over several worker processes without shared state.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::harness::{Broker, DEADLINE, Pool, Process, example, until};
 
-/// Workers of the key-value store, each with a memory of its own.
+/// Starts workers of the key-value store. Each has its own memory.
 fn stores(broker: &Broker, count: usize) -> Vec<Process> {
     let worker = || {
         let mut command = example("kvs-worker");
@@ -37,7 +37,7 @@ fn four_workers_count_to_exactly_five_thousand() {
     assert_eq!(broker.call(&["kvs.get", "views", "--key", "views"]).printed(), "5000");
 }
 
-/// Counts views so often, and tells what came of it.
+/// Increments the counter `times` times, and returns the outcomes.
 fn count(client: Client, times: usize) -> JoinHandle<Vec<Result<usize, CallError>>> {
     tokio::spawn(async move {
         let mut outcomes = Vec::new();
@@ -48,7 +48,7 @@ fn count(client: Client, times: usize) -> JoinHandle<Vec<Result<usize, CallError
     })
 }
 
-/// The process that has answered most calls.
+/// Waits until a worker has answered `at_least` calls, and returns its process id.
 fn busiest(broker: &Broker, at_least: u64) -> u32 {
     until("a worker has answered calls", || {
         let status: serde_json::Value = serde_json::from_str(&broker.call(&["callboard.status"]).printed()).unwrap();
@@ -59,7 +59,7 @@ fn busiest(broker: &Broker, at_least: u64) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_killed_costs_the_one_call_that_ran_and_the_next_one_counts_on_alone() {
+async fn a_killed_worker_loses_only_its_running_call_and_the_next_worker_gets_the_key_alone() {
     let broker = Broker::start();
     let workers = stores(&broker, 4);
     let mut counting = Vec::new();
@@ -67,7 +67,7 @@ async fn a_worker_that_is_killed_costs_the_one_call_that_ran_and_the_next_one_co
         counting.push(count(broker.client().await, 600));
     }
     let killed = busiest(&broker, 200);
-    let killed = workers.iter().find(|worker| worker.pid() == killed).expect("it is one of ours");
+    let killed = workers.iter().find(|worker| worker.pid() == killed).expect("the busiest worker is one of these");
     killed.signal(Signal::KILL);
     let (mut values, mut failures) = (Vec::new(), Vec::new());
     for task in counting {
@@ -78,11 +78,11 @@ async fn a_worker_that_is_killed_costs_the_one_call_that_ran_and_the_next_one_co
             }
         }
     }
-    assert!(failures.len() <= 1, "one at a time, so one was lost at most: {failures:?}");
+    assert!(failures.len() <= 1, "one call ran at a time, so at most one was lost: {failures:?}");
     for failure in &failures {
         assert_eq!((failure.code(), failure.executed()), (Code::Unavailable, Executed::Maybe), "{failure}");
     }
-    // Two counters that went up one by one: that of the killed worker, and that of the next.
+    // Two counters that increased by one each: that of the killed worker, and that of the next one.
     values.sort_unstable();
     let twice = values.windows(2).filter(|pair| pair[0] == pair[1]).count();
     let most = values.len() - twice;
@@ -94,7 +94,7 @@ async fn a_worker_that_is_killed_costs_the_one_call_that_ran_and_the_next_one_co
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_runs_on_while_the_broker_is_killed_and_started_again_keeps_its_key() {
+async fn a_handler_that_runs_during_a_restart_of_the_broker_keeps_its_key() {
     const RUNS: Duration = Duration::from_secs(6);
     let mut broker = Broker::start();
     let _pool = Pool::start(&broker, 2);
@@ -107,6 +107,9 @@ async fn a_handler_that_runs_on_while_the_broker_is_killed_and_started_again_kee
     broker.kill_and_start_again();
     let second = broker.client().await.call::<serde::de::IgnoredAny>("jobs.pause", (0,)).key("k");
     second.wait_for_ready().timeout(DEADLINE).await.unwrap();
-    assert!(began.elapsed() >= RUNS, "the second ran while the first did, which began within {began_at_most:?}");
+    assert!(
+        began.elapsed() >= RUNS,
+        "the second call ran while the first one did, which began within {began_at_most:?}"
+    );
     assert_eq!(first.await.unwrap().unwrap_err().executed(), Executed::Maybe);
 }

@@ -15,7 +15,7 @@ struct Found {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_workers_of_a_pool_answer_each_for_itself() {
+async fn a_broadcast_returns_the_answer_of_each_worker_of_a_pool() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 4);
     let pids: BTreeSet<u32> = pool.pids(&broker).into_iter().collect();
@@ -29,7 +29,7 @@ async fn all_workers_of_a_pool_answer_each_for_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_its_time_out_a_broadcast_has_the_answers_that_there_are() {
+async fn a_broadcast_returns_the_answers_that_arrived_before_its_timeout() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 3);
     let pids = pool.pids(&broker);
@@ -38,9 +38,9 @@ async fn at_its_time_out_a_broadcast_has_the_answers_that_there_are() {
     let call = client.call::<Found>("jobs.collatz", (27,)).timeout(Duration::from_secs(2));
     let answers = call.broadcast().await.unwrap();
     signal(pids[0], Signal::CONT);
-    let (well, badly): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.result.is_ok());
-    assert_eq!((well.len(), badly.len()), (2, 1), "{badly:?}");
-    let error = badly[0].result.as_ref().unwrap_err();
+    let (succeeded, failed): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.result.is_ok());
+    assert_eq!((succeeded.len(), failed.len()), (2, 1), "{failed:?}");
+    let error = failed[0].result.as_ref().unwrap_err();
     assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::Maybe), "{error}");
     client.close().await.unwrap();
 }
@@ -55,11 +55,11 @@ fn the_command_prints_a_line_for_each_worker_and_the_failures() {
         3,
         "{printed}"
     );
-    let complaint = broker.call(&["jobs.collatz", "0", "--broadcast"]).complained(1);
-    assert_eq!(complaint.lines().filter(|line| line.starts_with("jobs-")).count(), 3, "{complaint}");
-    assert_eq!(complaint.lines().last(), Some("error: 3 of 3 workers failed"));
+    let stderr = broker.call(&["jobs.collatz", "0", "--broadcast"]).failed(1);
+    assert_eq!(stderr.lines().filter(|line| line.starts_with("jobs-")).count(), 3, "{stderr}");
+    assert_eq!(stderr.lines().last(), Some("error: 3 of 3 workers failed"));
     broker.call(&["jobs.collatz", "27", "--broadcast", "--cast"]).printed();
-    broker.call(&["jobs.collatz", "27", "--broadcast", "--key", "a"]).complained(2);
-    broker.call(&["nobody.home", "--broadcast"]).complained_of(1, &["UNAVAILABLE"]);
-    broker.call(&["callboard.status", "--broadcast"]).complained_of(1, &["INVALID_ARGUMENT"]);
+    broker.call(&["jobs.collatz", "27", "--broadcast", "--key", "a"]).failed(2);
+    broker.call(&["missing.method", "--broadcast"]).failed_with(1, &["UNAVAILABLE"]);
+    broker.call(&["callboard.status", "--broadcast"]).failed_with(1, &["INVALID_ARGUMENT"]);
 }

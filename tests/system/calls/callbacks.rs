@@ -1,4 +1,4 @@
-//! Callbacks: exactly one outcome each, exactly once, whatever happens.
+//! Callbacks: each runs exactly once, with one outcome, also after failures.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -12,7 +12,7 @@ type Outcome = Result<IgnoredAny, CallError>;
 struct Scene {
     broker: Broker,
     _pool: Pool,
-    told: SyncSender<Outcome>,
+    sender: SyncSender<Outcome>,
     outcomes: Receiver<Outcome>,
 }
 
@@ -20,26 +20,26 @@ impl Scene {
     fn start() -> Scene {
         let broker = Broker::start();
         let pool = Pool::start(&broker, 1);
-        let (told, outcomes) = sync_channel(256);
-        Scene { broker, _pool: pool, told, outcomes }
+        let (sender, outcomes) = sync_channel(256);
+        Scene { broker, _pool: pool, sender, outcomes }
     }
 
-    /// Makes so many calls that never end by themselves.
+    /// Makes `calls` calls that do not end by themselves.
     async fn call_forever(&self, client: &Client, calls: usize) {
         for _ in 0..calls {
-            let told = self.told.clone();
-            let callback = move |outcome| told.send(outcome).unwrap();
+            let sender = self.sender.clone();
+            let callback = move |outcome| sender.send(outcome).unwrap();
             client.call("jobs.pause", (600_000,)).no_timeout().on_complete(callback).await.unwrap();
         }
     }
 
-    /// So many callbacks run with CANCELLED, and no more.
+    /// Asserts that exactly this number of callbacks run with CANCELLED.
     fn all_cancelled(self, calls: usize) {
         for _ in 0..calls {
             let error = self.outcomes.recv_timeout(DEADLINE).unwrap().unwrap_err();
             assert_eq!(error.code(), Code::Cancelled, "{error}");
         }
-        drop(self.told);
+        drop(self.sender);
         assert!(self.outcomes.recv_timeout(DEADLINE).is_err(), "a callback ran twice");
     }
 }
@@ -66,10 +66,10 @@ async fn dropping_the_last_handle_runs_every_pending_callback_with_cancelled() {
 async fn a_callback_that_panics_affects_no_other() {
     let scene = Scene::start();
     let client = scene.broker.client().await;
-    let panicking = |_: Outcome| panic!("a callback's own fault");
+    let panicking = |_: Outcome| panic!("a bug in the callback");
     client.call("jobs.collatz", (27,)).on_complete(panicking).await.unwrap();
-    let told = scene.told.clone();
-    client.call("jobs.collatz", (27,)).on_complete(move |outcome| told.send(outcome).unwrap()).await.unwrap();
+    let sender = scene.sender.clone();
+    client.call("jobs.collatz", (27,)).on_complete(move |outcome| sender.send(outcome).unwrap()).await.unwrap();
     scene.outcomes.recv_timeout(DEADLINE).unwrap().unwrap();
     client.call::<IgnoredAny>("jobs.collatz", (27,)).await.unwrap();
     client.close().await.unwrap();

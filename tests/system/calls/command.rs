@@ -5,22 +5,22 @@ use callboard::{Reply, Service, Worker};
 use crate::harness::{Broker, Finished, Pool, Process, callboard, until, unused_address};
 
 #[test]
-fn without_a_broker_a_command_says_so_in_one_sentence_and_ends_with_3() {
+fn without_a_broker_a_command_prints_one_error_and_ends_with_3() {
     let nowhere = unused_address();
     for command in [&["call", "calculator.add", "2", "3"][..], &["services"], &["ping"]] {
         let ended = Finished::callboard(&[command, &["--frontend", &nowhere]].concat());
-        ended.complained_of(3, &[&nowhere, "start a broker there"]);
+        ended.failed_with(3, &[&nowhere, "start a broker there"]);
     }
 }
 
 #[test]
-fn a_call_that_takes_too_long_ends_with_3_and_says_whether_it_ran() {
+fn a_call_past_its_timeout_ends_with_3_and_reports_whether_it_ran() {
     let broker = Broker::start();
     let _worker = broker.worker("pool-worker", "jobs");
     let late = broker.call(&["jobs.pause", "600000", "--timeout", "3s"]);
-    late.complained_of(3, &["DEADLINE_EXCEEDED", "executed: yes", "pool-worker-"]);
-    let never = broker.call(&["nobody.serves", "--wait-for-ready", "--timeout", "300ms"]);
-    never.complained_of(3, &["DEADLINE_EXCEEDED: no worker has served nobody within 300ms (executed: no)"]);
+    late.failed_with(3, &["DEADLINE_EXCEEDED", "executed: yes", "pool-worker-"]);
+    let never = broker.call(&["missing.method", "--wait-for-ready", "--timeout", "300ms"]);
+    never.failed_with(3, &["DEADLINE_EXCEEDED: no worker has served missing within 300ms (executed: no)"]);
 }
 
 #[test]
@@ -38,7 +38,8 @@ fn a_cast_prints_nothing_and_is_run() {
 fn a_cast_without_effect_gets_a_warning() {
     let broker = Broker::start();
     let _worker = broker.worker("pool-worker", "jobs");
-    for (method, why) in [("nobody.serves", "no worker serves nobody now"), ("jobs.rest", "jobs has no method rest")] {
+    for (method, why) in [("missing.method", "no worker serves missing now"), ("jobs.rest", "jobs has no method rest")]
+    {
         let cast = broker.call(&[method, "--cast"]);
         assert!(cast.code == 0 && cast.stdout.is_empty() && cast.stderr.starts_with("warning: "), "{cast:?}");
         assert!(cast.stderr.contains(why), "{cast:?}");
@@ -50,24 +51,24 @@ fn an_unknown_method_gets_a_suggestion() {
     let broker = Broker::start();
     let _worker = broker.worker("calculator-worker", "calculator");
     for typed in ["calculator.ADD", "calculater.add"] {
-        let complaint = broker.call(&[typed, "1", "2"]).complained(1);
-        assert!(complaint.ends_with("\n  did you mean calculator.add?"), "{complaint}");
+        let stderr = broker.call(&[typed, "1", "2"]).failed(1);
+        assert!(stderr.ends_with("\n  did you mean calculator.add?"), "{stderr}");
     }
-    let doubt = broker.call(&["calculator.add", "[1, 2", "3"]).complained(1);
-    assert!(doubt.starts_with("warning: [1, 2 is not JSON"), "{doubt}");
+    let stderr = broker.call(&["calculator.add", "[1, 2", "3"]).failed(1);
+    assert!(stderr.starts_with("warning: [1, 2 is not JSON"), "{stderr}");
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_says_what_would_be_right() {
-    let complains = |words: &[&str], of: &[&str]| Finished::callboard(words).complained_of(2, of);
-    complains(&["call", "add", "1"], &["SERVICE.METHOD", "calculator.add"]);
-    complains(&["call", "calculator.add", "18446744073709551616"], &["18446744073709551616", "64 bits"]);
-    complains(&["call", "calculator.add", "@no/such/file"], &["no/such/file"]);
-    complains(&["call", "calculator.add", "--timeout", "soon"], &["--timeout", "5s"]);
-    complains(&["ping", "--frontend", "localhost:5559"], &["localhost:5559", "tcp://HOST:PORT"]);
-    let missing = Finished::callboard(&["call", "calculator.add", "@no/such/file"]).complained(2);
+fn usage_errors_end_with_2_and_name_the_valid_usage() {
+    let fails = |words: &[&str], of: &[&str]| Finished::callboard(words).failed_with(2, of);
+    fails(&["call", "add", "1"], &["SERVICE.METHOD", "calculator.add"]);
+    fails(&["call", "calculator.add", "18446744073709551616"], &["18446744073709551616", "64 bits"]);
+    fails(&["call", "calculator.add", "@no/such/file"], &["no/such/file"]);
+    fails(&["call", "calculator.add", "--timeout", "soon"], &["--timeout", "5s"]);
+    fails(&["ping", "--frontend", "localhost:5559"], &["localhost:5559", "tcp://HOST:PORT"]);
+    let missing = Finished::callboard(&["call", "calculator.add", "@no/such/file"]).failed(2);
     assert_eq!(missing.matches("No such file").count(), 1, "{missing}");
-    let unknown_flag = Finished::callboard(&["call", "calculator.add", "--timeot", "5s"]).complained(2);
+    let unknown_flag = Finished::callboard(&["call", "calculator.add", "--timeot", "5s"]).failed(2);
     assert!(unknown_flag.contains("--timeout"), "{unknown_flag}");
 }
 
@@ -77,8 +78,8 @@ fn ping_reports_the_round_trip() {
     let answer: serde_json::Value = serde_json::from_str(&broker.command(&["ping", "--json"]).printed()).unwrap();
     assert_eq!(answer["frontend"], broker.frontend.as_str());
     assert!(answer["round_trip_us"].as_u64().unwrap() > 0, "{answer}");
-    let said = broker.command(&["ping"]).printed();
-    assert!(said.starts_with(&format!("{} answered in ", broker.frontend)), "{said}");
+    let line = broker.command(&["ping"]).printed();
+    assert!(line.starts_with(&format!("{} answered in ", broker.frontend)), "{line}");
 }
 
 #[test]
@@ -89,16 +90,16 @@ fn ctrl_c_ends_a_call_with_130_and_its_function() {
     broker.wait_for_running_call();
     call.signal(rustix::process::Signal::INT);
     assert_eq!(call.exit_code(), 130);
-    // Not by missing its client, for which a broker waits.
+    // The client cancelled it. The broker waits longer for a client that is missing.
     let status: serde_json::Value = serde_json::from_str(&broker.command(&["status", "--json"]).printed()).unwrap();
     assert_eq!(status["broker"]["counters"]["cancelled"], 1, "{status}");
 }
 
 #[test]
-fn a_time_out_that_was_typed_is_how_long_a_broker_is_looked_for() {
+fn the_timeout_flag_bounds_the_search_for_a_broker() {
     let nowhere = unused_address();
     let short = Finished::callboard(&["ping", "--frontend", &nowhere, "--timeout", "200ms"]);
-    short.complained_of(3, &["within 200ms"]);
+    short.failed_with(3, &["within 200ms"]);
     let mut command = callboard();
     command.args(["ping", "--frontend", &nowhere, "--timeout", "none"]);
     let mut waiting = Process::start(command);
@@ -106,9 +107,9 @@ fn a_time_out_that_was_typed_is_how_long_a_broker_is_looked_for() {
     assert_eq!(waiting.exit_code(), 0);
 }
 
-// Its worker runs beside the commands that the test waits for.
+// The worker runs in this process, beside the commands that the test waits for.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_is_json_or_the_bytes_that_it_is() {
+async fn a_result_is_printed_as_json_or_as_raw_bytes() {
     let broker = Broker::start();
     let files =
         Service::new("files").read("load", [], || Reply(Bytes(b"\xfb\xff\n1\n"))).read("size", [], || f64::INFINITY);
@@ -117,13 +118,13 @@ async fn a_result_is_json_or_the_bytes_that_it_is() {
     assert_eq!(broker.call(&["files.load"]).printed(), r#""-_8KMQo""#);
     let raw = broker.command_line(&["call", "files.load", "--raw"]).output().unwrap();
     assert_eq!((raw.stdout.as_slice(), raw.stderr.as_slice()), (&b"\xfb\xff\n1\n"[..], &b""[..]));
-    broker.call(&["files.size", "--raw"]).complained_of(1, &["--raw needs a byte string"]);
+    broker.call(&["files.size", "--raw"]).failed_with(1, &["--raw needs a byte string"]);
     let size = broker.call(&["files.size"]);
     assert_eq!((size.code, size.stdout.as_str()), (0, "null"));
     assert!(size.stderr.contains("NaN or infinite"), "{size:?}");
 }
 
-/// A byte string, where serde's own slices are arrays.
+/// A value that serde encodes as a byte string. It encodes a slice as an array.
 struct Bytes(&'static [u8]);
 
 impl serde::Serialize for Bytes {

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::harness::{Broker, DEADLINE, until};
 
-/// Reports that are written at this moment, the most that ever were, and leave to finish.
+/// The number of running reports, its maximum, and the permits to finish.
 #[derive(Clone)]
 struct Desk {
     open: Arc<AtomicUsize>,
@@ -37,7 +37,7 @@ impl Desk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_workers_with_many_slots_run_no_more_calls_of_a_method_than_it_may() {
+async fn the_concurrency_limit_of_a_method_holds_over_two_workers_with_many_slots() {
     let desk = Desk { open: Arc::default(), most: Arc::default(), leave: Arc::new(Semaphore::new(0)) };
     let broker = Broker::start();
     let workers = [(); 2].map(|()| Worker::new().backend(&broker.backend).serve(desk.books()).start().unwrap());
@@ -49,8 +49,8 @@ async fn two_workers_with_many_slots_run_no_more_calls_of_a_method_than_it_may()
         .map(|year| client.call::<u32>("books.report", (year,)).timeout(DEADLINE))
         .map(|call| tokio::spawn(call.into_future()))
         .collect();
-    until("as many run as may", || (desk.open.load(Ordering::SeqCst) == 2).then_some(()));
-    // Calls of other methods pass those that wait.
+    until("the limit is reached", || (desk.open.load(Ordering::SeqCst) == 2).then_some(()));
+    // Calls of other methods do not wait behind them.
     let title = client.call::<String>("books.title", ()).timeout(DEADLINE).await.unwrap();
     assert_eq!(title, "Callboard");
     assert!(broker.command(&["services"]).printed().contains("2 of 2"));

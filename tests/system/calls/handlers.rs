@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::harness::{Broker, DEADLINE};
 
-/// So short that a test can be silent for many of them, and so long that a busy machine does not miss them.
+/// Short, so that a test can block for many heartbeats; long enough that a busy machine does not miss three of them.
 const HEARTBEAT: Duration = Duration::from_millis(400);
 /// Ten heartbeats.
 const LONG: Duration = Duration::from_secs(4);
@@ -25,10 +25,10 @@ async fn scene(service: Service) -> (Broker, Client) {
 }
 
 async fn next<T>(receiver: &mut Receiver<T>) -> T {
-    tokio::time::timeout(DEADLINE, receiver.recv()).await.expect("it came in time").unwrap()
+    tokio::time::timeout(DEADLINE, receiver.recv()).await.expect("no event before the deadline").unwrap()
 }
 
-/// Tells when it is dropped.
+/// Sends `dropped` when it is dropped.
 struct Dropped(Sender<&'static str>);
 
 impl Drop for Dropped {
@@ -38,13 +38,13 @@ impl Drop for Dropped {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_given_up_drops_its_async_handler() {
-    let (told, mut events) = channel(8);
+async fn a_cancelled_call_drops_its_async_handler() {
+    let (sender, mut events) = channel(8);
     let forever = move || {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
-            let _dropped = Dropped(told.clone());
-            told.send("began").await.unwrap();
+            let _dropped = Dropped(sender.clone());
+            sender.send("began").await.unwrap();
             std::future::pending::<()>().await;
         }
     };
@@ -53,7 +53,7 @@ async fn a_call_that_is_given_up_drops_its_async_handler() {
     assert_eq!(next(&mut events).await, "began");
     call.abort();
     assert_eq!(next(&mut events).await, "dropped");
-    // So does one whose time is up, and its slot is free again.
+    // A handler whose deadline has passed is dropped too, and its slot is free again.
     let late = client.call::<()>("test.forever", ()).timeout(Duration::from_millis(300)).await.unwrap_err();
     assert_eq!((late.code(), late.executed()), (Code::DeadlineExceeded, Executed::Yes), "{late}");
     assert_eq!(next(&mut events).await, "began");
@@ -61,16 +61,16 @@ async fn a_call_that_is_given_up_drops_its_async_handler() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocking_handler_sees_that_its_call_was_given_up() {
-    let (told, mut events) = channel(8);
+async fn a_blocking_handler_can_check_that_its_call_was_cancelled() {
+    let (sender, mut events) = channel(8);
     let until_cancelled = move |context: Context| {
-        told.blocking_send("began").unwrap();
-        // The end of the test waits for it, even of one that failed.
+        sender.blocking_send("began").unwrap();
+        // The runtime's shutdown waits for this thread, also after a failure, so the loop must be bounded.
         let began = Instant::now();
         while !context.is_cancelled() && began.elapsed() < 2 * DEADLINE {
             thread::sleep(Duration::from_millis(1));
         }
-        told.blocking_send("cancelled").unwrap();
+        sender.blocking_send("cancelled").unwrap();
     };
     let (_broker, client) = scene(Service::new("test").once("wait", [], until_cancelled)).await;
     let call = tokio::spawn(client.call::<()>("test.wait", ()).no_timeout().into_future());
@@ -80,12 +80,12 @@ async fn a_blocking_handler_sees_that_its_call_was_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_is_long_silent_does_not_lose_its_worker() {
+async fn a_handler_that_blocks_for_long_does_not_disconnect_its_worker() {
     let blocking = |context: Context| {
         thread::sleep(LONG);
         context.attempt()
     };
-    // Against the rules of async, and still no harm to the link.
+    // A blocking call in async code is a bug of the handler, but the connection stays alive.
     let stubborn = |context: Context| async move {
         let began = Instant::now();
         while began.elapsed() < LONG {}
@@ -99,7 +99,7 @@ async fn a_handler_that_is_long_silent_does_not_lose_its_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_is_an_error_of_its_call_and_of_nothing_else() {
+async fn a_panic_fails_only_its_own_call() {
     fn blocking(x: u32) -> u32 {
         if x == 0 { panic!("no {x} here") } else { x }
     }

@@ -1,4 +1,4 @@
-//! Programs that are not async: one that blocks, and one with its own event loop.
+//! Clients for programs that are not async: the blocking and the polled client.
 
 use std::{
     cell::{Cell, RefCell},
@@ -24,11 +24,11 @@ fn calculator() -> Scene {
     Scene { broker, _worker: worker }
 }
 
-/// Polls until `done`, as a program's loop would.
+/// Polls until `done` returns true, as a program's loop does.
 fn poll_until(client: &polled::Client, done: impl Fn() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !done() {
-        assert!(Instant::now() < end, "it hangs with {} callbacks pending", client.pending());
+        assert!(Instant::now() < end, "timeout with {} pending callbacks", client.pending());
         client.process(Duration::from_secs(1));
     }
 }
@@ -54,7 +54,7 @@ fn any_number_of_threads_wait_for_calls_of_one_client() {
 }
 
 #[test]
-fn calls_are_awaited_anywhere_also_where_the_runtime_that_the_client_was_made_on_stands_still() {
+fn calls_complete_on_any_runtime_even_if_the_runtime_of_the_client_is_blocked() {
     let scene = calculator();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = runtime.block_on(Client::connect(&scene.broker.frontend)).unwrap();
@@ -77,12 +77,12 @@ fn calls_are_awaited_anywhere_also_where_the_runtime_that_the_client_was_made_on
 fn a_blocking_client_goes_on_where_a_callback_takes_the_answer() {
     let scene = calculator();
     let client = blocking::Client::connect(&scene.broker.frontend).unwrap();
-    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     client
         .call("calculator.add", (2, 3))
-        .on_complete(move |sum: Result<i64, CallError>| tell.send(sum).unwrap())
+        .on_complete(move |sum: Result<i64, CallError>| sender.send(sum).unwrap())
         .unwrap();
-    assert_eq!(told.recv_timeout(DEADLINE).unwrap().unwrap(), 5);
+    assert_eq!(receiver.recv_timeout(DEADLINE).unwrap().unwrap(), 5);
     client.call("calculator.add", (2, 3)).cast().unwrap();
     client.close().unwrap();
 }
@@ -91,7 +91,7 @@ fn a_blocking_client_goes_on_where_a_callback_takes_the_answer() {
 fn polled_callbacks_run_on_the_thread_that_polls_and_only_there() {
     let scene = calculator();
     let client = polled::Client::new(&scene.broker.frontend).unwrap();
-    // Neither `Send` nor behind a lock: no other thread ever sees it.
+    // Neither `Send` nor behind a lock: only this thread uses it.
     let sums = Rc::new(RefCell::new(Vec::new()));
     let here = thread::current().id();
     for x in 0..100_i64 {
@@ -122,7 +122,7 @@ fn a_polled_clients_file_descriptor_is_readable_when_there_is_something_to_do() 
             .call("calculator.add", (round, 1))
             .on_complete(move |s: Result<i64, CallError>| seen.set(s.unwrap()))
             .unwrap();
-        // The program's own loop over its descriptors; nothing of ours runs meanwhile.
+        // The program's own loop over its descriptors. No code of the client runs meanwhile.
         let timeout = rustix::event::Timespec { tv_sec: DEADLINE.as_secs().cast_signed(), tv_nsec: 0 };
         assert_eq!(poll(&mut [PollFd::new(&client.as_fd(), PollFlags::IN)], Some(&timeout)).unwrap(), 1);
         assert_eq!(client.poll(), 1);
@@ -133,8 +133,8 @@ fn a_polled_clients_file_descriptor_is_readable_when_there_is_something_to_do() 
 }
 
 #[test]
-fn polling_never_blocks_and_a_callback_gets_the_time_out_when_it_passes() {
-    // Nobody is there.
+fn polling_never_blocks_and_a_callback_gets_the_timeout_when_it_passes() {
+    // No broker listens at this address.
     let client = polled::Client::new("tcp://127.0.0.1:9").unwrap();
     let ended = Rc::new(RefCell::new(None));
     let seen = Rc::clone(&ended);
@@ -156,9 +156,9 @@ fn a_polled_callback_may_make_calls_and_poll() {
     assert_eq!(client.pending(), 0);
 }
 
-/// Adds one through the broker, and goes on from the callback, up to ten.
+/// Adds one through the broker, and makes the next call in the callback, up to ten.
 fn next_step(client: &Rc<polled::Client>, steps: &Rc<Cell<i64>>) {
-    // Not a strong one: a client that is kept alive by its own callbacks would never be dropped.
+    // Not a strong reference: a client that its own callbacks keep alive would never be dropped.
     let (again, seen) = (Rc::downgrade(client), Rc::clone(steps));
     let callback = move |sum: Result<i64, CallError>| {
         seen.set(sum.unwrap());

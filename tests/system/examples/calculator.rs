@@ -1,8 +1,8 @@
-//! The calculator of the examples, called from the shell and by its own client.
+//! The calculator of the examples, called from the shell and by its client.
 
 use crate::harness::{Broker, Finished, Process, example};
 
-/// A broker, and the calculator serving at it.
+/// A broker with the calculator as its worker.
 struct Scene {
     broker: Broker,
     worker: Process,
@@ -19,19 +19,19 @@ impl Scene {
         assert_eq!(self.broker.call(words).printed(), answer, "{words:?}");
     }
 
-    /// The first line of the complaint has these words in it; the second, the details, is `details`.
-    fn complains(&self, words: &[&str], begins: &str, details: &str) {
-        let complaint = self.broker.call(words).complained(1);
-        let mut lines = complaint.lines();
+    /// Asserts that a call fails: the first line of stderr begins with `begins`, and the second line is `details`.
+    fn fails(&self, words: &[&str], begins: &str, details: &str) {
+        let stderr = self.broker.call(words).failed(1);
+        let mut lines = stderr.lines();
         let (first, second) = (lines.next().unwrap(), lines.next().unwrap_or_default());
-        assert!(first.starts_with(&format!("error: {begins}")), "{words:?}: {complaint}");
+        assert!(first.starts_with(&format!("error: {begins}")), "{words:?}: {stderr}");
         assert_eq!(second.trim_start(), details, "{words:?}");
     }
 
-    /// As [`Scene::complains`] of arguments that do not fit.
+    /// As [`Scene::fails`], for arguments that do not fit the method.
     fn misfits(&self, words: &[&str], problem: &str, details: &str) {
         let details = format!("details: {details}");
-        self.complains(words, &format!("INVALID_ARGUMENT ArgumentError: {problem} (executed: no"), &details);
+        self.fails(words, &format!("INVALID_ARGUMENT ArgumentError: {problem} (executed: no"), &details);
     }
 }
 
@@ -47,7 +47,7 @@ fn integers_stay_integers_and_fractions_work_too() {
 }
 
 #[test]
-fn arguments_go_by_position_or_by_name_and_flags_may_follow_them() {
+fn arguments_are_passed_by_position_or_by_name_and_flags_may_follow() {
     let scene = Scene::start();
     scene.answers(&["calculator.sub", "x=2", "y=3"], "-1");
     scene.answers(&["calculator.sub", "y=3", "x=2"], "-1");
@@ -57,7 +57,7 @@ fn arguments_go_by_position_or_by_name_and_flags_may_follow_them() {
 }
 
 #[test]
-fn arguments_that_do_not_fit_are_named_with_what_was_expected_and_what_came() {
+fn the_error_of_an_invalid_argument_names_the_expected_and_the_actual_value() {
     let scene = Scene::start();
     let details = r#"{"argument":"x","expected":"a number","got":"an array"}"#;
     scene.misfits(&["calculator.sub", "[1,2]", "4"], "argument x: expected a number, got an array", details);
@@ -86,12 +86,12 @@ fn a_file_is_sent_as_bytes() {
 }
 
 #[test]
-fn an_error_of_the_functions_own_arrives_by_name_text_and_details() {
+fn an_application_error_arrives_with_name_text_and_details() {
     let scene = Scene::start();
     let begins = "UNKNOWN DivisionByZero: cannot divide 1 by zero (executed: yes, attempt 1, worker calculator-worker-";
-    scene.complains(&["calculator.div", "1", "0"], begins, r#"details: {"dividend":1}"#);
+    scene.fails(&["calculator.div", "1", "0"], begins, r#"details: {"dividend":1}"#);
     let begins = "OUT_OF_RANGE: 9223372036854775807 + 1 is beyond the integers of 64 bits (executed: yes";
-    scene.complains(&["calculator.add", "9223372036854775807", "1"], begins, "");
+    scene.fails(&["calculator.add", "9223372036854775807", "1"], begins, "");
     scene.answers(&["calculator.div", "1", "2"], "0.5");
 }
 
@@ -99,10 +99,10 @@ fn an_error_of_the_functions_own_arrives_by_name_text_and_details() {
 fn the_error_of_an_unknown_method_or_service_lists_the_known_ones() {
     let scene = Scene::start();
     let near = "UNIMPLEMENTED: calculator has no method ad; did you mean add? (executed: no)";
-    scene.complains(&["calculator.ad", "1", "2"], near, "");
-    let others = "UNAVAILABLE: no worker serves nobody; services with workers: calculator (executed: no)";
-    // A young broker waits a moment for workers that may yet come.
-    scene.complains(&["nobody.add", "1", "2"], others, "");
+    scene.fails(&["calculator.ad", "1", "2"], near, "");
+    let others = "UNAVAILABLE: no worker serves missing; services with workers: calculator (executed: no)";
+    // A broker that has just started waits a moment for workers that may register.
+    scene.fails(&["missing.add", "1", "2"], others, "");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{io::Write as _, process::Stdio};
 use crate::harness::{Broker, Finished, Process, example};
 
 #[test]
-fn what_is_put_is_got_and_what_is_missing_is_null() {
+fn a_stored_value_is_returned_and_a_missing_one_is_null() {
     let broker = Broker::start();
     let _worker = broker.worker("kvs-worker", "kvs");
     assert_eq!(broker.call(&["kvs.get", "a"]).printed(), "null");
@@ -15,11 +15,11 @@ fn what_is_put_is_got_and_what_is_missing_is_null() {
     broker.call(&["kvs.put", "k=b", &format!("v={value}")]).printed();
     assert_eq!(broker.call(&["kvs.get", "b"]).printed(), value);
     assert!(broker.call(&["kvs.uname"]).printed().contains("\"sysname\":\""));
-    broker.call(&["kvs.inc", "b"]).complained_of(1, &["FAILED_PRECONDITION", "no number"]);
+    broker.call(&["kvs.inc", "b"]).failed_with(1, &["FAILED_PRECONDITION", "no number"]);
 }
 
 #[test]
-fn five_processes_that_count_at_once_lose_nothing() {
+fn five_processes_that_count_concurrently_lose_no_increment() {
     let broker = Broker::start();
     let _worker = broker.worker("kvs-worker", "kvs");
     let client = || {

@@ -3,14 +3,14 @@
 use crate::harness::{Broker, Process, example};
 
 #[test]
-fn two_applications_call_each_other_while_their_loops_go_on() {
+fn two_applications_call_each_other_while_their_loops_run() {
     let broker = Broker::start();
     let start = |name: &str, words: &[&str]| {
         let mut command = example(name);
         command.args(words).env("CALLBOARD_BACKEND", &broker.backend).env("CALLBOARD_FRONTEND", &broker.frontend);
         Process::start(command)
     };
-    // The player is first, and waits for an umpire.
+    // The player starts first, and waits for an umpire.
     let mut player = start("peers-player", &[]);
     broker.wait_for_service("player");
     let mut umpire = start("peers-umpire", &["42"]);

@@ -21,7 +21,7 @@ fn client(broker: &Broker, words: &[&str]) -> Process {
 }
 
 #[test]
-fn the_point_moves_by_itself_and_goes_on_from_where_it_is_put() {
+fn the_point_moves_by_itself_and_continues_from_a_set_position() {
     let broker = Broker::start();
     let _worker = worker(&broker);
     let position = || -> Value { serde_json::from_str(&broker.call(&["position.position", "me"]).printed()).unwrap() };
@@ -29,7 +29,7 @@ fn the_point_moves_by_itself_and_goes_on_from_where_it_is_put() {
     assert_eq!((&first["status"], &first["message"]), (&json!("ok"), &json!("for me")));
     let (x, y) = (first["x"].as_f64().unwrap(), first["y"].as_f64().unwrap());
     assert!((x.hypot(y) - 1.0).abs() < 1e-9, "{first}");
-    until("it has moved", || (position()["x"] != first["x"]).then_some(()));
+    until("the point has moved", || (position()["x"] != first["x"]).then_some(()));
     let published = broker.call(&["position.publish", r#"{"x": 0.0, "y": 3.0, "z": 0.0}"#]).printed();
     assert_eq!(published, r#"{"status":"ok","message":"goes on from 90.0 degrees"}"#);
     let nowhere = broker.call(&["position.publish", r#"{"x": 0, "y": 0, "z": 1}"#]).printed();
@@ -37,7 +37,7 @@ fn the_point_moves_by_itself_and_goes_on_from_where_it_is_put() {
 }
 
 #[test]
-fn a_client_that_asks_goes_on_through_errors_and_reports_them() {
+fn a_polling_client_continues_after_errors_and_reports_them() {
     let broker = Broker::start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("position.json");
@@ -50,11 +50,11 @@ fn a_client_that_asks_goes_on_through_errors_and_reports_them() {
     let before = asking.stdout.so_far().lines().count();
     let errors_since =
         |asking: &Process| asking.stdout.so_far().lines().skip(before).any(|line| line.contains("no position"));
-    until("it reports that nobody is there", || errors_since(&asking).then_some(()));
+    until("the client reports that the broker is away", || errors_since(&asking).then_some(()));
     let before = asking.stdout.so_far().lines().count();
     let _worker = worker(&broker);
     let goes_on = || asking.stdout.so_far().lines().skip(before).any(|line| line.starts_with("x "));
-    until("it goes on", || goes_on().then_some(()));
+    until("the client continues", || goes_on().then_some(()));
     asking.kill();
 }
 
@@ -64,10 +64,10 @@ fn a_slow_watcher_sees_the_newest_position_and_how_many_it_missed() {
     let _worker = worker(&broker);
     let watching = client(&broker, &["--watch", "--every-ms", "50"]);
     let missed = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
-    until("it has missed some", || {
+    until("the watcher has missed positions", || {
         let all = watching.stdout.so_far();
         let counts: Vec<_> = all.lines().map(missed).collect();
-        assert!(counts.is_sorted(), "only forward: {all}");
+        assert!(counts.is_sorted(), "the counts increase: {all}");
         (counts.last()? > &20).then_some(())
     });
 }

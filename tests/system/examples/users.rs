@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Broker, Finished, Process, example};
 
-/// A broker, and the users in a folder of their own.
+/// A broker with the users worker, whose data are in a temporary directory.
 struct Scene {
     broker: Broker,
     worker: Process,
@@ -21,7 +21,7 @@ impl Scene {
         Scene { broker, worker, folder }
     }
 
-    /// Runs `callboard WORDS...`, which must end well.
+    /// Runs `callboard WORDS...`, which must succeed, and returns its output.
     fn printed(&self, words: &[&str]) -> String {
         self.broker.command(words).printed()
     }
@@ -41,7 +41,7 @@ fn worker_of(broker: &Broker, folder: &TempDir) -> std::process::Command {
 }
 
 #[test]
-fn the_client_of_the_example_calls_by_the_trait_alone() {
+fn the_client_of_the_example_uses_only_the_trait() {
     let scene = Scene::start();
     let mut client = example("users-client");
     client.arg(&scene.broker.frontend);
@@ -61,14 +61,14 @@ fn the_client_of_the_example_calls_by_the_trait_alone() {
 }
 
 #[test]
-fn a_restarted_worker_still_has_what_was_added() {
+fn a_restarted_worker_keeps_the_added_users() {
     let mut scene = Scene::start();
     let uru = json!({ "id": 7, "nickname": "Uru", "mail_address": "u@example.org", "user_type": "GUEST" });
     let added: Value =
         serde_json::from_str(&scene.printed(&["call", "user_manager.add_user", &format!("user={uru}")])).unwrap();
     assert_eq!(added, uru);
     scene.worker.kill();
-    // Until the broker has noticed, the lost worker's service would still be listed.
+    // Until the broker has detected the loss, it would still list the service of the lost worker.
     scene.broker.process.stderr.wait_for("worker lost");
     let _again = start_worker(&scene.broker, &scene.folder);
     let found: Value = serde_json::from_str(&scene.printed(&["call", "user_manager.get_user", "7"])).unwrap();
@@ -76,7 +76,7 @@ fn a_restarted_worker_still_has_what_was_added() {
 }
 
 #[test]
-fn a_second_worker_of_the_same_file_refuses_with_a_clear_error() {
+fn a_second_worker_of_the_same_file_fails_with_a_clear_error() {
     let scene = Scene::start();
     let second = Finished::of(worker_of(&scene.broker, &scene.folder));
     assert_eq!(second.code, 1, "{second:?}");
@@ -85,11 +85,11 @@ fn a_second_worker_of_the_same_file_refuses_with_a_clear_error() {
 }
 
 #[test]
-fn the_shell_gets_a_methods_own_error_by_its_code_name_text_and_content() {
+fn the_shell_shows_an_application_error_with_code_name_text_and_content() {
     let scene = Scene::start();
-    let complaint = scene.broker.call(&["user_manager.get_user", "7"]).complained(1);
-    let (error, details) = complaint.split_once('\n').unwrap();
-    assert!(error.starts_with("error: NOT_FOUND UserError: user 7: not found (executed: yes"), "{complaint}");
+    let stderr = scene.broker.call(&["user_manager.get_user", "7"]).failed(1);
+    let (error, details) = stderr.split_once('\n').unwrap();
+    assert!(error.starts_with("error: NOT_FOUND UserError: user 7: not found (executed: yes"), "{stderr}");
     assert_eq!(details, r#"  details: {"NotFound":{"id":7}}"#);
 }
 
@@ -117,7 +117,7 @@ fn describe_prints_methods_types_and_comments() {
     let method = scene.printed(&["describe", "user_manager.get_user"]);
     assert!(method.contains("get_user(id: u32) -> User, or UserError  [read]"), "{method}");
     assert!(method.contains("User = {id") && !method.contains("add_user") && !method.contains("Keeps"), "{method}");
-    scene.broker.command(&["describe", "user_manager.get_usr"]).complained_of(1, &["no method get_usr", "get_user"]);
+    scene.broker.command(&["describe", "user_manager.get_usr"]).failed_with(1, &["no method get_usr", "get_user"]);
     let hash = text.lines().next().unwrap().rsplit(' ').next().unwrap();
     let services = scene.printed(&["services"]);
     assert!(services.contains(hash), "{hash}: {services}");
@@ -148,8 +148,8 @@ fn an_untyped_client_gets_the_items_of_a_stream() {
 fn an_invalid_item_is_rejected_with_its_line_before_it_is_sent() {
     let scene = Scene::start();
     let wrong = scene.broker.pipe(&["call", "user_manager.count_already_users"], "1\n\n\"five\"\n");
-    let complaint = wrong.complained(1);
-    let (error, method) = complaint.split_once('\n').unwrap();
+    let stderr = wrong.failed(1);
+    let (error, method) = stderr.split_once('\n').unwrap();
     assert_eq!(error, "error: INVALID_ARGUMENT: line 3 of standard input: expected u32, got text \"five\"");
     assert_eq!(method, "  method: user_manager.count_already_users(stream of u32) -> u64");
 }
@@ -157,17 +157,17 @@ fn an_invalid_item_is_rejected_with_its_line_before_it_is_sent() {
 #[test]
 fn invalid_arguments_are_rejected_before_they_are_sent() {
     let scene = Scene::start();
-    let complaint = scene.broker.call(&["user_manager.get_user", "five"]).complained(1);
-    let lines: Vec<_> = complaint.lines().collect();
+    let stderr = scene.broker.call(&["user_manager.get_user", "five"]).failed(1);
+    let lines: Vec<_> = stderr.lines().collect();
     let misfit = "argument id: expected u32, got text \"five\"";
     assert_eq!(lines[0], format!("error: INVALID_ARGUMENT ArgumentError: {misfit} (executed: no)"));
-    let complaint = scene.broker.call(&["user_manager.get_user", "-1"]).complained(1);
-    assert!(complaint.contains("argument id: expected u32, got -1 "), "{complaint}");
+    let stderr = scene.broker.call(&["user_manager.get_user", "-1"]).failed(1);
+    assert!(stderr.contains("argument id: expected u32, got -1 "), "{stderr}");
     assert_eq!(lines[2], "  method: user_manager.get_user(id: u32) -> User, or UserError");
     let user = r#"{"id": 8, "nickname": "x", "mail_address": "y", "user_type": "OWNER"}"#;
-    let complaint = scene.broker.call(&["user_manager.add_user", user]).complained(1);
+    let stderr = scene.broker.call(&["user_manager.add_user", user]).failed(1);
     let choice = r#"expected UserType: "ADMINISTRATOR" or "GUEST" or "NORMAL" or "DISABLED", got text "OWNER""#;
-    assert!(complaint.contains(&format!("argument user.user_type: {choice}")), "{complaint}");
+    assert!(stderr.contains(&format!("argument user.user_type: {choice}")), "{stderr}");
     assert_eq!(scene.printed(&["call", "user_statistics.count", "GUEST"]), "1");
 }
 
@@ -189,7 +189,7 @@ fn a_new_contract_is_compared_with_the_old_one() {
     assert_eq!(lines[0], "safe     get_user: argument id: u32 becomes u64");
     assert_eq!(lines[1], "breaks   get_user: result: field nickname is missing");
     let nonsense = scene.broker.command(&["contract", "diff", "no/such.json", old_name]);
-    nonsense.complained_of(2, &["cannot read no/such.json"]);
+    nonsense.failed_with(2, &["cannot read no/such.json"]);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn a_service_whose_workers_disagree_is_reported() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let worker = callboard::Worker::new().backend(&scene.broker.backend).name("other").serve(other);
     let _worker = runtime.block_on(async { worker.start() }).unwrap();
-    crate::harness::until("both workers serve", || {
+    crate::harness::until("both workers are registered", || {
         let services = scene.broker.command(&["services"]);
         services.stderr.contains("the workers of user_statistics have different contracts").then_some(())
     });

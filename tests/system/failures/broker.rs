@@ -17,8 +17,11 @@ async fn all_peers_reconnect_to_a_broker_killed_under_load_and_no_call_stays_ope
         load.broker.kill_and_start_again();
     }
     load.wait_for_outcomes(1_000);
-    let seats = load.pool.status(&load.broker).workers;
-    assert!(seats.iter().all(|seat| seat.restarts == 0), "the workers came back by themselves: {seats:?}");
+    let replicas = load.pool.status(&load.broker).workers;
+    assert!(
+        replicas.iter().all(|replica| replica.restarts == 0),
+        "the workers reconnected without a restart: {replicas:?}"
+    );
     load.end().await;
 }
 
@@ -30,13 +33,16 @@ async fn a_broker_that_drains_under_load_rejects_new_calls_and_finishes_running_
     assert_eq!(load.broker.process.exit_code(), 0);
     load.broker = Broker::start_at(&load.broker.frontend, &load.broker.backend);
     load.wait_for_outcomes(1_000);
-    let seats = load.pool.status(&load.broker).workers;
-    assert!(seats.iter().all(|seat| seat.restarts == 0), "the workers came back by themselves: {seats:?}");
+    let replicas = load.pool.status(&load.broker).workers;
+    assert!(
+        replicas.iter().all(|replica| replica.restarts == 0),
+        "the workers reconnected without a restart: {replicas:?}"
+    );
     load.end_after_refusals().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_may_not_be_repeated_ends_when_the_broker_that_had_it_is_gone() {
+async fn a_once_call_ends_when_its_broker_is_killed() {
     let mut broker = Broker::start();
     let _pool = Pool::start(&broker, 1);
     let client = broker.client().await;
@@ -50,7 +56,7 @@ async fn a_call_that_may_not_be_repeated_ends_when_the_broker_that_had_it_is_gon
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_made_while_the_broker_is_away_are_made_when_it_is_back() {
+async fn calls_made_without_a_broker_are_sent_when_it_is_back() {
     let mut broker = Broker::start();
     let _pool = Pool::start(&broker, 1);
     let client = broker.client().await;
@@ -65,12 +71,12 @@ async fn calls_made_while_the_broker_is_away_are_made_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_ends_within_its_time_if_the_broker_never_comes_back() {
+async fn a_call_ends_at_its_timeout_if_the_broker_never_comes_back() {
     let mut broker = Broker::start();
     let _pool = Pool::start(&broker, 1);
     let client = broker.client().await;
     broker.process.kill();
     let call = client.call::<IgnoredAny>("jobs.collatz", (27,)).timeout(Duration::from_millis(500));
-    let error = timeout(DEADLINE, call.into_future()).await.expect("it ends by itself").unwrap_err();
+    let error = timeout(DEADLINE, call.into_future()).await.expect("the call ends at its timeout").unwrap_err();
     assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::No), "{error}");
 }

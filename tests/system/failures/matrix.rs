@@ -1,5 +1,5 @@
-//! The outcomes of running calls, by effect and style, when their worker or their broker is lost: what `core/src/broker/tests/matrix.rs`
-//! proves of the machine, with processes that die.
+//! The outcomes of running calls, by effect and style, when their worker or their broker is lost.
+//! `core/src/broker/tests/matrix.rs` tests the same of the machine; these tests kill real processes.
 
 use std::{collections::BTreeMap, fs};
 
@@ -13,17 +13,17 @@ use crate::harness::{Broker, DEADLINE, Process, callboard, until};
 
 const EFFECTS: [Effect; 3] = [Effect::Read, Effect::Idempotent, Effect::Once];
 
-/// What becomes of a call: which process answered.
+/// The outcome of a call: the process that answered it.
 type Outcome = oneshot::Receiver<Result<u32, CallError>>;
 
-/// Calls in each style with each effect, all of which run.
+/// A running call in each style with each effect.
 struct Scene {
     broker: Broker,
     worker: Process,
     folder: TempDir,
-    /// Keeps the connection.
+    /// Keeps the connection open.
     _client: Client,
-    /// Those that somebody waits for, with their styles and effects.
+    /// The outcomes of all calls but casts, with their styles and effects.
     outcomes: Vec<(&'static str, Effect, Outcome)>,
 }
 
@@ -33,7 +33,7 @@ fn worker(broker: &Broker) -> Process {
     Process::start(command)
 }
 
-/// A call that waits until it is let go, and writes down that it began.
+/// A call whose handler records its start in the journal, and returns when the file `leave` exists.
 fn hold<T: DeserializeOwned + Send + 'static>(
     client: &Client,
     folder: &TempDir,
@@ -53,12 +53,12 @@ impl Scene {
         let mut outcomes = Vec::new();
         for effect in EFFECTS {
             let awaited = hold(&client, &folder, "awaited", effect);
-            let (told, outcome) = oneshot::channel();
-            tokio::spawn(async move { told.send(awaited.await) });
+            let (sender, outcome) = oneshot::channel();
+            tokio::spawn(async move { sender.send(awaited.await) });
             outcomes.push(("awaited", effect, outcome));
-            let (told, outcome) = oneshot::channel();
+            let (sender, outcome) = oneshot::channel();
             let called_back = hold(&client, &folder, "called back", effect);
-            called_back.on_complete(move |outcome| drop(told.send(outcome))).await.unwrap();
+            called_back.on_complete(move |outcome| drop(sender.send(outcome))).await.unwrap();
             outcomes.push(("called back", effect, outcome));
             hold(&client, &folder, "cast", effect).cast().await.unwrap();
         }
@@ -67,15 +67,15 @@ impl Scene {
         scene
     }
 
-    /// Starts another worker, and waits until it serves.
+    /// Starts another worker, and waits until it is registered.
     fn second_worker(&self) -> Process {
         let other = worker(&self.broker);
         let two = || self.broker.command(&["services", "--json"]).printed().contains("\"workers\":2");
-        until("it serves, too", || two().then_some(()));
+        until("the second worker is registered", || two().then_some(()));
         other
     }
 
-    /// The processes that have begun each call, in order.
+    /// Returns the processes that have started each call, in order.
     fn runs(&self) -> BTreeMap<String, Vec<u32>> {
         let mut runs = BTreeMap::<_, Vec<_>>::new();
         for line in fs::read_to_string(self.folder.path().join("journal")).unwrap_or_default().lines() {
@@ -86,10 +86,10 @@ impl Scene {
     }
 
     fn wait_for_runs(&self, enough: impl Fn(&BTreeMap<String, Vec<u32>>) -> bool) {
-        until("the calls have begun", || enough(&self.runs()).then_some(()));
+        until("the calls have started", || enough(&self.runs()).then_some(()));
     }
 
-    /// Lets the calls end: those that may not be repeated have failed, the others are answered by that process. The runs of each.
+    /// Lets the calls end. Asserts that the `once` calls failed and that this process answered the others. Returns the runs of each call.
     async fn end(self, answered_by: u32) -> BTreeMap<String, Vec<u32>> {
         self.leave();
         let runs = self.runs();
@@ -110,19 +110,19 @@ impl Scene {
         runs
     }
 
-    /// Lets the handlers return.
+    /// Lets all handlers return.
     fn leave(&self) {
         fs::write(self.folder.path().join("leave"), "").unwrap();
     }
 }
 
-/// Whether all that may be repeated has been begun a second time, casts included.
+/// Returns whether each retryable call, casts included, has started a second time, and no other call has.
 fn all_repeated(runs: &BTreeMap<String, Vec<u32>>) -> bool {
     runs.iter().all(|(name, pids)| pids.len() == if name.ends_with("Once") { 1 } else { 2 })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_killed_workers_calls_those_that_may_be_repeated_run_elsewhere_in_every_style() {
+async fn retryable_calls_of_a_killed_worker_run_elsewhere_in_every_style() {
     let mut scene = Scene::start().await;
     let other = scene.second_worker();
     let (first, second) = (scene.worker.pid(), other.pid());
@@ -140,7 +140,7 @@ async fn retryable_calls_of_a_stopped_worker_run_elsewhere_and_its_late_replies_
     let other = scene.second_worker();
     scene.worker.signal(Signal::STOP);
     scene.wait_for_runs(all_repeated);
-    // Both answer: what counts is who has the calls now.
+    // Both workers answer. Only the answers of the worker that now has the calls count.
     scene.leave();
     scene.worker.signal(Signal::CONT);
     let runs = scene.end(other.pid()).await;
@@ -148,7 +148,7 @@ async fn retryable_calls_of_a_stopped_worker_run_elsewhere_and_its_late_replies_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_the_broker_is_killed_what_may_be_repeated_is_sent_again_and_nothing_else_is() {
+async fn only_retryable_calls_are_resent_after_the_broker_is_killed() {
     let mut scene = Scene::start().await;
     scene.broker.kill_and_start_again();
     let again = |runs: &BTreeMap<String, Vec<u32>>| {

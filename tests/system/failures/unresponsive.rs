@@ -1,4 +1,4 @@
-//! Processes that are stuck: with a handler that does not stop, or stopped themselves.
+//! Unresponsive processes: a handler does not stop, or the process itself is stopped.
 
 use callboard::{Client, Code, Executed};
 use rustix::process::Signal;
@@ -13,7 +13,7 @@ fn stuck_pool(broker: &Broker, size: u32) -> Process {
     pool
 }
 
-/// The workers' processes, by the broker's word.
+/// Returns the workers' process ids, as the broker reports them.
 fn pids(broker: &Broker) -> Vec<u32> {
     let status: serde_json::Value = serde_json::from_str(&broker.call(&["callboard.status"]).printed()).unwrap();
     let workers = status["workers"].as_array().unwrap().iter().filter(|worker| worker["pool"] == "stuck");
@@ -25,21 +25,21 @@ async fn pid(client: &Client) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_runs_past_its_hard_limit_costs_its_own_process_and_no_other_call() {
+async fn a_handler_past_its_hard_limit_ends_its_own_process_and_no_other_call() {
     let broker = Broker::start();
     let pool = stuck_pool(&broker, 2);
     let before = pids(&broker);
     let client = broker.client().await;
     let error = client.call::<()>("stuck.spin", ()).timeout(DEADLINE).await.unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
-    // `yes` if the worker had said that the handler began.
+    // `yes` if the worker had reported the start of the handler.
     assert_ne!(error.executed(), Executed::No, "{error}");
     assert!(error.message().contains("hard limit"), "{error}");
     pool.stderr.wait_for("stuck");
-    // The others are answered meanwhile, by whom the broker takes for sound.
+    // Meanwhile, a worker that the broker considers responsive answers the other calls.
     pid(&client).await;
     let gone = until("the stuck process is gone", || before.iter().copied().find(|pid| !is_alive(*pid)));
-    let after = until("another process has its place", || {
+    let after = until("another process replaces it", || {
         Some(pids(&broker)).filter(|pids| pids.len() == 2 && !pids.contains(&gone))
     });
     assert_eq!(before.iter().filter(|pid| after.contains(pid)).count(), 1, "{before:?} became {after:?}");
@@ -52,7 +52,7 @@ async fn a_worker_process_that_was_stopped_is_replaced_and_its_calls_end() {
     let client = broker.client().await;
     let stopped = pid(&client).await;
     signal(stopped, Signal::STOP);
-    // It waits at the stopped process, is lost with it, and answered by the one that takes its place.
+    // The call waits at the stopped process, is lost with it, and is answered by its replacement.
     assert_ne!(pid(&client).await, stopped);
     pool.stderr.wait_for("replacing a worker process that does not reconnect");
     assert!(!is_alive(stopped));

@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use crate::harness::{Broker, DEADLINE, Finished, Load, Pool, example, signal, until, until_async};
 
-/// What the functions of `pool-worker` return.
+/// The result of the functions of `pool-worker`.
 #[derive(Debug, Deserialize)]
 struct Found {
     pid: u32,
 }
 
-/// The process that runs the one call that is running, once there is one; it must not be `other_than`.
+/// Waits until a worker other than `other_than` runs the call, and returns its process id.
 fn runner(broker: &Broker, other_than: Option<u32>) -> u32 {
     until("a worker runs the call", || {
         let status: serde_json::Value = serde_json::from_str(&broker.call(&["callboard.status"]).printed()).unwrap();
@@ -35,7 +35,7 @@ fn pause(
 }
 
 #[test]
-fn ten_thousand_calls_are_all_answered_and_every_process_does_some() {
+fn ten_thousand_calls_are_all_answered_and_every_process_runs_some() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 4);
     let mut client = example("pool-client");
@@ -50,7 +50,7 @@ fn ten_thousand_calls_are_all_answered_and_every_process_does_some() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_killed_under_load_is_replaced_and_costs_no_call_that_may_be_repeated() {
+async fn a_worker_killed_under_load_is_replaced_and_no_retryable_call_fails() {
     let load = Load::start(4).await;
     let killed = load.pool.pids(&load.broker)[0];
     load.wait_for_outcomes(1_000);
@@ -61,7 +61,7 @@ async fn a_worker_killed_under_load_is_replaced_and_costs_no_call_that_may_be_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_call_that_may_be_repeated_goes_to_another_worker() {
+async fn a_running_retryable_call_moves_to_another_worker() {
     let broker = Broker::start();
     let _pool = Pool::start(&broker, 2);
     let client = broker.client().await;
@@ -81,7 +81,7 @@ async fn a_lost_call_that_may_not_be_retried_reports_that_it_may_have_run() {
     signal(runner(&broker, None), Signal::KILL);
     let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.code(), Code::Unavailable, "{error}");
-    // `yes` if the worker had said that the handler began.
+    // `yes` if the worker had reported the start of the handler.
     assert_ne!(error.executed(), Executed::No, "{error}");
     assert!(error.worker().unwrap().starts_with("jobs-"), "{error}");
 }
@@ -110,29 +110,29 @@ async fn a_call_that_kills_three_workers_is_given_up() {
     assert_eq!(broker.command(&["dead"]).printed(), "no dead letters");
     broker
         .command(&["dead", "resend", "1"])
-        .complained_of(1, &["FAILED_PRECONDITION", "unknown dead letter 1; `callboard dead` lists them"]);
+        .failed_with(1, &["FAILED_PRECONDITION", "unknown dead letter 1; `callboard dead` lists them"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_waits_or_runs_can_be_asked_what_for() {
+async fn why_explains_a_waiting_and_a_running_call() {
     let broker = Broker::start();
     let _pool = Pool::start(&broker, 1);
     let client = broker.client().await;
     let call = pause(&client, 600_000, None);
     broker.wait_for_running_call();
-    let told: serde_json::Value = serde_json::from_str(&broker.command(&["why", "--json"]).printed()).unwrap();
-    let id = told[0]["call"].as_str().unwrap();
-    assert_eq!((&told[0]["state"], told.as_array().unwrap().len()), (&"running".into(), 1));
+    let report: serde_json::Value = serde_json::from_str(&broker.command(&["why", "--json"]).printed()).unwrap();
+    let id = report[0]["call"].as_str().unwrap();
+    assert_eq!((&report[0]["state"], report.as_array().unwrap().len()), (&"running".into(), 1));
     let sentence = broker.command(&["why", id]).printed();
     assert!(sentence.contains("it is at worker jobs-1"), "{sentence}");
-    broker.command(&["why", "nonsense"]).complained_of(1, &["INVALID_ARGUMENT", "3f9a1c02-17"]);
+    broker.command(&["why", "nonsense"]).failed_with(1, &["INVALID_ARGUMENT", "3f9a1c02-17"]);
     call.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_worker_loses_its_calls_to_another_and_comes_back_when_it_goes_on() {
+async fn the_calls_of_a_stopped_worker_move_and_it_reconnects_when_it_continues() {
     let broker = Broker::start();
-    // Without a pool, which would replace it.
+    // Without a pool, which would replace the stopped worker.
     let _workers = [broker.worker("pool-worker", "jobs"), broker.worker("pool-worker", "jobs")];
     let client = broker.client().await;
     let call = pause(&client, 1_500, None);
@@ -142,8 +142,8 @@ async fn a_stopped_worker_loses_its_calls_to_another_and_comes_back_when_it_goes
     assert_ne!(pid, stopped);
     signal(stopped, Signal::CONT);
     broker.process.stderr.wait_for("worker lost");
-    // Of two calls at once each worker gets one.
-    until_async("it serves again", async || {
+    // Of two concurrent calls each worker gets one.
+    until_async("the worker serves again", async || {
         let (one, two) = (pause(&client, 50, None), pause(&client, 50, None));
         let pids = [one.await.unwrap().unwrap().pid, two.await.unwrap().unwrap().pid];
         pids.contains(&stopped)

@@ -1,6 +1,6 @@
 //! The part of CBOR (RFC 8949) that the protocol needs.
 
-/// One item.
+/// A data item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cbor {
     Uint(u64),
@@ -12,7 +12,7 @@ pub(super) enum Cbor {
 }
 
 impl Cbor {
-    /// The item in its shortest form.
+    /// Encodes the item in its shortest form.
     pub(super) fn encoded(&self) -> Vec<u8> {
         let mut out = Vec::new();
         self.write(&mut out);
@@ -36,14 +36,14 @@ impl Cbor {
         }
     }
 
-    /// The one item in these bytes.
+    /// Decodes the only item in these bytes.
     pub(super) fn decoded(bytes: &[u8]) -> Cbor {
         let (item, rest) = Cbor::read(bytes);
-        assert!(rest.is_empty(), "bytes behind {item:?}: {rest:?}");
+        assert!(rest.is_empty(), "bytes after {item:?}: {rest:?}");
         item
     }
 
-    /// The first item, and what is behind it.
+    /// Decodes the first item, and returns the bytes after it.
     pub(super) fn read(bytes: &[u8]) -> (Cbor, &[u8]) {
         if let Some(rest) = bytes.strip_prefix(&[0xf6]) {
             return (Cbor::Null, rest);
@@ -72,20 +72,20 @@ impl Cbor {
         (item, rest)
     }
 
-    /// What a map has under a name.
+    /// Returns the value of a map's text key.
     pub(super) fn at(&self, name: &str) -> &Cbor {
-        let Cbor::Map(entries) = self else { panic!("no map: {self:?}") };
+        let Cbor::Map(entries) = self else { panic!("not a map: {self:?}") };
         let entry = entries.iter().find(|(key, _)| *key == Cbor::Text(name.to_owned()));
         &entry.unwrap_or_else(|| panic!("no {name} in {self:?}")).1
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        let Cbor::Bytes(bytes) = self else { panic!("no bytes: {self:?}") };
+        let Cbor::Bytes(bytes) = self else { panic!("not a byte string: {self:?}") };
         bytes
     }
 
     pub(super) fn uint(&self) -> u64 {
-        let Cbor::Uint(value) = self else { panic!("no unsigned integer: {self:?}") };
+        let Cbor::Uint(value) = self else { panic!("not an unsigned integer: {self:?}") };
         *value
     }
 }

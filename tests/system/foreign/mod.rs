@@ -1,4 +1,4 @@
-//! Peers written by hand from docs/PROTOCOL.md, without Callboard's code: the specification is sufficient.
+//! Peers written from docs/PROTOCOL.md alone, without Callboard's code. They show that the specification is sufficient.
 
 mod cbor;
 mod peer;
@@ -11,7 +11,7 @@ use self::{
 };
 use crate::harness::{Broker, Process, write_private};
 
-/// Kinds and keys, as sections 2.2 and 2.3 number them.
+/// Kinds and keys, with the numbers of sections 2.2 and 2.3.
 const REGISTER: u64 = 4;
 const REQUEST: u64 = 5;
 const REPLY: u64 = 7;
@@ -29,14 +29,14 @@ const KEY_CODE: u64 = 7;
 const KEY_EXECUTED: u64 = 8;
 const KEY_TYPE: u64 = 9;
 const KEY_MESSAGE: u64 = 10;
-/// Codes, as gRPC numbers them.
+/// Status codes, with gRPC's numbers.
 const UNAUTHENTICATED: u64 = 16;
 const INVALID_ARGUMENT: u64 = 3;
 const OUT_OF_RANGE: u64 = 11;
 const FAILED_PRECONDITION: u64 = 9;
 const UNIMPLEMENTED: u64 = 12;
 
-/// A foreign worker that serves `foreign.add` and `foreign.wait`, as the test answers them.
+/// Registers a foreign worker for `foreign.add` and `foreign.wait`. The test answers its calls.
 fn worker(broker: &Broker) -> Peer {
     let mut worker = Peer::join(&broker.backend, "worker");
     let method = |name: &str| {
@@ -65,9 +65,9 @@ fn pair(x: u64, y: u64) -> Vec<u8> {
     array([Cbor::Uint(x), Cbor::Uint(y)]).encoded()
 }
 
-/// What the array of two integers in a body adds up to.
+/// Returns the sum of the array of integers in a body.
 fn sum(body: &[u8]) -> u64 {
-    let Cbor::Array(items) = Cbor::decoded(body) else { panic!("no array: {body:?}") };
+    let Cbor::Array(items) = Cbor::decoded(body) else { panic!("not an array: {body:?}") };
     items.iter().map(Cbor::uint).sum()
 }
 
@@ -84,7 +84,7 @@ fn a_foreign_worker_serves_the_command() {
 }
 
 #[test]
-fn a_foreign_workers_error_reaches_the_command_whole() {
+fn a_foreign_workers_error_reaches_the_command_unchanged() {
     let broker = Broker::start();
     let mut worker = worker(&broker);
     let mut command = Process::start(broker.command_line(&["call", "foreign.add", "2", "3"]));
@@ -97,9 +97,9 @@ fn a_foreign_workers_error_reaches_the_command_whole() {
     ];
     worker.send(&[&reply(number)[..], &failure].concat(), &map([("most", Cbor::Uint(4))]).encoded());
     assert_eq!(command.exit_code(), 1);
-    let complaint = command.stderr.all();
+    let stderr = command.stderr.all();
     let begins = "error: OUT_OF_RANGE TooMuch: more than I can count (executed: yes, attempt 1";
-    assert!(complaint.starts_with(begins) && complaint.ends_with("details: {\"most\":4}"), "{complaint}");
+    assert!(stderr.starts_with(begins) && stderr.ends_with("details: {\"most\":4}"), "{stderr}");
 }
 
 #[test]
@@ -118,15 +118,15 @@ fn a_foreign_client_calls_a_worker_of_the_library_in_either_form_of_a_bundle() {
     }
     client.send(&call(10, "calculator.add"), &array([text("two"), Cbor::Uint(3)]).encoded());
     let refused = client.receive();
-    let told = (refused.uint(KEY_CODE), refused.uint(KEY_EXECUTED), refused.text(KEY_TYPE));
-    assert_eq!(told, (INVALID_ARGUMENT, 0, "ArgumentError"));
+    let status = (refused.uint(KEY_CODE), refused.uint(KEY_EXECUTED), refused.text(KEY_TYPE));
+    assert_eq!(status, (INVALID_ARGUMENT, 0, "ArgumentError"));
 }
 
 #[test]
-fn foreign_peers_meet_each_other_and_leave_in_order() {
+fn foreign_peers_call_each_other_and_disconnect_in_order() {
     let broker = Broker::start();
     let (mut worker, mut client) = (worker(&broker), Peer::join(&broker.frontend, "client"));
-    // A cast is run and answered never: the call behind it is the first that is answered.
+    // A cast runs and gets no answer, so the first answer belongs to the call after it.
     client.send(&[&call(1, "foreign.add")[..], &[(KEY_FLAGS, Cbor::Uint(1))]].concat(), &pair(1, 1));
     client.send(&call(2, "foreign.add"), &pair(20, 3));
     for expected in [2, 23] {
@@ -136,7 +136,7 @@ fn foreign_peers_meet_each_other_and_leave_in_order() {
     }
     let answer = client.receive();
     assert_eq!((answer.uint(KEY_NUMBER), Cbor::decoded(&answer.body)), (2, Cbor::Uint(23)));
-    // A cancelled call reaches its worker as a cancel of the dispatch.
+    // The worker receives a cancel of the dispatch.
     client.send(&call(3, "foreign.wait"), &pair(0, 0));
     let running = worker.receive().uint(KEY_NUMBER);
     client.send(&[(0, Cbor::Uint(CANCEL)), (KEY_NUMBER, Cbor::Uint(3))], &[]);
@@ -170,7 +170,7 @@ fn sent_away(goodbye: Envelope, with_words: &str) {
 }
 
 #[test]
-fn a_bad_envelope_spoils_itself_and_neither_its_bundle_nor_another_peer() {
+fn an_invalid_envelope_affects_neither_its_bundle_nor_another_peer() {
     let broker = Broker::start();
     let _worker = broker.worker("calculator-worker", "calculator");
     let mut client = Peer::join(&broker.frontend, "client");
@@ -180,7 +180,7 @@ fn a_bad_envelope_spoils_itself_and_neither_its_bundle_nor_another_peer() {
     let (refused, answer) = (client.receive(), client.receive());
     assert_eq!((refused.uint(KEY_NUMBER), refused.uint(KEY_CODE)), (1, UNIMPLEMENTED));
     assert_eq!((answer.uint(KEY_NUMBER), Cbor::decoded(&answer.body)), (2, Cbor::Uint(4)));
-    // Bytes that are no protocol at all: the broker lets go of who sent them, and of nobody else.
+    // Bytes of another protocol: the broker closes the connection of their sender, and no other.
     Peer::babble(&broker.frontend);
     Peer::babble(&broker.backend);
     client.send(&call(3, "calculator.add"), &pair(3, 3));
@@ -200,7 +200,7 @@ fn a_peer_with_zmtp_heartbeats_gets_pongs_and_stays_connected() {
 }
 
 #[test]
-fn a_foreign_client_with_a_key_is_let_in_and_the_broker_proves_that_it_knows_it_too() {
+fn a_foreign_client_with_a_key_is_accepted_and_the_broker_proves_the_key_too() {
     let (key, keys) = ("a key for the tests alone", tempfile::tempdir().unwrap());
     let path = keys.path().join("authkey");
     write_private(&path, key);
@@ -218,6 +218,6 @@ fn a_foreign_client_with_a_key_is_let_in_and_the_broker_proves_that_it_knows_it_
     client.send(&call(1, "callboard.ping"), &array([]).encoded());
     let pong = client.receive();
     assert_eq!((pong.kind(), Cbor::decoded(&pong.body)), (REPLY, Cbor::Null));
-    let (_stranger, goodbye, _) = proof::prove(&broker.frontend, "client", b"a key of somebody else's", 202);
+    let (_unauthenticated, goodbye, _) = proof::prove(&broker.frontend, "client", b"a key of another broker", 202);
     assert_eq!((goodbye.kind(), goodbye.uint(KEY_CODE)), (GOODBYE, UNAUTHENTICATED));
 }

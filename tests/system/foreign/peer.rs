@@ -9,7 +9,7 @@ use std::{
 
 use super::{cbor::Cbor, zmtp::Zmtp};
 
-/// Kinds that a peer answers, or passes over, by itself.
+/// The kinds that the peer answers or ignores itself.
 const HELLO: u64 = 0;
 const CHALLENGE: u64 = 1;
 const PROOF: u64 = 2;
@@ -18,10 +18,10 @@ const CREDIT: u64 = 10;
 const PING: u64 = 17;
 const PONG: u64 = 18;
 
-/// One connection to the broker.
+/// A peer with one connection to the broker.
 pub(super) struct Peer {
     zmtp: Zmtp,
-    /// Of a bundle, what was not received yet.
+    /// The envelopes of the last bundle that were not returned yet.
     received: VecDeque<Envelope>,
 }
 
@@ -37,7 +37,7 @@ impl Peer {
         Peer { zmtp: Zmtp::connect(address), received: VecDeque::new() }
     }
 
-    /// Connects and shakes hands.
+    /// Connects and completes the handshake.
     pub(super) fn join(address: &str, role: &str) -> Peer {
         let mut peer = Peer::connect(address);
         peer.hello(role, [1, 1]);
@@ -45,7 +45,7 @@ impl Peer {
         peer.send(&[(0, Cbor::Uint(PROOF))], &[]);
         let welcome = peer.receive();
         assert_eq!(welcome.kind(), WELCOME);
-        let Cbor::Map(entries) = Cbor::decoded(&welcome.body) else { panic!("no map: {welcome:?}") };
+        let Cbor::Map(entries) = Cbor::decoded(&welcome.body) else { panic!("not a map: {welcome:?}") };
         assert!(entries.contains(&(text("version"), Cbor::Uint(1))), "{entries:?}");
         peer
     }
@@ -65,18 +65,18 @@ impl Peer {
         self.send(&[(0, Cbor::Uint(HELLO))], &hello.encoded());
     }
 
-    /// A heartbeat of the peer's ZeroMQ library. Nothing but pings may be on its way to the peer.
+    /// Sends a heartbeat of ZMTP and waits for the PONG. Only pings may be in flight to the peer.
     pub(super) fn heartbeat(&mut self, context: &[u8]) {
         self.zmtp.ping(context);
     }
 
-    /// Sends one envelope in two frames: the header, and the body as it is.
+    /// Sends one envelope in two frames: the header and the encoded body.
     pub(super) fn send(&mut self, header: &[(u64, Cbor)], body: &[u8]) {
         let envelope = Envelope::new(header, body.to_vec());
         self.zmtp.send(&[envelope.encoded_header(), envelope.body]);
     }
 
-    /// Sends envelopes in one frame: a sequence of headers, and bodies as byte strings.
+    /// Sends envelopes in one frame: a sequence of headers and bodies, with the bodies as byte strings.
     pub(super) fn send_bundle(&mut self, envelopes: Vec<Envelope>) {
         let sequence = envelopes
             .into_iter()
@@ -84,7 +84,7 @@ impl Peer {
         self.zmtp.send(&[sequence.collect()]);
     }
 
-    /// The next envelope that is for the test to see: pings are answered, credit is plenty.
+    /// Returns the next envelope for the test. Answers pings, and ignores credit because the window is never full.
     pub(super) fn receive(&mut self) -> Envelope {
         loop {
             let Some(envelope) = self.received.pop_front() else {
@@ -100,18 +100,18 @@ impl Peer {
         }
     }
 
-    /// Connects, says what is no protocol, and waits until the broker hangs up.
+    /// Connects, sends bytes of another protocol, and waits until the broker closes the connection.
     pub(super) fn babble(address: &str) {
         let mut stream = TcpStream::connect(address.strip_prefix("tcp://").unwrap()).unwrap();
         stream.set_read_timeout(Some(crate::harness::DEADLINE)).unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: nobody\r\n\r\n").unwrap();
-        // What it says before is its own greeting. A reset is an end as well.
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: callboard\r\n\r\n").unwrap();
+        // Before that, the broker sends its greeting. A reset counts as the end, too.
         let _ = stream.read_to_end(&mut Vec::new());
     }
 }
 
 impl Envelope {
-    /// The envelopes of one message, in either form.
+    /// Decodes the envelopes of one message, in either form.
     fn all(frames: &[Vec<u8>]) -> Vec<Envelope> {
         if let [header, body] = frames {
             return vec![Envelope::read(Cbor::decoded(header), body.clone())];
@@ -121,7 +121,7 @@ impl Envelope {
         while !rest.is_empty() {
             let (header, behind) = Cbor::read(rest);
             let (body, behind) = Cbor::read(behind);
-            let Cbor::Bytes(body) = body else { panic!("a body that is {body:?}") };
+            let Cbor::Bytes(body) = body else { panic!("a body must be a byte string: {body:?}") };
             envelopes.push(Envelope::read(header, body));
             rest = behind;
         }
@@ -129,7 +129,7 @@ impl Envelope {
     }
 
     fn read(header: Cbor, body: Vec<u8>) -> Envelope {
-        let Cbor::Map(entries) = header else { panic!("a header that is {header:?}") };
+        let Cbor::Map(entries) = header else { panic!("a header must be a map: {header:?}") };
         Envelope { header: entries.into_iter().map(|(key, value)| (key.uint(), value)).collect(), body }
     }
 
@@ -137,7 +137,7 @@ impl Envelope {
         Envelope { header: header.iter().cloned().collect(), body }
     }
 
-    /// The header with its keys in ascending order.
+    /// Encodes the header with its keys in ascending order.
     fn encoded_header(&self) -> Vec<u8> {
         Cbor::Map(self.header.iter().map(|(key, value)| (Cbor::Uint(*key), value.clone())).collect()).encoded()
     }

@@ -12,14 +12,14 @@ const PROOF: u64 = 2;
 const VERSIONS: [u32; 2] = [1, 1];
 const CONNECTION: u64 = 1;
 
-/// What both sides know when it is time for proofs.
+/// The values that both sides know before the proofs.
 struct Handshake {
     session: [u8; 16],
     nonce: [u8; 32],
     challenge: Cbor,
 }
 
-/// Says hello, proves that it knows the key, and returns the broker's answer with what it should prove.
+/// Sends a hello and a proof of the key. Returns the peer, the broker's answer, and the proof that the broker should send.
 pub(super) fn prove(address: &str, role: &str, key: &[u8], session: u8) -> (Peer, Envelope, Vec<u8>) {
     let mut peer = Peer::connect(address);
     let (session, nonce) = ([session; 16], [session ^ 0xff; 32]);
@@ -43,14 +43,14 @@ pub(super) fn prove(address: &str, role: &str, key: &[u8], session: u8) -> (Peer
 }
 
 impl Handshake {
-    fn proof(&self, who: &str, to_whom: &str, key: &[u8]) -> Vec<u8> {
+    fn proof(&self, prover: &str, verifier: &str, key: &[u8]) -> Vec<u8> {
         let versions = VERSIONS.map(u32::to_be_bytes).concat();
         let fields: [&[u8]; 11] = [
             b"callboard",
             b"hmac-sha-256",
             &versions,
-            who.as_bytes(),
-            to_whom.as_bytes(),
+            prover.as_bytes(),
+            verifier.as_bytes(),
             &self.nonce,
             self.challenge.at("nonce").bytes(),
             &self.session,

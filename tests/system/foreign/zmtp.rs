@@ -7,12 +7,12 @@ use std::{
 
 use crate::harness::DEADLINE;
 
-/// Bits of a frame's first byte.
+/// The flags in a frame's first byte.
 const MORE: u8 = 1;
 const LONG: u8 = 2;
 const COMMAND: u8 = 4;
 
-/// A connection that has shaken hands.
+/// A connection after ZMTP's handshake.
 pub(super) struct Zmtp(TcpStream);
 
 impl Zmtp {
@@ -40,7 +40,7 @@ impl Zmtp {
         self.write_frame(0, last);
     }
 
-    /// The next message's frames. Commands between messages are not for us.
+    /// Returns the frames of the next message. Ignores commands between messages.
     pub(super) fn receive(&mut self) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         loop {
@@ -55,7 +55,7 @@ impl Zmtp {
         }
     }
 
-    /// Sends a PING as libzmq does with ZMQ_HEARTBEAT_IVL: how long it may be silent in tenths of a second, and a context. Waits
+    /// Sends a PING as libzmq does with ZMQ_HEARTBEAT_IVL: a time to live in tenths of a second, and a context. Waits
     /// for the PONG; messages before it are dropped.
     pub(super) fn ping(&mut self, context: &[u8]) {
         self.write_frame(COMMAND, &[b"\x04PING\0\x0a", context].concat());

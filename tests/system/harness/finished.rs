@@ -1,10 +1,10 @@
-//! A command that has run to its end.
+//! A command that has ended.
 
 use std::{io::Write as _, process::Command, thread};
 
 use super::{Process, callboard};
 
-/// What a command came to.
+/// The exit code and the output of a command that has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finished {
     pub(crate) code: i32,
@@ -18,11 +18,11 @@ impl Finished {
         Finished::end(Process::start(command))
     }
 
-    /// The same of a command that reads `input`.
+    /// Runs a command to its end, with `input` on its standard input.
     pub(crate) fn with_input(command: Command, input: &str) -> Finished {
         let (process, mut stdin) = Process::start_with_input(command);
         let input = input.to_owned();
-        // It may end without reading all of it.
+        // The command may end before it has read everything.
         let writing = thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
         let finished = Finished::end(process);
         writing.join().unwrap();
@@ -41,26 +41,26 @@ impl Finished {
         Finished::of(command)
     }
 
-    /// What it printed; it must have ended well and complained of nothing.
+    /// Returns the standard output. Panics if the command failed or wrote to standard error.
     #[track_caller]
     pub(crate) fn printed(self) -> String {
         assert!(self.code == 0 && self.stderr.is_empty(), "{self:?}");
         self.stdout
     }
 
-    /// What it complained of; it must have ended with `code` and printed nothing.
+    /// Returns the standard error. Panics if the command did not end with `code`, or wrote to standard output.
     #[track_caller]
-    pub(crate) fn complained(self, code: i32) -> String {
+    pub(crate) fn failed(self, code: i32) -> String {
         assert!(self.code == code && self.stdout.is_empty(), "{self:?}");
         self.stderr
     }
 
-    /// As [`Finished::complained`], of a complaint that must be one line with all these words in it.
+    /// As [`Finished::failed`]; also panics if standard error is not a single line that contains all these words.
     #[track_caller]
-    pub(crate) fn complained_of(self, code: i32, words: &[&str]) {
-        let complaint = self.complained(code);
-        assert!(complaint.starts_with("error: ") && complaint.lines().count() == 1, "{complaint}");
-        let missing: Vec<_> = words.iter().filter(|words| !complaint.contains(**words)).collect();
-        assert!(missing.is_empty(), "{missing:?} is not in: {complaint}");
+    pub(crate) fn failed_with(self, code: i32, words: &[&str]) {
+        let stderr = self.failed(code);
+        assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");
+        let missing: Vec<_> = words.iter().filter(|words| !stderr.contains(**words)).collect();
+        assert!(missing.is_empty(), "{missing:?} is not in: {stderr}");
     }
 }

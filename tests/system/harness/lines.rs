@@ -14,7 +14,7 @@ pub(crate) struct Lines(Arc<(Mutex<Printed>, Condvar)>);
 #[derive(Default)]
 struct Printed {
     lines: Vec<String>,
-    /// How many of them [`Lines::next`] has given out.
+    /// The number of lines that [`Lines::next`] has returned.
     given: usize,
     ended: bool,
 }
@@ -34,7 +34,7 @@ impl Lines {
         lines
     }
 
-    /// The next line; `None` after the last one.
+    /// Waits for the next line; `None` after the last one.
     pub(crate) fn next(&self) -> Option<String> {
         let (_, mut read) = self.wait(|read| (read.given < read.lines.len() || read.ended).then_some(()), "a line");
         let line = read.lines.get(read.given).cloned();
@@ -42,18 +42,18 @@ impl Lines {
         line
     }
 
-    /// Waits for a line, one that is there already or one to come, with `words` in it.
+    /// Waits for a line that contains `words`, among all lines from the first one on.
     pub(crate) fn wait_for(&self, words: &str) -> String {
         let find = |read: &Printed| read.lines.iter().find(|line| line.contains(words)).cloned();
         self.wait(find, words).0
     }
 
-    /// All lines so far.
+    /// Returns all lines that have arrived.
     pub(crate) fn so_far(&self) -> String {
         lock(&self.0.0).lines.join("\n")
     }
 
-    /// All lines, once there will be no more.
+    /// Waits for the end of the output, and returns all lines.
     pub(crate) fn all(&self) -> String {
         self.wait(|read| read.ended.then(|| read.lines.join("\n")), "the end of the output").0
     }
@@ -62,7 +62,7 @@ impl Lines {
         let (mutex, changed) = &*self.0;
         let waiting = changed.wait_timeout_while(lock(mutex), DEADLINE, |read| look(read).is_none() && !read.ended);
         let read = waiting.unwrap_or_else(PoisonError::into_inner).0;
-        let Some(seen) = look(&read) else { panic!("waited in vain for {what:?} in: {}", read.lines.join("\n")) };
+        let Some(seen) = look(&read) else { panic!("timeout: waited for {what:?} in: {}", read.lines.join("\n")) };
         (seen, read)
     }
 }

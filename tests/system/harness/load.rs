@@ -1,4 +1,4 @@
-//! Calls of every effect, one after another, each with a callback; and the check that each outcome is allowed.
+//! A load of calls with every effect, each with a callback, and the check that each outcome is allowed.
 
 use std::{
     collections::BTreeMap,
@@ -16,16 +16,16 @@ use tokio::task::JoinHandle;
 
 use super::{Broker, Pool, until};
 
-/// Calls that are outstanding at most.
+/// The limit of outstanding calls.
 const OUTSTANDING_MAX: usize = 200;
-/// What is called, in turn. `pause` has calls running at any moment.
+/// The methods, which are called in turn. Because of `pause`, some calls run at any moment.
 const METHODS: [&str; 4] = ["jobs.collatz", "jobs.pause", "jobs.put", "jobs.note"];
-/// The one of them that must not run twice.
+/// The method that must not run twice.
 const ONCE: &str = METHODS[3];
 
 type Outcomes = Arc<Mutex<BTreeMap<u64, Vec<Result<(), CallError>>>>>;
 
-/// A broker, a pool, and a client that calls until it is told to stop.
+/// A broker, a pool, and a client that makes calls until `stop` is set.
 pub(crate) struct Load {
     pub(crate) broker: Broker,
     pub(crate) pool: Pool,
@@ -33,17 +33,17 @@ pub(crate) struct Load {
     journal: NamedTempFile,
     outcomes: Outcomes,
     stop: Arc<AtomicBool>,
-    /// Gives the number of calls that were made.
+    /// Returns the number of calls that were made.
     calling: JoinHandle<u64>,
 }
 
 impl Load {
-    /// Starts it all, with so many worker processes.
+    /// Starts a broker, a pool with this number of workers, and the calls.
     pub(crate) async fn start(workers: u32) -> Load {
         Load::start_sized(workers, &[]).await
     }
 
-    /// The same, with flags for the pool.
+    /// As [`Load::start`], with flags for the pool.
     pub(crate) async fn start_sized(workers: u32, flags: &[&str]) -> Load {
         let (broker, journal) = (Broker::start(), NamedTempFile::new().unwrap());
         let pool = Pool::start_sized(&broker, workers, flags, &[("JOBS_JOURNAL", journal.path().as_os_str())]);
@@ -53,27 +53,27 @@ impl Load {
         Load { broker, pool, client, journal, outcomes, stop, calling }
     }
 
-    /// Waits until so many more calls have ended.
+    /// Waits until `more` calls have ended.
     pub(crate) fn wait_for_outcomes(&self, more: usize) {
         let ended = || self.outcomes.lock().unwrap().len();
         let enough = ended() + more;
-        until("calls go on ending", || (ended() >= enough).then_some(()));
+        until("more calls have ended", || (ended() >= enough).then_some(()));
     }
 
     /// Stops calling, waits for the last outcomes, and checks that
     ///
     /// - each callback ran exactly once,
-    /// - what may be repeated succeeded,
-    /// - what may not be repeated succeeded, or may have run by its error,
-    /// - nothing that may not be repeated ran twice, and what succeeded did run.
+    /// - each retryable call succeeded,
+    /// - each other call succeeded, or its error says that it may have run,
+    /// - no `once` call ran twice, and each call that succeeded did run.
     ///
-    /// Returns how many calls failed for another reason than that the machine starved a worker of its heartbeats: then what it had
-    /// is lost, and rightly told so.
+    /// Returns the number of failed calls, or 0 if the machine starved a worker of its heartbeats: then the calls of that worker
+    /// are lost, and their errors are correct.
     pub(crate) async fn end(self) -> usize {
         self.end_with(false).await
     }
 
-    /// As [`Load::end`], where calls may also have been turned away: UNAVAILABLE, and certainly not run.
+    /// As [`Load::end`], but calls may also be rejected: UNAVAILABLE, and not run.
     pub(crate) async fn end_after_refusals(self) {
         self.end_with(true).await;
     }
@@ -95,7 +95,7 @@ impl Load {
             let [outcome] = &ended[..] else { panic!("call {key} ended {} times", ended.len()) };
             if refusals && outcome.as_ref().is_err_and(is_refusal) {
                 let ran = runs.contains_key(&(method(key).trim_start_matches("jobs."), key));
-                assert!(!ran, "{key} ran, and was turned away");
+                assert!(!ran, "{key} ran, although it was rejected");
                 continue;
             }
             check(key, outcome, runs.get(&(method(key).trim_start_matches("jobs."), key)).copied().unwrap_or(0));
@@ -109,7 +109,7 @@ fn method(key: u64) -> &'static str {
     METHODS[key as usize % METHODS.len()]
 }
 
-/// Calls are known by their key; the first two methods take something else.
+/// Returns the argument of a call: its key, except for the first two methods.
 fn argument(key: u64) -> u64 {
     match method(key) {
         "jobs.collatz" => key + 1,
@@ -135,7 +135,7 @@ fn is_refusal(error: &CallError) -> bool {
     (error.code(), error.executed()) == (Code::Unavailable, Executed::No)
 }
 
-/// Calls until it is told to stop; `on_complete` waits where too many calls are outstanding.
+/// Makes calls until `stop` is set; `on_complete` waits while too many calls are outstanding.
 async fn call_on(client: Client, outcomes: Outcomes, stop: Arc<AtomicBool>) -> u64 {
     let mut key = 0;
     while !stop.load(Ordering::Relaxed) {

@@ -24,22 +24,22 @@ pub(crate) use self::{
     process::{Process, is_alive, signal},
 };
 
-/// How long a test waits for what must happen: so long that a machine under load never gets there.
+/// How long a test waits for an event that must happen: long enough for a machine under load.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-/// How often it looks for what no event tells.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The polling interval of [`until`].
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The command, in an environment with no variable of ours.
+/// Returns the `callboard` command, without `CALLBOARD_` variables.
 pub(crate) fn callboard() -> Command {
     without_variables(Command::new(env!("CARGO_BIN_EXE_callboard")))
 }
 
-/// An example program, in an environment with no variable of ours.
+/// Returns an example program, without `CALLBOARD_` variables.
 pub(crate) fn example(name: &str) -> Command {
     without_variables(Command::new(example_path(name)))
 }
 
-/// Where Cargo puts an example: beside the command.
+/// Returns the path of an example. Cargo puts examples beside the command.
 pub(crate) fn example_path(name: &str) -> PathBuf {
     let command = Path::new(env!("CARGO_BIN_EXE_callboard"));
     let path = command.with_file_name("examples").join(name);
@@ -60,22 +60,22 @@ pub(crate) fn write_private(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Looks until `look` sees something.
+/// Polls until `look` returns a value. Panics after [`DEADLINE`].
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
-        if let Some(seen) = look() {
-            return seen;
+        if let Some(value) = look() {
+            return value;
         }
-        assert!(started.elapsed() < DEADLINE, "waited in vain: {what}");
-        thread::sleep(LOOK_EVERY);
+        assert!(started.elapsed() < DEADLINE, "timeout: waited until {what}");
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Asks until the answer is yes.
-pub(crate) async fn until_async(what: &str, mut ask: impl AsyncFnMut() -> bool) {
+/// Polls until `done` returns true. Panics after [`DEADLINE`].
+pub(crate) async fn until_async(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
-    while !ask().await {
-        assert!(started.elapsed() < DEADLINE, "waited in vain: {what}");
+    while !done().await {
+        assert!(started.elapsed() < DEADLINE, "timeout: waited until {what}");
     }
 }

@@ -12,19 +12,19 @@ pub(crate) struct Pool {
     name: String,
 }
 
-/// What `callboard.pool.NAME.status` answers.
+/// The answer of `callboard.pool.NAME.status`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Status {
     pub(crate) name: String,
     pub(crate) pid: u32,
     pub(crate) size: u32,
     pub(crate) generation: u32,
-    pub(crate) workers: Vec<Seat>,
+    pub(crate) workers: Vec<Replica>,
 }
 
-/// One worker of it.
+/// One worker of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Seat {
+pub(crate) struct Replica {
     pub(crate) instance: String,
     pub(crate) state: String,
     pub(crate) pid: Option<u32>,
@@ -33,7 +33,7 @@ pub(crate) struct Seat {
 }
 
 impl Pool {
-    /// Starts `size` processes of the example `pool-worker`, and waits until all serve.
+    /// Starts `size` processes of the example `pool-worker`, and waits until all are registered.
     pub(crate) fn start(broker: &Broker, size: u32) -> Pool {
         Pool::start_with(broker, size, &[])
     }
@@ -50,36 +50,36 @@ impl Pool {
         Pool::of(command, "jobs", size)
     }
 
-    /// A pool of this name and size, once it is ready.
+    /// Starts a pool of this name and size, and waits until it is ready.
     pub(crate) fn of(command: Command, name: &str, size: u32) -> Pool {
         let pool = Pool { process: Process::start(command), name: name.to_owned() };
         assert_eq!(pool.process.line(), format!("ready {size} workers"));
         pool
     }
 
-    /// `callboard pool` with these settings; the program is yet to be added.
+    /// Returns `callboard pool` with these settings. The caller adds the program.
     pub(crate) fn command(backend: &str, name: &str, size: u32) -> Command {
         Pool::command_with(backend, name, size, &[])
     }
 
-    /// The same with more flags.
+    /// As [`Pool::command`], with more flags.
     pub(crate) fn command_with(backend: &str, name: &str, size: u32, flags: &[&str]) -> Command {
         let mut command = callboard();
         command.args(["pool", "--backend", backend, "--name", name, "-n", &size.to_string()]).args(flags).arg("--");
         command
     }
 
-    /// How the pool stands, by its own word.
+    /// Queries the pool for its status.
     pub(crate) fn status(&self, broker: &Broker) -> Status {
         let method = format!("callboard.pool.{}.status", self.name);
         serde_json::from_str(&broker.call(&[&method]).printed()).unwrap()
     }
 
-    /// The process ids of its workers, once all of them serve.
+    /// Waits until all workers are registered, and returns their process ids.
     pub(crate) fn pids(&self, broker: &Broker) -> Vec<u32> {
-        until("all workers serve", || {
+        until("all workers are registered", || {
             let workers = self.status(broker).workers;
-            workers.iter().map(|seat| seat.pid.filter(|_| seat.state == "registered")).collect()
+            workers.iter().map(|replica| replica.pid.filter(|_| replica.state == "registered")).collect()
         })
     }
 }

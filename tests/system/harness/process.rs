@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_p
 
 use super::{lines::Lines, until};
 
-/// A process in a group of its own. Dropping it kills the group; if the test has failed, what the process said is shown.
+/// A process in its own process group. Dropping it kills the group, and prints the process's output if the test has failed.
 pub(crate) struct Process {
     what: String,
     child: Child,
@@ -25,15 +25,15 @@ impl Process {
         Process::spawn(command, Stdio::null())
     }
 
-    /// One that reads what the test writes.
+    /// Starts a process with a pipe as its standard input.
     pub(crate) fn start_with_input(command: Command) -> (Process, ChildStdin) {
         let mut process = Process::spawn(command, Stdio::piped());
         let input = process.child.stdin.take().unwrap();
         (process, input)
     }
 
-    /// One whose standard output and error go where the test says.
-    #[allow(dead_code, reason = "the chaos check hears everybody")]
+    /// Starts a process with these as its standard output and standard error.
+    #[allow(dead_code, reason = "the chaos test reads all output")]
     pub(crate) fn start_into(mut command: Command, stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Process {
         command.stdout(stdout).stderr(stderr);
         Process::spawn_as(command, Stdio::null())
@@ -53,9 +53,11 @@ impl Process {
         Process { what, child, stdout, stderr, status: None }
     }
 
-    /// The next line on stdout.
+    /// Returns the next line of standard output. Panics if the output has ended.
     pub(crate) fn line(&self) -> String {
-        self.stdout.next().unwrap_or_else(|| panic!("{} said no more; on stderr:\n{}", self.what, self.stderr.all()))
+        self.stdout
+            .next()
+            .unwrap_or_else(|| panic!("the output of {} has ended; on stderr:\n{}", self.what, self.stderr.all()))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -66,27 +68,27 @@ impl Process {
         signal(self.pid(), which);
     }
 
-    /// Kills this process, as `kill -9` does, and waits for its end. What it has started is left alone.
+    /// Kills this process with SIGKILL and waits for its end. Processes that it has started keep running.
     pub(crate) fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.end();
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     pub(crate) fn end(&mut self) -> ExitStatus {
         let child = &mut self.child;
         let status = until(&format!("the end of {}", self.what), || child.try_wait().unwrap());
         *self.status.insert(status)
     }
 
-    /// Whether it has ended.
-    #[allow(dead_code, reason = "the chaos check asks")]
+    /// Returns whether the process has ended.
+    #[allow(dead_code, reason = "only the chaos test needs it")]
     pub(crate) fn has_ended(&mut self) -> bool {
         self.status = self.status.or(self.child.try_wait().unwrap());
         self.status.is_some()
     }
 
-    /// Waits for its end, and gives its exit code, or 128 and the signal's number as shells do.
+    /// Waits for the end of the process. Returns its exit code, or 128 plus the signal's number as shells do.
     pub(crate) fn exit_code(&mut self) -> i32 {
         let status = self.end();
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
@@ -95,23 +97,23 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Once it was waited for, its number may be another process's.
+        // After the wait, its id may belong to another process.
         if self.status.is_none() {
             let _ = kill_process_group(pid(self.child.id()), Signal::KILL);
             let _ = self.child.wait();
         }
         if thread::panicking() {
-            eprintln!("--- {} said:\n{}\n{}\n---", self.what, self.stdout.so_far(), self.stderr.so_far());
+            eprintln!("--- output of {}:\n{}\n{}\n---", self.what, self.stdout.so_far(), self.stderr.so_far());
         }
     }
 }
 
-/// Sends a signal to a process, which must be there.
+/// Sends a signal to a process. Panics if it does not exist.
 pub(crate) fn signal(process: u32, which: Signal) {
     kill_process(pid(process), which).unwrap_or_else(|error| panic!("process {process}: {error}"));
 }
 
-/// Whether there is a process of this number.
+/// Returns whether a process with this id exists.
 pub(crate) fn is_alive(process: u32) -> bool {
     test_kill_process(pid(process)).is_ok()
 }

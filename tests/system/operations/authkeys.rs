@@ -14,10 +14,10 @@ use tempfile::TempDir;
 use crate::harness::{Broker, Finished, Pool, Process, example, example_path, until, write_private};
 
 const OURS: &str = "a key for the tests alone";
-const THEIRS: &str = "a key of somebody else's";
+const THEIRS: &str = "a key of another broker";
 const ANY_PORT: &str = "tcp://127.0.0.1:0";
 
-/// A folder of key files.
+/// A directory of key files.
 struct Keys(TempDir);
 
 impl Keys {
@@ -25,7 +25,7 @@ impl Keys {
         Keys(tempfile::tempdir().unwrap())
     }
 
-    /// Writes a key file that only we can read.
+    /// Writes a key file that only its owner can read.
     fn write(&self, name: &str, text: &str) -> String {
         let path = self.0.path().join(name);
         write_private(&path, text);
@@ -33,17 +33,17 @@ impl Keys {
     }
 }
 
-/// A broker that asks for a key of that file.
+/// Starts a broker that requires a key of this file.
 fn broker(file: &str) -> Broker {
     Broker::start_with(&["--frontend", ANY_PORT, "--backend", ANY_PORT, "--authkey-file", file])
 }
 
-/// `callboard WORDS...` as a client of that broker, with the keys of a file.
+/// Runs `callboard WORDS...` as a client of this broker, with the keys of a file.
 fn with(broker: &Broker, file: &str, words: &[&str]) -> Finished {
     broker.command(&[words, &["--authkey-file", file]].concat())
 }
 
-/// A pool of calculators with the keys of a file, which the broker is to let in.
+/// Starts a pool of calculators that has the keys of a file and that the broker must accept.
 fn pool(broker: &Broker, file: &str, size: u32) -> Process {
     let mut command = Pool::command(&broker.backend, "calculator", size);
     command.arg(example_path("calculator-worker")).env("CALLBOARD_POOL_AUTHKEY_FILE", file);
@@ -58,7 +58,7 @@ fn worker(broker: &Broker, key: Option<&str>) -> Process {
     Process::start(command)
 }
 
-/// The processes that a process has started, and those that these have.
+/// Returns the descendants of a process.
 fn descendants(of: u32) -> Vec<u32> {
     let parent = |pid: u32| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -91,21 +91,24 @@ fn the_error_of_a_worker_without_a_key_names_the_variable_and_no_flag() {
     let broker = broker(&keys.write("ours", OURS));
     let mut keyless = worker(&broker, None);
     assert_eq!(keyless.exit_code(), 1);
-    let said = keyless.stderr.all();
-    assert!(said.contains("set CALLBOARD_AUTHKEY to the broker's key") && !said.contains("--authkey-file"), "{said}");
+    let stderr = keyless.stderr.all();
+    assert!(
+        stderr.contains("set CALLBOARD_AUTHKEY to the broker's key") && !stderr.contains("--authkey-file"),
+        "{stderr}"
+    );
 }
 
 #[test]
-fn a_client_without_the_right_key_is_rejected_and_nothing_runs() {
+fn a_client_without_a_valid_key_is_rejected_and_no_call_runs() {
     let keys = Keys::new();
     let (ours, theirs) = (keys.write("ours", OURS), keys.write("theirs", THEIRS));
     let broker = broker(&ours);
     let _pool = pool(&broker, &ours, 1);
     let call = ["call", "calculator.add", "2", "3"];
-    broker.command(&call).complained_of(1, &["UNAUTHENTICATED", "--authkey-file FILE", "CALLBOARD_AUTHKEY"]);
-    with(&broker, &theirs, &call).complained_of(1, &["UNAUTHENTICATED", "unknown key"]);
-    let told = broker.process.stderr.wait_for("unauthenticated peer rejected");
-    assert!(told.contains("address=") && told.contains("tcp://127.0.0.1:"), "{told}");
+    broker.command(&call).failed_with(1, &["UNAUTHENTICATED", "--authkey-file FILE", "CALLBOARD_AUTHKEY"]);
+    with(&broker, &theirs, &call).failed_with(1, &["UNAUTHENTICATED", "unknown key"]);
+    let line = broker.process.stderr.wait_for("unauthenticated peer rejected");
+    assert!(line.contains("address=") && line.contains("tcp://127.0.0.1:"), "{line}");
     broker.process.stderr.wait_for("its key is unknown");
     let status = with(&broker, &ours, &["call", "callboard.status"]).printed();
     assert!(status.contains("\"dispatches\":0"), "nothing ran: {status}");
@@ -122,13 +125,13 @@ fn a_worker_without_the_key_does_not_register_and_reports_why() {
     for (key, words) in [(None, "CALLBOARD_AUTHKEY"), (Some(THEIRS), "unknown key")] {
         let mut worker = worker(&broker, key);
         assert_ne!(worker.exit_code(), 0);
-        let complaint = worker.stderr.all();
-        assert!(complaint.contains("Unauthenticated") || complaint.contains("UNAUTHENTICATED"), "{complaint}");
-        assert!(complaint.contains(words), "{complaint}");
+        let stderr = worker.stderr.all();
+        assert!(stderr.contains("Unauthenticated") || stderr.contains("UNAUTHENTICATED"), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
     }
     assert_eq!(with(&broker, &file, &["services"]).printed(), "no services at this broker");
     let _worker = worker(&broker, Some(OURS));
-    until("the worker with the key serves", || {
+    until("the worker with the key is registered", || {
         with(&broker, &file, &["services"]).printed().contains("calculator.add").then_some(())
     });
 }
@@ -139,7 +142,7 @@ fn a_pool_without_the_key_starts_nothing() {
     let broker = broker(&keys.write("authkey", OURS));
     let mut command = Pool::command(&broker.backend, "calculator", 1);
     command.arg(example_path("calculator-worker"));
-    Finished::of(command).complained_of(4, &["UNAUTHENTICATED", "--authkey-file FILE"]);
+    Finished::of(command).failed_with(4, &["UNAUTHENTICATED", "--authkey-file FILE"]);
 }
 
 #[test]
@@ -147,26 +150,26 @@ fn a_broker_that_asks_for_no_key_is_not_joined_with_one() {
     let keys = Keys::new();
     let broker = Broker::start();
     let refused = with(&broker, &keys.write("authkey", OURS), &["ping"]);
-    refused.complained_of(1, &["UNAUTHENTICATED", "did not prove that it knows ours"]);
+    refused.failed_with(1, &["UNAUTHENTICATED", "did not prove that it knows ours"]);
     broker.command(&["ping"]).printed();
 }
 
 #[test]
-fn a_key_is_good_for_its_roles() {
+fn a_key_permits_only_its_roles() {
     let keys = Keys::new();
     let both = "id=ours key=a key for the tests alone\nid=caller roles=client key=a key of a caller\n\
                 id=server roles=worker key=a key of a server\n";
     let broker = broker(&keys.write("authkey", both));
     let (caller, server) = (keys.write("caller", "a key of a caller"), keys.write("server", "a key of a server"));
     with(&broker, &caller, &["ping"]).printed();
-    with(&broker, &server, &["ping"]).complained_of(1, &["PERMISSION_DENIED", "role client"]);
+    with(&broker, &server, &["ping"]).failed_with(1, &["PERMISSION_DENIED", "role client"]);
     let mut refused = worker(&broker, Some("a key of a caller"));
     assert_ne!(refused.exit_code(), 0);
-    let told = broker.process.stderr.wait_for("key does not permit the role");
-    assert!(told.contains("key=\"server\"") && told.contains("role=client"), "{told}");
+    let line = broker.process.stderr.wait_for("key does not permit the role");
+    assert!(line.contains("key=\"server\"") && line.contains("role=client"), "{line}");
     broker.process.stderr.wait_for("key=\"caller\"");
     let _worker = worker(&broker, Some("a key of a server"));
-    until("the worker serves", || {
+    until("the worker is registered", || {
         with(&broker, &caller, &["services"]).printed().contains("calculator.add").then_some(())
     });
 }
@@ -179,20 +182,24 @@ fn keys_are_replaced_one_after_the_other_while_the_broker_runs() {
     let broker = broker(&file);
     let _pool = pool(&broker, &old, 1);
     let call = ["call", "calculator.add", "2", "3"];
-    let read_again = |text: &str, told: &str| {
+    let replace_keys = |text: &str, expected: &str| {
         write_private(Path::new(&file), text);
         broker.process.signal(Signal::HUP);
-        broker.process.stderr.wait_for(told);
+        broker.process.stderr.wait_for(expected);
     };
-    with(&broker, &new, &call).complained_of(1, &["UNAUTHENTICATED"]);
-    read_again(&format!("id=new key={THEIRS}\nid=old key={OURS}\n"), "ids=\"new old\"");
+    with(&broker, &new, &call).failed_with(1, &["UNAUTHENTICATED"]);
+    replace_keys(&format!("id=new key={THEIRS}\nid=old key={OURS}\n"), "ids=\"new old\"");
     assert_eq!(with(&broker, &new, &call).printed(), "5");
     assert_eq!(with(&broker, &old, &call).printed(), "5");
-    read_again("short", "the old keys stay valid");
+    replace_keys("short", "the old keys stay valid");
     assert_eq!(with(&broker, &new, &call).printed(), "5");
-    read_again(&format!("id=new key={THEIRS}\n"), "ids=\"new\"");
-    with(&broker, &old, &call).complained_of(1, &["UNAUTHENTICATED"]);
-    assert_eq!(with(&broker, &new, &call).printed(), "5", "the pool's worker joined with the old key, and stays");
+    replace_keys(&format!("id=new key={THEIRS}\n"), "ids=\"new\"");
+    with(&broker, &old, &call).failed_with(1, &["UNAUTHENTICATED"]);
+    assert_eq!(
+        with(&broker, &new, &call).printed(),
+        "5",
+        "the pool's worker, which authenticated with the old key, stays connected"
+    );
 }
 
 #[test]
@@ -202,29 +209,26 @@ fn a_key_file_that_others_can_read_is_refused() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let words = ["--authkey-file", &file, &format!("chmod 600 {file}")];
     Finished::callboard(&["broker", "--frontend", ANY_PORT, "--backend", ANY_PORT, "--authkey-file", &file])
-        .complained_of(2, &words);
-    Finished::callboard(&["ping", "--authkey-file", &file]).complained_of(2, &words);
+        .failed_with(2, &words);
+    Finished::callboard(&["ping", "--authkey-file", &file]).failed_with(2, &words);
 }
 
 #[test]
-fn a_variable_that_holds_no_key_is_wrong_usage_and_is_not_shown() {
+fn a_variable_without_a_valid_key_is_a_usage_error_and_is_not_shown() {
     let mut command = crate::harness::callboard();
     command.arg("ping").env("CALLBOARD_AUTHKEY", "hush-hush");
-    let complaint = Finished::of(command).complained(2);
-    assert!(
-        complaint.starts_with("error: invalid CALLBOARD_AUTHKEY: line 1: an authkey has 16 to 512 bytes"),
-        "{complaint}"
-    );
-    assert!(!complaint.contains("hush") && complaint.matches("line 1").count() == 1, "{complaint}");
+    let stderr = Finished::of(command).failed(2);
+    assert!(stderr.starts_with("error: invalid CALLBOARD_AUTHKEY: line 1: an authkey has 16 to 512 bytes"), "{stderr}");
+    assert!(!stderr.contains("hush") && stderr.matches("line 1").count() == 1, "{stderr}");
 }
 
 #[test]
-fn a_key_in_two_places_is_wrong_usage() {
+fn a_key_in_two_places_is_a_usage_error() {
     let keys = Keys::new();
     let broker = Broker::start();
     let mut command = broker.command_line(&["ping", "--authkey-file", &keys.write("authkey", OURS)]);
     command.env("CALLBOARD_AUTHKEY", OURS);
-    Finished::of(command).complained_of(2, &["--authkey-file", "CALLBOARD_AUTHKEY", "unset one of them"]);
+    Finished::of(command).failed_with(2, &["--authkey-file", "CALLBOARD_AUTHKEY", "unset one of them"]);
 }
 
 #[test]
@@ -233,17 +237,17 @@ fn workers_get_the_key_of_the_pool_in_the_environment_and_not_on_the_command_lin
     let file = keys.write("authkey", &format!("# ours\nid=ours {}\n", format_args!("key={OURS}")));
     let broker = broker(&file);
     let pool = pool(&broker, &file, 2);
-    let everybody = [vec![pool.pid(), broker.process.pid()], descendants(pool.pid())].concat();
-    assert!(everybody.len() >= 4, "broker, pool and workers: {everybody:?}");
-    for pid in &everybody {
+    let pids = [vec![pool.pid(), broker.process.pid()], descendants(pool.pid())].concat();
+    assert!(pids.len() >= 4, "broker, pool and workers: {pids:?}");
+    for pid in &pids {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&line).contains(OURS), "process {pid}");
     }
-    let told = |pid: &&u32| {
+    let has_key = |pid: &&u32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         String::from_utf8_lossy(&environment).split('\0').any(|entry| entry == format!("CALLBOARD_AUTHKEY=key={OURS}"))
     };
-    assert!(everybody.iter().filter(told).count() >= 2, "both workers");
+    assert!(pids.iter().filter(has_key).count() >= 2, "both workers");
 }
 
 #[test]
@@ -254,7 +258,7 @@ fn with_a_key_a_broker_listens_beyond_loopback() {
     let broker = Broker::start_with(&flags);
     let frontend = broker.frontend.replace("0.0.0.0", "127.0.0.1");
     Finished::callboard(&["ping", "--frontend", &frontend, "--authkey-file", &file]).printed();
-    Finished::callboard(&["ping", "--frontend", &frontend]).complained_of(1, &["UNAUTHENTICATED"]);
+    Finished::callboard(&["ping", "--frontend", &frontend]).failed_with(1, &["UNAUTHENTICATED"]);
 }
 
 #[test]
@@ -287,7 +291,7 @@ async fn programs_give_their_key_to_the_libraries() {
 }
 
 #[test]
-fn keys_of_somebodys_own_do_not_disturb_the_demo() {
+fn keys_in_the_environment_do_not_affect_the_demo() {
     let keys = Keys::new();
     let path: PathBuf = keys.write("authkey", OURS).into();
     let mut command = crate::harness::callboard();
@@ -297,7 +301,7 @@ fn keys_of_somebodys_own_do_not_disturb_the_demo() {
 }
 
 #[test]
-fn a_pool_is_changed_by_operators_alone() {
+fn only_operators_change_a_pool() {
     let keys = Keys::new();
     let file = keys.write(
         "authkey",
@@ -310,11 +314,11 @@ fn a_pool_is_changed_by_operators_alone() {
     let pool = Process::start(command);
     assert_eq!(pool.line(), "ready 1 workers");
     for asked in [["scale", "calculator", "2"].as_slice(), &["reload", "calculator"]] {
-        with(&broker, &farm, asked).complained_of(1, &["PERMISSION_DENIED", "is for operators"]);
-        with(&broker, &farm, &[asked, &["--no-wait"]].concat()).complained_of(1, &["PERMISSION_DENIED"]);
+        with(&broker, &farm, asked).failed_with(1, &["PERMISSION_DENIED", "is for operators"]);
+        with(&broker, &farm, &[asked, &["--no-wait"]].concat()).failed_with(1, &["PERMISSION_DENIED"]);
     }
     let by_hand = with(&broker, &farm, &["call", "callboard.pool.calculator.scale", "2"]);
-    by_hand.complained_of(1, &["PERMISSION_DENIED"]);
+    by_hand.failed_with(1, &["PERMISSION_DENIED"]);
     let status = with(&broker, &farm, &["call", "callboard.pool.calculator.status"]).printed();
     assert!(status.contains("\"size\":1") && status.contains("\"generation\":1"), "nothing was changed: {status}");
     let boss = keys.write("boss", "a key of an operator");
@@ -336,7 +340,7 @@ fn the_store_of_the_examples_needs_the_secret() {
         client.args([&broker.frontend, "3"]).envs(key.map(|key| ("CALLBOARD_AUTHKEY", key)));
         Finished::of(client)
     };
-    client(None).complained_of(1, &["asks for a key"]);
-    client(Some(THEIRS)).complained_of(1, &["UNAUTHENTICATED"]);
+    client(None).failed_with(1, &["asks for a key"]);
+    client(Some(THEIRS)).failed_with(1, &["UNAUTHENTICATED"]);
     assert_eq!(client(Some(OURS)).printed(), "3 views after the last of mine");
 }

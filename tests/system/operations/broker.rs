@@ -19,14 +19,14 @@ fn the_ready_line_has_the_ports_that_the_system_chose() {
 fn a_port_in_use_ends_it_with_4() {
     let broker = Broker::start();
     let second = Finished::callboard(&["broker", "--frontend", &broker.frontend, "--backend", "tcp://127.0.0.1:0"]);
-    second.complained_of(4, &[&broker.frontend, "in use"]);
+    second.failed_with(4, &[&broker.frontend, "in use"]);
 }
 
 #[test]
-fn an_address_beyond_loopback_needs_leave() {
+fn an_address_beyond_loopback_needs_a_flag() {
     let flags = ["--frontend", "tcp://0.0.0.0:0", "--backend", "tcp://127.0.0.1:0"];
     let refused = Finished::callboard(&[&["broker"], &flags[..]].concat());
-    refused.complained_of(2, &["tcp://0.0.0.0:0", "--allow-unauthenticated"]);
+    refused.failed_with(2, &["tcp://0.0.0.0:0", "--allow-unauthenticated"]);
     let broker = Broker::start_with(&[&flags[..], &["--allow-unauthenticated"]].concat());
     assert!(broker.frontend.starts_with("tcp://0.0.0.0:"), "{}", broker.frontend);
 }
@@ -35,12 +35,12 @@ fn an_address_beyond_loopback_needs_leave() {
 fn a_wrong_address_ends_it_with_2() {
     for wrong in ["127.0.0.1:5559", "http://127.0.0.1:5559", "tcp://127.0.0.1", "tcp://127.0.0.1:70000", "ipc://"] {
         let ended = Finished::callboard(&["broker", "--frontend", wrong, "--backend", "tcp://127.0.0.1:0"]);
-        ended.complained_of(2, &["--frontend", "tcp://"]);
+        ended.failed_with(2, &["--frontend", "tcp://"]);
     }
 }
 
 #[test]
-fn sigterm_ends_it_well_and_ctrl_c_with_130() {
+fn sigterm_ends_it_with_0_and_ctrl_c_with_130() {
     for (signal, code) in [(Signal::TERM, 0), (Signal::INT, 130)] {
         let mut broker = Broker::start();
         broker.process.signal(signal);
@@ -49,7 +49,7 @@ fn sigterm_ends_it_well_and_ctrl_c_with_130() {
 }
 
 #[test]
-fn a_second_ctrl_c_does_not_wait_for_what_runs() {
+fn a_second_ctrl_c_does_not_wait_for_running_calls() {
     let mut broker =
         Broker::start_with(&["--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0", "--drain", "10m"]);
     let _worker = broker.worker("pool-worker", "jobs");
@@ -63,7 +63,7 @@ fn a_second_ctrl_c_does_not_wait_for_what_runs() {
 }
 
 #[test]
-fn unix_sockets_work_and_are_gone_afterwards() {
+fn unix_sockets_work_and_are_removed_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let (front, back) = (folder.path().join("front"), folder.path().join("back"));
     let [frontend, backend] = [&front, &back].map(|path| format!("ipc://{}", path.display()));
@@ -77,14 +77,14 @@ fn unix_sockets_work_and_are_gone_afterwards() {
 }
 
 #[test]
-fn a_unix_socket_belongs_to_one_broker_until_that_is_gone() {
+fn a_unix_socket_belongs_to_one_broker_until_that_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     let [frontend, backend] = ["front", "back"].map(|name| format!("ipc://{}", folder.path().join(name).display()));
     let mut broker = Broker::start_at(&frontend, &backend);
     let second = Finished::callboard(&["broker", "--frontend", &frontend, "--backend", "tcp://127.0.0.1:0"]);
-    second.complained_of(4, &[&frontend, "a running broker uses it"]);
+    second.failed_with(4, &[&frontend, "a running broker uses it"]);
     broker.command(&["ping"]).printed();
-    // A broker that was killed leaves its files behind: they are in nobody's way.
+    // A killed broker leaves its socket files behind. They must not prevent a new start.
     broker.kill_and_start_again();
     broker.command(&["ping"]).printed();
 }
@@ -103,10 +103,10 @@ fn a_low_file_limit_gets_a_warning_and_idle_connections_do_not_block_others() {
 }
 
 #[test]
-fn limits_that_do_not_fit_together_end_it_with_2() {
+fn contradictory_limits_end_it_with_2() {
     let any = ["broker", "--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0"];
     let ended = Finished::callboard(&[&any[..], &["--unsent-bytes-max", "1MiB"]].concat());
-    ended.complained_of(2, &["unsent_bytes_max", "twice message_bytes_max"]);
+    ended.failed_with(2, &["unsent_bytes_max", "twice message_bytes_max"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `callboard demo` and `bench`: correct results, the documented figures, and no process left behind.
+//! `callboard demo` and `bench`: correct results, the documented figures, and no remaining processes.
 
 use std::fs;
 
@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::harness::{Finished, Process, callboard, is_alive, until};
 
-/// The processes that have `parent` as theirs, and those that have these, and so on.
+/// Returns the descendants of a process.
 fn descendants(parent: u32) -> Vec<u32> {
-    let children = until("the system tells a process's children", || {
+    let children = until("the children of a process can be read", || {
         fs::read_dir(format!("/proc/{parent}/task")).ok()?.try_fold(Vec::new(), |mut all, task| {
             let children = fs::read_to_string(task.ok()?.path().join("children")).ok()?;
             all.extend(children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap()));
@@ -19,14 +19,14 @@ fn descendants(parent: u32) -> Vec<u32> {
     children.iter().flat_map(|child| [vec![*child], descendants(*child)].concat()).collect()
 }
 
-/// The numbers behind the word `process` in what demo prints: its broker, its pool, itself.
+/// Returns the numbers after the word `process` in the output of demo: its broker, its pool and itself.
 fn processes(shown: &str) -> Vec<u32> {
     let words = shown.split("process ").skip(1);
     words.map(|rest| rest.split(',').next().unwrap().parse().unwrap()).collect()
 }
 
 #[test]
-fn demo_answers_every_call_rightly_and_leaves_no_process_behind() {
+fn demo_answers_every_call_correctly_and_leaves_no_process_behind() {
     let shown = Finished::callboard(&["demo"]).printed();
     assert!(shown.contains("10000 calls answered in ") && shown.contains(", 0 wrong"), "{shown}");
     let table = shown.split("WORKER PROCESS").nth(1).unwrap();
@@ -36,11 +36,11 @@ fn demo_answers_every_call_rightly_and_leaves_no_process_behind() {
     assert_eq!(rows.iter().map(|row| row[1].parse::<u32>().unwrap()).sum::<u32>(), 10_000, "{shown}");
     let workers = rows.iter().map(|row| row[0].parse().unwrap());
     let left: Vec<u32> = processes(&shown).into_iter().chain(workers).filter(|pid| is_alive(*pid)).collect();
-    assert!(left.is_empty(), "{left:?} are left of:\n{shown}");
+    assert!(left.is_empty(), "{left:?} still run after:\n{shown}");
 }
 
 #[test]
-fn demo_and_bench_are_their_own_whatever_is_set_for_others() {
+fn demo_and_bench_ignore_the_settings_of_other_commands() {
     for words in [&["demo"][..], &["bench", "--seconds", "1"]] {
         let mut command = callboard();
         command.args(words).envs([
@@ -66,11 +66,11 @@ fn a_killed_demo_leaves_no_process_behind() {
     let workers = descendants(started[1]);
     demo.kill();
     let all = [started, workers].concat();
-    until("all that it started is gone", || (!all.iter().copied().any(is_alive)).then_some(()));
+    until("all its processes have ended", || (!all.iter().copied().any(is_alive)).then_some(()));
 }
 
 #[test]
-fn bench_prints_the_figures_that_were_promised() {
+fn bench_prints_the_documented_figures() {
     let shown = Finished::callboard(&["bench", "--json", "--seconds", "1", "--clients", "2", "--workers", "2"]);
     assert_eq!(shown.code, 0, "{shown:?}");
     let figures: Value = serde_json::from_str(shown.stdout.lines().last().unwrap()).unwrap();
@@ -90,10 +90,10 @@ fn ctrl_c_ends_a_bench_and_all_its_processes() {
     let mut command = callboard();
     command.args(["bench", "--seconds", "600"]);
     let mut bench = Process::start(command);
-    let started = until("broker, worker and client are there", || {
+    let started = until("broker, worker and client have started", || {
         Some(descendants(bench.pid())).filter(|started| started.len() == 3)
     });
     bench.signal(Signal::INT);
     assert_eq!(bench.exit_code(), 130);
-    until("all that it started is gone", || (!started.iter().copied().any(is_alive)).then_some(()));
+    until("all its processes have ended", || (!started.iter().copied().any(is_alive)).then_some(()));
 }

@@ -1,4 +1,4 @@
-//! A log that cannot be written, or is not read, stops no process.
+//! A process continues if its log cannot be written or is not read.
 
 use std::{
     fs::File,
@@ -19,7 +19,7 @@ fn broker() -> Command {
     command
 }
 
-/// A pipe that takes nothing any more, as one does whose reader has stopped reading.
+/// Returns a full pipe, as a reader leaves it that has stopped reading.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = io::pipe().unwrap();
     let flags = fcntl_getfl(&writer).unwrap();
@@ -29,18 +29,18 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// A pipe whose reader has gone.
+/// Returns a pipe without a reader.
 fn broken_pipe() -> PipeWriter {
     io::pipe().unwrap().1
 }
 
-/// A worker that joins and one that is lost are told in the log: the broker serves on, and ends when it is asked to.
+/// Asserts that the broker still serves and ends on SIGTERM, after it has logged a new and a lost worker.
 fn goes_on(stderr: impl Into<Stdio>) {
     let mut broker = Broker::of(Process::start_into(broker(), Stdio::piped(), stderr));
     let mut worker = broker.worker("calculator-worker", "calculator");
     assert_eq!(broker.call(&["calculator.add", "2", "3"]).printed(), "5");
     worker.kill();
-    until("the broker says that the worker is lost", || {
+    until("the broker reports the lost worker", || {
         (!broker.command(&["peers"]).printed().contains("worker")).then_some(())
     });
     broker.process.signal(Signal::TERM);
@@ -67,7 +67,7 @@ fn a_pool_whose_log_is_closed_continues() {
     let mut pool = Process::start_into(command, Stdio::piped(), broken_pipe());
     assert_eq!(pool.line(), "ready 1 workers");
     broker.command(&["scale", "jobs", "2"]).printed();
-    until("both serve", || {
+    until("both workers are registered", || {
         let status = broker.call(&["callboard.pool.jobs.status"]).printed();
         (status.matches("\"registered\"").count() == 2).then_some(())
     });
@@ -92,7 +92,7 @@ fn a_ready_line_that_is_not_read_is_not_an_error() {
     let mut command = callboard();
     command.args(["broker", "--frontend", &frontend, "--backend", "tcp://127.0.0.1:0"]);
     let mut broker = Process::start_into(command, broken_pipe(), Stdio::piped());
-    until("it serves", || {
+    until("the broker answers", || {
         let mut ping = callboard();
         ping.arg("ping").env("CALLBOARD_FRONTEND", &frontend);
         (Finished::of(ping).code == 0).then_some(())

@@ -1,10 +1,10 @@
-//! The end and the replacement of a pool's processes.
+//! The termination and the replacement of a pool's processes.
 
 use rustix::process::Signal;
 
 use crate::harness::{Broker, Pool, Process, example_path, is_alive, signal, until};
 
-/// A call of `jobs.pause` that runs already.
+/// Starts a call of `jobs.pause`, and waits until it runs.
 fn running_pause(broker: &Broker, milliseconds: &str) -> Process {
     let call = Process::start(broker.command_line(&["call", "jobs.pause", milliseconds]));
     broker.wait_for_running_call();
@@ -34,7 +34,7 @@ fn a_running_call_has_at_most_the_drain_time() {
     let mut call = running_pause(&broker, "600000");
     pool.signal(Signal::TERM);
     assert_eq!(pool.exit_code(), 0);
-    // It may be repeated, but nobody is left to do it: it waits for a worker, and does not hang for ever.
+    // The call is retryable, but no worker is left. It waits for a worker until its timeout.
     call.signal(Signal::INT);
     assert_eq!(call.exit_code(), 130);
 }
@@ -47,7 +47,11 @@ fn a_second_ctrl_c_ends_a_pool_at_once() {
     let _call = running_pause(&broker, "600000");
     pool.process.signal(Signal::INT);
     until("the pool drains", || {
-        pool.status(&broker).workers.iter().all(|seat| seat.state == "draining" || seat.pid.is_none()).then_some(())
+        pool.status(&broker)
+            .workers
+            .iter()
+            .all(|replica| replica.state == "draining" || replica.pid.is_none())
+            .then_some(())
     });
     pool.process.signal(Signal::INT);
     assert_eq!(pool.process.exit_code(), 130);
@@ -60,7 +64,7 @@ fn a_killed_pool_leaves_no_worker_behind() {
     let mut pool = Pool::start(&broker, 3);
     let pids = pool.pids(&broker);
     pool.process.kill();
-    until("its workers are gone", || (!pids.iter().copied().any(is_alive)).then_some(()));
+    until("its workers have ended", || (!pids.iter().copied().any(is_alive)).then_some(()));
     assert_eq!(broker.command(&["services", "--json"]).printed(), "[]");
 }
 
@@ -68,7 +72,7 @@ fn a_killed_pool_leaves_no_worker_behind() {
 fn a_killed_pool_leaves_no_worker_behind_a_script() {
     let broker = Broker::start();
     let mut command = Pool::command(&broker.backend, "jobs", 1);
-    // The script is the pool's child; the worker that it waits for is not.
+    // The script is the pool's child. The worker that the script waits for is not.
     command.args(["sh", "-c", "\"$0\" & wait"]).arg(example_path("pool-worker"));
     let mut pool = Process::start(command);
     assert_eq!(pool.line(), "ready 1 workers");
@@ -76,7 +80,7 @@ fn a_killed_pool_leaves_no_worker_behind_a_script() {
     let worker = status["workers"].as_array().unwrap().iter().find(|worker| worker["name"] == "jobs-1").unwrap();
     let worker = u32::try_from(worker["pid"].as_u64().unwrap()).unwrap();
     pool.kill();
-    until("the worker is gone", || (!is_alive(worker)).then_some(()));
+    until("the worker has ended", || (!is_alive(worker)).then_some(()));
 }
 
 #[test]
@@ -85,11 +89,11 @@ fn a_killed_worker_is_replaced_and_the_pool_counts_it() {
     let pool = Pool::start(&broker, 2);
     let before = pool.pids(&broker);
     signal(before[0], Signal::KILL);
-    let seat = until("another serves in its place", || {
-        let seats = pool.status(&broker).workers;
-        seats.into_iter().find(|seat| seat.restarts == 1 && seat.state == "registered")
+    let replica = until("its replacement is registered", || {
+        let replicas = pool.status(&broker).workers;
+        replicas.into_iter().find(|replica| replica.restarts == 1 && replica.state == "registered")
     });
-    assert_eq!(seat.instance, "jobs-1.1");
+    assert_eq!(replica.instance, "jobs-1.1");
     let after = pool.pids(&broker);
     assert!(after[0] != before[0] && after[1] == before[1], "{before:?} {after:?}");
 }

@@ -18,16 +18,16 @@ async fn a_pool_between_a_minimum_and_a_maximum_grows_with_its_queue() {
     });
     assert_eq!(pool.line(), "ready 1 workers");
     let refused = broker.command(&["scale", "jobs", "2"]);
-    refused.complained_of(1, &["FAILED_PRECONDITION", "scales itself"]);
+    refused.failed_with(1, &["FAILED_PRECONDITION", "scales itself"]);
     let client = broker.client().await;
-    // Three times as many as one worker has slots for.
+    // Three times the slots of one worker.
     let calls: Vec<_> = (0..192)
         .map(|_| {
             let call = client.call::<IgnoredAny>("jobs.pause", (600_000_u64,)).no_timeout();
             tokio::spawn(async move { call.await.map(drop) })
         })
         .collect();
-    until_async("it has grown to its most", async || {
+    until_async("the pool has its maximum size", async || {
         let status: serde_json::Value = client.call("callboard.pool.jobs.status", ()).await.unwrap();
         let workers = status["workers"].as_array().unwrap();
         workers.len() == 3 && workers.iter().all(|worker| worker["state"] == "registered")
@@ -37,7 +37,7 @@ async fn a_pool_between_a_minimum_and_a_maximum_grows_with_its_queue() {
 }
 
 #[test]
-fn a_worker_that_cannot_restart_does_not_affect_those_that_serve() {
+fn a_worker_that_cannot_restart_does_not_affect_the_others() {
     let (broker, folder) = (Broker::start(), tempfile::tempdir().unwrap());
     let program = folder.path().join("pool-worker");
     fs::copy(example_path("pool-worker"), &program).unwrap();
@@ -60,10 +60,10 @@ fn a_worker_that_cannot_restart_does_not_affect_those_that_serve() {
 async fn workers_are_recycled_after_a_number_of_calls_and_no_call_fails() {
     let load = Load::start_sized(2, &["--recycle-calls", "300"]).await;
     let first = load.pool.pids(&load.broker);
-    until_async("nobody is left of the first ones", async || {
+    until_async("all first processes are replaced", async || {
         load.wait_for_outcomes(50);
         let workers = load.pool.status(&load.broker).workers;
-        !workers.iter().any(|seat| seat.pid.is_some_and(|pid| first.contains(&pid)))
+        !workers.iter().any(|replica| replica.pid.is_some_and(|pid| first.contains(&pid)))
     })
     .await;
     assert_eq!(load.end().await, 0);
@@ -71,13 +71,13 @@ async fn workers_are_recycled_after_a_number_of_calls_and_no_call_fails() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_are_recycled_when_they_use_too_much_memory() {
-    // Each holds more than that from the beginning.
+    // Each process uses more than the limit from its start on.
     let load = Load::start_sized(1, &["--recycle-rss", "1MiB"]).await;
     let first = load.pool.pids(&load.broker);
     load.pool.process.stderr.wait_for("MiB of memory");
-    until_async("another has its place", async || {
+    until_async("a process is replaced", async || {
         let workers = load.pool.status(&load.broker).workers;
-        !workers.iter().any(|seat| seat.pid.is_some_and(|pid| first.contains(&pid)))
+        !workers.iter().any(|replica| replica.pid.is_some_and(|pid| first.contains(&pid)))
     })
     .await;
     assert_eq!(load.end().await, 0);

@@ -15,13 +15,13 @@ async fn no_call_fails_while_a_pool_is_reloaded() {
     let after = load.pool.pids(&load.broker);
     assert_eq!(after.len(), 3);
     assert!(!after.iter().any(|pid| before.contains(pid)), "{before:?} {after:?}");
-    assert!(!before.into_iter().any(is_alive), "the old ones have ended");
+    assert!(!before.into_iter().any(is_alive), "the old processes have ended");
     assert_eq!(load.pool.status(&load.broker).generation, 2);
     load.wait_for_outcomes(300);
-    assert_eq!(load.end().await, 0, "no call failed, not even what must not run twice");
+    assert_eq!(load.end().await, 0, "no call failed, not even a `once` call");
 }
 
-/// A program in a file of its own, so that a new version can take its place.
+/// A program in its own file, which a new version can replace.
 struct Program {
     folder: tempfile::TempDir,
 }
@@ -37,7 +37,7 @@ impl Program {
         self.folder.path().join("jobs-worker")
     }
 
-    /// Puts another version in its place, as an installer does: at once.
+    /// Replaces the program by another version in one step, as an installer does.
     fn becomes(&self, script: &str) {
         let new = self.folder.path().join("new");
         fs::write(&new, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -71,12 +71,12 @@ fn a_new_version_that_crashes_is_rolled_back() {
     assert!(refused.stderr.contains("exit status 9"), "{refused:?}");
     pool.stderr.wait_for("rolled back, the old workers stay");
     pool.stderr.wait_for("cannot read the configuration");
-    until("the new ones are gone", || {
+    until("the new processes have ended", || {
         let now = broker.call(&["callboard.pool.jobs.status"]).printed();
         (pids_in(&now) == pids_in(&before)).then_some(())
     });
     assert!(broker.call(&["jobs.collatz", "27"]).printed().starts_with("{\"value\":111,"));
-    // The next version is a good one.
+    // The next version works.
     program.becomes(&worker(&example_path("pool-worker")));
     assert_eq!(broker.command(&["reload", "jobs"]).printed(), "jobs reloaded: 2 new workers");
 }
@@ -93,7 +93,7 @@ fn a_new_version_that_never_serves_is_rolled_back() {
     let _pool = pool_of(&broker, &program, &["--startup-timeout", "1s"]);
     program.becomes("exec sleep 600");
     let refused = broker.command(&["reload", "jobs"]);
-    refused.complained_of(4, &["rolled back", "not all new workers were registered within 1 s"]);
+    refused.failed_with(4, &["rolled back", "not all new workers were registered within 1 s"]);
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_new_version_whose_calls_fail_is_rolled_back() {
     let client = broker.client().await;
     let mut failed = 0;
     until_async("the reload is rolled back", async || {
-        // So many at a time that every worker has some.
+        // Enough concurrent calls that every worker has some.
         let calls = (0..40_u64).map(|key| client.call::<serde::de::IgnoredAny>("jobs.note", (key,)).into_future());
         failed += join_all(calls).await.iter().filter(|outcome| outcome.is_err()).count();
         pool.stderr.so_far().contains("rolled back")
@@ -118,7 +118,7 @@ async fn a_new_version_whose_calls_fail_is_rolled_back() {
     assert_eq!(reload.exit_code(), 4);
     let why = reload.stderr.all();
     assert!(failed > 0 && why.contains("calls failed at the new workers"), "{why}");
-    until("the new ones are gone", || {
+    until("the new processes have ended", || {
         (pids_in(&broker.call(&["callboard.pool.jobs.status"]).printed()).len() == 2).then_some(())
     });
     broker.call(&["jobs.note", "1"]).printed();
@@ -130,14 +130,14 @@ fn one_worker_is_replaced_by_name() {
     let pool = Pool::start(&broker, 2);
     let before = pool.pids(&broker);
     broker.call(&["callboard.pool.jobs.replace", "jobs-1"]).printed();
-    let names = until("another serves in its place", || {
-        let seats = pool.status(&broker).workers;
-        let done = seats.len() == 2 && seats.iter().all(|seat| seat.state == "registered");
-        done.then(|| seats.into_iter().map(|seat| seat.instance).collect::<Vec<_>>())
+    let names = until("the replacement is registered", || {
+        let replicas = pool.status(&broker).workers;
+        let done = replicas.len() == 2 && replicas.iter().all(|replica| replica.state == "registered");
+        done.then(|| replicas.into_iter().map(|replica| replica.instance).collect::<Vec<_>>())
     });
     assert_eq!(names, ["jobs-2", "jobs-3"]);
     assert!(!is_alive(before[0]) && is_alive(before[1]));
-    broker.call(&["callboard.pool.jobs.replace", "jobs-1"]).complained_of(1, &["NOT_FOUND", "jobs-1"]);
+    broker.call(&["callboard.pool.jobs.replace", "jobs-1"]).failed_with(1, &["NOT_FOUND", "jobs-1"]);
 }
 
 #[test]
@@ -148,6 +148,6 @@ fn one_change_at_a_time() {
     program.becomes("exec sleep 600");
     assert_eq!(broker.command(&["reload", "jobs", "--no-wait"]).printed(), "jobs is being reloaded");
     for words in [&["reload", "jobs"][..], &["scale", "jobs", "3"]] {
-        broker.command(words).complained_of(1, &["FAILED_PRECONDITION", "replacing"]);
+        broker.command(words).failed_with(1, &["FAILED_PRECONDITION", "replacing"]);
     }
 }

@@ -16,16 +16,16 @@ async fn no_call_fails_while_a_pool_grows_and_shrinks() {
     assert_eq!(scale(&load.broker, 8), "jobs has 8 workers");
     let most = load.pool.pids(&load.broker);
     assert_eq!(most.len(), 8);
-    assert!(first.iter().all(|pid| most.contains(pid)), "who was there stays: {first:?} {most:?}");
+    assert!(first.iter().all(|pid| most.contains(pid)), "the first workers stay: {first:?} {most:?}");
     load.wait_for_outcomes(300);
     assert_eq!(scale(&load.broker, 2), "jobs has 2 workers");
     let left = load.pool.pids(&load.broker);
     assert_eq!(left.len(), 2);
     assert!(left.iter().all(|pid| most.contains(pid) && is_alive(*pid)), "{left:?}");
     let gone: Vec<_> = most.into_iter().filter(|pid| !left.contains(pid)).collect();
-    assert!(!gone.into_iter().any(is_alive), "who left has ended");
+    assert!(!gone.into_iter().any(is_alive), "the removed workers have ended");
     load.wait_for_outcomes(300);
-    assert_eq!(load.end().await, 0, "no call failed, not even what must not run twice");
+    assert_eq!(load.end().await, 0, "no call failed, not even a `once` call");
 }
 
 #[test]
@@ -36,12 +36,12 @@ fn idle_workers_leave_and_busy_workers_finish() {
     broker.wait_for_running_call();
     let busy = busy_worker(&broker);
     assert_eq!(scale(&broker, 1), "jobs has 1 workers");
-    let seats = pool.status(&broker).workers;
-    assert_eq!(seats.iter().map(|seat| seat.instance.as_str()).collect::<Vec<_>>(), [busy]);
+    let replicas = pool.status(&broker).workers;
+    assert_eq!(replicas.iter().map(|replica| replica.instance.as_str()).collect::<Vec<_>>(), [busy]);
     assert_eq!(call.exit_code(), 0, "{}", call.stderr.all());
 }
 
-/// The name of the one worker that runs a call.
+/// Returns the name of the worker that runs a call.
 fn busy_worker(broker: &Broker) -> String {
     let status: serde_json::Value = serde_json::from_str(&broker.call(&["callboard.status"]).printed()).unwrap();
     let worker = status["workers"].as_array().unwrap().iter().find(|worker| worker["running"] == 1).unwrap();
@@ -53,13 +53,13 @@ fn a_busy_worker_that_must_leave_finishes_its_call_first() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 2);
     let calls: Vec<_> = (0..2).map(|_| Process::start(broker.command_line(&["call", "jobs.pause", "2000"]))).collect();
-    until("both run", || {
+    until("both calls run", || {
         let load = broker.call(&["callboard.load", "jobs"]).printed();
         (load.matches("\"draining\":false,\"stuck\":false,\"running\":1").count() == 2).then_some(())
     });
     let scaled = broker.command(&["scale", "jobs", "1", "--no-wait"]).printed();
     assert_eq!(scaled, "jobs scales to 1 workers");
-    let states: Vec<_> = pool.status(&broker).workers.into_iter().map(|seat| seat.state).collect();
+    let states: Vec<_> = pool.status(&broker).workers.into_iter().map(|replica| replica.state).collect();
     assert!(states.contains(&"draining".to_owned()), "{states:?}");
     for mut call in calls {
         assert_eq!(call.exit_code(), 0, "{}", call.stderr.all());
@@ -79,7 +79,7 @@ fn a_size_beyond_the_bounds_of_a_pool_is_rejected() {
     assert_eq!(pool.line(), "ready 2 workers");
     for size in ["1", "4"] {
         let refused = broker.command(&["scale", "jobs", size]);
-        refused.complained_of(1, &["OUT_OF_RANGE", &format!("size {size} is outside of this pool's bounds, 2 to 3")]);
+        refused.failed_with(1, &["OUT_OF_RANGE", &format!("size {size} is outside of this pool's bounds, 2 to 3")]);
     }
     assert_eq!(scale(&broker, 3), "jobs has 3 workers");
 }
@@ -88,7 +88,7 @@ fn a_size_beyond_the_bounds_of_a_pool_is_rejected() {
 fn a_pool_without_bounds_grows_to_four_times_its_size_at_most() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 1);
-    broker.command(&["scale", "jobs", "5"]).complained_of(1, &["bounds, 1 to 4"]);
+    broker.command(&["scale", "jobs", "5"]).failed_with(1, &["bounds, 1 to 4"]);
     assert_eq!(pool.status(&broker).size, 1);
 }
 
@@ -96,13 +96,13 @@ fn a_pool_without_bounds_grows_to_four_times_its_size_at_most() {
 fn an_unknown_pool_and_an_invalid_name_are_errors() {
     let broker = Broker::start();
     let _pool = Pool::start(&broker, 1);
-    broker.command(&["scale", "jbos", "2"]).complained_of(1, &["unknown pool jbos; registered pools: jobs"]);
-    // As a program's name is spelled.
-    broker.command(&["reload", "./jobs-worker"]).complained_of(1, &["unknown pool jobs_worker"]);
-    let many = broker.command(&["scale", "jobs", "x"]).complained(2);
+    broker.command(&["scale", "jbos", "2"]).failed_with(1, &["unknown pool jbos; registered pools: jobs"]);
+    // The name of a program also selects a pool.
+    broker.command(&["reload", "./jobs-worker"]).failed_with(1, &["unknown pool jobs_worker"]);
+    let many = broker.command(&["scale", "jobs", "x"]).failed(2);
     assert!(many.contains("'x' for '<NUMBER>': write a whole number"), "{many}");
     let contradiction = Finished::callboard(&["pool", "-n", "4", "--min", "6", "--", "sleep", "600"]);
-    contradiction.complained_of(2, &["-n", "--min"]);
+    contradiction.failed_with(2, &["-n", "--min"]);
 }
 
 #[test]

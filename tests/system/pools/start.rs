@@ -10,22 +10,22 @@ fn a_pool_prints_a_ready_line_and_reports_its_status() {
     let pool = Pool::start(&broker, 4);
     let status = pool.status(&broker);
     assert_eq!((status.name.as_str(), status.pid), ("jobs", pool.process.pid()));
-    let instances: Vec<_> = status.workers.iter().map(|seat| seat.instance.as_str()).collect();
+    let instances: Vec<_> = status.workers.iter().map(|replica| replica.instance.as_str()).collect();
     assert_eq!(instances, ["jobs-1", "jobs-2", "jobs-3", "jobs-4"]);
-    assert!(status.workers.iter().all(|seat| seat.state == "registered" && seat.restarts == 0), "{status:?}");
-    assert!(status.workers.iter().all(|seat| is_alive(seat.pid.unwrap())));
+    assert!(status.workers.iter().all(|replica| replica.state == "registered" && replica.restarts == 0), "{status:?}");
+    assert!(status.workers.iter().all(|replica| is_alive(replica.pid.unwrap())));
 }
 
 #[test]
 fn workers_get_the_broker_the_pool_and_their_name_in_the_environment() {
     let broker = Broker::start();
     let folder = tempfile::tempdir().unwrap();
-    let told = folder.path().join("told");
-    // A worker of another kind: it writes down what it was told, and stays.
+    let file = folder.path().join("environment");
+    // A program that writes its environment to a file, and keeps running.
     let mut command = Pool::command(&broker.backend, "shells", 1);
-    command.args(["sh", "-c", "env > \"$TOLD.new\"; mv \"$TOLD.new\" \"$TOLD\"; exec sleep 600"]).env("TOLD", &told);
+    command.args(["sh", "-c", "env > \"$FILE.new\"; mv \"$FILE.new\" \"$FILE\"; exec sleep 600"]).env("FILE", &file);
     let pool = Process::start(command);
-    let environment = until("the worker has written", || std::fs::read_to_string(&told).ok());
+    let environment = until("the program has written its environment", || std::fs::read_to_string(&file).ok());
     let variable = |name: &str| {
         let named = environment.lines().filter_map(|line| line.split_once('=')).find(|(found, _)| *found == name);
         named.map(|(_, value)| value.to_owned()).unwrap_or_default()
@@ -37,7 +37,7 @@ fn workers_get_the_broker_the_pool_and_their_name_in_the_environment() {
 }
 
 #[test]
-fn the_broker_knows_a_pools_workers_by_name_and_pool() {
+fn the_broker_reports_a_pools_workers_by_name_and_pool() {
     let broker = Broker::start();
     let pool = Pool::start(&broker, 2);
     let mut pids = pool.pids(&broker);
@@ -75,22 +75,22 @@ fn a_name_in_use_is_refused() {
 fn a_missing_program_is_an_error_before_any_process_starts() {
     let mut command = Pool::command("tcp://127.0.0.1:1", "jobs", 2);
     command.arg("no/such/program");
-    Finished::of(command).complained_of(4, &["no/such/program"]);
+    Finished::of(command).failed_with(4, &["no/such/program"]);
     let mut command = Pool::command("tcp://127.0.0.1:1", "jobs", 2);
     command.arg("no-such-program-anywhere");
-    Finished::of(command).complained_of(4, &["no-such-program-anywhere", "PATH"]);
+    Finished::of(command).failed_with(4, &["no-such-program-anywhere", "PATH"]);
 }
 
 #[test]
-fn a_size_that_no_pool_has_is_wrong_usage() {
+fn an_invalid_pool_size_is_a_usage_error() {
     for size in ["0", "many", "100000"] {
         let ended = Finished::callboard(&["pool", "-n", size, "--", "sleep", "600"]);
-        ended.complained_of(2, &["-n", size]);
+        ended.failed_with(2, &["-n", size]);
     }
 }
 
 #[test]
-fn a_program_that_ends_at_once_ends_the_pool_with_its_last_words() {
+fn a_program_that_ends_at_once_ends_the_pool_with_its_last_output() {
     let broker = Broker::start();
     let mut command = Pool::command(&broker.backend, "broken", 2);
     command.args(["sh", "-c", "echo out of luck >&2; exit 7"]);
@@ -103,7 +103,7 @@ fn a_program_that_ends_at_once_ends_the_pool_with_its_last_words() {
 
 #[test]
 fn workers_started_before_their_broker_keep_trying() {
-    // Reserved for a moment, so that the addresses are known before the broker is there.
+    // Bound for a moment, so that the addresses are known before the broker starts.
     let addresses = Broker::start();
     let (frontend, backend) = (addresses.frontend.clone(), addresses.backend.clone());
     drop(addresses);
@@ -126,5 +126,5 @@ fn a_worker_writes_where_its_variables_say() {
     assert_eq!(std::fs::read_to_string(journal.path()).unwrap(), line);
     let without = Broker::start();
     let _pool = Pool::start_with(&without, 1, &[("JOBS_JOURNAL", OsStr::new("/"))]);
-    without.call(&["jobs.note", "1"]).complained_of(1, &["FAILED_PRECONDITION", "JOBS_JOURNAL"]);
+    without.call(&["jobs.note", "1"]).failed_with(1, &["FAILED_PRECONDITION", "JOBS_JOURNAL"]);
 }

@@ -1,10 +1,10 @@
-//! `callboard call` of streaming methods, as part of a pipe.
+//! `callboard call` of streaming methods, as part of a shell pipeline.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 
 use crate::harness::{Broker, Process, until};
 
-/// A broker and the example worker.
+/// Starts a broker and the example worker.
 fn scene() -> (Broker, Process) {
     let broker = Broker::start();
     let worker = broker.worker("streams-worker", "numbers");
@@ -16,7 +16,7 @@ fn lines(numbers: impl Iterator<Item = u64>) -> String {
 }
 
 #[test]
-fn items_are_printed_one_a_line_and_the_reply_of_items_that_were_read() {
+fn items_are_printed_one_per_line_and_read_from_standard_input() {
     let (broker, _worker) = scene();
     assert_eq!(broker.call(&["numbers.count", "3"]).printed(), "1\n2\n3");
     let count = broker.call(&["numbers.count", "to=20000"]).printed();
@@ -28,7 +28,7 @@ fn items_are_printed_one_a_line_and_the_reply_of_items_that_were_read() {
 }
 
 #[test]
-fn an_answer_comes_out_before_the_next_line_goes_in() {
+fn each_answer_is_printed_before_the_next_line_is_read() {
     let (broker, _worker) = scene();
     let (mut call, mut input) = Process::start_with_input(broker.command_line(&["call", "numbers.sums", "0"]));
     for (number, sum) in [(5, "5"), (6, "11"), (7, "18")] {
@@ -46,9 +46,9 @@ fn an_invalid_line_ends_the_call_with_exit_code_2_and_its_number() {
     let wrong = sums("1\n2\nthree\n4\n");
     assert_eq!(wrong.code, 2, "{wrong:?}");
     assert!(wrong.stderr.starts_with("error: line 3 of standard input: invalid JSON"), "{wrong:?}");
-    sums("18446744073709551616\n").complained_of(2, &["line 1", "does not fit in 64 bits"]);
-    sums(&format!("\n\"{}\"\n", "x".repeat(200_000))).complained_of(2, &["line 2", "exceeds the limit of 131072"]);
-    sums(&format!("{}\n", " ".repeat(2_000_000))).complained_of(2, &["line 1", "longer than 1048576 bytes"]);
+    sums("18446744073709551616\n").failed_with(2, &["line 1", "does not fit in 64 bits"]);
+    sums(&format!("\n\"{}\"\n", "x".repeat(200_000))).failed_with(2, &["line 2", "exceeds the limit of 131072"]);
+    sums(&format!("{}\n", " ".repeat(2_000_000))).failed_with(2, &["line 1", "longer than 1048576 bytes"]);
     let unfit = sums("1\n\"two\"\n");
     assert_eq!(unfit.code, 1, "the worker rejects it: {unfit:?}");
     assert!(unfit.stderr.contains("INVALID_ARGUMENT") && unfit.stderr.contains("item 1 of the stream"), "{unfit:?}");
@@ -76,12 +76,12 @@ fn ctrl_c_ends_a_call_that_reads_with_130() {
 }
 
 #[test]
-fn only_the_newest_items_are_printed_where_these_are_asked_for() {
+fn only_the_newest_items_are_printed_with_conflate() {
     let (broker, _worker) = scene();
     let newest = broker.call(&["numbers.count", "50000", "--conflate"]).printed();
     let numbers: Vec<u64> = newest.lines().map(|line| line.parse().unwrap()).collect();
-    assert!(numbers.is_sorted_by(|one, next| one < next), "only forward");
-    assert_eq!(numbers.last(), Some(&50_000), "the last one always comes");
+    assert!(numbers.is_sorted_by(|one, next| one < next), "the numbers increase");
+    assert_eq!(numbers.last(), Some(&50_000), "the last item is always printed");
 }
 
 #[test]
@@ -97,17 +97,17 @@ fn a_call_that_waits_for_a_service_learns_its_style_later() {
     let broker = Broker::start();
     let words = ["call", "numbers.count", "2", "--wait-for-ready"];
     let mut call = Process::start(broker.command_line(&words));
-    until("it asks for the service", || broker.command(&["peers"]).printed().contains("client").then_some(()));
+    until("the command is connected", || broker.command(&["peers"]).printed().contains("client").then_some(()));
     let _worker = broker.worker("streams-worker", "numbers");
     assert_eq!((call.line(), call.line(), call.exit_code()), ("1".to_owned(), "2".to_owned(), 0));
 }
 
 #[test]
-fn a_style_that_was_typed_counts_and_flags_that_mean_nothing_are_refused() {
+fn a_style_flag_is_respected_and_inapplicable_flags_are_rejected() {
     let (broker, _worker) = scene();
     assert_eq!(broker.call(&["numbers.count", "2", "--style", "server"]).printed(), "1\n2");
-    broker.call(&["numbers.count", "2", "--style", "unary"]).complained_of(1, &["numbers.count is a server stream"]);
-    broker.call(&["numbers.count", "2", "--cast"]).complained_of(2, &["--cast", "numbers.count"]);
-    broker.call(&["numbers.count", "2", "--progress"]).complained_of(2, &["--progress", "numbers.count"]);
-    broker.call(&["numbers.walk", "2", "--conflate"]).complained_of(2, &["--conflate", "numbers.walk"]);
+    broker.call(&["numbers.count", "2", "--style", "unary"]).failed_with(1, &["numbers.count is a server stream"]);
+    broker.call(&["numbers.count", "2", "--cast"]).failed_with(2, &["--cast", "numbers.count"]);
+    broker.call(&["numbers.count", "2", "--progress"]).failed_with(2, &["--progress", "numbers.count"]);
+    broker.call(&["numbers.walk", "2", "--conflate"]).failed_with(2, &["--conflate", "numbers.walk"]);
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::harness::{Broker, DEADLINE, Process};
 
-/// A broker, the example worker, and a client.
+/// Starts a broker and the example worker, and connects a client.
 async fn scene() -> (Broker, Process, Client) {
     let broker = Broker::start();
     let worker = broker.worker("streams-worker", "numbers");
@@ -26,7 +26,7 @@ async fn two_hundred_thousand_items_come_in_order_and_then_the_end() {
         next += 1;
     }
     assert_eq!(next, 200_001);
-    assert!(items.next().await.is_none(), "it stays at its end");
+    assert!(items.next().await.is_none(), "a stream that has ended stays ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +58,7 @@ async fn items_go_both_ways_on_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_does_not_read_holds_up_no_other_call_and_gets_everything_later() {
+async fn a_slow_reader_delays_no_other_call_and_gets_everything_later() {
     let (_broker, _worker, client) = scene().await;
     let mut slow = client.call::<()>("numbers.count", (1_000,)).timeout(DEADLINE).stream::<u64>();
     for _ in 0..100 {
@@ -74,17 +74,17 @@ async fn a_reader_that_does_not_read_holds_up_no_other_call_and_gets_everything_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_of_the_newest_items_gets_the_last_one_and_learns_how_many_it_missed() {
+async fn a_conflated_reader_gets_the_last_item_and_the_number_of_missed_ones() {
     let (_broker, _worker, client) = scene().await;
     let mut newest = client.call::<()>("numbers.newest", (100_000,)).timeout(DEADLINE).stream::<u64>();
     let (mut last, mut taken) = (0, 0);
     while let Some(item) = newest.next().await {
         let item = item.unwrap();
-        assert!(item > last, "only forward");
+        assert!(item > last, "the numbers increase");
         (last, taken) = (item, taken + 1);
     }
     assert_eq!(last, 100_000);
-    assert_eq!(taken + newest.dropped(), 100_000, "each was read or is counted");
+    assert_eq!(taken + newest.dropped(), 100_000, "each item was read or is counted as dropped");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,9 +151,9 @@ async fn a_broker_killed_in_the_middle_of_a_stream_ends_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_item_ends_only_its_own_call_with_a_reason() {
     let (_broker, _worker, client) = scene().await;
-    let invalid = |error: CallError, says: &str| {
+    let invalid = |error: CallError, expected: &str| {
         assert_eq!(error.code(), Code::InvalidArgument, "{error}");
-        assert!(error.message().contains(says), "{error}");
+        assert!(error.message().contains(expected), "{error}");
     };
     let unary: CallError = client.call::<u64>("numbers.count", (3,)).await.unwrap_err();
     assert_eq!(unary.executed(), Executed::No, "{unary}");
@@ -168,11 +168,11 @@ async fn an_invalid_item_ends_only_its_own_call_with_a_reason() {
     assert_eq!(error.code(), Code::Internal, "{error}");
     assert!(error.message().contains("an item of the stream is no"), "{error}");
     assert!(words.next().await.is_none());
-    assert_eq!(client.call::<u64>("numbers.walk", (3,)).await.unwrap(), 3, "other calls go on");
+    assert_eq!(client.call::<u64>("numbers.walk", (3,)).await.unwrap(), 3, "other calls continue");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_ends_with_its_calls_time() {
+async fn a_stream_ends_at_the_deadline_of_its_call() {
     let (_broker, _worker, client) = scene().await;
     let started = Instant::now();
     let mut ticks = client.call::<()>("numbers.ticks", ()).timeout(Duration::from_millis(300)).stream::<u64>();
@@ -188,15 +188,15 @@ async fn a_stream_ends_with_its_calls_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn progress_increases_and_arrives_before_the_outcome() {
     let (_broker, _worker, client) = scene().await;
-    let (tell, mut told) = mpsc::channel(1_000);
+    let (sender, mut receiver) = mpsc::channel(1_000);
     let walk = client.call::<u64>("numbers.walk", (500,)).timeout(DEADLINE);
-    let steps = walk.on_progress(move |progress: Progress| tell.try_send(progress).unwrap()).await.unwrap();
+    let steps = walk.on_progress(move |progress: Progress| sender.try_send(progress).unwrap()).await.unwrap();
     assert_eq!(steps, 500);
     let mut done = 0;
-    while let Some(progress) = told.recv().await {
-        assert!(progress.done > done, "only forward");
+    while let Some(progress) = receiver.recv().await {
+        assert!(progress.done > done, "the numbers increase");
         assert_eq!((progress.total, &*progress.message), (Some(500), "walking"));
         done = progress.done;
     }
-    assert_eq!(done, 500, "the last word comes before the outcome");
+    assert_eq!(done, 500, "the last progress report arrives before the outcome");
 }

@@ -1,4 +1,4 @@
-//! Streams and stubs in programs that are not async.
+//! Streams and stubs of the blocking and the polled client.
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,7 +20,7 @@ mod api;
 
 use api::{UserError, UserManagerClient, UserType};
 
-/// A broker, the example worker, and a blocking client.
+/// Starts a broker and the example worker, and connects a blocking client.
 fn scene() -> (Broker, Process, blocking::Client) {
     let broker = Broker::start();
     let worker = broker.worker("streams-worker", "numbers");
@@ -47,7 +47,7 @@ fn users(broker: &Broker) -> (Process, tempfile::TempDir) {
 fn poll_until(client: &polled::Client, done: impl Fn() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !done() {
-        assert!(Instant::now() < end, "it hangs with {} callbacks pending", client.pending());
+        assert!(Instant::now() < end, "timeout with {} pending callbacks", client.pending());
         client.process(Duration::from_secs(1));
     }
 }
@@ -75,11 +75,11 @@ fn a_blocking_client_gets_errors_progress_and_the_count_of_missed_items() {
     let (_broker, _worker, client) = scene();
     let mut words = client.call::<()>("numbers.walk", (3,)).stream::<u64>();
     assert_eq!(words.next().unwrap().unwrap_err().code(), Code::InvalidArgument);
-    assert!(words.next().is_none(), "an error is the end");
-    let (tell, told) = std::sync::mpsc::sync_channel(1_000);
+    assert!(words.next().is_none(), "the stream ends with the error");
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1_000);
     let walk = client.call::<u64>("numbers.walk", (100,)).timeout(DEADLINE);
-    assert_eq!(walk.on_progress(move |Progress { done, .. }| tell.try_send(done).unwrap()).wait().unwrap(), 100);
-    assert_eq!(told.iter().last(), Some(100));
+    assert_eq!(walk.on_progress(move |Progress { done, .. }| sender.try_send(done).unwrap()).wait().unwrap(), 100);
+    assert_eq!(receiver.iter().last(), Some(100));
     let mut newest = client.call::<()>("numbers.count", (10_000,)).timeout(DEADLINE).latest().stream::<u64>();
     let (mut taken, mut last, mut dropped) = (0, 0, 0);
     while let Some(number) = newest.next() {
@@ -100,7 +100,7 @@ fn a_progress_callback_may_call_and_wait() {
         answered.fetch_add(answer.unwrap(), Ordering::Relaxed);
     });
     assert_eq!(reply.wait().unwrap(), 100);
-    assert_ne!(answers.load(Ordering::Relaxed), 0, "it was told of progress");
+    assert_ne!(answers.load(Ordering::Relaxed), 0, "progress was reported");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_polled_client_gets_items_and_their_end_on_its_own_thread() {
         None => end.set(true),
     })
     .unwrap();
-    assert_eq!((client.pending(), count.get()), (1, 0), "nothing is told before it polls");
+    assert_eq!((client.pending(), count.get()), (1, 0), "no callback runs before a poll");
     poll_until(&client, || ended.get());
     assert_eq!((client.pending(), count.get()), (0, 10_000));
     client.close().unwrap();
@@ -169,18 +169,18 @@ fn a_polled_client_that_does_not_poll_delays_only_its_own_handler() {
 fn a_future_runs_in_the_polls_and_sends_items_there() {
     let (_broker, _worker, client) = polled_scene();
     let (mut numbers, sum) = client.as_async().call::<i64>("numbers.sum", ()).timeout(DEADLINE).upload::<i64>();
-    let told = Rc::new(RefCell::new(None));
-    let tell = Rc::clone(&told);
+    let result = Rc::new(RefCell::new(None));
+    let result_of_task = Rc::clone(&result);
     let sending = async move {
         for number in 1..=5_000 {
             numbers.send(&number).await.unwrap();
         }
         numbers.end();
-        *tell.borrow_mut() = Some(sum.await);
+        *result_of_task.borrow_mut() = Some(sum.await);
     };
     client.run(sending).unwrap();
-    poll_until(&client, || told.borrow().is_some());
-    assert_eq!(told.take(), Some(Ok(12_502_500)));
+    poll_until(&client, || result.borrow().is_some());
+    assert_eq!(result.take(), Some(Ok(12_502_500)));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn each_callback_of_a_polled_client_gets_exactly_one_end() {
         move |item: Option<Result<u64, CallError>>| match item {
             Some(Ok(_)) => {}
             Some(Err(error)) => ends.borrow_mut().push(error.code()),
-            None => panic!("it does not end well"),
+            None => panic!("the stream has no end"),
         }
     };
     let ticks = || client.call::<()>("numbers.ticks", ()).no_timeout();

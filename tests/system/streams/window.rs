@@ -1,4 +1,4 @@
-//! The bytes that are held of a stream that is not read: at most its window.
+//! The buffered bytes of a stream that is not read: at most its window.
 
 use std::{
     env,
@@ -18,25 +18,25 @@ use tokio::sync::Semaphore;
 
 use crate::harness::{Broker, DEADLINE, until_async};
 
-/// An item that fills both limits of the window at once: with three bytes before it, it has 4,096.
+/// The bytes of an item that reaches both limits of the window at the same time. With its CBOR head of three bytes it has 4,096.
 const ITEM_BYTES: usize = (STREAM_BYTES / STREAM_ITEMS as u64) as usize - 3;
-/// Items that pass in the end. For a million: `CALLBOARD_STREAM_ITEMS=1000000 cargo test --release --test system streams::window`.
+/// The number of items of a stream. For a million: `CALLBOARD_STREAM_ITEMS=1000000 cargo test --release --test system streams::window`.
 const ITEMS: u64 = 20_000;
 
-/// What a worker's functions have done.
+/// The counters of the worker's functions.
 #[derive(Default)]
-struct Done {
-    /// Items that were taken out of the handler's stream.
+struct Counters {
+    /// Items that the library took from the handler's stream.
     drawn: AtomicU64,
-    /// The most bytes that waited for a handler.
+    /// The maximum of the unread bytes of a handler.
     held: AtomicU64,
 }
 
-/// A broker in a process of its own, with a worker and a client on the other sides of its sockets.
+/// A broker in its own process, and a worker and a client in the test's process.
 struct Scene {
     client: Client,
-    done: Arc<Done>,
-    /// A handler that reads begins when it gets a permit.
+    done: Arc<Counters>,
+    /// `drink` begins to read when it gets a permit.
     read: Arc<Semaphore>,
     _worker: RunningWorker,
     _broker: Broker,
@@ -44,14 +44,14 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Scene {
-        let (done, read) = (Arc::<Done>::default(), Arc::new(Semaphore::new(0)));
+        let (done, read) = (Arc::<Counters>::default(), Arc::new(Semaphore::new(0)));
         let broker = Broker::start();
         let worker = Worker::new().backend(&broker.backend).serve(service(&done, &read)).start().unwrap();
         broker.wait_for_service("bytes");
         Scene { client: broker.client().await, done, read, _worker: worker, _broker: broker }
     }
 
-    /// Other calls go their whole way, while whatever more a stream would hold had its time to come.
+    /// Makes other calls. Their round trips give a stream the time to send more than its window, if it could.
     async fn many_other_calls(&self) {
         for number in 0..200 {
             assert_eq!(self.client.call::<u64>("bytes.echo", (number,)).await.unwrap(), number);
@@ -59,7 +59,7 @@ impl Scene {
     }
 }
 
-fn service(done: &Arc<Done>, read: &Arc<Semaphore>) -> Service {
+fn service(done: &Arc<Counters>, read: &Arc<Semaphore>) -> Service {
     let (drawing, reading, read) = (Arc::clone(done), Arc::clone(done), Arc::clone(read));
     Service::new("bytes")
         .read("echo", ["number"], async |number: u64| number)
@@ -70,7 +70,7 @@ fn service(done: &Arc<Done>, read: &Arc<Semaphore>) -> Service {
         .read("drink", [], move |items: Incoming<ByteBuf>| drink(items, Arc::clone(&reading), Arc::clone(&read)))
 }
 
-fn pour(items: u64, done: Arc<Done>) -> Outgoing<impl Stream<Item = callboard::Reply<ByteBuf>>> {
+fn pour(items: u64, done: Arc<Counters>) -> Outgoing<impl Stream<Item = callboard::Reply<ByteBuf>>> {
     let items = (0..items).map(move |_| {
         done.drawn.fetch_add(1, Ordering::AcqRel);
         callboard::Reply(item())
@@ -78,8 +78,8 @@ fn pour(items: u64, done: Arc<Done>) -> Outgoing<impl Stream<Item = callboard::R
     Outgoing::new(stream::iter(items))
 }
 
-/// Takes nothing until it may.
-async fn drink(mut items: Incoming<ByteBuf>, done: Arc<Done>, read: Arc<Semaphore>) -> Result<u64, Error> {
+/// Reads no item until it gets a permit.
+async fn drink(mut items: Incoming<ByteBuf>, done: Arc<Counters>, read: Arc<Semaphore>) -> Result<u64, Error> {
     let mut count = 0;
     let note = |items: &Incoming<ByteBuf>| done.held.fetch_max(items.unread_bytes(), Ordering::AcqRel);
     while read.try_acquire().is_err() {
@@ -102,7 +102,7 @@ fn items() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_that_takes_nothing_holds_its_window_and_the_writer_stops_there() {
+async fn a_caller_that_does_not_read_stops_the_handler_at_its_window() {
     let scene = Scene::start().await;
     let mut poured = scene.client.call::<()>("bytes.pour", (items(),)).no_timeout().stream::<ByteBuf>();
     until_async("the window is full", async || {
@@ -112,7 +112,7 @@ async fn a_caller_that_takes_nothing_holds_its_window_and_the_writer_stops_there
     .await;
     scene.many_other_calls().await;
     assert_eq!(poured.unread_bytes(), STREAM_BYTES);
-    // One more is ready to be sent, and waits in the handler.
+    // One more item was taken from the handler's stream and waits to be sent.
     assert_eq!(scene.done.drawn.load(Ordering::Acquire), u64::from(STREAM_ITEMS) + 1);
     let (mut count, mut held) = (0, 0);
     while let Some(item) = poured.next().await {
@@ -124,7 +124,7 @@ async fn a_caller_that_takes_nothing_holds_its_window_and_the_writer_stops_there
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_takes_nothing_holds_its_window_and_the_caller_stops_there() {
+async fn a_handler_that_does_not_read_stops_the_caller_at_its_window() {
     let scene = Scene::start().await;
     let (mut sender, count) = scene.client.call::<u64>("bytes.drink", ()).no_timeout().upload::<ByteBuf>();
     let sent = Arc::new(AtomicU64::new(0));
