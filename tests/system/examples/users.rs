@@ -104,7 +104,7 @@ fn describe_prints_methods_types_and_comments() {
         "add_user(user: User) -> User, or UserError  [once]",
         "get_users_by_type(user_type: UserType) -> stream of User  [read, server stream]",
         "count_already_users(stream of u32) -> u64  [read, client stream]",
-        "get_users_by_ids(stream of u32) -> stream of User  [read, stream both ways]",
+        "get_users_by_ids(stream of u32) -> stream of User  [read, bidirectional stream]",
         "User = {id: u32, nickname: text, mail_address: text, user_type: UserType}",
         r#"UserType = "ADMINISTRATOR" or "GUEST" or "NORMAL" or "DISABLED""#,
     ] {
