@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use callboard_clients::{CallError, Client, CloseError, Code, Executed};
+use callboard_clients::{CallError, Client, CloseError, Code};
 use callboard_core::wire::envelope::Envelope;
 use futures::FutureExt;
 
-use crate::{SOON, broker::Broker, connected, connected_with, run};
+use crate::{SOON, assert_every_ending_fails, broker::Broker, connected, connected_with, run};
 
 #[test]
 fn a_close_returns_when_all_that_was_sent_has_reached_the_broker() {
@@ -41,19 +41,7 @@ fn a_closed_client_rejects_calls() {
         let (mut broker, client) = connected().await;
         let other = client.clone();
         tokio::join!(client.close(), broker.goodbye()).0.unwrap();
-        let call = || other.call::<()>("a.b", ());
-        let never = |_| panic!("the callback must not run");
-        let errors = [
-            call().await.unwrap_err(),
-            call().on_complete(never).await.unwrap_err(),
-            call().try_on_complete(never).unwrap_err(),
-            call().cast().await.unwrap_err(),
-            call().try_cast().unwrap_err(),
-        ];
-        for error in errors {
-            assert_eq!((error.code(), error.executed()), (Code::FailedPrecondition, Executed::No));
-            assert!(error.message().contains("closed"), "{error}");
-        }
+        assert_every_ending_fails(|| other.call("a.b", ()), Code::FailedPrecondition, "closed").await;
     });
 }
 

@@ -12,7 +12,7 @@ use callboard_core::{
 };
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 
-use crate::{connected, run};
+use crate::{assert_every_ending_fails, connected, run};
 
 #[test]
 fn an_awaited_call_ends_with_its_result() {
@@ -139,19 +139,7 @@ fn a_result_of_another_type_is_an_error_with_both_types() {
 fn every_ending_reports_an_invalid_name() {
     run(async {
         let (_broker, client) = connected().await;
-        let call = || client.call::<()>("add", ());
-        let never = |_| panic!("the callback must not run");
-        let errors = [
-            call().await.unwrap_err(),
-            call().on_complete(never).await.unwrap_err(),
-            call().try_on_complete(never).unwrap_err(),
-            call().cast().await.unwrap_err(),
-            call().try_cast().unwrap_err(),
-        ];
-        for error in errors {
-            assert_eq!((error.code(), error.executed()), (Code::InvalidArgument, Executed::No));
-            assert!(error.message().contains("SERVICE.METHOD"), "{error}");
-        }
+        assert_every_ending_fails(|| client.call("add", ()), Code::InvalidArgument, "SERVICE.METHOD").await;
     });
 }
 

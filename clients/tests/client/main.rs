@@ -12,7 +12,7 @@ mod interleaving;
 use std::{future::Future, time::Duration};
 
 use broker::Broker;
-use callboard_clients::{Client, ClientBuilder};
+use callboard_clients::{Call, Client, ClientBuilder, Code, Executed};
 
 /// The limit of a test. It is far above what any of them takes, so a test that reaches it hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -37,4 +37,20 @@ async fn connected_with(settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -
     let client = settings(Client::builder(&broker.address)).connect();
     let (client, _hello) = tokio::join!(client, broker.welcome());
     (broker, client.unwrap())
+}
+
+/// Asserts that a call is not made, whichever ending it has, and that each error has this code and contains `text`.
+async fn assert_every_ending_fails(call: impl Fn() -> Call<()>, code: Code, text: &str) {
+    let never = |_| panic!("the callback must not run");
+    let errors = [
+        call().await.unwrap_err(),
+        call().on_complete(never).await.unwrap_err(),
+        call().try_on_complete(never).unwrap_err(),
+        call().cast().await.unwrap_err(),
+        call().try_cast().unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!((error.code(), error.executed()), (code, Executed::No));
+        assert!(error.message().contains(text), "{error}");
+    }
 }

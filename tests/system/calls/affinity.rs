@@ -6,7 +6,7 @@ use callboard::{CallError, Client, Code, Executed};
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
-use crate::harness::{Broker, DEADLINE, Pool, Process, example, until};
+use crate::harness::{Broker, DEADLINE, Pool, Process, example, run_five_counting_clients, until};
 
 /// Starts workers of the key-value store. Each has its own memory.
 fn stores(broker: &Broker, count: usize) -> Vec<Process> {
@@ -25,15 +25,7 @@ fn stores(broker: &Broker, count: usize) -> Vec<Process> {
 fn four_workers_count_to_exactly_five_thousand() {
     let broker = Broker::start();
     let _workers = stores(&broker, 4);
-    let client = || {
-        let mut client = example("kvs-client");
-        client.args([&broker.frontend, "1000"]);
-        Process::start(client)
-    };
-    let mut clients: Vec<_> = (0..5).map(|_| client()).collect();
-    for client in &mut clients {
-        assert_eq!(client.exit_code(), 0);
-    }
+    run_five_counting_clients(&broker);
     assert_eq!(broker.call(&["kvs.get", "views", "--key", "views"]).printed(), "5000");
 }
 

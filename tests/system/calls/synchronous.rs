@@ -5,13 +5,13 @@ use std::{
     os::fd::AsFd,
     rc::Rc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use callboard::{CallError, Client, Code, blocking, polled};
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::harness::{Broker, DEADLINE, Pool, Process};
+use crate::harness::{Broker, DEADLINE, Pool, Process, poll_until};
 
 struct Scene {
     broker: Broker,
@@ -22,15 +22,6 @@ fn calculator() -> Scene {
     let broker = Broker::start();
     let worker = broker.worker("calculator-worker", "calculator");
     Scene { broker, _worker: worker }
-}
-
-/// Polls until `done` returns true, as a program's loop does.
-fn poll_until(client: &polled::Client, done: impl Fn() -> bool) {
-    let end = Instant::now() + DEADLINE;
-    while !done() {
-        assert!(Instant::now() < end, "timeout with {} pending callbacks", client.pending());
-        client.process(Duration::from_secs(1));
-    }
 }
 
 #[test]

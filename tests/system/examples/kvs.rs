@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, process::Stdio};
 
-use crate::harness::{Broker, Finished, Process, example};
+use crate::harness::{Broker, Finished, example, run_five_counting_clients};
 
 #[test]
 fn a_stored_value_is_returned_and_a_missing_one_is_null() {
@@ -22,15 +22,7 @@ fn a_stored_value_is_returned_and_a_missing_one_is_null() {
 fn five_processes_that_count_concurrently_lose_no_increment() {
     let broker = Broker::start();
     let _worker = broker.worker("kvs-worker", "kvs");
-    let client = || {
-        let mut client = example("kvs-client");
-        client.args([&broker.frontend, "1000"]);
-        Process::start(client)
-    };
-    let mut clients: Vec<_> = (0..5).map(|_| client()).collect();
-    for client in &mut clients {
-        assert_eq!(client.exit_code(), 0);
-    }
+    run_five_counting_clients(&broker);
     assert_eq!(broker.call(&["kvs.get", "views"]).printed(), "5000");
 }
 

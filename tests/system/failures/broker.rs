@@ -17,11 +17,7 @@ async fn all_peers_reconnect_to_a_broker_killed_under_load_and_no_call_stays_ope
         load.broker.kill_and_start_again();
     }
     load.wait_for_outcomes(1_000);
-    let replicas = load.pool.status(&load.broker).workers;
-    assert!(
-        replicas.iter().all(|replica| replica.restarts == 0),
-        "the workers reconnected without a restart: {replicas:?}"
-    );
+    load.assert_no_restarts();
     load.end().await;
 }
 
@@ -33,11 +29,7 @@ async fn a_broker_that_drains_under_load_rejects_new_calls_and_finishes_running_
     assert_eq!(load.broker.process.exit_code(), 0);
     load.broker = Broker::start_at(&load.broker.frontend, &load.broker.backend);
     load.wait_for_outcomes(1_000);
-    let replicas = load.pool.status(&load.broker).workers;
-    assert!(
-        replicas.iter().all(|replica| replica.restarts == 0),
-        "the workers reconnected without a restart: {replicas:?}"
-    );
+    load.assert_no_restarts();
     load.end_after_refusals().await;
 }
 

@@ -60,6 +60,12 @@ impl Load {
         until("more calls have ended", || (ended() >= enough).then_some(()));
     }
 
+    /// Asserts that the pool has restarted no worker.
+    pub(crate) fn assert_no_restarts(&self) {
+        let replicas = self.pool.status(&self.broker).workers;
+        assert!(replicas.iter().all(|replica| replica.restarts == 0), "a worker was restarted: {replicas:?}");
+    }
+
     /// Stops calling, waits for the last outcomes, and checks that
     ///
     /// - each callback ran exactly once,

@@ -16,6 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use callboard::polled;
+
 pub(crate) use self::{
     broker::{Broker, any_port, unused_address},
     finished::Finished,
@@ -47,6 +49,19 @@ pub(crate) fn example_path(name: &str) -> PathBuf {
     path
 }
 
+/// Runs five `kvs-client` processes at the same time. Each counts 1,000 views.
+pub(crate) fn run_five_counting_clients(broker: &Broker) {
+    let client = || {
+        let mut client = example("kvs-client");
+        client.args([&broker.frontend, "1000"]);
+        Process::start(client)
+    };
+    let mut clients: Vec<_> = (0..5).map(|_| client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.exit_code(), 0);
+    }
+}
+
 fn without_variables(mut command: Command) -> Command {
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CALLBOARD_")) {
         command.env_remove(name);
@@ -69,6 +84,15 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         }
         assert!(started.elapsed() < DEADLINE, "timeout: waited until {what}");
         thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// Polls `client` until `done` returns true, as a program's loop does. Panics after [`DEADLINE`].
+pub(crate) fn poll_until(client: &polled::Client, done: impl Fn() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !done() {
+        assert!(Instant::now() < end, "timeout with {} pending callbacks", client.pending());
+        client.process(Duration::from_secs(1));
     }
 }
 

@@ -7,12 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use callboard::{CallError, Code, Failed, Progress, blocking, polled};
 
-use crate::harness::{Broker, DEADLINE, Process, example};
+use crate::harness::{Broker, DEADLINE, Process, example, poll_until};
 
 #[path = "../../../examples/users/api.rs"]
 #[allow(dead_code)]
@@ -42,14 +42,6 @@ fn users(broker: &Broker) -> (Process, tempfile::TempDir) {
     let worker = Process::start(command);
     broker.wait_for_service("user_manager");
     (worker, folder)
-}
-
-fn poll_until(client: &polled::Client, done: impl Fn() -> bool) {
-    let end = Instant::now() + DEADLINE;
-    while !done() {
-        assert!(Instant::now() < end, "timeout with {} pending callbacks", client.pending());
-        client.process(Duration::from_secs(1));
-    }
 }
 
 #[test]
