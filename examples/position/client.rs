@@ -29,7 +29,7 @@ async fn ask(position: &PositionClient, settings: &Settings) -> ! {
         ticks.tick().await;
         match position.position("the example".to_owned()).timeout(settings.every).await {
             Ok(reading) => show(&reading, 0),
-            Err(error) => complain(&error),
+            Err(error) => print_error(&error),
         }
     }
 }
@@ -37,11 +37,11 @@ async fn ask(position: &PositionClient, settings: &Settings) -> ! {
 /// Reads the newest position repeatedly. Between two reads it sleeps, and skips the older positions.
 async fn watch(position: &PositionClient, settings: &Settings) -> ! {
     loop {
-        let mut newest = position.watch().no_timeout().latest().stream();
+        let mut newest = position.watch().no_timeout().conflate().stream();
         while let Some(reading) = newest.next().await {
             match reading {
                 Ok(reading) => show(&reading, newest.dropped()),
-                Err(error) => complain(&error),
+                Err(error) => print_error(&error),
             }
             time::sleep(settings.every).await;
         }
@@ -52,7 +52,7 @@ fn show(Reading { x, y, message, .. }: &Reading, missed: u64) {
     println!("x {x:+.3}, y {y:+.3}: {message}; missed {missed}");
 }
 
-fn complain(error: &CallError) {
+fn print_error(error: &CallError) {
     tracing::warn!("{error}");
     println!("no position: {}", error.code());
 }

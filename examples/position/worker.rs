@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --example position-worker -- --every-ms 100 --degrees 5
 //! callboard call position.position me
-//! callboard call position.watch --latest --timeout none
+//! callboard call position.watch --conflate --timeout none
 //! ```
 
 mod api;
@@ -64,7 +64,7 @@ impl Position for Circle {
             let now = *azimuth.borrow_and_update();
             Some((reading(now, format!("at {now:.1} degrees")), azimuth))
         });
-        Outgoing::latest(Box::pin(changes))
+        Outgoing::conflated(Box::pin(changes))
     }
 }
 

@@ -18,7 +18,7 @@ async fn count(to: u64) -> Outgoing<impl Stream<Item = u64>> {
 
 /// A server stream of the newest items: a slow caller skips some numbers.
 async fn newest(to: u64) -> Outgoing<impl Stream<Item = u64>> {
-    Outgoing::latest(stream::iter(1..=to))
+    Outgoing::conflated(stream::iter(1..=to))
 }
 
 /// A client stream: returns the sum of the caller's numbers.
@@ -48,15 +48,15 @@ async fn twice(numbers: Incoming<i64>) -> Outgoing<impl Stream<Item = Result<i64
 
 /// Ticks until the call is cancelled, and prints that.
 async fn ticks() -> Outgoing<impl Stream<Item = u64>> {
-    struct Told;
-    impl Drop for Told {
+    struct OnDrop;
+    impl Drop for OnDrop {
         fn drop(&mut self) {
             println!("the caller of ticks is gone");
         }
     }
-    let told = Told;
+    let on_drop = OnDrop;
     Outgoing::new(stream::iter(0..).then(move |tick| {
-        let _ = &told;
+        let _ = &on_drop;
         async move {
             tokio::time::sleep(Duration::from_millis(1)).await;
             tick

@@ -92,7 +92,7 @@ impl Book for Pages {
 
     async fn newest(&self, context: Context, to: u64) -> Outgoing<impl Stream<Item = u64>> {
         assert_eq!(context.method(), "book.newest");
-        Outgoing::latest(stream::iter(1..=to))
+        Outgoing::conflated(stream::iter(1..=to))
     }
 
     async fn known(&self, mut words: Incoming<String>) -> usize {
@@ -210,7 +210,7 @@ async fn a_bidirectional_method_answers_each_item_as_it_arrives() {
 #[tokio::test]
 async fn a_conflated_stream_returns_only_the_newest_items() {
     let (_scene, book) = scene().await;
-    let mut newest = book.newest(10_000).latest().stream();
+    let mut newest = book.newest(10_000).conflate().stream();
     let (mut last, mut taken) = (0, 0);
     while let Some(number) = newest.next().await {
         (last, taken) = (number.unwrap(), taken + 1);

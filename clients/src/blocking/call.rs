@@ -65,8 +65,8 @@ impl<T> Call<T> {
     }
 
     /// Keeps only the newest unread item of a reply stream. Has no effect on other calls.
-    pub fn latest(self) -> Call<T> {
-        Call(self.0.latest())
+    pub fn conflate(self) -> Call<T> {
+        Call(self.0.conflate())
     }
 
     /// Makes the call and reads the items that its handler sends. See [`Call::stream`](crate::Call::stream).

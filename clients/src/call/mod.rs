@@ -97,7 +97,7 @@ impl<T> Call<T> {
     /// Sends the call once to every worker that serves the method and is not draining. Use it, for example, to reset caches or to
     /// collect statistics.
     ///
-    /// The call ends when all workers have answered, or at its timeout with the answers so far. A worker's failure is its own answer.
+    /// The call ends when all workers have answered, or at its timeout with the answers that have arrived. A worker's failure is its own answer.
     /// The call itself fails as any other call does, for example with UNAVAILABLE if no worker serves the method.
     ///
     /// A worker without a free slot receives the call when one is free and fair scheduling reaches this client. A worker that is lost
@@ -211,14 +211,14 @@ impl<T> Call<T> {
 
     /// Keeps only the newest unread item of a reply stream. Older unread items are dropped ([`ReplyStream::dropped`]). Has no effect
     /// on other calls.
-    pub fn latest(self) -> Call<T> {
-        self.with(|request| request.latest = true)
+    pub fn conflate(self) -> Call<T> {
+        self.with(|request| request.conflate = true)
     }
 
     fn start(self, streams: Streams) -> StreamHandle {
-        let latest = self.request.as_ref().is_ok_and(|request| request.latest);
+        let conflate = self.request.as_ref().is_ok_and(|request| request.conflate);
         let this = self.with(|request| request.streams = streams);
-        StreamHandle::start(this.inner, this.request, latest)
+        StreamHandle::start(this.inner, this.request, conflate)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Request)) -> Call<T> {

@@ -35,7 +35,7 @@ pub(crate) struct Request {
     served_deadline: Option<Instant>,
     pub(crate) streams: Streams,
     /// Keep only the newest unread item of the reply stream.
-    pub(crate) latest: bool,
+    pub(crate) conflate: bool,
 }
 
 impl Request {
@@ -64,7 +64,7 @@ impl Request {
             cast: false,
             served_deadline,
             streams: Streams::NONE,
-            latest: false,
+            conflate: false,
         })
     }
 

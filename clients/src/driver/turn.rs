@@ -218,8 +218,8 @@ impl Driver {
     }
 
     /// Buffers an item. The items that it supersedes count as read, which the machine learns from a later command.
-    fn on_item(&mut self, ticket: Ticket, latest: Option<u64>, body: Bytes) {
-        let read = self.streams.get(&ticket).and_then(|stream| stream.push(body, latest));
+    fn on_item(&mut self, ticket: Ticket, dropped: Option<u64>, body: Bytes) {
+        let read = self.streams.get(&ticket).and_then(|stream| stream.push(body, dropped));
         if let Some(credit) = read {
             // This thread receives the commands and has not ended, so the queue is open.
             let _ = self.channels.commands.push(Command::Stream(StreamCommand::Read(ticket, credit)));

@@ -69,8 +69,8 @@ impl<'a, T> Call<'a, T> {
     }
 
     /// Keeps only the newest unread item of a reply stream. Has no effect on other calls.
-    pub fn latest(self) -> Self {
-        Call { call: self.call.latest(), ..self }
+    pub fn conflate(self) -> Self {
+        Call { call: self.call.conflate(), ..self }
     }
 
     /// Makes the call and passes the items that its handler sends to `callback`: [`Client::for_each`] with the stream of

@@ -30,7 +30,7 @@ struct State {
     /// Items that the handler's side dropped in favour of newer ones.
     dropped_remotely: u64,
     /// If true, the buffer keeps only the newest item.
-    latest: bool,
+    conflate: bool,
     /// The newest progress report, unless it was taken.
     progress: Option<Bytes>,
     /// What the caller may send.
@@ -64,19 +64,19 @@ pub(crate) struct StreamSink {
 
 /// The methods of the I/O thread.
 impl StreamBuffer {
-    /// Creates an empty buffer. With `latest` it keeps only the newest item.
-    pub(crate) fn new(latest: bool) -> Arc<StreamBuffer> {
-        Arc::new(StreamBuffer { state: Mutex::new(State { latest, ..State::default() }) })
+    /// Creates an empty buffer. With `conflate` it keeps only the newest item.
+    pub(crate) fn new(conflate: bool) -> Arc<StreamBuffer> {
+        Arc::new(StreamBuffer { state: Mutex::new(State { conflate, ..State::default() }) })
     }
 
-    /// Adds an item that arrived. `latest` is the number of items that the handler's side has dropped, if it keeps only the newest.
+    /// Adds an item that arrived. `dropped` is the number of items that the handler's side has dropped, if it conflates its items.
     /// Returns what to report as read: superseded items count as read.
-    pub(crate) fn push(&self, item: Bytes, latest: Option<u64>) -> Option<ItemCredit> {
+    pub(crate) fn push(&self, item: Bytes, dropped: Option<u64>) -> Option<ItemCredit> {
         let mut state = self.state();
-        if let Some(dropped) = latest {
+        if let Some(dropped) = dropped {
             state.dropped_remotely = dropped;
         }
-        if state.latest || latest.is_some() {
+        if state.conflate || dropped.is_some() {
             state.drop_superseded();
         }
         state.items.push_back(item);

@@ -36,8 +36,8 @@ impl StreamHandle {
     ///
     /// If the client's queue is full, the call waits for a permit as other calls do. A task on the I/O thread waits for it, because
     /// the caller may be awaiting something else.
-    pub(crate) fn start(inner: Arc<ClientInner>, request: Result<Request, CallError>, latest: bool) -> StreamHandle {
-        let mut handle = StreamHandle { buffer: StreamBuffer::new(latest), inner, ticket: None, queueing: None };
+    pub(crate) fn start(inner: Arc<ClientInner>, request: Result<Request, CallError>, conflate: bool) -> StreamHandle {
+        let mut handle = StreamHandle { buffer: StreamBuffer::new(conflate), inner, ticket: None, queueing: None };
         match request {
             Ok(request) => handle.send_request(request.limited_to_served_call()),
             Err(error) => handle.buffer.complete(Err(error)),

@@ -31,9 +31,9 @@ pub struct TypedStream<T, F> {
 }
 
 impl<T, F> TypedCall<T, F, style::ServerStreaming> {
-    /// As [`Call::latest`].
-    pub fn latest(self) -> Self {
-        self.with(Call::latest)
+    /// As [`Call::conflate`].
+    pub fn conflate(self) -> Self {
+        self.with(Call::conflate)
     }
 
     /// Makes the call and reads the items that its handler sends. As [`Call::stream`].
@@ -51,9 +51,9 @@ impl<T, F, I> TypedCall<T, F, style::ClientStreaming<I>> {
 }
 
 impl<T, F, I> TypedCall<T, F, style::BidiStreaming<I>> {
-    /// As [`Call::latest`].
-    pub fn latest(self) -> Self {
-        self.with(Call::latest)
+    /// As [`Call::conflate`].
+    pub fn conflate(self) -> Self {
+        self.with(Call::conflate)
     }
 
     /// Makes the call, sends items to its handler and reads the items that the handler sends. As [`Call::duplex`].

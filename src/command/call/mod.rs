@@ -193,7 +193,7 @@ impl Call {
         let call = client::timed(client.call(self.method.as_str(), arguments), settings).priority(self.priority);
         let call = if self.wait_for_ready { call.wait_for_ready() } else { call };
         let call = self.key.iter().fold(call, callboard::Call::key);
-        if self.conflate { call.latest() } else { call }
+        if self.conflate { call.conflate() } else { call }
     }
 
     /// Returns the style: that of the flag, else that of the service.

@@ -72,7 +72,7 @@ fn a_blocking_client_gets_errors_progress_and_the_count_of_missed_items() {
     let walk = client.call::<u64>("numbers.walk", (100,)).timeout(DEADLINE);
     assert_eq!(walk.on_progress(move |Progress { done, .. }| sender.try_send(done).unwrap()).wait().unwrap(), 100);
     assert_eq!(receiver.iter().last(), Some(100));
-    let mut newest = client.call::<()>("numbers.count", (10_000,)).timeout(DEADLINE).latest().stream::<u64>();
+    let mut newest = client.call::<()>("numbers.count", (10_000,)).timeout(DEADLINE).conflate().stream::<u64>();
     let (mut taken, mut last, mut dropped) = (0, 0, 0);
     while let Some(number) = newest.next() {
         (taken, last) = (taken + 1, number.unwrap());

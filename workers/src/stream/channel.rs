@@ -25,7 +25,7 @@ use crate::outcome::Completion;
 #[derive(Debug)]
 pub(crate) enum StreamCommand {
     /// Send an item. The handler has used credit for it.
-    Item { job: JobId, latest: Option<u64>, body: Bytes },
+    Item { job: JobId, dropped: Option<u64>, body: Bytes },
     /// The handler has consumed this many received items and bytes.
     Consumed { job: JobId, credit: ItemCredit },
     /// The channel has a new progress report.
@@ -186,7 +186,7 @@ impl StreamChannel {
     }
 
     /// Sends an item when there is credit for it. After the end of the job, the item is dropped.
-    pub(crate) fn poll_send(&self, task: &TaskContext<'_>, latest: Option<u64>, item: &Bytes) -> Poll<()> {
+    pub(crate) fn poll_send(&self, task: &TaskContext<'_>, dropped: Option<u64>, item: &Bytes) -> Poll<()> {
         let mut state = self.state();
         let size = ItemCredit::one(item.len() as u64);
         if !state.closed && !state.send_credit.covers(size) {
@@ -195,7 +195,7 @@ impl StreamChannel {
         }
         state.send_credit = state.send_credit.without(size);
         drop(state);
-        self.commands.push(StreamCommand::Item { job: self.job, latest, body: item.clone() });
+        self.commands.push(StreamCommand::Item { job: self.job, dropped, body: item.clone() });
         Poll::Ready(())
     }
 

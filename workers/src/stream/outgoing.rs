@@ -18,7 +18,7 @@ use futures::Stream;
 use super::channel::StreamChannel;
 use crate::outcome::{IntoOutcome, Outcome, encode};
 
-/// The maximum number of items that one poll takes from a stream that is always ready, when only the newest item counts.
+/// The maximum number of items that one poll takes from a stream that is always ready, when it conflates its items.
 const ITEMS_PER_POLL_MAX: usize = 64;
 
 /// The items that an async function sends to its caller. A function that returns an `Outgoing` is a server-streaming method.
@@ -48,24 +48,24 @@ const ITEMS_PER_POLL_MAX: usize = 64;
 /// ```
 pub struct Outgoing<S> {
     stream: S,
-    latest: bool,
+    conflate: bool,
 }
 
 impl<S> Outgoing<S> {
     /// Sends all items of a stream, in order.
     pub fn new(stream: S) -> Outgoing<S> {
-        Outgoing { stream, latest: false }
+        Outgoing { stream, conflate: false }
     }
 
     /// Sends the newest items of a stream. If the caller reads more slowly than items are produced, newer items replace unread ones, and
     /// the replaced items are counted (`ReplyStream::dropped` in the client library). The last item always arrives.
-    pub fn latest(stream: S) -> Outgoing<S> {
-        Outgoing { stream, latest: true }
+    pub fn conflated(stream: S) -> Outgoing<S> {
+        Outgoing { stream, conflate: true }
     }
 
     /// Replaces the stream.
     pub(crate) fn map_stream<T>(self, change: impl FnOnce(S) -> T) -> Outgoing<T> {
-        Outgoing { stream: change(self.stream), latest: self.latest }
+        Outgoing { stream: change(self.stream), conflate: self.conflate }
     }
 }
 
@@ -77,7 +77,7 @@ impl<S> From<S> for Outgoing<S> {
 
 impl<S> fmt::Debug for Outgoing<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("latest", &self.latest).finish_non_exhaustive()
+        f.debug_struct("Outgoing").field("conflate", &self.conflate).finish_non_exhaustive()
     }
 }
 
@@ -87,8 +87,8 @@ impl<S: Stream> Outgoing<S> {
     where
         S::Item: IntoOutcome<K>,
     {
-        match self.latest {
-            true => send_latest(self.stream, channel).await,
+        match self.conflate {
+            true => send_newest(self.stream, channel).await,
             false => send_all(self.stream, channel).await,
         }
     }
@@ -106,7 +106,7 @@ async fn send_all<K, S: Stream<Item: IntoOutcome<K>>>(stream: S, channel: Arc<St
 }
 
 /// Sends the newest item when there is credit for it.
-async fn send_latest<K, S: Stream<Item: IntoOutcome<K>>>(stream: S, channel: Arc<StreamChannel>) -> Outcome {
+async fn send_newest<K, S: Stream<Item: IntoOutcome<K>>>(stream: S, channel: Arc<StreamChannel>) -> Outcome {
     let mut stream = pin!(stream);
     let mut newest = Newest { item: None, dropped: 0, ended: false };
     poll_fn(|task| newest.poll(stream.as_mut(), &channel, task)).await?;

@@ -160,7 +160,9 @@ impl Driver {
     /// Handles a message of a handler with streams. The machine ignores those of jobs that have ended.
     fn handle_stream_command(&mut self, now: Time, command: StreamCommand) {
         match command {
-            StreamCommand::Item { job, latest, body } => self.handle_event(now, Event::Item { job, latest, body }),
+            StreamCommand::Item { job, dropped, body } => {
+                self.handle_event(now, Event::Item { job, latest: dropped, body });
+            }
             StreamCommand::Consumed { job, credit } => self.handle_event(now, Event::Read { job, credit }),
             StreamCommand::Progress(channel) => {
                 if let Some(body) = channel.take_progress() {
