@@ -94,7 +94,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each has a key of its own, and is one party.
+/// Each client has its own key, so each is a tenant.
 fn key(id: &str) -> anyhow::Result<AuthKey> {
     Ok(AuthKey::new(format!("the key of the {id} one"))?.with_id(id)?)
 }

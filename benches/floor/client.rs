@@ -21,7 +21,7 @@ struct Client {
     answered: u64,
 }
 
-/// Makes calls for the time of `load`. Says `start` when the measurement begins and `end CALLS SECONDS` when it ends.
+/// Makes calls for the time of `load`. Prints `start` when the measurement begins and `end CALLS SECONDS` when it ends.
 pub(crate) async fn run(address: &str, load: Load) -> anyhow::Result<()> {
     let dealer = Dealer::connect(address).await?;
     let mut client = Client { dealer, body: Bytes::from(vec![7; load.size as usize]), made: 0, answered: 0 };

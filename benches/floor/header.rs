@@ -5,7 +5,7 @@ use bytes::Bytes;
 /// Bytes of a header: the link, and the call's number at the client.
 const HEADER_BYTES: usize = 16;
 
-/// A header as the client writes it, who knows no links.
+/// A header as the client writes it, without the number of a connection.
 pub(crate) fn header(call: u64) -> Bytes {
     encode(0, call)
 }

@@ -32,11 +32,11 @@ impl Process {
         let mut words = line.split_whitespace().map(str::to_owned);
         match words.next() {
             Some(first) if first == word => Ok(words.collect()),
-            _ => bail!("a process of the floor said `{}` instead of `{word}`", line.trim()),
+            _ => bail!("a process of the floor printed `{}` instead of `{word}`", line.trim()),
         }
     }
 
-    /// Seconds of CPU time so far, in the program and in the kernel.
+    /// Returns the CPU seconds since its start, in the program and in the kernel.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         let stat =
             fs::read_to_string(format!("/proc/{}/stat", self.child.id())).context("CPU time is read from /proc")?;

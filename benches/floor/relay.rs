@@ -16,7 +16,7 @@ struct Relay {
     next_worker: usize,
 }
 
-/// Says `ready FRONTEND BACKEND`, then `worker` for each that has come, and runs until it is killed.
+/// Prints `ready FRONTEND BACKEND`, then `worker` for each worker that connects, and runs until it is killed.
 pub(crate) async fn run() -> anyhow::Result<()> {
     let any: Address = "tcp://127.0.0.1:0".parse()?;
     let gate = Gate::bind(&any, &any, GateLimits::default())?;

@@ -39,7 +39,8 @@ impl Report {
         })
     }
 
-    /// The middle of what `of` says of the rounds; of two middles, the higher. `None` if it says nothing.
+    /// Returns the median of the values that `of` returns for the rounds; of an even number, the higher middle value. `None` if `of`
+    /// returns no value.
     fn median(&self, of: impl Fn(&Round) -> Option<f64>) -> Option<f64> {
         let mut values: Vec<f64> = self.rounds.iter().filter_map(of).collect();
         values.sort_by(f64::total_cmp);

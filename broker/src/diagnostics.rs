@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn text_from_a_peer_stays_on_one_line() {
-        for (said, shown) in [
+        for (text, shown) in [
             ("calculator-3.1", "calculator-3.1"),
             ("", "\"\""),
             ("two words", "\"two words\""),
@@ -140,7 +140,7 @@ mod tests {
             ("\u{1b}[2J", "\"\\u{1b}[2J\""),
             ("\u{202e}", "\"\\u{202e}\""),
         ] {
-            assert_eq!(Quoted(said).to_string(), shown);
+            assert_eq!(Quoted(text).to_string(), shown);
         }
     }
 }

@@ -33,9 +33,9 @@
 //! | `client` | the handle, its settings, services by name |
 //! | `call` | a call and its endings, the future of an awaited call, the answers to a broadcast |
 //! | `stream` | calls with streams or progress: the buffer, its handles, senders and readers |
-//! | `completion` | the way of outcomes from the I/O thread to futures and callbacks |
+//! | `completion` | the delivery of outcomes from the I/O thread to futures and callbacks |
 //! | `typed` | the calls of a stub, with the types and streaming styles of its trait |
-//! | `blocking`, `polled` | the client for programs that are not async, or have a loop of their own |
+//! | `blocking`, `polled` | the clients for programs that are not async, or have their own event loop |
 //! | `shared` | what the handles share with the threads: channels, commands, limits, state |
 //! | `driver` | the I/O thread |
 //! | `error` | the errors of the public API |

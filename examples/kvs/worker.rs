@@ -98,16 +98,16 @@ async fn main() -> Result<(), WorkerError> {
 
 /// Waits for a line on standard input. Without a terminal, as in a pool, it waits forever: end-of-file does not count as Enter.
 async fn enter() {
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     if env::var_os("CALLBOARD_POOL").is_none() {
         // On a thread of its own: a read that does not return must not keep the runtime from shutting down.
         std::thread::spawn(move || {
             if io::stdin().read_line(&mut String::new()).is_ok_and(|read| read > 0) {
-                let _ = tell.send(());
+                let _ = sender.send(());
             }
         });
     }
-    if told.await.is_err() {
+    if receiver.await.is_err() {
         std::future::pending::<()>().await;
     }
 }

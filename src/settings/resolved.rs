@@ -256,7 +256,7 @@ impl Reader<'_> {
 /// Parses `text` as a value of `setting`; the error says what is wrong and what to write.
 fn parse<K: Kind>(setting: &Setting, text: &str) -> Result<K::Value, String> {
     let wrong = || match setting.range {
-        // A negative number is a number: say that it is too small, not that it is not a number.
+        // A negative number is a number: the error must be that it is too small, not that it is no number.
         Some([min, _]) if text.strip_prefix('-').is_some_and(|rest| K::parse(rest).is_some()) => too_small(text, min),
         _ => format!("{text:?} is not {}; {}", K::NOUN, K::WRITE),
     };
@@ -278,7 +278,7 @@ fn too_small(text: &str, min: &str) -> String {
     format!("{text} is too small; must be at least {min}")
 }
 
-/// Adds the key to an error in a file: the line alone does not say which setting it is. Also says whether to write quotes.
+/// Adds the key to an error in a file: the line alone does not name the setting. Also adds whether to write quotes.
 fn in_file<K: Kind>(setting: &Setting, source: &Source, wrong: String) -> String {
     match source {
         Source::File(..) if K::QUOTED => format!("{}: {wrong}, in quotes", setting.key),

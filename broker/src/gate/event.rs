@@ -38,9 +38,9 @@ pub enum GateEvent {
     /// The peer broke ZMTP or a limit on what it may send. Nothing more is read from it: the driver may send it a last word
     /// and shall [`super::Gate::close`] it, else the gate does after [`super::GateLimits::close_max`].
     ProtocolViolation {
-        /// Who.
+        /// The connection.
         connection: ConnectionId,
-        /// What it did. `Closed` will say it again.
+        /// The violation. `Closed` reports it again.
         violation: Violation,
     },
     /// The connection is closed. Always the last event of a connection, and exactly one for each `Opened`.

@@ -13,7 +13,7 @@ use super::{GateEvent, GateLimits};
 /// The queue of events from the connections to the driver, in the order in which they happened.
 ///
 /// It is bounded on the sending side: a connection reads only while it holds the turn, and gets the turn only while the queue has
-/// room. Connections get the turn in the order in which they asked for it, so that none starves when the driver is the bottleneck.
+/// capacity. Connections get the turn in the order in which they asked for it, so that none starves when the driver is the bottleneck.
 /// `ProtocolViolation` and `Closed` need no turn: there is at most one of each for a connection, and the connection counts in
 /// `connections_max` until the driver has taken `Closed`.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct EventQueue {
     bytes_max: usize,
     /// Its one permit is the turn.
     turn: Semaphore,
-    /// Notified when there is room again. Only the holder of the turn waits for it.
+    /// Notified when the queue has capacity again. Only the holder of the turn waits for it.
     room: Notify,
     /// Wakes the driver, if it waits.
     driver: RefCell<Option<Waker>>,

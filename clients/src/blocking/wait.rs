@@ -69,21 +69,21 @@ mod tests {
 
     #[test]
     fn nested_blocking_loses_no_wakeup() {
-        let (tell, mut told) = oneshot::channel();
-        let (tell_inner, told_inner) = oneshot::channel();
-        let mut inner = Some((tell, tell_inner, told_inner));
+        let (sender, mut receiver) = oneshot::channel();
+        let (inner_sender, inner_receiver) = oneshot::channel();
+        let mut inner = Some((sender, inner_sender, inner_receiver));
         let outer = block_on(poll_fn(|context| {
-            let told = std::pin::Pin::new(&mut told).poll(context);
-            if let Some((tell, tell_inner, told_inner)) = inner.take() {
+            let result = std::pin::Pin::new(&mut receiver).poll(context);
+            if let Some((sender, inner_sender, inner_receiver)) = inner.take() {
                 let waking = thread::spawn(move || {
                     // Wakes the outer future first, while the inner one blocks.
-                    let _ = tell.send(1);
-                    let _ = tell_inner.send(2);
+                    let _ = sender.send(1);
+                    let _ = inner_sender.send(2);
                 });
-                assert_eq!(block_on(told_inner), Ok(2));
+                assert_eq!(block_on(inner_receiver), Ok(2));
                 waking.join().expect("the thread must not panic");
             }
-            told
+            result
         }));
         assert_eq!(outer, Ok(1));
     }

@@ -1,4 +1,4 @@
-//! The way of outcomes from the I/O thread to futures and callbacks.
+//! The delivery of outcomes from the I/O thread to futures and callbacks.
 
 pub(crate) mod batch;
 pub(crate) mod callbacks;

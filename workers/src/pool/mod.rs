@@ -18,7 +18,7 @@
 //! | `policy` | pure decisions that an owner can apply: autoscaling, canary comparison, recycling |
 //! | `settings` | the settings of a pool, and its default name |
 //!
-//! The pool does not talk to the broker. Its owner reports which workers are registered there.
+//! The pool does not communicate with the broker. Its owner reports which workers are registered there.
 //!
 //! ```no_run
 //! use callboard_workers::pool::{Pool, PoolEvent, PoolSettings};

@@ -45,7 +45,7 @@ struct Read {
 struct Turn {
     bytes: usize,
     messages: u64,
-    /// Whether an event of this turn tells the driver that the peer is alive.
+    /// Whether an event of this turn shows the driver that the peer is alive.
     reported: bool,
     answered: bool,
 }

@@ -8,17 +8,17 @@ use callboard_core::{
     zmtp::{FrameHeader, FrameKind},
 };
 
-/// Slices that one vectored write takes. Each is at least a large frame or everything small before it, so a few are many.
+/// The slices of one vectored write. Each is a large frame or all small frames before it, so a few slices hold many messages.
 const SLICES_MAX: usize = 32;
-/// Small frames are gathered up to here; then a new buffer is begun, so that a long queue is not moved as it grows.
+/// Small frames are gathered up to this size; then a new buffer is started, so that a long queue is not moved as it grows.
 const TAIL_BYTES_MAX: usize = 64 * 1024;
 
-/// What waits to be written to one peer, encoded. Small frames are copied together, so that many messages take one slice
-/// of one write; large ones are kept as they are. Nothing is shared with other peers: one that does not read keeps its own
+/// The encoded bytes that wait to be written to one peer. Small frames are copied together, so that many messages take one slice
+/// of one write; large ones are kept as they are. Peers share nothing: a peer that does not read keeps its own
 /// bytes in memory and no more. An empty one holds no buffer.
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
-    /// Older than `tail`, in order, never empty ones.
+    /// The buffers before `tail`, in order. None is empty.
     chunks: VecDeque<Bytes>,
     tail: BytesMut,
     bytes: usize,
@@ -30,7 +30,7 @@ impl Outbound {
         self.bytes
     }
 
-    /// Bytes that these frames take on the wire, within a few.
+    /// The approximate size of these frames on the wire.
     pub(super) fn size_of(frames: &Frames) -> usize {
         frames.first.len() + frames.large.as_ref().map_or(0, Bytes::len)
     }
@@ -67,7 +67,7 @@ impl Outbound {
         }
     }
 
-    /// Hands the next bytes to `write`, as many slices as one call takes, and says how many bytes those are and what it
+    /// Passes the next bytes to `write`, as many slices as one call takes. Returns the number of these bytes and what `write`
     /// returned.
     pub(super) fn offer<T>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> (usize, T) {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];

@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpStream, UnixStream, tcp, unix},
 };
 
-/// A connection just accepted.
+/// A new connection.
 #[derive(Debug)]
 pub(in crate::gate) enum Stream {
     Tcp(TcpStream),
@@ -36,7 +36,7 @@ impl Stream {
     }
 }
 
-/// What the connection's task reads from.
+/// The half of a socket that the connection's task reads from.
 #[derive(Debug)]
 pub(in crate::gate) enum ReadHalf {
     Tcp(tcp::OwnedReadHalf),
@@ -57,8 +57,8 @@ impl ReadHalf {
 
     /// Reads into `room` once; 0 bytes are the end of the stream.
     ///
-    /// Other than `try_read` this remembers that a read which did not fill its room has emptied the socket, and spares
-    /// the call that would only say so.
+    /// Unlike `try_read`, it remembers that a read which did not fill `room` has emptied the socket. That saves
+    /// the next system call, which would read nothing.
     pub(in crate::gate) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -71,7 +71,7 @@ impl ReadHalf {
     }
 }
 
-/// What the gate writes to.
+/// The half of a socket that the gate writes to.
 #[derive(Debug)]
 pub(in crate::gate) enum WriteHalf {
     Tcp(tcp::OwnedWriteHalf),
@@ -79,7 +79,7 @@ pub(in crate::gate) enum WriteHalf {
 }
 
 impl WriteHalf {
-    /// Waits until there may be room to write.
+    /// Waits until the socket may take more bytes.
     ///
     /// # Cancel safety
     /// Safe.
@@ -98,7 +98,7 @@ impl WriteHalf {
         }
     }
 
-    /// Tells the peer that nothing more will come.
+    /// Shuts down the writing side, so that the peer reads the end of the stream.
     pub(in crate::gate) fn shut_down(&self) -> io::Result<()> {
         match self {
             WriteHalf::Tcp(half) => shutdown(half.as_ref(), Shutdown::Write)?,

@@ -23,7 +23,7 @@ pub(in crate::gate) fn spawn(shared: &Rc<Shared>, endpoint: Endpoint, stream: St
     start(shared, connection, reader);
 }
 
-/// Rejects a connection. Its task tells the peer why, unless too many connections are being rejected.
+/// Rejects a connection. Its task sends the reason to the peer, unless too many connections are being rejected.
 pub(in crate::gate) fn reject(
     shared: &Rc<Shared>,
     endpoint: Endpoint,
@@ -81,7 +81,7 @@ async fn run(shared: Rc<Shared>, connection: Rc<Connection>, reader: ReadHalf) {
     }
 }
 
-/// Reads and writes until there is a reason to end. Sends the peer a ZMTP ERROR if the driver cannot tell it why.
+/// Reads and writes until there is a reason to end. Sends the peer a ZMTP ERROR with the reason if the driver cannot send a goodbye.
 async fn serve(inbound: &mut Inbound, shared: &Shared, connection: &Connection) {
     let reason = select! {
         // Neither is cancelled before the connection ends. Reading comes first: what a peer sent before it left counts.
@@ -124,7 +124,7 @@ async fn receive(inbound: &mut Inbound, shared: &Shared, connection: &Connection
 }
 
 /// Gives the peer time to read what was sent to it. Its own bytes are read meanwhile and discarded: closing a socket with unread
-/// bytes resets the connection, and the peer might lose the message that tells it why.
+/// bytes resets the connection, and the peer might lose the message with the reason.
 async fn close_gracefully(inbound: &mut Inbound, shared: &Shared, connection: &Connection) {
     let graceful = async {
         let mut written = pin!(connection.write_rest());

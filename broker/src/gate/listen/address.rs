@@ -50,8 +50,8 @@ impl Address {
 }
 
 impl Host {
-    /// What to bind, in order: IPv4 before IPv6, for `localhost` must mean to the broker what it means to libzmq, which
-    /// looks for IPv4 only unless told otherwise.
+    /// Returns the addresses to bind, IPv4 before IPv6: the broker must resolve `localhost` as libzmq does, which uses only IPv4 by
+    /// default.
     pub(in crate::gate) fn resolve(&self, port: u16) -> io::Result<Vec<SocketAddr>> {
         match self {
             Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),

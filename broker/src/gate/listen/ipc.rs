@@ -32,7 +32,7 @@ pub(in crate::gate) struct SocketClaim {
     path: PathBuf,
     /// The device and number of the socket's file.
     identity: (u64, u64),
-    /// Held as long as the socket exists: it tells the socket of a running broker from one that was left behind.
+    /// Held as long as the socket exists. It distinguishes the socket of a running broker from one that was left behind.
     _lock: Lock,
 }
 
@@ -91,7 +91,7 @@ fn listen_as(new: &Path) -> io::Result<UnixListener> {
     socket.listen(BACKLOG)
 }
 
-/// Takes the lock; `None` if somebody has it.
+/// Takes the lock; `None` if another process has it.
 fn lock(path: &Path) -> io::Result<Option<Lock>> {
     for _ in 0..LOCK_ATTEMPTS_MAX {
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(SOCKET_MODE).open(path)?;

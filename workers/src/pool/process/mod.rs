@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `child` | one worker process, spawned through the shim |
 //! | `shim` | the program that the pool starts and that then executes the worker |
-//! | `lifeline` | the pipe that tells a worker that its pool is gone |
+//! | `lifeline` | the pipe whose end-of-file shows a worker that its pool has ended |
 //! | `guard` | the process that kills the remaining process groups when the pool is killed |
 //! | `group` | which process groups still have members |
 //! | `program` | the lookup of the worker's program in PATH |
