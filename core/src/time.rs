@@ -1,28 +1,28 @@
-//! Time as the machines know it: a point on the driver's own monotonic clock.
+//! The time of the machines: a point on the monotonic clock of their driver.
 
 use std::{fmt, ops::Add, time::Duration};
 
-/// A point in time: microseconds since a moment that the driver chose, never going back.
+/// A point in time: microseconds since a start that the driver chose. It never decreases.
 ///
-/// The machines read no clock. A driver turns its clock into `Time`; the simulation makes it up.
+/// The machines read no clock. A driver converts its clock to `Time`, and the simulation has a virtual clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 
 impl Time {
-    /// The driver's starting moment.
+    /// The start of the driver's clock.
     pub const ZERO: Time = Time(0);
 
-    /// The point `micros` microseconds after the driver's starting moment.
+    /// Returns the point `micros` microseconds after the start.
     pub const fn from_micros(micros: u64) -> Time {
         Time(micros)
     }
 
-    /// Microseconds since the driver's starting moment.
+    /// Returns the microseconds since the start.
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// Returns the duration from `earlier` to this point, or zero if `earlier` is later.
     pub const fn since(self, earlier: Time) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
@@ -31,7 +31,7 @@ impl Time {
 impl Add<Duration> for Time {
     type Output = Time;
 
-    /// The point `span` later; the end of time if that is beyond it (a deadline of "never" must not wrap around).
+    /// Returns the point `span` later. It saturates, because a deadline of "never" must not wrap around.
     fn add(self, span: Duration) -> Time {
         let micros = span.as_secs().saturating_mul(1_000_000).saturating_add(span.subsec_micros().into());
         Time(self.0.saturating_add(micros))
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn the_past_is_zero_long_ago() {
+    fn the_duration_since_a_later_point_is_zero() {
         assert_eq!(Time::ZERO.since(Time::from_micros(5)), Duration::ZERO);
     }
 }

@@ -2,46 +2,48 @@
 
 use crate::wire::limits::{AUTHKEY_BYTES_MAX, AUTHKEY_BYTES_MIN, AUTHKEYS_MAX, NAME_BYTES_MAX};
 
-/// Why something is no key. Says nothing of the key itself.
+/// Why a text or a secret is not accepted as a key. It never contains the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthKeyError {
-    /// It is too short to be safe, or too long to be one.
+    /// The key is too short to be safe, or too long.
     #[error(
-        "an authkey has {AUTHKEY_BYTES_MIN} to {AUTHKEY_BYTES_MAX} bytes, and this one has {0}: make one with \
+        "an authkey must have {AUTHKEY_BYTES_MIN} to {AUTHKEY_BYTES_MAX} bytes, and this one has {0}: create one with \
          `openssl rand -base64 32`"
     )]
     Length(usize),
-    /// A name that a log could not show.
-    #[error("an authkey's id is made of letters, digits, -, _ and ., at most {NAME_BYTES_MAX} of them")]
+    /// The id has characters that are not allowed in a log, or is too long.
+    #[error("the id of an authkey must consist of at most {NAME_BYTES_MAX} letters, digits, -, _ and .")]
     Id,
-    /// Roles that there are not.
-    #[error("an authkey's roles are client, operator and worker, with commas between them, as in roles=client,worker")]
+    /// A role is unknown.
+    #[error(
+        "the roles of an authkey must be client, operator or worker, separated by commas, as in roles=client,worker"
+    )]
     Roles,
-    /// A line that is neither a key nor its fields.
-    #[error("write the key alone, or id=NAME roles=ROLES key=KEY, with the key last")]
+    /// The line is neither a key nor a list of fields.
+    #[error("invalid line: write the key alone, or id=NAME roles=ROLES key=KEY, with the key last")]
     Fields,
 }
 
-/// Why something is no set of keys. Says nothing of the keys themselves.
+/// Why a list or a file of keys is not accepted. It never contains a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthKeysError {
-    /// A line that is no key.
+    /// A line is not a key.
     #[error("line {line}: {error}")]
     Line {
-        /// Which one, from 1.
+        /// The number of the line, from 1.
         line: usize,
-        /// Why not.
+        /// Why the line is not a key.
         error: AuthKeyError,
     },
-    /// There is none.
-    #[error("there is no key in it: write one a line; `openssl rand -base64 32` makes one")]
+    /// There are no keys.
+    #[error("it contains no key: write one on each line; `openssl rand -base64 32` creates one")]
     Empty,
-    /// There are too many to try.
-    #[error("there are more than {AUTHKEYS_MAX} keys in it: leave out those that nobody uses any more")]
+    /// There are more keys than a broker may try on each proof.
+    #[error("it contains more than {AUTHKEYS_MAX} keys: remove those that are not in use")]
     TooMany,
-    /// Two keys, or two ids, are the same.
-    #[error("a key or an id is there twice: each key needs a secret and an id of its own")]
+    /// Two keys, or two ids, are equal.
+    #[error("it contains a key or an id twice: each key needs a secret and an id of its own")]
     Duplicate,
 }

@@ -1,4 +1,4 @@
-//! One key, and how it is written.
+//! A key, and its text form.
 
 use std::{fmt, str::FromStr};
 
@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 use super::{AuthKeyError, Roles};
 use crate::wire::limits::{AUTHKEY_BYTES_MAX, AUTHKEY_BYTES_MIN, NAME_BYTES_MAX};
 
-/// A key that broker and peer share.
+/// A secret that the broker and a peer share, with an optional id and the roles that it allows.
 ///
-/// It is never shown, and its memory is wiped when it is dropped. As text it is a line of a key file: the key as it is, or
-/// `id=NAME roles=client,worker,operator key=KEY`, in which `id` and `roles` may be left out and `key` comes last.
+/// Its `Debug` output omits the secret, and its memory is wiped when it is dropped. Its text form is a line of a key file: the key
+/// alone, or `id=NAME roles=client,worker,operator key=KEY`. There, `id` and `roles` are optional, and `key` comes last.
 ///
 /// ```
 /// use callboard_core::auth::AuthKey;
@@ -27,10 +27,10 @@ pub struct AuthKey {
 }
 
 impl AuthKey {
-    /// The key that these bytes are, as they are, for every role.
+    /// Creates a key of these bytes, unchanged, for every role.
     ///
     /// # Errors
-    /// [`AuthKeyError::Length`] if they are too few or too many.
+    /// [`AuthKeyError::Length`] if there are too few or too many bytes.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<AuthKey, AuthKeyError> {
         let secret = secret.as_ref();
         if !(AUTHKEY_BYTES_MIN..=AUTHKEY_BYTES_MAX).contains(&secret.len()) {
@@ -39,46 +39,48 @@ impl AuthKey {
         Ok(AuthKey { secret: Zeroizing::new(secret.to_vec()), id: None, roles: Roles::ALL })
     }
 
-    /// The same key with a name, by which the broker's log calls it.
+    /// Returns the same key with an id, which the broker's log shows.
     ///
     /// # Errors
-    /// [`AuthKeyError::Id`] if that is no name for a log.
+    /// [`AuthKeyError::Id`] if the id is empty, is too long, or has characters other than letters, digits, `-`, `_` and `.`.
     pub fn with_id(self, id: &str) -> Result<AuthKey, AuthKeyError> {
-        let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if id.is_empty() || id.len() > NAME_BYTES_MAX || !id.bytes().all(fine) {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if id.is_empty() || id.len() > NAME_BYTES_MAX || !id.bytes().all(is_allowed) {
             return Err(AuthKeyError::Id);
         }
         Ok(AuthKey { id: Some(id.to_owned()), ..self })
     }
 
-    /// The same key for these roles alone. Only the broker asks for them.
+    /// Returns the same key for these roles only. Only the broker checks them.
     pub fn with_roles(self, roles: Roles) -> AuthKey {
         AuthKey { roles, ..self }
     }
 
-    /// Its name, if it has one.
+    /// Returns the id, if the key has one.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// What it lets its owner be.
+    /// Returns the roles that the key allows.
     pub fn roles(&self) -> Roles {
         self.roles
     }
 
-    /// The key as a line that means it, without id and roles: for who proves with it. `None` if no line can: it is no text, or
-    /// begins or ends with a space, or has a line's end in it.
+    /// Returns the line of a key file for this key, without id and roles. A peer needs no more to authenticate.
+    ///
+    /// `None` if the secret has no such line: it is not UTF-8, begins or ends with a space, or contains a line break or NUL.
     pub fn to_line(&self) -> Option<Zeroizing<String>> {
         let text = std::str::from_utf8(&self.secret).ok()?;
-        let plain = text.trim() == text && !text.contains(['\n', '\r', '\0']);
-        plain.then(|| Zeroizing::new(format!("key={text}")))
+        let fits_a_line = text.trim() == text && !text.contains(['\n', '\r', '\0']);
+        fits_a_line.then(|| Zeroizing::new(format!("key={text}")))
     }
 
-    /// Whether it is the same secret, of the same owner's: not for what others send.
+    /// Returns whether both keys have the same secret. Not in constant time: only for keys of one owner, not for input from peers.
     pub(super) fn has_same_secret(&self, other: &AuthKey) -> bool {
         self.secret == other.secret
     }
 
+    /// Returns the secret bytes.
     pub(super) fn secret(&self) -> &[u8] {
         &self.secret
     }

@@ -5,10 +5,10 @@ use std::str::FromStr;
 use super::{AuthKey, AuthKeysError};
 use crate::wire::limits::AUTHKEYS_MAX;
 
-/// One key or several. The first is the one to prove with, all are accepted: so a key is replaced by another without a moment
-/// at which nobody is let in.
+/// The keys of one side, at least one. Proofs are made with the first key, and accepted for every key. So keys can be rotated without
+/// an interruption.
 ///
-/// As text it is a key file: one key a line (see [`AuthKey`]); empty lines, and lines that begin with `#`, are left out.
+/// The text form is a key file with one key on each line (see [`AuthKey`]). Empty lines and lines that begin with `#` are ignored.
 ///
 /// ```
 /// use callboard_core::auth::AuthKeys;
@@ -22,30 +22,30 @@ use crate::wire::limits::AUTHKEYS_MAX;
 pub struct AuthKeys(Vec<AuthKey>);
 
 impl AuthKeys {
-    /// These keys, the one to prove with first.
+    /// Creates a set of these keys. Proofs are made with the first one.
     ///
     /// # Errors
-    /// [`AuthKeysError`] if there are none, too many, or one is there twice.
+    /// [`AuthKeysError`] if there are no keys or too many, or if two have the same secret or id.
     pub fn new(keys: Vec<AuthKey>) -> Result<AuthKeys, AuthKeysError> {
-        let same = |one: &AuthKey, other: &AuthKey| {
+        let is_duplicate = |one: &AuthKey, other: &AuthKey| {
             one.has_same_secret(other) || (one.id().is_some() && one.id() == other.id())
         };
         match keys.len() {
             0 => Err(AuthKeysError::Empty),
             len if len > AUTHKEYS_MAX => Err(AuthKeysError::TooMany),
-            _ if keys.iter().enumerate().any(|(at, key)| keys[..at].iter().any(|other| same(key, other))) => {
+            _ if keys.iter().enumerate().any(|(at, key)| keys[..at].iter().any(|other| is_duplicate(key, other))) => {
                 Err(AuthKeysError::Duplicate)
             }
             _ => Ok(AuthKeys(keys)),
         }
     }
 
-    /// The key to prove with.
+    /// Returns the key that proofs are made with.
     pub fn first(&self) -> &AuthKey {
-        self.0.first().expect("a set of keys has one at least: new checks that")
+        self.0.first().expect("new checks that there is at least one key")
     }
 
-    /// All of them, in their order.
+    /// Returns all keys in order.
     pub fn iter(&self) -> impl Iterator<Item = &AuthKey> {
         self.0.iter()
     }

@@ -1,23 +1,23 @@
-//! Who a peer has proved to be.
+//! The identity of an authenticated peer.
 
 use super::AuthKey;
 
-/// Who a peer has proved to be, as the broker remembers it for the peer's connection.
+/// The identity of an authenticated peer. The broker keeps it for the peer's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// The id of its key; `None` if that has none, or none was asked for.
+    /// The id of the peer's key. `None` if the key has no id, or the broker requires no key.
     pub key_id: Option<String>,
-    /// Whether it may operate the broker and its pools: by its key's roles, or because no key is asked for at all.
+    /// Whether the peer may operate the broker and its pools: its key allows it, or the broker requires no key.
     pub operator: bool,
 }
 
 impl Principal {
-    /// Anybody, at a broker that asks for no key.
+    /// Returns the identity of every peer of a broker that requires no key.
     pub(crate) fn anonymous() -> Principal {
         Principal { key_id: None, operator: true }
     }
 
-    /// Who knows that key.
+    /// Returns the identity of a peer that has proved that it knows `key`.
     pub(crate) fn of_key(key: &AuthKey) -> Principal {
         Principal { key_id: key.id().map(ToOwned::to_owned), operator: key.roles().is_operator() }
     }

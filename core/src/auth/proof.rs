@@ -5,13 +5,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 
-/// 32 bytes of chance that one side gives to one handshake, so that no proof is good for two. From a source that is fit for keys.
+/// 32 random bytes that one side contributes to one handshake, so that its proofs are valid for this handshake only.
+///
+/// They must come from a cryptographic random source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ByteArray<32>", into = "ByteArray<32>")]
 pub struct Nonce(pub [u8; 32]);
 
-/// The word of one who knows a key. To be checked with [`Transcript::verify`] and never with `==`, which takes its time by
-/// where the difference is.
+/// A MAC that proves knowledge of a key. Verify it with [`Transcript::verify`](super::Transcript::verify), never with `==`, which
+/// does not take constant time.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ByteArray<32>", into = "ByteArray<32>")]
 pub struct Proof(pub [u8; 32]);

@@ -1,13 +1,13 @@
-//! What a key lets its owner be.
+//! The roles that a key allows.
 
 use std::str::FromStr;
 
 use super::AuthKeyError;
 use crate::wire::handshake::Role;
 
-/// The roles that a key is good for. An operator may do what a client may.
+/// The roles that a key allows. An operator may do everything that a client may.
 ///
-/// As text: `client,worker,operator`, or some of them.
+/// The text form is a list such as `client,worker,operator`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Roles {
     client: bool,
@@ -16,10 +16,10 @@ pub struct Roles {
 }
 
 impl Roles {
-    /// All of them: what a key has that names none.
+    /// All roles: the default of a key.
     pub const ALL: Roles = Roles { client: true, operator: true, worker: true };
 
-    /// Whether its owner may join as that.
+    /// Returns whether a peer with this key may connect in `role`.
     pub fn permits(self, role: Role) -> bool {
         match role {
             Role::Client => self.client,
@@ -27,7 +27,7 @@ impl Roles {
         }
     }
 
-    /// Whether its owner may operate the broker and its pools.
+    /// Returns whether a peer with this key may operate the broker and its pools.
     pub fn is_operator(self) -> bool {
         self.operator
     }

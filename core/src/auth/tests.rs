@@ -1,4 +1,4 @@
-//! How keys are written, and what a proof is good for.
+//! Tests of the text forms of keys, and of what a proof covers.
 
 #![allow(clippy::unwrap_used)]
 
@@ -59,7 +59,7 @@ fn from_vector(vector: &Value) -> Transcript {
 }
 
 #[test]
-fn proofs_are_those_of_the_vectors() {
+fn proofs_match_the_test_vectors() {
     let vectors: Vec<Value> = serde_json::from_str(VECTORS).unwrap();
     assert!(!vectors.is_empty());
     for vector in vectors {
@@ -79,7 +79,7 @@ fn proofs_are_those_of_the_vectors() {
 }
 
 #[test]
-fn a_proof_is_good_for_nothing_else() {
+fn a_proof_is_valid_for_its_own_transcript_only() {
     let proof = transcript().prove(Prover::Peer, &key());
     let others = [
         Transcript { versions: (1, 2), ..transcript() },
@@ -93,7 +93,7 @@ fn a_proof_is_good_for_nothing_else() {
         Transcript { start: StartId([9; 16]), ..transcript() },
     ];
     assert!(transcript().verify(Prover::Peer, &key(), &proof));
-    assert!(!transcript().verify(Prover::Broker, &key(), &proof), "nor for the other side");
+    assert!(!transcript().verify(Prover::Broker, &key(), &proof), "it is not valid for the other side");
     for other in others {
         assert!(!other.verify(Prover::Peer, &key(), &proof), "{other:?}");
     }
@@ -102,14 +102,14 @@ fn a_proof_is_good_for_nothing_else() {
 
 proptest! {
     #[test]
-    fn a_proof_with_a_bit_changed_is_none(bit in 0..256usize) {
+    fn a_proof_with_a_changed_bit_is_invalid(bit in 0..256usize) {
         let mut proof = transcript().prove(Prover::Peer, &key());
         proof.0[bit / 8] ^= 1 << (bit % 8);
         prop_assert!(!transcript().verify(Prover::Peer, &key(), &proof));
     }
 
     #[test]
-    fn a_key_with_a_bit_changed_is_another(bit in 0..128usize) {
+    fn a_key_with_a_changed_bit_is_another_key(bit in 0..128usize) {
         let mut secret = SECRET.as_bytes().to_vec();
         secret[bit / 8] ^= 1 << (bit % 8);
         let proof = transcript().prove(Prover::Peer, &AuthKey::new(secret).unwrap());
@@ -117,18 +117,18 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_keys_or_an_error_that_does_not_show_it(text in "[ -~\n]{0,80}", secret in "[a-z]{20}") {
+    fn parsing_keys_never_shows_the_text_in_its_error(text in "[ -~\n]{0,80}", secret in "[a-z]{20}") {
         let text = format!("{text}{secret}");
-        let told = match text.parse::<AuthKeys>() {
+        let shown = match text.parse::<AuthKeys>() {
             Ok(keys) => format!("{keys:?}"),
             Err(error) => format!("{error} {error:?}"),
         };
-        // An id is no secret.
-        prop_assert!(!told.contains(&secret) || text.contains("id="), "{told}");
+        // An id is not secret.
+        prop_assert!(!shown.contains(&secret) || text.contains("id="), "{shown}");
     }
 
     #[test]
-    fn a_key_that_has_a_line_is_that_line(secret in prop::collection::vec(any::<u8>(), 16..60)) {
+    fn a_key_is_parsed_back_from_its_line(secret in prop::collection::vec(any::<u8>(), 16..60)) {
         let key = AuthKey::new(&secret).unwrap();
         if let Some(line) = key.to_line() {
             prop_assert!(line.parse::<AuthKey>().unwrap().has_same_secret(&key));
@@ -137,19 +137,19 @@ proptest! {
 }
 
 #[test]
-fn a_line_is_a_key_or_its_fields() {
+fn a_line_is_a_key_or_a_list_of_fields() {
     let bare: AuthKey = "  Zm9yIHRlc3RzIG9ubHkgZm9yIHRlc3RzIG9ubHk=  ".parse().unwrap();
     assert!(bare.has_same_secret(&AuthKey::new("Zm9yIHRlc3RzIG9ubHkgZm9yIHRlc3RzIG9ubHk=").unwrap()));
     assert_eq!((bare.id(), bare.roles()), (None, Roles::ALL));
     let full: AuthKey = "roles=worker id=pool-1  key=a key with spaces in it".parse().unwrap();
     assert!(full.has_same_secret(&AuthKey::new("a key with spaces in it").unwrap()));
     assert_eq!((full.id(), full.roles()), (Some("pool-1"), "worker".parse().unwrap()));
-    let dull: AuthKey = "key=id=this is all of it".parse().unwrap();
-    assert!(dull.has_same_secret(&AuthKey::new("id=this is all of it").unwrap()));
+    let prefixed: AuthKey = "key=id=this is all of it".parse().unwrap();
+    assert!(prefixed.has_same_secret(&AuthKey::new("id=this is all of it").unwrap()));
 }
 
 #[test]
-fn what_is_no_key_says_what_to_write() {
+fn an_invalid_key_is_an_error_that_names_the_mistake() {
     let error = |line: &str| line.parse::<AuthKey>().unwrap_err();
     assert_eq!(error("short"), AuthKeyError::Length(5));
     assert_eq!(error("key=short"), AuthKeyError::Length(5));
@@ -165,18 +165,18 @@ fn what_is_no_key_says_what_to_write() {
 }
 
 #[test]
-fn an_operator_is_a_client_too_and_a_client_no_operator() {
+fn an_operator_may_be_a_client_and_a_client_is_not_an_operator() {
     let roles = |text: &str| text.parse::<Roles>().unwrap();
-    let told = |roles: Roles| (roles.permits(Role::Client), roles.permits(Role::Worker), roles.is_operator());
-    assert_eq!(told(roles("client")), (true, false, false));
-    assert_eq!(told(roles("worker")), (false, true, false));
-    assert_eq!(told(roles("operator")), (true, false, true));
-    assert_eq!(told(roles("client,worker")), (true, true, false));
+    let permissions = |roles: Roles| (roles.permits(Role::Client), roles.permits(Role::Worker), roles.is_operator());
+    assert_eq!(permissions(roles("client")), (true, false, false));
+    assert_eq!(permissions(roles("worker")), (false, true, false));
+    assert_eq!(permissions(roles("operator")), (true, false, true));
+    assert_eq!(permissions(roles("client,worker")), (true, true, false));
     assert_eq!(roles("worker,operator"), Roles::ALL);
 }
 
 #[test]
-fn a_file_has_a_key_a_line_and_comments() {
+fn a_file_has_one_key_on_each_line_and_comments() {
     let keys: AuthKeys = "# ours\n\n  id=b key=0123456789abcdef\r\n\tfedcba9876543210 \n".parse().unwrap();
     let ids: Vec<_> = keys.iter().map(AuthKey::id).collect();
     assert_eq!(ids, [Some("b"), None]);
@@ -184,7 +184,7 @@ fn a_file_has_a_key_a_line_and_comments() {
 }
 
 #[test]
-fn a_file_without_keys_or_with_bad_ones_is_none_and_says_where() {
+fn an_invalid_key_file_is_an_error_with_the_line() {
     let error = |text: &str| text.parse::<AuthKeys>().unwrap_err();
     assert_eq!(error("# nothing\n\n"), AuthKeysError::Empty);
     let line = AuthKeysError::Line { line: 3, error: AuthKeyError::Length(5) };
@@ -196,17 +196,17 @@ fn a_file_without_keys_or_with_bad_ones_is_none_and_says_where() {
 }
 
 #[test]
-fn a_key_is_not_shown() {
+fn debug_output_does_not_show_a_key_or_a_proof() {
     let key = "id=billing key=0123456789abcdef".parse::<AuthKey>().unwrap();
     let proof = transcript().prove(Prover::Peer, &key);
-    for told in [format!("{key:?}"), format!("{key:#?}"), format!("{:?}", AuthKeys::from(key))] {
-        assert!(!told.contains("0123") && !told.contains("48, 49"), "{told}");
+    for shown in [format!("{key:?}"), format!("{key:#?}"), format!("{:?}", AuthKeys::from(key))] {
+        assert!(!shown.contains("0123") && !shown.contains("48, 49"), "{shown}");
     }
     assert_eq!(format!("{proof:?}"), "Proof(..)");
 }
 
 #[test]
-fn a_key_that_is_no_line_of_text_has_none() {
+fn a_key_that_does_not_fit_a_line_has_no_line() {
     for secret in [&[0xff; 16][..], b" 0123456789abcdef", b"0123456789\nabcdef"] {
         assert!(AuthKey::new(secret).unwrap().to_line().is_none());
     }

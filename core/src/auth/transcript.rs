@@ -1,4 +1,4 @@
-//! The transcript of a handshake: what a proof is computed over.
+//! The transcript of a handshake: the fields that a proof is computed over.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -9,12 +9,12 @@ use crate::wire::{
     ids::{BrokerId, ConnectionNumber, SessionId, StartId},
 };
 
-/// The mechanism's name in a challenge.
+/// The name of the mechanism in a challenge.
 pub const MECHANISM: &str = "hmac-sha-256";
-/// What no other use of the same key begins with.
+/// The first field of each MAC input. It separates these proofs from other uses of the same key.
 const PROTOCOL: &str = "callboard";
 
-/// Who proves.
+/// The side that makes a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prover {
     /// The client or worker, to the broker.
@@ -23,29 +23,29 @@ pub enum Prover {
     Broker,
 }
 
-/// Everything that a proof is about: with one byte of it changed, the proof is wrong.
+/// The fields of a handshake that a proof covers. If a byte of them changes, the proof is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transcript {
-    /// First and last protocol version that the peer speaks.
+    /// The first and the last protocol version that the peer supports.
     pub versions: (u32, u32),
-    /// What the peer is.
+    /// The role of the peer.
     pub role: Role,
     /// The peer's session.
     pub session: SessionId,
-    /// Which connection of that session this is.
+    /// The number of the connection in that session.
     pub connection: ConnectionNumber,
     /// The peer's nonce.
     pub peer_nonce: Nonce,
     /// The broker's nonce.
     pub broker_nonce: Nonce,
-    /// The broker.
+    /// The id of the broker.
     pub broker: BrokerId,
-    /// This start of it.
+    /// The id of the broker's current run.
     pub start: StartId,
 }
 
 impl Transcript {
-    /// What a hello and the challenge that answered it say. `None` if the hello has no nonce.
+    /// Creates the transcript of a hello and the challenge that followed it. `None` if the hello has no nonce.
     pub fn new(hello: &Hello, challenge: &Challenge) -> Option<Transcript> {
         Some(Transcript {
             versions: hello.versions,
@@ -59,18 +59,20 @@ impl Transcript {
         })
     }
 
-    /// The proof of one who knows `key`.
+    /// Creates the proof of `prover` that it knows `key`.
     pub fn prove(&self, prover: Prover, key: &AuthKey) -> Proof {
         Proof(self.mac(prover, key).finalize().into_bytes().into())
     }
 
-    /// Whether whoever made `proof` knows `key`. Takes the same time whether it does or not.
+    /// Returns whether `proof` was made by `prover` with `key`. Takes constant time.
     pub fn verify(&self, prover: Prover, key: &AuthKey, proof: &Proof) -> bool {
         self.mac(prover, key).verify_slice(&proof.0).is_ok()
     }
 
-    /// What the proof is computed over: each field behind its length. So neither side's proof is ever the other's, nor that of
-    /// another role, session, connection or start, nor that of another moment.
+    /// Returns the input of the MAC: each field after its length.
+    ///
+    /// So a proof is not valid for the other side, for another role, session, connection or run of the broker, or for another
+    /// handshake.
     pub fn to_bytes(&self, prover: Prover) -> Vec<u8> {
         let peer = self.role.name();
         let (prover, verifier) = match prover {
@@ -91,11 +93,11 @@ impl Transcript {
             &self.broker.0,
             &self.start.0,
         ];
-        let behind_length = |field: &&[u8]| {
+        let with_length = |field: &&[u8]| {
             let len = u32::try_from(field.len()).expect("the longest field is a nonce");
             [&len.to_be_bytes(), *field].concat()
         };
-        fields.iter().flat_map(behind_length).collect()
+        fields.iter().flat_map(with_length).collect()
     }
 
     fn mac(&self, prover: Prover, key: &AuthKey) -> Hmac<Sha256> {

@@ -218,7 +218,10 @@ fn a_variable_without_a_valid_key_is_a_usage_error_and_is_not_shown() {
     let mut command = crate::harness::callboard();
     command.arg("ping").env("CALLBOARD_AUTHKEY", "hush-hush");
     let stderr = Finished::of(command).failed(2);
-    assert!(stderr.starts_with("error: invalid CALLBOARD_AUTHKEY: line 1: an authkey has 16 to 512 bytes"), "{stderr}");
+    assert!(
+        stderr.starts_with("error: invalid CALLBOARD_AUTHKEY: line 1: an authkey must have 16 to 512 bytes"),
+        "{stderr}"
+    );
     assert!(!stderr.contains("hush") && stderr.matches("line 1").count() == 1, "{stderr}");
 }
 
