@@ -1,4 +1,4 @@
-//! A description in CDDL (RFC 8610).
+//! The conversion of a description to CDDL (RFC 8610).
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::wire::method::is_identifier;
 
-/// Names that mean something in every CDDL (RFC 8610 appendix D).
+/// The names that CDDL predefines (RFC 8610 appendix D).
 const PRELUDE: &[&str] = &[
     "any",
     "uint",
@@ -48,8 +48,8 @@ const PRELUDE: &[&str] = &[
 ];
 
 impl ServiceDescription {
-    /// The service in CDDL: for each method what its arguments, the items of its streams, its result and its
-    /// error's details are, and all types with names.
+    /// Returns the service in CDDL: for each method its arguments, the items of its streams, its result and the details of its error,
+    /// and all named types.
     pub fn cddl(&self) -> String {
         let mut out = String::new();
         comment(&mut out, "", &format!("{}, contract {}", self.name, self.hash()));
@@ -90,9 +90,9 @@ impl ServiceDescription {
     }
 }
 
-fn rule(out: &mut String, name: &str, is: &str) {
-    // A text always takes it.
-    let _ = writeln!(out, "{name} = {is}");
+fn rule(out: &mut String, name: &str, definition: &str) {
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "{name} = {definition}");
 }
 
 fn comment(out: &mut String, indent: &str, text: &str) {
@@ -133,7 +133,7 @@ fn type_of(ty: &Type) -> String {
     }
 }
 
-/// A type that stands among others, such as a key.
+/// Returns a type in parentheses, if it needs them next to other types.
 fn single(ty: &Type) -> String {
     match ty {
         Type::Optional(_) | Type::OneOf(_) => format!("({})", type_of(ty)),
@@ -153,7 +153,7 @@ fn entry(field: &Field) -> String {
     format!("{optional}{key}: {}", type_of(&field.ty))
 }
 
-/// A text as CDDL writes it.
+/// Returns a text as a CDDL literal.
 fn text(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {
@@ -169,13 +169,13 @@ fn text(text: &str) -> String {
     out
 }
 
-/// A type's name as CDDL takes it: Rust's may hold letters that CDDL's may not.
+/// Returns the name of a type as a CDDL name. Rust names may contain characters that CDDL does not allow.
 fn name_of(name: &str) -> String {
     let letters = name.chars().map(|letter| match letter {
         letter if letter.is_ascii_alphanumeric() || letter == '_' => letter.to_string(),
         letter => format!("_u{:x}_", u32::from(letter)),
     });
     let name: String = letters.collect();
-    let begins_well = name.starts_with(|first: char| !first.is_ascii_digit());
-    if PRELUDE.contains(&name.as_str()) || !begins_well { format!("_{name}") } else { name }
+    let starts_valid = name.starts_with(|first: char| !first.is_ascii_digit());
+    if PRELUDE.contains(&name.as_str()) || !starts_valid { format!("_{name}") } else { name }
 }

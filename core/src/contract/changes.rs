@@ -1,4 +1,4 @@
-//! What a new contract changes, and whether callers of the old one can go on.
+//! The changes between two contracts, and whether they break callers.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,32 +12,32 @@ use crate::wire::envelope::Effect;
 /// One difference between two contracts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// What it does to callers of the old contract.
+    /// The effect on callers of the old contract.
     pub verdict: Verdict,
-    /// Where, and what.
+    /// The place and the change, as a text for people.
     pub text: String,
 }
 
 impl ServiceDescription {
-    /// What `new` changes for callers of this contract. Empty where both say the same to programs.
+    /// Returns the changes from this contract to `new`. Empty if both are the same except for documentation.
     pub fn changes(&self, new: &ServiceDescription) -> Vec<Change> {
         let mut changes = Vec::new();
         if self.name != new.name {
-            changes.push(breaks(format!("the service {} is called {} now", self.name, new.name)));
+            changes.push(breaks(format!("the service {} was renamed to {}", self.name, new.name)));
         }
         for method in &self.methods {
             match new.method(&method.name) {
                 Some(newer) => MethodComparison { old: self, new, method, newer }.add_to(&mut changes),
-                None => changes.push(breaks(format!("{} is gone", method.name))),
+                None => changes.push(breaks(format!("{} was removed", method.name))),
             }
         }
         let added = new.methods.iter().filter(|method| self.method(&method.name).is_none());
-        changes.extend(added.map(|method| safe(format!("{} is new", method.name))));
+        changes.extend(added.map(|method| safe(format!("{} was added", method.name))));
         changes
     }
 }
 
-/// One method in both contracts.
+/// One method in both contracts, for comparison.
 struct MethodComparison<'a> {
     old: &'a ServiceDescription,
     new: &'a ServiceDescription,
@@ -63,8 +63,8 @@ impl MethodComparison<'_> {
     fn effect(&self) -> String {
         let (old, new) = (effect_name(self.method.effect), effect_name(self.newer.effect));
         let what = match self.newer.effect {
-            Effect::Once => "a call whose worker is lost is not made again",
-            _ => "a call whose worker is lost is made again",
+            Effect::Once => "a call is not retried if its worker is lost",
+            _ => "a call is retried if its worker is lost",
         };
         let what = if self.method.effect == Effect::Once || self.newer.effect == Effect::Once { what } else { "" };
         format!("{}: {old} becomes {new}{}{what}", self.method.name, if what.is_empty() { "" } else { ": " })
@@ -76,27 +76,28 @@ impl MethodComparison<'_> {
             match old.get(at) {
                 Some(before) => self.argument(before, argument, changes),
                 None if is_optional(&argument.ty, self.new) => {
-                    changes.push(safe(format!("{name}: argument {} is new, and may be left out", argument.name)));
+                    changes.push(safe(format!("{name}: argument {} was added, and is optional", argument.name)));
                 }
-                None => changes.push(breaks(format!("{name}: argument {} is new and required", argument.name))),
+                None => changes.push(breaks(format!("{name}: argument {} was added, and is required", argument.name))),
             }
         }
         for gone in old.iter().skip(new.len()) {
-            changes.push(breaks(format!("{name}: argument {} is gone", gone.name)));
+            changes.push(breaks(format!("{name}: argument {} was removed", gone.name)));
         }
     }
 
     fn argument(&self, old: &ArgumentDescription, new: &ArgumentDescription, changes: &mut Vec<Change>) {
         let name = &self.method.name;
         if old.name != new.name {
-            let text = format!("{name}: argument {} is called {} now, for who passes it by name", old.name, new.name);
+            let text =
+                format!("{name}: argument {} was renamed to {}, which callers may pass by name", old.name, new.name);
             changes.push(breaks(text));
         }
         let fit = fits(&old.ty, &self.old.types, &new.ty, &self.new.types);
         changes.extend(self.type_change(&format!("argument {}", new.name), fit, &old.ty, &new.ty));
     }
 
-    /// Items travel as arguments do towards the method, and as results do from it.
+    /// Compares the items of streams: those of the caller like arguments, those of the handler like results.
     fn items(&self, changes: &mut Vec<Change>) {
         if let (Some(old), Some(new)) = (&self.method.incoming, &self.newer.incoming) {
             let fit = fits(old, &self.old.types, new, &self.new.types);
@@ -118,11 +119,11 @@ impl MethodComparison<'_> {
         let name = &self.method.name;
         match (&self.method.error, &self.newer.error) {
             (None, None) => {}
-            (Some(old), None) => changes.push(safe(format!("{name}: it has no error {} any more", old.name))),
-            (None, Some(new)) => changes.push(breaks(format!("{name}: it may fail with {} now", new.name))),
+            (Some(old), None) => changes.push(safe(format!("{name}: error {} was removed", old.name))),
+            (None, Some(new)) => changes.push(breaks(format!("{name}: error {} was added", new.name))),
             (Some(old), Some(new)) => {
                 if old.name != new.name {
-                    changes.push(breaks(format!("{name}: error {} is called {} now", old.name, new.name)));
+                    changes.push(breaks(format!("{name}: error {} was renamed to {}", old.name, new.name)));
                 }
                 let fit = fits(&new.ty, &self.new.types, &old.ty, &self.old.types);
                 changes.extend(self.type_change(&format!("error {}", new.name), fit, &old.ty, &new.ty));
@@ -130,7 +131,7 @@ impl MethodComparison<'_> {
         }
     }
 
-    /// What is to be said of a type. One that fits and did not change is not mentioned.
+    /// Returns the change of a type. `None` if the types are equal and fit.
     fn type_change(&self, place: &str, fit: Fit, old: &Type, new: &Type) -> Option<Change> {
         let name = &self.method.name;
         match fit.verdict {
@@ -141,7 +142,7 @@ impl MethodComparison<'_> {
     }
 }
 
-/// Whether an argument of this type may be left out.
+/// Returns whether an argument of this type may be omitted.
 fn is_optional(ty: &Type, service: &ServiceDescription) -> bool {
     match ty {
         Type::Optional(_) => true,
@@ -152,7 +153,7 @@ fn is_optional(ty: &Type, service: &ServiceDescription) -> bool {
     }
 }
 
-/// An effect as it is written.
+/// Returns the name of an effect.
 fn effect_name(effect: Effect) -> &'static str {
     match effect {
         Effect::Read => "read",

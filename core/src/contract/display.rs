@@ -1,4 +1,4 @@
-//! A description as people read it.
+//! The text form of types and methods.
 
 use std::fmt;
 
@@ -54,7 +54,7 @@ impl fmt::Display for Field {
     }
 }
 
-/// `get_user(id: u32) -> User, or UserError`; with streams `sums(start: i64, stream of i64) -> stream of i64`
+/// Writes `get_user(id: u32) -> User, or UserError`; with streams `sums(start: i64, stream of i64) -> stream of i64`.
 impl fmt::Display for MethodDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}(", self.name)?;

@@ -1,4 +1,4 @@
-//! Whether every value of one type is a value of another.
+//! Compares two types: whether every value of one can be read as the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,29 +8,30 @@ use super::{
 };
 use crate::wire::limits::DEPTH_MAX;
 
-/// Comparisons for one answer: far more than types that people write need, and over in a moment.
+/// The maximum number of comparisons for one result: far more than types written by people need, and still fast.
 const STEPS_MAX: usize = 100_000;
 
-/// The types that have names, on one side.
+/// The named types of one contract.
 pub(super) type Definitions = BTreeMap<String, Definition>;
 
-/// Whether values fit, and reason not.
+/// Whether values fit, and the reason if they do not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fit {
     pub(super) verdict: Verdict,
     pub(super) reason: String,
 }
 
-/// Whether whatever is of type `from`, where `sent` are the types with names, can be read as `into`, where `read` are.
+/// Returns whether values of type `from`, with the named types `sent`, can be read as `into`, with the named types `read`.
 pub(super) fn fits(from: &Type, sent: &Definitions, into: &Type, read: &Definitions) -> Fit {
-    TypeComparison { sent, read, met: BTreeSet::new(), depth: 0, steps: 0 }.fit(from, into)
+    TypeComparison { sent, read, in_progress: BTreeSet::new(), depth: 0, steps: 0 }.fit(from, into)
 }
 
+/// A comparison of the types of two contracts.
 struct TypeComparison<'a> {
     sent: &'a Definitions,
     read: &'a Definitions,
-    /// Pairs of names that are being asked: what they come to is told where they were asked first.
-    met: BTreeSet<(String, String)>,
+    /// The pairs of names that are being compared. If a pair recurs, its first comparison decides.
+    in_progress: BTreeSet<(String, String)>,
     depth: usize,
     steps: usize,
 }
@@ -48,7 +49,7 @@ impl Fit {
         Fit { verdict: Verdict::Breaks, reason }
     }
 
-    /// The worse of two.
+    /// Returns the worse of both.
     fn and(self, other: impl FnOnce() -> Fit) -> Fit {
         if self.verdict == Verdict::Breaks {
             return self;
@@ -65,9 +66,9 @@ impl Fit {
 
 impl TypeComparison<'_> {
     fn fit(&mut self, from: &Type, into: &Type) -> Fit {
-        // A description may come from a stranger: names that lead in circles must end somewhere.
+        // Descriptions come from peers: a comparison of recursive names must end.
         if self.depth > DEPTH_MAX || self.steps > STEPS_MAX {
-            return Fit::unknown("the types are too deep to tell".to_owned());
+            return Fit::unknown("the types are nested too deeply to compare".to_owned());
         }
         self.depth += 1;
         self.steps += 1;
@@ -85,11 +86,11 @@ impl TypeComparison<'_> {
             }
             (Type::Named(name), into) => match self.sent.get(name) {
                 Some(definition) => self.fit(&definition.ty, into),
-                None => Fit::unknown(format!("{name} is not described")),
+                None => Fit::unknown(format!("{name} has no description")),
             },
             (from, Type::Named(name)) => match self.read.get(name) {
                 Some(definition) => self.fit(from, &definition.ty),
-                None => Fit::unknown(format!("{name} is not described")),
+                None => Fit::unknown(format!("{name} has no description")),
             },
             (Type::Opaque(one), Type::Opaque(other)) if one == other => Fit::yes(),
             (Type::Any | Type::Opaque(_), _) | (_, Type::Opaque(_)) => Fit::unknown(format!("{from} becomes {into}")),
@@ -99,15 +100,15 @@ impl TypeComparison<'_> {
 
     fn fit_names(&mut self, from: &str, into: &str) -> Fit {
         let pair = (from.to_owned(), into.to_owned());
-        if !self.met.insert(pair.clone()) {
+        if !self.in_progress.insert(pair.clone()) {
             return Fit::yes();
         }
         let fit = match (self.sent.get(from), self.read.get(into)) {
             (Some(sent), Some(read)) => self.fit(&sent.ty, &read.ty),
-            (None, _) => Fit::unknown(format!("{from} is not described")),
-            (_, None) => Fit::unknown(format!("{into} is not described")),
+            (None, _) => Fit::unknown(format!("{from} has no description")),
+            (_, None) => Fit::unknown(format!("{into} has no description")),
         };
-        self.met.remove(&pair);
+        self.in_progress.remove(&pair);
         fit
     }
 
@@ -119,7 +120,7 @@ impl TypeComparison<'_> {
                 let fits = all.iter().map(|into| self.fit(from, into));
                 let best = fits.min_by_key(|fit| fit.verdict);
                 let fit = best.filter(|fit| fit.verdict != Verdict::Breaks);
-                fit.unwrap_or_else(|| Fit::no(format!("{from} is none of {into}")))
+                fit.unwrap_or_else(|| Fit::no(format!("{from} is not one of {into}")))
             }
             (Type::Null, Type::Optional(_)) => Fit::yes(),
             (from, Type::Optional(inner)) => self.fit(from, inner),
@@ -155,7 +156,7 @@ impl TypeComparison<'_> {
         fit.and(|| {
             let known = |name: &str| into.fields.iter().any(|field| field.name == name);
             match from.fields.iter().find(|field| into.closed && !known(&field.name)) {
-                Some(field) => Fit::no(format!("field {} is refused", field.name)),
+                Some(field) => Fit::no(format!("field {} is rejected", field.name)),
                 None => Fit::yes(),
             }
         })
@@ -171,7 +172,7 @@ impl TypeComparison<'_> {
     }
 }
 
-/// Numbers fit where all of them do. An integer is read where a float is wanted if no digit is lost.
+/// Compares numbers: they fit if all values of `from` are in the range of `into`. An integer fits a float if no digit is lost.
 fn fit_number(from: &Type, into: &Type) -> Fit {
     match (from, into, range(from), range(into)) {
         (_, _, Some(from), Some(into)) if into.0 <= from.0 && from.1 <= into.1 => Fit::yes(),
@@ -188,7 +189,7 @@ fn fit_number(from: &Type, into: &Type) -> Fit {
     }
 }
 
-/// The least and the greatest integer of a type.
+/// Returns the minimum and the maximum of an integer type.
 fn range(ty: &Type) -> Option<(i128, u128)> {
     Some(match ty {
         Type::U8 => (0, u8::MAX.into()),

@@ -1,4 +1,4 @@
-//! What tells two contracts apart.
+//! The hash of a contract.
 
 use std::{fmt, str::FromStr};
 
@@ -8,19 +8,20 @@ use sha2::{Digest, Sha256};
 use super::{ServiceDescription, schema::Type};
 use crate::body;
 
-/// The first eight bytes of a contract's SHA-256, which people see as 16 hexadecimal digits: of the description without the words
-/// for people, its methods in the order of their names.
+/// The hash of a contract: the first eight bytes of a SHA-256, shown as 16 hexadecimal digits.
+///
+/// It covers the description without its documentation, with the methods ordered by name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContractHash(u64);
 
-/// A text that is no [`ContractHash`].
+/// A text is not a [`ContractHash`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no hash of a contract: 16 hexadecimal digits, lower case")]
+#[error("invalid hash of a contract {0:?}: it must be 16 hexadecimal digits in lower case")]
 pub struct ContractHashError(String);
 
 impl ServiceDescription {
-    /// The contract's hash: the same for all descriptions that say the same to programs.
+    /// Returns the hash of the contract. Descriptions that differ only in documentation or in the order of methods have the same hash.
     pub fn hash(&self) -> ContractHash {
         let mut bare = self.clone();
         bare.doc.clear();
@@ -36,15 +37,15 @@ impl ServiceDescription {
             strip_docs(&mut method.result);
             method.error.iter_mut().for_each(|error| strip_docs(&mut error.ty));
         }
-        // What is too deep for a body has no place on the wire either; then its text stands for it.
+        // A description that is too deep for a body cannot be sent either, so the hash of its text is enough.
         let canonical = body::encode(&bare).map_or_else(|_| format!("{bare:?}").into_bytes(), |body| body.to_vec());
         let digest = Sha256::digest(canonical);
         let (first, _) = digest.split_at(8);
-        ContractHash(u64::from_be_bytes(first.try_into().expect("it was split there")))
+        ContractHash(u64::from_be_bytes(first.try_into().expect("the first part has 8 bytes")))
     }
 }
 
-/// Takes the words for people out of a type.
+/// Removes the documentation from a type.
 fn strip_docs(ty: &mut Type) {
     match ty {
         Type::Optional(inner) | Type::List(inner) => strip_docs(inner),

@@ -1,14 +1,15 @@
-//! What a service is, in a form that programs can read: its methods, their arguments, results and errors, and their types.
+//! Contracts: machine-readable descriptions of services, with their methods, arguments, results, errors and types.
 //!
-//! A worker registers the description of what it serves; the broker keeps it without looking into it, and whoever asks gets it.
+//! A worker registers the descriptions of its services. The broker stores them without decoding them, and returns them on request.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `schema` | a type as data, and how Rust types become that |
-//! | `foreign` | the types of the standard library |
-//! | `hash` | what tells two contracts apart |
-//! | `fits`, `changes` | whether callers of one contract can go on with another |
-//! | `words`, `cddl` | a description as people read it, and in CDDL |
+//! | `schema` | types as data, and the conversion of Rust types |
+//! | `std_types` | the schemas of the types of the standard library |
+//! | `hash` | the hash of a contract |
+//! | `fits` | whether values of one type can be read as another |
+//! | `changes`, `verdict` | the differences of two contracts, and whether they break callers |
+//! | `display`, `cddl` | a description as text, and in CDDL |
 
 mod cddl;
 mod changes;
@@ -33,50 +34,50 @@ pub use self::{
 };
 use crate::wire::{self, envelope::Effect};
 
-/// A service, as its author wrote it.
+/// The description of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceDescription {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What its author says of it.
+    /// The documentation by its author.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
-    /// Its methods.
+    /// The methods.
     pub methods: Vec<MethodDescription>,
-    /// The types that have names, by these.
+    /// The named types, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, Definition>,
 }
 
-/// One method.
+/// The description of a method.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MethodDescription {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What its author says of it.
+    /// The documentation by its author.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
-    /// What it may do to the world.
+    /// The side effects of the method.
     pub effect: Effect,
-    /// How values travel.
+    /// The streams of the method.
     #[serde(default)]
     pub style: Style,
-    /// Its arguments, in order.
+    /// The arguments, in order.
     pub arguments: Vec<ArgumentDescription>,
-    /// What each item is that its caller sends; only where it does.
+    /// The type of the items that the caller sends, if it sends items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incoming: Option<Type>,
-    /// What each item is that it sends; only where it does.
+    /// The type of the items that the handler sends, if it sends items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outgoing: Option<Type>,
-    /// What it returns; null where it sends items.
+    /// The type of the result. Null if the handler sends items.
     pub result: Type,
-    /// Its own error, if it has one.
+    /// The application error of the method, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorDescription>,
 }
 
-/// How values travel in a call.
+/// The streams of a method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -91,45 +92,45 @@ pub enum Style {
     /// Both send items.
     #[serde(rename = "both")]
     Bidi,
-    /// A style of a later version.
+    /// A style that a later version has added.
     #[serde(other)]
     Unknown,
 }
 
-/// One argument.
+/// The description of an argument.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArgumentDescription {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its type.
+    /// The type.
     #[serde(rename = "type")]
     pub ty: Type,
 }
 
-/// A method's own error.
+/// The description of a method's application error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorDescription {
-    /// What it is called on the wire.
+    /// The type name of the error on the wire.
     pub name: String,
-    /// What travels as its details.
+    /// The type of the error's details.
     #[serde(rename = "type")]
     pub ty: Type,
 }
 
 impl ServiceDescription {
-    /// A service without methods yet.
+    /// Creates the description of a service without methods.
     pub fn new(name: impl Into<String>, doc: impl Into<String>) -> ServiceDescription {
         ServiceDescription { name: name.into(), doc: doc.into(), methods: Vec::new(), types: BTreeMap::new() }
     }
 
-    /// The method of this name.
+    /// Returns the method of this name.
     pub fn method(&self, name: &str) -> Option<&MethodDescription> {
         self.methods.iter().find(|method| method.name == name)
     }
 }
 
 impl MethodDescription {
-    /// A method of which nothing is known but its name, its effect, and the names of its arguments.
+    /// Creates the description of a method of which only the name, the effect and the names of the arguments are known.
     pub fn untyped(name: impl Into<String>, effect: Effect, arguments: &[String]) -> MethodDescription {
         let argument = |name: &String| ArgumentDescription { name: name.clone(), ty: Type::Any };
         MethodDescription {
@@ -145,24 +146,24 @@ impl MethodDescription {
         }
     }
 
-    /// The same with streams, of which nothing is known but that they are there.
+    /// Returns the same description with streams of an unknown type.
     #[must_use]
     pub fn streaming(self, style: wire::streams::Style) -> MethodDescription {
         let style = Style::from(style);
-        let any = |flows: bool| flows.then_some(Type::Any);
-        let (incoming, outgoing) = (any(style.takes_items()), any(style.sends_items()));
+        let any_if = |has_items: bool| has_items.then_some(Type::Any);
+        let (incoming, outgoing) = (any_if(style.takes_items()), any_if(style.sends_items()));
         let result = if style.sends_items() { Type::Null } else { self.result };
         MethodDescription { style, incoming, outgoing, result, ..self }
     }
 }
 
 impl Style {
-    /// Whether the caller sends items.
+    /// Returns whether the caller sends items.
     pub fn takes_items(self) -> bool {
         matches!(self, Style::Client | Style::Bidi)
     }
 
-    /// Whether the handler does.
+    /// Returns whether the handler sends items.
     pub fn sends_items(self) -> bool {
         matches!(self, Style::Server | Style::Bidi)
     }
@@ -186,7 +187,7 @@ impl fmt::Display for Style {
             Style::Server => "server stream",
             Style::Client => "client stream",
             Style::Bidi => "bidirectional stream",
-            Style::Unknown => "of a style that this version does not know",
+            Style::Unknown => "unknown style",
         })
     }
 }

@@ -1,22 +1,22 @@
-//! A type as data, and how Rust types become that.
+//! Types as data, and the conversion of Rust types.
 
 use std::{any::type_name, collections::BTreeMap, marker::PhantomData};
 
 use serde::{Deserialize, Serialize};
 
-/// What values of a type look like as CBOR.
+/// A type, by the form of its values in CBOR.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Type {
-    /// Anything.
+    /// Any value.
     Any,
-    /// Something that Rust knows by this name, and of which nobody told what it looks like.
+    /// Values of the Rust type of this name, which has no schema.
     Opaque(String),
     /// Null.
     Null,
     /// True or false.
     Bool,
-    /// An integer of 8 bits, without a sign; the others likewise.
+    /// An unsigned integer of 8 bits. The names of the other integers follow the same scheme.
     U8,
     #[allow(missing_docs)]
     U16,
@@ -36,9 +36,9 @@ pub enum Type {
     I64,
     #[allow(missing_docs)]
     I128,
-    /// A floating-point number of 32 bits. An integer that it can hold is one, too.
+    /// A floating-point number of 32 bits, or an integer that it can represent.
     F32,
-    /// The same with 64 bits.
+    /// A floating-point number of 64 bits, or an integer that it can represent.
     F64,
     /// A text of one character.
     Char,
@@ -46,30 +46,30 @@ pub enum Type {
     Text,
     /// A byte string.
     Bytes,
-    /// This text.
+    /// Exactly this text.
     Literal(String),
-    /// Null, or this.
+    /// Null, or a value of this type.
     Optional(Box<Type>),
     /// An array of any length.
     List(Box<Type>),
-    /// A map from the first to the second.
+    /// A map from keys of the first type to values of the second.
     Map(Box<(Type, Type)>),
-    /// An array of just these.
+    /// An array of exactly these types.
     Tuple(Vec<Type>),
-    /// A map whose keys are known.
+    /// A map with known keys.
     Record(Record),
-    /// One of these.
+    /// A value of one of these types.
     OneOf(Vec<Type>),
-    /// The type of this name: see [`super::ServiceDescription::types`].
+    /// The named type of this name: see [`super::ServiceDescription::types`].
     Named(String),
 }
 
-/// A map whose keys are known texts.
+/// A map with known texts as keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// What is in it.
+    /// The fields.
     pub fields: Vec<Field>,
-    /// Whether other keys are refused. Where not, they are ignored.
+    /// Whether other keys are rejected. Otherwise they are ignored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
 }
@@ -77,56 +77,56 @@ pub struct Record {
 /// One field of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
-    /// Its key.
+    /// The key.
     pub name: String,
-    /// Its value.
+    /// The type of the value.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// Whether it may be left out.
+    /// Whether the field may be omitted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
-    /// What its author says of it.
+    /// The documentation by its author.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
 }
 
-/// A type with a name.
+/// The definition of a named type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
-    /// What its author says of it.
+    /// The documentation by its author.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
-    /// What it is.
+    /// The type.
     #[serde(rename = "type")]
     pub ty: Type,
 }
 
-/// A Rust type that can say what its values look like as CBOR. `#[derive(callboard::Schema)]` writes it for types of your own, by
+/// A Rust type with a schema: a description of its values in CBOR. `#[derive(callboard::Schema)]` implements it for your types, from
 /// their serde attributes.
 ///
-/// It changes nothing on the wire: it is for `callboard describe`, for who writes a caller in another language, and for whoever
-/// wants to know whether a new contract breaks old callers.
+/// It does not change the wire format. `callboard describe` shows schemas, callers in other languages can be written from them, and
+/// `callboard contract diff` uses them to detect changes that break callers.
 pub trait Schema {
-    /// What it looks like. Types with names of their own go into `types`.
+    /// Returns the schema of the type. Adds named types to `types`.
     fn schema(types: &mut Types) -> Type;
 }
 
-/// The types with names that a description has met so far.
+/// The named types of a description that is being built.
 #[derive(Debug, Default)]
 pub struct Types {
     definitions: BTreeMap<String, Definition>,
-    /// What each Rust type, by its full name, is called here.
+    /// The name of each Rust type in the description, by its full Rust name.
     names: BTreeMap<&'static str, String>,
 }
 
 impl Types {
-    /// None yet.
+    /// Creates an empty collection.
     pub fn new() -> Types {
         Types::default()
     }
 
-    /// The type `T` by its name. `make` says what it is, the first time that it is met; it may meet itself on the way. Where
-    /// another type has the same name, this one gets a number behind it.
+    /// Returns the type `T` by its name, and defines it with `make` the first time. `make` may refer to `T` again. If another type has
+    /// the same name, a number is appended to the name of `T`.
     pub fn named<T: ?Sized>(&mut self, name: &str, doc: &str, make: impl FnOnce(&mut Types) -> Type) -> Type {
         let rust = type_name::<T>();
         if let Some(known) = self.names.get(rust) {
@@ -136,35 +136,35 @@ impl Types {
         let free = |name: &String| !self.definitions.contains_key(name);
         let name = std::iter::once(name.to_owned()).chain(numbered).find(free).expect("numbers do not run out");
         self.names.insert(rust, name.clone());
-        // Its name is taken while it is made.
+        // The name must be in use while `make` runs, which may refer to it.
         self.definitions.insert(name.clone(), Definition { doc: doc.to_owned(), ty: Type::Any });
         let ty = make(self);
         self.definitions.insert(name.clone(), Definition { doc: doc.to_owned(), ty });
         Type::Named(name)
     }
 
-    /// All that were met, by their names.
+    /// Returns all named types, by name.
     pub fn into_definitions(self) -> BTreeMap<String, Definition> {
         self.definitions
     }
 }
 
 impl Field {
-    /// A field that is always there.
+    /// Creates a required field.
     pub fn new(name: &str, ty: Type) -> Field {
         Field { name: name.to_owned(), ty, optional: false, doc: String::new() }
     }
 }
 
 impl Record {
-    /// A record of these fields.
+    /// Creates a record of these fields.
     pub fn new(fields: impl Into<Vec<Field>>) -> Record {
         Record { fields: fields.into(), closed: false }
     }
 }
 
-/// Asks a type for its schema whether it has one or not: `(&Probe::<T>::new()).type_of(types, "T")`. The compiler takes [`WithSchema`] where
-/// `T` is a [`Schema`] and, one reference further, [`WithoutSchema`] where it is not.
+/// Returns the schema of a type, or an opaque type if it has none: `(&Probe::<T>::new()).type_of(types, "T")`. The compiler selects
+/// [`WithSchema`] if `T` is a [`Schema`] and otherwise, one reference further, [`WithoutSchema`].
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Probe<T: ?Sized>(PhantomData<fn() -> Box<T>>);

@@ -1,4 +1,4 @@
-//! The schemas of the standard library's types, and of those that stand for bytes.
+//! The schemas of the types of the standard library, and of types for bytes.
 
 use std::{
     borrow::Cow,

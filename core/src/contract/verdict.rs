@@ -1,18 +1,18 @@
-//! What a change does to callers.
+//! The effect of a change on callers.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a change does to callers of the old contract.
+/// The effect of a change on callers of the old contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// They can go on.
+    /// Callers are not affected.
     Safe,
-    /// The descriptions do not tell.
+    /// The descriptions do not determine it.
     Unknown,
-    /// Some of their calls fail, or what comes back is not what they expect.
+    /// Some calls fail, or their results have another type than callers expect.
     Breaks,
 }
 

@@ -1,33 +1,33 @@
-//! Commands: READY and ERROR of the handshake, PING and PONG afterwards.
+//! ZMTP commands: READY and ERROR of the handshake, PING and PONG after it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{FrameHeader, FrameKind, PING_CONTEXT_BYTES_MAX, Violation};
 
-/// The socket types that a READY may name, to say it back in an error without keeping a stranger's text.
+/// The socket types that a READY may name. An error names one of them, and never contains text of an unauthenticated peer.
 const SOCKET_TYPES: [&str; 19] = [
     "REQ", "REP", "DEALER", "ROUTER", "PUB", "SUB", "XPUB", "XSUB", "PUSH", "PULL", "PAIR", "STREAM", "CLIENT",
     "SERVER", "RADIO", "DISH", "CHANNEL", "PEER", "GATHER",
 ];
 
-/// A command of the peer's, as far as it matters to a ROUTER.
+/// A command of the peer, as far as it matters to a ROUTER.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command<'a> {
-    /// The handshake's last word, from a DEALER. The identity it proposes is not even looked at.
+    /// READY of a DEALER, the last command of the handshake. Its identity is ignored.
     Ready,
-    /// It will not go on.
+    /// ERROR: the peer ends the handshake.
     Error,
-    /// Are you there? The context comes back in the PONG.
+    /// PING: the PONG returns its context.
     Ping { context: &'a [u8] },
-    /// PONG, SUBSCRIBE and whatever else may come: nothing to do.
+    /// PONG, SUBSCRIBE and any other command, which need no action.
     Other,
 }
 
 impl<'a> Command<'a> {
-    /// Reads a command frame's content.
+    /// Parses the content of a command frame.
     ///
     /// # Errors
-    /// [`Violation::MalformedCommand`]; [`Violation::SocketType`] for the READY of anything but a DEALER.
+    /// [`Violation::MalformedCommand`]; [`Violation::SocketType`] for the READY of a socket other than a DEALER.
     pub(super) fn read(content: &'a [u8]) -> Result<Command<'a>, Violation> {
         let (name, body) = split_short_string(content).ok_or(Violation::MalformedCommand)?;
         match name {
@@ -40,7 +40,7 @@ impl<'a> Command<'a> {
     }
 }
 
-/// Our READY, as a frame.
+/// Returns the READY of the broker, as a frame.
 pub fn ready() -> Bytes {
     let mut properties = BytesMut::new();
     put_property(&mut properties, b"Socket-Type", b"ROUTER");
@@ -48,7 +48,7 @@ pub fn ready() -> Bytes {
     command(b"READY", &properties)
 }
 
-/// An ERROR, as a frame: why the handshake ends. Longer reasons are cut at 255 bytes.
+/// Returns an ERROR with the reason why the handshake ends, as a frame. A longer reason is cut at 255 bytes.
 pub fn error(reason: &str) -> Bytes {
     let end = reason.floor_char_boundary(usize::from(u8::MAX));
     let mut body = BytesMut::new();
@@ -56,7 +56,7 @@ pub fn error(reason: &str) -> Bytes {
     command(b"ERROR", &body)
 }
 
-/// The PONG to a PING with this context, as a frame.
+/// Returns the PONG to a PING with this context, as a frame.
 pub(super) fn pong(context: &[u8]) -> Bytes {
     command(b"PONG", context)
 }
@@ -70,23 +70,23 @@ fn command(name: &[u8], body: &[u8]) -> Bytes {
 }
 
 fn put_short_string(out: &mut BytesMut, text: &[u8]) {
-    out.put_u8(u8::try_from(text.len()).expect("our own names and reasons have at most 255 bytes"));
+    out.put_u8(u8::try_from(text.len()).expect("names and reasons of the broker have at most 255 bytes"));
     out.put_slice(text);
 }
 
 fn put_property(out: &mut BytesMut, name: &[u8], value: &[u8]) {
     put_short_string(out, name);
-    out.put_u32(u32::try_from(value.len()).expect("our own properties are a few bytes"));
+    out.put_u32(u32::try_from(value.len()).expect("properties of the broker have a few bytes"));
     out.put_slice(value);
 }
 
-/// Splits off a text with its length in one byte before it.
+/// Splits off a string that follows its length in one byte.
 fn split_short_string(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&length, rest) = input.split_first()?;
     rest.split_at_checked(length.into())
 }
 
-/// Splits off a property: a name as [`split_short_string`], a value with its length in four bytes before it.
+/// Splits off a property: a name as in [`split_short_string`], and a value that follows its length in four bytes.
 fn split_property(input: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (name, rest) = split_short_string(input)?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
@@ -114,8 +114,8 @@ fn known_socket_type(socket_type: &[u8]) -> &'static str {
     SOCKET_TYPES.into_iter().find(|known| known.as_bytes() == socket_type).unwrap_or("unknown")
 }
 
-/// The two bytes before a PING's context say how long its sender may be silent before we may take it for lost. They are
-/// skipped: the peer's heartbeat announces that to the broker in a way that survives any ZeroMQ library.
+/// Parses a PING. The two bytes before its context, a timeout for the detection of a lost sender, are ignored: the peer announces
+/// its heartbeat interval to the broker in its hello, which works with every ZeroMQ library.
 fn parse_ping(body: &[u8]) -> Result<Command<'_>, Violation> {
     match body.split_first_chunk::<2>() {
         Some((_, context)) if context.len() <= PING_CONTEXT_BYTES_MAX => Ok(Command::Ping { context }),

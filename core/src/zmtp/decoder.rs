@@ -1,4 +1,4 @@
-//! What a peer's bytes mean.
+//! The decoder of the bytes of one connection.
 
 use bytes::{Buf, BufMut, Bytes, buf::Limit};
 
@@ -6,27 +6,27 @@ use crate::wire::limits::{BODY_INLINE_BYTES_MAX, MESSAGE_FRAMES_MAX, TURN_BYTES_
 
 use super::{COMMAND_BYTES_MAX, FrameHeader, FrameKind, Message, Violation, command, command::Command, greeting};
 
-/// Reads one connection's bytes, from the greeting on, and keeps what a whole message needs.
+/// Decodes the bytes of one connection, from the greeting on, and buffers incomplete messages.
 ///
-/// Every length is judged when its frame's header is read, before a byte of the frame is kept.
+/// It checks the length of a frame when it reads the header, before it buffers a byte of the frame.
 #[derive(Debug)]
 pub struct Decoder {
     phase: Phase,
     message_bytes_max: usize,
-    /// The first frame of a message whose second one has not come yet.
+    /// The first frame of a message whose second one has not arrived.
     first: Option<Bytes>,
-    /// A large frame on its way in.
+    /// The large frame that is being received.
     large: Option<LargeFrame>,
 }
 
-/// What a peer said.
+/// What the decoder found in the bytes of a peer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
-    /// These bytes are to be written to the peer: our READY, a PONG.
+    /// Bytes to write to the peer: a READY or a PONG.
     Transmit(Bytes),
-    /// The handshake is done; messages may go both ways.
+    /// The handshake is complete. Messages may be sent in both directions.
     HandshakeDone,
-    /// A message, at most [`MESSAGE_FRAMES_MAX`] frames.
+    /// A message of at most [`MESSAGE_FRAMES_MAX`] frames.
     Message(Message),
 }
 
@@ -37,12 +37,12 @@ enum Phase {
     Open,
 }
 
-/// Memory for a large frame is taken in steps, each at most this or as much again as has come: so what is announced and
-/// never sent costs next to nothing, whatever the system thinks of memory that nobody has touched.
+/// The maximum step in which memory for a large frame is allocated, unless more bytes have arrived already: then a step may be as
+/// large as these. So a frame that is announced and never sent costs little memory, even on systems that commit memory eagerly.
 pub(super) const LARGE_STEP_BYTES: usize = TURN_BYTES_MAX;
 
-/// A frame above [`BODY_INLINE_BYTES_MAX`], in an allocation of its own that is exactly its size in the end, so that
-/// keeping it keeps nothing else.
+/// A frame above [`BODY_INLINE_BYTES_MAX`], in an allocation of its own. In the end the allocation has exactly the size of the
+/// frame, so keeping the frame keeps nothing else alive.
 #[derive(Debug)]
 struct LargeFrame {
     kind: FrameKind,
@@ -57,7 +57,7 @@ impl LargeFrame {
         Ok(large)
     }
 
-    /// Sees to it that there is room for so many bytes, and for one more at least if one is missing.
+    /// Reserves memory for `count` more bytes, and for at least one more byte if the frame is incomplete.
     fn reserve(&mut self, count: usize) -> Result<(), Violation> {
         if self.content.capacity() - self.content.len() > count || self.content.capacity() == self.size {
             return Ok(());
@@ -79,21 +79,21 @@ impl LargeFrame {
 }
 
 impl Decoder {
-    /// For a new connection whose messages may have `message_bytes_max` bytes, all frames together.
+    /// Creates the decoder of a new connection. Messages may have `message_bytes_max` bytes in all frames together.
     pub fn new(message_bytes_max: usize) -> Decoder {
         Decoder { phase: Phase::Greeting, message_bytes_max, first: None, large: None }
     }
 
-    /// From the next frame on, messages may have this many bytes.
+    /// Sets the maximum bytes of a message, from the next frame on.
     pub fn set_message_bytes_max(&mut self, bytes: usize) {
         self.message_bytes_max = bytes;
     }
 
-    /// Takes the next item off the front of `input`. `None`: more bytes are needed, and what is left of `input` (at most
-    /// one small frame) must come again in front of them.
+    /// Takes the next event off the front of `input`. `None`: more bytes are needed. Then the rest of `input` (at most one small frame)
+    /// must be passed again, before these bytes.
     ///
     /// # Errors
-    /// The peer broke the rules: its connection ends. A decoder that has returned an error is not asked again.
+    /// [`Violation`] if the peer violated ZMTP or a limit: the connection must end. The decoder must not be used after an error.
     pub fn next(&mut self, input: &mut Bytes) -> Result<Option<Event>, Violation> {
         if self.phase == Phase::Greeting {
             return self.read_greeting(input);
@@ -117,28 +117,28 @@ impl Decoder {
         }
     }
 
-    /// Where the next bytes of the connection belong if a large frame is on its way in: read into this, then ask
-    /// [`Decoder::next`] with an empty input. It may be less than the frame still needs.
+    /// Returns the buffer for the next bytes of the connection, if a large frame is being received. Read into it, then call
+    /// [`Decoder::next`] with an empty input. The buffer may be smaller than the rest of the frame.
     pub fn large_frame_buffer(&mut self) -> Option<Limit<&mut Vec<u8>>> {
         let large = self.large.as_mut().filter(|large| large.missing() > 0)?;
         let room = large.missing().min(large.content.capacity() - large.content.len());
         Some((&mut large.content).limit(room))
     }
 
-    /// The bytes that are kept of a message that has not come whole; those that its driver keeps come on top.
+    /// Returns the buffered bytes of an incomplete message, without those that the driver buffers.
     pub fn buffered_bytes(&self) -> usize {
         self.first.as_ref().map_or(0, Bytes::len) + self.large.as_ref().map_or(0, |large| large.content.len())
     }
 
-    /// Copies what is kept of an unfinished message out of the buffer that it came in: a peer that stops in the middle
-    /// must not keep that buffer.
+    /// Copies the buffered part of an incomplete message out of the input buffer, so that a peer that stops in the middle of a message
+    /// does not keep the input buffer alive.
     pub fn detach_from_input(&mut self) {
         if let Some(first) = self.first.as_mut().filter(|first| first.len() <= BODY_INLINE_BYTES_MAX) {
             *first = Bytes::copy_from_slice(first);
         }
     }
 
-    /// The ERROR that tells a peer why it is sent away; only a peer in the handshake is told.
+    /// Returns the ERROR command with the reason for the end of the connection. `None` except in the handshake.
     pub fn error_command(&self, violation: Violation) -> Option<Bytes> {
         (self.phase == Phase::Handshake && violation != Violation::PeerError)
             .then(|| command::error(&violation.to_string()))
@@ -153,7 +153,7 @@ impl Decoder {
         Ok(Some(Event::Transmit(command::ready())))
     }
 
-    /// Takes one whole frame off the front of `input`.
+    /// Takes one complete frame off the front of `input`.
     fn read_frame(&mut self, input: &mut Bytes) -> Result<Option<(FrameKind, Bytes)>, Violation> {
         if self.large.is_some() {
             return self.read_large_frame(input);
@@ -176,11 +176,11 @@ impl Decoder {
         if let Some(large) = &mut self.large {
             large.fill_from(input)?;
         }
-        let whole = self.large.take_if(|large| large.missing() == 0);
-        Ok(whole.map(|whole| (whole.kind, Bytes::from(whole.content))))
+        let complete = self.large.take_if(|large| large.missing() == 0);
+        Ok(complete.map(|large| (large.kind, Bytes::from(large.content))))
     }
 
-    /// The frame's size, if this peer may send such a frame now.
+    /// Returns the size of the frame, if the peer may send such a frame now.
     fn check_size(&self, header: FrameHeader) -> Result<usize, Violation> {
         if header.kind == FrameKind::Command {
             let too_large = Violation::CommandTooLarge { bytes: header.size, max: COMMAND_BYTES_MAX };
@@ -212,7 +212,7 @@ impl Decoder {
     }
 }
 
-/// `bytes` as a size in memory, if it is at most `max`.
+/// Returns `bytes` as a size in memory, if it is at most `max`.
 fn within(bytes: u64, max: usize) -> Option<usize> {
     usize::try_from(bytes).ok().filter(|bytes| *bytes <= max)
 }

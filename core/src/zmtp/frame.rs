@@ -1,4 +1,4 @@
-//! Frames: a byte of flags, a length of one or eight bytes, the content.
+//! Frames: one byte of flags, a length of one or eight bytes, and the content.
 
 use bytes::BufMut;
 
@@ -10,33 +10,33 @@ const COMMAND: u8 = 0b100;
 const SHORT_BYTES: usize = 2;
 const LONG_BYTES: usize = 9;
 
-/// What a frame is part of.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
-    /// A message's last or only frame.
+    /// The last or only frame of a message.
     Last,
-    /// A message's frame that another one follows.
+    /// A frame of a message that another frame follows.
     More,
-    /// A command: no part of any message.
+    /// A command, which is not part of a message.
     Command,
 }
 
-/// What comes before a frame's content.
+/// The header of a frame, before its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// See [`FrameKind`].
+    /// The kind of the frame.
     pub kind: FrameKind,
-    /// The content's length as announced, which may be a lie.
+    /// The announced length of the content, which the peer may not send.
     pub size: u64,
-    /// This header's own length: 2 or 9.
+    /// The length of the header itself: 2 or 9.
     pub header_bytes: usize,
 }
 
 impl FrameHeader {
-    /// Reads the header at the start of `input`; `None` if it is not whole yet.
+    /// Reads the header at the start of `input`. `None` if it is incomplete.
     ///
     /// # Errors
-    /// [`Violation::Flags`], at the first byte. Lengths are not judged here: what is too long depends on the peer.
+    /// [`Violation::Flags`], at the first byte. Lengths are not checked here, because their limits depend on the peer.
     pub fn read(input: &[u8]) -> Result<Option<FrameHeader>, Violation> {
         let Some(&flags) = input.first() else { return Ok(None) };
         let kind = match flags & !LONG {

@@ -1,8 +1,8 @@
-//! The first 64 bytes each way: signature, version, security mechanism.
+//! The greeting: the first 64 bytes in each direction, with the signature, the version and the security mechanism.
 
 use super::Violation;
 
-/// A greeting's length on the wire.
+/// The length of a greeting.
 pub(super) const GREETING_BYTES: usize = 64;
 
 /// The first and the last byte of the signature. The eight between them are not significant: libzmq puts the length
@@ -15,10 +15,10 @@ const MINOR_AT: usize = 11;
 const MECHANISM_AT: usize = 12;
 const MECHANISM_BYTES: usize = 20;
 
-/// The only mechanism for now, padded with zeros as on the wire.
+/// The only supported mechanism, padded with zeros as on the wire.
 const NULL: [u8; MECHANISM_BYTES] = *b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-/// Our greeting: ZMTP 3.1, NULL, not "as server" (which NULL does not have).
+/// Returns the greeting of the broker: ZMTP 3.1 with the mechanism NULL, which has no as-server flag.
 pub fn greeting() -> [u8; GREETING_BYTES] {
     let mut bytes = [0; GREETING_BYTES];
     bytes[0] = SIGNATURE_FIRST;
@@ -29,11 +29,10 @@ pub fn greeting() -> [u8; GREETING_BYTES] {
     bytes
 }
 
-/// Checks as much of a peer's greeting as `input` holds, so that a stranger is sent away at its first wrong byte.
-/// `true`: all 64 bytes are there and fine.
+/// Checks the part of a peer's greeting that `input` contains. So a peer of another protocol is rejected at its first wrong byte.
 ///
-/// A higher version than ours is fine: its peer is the one to step down (RFC 23). The as-server flag and the filler say
-/// nothing with NULL.
+/// Returns whether all 64 bytes are present and valid. A higher version is valid, because such a peer must downgrade (RFC 23). The
+/// as-server flag and the filler have no meaning with NULL.
 pub(super) fn check(input: &[u8]) -> Result<bool, Violation> {
     if input.first().is_some_and(|byte| *byte != SIGNATURE_FIRST) {
         return Err(Violation::NotZmtp);

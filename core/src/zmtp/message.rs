@@ -1,12 +1,12 @@
-//! One whole ZeroMQ message.
+//! A complete ZeroMQ message.
 
 use bytes::Bytes;
 
 use crate::wire::limits::MESSAGE_FRAMES_MAX;
 
-const _: () = assert!(MESSAGE_FRAMES_MAX == 2, "a message is made of one frame or of two");
+const _: () = assert!(MESSAGE_FRAMES_MAX == 2, "a message has one frame or two");
 
-/// The frames of one received message: one or two, in place of a vector that would be allocated for each.
+/// A received message of one or two frames. A vector of frames would need an allocation for each message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     frames: [Bytes; MESSAGE_FRAMES_MAX],
@@ -14,22 +14,22 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message of one frame.
+    /// Creates a message of one frame.
     pub fn one(only: Bytes) -> Message {
         Message { frames: [only, Bytes::new()], count: 1 }
     }
 
-    /// A message of two frames.
+    /// Creates a message of two frames.
     pub fn two(first: Bytes, second: Bytes) -> Message {
         Message { frames: [first, second], count: 2 }
     }
 
-    /// The frames, as the machines take them.
+    /// Returns the frames, in the form that the machines take.
     pub fn frames(&self) -> &[Bytes] {
         &self.frames[..self.count]
     }
 
-    /// The bytes of all frames together.
+    /// Returns the bytes of all frames together.
     pub fn bytes(&self) -> usize {
         self.frames.iter().map(Bytes::len).sum()
     }

@@ -1,4 +1,4 @@
-//! The rules of the decoder, whatever way the bytes are cut.
+//! Tests of the decoder with all ways of splitting the bytes.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{decoder::LARGE_STEP_BYTES, *};
 use crate::wire::limits::{BODY_INLINE_BYTES_MAX, MESSAGE_BYTES_MAX};
 
-/// A decoder with what its driver does for it: keep the bytes that were too few.
+/// A decoder with its driver, which keeps the bytes of an incomplete frame.
 struct Peer {
     decoder: Decoder,
     kept: BytesMut,
@@ -54,7 +54,7 @@ fn frame(flags: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A long header alone.
+/// Returns a long header without content.
 fn announced(flags: u8, size: u64) -> Vec<u8> {
     [&[flags | 2][..], &size.to_be_bytes()].concat()
 }
@@ -77,7 +77,7 @@ fn one(content: &[u8]) -> Event {
 }
 
 #[test]
-fn messages_come_whole_whatever_their_frames_sizes_are() {
+fn messages_with_frames_of_all_sizes_are_decoded() {
     let mut peer = Peer::open(MESSAGE_BYTES_MAX);
     assert_eq!(peer.receive(&[0, 2, 7, 8]), Ok(vec![one(&[7, 8])]));
     assert_eq!(peer.receive(&[0, 0]), Ok(vec![one(&[])]));
@@ -87,7 +87,7 @@ fn messages_come_whole_whatever_their_frames_sizes_are() {
 }
 
 #[test]
-fn a_length_beyond_the_limit_ends_at_the_header() {
+fn a_length_beyond_the_limit_is_rejected_at_the_header() {
     for size in [101, 1 << 40, 1 << 63, u64::MAX] {
         let too_large = Err(Violation::MessageTooLarge { bytes: size, max: 100 });
         assert_eq!(Peer::open(100).receive(&announced(0, size)), too_large);
@@ -113,13 +113,13 @@ fn the_limit_counts_all_frames_of_a_message_and_can_grow() {
 }
 
 #[test]
-fn a_third_frame_ends_at_the_second_ones_header() {
+fn a_third_frame_is_rejected_at_the_header_of_the_second() {
     let message = [frame(1, &[1]), announced(1, 1)].concat();
     assert_eq!(Peer::open(100).receive(&message), Err(Violation::TooManyFrames { max: 2 }));
 }
 
 #[test]
-fn strangers_are_sent_away_at_their_first_wrong_byte() {
+fn peers_of_other_protocols_are_rejected_at_the_first_wrong_byte() {
     assert_eq!(Peer::new(100).receive(b"G"), Err(Violation::NotZmtp));
     assert_eq!(Peer::new(100).receive(b"\xff\0\0\0\0\0\0\0\0A"), Err(Violation::NotZmtp));
     assert_eq!(Peer::new(100).receive(b"\xff\0\0\0\0\0\0\0\x01\x7f\x01"), Err(Violation::Version { major: 1 }));
@@ -133,7 +133,7 @@ fn strangers_are_sent_away_at_their_first_wrong_byte() {
 }
 
 #[test]
-fn the_handshake_takes_nothing_but_the_ready_of_a_dealer() {
+fn the_handshake_accepts_only_the_ready_of_a_dealer() {
     let then = |bytes: &[u8]| Peer::new(100).receive(&[&greeting()[..], bytes].concat());
     assert_eq!(then(&ready_as("ROUTER")), Err(Violation::SocketType { name: "ROUTER" }));
     assert_eq!(then(&ready_as("TEAPOT")), Err(Violation::SocketType { name: "unknown" }));
@@ -149,20 +149,20 @@ fn the_handshake_takes_nothing_but_the_ready_of_a_dealer() {
 }
 
 #[test]
-fn a_peer_in_the_handshake_is_told_why_it_is_sent_away() {
+fn a_peer_in_the_handshake_receives_the_reason_for_its_rejection() {
     let mut peer = Peer::new(100);
     let violation = Violation::SocketType { name: "REQ" };
     assert_eq!(peer.decoder.error_command(violation), None);
     peer.receive(&greeting()).unwrap();
-    let told = peer.decoder.error_command(violation).unwrap();
-    assert!(told.ends_with(b"it is a REQ socket; connect with a DEALER"), "{told:?}");
+    let command = peer.decoder.error_command(violation).unwrap();
+    assert!(command.ends_with(b"it is a REQ socket; connect with a DEALER"), "{command:?}");
     assert_eq!(peer.decoder.error_command(Violation::PeerError), None);
     assert_eq!(Peer::open(100).decoder.error_command(violation), None);
     assert!(error(&"\u{e9}".repeat(200)).len() <= 9 + 7 + 255, "a long reason is cut at a character");
 }
 
 #[test]
-fn a_ping_is_answered_with_its_context() {
+fn a_ping_gets_a_pong_with_its_context() {
     let mut peer = Peer::open(100);
     let pong = Bytes::from_static(b"\x04\x08\x04PONGabc");
     assert_eq!(peer.receive(&command("PING", b"\0\x0aabc")), Ok(vec![Event::Transmit(pong)]));
@@ -174,23 +174,23 @@ fn a_ping_is_answered_with_its_context() {
 }
 
 #[test]
-fn what_is_announced_costs_memory_only_as_it_comes() {
+fn an_announced_frame_uses_memory_only_as_it_arrives() {
     let mut peer = Peer::open(MESSAGE_BYTES_MAX);
     peer.receive(&announced(0, MESSAGE_BYTES_MAX as u64)).unwrap();
     let (mut sent, mut steps) = (0, 0);
     while let Some(room) = peer.decoder.large_frame_buffer().map(|room| room.remaining_mut()) {
-        assert!(room <= sent.max(LARGE_STEP_BYTES), "{room} bytes of room when {sent} have come");
+        assert!(room <= sent.max(LARGE_STEP_BYTES), "a buffer of {room} bytes after {sent} have arrived");
         assert_eq!(peer.decoder.buffered_bytes(), sent);
         let items = peer.receive(&vec![5; room]).unwrap();
         (sent, steps) = (sent + room, steps + 1);
         assert_eq!(items.len(), usize::from(sent == MESSAGE_BYTES_MAX));
     }
     assert_eq!((sent, peer.decoder.buffered_bytes()), (MESSAGE_BYTES_MAX, 0));
-    assert!(steps < 10, "it is moved a few times only: {steps}");
+    assert!(steps < 10, "the buffer is moved only a few times: {steps}");
 }
 
 #[test]
-fn a_large_frame_is_read_to_its_place_and_takes_exactly_its_size() {
+fn a_large_frame_is_received_in_place_in_an_allocation_of_its_size() {
     let mut peer = Peer::open(MESSAGE_BYTES_MAX);
     assert!(peer.decoder.large_frame_buffer().is_none());
     assert_eq!(peer.receive(&announced(0, 100_000)), Ok(vec![]));
@@ -200,7 +200,7 @@ fn a_large_frame_is_read_to_its_place_and_takes_exactly_its_size() {
     assert_eq!(peer.receive(&[5, 0, 1, 6]), Ok(vec![one(&[5; 100_000]), one(&[6])]));
 }
 
-/// What a peer may say once it is open, as bytes.
+/// Valid frames of a peer after the handshake, as bytes.
 fn traffic() -> impl Strategy<Value = Vec<u8>> {
     let content =
         prop_oneof![prop::collection::vec(any::<u8>(), 0..300), (0_usize..40_000).prop_map(|size| vec![1; size])];
@@ -215,7 +215,7 @@ fn traffic() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn how_the_bytes_are_cut_changes_nothing(
+    fn splitting_the_bytes_does_not_change_the_events(
         chunks in prop::collection::vec(traffic(), 1..8),
         cuts in prop::collection::vec(1_usize..20_000, 1..40),
     ) {
@@ -234,7 +234,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic_or_keep_more_than_it_may(
+    fn arbitrary_bytes_neither_cause_a_panic_nor_exceed_the_buffer(
         open in any::<bool>(),
         chunks in prop::collection::vec(prop::collection::vec(prop_oneof![0_u8..8, any::<u8>()], 0..200), 0..30),
     ) {

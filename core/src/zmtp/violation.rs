@@ -1,77 +1,77 @@
-//! What a peer did that ends its connection.
+//! Violations of ZMTP or its limits, which end a connection.
 
-/// A peer broke ZMTP, or a limit of ours on it. The connection ends; nobody else notices.
+/// A peer violated ZMTP, or a limit on it. Its connection ends, and other connections are not affected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
-    /// The first bytes are no ZMTP signature: something else found our port.
+    /// The first bytes are not a ZMTP signature: the peer uses another protocol.
     #[error("it does not speak ZeroMQ: its first bytes are not those of ZMTP")]
     NotZmtp,
-    /// ZMTP 1 or 2.
-    #[error("it speaks ZMTP {major}, and version 3 or later is needed: use libzmq 4.0 or later")]
+    /// The peer uses ZMTP 1 or 2.
+    #[error("it speaks ZMTP {major}, and version 3 or later is required: use libzmq 4.0 or later")]
     Version {
-        /// The major version it named.
+        /// The major version of the peer.
         major: u8,
     },
-    /// A security mechanism other than NULL.
-    #[error("it wants another security mechanism than NULL: connect without PLAIN, CURVE or GSSAPI")]
+    /// The security mechanism is not NULL.
+    #[error("it requested a security mechanism other than NULL: connect without PLAIN, CURVE or GSSAPI")]
     Mechanism,
-    /// Flag bits that ZMTP 3 does not have, or a command with MORE.
+    /// The flags of a frame have no meaning in ZMTP 3, or combine a command with MORE.
     #[error("the flags {flags:#04x} of a frame have no meaning in ZMTP 3")]
     Flags {
-        /// The frame's first byte.
+        /// The first byte of the frame.
         flags: u8,
     },
-    /// A command above [`super::COMMAND_BYTES_MAX`].
-    #[error("it announced a command of {bytes} bytes; at most {max} are taken")]
+    /// A command exceeds [`super::COMMAND_BYTES_MAX`].
+    #[error("it announced a command of {bytes} bytes, and the maximum is {max}")]
     CommandTooLarge {
-        /// As announced.
+        /// The announced bytes.
         bytes: u64,
         /// The limit.
         max: usize,
     },
-    /// A message above the limit that holds for this peer now.
-    #[error("it announced a message of {bytes} bytes; at most {max} are taken")]
+    /// A message exceeds the limit that applies to the peer now.
+    #[error("it announced a message of {bytes} bytes, and the maximum is {max}")]
     MessageTooLarge {
-        /// All frames of the message that are known by now, as announced.
+        /// The announced bytes of all known frames of the message.
         bytes: u64,
         /// The limit.
         max: usize,
     },
-    /// A message of more frames than any of ours has.
+    /// A message has more frames than the protocol allows.
     #[error("it announced a message of more than {max} frames")]
     TooManyFrames {
         /// The limit.
         max: usize,
     },
-    /// A data frame where READY was due.
+    /// The peer sent a message before its READY.
     #[error("it sent a message before its READY")]
     EarlyMessage,
-    /// A command that cannot be read.
+    /// A command could not be parsed.
     #[error("it sent a malformed command")]
     MalformedCommand,
-    /// A well-formed command in the wrong place.
-    #[error("it sent a command that does not belong there")]
+    /// A well-formed command is not allowed in this state.
+    #[error("it sent an unexpected command")]
     UnexpectedCommand,
-    /// READY names no DEALER.
+    /// The READY is not that of a DEALER.
     #[error("it is a {name} socket; connect with a DEALER")]
     SocketType {
-        /// What it named, if that is a socket type of ZeroMQ.
+        /// The socket type of the peer, if it is one of ZeroMQ.
         name: &'static str,
     },
-    /// It answered our greeting with ERROR.
-    #[error("it refused the handshake with an ERROR command")]
+    /// The peer sent ERROR in the handshake.
+    #[error("it rejected the handshake with an ERROR command")]
     PeerError,
-    /// A frame within the limits for which there is no memory.
-    #[error("no memory is left for a frame of {bytes} bytes")]
+    /// There is not enough memory for a frame within the limits.
+    #[error("not enough memory for a frame of {bytes} bytes")]
     NoMemory {
-        /// The frame's size.
+        /// The size of the frame.
         bytes: usize,
     },
 }
 
 impl Violation {
-    /// A short name, the same for all values of a variant: for counters.
+    /// Returns a short name, the same for all values of a variant, for counters.
     pub const fn name(self) -> &'static str {
         match self {
             Violation::NotZmtp => "not-zmtp",

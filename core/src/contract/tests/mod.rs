@@ -1,4 +1,4 @@
-//! What descriptions say of services.
+//! Tests of descriptions, their hashes and their comparison.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn optional(ty: Type) -> Type {
     Type::Optional(Box::new(ty))
 }
 
-/// A service with the type `User`, and `get_user` that returns it.
+/// Creates a service with the type `User` of these fields, and the method `get_user` that returns it.
 fn users(fields: Vec<Field>) -> ServiceDescription {
     let mut users = service(vec![method("get_user", &[("id", Type::U32)], Type::Named("User".to_owned()))]);
     let definition = Definition { doc: String::new(), ty: Type::Record(Record::new(fields)) };
@@ -29,7 +29,7 @@ fn worst(old: &ServiceDescription, new: &ServiceDescription) -> Option<Verdict> 
 }
 
 #[test]
-fn words_for_people_and_the_order_of_methods_are_no_part_of_the_contract() {
+fn documentation_and_the_order_of_methods_do_not_change_the_hash() {
     let (get, add) = (method("get", &[], Type::U8), method("add", &[("x", Type::U8)], Type::Null));
     let one = service(vec![get.clone(), add.clone()]);
     let documented = MethodDescription { doc: "Adds.".to_owned(), ..add.clone() };
@@ -43,13 +43,13 @@ fn words_for_people_and_the_order_of_methods_are_no_part_of_the_contract() {
 }
 
 #[test]
-fn a_contracts_hash_stays_what_it_is() {
+fn the_hash_of_a_contract_is_stable() {
     // Workers of two versions of this library must agree on it.
     assert_eq!(users(vec![Field::new("id", Type::U32)]).hash().to_string(), "134c4e5c0fd0bbe9");
 }
 
 #[test]
-fn a_description_travels_as_cbor_and_as_json() {
+fn a_description_is_read_back_from_cbor_and_json() {
     let mut users =
         users(vec![Field::new("name", optional(Type::Text)), Field::new("kind", Type::Opaque("Kind".into()))]);
     users.methods[0].error = Some(ErrorDescription { name: "UserError".to_owned(), ty: Type::Literal("Gone".into()) });
@@ -60,7 +60,7 @@ fn a_description_travels_as_cbor_and_as_json() {
 }
 
 #[test]
-fn what_old_callers_do_not_notice_is_safe() {
+fn compatible_changes_are_safe() {
     let old = service(vec![method("f", &[("x", Type::U8)], Type::U32)]);
     for new in [
         method("f", &[("x", Type::U16)], Type::U32),
@@ -76,7 +76,7 @@ fn what_old_callers_do_not_notice_is_safe() {
 }
 
 #[test]
-fn what_old_callers_stumble_over_breaks() {
+fn incompatible_changes_break_callers() {
     let old = service(vec![method("f", &[("x", Type::U16)], Type::U16)]);
     for new in [
         method("g", &[("x", Type::U16)], Type::U16),
@@ -97,13 +97,13 @@ fn what_old_callers_stumble_over_breaks() {
     }
 }
 
-/// A method with streams of these items.
+/// Creates a service with one method that has streams of these items.
 fn stream(style: Style, incoming: Option<Type>, outgoing: Option<Type>) -> ServiceDescription {
     service(vec![MethodDescription { style, incoming, outgoing, ..method("f", &[], Type::Null) }])
 }
 
 #[test]
-fn items_of_the_caller_are_judged_as_arguments_and_those_of_the_method_as_results() {
+fn items_of_the_caller_are_compared_like_arguments_and_those_of_the_handler_like_results() {
     let old = stream(Style::Bidi, Some(Type::U16), Some(Type::U16));
     let wider = stream(Style::Bidi, Some(Type::U32), Some(Type::U8));
     assert_eq!(worst(&old, &wider), Some(Verdict::Safe), "{:?}", old.changes(&wider));
@@ -120,7 +120,7 @@ fn items_of_the_caller_are_judged_as_arguments_and_those_of_the_method_as_result
 }
 
 #[test]
-fn the_items_of_streams_are_part_of_the_contract_and_words_on_them_are_not() {
+fn the_types_of_items_change_the_hash_and_their_documentation_does_not() {
     let item = |doc: &str| Type::Record(Record::new(vec![Field { doc: doc.to_owned(), ..Field::new("id", Type::U8) }]));
     let one = stream(Style::Server, None, Some(item("")));
     assert_eq!(one.hash(), stream(Style::Server, None, Some(item("Its number."))).hash());
@@ -129,14 +129,14 @@ fn the_items_of_streams_are_part_of_the_contract_and_words_on_them_are_not() {
 }
 
 #[test]
-fn a_method_with_streams_shows_them_where_its_arguments_and_its_result_stand() {
-    let said = |service: ServiceDescription| service.methods[0].to_string();
-    assert_eq!(said(stream(Style::Server, None, Some(Type::U8))), "f() -> stream of u8");
-    assert_eq!(said(stream(Style::Bidi, Some(Type::Text), Some(Type::U8))), "f(stream of text) -> stream of u8");
+fn the_text_of_a_method_shows_its_streams() {
+    let text = |service: ServiceDescription| service.methods[0].to_string();
+    assert_eq!(text(stream(Style::Server, None, Some(Type::U8))), "f() -> stream of u8");
+    assert_eq!(text(stream(Style::Bidi, Some(Type::Text), Some(Type::U8))), "f(stream of text) -> stream of u8");
     let mut sum = stream(Style::Client, Some(Type::U8), None);
     sum.methods[0].arguments = vec![ArgumentDescription { name: "start".to_owned(), ty: Type::U8 }];
     sum.methods[0].result = Type::U64;
-    assert_eq!(said(sum.clone()), "f(start: u8, stream of u8) -> u64");
+    assert_eq!(text(sum.clone()), "f(start: u8, stream of u8) -> u64");
     let cddl = sum.cddl();
     let rules =
         "users.f.arguments = [start: 0..255] / { start: 0..255 }\nusers.f.incoming = 0..255\nusers.f.result = uint";
@@ -146,7 +146,7 @@ fn a_method_with_streams_shows_them_where_its_arguments_and_its_result_stand() {
 }
 
 #[test]
-fn a_result_may_gain_fields_but_lose_none() {
+fn added_fields_of_a_result_are_compatible_and_removed_ones_break_callers() {
     let old = users(vec![Field::new("id", Type::U32)]);
     let new = users(vec![Field::new("id", Type::U32), Field::new("name", Type::Text)]);
     assert_eq!(old.changes(&new), []);
@@ -156,7 +156,7 @@ fn a_result_may_gain_fields_but_lose_none() {
 }
 
 #[test]
-fn what_nobody_described_cannot_be_told() {
+fn changes_of_types_without_a_schema_are_unknown() {
     let old = service(vec![method("f", &[("x", Type::Any)], Type::Opaque("User".to_owned()))]);
     let new = service(vec![method("f", &[("x", Type::U8)], Type::Opaque("User".to_owned()))]);
     assert_eq!(worst(&old, &new), Some(Verdict::Unknown));
@@ -164,7 +164,7 @@ fn what_nobody_described_cannot_be_told() {
 }
 
 #[test]
-fn names_that_lead_in_a_circle_end_somewhere() {
+fn comparing_recursive_names_ends() {
     let mut rings = service(vec![method("f", &[("x", Type::Named("A".to_owned()))], Type::Null)]);
     let ring = Definition { doc: String::new(), ty: Type::Named("A".to_owned()) };
     rings.types.insert("A".to_owned(), ring);
@@ -178,7 +178,7 @@ fn names_that_lead_in_a_circle_end_somewhere() {
 }
 
 #[test]
-fn types_of_one_name_are_told_apart() {
+fn types_of_the_same_name_get_different_names() {
     struct Two<T>(T);
     let mut types = Types::new();
     let one = types.named::<Two<u8>>("Two", "", |_| Type::U8);
@@ -189,17 +189,23 @@ fn types_of_one_name_are_told_apart() {
 }
 
 #[test]
-#[allow(clippy::needless_borrow)] // the second reference is what the compiler chooses by
-fn a_type_that_tells_nothing_is_known_by_its_name() {
-    struct Silent;
+#[allow(clippy::needless_borrow)] // the compiler selects the trait by the second reference
+fn a_type_without_a_schema_is_opaque_with_its_name() {
+    struct Undescribed;
     let mut types = Types::new();
-    assert_eq!((&Probe::<Silent>::new()).type_of(&mut types, "Silent"), Type::Opaque("Silent".to_owned()));
+    assert_eq!(
+        (&Probe::<Undescribed>::new()).type_of(&mut types, "Undescribed"),
+        Type::Opaque("Undescribed".to_owned())
+    );
     assert_eq!((&Probe::<u8>::new()).type_of(&mut types, "u8"), Type::U8);
-    assert_eq!((&Probe::<Vec<Silent>>::new()).type_of(&mut types, "Vec<Silent>").to_string(), "any (Vec<Silent>)");
+    assert_eq!(
+        (&Probe::<Vec<Undescribed>>::new()).type_of(&mut types, "Vec<Undescribed>").to_string(),
+        "any (Vec<Undescribed>)"
+    );
 }
 
 #[test]
-fn a_service_in_cddl_has_a_rule_for_all_that_travels() {
+fn the_cddl_of_a_service_has_a_rule_for_each_type() {
     let mut users = users(vec![
         Field::new("id", Type::U32),
         Field { optional: true, ..Field::new("mail-address", optional(Type::Text)) },
