@@ -1,4 +1,4 @@
-//! Affinity keys: calls of one key run one at a time, on one worker.
+//! Affinity keys: calls with the same key run one at a time, on one worker.
 
 use std::{fmt, sync::Arc};
 
@@ -6,31 +6,33 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{AFFINITY_BUCKETS, AFFINITY_KEY_BYTES_MAX};
 
-/// A call's affinity key: a text of 1 to 128 bytes, by which its service sees which calls belong together. It has memory of its own, for
-/// it may wait for long; a call without one has room for two pointers.
+/// The affinity key of a call: a text of 1 to 128 bytes. Calls of one service with equal keys belong together.
+///
+/// It owns its memory, because a call may wait for a long time and must not keep its message alive. In a call without a key it takes
+/// the size of two pointers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AffinityKey(Arc<str>);
 
-/// What a dispatch says of a call that has a key.
+/// The affinity of a dispatched call: its key and the fencing token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Affinity {
     /// The call's key.
     pub key: AffinityKey,
-    /// Rises each time that the bucket of the key loses its worker: of two handlers of one key, the one with the lower fence is the
-    /// one that the broker lost sight of.
+    /// The fencing token. It increases each time that the bucket of the key loses its worker. If two handlers of one key run, the one
+    /// with the lower token belongs to a worker that the broker has given up.
     pub fence: u64,
 }
 
-/// The text is no affinity key.
+/// A text is not a valid affinity key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an affinity key has 1 to {AFFINITY_KEY_BYTES_MAX} bytes, not {bytes}")]
+#[error("an affinity key must have 1 to {AFFINITY_KEY_BYTES_MAX} bytes, not {bytes}")]
 pub struct AffinityKeyError {
     bytes: usize,
 }
 
 impl AffinityKey {
-    /// The key of that text.
+    /// Creates the key of that text.
     ///
     /// # Errors
     /// [`AffinityKeyError`] if it is empty or longer than 128 bytes.
@@ -42,18 +44,19 @@ impl AffinityKey {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Which of its service's buckets it is in, below [`AFFINITY_BUCKETS`]: FNV-1a, both halves of it. Whoever chooses keys that
-    /// share a bucket makes a worker of his own busy with them, and nothing else: a keyed hash would protect nobody.
+    /// Returns the bucket of the key in its service, below [`AFFINITY_BUCKETS`]: both halves of its FNV-1a hash, combined.
+    ///
+    /// The hash needs no secret: a caller that chooses keys of one bucket only loads the one worker that serves this bucket.
     pub fn bucket(&self) -> u16 {
         let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         let hash = self.as_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, step);
         let bucket = (hash ^ hash >> 32) % u64::from(AFFINITY_BUCKETS);
-        u16::try_from(bucket).expect("it is below a number of 16 bits")
+        u16::try_from(bucket).expect("it is below AFFINITY_BUCKETS, which has 16 bits")
     }
 }
 
@@ -82,15 +85,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_has_a_byte_at_least_and_128_at_most() {
+    fn a_key_has_1_to_128_bytes() {
         assert!(AffinityKey::parse("k").is_ok() && AffinityKey::parse("k".repeat(128)).is_ok());
         assert!(AffinityKey::parse("").is_err());
         let error = AffinityKey::parse("k".repeat(129)).unwrap_err();
-        assert_eq!(error.to_string(), "an affinity key has 1 to 128 bytes, not 129");
+        assert_eq!(error.to_string(), "an affinity key must have 1 to 128 bytes, not 129");
     }
 
     #[test]
-    fn keys_that_count_up_spread_over_all_buckets() {
+    fn sequential_keys_are_distributed_over_all_buckets() {
         let mut calls = vec![0_u32; usize::from(AFFINITY_BUCKETS)];
         (0..20_480)
             .for_each(|user| calls[usize::from(AffinityKey::parse(format!("user-{user}")).unwrap().bucket())] += 1);

@@ -1,4 +1,4 @@
-//! The result of a broadcast: what each worker answered.
+//! The result of a broadcast: the reply of each worker.
 
 use std::time::Duration;
 
@@ -7,57 +7,57 @@ use serde::{Deserialize, Serialize};
 
 use super::status::{Code, Executed, Failure};
 
-/// One worker's answer. The result of a broadcast is a list of these.
+/// The reply of one worker. The result of a broadcast is a list of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BroadcastReply {
     /// The worker's instance name.
     pub worker: String,
-    /// Its result, encoded; none if it failed.
+    /// The encoded result, if the call succeeded at this worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Bytes>,
-    /// How it failed; none if it did not.
+    /// The failure, if the call failed at this worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<ReplyFailure>,
 }
 
-/// A failure in a worker's answer, with the same meanings as in a reply's header.
+/// A failure in a worker's reply. The fields have the same meaning as in the header of a reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplyFailure {
-    /// The status code's number.
+    /// The number of the status code.
     pub code: u8,
-    /// Whether the handler ran, as its number.
+    /// Whether the handler ran: the number of an [`Executed`].
     pub executed: u8,
-    /// The error's type name.
+    /// The type name of the error.
     #[serde(default, rename = "type", skip_serializing_if = "String::is_empty")]
     pub type_name: String,
-    /// A sentence for people.
+    /// A message for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// One encoded item with what the error carries, or nothing.
+    /// One encoded item with the details of the error, or empty.
     #[serde(default, skip_serializing_if = "Bytes::is_empty")]
     pub details: Bytes,
-    /// When trying again makes sense, in milliseconds.
+    /// The delay after which a retry makes sense, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
 
 impl BroadcastReply {
-    /// What `worker` answered.
+    /// Creates the reply of `worker`.
     pub fn new(worker: &str, outcome: Result<Bytes, Box<Failure>>) -> BroadcastReply {
         let (result, failure) = match outcome {
             Ok(body) => (Some(body), None),
-            Err(failure) => (None, Some(ReplyFailure::of(*failure))),
+            Err(failure) => (None, Some(ReplyFailure::new(*failure))),
         };
         BroadcastReply { worker: worker.to_owned(), result, failure }
     }
 
-    /// Its result, or how it failed. An answer that is neither is a failure of whoever wrote it.
+    /// Returns the result or the failure. A reply without both is an INTERNAL failure of that worker.
     pub fn outcome(self) -> Result<Bytes, Box<Failure>> {
         match (self.result, self.failure) {
             (Some(body), _) => Ok(body),
-            (None, Some(said)) => Err(Box::new(said.failure(&self.worker))),
+            (None, Some(failure)) => Err(Box::new(failure.into_failure(&self.worker))),
             (None, None) => {
-                let text = "an answer without a result and without a failure";
+                let text = "the reply of the worker has neither a result nor a failure";
                 Err(Box::new(Failure {
                     worker: self.worker.into(),
                     ..Failure::new(Code::Internal, Executed::Maybe, text)
@@ -68,7 +68,7 @@ impl BroadcastReply {
 }
 
 impl ReplyFailure {
-    fn of(failure: Failure) -> ReplyFailure {
+    fn new(failure: Failure) -> ReplyFailure {
         ReplyFailure {
             code: failure.code.number(),
             executed: failure.executed.number(),
@@ -79,7 +79,7 @@ impl ReplyFailure {
         }
     }
 
-    fn failure(self, worker: &str) -> Failure {
+    fn into_failure(self, worker: &str) -> Failure {
         let executed = Executed::from_number(self.executed.into()).unwrap_or(Executed::Maybe);
         Failure {
             type_name: self.type_name.into(),

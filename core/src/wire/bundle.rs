@@ -1,4 +1,4 @@
-//! Bundles: the envelopes that travel in one ZeroMQ message.
+//! Bundles: the envelopes of one ZeroMQ message.
 
 mod bundler;
 mod read;
@@ -11,27 +11,27 @@ pub use self::{
 };
 pub use super::header::{EnvelopeError, EnvelopeErrorReason, Recipient};
 
-/// The frames of one ZeroMQ message as we write them: a bundle is one frame, an envelope with a large body two.
+/// The frames of one ZeroMQ message that this library writes: one for a bundle, two for an envelope with a large body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frames {
-    /// A CBOR sequence of envelopes; or one header alone, if `large` is there.
+    /// A CBOR sequence of envelopes or, if `large` is set, one header.
     pub first: Bytes,
-    /// The body of the header in `first`, as it is: not wrapped in a byte string, not copied.
+    /// The body of the header in `first`, unchanged: not wrapped in a byte string, not copied.
     pub large: Option<Bytes>,
 }
 
 impl Frames {
-    /// Bytes of all frames together.
+    /// Returns the number of bytes of all frames together.
     pub fn len_bytes(&self) -> usize {
         self.first.len() + self.large.as_ref().map_or(0, Bytes::len)
     }
 
-    /// The frames in order.
+    /// Returns the frames in order.
     pub fn iter(&self) -> impl Iterator<Item = &Bytes> {
         std::iter::once(&self.first).chain(&self.large)
     }
 
-    /// The frames in order, as [`read()`] and the machines take them.
+    /// Returns the frames in order, in the form that [`read()`] and the machines take.
     pub fn to_vec(&self) -> Vec<Bytes> {
         self.iter().cloned().collect()
     }

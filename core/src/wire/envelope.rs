@@ -1,4 +1,4 @@
-//! Envelopes as the machines see them: parsed once, checked once.
+//! Envelopes as typed values, which the machines use: parsed and validated once.
 
 use std::time::Duration;
 
@@ -15,89 +15,91 @@ use super::{
 
 /// One header with its body, as a typed value.
 ///
-/// `Register`, `Hello`, `Welcome` carry their body encoded; see [`super::handshake`].
+/// The envelopes of the handshake and of registration carry their body encoded; see [`super::handshake`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Envelope {
-    /// Client or worker to broker: the first word on a connection. Body: [`super::handshake::Hello`].
+    /// Client or worker to broker: the first envelope of a connection. Body: [`super::handshake::Hello`].
     Hello(Bytes),
-    /// Broker to peer: prove who you are. Empty with mechanism `none`.
+    /// Broker to peer: requests a proof of the key. Empty with mechanism `none`.
     Challenge(Bytes),
-    /// Peer to broker: the proof. Empty with mechanism `none`.
+    /// Peer to broker: the proof of the key. Empty with mechanism `none`.
     Proof(Bytes),
-    /// Broker to peer: you are in. Body: [`super::handshake::Welcome`].
+    /// Broker to peer: the peer is accepted. Body: [`super::handshake::Welcome`].
     Welcome(Bytes),
-    /// Worker to broker: what it serves. Body: [`super::handshake::Register`].
+    /// Worker to broker: the services of the worker. Body: [`super::handshake::Register`].
     Register(Bytes),
     /// Client to broker: a call.
     Request(Request),
     /// Broker to worker: a call to run.
     Dispatch(Dispatch),
-    /// Worker to broker: the handler of this dispatch has begun.
+    /// Worker to broker: the handler of this dispatch has started.
     Started(DispatchNumber),
-    /// A call's outcome. From a worker `number` is a dispatch number, to a client a call number.
+    /// The outcome of a call. `number` is a dispatch number from a worker, and a call number to a client.
     Reply(Reply),
-    /// Room for more: from the broker to a client, calls and bytes; from a worker to the broker, slots (`calls`).
+    /// Credit: calls and bytes from the broker to a client, slots (`calls`) from a worker to the broker.
     Credit(Credit),
-    /// Worker to broker: a call of an earlier connection has ended, whose slot and key it had registered as not free. On the wire its
-    /// kind is `credit`, of one slot.
+    /// Worker to broker: a call of an earlier connection has ended. The worker had registered its slot and key as in use.
+    /// On the wire its kind is `credit`, for one slot.
     KeyFreed(KeyFreed),
-    /// Room for more items of one stream, from who reads it to who writes it, through the broker.
+    /// Credit for items of one stream: from its reader to its writer, through the broker.
     StreamCredit(StreamCredit),
     /// An item of a stream, in either direction.
     Item(Item),
-    /// Client to worker, through the broker: no more items.
+    /// Client to worker, through the broker: the end of a stream of items.
     End(End),
-    /// Worker to client, through the broker: how far the handler of this number is, in a body for people's programs. `number` as
-    /// in [`Reply`].
+    /// Worker to client, through the broker: a progress report of the handler. The number is as in [`Reply`].
     Progress(u64, Bytes),
-    /// The caller is no longer interested. `number` as in [`Reply`].
+    /// The caller cancels a call. `number` is as in [`Reply`].
     Cancel(Cancel),
-    /// Worker to broker: this dispatch was not begun, give it to another.
+    /// Worker to broker: this dispatch was not started, and may go to another worker.
     Handback(DispatchNumber),
-    /// Worker to broker: no more calls, please.
+    /// Worker to broker: the worker accepts no more calls.
     Drain,
-    /// I leave (peer), you must leave (broker, with the reason), or: your goodbye and all before it have arrived.
+    /// The sender closes the connection: a peer that leaves, or a broker that disconnects a peer, with the reason. It also
+    /// acknowledges the other side's goodbye and everything before it.
     Goodbye(Option<Box<Failure>>),
-    /// Are you there?
+    /// Asks for a pong.
     Ping(Ping),
-    /// I am. The number is the ping's.
+    /// The response to the ping of this number.
     Pong(u64),
 }
 
-/// Key 5, `flags`: one bit each.
+/// The flags of a request: header key 5, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestFlags {
-    /// Bit 0: fire and forget, no reply.
+    /// Bit 0: a one-way call without a reply.
     pub cast: bool,
-    /// Bit 1: this request was sent before, on another connection.
+    /// Bit 1: the request was sent before, on an earlier connection.
     pub resend: bool,
-    /// Bit 2: wait for a worker as long as the deadline allows.
+    /// Bit 2: the call waits for a worker until its deadline.
     pub wait_for_ready: bool,
-    /// Bit 3: to every worker that serves the method, their answers in one; see [`super::broadcast`].
+    /// Bit 3: the call goes to every worker that serves the method; see [`super::broadcast`].
     pub broadcast: bool,
 }
 
-/// How soon a call is to have its turn, beside others of its caller's own party. The order is from the least to the most urgent.
+/// The priority of a call among the calls of the same tenant, from the least to the most urgent.
+///
+/// High, normal and low priority are weighted 8:4:1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Priority {
-    /// What may wait: it still has one turn in thirteen.
+    /// For calls that may wait: weight 1.
     Low = 0,
-    /// What says nothing: four turns in thirteen.
+    /// The default: weight 4.
     #[default]
     Normal = 1,
-    /// What somebody sits and waits for: eight turns in thirteen.
+    /// For calls that a user waits for: weight 8.
     High = 2,
 }
 
 impl Priority {
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The priority of this number, if there is one.
+    /// Returns the priority of this number, if it has one.
     pub const fn from_number(number: u64) -> Option<Priority> {
         match number {
             0 => Some(Priority::Low),
@@ -108,29 +110,29 @@ impl Priority {
     }
 }
 
-/// What a method may do to the world, from the most to the least repeatable. The order is strictness.
+/// The side effects of a method: whether a call may be run again. Ordered from the least to the most strict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Effect {
-    /// Changes nothing; may be run again at will.
+    /// Has no side effects, and may be run again.
     Read = 0,
-    /// Running it again leaves the world as running it once does.
+    /// Has the same effect if it runs once or several times.
     Idempotent = 1,
-    /// Must not be run twice. What nobody declared is this.
+    /// Must not be run twice. The default of methods without a declaration.
     Once = 2,
 }
 
 impl RequestFlags {
-    /// The bits on the wire.
+    /// Returns the bits on the wire.
     pub const fn bits(self) -> u8 {
         self.cast as u8 | (self.resend as u8) << 1 | (self.wait_for_ready as u8) << 2 | (self.broadcast as u8) << 3
     }
 
-    /// The flags of these bits.
+    /// Returns the flags of these bits.
     ///
     /// # Errors
-    /// The bits that have no meaning, if there are any: flags must not be ignored.
+    /// The bits without a meaning, which must not be ignored.
     pub const fn from_bits(bits: u64) -> Result<RequestFlags, u64> {
         match bits & !0b1111 {
             0 => Ok(RequestFlags {
@@ -145,12 +147,12 @@ impl RequestFlags {
 }
 
 impl Effect {
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The effect of this number, if there is one.
+    /// Returns the effect of this number, if it has one.
     pub const fn from_number(number: u64) -> Option<Effect> {
         match number {
             0 => Some(Effect::Read),
@@ -166,23 +168,23 @@ impl Effect {
 pub struct Request {
     /// The call's number in the client's session.
     pub number: CallNumber,
-    /// What to call.
+    /// The method to call.
     pub method: MethodName,
-    /// Time left, rounded up to milliseconds on the wire; `None` is no time-out.
+    /// The remaining time, rounded up to milliseconds on the wire. `None`: no timeout.
     pub timeout: Option<Duration>,
-    /// The caller's own, stricter effect.
+    /// A stricter effect than the method declares, set by the caller.
     pub effect: Option<Effect>,
-    /// How soon it is to have its turn.
+    /// The priority of the call.
     pub priority: Priority,
     /// See [`RequestFlags`].
     pub flags: RequestFlags,
-    /// Which calls it belongs to: those of its key run one at a time, on one worker.
+    /// The affinity key. Calls with the same key run one at a time, on one worker.
     pub key: Option<AffinityKey>,
-    /// The streams that the caller wants beside the reply.
+    /// The streams of the call besides the reply.
     pub streams: Streams,
-    /// The client has all outcomes below this number.
+    /// The client has received the outcomes of all calls below this number.
     pub done_below: Option<CallNumber>,
-    /// Header keys from 64 on, as encoded pairs in order: copied from hop to hop.
+    /// The extension keys of the header (64 and above) as encoded pairs in order. Each hop copies them.
     pub extensions: Bytes,
     /// The arguments: one CBOR item.
     pub body: Bytes,
@@ -191,15 +193,15 @@ pub struct Request {
 /// A call, from broker to worker. On the wire its kind is `request`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dispatch {
-    /// The broker's number for it.
+    /// The number that the broker assigned to the dispatch.
     pub number: DispatchNumber,
-    /// What to call.
+    /// The method to call.
     pub method: MethodName,
-    /// Time left.
+    /// The remaining time.
     pub timeout: Option<Duration>,
-    /// Which attempt this is, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// The call as people see it.
+    /// The id of the call, for logs and operators.
     pub call: CallId,
     /// See [`Request::key`].
     pub affinity: Option<Affinity>,
@@ -211,45 +213,45 @@ pub struct Dispatch {
     pub body: Bytes,
 }
 
-/// A call's outcome.
+/// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The call's number (to a client) or the dispatch's (from a worker).
+    /// The number of the call (to a client) or of the dispatch (from a worker).
     pub number: u64,
-    /// One CBOR item, or how it failed.
+    /// The result as one CBOR item, or the failure.
     pub outcome: Result<Bytes, Box<Failure>>,
-    /// Credit that rides along.
+    /// Credit that is granted with the reply.
     pub credit: Option<Credit>,
     /// See [`Request::extensions`].
     pub extensions: Bytes,
 }
 
-/// Room for more, to be added to what is left.
+/// Credit that is added to the remaining credit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Credit {
     /// Calls (to a client) or slots (from a worker).
     pub calls: u32,
-    /// Bytes of bodies; 0 from a worker.
+    /// Bytes of bodies. 0 from a worker.
     pub bytes: u64,
-    /// From a worker: which of its offers (by its place in the registration) the slots belong to; 0 from the broker.
+    /// From a worker: the index of the offer in its registration that the slots belong to. 0 from the broker.
     pub offer: u32,
 }
 
-/// A call of an earlier connection has ended, and with it one slot and one use of a key.
+/// The end of a call of an earlier connection, which frees one slot and one use of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFreed {
-    /// Which of the worker's offers the slot belongs to.
+    /// The index of the offer in the worker's registration that the slot belongs to.
     pub offer: u32,
-    /// The key.
+    /// The affinity key of the call.
     pub key: AffinityKey,
 }
 
-/// Room for more items of one stream, to be added to what is left.
+/// Credit for items of one stream that is added to the remaining credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamCredit {
     /// As in [`Reply`].
     pub number: u64,
-    /// How many items, and bytes of their bodies.
+    /// The number of items, and the bytes of their bodies.
     pub credit: ItemCredit,
 }
 
@@ -258,44 +260,44 @@ pub struct StreamCredit {
 pub struct Item {
     /// As in [`Reply`].
     pub number: u64,
-    /// Counts the items of the stream from 0, without a gap.
+    /// The index of the item in its stream: from 0, without gaps.
     pub sequence: u64,
-    /// If it is there, the item stands for those before it that were not read yet; the number is how many its writer has dropped so
-    /// far.
+    /// Set if the stream is conflated: the item replaces earlier items that were not read. The value is the number of items that the
+    /// writer has dropped since the start of the stream.
     pub latest: Option<u64>,
     /// One CBOR item.
     pub body: Bytes,
 }
 
-/// No more items.
+/// The end of a stream of items from a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
     /// As in [`Reply`].
     pub number: u64,
-    /// How many items there were.
+    /// The number of items of the stream.
     pub items: u64,
 }
 
-/// The caller is no longer interested.
+/// The cancellation of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancel {
-    /// The call's number (from a client) or the dispatch's (to a worker).
+    /// The number of the call (from a client) or of the dispatch (to a worker).
     pub number: u64,
     /// From a client: see [`Request::done_below`].
     pub done_below: Option<CallNumber>,
 }
 
-/// Are you there?
+/// A request for a pong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ping {
-    /// Comes back in the pong.
+    /// The number that the pong returns.
     pub number: u64,
     /// From a client: see [`Request::done_below`].
     pub done_below: Option<CallNumber>,
 }
 
 impl Envelope {
-    /// The kind on the wire.
+    /// Returns the kind on the wire.
     pub fn kind(&self) -> Kind {
         match self {
             Envelope::Hello(_) => Kind::Hello,
@@ -318,7 +320,8 @@ impl Envelope {
             Envelope::Pong(_) => Kind::Pong,
         }
     }
-    /// What travels as its body; none for the kinds that have an empty one.
+
+    /// Returns the body. `None` for kinds whose body is always empty.
     pub fn body(&self) -> Option<&Bytes> {
         match self {
             Envelope::Hello(body) | Envelope::Challenge(body) | Envelope::Proof(body) => Some(body),

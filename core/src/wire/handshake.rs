@@ -1,5 +1,5 @@
-//! The bodies of the handshake and of registration: CBOR maps with text keys. Unknown keys are ignored, so that a later
-//! version can add some.
+//! The bodies of the handshake and of registration: CBOR maps with text keys. Unknown keys are ignored, so that later
+//! versions can add keys.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -16,139 +16,139 @@ use crate::{
     contract::ContractHash,
 };
 
-/// A peer's first word.
+/// The first message of a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// First and last protocol version the peer speaks.
+    /// The first and the last protocol version that the peer supports.
     pub versions: (u32, u32),
-    /// What it is.
+    /// The role of the peer.
     pub role: Role,
-    /// Its session: the same one after a reconnect.
+    /// The session of the peer, which is the same after a reconnect.
     pub session: SessionId,
-    /// Which connection of that session this is.
+    /// The number of the connection in that session.
     pub connection: ConnectionNumber,
-    /// Milliseconds: it will be heard from at least this often.
+    /// The heartbeat interval of the peer in milliseconds: it sends something at least this often.
     pub heartbeat_ms: u64,
     /// A name for people, such as `calculator-3`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub instance: String,
-    /// The pool it belongs to.
+    /// The pool of the peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
-    /// Its pool's process, as that machine numbers it.
+    /// The process id of its pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool_pid: Option<u32>,
-    /// Its process, as its machine numbers it.
+    /// The process id of the peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// Its machine's name.
+    /// The host name of the peer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub host: String,
-    /// What it can do beyond this version.
+    /// The capabilities of the peer beyond this version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
-    /// The largest message it accepts, in bytes; absent: the default of the protocol.
+    /// The largest message that the peer accepts, in bytes. `None`: the default of the protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_bytes_max: Option<u64>,
-    /// Chance of its own, if it has a key to prove.
+    /// The nonce of the peer, if it has a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Nonce>,
 }
 
-/// What the broker asks a peer to prove. Where it asks for nothing, the body is empty.
+/// The request of the broker for a proof. If the broker requires none, the body is empty instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
-    /// How: [`crate::auth::MECHANISM`].
+    /// The mechanism: [`crate::auth::MECHANISM`].
     pub mechanism: String,
-    /// Chance of the broker's own.
+    /// The nonce of the broker.
     pub nonce: Nonce,
-    /// The broker.
+    /// The id of the broker.
     pub broker: BrokerId,
-    /// This start of it.
+    /// The id of the broker's current run.
     pub start: StartId,
 }
 
-/// The part of a challenge that every mechanism has.
+/// The field of a challenge that every mechanism has.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Mechanism {
     pub(crate) mechanism: String,
 }
 
-/// A peer's answer to a challenge. Where nothing was asked for, the body is empty.
+/// The response of a peer to a challenge. If no proof was requested, the body is empty instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChallengeResponse {
-    /// That it knows the key.
+    /// The proof that the peer knows the key.
     pub proof: Proof,
 }
 
-/// The broker lets a peer in.
+/// The message of the broker that accepts a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
-    /// The protocol version both will speak.
+    /// The protocol version that both sides use.
     pub version: u32,
-    /// The broker.
+    /// The id of the broker.
     pub broker: BrokerId,
-    /// This start of it.
+    /// The id of the broker's current run.
     pub start: StartId,
-    /// Where clients connect (a worker's own calls go there).
+    /// The address for clients. The calls that a worker makes go there, too.
     pub frontend: String,
-    /// Milliseconds: the broker will be heard from at least this often.
+    /// The heartbeat interval of the broker in milliseconds: it sends something at least this often.
     pub heartbeat_ms: u64,
-    /// Calls a client may send.
+    /// The number of calls that a client may send.
     pub credit_calls: u32,
-    /// Bytes of bodies a client may send.
+    /// The bytes of bodies that a client may send.
     pub credit_bytes: u64,
-    /// The largest message the broker accepts, in bytes.
+    /// The largest message that the broker accepts, in bytes.
     pub message_bytes_max: u64,
-    /// What the broker can do beyond this version.
+    /// The capabilities of the broker beyond this version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
-    /// That the broker knows the key by which the peer was let in.
+    /// The proof that the broker knows the peer's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
 }
 
-/// What a worker serves. A later registration replaces an earlier one.
+/// The services of a worker. A later registration replaces an earlier one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Register {
-    /// Its services.
+    /// The services.
     pub offers: Vec<Offer>,
-    /// If set, the worker asks that no other worker serve the (single) service it offers: a pool's name is taken this way.
+    /// Whether no other worker may serve the (single) service of this registration. A pool reserves its name this way.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exclusive: bool,
 }
 
-/// One service as one worker serves it.
+/// A service of a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
-    /// The service's name.
+    /// The name of the service.
     pub service: String,
-    /// Calls of it that this worker runs at once.
+    /// The number of its calls that this worker runs at once.
     pub slots: u32,
-    /// How many of those slots are free now. Fewer than `slots` when calls of an earlier connection still run; each that ends
-    /// then gives its slot back as credit.
+    /// The number of free slots. It is less than `slots` if calls of an earlier connection still run. When such a call ends, the
+    /// worker returns its slot as credit.
     pub free: u32,
-    /// Calls beyond its slots that the worker holds ready.
+    /// The number of calls beyond its slots that the worker accepts in advance.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub prefetch: u32,
-    /// The affinity keys of calls of earlier connections that still run: one for each such call that has one. Each is free when its
-    /// slot is.
+    /// The affinity keys of calls of earlier connections that still run, one for each such call with a key. A key becomes free
+    /// together with the slot of its call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<AffinityKey>,
-    /// Its methods.
+    /// The methods.
     pub methods: Vec<MethodOffer>,
-    /// What the whole service is, by the worker's word.
+    /// The contract of the service, as the worker declares it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<ContractOffer>,
 }
 
-/// What a service is, by a worker's word.
+/// The contract of a service, as a worker declares it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContractOffer {
-    /// Its hash.
+    /// The hash of the contract.
     pub hash: ContractHash,
-    /// Its description, a [`crate::contract::ServiceDescription`] as CBOR. Once in a registration is enough for a service; absent
-    /// where it is too large to travel.
+    /// The description: a [`crate::contract::ServiceDescription`] as CBOR. A registration needs it only once for a service. `None`
+    /// also if it is too large to send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Bytes>,
 }
@@ -156,39 +156,39 @@ pub struct ContractOffer {
 /// One method of an offered service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MethodOffer {
-    /// The method's name.
+    /// The name of the method.
     pub name: String,
-    /// What it may do to the world; `once` where nobody said.
+    /// The side effects of the method. Default: `once`.
     #[serde(default = "once")]
     pub effect: Effect,
-    /// The names of its arguments, in order.
+    /// The names of the arguments, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
-    /// Which streams it has; `unary` where nobody said.
+    /// The streams of the method. Default: `unary`.
     #[serde(default, skip_serializing_if = "Style::is_unary")]
     pub style: Style,
-    /// How long it may run, and how many calls at once.
+    /// The limits of its running time and of its concurrent calls.
     #[serde(default, skip_serializing_if = "MethodLimits::is_none")]
     pub limits: MethodLimits,
 }
 
-/// How long a method may run, and how many calls of it at once: time-outs are the callers' patience, this is what its author holds
-/// for possible.
+/// The limits of a method, which its author sets: the running time, and the number of concurrent calls. Timeouts are set by callers
+/// and are independent of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MethodLimits {
-    /// Milliseconds after which the broker logs that the call takes long.
+    /// The soft limit in milliseconds, after which the broker logs a slow call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft_ms: Option<u64>,
-    /// Milliseconds after which the call ends and its handler is stopped.
+    /// The hard limit in milliseconds, after which the call ends and its handler is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hard_ms: Option<u64>,
-    /// Calls of it that run at once at most, over all workers of the service: at least 1.
+    /// The maximum number of concurrent calls over all workers of the service: at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
 }
 
 impl MethodLimits {
-    /// Whether there is none.
+    /// Returns whether there are no limits.
     pub fn is_none(&self) -> bool {
         *self == MethodLimits::default()
     }

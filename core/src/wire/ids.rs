@@ -1,4 +1,4 @@
-//! The names of things on the wire.
+//! The ids of connections, calls, sessions and brokers.
 
 use std::{fmt, num::ParseIntError, str::FromStr};
 
@@ -41,38 +41,38 @@ macro_rules! uuid {
 }
 
 number! {
-    /// One connection as a driver knows it. Never reused in one life of the driver, never on the wire.
+    /// The id of a connection in its driver. Never reused while the driver runs, and never sent.
     ConnectionId
 }
 number! {
-    /// A call's number in its client's session: counts up from 1, never reused.
+    /// The number of a call in its client's session: counts up from 1, and is never reused.
     CallNumber
 }
 number! {
-    /// The number of one dispatch to a worker: the broker's own, never reused in one start of the broker.
+    /// The number of a dispatch to a worker. The broker assigns it, and never reuses it while it runs.
     DispatchNumber
 }
 number! {
-    /// Which connection of a session this is: counts up from 1. The highest one owns the session.
+    /// The number of a connection in its session: counts up from 1. The highest one owns the session.
     ConnectionNumber
 }
 
 uuid! {
-    /// One life of a client or worker, kept across reconnects. Random, and secret to its owner: who knows it can take
-    /// the session over. It is therefore never shown or logged whole; see [`SessionId::prefix`].
+    /// The id of a session: one run of a client or worker, across reconnects. It is random and secret, because a peer that knows it can
+    /// take over the session. So it is never logged as a whole; see [`SessionId::prefix`].
     SessionId
 }
 uuid! {
-    /// A broker, for as long as its operator calls it the same broker.
+    /// The id of a broker, which stays the same across restarts.
     BrokerId
 }
 uuid! {
-    /// One start of a broker. A new one means that the broker's memory is gone.
+    /// The id of one run of a broker. A new id means that the broker was restarted and has lost its memory.
     StartId
 }
 
 impl SessionId {
-    /// The part that may be shown: the first 32 of 122 random bits. What is left is still beyond guessing.
+    /// Returns the first 32 of the 122 random bits, which may be shown. The others still cannot be guessed.
     pub fn prefix(self) -> u32 {
         let [a, b, c, d, ..] = self.0;
         u32::from_be_bytes([a, b, c, d])
@@ -85,7 +85,7 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// Writes 16 bytes the way UUIDs are written.
+/// Writes 16 bytes as a UUID.
 fn hyphenated(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (at, byte) in bytes.iter().enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {
@@ -115,12 +115,12 @@ macro_rules! display_as_uuid {
 display_as_uuid!(BrokerId);
 display_as_uuid!(StartId);
 
-/// A call as people see it: `3f9a1c02-17`, the same at the client, the broker and the worker.
+/// The id of a call for logs and operators, such as `3f9a1c02-17`. It is the same at the client, the broker and the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId {
-    /// The showable part of the client's session ([`SessionId::prefix`]).
+    /// The prefix of the client's session ([`SessionId::prefix`]).
     pub caller: u32,
-    /// The call's number in that session.
+    /// The number of the call in that session.
     pub number: CallNumber,
 }
 
@@ -130,9 +130,9 @@ impl fmt::Display for CallId {
     }
 }
 
-/// The text is not `8 hex digits, a hyphen, a number`.
+/// A text is not a call id: 8 hexadecimal digits, a hyphen and a number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a call id looks like 3f9a1c02-17: eight hexadecimal digits, a hyphen, a number")]
+#[error("a call id must be eight hexadecimal digits, a hyphen and a number, such as 3f9a1c02-17")]
 pub struct CallIdError;
 
 impl From<ParseIntError> for CallIdError {
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_id_reads_back_as_it_was_shown() {
+    fn a_call_id_is_parsed_back_from_its_text() {
         let id = CallId { caller: 0x3f9a_1c02, number: CallNumber(17) };
         assert_eq!(id.to_string(), "3f9a1c02-17");
         assert_eq!(id.to_string().parse(), Ok(id));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_never_shows_itself_whole() {
+    fn debug_output_shows_only_the_prefix_of_a_session() {
         let session = SessionId([0xab; 16]);
         assert_eq!(format!("{session:?}"), "SessionId(abababab..)");
     }

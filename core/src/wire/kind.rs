@@ -2,53 +2,53 @@
 
 use std::fmt;
 
-/// What an envelope is. The number is the wire's; numbers 19 to 63 are free for later kinds, and an unknown one is
-/// answered UNIMPLEMENTED where it can be answered.
+/// The kind of an envelope, with its number on the wire. Numbers 19 to 63 are free for later kinds. The response to an unknown
+/// kind is UNIMPLEMENTED, if a response is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
-    /// First word of a client or worker on a connection.
+    /// The first envelope of a client or worker on a connection.
     Hello = 0,
-    /// The broker asks for a proof of identity.
+    /// The broker requests a proof.
     Challenge = 1,
-    /// The answer to a challenge.
+    /// The response to a challenge.
     Proof = 2,
-    /// The broker lets the peer in.
+    /// The broker accepts the peer.
     Welcome = 3,
-    /// A worker says what it serves.
+    /// A worker registers its services.
     Register = 4,
     /// A call, from client to broker or from broker to worker.
     Request = 5,
-    /// A worker says that the handler has begun.
+    /// The handler of a call has started.
     Started = 6,
-    /// A call's outcome.
+    /// The outcome of a call.
     Reply = 7,
     /// An item of a stream.
     Item = 8,
-    /// The caller sends no more items.
+    /// The end of the caller's items.
     End = 9,
-    /// Room to send more: calls, or items of one stream.
+    /// Credit for calls, slots, or items of one stream.
     Credit = 10,
-    /// How far a handler is.
+    /// A progress report of a handler.
     Progress = 11,
-    /// The caller is no longer interested.
+    /// The caller cancels a call.
     Cancel = 12,
-    /// A worker gives a call back that it has not begun.
+    /// A worker hands back a call that it has not started.
     Handback = 13,
-    /// The broker has a call safe (reserved).
+    /// The broker has stored a call (reserved).
     Accepted = 14,
-    /// A worker takes no more calls.
+    /// A worker accepts no more calls.
     Drain = 15,
-    /// A peer leaves, or is sent away; acknowledged by a goodbye after everything before it.
+    /// One side closes the connection. The other side acknowledges it with a goodbye, after everything before it.
     Goodbye = 16,
-    /// Are you there?
+    /// A request for a pong.
     Ping = 17,
-    /// I am.
+    /// The response to a ping.
     Pong = 18,
 }
 
 impl Kind {
-    /// Every kind, in the order of their numbers.
+    /// All kinds, in the order of their numbers.
     pub const ALL: [Kind; 19] = [
         Kind::Hello,
         Kind::Challenge,
@@ -71,17 +71,17 @@ impl Kind {
         Kind::Pong,
     ];
 
-    /// The kind of this number, if it has one.
+    /// Returns the kind of this number, if it has one.
     pub fn from_number(number: u64) -> Option<Kind> {
         usize::try_from(number).ok().and_then(|at| Kind::ALL.get(at).copied())
     }
 
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The name in the specification.
+    /// Returns the name in the specification.
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Hello => "hello",

@@ -1,4 +1,4 @@
-//! Names of services and methods.
+//! The names of services and methods.
 
 use std::fmt;
 
@@ -6,34 +6,36 @@ use smol_str::SmolStr;
 
 use super::limits::NAME_BYTES_MAX;
 
-/// The full name of a method, `SERVICE.METHOD`: it splits at its last dot. A clone is cheap, and keeps no buffer alive.
+/// The full name of a method, `SERVICE.METHOD`, which is split at its last dot. A clone is cheap, and keeps no buffer alive.
 ///
-/// Each hop of each call has one. So names of up to 23 bytes cost no allocation and no reference count.
+/// Each hop of each call has one. So names of up to 23 bytes need no allocation and no reference count.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MethodName {
     full: SmolStr,
     dot: u8,
 }
 
-/// A name that cannot be one.
+/// Why a name is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Longer than the limit.
-    #[error("a name has at most {NAME_BYTES_MAX} bytes; this one has {0}")]
+    /// The name exceeds its limit.
+    #[error("names must not exceed {NAME_BYTES_MAX} bytes, and this one has {0}")]
     TooLong(usize),
-    /// No dot between a service and a method.
-    #[error("{0:?} names no method: write SERVICE.METHOD, for example calculator.add")]
+    /// The name has no dot between a service and a method.
+    #[error("{0:?} is not the name of a method: write SERVICE.METHOD, for example calculator.add")]
     MissingDot(String),
-    /// A part that is not `[A-Za-z_][A-Za-z0-9_]*`.
-    #[error("{0:?} is not a name: each part starts with a letter or _ and goes on with letters, digits or _")]
+    /// A part of the name is not `[A-Za-z_][A-Za-z0-9_]*`.
+    #[error(
+        "{0:?} is not a valid name: each part must start with a letter or _ and continue with letters, digits or _"
+    )]
     InvalidPart(String),
 }
 
 impl MethodName {
-    /// Reads `SERVICE.METHOD`.
+    /// Parses `SERVICE.METHOD`.
     ///
     /// # Errors
-    /// [`NameError`] if it is too long, has no dot, or has a part that is no identifier.
+    /// [`NameError`] if the name is too long, has no dot, or has a part that is not an identifier.
     pub fn parse(full: impl AsRef<str>) -> Result<MethodName, NameError> {
         let full = full.as_ref();
         if full.len() > NAME_BYTES_MAX {
@@ -44,26 +46,26 @@ impl MethodName {
         Ok(MethodName { full: full.into(), dot })
     }
 
-    /// The service's name: all before the last dot.
+    /// Returns the name of the service: everything before the last dot.
     pub fn service(&self) -> &str {
         &self.full[..usize::from(self.dot)]
     }
 
-    /// The method's name within its service.
+    /// Returns the name of the method within its service.
     pub fn method(&self) -> &str {
         &self.full[usize::from(self.dot) + 1..]
     }
 
-    /// `SERVICE.METHOD`.
+    /// Returns the full name, `SERVICE.METHOD`.
     pub fn as_str(&self) -> &str {
         &self.full
     }
 }
 
-/// Whether `name` may name a service: identifiers, joined by dots.
+/// Checks that `name` is a valid name of a service: identifiers, joined by dots.
 ///
 /// # Errors
-/// [`NameError`] that says what is wrong.
+/// [`NameError`] with the reason.
 pub fn check_service(name: &str) -> Result<(), NameError> {
     if name.len() > NAME_BYTES_MAX {
         return Err(NameError::TooLong(name.len()));
@@ -71,10 +73,10 @@ pub fn check_service(name: &str) -> Result<(), NameError> {
     check_parts(name)
 }
 
-/// Whether `name` may name a method or an argument: one identifier.
+/// Checks that `name` is a valid name of a method or an argument: one identifier.
 ///
 /// # Errors
-/// [`NameError`] that says what is wrong.
+/// [`NameError`] with the reason.
 pub fn check_identifier(name: &str) -> Result<(), NameError> {
     if name.len() > NAME_BYTES_MAX {
         return Err(NameError::TooLong(name.len()));
@@ -82,8 +84,8 @@ pub fn check_identifier(name: &str) -> Result<(), NameError> {
     if is_identifier(name) { Ok(()) } else { Err(NameError::InvalidPart(name.to_owned())) }
 }
 
-/// Where the last dot is in identifiers that are joined by dots; one pass, for it is done for each call. `None` if there is none,
-/// or a part is no identifier.
+/// Returns the index of the last dot in identifiers that are joined by dots. `None` if the name has no dot, or if a part is not an
+/// identifier. It is one pass, because it runs for each call.
 fn last_dot(name: &str) -> Option<usize> {
     let (mut dot, mut starts) = (None, true);
     for (at, byte) in name.bytes().enumerate() {
@@ -97,7 +99,7 @@ fn last_dot(name: &str) -> Option<usize> {
     dot.filter(|_| !starts)
 }
 
-/// What is wrong with the name of a method.
+/// Returns the error of an invalid name of a method.
 #[cold]
 fn name_error(full: &str) -> NameError {
     match check_parts(full) {
@@ -113,7 +115,7 @@ fn check_parts(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// Whether `text` is `[A-Za-z_][A-Za-z0-9_]*`.
+/// Returns whether `text` is `[A-Za-z_][A-Za-z0-9_]*`.
 pub fn is_identifier(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
@@ -137,13 +139,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_splits_at_its_last_dot() {
+    fn a_name_is_split_at_its_last_dot() {
         let name = MethodName::parse("callboard.pool.echo.status").unwrap();
         assert_eq!((name.service(), name.method()), ("callboard.pool.echo", "status"));
     }
 
     #[test]
-    fn a_long_name_is_a_name_like_a_short_one() {
+    fn long_and_short_names_behave_alike() {
         for len in [1, 20, 21, 22, NAME_BYTES_MAX - 2] {
             let method = "m".repeat(len);
             let name = MethodName::parse(format!("s.{method}")).unwrap();
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_says_why() {
+    fn an_invalid_name_is_an_error_with_the_reason() {
         assert_eq!(MethodName::parse("add"), Err(NameError::MissingDot("add".into())));
         assert_eq!(MethodName::parse("calc."), Err(NameError::InvalidPart(String::new())));
         assert_eq!(MethodName::parse("calc.1st"), Err(NameError::InvalidPart("1st".into())));

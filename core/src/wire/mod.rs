@@ -1,4 +1,4 @@
-//! The wire: what travels between clients, broker and workers. `docs/PROTOCOL.md` is its specification.
+//! The wire protocol between clients, broker and workers. `docs/PROTOCOL.md` is its specification.
 
 pub mod affinity;
 pub mod broadcast;

@@ -1,4 +1,4 @@
-//! How calls end badly: code, whether the handler ran, and the words for people.
+//! The failure of a call: its code, whether the handler ran, and texts for people.
 
 use std::{fmt, time::Duration};
 
@@ -7,46 +7,46 @@ use bytestring::ByteString;
 
 use super::ids::CallId;
 
-/// A status code: gRPC's numbers and meanings.
+/// A status code, with the numbers and meanings of gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Code {
-    /// The caller gave up, or its client was closed.
+    /// The caller cancelled the call, or its client was closed.
     Cancelled = 1,
-    /// An error of the user's own that names no code.
+    /// An application error without a code.
     Unknown = 2,
     /// The arguments do not fit the method.
     InvalidArgument = 3,
-    /// The time was up before the outcome was known.
+    /// The deadline passed before the outcome was known.
     DeadlineExceeded = 4,
-    /// Something that was asked for is not there. Never sent by the library itself.
+    /// A requested entity was not found. The library itself never sends it.
     NotFound = 5,
-    /// Something that was to be made is there. Never sent by the library itself.
+    /// An entity to create exists already. The library itself never sends it.
     AlreadyExists = 6,
-    /// The caller is known and may not do this.
+    /// The caller is authenticated and does not have the permission.
     PermissionDenied = 7,
-    /// A queue, a limit or a memory is full; trying later may work.
+    /// A queue is full or a limit is reached. A later retry may succeed.
     ResourceExhausted = 8,
-    /// The system is not in a state in which this can be done.
+    /// The system is not in the state that the operation requires.
     FailedPrecondition = 9,
-    /// Stopped by a conflict, such as with a concurrent call.
+    /// The operation was aborted because of a conflict, for example with a concurrent call.
     Aborted = 10,
-    /// Past a valid range.
+    /// The operation exceeds the valid range.
     OutOfRange = 11,
-    /// The method, the kind or the key is not known here.
+    /// The method, the kind or the key is unknown.
     Unimplemented = 12,
-    /// The handler panicked, or a promise of ours was broken.
+    /// The handler panicked, or an invariant of the library was violated.
     Internal = 13,
-    /// Nobody can serve this now, or who served it was lost.
+    /// No worker is available, or the worker of the call was lost.
     Unavailable = 14,
-    /// Data is lost beyond recovery.
+    /// Data was lost and cannot be recovered.
     DataLoss = 15,
-    /// The caller has not proved who it is.
+    /// The caller is not authenticated.
     Unauthenticated = 16,
 }
 
 impl Code {
-    /// Every code, in the order of their numbers.
+    /// All codes, in the order of their numbers.
     pub const ALL: [Code; 16] = [
         Code::Cancelled,
         Code::Unknown,
@@ -66,18 +66,19 @@ impl Code {
         Code::Unauthenticated,
     ];
 
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The code of this number; a number without a meaning is [`Code::Unknown`], as in gRPC. Zero (OK) is no code here.
+    /// Returns the code of this number. As in gRPC, a number without a meaning is [`Code::Unknown`]. So is zero (OK), which is not an
+    /// error code.
     pub fn from_number(number: u64) -> Code {
         let at = usize::try_from(number).unwrap_or(0).wrapping_sub(1);
         Code::ALL.get(at).copied().unwrap_or(Code::Unknown)
     }
 
-    /// The name as gRPC writes it.
+    /// Returns the name as in gRPC.
     pub const fn name(self) -> &'static str {
         match self {
             Code::Cancelled => "CANCELLED",
@@ -106,25 +107,25 @@ impl fmt::Display for Code {
     }
 }
 
-/// Whether a failed call's handler ran: what tells whether doing it again is safe.
+/// Whether the handler of a failed call ran. It determines whether a retry is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Executed {
-    /// It never reached a worker, or was handed back unstarted.
+    /// The call never reached a worker, or was handed back before it started.
     No = 0,
-    /// The handler began, by the worker's word.
+    /// The worker reported that the handler started.
     Yes = 1,
-    /// All else.
+    /// The handler may have run: all other cases.
     Maybe = 2,
 }
 
 impl Executed {
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The word of this number, if there is one.
+    /// Returns the value of this number, if it has one.
     pub const fn from_number(number: u64) -> Option<Executed> {
         match number {
             0 => Some(Executed::No),
@@ -145,44 +146,44 @@ impl fmt::Display for Executed {
     }
 }
 
-/// How a call failed.
+/// The failure of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The code to act on.
+    /// The status code, which programs act on.
     pub code: Code,
     /// Whether the handler ran.
     pub executed: Executed,
-    /// The error's type name: a user's own (`DivisionByZero`), or the library's (`ArgumentError`); empty if none.
+    /// The type name of the error: of the application (`DivisionByZero`) or the library (`ArgumentError`). May be empty.
     pub type_name: ByteString,
-    /// A sentence for people.
+    /// A message for people.
     pub message: ByteString,
-    /// One encoded CBOR item with whatever the error carries, or empty.
+    /// One encoded CBOR item with the details of the error, or empty.
     pub details: Bytes,
-    /// Which attempt this was, from 1; 0 if it was never sent to a worker.
+    /// The number of the attempt, from 1. 0 if the call was never sent to a worker.
     pub attempt: u32,
-    /// The instance name of the worker it was last sent to; empty if none.
+    /// The instance name of the worker that the call was last sent to. May be empty.
     pub worker: ByteString,
-    /// When trying again makes sense, where the broker knows.
+    /// The delay after which a retry makes sense, if the broker knows it.
     pub retry_after: Option<Duration>,
-    /// Where its time went, as far as is known. Of a goodbye, nothing.
+    /// How the time of the call was spent, as far as it is known. Zero for a goodbye.
     pub timings: Timings,
-    /// The call as people see it, where that is known. It is not sent: who reads the failure knows which call it is of.
+    /// The id of the call, if it is known. It is not sent, because the recipient knows the call.
     pub call: Option<CallId>,
 }
 
-/// Where a call's time went, as far as is known: zero where it is not, or where it was nothing.
+/// How the time of a call was spent. An unknown duration is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// In its client, until it was sent.
+    /// The time in the client, until the call was sent.
     pub client: Duration,
-    /// At the broker, waiting for a worker.
+    /// The time at the broker, waiting for a worker.
     pub queued: Duration,
-    /// At workers, all attempts together.
+    /// The time at workers, in all attempts together.
     pub running: Duration,
 }
 
 impl Failure {
-    /// A failure with a code, the word on execution, and a sentence; nothing else known.
+    /// Creates a failure with a code, whether the handler ran, and a message.
     pub fn new(code: Code, executed: Executed, message: impl Into<ByteString>) -> Failure {
         Failure {
             code,

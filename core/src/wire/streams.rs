@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{STREAM_BYTES, STREAM_ITEMS};
 
-/// Key 29, `streams`: the streams of a call beside its request and reply, one bit each.
+/// The streams of a call besides its request and reply: header key 29, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Streams {
     /// Bit 0: the handler sends items to the caller.

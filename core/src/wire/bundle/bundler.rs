@@ -1,4 +1,4 @@
-//! Writing bundles.
+//! The writer of bundles.
 
 use bytes::Bytes;
 
@@ -11,33 +11,34 @@ use super::{
     Frames,
 };
 
-/// The least that is allocated for a bundle: room for a call or two.
+/// The minimum that is allocated for a bundle: room for a call or two.
 const FIRST_BYTES: usize = 256;
 
-/// Collects the envelopes for one link into as few messages as allowed. Reusable; an idle one holds no bytes.
+/// Collects the envelopes for one connection into as few messages as the limits allow. It is reusable, and holds no memory while idle.
 ///
-/// It has no limit of its own: a driver's turn has, and takes all out at its end.
+/// It has no limit of its own. A driver's turn is limited, and takes all messages out at its end.
 #[derive(Debug, Default)]
 pub struct Bundler {
-    /// Messages that are complete.
+    /// The complete messages.
     closed: Vec<Frames>,
     closed_bytes: usize,
     /// The bundle that is being written.
     open: Vec<u8>,
     open_envelopes: usize,
-    /// How much the next bundle is expected to take, by those before it, so that it is allocated once.
+    /// The expected size of the next bundle, from the sizes of earlier ones, so that it is allocated once.
     expected_bytes: usize,
 }
 
 impl Bundler {
-    /// An empty one.
+    /// Creates an empty bundler.
     pub fn new() -> Bundler {
         Bundler::default()
     }
 
-    /// Encodes `envelope` at once, behind what was pushed before it. A large body is not copied; it makes a message of its own.
+    /// Encodes `envelope` at once, after the envelopes that were pushed before. A large body is not copied, and gets a message of its
+    /// own.
     ///
-    /// Texts of a failure that are beyond their limits are cut at a character.
+    /// Texts of a failure that exceed their limits are cut at a character boundary.
     pub fn push(&mut self, envelope: &Envelope) {
         match envelope.body() {
             Some(body) if body.len() > BODY_INLINE_BYTES_MAX => self.push_alone(envelope, body.clone()),
@@ -46,18 +47,17 @@ impl Bundler {
         }
     }
 
-    /// Whether nothing waits to be taken.
+    /// Returns whether there is nothing to take.
     pub fn is_empty(&self) -> bool {
         self.closed.is_empty() && self.open.is_empty()
     }
 
-    /// Bytes of all messages that wait to be taken, large bodies included.
+    /// Returns the bytes of all messages that are not taken yet, including large bodies.
     pub fn len_bytes(&self) -> usize {
         self.closed_bytes + self.open.len()
     }
 
-    /// Takes all messages out, in the order in which their envelopes were pushed. Those that the iterator has not given when it is
-    /// dropped are gone.
+    /// Takes all messages out, in the order in which their envelopes were pushed. Dropping the iterator discards the rest.
     pub fn take(&mut self) -> impl Iterator<Item = Frames> + use<'_> {
         self.close();
         self.closed_bytes = 0;
@@ -90,12 +90,12 @@ impl Bundler {
         self.open_envelopes += 1;
     }
 
-    /// Ends the bundle that is being written, if there is one.
+    /// Completes the bundle that is being written, if there is one.
     fn close(&mut self) {
         if self.open.is_empty() {
             return;
         }
-        // Falls by half at most, so that one ping among large bundles does not make the next one grow from nothing again.
+        // It decreases by half at most, so that after one ping among large bundles the next bundle does not start small again.
         self.expected_bytes = self.open.len().max(self.expected_bytes / 2);
         self.open_envelopes = 0;
         let first = std::mem::take(&mut self.open).into();

@@ -1,4 +1,4 @@
-//! Reading bundles.
+//! The reader of bundles.
 
 use std::ops::Range;
 
@@ -10,17 +10,17 @@ use super::super::{
     limits::{BUNDLE_BYTES_MAX, BUNDLE_ENVELOPES_MAX},
 };
 
-const WRONG_FRAMES: &str = "a message has one frame (a bundle) or two (a header and its body)";
+const WRONG_FRAMES: &str = "a message must have one frame (a bundle) or two (a header and its body)";
 const EMPTY: &str = "the first frame is empty: connect a DEALER, and send no delimiter";
-const TOO_MANY: &str = "a bundle has at most 64 envelopes; the rest was dropped";
-const NO_BODY: EncodingError = EncodingError("behind a header comes its body, a byte string");
-const NOT_ALONE: &str = "a header whose body has a frame of its own is alone in the first frame";
+const TOO_MANY: &str = "a bundle must not have more than 64 envelopes; the rest was dropped";
+const NO_BODY: EncodingError = EncodingError("a header must be followed by its body, a byte string");
+const NOT_ALONE: &str = "a header whose body has a frame of its own must be alone in the first frame";
 
 /// Reads the envelopes of one message, in order. Bodies and texts are slices of the frames, except for bodies that are a small part of
 /// a frame larger than a bundle's.
 ///
-/// It never panics, and its work is linear in the bytes of the frames. It ends with the last envelope, or with the first one behind which
-/// the rest of the frame cannot be read.
+/// It never panics, and its work is linear in the bytes of the frames. It ends after the last envelope, or after an error that makes the
+/// rest of the frame unreadable.
 pub fn read(frames: &[Bytes], recipient: Recipient) -> Envelopes<'_> {
     let rest = match frames {
         [first, ..] if first.is_empty() && frames.len() <= 2 => Rest::Malformed(EMPTY),
@@ -31,7 +31,7 @@ pub fn read(frames: &[Bytes], recipient: Recipient) -> Envelopes<'_> {
     Envelopes { rest, recipient, header: Header::new() }
 }
 
-/// The iterator of [`read`]: each envelope, or why it is not accepted.
+/// The iterator of [`read`]: each envelope, or the error of an envelope that is not accepted.
 #[derive(Clone, Debug)]
 pub struct Envelopes<'a> {
     rest: Rest<'a>,
@@ -67,7 +67,7 @@ impl Iterator for Envelopes<'_> {
 impl std::iter::FusedIterator for Envelopes<'_> {}
 
 impl<'a> Envelopes<'a> {
-    /// Reads the envelope at `at` of a bundle, behind `count` others. If its end is known, the next one is read from there.
+    /// Reads the envelope at offset `at` of a bundle, after `count` others. If its end is known, the next one is read from there.
     fn read_one(&mut self, frame: &'a Bytes, at: usize, count: usize) -> Result<Envelope, EnvelopeError> {
         if let Err(HeaderError { error, end }) = self.header.read(frame, at, self.recipient) {
             let Some(body) = end.and_then(|end| find_body(frame, end).ok()) else { return Err(error) };
@@ -99,7 +99,7 @@ impl<'a> Envelopes<'a> {
     }
 }
 
-/// Returns where the content of the byte string at `at` is.
+/// Returns the range of the content of the byte string at `at`.
 fn find_body(frame: &[u8], at: usize) -> Result<Range<usize>, EncodingError> {
     Cursor::new(frame, at).string(major::BYTES)?.ok_or(NO_BODY)
 }
@@ -108,14 +108,14 @@ fn find_body(frame: &[u8], at: usize) -> Result<Range<usize>, EncodingError> {
 /// as a message, and a body that is kept for long would keep all of it.
 fn take_body(frame: &Bytes, body: Range<usize>) -> Bytes {
     match body.len() {
-        // The empty slice would count a reference to the frame.
+        // An empty slice would hold a reference to the frame.
         0 => Bytes::new(),
         bytes if frame.len() > BUNDLE_BYTES_MAX && bytes < frame.len() / 2 => Bytes::copy_from_slice(&frame[body]),
         _ => frame.slice(body),
     }
 }
 
-/// Creates the error for bytes that could not be read as an envelope at all.
+/// Creates the error for bytes that are not an envelope at all.
 fn malformed(reason: &'static str) -> EnvelopeError {
     EnvelopeErrorReason::Malformed(reason).into()
 }

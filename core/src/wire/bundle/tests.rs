@@ -1,4 +1,4 @@
-//! Proofs about the codec as a whole: envelopes to frames and back.
+//! Tests of the whole codec: envelopes to frames and back.
 #![allow(clippy::unwrap_used)]
 
 mod limits;
@@ -22,14 +22,14 @@ fn read_all(messages: &[Frames], recipient: Recipient) -> Vec<Result<Envelope, E
     messages.iter().flat_map(|frames| read(&frames.to_vec(), recipient).collect::<Vec<_>>()).collect()
 }
 
-/// The messages of these envelopes.
+/// Writes these envelopes, and returns the messages.
 fn bundled<'a>(envelopes: impl IntoIterator<Item = &'a Envelope>) -> Vec<Frames> {
     let mut bundler = Bundler::new();
     envelopes.into_iter().for_each(|envelope| bundler.push(envelope));
     bundler.take().collect()
 }
 
-/// A request with a body of this size.
+/// Creates a request with a body of this size.
 fn request(number: u64, body_bytes: usize) -> Envelope {
     Envelope::Request(Request {
         number: CallNumber(number),

@@ -1,27 +1,27 @@
-//! A strict reader of CBOR tokens: it refuses what RFC 8949 section 4.2.1 does not allow.
+//! A strict reader of CBOR tokens, which rejects what RFC 8949 section 4.2.1 does not allow.
 
 use std::ops::Range;
 
 use super::{super::limits::DEPTH_MAX, head::major};
 
-/// What is wrong with the encoding, for people.
+/// An error of the encoding, as a text for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct EncodingError(pub(in super::super) &'static str);
 
-/// The bytes end before the item does.
-pub(super) const ENDS_EARLY: EncodingError = EncodingError("the envelope is cut off");
-const NOT_CBOR: EncodingError = EncodingError("this is not CBOR");
+/// The bytes end within the item.
+pub(super) const ENDS_EARLY: EncodingError = EncodingError("the envelope is truncated");
+const NOT_CBOR: EncodingError = EncodingError("invalid CBOR");
 const NOT_SHORTEST: EncodingError = EncodingError("integers and lengths must be written in their shortest form");
 const NOT_DEFINITE: EncodingError = EncodingError("lengths must be definite");
-const NOT_ASCENDING: EncodingError = EncodingError("map keys must ascend, none twice");
+const NOT_ASCENDING: EncodingError = EncodingError("map keys must be in ascending order, without duplicates");
 const NOT_UNSIGNED: EncodingError = EncodingError("header keys must be unsigned integers");
 const NOT_UTF8: EncodingError = EncodingError("text must be UTF-8");
 const NOT_PLAIN: EncodingError =
-    EncodingError("an extension holds only integers, strings, arrays, maps, booleans and null");
-const NO_FLOATS: EncodingError = EncodingError("floating-point numbers have no place in a header");
+    EncodingError("an extension must consist of integers, strings, arrays, maps, booleans and null");
+const NO_FLOATS: EncodingError = EncodingError("floating-point numbers are not allowed in a header");
 const TOO_DEEP: EncodingError = EncodingError("an extension is nested too deeply");
 
-/// A place in a slice. Every method checks before it moves; none panics, and none takes what a length announces for granted.
+/// A position in a slice of bytes. Methods check bounds before they advance: they never panic, and never trust an announced length.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -29,27 +29,27 @@ pub(in super::super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Reads `bytes` from `at` on.
+    /// Creates a cursor at `at`.
     pub(in super::super) fn new(bytes: &'a [u8], at: usize) -> Cursor<'a> {
         Cursor { bytes, at }
     }
 
-    /// Where the next item begins.
+    /// Returns the offset of the next item.
     pub(in super::super) fn at(&self) -> usize {
         self.at
     }
 
-    /// Goes back to where an item began.
+    /// Moves back to `at`, the start of an item.
     pub(super) fn rewind(&mut self, at: usize) {
         self.at = at;
     }
 
-    /// Whether nothing is left.
+    /// Returns whether all bytes were read.
     pub(in super::super) fn is_at_end(&self) -> bool {
         self.at >= self.bytes.len()
     }
 
-    /// An item's major type and argument.
+    /// Reads the major type and the argument of an item.
     #[inline]
     pub(super) fn head(&mut self) -> Result<(u8, u64), EncodingError> {
         let first = *self.bytes.get(self.at).ok_or(ENDS_EARLY)?;
@@ -58,14 +58,14 @@ impl<'a> Cursor<'a> {
             self.at += 1;
             return Ok((major, u64::from(low)));
         }
-        // The same lengths hold floating-point numbers there.
+        // These lengths are those of floating-point numbers.
         if major == major::SIMPLE && matches!(low, 25..=27) {
             return Err(NO_FLOATS);
         }
         Ok((major, self.long_argument(low)?))
     }
 
-    /// A key of a header: an unsigned integer above the `previous` one.
+    /// Reads a key of a header: an unsigned integer above the `previous` one.
     #[inline]
     pub(super) fn key(&mut self, previous: Option<u64>) -> Result<u64, EncodingError> {
         match self.head()? {
@@ -75,7 +75,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The place of a string's content, if the item is a string of this major type.
+    /// Reads a string, and returns the range of its content. `None` if the item has another major type.
     #[inline]
     pub(in super::super) fn string(&mut self, major: u8) -> Result<Option<Range<usize>>, EncodingError> {
         match self.head()? {
@@ -84,7 +84,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes over one plain item (see `NOT_PLAIN`) of a header in deterministic encoding.
+    /// Skips one plain item (see `NOT_PLAIN`) in deterministic encoding.
     pub(super) fn plain_item(&mut self) -> Result<(), EncodingError> {
         // The header itself is one level.
         self.plain_item_within(DEPTH_MAX - 1)
@@ -99,7 +99,7 @@ impl<'a> Cursor<'a> {
                 let content = self.content(len)?;
                 std::str::from_utf8(&self.bytes[content]).map(drop).map_err(|_| NOT_UTF8)
             }
-            // An announced count costs nothing by itself: every item takes at least a byte, or the loop ends.
+            // An announced count alone costs nothing: each item takes at least a byte, or the loop ends.
             (major::ARRAY, count) => (0..count).try_for_each(|_| self.plain_item_within(depth)),
             (major::MAP, count) => self.plain_pairs(count, depth),
             (major::SIMPLE, 20..=22) => Ok(()),
@@ -122,7 +122,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// The argument behind the first byte, whose lower five bits are `low`.
+    /// Reads the argument after the first byte, whose lower five bits are `low`.
     fn long_argument(&mut self, low: u8) -> Result<u64, EncodingError> {
         let rest = &self.bytes[self.at + 1..];
         let (value, width, min) = match low {

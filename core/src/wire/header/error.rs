@@ -1,4 +1,4 @@
-//! Why an envelope is not accepted.
+//! The error of an envelope that is not accepted.
 
 use std::fmt;
 
@@ -11,59 +11,59 @@ use super::{
 /// An envelope that was not accepted. The other envelopes of its bundle are not affected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvelopeError {
-    /// The number of its kind, if it could be read.
+    /// The number of the kind, if it could be read.
     pub kind: Option<u64>,
-    /// Its number, if it could be read. With a number, the error can be answered.
+    /// The number of the envelope, if it could be read. With a number, a failure can be sent in response.
     pub number: Option<u64>,
-    /// The bytes of its body, if it could be found: what the envelope cost in credit.
+    /// The bytes of the body, if it could be found: the credit that the envelope used.
     pub body_bytes: u64,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: EnvelopeErrorReason,
 }
 
-/// What is wrong with an envelope.
+/// The reason why an envelope is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeErrorReason {
-    /// It breaks a rule of bundles or of the encoding.
+    /// The envelope violates a rule of bundles or of the encoding.
     #[error("{0}")]
     Malformed(&'static str),
-    /// A key's value does not fit the key.
+    /// The value of a key is invalid.
     #[error("key {key} ({}) {reason}", key_name(*.key))]
     Value {
         /// The key.
         key: u64,
-        /// The rule that its value breaks.
+        /// The rule that the value violates.
         reason: &'static str,
     },
-    /// Key 2 is no method name.
+    /// Key 2 is not a valid name of a method.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// A key that is known, but has no place in this kind.
-    #[error("key {0} ({name}) has no place in this kind of envelope", name = key_name(*.0))]
+    /// A known key is not allowed in this kind.
+    #[error("key {0} ({name}) is not allowed in this kind of envelope", name = key_name(*.0))]
     MisplacedKey(u64),
-    /// A key that this kind must have.
+    /// A required key of this kind is missing.
     #[error("key {0} ({name}) is missing", name = key_name(*.0))]
     MissingKey(u64),
-    /// A kind that is unknown or reserved.
-    #[error("kind {0} is unknown or kept for a later version")]
+    /// The kind is unknown or reserved.
+    #[error("kind {0} is unknown or reserved")]
     UnknownKind(u64),
-    /// A critical key (below 64) without a meaning in this version.
-    #[error("key {0} is not known here, and keys below 64 must not be ignored")]
+    /// A critical key (below 64) has no meaning in this version.
+    #[error("key {0} is unknown, and keys below 64 must not be ignored")]
     UnknownKey(u64),
-    /// A key that is reserved.
-    #[error("key {0} ({name}) is kept for a later version and must not be ignored", name = key_name(*.0))]
+    /// A key is reserved.
+    #[error("key {0} ({name}) is reserved, and must not be ignored", name = key_name(*.0))]
     ReservedKey(u64),
-    /// Bits of key 5 without a meaning in this version.
-    #[error("flags {0:#x} are not known here, and flags must not be ignored")]
+    /// Bits of key 5 have no meaning in this version.
+    #[error("flags {0:#x} are unknown, and flags must not be ignored")]
     UnknownFlags(u64),
-    /// Bits of key 29 without a meaning in this version.
-    #[error("streams {0:#x} are not known here, and must not be ignored")]
+    /// Bits of key 29 have no meaning in this version.
+    #[error("streams {0:#x} are unknown, and streams must not be ignored")]
     UnknownStreams(u64),
 }
 
 impl From<EnvelopeErrorReason> for EnvelopeError {
-    /// Creates the error of an envelope of which nothing else is known.
+    /// Creates an error without a kind and a number.
     fn from(reason: EnvelopeErrorReason) -> Self {
         EnvelopeError { kind: None, number: None, body_bytes: 0, reason }
     }
@@ -80,7 +80,7 @@ impl From<EncodingError> for EnvelopeErrorReason {
 }
 
 impl EnvelopeError {
-    /// Returns the code to answer with: `Unimplemented` if a later version may define it, otherwise `InvalidArgument`.
+    /// Returns the status code of the error: `Unimplemented` if a later version may define the value, otherwise `InvalidArgument`.
     pub fn code(&self) -> Code {
         use EnvelopeErrorReason::*;
         match self.reason {
@@ -95,7 +95,7 @@ impl std::error::Error for EnvelopeError {}
 
 impl fmt::Display for EnvelopeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused ")?;
+        f.write_str("rejected ")?;
         match self.kind {
             None => f.write_str("envelope")?,
             Some(kind) => match Kind::from_number(kind) {

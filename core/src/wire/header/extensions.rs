@@ -1,4 +1,4 @@
-//! Header keys from 64 on: checked, counted and otherwise left alone.
+//! Extensions: header keys from 64 on, which are validated and counted, and otherwise not interpreted.
 
 use std::ops::Range;
 
@@ -8,13 +8,13 @@ use super::{
     keys::CRITICAL_MAX,
 };
 
-const TOO_MANY: EncodingError = EncodingError("a header has at most 32 extension keys");
-const TOO_LONG: EncodingError = EncodingError("the extensions of a header have at most 1024 bytes");
+const TOO_MANY: EncodingError = EncodingError("a header must not have more than 32 extension keys");
+const TOO_LONG: EncodingError = EncodingError("the extensions of a header must not exceed 1024 bytes");
 
-/// Passes over `count` pairs and says where they are.
+/// Skips `count` pairs, and returns their range.
 ///
 /// # Errors
-/// [`EncodingError`] if they are not deterministic, not plain, too many or too long.
+/// [`EncodingError`] if the pairs are not deterministic, not plain, too many or too long.
 pub(super) fn scan(cursor: &mut Cursor<'_>, count: u64) -> Result<Range<usize>, EncodingError> {
     let start = cursor.at();
     let mut previous = CRITICAL_MAX;
@@ -26,7 +26,7 @@ pub(super) fn scan(cursor: &mut Cursor<'_>, count: u64) -> Result<Range<usize>, 
     Ok(start..cursor.at())
 }
 
-/// How many pairs these are, if a header may carry them.
+/// Returns the number of pairs in `extensions`.
 ///
 /// # Errors
 /// As [`scan`].

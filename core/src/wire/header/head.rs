@@ -14,13 +14,13 @@ pub(in super::super) mod major {
     pub(crate) const ARRAY: u8 = 4;
     /// Map.
     pub(crate) const MAP: u8 = 5;
-    /// Tag of the item behind it.
+    /// A tag of the item that follows.
     pub(crate) const TAG: u8 = 6;
     /// Booleans, null, floating-point numbers.
     pub(crate) const SIMPLE: u8 = 7;
 }
 
-/// Writes an item's first bytes: its major type and argument, in the shortest form.
+/// Writes the head of an item: its major type and its argument, in the shortest form.
 #[inline]
 pub(in super::super) fn write_head(out: &mut Vec<u8>, major: u8, argument: u64) {
     let major = major << 5;

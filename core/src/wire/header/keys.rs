@@ -1,4 +1,4 @@
-//! The registry of header keys, and which kind may have which.
+//! The registry of header keys, and the keys that each kind may have.
 
 use super::{super::kind::Kind, recipient::Recipient};
 
@@ -28,7 +28,7 @@ pub(super) const KEY: u8 = 28;
 pub(super) const STREAMS: u8 = 29;
 pub(super) const LATEST: u8 = 30;
 
-/// The keys that have a meaning: all of [`NAMES`] but those that are reserved.
+/// The keys that have a meaning: all keys in [`NAMES`] except reserved ones.
 pub(super) const KNOWN: Keys = Keys::of(&[
     KIND,
     NUMBER,
@@ -56,12 +56,12 @@ pub(super) const KNOWN: Keys = Keys::of(&[
     STREAMS,
     LATEST,
 ]);
-/// Room for the value of each key up to the last known one.
+/// The number of known and reserved keys.
 pub(super) const KEY_COUNT: usize = 31;
-/// The last key that must not be ignored. Those above are extensions.
+/// The last key that must not be ignored. Keys above it are extensions.
 pub(super) const CRITICAL_MAX: u64 = 63;
 
-/// Keys 0 to 30 by name.
+/// The names of keys 0 to 30.
 const NAMES: [&str; KEY_COUNT] = [
     "kind",
     "number",
@@ -96,7 +96,7 @@ const NAMES: [&str; KEY_COUNT] = [
     "latest",
 ];
 
-/// The name of a known or reserved key.
+/// Returns the name of a known or reserved key.
 pub(in super::super) fn name(key: u64) -> Option<&'static str> {
     usize::try_from(key).ok().and_then(|key| NAMES.get(key).copied())
 }
@@ -106,7 +106,7 @@ pub(in super::super) fn name(key: u64) -> Option<&'static str> {
 pub(super) struct Keys(u32);
 
 impl Keys {
-    /// These keys.
+    /// Creates the set of these keys.
     pub(super) const fn of(keys: &[u8]) -> Keys {
         let mut bits = 0;
         let mut at = 0;
@@ -117,7 +117,7 @@ impl Keys {
         Keys(bits)
     }
 
-    /// Both sets together.
+    /// Returns the union of both sets.
     pub(super) const fn union(self, other: Keys) -> Keys {
         Keys(self.0 | other.0)
     }
@@ -130,12 +130,12 @@ impl Keys {
         self.0 >> key & 1 == 1
     }
 
-    /// The lowest key that is here and in `others`, too.
+    /// Returns the lowest key that is also in `others`.
     pub(super) fn first_in(self, others: Keys) -> Option<u8> {
         Keys(self.0 & others.0).first()
     }
 
-    /// The lowest key that is here and not in `others`.
+    /// Returns the lowest key that is not in `others`.
     pub(super) fn first_not_in(self, others: Keys) -> Option<u8> {
         Keys(self.0 & !others.0).first()
     }
@@ -145,7 +145,7 @@ impl Keys {
     }
 }
 
-/// Which keys a kind has (key 0 apart, which every kind has).
+/// The keys of a kind, besides key 0, which every kind has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     pub(super) required: Keys,
@@ -162,7 +162,7 @@ impl Rule {
     }
 }
 
-/// Keys that say how a call failed. They come with key 7 only, and key 8 always comes with it.
+/// The keys of a failure besides its code. They require key 7, and key 7 requires key 8.
 pub(super) const FAILURE: Keys = Keys::of(&[EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
 
 const NO_KEYS: Rule = Rule::new(&[], &[]);
@@ -176,7 +176,7 @@ const REPLY_TO_CLIENT: Rule =
 const GOODBYE: Rule = Rule::new(&[], &[CODE, EXECUTED, TYPE, MESSAGE, RETRY_AFTER_MS]);
 /// Credit for calls or, with a number, for items of that call.
 const CREDIT_TO_PEER: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES]);
-/// Slots, of which a key was in use; or, with a number, credit for items of that call. Decoding the envelope tells them apart.
+/// Credit for slots, possibly with a key that was in use; or, with a number, for items of that call. Decoding distinguishes them.
 const CREDIT_TO_BROKER: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES, OFFER, KEY]);
 const ITEM: Rule = Rule::new(&[NUMBER, SEQUENCE], &[LATEST]);
 const END: Rule = Rule::new(&[NUMBER, SEQUENCE], &[]);

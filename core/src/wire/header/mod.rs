@@ -1,11 +1,19 @@
-//! The header codec, written by hand: a header is written for every hop of every call, so it goes from the typed
-//! [`Envelope`](super::Envelope) to bytes and back with no map in between.
+//! The codec of headers. It is hand-written, because a header is written for every hop of every call: it converts between
+//! a typed [`Envelope`](super::Envelope) and bytes, without a map in between.
 //!
-//! `keys` is the registry of keys and says which kind has which. `write` writes; `read` goes over the bytes once and
-//! keeps numbers and places, and `typed` makes an envelope of them. A header that was refused is passed over by
-//! `skip`, so that it spoils no other.
+//! | file | what it holds |
+//! |---|---|
+//! | `keys` | the registry of header keys, and the keys of each kind |
+//! | `recipient` | the side that reads, which selects the keys |
+//! | `write` | envelopes to bytes |
+//! | `read`, `typed` | bytes to numbers and offsets in one pass, and these to an envelope |
+//! | `skip` | finds the end of an invalid header, so that later envelopes are not affected |
+//! | `extensions`, `timings` | keys from 64 on, and the one that the broker writes |
+//! | `cursor`, `head` | a strict reader of CBOR tokens, and the head of an item |
+//! | `error` | why an envelope is not accepted |
 //!
-//! A general decoder would not do: those at hand read what is not deterministic, too, and would say nothing of it.
+//! A general CBOR decoder is not an alternative: the available ones also accept an encoding that is not deterministic, and do
+//! not report it.
 
 mod cursor;
 mod error;

@@ -1,4 +1,4 @@
-//! Reading a header: its bytes, once, into numbers and the places of its texts.
+//! Reads a header in one pass into numbers and the offsets of its texts.
 
 use std::ops::Range;
 
@@ -17,27 +17,27 @@ use super::{
     skip,
 };
 
-const TOO_LONG: EncodingError = EncodingError("a header has at most 4096 bytes");
+const TOO_LONG: EncodingError = EncodingError("a header must not exceed 4096 bytes");
 
-/// The known keys of one header, without types; see [`Header::envelope`].
+/// The values of the known keys of one header, without types; see [`Header::envelope`].
 #[derive(Clone, Debug)]
 pub(in super::super) struct Header {
     pub(super) kind: Kind,
-    /// Which keys it has.
+    /// The keys of the header.
     pub(super) seen: Keys,
-    /// By key: the number; for a text, the place of its first byte in the frame.
+    /// By key: the number, or the offset of the text in the frame.
     pub(super) values: [u64; keys::KEY_COUNT],
-    /// By key: the bytes of a text.
+    /// By key: the length of the text in bytes.
     pub(super) text_lens: [u16; keys::KEY_COUNT],
-    /// The place of all extension pairs in the frame.
+    /// The range of all extension pairs in the frame.
     pub(super) extensions: Range<usize>,
-    /// The name in the last request that had a good one.
+    /// The method of the last request that had a valid one.
     pub(super) method: Option<MethodName>,
-    /// Where the header ends in the frame.
+    /// The end of the header in the frame.
     pub(in super::super) end: usize,
 }
 
-/// A header that was not accepted, and where it ends, if that is known: there the next envelope begins.
+/// The error of a header that was not accepted, with the end of the header, if it is known. The body follows there.
 #[derive(Debug)]
 pub(in super::super) struct HeaderError {
     pub(in super::super) error: EnvelopeError,
@@ -61,10 +61,10 @@ impl Header {
     /// Reads the header that begins at `at`, and replaces the one that was read before.
     ///
     /// # Errors
-    /// [`HeaderError`] with the first error in the order of its bytes, or a missing key.
+    /// [`HeaderError`] with the first error in the order of the bytes, or a missing key.
     pub(in super::super) fn read(&mut self, frame: &[u8], at: usize, recipient: Recipient) -> Result<(), HeaderError> {
         let window = &frame[..frame.len().min(at.saturating_add(HEADER_BYTES_MAX))];
-        // Values and lengths may stay: they count only where `seen` says so.
+        // Old values and lengths may stay: only those of keys in `seen` are used.
         self.seen = Keys::default();
         self.extensions = at..at;
         self.scan(&mut Cursor::new(window, at), recipient).map_err(|reason| {
@@ -74,17 +74,17 @@ impl Header {
         })
     }
 
-    /// Creates the error for `reason`, with what is known of the envelope.
+    /// Creates the error for `reason`, with the kind and the number, if they were read.
     pub(in super::super) fn error(&self, reason: EnvelopeErrorReason) -> EnvelopeError {
         EnvelopeError { kind: self.number(keys::KIND), number: self.number(keys::NUMBER), body_bytes: 0, reason }
     }
 
-    /// The value of a key with a number, if the header has it.
+    /// Returns the number of a key, if the header has the key.
     pub(super) fn number(&self, key: u8) -> Option<u64> {
         self.seen.contains(key).then_some(self.values[usize::from(key)])
     }
 
-    /// The place of a key's text in the frame, if the header has it.
+    /// Returns the range of a key's text in the frame, if the header has the key.
     pub(super) fn text(&self, key: u8) -> Option<Range<usize>> {
         let start = self.number(key)? as usize;
         Some(start..start + usize::from(self.text_lens[usize::from(key)]))
@@ -93,7 +93,7 @@ impl Header {
     fn scan(&mut self, cursor: &mut Cursor<'_>, recipient: Recipient) -> Result<(), EnvelopeErrorReason> {
         let count = match cursor.head()? {
             (major::MAP, count) if count <= HEADER_KEYS_MAX as u64 => count,
-            (major::MAP, _) => return Err(EnvelopeErrorReason::Malformed("a header has at most 64 keys")),
+            (major::MAP, _) => return Err(EnvelopeErrorReason::Malformed("a header must not have more than 64 keys")),
             _ => return Err(EnvelopeErrorReason::Malformed("a header must be a map")),
         };
         let rule = self.scan_kind(count, cursor, recipient)?;
@@ -117,7 +117,7 @@ impl Header {
         }
     }
 
-    /// Key 0, which comes first and says what the other keys may be.
+    /// Reads key 0, which comes first and determines which other keys are allowed.
     fn scan_kind(
         &mut self,
         count: u64,
@@ -134,7 +134,7 @@ impl Header {
             self.kind = kind;
             return Ok(rule);
         }
-        // With its number, even an unknown kind can be answered.
+        // With its number, a failure can be sent in response even to an unknown kind.
         if count > 1 && cursor.key(Some(keys::KIND.into()))? == u64::from(keys::NUMBER) {
             self.scan_number(keys::NUMBER, cursor)?;
         }
@@ -180,7 +180,7 @@ impl Header {
         Ok(())
     }
 
-    /// Where a kind may fail, what says how comes with a code, and with a code comes whether it was executed.
+    /// Checks that the keys of a failure come with a code, and that a code comes with the key `executed`.
     fn check_failure_keys(&self) -> Result<(), EnvelopeErrorReason> {
         match (self.seen.contains(keys::CODE), self.seen.first_in(keys::FAILURE)) {
             (false, Some(key)) => Err(EnvelopeErrorReason::MisplacedKey(key.into())),

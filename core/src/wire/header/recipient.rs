@@ -1,6 +1,6 @@
-//! The side that reads a bundle.
+//! The recipient of a bundle.
 
-/// The side that reads a bundle: it decides which keys a header may have.
+/// The side that reads a bundle. It determines which keys a header may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Recipient {
     /// The broker: a request is a call of a client.

@@ -1,14 +1,14 @@
-//! Skips a header that was not accepted, so that the envelopes behind it can still be read.
+//! Skips a header that was not accepted, so that the envelopes after it can still be read.
 
 use super::{super::limits::DEPTH_MAX, head::major};
 
-/// The end of an indefinite-length item.
+/// The byte that ends an item of indefinite length.
 const BREAK: u8 = 0xff;
 
-/// Where the item that begins at `at` ends, if it is well-formed CBOR (RFC 8949 appendix C), deterministic or not, ends
-/// within `bytes`, and nests no deeper than `DEPTH_MAX`.
+/// Returns the end of the item that begins at `at`. `None` if the item is not well-formed CBOR (RFC 8949 appendix C), does not end
+/// within `bytes`, or exceeds the depth `DEPTH_MAX`. The encoding need not be deterministic.
 ///
-/// Time is linear in `bytes`, whatever lengths are announced: each step of each loop moves on by a byte or ends it.
+/// The time is linear in `bytes`, whatever lengths are announced: each step of each loop advances by a byte, or ends the loop.
 pub(super) fn end_of_item(bytes: &[u8], at: usize) -> Option<usize> {
     item(bytes, at, DEPTH_MAX)
 }
@@ -39,7 +39,7 @@ fn items(bytes: &[u8], at: usize, count: u64, depth: usize) -> Option<usize> {
     (0..count).try_fold(at, |at, _| item(bytes, at, depth))
 }
 
-/// The argument and where it ends.
+/// Reads an argument, and returns it with its end.
 fn argument(bytes: &[u8], at: usize, low: u8) -> Option<(u64, usize)> {
     let width = match low {
         0..=23 => return Some((u64::from(low), at)),
@@ -53,7 +53,7 @@ fn argument(bytes: &[u8], at: usize, low: u8) -> Option<(u64, usize)> {
 fn indefinite(bytes: &[u8], mut at: usize, kind: u8, depth: usize) -> Option<usize> {
     while *bytes.get(at)? != BREAK {
         at = match kind {
-            // The chunks of a string are strings of its kind, with definite lengths.
+            // The chunks of a string are strings of the same kind with definite lengths.
             major::BYTES | major::TEXT if bytes[at] >> 5 == kind && bytes[at] & 0x1f != 31 => item(bytes, at, depth)?,
             major::ARRAY => item(bytes, at, depth)?,
             major::MAP => items(bytes, at, 2, depth)?,
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn any_well_formed_item_is_passed_over() {
+    fn well_formed_items_are_skipped() {
         let well: &[&[u8]] = &[
             &[0],
             &[0x18, 0],
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_has_a_limit() {
+    fn the_nesting_depth_is_limited() {
         let nested = |levels: usize| [vec![0x81; levels - 1], vec![0]].concat();
         assert_eq!(end_of_item(&nested(DEPTH_MAX), 0), Some(DEPTH_MAX));
         assert_eq!(end_of_item(&nested(DEPTH_MAX + 1), 0), None);

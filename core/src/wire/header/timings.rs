@@ -1,4 +1,4 @@
-//! Extension key 66: where the time of a failed call went at the broker.
+//! Extension key 66, `spent`: how the time of a failed call was spent.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::{
 };
 use crate::wire::status::Timings;
 
-/// The key.
+/// The key of the extension.
 const KEY: u8 = 66;
 
-/// The pair of a failure that is sent, encoded; empty where there is nothing to say.
+/// Returns the encoded pair of a failure, or nothing if both durations are zero.
 pub(super) fn pair(timings: &Timings) -> Vec<u8> {
     let mut out = Vec::new();
     if timings.queued.is_zero() && timings.running.is_zero() {
@@ -25,7 +25,7 @@ pub(super) fn pair(timings: &Timings) -> Vec<u8> {
     out
 }
 
-/// What these extensions say of the time, if they are that pair and nothing else: then, as it was written.
+/// Reads the timings, if `extensions` consist of this pair only, in the form that [`pair`] writes.
 pub(super) fn read(extensions: &[u8]) -> Option<Timings> {
     let mut cursor = Cursor::new(extensions, 0);
     let mut number = |of| cursor.head().ok().and_then(|(major, value)| (major == of).then_some(value));

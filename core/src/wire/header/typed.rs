@@ -1,4 +1,4 @@
-//! From a header's numbers and places to the typed envelope.
+//! Converts the numbers and offsets of a header to a typed envelope.
 
 use std::time::Duration;
 
@@ -27,10 +27,10 @@ use super::{
 };
 
 impl Header {
-    /// The envelope of this header, which was read from `frame`, and `body`. Texts are slices of `frame`.
+    /// Returns the envelope of this header, which was read from `frame`, and `body`. Texts are slices of `frame`.
     ///
     /// # Errors
-    /// [`EnvelopeError`] if a value does not fit its key, or a kind without a body has one.
+    /// [`EnvelopeError`] if the value of a key is invalid, or if a kind without a body has one.
     pub(in super::super) fn envelope(
         &mut self,
         frame: &Bytes,
@@ -46,7 +46,7 @@ impl Header {
 
     fn read_envelope(&mut self, frame: &Bytes, body: Bytes, recipient: Recipient) -> Result<Envelope, EnvelopeError> {
         if !body.is_empty() && !self.has_body() {
-            return Err(EnvelopeErrorReason::Malformed("an envelope of this kind has an empty body").into());
+            return Err(EnvelopeErrorReason::Malformed("an envelope of this kind must have an empty body").into());
         }
         Ok(match self.kind {
             Kind::Hello => Envelope::Hello(body),
@@ -93,7 +93,7 @@ impl Header {
     fn request(&mut self, frame: &Bytes, body: Bytes) -> Result<Envelope, EnvelopeError> {
         let (flags, streams) = (self.flags()?, self.streams()?);
         if flags.cast && streams != Streams::NONE {
-            return Err(invalid(keys::STREAMS, "has no place in a cast: nobody waits for it").into());
+            return Err(invalid(keys::STREAMS, "is not allowed in a cast, which has no reply").into());
         }
         Ok(Envelope::Request(Request {
             number: CallNumber(self.required(keys::NUMBER)?),
@@ -170,11 +170,11 @@ impl Header {
         })
     }
 
-    /// The body if there is no code, else the failure with the body as its details.
+    /// Returns the body if the header has no code, otherwise the failure with the body as its details.
     fn failure(&self, frame: &Bytes, body: Bytes) -> Result<Result<Bytes, Box<Failure>>, EnvelopeErrorReason> {
         let Some(code) = self.number(keys::CODE) else { return Ok(Ok(body)) };
         if code == 0 {
-            return Err(invalid(keys::CODE, "is left out to say OK"));
+            return Err(invalid(keys::CODE, "must be omitted for OK"));
         }
         Ok(Err(Box::new(Failure {
             code: Code::from_number(code),
@@ -196,7 +196,7 @@ impl Header {
         AffinityKey::parse(&*text).map(Some).map_err(|_| invalid(keys::KEY, "must have 1 to 128 bytes"))
     }
 
-    /// A key and its fence come together.
+    /// Reads a key and its fencing token, which come together.
     fn affinity(&self, frame: &Bytes) -> Result<Option<Affinity>, EnvelopeErrorReason> {
         match (self.key(frame)?, self.number(keys::FENCE)) {
             (None, None) => Ok(None),
@@ -206,7 +206,7 @@ impl Header {
         }
     }
 
-    /// Most envelopes of a bundle call the same method: what was read of the last one is kept.
+    /// Reads the method. Most envelopes of a bundle call the same one, so the last one is kept.
     fn method(&mut self, frame: &Bytes) -> Result<MethodName, EnvelopeErrorReason> {
         let place = self.text(keys::METHOD).ok_or(EnvelopeErrorReason::MissingKey(keys::METHOD.into()))?;
         let text = &frame[place];
@@ -255,7 +255,7 @@ impl Header {
     }
 
     fn extension_bytes(&self, frame: &Bytes) -> Bytes {
-        // The empty slice would count a reference to the frame.
+        // An empty slice would hold a reference to the frame.
         if self.extensions.is_empty() { Bytes::new() } else { frame.slice(self.extensions.clone()) }
     }
 
@@ -263,16 +263,16 @@ impl Header {
         self.number(key).ok_or(EnvelopeErrorReason::MissingKey(key.into()))
     }
 
-    /// The number of a key whose values end at 2^32; 0 if the key is absent.
+    /// Reads a number below 2^32. 0 if the key is absent.
     fn below_2_32(&self, key: u8) -> Result<u32, EnvelopeErrorReason> {
         u32::try_from(self.number(key).unwrap_or(0)).map_err(|_| invalid(key, "must be below 2^32"))
     }
 
-    /// A text of at most `bytes_max` bytes; empty if the key is absent.
+    /// Reads a text of at most `bytes_max` bytes. Empty if the key is absent.
     fn text_of(&self, key: u8, bytes_max: usize, frame: &Bytes) -> Result<ByteString, EnvelopeErrorReason> {
         match self.text(key) {
             None => Ok(ByteString::new()),
-            Some(place) if place.len() > bytes_max => Err(invalid(key, "is longer than its limit")),
+            Some(place) if place.len() > bytes_max => Err(invalid(key, "exceeds its limit")),
             Some(place) => slice_text(key, frame.slice(place)),
         }
     }

@@ -1,4 +1,4 @@
-//! Writing a header: straight from the envelope into the bundle.
+//! Writes a header directly from the envelope into the bundle.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::{
     keys, timings,
 };
 
-/// Writes the header of `envelope` behind what is in `out`, in deterministic encoding.
+/// Appends the header of `envelope` to `out`, in deterministic encoding.
 ///
-/// Texts beyond their limits are cut at a character. Extensions that a receiver would refuse are left out: they are extra, and
-/// the call is not to fail for them.
+/// Texts that exceed their limits are cut at a character boundary. Extensions that a receiver would reject are omitted: they are
+/// optional, and the call must not fail because of them.
 pub(in super::super) fn write(envelope: &Envelope, out: &mut Vec<u8>) {
     let mut pairs = Pairs::open(out);
     pairs.number(keys::KIND, envelope.kind().number().into());
@@ -106,13 +106,13 @@ fn write_reply(reply: &Reply, pairs: &mut Pairs<'_>) {
         pairs.credit(credit);
     }
     match &reply.outcome {
-        // Beside a worker's own extensions it is left out: it is a hint.
+        // They are optional, so they are omitted if the worker has set extensions.
         Err(failure) if reply.extensions.is_empty() => pairs.extensions(&timings::pair(&failure.timings)),
         _ => pairs.extensions(&reply.extensions),
     }
 }
 
-/// `with_attempt`: a goodbye is about a connection, not about a call, so it has no attempt and no worker.
+/// Writes the keys of a failure. A goodbye is about a connection, not about a call, so it has no attempt and no worker.
 fn write_failure(failure: &Failure, with_attempt: bool, pairs: &mut Pairs<'_>) {
     pairs.number(keys::CODE, failure.code.number().into());
     pairs.number(keys::EXECUTED, failure.executed.number().into());
@@ -125,10 +125,10 @@ fn write_failure(failure: &Failure, with_attempt: bool, pairs: &mut Pairs<'_>) {
     pairs.milliseconds(keys::RETRY_AFTER_MS, failure.retry_after);
 }
 
-/// A map that is being written. Its caller writes the keys in ascending order.
+/// A map that is being written. The caller must write the keys in ascending order.
 struct Pairs<'a> {
     out: &'a mut Vec<u8>,
-    /// Where the map's first byte is: it holds the count, so it is written last.
+    /// The offset of the first byte of the map. It contains the count, so it is written last.
     start: usize,
     count: u64,
 }
@@ -143,7 +143,7 @@ impl<'a> Pairs<'a> {
     fn close(self) {
         match self.count as u8 {
             count @ 0..=23 => self.out[self.start] |= count,
-            // Only with extensions: the count gets a byte of its own.
+            // Only with extensions: the count needs a byte of its own.
             count => {
                 self.out[self.start] |= 24;
                 self.out.insert(self.start + 1, count);
@@ -154,7 +154,7 @@ impl<'a> Pairs<'a> {
     #[inline]
     fn number(&mut self, key: u8, value: u64) {
         self.count += 1;
-        // Keys are constants where this is inlined: the common ones cost no look.
+        // Keys are constants where this is inlined, so most of the branches are removed.
         write_head(self.out, major::UNSIGNED, key.into());
         write_head(self.out, major::UNSIGNED, value);
     }
@@ -176,7 +176,7 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    /// Rounded up, so that a time that is left is never written as none.
+    /// Writes a duration in milliseconds, rounded up, so that a remaining time is never written as zero.
     fn milliseconds(&mut self, key: u8, span: Option<Duration>) {
         let Some(span) = span else { return };
         let rest = u64::from(span.subsec_nanos().div_ceil(1_000_000));
@@ -211,7 +211,7 @@ impl<'a> Pairs<'a> {
                 self.count += count;
                 self.out.extend_from_slice(pairs);
             }
-            Err(error) => debug_assert!(false, "extensions that no header may carry: {}", error.0),
+            Err(error) => debug_assert!(false, "extensions that are not allowed in a header: {}", error.0),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Rules of bundles, and the limits of what is in them.
+//! Tests of the rules of bundles and of the limits of envelopes.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use super::{
 };
 
 #[test]
-fn an_empty_bundler_gives_nothing() {
+fn an_empty_bundler_has_no_messages() {
     let mut bundler = Bundler::new();
     assert!(bundler.is_empty());
     assert_eq!((bundler.len_bytes(), bundler.take().count()), (0, 0));
 }
 
 #[test]
-fn a_bundler_starts_anew_when_its_messages_were_taken() {
+fn a_bundler_is_empty_after_its_messages_were_taken() {
     let mut bundler = Bundler::new();
     for number in 0..3 {
         bundler.push(&request(number, 10));
@@ -56,7 +56,7 @@ fn a_bundle_has_at_most_64_kib() {
 }
 
 #[test]
-fn a_large_body_travels_alone_uncopied_and_in_its_turn() {
+fn a_large_body_gets_its_own_message_in_order_and_is_not_copied() {
     let envelopes = [request(1, 1), request(2, BODY_INLINE_BYTES_MAX + 1), request(3, BODY_INLINE_BYTES_MAX)];
     let messages = bundled(&envelopes);
     assert_eq!(messages.iter().map(|frames| frames.large.is_some()).collect::<Vec<_>>(), [false, true, false]);
@@ -68,7 +68,7 @@ fn a_large_body_travels_alone_uncopied_and_in_its_turn() {
 }
 
 #[test]
-fn a_body_that_is_read_is_a_slice_of_its_frame_and_a_name_is_not() {
+fn a_body_is_a_slice_of_its_frame_and_a_name_is_a_copy() {
     let frames = bundled([&request(1, 100)])[0].to_vec();
     let within = |bytes: &[u8]| frames[0].as_ptr_range().contains(&bytes.as_ptr());
     let Some(Ok(Envelope::Request(request))) = read(&frames, Recipient::Broker).next() else { panic!("not a request") };
@@ -76,7 +76,7 @@ fn a_body_that_is_read_is_a_slice_of_its_frame_and_a_name_is_not() {
     assert!(!within(request.method.as_str().as_bytes()), "it would keep the frame alive");
 }
 
-/// A bundle in one frame, however large.
+/// Creates a bundle of bodies of these sizes in one frame, even if it exceeds the limits of a bundle.
 fn one_frame(bodies: &[usize]) -> Bytes {
     let one = |&bytes: &usize| {
         let header = bundled([&request(1, BUNDLE_BYTES_MAX)]).remove(0).first;
@@ -90,7 +90,7 @@ fn one_frame(bodies: &[usize]) -> Bytes {
 }
 
 #[test]
-fn a_body_keeps_no_more_alive_than_a_bundle_or_twice_itself() {
+fn a_body_keeps_at_most_a_bundle_or_twice_its_size_alive() {
     let within = |bodies: &[usize]| {
         let frame = one_frame(bodies);
         let read = read(std::slice::from_ref(&frame), Recipient::Broker).next().unwrap().unwrap();
@@ -103,7 +103,7 @@ fn a_body_keeps_no_more_alive_than_a_bundle_or_twice_itself() {
     assert!(within(&[small, small]), "an ordinary bundle is not copied");
 }
 
-/// A failure with everything beyond its limit, in characters of three bytes.
+/// Creates a failure with each text beyond its limit, in characters of three bytes.
 fn endless_failure() -> Failure {
     let endless = ByteString::from("\u{20ac}".repeat(HEADER_BYTES_MAX));
     Failure {
@@ -132,7 +132,7 @@ fn long_texts_are_cut_at_a_character_when_written() {
 }
 
 #[test]
-fn a_time_left_is_rounded_up() {
+fn the_remaining_time_is_rounded_up() {
     for (span, milliseconds) in [(0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2), (1_999_999_999, 2_000)] {
         let Envelope::Request(mut call) = request(1, 0) else { unreachable!() };
         call.timeout = Some(Duration::from_nanos(span));
@@ -142,7 +142,7 @@ fn a_time_left_is_rounded_up() {
     }
 }
 
-/// Extension pairs: as many as allowed, and as long.
+/// Creates the maximum number of extension pairs, with the maximum size.
 fn most_extensions() -> Bytes {
     let pairs = (0..EXTENSION_KEYS_MAX as u8).flat_map(|at| [0x18, 64 + at, 0]);
     let mut pairs: Vec<_> = pairs.collect();
@@ -154,7 +154,7 @@ fn most_extensions() -> Bytes {
 }
 
 #[test]
-fn a_header_of_ours_always_fits() {
+fn a_header_that_the_library_writes_always_fits() {
     let reply = Envelope::Reply(Reply {
         number: u64::MAX,
         outcome: Err(Box::new(endless_failure())),
@@ -166,7 +166,7 @@ fn a_header_of_ours_always_fits() {
     assert_eq!(reply.extensions, most_extensions());
 }
 
-/// A request's header of exactly this size, most of it an extension that is too long, and an empty body.
+/// Creates a header of exactly this size, most of it an extension that is too long, with an empty body.
 fn long_header(bytes: usize) -> Bytes {
     let start = b"\xa2\x00\x11\x18\x46\x59";
     let fill = bytes - start.len() - 2;
@@ -174,16 +174,16 @@ fn long_header(bytes: usize) -> Bytes {
 }
 
 #[test]
-fn a_header_has_at_most_4096_bytes_and_a_longer_one_spoils_the_rest() {
+fn a_header_of_more_than_4096_bytes_makes_the_rest_of_its_bundle_unreadable() {
     let ping = bundled([&Envelope::Drain]).remove(0).first;
     let reasons = |bytes: usize| {
         let frame = Bytes::from([&long_header(bytes)[..], &ping[..]].concat());
         let read: Vec<_> = read(&[frame], Recipient::Broker).collect();
         (read.len(), read[0].as_ref().unwrap_err().reason.to_string())
     };
-    let too_long = |what: &str| format!("the extensions of {what} have at most 1024 bytes");
+    let too_long = |what: &str| format!("the extensions of {what} must not exceed 1024 bytes");
     assert_eq!(reasons(HEADER_BYTES_MAX), (2, too_long("a header")));
-    assert_eq!(reasons(HEADER_BYTES_MAX + 1), (1, "a header has at most 4096 bytes".to_owned()));
+    assert_eq!(reasons(HEADER_BYTES_MAX + 1), (1, "a header must not exceed 4096 bytes".to_owned()));
 }
 
 #[test]
@@ -198,10 +198,10 @@ fn a_bundle_of_more_than_64_kib_is_read() {
 }
 
 #[test]
-fn a_refusal_says_what_where_and_why() {
+fn an_envelope_error_shows_the_kind_the_number_and_the_reason() {
     let Envelope::Request(mut call) = request(17, 0) else { unreachable!() };
     call.done_below = Some(CallNumber(1));
     let frames = bundled([&Envelope::Request(call)]).remove(0);
-    let refused = read(&frames.to_vec(), Recipient::Peer).next().unwrap().unwrap_err();
-    assert_eq!(refused.to_string(), "refused request 17: key 6 (done_below) has no place in this kind of envelope");
+    let error = read(&frames.to_vec(), Recipient::Peer).next().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "rejected request 17: key 6 (done_below) is not allowed in this kind of envelope");
 }

@@ -1,4 +1,4 @@
-//! What holds for any envelope and for any bytes.
+//! Property tests for arbitrary envelopes and arbitrary bytes.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::{
     *,
 };
 
-/// Small ones and any.
+/// Numbers, half of them small.
 fn numbers() -> impl Strategy<Value = u64> {
     prop_oneof![0..300_u64, any::<u64>(), Just(u64::MAX)]
 }
@@ -38,7 +38,7 @@ fn methods() -> impl Strategy<Value = MethodName> {
     "[A-Za-z_][A-Za-z0-9_]{0,9}(\\.[A-Za-z_][A-Za-z0-9_]{0,9}){1,3}".prop_map(|name| MethodName::parse(name).unwrap())
 }
 
-/// Bodies: mostly small, sometimes around the size from which they travel alone.
+/// Bodies: mostly small, sometimes around the size above which they get a message of their own.
 fn bodies() -> impl Strategy<Value = Bytes> {
     let small = vec(any::<u8>(), 0..300);
     let large = (BODY_INLINE_BYTES_MAX - 1..BODY_INLINE_BYTES_MAX + 2).prop_map(|len| vec![7; len]);
@@ -170,7 +170,7 @@ fn goodbyes() -> impl Strategy<Value = Envelope> {
     option::of(failures(false)).prop_map(Envelope::Goodbye)
 }
 
-/// Anything that the broker may be sent.
+/// Envelopes to the broker.
 fn to_broker() -> impl Strategy<Value = Envelope> {
     let credit = (any::<u32>(), any::<u32>()).prop_map(|(calls, offer)| Credit { calls, bytes: 0, offer });
     prop_oneof![
@@ -195,7 +195,7 @@ fn to_broker() -> impl Strategy<Value = Envelope> {
     ]
 }
 
-/// Anything that a client or worker may be sent.
+/// Envelopes to a client or worker.
 fn to_peer() -> impl Strategy<Value = Envelope> {
     let credit = || (1..=u32::MAX, numbers()).prop_map(|(calls, bytes)| Credit { calls, bytes, offer: 0 });
     prop_oneof![
@@ -215,7 +215,7 @@ fn to_peer() -> impl Strategy<Value = Envelope> {
     ]
 }
 
-/// A recipient with envelopes for it.
+/// A recipient, and envelopes for it.
 fn traffic() -> impl Strategy<Value = (Recipient, Vec<Envelope>)> {
     prop_oneof![
         vec(to_broker(), 1..100).prop_map(|envelopes| (Recipient::Broker, envelopes)),
@@ -223,7 +223,7 @@ fn traffic() -> impl Strategy<Value = (Recipient, Vec<Envelope>)> {
     ]
 }
 
-/// Everything that can be read from `frames`, which must not panic, is written so that it is read the same.
+/// Checks that reading `frames` does not panic, and that what was read can be written and read again.
 fn check_readable(frames: &[Bytes], recipient: Recipient) -> Result<(), TestCaseError> {
     let read: Vec<_> = read(frames, recipient).filter_map(Result::ok).collect();
     let again: Vec<_> = read_all(&bundled(&read), recipient).into_iter().map(Result::unwrap).collect();
@@ -233,26 +233,26 @@ fn check_readable(frames: &[Bytes], recipient: Recipient) -> Result<(), TestCase
 
 proptest! {
     #[test]
-    fn what_was_written_is_read((recipient, envelopes) in traffic()) {
+    fn written_envelopes_are_read_back((recipient, envelopes) in traffic()) {
         let read: Result<Vec<_>, _> = read_all(&bundled(&envelopes), recipient).into_iter().collect();
         prop_assert_eq!(read, Ok(envelopes));
     }
 
     #[test]
-    fn what_was_read_is_written_in_the_same_bytes((recipient, envelopes) in traffic()) {
+    fn read_envelopes_are_written_as_the_same_bytes((recipient, envelopes) in traffic()) {
         let messages = bundled(&envelopes);
         let read: Vec<_> = read_all(&messages, recipient).into_iter().map(Result::unwrap).collect();
         prop_assert_eq!(bundled(&read), messages);
     }
 
     #[test]
-    fn any_bytes_are_read_without_a_panic(frames in vec(vec(any::<u8>(), 0..200), 0..4), to_broker: bool) {
+    fn reading_arbitrary_bytes_does_not_panic(frames in vec(vec(any::<u8>(), 0..200), 0..4), to_broker: bool) {
         let frames: Vec<_> = frames.into_iter().map(Bytes::from).collect();
         check_readable(&frames, if to_broker { Recipient::Broker } else { Recipient::Peer })?;
     }
 
     #[test]
-    fn spoiled_bytes_are_read_without_a_panic(
+    fn reading_modified_bytes_does_not_panic(
         (recipient, envelopes) in traffic(),
         changes in vec((any::<Index>(), any::<u8>()), 1..5),
         cut in option::of(any::<Index>()),
@@ -270,7 +270,7 @@ proptest! {
     }
 
     #[test]
-    fn a_spoiled_envelope_spoils_no_other(
+    fn an_invalid_envelope_does_not_affect_the_others(
         before in vec(to_broker(), 0..5),
         after in vec(to_broker(), 0..5),
         kind in 19..24_u8,

@@ -1,4 +1,4 @@
-//! The test vectors of `core/vectors/`, which other implementations read, too.
+//! Tests of the vectors of `core/vectors/`, which other implementations also use.
 
 use serde_json::{Map, Value, json};
 
@@ -41,7 +41,7 @@ fn recipient_of(vector: &Value) -> Recipient {
     }
 }
 
-/// What was read, as the vectors say it: header keys by name, and the body.
+/// Returns what was read in the form of the vectors: the header keys by name, and the body.
 fn to_json(read: &Result<Envelope, EnvelopeError>) -> Value {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
@@ -169,7 +169,7 @@ fn put_unless_empty(name: &str, bytes: &[u8], put: &mut impl FnMut(&str, Value))
 }
 
 #[test]
-fn every_vector_is_read_as_it_says() {
+fn every_vector_is_read_as_specified() {
     for vector in vectors(ENVELOPES).iter().chain(&vectors(REFUSALS)) {
         let read: Vec<_> = read(&frames_of(vector), recipient_of(vector)).map(|read| to_json(&read)).collect();
         assert_eq!(json!(read), vector["reads"], "{}", vector["name"]);
@@ -187,10 +187,10 @@ fn canonical_vectors_are_written_as_they_were_read() {
 }
 
 #[test]
-fn the_notation_of_a_vector_is_that_of_its_bytes() {
+fn the_diagnostic_notation_of_a_vector_matches_its_bytes() {
     for vector in vectors(ENVELOPES) {
         for (frame, notation) in frames_of(&vector).iter().zip(vector["diagnostic"].as_array().unwrap()) {
-            // Writers of this notation differ in spaces and in what they put between the items of a sequence.
+            // Writers of this notation differ in spaces and in the separators of a sequence.
             let bare = |notation: &str| notation.replace([' ', ','], "");
             let shown = minicbor::display(frame).to_string();
             assert_eq!(bare(&shown), bare(notation.as_str().unwrap()), "{}", vector["name"]);
