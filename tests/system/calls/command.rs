@@ -17,7 +17,7 @@ fn without_a_broker_a_command_prints_one_error_and_ends_with_3() {
 fn a_call_past_its_timeout_ends_with_3_and_reports_whether_it_ran() {
     let broker = Broker::start();
     let _worker = broker.worker("pool-worker", "jobs");
-    let late = broker.call(&["jobs.pause", "600000", "--timeout", "3s"]);
+    let late = broker.call(&["jobs.pause", "600000", "--timeout", "10s"]);
     late.failed_with(3, &["DEADLINE_EXCEEDED", "executed: yes", "pool-worker-"]);
     let never = broker.call(&["missing.method", "--wait-for-ready", "--timeout", "300ms"]);
     never.failed_with(3, &["DEADLINE_EXCEEDED: no worker has served missing within 300ms (executed: no)"]);
