@@ -1,4 +1,4 @@
-//! Bodies: all ways of reading one agree with each other and with ciborium.
+//! Checks that all ways of reading a body agree with each other and with ciborium.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -12,7 +12,7 @@ use callboard_core::{
 use ciborium::Value;
 use serde::{Deserialize, de::IgnoredAny};
 
-/// Of each way of reading something.
+/// A type with a field for each way of reading a value.
 #[derive(Debug, Deserialize)]
 #[allow(dead_code, reason = "it is read, not used")]
 struct Everything<'a> {
@@ -51,7 +51,7 @@ enum Loose {
     Shape(Shape),
 }
 
-/// Reads a body in every way.
+/// Reads a body in all ways, and checks that the results agree.
 pub(super) fn check_body(body: &[u8]) {
     let well = body::is_well_formed(body);
     check_value(body, well);
@@ -64,43 +64,43 @@ pub(super) fn check_body(body: &[u8]) {
     check_type::<Welcome>(body, well);
     check_type::<Register>(body, well);
     check_arguments(body, well);
-    assert_eq!(body::decode::<IgnoredAny>(body).is_ok(), well, "passing over agrees with what is well-formed");
+    assert_eq!(body::decode::<IgnoredAny>(body).is_ok(), well, "ignoring a body agrees with is_well_formed");
 }
 
-/// What a type takes is well-formed, and an error has words.
+/// Checks that only a well-formed body is read as a `T`, and that an error has a message.
 fn check_type<'de, T: Deserialize<'de>>(body: &'de [u8], well: bool) {
     match body::decode::<T>(body) {
-        Ok(_) => assert!(well, "only what is well-formed is read"),
-        Err(error) => assert!(!error.to_string().is_empty(), "an error has words"),
+        Ok(_) => assert!(well, "only a well-formed body is read"),
+        Err(error) => assert!(!error.to_string().is_empty(), "an error has a message"),
     }
 }
 
-/// Any value: we read what ciborium reads, as the same value, and write it as ciborium does.
+/// Checks that a body is read as the same value as by ciborium, and that the value is written as by ciborium.
 fn check_value(body: &[u8], well: bool) {
     let ours = body::decode::<Value>(body);
     let mut rest = body;
-    // One level more than ours, so that the two differ in nothing that we would read.
+    // One level more than our limit, so that ciborium reads everything that we read.
     let theirs = ciborium::de::from_reader_with_recursion_limit::<Value, _>(&mut rest, DEPTH_MAX + 1);
     match (ours, theirs) {
         (Ok(ours), theirs) => {
-            assert!(well, "only what is well-formed is read");
-            let written = body::encode(&ours).expect("what was read can be written");
-            assert_eq!(written, by_ciborium(&ours), "we write what ciborium writes");
-            let again = body::decode::<Value>(&written).expect("what was written can be read");
-            assert_eq!(by_ciborium(&again), written, "and it is read the same");
+            assert!(well, "only a well-formed body is read");
+            let written = body::encode(&ours).expect("a value that was read can be written");
+            assert_eq!(written, by_ciborium(&ours), "the written bytes equal those of ciborium");
+            let again = body::decode::<Value>(&written).expect("written bytes can be read");
+            assert_eq!(by_ciborium(&again), written, "written bytes are read as the same value");
             if let (Ok(theirs), true) = (theirs, rest.is_empty()) {
-                assert_eq!(by_ciborium(&plain(theirs)), by_ciborium(&plain(ours)), "we read what ciborium reads");
+                assert_eq!(by_ciborium(&plain(theirs)), by_ciborium(&plain(ours)), "the value equals that of ciborium");
             }
         }
         (Err(error), theirs) => {
-            let taken = theirs.is_ok() && rest.is_empty();
-            assert!(!taken || !well, "ciborium reads this, and we do not: {error}");
-            assert!(!well || error.to_string().contains("UTF-8"), "it is well-formed, and not read: {error}");
+            let accepted = theirs.is_ok() && rest.is_empty();
+            assert!(!accepted || !well, "ciborium reads this body, and the library rejects it: {error}");
+            assert!(!well || error.to_string().contains("UTF-8"), "a well-formed body is rejected: {error}");
         }
     }
 }
 
-/// Arguments: whoever has read all of them has read a well-formed body.
+/// Checks that a body whose arguments were all read is well-formed.
 fn check_arguments(body: &[u8], well: bool) {
     let names = ["x", "y", "scale"];
     let read = ArgumentReader::new(&names, body).and_then(|mut arguments| {
@@ -109,13 +109,13 @@ fn check_arguments(body: &[u8], well: bool) {
         arguments.next::<Option<IgnoredAny>>()
     });
     match read {
-        Ok(_) => assert!(well, "only what is well-formed is read as arguments"),
-        Err(error) => assert!(!error.to_string().is_empty(), "an error has words"),
+        Ok(_) => assert!(well, "only a well-formed body is read as arguments"),
+        Err(error) => assert!(!error.to_string().is_empty(), "an error has a message"),
     }
 }
 
-/// The same value with every bignum as the number that it is: ciborium leaves those of more than 16 bytes alone, zeros in
-/// front included, and we do not.
+/// Returns the value with each bignum converted to a number, if it fits. Ciborium does not convert bignums of more than 16 bytes, even
+/// if they have leading zeros, and the library does.
 fn plain(value: Value) -> Value {
     match value {
         Value::Tag(tag @ (2 | 3), item) => match *item {
@@ -137,11 +137,11 @@ fn plain_bignum(tag: u64, digits: &[u8]) -> Value {
     }
     let magnitude = digits.iter().fold(0, |number: i128, &digit| number << 8 | i128::from(digit));
     let number = if tag == 2 { magnitude } else { -1 - magnitude };
-    Value::Integer(number.try_into().expect("64 bits and a sign are an integer of CBOR"))
+    Value::Integer(number.try_into().expect("a CBOR integer has 64 bits and a sign"))
 }
 
 fn by_ciborium(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
-    ciborium::into_writer(value, &mut out).expect("a value can be written to memory");
+    ciborium::into_writer(value, &mut out).expect("writing a value to memory does not fail");
     out
 }

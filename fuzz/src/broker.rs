@@ -1,4 +1,4 @@
-//! The broker machine, run as its driver would, with what it owes to the driver checked at each step.
+//! The broker machine with a driver that checks its guarantees after each step.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,52 +16,52 @@ use callboard_core::{
     },
 };
 
-use super::{peer::WAKES_MAX, said};
+use super::{generate, peer::TIMEOUTS_MAX};
 
-/// Small limits, so that short scripts reach them.
+// The limits are small, so that short scripts reach them.
 const CREDIT_CALLS: u32 = 8;
 const QUEUE_CALLS_MAX: usize = 6;
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
-/// What has a longer time-out counts as waiting for ever.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+/// The timeout above which a cast counts as waiting forever.
+const LONG_TIMEOUT: Duration = Duration::from_secs(3_600);
 
-/// The broker and what its driver knows of each connection.
+/// The broker, and the state of each connection in its driver.
 #[derive(Debug)]
 pub(crate) struct BrokerHost {
     machine: Broker,
     connections: BTreeMap<ConnectionId, Stage>,
-    /// Whether it asks for a key.
+    /// Whether the broker requires a key.
     keyed: bool,
-    proofs: BTreeMap<ConnectionId, Proving>,
-    /// Links that were there, open ones included.
+    handshakes: BTreeMap<ConnectionId, HandshakeRecord>,
+    /// The number of connections since the start, including open ones.
     pub(crate) connections_seen: usize,
-    /// Whether somebody sent a cast that may wait for ever.
-    pub(crate) endless: bool,
+    /// Whether a peer has sent a cast that may wait forever.
+    pub(crate) has_endless_cast: bool,
     pub(crate) stopped: bool,
 }
 
-/// How far a connection has come.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    Silent,
+    AwaitingHello,
     Challenged,
-    /// It did not prove that it knows the key, and will be told so.
-    Distrusted,
-    Admitted,
+    /// The proof was invalid. The goodbye follows after a delay.
+    Rejected,
+    Authenticated,
 }
 
-/// What a connection has said and was asked on its way in.
+/// The messages of a connection's handshake.
 #[derive(Debug, Default)]
-struct Proving {
+struct HandshakeRecord {
     hello: Option<Hello>,
     challenge: Option<Challenge>,
     proved: bool,
 }
 
-/// What the broker did to a connection.
+/// An action of the broker on a connection.
 #[derive(Debug)]
-pub(crate) enum Done {
-    Said(ConnectionId, Envelope),
+pub(crate) enum BrokerAction {
+    Sent(ConnectionId, Envelope),
     Closed(ConnectionId),
 }
 
@@ -75,7 +75,7 @@ impl BrokerHost {
             queue_calls_max: QUEUE_CALLS_MAX,
             queue_bytes_max: MESSAGE_BYTES_MAX,
             message_bytes_max: MESSAGE_BYTES_MAX,
-            keys: keyed.then(|| said::key().into()),
+            keys: keyed.then(|| generate::key().into()),
             ..Settings::default()
         };
         let identity = Identity { broker: BrokerId([1; 16]), start: StartId([start; 16]), fences_from: 0 };
@@ -84,191 +84,198 @@ impl BrokerHost {
             machine,
             connections: BTreeMap::new(),
             keyed,
-            proofs: BTreeMap::new(),
+            handshakes: BTreeMap::new(),
             connections_seen: 0,
-            endless: false,
+            has_endless_cast: false,
             stopped: false,
         }
     }
 
-    /// A connection is there.
-    pub(crate) fn opened(&mut self, now: Time, connection: ConnectionId, endpoint: Endpoint) -> Vec<Done> {
-        self.connections.insert(connection, Stage::Silent);
+    /// Opens a connection.
+    pub(crate) fn opened(&mut self, now: Time, connection: ConnectionId, endpoint: Endpoint) -> Vec<BrokerAction> {
+        self.connections.insert(connection, Stage::AwaitingHello);
         self.connections_seen += 1;
-        self.proofs.insert(connection, Proving::default());
-        let (address, origin, nonce) = ("somewhere".into(), "anywhere".into(), said::nonce(connection.0));
+        self.handshakes.insert(connection, HandshakeRecord::default());
+        let (address, origin, nonce) = ("somewhere".into(), "anywhere".into(), generate::nonce(connection.0));
         let until = now + limits::HANDSHAKE_TIMEOUT;
         self.handle(now, Event::Opened { connection, endpoint, address, rate_limit_key: origin, nonce, until })
     }
 
-    /// A connection is gone; nothing if the broker closed it first.
-    pub(crate) fn closed(&mut self, now: Time, connection: ConnectionId) -> Vec<Done> {
+    /// Closes a connection, unless the broker closed it first.
+    pub(crate) fn closed(&mut self, now: Time, connection: ConnectionId) -> Vec<BrokerAction> {
         match self.connections.remove(&connection) {
             Some(_) => self.handle(now, Event::Closed { connection }),
             None => Vec::new(),
         }
     }
 
-    pub(crate) fn heard(&mut self, now: Time, connection: ConnectionId) -> Vec<Done> {
+    pub(crate) fn record_activity(&mut self, now: Time, connection: ConnectionId) -> Vec<BrokerAction> {
         self.handle(now, Event::Activity { connection })
     }
 
-    pub(crate) fn shut_down(&mut self, now: Time, patience: Duration) -> Vec<Done> {
-        self.handle(now, Event::Shutdown { deadline: now + patience })
+    pub(crate) fn shut_down(&mut self, now: Time, drain: Duration) -> Vec<BrokerAction> {
+        self.handle(now, Event::Shutdown { deadline: now + drain })
     }
 
-    /// A message came. Whatever a newcomer says, it comes on by it or is sent away.
-    pub(crate) fn receive(&mut self, now: Time, connection: ConnectionId, frames: &[Bytes]) -> Vec<Done> {
+    /// Delivers a message. Each message of an unauthenticated peer must advance its handshake, or end its connection.
+    pub(crate) fn receive(&mut self, now: Time, connection: ConnectionId, frames: &[Bytes]) -> Vec<BrokerAction> {
         let before = self.stage(connection);
         for envelope in bundle::read(frames, Recipient::Broker).flatten() {
-            self.endless |= waits_for_ever(&envelope);
-            self.hear_proof(connection, &envelope);
+            self.has_endless_cast |= waits_forever(&envelope);
+            self.record_handshake(connection, &envelope);
         }
         let mut out = Vec::new();
         self.machine.handle_message(now, connection, frames, &mut out);
-        let done = self.perform(out);
-        let newcomer = matches!(before, Some(Stage::Silent | Stage::Challenged));
-        assert!(self.stopped || !newcomer || self.stage(connection) != before, "a newcomer comes on or is sent away");
-        done
+        let actions = self.perform(out);
+        let unauthenticated = matches!(before, Some(Stage::AwaitingHello | Stage::Challenged));
+        assert!(
+            self.stopped || !unauthenticated || self.stage(connection) != before,
+            "a message of an unauthenticated peer advances the handshake or ends the connection"
+        );
+        actions
     }
 
-    /// What a newcomer proves, as the fuzzer cannot make it up.
-    fn hear_proof(&mut self, connection: ConnectionId, envelope: &Envelope) {
-        let right = self.answer(connection);
-        let Some(proving) = self.proofs.get_mut(&connection) else { return };
+    /// Records the handshake of a connection. The fuzzer cannot find a valid proof by itself.
+    fn record_handshake(&mut self, connection: ConnectionId, envelope: &Envelope) {
+        let expected = self.expected_response(connection);
+        let Some(record) = self.handshakes.get_mut(&connection) else { return };
         match envelope {
-            Envelope::Hello(hello) if proving.hello.is_none() => proving.hello = body::decode(hello).ok(),
-            Envelope::Proof(answer) if right.is_some() => {
-                proving.proved |= body::decode::<ChallengeResponse>(answer).ok() == right;
+            Envelope::Hello(hello) if record.hello.is_none() => record.hello = body::decode(hello).ok(),
+            Envelope::Proof(answer) if expected.is_some() => {
+                record.proved |= body::decode::<ChallengeResponse>(answer).ok() == expected;
             }
             _ => {}
         }
     }
 
-    /// The right answer to what a connection was asked, if it was asked for a key and can have one.
-    fn answer(&self, connection: ConnectionId) -> Option<ChallengeResponse> {
-        let Proving { hello, challenge, .. } = self.proofs.get(&connection)?;
-        said::answer(hello.as_ref()?, challenge.as_ref()?)
+    /// Returns the valid response to the challenge of a connection, if it was challenged and its hello has a nonce.
+    fn expected_response(&self, connection: ConnectionId) -> Option<ChallengeResponse> {
+        let HandshakeRecord { hello, challenge, .. } = self.handshakes.get(&connection)?;
+        generate::response(hello.as_ref()?, challenge.as_ref()?)
     }
 
-    /// What a connection has to say to be let in, as far as it can.
-    pub(crate) fn right_proof(&self, connection: ConnectionId) -> Envelope {
-        Envelope::Proof(self.answer(connection).map_or(Bytes::new(), |answer| said::encoded(&answer)))
+    /// Returns the proof with which the broker accepts a connection, or an empty one if there was no challenge.
+    pub(crate) fn valid_proof(&self, connection: ConnectionId) -> Envelope {
+        Envelope::Proof(self.expected_response(connection).map_or(Bytes::new(), |answer| generate::encoded(&answer)))
     }
 
-    /// Time passes, and the machine is woken when it wants to be.
-    pub(crate) fn pass(&mut self, from: Time, until: Time) -> Vec<Done> {
-        let (mut now, mut done) = (from, Vec::new());
-        for _ in 0..WAKES_MAX {
-            let Some(due) = self.machine.poll_timeout().filter(|&due| due <= until) else { return done };
+    /// Advances the time, and calls the machine at each of its timeouts.
+    pub(crate) fn advance(&mut self, from: Time, until: Time) -> Vec<BrokerAction> {
+        let (mut now, mut actions) = (from, Vec::new());
+        for _ in 0..TIMEOUTS_MAX {
+            let Some(due) = self.machine.poll_timeout().filter(|&due| due <= until) else { return actions };
             now = now.max(due);
-            done.extend(self.wake(now));
+            actions.extend(self.handle_timeout(now));
         }
-        done.extend(self.wake(until));
-        done
+        actions.extend(self.handle_timeout(until));
+        actions
     }
 
-    fn wake(&mut self, now: Time) -> Vec<Done> {
-        let done = self.handle(now, Event::Timeout);
-        assert!(self.machine.poll_timeout().is_none_or(|next| next > now), "a wake does all that is due");
-        done
+    fn handle_timeout(&mut self, now: Time) -> Vec<BrokerAction> {
+        let actions = self.handle(now, Event::Timeout);
+        assert!(self.machine.poll_timeout().is_none_or(|next| next > now), "a timeout handles everything that is due");
+        actions
     }
 
     pub(crate) fn stage(&self, connection: ConnectionId) -> Option<Stage> {
         self.connections.get(&connection).copied()
     }
 
-    /// The connections that are open.
-    pub(crate) fn open(&self) -> Vec<ConnectionId> {
+    /// Returns the open connections.
+    pub(crate) fn open_connections(&self) -> Vec<ConnectionId> {
         self.connections.keys().copied().collect()
     }
 
-    /// All have gone, and so much time has passed that nobody may come back: nothing is left of anybody.
+    /// Checks that the broker is empty. All peers must have left long ago, so that none can reconnect.
     pub(crate) fn check_empty(&self, now: Time) {
         if self.stopped {
             return;
         }
         let status = self.machine.status(now);
-        assert_eq!((status.clients, status.workers.len()), (0, 0), "who is gone is forgotten");
-        assert_eq!(self.machine.cached_replies(), 0, "outcomes are forgotten with their clients");
-        assert!(self.endless || status.open == 0, "no call outlives its client and its deadline");
+        assert_eq!((status.clients, status.workers.len()), (0, 0), "peers that left are removed");
+        assert_eq!(self.machine.cached_replies(), 0, "cached replies are removed with their clients");
+        assert!(self.has_endless_cast || status.open == 0, "no call outlives its client and its deadline");
     }
 
-    fn handle(&mut self, now: Time, event: Event) -> Vec<Done> {
+    fn handle(&mut self, now: Time, event: Event) -> Vec<BrokerAction> {
         let mut out = Vec::new();
         self.machine.handle_event(now, event, &mut out);
         self.perform(out)
     }
 
-    fn perform(&mut self, actions: Vec<Action>) -> Vec<Done> {
-        assert!(!self.stopped || actions.is_empty(), "who has stopped says nothing");
-        let mut done = Vec::new();
+    fn perform(&mut self, actions: Vec<Action>) -> Vec<BrokerAction> {
+        assert!(!self.stopped || actions.is_empty(), "a stopped broker does not act");
+        let mut performed = Vec::new();
         for action in actions {
             match action {
                 Action::Send(connection, envelope) => {
                     self.check_order(connection, &envelope);
-                    done.push(Done::Said(connection, envelope));
+                    performed.push(BrokerAction::Sent(connection, envelope));
                 }
                 Action::Authenticated(connection) => {
-                    let before = self.connections.insert(connection, Stage::Admitted);
-                    assert_eq!(before, Some(Stage::Challenged), "who is let in was challenged");
-                    assert!(!self.keyed || self.proofs[&connection].proved, "who is let in knows the key");
+                    let before = self.connections.insert(connection, Stage::Authenticated);
+                    assert_eq!(before, Some(Stage::Challenged), "an accepted peer was challenged");
+                    assert!(
+                        !self.keyed || self.handshakes[&connection].proved,
+                        "an accepted peer has proved that it knows the key"
+                    );
                 }
                 Action::Close(connection) => {
                     assert!(self.connections.remove(&connection).is_some(), "a connection is closed once");
-                    done.push(Done::Closed(connection));
+                    performed.push(BrokerAction::Closed(connection));
                 }
                 Action::Log(Diagnostic::Unauthenticated { connection, .. }) => {
-                    let before = self.connections.insert(connection, Stage::Distrusted);
-                    assert_eq!(before, Some(Stage::Challenged), "who is distrusted was challenged");
+                    let before = self.connections.insert(connection, Stage::Rejected);
+                    assert_eq!(before, Some(Stage::Challenged), "a rejected peer was challenged");
                 }
                 Action::Log(_) => {}
                 Action::Stopped => self.stopped = true,
             }
         }
         self.check();
-        done
+        performed
     }
 
-    /// Who was not let in hears nothing but the handshake and why it is sent away.
+    /// Checks that an unauthenticated peer receives only the handshake, or a goodbye with a reason.
     fn check_order(&mut self, connection: ConnectionId, envelope: &Envelope) {
-        let stage = self.connections.get_mut(&connection).expect("the broker speaks on open connections only");
+        let stage = self.connections.get_mut(&connection).expect("the broker sends only on open connections");
         match (*stage, envelope) {
-            (Stage::Silent, Envelope::Challenge(challenge)) => {
+            (Stage::AwaitingHello, Envelope::Challenge(challenge)) => {
                 *stage = Stage::Challenged;
-                let proving = self.proofs.get_mut(&connection).expect("an open connection is proving or has proved");
-                proving.challenge = body::decode(challenge).ok();
-                assert_eq!(proving.challenge.is_some(), self.keyed, "who has a key asks for it");
+                let record =
+                    self.handshakes.get_mut(&connection).expect("an open connection has a record of its handshake");
+                record.challenge = body::decode(challenge).ok();
+                assert_eq!(record.challenge.is_some(), self.keyed, "a broker with a key requires a proof");
             }
-            (Stage::Silent | Stage::Challenged | Stage::Distrusted, Envelope::Goodbye(Some(_)))
-            | (Stage::Admitted, _) => {}
+            (Stage::AwaitingHello | Stage::Challenged | Stage::Rejected, Envelope::Goodbye(Some(_)))
+            | (Stage::Authenticated, _) => {}
             other => panic!("out of order: {other:?}"),
         }
     }
 
     fn check(&self) {
         if self.stopped {
-            assert!(self.connections.is_empty(), "who has stopped has closed its connections");
-            assert_eq!(self.machine.poll_timeout(), None, "who has stopped waits for nothing");
+            assert!(self.connections.is_empty(), "a stopped broker has closed its connections");
+            assert_eq!(self.machine.poll_timeout(), None, "a stopped broker has no timeouts");
             return;
         }
         self.machine.assert_invariants();
     }
 
-    /// What is counted for other peers is bounded, too.
+    /// Checks that the numbers of peers and of waiting calls are bounded.
     pub(crate) fn check_status(&self, now: Time) {
         let status = self.machine.status(now);
-        assert!(status.clients + status.workers.len() <= self.connections_seen, "a peer is somebody who came");
-        let again = usize::try_from(status.counters.dispatches).expect("a script is short");
+        assert!(status.clients + status.workers.len() <= self.connections_seen, "each peer had a connection");
+        let dispatches = usize::try_from(status.counters.dispatches).expect("a script is short");
         for service in self.machine.service_statuses(now) {
-            // What a worker was lost with, or gave back, is not refused any more.
-            assert!(service.waiting <= QUEUE_CALLS_MAX + again, "a queue has a limit");
+            // Calls of a lost worker, and calls that were handed back, are queued above the limit.
+            assert!(service.waiting <= QUEUE_CALLS_MAX + dispatches, "a queue is bounded");
         }
     }
 }
 
-/// A cast waits until its time is up, even when its sender has gone.
-fn waits_for_ever(envelope: &Envelope) -> bool {
+/// Returns whether an envelope is a cast that waits forever. A cast waits until its deadline, even if its sender has left.
+fn waits_forever(envelope: &Envelope) -> bool {
     let Envelope::Request(request) = envelope else { return false };
-    request.flags.cast && request.timeout.is_none_or(|timeout| timeout > PATIENCE)
+    request.flags.cast && request.timeout.is_none_or(|timeout| timeout > LONG_TIMEOUT)
 }

@@ -1,4 +1,4 @@
-//! The client machine, run as its driver would, with what it owes to its callers checked at each step.
+//! The client machine with a driver that checks its guarantees after each step.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,102 +12,117 @@ use callboard_core::{
 };
 
 use super::{
-    peer::{Did, Peer, Socket},
-    said,
+    generate,
+    peer::{Peer, PeerAction, Socket},
     script::Script,
 };
 
-/// The client, and the tokens that it has not given back.
+/// The client, and the tokens of its open calls.
 #[derive(Debug)]
 pub(crate) struct ClientHost {
     machine: Client<u64>,
     socket: Socket,
-    owed: BTreeSet<u64>,
+    open_tokens: BTreeSet<u64>,
     next: u64,
-    refused: bool,
+    rejected: bool,
     closed: bool,
 }
 
 impl ClientHost {
     pub(crate) fn new(session: u8, key: Option<AuthKey>) -> ClientHost {
         let machine =
-            Client::new(Settings { instance: "client".to_owned(), key, ..Settings::new(said::session(session)) });
-        ClientHost { machine, socket: Socket::None, owed: BTreeSet::new(), next: 0, refused: false, closed: false }
+            Client::new(Settings { instance: "client".to_owned(), key, ..Settings::new(generate::session(session)) });
+        ClientHost {
+            machine,
+            socket: Socket::None,
+            open_tokens: BTreeSet::new(),
+            next: 0,
+            rejected: false,
+            closed: false,
+        }
     }
 
-    /// Somebody wants a call made.
-    pub(crate) fn call(&mut self, now: Time, script: &mut Script<'_>) -> Vec<Did> {
+    /// Makes a call.
+    pub(crate) fn call(&mut self, now: Time, script: &mut Script<'_>) -> Vec<PeerAction> {
         self.next += 1;
-        self.owed.insert(self.next);
+        self.open_tokens.insert(self.next);
         let call = NewCall {
             ticket: Ticket(self.next),
             token: self.next,
-            method: said::method(script),
-            body: said::body_of_some_size(script),
-            extensions: said::extensions(script),
+            method: generate::method(script),
+            body: generate::body_of_some_size(script),
+            extensions: generate::extensions(script),
             made: now,
-            timeout: said::timeout(script).map(|span| Timeout { span, source: TimeoutSource::Call }),
+            timeout: generate::timeout(script).map(|span| Timeout { span, source: TimeoutSource::Call }),
             effect: script.pick(&[None, None, Some(Effect::Idempotent), Some(Effect::Once)]),
             wait_for_ready: script.flag(),
             broadcast: script.flag(),
             cast: script.flag(),
-            key: said::affinity_key(script),
+            key: generate::affinity_key(script),
             priority: Default::default(),
             streams: Streams::NONE,
         };
         self.handle(now, Event::Call(call))
     }
 
-    /// A caller gives up, perhaps one whose call has ended.
-    pub(crate) fn cancel(&mut self, now: Time, script: &mut Script<'_>) -> Vec<Did> {
+    /// Cancels a call, which may have ended already.
+    pub(crate) fn cancel(&mut self, now: Time, script: &mut Script<'_>) -> Vec<PeerAction> {
         self.handle(now, Event::Cancel(Ticket(script.number())))
     }
 
-    pub(crate) fn close(&mut self, now: Time, patience: Duration) -> Vec<Did> {
-        self.handle(now, Event::Close { deadline: now + patience })
+    pub(crate) fn close(&mut self, now: Time, drain: Duration) -> Vec<PeerAction> {
+        self.handle(now, Event::Close { deadline: now + drain })
     }
 
-    /// It was closed and had time: nobody waits for anything any more.
+    /// Checks that the client is closed and that all calls have ended. Its drain time must have passed.
     pub(crate) fn check_ended(&self) {
-        assert!(self.closed, "a close is complete when its time is up");
-        assert!(self.owed.is_empty(), "every call has ended");
+        assert!(self.closed, "a close is complete after its deadline");
+        assert!(self.open_tokens.is_empty(), "every call has ended");
     }
 
-    fn handle(&mut self, now: Time, event: Event<u64>) -> Vec<Did> {
+    fn handle(&mut self, now: Time, event: Event<u64>) -> Vec<PeerAction> {
         let mut out = Vec::new();
         self.machine.handle_event(now, event, &mut out);
         self.perform(out)
     }
 
-    fn perform(&mut self, actions: Vec<Action<u64>>) -> Vec<Did> {
-        let mut did = Vec::new();
+    fn perform(&mut self, actions: Vec<Action<u64>>) -> Vec<PeerAction> {
+        let mut performed = Vec::new();
         for action in actions {
             match action {
                 Action::Connect => {
-                    assert!(!self.closed && !self.refused, "who has ended does not come back");
-                    self.socket.ask();
+                    assert!(!self.closed && !self.rejected, "a client that has ended does not connect");
+                    self.socket.request();
                 }
-                Action::Disconnect => did.extend(self.socket.drop_it().map(Did::Dropped)),
+                Action::Disconnect => performed.extend(self.socket.disconnect().map(PeerAction::Disconnected)),
                 Action::Send(envelope) => {
                     self.socket.check_open();
-                    did.push(Did::Said(envelope));
+                    performed.push(PeerAction::Sent(envelope));
                 }
                 Action::Complete { token, .. } | Action::Release { token } => {
-                    assert!(self.owed.remove(&token), "a call ends once");
+                    assert!(self.open_tokens.remove(&token), "a call ends once");
                 }
-                Action::Rejected(_) => assert!(!std::mem::replace(&mut self.refused, true), "it is refused once"),
-                Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "it is closed once"),
-                // No call of these scripts has streams: nothing that comes may make the machine believe that one has.
+                Action::Rejected(_) => {
+                    assert!(!std::mem::replace(&mut self.rejected, true), "a client is rejected once")
+                }
+                Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "a client is closed once"),
+                // No call of these scripts has streams. No message may cause actions of streams.
                 Action::StreamCredit { .. } | Action::Item { .. } | Action::Progress { .. } => {
-                    panic!("a call without streams has none")
+                    panic!("an action of a stream for a call without streams")
                 }
                 Action::Log(_) => {}
             }
         }
         self.machine.assert_invariants();
-        assert!(self.machine.waiting_len() + self.machine.open_len() <= self.owed.len(), "every call is somebody's");
-        assert!(!self.machine.is_connected() || matches!(self.socket, Socket::Open(_)), "who is joined is connected");
-        did
+        assert!(
+            self.machine.waiting_len() + self.machine.open_len() <= self.open_tokens.len(),
+            "each call has a token"
+        );
+        assert!(
+            !self.machine.is_connected() || matches!(self.socket, Socket::Open(_)),
+            "a client with a session has an open socket"
+        );
+        performed
     }
 }
 
@@ -116,15 +131,15 @@ impl Peer for ClientHost {
         &mut self.socket
     }
 
-    fn is_over(&self) -> bool {
+    fn has_ended(&self) -> bool {
         self.closed
     }
 
-    fn next_deadline(&self) -> Option<Time> {
+    fn poll_timeout(&self) -> Option<Time> {
         self.machine.poll_timeout()
     }
 
-    fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<Did> {
+    fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<PeerAction> {
         let mut out = Vec::new();
         self.machine.handle_message(now, frames, &mut out);
         self.perform(out)
@@ -134,15 +149,15 @@ impl Peer for ClientHost {
         self.machine.is_connected()
     }
 
-    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<Did> {
+    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<PeerAction> {
         self.handle(now, Event::Connected { nonce })
     }
 
-    fn disconnected(&mut self, now: Time, chance: u32) -> Vec<Did> {
+    fn disconnected(&mut self, now: Time, chance: u32) -> Vec<PeerAction> {
         self.handle(now, Event::Disconnected { chance })
     }
 
-    fn wake(&mut self, now: Time) -> Vec<Did> {
+    fn handle_timeout(&mut self, now: Time) -> Vec<PeerAction> {
         self.handle(now, Event::Timeout)
     }
 }

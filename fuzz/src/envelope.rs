@@ -1,4 +1,4 @@
-//! The target `envelope`: one message into the bundle reader, and back through the bundler.
+//! The target `envelope`: reads one message, and writes it again.
 
 use bytes::Bytes;
 use callboard_core::{
@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{bodies::check_body, script::Script};
 
-/// The first byte says what the rest is: a body, or a message of so many frames for the broker or for a peer.
+/// The first byte selects what the rest is: a body, or a message of one or two frames, for the broker or for a peer.
 pub fn envelope(input: &[u8]) {
     let mut script = Script::new(input);
     let kind = script.byte();
@@ -31,31 +31,31 @@ pub fn envelope(input: &[u8]) {
     }
 }
 
-/// Reads a message; what could be read must survive being written.
+/// Reads a message, and checks that all valid envelopes are the same after writing and reading them again.
 fn check_message(frames: &[Bytes], reader: Recipient) {
     let read: Vec<_> = bundle::read(frames, reader).collect();
-    // The 65th is the refusal of the rest.
-    assert!(read.len() <= BUNDLE_ENVELOPES_MAX + 1, "a bundle has an end");
-    for refused in read.iter().filter_map(|read| read.as_ref().err()) {
+    // The 65th is the error for the rest.
+    assert!(read.len() <= BUNDLE_ENVELOPES_MAX + 1, "a bundle is bounded");
+    for error in read.iter().filter_map(|read| read.as_ref().err()) {
         let bytes = frames.iter().map(Bytes::len).sum::<usize>() as u64;
-        assert!(refused.body_bytes <= bytes, "nobody pays for bytes that are not there");
-        assert!(!refused.to_string().is_empty(), "a refusal has a reason");
+        assert!(error.body_bytes <= bytes, "no credit is used for bytes that were not sent");
+        assert!(!error.to_string().is_empty(), "an error has a message");
     }
-    let all_good = read.iter().all(Result::is_ok);
+    let all_valid = read.iter().all(Result::is_ok);
     let envelopes: Vec<_> = read.into_iter().filter_map(Result::ok).collect();
     let written = write(&envelopes);
     let again: Vec<_> = read_all(&written, reader);
-    assert_eq!(envelopes, again, "what was read is written so that it is read the same");
-    assert_eq!(written, write(&again), "and is then written in the same bytes");
-    if let ([original], [one], true) = (frames, &written[..], all_good) {
-        check_spelling(original, one, &envelopes);
+    assert_eq!(envelopes, again, "written envelopes are read as the same envelopes");
+    assert_eq!(written, write(&again), "envelopes are written as the same bytes again");
+    if let ([original], [one], true) = (frames, &written[..], all_valid) {
+        check_canonical(original, one, &envelopes);
     }
     envelopes.iter().for_each(check_envelope);
 }
 
-/// A header has one spelling, but for keys that say what their absence says: those are left out.
-fn check_spelling(original: &Bytes, written: &Frames, envelopes: &[Envelope]) {
-    // A code that is not known is read as UNKNOWN, and written as that.
+/// Checks that a header has only one encoding, except for keys whose value is the default: writing omits them.
+fn check_canonical(original: &Bytes, written: &Frames, envelopes: &[Envelope]) {
+    // An unknown code is read as UNKNOWN, and written as UNKNOWN.
     let unknown = |envelope: &Envelope| match envelope {
         Envelope::Reply(reply) => reply.outcome.as_ref().is_err_and(|failure| failure.code == Code::Unknown),
         Envelope::Goodbye(Some(failure)) => failure.code == Code::Unknown,
@@ -64,8 +64,8 @@ fn check_spelling(original: &Bytes, written: &Frames, envelopes: &[Envelope]) {
     if written.large.is_some() || envelopes.iter().any(unknown) {
         return;
     }
-    assert!(written.first.len() <= original.len(), "nothing is written longer than it was read");
-    assert!(written.first.len() < original.len() || written.first == *original, "a header has one spelling");
+    assert!(written.first.len() <= original.len(), "written bytes are not longer than the original");
+    assert!(written.first.len() < original.len() || written.first == *original, "a header has one encoding");
 }
 
 fn check_envelope(envelope: &Envelope) {
@@ -80,23 +80,23 @@ fn check_envelope(envelope: &Envelope) {
         Envelope::Register(body) => return check_typed::<Register>(body),
         _ => return,
     };
-    assert!(extensions.len() <= EXTENSION_BYTES_MAX, "extensions are limited");
+    assert!(extensions.len() <= EXTENSION_BYTES_MAX, "extensions are bounded");
 }
 
-/// What can be read as a type is written so that it is read the same.
+/// Checks that a body of type `T` is the same after writing and reading it again.
 fn check_typed<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(body: &Bytes) {
     let Ok(value) = body::decode::<T>(body) else { return };
-    assert!(body::is_well_formed(body), "what is read is well-formed");
-    let written = body::encode(&value).expect("what was read can be written");
-    assert_eq!(body::decode::<T>(&written).as_ref(), Ok(&value), "and is read the same");
+    assert!(body::is_well_formed(body), "only a well-formed body is read");
+    let written = body::encode(&value).expect("a value that was read can be written");
+    assert_eq!(body::decode::<T>(&written).as_ref(), Ok(&value), "written bytes are read as the same value");
 }
 
 fn write(envelopes: &[Envelope]) -> Vec<Frames> {
     let mut bundler = Bundler::new();
     envelopes.iter().for_each(|envelope| bundler.push(envelope));
-    let promised = bundler.len_bytes();
+    let len_bytes = bundler.len_bytes();
     let messages: Vec<Frames> = bundler.take().collect();
-    assert_eq!(promised, messages.iter().map(Frames::len_bytes).sum::<usize>(), "the bundler counts its bytes");
+    assert_eq!(len_bytes, messages.iter().map(Frames::len_bytes).sum::<usize>(), "the bundler counts its bytes");
     let large = |frames: &Frames| frames.large.as_ref().is_none_or(|body| body.len() > BODY_INLINE_BYTES_MAX);
     assert!(messages.iter().all(large), "only a large body has a frame of its own");
     messages
@@ -105,7 +105,7 @@ fn write(envelopes: &[Envelope]) -> Vec<Frames> {
 fn read_all(messages: &[Frames], reader: Recipient) -> Vec<Envelope> {
     let read = |frames: &Frames| {
         let read: Result<Vec<_>, _> = bundle::read(&frames.to_vec(), reader).collect();
-        read.expect("what we write can be read")
+        read.expect("written envelopes can be read")
     };
     messages.iter().flat_map(read).collect()
 }

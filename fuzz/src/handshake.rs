@@ -1,4 +1,4 @@
-//! The target `handshake`: what is said before anybody is let in.
+//! The target `handshake`: the messages before a peer is accepted.
 
 use std::time::Duration;
 
@@ -16,34 +16,33 @@ use callboard_core::{
 };
 
 use super::{
-    broker::{BrokerHost, Done, Stage},
+    broker::{BrokerAction, BrokerHost, Stage},
     client::ClientHost,
-    peer::{Did, Peer, Socket},
-    said,
+    generate,
+    peer::{Peer, PeerAction, Socket},
     script::Script,
     worker::WorkerHost,
 };
 
-/// A long input would only be slow.
+/// The maximum number of steps of a script. Longer ones would only be slow.
 const STEPS_MAX: usize = 60;
 
-/// The first byte says who is spoken to (the broker at one of its doors, or a peer in the broker's stead), and whether
-/// that one has a key.
+/// The first byte selects the machine (the broker at one of its endpoints, or a client or worker), and whether it has a key.
 pub fn handshake(input: &[u8]) {
     let mut script = Script::new(input);
-    let who = script.below(8);
-    let keyed = who >= 4;
-    let key = keyed.then(said::key);
-    match who % 4 {
-        0 => Door::new(Endpoint::Frontend, Role::Client, keyed).run(&mut script),
-        1 => Door::new(Endpoint::Backend, Role::Worker, keyed).run(&mut script),
-        2 => Home::new(ClientHost::new(1, key), keyed).run(&mut script),
-        _ => Home::new(WorkerHost::new(1, true, key), keyed).run(&mut script),
+    let variant = script.below(8);
+    let keyed = variant >= 4;
+    let key = keyed.then(generate::key);
+    match variant % 4 {
+        0 => BrokerTest::new(Endpoint::Frontend, Role::Client, keyed).run(&mut script),
+        1 => BrokerTest::new(Endpoint::Backend, Role::Worker, keyed).run(&mut script),
+        2 => PeerTest::new(ClientHost::new(1, key), keyed).run(&mut script),
+        _ => PeerTest::new(WorkerHost::new(1, true, key), keyed).run(&mut script),
     }
 }
 
-/// A broker with one connection, at one of its doors.
-struct Door {
+/// A broker with one connection at one of its endpoints.
+struct BrokerTest {
     broker: BrokerHost,
     now: Time,
     endpoint: Endpoint,
@@ -52,10 +51,10 @@ struct Door {
     opened: Time,
 }
 
-impl Door {
-    fn new(endpoint: Endpoint, role: Role, keyed: bool) -> Door {
+impl BrokerTest {
+    fn new(endpoint: Endpoint, role: Role, keyed: bool) -> BrokerTest {
         let now = Time::from_micros(1);
-        let mut door = Door {
+        let mut test = BrokerTest {
             broker: BrokerHost::new(0, keyed, now),
             now,
             endpoint,
@@ -63,8 +62,8 @@ impl Door {
             connection: ConnectionId(0),
             opened: now,
         };
-        door.open();
-        door
+        test.open();
+        test
     }
 
     fn open(&mut self) {
@@ -76,7 +75,7 @@ impl Door {
 
     fn run(&mut self, script: &mut Script<'_>) {
         for _ in 0..STEPS_MAX {
-            if script.is_over() || self.broker.stopped {
+            if script.has_ended() || self.broker.stopped {
                 return;
             }
             self.step(script);
@@ -85,76 +84,82 @@ impl Door {
 
     fn step(&mut self, script: &mut Script<'_>) {
         match script.below(12) {
-            0 | 1 => self.hear(&said::raw_message(script)),
-            2 => self.say(&Envelope::Hello(script.bytes())),
-            3 | 4 => self.say(&said::hello(script, self.role)),
-            5 => self.say(&Envelope::Proof(Bytes::new())),
-            6 => self.say(&self.broker.right_proof(self.connection)),
-            7 => self.say(&Envelope::Proof(script.bytes())),
-            8 => self.say(&Envelope::Register(script.bytes())),
+            0 | 1 => self.deliver(&generate::raw_message(script)),
+            2 => self.send(&Envelope::Hello(script.bytes())),
+            3 | 4 => self.send(&generate::hello(script, self.role)),
+            5 => self.send(&Envelope::Proof(Bytes::new())),
+            6 => self.send(&self.broker.valid_proof(self.connection)),
+            7 => self.send(&Envelope::Proof(script.bytes())),
+            8 => self.send(&Envelope::Register(script.bytes())),
             9 => {
-                let register = body::encode(&said::register(script)).expect("a registration has a CBOR form");
-                self.say(&Envelope::Register(register));
+                let register = body::encode(&generate::register(script)).expect("a registration has a CBOR form");
+                self.send(&Envelope::Register(register));
             }
-            10 => self.pass(script.span()),
+            10 => self.advance(script.span()),
             _ => self.open(),
         }
     }
 
-    fn say(&mut self, envelope: &Envelope) {
-        said::messages(envelope).iter().for_each(|frames| self.hear(frames));
+    fn send(&mut self, envelope: &Envelope) {
+        generate::messages(envelope).iter().for_each(|frames| self.deliver(frames));
     }
 
-    /// Says it on the connection; on a new one, if the broker has closed that.
-    fn hear(&mut self, frames: &[Bytes]) {
+    /// Delivers a message on the connection, or on a new one if the broker has closed it.
+    fn deliver(&mut self, frames: &[Bytes]) {
         if self.broker.stage(self.connection).is_none() {
             self.open();
         }
-        let done = self.broker.receive(self.now, self.connection, frames);
-        check_words(&done);
+        let actions = self.broker.receive(self.now, self.connection, frames);
+        check_goodbye(&actions);
     }
 
-    /// Time passes. Nobody stands in the door for longer than a handshake may take.
-    fn pass(&mut self, span: Duration) {
+    /// Advances the time, and checks that no handshake exceeds its timeout.
+    fn advance(&mut self, span: Duration) {
         let until = self.now + span;
-        self.broker.pass(self.now, until);
+        self.broker.advance(self.now, until);
         self.now = until;
-        let waits =
-            matches!(self.broker.stage(self.connection), Some(Stage::Silent | Stage::Challenged | Stage::Distrusted));
-        assert!(!waits || self.now.since(self.opened) < HANDSHAKE_TIMEOUT, "a handshake ends in time");
+        let in_handshake = matches!(
+            self.broker.stage(self.connection),
+            Some(Stage::AwaitingHello | Stage::Challenged | Stage::Rejected)
+        );
+        assert!(
+            !in_handshake || self.now.since(self.opened) < HANDSHAKE_TIMEOUT,
+            "a handshake ends before its timeout"
+        );
     }
 }
 
-/// Who is sent away is told why, and told last.
-fn check_words(done: &[Done]) {
-    if let Some(at) = done.iter().position(|done| matches!(done, Done::Closed(_))) {
-        let told = done[..at].iter().any(|done| matches!(done, Done::Said(_, Envelope::Goodbye(_))));
-        assert!(told, "who is sent away is told why");
+/// Checks that a connection is closed only after a goodbye with the reason.
+fn check_goodbye(actions: &[BrokerAction]) {
+    if let Some(at) = actions.iter().position(|action| matches!(action, BrokerAction::Closed(_))) {
+        let has_goodbye =
+            actions[..at].iter().any(|action| matches!(action, BrokerAction::Sent(_, Envelope::Goodbye(_))));
+        assert!(has_goodbye, "a rejected peer receives a goodbye with the reason");
     }
 }
 
-/// A client or a worker whose broker says what the script says.
-struct Home<P> {
+/// A client or a worker whose broker is the script.
+struct PeerTest<P> {
     peer: P,
     keyed: bool,
     now: Time,
     connections: u64,
-    /// What it said on this connection, and what it was asked.
+    /// The hello of this connection, and the last challenge.
     hello: Option<Hello>,
     challenge: Challenge,
-    /// Whether it was told on this connection what only who knows the key can tell.
+    /// Whether a welcome with a valid proof was sent on this connection.
     proved: bool,
 }
 
-impl<P: Peer> Home<P> {
-    fn new(peer: P, keyed: bool) -> Home<P> {
-        let (now, challenge) = (Time::from_micros(1), said::challenge(0));
-        Home { peer, keyed, now, connections: 0, hello: None, challenge, proved: false }
+impl<P: Peer> PeerTest<P> {
+    fn new(peer: P, keyed: bool) -> PeerTest<P> {
+        let (now, challenge) = (Time::from_micros(1), generate::challenge(0));
+        PeerTest { peer, keyed, now, connections: 0, hello: None, challenge, proved: false }
     }
 
     fn run(&mut self, script: &mut Script<'_>) {
         for _ in 0..STEPS_MAX {
-            if script.is_over() || self.peer.is_over() {
+            if script.has_ended() || self.peer.has_ended() {
                 return;
             }
             self.connect();
@@ -162,77 +167,82 @@ impl<P: Peer> Home<P> {
         }
     }
 
-    /// Its socket is there as soon as it wants one.
+    /// Connects the socket as soon as the peer requests it.
     fn connect(&mut self) {
-        self.pass(Duration::ZERO);
+        self.advance(Duration::ZERO);
         match *self.peer.socket() {
-            Socket::Asked => {
+            Socket::Requested => {
                 self.connections += 1;
                 *self.peer.socket() = Socket::Open(ConnectionId(self.connections));
-                let did = self.peer.connected(self.now, said::nonce(self.connections));
-                let [Did::Said(Envelope::Hello(hello))] = &did[..] else { panic!("hello comes first, and alone") };
-                let hello: Hello = body::decode(hello).expect("its hello can be read");
-                assert_eq!(hello.nonce.is_some(), self.keyed, "who has a key gives a nonce");
+                let actions = self.peer.connected(self.now, generate::nonce(self.connections));
+                let [PeerAction::Sent(Envelope::Hello(hello))] = &actions[..] else {
+                    panic!("the first message is a hello")
+                };
+                let hello: Hello = body::decode(hello).expect("the hello can be read");
+                assert_eq!(hello.nonce.is_some(), self.keyed, "a peer with a key sends a nonce");
                 (self.hello, self.proved) = (Some(hello), false);
             }
-            Socket::Dropped => self.part(),
+            Socket::Disconnected => self.disconnect(),
             Socket::None | Socket::Open(_) => {}
         }
     }
 
-    fn part(&mut self) {
+    fn disconnect(&mut self) {
         *self.peer.socket() = Socket::None;
         self.peer.disconnected(self.now, 0);
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
         match script.below(10) {
-            0 | 1 => self.hear(&said::raw_message(script)),
+            0 | 1 => self.deliver(&generate::raw_message(script)),
             2 | 3 => self.challenge(script),
-            4 => self.say(&Envelope::Challenge(script.bytes())),
-            5 => self.say(&Envelope::Welcome(script.bytes())),
-            6 => self.say(&Envelope::Welcome(said::encoded(&said::welcome(script)))),
+            4 => self.send(&Envelope::Challenge(script.bytes())),
+            5 => self.send(&Envelope::Welcome(script.bytes())),
+            6 => self.send(&Envelope::Welcome(generate::encoded(&generate::welcome(script)))),
             7 => self.welcome(script),
-            8 => self.pass(script.span()),
-            _ => self.say(&said::to_peer(script)),
+            8 => self.advance(script.span()),
+            _ => self.send(&generate::to_peer(script)),
         }
     }
 
-    /// What a broker asks that has the key, or has none.
+    /// Sends a valid challenge, with or without a key.
     fn challenge(&mut self, script: &mut Script<'_>) {
         if self.keyed {
-            self.challenge = said::challenge(script.number());
-            self.say(&Envelope::Challenge(said::encoded(&self.challenge)));
+            self.challenge = generate::challenge(script.number());
+            self.send(&Envelope::Challenge(generate::encoded(&self.challenge)));
         } else {
-            self.say(&Envelope::Challenge(Bytes::new()));
+            self.send(&Envelope::Challenge(Bytes::new()));
         }
     }
 
-    /// The welcome of a broker that knows the key, if there is one.
+    /// Sends a welcome, with a valid proof if there is a key.
     fn welcome(&mut self, script: &mut Script<'_>) {
-        let welcome = said::welcome(script);
+        let welcome = generate::welcome(script);
         self.proved = true;
         let welcome = match self.hello.as_ref().filter(|_| self.keyed) {
-            Some(hello) => said::proved(welcome, hello, &self.challenge),
+            Some(hello) => generate::proved(welcome, hello, &self.challenge),
             None => welcome,
         };
-        self.say(&Envelope::Welcome(said::encoded(&welcome)));
+        self.send(&Envelope::Welcome(generate::encoded(&welcome)));
     }
 
-    fn say(&mut self, envelope: &Envelope) {
-        said::messages(envelope).iter().for_each(|frames| self.hear(frames));
+    fn send(&mut self, envelope: &Envelope) {
+        generate::messages(envelope).iter().for_each(|frames| self.deliver(frames));
     }
 
-    fn hear(&mut self, frames: &[Bytes]) {
-        if matches!(self.peer.socket(), Socket::Open(_)) && !self.peer.is_over() {
+    fn deliver(&mut self, frames: &[Bytes]) {
+        if matches!(self.peer.socket(), Socket::Open(_)) && !self.peer.has_ended() {
             self.peer.receive(self.now, frames);
-            assert!(!self.peer.is_connected() || !self.keyed || self.proved, "a broker that is joined knows the key");
+            assert!(
+                !self.peer.is_connected() || !self.keyed || self.proved,
+                "a peer accepts only a broker that has proved that it knows the key"
+            );
         }
     }
 
-    fn pass(&mut self, span: Duration) {
+    fn advance(&mut self, span: Duration) {
         let until = self.now + span;
-        self.peer.pass(self.now, until);
+        self.peer.advance(self.now, until);
         self.now = until;
     }
 }

@@ -1,24 +1,24 @@
-//! What is fuzzed: one function for each target, from any bytes to a panic if a promise is broken.
+//! The fuzz targets: one function for each, which takes any bytes and panics if a guarantee is violated.
 //!
 //! libFuzzer calls them from `fuzz_targets/`, and `core/tests/corpus.rs` includes this file and runs them on every file of
-//! `fuzz/corpus/` as an ordinary test. So nothing here knows of libFuzzer, and what is checked is the same in both.
+//! `fuzz/corpus/` as an ordinary test. So nothing here depends on libFuzzer, and both run the same checks.
 //!
-//! | target | what its bytes are | what must hold |
+//! | target | its input is | what must hold |
 //! |---|---|---|
-//! | [`gate`] | what a stranger sends to the broker's port, and how it is cut | the same items whatever the cuts; little is kept |
-//! | [`envelope`] | frames, or one body | what is read is written back and read again; all ways of reading agree |
-//! | [`handshake`] | what a stranger says before it is let in, to the broker or to a peer | progress or goodbye |
-//! | [`machine`] | a script for a broker with clients, workers and strangers | every machine's `check`, each call ends once, nothing stays |
+//! | [`gate`] | the bytes of a connection, and how they are split | all splits have the same events; little is buffered |
+//! | [`envelope`] | frames, or one body | what is read can be written and read again; all ways of reading agree |
+//! | [`handshake`] | the messages before authentication, to the broker or to a peer | each leads to the next step or to a goodbye |
+//! | [`machine`] | a script for a broker with clients, workers and unauthenticated peers | the invariants of each machine; each call ends once; all tables end empty |
 
 mod bodies;
 mod broker;
 mod client;
 mod envelope;
 mod gate;
+mod generate;
 mod handshake;
 mod machine;
 mod peer;
-mod said;
 mod script;
 mod worker;
 mod world;

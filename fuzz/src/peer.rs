@@ -1,4 +1,4 @@
-//! What clients and workers have in common, as their drivers see it.
+//! The common part of the drivers of clients and workers.
 
 use bytes::Bytes;
 use callboard_core::{
@@ -7,70 +7,70 @@ use callboard_core::{
     wire::{Envelope, ids::ConnectionId},
 };
 
-/// Times that a machine may want to be woken while a span passes; then the rest of the span passes in one leap, as if the
-/// process had been stopped.
-pub(crate) const WAKES_MAX: usize = 24;
+/// The maximum number of timeouts of a machine within a span. After them, the rest of the span passes at once, as if the process had
+/// been suspended.
+pub(crate) const TIMEOUTS_MAX: usize = 24;
 
 /// The socket of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Socket {
     None,
-    /// The machine wants one.
-    Asked,
+    /// The machine has requested a connection.
+    Requested,
     Open(ConnectionId),
-    /// The machine dropped it, and was not told yet that it is gone.
-    Dropped,
+    /// The machine has disconnected, and has not received the event yet.
+    Disconnected,
 }
 
-/// What a peer did.
+/// An action of a peer.
 #[derive(Debug)]
-pub(crate) enum Did {
-    Said(Envelope),
-    Dropped(ConnectionId),
+pub(crate) enum PeerAction {
+    Sent(Envelope),
+    Disconnected(ConnectionId),
 }
 
 impl Socket {
-    pub(crate) fn ask(&mut self) {
-        assert_eq!(*self, Socket::None, "a machine asks for a socket when it has none");
-        *self = Socket::Asked;
+    pub(crate) fn request(&mut self) {
+        assert_eq!(*self, Socket::None, "a machine requests a socket only without one");
+        *self = Socket::Requested;
     }
 
-    /// The machine drops it. Returns its connection, if it was connected.
-    pub(crate) fn drop_it(&mut self) -> Option<ConnectionId> {
-        match std::mem::replace(self, Socket::Dropped) {
+    /// Disconnects the socket. Returns the connection, if it was open.
+    pub(crate) fn disconnect(&mut self) -> Option<ConnectionId> {
+        match std::mem::replace(self, Socket::Disconnected) {
             Socket::Open(connection) => Some(connection),
-            Socket::Asked => None,
-            other => panic!("a machine drops a socket that it does not have: {other:?}"),
+            Socket::Requested => None,
+            other => panic!("a machine disconnects without a socket: {other:?}"),
         }
     }
 
     pub(crate) fn check_open(self) {
-        assert!(matches!(self, Socket::Open(_)), "a machine speaks where it is connected");
+        assert!(matches!(self, Socket::Open(_)), "a machine sends only on an open socket");
     }
 }
 
-/// A machine of a client or worker with its driver's part.
+/// The machine of a client or worker with its driver.
 pub(crate) trait Peer {
     fn socket(&mut self) -> &mut Socket;
-    /// Nothing more may happen to it.
-    fn is_over(&self) -> bool;
-    fn next_deadline(&self) -> Option<Time>;
-    fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<Did>;
+    /// Returns whether the machine has ended.
+    fn has_ended(&self) -> bool;
+    fn poll_timeout(&self) -> Option<Time>;
+    fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<PeerAction>;
     fn is_connected(&self) -> bool;
-    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<Did>;
-    fn disconnected(&mut self, now: Time, chance: u32) -> Vec<Did>;
-    fn wake(&mut self, now: Time) -> Vec<Did>;
+    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<PeerAction>;
+    fn disconnected(&mut self, now: Time, chance: u32) -> Vec<PeerAction>;
+    fn handle_timeout(&mut self, now: Time) -> Vec<PeerAction>;
 
-    /// Time passes, and the machine is woken when it wants to be.
-    fn pass(&mut self, from: Time, until: Time) -> Vec<Did> {
-        let (mut now, mut did) = (from, Vec::new());
-        for wakes in 0..=WAKES_MAX {
-            let due = self.next_deadline().filter(|&due| due <= until && !self.is_over());
-            let Some(due) = due else { return did };
-            now = if wakes == WAKES_MAX { until } else { now.max(due) };
-            did.extend(self.wake(now));
-            assert!(self.next_deadline().is_none_or(|next| next > now), "a wake does all that is due");
+    /// Advances the time, and calls the machine at each of its timeouts.
+    fn advance(&mut self, from: Time, until: Time) -> Vec<PeerAction> {
+        let (mut now, mut actions) = (from, Vec::new());
+        for wakes in 0..=TIMEOUTS_MAX {
+            let due = self.poll_timeout().filter(|&due| due <= until && !self.has_ended());
+            let Some(due) = due else { return actions };
+            now = if wakes == TIMEOUTS_MAX { until } else { now.max(due) };
+            actions.extend(self.handle_timeout(now));
+            assert!(self.poll_timeout().is_none_or(|next| next > now), "a timeout handles everything that is due");
         }
-        did
+        actions
     }
 }

@@ -1,20 +1,20 @@
-//! An input as a script: what happens next, taken off its front.
+//! The input as a script, whose values are taken off its front.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-/// From this byte on a number is a whole one of eight bytes; below it the byte is the number. Small numbers are those that
-/// mean something.
+/// The first byte that is followed by a number of eight bytes. A smaller byte is the number itself, because small numbers are the ones
+/// in use.
 const WIDE: u8 = 248;
-/// From this byte on a length counts in [`LENGTH_STEP`]s.
+/// The first byte of a length that is counted in [`LENGTH_STEP`]s.
 const LONG: u8 = 240;
 const LENGTH_STEP: usize = 2_000;
 
-/// Spans that mean something to a machine: around heartbeats, time-outs and the limits of the handshake.
+/// Spans around the heartbeats and timeouts of the machines, in milliseconds.
 const SPANS_MS: [u64; 15] = [0, 1, 10, 20, 50, 200, 500, 1_000, 1_001, 2_000, 3_000, 5_000, 10_000, 30_000, 700_000];
 
-/// The rest of an input. One that has ended says zero for ever.
+/// The rest of an input. After its end, all values are zero.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Script<'a>(&'a [u8]);
 
@@ -23,7 +23,7 @@ impl<'a> Script<'a> {
         Script(input)
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -37,12 +37,12 @@ impl<'a> Script<'a> {
         self.byte() & 1 == 1
     }
 
-    /// A number below `bound`.
+    /// Returns a number below `bound`.
     pub(crate) fn below(&mut self, bound: u8) -> u8 {
         self.byte() % bound
     }
 
-    /// A place in something of this length, which is not empty.
+    /// Returns an index below `len`, which must not be zero.
     pub(crate) fn place(&mut self, len: usize) -> usize {
         usize::from(self.byte()) % len
     }
@@ -51,7 +51,7 @@ impl<'a> Script<'a> {
         from[self.place(from.len())]
     }
 
-    /// Any number, mostly a small one.
+    /// Returns a number, mostly a small one.
     pub(crate) fn number(&mut self) -> u64 {
         match self.byte() {
             WIDE.. => u64::from_be_bytes(std::array::from_fn(|_| self.byte())),
@@ -59,18 +59,18 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// A span that may pass.
+    /// Returns a span of time.
     pub(crate) fn span(&mut self) -> Duration {
         Duration::from_millis(self.pick(&SPANS_MS))
     }
 
-    /// A span that somebody may wish for: one of those that may pass, or one that never will.
-    pub(crate) fn wish(&mut self) -> Duration {
+    /// Returns a timeout: a span of time, or one that never ends.
+    pub(crate) fn timeout(&mut self) -> Duration {
         let at = self.place(SPANS_MS.len() + 1);
         SPANS_MS.get(at).map_or(Duration::MAX, |&span| Duration::from_millis(span))
     }
 
-    /// Some bytes, with their length before them; fewer if the input ends.
+    /// Returns bytes that follow their length. Fewer if the input ends.
     pub(crate) fn bytes(&mut self) -> Bytes {
         let length = match self.byte() {
             long @ LONG.. => usize::from(long - LONG + 1) * LENGTH_STEP,
@@ -81,7 +81,7 @@ impl<'a> Script<'a> {
         Bytes::copy_from_slice(taken)
     }
 
-    /// All that is left.
+    /// Returns the rest of the input.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The worker machine, run as its driver would, with what it owes to its handlers checked at each step.
+//! The worker machine with a driver that checks its guarantees after each step.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,29 +16,29 @@ use callboard_core::{
 };
 
 use super::{
-    peer::{Did, Peer, Socket},
-    said,
+    generate,
+    peer::{Peer, PeerAction, Socket},
     script::Script,
 };
 
-/// Slots of each service.
+/// The slots of each service.
 const SLOTS: u32 = 2;
-/// How long a call of an idempotent method may run, in milliseconds.
+/// The hard limit of idempotent methods in milliseconds.
 const HARD_MS: u64 = 50;
 
-/// The worker, and the handlers that run.
+/// The worker, and its running handlers.
 #[derive(Debug)]
 pub(crate) struct WorkerHost {
     machine: Worker,
     socket: Socket,
-    /// Whether each was told to stop.
+    /// The running calls, and whether each was asked to stop.
     running: BTreeMap<JobId, bool>,
     slots: usize,
-    left: bool,
+    ended: bool,
 }
 
 impl WorkerHost {
-    /// One that serves `alpha`, and `beta` where it is to serve both.
+    /// Creates a worker that serves `alpha` and, if `both` is set, `beta`.
     pub(crate) fn new(session: u8, both: bool, key: Option<AuthKey>) -> WorkerHost {
         let method = |name: &str, effect| MethodOffer {
             name: name.to_owned(),
@@ -65,75 +65,79 @@ impl WorkerHost {
         let beta = offer("beta", vec![method("run", Effect::Read)]);
         let offers = if both { vec![alpha, beta] } else { vec![alpha] };
         let slots = SLOTS as usize * offers.len();
-        let settings = Settings { instance: "worker".to_owned(), key, ..Settings::new(said::session(session)) };
+        let settings = Settings { instance: "worker".to_owned(), key, ..Settings::new(generate::session(session)) };
         let machine = Worker::new(settings, Register { offers, exclusive: false });
-        WorkerHost { machine, socket: Socket::None, running: BTreeMap::new(), slots, left: false }
+        WorkerHost { machine, socket: Socket::None, running: BTreeMap::new(), slots, ended: false }
     }
 
-    /// A handler ends, or obeys.
-    pub(crate) fn end_one(&mut self, now: Time, script: &mut Script<'_>) -> Vec<Did> {
-        if self.running.is_empty() || self.left {
+    /// Ends a handler: it finishes, or stops if it was asked to.
+    pub(crate) fn end_one(&mut self, now: Time, script: &mut Script<'_>) -> Vec<PeerAction> {
+        if self.running.is_empty() || self.ended {
             return Vec::new();
         }
         let at = script.place(self.running.len());
-        let (job, stopped) = self.running.iter().nth(at).map(|(&job, &stopped)| (job, stopped)).expect("a place in it");
+        let (job, stopped) =
+            self.running.iter().nth(at).map(|(&job, &stopped)| (job, stopped)).expect("the index is in range");
         self.running.remove(&job);
         if stopped && script.flag() {
             return self.handle(now, Event::Stopped { job, started: script.flag() });
         }
-        self.handle(now, Event::Finished { job, outcome: said::outcome(script) })
+        self.handle(now, Event::Finished { job, outcome: generate::outcome(script) })
     }
 
-    pub(crate) fn shut_down(&mut self, now: Time, patience: Duration) -> Vec<Did> {
-        self.handle(now, Event::Shutdown { deadline: now + patience })
+    pub(crate) fn shut_down(&mut self, now: Time, drain: Duration) -> Vec<PeerAction> {
+        self.handle(now, Event::Shutdown { deadline: now + drain })
     }
 
-    /// It was told to end and had time.
+    /// Checks that the worker has ended. Its drain time must have passed.
     pub(crate) fn check_ended(&self) {
-        assert!(self.left, "a shutdown is complete when its time is up");
+        assert!(self.ended, "a shutdown is complete after its deadline");
     }
 
-    fn handle(&mut self, now: Time, event: Event) -> Vec<Did> {
+    fn handle(&mut self, now: Time, event: Event) -> Vec<PeerAction> {
         let mut out = Vec::new();
         self.machine.handle_event(now, event, &mut out);
         self.perform(out)
     }
 
-    fn perform(&mut self, actions: Vec<Action>) -> Vec<Did> {
-        let mut did = Vec::new();
+    fn perform(&mut self, actions: Vec<Action>) -> Vec<PeerAction> {
+        let mut performed = Vec::new();
         for action in actions {
             match action {
                 Action::Connect => {
-                    assert!(!self.left, "who has ended does not come back");
-                    self.socket.ask();
+                    assert!(!self.ended, "a worker that has ended does not connect");
+                    self.socket.request();
                 }
-                Action::Disconnect => did.extend(self.socket.drop_it().map(Did::Dropped)),
+                Action::Disconnect => performed.extend(self.socket.disconnect().map(PeerAction::Disconnected)),
                 Action::Send(envelope) => {
                     self.socket.check_open();
-                    did.push(Did::Said(envelope));
+                    performed.push(PeerAction::Sent(envelope));
                 }
                 Action::Run(job) => {
                     assert!(self.running.insert(job.id, false).is_none(), "a call runs once");
                     assert!(self.running.len() <= self.slots, "no more calls run than there are slots");
                 }
                 Action::Stop(job) => {
-                    let stopped = self.running.get_mut(&job).expect("only what runs is stopped");
-                    assert!(!std::mem::replace(stopped, true), "a handler is told once");
+                    let stopped = self.running.get_mut(&job).expect("only running calls are stopped");
+                    assert!(!std::mem::replace(stopped, true), "a handler is asked to stop once");
                 }
-                // Of those that end before they are seen to have begun.
+                // These handlers end before their start is queried.
                 Action::QueryStarted(_) => {}
-                Action::ShutdownComplete => assert!(!std::mem::replace(&mut self.left, true), "it leaves once"),
+                Action::ShutdownComplete => assert!(!std::mem::replace(&mut self.ended, true), "a worker ends once"),
                 // No method of these scripts has streams.
                 Action::StreamCredit { .. } | Action::Item { .. } | Action::End { .. } => {
-                    panic!("a call without streams has none")
+                    panic!("an action of a stream for a call without streams")
                 }
                 Action::Rejected(_) | Action::Log(_) => {}
             }
         }
         self.machine.assert_invariants();
-        assert_eq!(self.machine.running_len(), self.running.len(), "what runs is known");
-        assert!(!self.machine.is_connected() || matches!(self.socket, Socket::Open(_)), "who is joined is connected");
-        did
+        assert_eq!(self.machine.running_len(), self.running.len(), "the machine counts the running calls");
+        assert!(
+            !self.machine.is_connected() || matches!(self.socket, Socket::Open(_)),
+            "a worker with a session has an open socket"
+        );
+        performed
     }
 }
 
@@ -142,15 +146,15 @@ impl Peer for WorkerHost {
         &mut self.socket
     }
 
-    fn is_over(&self) -> bool {
-        self.left
+    fn has_ended(&self) -> bool {
+        self.ended
     }
 
-    fn next_deadline(&self) -> Option<Time> {
+    fn poll_timeout(&self) -> Option<Time> {
         self.machine.poll_timeout()
     }
 
-    fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<Did> {
+    fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<PeerAction> {
         let mut out = Vec::new();
         self.machine.handle_message(now, frames, &mut out);
         self.perform(out)
@@ -160,15 +164,15 @@ impl Peer for WorkerHost {
         self.machine.is_connected()
     }
 
-    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<Did> {
+    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<PeerAction> {
         self.handle(now, Event::Connected { nonce })
     }
 
-    fn disconnected(&mut self, now: Time, chance: u32) -> Vec<Did> {
+    fn disconnected(&mut self, now: Time, chance: u32) -> Vec<PeerAction> {
         self.handle(now, Event::Disconnected { chance })
     }
 
-    fn wake(&mut self, now: Time) -> Vec<Did> {
+    fn handle_timeout(&mut self, now: Time) -> Vec<PeerAction> {
         self.handle(now, Event::Timeout)
     }
 }

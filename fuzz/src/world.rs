@@ -1,4 +1,4 @@
-//! A broker, clients, workers and strangers, joined by connections that keep their order.
+//! A broker, clients, workers and unauthenticated peers, with connections that keep the order of messages.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,22 +13,22 @@ use callboard_core::{
 };
 
 use super::{
-    broker::{BrokerHost, Done},
+    broker::{BrokerAction, BrokerHost},
     client::ClientHost,
-    peer::{Did, Peer, Socket},
-    said,
+    generate,
+    peer::{Peer, PeerAction, Socket},
     worker::WorkerHost,
 };
 
-/// Messages that one call of [`World::flow`] delivers at most, should two machines never tire of each other.
-const FLOW_MAX: usize = 2_000;
-/// Longer than the broker waits for anybody: calls, clients that may come back, services.
+/// The maximum number of rounds of one [`World::deliver_all`], in case two machines exchange messages endlessly.
+const DELIVERIES_MAX: usize = 2_000;
+/// Longer than all timeouts of the broker: of calls, disconnected clients and services.
 const LONG: Duration = Duration::from_secs(4_000);
 
 pub(crate) const CLIENTS: usize = 2;
 pub(crate) const WORKERS: usize = 2;
 
-/// Everything that there is.
+/// All machines, and the network between them.
 pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) broker: BrokerHost,
@@ -40,14 +40,14 @@ pub(crate) struct World {
     next_connection: u64,
 }
 
-/// Whose machine is meant: clients first, then workers.
-pub(crate) type PeerAt = usize;
+/// The index of a peer: clients first, then workers.
+pub(crate) type PeerIndex = usize;
 
-/// One connection, as the network sees it.
+/// A connection in the network.
 #[derive(Debug)]
 struct Connection {
-    /// `None`: a stranger's, who reads nothing.
-    peer: Option<PeerAt>,
+    /// The peer. `None`: an unauthenticated one, which reads nothing.
+    peer: Option<PeerIndex>,
     to_broker: VecDeque<Vec<Bytes>>,
     to_peer: VecDeque<Vec<Bytes>>,
     peer_left: bool,
@@ -56,7 +56,7 @@ struct Connection {
 
 impl World {
     pub(crate) fn new(keyed: bool) -> World {
-        let key = || keyed.then(said::key);
+        let key = || keyed.then(generate::key);
         let now = Time::from_micros(1);
         World {
             now,
@@ -70,77 +70,77 @@ impl World {
         }
     }
 
-    /// The connections that the broker has open.
-    pub(crate) fn open(&self) -> Vec<ConnectionId> {
-        self.broker.open()
+    /// Returns the open connections of the broker.
+    pub(crate) fn open_connections(&self) -> Vec<ConnectionId> {
+        self.broker.open_connections()
     }
 
-    pub(crate) fn peer(&mut self, at: PeerAt) -> &mut dyn Peer {
+    pub(crate) fn peer(&mut self, at: PeerIndex) -> &mut dyn Peer {
         match at.checked_sub(CLIENTS) {
             None => &mut self.clients[at],
             Some(at) => &mut self.workers[at],
         }
     }
 
-    /// A stranger connects.
-    pub(crate) fn open_link(&mut self, endpoint: Endpoint) {
+    /// Opens a connection of an unauthenticated peer.
+    pub(crate) fn connect_stranger(&mut self, endpoint: Endpoint) {
         self.connect(None, endpoint);
     }
 
-    /// Bytes arrive at the broker, in their turn or out of it.
-    pub(crate) fn tell_broker(&mut self, connection: ConnectionId, frames: &[Bytes]) {
+    /// Passes a message to the broker at once, in order or not.
+    pub(crate) fn receive_at_broker(&mut self, connection: ConnectionId, frames: &[Bytes]) {
         if self.broker.stage(connection).is_some() {
-            let done = self.broker.receive(self.now, connection, frames);
-            self.carry_out(done);
+            let actions = self.broker.receive(self.now, connection, frames);
+            self.apply_broker_actions(actions);
         }
     }
 
-    /// Bytes arrive at a peer, in their turn or out of it.
-    pub(crate) fn tell_peer(&mut self, at: PeerAt, frames: &[Bytes]) {
+    /// Passes a message to a peer at once, in order or not.
+    pub(crate) fn receive_at_peer(&mut self, at: PeerIndex, frames: &[Bytes]) {
         let now = self.now;
         let peer = self.peer(at);
-        if matches!(peer.socket(), Socket::Open(_)) && !peer.is_over() {
-            let did = peer.receive(now, frames);
-            self.carry(at, did);
+        if matches!(peer.socket(), Socket::Open(_)) && !peer.has_ended() {
+            let actions = peer.receive(now, frames);
+            self.apply_peer_actions(at, actions);
         }
     }
 
-    /// The broker reads the next message of a connection, or that it has ended. False: there is nothing.
+    /// Delivers the next message of a connection, or its end, to the broker. Returns whether there was one.
     pub(crate) fn deliver_to_broker(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         match connection.to_broker.pop_front() {
-            Some(frames) => self.tell_broker(id, &frames),
+            Some(frames) => self.receive_at_broker(id, &frames),
             None if connection.peer_left => {
                 self.connections.remove(&id);
-                let done = self.broker.closed(self.now, id);
-                self.carry_out(done);
+                let actions = self.broker.closed(self.now, id);
+                self.apply_broker_actions(actions);
             }
             None => return false,
         }
         true
     }
 
-    /// A peer reads the next message of its connection, or that it has ended. False: there is nothing.
+    /// Delivers the next message of a connection, or its end, to the peer. Returns whether there was one.
     pub(crate) fn deliver_to_peer(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         let Some(at) = connection.peer.filter(|_| !connection.peer_left) else { return false };
         match connection.to_peer.pop_front() {
-            Some(frames) => self.tell_peer(at, &frames),
+            Some(frames) => self.receive_at_peer(at, &frames),
             None if connection.broker_left => {
                 self.connections.remove(&id);
-                self.part(at, 0);
+                self.disconnect_peer(at, 0);
             }
             None => return false,
         }
         true
     }
 
-    /// Everything that is on its way arrives, and sockets that were asked for are there.
-    pub(crate) fn flow(&mut self) {
-        for _ in 0..FLOW_MAX {
+    /// Connects all requested sockets, and delivers all messages in flight.
+    pub(crate) fn deliver_all(&mut self) {
+        for _ in 0..DELIVERIES_MAX {
             let mut moved = false;
             for at in 0..CLIENTS + WORKERS {
-                moved |= self.settle(at, true);
+                moved |= self.resolve_socket(at, true);
             }
             for id in self.connections.keys().copied().collect::<Vec<_>>() {
                 moved |= self.deliver_to_broker(id);
@@ -153,63 +153,63 @@ impl World {
         self.broker.check_status(self.now);
     }
 
-    /// The socket that a peer asked for is there or not, and the one that it dropped is gone.
-    pub(crate) fn settle(&mut self, at: PeerAt, works: bool) -> bool {
+    /// Completes a requested socket, successfully if `works` is set, or a disconnect. Returns whether there was one.
+    pub(crate) fn resolve_socket(&mut self, at: PeerIndex, works: bool) -> bool {
         let (now, endpoint) = (self.now, if at < CLIENTS { Endpoint::Frontend } else { Endpoint::Backend });
         let works = works && !self.broker.stopped;
         let peer = self.peer(at);
-        if peer.is_over() {
+        if peer.has_ended() {
             return false;
         }
         match *peer.socket() {
             Socket::None | Socket::Open(_) => return false,
-            Socket::Asked if works => {
+            Socket::Requested if works => {
                 let connection = self.connect(Some(at), endpoint);
                 *self.peer(at).socket() = Socket::Open(connection);
-                let did = self.peer(at).connected(now, said::nonce(connection.0));
-                self.carry(at, did);
+                let actions = self.peer(at).connected(now, generate::nonce(connection.0));
+                self.apply_peer_actions(at, actions);
             }
-            Socket::Asked | Socket::Dropped => self.part(at, u32::MAX / 2),
+            Socket::Requested | Socket::Disconnected => self.disconnect_peer(at, u32::MAX / 2),
         }
         true
     }
 
-    /// The network breaks a connection: what was on its way is lost, and both ends learn of it.
+    /// Breaks a connection: messages in flight are lost, and both ends receive the event.
     pub(crate) fn cut(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.remove(&id) {
-            let done = self.broker.closed(self.now, id);
-            self.carry_out(done);
+            let actions = self.broker.closed(self.now, id);
+            self.apply_broker_actions(actions);
             if let Some(at) = connection.peer.filter(|_| !connection.peer_left) {
-                self.part(at, 7);
+                self.disconnect_peer(at, 7);
             }
         }
     }
 
-    /// Time passes; whoever wants to be woken is.
-    pub(crate) fn pass(&mut self, span: Duration) {
+    /// Advances the time, and calls each machine at its timeouts.
+    pub(crate) fn advance(&mut self, span: Duration) {
         let until = self.now + span;
-        let done = self.broker.pass(self.now, until);
-        self.carry_out(done);
+        let actions = self.broker.advance(self.now, until);
+        self.apply_broker_actions(actions);
         for at in 0..CLIENTS + WORKERS {
             let now = self.now;
-            let did = self.peer(at).pass(now, until);
-            self.carry(at, did);
+            let actions = self.peer(at).advance(now, until);
+            self.apply_peer_actions(at, actions);
         }
         self.now = until;
     }
 
-    /// Time passes, and nobody is run meanwhile.
-    pub(crate) fn leap(&mut self, span: Duration) {
+    /// Advances the time without running the machines.
+    pub(crate) fn skip(&mut self, span: Duration) {
         self.now = self.now + span;
     }
 
-    /// The broker's operator ends it.
-    pub(crate) fn shut_down(&mut self, patience: Duration) {
-        let done = self.broker.shut_down(self.now, patience);
-        self.carry_out(done);
+    /// Shuts down the broker.
+    pub(crate) fn shut_down(&mut self, drain: Duration) {
+        let actions = self.broker.shut_down(self.now, drain);
+        self.apply_broker_actions(actions);
     }
 
-    /// The broker dies, and another start of it is there.
+    /// Kills the broker, and starts it again.
     pub(crate) fn restart(&mut self) {
         for id in self.connections.keys().copied().collect::<Vec<_>>() {
             self.cut(id);
@@ -218,38 +218,38 @@ impl World {
         self.broker = BrokerHost::new(self.starts, self.keyed, self.now);
     }
 
-    /// Everybody leaves, in order, and then nothing may be left of them.
+    /// Ends all machines in order, and checks that the broker is empty.
     pub(crate) fn end(&mut self) {
         for at in 0..CLIENTS {
-            if !self.clients[at].is_over() {
-                let did = self.clients[at].close(self.now, Duration::from_secs(1));
-                self.carry(at, did);
+            if !self.clients[at].has_ended() {
+                let actions = self.clients[at].close(self.now, Duration::from_secs(1));
+                self.apply_peer_actions(at, actions);
             }
         }
         for at in 0..WORKERS {
-            if !self.workers[at].is_over() {
-                let did = self.workers[at].shut_down(self.now, Duration::from_secs(1));
-                self.carry(CLIENTS + at, did);
+            if !self.workers[at].has_ended() {
+                let actions = self.workers[at].shut_down(self.now, Duration::from_secs(1));
+                self.apply_peer_actions(CLIENTS + at, actions);
             }
         }
-        self.flow();
+        self.deliver_all();
         for _ in 0..3 {
-            self.pass(Duration::from_secs(3));
+            self.advance(Duration::from_secs(3));
         }
         self.clients.iter().for_each(ClientHost::check_ended);
         self.workers.iter().for_each(WorkerHost::check_ended);
-        for id in self.open() {
+        for id in self.open_connections() {
             self.connections.remove(&id);
-            let done = self.broker.closed(self.now, id);
-            self.carry_out(done);
+            let actions = self.broker.closed(self.now, id);
+            self.apply_broker_actions(actions);
         }
         for _ in 0..3 {
-            self.pass(LONG);
+            self.advance(LONG);
         }
         self.broker.check_empty(self.now);
     }
 
-    fn connect(&mut self, peer: Option<PeerAt>, endpoint: Endpoint) -> ConnectionId {
+    fn connect(&mut self, peer: Option<PeerIndex>, endpoint: Endpoint) -> ConnectionId {
         self.next_connection += 1;
         let id = ConnectionId(self.next_connection);
         let (to_broker, to_peer) = (VecDeque::new(), VecDeque::new());
@@ -257,36 +257,36 @@ impl World {
         if self.broker.stopped {
             return id;
         }
-        let done = self.broker.opened(self.now, id, endpoint);
-        self.carry_out(done);
+        let actions = self.broker.opened(self.now, id, endpoint);
+        self.apply_broker_actions(actions);
         id
     }
 
-    /// A peer learns that it has no socket any more.
-    fn part(&mut self, at: PeerAt, chance: u32) {
+    /// Passes the end of its connection to a peer.
+    fn disconnect_peer(&mut self, at: PeerIndex, chance: u32) {
         let now = self.now;
         let peer = self.peer(at);
         *peer.socket() = Socket::None;
-        if !peer.is_over() {
-            let did = peer.disconnected(now, chance);
-            self.carry(at, did);
+        if !peer.has_ended() {
+            let actions = peer.disconnected(now, chance);
+            self.apply_peer_actions(at, actions);
         }
     }
 
-    /// What the broker did goes its way.
-    pub(crate) fn carry_out(&mut self, done: Vec<Done>) {
-        for done in done {
-            match done {
-                Done::Said(id, envelope) => {
-                    let heard = self
+    /// Applies actions of the broker to the network.
+    pub(crate) fn apply_broker_actions(&mut self, actions: Vec<BrokerAction>) {
+        for action in actions {
+            match action {
+                BrokerAction::Sent(id, envelope) => {
+                    let reader = self
                         .connections
                         .get_mut(&id)
                         .filter(|connection| connection.peer.is_some() && !connection.peer_left);
-                    if let Some(connection) = heard {
-                        connection.to_peer.extend(said::messages(&envelope));
+                    if let Some(connection) = reader {
+                        connection.to_peer.extend(generate::messages(&envelope));
                     }
                 }
-                Done::Closed(id) => {
+                BrokerAction::Closed(id) => {
                     let connection = self.connections.get_mut(&id);
                     let read = connection.map(|connection| {
                         connection.broker_left = true;
@@ -300,13 +300,13 @@ impl World {
         }
     }
 
-    /// What a peer did goes its way. What it said before it dropped its socket is still read.
-    pub(crate) fn carry(&mut self, at: PeerAt, did: Vec<Did>) {
+    /// Applies actions of a peer to the network. Messages before a disconnect are still delivered.
+    pub(crate) fn apply_peer_actions(&mut self, at: PeerIndex, actions: Vec<PeerAction>) {
         let own = |connection: &&mut Connection| connection.peer == Some(at) && !connection.peer_left;
-        for did in did {
-            match did {
-                Did::Said(envelope) => self.say(at, &envelope),
-                Did::Dropped(id) => {
+        for action in actions {
+            match action {
+                PeerAction::Sent(envelope) => self.send(at, &envelope),
+                PeerAction::Disconnected(id) => {
                     let connection = self.connections.get_mut(&id).filter(own);
                     let gone = connection.is_some_and(|connection| {
                         connection.peer_left = true;
@@ -320,12 +320,12 @@ impl World {
         }
     }
 
-    fn say(&mut self, at: PeerAt, envelope: &Envelope) {
+    fn send(&mut self, at: PeerIndex, envelope: &Envelope) {
         let mut connections = self.connections.values_mut();
         if let Some(connection) = connections
             .find(|connection| connection.peer == Some(at) && !connection.peer_left && !connection.broker_left)
         {
-            connection.to_broker.extend(said::messages(envelope));
+            connection.to_broker.extend(generate::messages(envelope));
         }
     }
 }

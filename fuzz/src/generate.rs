@@ -1,4 +1,4 @@
-//! What may be said: envelopes as a script wants them, in anybody's mouth.
+//! Generates envelopes and their parts from a script.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use callboard_core::{
 
 use super::script::Script;
 
-/// What is called: served by one worker, by both, by nobody, by the broker itself, and not at all.
+/// The methods of calls: served by one worker, by both, by none, or by the broker, and unknown ones.
 const METHODS: [&str; 8] = [
     "alpha.fetch",
     "alpha.push",
@@ -34,24 +34,24 @@ const METHODS: [&str; 8] = [
     "callboard.status",
     "callboard.services",
 ];
-/// Sizes of bodies: the least, one that uses up credit, one that has a frame of its own, one that is too large.
+/// The sizes of bodies: from the minimum over one that uses up credit and one with a frame of its own, to one that is too large.
 const BODY_BYTES: [usize; 5] = [1, 100, 1_500, 17_000, 70_000];
-/// An extension, encoded: key 64, traceparent, with a text.
+/// An encoded extension: key 64, traceparent, with a text.
 const EXTENSION: &[u8] = &[0x18, 0x40, 0x61, b'a'];
 
-/// The messages that one envelope makes.
+/// Returns the messages of one envelope.
 pub(crate) fn messages(envelope: &Envelope) -> Vec<Vec<Bytes>> {
     let mut bundler = Bundler::new();
     bundler.push(envelope);
     bundler.take().map(|frames| frames.to_vec()).collect()
 }
 
-/// A message of any bytes, of one frame or two.
+/// Returns a message of arbitrary bytes, in one or two frames.
 pub(crate) fn raw_message(script: &mut Script<'_>) -> Vec<Bytes> {
     if script.flag() { vec![script.bytes(), script.bytes()] } else { vec![script.bytes()] }
 }
 
-/// What somebody may say to the broker once it is let in, whichever door it came through.
+/// Returns an envelope to the broker after the handshake, for either endpoint.
 pub(crate) fn to_broker(script: &mut Script<'_>) -> Envelope {
     match script.below(17) {
         0..=3 => Envelope::Request(request(script)),
@@ -70,12 +70,12 @@ pub(crate) fn to_broker(script: &mut Script<'_>) -> Envelope {
             Some(key) => Envelope::KeyFreed(KeyFreed { offer: small(script), key }),
             None => Envelope::Hello(script.bytes()),
         },
-        _ => of_a_stream(script),
+        _ => stream_envelope(script),
     }
 }
 
-/// A word on a call's streams or progress, whether it has any or not; numbers of open calls are among the small ones.
-fn of_a_stream(script: &mut Script<'_>) -> Envelope {
+/// Returns an envelope of a stream or of progress, even if no call has streams. Small numbers include those of open calls.
+fn stream_envelope(script: &mut Script<'_>) -> Envelope {
     match script.below(5) {
         0 => Envelope::Item(Item {
             number: script.number(),
@@ -94,7 +94,7 @@ fn of_a_stream(script: &mut Script<'_>) -> Envelope {
     }
 }
 
-/// What a broker, or who plays one, may say to a client or a worker.
+/// Returns an envelope to a client or a worker.
 pub(crate) fn to_peer(script: &mut Script<'_>) -> Envelope {
     match script.below(12) {
         0..=2 => Envelope::Dispatch(dispatch(script)),
@@ -112,68 +112,68 @@ pub(crate) fn to_peer(script: &mut Script<'_>) -> Envelope {
     }
 }
 
-/// A hello that is well-formed and may be refused all the same.
+/// Returns a well-formed hello, whose values may be invalid.
 pub(crate) fn hello(script: &mut Script<'_>, role: Role) -> Envelope {
-    let odd = script.byte();
+    let variation = script.byte();
     let hello = Hello {
-        versions: if odd & 1 == 0 { (1, 1) } else { (small(script), small(script)) },
+        versions: if variation & 1 == 0 { (1, 1) } else { (small(script), small(script)) },
         role,
         session: session(script.below(6)),
         connection: ConnectionNumber(script.number()),
-        heartbeat_ms: if odd & 2 == 0 { 1_000 } else { script.number() },
-        instance: "stranger".to_owned(),
-        pool: (odd & 4 != 0).then(|| script.pick(&["pool", "", "a pool"]).to_owned()),
+        heartbeat_ms: if variation & 2 == 0 { 1_000 } else { script.number() },
+        instance: "unauthenticated".to_owned(),
+        pool: (variation & 4 != 0).then(|| script.pick(&["pool", "", "a pool"]).to_owned()),
         pool_pid: None,
         pid: Some(1),
         host: String::new(),
         capabilities: vec!["x_fuzz".to_owned()],
-        message_bytes_max: (odd & 8 != 0).then(|| script.number()),
-        nonce: (odd & 16 == 0).then(|| nonce(u64::from(odd))),
+        message_bytes_max: (variation & 8 != 0).then(|| script.number()),
+        nonce: (variation & 16 == 0).then(|| nonce(u64::from(variation))),
     };
     Envelope::Hello(encoded(&hello))
 }
 
-/// A welcome that is well-formed and may be absurd all the same.
+/// Returns a well-formed welcome, whose values may be invalid.
 pub(crate) fn welcome(script: &mut Script<'_>) -> Welcome {
-    let odd = script.byte();
+    let variation = script.byte();
     Welcome {
-        version: if odd & 1 == 0 { 1 } else { small(script) },
+        version: if variation & 1 == 0 { 1 } else { small(script) },
         broker: BrokerId([1; 16]),
-        start: StartId([odd >> 6; 16]),
+        start: StartId([variation >> 6; 16]),
         frontend: "tcp://127.0.0.1:1".to_owned(),
-        heartbeat_ms: if odd & 2 == 0 { 1_000 } else { script.number() },
-        credit_calls: if odd & 4 == 0 { 4 } else { small(script) },
-        credit_bytes: if odd & 8 == 0 { 65_536 } else { script.number() },
-        message_bytes_max: if odd & 16 == 0 { 65_536 } else { script.number() },
+        heartbeat_ms: if variation & 2 == 0 { 1_000 } else { script.number() },
+        credit_calls: if variation & 4 == 0 { 4 } else { small(script) },
+        credit_bytes: if variation & 8 == 0 { 65_536 } else { script.number() },
+        message_bytes_max: if variation & 16 == 0 { 65_536 } else { script.number() },
         capabilities: Vec::new(),
         proof: None,
     }
 }
 
-/// The key of all who have one.
+/// Returns the one key of broker and peers.
 pub(crate) fn key() -> AuthKey {
     AuthKey::new("a key that is long enough").expect("it is long enough")
 }
 
-/// A nonce: chance is no use here, but each is another.
+/// Returns a nonce. It need not be random here, only unique.
 pub(crate) fn nonce(number: u64) -> Nonce {
     let mut nonce = [0; 32];
     nonce[..8].copy_from_slice(&number.to_be_bytes());
     Nonce(nonce)
 }
 
-/// What a broker asks who has that key.
+/// Returns the challenge of a broker with the key.
 pub(crate) fn challenge(number: u64) -> Challenge {
     let (broker, start) = (BrokerId([1; 16]), StartId([0; 16]));
     Challenge { mechanism: MECHANISM.to_owned(), nonce: nonce(number), broker, start }
 }
 
-/// The right answer of a peer that knows the key. `None` if it has no nonce.
-pub(crate) fn answer(hello: &Hello, challenge: &Challenge) -> Option<ChallengeResponse> {
+/// Returns the valid response of a peer with the key. `None` if its hello has no nonce.
+pub(crate) fn response(hello: &Hello, challenge: &Challenge) -> Option<ChallengeResponse> {
     Some(ChallengeResponse { proof: Transcript::new(hello, challenge)?.prove(Prover::Peer, &key()) })
 }
 
-/// The same welcome from a broker that knows the key.
+/// Returns the welcome with the proof of a broker that knows the key.
 pub(crate) fn proved(welcome: Welcome, hello: &Hello, challenge: &Challenge) -> Welcome {
     let proof = Transcript::new(hello, challenge).map(|transcript| {
         Transcript { broker: welcome.broker, start: welcome.start, ..transcript }.prove(Prover::Broker, &key())
@@ -181,7 +181,7 @@ pub(crate) fn proved(welcome: Welcome, hello: &Hello, challenge: &Challenge) -> 
     Welcome { proof, ..welcome }
 }
 
-/// A registration that is well-formed and may be refused all the same.
+/// Returns a well-formed registration, whose values may be invalid.
 pub(crate) fn register(script: &mut Script<'_>) -> Register {
     let names = ["alpha", "beta", "delta", "callboard.pool.p", "callboard", "a b"];
     let offer = |script: &mut Script<'_>| {
@@ -210,22 +210,22 @@ pub(crate) fn register(script: &mut Script<'_>) -> Register {
     Register { offers: (0..script.below(4)).map(|_| offer(script)).collect(), exclusive: script.flag() }
 }
 
-/// One of few sessions, so that they meet.
+/// Returns one of few sessions, so that several connections use the same one.
 pub(crate) fn session(number: u8) -> SessionId {
     SessionId([number; 16])
 }
 
 pub(crate) fn method(script: &mut Script<'_>) -> MethodName {
-    MethodName::parse(script.pick(&METHODS)).expect("they are good names")
+    MethodName::parse(script.pick(&METHODS)).expect("the names are valid")
 }
 
-/// A body of some size. Its content is nothing to the machines.
+/// Returns a body of some size. The machines do not read its content.
 pub(crate) fn body_of_some_size(script: &mut Script<'_>) -> Bytes {
     vec![0; script.pick(&BODY_BYTES)].into()
 }
 
 pub(crate) fn timeout(script: &mut Script<'_>) -> Option<Duration> {
-    script.flag().then(|| script.wish())
+    script.flag().then(|| script.timeout())
 }
 
 pub(crate) fn extensions(script: &mut Script<'_>) -> Bytes {
@@ -234,21 +234,21 @@ pub(crate) fn extensions(script: &mut Script<'_>) -> Bytes {
 
 pub(crate) fn failure(script: &mut Script<'_>) -> Failure {
     let code = script.pick(&[Code::Unavailable, Code::Internal, Code::FailedPrecondition, Code::ResourceExhausted]);
-    Failure::new(code, script.pick(&[Executed::No, Executed::Yes, Executed::Maybe]), "it went wrong")
+    Failure::new(code, script.pick(&[Executed::No, Executed::Yes, Executed::Maybe]), "it failed")
 }
 
-/// A call's outcome.
+/// Returns the outcome of a call.
 pub(crate) fn outcome(script: &mut Script<'_>) -> Result<Bytes, Box<Failure>> {
     if script.flag() { Err(Box::new(failure(script))) } else { Ok(body_of_some_size(script)) }
 }
 
-/// No key, or one of few, so that they meet.
+/// Returns no key, or one of few, so that several calls use the same one.
 pub(crate) fn affinity_key(script: &mut Script<'_>) -> Option<AffinityKey> {
     let key = script.pick(&["", "", "one", "two"]);
     AffinityKey::parse(key).ok()
 }
 
-/// A number of 32 bits, mostly a small one.
+/// Returns a number of 32 bits, mostly a small one.
 fn small(script: &mut Script<'_>) -> u32 {
     u32::try_from(script.number()).unwrap_or(u32::MAX)
 }
