@@ -7,6 +7,7 @@ use serde::de::{
 };
 
 use super::{
+    encoded,
     error::DecodeError,
     integer::{Integer, TAG_BIGNUM, TAG_BIGNUM_NEGATIVE},
     reader::{Head, Malformed, Reader},
@@ -310,8 +311,15 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        match name {
+            encoded::NAME => visitor.visit_bytes(self.reader.item(self.depth)?),
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     /// A byte string is read as the sequence of its bytes too, so that `Vec<u8>` takes what any language sends as bytes.

@@ -6,6 +6,7 @@
 use serde::{Serialize, ser};
 
 use super::{
+    encoded,
     error::EncodeError,
     integer::{TAG_BIGNUM, TAG_BIGNUM_NEGATIVE},
     reader::{Head, Reader},
@@ -196,8 +197,18 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
         self.serialize_str(variant)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), EncodeError> {
-        value.serialize(self)
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), EncodeError> {
+        if name != encoded::NAME {
+            return value.serialize(self);
+        }
+        // The item is serialized as a byte string, and is its content.
+        let start = self.out.len();
+        value.serialize(&mut *self)?;
+        let mut item = Reader::new(&self.out[start..]);
+        let _head = item.head();
+        let content = self.out.len() - item.rest().len();
+        self.out.drain(start..content);
+        Ok(())
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(

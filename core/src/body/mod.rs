@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub mod arguments;
 mod decode;
 mod encode;
+mod encoded;
 mod error;
 mod integer;
 mod reader;
@@ -27,6 +28,7 @@ mod tests;
 mod writer;
 
 pub use arguments::{ArgumentError, ArgumentMap, ArgumentProblem, ArgumentReader, Arguments, EncodedArguments, named};
+pub use encoded::Encoded;
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 
 use crate::wire::limits::DEPTH_MAX;

@@ -160,6 +160,13 @@ impl<'b> Reader<'b> {
         }
     }
 
+    /// Returns the bytes of the next item, which nests at most `depth` deep.
+    pub(super) fn item(&mut self, depth: usize) -> Result<&'b [u8], Malformed> {
+        let before = *self;
+        self.skip(depth)?;
+        Ok(self.since(before))
+    }
+
     fn skip_chunks(&mut self, fits: fn(Head) -> bool) -> Result<(), Malformed> {
         while !self.at_break()? {
             match self.head()? {
