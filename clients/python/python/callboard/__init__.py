@@ -1,0 +1,1 @@
+"""Callboard: message-broker RPC."""

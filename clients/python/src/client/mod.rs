@@ -1,0 +1,8 @@
+//! The client.
+
+use pyo3::prelude::*;
+
+/// Adds the classes to the module.
+pub(crate) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! The Python exceptions of failed calls.
