@@ -1,1 +1,64 @@
-"""Callboard: message-broker RPC."""
+"""Callboard: call functions in pools of worker processes, through a broker.
+
+A client::
+
+    import callboard
+
+    with callboard.Client() as client:
+        print(client.call("calculator.add", 2, 3))
+
+The guide's chapter "Python" has more: workers, futures, streams, asyncio.
+"""
+
+from ._client import Answer, Client, Future, Method, Service, Stream
+from ._errors import (
+    Aborted,
+    AlreadyExists,
+    Cancelled,
+    DataLoss,
+    DeadlineExceeded,
+    Error,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    NoBroker,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    Rejected,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+    Unknown,
+    register_exception,
+)
+
+__all__ = [
+    "Aborted",
+    "AlreadyExists",
+    "Answer",
+    "Cancelled",
+    "Client",
+    "DataLoss",
+    "DeadlineExceeded",
+    "Error",
+    "FailedPrecondition",
+    "Future",
+    "Internal",
+    "InvalidArgument",
+    "Method",
+    "NoBroker",
+    "NotFound",
+    "OutOfRange",
+    "PermissionDenied",
+    "Rejected",
+    "ResourceExhausted",
+    "Service",
+    "Stream",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+    "Unknown",
+    "register_exception",
+]

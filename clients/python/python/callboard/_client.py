@@ -1,0 +1,368 @@
+"""The client for programs that block, with futures and callbacks."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from . import _native
+from ._errors import Cancelled, Error
+
+T = TypeVar("T")
+Progress = Callable[[int, "int | None", str], object]
+logger = logging.getLogger("callboard")
+
+#: The names that ``Client.call`` and ``Client.submit`` take as options and not as arguments.
+OPTIONS = frozenset(("timeout", "key", "priority", "effect", "wait_for_ready", "conflate"))
+
+
+class Answer(NamedTuple):
+    """The answer of one worker to a broadcast."""
+
+    worker: str
+    """The worker's name."""
+    result: Any
+    """The result, or None if the worker failed."""
+    error: BaseException | None
+    """Why the worker has no result."""
+
+
+class Future(concurrent.futures.Future[T]):
+    """The future of a call. It is a :class:`concurrent.futures.Future`; ``cancel()`` also cancels the call.
+
+    Waiting for its result does not depend on any other thread of the program.
+    """
+
+    _call: _native.PendingCall
+    _client: Client
+
+    def __init__(self, call: _native.PendingCall, client: Client) -> None:
+        # The attributes of the base class are created when something needs them: see __getattr__.
+        self._call = call
+        self._client = client
+
+    def result(self, timeout: float | None = None) -> T:
+        """Waits for the result, for at most ``timeout`` seconds.
+
+        Raises the exception of the call, or TimeoutError if there is no outcome yet.
+        """
+        if "_condition" in self.__dict__:
+            return super().result(timeout)
+        return self._call.result(timeout)  # type: ignore[no-any-return]
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Waits for the outcome, and returns the exception of the call, or None."""
+        self._materialise()
+        return super().exception(timeout)
+
+    def done(self) -> bool:
+        """Whether the call has an outcome."""
+        if "_condition" in self.__dict__:
+            return super().done()
+        return self._call.done()
+
+    def running(self) -> bool:
+        """Whether the call has no outcome yet: it cannot be known here whether its handler has started."""
+        return not self.done()
+
+    def cancel(self) -> bool:
+        """Cancels the call, unless it has an outcome. A handler that has not started never starts."""
+        self._materialise()
+        if not super().cancel():
+            return False
+        self._call.cancel()
+        self.set_running_or_notify_cancel()
+        return True
+
+    def __repr__(self) -> str:
+        return f"<callboard.Future {'done' if self.done() else 'pending'}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """Creates the attributes of the base class, which most futures never need."""
+        if name in ("_call", "_client") or "_condition" in self.__dict__:
+            raise AttributeError(name)
+        self._materialise()
+        return self.__dict__[name]
+
+    def _materialise(self) -> None:
+        with _materialising:
+            if "_condition" in self.__dict__:
+                return
+            super().__init__()
+        self._call.deliver_to(self._client._inbox(), self._deliver)
+
+    def _deliver(self, result: Any, exception: BaseException | None) -> None:
+        try:
+            if exception is not None:
+                self.set_exception(exception)
+            else:
+                self.set_result(result)
+        except concurrent.futures.InvalidStateError:
+            pass  # It was cancelled meanwhile.
+
+
+_materialising = threading.RLock()
+
+
+class Client(_native.Client):
+    """A client, which calls functions in worker processes through a broker.
+
+    ``address`` is the broker's address, ``tcp://HOST:PORT`` or ``ipc://PATH``; by default ``CALLBOARD_FRONTEND``, else
+    ``tcp://127.0.0.1:5559``. ``authkey`` is the secret that the broker requires, by default that of
+    ``CALLBOARD_AUTHKEY``. ``timeout`` is that of calls without one of their own, in seconds; default 30, None for none.
+
+    Any number of threads may use a client. It connects in the background; a call waits for the connection, within its
+    timeout. Use it as a context manager, or call :meth:`close`::
+
+        with callboard.Client() as client:
+            print(client.call("calculator.add", 2, 3))
+    """
+
+    _lock: threading.Lock
+    _delivery: _Delivery | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._lock = threading.Lock()
+        self._delivery = None
+        _clients.add(self)
+
+    def service(self, name: str, **options: Any) -> Service:
+        """Returns a proxy of a service: ``client.service("calculator").add(2, y=3)``.
+
+        ``options`` are those of :meth:`call`, for all calls of the proxy.
+        """
+        return Service(self, name, options)
+
+    def submit(self, method: str, *args: Any, callback: Callable[[Future[Any]], object] | None = None, **kwargs: Any) -> Future[Any]:
+        """Calls a method and returns a future at once. Takes the options of :meth:`call`.
+
+        ``callback(future)`` is called exactly once, on a thread of the client's own: with a result, an error or a
+        timeout. An exception that it raises is logged.
+        """
+        options = _take_options(kwargs)
+        future: Future[Any] = Future(self.start_call(method, args, kwargs, options), self)
+        if callback is not None:
+            future.add_done_callback(callback)
+        return future
+
+    def cast(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Calls a method without waiting: its result is dropped, and failures are logged at the broker.
+
+        Returns when the call is in the client's queue. :meth:`close` waits until it has reached the broker.
+        """
+        self.cast_with(method, args, kwargs, _take_options(kwargs))
+
+    def broadcast(self, method: str, *args: Any, **kwargs: Any) -> list[Answer]:
+        """Calls a method at every worker that serves it. Returns their answers, in no particular order."""
+        options = _take_options(kwargs)
+        answers = self.start_broadcast(method, args, kwargs, options).result()
+        return [Answer(*answer) for answer in answers]
+
+    def with_progress(self, on_progress: Progress, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method and waits for its result. ``on_progress(done, total, message)`` is called meanwhile, on this thread."""
+        options = _take_options(kwargs)
+        return self.start_with_progress(method, args, kwargs, options, on_progress).result()
+
+    def stream(self, method: str, *args: Any, **kwargs: Any) -> Stream:
+        """Calls a method that sends items. Iterate over them; a slow reader applies backpressure to its handler.
+
+        ``conflate=True`` keeps only the newest unread item.
+        """
+        return Stream(self.start_stream(method, args, kwargs, _take_options(kwargs)))
+
+    def upload(self, items: Iterable[Any], method: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method that takes items, sends it these, and returns its result."""
+        sender, reply = self.start_upload(method, args, kwargs, _take_options(kwargs))
+        _send_all(sender, items)
+        return reply.result()
+
+    def duplex(self, items: Iterable[Any], method: str, *args: Any, **kwargs: Any) -> Stream:
+        """Calls a method that takes and sends items. A thread takes the next of ``items`` when the handler reads it."""
+        sender, received = self.start_duplex(method, args, kwargs, _take_options(kwargs))
+        threading.Thread(target=_send_all, args=(sender, items), name="callboard-items", daemon=True).start()
+        return Stream(received)
+
+    def close(self) -> None:
+        """Closes the client: calls without an outcome are cancelled, and what was sent, casts too, reaches the broker.
+
+        Returns when all callbacks have run. Raises RuntimeError if the close could not be completed in 5 seconds; the
+        client is closed nevertheless.
+        """
+        closed = self.start_close()
+        try:
+            closed.result()
+        finally:
+            with self._lock:
+                delivery = self._delivery
+            if delivery is not None:
+                delivery.close()
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<callboard.Client of {self.address}>"
+
+    def _inbox(self) -> _native.Inbox:
+        """Returns the inbox whose outcomes the client's callback thread delivers."""
+        with self._lock:
+            if self._delivery is None:
+                self._delivery = _Delivery()
+            return self._delivery.inbox
+
+    def _forget_parent(self) -> None:
+        """Drops what belongs to threads of the parent process."""
+        self._lock = threading.Lock()
+        self._delivery = None
+
+
+Self = TypeVar("Self", bound=Client)
+
+
+class Service:
+    """A service by name. Its methods are those of the workers: ``service.add(2, y=3)``."""
+
+    __slots__ = ("_client", "_name", "_options")
+
+    def __init__(self, client: Client, name: str, options: dict[str, Any]) -> None:
+        self._client = client
+        self._name = name
+        self._options = options
+
+    def __getattr__(self, method: str) -> Method:
+        if method.startswith("__"):
+            raise AttributeError(method)
+        return Method(self._client, f"{self._name}.{method}", self._options)
+
+    def __dir__(self) -> list[str]:
+        """The methods that workers serve now, for tab completion."""
+        names = list(super().__dir__())
+        try:
+            described = self._client.call("callboard.describe", self._name, timeout=1)
+            names += [method["name"] for method in described["methods"]]
+        except Exception:
+            pass  # Completion must not fail without a broker.
+        return names
+
+    def __repr__(self) -> str:
+        return f"<callboard.Service {self._name}>"
+
+
+class Method:
+    """A method of a service. Every argument is one of the method; the options are those of the service."""
+
+    __slots__ = ("_client", "_name", "_options")
+
+    def __init__(self, client: Client, name: str, options: dict[str, Any]) -> None:
+        self._client = client
+        self._name = name
+        self._options = options
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the method and waits for its result."""
+        return self._client.call_with(self._name, args, kwargs, self._options)
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Calls the method and returns a future at once."""
+        return Future(self._client.start_call(self._name, args, kwargs, self._options), self._client)
+
+    def cast(self, *args: Any, **kwargs: Any) -> None:
+        """Calls the method without waiting; its result is dropped."""
+        self._client.cast_with(self._name, args, kwargs, self._options)
+
+    def stream(self, *args: Any, **kwargs: Any) -> Stream:
+        """Calls the method and iterates over the items that it sends."""
+        return Stream(self._client.start_stream(self._name, args, kwargs, self._options))
+
+    def broadcast(self, *args: Any, **kwargs: Any) -> list[Answer]:
+        """Calls the method at every worker that serves it."""
+        answers = self._client.start_broadcast(self._name, args, kwargs, self._options).result()
+        return [Answer(*answer) for answer in answers]
+
+    def __repr__(self) -> str:
+        return f"<callboard.Method {self._name}>"
+
+
+class Stream(Iterator[Any], Generic[T]):
+    """The items of a call. Leaving it early, or its ``with`` block, cancels the call."""
+
+    def __init__(self, items: _native.ItemStream) -> None:
+        self._items = items
+
+    def __next__(self) -> Any:
+        return next(self._items)
+
+    def close(self) -> None:
+        """Cancels the call. There are no further items."""
+        self._items.cancel()
+
+    @property
+    def dropped(self) -> int:
+        """How many items were dropped in favour of newer ones."""
+        return self._items.dropped
+
+    def __enter__(self) -> Stream[T]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class _Delivery:
+    """The thread that delivers the outcomes of futures with callbacks, in batches."""
+
+    def __init__(self) -> None:
+        self.inbox = _native.Inbox()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="callboard-callbacks", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed or self.inbox.pending_count:
+            self.inbox.process(None)
+
+    def close(self) -> None:
+        """Ends the thread when all outcomes are delivered."""
+        self._closed = True
+        self.inbox.wake()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+
+def _take_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Moves the options of a call out of the arguments by name."""
+    return {name: kwargs.pop(name) for name in OPTIONS.intersection(kwargs)}
+
+
+def _send_all(sender: _native.ItemSender, items: Iterable[Any]) -> None:
+    """Sends the items. An exception of the iterable cancels the call."""
+    try:
+        for item in items:
+            if not sender.send(item):
+                return  # The call has ended; its outcome is the reason.
+        sender.end()
+    finally:
+        sender.cancel()
+
+
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    _native.after_fork_in_child()
+    for client in list(_clients):
+        client._forget_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+__all__ = ["Answer", "Cancelled", "Client", "Error", "Future", "Method", "Service", "Stream"]
