@@ -10,6 +10,7 @@ A client::
 The guide's chapter "Python" has more: workers, futures, streams, asyncio.
 """
 
+from . import aio
 from ._client import Answer, Client, Future, Method, Service, Stream
 from ._errors import (
     Aborted,
@@ -60,5 +61,6 @@ __all__ = [
     "Unavailable",
     "Unimplemented",
     "Unknown",
+    "aio",
     "register_exception",
 ]

@@ -139,7 +139,9 @@ class Client(_native.Client):
         """
         return Service(self, name, options)
 
-    def submit(self, method: str, *args: Any, callback: Callable[[Future[Any]], object] | None = None, **kwargs: Any) -> Future[Any]:
+    def submit(
+        self, method: str, *args: Any, callback: Callable[[Future[Any]], object] | None = None, **kwargs: Any
+    ) -> Future[Any]:
         """Calls a method and returns a future at once. Takes the options of :meth:`call`.
 
         ``callback(future)`` is called exactly once, on a thread of the client's own: with a result, an error or a
@@ -206,7 +208,9 @@ class Client(_native.Client):
     def __enter__(self: Self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -313,7 +317,9 @@ class Stream(Iterator[Any], Generic[T]):
     def __enter__(self) -> Stream[T]:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

@@ -3,7 +3,10 @@
 use std::{
     io::{self, PipeReader, PipeWriter, Read as _, Write as _},
     os::fd::AsRawFd as _,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
 };
@@ -22,11 +25,15 @@ const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) struct Inbox {
     ready: Arc<Ready>,
     pending: Mutex<Slab<Pending>>,
+    /// The number of the next operation.
+    next: AtomicU32,
     readable: PipeReader,
 }
 
 /// An operation and the function that gets its outcome.
 struct Pending {
+    /// Tells this operation from earlier ones with the same key.
+    number: u32,
     operation: Operation,
     waker: Waker,
     deliver: Py<PyAny>,
@@ -78,17 +85,34 @@ impl Wake for OperationWaker {
 }
 
 impl Inbox {
-    /// Adds an operation. `deliver(result, exception)` is called once, by [`process`](Inbox::process).
-    pub(super) fn add(&self, mut operation: Operation, deliver: Py<PyAny>) {
+    /// Adds an operation. `deliver(result, exception)` is called once, by [`process`](Inbox::process). Returns the token for
+    /// [`cancel`](Inbox::cancel).
+    pub(super) fn add(&self, mut operation: Operation, deliver: Py<PyAny>) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut pending = self.pending();
         let entry = pending.vacant_entry();
+        let token = (u64::from(number) << 32) | entry.key() as u64;
         let waker = Waker::from(Arc::new(OperationWaker { key: entry.key(), ready: Arc::clone(&self.ready) }));
         // Under the lock of `pending`, so that `process` finds the operation when its waker was called.
         if let Poll::Ready(outcome) = operation.as_mut().poll(&mut Context::from_waker(&waker)) {
             operation = Box::pin(std::future::ready(outcome));
             waker.wake_by_ref();
         }
-        entry.insert(Pending { operation, waker, deliver });
+        entry.insert(Pending { number, operation, waker, deliver });
+        token
+    }
+
+    /// Cancels an operation that has not been delivered. Returns whether it was.
+    pub(super) fn remove(&self, token: u64) -> bool {
+        let (number, key) = ((token >> 32) as u32, (token & u64::from(u32::MAX)) as usize);
+        let mut pending = self.pending();
+        let removed = match pending.get(key) {
+            Some(operation) if operation.number == number => Some(pending.remove(key)),
+            _ => None,
+        };
+        // Unlocked before it is dropped, which cancels the call.
+        drop(pending);
+        removed.is_some()
     }
 
     fn pending(&self) -> MutexGuard<'_, Slab<Pending>> {
@@ -145,7 +169,7 @@ impl Inbox {
         let (readable, writer) = io::pipe()?;
         let state = Mutex::new(ReadyState { keys: Vec::new(), writer, is_readable: false });
         let ready = Arc::new(Ready { state, pushed: Condvar::new() });
-        Ok(Inbox { ready, pending: Mutex::default(), readable })
+        Ok(Inbox { ready, pending: Mutex::default(), next: AtomicU32::new(0), readable })
     }
 
     /// Returns the file descriptor that is readable while outcomes are ready. Do not read from it.
@@ -176,6 +200,11 @@ impl Inbox {
             }
         }
         Ok(count)
+    }
+
+    /// Cancels an operation. Returns false if its outcome was delivered already.
+    fn cancel(&self, token: u64) -> bool {
+        self.remove(token)
     }
 
     /// Wakes a thread that waits in `process`.

@@ -217,6 +217,22 @@ impl Client {
         Ok(PendingCall::start(Box::pin(call.into_future().map(Outcome::from))))
     }
 
+    /// Makes a call whose outcome `inbox` delivers. Returns the token that cancels it.
+    #[pyo3(signature = (method, args, kwargs, inbox, deliver))]
+    fn call_to(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        inbox: &Inbox,
+        deliver: Py<PyAny>,
+    ) -> PyResult<u64> {
+        let options = Options::take_from(kwargs)?;
+        let call = self.encode(py, method, args, kwargs, options)?;
+        Ok(inbox.add(Box::pin(call.into_future().map(Outcome::from)), deliver))
+    }
+
     /// Makes a call to every worker of the method, whose answers are taken later.
     #[pyo3(signature = (method, args, kwargs, options))]
     fn start_broadcast(
@@ -263,6 +279,22 @@ impl Client {
         let cast: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
             if broadcast { Box::pin(call.cast_to_all()) } else { Box::pin(call.cast()) };
         wait::block_on(py, cast)?.map_err(|error| error::call_error(py, &error))
+    }
+
+    /// Sends a one-way call, or fails if the client's queue is full.
+    #[pyo3(signature = (method, args, kwargs, options))]
+    fn try_cast_with(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
+        let arguments = EncodedArguments(value::encode_arguments(args, kwargs)?);
+        let call = self.native(py)?.call::<()>(method.to_str()?, arguments);
+        let cast = Options::from_dict(options)?.apply(call).try_cast();
+        cast.map_err(|error| error::call_error(py, &error))
     }
 
     /// Makes a call whose handler sends items.

@@ -29,8 +29,13 @@ enum State {
     Ready(Outcome),
     Value(Py<PyAny>),
     Failed(Py<PyAny>),
-    /// An inbox delivers the outcome, or the call is cancelled.
-    Moved,
+    /// This inbox delivers the outcome.
+    Delivered {
+        inbox: Py<Inbox>,
+        token: u64,
+    },
+    /// The call is cancelled.
+    Cancelled,
 }
 
 impl PendingCall {
@@ -82,7 +87,7 @@ impl PendingCall {
     fn convert(&self, py: Python<'_>) {
         let outcome = {
             let mut shared = self.shared();
-            match std::mem::replace(&mut shared.state, State::Moved) {
+            match std::mem::replace(&mut shared.state, State::Cancelled) {
                 State::Ready(outcome) => outcome,
                 state => return shared.state = state,
             }
@@ -128,22 +133,34 @@ impl PendingCall {
     /// Cancels the call if it has no outcome. Returns whether it had none.
     fn cancel(&self) -> bool {
         let mut shared = self.shared();
-        if !matches!(shared.state, State::Running(_)) {
-            return false;
+        match std::mem::replace(&mut shared.state, State::Cancelled) {
+            State::Running(operation) => {
+                wake_all(shared);
+                drop(operation);
+                true
+            }
+            State::Delivered { inbox, token } => {
+                drop(shared);
+                inbox.get().remove(token)
+            }
+            state => {
+                shared.state = state;
+                false
+            }
         }
-        shared.state = State::Moved;
-        wake_all(shared);
-        true
     }
 
-    /// Lets `inbox` call `deliver(result, exception)` with the outcome.
-    fn deliver_to(&self, inbox: &Inbox, deliver: Py<PyAny>) {
+    /// Lets `inbox` call `deliver(result, exception)` with the outcome. Threads that wait here for it continue then.
+    fn deliver_to(&self, inbox: &Bound<'_, Inbox>, deliver: Py<PyAny>) {
         let mut shared = self.shared();
-        match std::mem::replace(&mut shared.state, State::Moved) {
-            State::Running(operation) => inbox.add(operation, deliver),
-            State::Ready(outcome) => inbox.add(Box::pin(std::future::ready(outcome)), deliver),
-            state => shared.state = state,
-        }
+        let operation: Operation = match std::mem::replace(&mut shared.state, State::Cancelled) {
+            State::Running(operation) => operation,
+            State::Ready(outcome) => Box::pin(std::future::ready(outcome)),
+            state => return shared.state = state,
+        };
+        let token = inbox.get().add(operation, deliver);
+        shared.state = State::Delivered { inbox: inbox.clone().unbind(), token };
+        wake_all(shared);
     }
 }
 

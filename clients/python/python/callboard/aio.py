@@ -1,0 +1,245 @@
+"""The client for asyncio: ``callboard.aio.Client``.
+
+It has no threads of Python's own. The event loop is woken once for all outcomes that arrived together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import weakref
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from types import TracebackType
+from typing import Any
+
+from . import _native
+from ._client import Answer, Progress, _take_options
+
+__all__ = ["Client", "Method", "Service", "Stream"]
+
+
+class Client:
+    """A client for asyncio, which calls functions in worker processes through a broker.
+
+    The arguments are those of :class:`callboard.Client`. It connects in the background; a call waits for the
+    connection, within its timeout::
+
+        async with callboard.aio.Client() as client:
+            print(await client.call("calculator.add", 2, 3))
+
+    Cancelling a task cancels the call that it awaits.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._native = _native.Client(*args, **kwargs)
+        self._inboxes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _native.Inbox] = weakref.WeakKeyDictionary()
+
+    @property
+    def address(self) -> str:
+        """The broker's address."""
+        return self._native.address
+
+    def service(self, name: str, **options: Any) -> Service:
+        """Returns a proxy of a service: ``await client.service("calculator").add(2, y=3)``.
+
+        ``options`` are those of :meth:`callboard.Client.call`, for all calls of the proxy.
+        """
+        return Service(self, name, options)
+
+    async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method and returns its result. Takes the options of :meth:`callboard.Client.call`."""
+        loop = asyncio.get_running_loop()
+        inbox = self._inboxes.get(loop) or self._new_inbox(loop)
+        future = loop.create_future()
+        token = self._native.call_to(method, args, kwargs, inbox, functools.partial(_deliver, future))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            inbox.cancel(token)
+            raise
+
+    def submit(self, method: str, *args: Any, **kwargs: Any) -> asyncio.Task[Any]:
+        """Calls a method and returns a task at once."""
+        return asyncio.ensure_future(self.call(method, *args, **kwargs))
+
+    def cast(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Calls a method without waiting: its result is dropped, and failures are logged at the broker.
+
+        Raises :class:`callboard.ResourceExhausted` if the client's queue is full.
+        """
+        self._native.try_cast_with(method, args, kwargs, _take_options(kwargs))
+
+    async def broadcast(self, method: str, *args: Any, **kwargs: Any) -> list[Answer]:
+        """Calls a method at every worker that serves it. Returns their answers, in no particular order."""
+        options = _take_options(kwargs)
+        answers = await self._outcome(self._native.start_broadcast(method, args, kwargs, options))
+        return [Answer(*answer) for answer in answers]
+
+    async def with_progress(self, on_progress: Progress, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method and returns its result. ``on_progress(done, total, message)`` is called meanwhile, in the loop."""
+        options = _take_options(kwargs)
+        return await self._outcome(self._native.start_with_progress(method, args, kwargs, options, on_progress))
+
+    def stream(self, method: str, *args: Any, **kwargs: Any) -> Stream:
+        """Calls a method that sends items: ``async for item in client.stream("numbers.count", 3)``.
+
+        ``conflate=True`` keeps only the newest unread item.
+        """
+        return Stream(self, self._native.start_stream(method, args, kwargs, _take_options(kwargs)))
+
+    async def upload(self, items: AsyncIterable[Any] | Iterable[Any], method: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method that takes items, sends it these, and returns its result."""
+        sender, reply = self._native.start_upload(method, args, kwargs, _take_options(kwargs))
+        await self._send_all(sender, items)
+        return await self._outcome(reply)
+
+    def duplex(self, items: AsyncIterable[Any] | Iterable[Any], method: str, *args: Any, **kwargs: Any) -> Stream:
+        """Calls a method that takes and sends items. A task takes the next of ``items`` when the handler reads it."""
+        sender, received = self._native.start_duplex(method, args, kwargs, _take_options(kwargs))
+        return Stream(self, received, asyncio.ensure_future(self._send_all(sender, items)))
+
+    async def close(self) -> None:
+        """Closes the client: calls without an outcome are cancelled, and what was sent, casts too, reaches the broker."""
+        await self._outcome(self._native.start_close())
+        for loop, inbox in list(self._inboxes.items()):
+            if not loop.is_closed():
+                loop.remove_reader(inbox.fileno())
+        self._inboxes.clear()
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<callboard.aio.Client of {self.address}>"
+
+    def _new_inbox(self, loop: asyncio.AbstractEventLoop) -> _native.Inbox:
+        inbox = self._inboxes[loop] = _native.Inbox()
+        loop.add_reader(inbox.fileno(), inbox.process)
+        return inbox
+
+    async def _outcome(self, call: _native.PendingCall) -> Any:
+        """Awaits the outcome of a call that was made."""
+        try:
+            return await self._delivered(call.deliver_to)
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+
+    async def _delivered(self, start: Callable[[_native.Inbox, _native.Deliver], object]) -> Any:
+        """Awaits what an inbox delivers."""
+        loop = asyncio.get_running_loop()
+        inbox = self._inboxes.get(loop) or self._new_inbox(loop)
+        future = loop.create_future()
+        start(inbox, functools.partial(_deliver, future))
+        return await future
+
+    async def _send_all(self, sender: _native.ItemSender, items: AsyncIterable[Any] | Iterable[Any]) -> None:
+        """Sends the items. An exception of the iterable cancels the call."""
+        try:
+            async for item in _iterate(items):
+                send = functools.partial(sender.send_to, item)
+                if await self._delivered(send) is _native.END:
+                    return  # The call has ended; its outcome is the reason.
+            sender.end()
+        finally:
+            sender.cancel()
+
+
+class Service:
+    """A service by name: ``await service.add(2, y=3)``."""
+
+    __slots__ = ("_client", "_name", "_options")
+
+    def __init__(self, client: Client, name: str, options: dict[str, Any]) -> None:
+        self._client = client
+        self._name = name
+        self._options = options
+
+    def __getattr__(self, method: str) -> Method:
+        if method.startswith("__"):
+            raise AttributeError(method)
+        return Method(self._client, f"{self._name}.{method}", self._options)
+
+    def __repr__(self) -> str:
+        return f"<callboard.aio.Service {self._name}>"
+
+
+class Method:
+    """A method of a service. Every argument is one of the method; the options are those of the service."""
+
+    __slots__ = ("_client", "_name", "_options")
+
+    def __init__(self, client: Client, name: str, options: dict[str, Any]) -> None:
+        self._client = client
+        self._name = name
+        self._options = options
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """Calls the method and returns its result."""
+        call = self._client._native.start_call(self._name, args, kwargs, self._options)
+        return self._client._outcome(call)
+
+    def stream(self, *args: Any, **kwargs: Any) -> Stream:
+        """Calls the method and iterates over the items that it sends."""
+        return Stream(self._client, self._client._native.start_stream(self._name, args, kwargs, self._options))
+
+    def __repr__(self) -> str:
+        return f"<callboard.aio.Method {self._name}>"
+
+
+class Stream(AsyncIterator[Any]):
+    """The items of a call. ``async with`` ensures that leaving it early cancels the call."""
+
+    def __init__(self, client: Client, items: _native.ItemStream, sending: asyncio.Future[None] | None = None) -> None:
+        self._client = client
+        self._items = items
+        self._sending = sending
+
+    async def __anext__(self) -> Any:
+        item = await self._client._delivered(self._items.next_to)
+        if item is _native.END:
+            raise StopAsyncIteration
+        return item
+
+    def close(self) -> None:
+        """Cancels the call. There are no further items."""
+        self._items.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
+
+    @property
+    def dropped(self) -> int:
+        """How many items were dropped in favour of newer ones."""
+        return self._items.dropped
+
+    async def __aenter__(self) -> Stream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _deliver(future: asyncio.Future[Any], result: Any, exception: BaseException | None) -> None:
+    """Sets the outcome of a future that may be cancelled."""
+    if future.done():
+        return
+    if exception is None:
+        future.set_result(result)
+    else:
+        future.set_exception(exception)
+
+
+async def _iterate(items: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
