@@ -167,7 +167,10 @@ class Client(_native.Client):
         return [Answer(*answer) for answer in answers]
 
     def with_progress(self, on_progress: Progress, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Calls a method and waits for its result. ``on_progress(done, total, message)`` is called meanwhile, on this thread."""
+        """Calls a method and waits for its result.
+
+        Meanwhile it calls ``on_progress(done, total, message)`` on this thread.
+        """
         options = _take_options(kwargs)
         return self.start_with_progress(method, args, kwargs, options, on_progress).result()
 

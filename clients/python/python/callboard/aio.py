@@ -76,7 +76,10 @@ class Client:
         return [Answer(*answer) for answer in answers]
 
     async def with_progress(self, on_progress: Progress, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Calls a method and returns its result. ``on_progress(done, total, message)`` is called meanwhile, in the loop."""
+        """Calls a method and returns its result.
+
+        Meanwhile it calls ``on_progress(done, total, message)`` in the loop.
+        """
         options = _take_options(kwargs)
         return await self._outcome(self._native.start_with_progress(method, args, kwargs, options, on_progress))
 
@@ -99,7 +102,7 @@ class Client:
         return Stream(self, received, asyncio.ensure_future(self._send_all(sender, items)))
 
     async def close(self) -> None:
-        """Closes the client: calls without an outcome are cancelled, and what was sent, casts too, reaches the broker."""
+        """Closes the client: calls without an outcome are cancelled, and what was sent reaches the broker, casts too."""
         await self._outcome(self._native.start_close())
         for loop, inbox in list(self._inboxes.items()):
             if not loop.is_closed():
