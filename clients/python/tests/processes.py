@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 T = TypeVar("T")
+P = TypeVar("P", bound="Process")
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEADLINE = 60.0
 """How long a test waits for an event: far longer than a loaded machine needs."""
@@ -98,7 +99,7 @@ class Process:
             self.popen.kill()
         self.popen.wait()
 
-    def __enter__(self) -> Process:
+    def __enter__(self: P) -> P:
         return self
 
     def __exit__(self, *_: object) -> None:

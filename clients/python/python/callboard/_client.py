@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from . import _native
 from ._errors import Cancelled, Error
@@ -150,7 +150,7 @@ class Client(_native.Client):
         options = _take_options(kwargs)
         future: Future[Any] = Future(self.start_call(method, args, kwargs, options), self)
         if callback is not None:
-            future.add_done_callback(callback)
+            future.add_done_callback(cast("Callable[[concurrent.futures.Future[Any]], object]", callback))
         return future
 
     def cast(self, method: str, *args: Any, **kwargs: Any) -> None:
@@ -299,7 +299,7 @@ class Method:
         return f"<callboard.Method {self._name}>"
 
 
-class Stream(Iterator[Any], Generic[T]):
+class Stream(Iterator[Any]):
     """The items of a call. Leaving it early, or its ``with`` block, cancels the call."""
 
     def __init__(self, items: _native.ItemStream) -> None:
@@ -317,7 +317,7 @@ class Stream(Iterator[Any], Generic[T]):
         """How many items were dropped in favour of newer ones."""
         return self._items.dropped
 
-    def __enter__(self) -> Stream[T]:
+    def __enter__(self) -> Stream:
         return self
 
     def __exit__(

@@ -102,7 +102,7 @@ class Client:
         return Stream(self, received, asyncio.ensure_future(self._send_all(sender, items)))
 
     async def close(self) -> None:
-        """Closes the client: calls without an outcome are cancelled, and what was sent reaches the broker, casts too."""
+        """Closes the client: pending calls are cancelled, and what was sent reaches the broker, casts too."""
         await self._outcome(self._native.start_close())
         for loop, inbox in list(self._inboxes.items()):
             if not loop.is_closed():
