@@ -12,8 +12,8 @@ use super::{
     reader::{Head, Reader},
     tagged,
     writer::{
-        ARRAY, BREAK, BYTES, FALSE, FLOAT_16, FLOAT_32, FLOAT_64, INDEFINITE, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE,
-        UNSIGNED, write_bits, write_head, write_string,
+        ARRAY, BREAK, BYTES, FALSE, INDEFINITE, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, UNSIGNED, write_float,
+        write_head, write_string,
     },
 };
 use crate::wire::limits::DEPTH_MAX;
@@ -147,18 +147,8 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
         self.serialize_f64(value.into())
     }
 
-    /// As the shortest float that is bit for bit the same.
     fn serialize_f64(self, value: f64) -> Result<(), EncodeError> {
-        let single = value as f32;
-        if f64::from(single).to_bits() != value.to_bits() {
-            write_bits(self.out, FLOAT_64, value.to_be_bytes());
-            return Ok(());
-        }
-        let half = half::f16::from_f64(value);
-        match half.to_f64().to_bits() == value.to_bits() {
-            true => write_bits(self.out, FLOAT_16, half.to_be_bytes()),
-            false => write_bits(self.out, FLOAT_32, single.to_be_bytes()),
-        }
+        write_float(self.out, value);
         Ok(())
     }
 

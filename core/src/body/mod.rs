@@ -7,6 +7,9 @@
 //! is lost. A body may come from a stranger: what it announces costs nothing until it is there, and how deep it nests is
 //! bounded.
 //!
+//! Programs whose values serde does not know, such as objects of another language, write a body with [`build`] and [`Head::write`],
+//! and read one with [`Reader`].
+//!
 //! Both directions are our own, on purpose. ciborium takes three times as long and stops at 4 KiB of borrowed text;
 //! minicbor-serde writes `char` as an integer, knows no tags, and widens nothing.
 
@@ -30,6 +33,7 @@ mod writer;
 pub use arguments::{ArgumentError, ArgumentMap, ArgumentProblem, ArgumentReader, Arguments, EncodedArguments, named};
 pub use encoded::Encoded;
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
+pub use reader::{Head, Malformed, Reader};
 
 use crate::wire::limits::DEPTH_MAX;
 
@@ -59,17 +63,43 @@ thread_local! {
 ///
 /// If the value nests deeper than [`DEPTH_MAX`], or its own `Serialize` fails.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
-    // Whoever is encoded within finds none, and nor does who encodes when the thread ends.
+    build(|out| value.serialize(&mut encode::Serializer::new(out)))
+}
+
+/// Returns the body that `write` appends to the buffer. The buffer is empty at the start, and is reused by later bodies of the thread.
+///
+/// `write` must append exactly one well-formed item: it is not checked.
+///
+/// ```
+/// use callboard_core::body::{self, Head};
+///
+/// let body = body::build(|out| {
+///     Head::Array(Some(2)).write(out);
+///     Head::Unsigned(2).write(out);
+///     Head::Text(Some(5)).write(out);
+///     out.extend_from_slice(b"three");
+///     Ok::<(), std::convert::Infallible>(())
+/// })?;
+/// assert_eq!(body, body::encode(&(2, "three")).unwrap());
+/// # Ok::<(), std::convert::Infallible>(())
+/// ```
+///
+/// # Errors
+///
+/// The error of `write`.
+#[inline]
+pub fn build<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Bytes, E> {
+    // A body that is built within `write`, or while the thread ends, gets a new buffer.
     let mut out = SCRATCH.try_with(Cell::take).unwrap_or_default();
     out.reserve(BODY_BYTES_EXPECTED);
-    value.serialize(&mut encode::Serializer::new(&mut out))?;
+    let written = write(&mut out);
     if out.len() > BODY_COPIED_BYTES_MAX {
-        return Ok(out.into());
+        return written.map(|()| out.into());
     }
-    let body = Small::new(&out).map_or_else(|| Bytes::copy_from_slice(&out), Bytes::from_owner);
+    let body = written.map(|()| Small::new(&out).map_or_else(|| Bytes::copy_from_slice(&out), Bytes::from_owner));
     out.clear();
     let _ = SCRATCH.try_with(|scratch| scratch.set(out));
-    Ok(body)
+    body
 }
 
 /// A small body in one place with the count of those who hold it, which elsewhere is an allocation of its own with the second holder:

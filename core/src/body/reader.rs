@@ -7,26 +7,38 @@ use std::borrow::Cow;
 
 /// The first bytes of an item: what it is, with its value, its length (`None`: until the break) or its tag.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Head {
+pub enum Head {
+    /// An integer from 0 on.
     Unsigned(u64),
-    /// Stands for -1 - n.
+    /// The integer -1 - n.
     Negative(u64),
+    /// A byte string of so many bytes.
     Bytes(Option<u64>),
+    /// A text of so many bytes of UTF-8.
     Text(Option<u64>),
+    /// An array of so many items.
     Array(Option<u64>),
+    /// A map of so many pairs of a key and a value.
     Map(Option<u64>),
+    /// The number of a tag; its item comes next.
     Tag(u64),
+    /// A boolean.
     Bool(bool),
+    /// Null.
     Null,
+    /// Undefined.
     Undefined,
+    /// A simple value that no standard assigns.
     Simple(u8),
+    /// A float of any width.
     Float(f64),
+    /// The end of an item of indefinite length.
     Break,
 }
 
 impl Head {
     /// What the item is, in words for an error message.
-    pub(super) fn description(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Head::Unsigned(_) | Head::Negative(_) => "an integer",
             Head::Bytes(_) => "bytes",
@@ -44,21 +56,28 @@ impl Head {
     }
 }
 
-/// Why bytes are not one well-formed CBOR item. The words go on after "it".
+/// Why bytes are not one well-formed CBOR item. The text goes on after "it".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
+pub enum Malformed {
+    /// The bytes end too early, or a length exceeds them.
     #[error("ends in the middle of an item")]
     Short,
+    /// A head has no meaning yet.
     #[error("has a head that CBOR reserves")]
     Reserved,
+    /// A break is out of place.
     #[error("has a break outside an item of indefinite length, or after a key")]
     Break,
+    /// A chunk of a string has the wrong type.
     #[error("has a chunk of the wrong type in a string of indefinite length")]
     Chunk,
+    /// A text is not UTF-8.
     #[error("has text that is not UTF-8")]
     Utf8,
+    /// Items nest deeper than the reader allows.
     #[error("nests too deep")]
     Deep,
+    /// More bytes follow the item.
     #[error("has more bytes after its item")]
     Trailing,
 }
@@ -68,18 +87,18 @@ pub(super) enum Malformed {
 /// What decoding goes through for every item is always inlined: a head then lives in registers and its match melts into the
 /// caller's, which halves the time of small bodies.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'b> {
+pub struct Reader<'b> {
     rest: &'b [u8],
 }
 
 impl<'b> Reader<'b> {
     /// A reader at the start of `bytes`.
-    pub(super) fn new(bytes: &'b [u8]) -> Reader<'b> {
+    pub fn new(bytes: &'b [u8]) -> Reader<'b> {
         Reader { rest: bytes }
     }
 
     /// What has not been read.
-    pub(super) fn rest(&self) -> &'b [u8] {
+    pub fn rest(&self) -> &'b [u8] {
         self.rest
     }
 
@@ -89,8 +108,12 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads the next head.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes end, or the head is reserved.
     #[inline(always)]
-    pub(super) fn head(&mut self) -> Result<Head, Malformed> {
+    pub fn head(&mut self) -> Result<Head, Malformed> {
         let [first] = self.array()?;
         let info = first & 0x1f;
         Ok(match first >> 5 {
@@ -106,8 +129,12 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads a break, if one is next.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes end.
     #[inline(always)]
-    pub(super) fn at_break(&mut self) -> Result<bool, Malformed> {
+    pub fn at_break(&mut self) -> Result<bool, Malformed> {
         match self.rest {
             [] => Err(Malformed::Short),
             [0xff, rest @ ..] => {
@@ -119,8 +146,12 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads the content of a byte string whose head was just read: borrowed if it is in one piece.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes end within it, or a chunk is not a byte string.
     #[inline(always)]
-    pub(super) fn bytes(&mut self, length: Option<u64>) -> Result<Cow<'b, [u8]>, Malformed> {
+    pub fn bytes(&mut self, length: Option<u64>) -> Result<Cow<'b, [u8]>, Malformed> {
         if let Some(length) = length {
             return Ok(Cow::Borrowed(self.slice(length)?));
         }
@@ -133,8 +164,12 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads the content of a text whose head was just read: borrowed if it is in one piece.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes end within it, a chunk is not a text, or it is not UTF-8.
     #[inline(always)]
-    pub(super) fn text(&mut self, length: Option<u64>) -> Result<Cow<'b, str>, Malformed> {
+    pub fn text(&mut self, length: Option<u64>) -> Result<Cow<'b, str>, Malformed> {
         if let Some(length) = length {
             return Ok(Cow::Borrowed(self.utf8(length)?));
         }
@@ -147,7 +182,11 @@ impl<'b> Reader<'b> {
     }
 
     /// Moves past one whole item of any shape that nests at most `depth` deep. Text is not checked to be UTF-8.
-    pub(super) fn skip(&mut self, depth: usize) -> Result<(), Malformed> {
+    ///
+    /// # Errors
+    ///
+    /// If no well-formed item is next, or it nests deeper.
+    pub fn skip(&mut self, depth: usize) -> Result<(), Malformed> {
         match self.head()? {
             Head::Bytes(None) => self.skip_chunks(|head| matches!(head, Head::Bytes(Some(_)))),
             Head::Text(None) => self.skip_chunks(|head| matches!(head, Head::Text(Some(_)))),

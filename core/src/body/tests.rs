@@ -332,3 +332,45 @@ fn a_body_of_any_size_is_what_was_said_and_so_is_its_copy() {
         assert_eq!(decode::<String>(&copy).unwrap().len(), len);
     }
 }
+
+#[test]
+fn a_head_that_was_written_is_read_as_the_same() {
+    for head in [
+        Head::Unsigned(23),
+        Head::Unsigned(u64::MAX),
+        Head::Negative(0),
+        Head::Bytes(Some(300)),
+        Head::Bytes(None),
+        Head::Text(Some(0)),
+        Head::Text(None),
+        Head::Array(Some(70_000)),
+        Head::Array(None),
+        Head::Map(Some(2)),
+        Head::Map(None),
+        Head::Tag(258),
+        Head::Bool(true),
+        Head::Bool(false),
+        Head::Null,
+        Head::Undefined,
+        Head::Simple(7),
+        Head::Simple(255),
+        Head::Float(1.5),
+        Head::Float(1e300),
+        Head::Break,
+    ] {
+        let mut out = Vec::new();
+        head.write(&mut out);
+        let mut reader = Reader::new(&out);
+        assert_eq!((reader.head(), reader.rest()), (Ok(head), &[][..]));
+    }
+}
+
+#[test]
+fn a_failed_build_leaves_nothing_to_the_next() {
+    let failed = build(|out| {
+        out.push(1);
+        Err("unable")
+    });
+    assert_eq!(failed, Err("unable"));
+    assert_eq!(encode(&2).unwrap()[..], [2]);
+}
