@@ -34,6 +34,7 @@ from ._errors import (
     Unknown,
     register_exception,
 )
+from ._native import Tagged
 
 __all__ = [
     "Aborted",
@@ -57,6 +58,7 @@ __all__ = [
     "ResourceExhausted",
     "Service",
     "Stream",
+    "Tagged",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from os import PathLike
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 Deliver: TypeAlias = Callable[[Any, BaseException | None], object]
 Options: TypeAlias = dict[str, Any]
@@ -13,6 +13,19 @@ END: object
 def after_fork_in_child() -> None: ...
 def encode(value: object) -> bytes: ...
 def decode(body: bytes) -> Any: ...
+def encode_arguments(*args: object, **kwargs: object) -> bytes: ...
+def decode_arguments(body: bytes) -> tuple[tuple[Any, ...], dict[str, Any] | None]: ...
+
+class Tagged:
+    """A CBOR tag that has no Python type, with the value that it marks."""
+
+    __match_args__: ClassVar[tuple[str, str]]
+
+    def __new__(cls, tag: int, value: Any) -> Tagged: ...
+    @property
+    def tag(self) -> int: ...
+    @property
+    def value(self) -> Any: ...
 
 class Client:
     def __new__(
