@@ -1,10 +1,10 @@
-"""Calls a second from Python: Callboard beside multiprocessing.managers, grpcio, zerorpc and the pure conformance client.
+"""Calls a second from Python: Callboard beside multiprocessing.managers, grpcio, zerorpc and the conformance client.
 
     python bench/run.py [--seconds 3] [--repeats 3] [--only NAME...]
 
 Every peer echoes a dictionary of three entries, through its own server process. The peers are interleaved: each round
-measures every peer once, and the table has the medians of the rounds. A peer that is not installed is named. Callboard's
-figures are through the broker; the others, but for the pure client, have no broker between client and server.
+measures every peer once, and the table has the medians of the rounds. A peer that is not installed is named.
+Callboard's figures are through the broker; the others, but for the pure client, have no broker in between.
 CALLBOARD_COMMAND is the path of a release build of the command, with the Rust echo worker in it.
 """
 
@@ -45,7 +45,9 @@ def process(*words: str, ready: str, env: dict[str, str] | None = None) -> Itera
 class Peer:
     """One way to call, with the command of its client."""
 
-    def __init__(self, name: str, outstanding: tuple[int, ...], *client: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, outstanding: tuple[int, ...], *client: str, env: dict[str, str] | None = None
+    ) -> None:
         self.name, self.outstanding, self.client, self.env = name, outstanding, client, env or {}
 
     def measure(self, outstanding: int, seconds: float) -> dict[str, float]:
@@ -68,7 +70,9 @@ def callboard_peers(stack: ExitStack) -> Iterator[Peer]:
         flags = ["--frontend", addresses[0], "--backend", addresses[1]]
         stack.enter_context(process(command, "broker", *flags, ready="ready"))
         env = {"CALLBOARD_FRONTEND": addresses[0], "CALLBOARD_BACKEND": addresses[1]}
-        words = (command, "internal", "echo-worker") if worker == "rust" else (sys.executable, str(HERE / "echo_worker.py"))
+        words = (
+            (command, "internal", "echo-worker") if worker == "rust" else (sys.executable, str(HERE / "echo_worker.py"))
+        )
         served = subprocess.Popen(words, env={**os.environ, **env}, stdout=subprocess.DEVNULL)
         stack.callback(served.wait)
         stack.callback(served.terminate)

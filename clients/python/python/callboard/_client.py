@@ -193,6 +193,15 @@ class Client(_native.Client):
         threading.Thread(target=_send_all, args=(sender, items), name="callboard-items", daemon=True).start()
         return Stream(received)
 
+    def describe(self, service: str, *, timeout: float | None = 30) -> dict[str, Any]:
+        """Returns the contract of a service: its methods with their arguments, types and documentation.
+
+        If its workers disagree, it is the contract of most of them.
+        """
+        contracts = self.call("callboard.describe", service, timeout=timeout)["contracts"]
+        described = [contract["description"] for contract in contracts if "description" in contract]
+        return _native.decode(described[0]) if described else {"name": service, "methods": []}
+
     def close(self) -> None:
         """Closes the client: calls without an outcome are cancelled, and what was sent, casts too, reaches the broker.
 
@@ -254,8 +263,8 @@ class Service:
         """The methods that workers serve now, for tab completion."""
         names = list(super().__dir__())
         try:
-            described = self._client.call("callboard.describe", self._name, timeout=1)
-            names += [method["name"] for method in described["methods"]]
+            description = self._client.describe(self._name, timeout=1)
+            names += [method["name"] for method in description["methods"]]
         except Exception:
             pass  # Completion must not fail without a broker.
         return names
