@@ -54,6 +54,7 @@ __all__ = [
     "NotFound",
     "OutOfRange",
     "PermissionDenied",
+    "PolledClient",
     "Rejected",
     "ResourceExhausted",
     "Service",

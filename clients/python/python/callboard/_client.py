@@ -233,6 +233,7 @@ class Client(_native.Client):
         with self._lock:
             if self._delivery is None:
                 self._delivery = _Delivery()
+                weakref.finalize(self, self._delivery.close, wait=False)
             return self._delivery.inbox
 
     def _forget_parent(self) -> None:
@@ -348,11 +349,11 @@ class _Delivery:
         while not self._closed or self.inbox.pending_count:
             self.inbox.process(None)
 
-    def close(self) -> None:
+    def close(self, wait: bool = True) -> None:
         """Ends the thread when all outcomes are delivered."""
         self._closed = True
         self.inbox.wake()
-        if threading.current_thread() is not self._thread:
+        if wait and threading.current_thread() is not self._thread:
             self._thread.join()
 
 

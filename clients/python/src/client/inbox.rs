@@ -14,7 +14,7 @@ use std::{
 use pyo3::prelude::*;
 use slab::Slab;
 
-use super::operation::{Operation, Outcome};
+use super::operation::{Operation, Outcome, end_of_stream};
 
 /// How often a thread that waits lets Python handle signals.
 const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -192,7 +192,7 @@ impl Inbox {
             let deliver = deliver.bind(py);
             let delivered = match outcome.into_python(py) {
                 Ok(Some(value)) => deliver.call1((value, py.None())),
-                Ok(None) => deliver.call1((super::end_of_stream(py)?, py.None())),
+                Ok(None) => deliver.call1((end_of_stream(py)?, py.None())),
                 Err(error) => deliver.call1((py.None(), error.into_value(py))),
             };
             if let Err(error) = delivered {

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use bytes::Bytes;
 use callboard_clients::{Answers, CallError, Encoded};
-use pyo3::{IntoPyObjectExt as _, exceptions::PyRuntimeError, prelude::*, types::PyList};
+use pyo3::{IntoPyObjectExt as _, exceptions::PyRuntimeError, prelude::*, sync::PyOnceLock, types::PyList};
 
 use crate::{error, value};
 
@@ -70,4 +70,11 @@ fn python_answers(py: Python<'_>, answers: Vec<(String, Result<Bytes, CallError>
         list.append(answer)?;
     }
     list.into_py_any(py)
+}
+
+/// The object that is delivered at the end of a stream.
+pub(super) fn end_of_stream(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    static END: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let end = END.get_or_try_init(py, || py.import("builtins")?.getattr("object")?.call0().map(Bound::unbind))?;
+    Ok(end.clone_ref(py))
 }

@@ -1,0 +1,317 @@
+//! The class `Client`: a client, and the calls that it makes.
+
+use std::{
+    future::Future,
+    path::PathBuf,
+    pin::Pin,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use callboard_clients::{Call, Client as NativeClient, Encoded, EncodedArguments, Progress};
+use futures::FutureExt as _;
+use pyo3::{
+    exceptions::PyTypeError,
+    prelude::*,
+    types::{PyDict, PyString, PyTuple},
+};
+
+use super::{
+    inbox::Inbox,
+    operation::{Operation, Outcome},
+    options::{Options, Timeout},
+    pending::PendingCall,
+    settings::Settings,
+    stream::{self, ItemSender, ItemStream},
+};
+use crate::{error, value, wait};
+
+/// How often this process was forked from one that had imported the module.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// Notes that this process is a forked child: the threads of its clients exist only in the parent.
+#[pyfunction]
+pub(super) fn after_fork_in_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The settings and the connection of a client.
+#[pyclass(subclass, frozen, module = "callboard._native")]
+pub(super) struct Client {
+    settings: Settings,
+    /// Locked only with the GIL held, so that no thread holds it when the process is forked.
+    current: Mutex<Current>,
+}
+
+/// The client of this process.
+struct Current {
+    client: NativeClient,
+    forks: u64,
+}
+
+impl Client {
+    /// Returns the client of this process. A forked child gets a client of its own, with a session of its own.
+    fn native(&self, py: Python<'_>) -> PyResult<NativeClient> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let forks = FORKS.load(Ordering::Relaxed);
+        if current.forks != forks {
+            let new = Current { client: self.settings.start(py)?, forks };
+            // The old client belongs to threads of the parent process. Dropping it could wait for locks that they held at the fork.
+            std::mem::forget(std::mem::replace(&mut *current, new));
+        }
+        Ok(current.client.clone())
+    }
+
+    /// Makes a call of these arguments; options are taken out of `kwargs`.
+    fn prepare(
+        &self,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Call<Encoded>> {
+        let options = Options::take_from(kwargs)?;
+        let method = args.get_borrowed_item(0).map_err(|_| PyTypeError::new_err(NO_METHOD))?;
+        let method = method.cast::<PyString>().map_err(|_| PyTypeError::new_err(NO_METHOD))?;
+        let arguments = args.get_slice(1, args.len());
+        self.encode(py, &method, &arguments, kwargs, options)
+    }
+
+    fn encode(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: Options,
+    ) -> PyResult<Call<Encoded>> {
+        let arguments = EncodedArguments(value::encode_arguments(args, kwargs)?);
+        Ok(options.apply(self.native(py)?.call(method.to_str()?, arguments)))
+    }
+}
+
+const NO_METHOD: &str = "the first argument is the method, such as \"calculator.add\"";
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (address=None, authkey=None, *, name="", timeout=Timeout::Default, authkey_file=None))]
+    fn new(
+        py: Python<'_>,
+        address: Option<String>,
+        authkey: Option<&Bound<'_, PyAny>>,
+        name: &str,
+        timeout: Timeout,
+        authkey_file: Option<PathBuf>,
+    ) -> PyResult<Client> {
+        let settings = Settings::new(address, authkey, authkey_file, name, timeout)?;
+        let current = Current { client: settings.start(py)?, forks: FORKS.load(Ordering::Relaxed) };
+        Ok(Client { settings, current: Mutex::new(current) })
+    }
+
+    /// The broker's address.
+    #[getter]
+    fn address(&self) -> &str {
+        &self.settings.address
+    }
+
+    /// Calls a method and waits for its result.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn call(
+        &self,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let call = self.prepare(py, args, kwargs)?;
+        finish(py, wait::block_on(py, call.into_future())?.into())
+    }
+
+    /// Calls with all options in a dictionary, so that every name of `kwargs` is an argument.
+    #[pyo3(signature = (method, args, kwargs, options))]
+    fn call_with(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Py<PyAny>> {
+        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?;
+        finish(py, wait::block_on(py, call.into_future())?.into())
+    }
+
+    /// Makes a call, whose outcome is taken later.
+    #[pyo3(signature = (method, args, kwargs, options))]
+    fn start_call(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<PendingCall> {
+        let options = options.map_or_else(|| Ok(Options::default()), Options::from_dict)?;
+        let call = self.encode(py, method, args, kwargs, options)?;
+        Ok(PendingCall::start(Box::pin(call.into_future().map(Outcome::from))))
+    }
+
+    /// Makes a call whose outcome `inbox` delivers. Returns the token that cancels it.
+    #[pyo3(signature = (method, args, kwargs, inbox, deliver))]
+    fn call_to(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        inbox: &Inbox,
+        deliver: Py<PyAny>,
+    ) -> PyResult<u64> {
+        let options = Options::take_from(kwargs)?;
+        let call = self.encode(py, method, args, kwargs, options)?;
+        Ok(inbox.add(Box::pin(call.into_future().map(Outcome::from)), deliver))
+    }
+
+    /// Makes a call to every worker of the method, whose answers are taken later.
+    #[pyo3(signature = (method, args, kwargs, options))]
+    fn start_broadcast(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<PendingCall> {
+        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?.broadcast();
+        Ok(PendingCall::start(Box::pin(call.into_future().map(Outcome::from))))
+    }
+
+    /// Makes a call that reports its progress: `on_progress(done, total, message)` on the thread that waits for the outcome.
+    #[pyo3(signature = (method, args, kwargs, options, on_progress))]
+    fn start_with_progress(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+        on_progress: Py<PyAny>,
+    ) -> PyResult<PendingCall> {
+        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?;
+        Ok(PendingCall::start(stream::reply(call.on_progress(move |progress| report(&on_progress, &progress)))))
+    }
+
+    /// Sends a one-way call. Returns when it is in the client's queue.
+    #[pyo3(signature = (method, args, kwargs, options, broadcast=false))]
+    fn cast_with(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+        broadcast: bool,
+    ) -> PyResult<()> {
+        let arguments = EncodedArguments(value::encode_arguments(args, kwargs)?);
+        let call = self.native(py)?.call::<()>(method.to_str()?, arguments);
+        let call = Options::from_dict(options)?.apply(call);
+        let cast: Pin<Box<dyn Future<Output = _> + Send>> =
+            if broadcast { Box::pin(call.cast_to_all()) } else { Box::pin(call.cast()) };
+        wait::block_on(py, cast)?.map_err(|error| error::call_error(py, &error))
+    }
+
+    /// Sends a one-way call, or fails if the client's queue is full.
+    #[pyo3(signature = (method, args, kwargs, options))]
+    fn try_cast_with(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
+        let arguments = EncodedArguments(value::encode_arguments(args, kwargs)?);
+        let call = self.native(py)?.call::<()>(method.to_str()?, arguments);
+        let cast = Options::from_dict(options)?.apply(call).try_cast();
+        cast.map_err(|error| error::call_error(py, &error))
+    }
+
+    /// Makes a call whose handler sends items.
+    #[pyo3(signature = (method, args, kwargs, options))]
+    fn start_stream(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<ItemStream> {
+        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?;
+        Ok(ItemStream::new(call.stream()))
+    }
+
+    /// Makes a call to whose handler the caller sends items.
+    #[pyo3(signature = (method, args, kwargs, options))]
+    fn start_upload(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<(ItemSender, PendingCall)> {
+        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?;
+        let (sender, reply) = call.upload::<Encoded>();
+        Ok((ItemSender::new(sender), PendingCall::start(stream::reply(reply))))
+    }
+
+    /// Makes a call in which both send items.
+    #[pyo3(signature = (method, args, kwargs, options))]
+    fn start_duplex(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyString>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<(ItemSender, ItemStream)> {
+        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?;
+        let (sender, items) = call.duplex::<Encoded, Encoded>();
+        Ok((ItemSender::new(sender), ItemStream::new(items)))
+    }
+
+    /// Starts to close the client. The outcome is that of the close.
+    fn start_close(&self) -> PendingCall {
+        let client = {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            (current.forks == FORKS.load(Ordering::Relaxed)).then(|| current.client.clone())
+        };
+        let close: Operation = match client {
+            Some(client) => Box::pin(async move {
+                client.close().await.map_or_else(|error| Outcome::Error(error.to_string()), |()| Outcome::Done)
+            }),
+            // The client belongs to the parent process.
+            None => Box::pin(std::future::ready(Outcome::Done)),
+        };
+        PendingCall::start(close)
+    }
+
+    /// The counters of the client.
+    fn statistics(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("{:?}", self.native(py)?.statistics()))
+    }
+}
+
+/// Converts an outcome that is not the end of a stream.
+fn finish(py: Python<'_>, outcome: Outcome) -> PyResult<Py<PyAny>> {
+    Ok(outcome.into_python(py)?.unwrap_or_else(|| py.None()))
+}
+
+/// Passes a progress report to Python. An exception there does not end the call.
+fn report(on_progress: &Py<PyAny>, progress: &Progress) {
+    Python::attach(|py| {
+        let reported = on_progress.call1(py, (progress.done, progress.total, &progress.message));
+        reported.map_or_else(|error| error.write_unraisable(py, Some(on_progress.bind(py))), drop);
+    });
+}
