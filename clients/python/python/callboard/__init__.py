@@ -34,9 +34,11 @@ from ._errors import (
     Unknown,
     register_exception,
 )
-from ._native import Tagged
+from ._native import END, Tagged
+from ._polled import PolledClient
 
 __all__ = [
+    "END",
     "Aborted",
     "AlreadyExists",
     "Answer",
