@@ -54,7 +54,10 @@ def test_streams_go_in_both_directions(broker: Broker) -> None:
         async with callboard.aio.Client(broker.frontend) as client:
             assert [item async for item in client.stream("numbers.count", 1_000)] == list(range(1, 1_001))
             assert await client.upload(numbers(), "numbers.sum") == sum(range(1_000))
-            assert [item async for item in client.duplex([1, 2, 3], "numbers.sums", 0)] == [1, 3, 6]
+            async with client.duplex("numbers.sums", 0) as sums:
+                assert await sums.send(1) and await anext(sums) == 1
+                await sums.send_all([2, 3])
+                assert [item async for item in sums] == [3, 6]
             async with client.stream("numbers.count", 10**9) as items:
                 assert await anext(items) == 1
 

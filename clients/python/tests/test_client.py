@@ -163,6 +163,10 @@ def numbers(broker: Broker) -> Iterator[Process]:
 def test_streams_go_in_both_directions(client: callboard.Client, numbers: Process) -> None:
     assert list(client.stream("numbers.count", 1000)) == list(range(1, 1001))
     assert client.upload(range(1000), "numbers.sum") == sum(range(1000))
+    with client.duplex("numbers.sums", 0) as sums:
+        assert sums.send(1) and next(sums) == 1
+        sums.send_all([2, 3])
+        assert list(sums) == [3, 6]
     with client.stream("numbers.count", 10**9) as items:
         assert next(items) == 1
     with pytest.raises(StopIteration):

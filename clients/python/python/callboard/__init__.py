@@ -11,7 +11,7 @@ The guide's chapter "Python" has more: workers, futures, streams, asyncio.
 """
 
 from . import aio
-from ._client import Answer, Client, Future, Method, Service, Stream
+from ._client import Answer, Client, Duplex, Future, Method, Service, Stream
 from ._errors import (
     Aborted,
     AlreadyExists,
@@ -46,6 +46,7 @@ __all__ = [
     "Client",
     "DataLoss",
     "DeadlineExceeded",
+    "Duplex",
     "Error",
     "FailedPrecondition",
     "Future",

@@ -187,11 +187,10 @@ class Client(_native.Client):
         _send_all(sender, items)
         return reply.result()
 
-    def duplex(self, items: Iterable[Any], method: str, *args: Any, **kwargs: Any) -> Stream:
-        """Calls a method that takes and sends items. A thread takes the next of ``items`` when the handler reads it."""
+    def duplex(self, method: str, *args: Any, **kwargs: Any) -> Duplex:
+        """Calls a method that takes and sends items."""
         sender, received = self.start_duplex(method, args, kwargs, _take_options(kwargs))
-        threading.Thread(target=_send_all, args=(sender, items), name="callboard-items", daemon=True).start()
-        return Stream(received)
+        return Duplex(received, sender)
 
     def describe(self, service: str, *, timeout: float | None = 30) -> dict[str, Any]:
         """Returns the contract of a service: its methods with their arguments, types and documentation.
@@ -336,6 +335,31 @@ class Stream(Iterator[Any]):
         self.close()
 
 
+class Duplex(Stream):
+    """The items of a call in both directions. Without :meth:`end`, the end of the ``with`` block cancels the call."""
+
+    def __init__(self, items: _native.ItemStream, sender: _native.ItemSender) -> None:
+        super().__init__(items)
+        self._sender = sender
+
+    def send(self, item: Any) -> bool:
+        """Sends an item, and waits while the handler does not read. Returns False if the call has ended."""
+        return self._sender.send(item)
+
+    def send_all(self, items: Iterable[Any]) -> None:
+        """Sends items and ends them, on a thread of its own, while this one reads. Returns at once."""
+        threading.Thread(target=_send_all, args=(self._sender, items), name="callboard-items", daemon=True).start()
+
+    def end(self) -> None:
+        """Ends the items that are sent. The handler may still send some."""
+        self._sender.end()
+
+    def close(self) -> None:
+        """Cancels the call. There are no further items."""
+        self._sender.cancel()
+        super().close()
+
+
 class _Delivery:
     """The thread that delivers the outcomes of futures with callbacks, in batches."""
 
@@ -384,4 +408,4 @@ def _after_fork_in_child() -> None:
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
-__all__ = ["Answer", "Cancelled", "Client", "Error", "Future", "Method", "Service", "Stream"]
+__all__ = ["Answer", "Cancelled", "Client", "Duplex", "Error", "Future", "Method", "Service", "Stream"]

@@ -15,7 +15,7 @@ from typing import Any
 from . import _native
 from ._client import Answer, Progress, _take_options
 
-__all__ = ["Client", "Method", "Service", "Stream"]
+__all__ = ["Client", "Duplex", "Method", "Service", "Stream"]
 
 
 class Client:
@@ -96,10 +96,10 @@ class Client:
         await self._send_all(sender, items)
         return await self._outcome(reply)
 
-    def duplex(self, items: AsyncIterable[Any] | Iterable[Any], method: str, *args: Any, **kwargs: Any) -> Stream:
-        """Calls a method that takes and sends items. A task takes the next of ``items`` when the handler reads it."""
+    def duplex(self, method: str, *args: Any, **kwargs: Any) -> Duplex:
+        """Calls a method that takes and sends items."""
         sender, received = self._native.start_duplex(method, args, kwargs, _take_options(kwargs))
-        return Stream(self, received, asyncio.ensure_future(self._send_all(sender, items)))
+        return Duplex(self, received, sender)
 
     async def close(self) -> None:
         """Closes the client: pending calls are cancelled, and what was sent reaches the broker, casts too."""
@@ -198,10 +198,9 @@ class Method:
 class Stream(AsyncIterator[Any]):
     """The items of a call. ``async with`` ensures that leaving it early cancels the call."""
 
-    def __init__(self, client: Client, items: _native.ItemStream, sending: asyncio.Future[None] | None = None) -> None:
+    def __init__(self, client: Client, items: _native.ItemStream) -> None:
         self._client = client
         self._items = items
-        self._sending = sending
 
     async def __anext__(self) -> Any:
         item = await self._client._delivered(self._items.next_to)
@@ -212,8 +211,6 @@ class Stream(AsyncIterator[Any]):
     def close(self) -> None:
         """Cancels the call. There are no further items."""
         self._items.cancel()
-        if self._sending is not None:
-            self._sending.cancel()
 
     @property
     def dropped(self) -> int:
@@ -227,6 +224,32 @@ class Stream(AsyncIterator[Any]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Duplex(Stream):
+    """The items of a call in both directions. Without :meth:`end`, the end of ``async with`` cancels the call."""
+
+    def __init__(self, client: Client, items: _native.ItemStream, sender: _native.ItemSender) -> None:
+        super().__init__(client, items)
+        self._sender = sender
+
+    async def send(self, item: Any) -> bool:
+        """Sends an item, and waits while the handler does not read. Returns False if the call has ended."""
+        sent = await self._client._delivered(functools.partial(self._sender.send_to, item))
+        return sent is not _native.END
+
+    async def send_all(self, items: AsyncIterable[Any] | Iterable[Any]) -> None:
+        """Sends items and ends them. An exception of the iterable cancels the call."""
+        await self._client._send_all(self._sender, items)
+
+    def end(self) -> None:
+        """Ends the items that are sent. The handler may still send some."""
+        self._sender.end()
+
+    def close(self) -> None:
+        """Cancels the call. There are no further items."""
+        self._sender.cancel()
+        super().close()
 
 
 def _deliver(future: asyncio.Future[Any], result: Any, exception: BaseException | None) -> None:
