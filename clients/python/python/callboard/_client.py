@@ -15,6 +15,7 @@ from . import _native
 from ._errors import Cancelled, Error
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Stream")
 Progress = Callable[[int, "int | None", str], object]
 logger = logging.getLogger("callboard")
 
@@ -326,7 +327,7 @@ class Stream(Iterator[Any]):
         """How many items were dropped in favour of newer ones."""
         return self._items.dropped
 
-    def __enter__(self) -> Stream:
+    def __enter__(self: S) -> S:
         return self
 
     def __exit__(

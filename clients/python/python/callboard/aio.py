@@ -10,10 +10,12 @@ import functools
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from . import _native
 from ._client import Answer, Progress, _take_options
+
+S = TypeVar("S", bound="Stream")
 
 __all__ = ["Client", "Duplex", "Method", "Service", "Stream"]
 
@@ -217,7 +219,7 @@ class Stream(AsyncIterator[Any]):
         """How many items were dropped in favour of newer ones."""
         return self._items.dropped
 
-    async def __aenter__(self) -> Stream:
+    async def __aenter__(self: S) -> S:
         return self
 
     async def __aexit__(
