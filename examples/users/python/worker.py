@@ -1,0 +1,73 @@
+"""A worker that stores users in a file. It serves two services.
+
+callboard broker &
+python worker.py &
+callboard describe user_manager
+callboard call user_manager.get_user 5
+callboard call user_manager.get_users_by_type NORMAL
+seq 1 9 | callboard call user_manager.get_users_by_ids
+"""
+
+from collections.abc import Iterator
+
+import callboard
+from store import Store, User, UserType
+
+app = callboard.Worker("user_manager")
+store = Store()
+
+
+@app.read
+def get_user(id: int) -> User:
+    """Returns the user with this id."""
+    if id not in store.users:
+        raise callboard.NotFound(f"user {id}: not found")
+    return store.users[id]
+
+
+@app.once
+def add_user(user: User) -> User:
+    """Adds a user with a new id. When the call returns, the user is in the file."""
+    if user.id in store.users:
+        raise callboard.AlreadyExists(f"user {user.id}: already exist")
+    store.users[user.id] = user
+    store.write()
+    return user
+
+
+@app.read
+def get_users_by_type(user_type: UserType) -> Iterator[User]:
+    """Sends the users of this type, in the order of their ids."""
+    for _, user in sorted(store.users.items()):
+        if user.user_type == user_type:
+            yield user
+
+
+@app.read
+def count_already_users(ids: Iterator[int]) -> int:
+    """Counts the ids that belong to users."""
+    return sum(id in store.users for id in ids)
+
+
+@app.read
+def get_users_by_ids(ids: Iterator[int]) -> Iterator[User]:
+    """Sends the user of each id as soon as the id arrives. Unknown ids are skipped."""
+    for id in ids:
+        if id in store.users:
+            yield store.users[id]
+
+
+@app.read
+def get_users_by_all_ids(ids: Iterator[int]) -> Iterator[User]:
+    """Sends the users of all ids after the last id has arrived. Unknown ids are skipped."""
+    yield from [store.users[id] for id in ids if id in store.users]
+
+
+@app.read(service="user_statistics")
+def count(user_type: UserType | None = None) -> int:
+    """Returns the number of users of this type, or of all types if none is given."""
+    return sum(user_type in (None, user.user_type) for user in store.users.values())
+
+
+if __name__ == "__main__":
+    app.run()
