@@ -40,14 +40,14 @@ pub use futures::Stream;
 #[doc(hidden)]
 pub use self::{
     handler::{
-        AlreadySent, AsyncFunction, BlockingFunction, ErasedHandler, HandlerFuture, SentItems, fail_before_items,
-        send_items, signature,
+        AlreadySent, AsyncFunction, BlockingFunction, DynamicFunction, ErasedHandler, HandlerFuture, SentItems,
+        fail_before_items, send_items, signature,
     },
     outcome::{ApplicationResult, CodeOf, DeclaredCode, DefaultCode},
     stream::StreamChannel,
 };
 pub use self::{
-    handler::{Context, Handler},
+    handler::{Context, DynamicCall, DynamicMethod, DynamicStreams, Handler},
     outcome::{Error, ErrorCode, Fallible, IntoOutcome, Outcome, Plain, Reply},
     service::{Service, ServiceError},
     stream::{Incoming, IntoResponse, Outgoing},

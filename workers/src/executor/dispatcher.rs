@@ -10,7 +10,7 @@ use callboard_core::wire::method::MethodName;
 use callboard_transport::BatchQueue;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::job::{QueuedJob, run_async, run_blocking, run_until_pending};
+use super::job::{QueuedJob, run_async, run_blocking, run_dynamic, run_until_pending};
 use crate::{handler::ErasedHandler, outcome::Completion};
 
 /// How long handlers can run one after another on a single-threaded runtime before the dispatcher yields to the program's other tasks.
@@ -102,6 +102,7 @@ impl Dispatcher {
                 let _ = catch_unwind(AssertUnwindSafe(|| run_until_pending(&**function, job)));
             }
             ErasedHandler::Async(function) => drop(tokio::spawn(run_async(Arc::clone(function), job))),
+            ErasedHandler::Dynamic(function) => run_dynamic(&**function, job),
             ErasedHandler::Blocking(function) => {
                 let function = Arc::clone(function);
                 drop(tokio::task::spawn_blocking(move || run_blocking(&*function, job)));

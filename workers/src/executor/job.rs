@@ -8,16 +8,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_core::{
-    wire::status::{Code, Executed, Failure},
-    worker::JobId,
-};
+use callboard_core::worker::JobId;
 use callboard_transport::BatchQueue;
 use futures::FutureExt;
 
 use crate::{
-    handler::{AsyncFunction, BlockingFunction, Context, HandlerFuture},
-    outcome::{Completion, JobEnd, Outcome},
+    handler::{AsyncFunction, BlockingFunction, CompletionGuard, Context, DynamicCall, DynamicFunction, HandlerFuture},
+    outcome::{Completion, Outcome, panic_failure},
 };
 
 /// A job on its way to a handler.
@@ -44,24 +41,6 @@ impl QueuedJob {
     }
 }
 
-/// Sends the completion of a job when it is dropped. The job's slot must become free even if the task is dropped before it runs.
-#[derive(Debug)]
-struct CompletionGuard {
-    job: JobId,
-    context: Context,
-    outcome: Option<Outcome>,
-    completions: Arc<BatchQueue<Completion>>,
-}
-
-impl Drop for CompletionGuard {
-    fn drop(&mut self) {
-        let stopped = || JobEnd::Stopped { started: self.context.has_started() };
-        let end = self.outcome.take().map_or_else(stopped, JobEnd::Finished);
-        // The queue is never closed. If its wakeups are suppressed, the dispatcher or the I/O thread resumes them.
-        let _ = self.completions.push(Completion { job: self.job, end });
-    }
-}
-
 /// Runs an async job.
 pub(super) async fn run_async(function: Arc<AsyncFunction>, job: QueuedJob) {
     if let Some((future, guard)) = call_function(&*function, job) {
@@ -79,7 +58,7 @@ pub(super) fn run_until_pending(function: &AsyncFunction, job: QueuedJob) {
     match polled {
         Ok(Poll::Pending) => drop(tokio::spawn(run_to_completion(future, guard))),
         Ok(Poll::Ready(outcome)) => guard.outcome = Some(outcome),
-        Err(panic) => guard.outcome = Some(panic_failure(panic)),
+        Err(panic) => guard.outcome = Some(caught_panic(panic)),
     }
 }
 
@@ -89,7 +68,21 @@ pub(super) fn run_blocking(function: &BlockingFunction, job: QueuedJob) {
     let context = &guard.context;
     if context.try_start() {
         let outcome = catch_unwind(AssertUnwindSafe(|| context.enter(|| function(context.clone(), &body))));
-        guard.outcome = Some(outcome.unwrap_or_else(panic_failure));
+        guard.outcome = Some(outcome.unwrap_or_else(caught_panic));
+    }
+}
+
+/// Gives a call to the function of a dynamic method.
+pub(super) fn run_dynamic(function: &DynamicFunction, job: QueuedJob) {
+    let QueuedJob { body, guard, .. } = job;
+    let context = guard.context.clone();
+    if !context.try_start() {
+        return;
+    }
+    let call = DynamicCall::new(body, guard);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| context.enter(|| function(call)))) {
+        // The call ended when the panic dropped it, or has been moved to another thread.
+        drop(caught_panic(panic));
     }
 }
 
@@ -105,7 +98,7 @@ fn call_function(function: &AsyncFunction, job: QueuedJob) -> Option<(HandlerFut
     match catch_unwind(AssertUnwindSafe(|| guard.context.enter(|| function(context, &body)))) {
         Ok(Ok(future)) => return Some((future, guard)),
         Ok(Err(failure)) => guard.outcome = Some(Err(failure)),
-        Err(panic) => guard.outcome = Some(panic_failure(panic)),
+        Err(panic) => guard.outcome = Some(caught_panic(panic)),
     }
     None
 }
@@ -114,16 +107,16 @@ fn call_function(function: &AsyncFunction, job: QueuedJob) -> Option<(HandlerFut
 async fn run_to_completion(future: HandlerFuture, mut guard: CompletionGuard) {
     // There is no outcome if the call is cancelled.
     let outcome = guard.context.unless_cancelled(AssertUnwindSafe(future).catch_unwind()).await;
-    guard.outcome = outcome.map(|outcome| outcome.unwrap_or_else(panic_failure));
+    guard.outcome = outcome.map(|outcome| outcome.unwrap_or_else(caught_panic));
 }
 
 /// Returns the outcome of a handler that panicked. A panic fails only its own call.
-fn panic_failure(panic: Box<dyn Any + Send>) -> Outcome {
+fn caught_panic(panic: Box<dyn Any + Send>) -> Outcome {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    let message = format!("the handler panicked: {}", text.unwrap_or_else(|| "no panic message".to_owned()));
-    tracing::error!("{message}");
+    let failure = panic_failure(text.as_deref().unwrap_or("no panic message"));
+    tracing::error!("{}", failure.message);
     // Dropping the panic payload can panic too.
     let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
-    Err(Box::new(Failure { type_name: "Panic".into(), ..Failure::new(Code::Internal, Executed::Yes, message) }))
+    Err(failure)
 }

@@ -9,16 +9,22 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
+    task::Waker,
+    time::Duration,
 };
 
-use callboard_core::wire::ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber};
-
-use std::time::Duration;
-
 use bytes::Bytes;
+use callboard_core::wire::{
+    envelope::Effect,
+    ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber},
+    streams::Style,
+};
 
 use super::*;
-use crate::{handler::Handler, outcome::JobEnd};
+use crate::{
+    handler::{DynamicMethod, Handler},
+    outcome::JobEnd,
+};
 
 fn job(number: u64, method: usize) -> Job {
     let dispatch = DispatchNumber(number);
@@ -187,6 +193,53 @@ async fn on_one_thread_a_flood_of_jobs_does_not_starve_a_paused_handler() {
     let before = resumption.recv().await.unwrap();
     assert!(before < FLOOD, "it resumed only after the flood");
     *executor.lock().unwrap() = None;
+}
+
+#[tokio::test]
+async fn a_dynamic_method_finishes_its_calls_on_any_thread_or_drops_them() {
+    let (calls, received) = mpsc::sync_channel(4);
+    let hand_over = DynamicMethod::new("over", Effect::Read, Vec::new(), Style::Unary, move |call| {
+        calls.send(call).unwrap();
+    });
+    let panics = DynamicMethod::new("panics", Effect::Read, Vec::new(), Style::Unary, |_call| panic!("at once"));
+    let name = MethodName::parse("s.method").unwrap();
+    let handlers = vec![vec![(name.clone(), hand_over.handler), (name, panics.handler)]];
+    let mut executor = Executor::new(&Handle::current(), Clock::new(), handlers);
+    [(1, 0), (2, 0), (3, 0), (4, 1)].into_iter().for_each(|(number, method)| executor.prepare(job(number, method)));
+    executor.flush();
+    let mut ended = BTreeMap::new();
+    while ended.len() < 4 {
+        executor.notified().await;
+        let completions = executor.take_completions().into_iter();
+        ended.extend(completions.map(|completion| (completion.job.dispatch.0, completion.end)));
+        if ended.len() == 1 {
+            let cancelled = Arc::new(CountWakes::default());
+            let take = || received.try_recv().unwrap();
+            let (first, second, third) = (take(), take(), take());
+            third.wake_on_cancel(&Waker::from(Arc::clone(&cancelled)));
+            executor.cancel(job(3, 0).id);
+            assert_eq!(cancelled.0.load(Ordering::Relaxed), 1);
+            third.wake_on_cancel(&Waker::from(Arc::clone(&cancelled)));
+            assert_eq!(cancelled.0.load(Ordering::Relaxed), 2, "the call is already cancelled");
+            let arguments = first.arguments().clone();
+            std::thread::spawn(move || first.finish(Ok(arguments))).join().unwrap();
+            drop((second, third));
+        }
+    }
+    assert_eq!(ended[&1], JobEnd::Finished(Ok(Bytes::from_static(&[0x80]))));
+    assert_eq!(ended[&2], JobEnd::Stopped { started: true });
+    assert_eq!(ended[&3], JobEnd::Stopped { started: true });
+    let JobEnd::Finished(Err(panic)) = &ended[&4] else { panic!("{:?}", ended[&4]) };
+    assert_eq!(&*panic.type_name, "Panic");
+}
+
+#[derive(Default)]
+struct CountWakes(AtomicU64);
+
+impl std::task::Wake for CountWakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[tokio::test]

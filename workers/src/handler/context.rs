@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::Poll,
+    task::{Poll, Waker},
     time::Instant,
 };
 
@@ -179,11 +179,16 @@ impl Context {
         self.served.data.task.wake();
     }
 
+    /// Sets the waker of the handler, which [`Context::cancel`] wakes.
+    pub(crate) fn register_waker(&self, waker: &Waker) {
+        self.served.data.task.register(waker);
+    }
+
     /// Runs a handler until it ends. If the call is cancelled, drops the handler at its next `await` and returns `None`.
     pub(crate) async fn unless_cancelled<F: Future>(&self, handler: F) -> Option<F::Output> {
         let mut handler = pin!(handler);
         poll_fn(|task| {
-            self.served.data.task.register(task.waker());
+            self.register_waker(task.waker());
             if self.is_cancelled() {
                 return Poll::Ready(None);
             }

@@ -9,7 +9,7 @@ use callboard_core::{
 };
 use serde::de::DeserializeOwned;
 
-use super::context::Context;
+use super::{context::Context, dynamic::DynamicFunction};
 use crate::{
     outcome::{IntoOutcome, Outcome},
     stream::{Incoming, IntoResponse, StreamChannel},
@@ -42,6 +42,8 @@ pub enum ErasedHandler {
     Async(Arc<AsyncFunction>),
     /// Runs on a thread for blocking work.
     Blocking(Arc<BlockingFunction>),
+    /// Runs on the program's runtime, and finishes the call there or elsewhere.
+    Dynamic(Arc<DynamicFunction>),
 }
 
 /// A blocking function that returns the outcome of a call.
@@ -61,6 +63,7 @@ impl std::fmt::Debug for ErasedHandler {
         f.write_str(match self {
             ErasedHandler::Async(_) => "Async",
             ErasedHandler::Blocking(_) => "Blocking",
+            ErasedHandler::Dynamic(_) => "Dynamic",
         })
     }
 }

@@ -49,7 +49,8 @@ impl Error {
         Error { type_name: type_name.to_owned(), ..self }
     }
 
-    pub(crate) fn into_failure(self) -> Failure {
+    /// Returns the failure that ends a call.
+    pub fn into_failure(self) -> Failure {
         Failure {
             type_name: self.type_name.into(),
             details: self.details,

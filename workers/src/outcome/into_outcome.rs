@@ -131,6 +131,12 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Outcome {
     })
 }
 
+/// Returns the failure of a handler that panicked.
+pub(crate) fn panic_failure(message: &str) -> Box<Failure> {
+    let message = format!("the handler panicked: {message}");
+    Box::new(Failure { type_name: "Panic".into(), ..Failure::new(Code::Internal, Executed::Yes, message) })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

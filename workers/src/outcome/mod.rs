@@ -12,5 +12,5 @@ pub use self::{
 };
 pub(crate) use self::{
     completion::{Completion, JobEnd},
-    into_outcome::encode,
+    into_outcome::{encode, panic_failure},
 };

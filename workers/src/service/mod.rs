@@ -15,7 +15,7 @@ use callboard_core::{
 
 pub use self::error::ServiceError;
 pub(crate) use self::offers::into_offers;
-use crate::handler::{ErasedHandler, Handler};
+use crate::handler::{DynamicMethod, ErasedHandler, Handler};
 
 /// A named set of functions that a worker serves.
 ///
@@ -104,6 +104,14 @@ impl Service {
         handler: impl Handler<M, N>,
     ) -> Service {
         self.method(Effect::Once, name, arguments, handler)
+    }
+
+    /// Adds a method that is known only at run time. Its slots are those of blocking functions: 1 by default.
+    pub fn dynamic(mut self, method: DynamicMethod) -> Service {
+        let DynamicMethod { name, effect, arguments, style, handler } = method;
+        let offer = MethodOffer { name, effect, arguments, style, limits: MethodLimits::default() };
+        self.methods.push(Method { offer, handler });
+        self
     }
 
     /// Sets the number of slots: how many calls this worker runs at once. Default: 64 for async functions and 1 for blocking functions.

@@ -7,5 +7,8 @@ mod incoming;
 mod into_response;
 mod outgoing;
 
-pub(crate) use self::channel::{StreamCommand, StreamCommands};
 pub use self::{channel::StreamChannel, incoming::Incoming, into_response::IntoResponse, outgoing::Outgoing};
+pub(crate) use self::{
+    channel::{Received, StreamCommand, StreamCommands},
+    outgoing::check_item,
+};

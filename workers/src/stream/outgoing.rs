@@ -11,12 +11,12 @@ use std::{
 use bytes::Bytes;
 use callboard_core::wire::{
     limits::ITEM_BYTES_MAX,
-    status::{Code, Executed, Failure},
+    status::{Code, Failure},
 };
 use futures::Stream;
 
 use super::channel::StreamChannel;
-use crate::outcome::{IntoOutcome, Outcome, encode};
+use crate::outcome::{Error, IntoOutcome, Outcome, encode};
 
 /// The maximum number of items that one poll takes from a stream that is always ready, when it conflates its items.
 const ITEMS_PER_POLL_MAX: usize = 64;
@@ -151,9 +151,18 @@ impl Newest {
 /// Encodes an item, and checks its size.
 fn encode_item<K>(item: impl IntoOutcome<K>) -> Outcome {
     let body = item.into_outcome()?;
-    if body.len() as u64 > ITEM_BYTES_MAX {
-        let text = format!("an item has {} bytes, more than the maximum of {ITEM_BYTES_MAX}", body.len());
-        return Err(Box::new(Failure::new(Code::ResourceExhausted, Executed::Yes, text)));
-    }
+    check_item(&body).map_err(|error| Box::new(error.into_failure()))?;
     Ok(body)
+}
+
+/// Checks the size of an encoded item.
+///
+/// # Errors
+/// RESOURCE_EXHAUSTED if the item is too large.
+pub(crate) fn check_item(item: &Bytes) -> Result<(), Error> {
+    if item.len() as u64 <= ITEM_BYTES_MAX {
+        return Ok(());
+    }
+    let text = format!("an item has {} bytes, more than the maximum of {ITEM_BYTES_MAX}", item.len());
+    Err(Error::new(Code::ResourceExhausted, text))
 }
