@@ -47,7 +47,9 @@ def until(what: str, look: Callable[[], T | None]) -> T:
 class Process:
     """A process whose output lines can be waited for."""
 
-    def __init__(self, *words: str, env: dict[str, str] | None = None, stdin: bool = False) -> None:
+    def __init__(
+        self, *words: str, env: dict[str, str] | None = None, stdin: bool = False, cwd: Path | None = None
+    ) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CALLBOARD_")}
         self.words = words
         self.popen = subprocess.Popen(
@@ -57,6 +59,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            cwd=cwd,
         )
         self.output: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()

@@ -7,7 +7,19 @@ A client::
     with callboard.Client() as client:
         print(client.call("calculator.add", 2, 3))
 
-The guide's chapter "Python" has more: workers, futures, streams, asyncio.
+A worker::
+
+    import callboard
+
+    app = callboard.Worker("calculator")
+
+    @app.read
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    app.run()
+
+The guide's chapter "Python" has more: futures, streams, asyncio.
 """
 
 from . import aio
@@ -36,6 +48,7 @@ from ._errors import (
 )
 from ._native import END, Tagged
 from ._polled import PolledClient
+from ._worker import Context, Worker, idempotent, once, read
 
 __all__ = [
     "END",
@@ -44,6 +57,7 @@ __all__ = [
     "Answer",
     "Cancelled",
     "Client",
+    "Context",
     "DataLoss",
     "DeadlineExceeded",
     "Duplex",
@@ -67,6 +81,10 @@ __all__ = [
     "Unavailable",
     "Unimplemented",
     "Unknown",
+    "Worker",
     "aio",
+    "idempotent",
+    "once",
+    "read",
     "register_exception",
 ]

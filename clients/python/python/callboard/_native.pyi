@@ -1,6 +1,6 @@
 """The native module: the Rust client and worker. Not for programs: use ``callboard``."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from os import PathLike
 from typing import Any, ClassVar, TypeAlias
@@ -109,3 +109,90 @@ class ItemSender:
     def send_to(self, item: object, inbox: Inbox, deliver: Deliver) -> None: ...
     def end(self) -> None: ...
     def cancel(self) -> None: ...
+
+BACKEND_DEFAULT: str
+
+class Context:
+    """The context of the call that a handler serves. A parameter that is annotated with this class gets it."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the caller has given up, or the deadline has passed. A long function should check it regularly."""
+    @property
+    def deadline(self) -> float | None:
+        """The seconds until the caller stops waiting, at least 0; None if the call has no deadline."""
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1. It is higher if an earlier worker was lost with the call."""
+    @property
+    def key(self) -> str | None:
+        """The affinity key of the call, or None. Calls of one key run one after another."""
+    @property
+    def fencing_token(self) -> int | None:
+        """The fencing token of the key, or None. It increases when the key moves to another worker."""
+    @property
+    def method(self) -> str:
+        """The full name of the method, SERVICE.METHOD."""
+    @property
+    def call_id(self) -> str:
+        """The id of the call, as in logs and in ``callboard why``."""
+    def progress(self, done: int, total: int | None = None, message: str = "") -> None:
+        """Reports progress, if the caller asked for it: ``done`` of ``total`` in any unit, and a message."""
+
+class Worker:
+    def __new__(
+        cls,
+        address: str,
+        name: str,
+        authkey: bytes | None = None,
+        heartbeat: float | None = None,
+        drain: float | None = None,
+        traceback: bool = False,
+    ) -> Worker: ...
+    def add_service(
+        self,
+        name: str,
+        description: dict[str, Any],
+        slots: int,
+        prefetch: int,
+        executor: ThreadQueue | LoopQueue | None,
+        methods: list[Method],
+    ) -> None: ...
+    def run(self, signals: SignalWatch | None) -> None: ...
+    def stop(self) -> None: ...
+
+class Method:
+    def __new__(
+        cls,
+        name: str,
+        effect: str,
+        style: str,
+        function: Callable[..., Any],
+        parameters: Sequence[object],
+        item_convert: Callable[[Any, str], Any] | None,
+        soft_limit: float | None,
+        hard_limit: float | None,
+        concurrency: int | None,
+    ) -> Method: ...
+
+class ThreadQueue:
+    def __new__(cls) -> ThreadQueue: ...
+    def run(self) -> None: ...
+    def close(self) -> None: ...
+
+class LoopQueue:
+    def __new__(cls) -> LoopQueue: ...
+    def fileno(self) -> int: ...
+    def attach(self, create_future: Callable[[], Any]) -> None: ...
+    def take(self) -> list[tuple[int, tuple[LoopCall, Any] | None]]: ...
+    def close(self) -> None: ...
+
+class LoopCall:
+    def send(self, item: Any) -> Awaitable[None]: ...
+    def finish(self, result: Any) -> None: ...
+    def fail(self, exception: BaseException) -> None: ...
+
+class SignalWatch:
+    def __new__(cls) -> SignalWatch: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...

@@ -1,0 +1,453 @@
+"""The worker: serves functions to callers, through a broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import inspect
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Literal, TypeVar, overload
+
+from . import _contract, _native
+from ._native import Context
+
+__all__ = ["Context", "Worker", "idempotent", "once", "read"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Effect = Literal["read", "idempotent", "once"]
+
+#: How many coroutines of one service run at once by default.
+ASYNC_SLOTS = 64
+#: How many further calls a worker queues by default.
+PREFETCH = 0
+
+_MARK = "__callboard_effect__"
+
+
+@dataclasses.dataclass
+class _Method:
+    service: str
+    name: str
+    effect: Effect
+    function: Callable[..., Any]
+    soft_limit: float | None = None
+    hard_limit: float | None = None
+    concurrency: int | None = None
+
+
+class Worker:
+    """A worker: it serves functions to callers, through a broker.
+
+    ::
+
+        app = callboard.Worker("calculator")
+
+        @app.read
+        def add(x: int, y: int) -> int:
+            return x + y
+
+        if __name__ == "__main__":
+            app.run()
+
+    ``service`` is the service of functions that do not name another one. In a pool, the pool sets the name, the address
+    and the key. Elsewhere ``name`` is the script's name with its process id, ``address`` is that of the broker's
+    backend, by default ``CALLBOARD_BACKEND``, else ``tcp://127.0.0.1:5560``, and ``authkey`` is the secret that the
+    broker requires, by default that of ``CALLBOARD_AUTHKEY``.
+
+    Plain functions run one at a time, on the thread that calls :meth:`run`; with ``threads=N`` they run on N threads.
+    ``async def`` functions run on an asyncio event loop, at most ``slots`` of each service at once (default 64). If
+    there are only these, the loop runs on the thread that calls :meth:`run`. Functions that ``yield`` send a stream.
+
+    ``prefetch`` is how many further calls of each service the worker queues. A higher number hides the round trip to
+    the broker, but calls can wait behind a slow one while another worker is idle.
+
+    ``traceback`` is whether errors contain the traceback of the handler's exception; by default only if the broker's
+    address is on this machine. ``drain`` is how many seconds running calls can continue when the worker is asked to
+    stop (default 30).
+    """
+
+    def __init__(
+        self,
+        service: str | None = None,
+        *,
+        name: str | None = None,
+        address: str | None = None,
+        authkey: bytes | str | None = None,
+        slots: int | None = None,
+        prefetch: int = PREFETCH,
+        threads: int | None = None,
+        traceback: bool | None = None,
+        drain: float | None = None,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads={threads} must be at least 1")
+        self.service = service
+        self.name = name
+        self.address = address
+        self._authkey = authkey.encode() if isinstance(authkey, str) else authkey
+        self._slots = slots
+        self._prefetch = prefetch
+        self._threads = threads
+        self._traceback = traceback
+        self._drain = drain
+        self._methods: list[_Method] = []
+        self._native: _native.Worker | None = None
+
+    @overload
+    def read(self, function: Function, /) -> Function: ...
+    @overload
+    def read(
+        self,
+        *,
+        name: str | None = None,
+        service: str | None = None,
+        soft_limit: float | None = None,
+        hard_limit: float | None = None,
+        concurrency: int | None = None,
+    ) -> Callable[[Function], Function]: ...
+    def read(self, *function: Any, **options: Any) -> Any:
+        """Serves a function that changes nothing. The broker can run a call again if its worker is lost.
+
+        Use it as a decorator. ``name`` and ``service`` are those by which callers call it. A call that runs longer than
+        ``soft_limit`` seconds is logged by the broker, and one that runs longer than ``hard_limit`` fails.
+        ``concurrency`` is how many of its calls run at once over all workers.
+        """
+        return self._serve("read", *function, **options)
+
+    @overload
+    def idempotent(self, function: Function, /) -> Function: ...
+    @overload
+    def idempotent(
+        self,
+        *,
+        name: str | None = None,
+        service: str | None = None,
+        soft_limit: float | None = None,
+        hard_limit: float | None = None,
+        concurrency: int | None = None,
+    ) -> Callable[[Function], Function]: ...
+    def idempotent(self, *function: Any, **options: Any) -> Any:
+        """Serves an idempotent function, such as ``put(key, value)``.
+
+        The broker can run a call again if its worker is lost. Takes the options of :meth:`read`.
+        """
+        return self._serve("idempotent", *function, **options)
+
+    @overload
+    def once(self, function: Function, /) -> Function: ...
+    @overload
+    def once(
+        self,
+        *,
+        name: str | None = None,
+        service: str | None = None,
+        soft_limit: float | None = None,
+        hard_limit: float | None = None,
+        concurrency: int | None = None,
+    ) -> Callable[[Function], Function]: ...
+    def once(self, *function: Any, **options: Any) -> Any:
+        """Serves a function that must not run twice for one call.
+
+        If the worker is lost, the caller gets an error with the note that the call may have run. Takes the options of
+        :meth:`read`.
+        """
+        return self._serve("once", *function, **options)
+
+    def register(self, obj: object, service: str | None = None) -> None:
+        """Serves the public methods of an object. Mark them with ``@callboard.read`` or ``@callboard.idempotent``; the
+        others are served as :meth:`once`.
+
+        ``service`` is by default that of the worker, else the name of the object's class.
+        """
+        service = service or self.service or type(obj).__name__
+        if isinstance(obj, type):
+            raise TypeError(f"register an object of the class {obj.__name__}, not the class: {obj.__name__}()")
+        for name in _public_methods(obj):
+            function = getattr(obj, name)
+            effect: Effect = getattr(function, _MARK, "once")
+            self._methods.append(_Method(service, name, effect, function))
+
+    def run(self) -> None:
+        """Serves until the process gets SIGTERM or Ctrl-C, or :meth:`stop` is called.
+
+        Then the worker takes no more calls, finishes the running ones, disconnects, and this method returns. A second
+        Ctrl-C ends the process at once. Raises ValueError if a setting is invalid, and Rejected if the broker rejects
+        the worker. If a handler raises SystemExit, its call fails, and this method raises the SystemExit in the end.
+        """
+        if self._native is not None:
+            raise RuntimeError("this worker is running: create one worker for each thread that runs one")
+        run = _Run(self)
+        self._native = run.native
+        try:
+            run.run()
+        finally:
+            self._native = None
+
+    def stop(self) -> None:
+        """Asks a running worker to stop, from any thread. :meth:`run` returns when the running calls have finished."""
+        if self._native is not None:
+            self._native.stop()
+
+    def __repr__(self) -> str:
+        services = sorted({method.service for method in self._methods})
+        return f"<callboard.Worker of {', '.join(services) or 'no service'}>"
+
+    def _serve(self, effect: Effect, function: Any = None, /, **options: Any) -> Any:
+        def serve(function: Function) -> Function:
+            service = options.pop("service", None) or self.service
+            name = options.pop("name", None) or function.__name__
+            if service is None:
+                raise ValueError(f'{name} has no service: use Worker("SERVICE"), or service="SERVICE" here')
+            self._methods.append(_Method(service, name, effect, function, **options))
+            return function
+
+        if function is None:
+            return serve
+        if not callable(function):
+            raise TypeError(f'{function!r} is not a function: options must be named, such as name="add"')
+        return serve(function)
+
+
+class _Run:
+    """One run of a worker: its native worker, and the threads and the event loop of its functions."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        address = worker.address or os.environ.get("CALLBOARD_BACKEND") or _native.BACKEND_DEFAULT
+        traceback = _is_local(address) if worker._traceback is None else worker._traceback
+        name = worker.name or os.environ.get("CALLBOARD_INSTANCE") or _default_name()
+        self.native = _native.Worker(address, name, worker._authkey, drain=worker._drain, traceback=traceback)
+        self._threads = _Threads(worker._threads) if worker._threads else None
+        self._loop: _EventLoop | None = None
+        self._on_main = False
+        self._error: BaseException | None = None
+        for service in dict.fromkeys(method.service for method in worker._methods):
+            self._add_service(service, [method for method in worker._methods if method.service == service])
+        if worker._slots is not None and worker._slots != 1 and self._loop is None:
+            raise ValueError(f"slots={worker._slots} is for async functions: use threads={worker._slots}")
+
+    def _add_service(self, service: str, methods: list[_Method]) -> None:
+        types = _contract.Types()
+        signatures = [types.signature(method.function) for method in methods]
+        described = [
+            {"name": method.name, "effect": method.effect, **signature.description}
+            for method, signature in zip(methods, signatures, strict=True)
+        ]
+        description = {"name": service, "methods": described, "types": types.definitions}
+        for is_async in (False, True):
+            group = [
+                _native_method(method, signature)
+                for method, signature in zip(methods, signatures, strict=True)
+                if signature.is_async is is_async
+            ]
+            if group:
+                slots, executor = self._executor(is_async)
+                self.native.add_service(service, description, slots, self._worker._prefetch, executor, group)
+
+    def _executor(self, is_async: bool) -> tuple[int, _native.ThreadQueue | _native.LoopQueue | None]:
+        """Returns the slots of a service and where its functions run."""
+        if is_async:
+            self._loop = self._loop or _EventLoop()
+            return self._worker._slots or ASYNC_SLOTS, self._loop.queue
+        if self._threads is not None:
+            return self._threads.number, self._threads.queue
+        self._on_main = True
+        return 1, None
+
+    def run(self) -> None:
+        with _signals() as signals:
+            if self._threads is not None:
+                self._threads.start()
+            if self._loop is not None and not self._on_main:
+                # No plain function needs this thread: it runs the event loop.
+                thread = threading.Thread(target=self._run_native, args=(signals,), name="callboard-run", daemon=True)
+                thread.start()
+                self._run_loop()
+                thread.join()
+            else:
+                loop = threading.Thread(target=self._run_loop, name="callboard-asyncio", daemon=True)
+                if self._loop is not None:
+                    loop.start()
+                self._run_native(signals)
+                if self._loop is not None:
+                    loop.join(timeout=1)
+        if self._error is not None:
+            raise self._error
+
+    def _run_native(self, signals: _native.SignalWatch | None) -> None:
+        try:
+            self.native.run(signals)
+        except BaseException as error:
+            self._error = self._error or error
+        finally:
+            if self._threads is not None:
+                self._threads.queue.close()
+            if self._loop is not None:
+                self._loop.queue.close()
+
+    def _run_loop(self) -> None:
+        assert self._loop is not None
+        try:
+            asyncio.run(self._loop.serve())
+        except BaseException as error:
+            self._error = self._error or error
+            self.native.stop()
+
+
+class _Threads:
+    """The threads of plain functions. A thread that is still busy when the worker has stopped ends with the process."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.queue = _native.ThreadQueue()
+
+    def start(self) -> None:
+        for number in range(1, self.number + 1):
+            name = f"callboard-handler-{number}"
+            threading.Thread(target=self.queue.run, name=name, daemon=True).start()
+
+
+class _EventLoop:
+    """The event loop of async functions. Its queue exists before the loop runs."""
+
+    def __init__(self) -> None:
+        self.queue = _native.LoopQueue()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._ended: asyncio.Event | None = None
+
+    async def serve(self) -> None:
+        """Runs calls until the worker has stopped."""
+        loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self.queue.attach(loop.create_future)
+        loop.add_reader(self.queue.fileno(), self._process, loop)
+        try:
+            await self._ended.wait()
+        finally:
+            loop.remove_reader(self.queue.fileno())
+
+    def _process(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number, started in self.queue.take():
+            if started is not None:
+                self._tasks[number] = loop.create_task(self._run(number, *started))
+            elif number:
+                task = self._tasks.pop(number, None)
+                if task is not None:
+                    task.cancel()
+            elif self._ended is not None:
+                self._ended.set()
+
+    async def _run(self, number: int, call: _native.LoopCall, returned: Any) -> None:
+        """Runs one call to its end. Only the cancellation of the call itself cancels this task."""
+        try:
+            result = await returned if isinstance(returned, Awaitable) else returned
+            if isinstance(result, AsyncIterator):
+                await _send_items(call, result)
+                result = None
+            call.finish(result)
+        except BaseException as error:
+            call.fail(error)
+        finally:
+            self._tasks.pop(number, None)
+
+
+async def _send_items(call: _native.LoopCall, items: AsyncIterator[Any]) -> None:
+    try:
+        async for item in items:
+            await call.send(item)
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _native_method(method: _Method, signature: _contract.Signature) -> _native.Method:
+    return _native.Method(
+        method.name,
+        method.effect,
+        signature.style,
+        method.function,
+        signature.parameters,
+        signature.item_convert,
+        method.soft_limit,
+        method.hard_limit,
+        method.concurrency,
+    )
+
+
+def _public_methods(obj: object) -> Iterator[str]:
+    """Returns the names of the public methods of an object, in the order of their definition, base classes first."""
+    names: dict[str, None] = {}
+    for cls in reversed(type(obj).__mro__[:-1]):
+        names.update(dict.fromkeys(vars(cls)))
+    names.update(dict.fromkeys(vars(obj) if hasattr(obj, "__dict__") else ()))
+    for name in names:
+        # Read without running properties.
+        attribute = inspect.getattr_static(obj, name)
+        is_method = inspect.isroutine(attribute) or isinstance(attribute, (staticmethod, classmethod))
+        if is_method and not name.startswith("_"):
+            yield name
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[_native.SignalWatch | None]:
+    """Reports signals to the native worker at once, also while a handler holds the GIL.
+
+    Python can handle signals on its main thread only: elsewhere this does nothing. A handler that the program has set
+    is still called.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    watch = _native.SignalWatch()
+    previous_fd = signal.set_wakeup_fd(watch.fileno(), warn_on_full_buffer=False)
+    previous = {}
+    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(number) is default:
+            previous[number] = signal.signal(number, _no_action)
+    try:
+        yield watch
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(previous_fd)
+        watch.close()
+
+
+def _no_action(number: int, frame: Any) -> None:
+    """Handles a signal in Python, so that it is written to the wakeup descriptor and raises nothing in a handler."""
+
+
+def _is_local(address: str) -> bool:
+    host = address.removeprefix("tcp://").rpartition(":")[0]
+    return address.startswith("ipc://") or host in ("localhost", "[::1]") or host.startswith("127.")
+
+
+def _default_name() -> str:
+    script = os.path.splitext(os.path.basename(sys.argv[0] if sys.argv else ""))[0]
+    return f"{script or 'python'}-{os.getpid()}"
+
+
+def read(function: Function) -> Function:
+    """Marks a method of an object that changes nothing, for :meth:`Worker.register`."""
+    return _mark(function, "read")
+
+
+def idempotent(function: Function) -> Function:
+    """Marks an idempotent method of an object, for :meth:`Worker.register`."""
+    return _mark(function, "idempotent")
+
+
+def once(function: Function) -> Function:
+    """Marks a method of an object that must not run twice for one call, for :meth:`Worker.register`."""
+    return _mark(function, "once")
+
+
+def _mark(function: Function, effect: Effect) -> Function:
+    setattr(function, _MARK, effect)
+    return function
