@@ -35,7 +35,7 @@ pub enum GateEvent {
         /// The connection.
         connection: ConnectionId,
     },
-    /// The peer broke ZMTP or a limit on what it may send. Nothing more is read from it: the driver may send it a last word
+    /// The peer violated ZMTP or a limit on what it may send. Nothing more is read from it. The driver may send it a last message
     /// and shall [`super::Gate::close`] it, else the gate does after [`super::GateLimits::close_max`].
     ProtocolViolation {
         /// The connection.

@@ -95,7 +95,7 @@ impl Admission {
         group.pending.insert(connection, now);
     }
 
-    /// Notes that a connection's handshake is over: it was authenticated or displaced.
+    /// Records that a connection's handshake is over: it was authenticated or displaced.
     pub(in crate::gate) fn end_handshake(&self, connection: ConnectionId) {
         self.connections.borrow_mut().end_handshake(connection);
         self.freed.notify_waiters();

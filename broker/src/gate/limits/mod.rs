@@ -82,7 +82,7 @@ impl Default for GateLimits {
 }
 
 impl GateLimits {
-    /// Rejects limits with which nothing could ever pass.
+    /// Rejects limits that contradict each other.
     pub(crate) fn check(&self) -> Result<(), GateError> {
         let problem = if self.connections_max == 0 || self.connections_per_address_max == 0 || self.handshakes_max == 0
         {
@@ -122,7 +122,7 @@ pub(in crate::gate) const ACTIVITY_INTERVAL: Duration = Duration::from_millis(10
 /// The pause after accepting failed, as it does when the process is out of files: trying again at once would only use the processor
 /// until a file is closed.
 pub(in crate::gate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A peer with more unsent bytes than this gets no PONG: enough signs of life wait for it already, and a peer that sends only PINGs
+/// A peer with more unsent bytes than this gets no PONG: enough bytes wait for it already, and a peer that sends only PINGs
 /// must not fill the memory with answers.
 pub(in crate::gate) const PONG_UNSENT_BYTES_MAX: usize = 64 * 1024;
 /// The gate closes its side when a peer that it disconnects has neither closed its own side nor sent anything for this long: then no

@@ -120,7 +120,7 @@ fn check_replaceable(path: &Path) -> Result<(), GateError> {
     }
 }
 
-/// Returns whether no process listens on this socket. It does not wait: a full backlog is a sign of life, too.
+/// Returns whether no process listens on this socket. It does not wait: a full backlog shows a listener, too.
 fn is_dead(path: &Path) -> bool {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let refused = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
