@@ -1,4 +1,4 @@
-//! Writing the heads and strings of CBOR items, for encoding and for the arguments of calls.
+//! Functions that write the heads and strings of CBOR items, for encoding and for the arguments of calls.
 
 /// The major types of RFC 8949 section 3.1, as the upper bits of an item's first byte.
 pub(super) const UNSIGNED: u8 = 0 << 5;
