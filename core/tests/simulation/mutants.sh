@@ -41,9 +41,9 @@ wait_for_ready_does_not_wait|broker/scheduling/admission.rs|s/if call\.wait_for_
 silent_peer_is_kept|broker/sessions/connection.rs|s/HEARTBEATS_MISSED_MAX\)/100_000)/
 reply_of_an_earlier_connection_counts|worker/outcomes.rs|s/self\.peer\.is_connected\(\) && id\.connection == self\.peer\.connection\(\)/self.peer.is_connected()/
 old_calls_do_not_give_slots_back|worker/outcomes.rs|s/if self\.peer\.is_connected\(\) \{/if false {/
-all_slots_are_said_to_be_free|worker/lifecycle.rs|s/offer\.free = self\.jobs\.free\(at\);/offer.free = offer.slots; let _ = at;/
+registration_reports_every_slot_as_free|worker/lifecycle.rs|s/offer\.free = self\.jobs\.free\(at\);/offer.free = offer.slots; let _ = at;/
 expired_call_is_started|worker/outcomes.rs|s/next\.job\.deadline\.is_some_and\(\|deadline\| deadline <= now\)/false/
-started_call_is_handed_back|worker/lifecycle.rs|s/for id in self\.jobs\.held\(\) \{\n                self\.jobs\.unhold\(id\);/for id in self.jobs.unstopped() {/
+started_call_is_handed_back|worker/lifecycle.rs|s/for id in self\.jobs\.prefetched\(\) \{\n                self\.jobs\.take_prefetched\(id\);/for id in self.jobs.unstopped() {/
 resend_is_not_flagged|client/sending.rs|s/self\.send_request\(now, key, number, true, out\)/self.send_request(now, key, number, false, out)/
 open_calls_are_not_sent_again|client/lifecycle.rs|s/self\.resend_from = Some\(NUMBER_FIRST\);//
 credit_survives_a_reconnect|client/lifecycle.rs|s/self\.credit = Credit \{ calls: welcome\.credit_calls/self.credit = Credit { calls: self.credit.calls + welcome.credit_calls/

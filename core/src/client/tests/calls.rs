@@ -186,7 +186,7 @@ fn a_reply_that_nobody_waits_for_is_dropped_and_counted() {
     stage.cast(2);
     stage.hear(&[reply(1, five())]);
     assert_eq!(stage.hear(&[reply(1, five()), reply(2, five()), reply(99, five()), reply(u64::MAX, five())]), []);
-    assert_eq!(stage.client.counters().late, 4);
+    assert_eq!(stage.client.counters().late_replies, 4);
     assert_eq!(stage.notes.iter().filter(|note| matches!(note, Diagnostic::LateReply(_))).count(), 4);
 }
 
@@ -205,7 +205,7 @@ fn cancelling_an_open_call_tells_the_broker_and_its_reply_is_late() {
     stage.call(1);
     assert_eq!(stage.cancel(1), [cancels(1, Some(2)), done(1)]);
     assert_eq!(stage.hear(&[reply(1, five())]), []);
-    assert_eq!((stage.client.counters().cancelled, stage.client.counters().late), (1, 1));
+    assert_eq!((stage.client.counters().cancelled, stage.client.counters().late_replies), (1, 1));
 }
 
 #[test]

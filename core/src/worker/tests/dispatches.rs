@@ -59,7 +59,7 @@ fn what_finds_no_slot_is_held_and_what_finds_no_room_is_handed_back() {
     assert_eq!(runs(&stage.dispatch(2)), [2]);
     assert_eq!(stage.dispatch(3), []);
     assert_eq!(stage.dispatch(4), [handed_back(4)]);
-    assert_eq!((stage.worker.running_len(), stage.worker.held_len()), (2, 1));
+    assert_eq!((stage.worker.running_len(), stage.worker.prefetched_len()), (2, 1));
     assert_eq!(stage.notes.last(), Some(&Diagnostic::Overrun(call(4))));
 }
 
@@ -114,7 +114,7 @@ fn a_dispatch_that_comes_twice_runs_once() {
     stage.dispatch(2);
     assert_eq!((stage.dispatch(1), stage.dispatch(2)), (vec![], vec![]));
     assert_eq!(stage.notes.last(), Some(&Diagnostic::UnexpectedMessage(Kind::Request)));
-    assert_eq!((stage.worker.running_len(), stage.worker.held_len()), (1, 1));
+    assert_eq!((stage.worker.running_len(), stage.worker.prefetched_len()), (1, 1));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_cancel_stops_a_running_call_and_its_slot_stays_taken_until_the_handler_ends
     stage.dispatch(2);
     assert_eq!(stage.hear(&[cancel(1)]), [Action::Stop(first(1))]);
     assert_eq!(stage.hear(&[cancel(1)]), [], "it is told once");
-    assert_eq!((stage.worker.running_len(), stage.worker.held_len()), (1, 1));
+    assert_eq!((stage.worker.running_len(), stage.worker.prefetched_len()), (1, 1));
     let actions = stage.stopped(1);
     assert_eq!(failed(&actions), [(1, Code::Cancelled, Executed::Yes)]);
     assert_eq!(runs(&actions), [2]);

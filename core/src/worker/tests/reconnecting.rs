@@ -98,7 +98,7 @@ fn held_calls_are_dropped_with_the_connection() {
     stage.dispatch(1);
     stage.dispatch_within(2, ms(5_000));
     stage.lose_connection();
-    assert_eq!(stage.worker.held_len(), 0);
+    assert_eq!(stage.worker.prefetched_len(), 0);
     stage.join(1);
     assert_eq!(stage.finish_job(first(1), five()), [slot_back(0)]);
     assert_eq!(stage.pass(ms(5_000)), []);
