@@ -102,7 +102,7 @@ impl BrokerHost {
         self.process.due(self.machine.poll_timeout())
     }
 
-    /// The state of the broker.
+    /// Returns the state of the broker.
     pub(crate) fn status(&self, now: Time) -> Status {
         self.machine.status(self.process.local(now))
     }

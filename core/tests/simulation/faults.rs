@@ -35,7 +35,7 @@ impl World {
             Fault::ClientClose => self.client_fault(false),
             Fault::BrokerCrash => {
                 if self.broker.host.is_some() {
-                    self.broker_gone(false);
+                    self.stop_broker(false);
                 }
             }
             Fault::BrokerShutdown => self.shut_down(),
@@ -121,7 +121,7 @@ impl World {
         let index = self.context.rng.index(self.workers.len());
         let Some(worker) = &mut self.workers[index].host else { return };
         if crash {
-            return self.peer_gone(Host::Worker(index));
+            return self.crash_peer(Host::Worker(index));
         }
         let patience = self.context.rng.span(PATIENCE_MAX);
         self.context.note(Host::Worker(index), || format!("is shut down within {patience:?}"));
@@ -132,7 +132,7 @@ impl World {
         let index = self.context.rng.index(self.clients.len());
         let Some(client) = &mut self.clients[index].host else { return };
         if crash {
-            return self.peer_gone(Host::Client(index));
+            return self.crash_peer(Host::Client(index));
         }
         self.context.note(Host::Client(index), || "is closed".to_owned());
         client.close(&mut self.context);
