@@ -1,4 +1,4 @@
-//! One direction of a stream, as each of its three sides counts it.
+//! The credit and item counts of one direction of a stream, for each of its three sides.
 //!
 //! The reader grants credit, the writer spends it item by item, and the broker between them checks both. The credit that is granted
 //! before the first item is the *window*. Later grants return what was read, so that at most one window is in flight or unread. That
@@ -83,7 +83,7 @@ impl StreamWriter {
         self.left
     }
 
-    /// Spends credit for an item and returns the item's number. `None` if there is no credit for it, or the stream has ended.
+    /// Spends credit for an item and returns the item's number. `None` if the credit does not suffice, or the stream has ended.
     pub(crate) fn send(&mut self, bytes: u64) -> Option<u64> {
         let item = ItemCredit::one(bytes);
         if self.ended || !self.left.covers(item) {
@@ -109,7 +109,7 @@ impl StreamWriter {
         self.next > 0
     }
 
-    pub(crate) fn check(&self) {
+    pub(crate) fn assert_invariants(&self) {
         assert!(ItemCredit::WINDOW.covers(self.left), "a writer has at most one window of credit: {:?}", self.left);
     }
 }
@@ -178,7 +178,7 @@ impl StreamReader {
         self.next > 0
     }
 
-    pub(crate) fn check(&self) {
+    pub(crate) fn assert_invariants(&self) {
         assert!(ItemCredit::WINDOW.covers(self.left.with(self.owed)), "a reader grants at most one window");
     }
 }
@@ -262,7 +262,7 @@ impl StreamRelay {
         self.window.bytes - self.left.bytes
     }
 
-    pub(crate) fn check(&self) {
+    pub(crate) fn assert_invariants(&self) {
         assert!(ItemCredit::WINDOW.covers(self.window), "a window does not exceed its limit");
         assert!(self.window.covers(self.left), "the writer's credit does not exceed the window");
         assert!(self.left.covers(self.absorb), "only credit that the writer has is absorbed");

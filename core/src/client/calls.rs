@@ -174,8 +174,8 @@ impl<T> Calls<T> {
             }
             assert!(call.timer.is_none_or(|timer| self.timers.contains(timer, key)), "the timer of a call is set");
             if let Some(streams) = &call.streams {
-                streams.writer.check();
-                streams.reader.check();
+                streams.writer.assert_invariants();
+                streams.reader.assert_invariants();
                 assert!(
                     !call.has_stream_traffic() || matches!(call.state, State::Open { .. }),
                     "only open calls have stream traffic"

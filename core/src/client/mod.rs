@@ -62,7 +62,7 @@ pub enum Event<T> {
     /// The socket is closed, or could not be connected. Follows each [`Action::Connect`] exactly once, even if
     /// [`Action::Disconnect`] was the cause.
     Disconnected {
-        /// An evenly distributed random number: the jitter that keeps peers from reconnecting all at once.
+        /// An evenly distributed random number: the jitter that keeps peers from reconnecting at the same time.
         chance: u32,
     },
     /// The program makes a call.
@@ -165,7 +165,7 @@ pub struct Client<T> {
 }
 
 impl<T> Client<T> {
-    /// Creates a client that is not connected. It asks to connect at the first [`Event::Timeout`], which is due at once.
+    /// Creates a client that is not connected. It asks to connect at the first [`Event::Timeout`], which is due immediately.
     pub fn new(settings: peer::Settings) -> Client<T> {
         Client {
             peer: Peer::new(Role::Client, settings),

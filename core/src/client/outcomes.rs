@@ -89,7 +89,7 @@ impl<T> Client<T> {
         }
     }
 
-    /// Ends the calls whose deadline has passed. A call that was sent has a grace period: the broker's own reply says better what
+    /// Ends the calls whose deadline has passed. A call that was sent has a grace period: the broker's reply describes better what
     /// happened to it.
     pub(super) fn expire(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         while let Some((at, key)) = self.calls.first_timer()

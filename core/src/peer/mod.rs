@@ -66,7 +66,7 @@ pub(crate) struct Peer {
     settings: Settings,
     state: State,
     connection: ConnectionNumber,
-    /// The last welcome. Its start id tells whether the broker was restarted since.
+    /// The last welcome. Its start id shows whether the broker was restarted since.
     welcome: Option<Box<Welcome>>,
     liveness: Liveness,
     /// When the machine last ran.
@@ -373,8 +373,8 @@ impl Peer {
         self.state = State::Disconnecting;
     }
 
-    /// Forgets earlier failures if the connection that ends now was up for a heartbeat. One that ends at once (if the broker fails on
-    /// what we send, for example) must not be made again and again without a pause.
+    /// Forgets earlier failures if the connection that ends now was up for a heartbeat. A connection that ends immediately (for example
+    /// because the broker fails on our messages) must not be made again without a growing pause.
     fn reset_backoff_if_stable(&mut self, now: Time) {
         if let State::Connected { since } = self.state
             && now.since(since) >= self.settings.heartbeat()

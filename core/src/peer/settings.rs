@@ -1,4 +1,4 @@
-//! How a client or worker introduces itself to the broker.
+//! The settings of a peer, and the hello that it sends to the broker.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// What a client or worker tells the broker about itself, on each of its connections.
+/// The settings of a client or worker: what its hello contains on each connection.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Its session. It is random, so the driver chooses it, and it is secret.

@@ -219,8 +219,8 @@ impl Jobs {
         }
         assert_eq!(self.timers.len(), timers, "no timer outlives its call");
         for streams in self.running.iter().filter_map(|(_, running)| running.streams.as_ref()) {
-            streams.writer.check();
-            streams.reader.check();
+            streams.writer.assert_invariants();
+            streams.reader.assert_invariants();
         }
     }
 }

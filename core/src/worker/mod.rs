@@ -59,7 +59,7 @@ pub enum Event {
     /// The socket is closed, or could not be connected. Follows each [`Action::Connect`] exactly once, even if
     /// [`Action::Disconnect`] was the cause.
     Disconnected {
-        /// An evenly distributed random number: the jitter that keeps peers from reconnecting all at once.
+        /// An evenly distributed random number: the jitter that keeps peers from reconnecting at the same time.
         chance: u32,
     },
     /// A handler has ended, and its slot is free.
@@ -174,7 +174,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Creates a worker that is not connected. It asks to connect at the first [`Event::Timeout`], which is due at once.
+    /// Creates a worker that is not connected. It asks to connect at the first [`Event::Timeout`], which is due immediately.
     ///
     /// The machine counts free slots itself and ignores those in `register`. The caller must check the names
     /// ([`crate::wire::method`]): the broker disconnects a worker that registers invalid ones.

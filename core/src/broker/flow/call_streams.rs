@@ -55,7 +55,7 @@ impl CallStreams {
     }
 
     pub(super) fn assert_invariants(&self) {
-        self.to_caller.check();
-        self.to_handler.check();
+        self.to_caller.assert_invariants();
+        self.to_handler.assert_invariants();
     }
 }

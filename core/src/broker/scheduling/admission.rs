@@ -1,4 +1,4 @@
-//! Which calls may wait, and for how long. The functions decide; the broker acts on it.
+//! Admission: which calls may wait, and for how long. The functions decide, and the broker acts on the decision.
 
 use super::{
     super::{
@@ -16,9 +16,9 @@ use crate::time::Time;
 pub(crate) enum Patience {
     /// Until its deadline: the caller asked for it.
     Unlimited,
-    /// Until then: a worker served it a moment ago, or the broker has just started.
+    /// Until this time: a worker served it recently, or the broker has just started.
     Until(Time),
-    /// It fails at once.
+    /// It fails immediately.
     None,
 }
 
@@ -37,8 +37,8 @@ pub(crate) fn patience_of(now: Time, call: &Call, service: &Service) -> Patience
     if until > now { Patience::Until(until) } else { Patience::None }
 }
 
-/// Returns why there is no room for a call to wait, if there is none. A call that was at a worker, or has waited, was admitted before and
-/// is not rejected. `keyed` is the number of calls of the service that wait for affinity keys, and the bytes of their bodies.
+/// Returns why a call may not wait, if a limit is reached. A call that was at a worker, or has waited, was admitted before and is not
+/// rejected. `keyed` is the number of calls of the service that wait for affinity keys, and the bytes of their bodies.
 pub(crate) fn explain_no_room(
     now: Time,
     call: &Call,
@@ -62,8 +62,8 @@ pub(crate) fn explain_no_room(
     }
 }
 
-/// Returns why a new call would wait in vain, if it would: other calls of its tenant, for which there are workers, have waited too long.
-/// Without such a limit in the settings it costs nothing.
+/// Returns why a new call is rejected for the age of the backlog: other calls of its tenant, whose methods have workers, have waited
+/// longer than the limit in the settings. Without such a limit it costs nothing.
 fn explain_old_backlog(
     now: Time,
     call: &Call,
@@ -76,7 +76,7 @@ fn explain_old_backlog(
     let since = |waiting: CallKey| {
         let waiting = &calls[waiting];
         let method = waiting.method_index.map(|method| &methods[method]);
-        // A call that waits for its own method's limit, and a subcall of a broadcast, say nothing about how long others wait.
+        // A call that waits for its own method's limit, and a subcall of a broadcast, do not indicate how long others wait.
         let counts = method.is_some_and(|method| method.is_offered() && method.concurrency.is_none());
         (counts && waiting.subcall_of.is_none()).then_some(waiting.since)
     };

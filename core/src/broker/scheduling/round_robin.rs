@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// What a flow may spend per turn, where all flows are alike.
+/// What a flow may spend per turn, if all flows have the same share.
 pub(crate) const QUANTUM: usize = 2 * 1024;
 
 /// Flows that take turns.
@@ -156,7 +156,7 @@ mod tests {
         flows
     }
 
-    /// The flow that has the turn, found round by round.
+    /// Returns the flow that has the turn, found round by round.
     fn slowly(flows: &mut DeficitRoundRobin<usize>) -> u64 {
         loop {
             let key = flows.order[0].key;
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_that_returns_has_one_turn_and_the_last() {
+    fn a_flow_that_returns_has_one_turn_at_the_end() {
         let mut flows = flows(&[1, 1, 1, 1], 1);
         [1, 2].into_iter().for_each(|key| flows.remove(key));
         *flows.flow_mut(1, 1) = 1;

@@ -1,5 +1,5 @@
-//! Tenants: the units of fairness. All sessions of one named key, or without a named key of one address, are one tenant. However many
-//! sessions it has, a tenant has one turn in a queue and one share of what may wait.
+//! Tenants: the units of fairness. All sessions of one named key are one tenant, and without a named key all sessions of one address.
+//! A tenant has one turn in a queue and one share of the backlog, however many sessions it has.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,12 +8,12 @@ use bytestring::ByteString;
 use super::super::keys::TenantKey;
 use crate::wire::limits::TENANT_SHARE;
 
-/// What the sessions of a tenant have in common.
+/// The name of a tenant: what its sessions have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TenantName {
     /// The id of the key that they proved.
     Key(String),
-    /// Where they connect from.
+    /// The address from which they connect.
     Origin(ByteString),
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Tenants {
 
 #[derive(Debug, Default)]
 struct Tenant {
-    /// `None` if its last client had left, and one of its calls came back from a worker.
+    /// `None` if its last client had left before one of its calls was queued again.
     name: Option<TenantName>,
     clients: usize,
     backlog: Backlog,
