@@ -1,8 +1,8 @@
 //! A queue of deadlines, for calls: most have the same timeout and end long before it.
 //!
-//! So most deadlines are added in the order in which they are due. These form a plain queue, and a removed deadline only leaves an
-//! empty place in it. A tree holds the others. With a tree for all of them, deadlines that were removed before they were due took a
-//! tenth of the broker's time.
+//! So most deadlines are added in the order in which they are due. These form a plain queue, and a removed deadline only leaves
+//! an empty place in it. A tree holds the others. With a tree for all of them, deadlines that were removed before they were due
+//! took a tenth of the broker's time.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,8 +1,8 @@
 //! A map with ascending numbers as keys, such as those of calls and dispatches. Most are removed soon, and some stay for long.
 //!
-//! A tree takes some hundred instructions to insert and remove. Here the recent numbers are places in a ring, and a tree holds only
-//! the values that many later numbers have passed. The number of values bounds the ring, whatever the numbers are: a peer may choose
-//! them.
+//! A tree takes some hundred instructions to insert and remove. Here the recent numbers are places in a ring, and a tree holds
+//! only the values that many later numbers have passed. The number of values bounds the ring, whatever the numbers are: a peer
+//! may choose them.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,8 +1,8 @@
 //! The credit and item counts of one direction of a stream, for each of its three sides.
 //!
-//! The reader grants credit, the writer spends it item by item, and the broker between them checks both. The credit that is granted
-//! before the first item is the *window*. Later grants return what was read, so that at most one window is in flight or unread. That
-//! bounds what the broker and the reader hold of a stream, whatever its writer does and however slow its reader is.
+//! The reader grants credit, the writer spends it item by item, and the broker between them checks both. The credit that is
+//! granted before the first item is the *window*. Later grants return what was read, so that at most one window is in flight or
+//! unread. That bounds what the broker and the reader hold of a stream, whatever its writer does and however slow its reader is.
 
 use std::fmt;
 
@@ -56,8 +56,8 @@ pub(crate) struct StreamRelay {
     window: ItemCredit,
     /// The credit that the writer has left.
     left: ItemCredit,
-    /// The part of `left` that an earlier reader, or an earlier connection of the reader, granted. The new reader grants it again, and
-    /// the relay does not pass it on twice.
+    /// The part of `left` that an earlier reader, or an earlier connection of the reader, granted. The new reader grants it
+    /// again, and the relay does not pass it on twice.
     absorb: ItemCredit,
     /// The number of the next item.
     next: u64,
@@ -140,8 +140,8 @@ impl StreamReader {
         }
     }
 
-    /// Counts what was read. Returns the credit to grant now, once it is half the window. Reading more than what is unread counts as
-    /// reading all of it.
+    /// Counts what was read. Returns the credit to grant now, once it is half the window. Reading more than what is unread counts
+    /// as reading all of it.
     pub(crate) fn read(&mut self, credit: ItemCredit) -> Option<ItemCredit> {
         let unread = ItemCredit::WINDOW.without(self.left).without(self.owed);
         self.owed = self.owed.with(credit.min(unread));

@@ -157,7 +157,8 @@ impl<'de> Deserializer<'de> {
         }
     }
 
-    /// Reads the integer whose first head is `head`, which may be a tag. Returns the head behind the tags if it is not an integer.
+    /// Reads the integer whose first head is `head`, which may be a tag. Returns the head behind the tags if it is not an
+    /// integer.
     #[cold]
     fn tagged_integer(
         &mut self,

@@ -78,8 +78,8 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
     Ok(body)
 }
 
-/// A small body that shares one allocation with its reference count. For other bodies, the second reference allocates the count: a
-/// client always keeps one to what it sends.
+/// A small body that shares one allocation with its reference count. For other bodies, the second reference allocates the count:
+/// a client always keeps one to what it sends.
 struct InlineBody {
     len: u8,
     bytes: [u8; BODY_BYTES_EXPECTED],
@@ -103,7 +103,8 @@ impl AsRef<[u8]> for InlineBody {
 ///
 /// # Errors
 ///
-/// If the body is not exactly one CBOR item, or the type does not accept the item. The error has the position and what was expected.
+/// If the body is not exactly one CBOR item, or the type does not accept the item. The error has the position and what was
+/// expected.
 pub fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
     let mut deserializer = decode::Deserializer::new(reader::Reader::new(body), DEPTH_MAX);
     let value = T::deserialize(&mut deserializer);

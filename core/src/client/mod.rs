@@ -156,8 +156,8 @@ pub struct Client<T> {
     credit: Credit,
     /// Open calls from this number on must be sent again before new ones.
     resend_from: Option<CallNumber>,
-    /// Cancelled calls that the broker may still consider open: their cancel was not sent, or may be lost with its connection. It is
-    /// sent again after the next welcome. `done_below` does not cover these calls while older ones are open.
+    /// Cancelled calls that the broker may still consider open: their cancel was not sent, or may be lost with its connection. It
+    /// is sent again after the next welcome. `done_below` does not cover these calls while older ones are open.
     cancelled: BTreeSet<CallNumber>,
     /// The last `done_below` that was sent.
     done_below_sent: CallNumber,
@@ -234,8 +234,9 @@ impl<T> Client<T> {
         }
     }
 
-    /// Sends an envelope that answers one of the broker. While both sides are idle, our pongs postpone our own pings. So `done_below`
-    /// is sent beside the pong: otherwise the broker would cache the last outcomes for as long as the client is idle.
+    /// Sends an envelope that answers one of the broker. While both sides are idle, our pongs postpone our own pings. So
+    /// `done_below` is sent beside the pong: otherwise the broker would cache the last outcomes for as long as the client is
+    /// idle.
     fn answer(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
         self.send(now, envelope, out);
         if !self.peer.is_connected() {

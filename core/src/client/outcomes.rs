@@ -41,7 +41,8 @@ impl<T> Client<T> {
         self.complete(call.new, outcome, out);
     }
 
-    /// Handles an envelope that could not be decoded. If it was the reply to an open call, no other will follow: the call ends here.
+    /// Handles an envelope that could not be decoded. If it was the reply to an open call, no other will follow: the call ends
+    /// here.
     pub(super) fn on_invalid_envelope(&mut self, now: Time, error: EnvelopeError, out: &mut Vec<Action<T>>) {
         self.counters.invalid_envelopes += 1;
         self.on_invalid_item(now, &error, out);
@@ -89,8 +90,8 @@ impl<T> Client<T> {
         }
     }
 
-    /// Ends the calls whose deadline has passed. A call that was sent has a grace period: the broker's reply describes better what
-    /// happened to it.
+    /// Ends the calls whose deadline has passed. A call that was sent has a grace period: the broker's reply describes better
+    /// what happened to it.
     pub(super) fn expire(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         while let Some((at, key)) = self.calls.first_timer()
             && at <= now

@@ -122,8 +122,8 @@ impl<T> Client<T> {
         true
     }
 
-    /// Returns the failure of a call that exceeds the broker's size limit. Sending it would close the connection, again after each
-    /// reconnect.
+    /// Returns the failure of a call that exceeds the broker's size limit. Sending it would close the connection, again after
+    /// each reconnect.
     fn too_large(&self, call: &Call<T>) -> Option<Box<Failure>> {
         let max = self.peer.welcome()?.message_bytes_max.saturating_sub(HEADER_BYTES_MAX as u64);
         let bytes = call.new.body.len() as u64;

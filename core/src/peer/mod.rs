@@ -347,8 +347,8 @@ impl Peer {
         PeerEvent::Connected { same_start }
     }
 
-    /// The broker sent a goodbye. UNAVAILABLE, or no reason, means that the peer may reconnect later. Any other reason will be the
-    /// same next time.
+    /// The broker sent a goodbye. UNAVAILABLE, or no reason, means that the peer may reconnect later. Any other reason will be
+    /// the same next time.
     fn on_goodbye(&mut self, now: Time, why: Option<Box<Failure>>) -> PeerEvent {
         match why {
             Some(failure) if failure.code != Code::Unavailable => self.reject(failure),
@@ -373,8 +373,8 @@ impl Peer {
         self.state = State::Disconnecting;
     }
 
-    /// Forgets earlier failures if the connection that ends now was up for a heartbeat. A connection that ends immediately (for example
-    /// because the broker fails on our messages) must not be made again without a growing pause.
+    /// Forgets earlier failures if the connection that ends now was up for a heartbeat. A connection that ends immediately (for
+    /// example because the broker fails on our messages) must not be made again without a growing pause.
     fn reset_backoff_if_stable(&mut self, now: Time) {
         if let State::Connected { since } = self.state
             && now.since(since) >= self.settings.heartbeat()

@@ -17,8 +17,8 @@ pub struct Settings {
     /// Its session. It is random, so the driver chooses it, and it is secret.
     pub session: SessionId,
     /// The heartbeat interval. Default: [`limits::HEARTBEAT_DEFAULT`], clamped to [`limits::HEARTBEAT_MIN`] and
-    /// [`limits::HEARTBEAT_MAX`]. Too low: more load. Too high: the broker detects the loss of the peer late. It is also the longest
-    /// pause between two attempts to connect.
+    /// [`limits::HEARTBEAT_MAX`]. Too low: more load. Too high: the broker detects the loss of the peer late. It is also the
+    /// longest pause between two attempts to connect.
     pub heartbeat: Duration,
     /// A readable name, such as `calculator-3`.
     pub instance: String,

@@ -94,8 +94,8 @@ impl Worker {
         out.push(Action::Log(Diagnostic::UnknownMethod(dispatch.method.clone())));
     }
 
-    /// Rejects a call with another style than its method's. The handler would wait for items that the caller does not send, or send items
-    /// that it does not read.
+    /// Rejects a call with another style than its method's. The handler would wait for items that the caller does not send, or
+    /// send items that it does not read.
     fn wrong_style(&mut self, now: Time, dispatch: &Dispatch, style: Style, out: &mut Vec<Action>) {
         let text = format!("{} is {style}, but was called as {}", dispatch.method, dispatch.streams.style());
         let failure = Failure { attempt: dispatch.attempt, ..Failure::new(Code::InvalidArgument, Executed::No, text) };

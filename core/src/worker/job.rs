@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// The id of one dispatched call at its worker, unique in the life of the worker. It contains the connection, because dispatch numbers
-/// begin again with each start of the broker.
+/// The id of one dispatched call at its worker, unique in the life of the worker. It contains the connection, because dispatch
+/// numbers begin again with each start of the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId {
     /// The connection on which it arrived.
@@ -135,8 +135,8 @@ impl Running {
         }
     }
 
-    /// Returns whether to ask now if it has started, and schedules the next query. Its delay is the time since the dispatch, so a handler
-    /// that starts late causes few queries.
+    /// Returns whether to ask now if it has started, and schedules the next query. Its delay is the time since the dispatch, so a
+    /// handler that starts late causes few queries.
     pub(super) fn take_started_query(&mut self, now: Time) -> bool {
         let due = self.query_started_at.is_some_and(|at| at <= now);
         if due {

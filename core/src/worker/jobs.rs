@@ -140,7 +140,8 @@ impl Jobs {
         Some(call)
     }
 
-    /// Returns the stream state of a call that was not asked to stop. `None` if there is no such call, `Some(None)` if it has no streams.
+    /// Returns the stream state of a call that was not asked to stop. `None` if there is no such call, `Some(None)` if it has no
+    /// streams.
     pub(super) fn streams(&mut self, id: JobId) -> Option<Option<&mut CallStreams>> {
         if let Some(running) = self.running.get_mut(id) {
             return running.stopped.is_none().then_some(running.streams.as_deref_mut());

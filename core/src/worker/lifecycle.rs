@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl Worker {
-    /// Handles the welcome: sends the registration, with the slots that calls of earlier connections leave free. A registration has no
-    /// reply, so a ping follows it.
+    /// Handles the welcome: sends the registration, with the slots that calls of earlier connections leave free. A registration
+    /// has no reply, so a ping follows it.
     pub(super) fn on_welcome(&mut self, now: Time, out: &mut Vec<Action>) {
         self.counters.connections += 1;
         for (at, offer) in self.register.offers.iter_mut().enumerate() {
@@ -46,8 +46,8 @@ impl Worker {
         self.on_disconnected(reason, out);
     }
 
-    /// Handles the end of the connection. Running calls continue, except those with streams, which have lost their other side. The broker
-    /// dispatches the prefetched calls to other workers.
+    /// Handles the end of the connection. Running calls continue, except those with streams, which have lost their other side.
+    /// The broker dispatches the prefetched calls to other workers.
     pub(super) fn on_disconnected(&mut self, reason: DisconnectReason, out: &mut Vec<Action>) {
         self.registration_ping = None;
         self.drop_prefetched();
@@ -95,8 +95,8 @@ impl Worker {
         }
     }
 
-    /// Handles a pong. The one behind the registration means that the broker has accepted it. After the one behind the drain, no more calls
-    /// arrive.
+    /// Handles a pong. The one behind the registration means that the broker has accepted it. After the one behind the drain, no
+    /// more calls arrive.
     pub(super) fn on_pong(&mut self, number: u64, out: &mut Vec<Action>) {
         if self.registration_ping.take_if(|ping| *ping == number).is_some() {
             self.log_registered(out);
@@ -106,8 +106,8 @@ impl Worker {
         }
     }
 
-    /// While draining: sends goodbye when no call runs or can still arrive, or at the deadline. A worker without a connection does not
-    /// reconnect.
+    /// While draining: sends goodbye when no call runs or can still arrive, or at the deadline. A worker without a connection
+    /// does not reconnect.
     pub(super) fn advance_draining(&mut self, now: Time, out: &mut Vec<Action>) {
         let Phase::Draining { deadline, ping } = self.phase else { return };
         if !self.peer.is_connected() && self.peer.give_up() {
@@ -142,7 +142,8 @@ impl Worker {
     }
 }
 
-/// Encodes the registration in at most `bytes_max` bytes: without the descriptions, if they do not fit. A service works without them.
+/// Encodes the registration in at most `bytes_max` bytes: without the descriptions, if they do not fit. A service works without
+/// them.
 fn encode_registration(register: &Register, bytes_max: usize) -> Bytes {
     let whole = body::encode(register).expect("a registration has a CBOR form");
     if whole.len() <= bytes_max {

@@ -81,8 +81,8 @@ pub enum Event {
         /// Its job.
         job: JobId,
     },
-    /// A handler sends an item to its caller. It needs credit from [`Action::StreamCredit`]. If the job has ended, was stopped, or
-    /// belongs to an earlier connection, the item is dropped.
+    /// A handler sends an item to its caller. It needs credit from [`Action::StreamCredit`]. If the job has ended, was stopped,
+    /// or belongs to an earlier connection, the item is dropped.
     Item {
         /// Its job.
         job: JobId,
@@ -98,8 +98,8 @@ pub enum Event {
         /// The credit that the items took.
         credit: ItemCredit,
     },
-    /// A handler reports its progress. Of several reports in a short time only the newest is sent, and none if the call did not ask for
-    /// progress.
+    /// A handler reports its progress. Of several reports in a short time only the newest is sent, and none if the call did not
+    /// ask for progress.
     Progress {
         /// Its job.
         job: JobId,
@@ -145,8 +145,8 @@ pub enum Action {
         /// Its job.
         job: JobId,
     },
-    /// Stop a handler: drop an async handler at its next await, or notify a blocking one. A handler that cannot be stopped finishes,
-    /// and keeps its slot until then.
+    /// Stop a handler: drop an async handler at its next await, or notify a blocking one. A handler that cannot be stopped
+    /// finishes, and keeps its slot until then.
     Stop(JobId),
     /// Send [`Event::Started`] if this handler has started. If it has not, the machine asks again later.
     QueryStarted(JobId),

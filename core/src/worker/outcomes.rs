@@ -17,8 +17,8 @@ use crate::{
 };
 
 impl Worker {
-    /// Handles the end of a handler, and runs the next prefetched call in its slot. `end` is its outcome; or if it was stopped before it
-    /// had one, whether it had started.
+    /// Handles the end of a handler, and runs the next prefetched call in its slot. `end` is its outcome; or if it was stopped
+    /// before it had one, whether it had started.
     pub(super) fn on_finished(
         &mut self,
         now: Time,
@@ -43,8 +43,8 @@ impl Worker {
         self.run_prefetched(now, running.offer, out);
     }
 
-    /// Runs prefetched calls in the free slots of an offer. After a stall of the process, some of them may have expired before their
-    /// timers have fired.
+    /// Runs prefetched calls in the free slots of an offer. After a stall of the process, some of them may have expired before
+    /// their timers have fired.
     fn run_prefetched(&mut self, now: Time, offer: usize, out: &mut Vec<Action>) {
         while let Some(next) = self.jobs.next_prefetched(offer) {
             if next.job.deadline.is_some_and(|deadline| deadline <= now) {
@@ -55,8 +55,8 @@ impl Worker {
         }
     }
 
-    /// Drops an outcome whose connection has ended. If the worker has registered again since, the slot was not among the free ones: it is
-    /// returned now, with its key.
+    /// Drops an outcome whose connection has ended. If the worker has registered again since, the slot was not among the free
+    /// ones: it is returned now, with its key.
     fn drop_outcome(&mut self, now: Time, running: &Running, out: &mut Vec<Action>) {
         self.counters.outcomes_dropped += 1;
         out.push(Action::Log(Diagnostic::OutcomeDropped(running.call)));
@@ -129,8 +129,8 @@ impl Worker {
         }
     }
 
-    /// Handles the timers that are due: expires prefetched calls, stops expired running calls, sends progress, and queries whether a
-    /// handler has started.
+    /// Handles the timers that are due: expires prefetched calls, stops expired running calls, sends progress, and queries
+    /// whether a handler has started.
     pub(super) fn expire(&mut self, now: Time, out: &mut Vec<Action>) {
         while let Some((at, id)) = self.jobs.first_timer()
             && at <= now

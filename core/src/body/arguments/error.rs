@@ -18,8 +18,8 @@ use crate::{
 pub struct ArgumentError {
     /// What is wrong.
     pub problem: ArgumentProblem,
-    /// The parameter's name, with the path in its value (`sizes[3]`). If the parameter is unknown, the name that the caller sent. Empty
-    /// if the problem is about the arguments as a whole.
+    /// The parameter's name, with the path in its value (`sizes[3]`). If the parameter is unknown, the name that the caller sent.
+    /// Empty if the problem is about the arguments as a whole.
     pub argument: String,
     /// What was expected, such as `a number`.
     pub expected: String,

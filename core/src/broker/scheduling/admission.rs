@@ -37,8 +37,8 @@ pub(crate) fn patience_of(now: Time, call: &Call, service: &Service) -> Patience
     if until > now { Patience::Until(until) } else { Patience::None }
 }
 
-/// Returns why a call may not wait, if a limit is reached. A call that was at a worker, or has waited, was admitted before and is not
-/// rejected. `keyed` is the number of calls of the service that wait for affinity keys, and the bytes of their bodies.
+/// Returns why a call may not wait, if a limit is reached. A call that was at a worker, or has waited, was admitted before and is
+/// not rejected. `keyed` is the number of calls of the service that wait for affinity keys, and the bytes of their bodies.
 pub(crate) fn explain_no_room(
     now: Time,
     call: &Call,
@@ -62,8 +62,8 @@ pub(crate) fn explain_no_room(
     }
 }
 
-/// Returns why a new call is rejected for the age of the backlog: other calls of its tenant, whose methods have workers, have waited
-/// longer than the limit in the settings. Without such a limit it costs nothing.
+/// Returns why a new call is rejected for the age of the backlog: other calls of its tenant, whose methods have workers, have
+/// waited longer than the limit in the settings. Without such a limit it costs nothing.
 fn explain_old_backlog(
     now: Time,
     call: &Call,

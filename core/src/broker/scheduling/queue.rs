@@ -1,5 +1,5 @@
-//! The fair queue of one service. Tenants share it in turns, the priorities of a tenant share its turns, and the sessions of a priority
-//! share those. So a client gains nothing from more sessions, or from a high priority for all its calls.
+//! The fair queue of one service. Tenants share it in turns, the priorities of a tenant share its turns, and the sessions of a
+//! priority share those. So a client gains nothing from more sessions, or from a high priority for all its calls.
 
 use std::{collections::BTreeMap, ops::RangeBounds};
 
@@ -11,7 +11,8 @@ const CALL_COST: usize = 1024;
 /// The highest cost of one call. It bounds the number of rounds until the largest call has its turn.
 const COST_MAX: usize = 64 * 1024;
 
-/// Returns what a priority may spend per turn, relative to the other priorities of its tenant. Each gets a share, so none starves.
+/// Returns what a priority may spend per turn, relative to the other priorities of its tenant. Each gets a share, so none
+/// starves.
 const fn share(priority: Priority) -> usize {
     match priority {
         Priority::Low => CALL_COST,
@@ -20,8 +21,8 @@ const fn share(priority: Priority) -> usize {
     }
 }
 
-/// A fair queue: flows by tenant, within each by priority, within each by session, and in a session one sub-queue for each kind of call
-/// that may be taken separately (a method, or a method at one worker).
+/// A fair queue: flows by tenant, within each by priority, within each by session, and in a session one sub-queue for each kind
+/// of call that may be taken separately (a method, or a method at one worker).
 ///
 /// `C` is what waits. Sub-queues keep a call that no worker can take now from hiding one behind it that some worker can. Of those that
 /// can be taken, a session's oldest is taken first.
@@ -128,8 +129,8 @@ impl<C: Copy> FairQueue<C> {
         QueuePosition { key, sub_queue, number }
     }
 
-    /// Returns whether a call waits in one of these sub-queues that `fits`. The cost grows with the number of such sub-queues, not with
-    /// the number of calls in them.
+    /// Returns whether a call waits in one of these sub-queues that `fits`. The cost grows with the number of such sub-queues,
+    /// not with the number of calls in them.
     pub fn has_sub_queue_where(&self, range: impl RangeBounds<usize>, mut fits: impl FnMut(usize) -> bool) -> bool {
         self.sub_queues.range(range).any(|(&sub_queue, _)| fits(sub_queue))
     }
@@ -182,8 +183,8 @@ impl<C: Copy> FairQueue<C> {
         Some(waiting.call)
     }
 
-    /// Returns by session how many calls have their turn before the one at a position. It is an estimate, because turns are measured in
-    /// bytes.
+    /// Returns by session how many calls have their turn before the one at a position. It is an estimate, because turns are
+    /// measured in bytes.
     pub fn ahead(&self, position: QueuePosition) -> BTreeMap<u64, usize> {
         let QueueKey { tenant, priority, session } = position.key;
         let mut ahead = BTreeMap::new();
@@ -208,8 +209,8 @@ impl<C: Copy> FairQueue<C> {
         ahead
     }
 
-    /// Returns a call of a tenant that has waited since before `then`. `since` returns since when a call waits, or `None` if it does not
-    /// count. The tenant's sessions are searched only after the oldest call has left.
+    /// Returns a call of a tenant that has waited since before `then`. `since` returns since when a call waits, or `None` if it
+    /// does not count. The tenant's sessions are searched only after the oldest call has left.
     pub fn waiting_since(&mut self, tenant: u64, then: Time, since: impl Fn(C) -> Option<Time>) -> Option<C> {
         let flow = self.tenants.get_mut(tenant).filter(|flow| flow.none_before < then)?;
         let known = flow.oldest.filter(|(at, call)| flow.contains(*at) && since(*call).is_some_and(|at| at < then));
@@ -223,7 +224,8 @@ impl<C: Copy> FairQueue<C> {
         oldest.filter(|&(time, ..)| time < then).map(|(.., call)| call)
     }
 
-    /// Returns for each sub-queue the number of calls and the oldest one. The cost grows with the number of sub-queues of all sessions.
+    /// Returns for each sub-queue the number of calls and the oldest one. The cost grows with the number of sub-queues of all
+    /// sessions.
     pub fn sub_queues(&self) -> BTreeMap<usize, (usize, C)> {
         let mut all = BTreeMap::<usize, (usize, u64, C)>::new();
         for (&sub_queue, calls) in self.sessions().flat_map(|session| &session.0) {

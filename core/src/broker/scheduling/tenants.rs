@@ -1,5 +1,5 @@
-//! Tenants: the units of fairness. All sessions of one named key are one tenant, and without a named key all sessions of one address.
-//! A tenant has one turn in a queue and one share of the backlog, however many sessions it has.
+//! Tenants: the units of fairness. All sessions of one named key are one tenant, and without a named key all sessions of one
+//! address. A tenant has one turn in a queue and one share of the backlog, however many sessions it has.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -102,8 +102,8 @@ impl Tenants {
         }
     }
 
-    /// Asserts that clients and backlogs are counted. `clients` yields the tenant of each client, `waiting` the tenant and the bytes of
-    /// each waiting call.
+    /// Asserts that clients and backlogs are counted. `clients` yields the tenant of each client, `waiting` the tenant and the
+    /// bytes of each waiting call.
     pub(crate) fn assert_invariants(
         &self,
         clients: impl Iterator<Item = TenantKey>,

@@ -39,7 +39,8 @@ struct Harness {
 }
 
 impl Harness {
-    /// Returns a worker that serves `calculator` (add, sub) and `text` (reverse), each with this number of slots and this prefetch.
+    /// Returns a worker that serves `calculator` (add, sub) and `text` (reverse), each with this number of slots and this
+    /// prefetch.
     fn new(slots: u32, prefetch: u32) -> Harness {
         let register = Register {
             offers: vec![
