@@ -126,7 +126,7 @@ impl Header {
     }
 
     fn reply(&self, frame: &Bytes, body: Bytes) -> Result<Envelope, EnvelopeError> {
-        // A key that says 0 says what its absence says.
+        // Credit of 0 means the same as no credit.
         let credit = Some(self.credit()?).filter(|credit| *credit != Credit::default());
         let (mut outcome, mut extensions) = (self.failure(frame, body)?, self.extension_bytes(frame));
         if let Err(failure) = &mut outcome
@@ -158,7 +158,7 @@ impl Header {
         match self.key(frame)? {
             None => Ok(Envelope::Credit(credit)),
             Some(key) if credit.calls == 1 => Ok(Envelope::KeyFreed(KeyFreed { offer: credit.offer, key })),
-            Some(_) => Err(invalid(keys::CREDIT_CALLS, "must be 1 beside a key")),
+            Some(_) => Err(invalid(keys::CREDIT_CALLS, "must be 1 together with an affinity key")),
         }
     }
 
