@@ -184,8 +184,8 @@ fn explain_running(
         false => ("stopping", "; its outcome is not wanted any more, and the worker was asked to stop it"),
     };
     let begun = if started { ", and its handler has started" } else { "" };
-    let heard = millis(now.since(worker.connection.last_activity));
-    let text = format!("it is at worker {}{begun}{wanted}; the worker was last active {heard} ms ago", worker.name);
+    let quiet_ms = millis(now.since(worker.connection.last_activity));
+    let text = format!("it is at worker {}{begun}{wanted}; the worker was last active {quiet_ms} ms ago", worker.name);
     WaitReason { state: state.to_owned(), reason: text, ..reason }
 }
 

@@ -100,7 +100,7 @@ pub(crate) enum CallState {
     Aggregating,
 }
 
-/// Who makes a call.
+/// The origin of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub(crate) client: ClientKey,

@@ -157,7 +157,7 @@ impl Broker {
         }
     }
 
-    /// A peer broke the rules of its transport. Nothing more can be read from it, but it can be told why.
+    /// A peer broke the rules of its transport. Nothing more can be read from it, but the reason can be sent to it.
     pub(super) fn on_protocol_violation(
         &mut self,
         now: Time,

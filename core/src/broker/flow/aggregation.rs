@@ -78,7 +78,7 @@ impl BroadcastAggregation {
         matches!(self.replies[of.index].1, WorkerReply::Pending(open) if open == subcall)
     }
 
-    /// Returns a sentence about the workers that it waits for. `is_waiting` tells whether a subcall is not at its worker yet.
+    /// Returns a sentence about the workers that it waits for. `is_waiting` returns whether a subcall is not at its worker yet.
     pub(crate) fn explain(&self, is_waiting: impl Fn(CallKey) -> bool) -> String {
         let name = |(worker, subcall): (&ByteString, CallKey)| {
             let slot = if is_waiting(subcall) { " (not started)" } else { "" };

@@ -9,7 +9,7 @@ use crate::{
 ///
 /// Its limit of concurrent calls holds over all workers: what the method calls may bear less than the workers have slots. A call counts
 /// from its dispatch until its worker's final message about it, or the worker's loss. A call that a lost worker may still run does not
-/// count, because nothing tells the broker when it ends.
+/// count, because the broker does not learn when it ends.
 #[derive(Debug)]
 pub(crate) struct Method {
     pub(crate) name: String,

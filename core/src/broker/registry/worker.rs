@@ -1,4 +1,4 @@
-//! One worker: who it is, what it offers, and what it runs.
+//! One worker: its name, its offers, and the calls that it runs.
 
 use std::collections::BTreeSet;
 

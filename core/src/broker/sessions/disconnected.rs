@@ -2,7 +2,7 @@
 //!
 //! Their number is bounded: a session costs its client nothing, and each may announce a return within twenty minutes. Sessions without
 //! open calls and cached outcomes are evicted first. Little is lost with such a session: if its client returns, a `once` call that
-//! never reached the broker cannot be told from one whose outcome was forgotten, and ends `maybe` instead of running.
+//! never reached the broker cannot be distinguished from one whose outcome was forgotten, and ends `maybe` instead of running.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Sessions: who owns which, and all that a client's session has at the broker.
+//! Sessions: their owners, and all that a client's session has at the broker.
 //!
 //! [`Sessions`] alone changes the clients' tables. It sends to clients, because credit and liveness change with each envelope.
 

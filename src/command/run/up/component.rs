@@ -10,7 +10,7 @@ use crate::command::{logging, output, process::child::Child};
 
 /// The backoff before the first restart. It is doubled each time, up to [`BACKOFF_MAX`].
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
-/// The longest backoff. A pool that gives up has retried by itself for a while, and an operator who repairs its program should not
+/// The longest backoff. A pool that gives up has retried by itself for a while, and an operator that repairs its program should not
 /// wait long.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// The time after which a ready process counts as stable, so that its next restart has the first backoff.
