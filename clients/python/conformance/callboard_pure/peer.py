@@ -33,6 +33,7 @@ MESSAGE_BYTES_MAX = 16_777_216
 HANDSHAKE_SECONDS = 5.0
 GOODBYE_SECONDS = 2.0
 SILENT_INTERVALS = 3
+PAUSE_SECONDS_MAX = 1.0  # a peer with a long heartbeat limits its pauses (6.4)
 MESSAGES_PER_TURN = 256
 
 SOCKET_OPTIONS = {  # section 16.2
@@ -380,7 +381,7 @@ class Peer(ABC):
         now = time.monotonic()
         joined_long_enough = was is Phase.CONNECTED and now - self._connected_at >= self._heartbeat
         self._failures = 1 if joined_long_enough else self._failures + 1
-        step = min(0.05 * 2 ** min(self._failures - 1, 20), self._heartbeat)
+        step = min(0.05 * 2 ** min(self._failures - 1, 20), self._heartbeat, PAUSE_SECONDS_MAX)
         self._phase, self._phase_ends = Phase.BACKOFF, now + random.uniform(step / 5, step)
         if was is Phase.CONNECTED:
             self._on_lost()
