@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::time::Time;
 
-/// The shortest retry-after hint: a shorter one would bring the same load again.
+/// The shortest retry-after hint: after a shorter one, the same load would arrive again.
 const RETRY_MIN: Duration = Duration::from_millis(10);
 /// The longest retry-after hint: a longer one would be a guess.
 const RETRY_MAX: Duration = Duration::from_secs(10);

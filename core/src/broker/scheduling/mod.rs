@@ -1,4 +1,5 @@
-//! Scheduling: which worker gets a call, and which call waits. The functions here decide, and the broker acts on the decision.
+//! Scheduling: which call may wait, and which waiting call is next. The functions here decide, and the coordinator acts
+//! on the decision. Which worker gets a call is decided by `coordinator/dispatch.rs` from the candidates in `registry`.
 //!
 //! A call waits in the queue of its service, in a sub-queue for its method. A call that only one worker may run (the worker of
 //! its affinity key, or of its subcall of a broadcast) waits in a sub-queue for that method at that worker: otherwise it would
@@ -12,7 +13,7 @@ mod tenants;
 
 pub use self::queue::{FairQueue, QueueKey, QueuePosition};
 pub(crate) use self::{
-    admission::{Patience, explain_no_room, patience_of},
+    admission::{WaitLimit, explain_no_room, wait_limit_of},
     drain_rate::DrainRate,
     tenants::{TenantName, Tenants},
 };
@@ -21,7 +22,7 @@ use super::{
     keys::{CallKey, WorkerKey},
 };
 
-/// Sub-queues for each worker that a call may wait for: more than a service has methods.
+/// The number of sub-queues for each worker that a call may wait for: more than a service has methods.
 const SUB_QUEUES_EACH: usize = 1 << 16;
 /// The sub-queue of calls whose method no worker has offered yet.
 const UNKNOWN_METHOD: usize = usize::MAX;

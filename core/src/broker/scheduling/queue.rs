@@ -1,5 +1,6 @@
-//! The fair queue of one service. Tenants share it in turns, the priorities of a tenant share its turns, and the sessions of a
-//! priority share those. So a client gains nothing from more sessions, or from a high priority for all its calls.
+//! The fair queue of one service. Tenants share it in turns, the priorities of a tenant share its turns, and the
+//! sessions of a priority share those. So more sessions, or a high priority for all calls, do not give a client a
+//! larger share.
 
 use std::{collections::BTreeMap, ops::RangeBounds};
 
@@ -24,8 +25,8 @@ const fn share(priority: Priority) -> usize {
 /// A fair queue: flows by tenant, within each by priority, within each by session, and in a session one sub-queue for each kind
 /// of call that may be taken separately (a method, or a method at one worker).
 ///
-/// `C` is what waits. Sub-queues keep a call that no worker can take now from hiding one behind it that some worker can. Of those that
-/// can be taken, a session's oldest is taken first.
+/// `C` is the type of the waiting calls. With sub-queues, a call that no worker can take now does not block the calls
+/// behind it that some worker can take. Of those that can be taken, a session's oldest is taken first.
 #[derive(Debug)]
 pub struct FairQueue<C> {
     tenants: DeficitRoundRobin<TenantFlow<C>>,

@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use super::super::keys::TenantKey;
 use crate::wire::limits::TENANT_SHARE;
 
-/// The name of a tenant: what its sessions have in common.
+/// The name of a tenant: the property that its sessions share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TenantName {
     /// The id of the key that they proved.
@@ -65,7 +65,7 @@ impl Tenants {
     /// Removes a client from its tenant.
     pub(crate) fn leave(&mut self, key: TenantKey) {
         self.known.get_mut(&key).expect("a tenant is known while it has clients").clients -= 1;
-        self.forget_if_idle(key);
+        self.remove_if_idle(key);
     }
 
     /// Checks whether a call with a body of so many bytes may wait. `max` limits the backlog of all tenants.
@@ -91,10 +91,10 @@ impl Tenants {
     pub(crate) fn remove_waiting(&mut self, key: TenantKey, bytes: usize) {
         self.backlog.subtract(bytes);
         self.known.get_mut(&key).expect("a tenant is known while its calls wait").backlog.subtract(bytes);
-        self.forget_if_idle(key);
+        self.remove_if_idle(key);
     }
 
-    fn forget_if_idle(&mut self, key: TenantKey) {
+    fn remove_if_idle(&mut self, key: TenantKey) {
         if self.known.get(&key).is_some_and(|tenant| tenant.clients == 0 && tenant.backlog.calls == 0)
             && let Some(Tenant { name: Some(name), .. }) = self.known.remove(&key)
         {
