@@ -8,10 +8,10 @@ use super::super::{
 };
 use crate::wire::limits::BROADCAST_REPLY_OVERHEAD_BYTES;
 
-/// Workers that an explanation lists one by one.
+/// The number of workers that an explanation lists by name.
 const LISTED_MAX: usize = 8;
 
-/// The replies of a broadcast, as they come.
+/// The replies of a broadcast that have arrived, and the subcalls that are open.
 #[derive(Debug)]
 pub(crate) struct BroadcastAggregation {
     replies: Vec<(ByteString, WorkerReply)>,
