@@ -36,7 +36,7 @@ pub(crate) struct DeadlineKey {
 }
 
 impl DeadlineKey {
-    /// When it is due.
+    /// Returns when the deadline is due.
     pub(crate) fn at(self) -> Time {
         self.at
     }

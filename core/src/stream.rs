@@ -233,7 +233,8 @@ impl StreamRelay {
         Ok(!std::mem::replace(&mut self.ended, true))
     }
 
-    /// Notes that the reader is another one, or on another connection: it grants again what the writer already has.
+    /// Records that the reader has changed or reconnected: the new reader grants again the credit that the writer
+    /// already has.
     pub(crate) fn restart_reader(&mut self) {
         self.absorb = self.left;
     }

@@ -126,7 +126,8 @@ impl<T> Call<T> {
         self.deadline().is_some_and(|deadline| deadline <= now)
     }
 
-    /// Returns whether it may have run, as far as the client knows.
+    /// Returns whether the call ran: no if it was not sent, yes if the client has received items of it, otherwise
+    /// maybe.
     pub(super) fn executed(&self) -> Executed {
         match self.state {
             State::Waiting { .. } => Executed::No,
@@ -144,7 +145,7 @@ impl<T> Call<T> {
         self.streams.as_ref().is_some_and(|streams| streams.reader.has_taken())
     }
 
-    /// Returns what only its client knows: its id, once it is sent, and how long it waited here before that.
+    /// Returns the id of the call, once it is sent, and how long the call waited in the client before that.
     pub(super) fn id_and_wait(&self, caller: u32) -> (Option<CallId>, Duration) {
         match self.state {
             State::Waiting { .. } => (None, Duration::ZERO),

@@ -1,4 +1,4 @@
-//! What the client reports to its operator. The driver logs it; nothing depends on it.
+//! The diagnostics and counters of the client. The driver logs the diagnostics; nothing depends on them.
 
 use crate::{
     peer::DisconnectReason,

@@ -92,8 +92,8 @@ impl<T> Client<T> {
         }
     }
 
-    /// While closing: sends goodbye once all casts are sent. Gives up at the deadline, or if no cast waits and the client is not
-    /// connected.
+    /// Continues a close: sends goodbye once all casts are sent. Gives up at the deadline, or if no cast waits and the
+    /// client is not connected.
     pub(super) fn advance_closing(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         let Phase::Closing { deadline } = self.phase else { return };
         if deadline <= now {

@@ -209,7 +209,7 @@ impl<T> Client<T> {
         self.advance(now, out);
     }
 
-    /// Does what any event can enable: sends requests, and ends a close.
+    /// Performs the work that any event can enable: sends requests, and completes a close.
     fn advance(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         self.send_ready(now, out);
         self.advance_closing(now, out);

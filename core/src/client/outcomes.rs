@@ -82,7 +82,8 @@ impl<T> Client<T> {
         }
     }
 
-    /// Keeps a cancel for the next welcome. Above the limit the oldest are forgotten, as the broker forgets outcomes.
+    /// Keeps a cancel for the next welcome. Above the limit the oldest are dropped, as the broker drops the oldest
+    /// outcomes.
     pub(super) fn remember_cancelled(&mut self, number: CallNumber) {
         self.cancelled.insert(number);
         if self.cancelled.len() > SESSION_OUTCOMES_MAX {
@@ -172,7 +173,7 @@ fn to_millis(span: Duration) -> Duration {
     Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Appends the timeout, which only the client knows, to a DEADLINE_EXCEEDED of the broker or a worker.
+/// Appends the timeout, which only the client has, to a DEADLINE_EXCEEDED of the broker or a worker.
 fn append_timeout(mut failure: Box<Failure>, timeout: Option<Timeout>) -> Box<Failure> {
     if let Some(timeout) = timeout.filter(|_| failure.code == Code::DeadlineExceeded) {
         failure.message = format!("{}; {timeout} applied", failure.message).into();

@@ -1,4 +1,4 @@
-//! What the worker reports to its operator. The driver logs it; nothing depends on it.
+//! The diagnostics and counters of the worker. The driver logs the diagnostics; nothing depends on them.
 
 use super::JobId;
 use crate::{

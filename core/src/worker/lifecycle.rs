@@ -106,8 +106,8 @@ impl Worker {
         }
     }
 
-    /// While draining: sends goodbye when no call runs or can still arrive, or at the deadline. A worker without a connection
-    /// does not reconnect.
+    /// Continues a drain: sends goodbye when no call runs or can still arrive, or at the deadline. A worker without a
+    /// connection does not reconnect.
     pub(super) fn advance_draining(&mut self, now: Time, out: &mut Vec<Action>) {
         let Phase::Draining { deadline, ping } = self.phase else { return };
         if !self.peer.is_connected() && self.peer.give_up() {

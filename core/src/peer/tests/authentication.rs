@@ -136,7 +136,7 @@ fn a_welcome_with_a_proof_of_wrong_length_is_malformed() {
 fn a_peer_with_a_key_rejects_a_broker_without_one() {
     let mut peer = keyed(Role::Client);
     send_hello(&mut peer, at(0));
-    assert_unauthenticated(peer.handle_message(at(0), challenge()), "asks for no key");
+    assert_unauthenticated(peer.handle_message(at(0), challenge()), "requires no key");
     assert_eq!(peer.on_disconnected(at(0), 0), SocketClosed::Expected);
     assert_eq!(peer.poll_timeout(), None);
 }

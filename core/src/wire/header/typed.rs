@@ -138,7 +138,8 @@ impl Header {
         Ok(Envelope::Reply(Reply { number: self.required(keys::NUMBER)?, outcome, credit, extensions }))
     }
 
-    /// Room for calls or slots; with a key, a slot in which a call of that key ran; with a number, room for the items of that call.
+    /// Returns an envelope of the kind `credit`: credit for calls or slots; with a key, the end of a call of that key;
+    /// with a number, credit for the items of that call.
     fn any_credit(&self, frame: &Bytes, recipient: Recipient) -> Result<Envelope, EnvelopeErrorReason> {
         let Some(number) = self.number(keys::NUMBER) else {
             if recipient == Recipient::Broker && self.seen.contains(keys::CREDIT_BYTES) {
