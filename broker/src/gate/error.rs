@@ -4,12 +4,12 @@ use std::{io, path::PathBuf};
 
 use super::Address;
 
-/// Why a gate cannot be opened. Each message says what to do; the system's error is the source.
+/// Why a gate cannot be opened. Each message states the remedy; the system's error is the source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GateError {
     /// The host of a tcp:// address has no IP address.
-    #[error("cannot listen on {address}: its host name is not known here; write an IP address such as 127.0.0.1")]
+    #[error("cannot listen on {address}: its host name cannot be resolved; write an IP address such as 127.0.0.1")]
     Resolve {
         /// The address.
         address: Address,

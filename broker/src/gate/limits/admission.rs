@@ -41,14 +41,14 @@ struct Group {
     pending: BTreeMap<ConnectionId, Instant>,
 }
 
-/// What to do with a new connection.
+/// The decision on a new connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::gate) enum Decision {
     /// Admit it.
     Admit,
     /// Close this other connection first.
     Displace(ConnectionId),
-    /// Let it wait until a connection is closed or authenticated, and at most until this time.
+    /// Wait until a connection is closed or authenticated, and at most until this time, then decide again.
     Wait(Option<Instant>),
     /// Reject it.
     Reject(CloseReason),

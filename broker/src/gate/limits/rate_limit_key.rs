@@ -7,7 +7,8 @@ use std::{
 
 use super::super::PeerAddress;
 
-/// The key of a limit of connections. For IPv6 it is the /64 network: a peer that has one address there has all of them.
+/// The key of a limit of connections. For IPv6 it is the /64 network, because a peer with one address of it usually has
+/// all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gate) enum RateLimitKey {
     /// An IPv4 address, or the first address of an IPv6 network.

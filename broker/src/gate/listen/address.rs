@@ -1,4 +1,4 @@
-//! Where a gate listens: `tcp://HOST:PORT` or `ipc://PATH`.
+//! The addresses of a gate: `tcp://HOST:PORT` or `ipc://PATH`.
 
 use std::{
     fmt, io,
@@ -10,7 +10,7 @@ use std::{
 /// An address to listen on, or one that is listened on. Its text form is ZeroMQ's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// `tcp://HOST:PORT`. Port 0 asks for a free one.
+    /// `tcp://HOST:PORT`. With port 0 the system chooses a free one.
     Tcp {
         /// The host.
         host: Host,
