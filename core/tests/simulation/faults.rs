@@ -14,7 +14,7 @@ use super::{
 /// The longest stall of a connection or pause of a process: longer than the time after which a peer counts as lost.
 const OUTAGE_MAX: Duration = millis(6_500);
 /// The longest drain time of a worker or a broker that shuts down.
-const PATIENCE_MAX: Duration = millis(2_000);
+const DRAIN_TIME_MAX: Duration = millis(2_000);
 
 impl World {
     /// Injects the next fault.
@@ -123,9 +123,9 @@ impl World {
         if crash {
             return self.crash_peer(Host::Worker(index));
         }
-        let patience = self.context.rng.span(PATIENCE_MAX);
-        self.context.note(Host::Worker(index), || format!("is shut down within {patience:?}"));
-        worker.drain(patience, &mut self.context);
+        let drain_time = self.context.rng.span(DRAIN_TIME_MAX);
+        self.context.note(Host::Worker(index), || format!("is shut down within {drain_time:?}"));
+        worker.drain(drain_time, &mut self.context);
     }
 
     fn client_fault(&mut self, crash: bool) {
@@ -139,9 +139,9 @@ impl World {
     }
 
     fn shut_down(&mut self) {
-        let patience = self.context.rng.span(PATIENCE_MAX);
+        let drain_time = self.context.rng.span(DRAIN_TIME_MAX);
         let Some(broker) = &mut self.broker.host else { return };
-        self.context.note(Host::Broker, || format!("is shut down within {patience:?}"));
-        broker.shut_down(patience, &mut self.context);
+        self.context.note(Host::Broker, || format!("is shut down within {drain_time:?}"));
+        broker.shut_down(drain_time, &mut self.context);
     }
 }

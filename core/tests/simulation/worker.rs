@@ -136,9 +136,9 @@ impl WorkerHost {
     }
 
     /// Shuts the worker down.
-    pub(crate) fn drain(&mut self, patience: Duration, context: &mut Context) {
+    pub(crate) fn drain(&mut self, drain_time: Duration, context: &mut Context) {
         self.leaving = true;
-        self.shutdown = Some(self.process.local(context.now) + patience);
+        self.shutdown = Some(self.process.local(context.now) + drain_time);
         let at = context.handled();
         self.process.wake(at);
     }
