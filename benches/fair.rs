@@ -1,4 +1,4 @@
-//! The fairness benchmark: how long a client waits alone, and beside a flooder that calls the same service from many sessions.
+//! The fairness benchmark: how long the calls of a client wait alone, and beside a flooder that calls the same service from many sessions.
 //!
 //! It runs a broker with a key for each of the two, a worker whose few slots are the bottleneck, and the flooder in its own process
 //! (this program again). The client makes calls in bursts, so that its calls wait for each other when it is alone. Beside the flooder
@@ -24,38 +24,38 @@ use clap::Parser;
 use futures::future::{join_all, try_join_all};
 
 const SLOTS: u32 = 4;
-/// How long a call takes at the worker.
-const EACH: Duration = Duration::from_millis(10);
-/// Calls that the polite client makes at once.
+/// The duration of a call at the worker.
+const CALL_DURATION: Duration = Duration::from_millis(10);
+/// Calls that the measured client makes at once.
 const BURST: usize = 16;
 /// Calls that each session of the flooder keeps outstanding.
 const FLOOD: usize = 4;
-/// What the polite one may wait beside the flooder, as a multiple of what it waits alone.
-const PROMISED: f64 = 3.0;
+/// The longest wait beside the flooder, as a multiple of the wait alone.
+const RATIO_MAX: f64 = 3.0;
 
-/// Measures what a polite client waits beside a flooder
+/// Measure how long the calls of a client wait beside a flooder
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Sessions of the flooder
     #[arg(long, default_value_t = 1_000)]
     sessions: usize,
-    /// Seconds to measure, each
+    /// Seconds of each measurement
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Where the flooder connects: this program again
+    /// The address to which the flooder, this program again, connects
     #[arg(long, hide = true)]
     flood: Option<String>,
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// The flooder's process, killed when dropped.
+/// The flooder's process. Dropping it kills it.
 struct Flooder(Child);
 
 impl Drop for Flooder {
     fn drop(&mut self) {
-        // It may be gone already.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -76,21 +76,21 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     callboard::broker::gate::raise_file_limit()?;
     let any = "tcp://127.0.0.1:0".parse().context("an address")?;
     let mut settings = Settings::new(any, "tcp://127.0.0.1:0".parse().context("an address")?);
-    settings.keys = Some(AuthKeys::new(vec![key("polite")?, key("flooder")?])?);
+    settings.keys = Some(AuthKeys::new(vec![key("measured")?, key("flooder")?])?);
     let broker = RunningBroker::start(settings).await?;
-    let pause = Service::new("fair").slots(SLOTS).read("pause", [], async || tokio::time::sleep(EACH).await);
-    let _worker = Worker::new().backend(broker.backend()).authkey(key("polite")?).serve(pause).start()?;
-    let client = Client::builder(broker.frontend()).authkey(key("polite")?).connect().await?;
+    let pause = Service::new("fair").slots(SLOTS).read("pause", [], async || tokio::time::sleep(CALL_DURATION).await);
+    let _worker = Worker::new().backend(broker.backend()).authkey(key("measured")?).serve(pause).start()?;
+    let client = Client::builder(broker.frontend()).authkey(key("measured")?).connect().await?;
     let span = Duration::from_secs(arguments.seconds);
     let (alone_half, alone) = waits(&client, span).await?;
     let _flooder = start_flooder(broker.frontend(), arguments.sessions)?;
     let (beside_half, beside) = waits(&client, span).await?;
     let ratio = beside.as_secs_f64() / alone.as_secs_f64();
-    println!("waits in bursts of {BURST} calls at {SLOTS} slots of {EACH:?}");
+    println!("waits in bursts of {BURST} calls at {SLOTS} slots, {CALL_DURATION:?} per call");
     println!("alone:                p50 {alone_half:.1?}, p99 {alone:.1?}");
     println!("beside {:>5} sessions: p50 {beside_half:.1?}, p99 {beside:.1?}", arguments.sessions);
-    println!("the p99 is {ratio:.2} times as long; promised: {PROMISED}");
-    ensure!(ratio <= PROMISED, "that is too long; on a machine with other load measure again");
+    println!("the p99 is {ratio:.2} times as long; limit: {RATIO_MAX}");
+    ensure!(ratio <= RATIO_MAX, "the wait is too long; if the machine has other load, measure again");
     Ok(())
 }
 
@@ -99,14 +99,14 @@ fn key(id: &str) -> anyhow::Result<AuthKey> {
     Ok(AuthKey::new(format!("the key of the {id} one"))?.with_id(id)?)
 }
 
-/// The median and the 99th percentile of what calls wait beyond their time at the worker.
+/// Returns the median and the 99th percentile of the time that calls wait, without their duration at the worker.
 async fn waits(client: &Client, span: Duration) -> anyhow::Result<(Duration, Duration)> {
     let (end, mut waits) = (Instant::now() + span, Vec::new());
     while Instant::now() < end {
         let begun = Instant::now();
         let burst = (0..BURST).map(|_| async {
             client.call::<()>("fair.pause", ()).await?;
-            anyhow::Ok(begun.elapsed().saturating_sub(EACH))
+            anyhow::Ok(begun.elapsed().saturating_sub(CALL_DURATION))
         });
         waits.extend(try_join_all(burst).await?);
     }
@@ -115,13 +115,13 @@ async fn waits(client: &Client, span: Duration) -> anyhow::Result<(Duration, Dur
     Ok((place(50)?, place(99)?))
 }
 
-/// Starts the flooder, and waits until all its sessions flood.
+/// Starts the flooder, and waits until all its sessions make calls.
 fn start_flooder(frontend: &str, sessions: usize) -> anyhow::Result<Flooder> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--flood", frontend, "--sessions", &sessions.to_string()]).stdout(Stdio::piped());
     let mut flooder = Flooder(command.spawn()?);
     let mut line = String::new();
-    BufReader::new(flooder.0.stdout.take().context("it is piped")?).read_line(&mut line)?;
+    BufReader::new(flooder.0.stdout.take().context("the flooder has no stdout")?).read_line(&mut line)?;
     ensure!(line.trim() == "flooding", "the flooder ended");
     Ok(flooder)
 }

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// `callboard` in an environment with no variable of ours.
+/// Returns the `callboard` command, without `CALLBOARD_` variables.
 fn callboard() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CALLBOARD_")) {
@@ -17,7 +17,7 @@ fn callboard() -> Command {
     command
 }
 
-/// A settings file in the folder that Cargo keeps for tests, named for the test that wants it.
+/// Writes a settings file to Cargo's directory for tests, and returns its path.
 fn settings_file(test: &str, text: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.toml"));
     fs::write(&path, text).unwrap();
@@ -37,7 +37,7 @@ fn stderr_of(command: &mut Command) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// The words of the line of one setting.
+/// Returns the words in the line of one setting.
 fn line_of(table: &str, setting: &str) -> Vec<String> {
     let line = table.lines().find(|line| line.split_whitespace().next() == Some(setting));
     line.unwrap_or_else(|| panic!("no {setting} in\n{table}")).split_whitespace().map(str::to_owned).collect()

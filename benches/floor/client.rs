@@ -9,15 +9,15 @@ use callboard_transport::Dealer;
 
 use crate::{Load, header::header};
 
-/// Before anything is counted: caches fill and buffers find their size.
+/// The time before the measurement, in which caches fill and buffers grow to their size.
 const WARM_UP: Duration = Duration::from_millis(500);
 
 struct Client {
     dealer: Dealer,
     body: Bytes,
-    /// Calls made.
+    /// The number of calls made.
     made: u64,
-    /// Calls answered.
+    /// The number of calls answered.
     answered: u64,
 }
 

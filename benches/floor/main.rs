@@ -28,12 +28,12 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use report::{Report, Round};
 
-/// Compares the CPU of a call with that of its way alone
+/// Compare the CPU time of a call with that of its path without RPC
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
     load: Load,
-    /// How often to measure
+    /// Number of rounds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Do not run `callboard bench`
@@ -42,23 +42,23 @@ struct Arguments {
     /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
     #[command(subcommand)]
     role: Option<Role>,
 }
 
-/// What is measured.
+/// The load of a measurement.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct Load {
-    /// Seconds to measure, each
+    /// Seconds of each measurement
     #[arg(long, default_value_t = 3, global = true)]
     seconds: u64,
-    /// Calls outstanding
+    /// Outstanding calls
     #[arg(long, default_value_t = 64, global = true, value_parser = clap::value_parser!(u32).range(1..))]
     window: u32,
-    /// Bytes of body in each call
+    /// Bytes of each body
     #[arg(long, default_value_t = 64, global = true)]
     size: u32,
 }
@@ -72,7 +72,7 @@ impl Load {
 /// The processes of the floor: this program again.
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// Both gates, and what is sent between them
+    /// The relay between both sides
     #[command(hide = true)]
     Relay,
     /// Sends back what it receives
@@ -99,10 +99,10 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// Runs one process of the floor on a runtime of one thread, as the real ones run.
+/// Runs one process of the floor on a single-threaded runtime, as the real processes do.
 fn run(process: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-    runtime.context("no runtime")?.block_on(process)
+    runtime.context("cannot start a runtime")?.block_on(process)
 }
 
 fn compare(arguments: &Arguments) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! One process of the floor: started, its output and CPU time read, killed when dropped.
+//! One process of the floor.
 
 use std::{
     fs,
@@ -8,9 +8,10 @@ use std::{
 
 use anyhow::{Context, bail};
 
-/// Linux counts a process's time in these for programs, whatever the kernel uses itself.
+/// The ticks in which Linux reports a process's CPU time to programs, independently of the kernel's own timer.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// A process of the floor, with its output and its CPU time. Dropping it kills it.
 pub(crate) struct Process {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -21,11 +22,11 @@ impl Process {
     pub(crate) fn start(arguments: &[&str]) -> anyhow::Result<Process> {
         let program = std::env::current_exe().context("this program has no path")?;
         let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take().context("a piped stdout is there")?;
+        let stdout = child.stdout.take().context("the process has no stdout")?;
         Ok(Process { child, lines: BufReader::new(stdout) })
     }
 
-    /// The words after `word` in the next line, which must begin with it.
+    /// Reads the next line, which must begin with `word`, and returns the words after it.
     pub(crate) fn expect(&mut self, word: &str) -> anyhow::Result<Vec<String>> {
         let mut line = String::new();
         self.lines.read_line(&mut line)?;
@@ -38,8 +39,8 @@ impl Process {
 
     /// Returns the CPU seconds since its start, in the program and in the kernel.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        let stat =
-            fs::read_to_string(format!("/proc/{}/stat", self.child.id())).context("CPU time is read from /proc")?;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))
+            .context("cannot read the CPU time from /proc")?;
         // The second field is the program's name, in parentheses, and may hold spaces; utime and stime are fields 14
         // and 15.
         let (_, fields) = stat.rsplit_once(')').context("no name in /proc/PID/stat")?;
@@ -50,7 +51,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may be gone already.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

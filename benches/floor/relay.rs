@@ -1,4 +1,4 @@
-//! The relay process: the broker's gate with no broker behind it.
+//! The relay process: the broker's gate without a broker machine.
 
 use anyhow::{Context, bail};
 use callboard_broker::gate::{Address, Endpoint, Gate, GateEvent, GateLimits};
@@ -9,7 +9,7 @@ use callboard_core::{
 
 use crate::header;
 
-/// Forwards calls to the workers in turn, and answers to the client whose connection they name.
+/// Forwards calls to the workers in turn, and answers to the connection that their header names.
 struct Relay {
     gate: Gate,
     workers: Vec<ConnectionId>,
@@ -29,7 +29,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 }
 
 impl Relay {
-    /// As a turn of the broker: what has arrived, to a limit, then one flush.
+    /// Runs one turn, as the broker does: handles what has arrived, up to a limit, then flushes once.
     async fn turn(&mut self) -> anyhow::Result<()> {
         let mut next = Some(self.gate.next().await);
         let mut taken = 0;
@@ -62,17 +62,17 @@ impl Relay {
     fn forward(&mut self, from: ConnectionId, message: &Message) -> anyhow::Result<()> {
         let [header, body] = message.frames() else { bail!("a call has two frames") };
         let (to, header) = if self.workers.contains(&from) {
-            (ConnectionId(header::link(header).context("no header")?), header.clone())
+            (ConnectionId(header::connection(header).context("invalid header")?), header.clone())
         } else {
-            (self.worker()?, header::with_link(header, from.0).context("no header")?)
+            (self.next_worker()?, header::with_connection(header, from.0).context("invalid header")?)
         };
         self.gate.send(to, Frames { first: header, large: Some(body.clone()) });
         Ok(())
     }
 
-    /// The next in turn.
-    fn worker(&mut self) -> anyhow::Result<ConnectionId> {
+    /// Returns the next worker in turn.
+    fn next_worker(&mut self) -> anyhow::Result<ConnectionId> {
         self.next_worker = (self.next_worker + 1) % self.workers.len().max(1);
-        self.workers.get(self.next_worker).copied().context("a call before any worker came")
+        self.workers.get(self.next_worker).copied().context("a call arrived before a worker connected")
     }
 }

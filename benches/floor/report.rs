@@ -12,16 +12,16 @@ pub(crate) struct Report {
     pub(crate) rounds: Vec<Round>,
 }
 
-/// Both measurements, one after the other.
+/// Both measurements of a round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
     pub(crate) floor: Cost,
-    /// Absent if only the floor was asked for.
+    /// Absent with `--floor-only`.
     pub(crate) real: Option<Cost>,
 }
 
 impl Round {
-    /// How often the real system's CPU per call is the floor's.
+    /// Returns the real system's CPU time per call as a multiple of the floor's.
     fn ratio(&self) -> Option<f64> {
         Some(self.real?.cpu_per_100k / self.floor.cpu_per_100k)
     }

@@ -1,4 +1,4 @@
-//! The broker's run loop: it owns the gate, the clock and the machine, and decides nothing.
+//! The broker's run loop: it owns the gate, the clock and the machine, and makes no decisions.
 
 use std::{collections::BTreeMap, future::Future, pin::pin, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{
     settings::Settings,
 };
 
-/// How often the machine gets the state of the gate. Collecting it takes some microseconds.
+/// The interval at which the machine gets the state of the gate, because collecting it takes some microseconds.
 const GATE_STATUS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A broker that accepts connections.
@@ -127,7 +127,7 @@ impl Broker {
                 () = sleep_until(due) => {}
             }
             let now = self.clock.now();
-            // Before new messages are read: no peer authenticates with a key that was removed before.
+            // Before new messages are read, so that no peer authenticates with a removed key.
             if keys.has_changed().unwrap_or_default() {
                 let changed = keys.borrow_and_update().clone();
                 changed
@@ -139,7 +139,7 @@ impl Broker {
             if leaving {
                 self.machine.handle_event(now, Event::Shutdown { deadline: now + self.drain }, &mut self.actions);
             }
-            // After everything that has arrived was read: a call whose reply has arrived must not time out.
+            // After all messages that have arrived are read: a call whose reply has arrived must not time out.
             if self.machine.poll_timeout().is_some_and(|due| due <= now) {
                 self.machine.handle_event(now, Event::Timeout, &mut self.actions);
             }
@@ -151,8 +151,8 @@ impl Broker {
         info!("the broker has stopped");
     }
 
-    /// Reports the state of the gate to the machine, if the last report is old. Runs before messages are read, so that a query in this
-    /// turn gets it.
+    /// Reports the state of the gate to the machine, if the last report is old. Called before messages are read, so
+    /// that a query in this turn gets the new state.
     fn report_gate(&mut self, now: Time) {
         if self.gate_reported_at.is_none_or(|at| now >= at + GATE_STATUS_INTERVAL) {
             self.gate_reported_at = Some(now);
@@ -166,7 +166,8 @@ impl Broker {
         while let Some(event) = next {
             let before = self.actions.len();
             bytes += self.take(now, event);
-            // Each incoming envelope causes about one action: the cheapest measure of what a bundle contained.
+            // Each incoming envelope causes about one action, so the number of actions is a cheap estimate of the
+            // number of envelopes.
             envelopes += (self.actions.len() - before).max(1);
             let full = envelopes >= TURN_ENVELOPES_MAX || bytes >= TURN_BYTES_MAX;
             next = if full { None } else { self.gate.try_next() };
@@ -247,7 +248,7 @@ impl Broker {
             }
         }
         self.gate.flush();
-        // Last: the turn in which a connection closed may still have put messages into its outbox.
+        // Closed last: a connection that closed in this turn may still have messages in its outbox.
         for connection in self.closed.drain(..) {
             self.outboxes.remove(&connection);
             self.addresses.remove(&connection);

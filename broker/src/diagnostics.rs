@@ -7,8 +7,9 @@ use tracing::{debug, info, warn};
 
 use crate::gate::LogLimiter;
 
-/// Logs a diagnostic; `address_of` returns the address of a connection. Clients that connect and leave are logged at debug level, and
-/// workers at info level. Losses and unauthenticated peers are warnings. Lines that any peer can cause by the thousand are limited.
+/// Logs a diagnostic; `address_of` returns the address of a connection. Clients that connect and leave are logged at
+/// debug level, and workers at info level. Losses and unauthenticated peers are warnings. Lines that any peer can cause
+/// in large numbers are limited.
 ///
 /// Everything that a peer sends, such as its name, is [`Quoted`] or a quoted value, so that it cannot start a log line of its own.
 pub(crate) fn log(

@@ -2,7 +2,7 @@
 
 use crate::gate::{Address, GateError};
 
-/// Why a broker does not start. Each message says what to do.
+/// Why a broker does not start. Each message states the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokerError {

@@ -51,7 +51,7 @@ impl RunningBroker {
         thread::Builder::new().name("callboard-broker".into()).spawn(move || {
             let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Ok(runtime) => runtime,
-                // An owner that was dropped needs no reason.
+                // If the owner was dropped, the reason is not needed.
                 Err(error) => return drop(bound.send(Err(error.into()))),
             };
             // As a task of its own, it is woken by the gate's tasks without a system call; the future that a runtime blocks on
@@ -85,7 +85,7 @@ impl RunningBroker {
     /// # Cancel safety
     /// May be dropped and called again.
     pub async fn ended(&mut self) {
-        // Either way the broker has ended.
+        // Both results mean that the broker has ended.
         let _ = (&mut self.end).await;
     }
 
@@ -111,7 +111,7 @@ async fn serve(settings: Settings, bound: oneshot::Sender<Bound>, mut shutdown: 
                 broker.run(async move { drop(shutdown.wait_for(|&requested| requested).await) }).await;
             }
         }
-        // An owner that was dropped needs no reason.
+        // If the owner was dropped, the reason is not needed.
         Err(error) => drop(bound.send(Err(error))),
     }
 }

@@ -16,13 +16,14 @@ use crate::{
 /// The settings with which a broker starts.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where clients connect. Default: tcp://127.0.0.1:5559.
+    /// The address for clients. Default: tcp://127.0.0.1:5559.
     pub frontend: Address,
-    /// Where workers and pools connect. Default: tcp://127.0.0.1:5560.
+    /// The address for workers and pools. Default: tcp://127.0.0.1:5560.
     pub backend: Address,
     /// Whether TCP addresses that other hosts can reach are allowed without authentication. Default: no.
     pub allow_unauthenticated: bool,
-    /// The keys. Every client, worker and pool must prove that it knows one of them. Default: none, and every peer is accepted.
+    /// The keys. Every client, worker and pool must prove that it has one of them. Default: none, and every peer is
+    /// accepted.
     pub keys: Option<AuthKeys>,
     /// The heartbeat interval. Default: 1 s. Too low: more load. Too high: peers detect the loss of the broker late.
     pub heartbeat: Duration,
@@ -91,8 +92,8 @@ impl Settings {
             waiting_calls_max: self.waiting_calls_max,
             waiting_bytes_max: self.waiting_bytes_max,
             message_bytes_max,
-            // The rest is for one more call, which is at most half of it, and for headers. So a worker is never sent so much at once that
-            // the gate assumes it does not read.
+            // The rest is for one more call, which is at most half of it, and for headers. So the unsent bytes of a
+            // worker never exceed the limit at which the gate assumes that it does not read.
             worker_bytes_max: self.gate.unsent_bytes_max / 4,
             keys: self.keys.clone(),
             services: self.services.clone(),

@@ -1,16 +1,16 @@
 //! A queue of deadlines, for calls: most have the same timeout and end long before it.
 //!
-//! So most deadlines are added in the order in which they are due. These form a plain queue, and a deadline that is removed only
-//! leaves an empty place in it. A tree holds the others. With a tree for all of them, deadlines that never came took a tenth of
-//! the broker's time.
+//! So most deadlines are added in the order in which they are due. These form a plain queue, and a removed deadline only leaves
+//! an empty place in it. A tree holds the others. With a tree for all of them, deadlines that were removed before they were due
+//! took a tenth of the broker's time.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::time::Time;
 
-/// The queue has at most this many places for each deadline in it,
+/// The queue has at most this many places for each deadline in it.
 const PLACES_EACH: usize = 4;
-/// and this many more.
+/// The queue has at most this many places in addition to those for each deadline.
 const PLACES_MORE: usize = 64;
 
 /// Keys by the time at which they are due.
@@ -36,7 +36,7 @@ pub(crate) struct DeadlineKey {
 }
 
 impl DeadlineKey {
-    /// When it is due.
+    /// Returns when the deadline is due.
     pub(crate) fn at(self) -> Time {
         self.at
     }

@@ -1,9 +1,8 @@
-//! What each side of Callboard must do, as plain data: no runtime, no socket, no clock, no chance, no log.
+//! The protocol logic of Callboard as pure state machines: no runtime, no sockets, no clock, no randomness, no logging.
 //!
-//! [`wire`] is the format on the wire, [`body`] turns Rust values into CBOR bodies and back, [`contract`] describes services,
-//! [`auth`] proves that a key is shared, and [`broker`], [`client`] and [`worker`] are the three machines: events in, actions
-//! out. Time, randomness and keys come in as arguments, so
-//! that everything the system does can be replayed from a seed.
+//! [`wire`] is the format on the wire, [`body`] encodes Rust values as CBOR bodies and decodes them, [`contract`] describes
+//! services, and [`auth`] proves that two peers share a key. [`broker`], [`client`] and [`worker`] are the three machines: they
+//! take events and return actions. Time, randomness and keys are arguments, so that a simulation can replay a run from its seed.
 
 pub mod auth;
 pub mod body;

@@ -1,20 +1,20 @@
-//! A map of numbers that are given in ascending order. Most calls and dispatches come and go soon, and some stay for long.
+//! A map with ascending numbers as keys, such as those of calls and dispatches. Most are removed soon, and some stay for long.
 //!
-//! A tree takes some hundred instructions to insert and remove. Here the recent numbers are places in a ring, and only what many
-//! later numbers have passed is kept in a tree. The ring is bounded by what is in it, however the numbers are chosen: a peer may
-//! choose them.
+//! A tree takes some hundred instructions to insert and remove. Here the recent numbers are places in a ring, and a tree holds
+//! only the values that many later numbers have passed. The number of values bounds the ring, whatever the numbers are: a peer
+//! may choose them.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// A ring has this many places, beside those for each value.
+/// A ring has at most this many places in addition to those for each value.
 const PLACES_MORE: usize = 64;
 /// An empty ring keeps memory for this many places.
 const PLACES_KEPT: usize = 512;
 
-/// Values by their numbers.
+/// A map from ascending numbers to values.
 ///
-/// The ring has at most `PLACES` for each value. Choose more if most numbers in between belong to other maps, as those of a
-/// worker's dispatches do.
+/// The ring has at most `PLACES` places for each value. Choose more if most numbers in between belong to other maps, as with the
+/// dispatches of a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct SequenceMap<V, const PLACES: usize = 4> {
     /// The values from the number `first` on. The first and the last place are never empty.
@@ -65,7 +65,7 @@ impl<V, const PLACES: usize> SequenceMap<V, PLACES> {
             self.recent_len += usize::from(before.is_none());
             return before;
         }
-        self.pass_by(number);
+        self.make_room_for(number);
         self.recent.resize_with((number - self.first) as usize, || None);
         self.recent.push_back(Some(value));
         self.recent_len += 1;
@@ -111,7 +111,7 @@ impl<V, const PLACES: usize> SequenceMap<V, PLACES> {
     }
 
     /// Moves old values to the tree until the ring is short enough to reach `number`, which is behind its end.
-    fn pass_by(&mut self, number: u64) {
+    fn make_room_for(&mut self, number: u64) {
         while number - self.first >= (PLACES * self.recent_len + PLACES_MORE) as u64 {
             let passed = self.recent.pop_front().flatten();
             if let Some(value) = passed {

@@ -1,8 +1,8 @@
-//! One direction of a stream, as each of its three sides counts it.
+//! The credit and item counts of one direction of a stream, for each of its three sides.
 //!
-//! The reader grants credit, the writer spends it item by item, and the broker between them checks both. The credit that is granted
-//! before the first item is the *window*. Later grants return what was read, so that at most one window is in flight or unread. That
-//! bounds what the broker and the reader hold of a stream, whatever its writer does and however slow its reader is.
+//! The reader grants credit, the writer spends it item by item, and the broker between them checks both. The credit that is
+//! granted before the first item is the *window*. Later grants return what was read, so that at most one window is in flight or
+//! unread. That bounds what the broker and the reader hold of a stream, whatever its writer does and however slow its reader is.
 
 use std::fmt;
 
@@ -56,8 +56,8 @@ pub(crate) struct StreamRelay {
     window: ItemCredit,
     /// The credit that the writer has left.
     left: ItemCredit,
-    /// The part of `left` that an earlier reader, or an earlier connection of the reader, granted. The new reader grants it again, and
-    /// the relay does not pass it on twice.
+    /// The part of `left` that an earlier reader, or an earlier connection of the reader, granted. The new reader grants it
+    /// again, and the relay does not pass it on twice.
     absorb: ItemCredit,
     /// The number of the next item.
     next: u64,
@@ -83,7 +83,7 @@ impl StreamWriter {
         self.left
     }
 
-    /// Spends credit for an item and returns the item's number. `None` if there is no credit for it, or the stream has ended.
+    /// Spends credit for an item and returns the item's number. `None` if the credit does not suffice, or the stream has ended.
     pub(crate) fn send(&mut self, bytes: u64) -> Option<u64> {
         let item = ItemCredit::one(bytes);
         if self.ended || !self.left.covers(item) {
@@ -109,7 +109,7 @@ impl StreamWriter {
         self.next > 0
     }
 
-    pub(crate) fn check(&self) {
+    pub(crate) fn assert_invariants(&self) {
         assert!(ItemCredit::WINDOW.covers(self.left), "a writer has at most one window of credit: {:?}", self.left);
     }
 }
@@ -140,8 +140,8 @@ impl StreamReader {
         }
     }
 
-    /// Counts what was read. Returns the credit to grant now, once it is half the window. Reading more than what is unread counts as
-    /// reading all of it.
+    /// Counts what was read. Returns the credit to grant now, once it is half the window. Reading more than what is unread counts
+    /// as reading all of it.
     pub(crate) fn read(&mut self, credit: ItemCredit) -> Option<ItemCredit> {
         let unread = ItemCredit::WINDOW.without(self.left).without(self.owed);
         self.owed = self.owed.with(credit.min(unread));
@@ -178,7 +178,7 @@ impl StreamReader {
         self.next > 0
     }
 
-    pub(crate) fn check(&self) {
+    pub(crate) fn assert_invariants(&self) {
         assert!(ItemCredit::WINDOW.covers(self.left.with(self.owed)), "a reader grants at most one window");
     }
 }
@@ -233,7 +233,8 @@ impl StreamRelay {
         Ok(!std::mem::replace(&mut self.ended, true))
     }
 
-    /// Notes that the reader is another one, or on another connection: it grants again what the writer already has.
+    /// Records that the reader has changed or reconnected: the new reader grants again the credit that the writer
+    /// already has.
     pub(crate) fn restart_reader(&mut self) {
         self.absorb = self.left;
     }
@@ -262,7 +263,7 @@ impl StreamRelay {
         self.window.bytes - self.left.bytes
     }
 
-    pub(crate) fn check(&self) {
+    pub(crate) fn assert_invariants(&self) {
         assert!(ItemCredit::WINDOW.covers(self.window), "a window does not exceed its limit");
         assert!(self.window.covers(self.left), "the writer's credit does not exceed the window");
         assert!(self.left.covers(self.absorb), "only credit that the writer has is absorbed");

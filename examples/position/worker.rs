@@ -53,8 +53,8 @@ impl Position for Circle {
         }
         let azimuth = y.atan2(x).to_degrees().rem_euclid(360.0);
         self.azimuth.send_replace(azimuth);
-        tracing::info!(azimuth, "goes on from a place that was published");
-        Published { status: Status::Ok, message: format!("goes on from {azimuth:.1} degrees") }
+        tracing::info!(azimuth, "continues from a published position");
+        Published { status: Status::Ok, message: format!("continues from {azimuth:.1} degrees") }
     }
 
     async fn watch(&self) -> Outgoing<impl Stream<Item = Reading>> {

@@ -173,7 +173,7 @@ pub(crate) fn response(hello: &Hello, challenge: &Challenge) -> Option<Challenge
     Some(ChallengeResponse { proof: Transcript::new(hello, challenge)?.prove(Prover::Peer, &key()) })
 }
 
-/// Returns the welcome with the proof of a broker that knows the key.
+/// Returns the welcome with the proof of a broker that has the key.
 pub(crate) fn proved(welcome: Welcome, hello: &Hello, challenge: &Challenge) -> Welcome {
     let proof = Transcript::new(hello, challenge).map(|transcript| {
         Transcript { broker: welcome.broker, start: welcome.start, ..transcript }.prove(Prover::Broker, &key())

@@ -1,4 +1,4 @@
-//! Tests of the compile errors: each names the problem at its place in the source, and says what to do.
+//! Tests of the compile errors: each names the problem at its place in the source, and the remedy.
 
 #[test]
 fn compile_errors_name_the_problem_at_its_place() {

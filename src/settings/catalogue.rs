@@ -129,7 +129,8 @@ pub(crate) static BROKER_QUEUE_BYTES_MAX: Setting = Setting {
     default: Some("256MiB"),
     range: Some(["32MiB", "1024GiB"]),
 };
-/// The age of the oldest waiting call of a key or address above which the service rejects more of its calls. Absent: no limit.
+/// The maximum age of the oldest call of a key or address that waits for a service. Above it, further calls of that key
+/// or address to the service are rejected. Absent: no limit.
 pub(crate) static BROKER_QUEUE_AGE_MAX: Setting = Setting {
     table: "broker",
     key: "queue_age_max",

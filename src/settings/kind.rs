@@ -30,7 +30,7 @@ pub(crate) trait Kind {
     }
 }
 
-/// An address to listen on or to connect to. Binding or connecting finds out whether it is usable.
+/// An address to listen on or to connect to. Whether it is usable is known only after binding or connecting.
 pub(crate) struct Address;
 
 impl Kind for Address {
@@ -68,7 +68,7 @@ impl Kind for PoolName {
     }
 }
 
-/// A path of a file. Reading finds out whether the file exists.
+/// A path of a file. Whether the file exists is known only after reading it.
 pub(crate) struct FilePath;
 
 impl Kind for FilePath {

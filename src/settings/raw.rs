@@ -57,7 +57,7 @@ impl RawSettings {
         self.values.get(&(setting.table, setting.key))
     }
 
-    /// Whether the environment holds a key.
+    /// Returns whether the environment holds a key.
     pub(crate) fn has_authkey(&self) -> bool {
         self.authkey
     }

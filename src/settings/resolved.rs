@@ -253,10 +253,10 @@ impl Reader<'_> {
     }
 }
 
-/// Parses `text` as a value of `setting`; the error says what is wrong and what to write.
+/// Parses `text` as a value of `setting`; the error states the problem and what to write.
 fn parse<K: Kind>(setting: &Setting, text: &str) -> Result<K::Value, String> {
     let wrong = || match setting.range {
-        // A negative number is a number: the error must be that it is too small, not that it is no number.
+        // A negative number must be reported as too small, and not as an invalid number.
         Some([min, _]) if text.strip_prefix('-').is_some_and(|rest| K::parse(rest).is_some()) => too_small(text, min),
         _ => format!("{text:?} is not {}; {}", K::NOUN, K::WRITE),
     };

@@ -90,7 +90,7 @@ impl Bystander {
     /// Waits until more calls have succeeded.
     async fn assert_progress(&self) {
         let enough = self.calls.load(Ordering::Relaxed) + CALLS_AFTER;
-        until_async("calls go on", async || {
+        until_async("more calls have succeeded", async || {
             tokio::task::yield_now().await;
             assert!(!self.calling.is_finished(), "a call has failed");
             self.calls.load(Ordering::Relaxed) >= enough

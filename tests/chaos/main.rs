@@ -106,8 +106,8 @@ async fn call_on(client: Client, caller: u64, end: Instant, tally: Arc<tally::Co
         }
         key += CLIENTS;
     }
-    let patience = Instant::now() + TIMEOUT + HUNG_AFTER;
-    while tally.is_waiting(caller, CLIENTS) && Instant::now() < patience {
+    let wait_until = Instant::now() + TIMEOUT + HUNG_AFTER;
+    while tally.is_waiting(caller, CLIENTS) && Instant::now() < wait_until {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     client

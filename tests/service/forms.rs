@@ -6,7 +6,7 @@ mod elsewhere {
     pub(crate) use callboard as rpc;
 }
 
-/// Shadows what the macro's code would find if it did not name it in full.
+/// Shadows the names that the macro's code would resolve if its paths were not absolute.
 #[allow(dead_code)]
 mod shadows {
     pub(crate) struct Arc;
@@ -18,7 +18,7 @@ use shadows::*;
 
 #[elsewhere::rpc::service(crate = "elsewhere::rpc")]
 trait HTTPForms {
-    /// A body of its own, which implementations may leave as it is.
+    /// A method with a default body, which implementations may keep.
     #[rpc(read)]
     async fn doubled(&self, implementation: i64) -> i64 {
         implementation * 2
@@ -35,7 +35,7 @@ trait HTTPForms {
     }
 
     #[cfg(any())]
-    async fn not_there(&self, missing: Missing) -> Missing;
+    async fn absent(&self, missing: Missing) -> Missing;
 
     #[rpc(read)]
     #[allow(clippy::too_many_arguments)]

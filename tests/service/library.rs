@@ -52,7 +52,7 @@ trait Library {
     async fn number_of_copies(&self, titles: &[String], at_least: Option<u32>) -> u32;
 
     #[rpc(read)]
-    fn who_asks(&self, context: Context, greeting: String) -> (String, String);
+    fn with_key(&self, context: Context, greeting: String) -> (String, String);
 
     /// Never answers.
     async fn wait(&self);
@@ -81,9 +81,9 @@ impl Library for Shelf {
         copies.filter(|&copies| copies >= at_least.unwrap_or(0)).sum()
     }
 
-    fn who_asks(&self, context: Context, greeting: String) -> (String, String) {
+    fn with_key(&self, context: Context, greeting: String) -> (String, String) {
         let key = context.key().filter(|_| context.fencing_token().is_some());
-        (context.method().to_owned(), format!("{greeting} {}", key.unwrap_or("whoever you are")))
+        (context.method().to_owned(), format!("{greeting} {}", key.unwrap_or("without a key")))
     }
 
     async fn wait(&self) {
@@ -104,9 +104,9 @@ async fn a_stub_calls_the_implementation_with_arguments_lent_and_given() {
     assert_eq!(library.number_of_copies(&["Momo".to_owned(), "Emil".to_owned()], None).await, Ok(1));
     assert_eq!(library.number_of_copies(&["Momo".to_owned()], Some(2)).await, Ok(0));
     assert_eq!(library.lend("Momo").await, Ok(Book { title: "Momo".to_owned(), copies: 0 }));
-    let asked = library.who_asks("hello".to_owned()).await.unwrap();
-    assert_eq!(asked, ("town.library.who_asks".to_owned(), "hello whoever you are".to_owned()));
-    let asked = library.who_asks("hello".to_owned()).key("ann").await.unwrap();
+    let asked = library.with_key("hello".to_owned()).await.unwrap();
+    assert_eq!(asked, ("town.library.with_key".to_owned(), "hello without a key".to_owned()));
+    let asked = library.with_key("hello".to_owned()).key("ann").await.unwrap();
     assert_eq!(asked.1, "hello ann");
 }
 
@@ -164,5 +164,5 @@ async fn methods_have_the_names_arguments_and_effects_of_the_trait() {
         methods.map(|method| format!("{:?} {}({})", method.effect, method.name, method.arguments.join(", "))).collect();
     methods.sort();
     let expected = ["Idempotent put(book)", "Once lend(title)", "Once wait()", "Read count(titles, at_least)"];
-    assert_eq!(methods, [&expected[..], &["Read who_asks(greeting)"]].concat());
+    assert_eq!(methods, [&expected[..], &["Read with_key(greeting)"]].concat());
 }

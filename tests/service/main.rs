@@ -26,7 +26,7 @@ impl Scene {
         let mut worker = Worker::new().backend(broker.backend()).serve(service).start().unwrap();
         worker.registered().await.unwrap();
         let client = Client::connect(broker.frontend()).await.unwrap();
-        // The worker has said what it serves; the broker reads it in its own time.
+        // The worker has sent its registration. Wait until the broker has handled it.
         let served = async || client.call::<Vec<IgnoredAny>>("callboard.services", ()).await.unwrap().len();
         while served().await == 0 {}
         Scene { client, _worker: worker, _broker: broker }

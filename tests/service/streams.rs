@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Scene;
 
-/// A word of a book, and where it stands.
+/// A word of a book, and its position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, callboard::Schema)]
 struct Word {
     at: usize,
@@ -25,27 +25,27 @@ enum BookError {
 
 #[callboard::service]
 trait Book {
-    /// The words of a page.
+    /// Sends the words of a page.
     #[rpc(read)]
     async fn words(&self, page: usize) -> Result<Outgoing<impl Stream<Item = Word>>, BookError>;
 
-    /// The pages, until one is torn.
+    /// Sends the pages up to a torn one.
     #[rpc(read)]
     async fn pages(&self) -> Outgoing<impl Stream<Item = Result<String, BookError>>>;
 
     #[rpc(read)]
     async fn letters(&self, of: &str) -> Outgoing<impl Stream<Item = char>>;
 
-    /// Only the newest number counts.
+    /// Sends numbers, of which only the newest one counts.
     #[rpc(read)]
     async fn newest(&self, context: Context, to: u64) -> Outgoing<impl Stream<Item = u64>>;
 
-    /// How many of these words are in the book.
+    /// Counts the words that are in the book.
     async fn known(&self, words: Incoming<String>) -> usize;
 
     async fn strict(&self, context: Context, least: usize, words: Incoming<Word>) -> Result<usize, BookError>;
 
-    /// Where each word stands.
+    /// Finds the position of each word.
     async fn find(&self, from: usize, words: Incoming<String>) -> Outgoing<impl Stream<Item = Option<Word>>>;
 
     #[rpc(read)]
@@ -54,7 +54,7 @@ trait Book {
         words: Incoming<u8>,
     ) -> Result<Outgoing<impl Stream<Item = Result<u8, BookError>> + Send>, BookError>;
 
-    /// A body of its own.
+    /// A method with a default body.
     #[rpc(read)]
     async fn twice(&self, numbers: Incoming<u32>) -> Outgoing<impl Stream<Item = u32>> {
         Outgoing::new(numbers.filter_map(async |number| number.ok().map(|number| number * 2)))
@@ -76,7 +76,7 @@ impl Pages {
 impl Book for Pages {
     async fn words(&self, page: usize) -> Result<Outgoing<impl Stream<Item = Word>>, BookError> {
         let page = self.0.get(page).ok_or(BookError::NoSuchPage(page))?;
-        // Borrowed from the implementation while the items go.
+        // The stream borrows from the implementation.
         let words = page.split_whitespace().enumerate();
         Ok(Outgoing::new(stream::iter(words.map(|(at, text)| Word { at, text: text.to_owned() }))))
     }
@@ -292,7 +292,7 @@ impl ErrorCode for BookError {
     }
 }
 
-/// For an item that does not fit: the caller gets the library's own error all the same.
+/// The error of an invalid item. The caller nevertheless receives the library's error.
 impl From<Error> for BookError {
     fn from(_: Error) -> BookError {
         BookError::Torn

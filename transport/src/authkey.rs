@@ -190,7 +190,7 @@ mod tests {
     fn the_error_of_a_file_without_keys_names_the_line_and_shows_no_text() {
         let error = read(b"# mine\nhush-hush\n", 0o600).unwrap_err();
         assert!(error.contains("line 2: an authkey must have 16 to 512 bytes") && !error.contains("hush"), "{error}");
-        assert!(read(b"", 0o600).unwrap_err().contains("no key in it"));
+        assert!(read(b"", 0o600).unwrap_err().contains("contains no key"));
         assert!(read(&[0xff; 20], 0o600).unwrap_err().starts_with("cannot read the key file"));
         assert!(read(&[b'a'; AUTHKEY_FILE_BYTES_MAX + 1], 0o600).unwrap_err().contains("larger than"));
         assert!(read_authkeys("/no/such/file").unwrap_err().to_string().contains("/no/such/file"));

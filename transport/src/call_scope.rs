@@ -35,7 +35,7 @@ pub struct ServedCall<T: ?Sized> {
     cancelled: AtomicBool,
     /// Notifies the futures of [`ServedCall::cancelled`].
     cancellation: Notify,
-    /// What the server knows of the call besides.
+    /// The server's own data about the call.
     pub data: T,
 }
 
@@ -47,7 +47,7 @@ impl<T> ServedCall<T> {
 }
 
 impl<T: ?Sized> ServedCall<T> {
-    /// The moment at which the caller stops waiting; `None` if the call has no deadline.
+    /// Returns when the caller stops waiting; `None` if the call has no deadline.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -91,7 +91,7 @@ impl Deref for CallScope {
 }
 
 impl CallScope {
-    /// The scope that is entered on this thread at this moment, if any.
+    /// Returns the scope that is entered on this thread at this moment, if any.
     pub fn current() -> Option<CallScope> {
         CURRENT.with_borrow(Clone::clone)
     }
@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    /// The scope of a call without data.
+    /// Creates the scope of a call without data.
     fn scope(deadline: Option<Instant>) -> CallScope {
         Arc::new(ServedCall::new(deadline, ())).into()
     }

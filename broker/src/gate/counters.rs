@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::CloseReason;
 
-/// What a gate has counted since it was opened. The counters only grow.
+/// The counters of a gate since it was opened. They only increase.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GateCounters {
     /// Connections accepted.
     pub accepted: u64,
-    /// How often accepting failed, as it does when the process is out of files.
+    /// Failures to accept a connection, for example because the process is out of file descriptors.
     pub accept_failures: u64,
     /// Connections whose ZMTP handshake was completed.
     pub opened: u64,

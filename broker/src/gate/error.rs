@@ -4,24 +4,24 @@ use std::{io, path::PathBuf};
 
 use super::Address;
 
-/// Why a gate cannot be opened. Each message says what to do; the system's error is the source.
+/// Why a gate cannot be opened. Each message states the remedy; the system's error is the source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GateError {
     /// The host of a tcp:// address has no IP address.
-    #[error("cannot listen on {address}: its host name is not known here; write an IP address such as 127.0.0.1")]
+    #[error("cannot listen on {address}: its host name cannot be resolved; write an IP address such as 127.0.0.1")]
     Resolve {
-        /// As given.
+        /// The address.
         address: Address,
-        /// From the resolver.
+        /// The resolver's error.
         source: io::Error,
     },
     /// The system could not create the socket.
     #[error("cannot listen on {address}: {}", advice(source))]
     Listen {
-        /// As given.
+        /// The address.
         address: Address,
-        /// From the system.
+        /// The system's error.
         source: io::Error,
     },
     /// A running broker, or another program, listens on this ipc path.
@@ -37,19 +37,19 @@ pub enum GateError {
         path: PathBuf,
     },
     /// The path is too long for a socket.
-    #[error("cannot listen on ipc://{}: the path has {bytes} bytes, {max} are possible; choose a shorter one", path.display())]
+    #[error("cannot listen on ipc://{}: the path has {bytes} bytes, more than {max}; choose a shorter one", path.display())]
     PathTooLong {
         /// The path.
         path: PathBuf,
         /// Its length.
         bytes: usize,
-        /// The greatest length.
+        /// The maximum length.
         max: usize,
     },
     /// The limits contradict each other.
-    #[error("the gate's limits do not fit together: {problem}")]
+    #[error("the gate's limits contradict each other: {problem}")]
     Limits {
-        /// Which, and why.
+        /// The contradiction.
         problem: &'static str,
     },
 }
@@ -63,7 +63,7 @@ fn advice(source: &io::Error) -> &'static str {
             "this machine does not have that address; 127.0.0.1 is for this machine alone, 0.0.0.0 for all its networks"
         }
         io::ErrorKind::PermissionDenied => "it is not permitted; choose a port above 1023, or a path of your own",
-        io::ErrorKind::NotFound => "its folder does not exist; create it or choose another path",
+        io::ErrorKind::NotFound => "its directory does not exist; create it or choose another path",
         _ => "the system refused it",
     }
 }

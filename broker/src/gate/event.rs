@@ -30,13 +30,15 @@ pub enum GateEvent {
         /// The message.
         message: Message,
     },
-    /// Bytes were received, but no complete message (or a ZMTP command): the peer is alive. At most every 100 ms.
+    /// Bytes were received, but no complete message (or a ZMTP command). They count as activity of the peer. Reported
+    /// at most every 100 ms.
     Activity {
         /// The connection.
         connection: ConnectionId,
     },
-    /// The peer broke ZMTP or a limit on what it may send. Nothing more is read from it: the driver may send it a last word
-    /// and shall [`super::Gate::close`] it, else the gate does after [`super::GateLimits::close_max`].
+    /// The peer violated ZMTP or a limit on what it may send. Nothing more is read from it. The driver may send a last
+    /// message, and must call [`super::Gate::close`]. Otherwise the gate closes the connection after
+    /// [`super::GateLimits::close_max`].
     ProtocolViolation {
         /// The connection.
         connection: ConnectionId,

@@ -22,7 +22,7 @@ pub(super) struct EventQueue {
     bytes: Cell<usize>,
     events_max: usize,
     bytes_max: usize,
-    /// Its one permit is the turn.
+    /// A semaphore whose one permit is the turn to read.
     turn: Semaphore,
     /// Notified when the queue has capacity again. Only the holder of the turn waits for it.
     room: Notify,
@@ -68,7 +68,7 @@ impl EventQueue {
         Some(event)
     }
 
-    /// Like [`EventQueue::pop`], but wakes the caller on the next event if there is none.
+    /// Polls for the oldest event. If there is none, the task is woken by the next one.
     pub(super) fn poll_pop(&self, context: &mut Context<'_>) -> Poll<GateEvent> {
         if let Some(event) = self.pop() {
             return Poll::Ready(event);

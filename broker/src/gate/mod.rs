@@ -18,11 +18,11 @@
 //! | folder or file | contents |
 //! |---|---|
 //! | `listen` | the listening sockets |
-//! | `limits` | what a peer may cost, and which connections are admitted |
+//! | `limits` | the limits on peers, and which connections are admitted |
 //! | `connection` | one connection and its task |
 //! | `shared` | the connection table and the limits over all connections |
-//! | `event`, `event_queue` | what the driver gets |
-//! | `counters`, `status`, `error` | what operators get |
+//! | `event`, `event_queue` | the events for the driver, and their queue |
+//! | `counters`, `status`, `error` | the counters, the status and the errors for operators |
 
 mod connection;
 mod counters;
@@ -242,8 +242,9 @@ impl Drop for Gate {
     }
 }
 
-/// Lowers the connection limit to what the limit on open files allows. Each connection is an open file, and a few more are needed.
-/// A peer that waits at the connection limit is better off than one that waits for a file: there the gate can choose which connection to displace.
+/// Lowers the connection limit to what the limit on open files allows. Each connection is an open file, and a few more
+/// are needed. At the connection limit the gate can choose which connection to displace; without a free file descriptor
+/// it cannot.
 fn fit_files(limits: GateLimits) -> GateLimits {
     if let Err(error) = raise_file_limit() {
         tracing::warn!(%error, "cannot raise the limit on open files");

@@ -115,7 +115,7 @@ impl Shared {
     /// Closes a connection that has not finished its handshake, to admit another.
     fn displace(&self, connection: ConnectionId) {
         if let Some(connection) = self.connection(connection) {
-            // A peer that reads learns why. The gate does not wait for that: floods do not read.
+            // A peer that reads receives the reason. The gate does not wait for that: a flooding peer does not read.
             if !connection.opened.get() {
                 connection.answer(&error(&CloseReason::Displaced.to_string()));
                 connection.flush();
@@ -197,14 +197,14 @@ impl Shared {
         self.admission.remove(id);
     }
 
-    /// Notes that the driver has taken an event.
+    /// Records that the driver has taken an event.
     pub(super) fn on_event_taken(&self, event: &GateEvent) {
         if let GateEvent::Closed { connection, .. } = event {
             self.admission.remove(*connection);
         }
     }
 
-    /// Notes that the driver has authenticated a peer.
+    /// Records that the driver has authenticated a peer.
     pub(super) fn on_authenticated(&self, connection: &Connection) {
         connection.authenticated.set(true);
         self.admission.end_handshake(connection.id);

@@ -119,7 +119,7 @@ fn a_path_that_is_too_long_or_has_no_directory_is_a_clear_error() {
         let long = bind(&folder.path().join("x".repeat(120))).unwrap_err().to_string();
         assert!(long.contains("choose a shorter one"), "{long}");
         let nowhere = bind(&folder.path().join("no/such/folder.ipc")).unwrap_err().to_string();
-        assert!(nowhere.contains("its folder does not exist"), "{nowhere}");
+        assert!(nowhere.contains("its directory does not exist"), "{nowhere}");
         let name = "x".repeat(103 - folder.path().as_os_str().len() - 1);
         drop(bind(&folder.path().join(name)).unwrap());
     });

@@ -133,7 +133,8 @@ impl Call<()> {
         block_on(self.0.cast())
     }
 
-    /// As [`cast`](Call::cast), to every worker that serves the method. See [`Call::cast_to_all`](crate::Call::cast_to_all).
+    /// Sends a one-way call, as [`cast`](Call::cast), to every worker that serves the method. See
+    /// [`Call::cast_to_all`](crate::Call::cast_to_all).
     ///
     /// # Errors
     /// The call was not made.

@@ -14,10 +14,11 @@ use crate::{
 pub struct Client(AsyncClient);
 
 impl ClientBuilder {
-    /// As [`connect`](ClientBuilder::connect), for programs that are not async: blocks until a broker accepts the client.
+    /// Creates the client and blocks until a broker accepts it. For programs that are not async; otherwise as
+    /// [`connect`](ClientBuilder::connect).
     ///
     /// # Errors
-    /// [`ConnectError`] says what failed, why, and what to do.
+    /// [`ConnectError`], with the failure, its reason and the remedy.
     pub fn connect_blocking(self) -> Result<Client, ConnectError> {
         block_on(self.connect()).map(Client::from)
     }
@@ -28,7 +29,7 @@ impl Client {
     /// default timeout of 30 s. For other settings use [`ClientBuilder::connect_blocking`].
     ///
     /// # Errors
-    /// [`ConnectError`] says what failed, why, and what to do.
+    /// [`ConnectError`], with the failure, its reason and the remedy.
     pub fn connect(address: impl Into<String>) -> Result<Client, ConnectError> {
         AsyncClient::builder(address).connect_blocking()
     }
@@ -46,7 +47,7 @@ impl Client {
         block_on(self.0.close())
     }
 
-    /// The client's counters.
+    /// Returns the client's counters.
     pub fn statistics(&self) -> Statistics {
         self.0.statistics()
     }

@@ -30,7 +30,7 @@ pub struct ItemSender<I>(AsyncItemSender<I>);
 pub struct Reply<R>(R);
 
 impl<S> Items<S> {
-    /// The stream, unless it has ended; for example for [`ReplyStream::dropped`](crate::ReplyStream::dropped).
+    /// Returns the stream, unless it has ended; for example for [`ReplyStream::dropped`](crate::ReplyStream::dropped).
     pub fn as_stream(&self) -> Option<&S> {
         self.0.as_ref()
     }

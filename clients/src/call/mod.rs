@@ -273,7 +273,7 @@ impl<T: DeserializeOwned + 'static> Call<T> {
         }
     }
 
-    /// As [`on_complete`](Call::on_complete), but does not wait for capacity.
+    /// Makes the call as [`on_complete`](Call::on_complete) does, but does not wait for capacity.
     ///
     /// # Errors
     /// As for [`on_complete`](Call::on_complete), and RESOURCE_EXHAUSTED if there is no capacity. The callback does not run.
@@ -286,7 +286,8 @@ impl<T: DeserializeOwned + 'static> Call<T> {
 }
 
 impl<T> Call<T> {
-    /// As [`try_on_complete`](Call::try_on_complete), with a callback that receives the encoded result.
+    /// Makes the call as [`try_on_complete`](Call::try_on_complete) does, with a callback that receives the encoded
+    /// result.
     pub(crate) fn try_on_complete_encoded<F>(self, callback: F) -> Result<(), CallError>
     where
         F: FnOnce(Result<Bytes, CallError>) + Send + 'static,
@@ -320,7 +321,8 @@ impl Call<()> {
         send(&inner, request.into_cast(), created, ReplySink::Discard)
     }
 
-    /// As [`cast`](Call::cast), to every worker that serves the method, as a [`broadcast`](Call::broadcast).
+    /// Sends a one-way call, as [`cast`](Call::cast), to every worker that serves the method, as a
+    /// [`broadcast`](Call::broadcast).
     ///
     /// # Errors
     /// As for [`cast`](Call::cast).
@@ -331,7 +333,7 @@ impl Call<()> {
         self.with(|request| request.broadcast = true).cast().await
     }
 
-    /// As [`cast`](Call::cast), but does not wait for capacity.
+    /// Sends a one-way call as [`cast`](Call::cast) does, but does not wait for capacity.
     ///
     /// # Errors
     /// As for [`cast`](Call::cast), and RESOURCE_EXHAUSTED if there is no capacity.

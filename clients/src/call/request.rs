@@ -95,7 +95,7 @@ impl Request {
         Request { timeout, ..self }
     }
 
-    /// The deadline of a call that is created at `created`.
+    /// Returns the deadline of a call that is created at `created`.
     pub(crate) fn deadline(&self, created: Time) -> Option<Time> {
         self.timeout.map(|timeout| created + timeout.span)
     }

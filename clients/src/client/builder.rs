@@ -53,7 +53,7 @@ impl Client {
     /// default timeout of 30 s. The broker may start later than the client.
     ///
     /// # Errors
-    /// [`ConnectError`] says what failed, why, and what to do.
+    /// [`ConnectError`], with the failure, its reason and the remedy.
     ///
     /// # Cancel safety
     /// Dropping the future drops the client.
@@ -148,7 +148,7 @@ impl ClientBuilder {
     /// Creates the client and waits until a broker accepts it, for at most the default timeout of a call.
     ///
     /// # Errors
-    /// [`ConnectError`] says what failed, why, and what to do.
+    /// [`ConnectError`], with the failure, its reason and the remedy.
     ///
     /// # Cancel safety
     /// Dropping the future drops the client.
@@ -169,12 +169,12 @@ impl ClientBuilder {
         self.start().map_err(|error| ConnectError::system(&address, error))
     }
 
-    /// The broker's address.
+    /// Returns the broker's address.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// The limit of pending callbacks.
+    /// Returns the limit of pending callbacks.
     pub(crate) fn pending_callbacks_max(&self) -> usize {
         self.callbacks_max
     }
@@ -213,7 +213,7 @@ impl ClientBuilder {
         }))
     }
 
-    /// The identity of the client in its handshake.
+    /// Returns the settings of the client's handshake.
     fn peer(&self) -> peer::Settings {
         peer::Settings {
             heartbeat: self.heartbeat,

@@ -98,7 +98,7 @@ impl Client {
         }
     }
 
-    /// The client's counters.
+    /// Returns the client's counters.
     pub fn statistics(&self) -> Statistics {
         let channels = &self.inner.channels;
         let (callbacks_run, callbacks_panicked) = channels.callbacks.counts();

@@ -29,7 +29,7 @@ impl Client {
 }
 
 impl Proxy {
-    /// The service's name.
+    /// Returns the service's name.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -14,7 +14,7 @@ use crate::{error::call_error::CallError, shared::channels::ThreadChannels};
 /// The outcomes of one turn. They are delivered together at its end, because a wake-up across threads costs as much as about twenty
 /// calls.
 pub(crate) struct CompletionBatch {
-    /// Empty between turns, as are the next two; kept to reuse their memory.
+    /// Callbacks with their outcomes. Empty between turns, as are the next two fields; kept to reuse their memory.
     callbacks: Vec<ReadyCallback>,
     /// Replies to callers on any thread.
     replies: Vec<PendingReply>,
@@ -56,7 +56,7 @@ impl CompletionBatch {
         let _ = self.channels.callbacks.push(&mut self.callbacks);
     }
 
-    /// The time at which [`handle_timeout`](CompletionBatch::handle_timeout) must be called, if any.
+    /// Returns when [`handle_timeout`](CompletionBatch::handle_timeout) must be called, if any.
     pub(crate) fn poll_timeout(&mut self) -> Option<Time> {
         self.notifier.as_mut()?.poll_timeout()
     }

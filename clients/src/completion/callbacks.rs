@@ -47,8 +47,8 @@ pub(crate) struct ReadyCallback {
     outcome: Result<Bytes, CallError>,
 }
 
-/// A callback without an outcome yet. It runs exactly once: dropping it without an outcome, which only a bug of this library causes,
-/// runs it with an error.
+/// A callback without an outcome yet. It runs exactly once: if it is dropped without an outcome, which only a bug of
+/// this library causes, it runs with an error.
 pub(crate) struct PendingCallback {
     run: Option<Run>,
     thread: Arc<CallbackThread>,
@@ -113,7 +113,7 @@ impl CallbackThread {
         self.thread.get() == Some(&thread::current().id())
     }
 
-    /// The number of callbacks that ran, and of those that panicked.
+    /// Returns the number of callbacks that ran, and of those that panicked.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.run.load(Ordering::Relaxed), self.panicked.load(Ordering::Relaxed))
     }

@@ -40,7 +40,7 @@ pub(crate) struct CompletionNotifier {
 #[derive(Debug, Default)]
 struct CompletionQueue {
     replies: BatchQueue<PendingReply>,
-    /// The task did not run in time, and has not run since.
+    /// Whether the task did not run in time, and has not run since.
     is_late: AtomicBool,
 }
 
@@ -68,8 +68,8 @@ impl CompletionNotifier {
         }
     }
 
-    /// The time at which [`handle_timeout`](CompletionNotifier::handle_timeout) must be called. `None` once the task has delivered all
-    /// replies and the callers have run.
+    /// Returns when [`handle_timeout`](CompletionNotifier::handle_timeout) must be called. `None` once the task has
+    /// delivered all replies and the callers have run.
     pub(crate) fn poll_timeout(&mut self) -> Option<Time> {
         if self.queue.replies.is_empty() && !self.channels.commands.wakeups_suppressed() {
             self.check_at = None;
@@ -83,7 +83,7 @@ impl CompletionNotifier {
             return;
         }
         self.check_at = None;
-        // Set before it is known to be true, so that a task that runs meanwhile resets it.
+        // Set before the replies are taken, so that a task that runs meanwhile resets it.
         self.queue.is_late.store(true, Ordering::Relaxed);
         let left = self.queue.replies.take(Vec::new());
         if left.is_empty() {
@@ -102,7 +102,7 @@ impl Drop for CompletionNotifier {
     }
 }
 
-/// The task: delivers replies until it is aborted.
+/// Runs the task: delivers replies until it is aborted.
 async fn run(queue: Arc<CompletionQueue>, channels: Arc<ThreadChannels>) {
     channels.notifier_thread.get_or_init(|| thread::current().id());
     let mut replies = Vec::new();

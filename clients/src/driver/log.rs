@@ -8,7 +8,7 @@ use callboard_transport::ConnectionFailure;
 pub(super) struct Log {
     client: String,
     address: String,
-    /// The lost connection is already in the log, and no broker has accepted the client since.
+    /// Whether the lost connection is already in the log, and no broker has accepted the client since.
     loss_reported: bool,
 }
 
@@ -18,7 +18,7 @@ impl Log {
         Log { client: client.to_owned(), address: address.to_owned(), loss_reported: false }
     }
 
-    /// Writes a diagnostic of the machine. `failure` is the reason for a lost connection, if the connection knows one.
+    /// Writes a diagnostic of the machine. `failure` is the reason for a lost connection, if there is one.
     pub(super) fn write(&mut self, diagnostic: &Diagnostic, failure: Option<&ConnectionFailure>) {
         let client = &*self.client;
         match diagnostic {

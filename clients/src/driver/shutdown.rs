@@ -72,12 +72,12 @@ impl Shutdown {
         Shutdown { deadline, goodbye: Goodbye::NotSent, casts_dropped: counters.casts_dropped }
     }
 
-    /// The time until which the close may take.
+    /// Returns when the close must be complete.
     pub(super) fn deadline(&self) -> Time {
         self.deadline
     }
 
-    /// The result of the close after the client has disconnected: whether all that was sent has arrived.
+    /// Returns the result of the close after the client has disconnected: whether all that was sent has arrived.
     pub(super) fn result(&self, counters: &Counters) -> Result<(), CloseError> {
         let dropped = counters.casts_dropped - self.casts_dropped;
         if dropped > 0 {

@@ -37,7 +37,7 @@ use crate::{
 const TIMEOUT_DEFERRALS_MAX: u32 = 16;
 
 impl Driver {
-    /// Runs one turn: gives the machine what is ready, carries out its actions, and sends what it sends.
+    /// Runs one turn: gives the machine all input that is ready, carries out its actions, and flushes its messages.
     pub(super) fn turn(&mut self, event: Option<ConnectionEvent>) {
         let now = self.clock.now();
         self.completions.handle_timeout(now);
@@ -217,7 +217,7 @@ impl Driver {
         }
     }
 
-    /// Buffers an item. The items that it supersedes count as read, which the machine learns from a later command.
+    /// Buffers an item. The items that it supersedes count as read, which a later command reports to the machine.
     fn on_item(&mut self, ticket: Ticket, dropped: Option<u64>, body: Bytes) {
         let read = self.streams.get(&ticket).and_then(|stream| stream.push(body, dropped));
         if let Some(credit) = read {
@@ -226,7 +226,7 @@ impl Driver {
         }
     }
 
-    /// Forgets the buffer of a call with streams that has ended.
+    /// Removes the buffer of a call with streams that has ended.
     fn remove_stream(&mut self, sink: &ReplySink) {
         if let ReplySink::Stream(StreamSink { ticket: Some(ticket), .. }) = sink {
             self.streams.remove(ticket);
@@ -240,7 +240,7 @@ impl Driver {
         self.connection.send(envelope);
     }
 
-    /// Adds what only the driver knows to a failure: the reason why there is no connection.
+    /// Adds the reason why there is no connection to a failure: only the driver has it.
     fn with_connection_failure(&self, mut failure: Box<Failure>) -> Box<Failure> {
         let unsent = failure.code == Code::DeadlineExceeded && failure.executed == Executed::No;
         if unsent

@@ -36,7 +36,7 @@ use serde::Deserialize;
 pub struct CallError(Box<Failure>);
 
 impl CallError {
-    /// The status code, with gRPC's codes and meanings.
+    /// Returns the status code, with gRPC's codes and meanings.
     pub fn code(&self) -> Code {
         self.0.code
     }
@@ -52,12 +52,13 @@ impl CallError {
         self.0.executed == Executed::No
     }
 
-    /// The name of the error's type: the function's own (`DivisionByZero`) or the library's (`ArgumentError`). Empty if it has none.
+    /// Returns the name of the error's type: the function's own (`DivisionByZero`) or the library's (`ArgumentError`).
+    /// Empty if it has none.
     pub fn type_name(&self) -> &str {
         &self.0.type_name
     }
 
-    /// The message for people.
+    /// Returns the message for people.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -71,32 +72,34 @@ impl CallError {
         (!details.is_empty()).then(|| body::decode(details))
     }
 
-    /// The encoded details: one CBOR item, or empty.
+    /// Returns the encoded details: one CBOR item, or empty.
     pub fn encoded_details(&self) -> &[u8] {
         &self.0.details
     }
 
-    /// The number of the attempt that failed, from 1. `None` if the call is not known to have been sent to a worker.
+    /// Returns the number of the attempt that failed, from 1. `None` if the call is not known to have been sent to a
+    /// worker.
     pub fn attempt(&self) -> Option<u32> {
         (self.0.attempt > 0).then_some(self.0.attempt)
     }
 
-    /// The instance name of the last worker that received the call. `None` if none is known to have received it.
+    /// Returns the instance name of the last worker that received the call. `None` if none is known to have received
+    /// it.
     pub fn worker(&self) -> Option<&str> {
         (!self.0.worker.is_empty()).then(|| &*self.0.worker)
     }
 
-    /// The delay after which a retry makes sense, if the broker gave one.
+    /// Returns the delay after which a retry makes sense, if the broker sent one.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// The call's id as in logs and `callboard why`, such as `3f9a1c02-17`. `None` if the call was never sent.
+    /// Returns the call's id as in logs and `callboard why`, such as `3f9a1c02-17`. `None` if the call was never sent.
     pub fn call_id(&self) -> Option<CallId> {
         self.0.call
     }
 
-    /// How long the call waited and ran, as far as is known.
+    /// Returns how long the call waited and ran, as far as that is known.
     pub fn timings(&self) -> Timings {
         self.0.timings
     }
@@ -105,80 +108,80 @@ impl CallError {
         CallError(Box::new(Failure::new(code, Executed::No, message.into())))
     }
 
-    /// The error of an invalid method name.
+    /// Creates the error of an invalid method name.
     pub(crate) fn invalid_method_name(error: &NameError) -> CallError {
         CallError::new(Code::InvalidArgument, error.to_string())
     }
 
-    /// The error of an invalid affinity key.
+    /// Creates the error of an invalid affinity key.
     pub(crate) fn invalid_key(error: &AffinityKeyError) -> CallError {
         CallError::new(Code::InvalidArgument, error.to_string())
     }
 
-    /// The error of call options that exclude each other.
+    /// Creates the error of call options that exclude each other.
     pub(crate) fn conflicting_options(text: &str) -> CallError {
         CallError::new(Code::InvalidArgument, text)
     }
 
-    /// The error of arguments that cannot be encoded as CBOR.
+    /// Creates the error of arguments that cannot be encoded as CBOR.
     pub(crate) fn invalid_arguments(method: &str, error: &EncodeError) -> CallError {
         CallError::new(Code::InvalidArgument, format!("cannot encode the arguments of {method}: {error}"))
     }
 
-    /// The error of a result that is not of the expected type.
+    /// Creates the error of a result that is not of the expected type.
     pub(crate) fn invalid_result<T>(error: &DecodeError) -> CallError {
         let text = format!("the method ran, but its result is not a valid {}: {error}", type_name::<T>());
         CallError(Box::new(Failure::new(Code::Internal, Executed::Yes, text)))
     }
 
-    /// The error of an item that is not of the expected type.
+    /// Creates the error of an item that is not of the expected type.
     pub(crate) fn invalid_item<T>(error: &DecodeError) -> CallError {
         let text = format!("an item of the stream is not a valid {}: {error}", type_name::<T>());
         CallError(Box::new(Failure::new(Code::Internal, Executed::Yes, text)))
     }
 
-    /// The error of a call whose reading end was dropped.
+    /// Creates the error of a call whose reading end was dropped.
     pub(crate) fn reader_dropped() -> CallError {
         let text = "the call was cancelled: the caller dropped its stream or future";
         CallError(Box::new(Failure::new(Code::Cancelled, Executed::Maybe, text)))
     }
 
-    /// The error of a call whose item sender was dropped before its end.
+    /// Creates the error of a call whose item sender was dropped before its end.
     pub(crate) fn sender_dropped() -> CallError {
         let text = "the call was cancelled: its item sender was dropped without end(), so items may be missing";
         CallError(Box::new(Failure::new(Code::Cancelled, Executed::Maybe, text)))
     }
 
-    /// The error of a call that was made after its client was closed.
+    /// Creates the error of a call that was made after its client was closed.
     pub(crate) fn client_closed() -> CallError {
         CallError::new(Code::FailedPrecondition, "the client is closed: create another one with Client::connect")
     }
 
-    /// The error of a callback that was pending when its polled client was dropped.
+    /// Creates the error of a callback that was pending when its polled client was dropped.
     pub(crate) fn client_dropped() -> CallError {
         let text = "the client was dropped before the outcome was known";
         CallError(Box::new(Failure::new(Code::Cancelled, Executed::Maybe, text)))
     }
 
-    /// The error of a nested call whose served call was cancelled.
+    /// Creates the error of a nested call whose served call was cancelled.
     pub(crate) fn served_call_cancelled() -> CallError {
         let text = "the call was cancelled: the handler that made it serves a call that was cancelled";
         CallError(Box::new(Failure::new(Code::Cancelled, Executed::Maybe, text)))
     }
 
-    /// The error of a call whose client lost its I/O thread, which only a bug of this library causes.
+    /// Creates the error of a call whose client lost its I/O thread, which only a bug of this library causes.
     pub(crate) fn io_thread_lost() -> CallError {
         let text = "the client's I/O thread ended before the outcome was known: see its panic message on stderr";
         CallError(Box::new(Failure::new(Code::Internal, Executed::Maybe, text)))
     }
 
-    /// The error of a call that does not wait while a queue of the client is full.
+    /// Creates the error of a call that does not wait while a queue of the client is full.
     pub(crate) fn queue_full(what: &str, max: usize, setting: &str) -> CallError {
         let text = format!("{max} {what} are already queued in this client: retry later or raise {setting}");
         CallError::new(Code::ResourceExhausted, text)
     }
 
-    /// The error of a call whose deadline passed while a queue of the client was full.
+    /// Creates the error of a call whose deadline passed while a queue of the client was full.
     pub(crate) fn queue_timeout(what: &str, max: usize, timeout: Option<Timeout>) -> CallError {
         let timeout = timeout.map_or_else(String::new, |timeout| timeout.to_string());
         let text = format!(

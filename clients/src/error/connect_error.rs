@@ -5,7 +5,7 @@ use std::{error::Error, fmt, io, time::Duration};
 use callboard_core::wire::status::Failure;
 use callboard_transport::ConnectionFailure;
 
-/// The error of creating a client. Its text says what failed, why, and what to do.
+/// The error of creating a client. Its text states the failure, its reason and the remedy.
 ///
 /// No call was sent, so another attempt is always safe. `Debug` prints the message too, for a `main` that returns the error.
 pub struct ConnectError {
@@ -35,7 +35,7 @@ enum Cause {
 }
 
 impl ConnectError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ConnectErrorKind {
         match self.cause {
             Cause::BadAddress(_) => ConnectErrorKind::BadAddress,
@@ -45,7 +45,7 @@ impl ConnectError {
         }
     }
 
-    /// The broker's address.
+    /// Returns the broker's address.
     pub fn address(&self) -> &str {
         &self.address
     }

@@ -184,7 +184,8 @@ impl Client {
         ran
     }
 
-    /// As [`Client::poll`], but waits up to `at_most` for the first outcome. Returns at once if nothing is pending.
+    /// Polls as [`Client::poll`], but waits up to `at_most` for the first outcome. Returns at once if nothing is
+    /// pending.
     ///
     /// # Panics
     /// If a callback panics.
@@ -195,7 +196,7 @@ impl Client {
         self.poll()
     }
 
-    /// The number of callbacks that still wait for an outcome or for items, and of running futures.
+    /// Returns the number of callbacks that still wait for an outcome or for items, and of running futures.
     pub fn pending(&self) -> usize {
         self.pending.borrow().len()
     }
@@ -205,7 +206,7 @@ impl Client {
         &self.client
     }
 
-    /// The client's counters.
+    /// Returns the client's counters.
     pub fn statistics(&self) -> Statistics {
         self.client.statistics()
     }

@@ -69,7 +69,7 @@ impl Inbox {
         entry
     }
 
-    /// The number of entries.
+    /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
         self.state().entries.len()
     }

@@ -1,4 +1,4 @@
-//! What waits for the program's polls.
+//! The callbacks and tasks that wait for the program's polls.
 
 use std::{cell::RefCell, fmt, mem};
 

@@ -28,7 +28,7 @@ impl CapacityLimit {
         CapacityLimit { permits: Semaphore::new(max), max }
     }
 
-    /// The number of all permits.
+    /// Returns the number of all permits.
     pub(crate) fn max(&self) -> usize {
         self.max
     }

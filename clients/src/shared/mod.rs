@@ -1,4 +1,4 @@
-//! What the handles of a client share with each other and with the client's threads.
+//! The state that the handles of a client share with each other and with the client's threads.
 
 pub(crate) mod capacity;
 pub(crate) mod channels;

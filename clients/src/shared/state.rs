@@ -5,7 +5,7 @@ use callboard_transport::ConnectionFailure;
 
 use crate::error::close_error::CloseError;
 
-/// What the I/O thread publishes to the handles.
+/// The state that the I/O thread publishes to the handles.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientStatus {
     pub(crate) state: ClientState,
@@ -38,7 +38,7 @@ impl ClientStatus {
 }
 
 impl ClientState {
-    /// The result of the close, once the client and its callback thread have ended.
+    /// Returns the result of the close, once the client and its callback thread have ended.
     pub(crate) fn closed(&self) -> Option<Result<(), CloseError>> {
         match self {
             ClientState::Closed(result) => Some(*result),
@@ -49,7 +49,7 @@ impl ClientState {
         }
     }
 
-    /// The result of the close, once the client has disconnected from the broker; callbacks may still run.
+    /// Returns the result of the close, once the client has disconnected from the broker; callbacks may still run.
     pub(crate) fn disconnected(&self) -> Option<Result<(), CloseError>> {
         match self {
             ClientState::Disconnected(result) | ClientState::Closed(result) => Some(*result),

@@ -50,7 +50,7 @@ impl Statistics {
             expired: counters.expired,
             cancelled: counters.cancelled,
             resent: counters.resent,
-            late: counters.late,
+            late: counters.late_replies,
             refused: counters.invalid_envelopes,
             connections: counters.connections,
             waiting,

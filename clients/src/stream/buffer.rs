@@ -182,12 +182,12 @@ impl StreamBuffer {
         state.outcome = None;
     }
 
-    /// The bytes of the items that arrived and were not read.
+    /// Returns the bytes of the items that arrived and were not read.
     pub(crate) fn unread_bytes(&self) -> u64 {
         self.state().items.iter().map(|item| item.len() as u64).sum()
     }
 
-    /// The number of items that were dropped in favour of newer ones, on both sides.
+    /// Returns the number of items that were dropped in favour of newer ones, on both sides.
     pub(crate) fn dropped(&self) -> u64 {
         let state = self.state();
         state.dropped_here + state.dropped_remotely

@@ -112,12 +112,12 @@ impl StreamHandle {
         self.buffer.clear();
     }
 
-    /// The bytes of the items that arrived and were not read.
+    /// Returns the bytes of the items that arrived and were not read.
     pub(crate) fn unread_bytes(&self) -> u64 {
         self.buffer.unread_bytes()
     }
 
-    /// The number of items that were dropped in favour of newer ones, on both sides.
+    /// Returns the number of items that were dropped in favour of newer ones, on both sides.
     pub(crate) fn dropped(&self) -> u64 {
         self.buffer.dropped()
     }

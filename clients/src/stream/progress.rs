@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Progress {
     /// The work that is done, in a unit of the handler's choice.
     pub done: u64,
-    /// The work in all, if the handler knows it.
+    /// The whole work, if the handler reports it.
     pub total: Option<u64>,
     /// What the handler is doing, as text for people. Often empty.
     pub message: String,

@@ -44,12 +44,13 @@ impl<T> ReplyStream<T> {
         ReplyStream { call, items: PhantomData }
     }
 
-    /// The number of items that were dropped in favour of newer ones, because the handler or this call keeps only the newest.
+    /// Returns the number of items that were dropped in favour of newer ones, because the handler or this call keeps
+    /// only the newest.
     pub fn dropped(&self) -> u64 {
         self.call.dropped()
     }
 
-    /// The encoded size of the buffered items in bytes: at most 262,144.
+    /// Returns the encoded size of the buffered items in bytes: at most 262,144.
     pub fn unread_bytes(&self) -> u64 {
         self.call.unread_bytes()
     }

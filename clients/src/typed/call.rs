@@ -40,32 +40,32 @@ impl<T: DeserializeOwned + 'static, F: CallFailure, S: Style> TypedCall<T, F, S>
 }
 
 impl<T, F, S> TypedCall<T, F, S> {
-    /// As [`Call::timeout`].
+    /// Sets the timeout, as [`Call::timeout`].
     pub fn timeout(self, span: Duration) -> TypedCall<T, F, S> {
         self.with(|call| call.timeout(span))
     }
 
-    /// As [`Call::no_timeout`].
+    /// Removes the timeout, as [`Call::no_timeout`].
     pub fn no_timeout(self) -> TypedCall<T, F, S> {
         self.with(Call::no_timeout)
     }
 
-    /// As [`Call::key`].
+    /// Sets the affinity key, as [`Call::key`].
     pub fn key(self, key: impl Into<String>) -> Self {
         self.with(|call| call.key(key))
     }
 
-    /// As [`Call::wait_for_ready`].
+    /// Waits for a worker if none serves the service, as [`Call::wait_for_ready`].
     pub fn wait_for_ready(self) -> TypedCall<T, F, S> {
         self.with(Call::wait_for_ready)
     }
 
-    /// As [`Call::effect`].
+    /// Sets a stricter effect, as [`Call::effect`].
     pub fn effect(self, effect: Effect) -> TypedCall<T, F, S> {
         self.with(|call| call.effect(effect))
     }
 
-    /// As [`Call::priority`].
+    /// Sets the priority, as [`Call::priority`].
     pub fn priority(self, priority: Priority) -> TypedCall<T, F, S> {
         self.with(|call| call.priority(priority))
     }
@@ -113,7 +113,7 @@ impl<T, F> TypedCall<T, F> {
         self.call.without_result().cast().await
     }
 
-    /// As [`TypedCall::cast`], but does not wait for capacity.
+    /// Sends a one-way call as [`TypedCall::cast`] does, but does not wait for capacity.
     ///
     /// # Errors
     /// As for [`Call::try_cast`].
@@ -135,7 +135,7 @@ impl<T: DeserializeOwned + 'static, F: CallFailure> TypedCall<T, F> {
         self.call.on_complete(move |outcome| callback(typed(outcome, error_type))).await
     }
 
-    /// As [`TypedCall::on_complete`], but does not wait for capacity.
+    /// Makes the call as [`TypedCall::on_complete`] does, but does not wait for capacity.
     ///
     /// # Errors
     /// As for [`Call::try_on_complete`].

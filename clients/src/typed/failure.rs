@@ -74,7 +74,7 @@ impl<E> Failed<E> {
         }
     }
 
-    /// The status code of a failed call. `None` for the method's own error.
+    /// Returns the status code of a failed call. `None` for the method's own error.
     pub fn code(&self) -> Option<Code> {
         match self {
             Failed::Application(_) => None,

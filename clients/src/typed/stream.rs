@@ -31,7 +31,7 @@ pub struct TypedStream<T, F> {
 }
 
 impl<T, F> TypedCall<T, F, style::ServerStreaming> {
-    /// As [`Call::conflate`].
+    /// Keeps only the newest unread item, as [`Call::conflate`].
     pub fn conflate(self) -> Self {
         self.with(Call::conflate)
     }
@@ -51,7 +51,7 @@ impl<T, F, I> TypedCall<T, F, style::ClientStreaming<I>> {
 }
 
 impl<T, F, I> TypedCall<T, F, style::BidiStreaming<I>> {
-    /// As [`Call::conflate`].
+    /// Keeps only the newest unread item, as [`Call::conflate`].
     pub fn conflate(self) -> Self {
         self.with(Call::conflate)
     }
@@ -68,12 +68,12 @@ impl<T, F> TypedStream<T, F> {
         TypedStream { items, error_type, failure: PhantomData }
     }
 
-    /// As [`ReplyStream::dropped`].
+    /// Returns the number of dropped items, as [`ReplyStream::dropped`].
     pub fn dropped(&self) -> u64 {
         self.items.dropped()
     }
 
-    /// As [`ReplyStream::unread_bytes`].
+    /// Returns the size of the buffered items, as [`ReplyStream::unread_bytes`].
     pub fn unread_bytes(&self) -> u64 {
         self.items.unread_bytes()
     }

@@ -42,7 +42,7 @@ fn a_call_waits_for_capacity_until_its_timeout() {
         let call = || client.call::<()>("a.b", ()).timeout(SOON);
         for error in [call().await.unwrap_err(), call().cast().await.unwrap_err()] {
             assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::No));
-            assert!(error.message().contains("the call's own time-out of 200ms"), "{error}");
+            assert!(error.message().contains("the call's own timeout of 200ms"), "{error}");
             assert!(error.message().contains("behind 2 calls"), "{error}");
         }
         // The callback receives the outcome, so `on_complete` returns Ok.
@@ -134,7 +134,7 @@ fn an_error_names_the_timeout_that_passed() {
         let default = client.call::<()>("a.b", ()).into_future();
         let own = client.call::<()>("a.b", ()).timeout(SOON * 2).into_future();
         let (default, own) = tokio::join!(default, own);
-        let texts = ["the client's default time-out of 200ms", "the call's own time-out of 400ms"];
+        let texts = ["the client's default timeout of 200ms", "the call's own timeout of 400ms"];
         for (error, text) in [default.unwrap_err(), own.unwrap_err()].into_iter().zip(texts) {
             assert_eq!((error.code(), error.executed()), (Code::DeadlineExceeded, Executed::No));
             assert!(error.message().contains(text), "{error}");

@@ -66,7 +66,7 @@ impl AuthKey {
         self.roles
     }
 
-    /// Returns the line of a key file for this key, without id and roles. A peer needs no more to authenticate.
+    /// Returns the line of a key file for this key, without id and roles. A peer can authenticate with it.
     ///
     /// `None` if the secret has no such line: it is not UTF-8, begins or ends with a space, or contains a line break or NUL.
     pub fn to_line(&self) -> Option<Zeroizing<String>> {

@@ -11,7 +11,7 @@
 //! | `principal` | the identity of an authenticated peer |
 //!
 //! Nonces are random, so they come in as arguments. Nothing here is encrypted: a proof identifies the other end when a
-//! connection is made, and does no more.
+//! connection is made. It does not protect what follows.
 
 mod error;
 mod key;

@@ -65,11 +65,11 @@ fn proofs_match_the_test_vectors() {
     for vector in vectors {
         let (name, transcript) = (&vector["name"], from_vector(&vector));
         let key = AuthKey::new(bytes_of(&vector["key"])).unwrap();
-        for (prover, who) in [(Prover::Peer, "peer"), (Prover::Broker, "broker")] {
-            assert_eq!(transcript.to_bytes(prover), bytes_of(&vector[format!("{who}_transcript")]), "{name} {who}");
-            let proof = Proof(from_hex(&vector[format!("{who}_proof")]));
-            assert_eq!(transcript.prove(prover, &key), proof, "{name} {who}");
-            assert!(transcript.verify(prover, &key, &proof), "{name} {who}");
+        for (prover, side) in [(Prover::Peer, "peer"), (Prover::Broker, "broker")] {
+            assert_eq!(transcript.to_bytes(prover), bytes_of(&vector[format!("{side}_transcript")]), "{name} {side}");
+            let proof = Proof(from_hex(&vector[format!("{side}_proof")]));
+            assert_eq!(transcript.prove(prover, &key), proof, "{name} {side}");
+            assert!(transcript.verify(prover, &key, &proof), "{name} {side}");
         }
         let answer = ChallengeResponse { proof: transcript.prove(Prover::Peer, &key) };
         assert_eq!(body::encode(&answer).unwrap(), bytes_of(&vector["proof_body"]), "{name}");

@@ -1,4 +1,4 @@
-//! From a body to a Rust value: a serde deserializer over bytes in memory.
+//! The deserializer: reads Rust values from a body in memory.
 
 use std::borrow::Cow;
 
@@ -11,18 +11,18 @@ use super::{
     error::DecodeError,
     integer::{Integer, TAG_BIGNUM, TAG_BIGNUM_NEGATIVE},
     reader::{Head, Malformed, Reader},
-    tagged::{self, Tagged},
+    tagged::{self, TaggedAccess},
 };
 
-/// Reads one item after the other as whatever their types ask for.
+/// A serde deserializer. It reads one item after the other, as the types that they are decoded to.
 pub(super) struct Deserializer<'de> {
     pub(super) reader: Reader<'de>,
-    /// How many more levels may be entered: nesting costs stack, and bodies come from strangers.
+    /// How many more levels may be entered. Nesting uses stack, and a body may come from an unauthenticated peer.
     pub(super) depth: usize,
 }
 
 impl<'de> Deserializer<'de> {
-    /// Starts at the front of `reader`, for items that nest at most `depth` deep.
+    /// Creates a deserializer at the position of `reader`, for items that nest at most `depth` levels deep.
     pub(super) fn new(reader: Reader<'de>, depth: usize) -> Deserializer<'de> {
         Deserializer { reader, depth }
     }
@@ -33,19 +33,22 @@ impl<'de> Deserializer<'de> {
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
-        self.depth = self.depth.checked_sub(1).ok_or(Malformed::Deep)?;
+        self.depth = self.depth.checked_sub(1).ok_or(Malformed::TooDeep)?;
         let value = read(self);
         self.depth += 1;
         value
     }
 
-    /// Reads an item by its head, not minding tags: a type that asks for a number or a text has no use for what a tag adds. But each
-    /// is a level, for the item behind it and all that is in it.
+    /// Reads an item by its head, without its tags: a type that expects a number or a text has no use for them. But each tag is a
+    /// level, for the item behind it and everything inside that.
     #[inline]
-    fn untagged<T>(&mut self, read: impl FnOnce(&mut Self, Head) -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+    fn skipping_tags<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self, Head) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
         let depth = self.depth;
         let head = match self.reader.head()? {
-            Head::Tag(_) => self.behind_tags(),
+            Head::Tag(_) => self.skip_tags(),
             head => Ok(head),
         };
         let value = head.and_then(|head| read(self, head));
@@ -54,9 +57,9 @@ impl<'de> Deserializer<'de> {
     }
 
     #[cold]
-    fn behind_tags(&mut self) -> Result<Head, DecodeError> {
+    fn skip_tags(&mut self) -> Result<Head, DecodeError> {
         loop {
-            self.depth = self.depth.checked_sub(1).ok_or(Malformed::Deep)?;
+            self.depth = self.depth.checked_sub(1).ok_or(Malformed::TooDeep)?;
             match self.reader.head()? {
                 Head::Tag(_) => {}
                 head => return Ok(head),
@@ -80,11 +83,11 @@ impl<'de> Deserializer<'de> {
         }
     }
 
-    /// A visitor may stop early (a tuple does, at its length); what it leaves is one item too many.
+    /// Reads an array. A visitor may stop early (a tuple does, at its length): items that remain are an error.
     #[inline]
     fn array<V: Visitor<'de>>(&mut self, length: Option<u64>, visitor: V) -> Result<V::Value, DecodeError> {
         self.nested(|this| {
-            let mut items = Items::new(this, length)?;
+            let mut items = CompoundAccess::new(this, length)?;
             let value = visitor.visit_seq(&mut items)?;
             items.end().map(|()| value)
         })
@@ -93,7 +96,7 @@ impl<'de> Deserializer<'de> {
     #[inline]
     fn map<V: Visitor<'de>>(&mut self, length: Option<u64>, visitor: V) -> Result<V::Value, DecodeError> {
         self.nested(|this| {
-            let mut items = Items::new(this, length)?;
+            let mut items = CompoundAccess::new(this, length)?;
             let value = visitor.visit_map(&mut items)?;
             items.end().map(|()| value)
         })
@@ -102,29 +105,29 @@ impl<'de> Deserializer<'de> {
     fn tag<V: Visitor<'de>>(&mut self, tag: u64, visitor: V) -> Result<V::Value, DecodeError> {
         let content = self.reader;
         if matches!(tag, TAG_BIGNUM | TAG_BIGNUM_NEGATIVE) {
-            // Its digits are one level deeper, as whatever is behind a tag.
+            // The digits are one level deeper, like any item behind a tag.
             if let Some(integer) = self.nested(|this| Ok(Integer::bignum(tag, &mut this.reader)?))? {
                 return integer.visit(visitor);
             }
             self.reader = content;
         }
         self.nested(|this| match tagged::takes_tags(&visitor) {
-            true => visitor.visit_enum(Tagged::new(Some(tag), this)),
+            true => visitor.visit_enum(TaggedAccess::new(Some(tag), this)),
             false => de::Deserializer::deserialize_any(this, visitor),
         })
     }
 
-    /// Returns the next item, with its tag if it has one.
-    fn tagged(&mut self) -> Result<Tagged<&mut Self>, DecodeError> {
+    /// Reads the tag of the next item, if it has one, and returns the access to both.
+    fn tagged(&mut self) -> Result<TaggedAccess<&mut Self>, DecodeError> {
         let before = self.reader;
         if let Head::Tag(tag) = self.reader.head()? {
-            return Ok(Tagged::new(Some(tag), self));
+            return Ok(TaggedAccess::new(Some(tag), self));
         }
         self.reader = before;
-        Ok(Tagged::new(None, self))
+        Ok(TaggedAccess::new(None, self))
     }
 
-    /// Reads an integer; its visitor says whether it is in range.
+    /// Reads an integer. The visitor checks its range.
     pub(super) fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.reader.head()? {
             Head::Unsigned(value) => visitor.visit_u64(value),
@@ -136,7 +139,7 @@ impl<'de> Deserializer<'de> {
         }
     }
 
-    /// Reads a float, as f32 where `single`, or an integer that is one exactly.
+    /// Reads a float, or an integer that equals one exactly (an f32 if `single`).
     pub(super) fn float<V: Visitor<'de>>(&mut self, single: bool, visitor: V) -> Result<V::Value, DecodeError> {
         let integer = match self.reader.head()? {
             Head::Float(value) => return visitor.visit_f64(value),
@@ -150,11 +153,12 @@ impl<'de> Deserializer<'de> {
         };
         match integer.to_float(single) {
             Some(value) => visitor.visit_f64(value),
-            None => Err(DecodeError::mismatch(&visitor, "an integer that is no such number exactly")),
+            None => Err(DecodeError::mismatch(&visitor, "an integer that is not exact as this type")),
         }
     }
 
-    /// The integer that starts with `head`, maybe behind tags; or the head behind the tags if it is none.
+    /// Reads the integer whose first head is `head`, which may be a tag. Returns the head behind the tags if it is not an
+    /// integer.
     #[cold]
     fn tagged_integer(
         &mut self,
@@ -163,10 +167,12 @@ impl<'de> Deserializer<'de> {
     ) -> Result<Result<Integer, Head>, DecodeError> {
         let mut depth = self.depth;
         while let Head::Tag(tag) = head {
-            depth = depth.checked_sub(1).ok_or(Malformed::Deep)?;
+            depth = depth.checked_sub(1).ok_or(Malformed::TooDeep)?;
             if matches!(tag, TAG_BIGNUM | TAG_BIGNUM_NEGATIVE) {
                 let integer = Integer::bignum(tag, &mut self.reader)?;
-                return integer.map(Ok).ok_or_else(|| DecodeError::mismatch(expected, "an integer beyond all types"));
+                return integer
+                    .map(Ok)
+                    .ok_or_else(|| DecodeError::mismatch(expected, "an integer that is too large for any type"));
             }
             head = self.reader.head()?;
         }
@@ -178,11 +184,11 @@ impl<'de> Deserializer<'de> {
     }
 }
 
-/// What is there instead of what the visitor takes.
+/// Creates the error for an item that the visitor does not accept.
 #[cold]
 pub(super) fn mismatch(head: Head, expected: &dyn Expected) -> DecodeError {
     match head {
-        Head::Break => Malformed::Break.into(),
+        Head::Break => Malformed::UnexpectedBreak.into(),
         head => DecodeError::mismatch(expected, head.description()),
     }
 }
@@ -200,15 +206,15 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
             Head::Map(length) => self.map(length, visitor),
             Head::Tag(tag) => self.tag(tag, visitor),
             Head::Bool(value) => visitor.visit_bool(value),
-            // No type has a word for undefined and for the simple values; RFC 8949 section 6.1 takes them for null too.
+            // Rust has no type for undefined and the simple values. RFC 8949 section 6.1 converts them to null, too.
             Head::Null | Head::Undefined | Head::Simple(_) => visitor.visit_unit(),
             Head::Float(value) => visitor.visit_f64(value),
-            Head::Break => Err(Malformed::Break.into()),
+            Head::Break => Err(Malformed::UnexpectedBreak.into()),
         }
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.untagged(|_, head| match head {
+        self.skipping_tags(|_, head| match head {
             Head::Bool(value) => visitor.visit_bool(value),
             head => Err(mismatch(head, &visitor)),
         })
@@ -263,7 +269,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.untagged(|this, head| match head {
+        self.skipping_tags(|this, head| match head {
             Head::Text(length) => this.text(length, visitor),
             head => Err(mismatch(head, &visitor)),
         })
@@ -278,7 +284,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.untagged(|this, head| match head {
+        self.skipping_tags(|this, head| match head {
             Head::Bytes(length) => this.bytes(length, visitor),
             Head::Array(length) => this.array(length, visitor),
             head => Err(mismatch(head, &visitor)),
@@ -301,7 +307,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.untagged(|_, head| match head {
+        self.skipping_tags(|_, head| match head {
             Head::Null | Head::Undefined => visitor.visit_unit(),
             head => Err(mismatch(head, &visitor)),
         })
@@ -322,9 +328,9 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         }
     }
 
-    /// A byte string is read as the sequence of its bytes too, so that `Vec<u8>` takes what any language sends as bytes.
+    /// Reads an array, or a byte string as the sequence of its bytes: a `Vec<u8>` accepts what any language sends as bytes.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.untagged(|this, head| match head {
+        self.skipping_tags(|this, head| match head {
             Head::Array(length) => this.array(length, visitor),
             Head::Bytes(length) => {
                 let bytes = this.reader.bytes(length)?;
@@ -350,7 +356,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.untagged(|this, head| match head {
+        self.skipping_tags(|this, head| match head {
             Head::Map(length) => this.map(length, visitor),
             head => Err(mismatch(head, &visitor)),
         })
@@ -365,7 +371,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         self.deserialize_map(visitor)
     }
 
-    /// A text is a variant without a value, a map of one entry a variant with its value.
+    /// Reads a text as a variant without a value, or a map with one entry as a variant with its value.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -375,10 +381,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         if name == tagged::ENUM {
             return self.nested(|this| visitor.visit_enum(this.tagged()?));
         }
-        self.untagged(|this, head| match head {
+        self.skipping_tags(|this, head| match head {
             Head::Text(length) => visitor.visit_enum(this.reader.text(length)?.into_deserializer()),
             Head::Map(length @ (Some(1) | None)) => this.nested(|this| {
-                let value = visitor.visit_enum(Variant::new(this))?;
+                let value = visitor.visit_enum(VariantAccess::new(this))?;
                 match length.is_some() || this.reader.at_break()? {
                     true => Ok(value),
                     false => Err(DecodeError::mismatch(&"a map with one entry", "a map with more")),
@@ -390,7 +396,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.untagged(|this, head| match head {
+        self.skipping_tags(|this, head| match head {
             Head::Text(length) => this.text(length, visitor),
             Head::Bytes(length) => this.bytes(length, visitor),
             head => Err(mismatch(head, &visitor)),
@@ -407,51 +413,52 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 }
 
-/// Room that is made for announced items before the first has come: the rest is made as they come.
+/// The most announced items for which memory is reserved before the first is read. More is reserved as items are read.
 const RESERVED_ITEMS_MAX: u64 = 4096;
 
-/// The rest of an array or a map.
-pub(super) struct Items<'a, 'de> {
+/// Access to the remaining items of an array or a map.
+struct CompoundAccess<'a, 'de> {
     deserializer: &'a mut Deserializer<'de>,
-    /// Items (of a map: pairs) that are to come; `None`: until the break.
+    /// How many items (in a map: pairs) remain; `None`: as many as there are before the break.
     left: Option<u64>,
-    /// Items that came.
-    seen: u64,
+    /// How many items were read.
+    read: u64,
     /// Where the current key of a map begins.
-    key: Reader<'de>,
+    key_start: Reader<'de>,
 }
 
-impl<'a, 'de> Items<'a, 'de> {
-    /// The items behind a head that announced `length` of them.
+impl<'a, 'de> CompoundAccess<'a, 'de> {
+    /// Creates the access to the items behind a head that announces `length` of them.
     ///
     /// # Errors
     ///
-    /// If more are announced than there are bytes: a lie that would only be found out at the end.
+    /// If the head announces more items than there are bytes: otherwise this would be detected only at the end.
     #[inline]
-    pub(super) fn new(deserializer: &'a mut Deserializer<'de>, length: Option<u64>) -> Result<Self, DecodeError> {
+    fn new(deserializer: &'a mut Deserializer<'de>, length: Option<u64>) -> Result<Self, DecodeError> {
         let reader = deserializer.reader;
         match length {
-            Some(length) if length > reader.rest().len() as u64 => Err(Malformed::Short.into()),
-            left => Ok(Items { deserializer, left, seen: 0, key: reader }),
+            Some(length) if length > reader.rest().len() as u64 => Err(Malformed::Truncated.into()),
+            left => Ok(CompoundAccess { deserializer, left, read: 0, key_start: reader }),
         }
     }
 
-    /// Checks that nothing is left.
+    /// Checks that no item remains.
     ///
     /// # Errors
     ///
-    /// If the type did not want all items: it is not the type of this array or map.
+    /// If the type did not read all items: it is not the type of this array or map.
     #[inline]
-    pub(super) fn end(mut self) -> Result<(), DecodeError> {
-        let wanted = self.seen;
-        match self.more()? {
+    fn end(mut self) -> Result<(), DecodeError> {
+        let expected = self.read;
+        match self.advance()? {
             false => Ok(()),
-            true => Err(too_many(wanted, self.left)),
+            true => Err(too_many(expected, self.left)),
         }
     }
 
+    /// Moves to the next item. Returns whether there is one.
     #[inline]
-    fn more(&mut self) -> Result<bool, DecodeError> {
+    fn advance(&mut self) -> Result<bool, DecodeError> {
         match &mut self.left {
             Some(0) => return Ok(false),
             Some(left) => *left -= 1,
@@ -461,7 +468,7 @@ impl<'a, 'de> Items<'a, 'de> {
             }
             None => {}
         }
-        self.seen += 1;
+        self.read += 1;
         Ok(true)
     }
 
@@ -470,16 +477,16 @@ impl<'a, 'de> Items<'a, 'de> {
     }
 }
 
-impl<'de> de::SeqAccess<'de> for Items<'_, 'de> {
+impl<'de> de::SeqAccess<'de> for CompoundAccess<'_, 'de> {
     type Error = DecodeError;
 
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
-        if !self.more()? {
+        if !self.advance()? {
             return Ok(None);
         }
         let value = seed.deserialize(&mut *self.deserializer);
-        value.map(Some).map_err(|error| error.inside_item(self.seen - 1))
+        value.map(Some).map_err(|error| error.inside_item(self.read - 1))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -487,21 +494,21 @@ impl<'de> de::SeqAccess<'de> for Items<'_, 'de> {
     }
 }
 
-impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
+impl<'de> de::MapAccess<'de> for CompoundAccess<'_, 'de> {
     type Error = DecodeError;
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
-        if !self.more()? {
+        if !self.advance()? {
             return Ok(None);
         }
-        self.key = self.deserializer.reader;
+        self.key_start = self.deserializer.reader;
         seed.deserialize(&mut *self.deserializer).map(Some)
     }
 
     #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
-        seed.deserialize(&mut *self.deserializer).map_err(|error| inside_key(error, self.key))
+        seed.deserialize(&mut *self.deserializer).map_err(|error| inside_key(error, self.key_start))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -510,12 +517,12 @@ impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
 }
 
 #[cold]
-fn too_many(wanted: u64, left: Option<u64>) -> DecodeError {
-    let got = left.map_or("more".to_owned(), |left| format!("{} items", wanted + 1 + left));
-    DecodeError::mismatch(&format!("{wanted} items").as_str(), &got)
+fn too_many(expected: u64, left: Option<u64>) -> DecodeError {
+    let got = left.map_or("more".to_owned(), |left| format!("{} items", expected + 1 + left));
+    DecodeError::mismatch(&format!("{expected} items").as_str(), &got)
 }
 
-/// Names the key that begins at `key`; it is read again, because only errors want to know it.
+/// Adds the key that begins at `key` to the error's path. It is read again here, because only errors need it.
 #[cold]
 fn inside_key(error: DecodeError, mut key: Reader<'_>) -> DecodeError {
     match key.head() {
@@ -528,21 +535,21 @@ fn inside_key(error: DecodeError, mut key: Reader<'_>) -> DecodeError {
     }
 }
 
-/// The one entry of a map that stands for a variant with its value.
-pub(super) struct Variant<'a, 'de> {
+/// Access to the one entry of a map that represents a variant with its value.
+struct VariantAccess<'a, 'de> {
     deserializer: &'a mut Deserializer<'de>,
     key: Reader<'de>,
 }
 
-impl<'a, 'de> Variant<'a, 'de> {
-    /// The entry that comes next.
-    pub(super) fn new(deserializer: &'a mut Deserializer<'de>) -> Self {
+impl<'a, 'de> VariantAccess<'a, 'de> {
+    /// Creates the access to the next entry.
+    fn new(deserializer: &'a mut Deserializer<'de>) -> Self {
         let key = deserializer.reader;
-        Variant { deserializer, key }
+        VariantAccess { deserializer, key }
     }
 }
 
-impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
+impl<'de> de::EnumAccess<'de> for VariantAccess<'_, 'de> {
     type Error = DecodeError;
     type Variant = Self;
 
@@ -551,7 +558,7 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
     }
 }
 
-impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
+impl<'de> de::VariantAccess<'de> for VariantAccess<'_, 'de> {
     type Error = DecodeError;
 
     fn unit_variant(self) -> Result<(), DecodeError> {

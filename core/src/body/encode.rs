@@ -1,7 +1,7 @@
-//! From a Rust value to a body: a serde serializer into a buffer.
+//! The serializer: writes Rust values into the buffer of a body.
 //!
-//! It writes what ciborium writes, byte for byte (a property test compares them), in a third of its time: structs as maps
-//! with text keys, enums as the variant's name or a map of it, `None` and `()` as null, numbers as short as they go.
+//! It writes the same bytes as ciborium (a property test compares them) in a third of the time: structs as maps with text keys,
+//! enums as the variant's name or a map from it, `None` and `()` as null, numbers in their shortest form.
 
 use serde::{Serialize, ser};
 
@@ -18,30 +18,32 @@ use super::{
 };
 use crate::wire::limits::DEPTH_MAX;
 
-/// Writes one item after the other at the end of a buffer.
+/// A serde serializer. It writes one item after the other at the end of a buffer.
 pub(super) struct Serializer<'o> {
     pub(super) out: &'o mut Vec<u8>,
-    /// How many more levels may be opened: deeper ones nobody would read.
+    /// How many more levels may be opened. Receivers reject deeper ones.
     depth: usize,
 }
 
 impl<'o> Serializer<'o> {
-    /// Starts at the end of `out`.
+    /// Creates a serializer that writes at the end of `out`.
     pub(super) fn new(out: &'o mut Vec<u8>) -> Serializer<'o> {
         Serializer { out, depth: DEPTH_MAX }
     }
 
-    /// The same, for items that are inside an array or a map already.
-    pub(super) fn inside(out: &'o mut Vec<u8>) -> Serializer<'o> {
+    /// Creates a serializer for items that are inside an array or a map.
+    pub(super) fn in_container(out: &'o mut Vec<u8>) -> Serializer<'o> {
         Serializer { out, depth: DEPTH_MAX - 1 }
     }
 
-    pub(super) fn open(&mut self) -> Result<(), EncodeError> {
+    /// Opens one level.
+    fn open(&mut self) -> Result<(), EncodeError> {
         self.depth = self.depth.checked_sub(1).ok_or(EncodeError::TooDeep)?;
         Ok(())
     }
 
-    pub(super) fn close(&mut self, levels: usize) {
+    /// Closes this many levels.
+    fn close(&mut self, levels: usize) {
         self.depth += levels;
     }
 
@@ -107,7 +109,7 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
     fn serialize_i64(self, value: i64) -> Result<(), EncodeError> {
         match u64::try_from(value) {
             Ok(value) => write_head(self.out, UNSIGNED, value),
-            // In two's complement, -1 - n is n with every bit turned.
+            // In two's complement, -1 - n is n with every bit inverted.
             Err(_) => write_head(self.out, NEGATIVE, !value as u64),
         }
         Ok(())
@@ -147,6 +149,7 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
         self.serialize_f64(value.into())
     }
 
+    /// Writes the shortest float with the same bits.
     fn serialize_f64(self, value: f64) -> Result<(), EncodeError> {
         write_float(self.out, value);
         Ok(())
@@ -268,25 +271,25 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
     }
 }
 
-/// An array, a map, or a variant with its array or map, that is open.
+/// An open array or map, or an open variant with its array or map.
 pub(super) struct Compound<'a, 'o> {
     serializer: &'a mut Serializer<'o>,
-    /// Its length was not known: a break ends it.
+    /// Its length was not known, so a break ends it.
     indefinite: bool,
-    /// The next field is the number of a tag.
-    tag: bool,
-    /// Levels that it opened.
+    /// Whether the next field is the number of a tag.
+    tag_next: bool,
+    /// How many levels it opened.
     levels: usize,
 }
 
 impl<'a, 'o> Compound<'a, 'o> {
-    pub(super) fn new(serializer: &'a mut Serializer<'o>, indefinite: bool, levels: usize) -> Self {
-        Compound { serializer, indefinite, tag: false, levels }
+    fn new(serializer: &'a mut Serializer<'o>, indefinite: bool, levels: usize) -> Self {
+        Compound { serializer, indefinite, tag_next: false, levels }
     }
 
-    /// A tag and its item, neither written yet.
-    pub(super) fn tagged(serializer: &'a mut Serializer<'o>) -> Self {
-        Compound { serializer, indefinite: false, tag: true, levels: 1 }
+    /// Opens a tag and its item, of which neither is written.
+    fn tagged(serializer: &'a mut Serializer<'o>) -> Self {
+        Compound { serializer, indefinite: false, tag_next: true, levels: 1 }
     }
 
     #[inline]
@@ -354,7 +357,7 @@ impl ser::SerializeTupleVariant for Compound<'_, '_> {
     type Error = EncodeError;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        if !std::mem::take(&mut self.tag) {
+        if !std::mem::take(&mut self.tag_next) {
             return self.item(value);
         }
         let tag = tag_number(value).ok_or_else(|| ser::Error::custom("a tag must be an unsigned integer"))?;
@@ -410,7 +413,7 @@ impl ser::SerializeStructVariant for Compound<'_, '_> {
     }
 }
 
-/// Takes the number out of the first field of [`TAGGED`].
+/// Returns the tag number that the first field of [`tagged::TAGGED`] contains. `None` if it is not an unsigned integer.
 fn tag_number<T: Serialize + ?Sized>(field: &T) -> Option<u64> {
     let mut head = Vec::with_capacity(9);
     field.serialize(&mut Serializer::new(&mut head)).ok()?;

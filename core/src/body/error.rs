@@ -1,4 +1,4 @@
-//! What goes wrong between Rust values and bodies, in words that tell whoever made the value what to change.
+//! The errors of encoding and decoding, with messages that say what to change in the value.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use serde::{
 
 use super::reader::Malformed;
 
-/// Characters of a foreign text that an error repeats: enough to recognise it, little enough to print.
+/// The most characters of a received text that an error repeats: enough to recognise it, and few enough to print.
 const QUOTED_CHARS_MAX: usize = 40;
 
-/// Why a body is not the value that was asked for.
+/// The error of decoding a body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DecodeError(Box<Problem>);
 
@@ -23,40 +23,40 @@ struct Problem {
     position: Option<usize>,
 }
 
-/// What is wrong, to act on.
+/// The kind of a [`DecodeError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
-    /// The bytes are not exactly one well-formed CBOR item within the limits. The text goes on after "it".
+    /// The bytes are not exactly one well-formed CBOR item within the limits. The text continues a sentence after "it".
     Malformed(String),
-    /// A CBOR item of another type, or out of range.
+    /// A CBOR item has another type, or is out of range.
     Mismatch {
-        /// What would have fitted, such as `a number` or `an integer (u8)`.
+        /// What was expected, such as `a number` or `an integer (u8)`.
         expected: String,
-        /// What is there, such as `an array` or `the integer 300`.
+        /// What was found, such as `an array` or `the integer 300`.
         got: String,
     },
-    /// What the type itself says about it.
-    Refused(String),
+    /// The message of the type's own `Deserialize` implementation.
+    Custom(String),
 }
 
 impl DecodeError {
-    /// What is wrong.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> &DecodeErrorKind {
         &self.0.kind
     }
 
-    /// Where in the value, such as `points[3].x`; empty for the value itself.
+    /// Returns the path in the value, such as `points[3].x`. It is empty for the value itself.
     pub fn path(&self) -> &str {
         self.0.path.strip_prefix('.').unwrap_or(&self.0.path)
     }
 
-    /// The path as it goes on after a name: `.x` or `[3]`.
+    /// Returns the path as a suffix to a name: `.x` or `[3]`.
     pub(super) fn path_within(&self) -> &str {
         &self.0.path
     }
 
-    /// How many bytes had been read when it was noticed.
+    /// Returns how many bytes had been read when the error was detected.
     pub fn position(&self) -> Option<usize> {
         self.0.position
     }
@@ -65,23 +65,25 @@ impl DecodeError {
         DecodeError(Box::new(Problem { kind, path: String::new(), position: None }))
     }
 
+    /// Creates the error for an item that is not what the type expects.
     pub(super) fn mismatch(expected: &dyn Expected, got: &str) -> DecodeError {
         let expected = expectation(expected.to_string());
         DecodeError::new(DecodeErrorKind::Mismatch { expected, got: got.to_owned() })
     }
 
+    /// Sets the position, unless it is set.
     pub(super) fn at(mut self, position: usize) -> DecodeError {
         self.0.position.get_or_insert(position);
         self
     }
 
-    /// Says that it happened within this element of an array.
+    /// Puts this element of an array in front of the path.
     pub(super) fn inside_item(mut self, index: u64) -> DecodeError {
         self.0.path.insert_str(0, &format!("[{index}]"));
         self
     }
 
-    /// Says that it happened within the value of this key.
+    /// Puts this key in front of the path.
     pub(super) fn inside_key(mut self, key: &str) -> DecodeError {
         self.0.path.insert_str(0, &format!(".{}", shortened(key)));
         self
@@ -93,7 +95,7 @@ impl fmt::Display for DecodeErrorKind {
         match self {
             DecodeErrorKind::Malformed(how) => write!(f, "not one well-formed CBOR item: it {how}"),
             DecodeErrorKind::Mismatch { expected, got } => write!(f, "expected {expected}, got {got}"),
-            DecodeErrorKind::Refused(why) => f.write_str(why),
+            DecodeErrorKind::Custom(why) => f.write_str(why),
         }
     }
 }
@@ -126,7 +128,7 @@ impl From<Malformed> for DecodeError {
 impl de::Error for DecodeError {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> DecodeError {
-        DecodeError::new(DecodeErrorKind::Refused(message.to_string()))
+        DecodeError::new(DecodeErrorKind::Custom(message.to_string()))
     }
 
     #[cold]
@@ -152,18 +154,18 @@ impl de::Error for DecodeError {
     }
 }
 
-/// serde's word for what would have fitted, in the words of this library.
-fn expectation(word: String) -> String {
-    match word.as_str() {
+/// Converts serde's description of an expected type to that of this library.
+fn expectation(description: String) -> String {
+    match description.as_str() {
         "f32" | "f64" => "a number".to_owned(),
         "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => {
-            format!("an integer ({word})")
+            format!("an integer ({description})")
         }
         "a string" | "a borrowed string" | "string" | "str" => "text".to_owned(),
         "a sequence" => "an array".to_owned(),
         "byte array" | "a byte array" | "a borrowed byte array" => "bytes".to_owned(),
         "unit" => "null".to_owned(),
-        _ => word,
+        _ => description,
     }
 }
 
@@ -193,7 +195,7 @@ fn value_of(got: Unexpected<'_>) -> String {
     }
 }
 
-/// A foreign text, cut to a length that fits in a message.
+/// Returns a received text, truncated to a length that suits a message.
 pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARS_MAX) {
         Some((end, _)) => format!("{}...", &text[..end]),
@@ -201,21 +203,24 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-/// Why a value has no body.
+/// The error of encoding a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// It nests deeper than a receiver reads (see [`crate::wire::limits::DEPTH_MAX`]): send it in a flatter shape.
-    #[error("the value nests deeper than {} levels, which no receiver reads", crate::wire::limits::DEPTH_MAX)]
+    /// The value nests deeper than [`crate::wire::limits::DEPTH_MAX`] levels, which receivers reject: flatten it.
+    #[error(
+        "the value nests deeper than {} levels, which receivers reject: flatten it",
+        crate::wire::limits::DEPTH_MAX
+    )]
     TooDeep,
-    /// What the value's own `Serialize` says.
+    /// The message of the value's own `Serialize` implementation.
     #[error("the value cannot be encoded: {0}")]
-    Refused(Box<str>),
+    Custom(Box<str>),
 }
 
 impl ser::Error for EncodeError {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> EncodeError {
-        EncodeError::Refused(message.to_string().into())
+        EncodeError::Custom(message.to_string().into())
     }
 }

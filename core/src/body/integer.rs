@@ -1,4 +1,4 @@
-//! Integers of any width: CBOR's own 65 bits, and the bignums of tags 2 and 3 as far as Rust has types for them.
+//! Integers of any width: CBOR's 65 bits, and the bignums of tags 2 and 3 that fit into a Rust type.
 
 use serde::de::Visitor;
 
@@ -7,15 +7,15 @@ use super::{
     reader::{Head, Malformed, Reader},
 };
 
-/// The tag of a byte string that is an unsigned integer.
+/// The tag of a byte string that is the magnitude of an unsigned integer.
 pub(super) const TAG_BIGNUM: u64 = 2;
-/// The tag of a byte string n that stands for -1 - n.
+/// The tag of a byte string that is the magnitude n of the integer -1 - n.
 pub(super) const TAG_BIGNUM_NEGATIVE: u64 = 3;
 
-/// Every integer up to this is an f32 exactly, so no more need be asked.
+/// Every integer up to this converts to an f32 without loss, so it needs no further check.
 const EXACT_IN_SINGLE: u128 = 1 << f32::MANTISSA_DIGITS;
 
-/// `magnitude`, or -1 - `magnitude` where `negative`.
+/// An integer: `magnitude`, or -1 - `magnitude` if `negative`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Integer {
     negative: bool,
@@ -23,17 +23,17 @@ pub(super) struct Integer {
 }
 
 impl Integer {
-    /// The value of an unsigned head.
+    /// Returns the integer of an unsigned head.
     pub(super) fn unsigned(value: u64) -> Integer {
         Integer { negative: false, magnitude: value.into() }
     }
 
-    /// The value of a negative head: -1 - `magnitude`.
+    /// Returns the integer of a negative head: -1 - `magnitude`.
     pub(super) fn negative(magnitude: u64) -> Integer {
         Integer { negative: true, magnitude: magnitude.into() }
     }
 
-    /// Reads the byte string behind a bignum's tag; `None` if it is none, or an integer that no type of Rust holds.
+    /// Reads the byte string behind a bignum's tag. `None` if it is not a byte string, or no Rust type can hold the integer.
     pub(super) fn bignum(tag: u64, reader: &mut Reader<'_>) -> Result<Option<Integer>, Malformed> {
         let Head::Bytes(length) = reader.head()? else { return Ok(None) };
         let bytes = reader.bytes(length)?;
@@ -52,7 +52,7 @@ impl Integer {
         Some(if self.negative { -1 - magnitude } else { magnitude })
     }
 
-    /// The float that is this integer exactly, as f64 and, where `single`, as f32 too.
+    /// Returns the float that equals this integer exactly. If `single`, it must also be exact as an f32.
     pub(super) fn to_float(self, single: bool) -> Option<f64> {
         if self.magnitude < EXACT_IN_SINGLE {
             let magnitude = self.magnitude as u32;
@@ -60,11 +60,11 @@ impl Integer {
         }
         let value = self.to_i128()?;
         let float = if single { f64::from(value as f32) } else { value as f64 };
-        // i128::MAX rounds up to 2^127 as a float, and that saturates back to i128::MAX: equal, and yet not exact.
+        // As a float, i128::MAX rounds up to 2^127, which saturates back to i128::MAX: equal, but not exact.
         (float as i128 == value && value != i128::MAX).then_some(float)
     }
 
-    /// Gives the visitor the narrowest type that holds the integer.
+    /// Passes the integer to the visitor in the narrowest type that holds it.
     pub(super) fn visit<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         if !self.negative {
             return match u64::try_from(self.magnitude) {
@@ -73,7 +73,7 @@ impl Integer {
             };
         }
         let Some(value) = self.to_i128() else {
-            return Err(DecodeError::mismatch(&visitor, "an integer below all types"));
+            return Err(DecodeError::mismatch(&visitor, "an integer that is too small for any type"));
         };
         match i64::try_from(value) {
             Ok(value) => visitor.visit_i64(value),

@@ -1,17 +1,23 @@
-//! Bodies: Rust values as CBOR and back, and the arguments of calls.
+//! The body codec: Rust values as CBOR and back, and the arguments of calls.
 //!
-//! Any type that serde knows can travel. The conventions are ciborium's, which other languages read without effort: a
-//! struct is a map with text keys, an enum its variant's name or a map from the name to the value, `None` and `()` are
-//! null, and `serde_bytes` are byte strings. [`encode`] writes the shortest form; [`decode`] reads any
-//! well-formed one: indefinite lengths, half floats, bignums and tags included, and an integer where a float is wanted, if no digit
-//! is lost. A body may come from a stranger: what it announces costs nothing until it is there, and how deep it nests is
-//! bounded.
+//! Any type with serde implementations can be a body. The conventions are ciborium's, which other languages read easily: a
+//! struct is a map with text keys, an enum is its variant's name or a map from the name to the value, `None` and `()` are
+//! null, and `serde_bytes` are byte strings. [`encode`] writes the shortest form. [`decode`] reads any well-formed one, with
+//! indefinite lengths, half floats, bignums and tags. It also reads an integer as a float, if no digit is lost. A body may
+//! come from an unauthenticated peer: an announced length allocates nothing before its bytes arrive, and the depth is bounded.
 //!
-//! Programs whose values serde does not know, such as objects of another language, write a body with [`build`] and [`Head::write`],
-//! and read one with [`Reader`].
+//! Programs whose values have no serde implementations, such as objects of another language, write a body with [`build`] and
+//! [`Head::write`], and read one with [`Reader`].
 //!
-//! Both directions are our own, on purpose. ciborium takes three times as long and stops at 4 KiB of borrowed text;
-//! minicbor-serde writes `char` as an integer, knows no tags, and widens nothing.
+//! The codec is our own. ciborium takes three times as long and stops at 4 KiB of borrowed text; minicbor-serde writes `char`
+//! as an integer, does not support tags, and converts no number types.
+//!
+//! | file | content |
+//! |---|---|
+//! | `reader`, `writer` | heads and strings of CBOR items |
+//! | `integer`, `tagged` | integers of any width; tags |
+//! | `decode`, `encode` | the serde deserializer and serializer |
+//! | `arguments` | the arguments of calls |
 
 use std::cell::Cell;
 
@@ -37,19 +43,19 @@ pub use reader::{Head, Malformed, Reader};
 
 use crate::wire::limits::DEPTH_MAX;
 
-/// A body of at most so many bytes is copied from where it was written to a place of its own size. That is one allocation; to
-/// hand over a place with room to spare would be two, and the copy costs less than one.
+/// The largest body that is copied from the scratch buffer to a buffer of its own size. That is one allocation. To hand over the
+/// scratch buffer with its spare capacity would be two, and the copy costs less than one.
 const BODY_COPIED_BYTES_MAX: usize = 4096;
 
-/// Most bodies are no larger.
+/// The expected size of a body: most are no larger.
 const BODY_BYTES_EXPECTED: usize = 128;
 
 thread_local! {
-    /// Where the next body is written.
+    /// The buffer into which the next body is written.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The body that says `value`.
+/// Encodes a value as a body.
 ///
 /// ```
 /// use callboard_core::body;
@@ -61,7 +67,7 @@ thread_local! {
 ///
 /// # Errors
 ///
-/// If the value nests deeper than [`DEPTH_MAX`], or its own `Serialize` fails.
+/// If the value nests deeper than [`DEPTH_MAX`], or its `Serialize` implementation fails.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
     build(|out| value.serialize(&mut encode::Serializer::new(out)))
 }
@@ -96,52 +102,53 @@ pub fn build<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Byt
     if out.len() > BODY_COPIED_BYTES_MAX {
         return written.map(|()| out.into());
     }
-    let body = written.map(|()| Small::new(&out).map_or_else(|| Bytes::copy_from_slice(&out), Bytes::from_owner));
+    let body = written.map(|()| InlineBody::new(&out).map_or_else(|| Bytes::copy_from_slice(&out), Bytes::from_owner));
     out.clear();
     let _ = SCRATCH.try_with(|scratch| scratch.set(out));
     body
 }
 
-/// A small body in one place with the count of those who hold it, which elsewhere is an allocation of its own with the second holder:
-/// a client keeps what it sends.
-struct Small {
+/// A small body that shares one allocation with its reference count. For other bodies, the second reference allocates the count:
+/// a client always keeps one to what it sends.
+struct InlineBody {
     len: u8,
     bytes: [u8; BODY_BYTES_EXPECTED],
 }
 
-impl Small {
-    fn new(body: &[u8]) -> Option<Small> {
+impl InlineBody {
+    fn new(body: &[u8]) -> Option<InlineBody> {
         let mut bytes = [0; BODY_BYTES_EXPECTED];
         bytes.get_mut(..body.len())?.copy_from_slice(body);
-        Some(Small { len: body.len() as u8, bytes })
+        Some(InlineBody { len: body.len() as u8, bytes })
     }
 }
 
-impl AsRef<[u8]> for Small {
+impl AsRef<[u8]> for InlineBody {
     fn as_ref(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
 }
 
-/// The value that a body says. Texts and byte strings in one piece may be borrowed from it.
+/// Decodes a body. Texts and byte strings of definite length can be borrowed from it.
 ///
 /// # Errors
 ///
-/// If the body is not exactly one CBOR item, or not one that the type takes. The error says where and what was expected.
+/// If the body is not exactly one CBOR item, or the type does not accept the item. The error has the position and what was
+/// expected.
 pub fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
     let mut deserializer = decode::Deserializer::new(reader::Reader::new(body), DEPTH_MAX);
     let value = T::deserialize(&mut deserializer);
     let rest = deserializer.reader.rest();
     match value {
         Ok(value) if rest.is_empty() => Ok(value),
-        Ok(_) => Err(DecodeError::from(reader::Malformed::Trailing).at(body.len() - rest.len())),
+        Ok(_) => Err(DecodeError::from(reader::Malformed::TrailingBytes).at(body.len() - rest.len())),
         Err(error) => Err(error.at(body.len() - rest.len())),
     }
 }
 
-/// Whether `body` is exactly one CBOR item that nests at most [`DEPTH_MAX`] deep.
+/// Returns whether `body` is exactly one CBOR item that nests at most [`DEPTH_MAX`] levels deep.
 ///
-/// Cheap: nothing is built, and texts are not checked to be UTF-8.
+/// This is cheap: it allocates nothing, and does not check that texts are UTF-8.
 pub fn is_well_formed(body: &[u8]) -> bool {
     let mut reader = reader::Reader::new(body);
     reader.skip(DEPTH_MAX).is_ok() && reader.rest().is_empty()

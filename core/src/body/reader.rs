@@ -1,11 +1,11 @@
-//! The heads of CBOR items: one reader under decoding, skipping and the splitting of arguments.
+//! The reader of CBOR items: the one that decoding, skipping and the splitting of arguments share.
 //!
-//! A reader of our own, and not minicbor's: bodies come from strangers, so every way of reading one must agree on what is
-//! well-formed, and minicbor's `skip` lets stray breaks and odd maps pass.
+//! The reader is our own, not minicbor's: minicbor's `skip` accepts misplaced breaks and maps with an odd number of items. A body
+//! may come from an unauthenticated peer, so each way of reading it must agree on what is well-formed.
 
 use std::borrow::Cow;
 
-/// The first bytes of an item: what it is, with its value, its length (`None`: until the break) or its tag.
+/// The head of an item: its type, with its value, its length (`None`: indefinite) or its tag.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Head {
     /// An integer from 0 on.
@@ -37,7 +37,7 @@ pub enum Head {
 }
 
 impl Head {
-    /// What the item is, in words for an error message.
+    /// Returns the name of the type, for an error message.
     pub fn description(self) -> &'static str {
         match self {
             Head::Unsigned(_) | Head::Negative(_) => "an integer",
@@ -56,53 +56,53 @@ impl Head {
     }
 }
 
-/// Why bytes are not one well-formed CBOR item. The text goes on after "it".
+/// Why bytes are not one well-formed CBOR item. The text continues a sentence after "it".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// The bytes end too early, or a length exceeds them.
     #[error("ends in the middle of an item")]
-    Short,
+    Truncated,
     /// A head has no meaning yet.
     #[error("has a head that CBOR reserves")]
-    Reserved,
+    ReservedHead,
     /// A break is out of place.
     #[error("has a break outside an item of indefinite length, or after a key")]
-    Break,
+    UnexpectedBreak,
     /// A chunk of a string has the wrong type.
     #[error("has a chunk of the wrong type in a string of indefinite length")]
-    Chunk,
+    InvalidChunk,
     /// A text is not UTF-8.
     #[error("has text that is not UTF-8")]
-    Utf8,
+    InvalidUtf8,
     /// Items nest deeper than the reader allows.
-    #[error("nests too deep")]
-    Deep,
+    #[error("nests too deeply")]
+    TooDeep,
     /// More bytes follow the item.
     #[error("has more bytes after its item")]
-    Trailing,
+    TrailingBytes,
 }
 
-/// Reads heads and strings off the front of some bytes. Copy it to look ahead.
+/// Reads heads and strings from the front of some bytes. Copy it to look ahead.
 ///
-/// What decoding goes through for every item is always inlined: a head then lives in registers and its match melts into the
-/// caller's, which halves the time of small bodies.
+/// The functions that decoding calls for each item are always inlined: a head then stays in registers, and the compiler merges
+/// its match with the caller's. That halves the time for small bodies.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'b> {
     rest: &'b [u8],
 }
 
 impl<'b> Reader<'b> {
-    /// A reader at the start of `bytes`.
+    /// Creates a reader at the start of `bytes`.
     pub fn new(bytes: &'b [u8]) -> Reader<'b> {
         Reader { rest: bytes }
     }
 
-    /// What has not been read.
+    /// Returns the bytes that were not read yet.
     pub fn rest(&self) -> &'b [u8] {
         self.rest
     }
 
-    /// What was read since `earlier`, an older copy of this reader.
+    /// Returns the bytes that were read since `earlier`, an older copy of this reader.
     pub(super) fn since(&self, earlier: Reader<'b>) -> &'b [u8] {
         &earlier.rest[..earlier.rest.len() - self.rest.len()]
     }
@@ -128,7 +128,7 @@ impl<'b> Reader<'b> {
         })
     }
 
-    /// Reads a break, if one is next.
+    /// Reads a break, if it is next. Returns whether it was.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl<'b> Reader<'b> {
     #[inline(always)]
     pub fn at_break(&mut self) -> Result<bool, Malformed> {
         match self.rest {
-            [] => Err(Malformed::Short),
+            [] => Err(Malformed::Truncated),
             [0xff, rest @ ..] => {
                 self.rest = rest;
                 Ok(true)
@@ -145,7 +145,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// Reads the content of a byte string whose head was just read: borrowed if it is in one piece.
+    /// Reads the content of a byte string after its head: borrowed, if the length is definite.
     ///
     /// # Errors
     ///
@@ -157,13 +157,13 @@ impl<'b> Reader<'b> {
         }
         let mut whole = Vec::new();
         while !self.at_break()? {
-            let Head::Bytes(Some(length)) = self.head()? else { return Err(Malformed::Chunk) };
+            let Head::Bytes(Some(length)) = self.head()? else { return Err(Malformed::InvalidChunk) };
             whole.extend_from_slice(self.slice(length)?);
         }
         Ok(Cow::Owned(whole))
     }
 
-    /// Reads the content of a text whose head was just read: borrowed if it is in one piece.
+    /// Reads the content of a text after its head: borrowed, if the length is definite.
     ///
     /// # Errors
     ///
@@ -175,13 +175,13 @@ impl<'b> Reader<'b> {
         }
         let mut whole = String::new();
         while !self.at_break()? {
-            let Head::Text(Some(length)) = self.head()? else { return Err(Malformed::Chunk) };
+            let Head::Text(Some(length)) = self.head()? else { return Err(Malformed::InvalidChunk) };
             whole.push_str(self.utf8(length)?);
         }
         Ok(Cow::Owned(whole))
     }
 
-    /// Moves past one whole item of any shape that nests at most `depth` deep. Text is not checked to be UTF-8.
+    /// Skips one whole item that nests at most `depth` levels deep. Does not check that text is UTF-8.
     ///
     /// # Errors
     ///
@@ -193,8 +193,8 @@ impl<'b> Reader<'b> {
             Head::Bytes(Some(length)) | Head::Text(Some(length)) => self.slice(length).map(|_| ()),
             Head::Array(length) => self.skip_items(length, 1, depth),
             Head::Map(length) => self.skip_items(length, 2, depth),
-            Head::Tag(_) => self.skip(depth.checked_sub(1).ok_or(Malformed::Deep)?),
-            Head::Break => Err(Malformed::Break),
+            Head::Tag(_) => self.skip(depth.checked_sub(1).ok_or(Malformed::TooDeep)?),
+            Head::Break => Err(Malformed::UnexpectedBreak),
             _ => Ok(()),
         }
     }
@@ -210,14 +210,14 @@ impl<'b> Reader<'b> {
         while !self.at_break()? {
             match self.head()? {
                 head @ (Head::Bytes(Some(length)) | Head::Text(Some(length))) if fits(head) => self.slice(length)?,
-                _ => return Err(Malformed::Chunk),
+                _ => return Err(Malformed::InvalidChunk),
             };
         }
         Ok(())
     }
 
     fn skip_items(&mut self, length: Option<u64>, width: usize, depth: usize) -> Result<(), Malformed> {
-        let inside = depth.checked_sub(1).ok_or(Malformed::Deep)?;
+        let inside = depth.checked_sub(1).ok_or(Malformed::TooDeep)?;
         let mut left = length;
         loop {
             match &mut left {
@@ -245,7 +245,7 @@ impl<'b> Reader<'b> {
             25 => u64::from(u16::from_be_bytes(self.array()?)),
             26 => u64::from(u32::from_be_bytes(self.array()?)),
             27 => u64::from_be_bytes(self.array()?),
-            _ => return Err(Malformed::Reserved),
+            _ => return Err(Malformed::ReservedHead),
         })
     }
 
@@ -259,32 +259,32 @@ impl<'b> Reader<'b> {
             0..=19 => Head::Simple(info),
             24 => match self.array()? {
                 [value @ 32..=255] => Head::Simple(value),
-                _ => return Err(Malformed::Reserved),
+                _ => return Err(Malformed::ReservedHead),
             },
             25 => Head::Float(half::f16::from_be_bytes(self.array()?).to_f64()),
             26 => Head::Float(f64::from(f32::from_be_bytes(self.array()?))),
             27 => Head::Float(f64::from_be_bytes(self.array()?)),
             31 => Head::Break,
-            _ => return Err(Malformed::Reserved),
+            _ => return Err(Malformed::ReservedHead),
         })
     }
 
     #[inline(always)]
     fn utf8(&mut self, length: u64) -> Result<&'b str, Malformed> {
-        std::str::from_utf8(self.slice(length)?).map_err(|_| Malformed::Utf8)
+        std::str::from_utf8(self.slice(length)?).map_err(|_| Malformed::InvalidUtf8)
     }
 
     #[inline(always)]
     fn slice(&mut self, length: u64) -> Result<&'b [u8], Malformed> {
-        let length = usize::try_from(length).map_err(|_| Malformed::Short)?;
-        let (slice, rest) = self.rest.split_at_checked(length).ok_or(Malformed::Short)?;
+        let length = usize::try_from(length).map_err(|_| Malformed::Truncated)?;
+        let (slice, rest) = self.rest.split_at_checked(length).ok_or(Malformed::Truncated)?;
         self.rest = rest;
         Ok(slice)
     }
 
     #[inline(always)]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (array, rest) = self.rest.split_first_chunk().ok_or(Malformed::Short)?;
+        let (array, rest) = self.rest.split_first_chunk().ok_or(Malformed::Truncated)?;
         self.rest = rest;
         Ok(*array)
     }

@@ -1,7 +1,7 @@
-//! Tags, for the types that want them: `ciborium::Value` and the types of `ciborium::tag`.
+//! CBOR tags, for types that use them: `ciborium::Value` and the types of `ciborium::tag`.
 //!
-//! serde knows no tags. ciborium's types carry them through it as an enum of a name that nobody else has, with a variant of
-//! tag and item, and one of the item alone. Both directions follow that, so that no tag is lost on the way.
+//! serde has no tags. ciborium's types represent them in serde as an enum with a reserved name. One variant has a tag and its
+//! item, the other an item alone. The codec follows that in both directions, so that no tag is lost.
 
 use std::fmt;
 
@@ -9,44 +9,44 @@ use serde::de::{self, DeserializeSeed, Deserializer, Expected, IntoDeserializer,
 
 use super::error::DecodeError;
 
-/// The enum's name.
+/// The name of the enum.
 pub(super) const ENUM: &str = "@@TAG@@";
-/// The variant of a tag and its item.
+/// The name of the variant with a tag and its item.
 pub(super) const TAGGED: &str = "@@TAGGED@@";
-/// The variant of an item without a tag.
+/// The name of the variant with an item alone.
 pub(super) const UNTAGGED: &str = "@@UNTAGGED@@";
 
-/// Whether a visitor that takes any item also takes a tag.
+/// Returns whether a visitor that accepts any item also accepts a tag.
 ///
-/// To any other visitor (an untagged enum's, `serde_json::Value`'s) a tag is an error, so they get the item behind it.
-/// serde has no way to ask, so ciborium's visitor is known by its words; a test notices if they change.
+/// For other visitors (that of an untagged enum, or of `serde_json::Value`) a tag is an error, so they get the item behind it.
+/// serde has no method for this, so ciborium's visitor is recognised by its description. A test fails if that changes.
 pub(super) fn takes_tags(visitor: &dyn Expected) -> bool {
-    struct Words<'a>(&'a dyn Expected);
+    struct Description<'a>(&'a dyn Expected);
 
-    impl fmt::Display for Words<'_> {
+    impl fmt::Display for Description<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             self.0.fmt(f)
         }
     }
 
-    Words(visitor).to_string() == "a valid CBOR item"
+    Description(visitor).to_string() == "a valid CBOR item"
 }
 
-/// The deserializer of an item with or without its tag, as ciborium's enum. `D` reads the item.
-pub(super) struct Tagged<D> {
+/// Access to an item with or without its tag, as ciborium's enum. `D` deserializes the item.
+pub(super) struct TaggedAccess<D> {
     tag: Option<u64>,
-    /// `None` once the item was read.
+    /// `None` after the item was read.
     item: Option<D>,
 }
 
-impl<D> Tagged<D> {
-    /// Creates it for an item whose tag, if it has one, was read.
-    pub(super) fn new(tag: Option<u64>, item: D) -> Tagged<D> {
-        Tagged { tag, item: Some(item) }
+impl<D> TaggedAccess<D> {
+    /// Creates the access to the next item, after its tag was read.
+    pub(super) fn new(tag: Option<u64>, item: D) -> TaggedAccess<D> {
+        TaggedAccess { tag, item: Some(item) }
     }
 }
 
-impl<'de, D: Deserializer<'de, Error = DecodeError>> de::EnumAccess<'de> for Tagged<D> {
+impl<'de, D: Deserializer<'de, Error = DecodeError>> de::EnumAccess<'de> for TaggedAccess<D> {
     type Error = DecodeError;
     type Variant = Self;
 
@@ -57,7 +57,7 @@ impl<'de, D: Deserializer<'de, Error = DecodeError>> de::EnumAccess<'de> for Tag
     }
 }
 
-impl<'de, D: Deserializer<'de, Error = DecodeError>> de::VariantAccess<'de> for Tagged<D> {
+impl<'de, D: Deserializer<'de, Error = DecodeError>> de::VariantAccess<'de> for TaggedAccess<D> {
     type Error = DecodeError;
 
     fn unit_variant(self) -> Result<(), DecodeError> {
@@ -67,7 +67,7 @@ impl<'de, D: Deserializer<'de, Error = DecodeError>> de::VariantAccess<'de> for 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DecodeError> {
         match self.item {
             Some(item) => seed.deserialize(item),
-            None => Err(de::Error::custom("the item behind a tag was read already")),
+            None => Err(de::Error::custom("the item behind a tag was already read")),
         }
     }
 
@@ -80,8 +80,8 @@ impl<'de, D: Deserializer<'de, Error = DecodeError>> de::VariantAccess<'de> for 
     }
 }
 
-/// First the tag, then the item.
-impl<'de, D: Deserializer<'de, Error = DecodeError>> de::SeqAccess<'de> for Tagged<D> {
+/// Yields the tag, then the item.
+impl<'de, D: Deserializer<'de, Error = DecodeError>> de::SeqAccess<'de> for TaggedAccess<D> {
     type Error = DecodeError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {

@@ -27,9 +27,9 @@ enum Shape {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Loose {
+enum Untagged {
     Number(f64),
-    Words(Vec<String>),
+    Texts(Vec<String>),
     Point(Point),
 }
 
@@ -51,7 +51,7 @@ struct Everything {
     shapes: Vec<Shape>,
 }
 
-fn by_ciborium<T: Serialize>(value: &T) -> Vec<u8> {
+fn ciborium_encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
     ciborium::into_writer(value, &mut out).unwrap();
     out
@@ -62,11 +62,11 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-fn reads<T: DeserializeOwned + PartialEq + std::fmt::Debug>(body: &str, value: T) {
+fn assert_decodes<T: DeserializeOwned + PartialEq + std::fmt::Debug>(body: &str, value: T) {
     assert_eq!(decode::<T>(&hex(body)).unwrap(), value, "{body}");
 }
 
-fn refuses<T: DeserializeOwned + std::fmt::Debug>(body: &str, sentence: &str) {
+fn assert_rejects<T: DeserializeOwned + std::fmt::Debug>(body: &str, sentence: &str) {
     assert_eq!(decode::<T>(&hex(body)).unwrap_err().to_string(), sentence, "{body}");
 }
 
@@ -110,7 +110,7 @@ fn values() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
         any::<u128>().prop_map(Value::from),
-        any::<f64>().prop_filter("NaN is not itself", |float| !float.is_nan()).prop_map(Value::Float),
+        any::<f64>().prop_filter("NaN does not equal itself", |float| !float.is_nan()).prop_map(Value::Float),
         any::<String>().prop_map(Value::Text),
         any::<Vec<u8>>().prop_map(Value::Bytes),
     ];
@@ -125,29 +125,29 @@ fn values() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn values_travel_as_ciborium_writes_them(value in values()) {
+    fn values_are_encoded_as_by_ciborium_and_decoded_unchanged(value in values()) {
         let body = encode(&value).unwrap();
-        prop_assert_eq!(&body[..], &by_ciborium(&value)[..]);
+        prop_assert_eq!(&body[..], &ciborium_encode(&value)[..]);
         prop_assert!(is_well_formed(&body));
         prop_assert_eq!(decode::<Value>(&body).unwrap(), value);
     }
 
     #[test]
-    fn types_travel_as_ciborium_writes_them(value in everything()) {
+    fn types_are_encoded_as_by_ciborium_and_decoded_unchanged(value in everything()) {
         let body = encode(&value).unwrap();
-        prop_assert_eq!(&body[..], &by_ciborium(&value)[..]);
+        prop_assert_eq!(&body[..], &ciborium_encode(&value)[..]);
         prop_assert!(is_well_formed(&body));
         prop_assert_eq!(decode::<Everything>(&body).unwrap(), value);
     }
 
     #[test]
-    fn what_ciborium_reads_in_any_bytes_we_read_too(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+    fn bytes_that_ciborium_decodes_are_decoded_to_the_same_value(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
         let ours = decode::<Value>(&bytes);
         let mut rest = &bytes[..];
         let theirs = ciborium::from_reader::<Value, _>(&mut rest);
         if let (Ok(theirs), true) = (theirs, rest.is_empty()) {
             let ours = ours.unwrap();
-            prop_assert_eq!(by_ciborium(&ours), by_ciborium(&theirs));
+            prop_assert_eq!(ciborium_encode(&ours), ciborium_encode(&theirs));
             prop_assert!(is_well_formed(&bytes));
         } else if ours.is_ok() {
             prop_assert!(is_well_formed(&bytes));
@@ -155,12 +155,12 @@ proptest! {
             prop_assert!(error.to_string().contains("UTF-8"), "{}", error);
         }
         let _ = decode::<Everything>(&bytes);
-        let _ = decode::<Loose>(&bytes);
+        let _ = decode::<Untagged>(&bytes);
         let _ = decode::<Vec<Shape>>(&bytes);
     }
 
     #[test]
-    fn a_body_that_lost_or_gained_bytes_is_refused(value in everything(), cut in any::<prop::sample::Index>()) {
+    fn a_truncated_or_extended_body_is_rejected(value in everything(), cut in any::<prop::sample::Index>()) {
         let body = encode(&value).unwrap().to_vec();
         let short = &body[..cut.index(body.len())];
         prop_assert!(decode::<Everything>(short).is_err() && !is_well_formed(short));
@@ -169,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn an_integer_becomes_a_float_exactly_or_not_at_all(value in any::<i64>(), shift in 0..64) {
+    fn an_integer_is_decoded_as_a_float_only_if_it_is_exact(value in any::<i64>(), shift in 0..64) {
         let value = value >> shift;
         let exact = value as f64 as i128 == i128::from(value);
         prop_assert_eq!(decode::<f64>(&encode(&value).unwrap()).ok(), exact.then_some(value as f64));
@@ -179,28 +179,28 @@ proptest! {
 }
 
 #[test]
-fn every_well_formed_spelling_is_read() {
-    reads("1b0000000000000007", 7u8);
-    reads("9f 01 02 ff", (1, 2));
-    reads("bf 6178 01 6179 f93e00 ff", Point { x: 1, y: 1.5, label: None });
-    reads("7f 6161 626263 ff", "abc".to_owned());
-    reads("5f 4101 420203 ff", serde_bytes::ByteBuf::from([1, 2, 3]));
-    reads("bf 66436972636c65 fa40200000 ff", Shape::Circle(2.5));
-    reads("a1 674e6f7468696e67 f6", Shape::Nothing);
-    reads("f7", ());
-    reads("f7", None::<u8>);
+fn every_well_formed_encoding_is_decoded() {
+    assert_decodes("1b0000000000000007", 7u8);
+    assert_decodes("9f 01 02 ff", (1, 2));
+    assert_decodes("bf 6178 01 6179 f93e00 ff", Point { x: 1, y: 1.5, label: None });
+    assert_decodes("7f 6161 626263 ff", "abc".to_owned());
+    assert_decodes("5f 4101 420203 ff", serde_bytes::ByteBuf::from([1, 2, 3]));
+    assert_decodes("bf 66436972636c65 fa40200000 ff", Shape::Circle(2.5));
+    assert_decodes("a1 674e6f7468696e67 f6", Shape::Nothing);
+    assert_decodes("f7", ());
+    assert_decodes("f7", None::<u8>);
 }
 
 #[test]
-fn a_byte_string_is_a_sequence_of_its_bytes() {
-    reads("43 010203", vec![1u8, 2, 3]);
-    reads("5f 4101 420203 ff", vec![1u8, 2, 3]);
-    reads("83 010203", serde_bytes::ByteBuf::from([1, 2, 3]));
-    refuses::<(u8, u8)>("43 010203", "expected 2 elements in sequence, got 3 items (before byte 4)");
+fn a_byte_string_is_decoded_as_a_sequence_of_its_bytes() {
+    assert_decodes("43 010203", vec![1u8, 2, 3]);
+    assert_decodes("5f 4101 420203 ff", vec![1u8, 2, 3]);
+    assert_decodes("83 010203", serde_bytes::ByteBuf::from([1, 2, 3]));
+    assert_rejects::<(u8, u8)>("43 010203", "expected 2 elements in sequence, got 3 items (before byte 4)");
 }
 
 #[test]
-fn texts_and_bytes_in_one_piece_are_borrowed() {
+fn texts_and_byte_strings_of_definite_length_are_borrowed() {
     let body = encode("0123456789".repeat(1000).as_str()).unwrap();
     assert_eq!(decode::<&str>(&body).unwrap().len(), 10_000);
     let body = encode(serde_bytes::Bytes::new(&[7; 5000])).unwrap();
@@ -215,14 +215,14 @@ fn texts_and_bytes_in_one_piece_are_borrowed() {
 }
 
 #[test]
-fn tags_do_not_hinder_who_does_not_ask_for_them() {
-    reads("c1 1a514b67b0", 1_363_896_240u64);
-    reads("c0 c1 6161", "a".to_owned());
-    reads("d9d9f7 82 01 c4 02", vec![1, 2]);
-    reads("c1 07", Loose::Number(7.0));
-    reads("c1 07", serde_json::json!(7));
-    reads("c1 07", ciborium::tag::Required::<u8, 1>(7));
-    reads("82 c1 07 07", vec![ciborium::tag::Captured(Some(1), 7u8), ciborium::tag::Captured(None, 7)]);
+fn tags_are_skipped_for_types_without_tags() {
+    assert_decodes("c1 1a514b67b0", 1_363_896_240u64);
+    assert_decodes("c0 c1 6161", "a".to_owned());
+    assert_decodes("d9d9f7 82 01 c4 02", vec![1, 2]);
+    assert_decodes("c1 07", Untagged::Number(7.0));
+    assert_decodes("c1 07", serde_json::json!(7));
+    assert_decodes("c1 07", ciborium::tag::Required::<u8, 1>(7));
+    assert_decodes("82 c1 07 07", vec![ciborium::tag::Captured(Some(1), 7u8), ciborium::tag::Captured(None, 7)]);
 }
 
 #[test]
@@ -235,49 +235,52 @@ fn a_value_keeps_its_tags() {
 }
 
 #[test]
-fn bignums_are_integers_and_floats_where_they_fit() {
-    reads("c2 41 07", 7u8);
-    reads("c2 42 0007", 7u8);
-    reads("c3 41 07", -8i8);
-    reads("c2 49 010000000000000000", 1u128 << 64);
-    reads("c2 49 010000000000000000", 18_446_744_073_709_551_616f64);
-    reads("3bffffffffffffffff", -1i128 << 64);
-    refuses::<i64>(
+fn bignums_are_decoded_as_integers_and_floats_that_can_hold_them() {
+    assert_decodes("c2 41 07", 7u8);
+    assert_decodes("c2 42 0007", 7u8);
+    assert_decodes("c3 41 07", -8i8);
+    assert_decodes("c2 49 010000000000000000", 1u128 << 64);
+    assert_decodes("c2 49 010000000000000000", 18_446_744_073_709_551_616f64);
+    assert_decodes("3bffffffffffffffff", -1i128 << 64);
+    assert_rejects::<i64>(
         "3bffffffffffffffff",
         "expected an integer (i64), got integer `-18446744073709551616` as i128 (before byte 9)",
     );
-    refuses::<u64>(
+    assert_rejects::<u64>(
         "c2 51 0100000000000000000000000000000000",
-        "expected an integer (u64), got an integer beyond all types (before byte 19)",
+        "expected an integer (u64), got an integer that is too large for any type (before byte 19)",
     );
-    refuses::<f64>(
+    assert_rejects::<f64>(
         "c2 50 7fffffffffffffffffffffffffffffff",
-        "expected a number, got an integer that is no such number exactly (before byte 18)",
+        "expected a number, got an integer that is not exact as this type (before byte 18)",
     );
 }
 
 #[test]
-fn errors_say_where_and_what() {
-    refuses::<f64>("80", "expected a number, got an array (before byte 1)");
-    refuses::<u8>("19012c", "expected an integer (u8), got the integer 300 (before byte 3)");
-    refuses::<String>("07", "expected text, got an integer (before byte 1)");
-    refuses::<Vec<Point>>(
+fn errors_have_a_path_a_position_and_a_description() {
+    assert_rejects::<f64>("80", "expected a number, got an array (before byte 1)");
+    assert_rejects::<u8>("19012c", "expected an integer (u8), got the integer 300 (before byte 3)");
+    assert_rejects::<String>("07", "expected text, got an integer (before byte 1)");
+    assert_rejects::<Vec<Point>>(
         "82 a2 6178 01 6179 02 a2 6178 f5",
         "[1].x: expected an integer (i32), got a boolean (before byte 12)",
     );
-    refuses::<Shape>("a1 66436972636c65 6161", "Circle: expected a number, got text (before byte 9)");
-    refuses::<Shape>("66537175617265", "expected one of Nothing, Circle, Line, Named, got Square (before byte 7)");
-    refuses::<Shape>("66436972636c65", "expected newtype variant, got a name alone (before byte 7)");
-    refuses::<Point>("a1 6178 01", "missing field `y` (before byte 4)");
-    refuses::<(u8, u8)>("83 01 02 03", "expected 2 items, got 3 items (before byte 3)");
-    refuses::<(u8, u8)>("9f 01 02 03 ff", "expected 2 items, got more (before byte 3)");
-    refuses::<u8>("", "not one well-formed CBOR item: it ends in the middle of an item (before byte 0)");
-    refuses::<u8>("01 02", "not one well-formed CBOR item: it has more bytes after its item (before byte 1)");
-    refuses::<String>("62 c328", "not one well-formed CBOR item: it has text that is not UTF-8 (before byte 3)");
+    assert_rejects::<Shape>("a1 66436972636c65 6161", "Circle: expected a number, got text (before byte 9)");
+    assert_rejects::<Shape>(
+        "66537175617265",
+        "expected one of Nothing, Circle, Line, Named, got Square (before byte 7)",
+    );
+    assert_rejects::<Shape>("66436972636c65", "expected newtype variant, got a name alone (before byte 7)");
+    assert_rejects::<Point>("a1 6178 01", "missing field `y` (before byte 4)");
+    assert_rejects::<(u8, u8)>("83 01 02 03", "expected 2 items, got 3 items (before byte 3)");
+    assert_rejects::<(u8, u8)>("9f 01 02 03 ff", "expected 2 items, got more (before byte 3)");
+    assert_rejects::<u8>("", "not one well-formed CBOR item: it ends in the middle of an item (before byte 0)");
+    assert_rejects::<u8>("01 02", "not one well-formed CBOR item: it has more bytes after its item (before byte 1)");
+    assert_rejects::<String>("62 c328", "not one well-formed CBOR item: it has text that is not UTF-8 (before byte 3)");
 }
 
 #[test]
-fn what_is_not_well_formed_is_refused() {
+fn malformed_bodies_are_rejected() {
     for body in [
         "",
         "18",
@@ -309,7 +312,7 @@ fn what_is_not_well_formed_is_refused() {
 }
 
 #[test]
-fn what_is_announced_costs_nothing_until_it_is_there() {
+fn announced_lengths_allocate_nothing_before_their_bytes_arrive() {
     for body in
         ["9b1000000000000000", "bb1000000000000000", "5b1000000000000000", "7b1000000000000000", "9a7fffffff 00"]
     {
@@ -322,12 +325,12 @@ fn what_is_announced_costs_nothing_until_it_is_there() {
 }
 
 #[test]
-fn a_body_of_any_size_is_what_was_said_and_so_is_its_copy() {
+fn a_body_and_its_clone_are_intact_at_every_size() {
     for len in [0, 1, 100, 120, 125, 126, 127, 128, 129, 4090, 4093, 4094, 5000, 100_000] {
         let text = "x".repeat(len);
         let body = encode(&text).unwrap();
         let copy = body.clone();
-        assert_eq!(body, by_ciborium(&Value::Text(text)), "{len}");
+        assert_eq!(body, ciborium_encode(&Value::Text(text)), "{len}");
         drop(body);
         assert_eq!(decode::<String>(&copy).unwrap().len(), len);
     }

@@ -1,4 +1,4 @@
-//! Writing the heads and strings of CBOR items, for encoding and for the arguments of calls.
+//! Functions that write the heads and strings of CBOR items, for encoding and for the arguments of calls.
 
 use super::reader::Head;
 

@@ -1,7 +1,8 @@
 //! Work that an event causes and that is done once the event has been handled.
 //!
-//! A part that frees something does not dispatch what waits for it: it would do so in the middle of another change. It notes it here,
-//! and the broker runs the notes at the end of the event. The set is ordered, so that a run can be replayed.
+//! A part that frees a slot or a key does not dispatch the call that waits for it, because that would happen in the
+//! middle of another change. It adds the work here, and the coordinator performs it at the end of the event. The set is
+//! ordered, so that a run can be replayed.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +37,7 @@ impl Deferred {
         self.work.pop_first()
     }
 
-    /// Returns whether nothing is left to do.
+    /// Returns whether no work is deferred.
     pub(crate) fn is_empty(&self) -> bool {
         self.work.is_empty()
     }

@@ -1,13 +1,14 @@
 //! The broker machine: requests of clients in, dispatches to workers out, and one outcome for each call back.
 //!
-//! [`Broker`] coordinates its parts. Each part is the only one that changes its state, takes what it needs as arguments, and returns
-//! what is to be done. Parts do not import the coordinator.
+//! [`Broker`] coordinates its parts. Each part owns its tables: only the part's methods add and remove entries. They
+//! take what they need as arguments, and return what is to be done. The coordinator also sets fields of single entries,
+//! such as the state of a call. Parts do not import the coordinator.
 //!
-//! | folder | what it owns |
+//! | folder | contents |
 //! |---|---|
-//! | `interface` | what the driver and the machine exchange: settings, events, actions, diagnostics |
-//! | `coordinator` | the broker itself: it handles messages, dispatches calls, completes them |
-//! | `handshake` | connections, and how far their handshakes have come |
+//! | `interface` | the inputs and outputs of the machine: settings, events, actions, diagnostics, counters |
+//! | `coordinator` | the type [`Broker`]: handles events and messages, dispatches calls, completes them |
+//! | `handshake` | connections, and the progress of their handshakes |
 //! | `sessions` | clients: open calls, cached replies, credit, disconnected sessions |
 //! | `registry` | workers, services, methods, offers, and which offers have room |
 //! | `scheduling` | the fair queue of a service, tenants and their backlogs |
@@ -16,8 +17,8 @@
 //! | `flow` | streams, and the replies of broadcasts |
 //! | `admin` | the service `callboard`, read-only over all of these |
 //!
-//! `keys` has the keys of the tables, `timers` all timers but those of calls, `deferred` the work that an event leaves for its end,
-//! `outcome` what a call came to, and `reserved` the names that belong to the broker.
+//! `keys` has the keys of the tables, `timers` all timers except those of calls, `deferred` the work that an event
+//! defers to its end, `outcome` the outcome of a call, and `reserved` the names that are reserved for the broker.
 
 mod admin;
 mod affinity;

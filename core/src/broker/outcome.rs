@@ -43,7 +43,7 @@ pub(crate) fn cached_bytes(outcome: &Outcome, extensions: &Bytes) -> usize {
     OUTCOME_OVERHEAD_BYTES + size_of(outcome) + extensions.len()
 }
 
-/// Returns the outcome if the client takes bodies of its size, else a failure that says that it is too large.
+/// Returns the outcome, or a failure if its body is larger than the client accepts.
 pub(crate) fn fitting(outcome: Outcome, max: usize) -> Outcome {
     let (bytes, executed) = match &outcome {
         Ok(body) => (body.len(), Executed::Yes),

@@ -1,4 +1,4 @@
-//! Names that belong to the broker: its own service, and those of pools.
+//! The names of services that are reserved for the broker and for pools.
 
 use crate::wire::method::MethodName;
 
@@ -14,7 +14,8 @@ pub(crate) fn is_reserved(service: &str) -> bool {
     service == SERVICE || service.starts_with("callboard.")
 }
 
-/// Returns whether only an operator may call a method of a pool. The broker checks it, because a pool does not know its callers.
+/// Returns whether only an operator may call a method of a pool. The broker checks it, because a pool is not informed
+/// who its callers are.
 pub(crate) fn is_for_operators(method: &MethodName) -> bool {
     method.service().starts_with(POOL_PREFIX) && method.method() != POOL_METHOD_FOR_ALL
 }

@@ -1,11 +1,12 @@
-//! The timers of everything but calls, which have a queue of their own in the call table.
+//! All timers except those of calls, which are in the call table.
 
 use std::collections::BTreeSet;
 
 use super::keys::{CallKey, ClientKey, ServiceKey, WorkerKey};
 use crate::{time::Time, wire::ids::ConnectionId};
 
-/// What a timer is for. At most one of each is set. The order decides between timers of the same moment.
+/// The purpose of a timer. At most one timer of each value is set. Timers of the same time fire in the order of the
+/// variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
     /// The handshake of a connection times out.
@@ -18,7 +19,7 @@ pub(crate) enum Timer {
     ClientExpiry(ClientKey),
     /// A call reaches a deadline or a limit. Kept in [`Calls`](super::calls::Calls).
     Call(CallKey),
-    /// A service without workers is forgotten.
+    /// A service without workers and calls is removed.
     ServiceExpiry(ServiceKey),
     /// The pause of an offer that handed a call back ends.
     OfferPause(WorkerKey, usize),

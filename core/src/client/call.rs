@@ -1,4 +1,4 @@
-//! A call as its client knows it, from the caller's wish to its outcome.
+//! The state of one call at its client.
 
 use std::{fmt, time::Duration};
 
@@ -20,144 +20,145 @@ use crate::{
     },
 };
 
-/// The driver's name for a call, with which it can be cancelled. Unique in one life of the client; in any order.
+/// The driver's id for a call, for cancels and stream items. Unique in the life of the client; the order does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// A call that somebody wants made.
+/// A call to be made.
 #[derive(Clone, Debug)]
 pub struct NewCall<T> {
-    /// The driver's name for it.
+    /// The driver's id for it.
     pub ticket: Ticket,
-    /// Whatever the driver needs to tell the outcome to whom it concerns. It comes back exactly once: with
-    /// [`super::Action::Complete`] or with [`super::Action::Release`].
+    /// What the driver needs to deliver the outcome. It is returned exactly once, by [`super::Action::Complete`] or
+    /// [`super::Action::Release`].
     pub token: T,
-    /// What to call.
+    /// The method to call.
     pub method: MethodName,
     /// The arguments: one CBOR item.
     pub body: Bytes,
     /// Header keys from 64 on, encoded; usually empty.
     pub extensions: Bytes,
-    /// When the caller made it. The time-out counts from here, so that it covers the way to the machine, too.
+    /// When the caller made it. The timeout starts here, so that it includes the way to the machine.
     pub made: Time,
-    /// How long it may take; `None`: as long as it takes.
+    /// The timeout. `None` means that the call never expires.
     pub timeout: Option<Timeout>,
-    /// The caller's own effect, where it is to be stricter than the method's.
+    /// The effect that the caller declares, if it is stricter than the method's.
     pub effect: Option<Effect>,
-    /// How soon it is to have its turn.
+    /// The priority, relative to other calls of the same tenant.
     pub priority: Priority,
-    /// Wait for a worker as long as the time-out allows.
+    /// Whether it waits for a worker as long as the timeout allows.
     pub wait_for_ready: bool,
-    /// It goes to every worker that serves the method.
+    /// Whether it goes to every worker that serves the method.
     pub broadcast: bool,
-    /// Fire and forget: no outcome. Its token comes back once it is sent, or given up.
+    /// Whether it is a one-way call, without an outcome. Its token is returned once it is sent or dropped.
     pub cast: bool,
-    /// Which calls it belongs to: those of its key run one at a time, on one worker.
+    /// Its affinity key. Calls of one key run one at a time, on one worker.
     pub key: Option<AffinityKey>,
-    /// The streams beside the reply; a cast has none.
+    /// The streams that it has beside the reply. A cast has none.
     pub streams: Streams,
 }
 
-/// How long a call may take, and who said so: the error tells which time-out it was.
+/// The timeout of a call, and its source, which the error names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout {
-    /// From the moment the call was made.
+    /// The span from the moment when the call was made.
     pub span: Duration,
-    /// Who said so.
+    /// Where the timeout comes from.
     pub source: TimeoutSource,
 }
 
-/// Who chose a time-out.
+/// Where a timeout comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeoutSource {
     /// The call itself.
     Call,
-    /// The client's setting for calls that name none.
+    /// The client's default, for calls that set none.
     Client,
-    /// The call that its caller serves: nobody waits for longer.
+    /// The deadline of the call that the caller serves. A nested call does not need to run longer.
     Inherited,
 }
 
-/// A call as the machine keeps it.
+/// A call that waits or is open.
 #[derive(Debug)]
 pub(super) struct Call<T> {
     pub(super) new: NewCall<T>,
     pub(super) state: State,
-    /// The timer that is set for it, if any.
+    /// Its timer, if one is set.
     pub(super) timer: Option<DeadlineKey>,
-    /// Its streams, if it has any.
-    pub(super) flows: Option<Box<Flows>>,
+    /// The state of its streams, if it has any.
+    pub(super) streams: Option<Box<CallStreams>>,
 }
 
-/// The streams of one call.
+/// The state of the streams of one call.
 #[derive(Debug, Default)]
-pub(super) struct Flows {
+pub(super) struct CallStreams {
     /// Items to the handler.
     pub(super) writer: StreamWriter,
     /// Items from the handler.
     pub(super) reader: StreamReader,
 }
 
-/// Where a call is.
+/// The state of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// In the queue, in that place of it.
-    Waiting { turn: u64 },
-    /// Sent, under this number.
+    /// It waits in the queue, at this position.
+    Waiting { position: u64 },
+    /// It was sent under this number.
     Open { number: CallNumber, sent: Time },
 }
 
 impl<T> Call<T> {
-    /// When its time is up.
+    /// Returns when it expires.
     pub(super) fn deadline(&self) -> Option<Time> {
         self.new.timeout.map(|timeout| self.new.made + timeout.span)
     }
 
-    /// When the client stops waiting for the broker's word on a call that was sent.
-    pub(super) fn last_moment(&self) -> Option<Time> {
+    /// Returns when the client stops waiting for the reply to a call that was sent: a grace period after its deadline.
+    pub(super) fn grace_end(&self) -> Option<Time> {
         let timeout = self.new.timeout?;
-        // The answers that a broadcast has are worth more than its time-out's end to the moment.
+        // For a broadcast, the results that have arrived are worth more than an exact timeout.
         let grace = if self.new.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX.min(timeout.span / 10) };
         Some(self.new.made + timeout.span + grace)
     }
 
-    /// Whether its time is up.
+    /// Returns whether its deadline has passed.
     pub(super) fn is_expired(&self, now: Time) -> bool {
         self.deadline().is_some_and(|deadline| deadline <= now)
     }
 
-    /// Whether it may have run, as far as the client knows.
+    /// Returns whether the call ran: no if it was not sent, yes if the client has received items of it, otherwise
+    /// maybe.
     pub(super) fn executed(&self) -> Executed {
         match self.state {
             State::Waiting { .. } => Executed::No,
-            State::Open { .. } if self.has_items_of_handler() => Executed::Yes,
+            State::Open { .. } if self.has_received_items() => Executed::Yes,
             State::Open { .. } => Executed::Maybe,
         }
     }
 
-    /// Whether items went in some direction, or may have.
-    pub(super) fn is_touched(&self) -> bool {
-        self.flows.as_ref().is_some_and(|flows| flows.is_touched())
+    /// Returns whether items were sent in either direction, or may have been.
+    pub(super) fn has_stream_traffic(&self) -> bool {
+        self.streams.as_ref().is_some_and(|streams| streams.has_traffic())
     }
 
-    fn has_items_of_handler(&self) -> bool {
-        self.flows.as_ref().is_some_and(|flows| flows.reader.has_taken())
+    fn has_received_items(&self) -> bool {
+        self.streams.as_ref().is_some_and(|streams| streams.reader.has_taken())
     }
 
-    /// What only its client knows of it: its name, once it has one, and how long it waited here until it was sent.
-    pub(super) fn known(&self, caller: u32) -> (Option<CallId>, Duration) {
+    /// Returns the id of the call, once it is sent, and how long the call waited in the client before that.
+    pub(super) fn id_and_wait(&self, caller: u32) -> (Option<CallId>, Duration) {
         match self.state {
             State::Waiting { .. } => (None, Duration::ZERO),
             State::Open { number, sent } => (Some(CallId { caller, number }), sent.since(self.new.made)),
         }
     }
 
-    /// How it failed, in the client's words.
+    /// Returns a failure of this call that the client created.
     pub(super) fn failure(&self, code: Code, message: impl Into<ByteString>) -> Box<Failure> {
         Box::new(Failure::new(code, self.executed(), message))
     }
 
-    /// The envelope that sends it, now, under `number`.
+    /// Returns the request that sends it now, under `number`.
     pub(super) fn request(
         &self,
         now: Time,
@@ -186,13 +187,13 @@ impl<T> Call<T> {
     }
 }
 
-impl Flows {
-    /// Those of a call, if it has any.
-    pub(super) fn of(streams: Streams) -> Option<Box<Flows>> {
+impl CallStreams {
+    /// Creates the state of these streams, if there are any.
+    pub(super) fn of(streams: Streams) -> Option<Box<CallStreams>> {
         (streams != Streams::NONE).then(Box::default)
     }
 
-    fn is_touched(&self) -> bool {
+    fn has_traffic(&self) -> bool {
         self.writer.has_sent() || self.writer.left() != ItemCredit::NONE || self.reader.has_taken()
     }
 }
@@ -200,9 +201,9 @@ impl Flows {
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.source {
-            TimeoutSource::Call => write!(f, "the call's own time-out of {:?}", self.span),
-            TimeoutSource::Client => write!(f, "the client's default time-out of {:?}", self.span),
-            TimeoutSource::Inherited => write!(f, "the {:?} that were left to the call that is served", self.span),
+            TimeoutSource::Call => write!(f, "the call's own timeout of {:?}", self.span),
+            TimeoutSource::Client => write!(f, "the client's default timeout of {:?}", self.span),
+            TimeoutSource::Inherited => write!(f, "the remaining {:?} of the call that the caller serves", self.span),
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The calls that a client has: found by ticket, by number, by turn and by deadline.
+//! The table of a client's calls, by ticket, number, queue position and deadline.
 
 use slab::Slab;
 
-use super::call::{Call, Flows, NewCall, State, Ticket};
+use super::call::{Call, CallStreams, NewCall, State, Ticket};
 use crate::{deadline_queue::DeadlineQueue, sequence_map::SequenceMap, time::Time, wire::ids::CallNumber};
 
 /// The number of a client's first call. The broker knows that no call below it is open.
 pub(super) const NUMBER_FIRST: CallNumber = CallNumber(1);
 
-/// A place in the table of calls.
+/// The key of a call in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CallKey(usize);
 
@@ -17,12 +17,12 @@ pub(super) struct CallKey(usize);
 pub(super) struct Calls<T> {
     table: Slab<Call<T>>,
     tickets: SequenceMap<CallKey>,
-    /// In the order in which they came. Bounded by the driver, which lets no more in than it wants to wait.
+    /// The waiting calls, in order of arrival. The driver bounds their number.
     waiting: SequenceMap<CallKey>,
-    /// In the order in which they were sent. Bounded by credit.
+    /// The open calls, in the order of sending. Credit bounds their number.
     open: SequenceMap<CallKey>,
     timers: DeadlineQueue<CallKey>,
-    next_turn: u64,
+    next_position: u64,
     next_number: CallNumber,
 }
 
@@ -34,77 +34,76 @@ impl<T> Calls<T> {
             waiting: SequenceMap::default(),
             open: SequenceMap::default(),
             timers: DeadlineQueue::default(),
-            next_turn: 0,
+            next_position: 0,
             next_number: NUMBER_FIRST,
         }
     }
 
-    /// A call comes to the end of the queue.
+    /// Adds a call at the end of the queue.
     pub(super) fn push(&mut self, new: NewCall<T>) {
-        let (ticket, turn) = (new.ticket, self.next_turn);
-        self.next_turn += 1;
-        let flows = Flows::of(new.streams);
-        let call = Call { new, state: State::Waiting { turn }, timer: None, flows };
+        let (ticket, position) = (new.ticket, self.next_position);
+        self.next_position += 1;
+        let streams = CallStreams::of(new.streams);
+        let call = Call { new, state: State::Waiting { position }, timer: None, streams };
         let deadline = call.deadline();
         let key = CallKey(self.table.insert(call));
         let before = self.tickets.insert(ticket.0, key);
-        debug_assert!(before.is_none(), "a driver uses a ticket once");
-        self.waiting.insert(turn, key);
+        debug_assert!(before.is_none(), "a driver uses each ticket once");
+        self.waiting.insert(position, key);
         self.set_timer(key, deadline);
     }
 
-    /// The call whose turn it is to be sent.
+    /// Returns the first waiting call.
     pub(super) fn first_waiting(&self) -> Option<CallKey> {
         self.waiting.first().map(|(_, &key)| key)
     }
 
-    /// The number of the next call that is sent.
+    /// Returns the number that the next call will be sent under.
     pub(super) fn next_number(&self) -> CallNumber {
         self.next_number
     }
 
-    /// The smallest number whose outcome is still waited for, or the next one.
+    /// Returns the lowest number of an open call, or the next number if none is open.
     pub(super) fn done_below(&self) -> CallNumber {
         self.open.first().map_or(self.next_number, |(number, _)| CallNumber(number))
     }
 
-    /// A waiting call is sent under the next number, and is open from now on. Its timer stays: a driver's next look at
-    /// it is at its deadline in any case.
+    /// Opens a waiting call under the next number, when it is sent. Its timer stays: it is due at the deadline in both states.
     pub(super) fn open(&mut self, key: CallKey, now: Time) {
         let number = self.use_number();
         let call = &mut self.table[key.0];
-        if let State::Waiting { turn } = call.state {
-            self.waiting.remove(turn);
+        if let State::Waiting { position } = call.state {
+            self.waiting.remove(position);
         }
         call.state = State::Open { number, sent: now };
         self.open.insert(number.0, key);
     }
 
-    /// A number is used up.
+    /// Takes the next number.
     pub(super) fn use_number(&mut self) -> CallNumber {
         let number = self.next_number;
         self.next_number.0 += 1;
         number
     }
 
-    /// The first open call from this number on.
+    /// Returns the first open call from this number on.
     pub(super) fn open_from(&self, number: CallNumber) -> Option<(CallNumber, CallKey)> {
         self.open.first_from(number.0).map(|(number, &key)| (CallNumber(number), key))
     }
 
-    /// The call, which must be there: its key came from this table and nothing was removed since.
+    /// Returns a call, which must exist: its key is from this table, and it was not removed since.
     pub(super) fn at(&self, key: CallKey) -> &Call<T> {
         &self.table[key.0]
     }
 
-    /// The streams of a call, and its number if it was sent. `None` if it is not there or has no streams.
-    pub(super) fn flows(&mut self, key: CallKey) -> Option<(&mut Flows, Option<CallNumber>)> {
+    /// Returns the stream state of a call, with its number if it was sent. `None` if the call does not exist or has no streams.
+    pub(super) fn streams(&mut self, key: CallKey) -> Option<(&mut CallStreams, Option<CallNumber>)> {
         let call = self.table.get_mut(key.0)?;
         let number = match call.state {
             State::Waiting { .. } => None,
             State::Open { number, .. } => Some(number),
         };
-        Some((call.flows.as_deref_mut()?, number))
+        Some((call.streams.as_deref_mut()?, number))
     }
 
     pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<CallKey> {
@@ -115,12 +114,12 @@ impl<T> Calls<T> {
         self.open.get(number.0).copied()
     }
 
-    /// The timer that is due next.
+    /// Returns the timer that is due next.
     pub(super) fn first_timer(&self) -> Option<(Time, CallKey)> {
         self.timers.peek().map(|(deadline, key)| (deadline.at(), key))
     }
 
-    /// Sets the call's timer, in the place of the one it has.
+    /// Sets a call's timer, instead of its present one.
     pub(super) fn set_timer(&mut self, key: CallKey, at: Option<Time>) {
         let call = &mut self.table[key.0];
         if let Some(old) = call.timer.take() {
@@ -129,19 +128,19 @@ impl<T> Calls<T> {
         call.timer = at.map(|at| self.timers.insert(at, key));
     }
 
-    /// The call is over.
+    /// Removes a call that has ended.
     pub(super) fn remove(&mut self, key: CallKey) -> Call<T> {
         self.set_timer(key, None);
         let call = self.table.remove(key.0);
         self.tickets.remove(call.new.ticket.0);
         match call.state {
-            State::Waiting { turn } => self.waiting.remove(turn),
+            State::Waiting { position } => self.waiting.remove(position),
             State::Open { number, .. } => self.open.remove(number.0),
         };
         call
     }
 
-    /// The calls that `which` picks: first the open ones, then those that wait, each in their order.
+    /// Returns the calls that `which` selects: first the open ones, then the waiting ones, each in their order.
     pub(super) fn select(&self, which: impl Fn(&Call<T>) -> bool) -> Vec<CallKey> {
         let keys = self.open.values().chain(self.waiting.values());
         keys.copied().filter(|&key| which(self.at(key))).collect()
@@ -155,27 +154,32 @@ impl<T> Calls<T> {
         self.open.len()
     }
 
-    pub(super) fn check(&self) {
+    pub(super) fn assert_invariants(&self) {
         assert_eq!(self.table.len(), self.tickets.len(), "each call has one ticket");
         assert_eq!(self.table.len(), self.waiting.len() + self.open.len(), "each call waits or is open");
-        assert!(self.open.iter().all(|(number, _)| number < self.next_number.0), "numbers count up");
+        assert!(self.open.iter().all(|(number, _)| number < self.next_number.0), "numbers ascend");
         let timed = self.table.iter().filter(|(_, call)| call.new.timeout.is_some()).count();
-        assert_eq!(timed, self.timers.len(), "each call with a time-out has one timer");
+        assert_eq!(timed, self.timers.len(), "each call with a timeout has one timer");
         for (at, call) in &self.table {
             let key = CallKey(at);
             assert_eq!(self.tickets.get(call.new.ticket.0), Some(&key), "a call is found by its ticket");
             match call.state {
-                State::Waiting { turn } => assert_eq!(self.waiting.get(turn), Some(&key), "it waits in its turn"),
+                State::Waiting { position } => {
+                    assert_eq!(self.waiting.get(position), Some(&key), "a waiting call is found by its position")
+                }
                 State::Open { number, .. } => {
-                    assert_eq!(self.open.get(number.0), Some(&key), "it is open under its number");
-                    assert!(!call.new.cast, "a cast that was sent is forgotten");
+                    assert_eq!(self.open.get(number.0), Some(&key), "an open call is found by its number");
+                    assert!(!call.new.cast, "a cast that was sent is removed");
                 }
             }
-            assert!(call.timer.is_none_or(|timer| self.timers.contains(timer, key)), "its timer is set");
-            if let Some(flows) = &call.flows {
-                flows.writer.check();
-                flows.reader.check();
-                assert!(!call.is_touched() || matches!(call.state, State::Open { .. }), "items go when it was sent");
+            assert!(call.timer.is_none_or(|timer| self.timers.contains(timer, key)), "the timer of a call is set");
+            if let Some(streams) = &call.streams {
+                streams.writer.assert_invariants();
+                streams.reader.assert_invariants();
+                assert!(
+                    !call.has_stream_traffic() || matches!(call.state, State::Open { .. }),
+                    "only open calls have stream traffic"
+                );
             }
         }
     }

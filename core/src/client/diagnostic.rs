@@ -1,4 +1,4 @@
-//! What the client tells its operator: a driver logs it, nothing depends on it.
+//! The diagnostics and counters of the client. The driver logs the diagnostics; nothing depends on them.
 
 use crate::{
     peer::DisconnectReason,
@@ -11,74 +11,74 @@ use crate::{
     },
 };
 
-/// Something worth a line in the log.
+/// An event for the log.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Diagnostic {
-    /// The broker let the client in.
+    /// The client is connected.
     Connected {
         /// The broker.
         broker: BrokerId,
-        /// This start of it.
+        /// The start of the broker.
         start: StartId,
-        /// Calls that are open from an earlier connection, and are sent again.
+        /// How many calls of an earlier connection are open, and are sent again.
         open: usize,
     },
-    /// The connection to the broker is over; the client comes back by itself.
+    /// The connection to the broker has ended. The client reconnects by itself.
     Disconnected {
-        /// What happened.
+        /// Why it ended.
         reason: DisconnectReason,
-        /// Calls that are open.
+        /// How many calls are open.
         open: usize,
     },
-    /// A reply to a call that nobody waits for any more: cancelled, expired, or answered before.
+    /// A reply arrived for a call that has ended: it was cancelled, expired or answered before.
     LateReply(CallNumber),
-    /// A cast was given up before it was sent.
+    /// A cast was dropped before it was sent.
     CastDropped {
-        /// What was cast.
+        /// Its method.
         method: MethodName,
         /// Why.
         failure: Box<Failure>,
     },
-    /// The broker, or the worker behind it, broke the rules of a call's stream.
-    StreamBroken(CallNumber, String),
-    /// An envelope of the broker's could not be read.
+    /// The broker, or the worker behind it, violated the rules of a call's stream.
+    StreamViolation(CallNumber, String),
+    /// An envelope could not be decoded.
     InvalidEnvelope(EnvelopeError),
-    /// An envelope that a broker has no business to send to a client, or not now.
+    /// An envelope is not allowed from a broker to a client, or not in this state.
     UnexpectedMessage(Kind),
 }
 
-/// What the machine counts, since its start.
+/// The counters of the machine, since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Calls that were wished for, casts not among them.
+    /// Calls that were made, without casts.
     pub calls: u64,
-    /// Casts that were wished for.
+    /// Casts that were made.
     pub casts: u64,
-    /// Casts that were given up before they were sent.
+    /// Casts that were dropped before they were sent.
     pub casts_dropped: u64,
     /// Calls that ended with a result.
     pub answered: u64,
-    /// Calls that ended with a failure, whoever said so.
+    /// Calls that ended with a failure of the client, the broker or the worker.
     pub failed: u64,
-    /// Of these, calls whose time was up by the client's own clock.
+    /// Of these, calls that expired by the client's clock.
     pub expired: u64,
-    /// Calls that their caller gave up.
+    /// Calls that were cancelled by their caller.
     pub cancelled: u64,
     /// Calls that were sent again after a reconnect.
     pub resent: u64,
-    /// Items that came from handlers.
+    /// Items that were received from handlers.
     pub items_in: u64,
-    /// Items that went to handlers.
+    /// Items that were sent to handlers.
     pub items_out: u64,
-    /// Streams whose rules the other side broke.
-    pub streams_broken: u64,
-    /// Items, credit and progress of calls that were over.
+    /// Streams whose rules the broker or the worker violated.
+    pub stream_violations: u64,
+    /// Items, credit and progress that arrived for calls that had ended.
     pub late_items: u64,
-    /// Replies that nobody waited for any more.
-    pub late: u64,
-    /// Envelopes that could not be read or had no place.
+    /// Replies that arrived for calls that had ended.
+    pub late_replies: u64,
+    /// Envelopes that could not be decoded or were unexpected.
     pub invalid_envelopes: u64,
-    /// Times that the broker let the client in.
+    /// How often the client was connected.
     pub connections: u64,
 }

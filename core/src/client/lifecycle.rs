@@ -1,4 +1,4 @@
-//! The client's life: joining the broker, losing it, being refused, closing.
+//! The client's lifecycle: connecting, disconnecting, rejection, closing.
 
 use super::{Action, Client, Diagnostic, call::State, calls::NUMBER_FIRST, phase::Phase};
 use crate::{
@@ -11,9 +11,9 @@ use crate::{
 };
 
 impl<T> Client<T> {
-    /// The broker let the client in. A connection starts with fresh credit, and the calls that are open use it first.
+    /// Handles the welcome. A connection starts with new credit, and the open calls use it first.
     pub(super) fn on_welcome(&mut self, now: Time, same_start: bool, out: &mut Vec<Action<T>>) {
-        let welcome = self.peer.welcome().expect("the peer has just kept it");
+        let welcome = self.peer.welcome().expect("the peer has just stored it");
         let (broker, start) = (welcome.broker, welcome.start);
         self.credit = Credit { calls: welcome.credit_calls, bytes: welcome.credit_bytes, offer: 0 };
         self.done_below_sent = NUMBER_FIRST;
@@ -24,14 +24,14 @@ impl<T> Client<T> {
             }
         } else {
             self.cancelled.clear();
-            self.give_up_once_calls(out);
+            self.fail_once_calls(out);
         }
         self.resend_from = Some(NUMBER_FIRST);
         out.push(Action::Log(Diagnostic::Connected { broker, start, open: self.open_len() }));
     }
 
-    /// The broker was restarted and has forgotten our calls: what must not run twice cannot be sent again.
-    fn give_up_once_calls(&mut self, out: &mut Vec<Action<T>>) {
+    /// Fails the open calls that must not run twice. The broker was restarted and has lost them, and they cannot be sent again.
+    fn fail_once_calls(&mut self, out: &mut Vec<Action<T>>) {
         for key in self.calls.select(|call| is_open(call.state) && call.new.effect == Some(Effect::Once)) {
             let text = "the broker was restarted while the call was open, and it must not run twice";
             let failure = self.calls.at(key).failure(Code::Unavailable, text);
@@ -39,20 +39,20 @@ impl<T> Client<T> {
         }
     }
 
-    /// The connection is over by the peer's word: the driver does not know it yet.
+    /// Ends a connection that the peer gave up, and asks the driver to drop the socket.
     pub(super) fn drop_socket(&mut self, reason: DisconnectReason, out: &mut Vec<Action<T>>) {
         out.push(Action::Disconnect);
         self.on_disconnected(reason, out);
     }
 
-    /// The connection is over. Open calls wait for the next one, or their deadline; those with items on the way end.
+    /// Handles the end of the connection. Open calls wait for the next one or for their deadline. Calls with items in flight end.
     pub(super) fn on_disconnected(&mut self, reason: DisconnectReason, out: &mut Vec<Action<T>>) {
         self.resend_from = None;
         out.push(Action::Log(Diagnostic::Disconnected { reason, open: self.open_len() }));
         self.end_streams(out);
     }
 
-    /// The broker will not have this client.
+    /// Handles the rejection of this client: every call ends with the failure.
     pub(super) fn on_rejected(&mut self, failure: Box<Failure>, out: &mut Vec<Action<T>>) {
         out.push(Action::Disconnect);
         out.push(Action::Rejected(failure.clone()));
@@ -68,12 +68,12 @@ impl<T> Client<T> {
         }
     }
 
-    /// The client is to end. Goodbye covers the calls that are open: none is cancelled one by one.
+    /// Starts to close. Goodbye also cancels the open calls, so they need no cancel each.
     pub(super) fn close(&mut self, deadline: Time, out: &mut Vec<Action<T>>) {
         match self.phase {
             Phase::Running => {
                 self.phase = Phase::Closing { deadline };
-                self.end_calls(out);
+                self.cancel_calls(out);
             }
             Phase::Closing { deadline: earlier } => self.phase = Phase::Closing { deadline: deadline.min(earlier) },
             Phase::Rejected(_) => self.finish(out),
@@ -81,7 +81,8 @@ impl<T> Client<T> {
         }
     }
 
-    fn end_calls(&mut self, out: &mut Vec<Action<T>>) {
+    /// Ends all calls, but not the casts.
+    fn cancel_calls(&mut self, out: &mut Vec<Action<T>>) {
         self.resend_from = None;
         self.cancelled.clear();
         for key in self.calls.select(|call| !call.new.cast) {
@@ -91,14 +92,14 @@ impl<T> Client<T> {
         }
     }
 
-    /// While closing: says goodbye once all casts are sent, and gives up when the time is up or there is nobody to say
-    /// it to.
+    /// Continues a close: sends goodbye once all casts are sent. Gives up at the deadline, or if no cast waits and the
+    /// client is not connected.
     pub(super) fn advance_closing(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         let Phase::Closing { deadline } = self.phase else { return };
         if deadline <= now {
             self.give_up(out);
         } else if self.waiting_len() > 0 || self.peer.is_closing() {
-            // Casts wait for credit or for the broker to come back, or the broker's goodbye is on its way.
+            // Casts wait for credit or a connection, or our goodbye waits for the broker's.
         } else if self.peer.is_connected() {
             self.send(now, Envelope::Goodbye(None), out);
             self.peer.start_closing(deadline);
@@ -107,6 +108,7 @@ impl<T> Client<T> {
         }
     }
 
+    /// Ends the client without a goodbye from the broker.
     fn give_up(&mut self, out: &mut Vec<Action<T>>) {
         if self.peer.give_up() {
             out.push(Action::Disconnect);
@@ -114,13 +116,13 @@ impl<T> Client<T> {
         self.finish(out);
     }
 
-    /// Goodbye was answered, or will not be.
+    /// Ends the client after the broker's goodbye, or after the wait for it.
     pub(super) fn on_goodbye_done(&mut self, out: &mut Vec<Action<T>>) {
         out.push(Action::Disconnect);
         self.finish(out);
     }
 
-    /// It is over. Casts that could not be sent in time are given up.
+    /// Ends the client. Casts that were not sent are dropped.
     pub(super) fn finish(&mut self, out: &mut Vec<Action<T>>) {
         self.phase = Phase::Closed;
         for key in self.calls.select(|_| true) {

@@ -1,16 +1,17 @@
-//! The client machine: calls in, requests out; replies in, outcomes out.
+//! The client machine: turns calls into requests, and replies into outcomes.
 //!
 //! A call waits in the queue until the client is connected and has credit for it. Then it is open until its outcome is known. The
-//! queue is first in, first out, and calls are numbered in the order of sending.
+//! queue is first in, first out. Calls are numbered in the order of sending.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `call` | one call |
-//! | `calls` | all calls, found by ticket, number, turn and deadline |
-//! | `sending` | what is sent when: credit, numbers, what is sent again |
-//! | `outcomes` | how calls end: replies, cancels, time-outs |
+//! | `calls` | the table of calls, by ticket, number, queue position and deadline |
+//! | `phase` | the phases of a client's life |
+//! | `sending` | the sending of requests: credit, numbers, resends |
+//! | `outcomes` | the end of calls: replies, cancels, timeouts |
 //! | `streams` | items, their credit, and progress |
-//! | `lifecycle` | joining the broker, losing it, being refused, closing |
+//! | `lifecycle` | connecting, disconnecting, rejection, closing |
 
 mod call;
 mod calls;
@@ -50,7 +51,7 @@ use crate::{
     },
 };
 
-/// What happens to the client, other than frames.
+/// An event other than a message.
 #[derive(Clone, Debug)]
 pub enum Event<T> {
     /// The socket that [`Action::Connect`] asked for is connected.
@@ -58,86 +59,86 @@ pub enum Event<T> {
         /// Cryptographically random, unique to this connection.
         nonce: Nonce,
     },
-    /// The socket is closed, or could not be connected. Comes exactly once for each [`Action::Connect`], even if
+    /// The socket is closed, or could not be connected. Follows each [`Action::Connect`] exactly once, even if
     /// [`Action::Disconnect`] was the cause.
     Disconnected {
-        /// An evenly distributed random number: the jitter that keeps peers from reconnecting all at once.
+        /// An evenly distributed random number: the jitter that keeps peers from reconnecting at the same time.
         chance: u32,
     },
     /// The program makes a call.
     Call(NewCall<T>),
     /// The caller cancels a call. A ticket whose token was returned already is ignored.
     Cancel(Ticket),
-    /// A caller sends an item of a call: there must be room for it, by [`Action::StreamCredit`]. Of a call that is over it is dropped.
+    /// A caller sends an item. It needs credit from [`Action::StreamCredit`]. If the call has ended, the item is dropped.
     Item {
-        /// Which call it is of.
+        /// The ticket of its call.
         ticket: Ticket,
         /// One CBOR item.
         body: Bytes,
     },
     /// A caller sends no more items of this call.
     End(Ticket),
-    /// A caller has taken so much of what [`Action::Item`] gave.
+    /// A caller has read items that [`Action::Item`] delivered.
     Read {
-        /// Which call it is of.
+        /// The ticket of their call.
         ticket: Ticket,
-        /// The credit of what was read.
+        /// The credit that the items took.
         credit: ItemCredit,
     },
-    /// The client closes: casts that wait are still sent, and calls end with CANCELLED.
+    /// The program closes the client. Waiting casts are still sent, and calls end with CANCELLED.
     Close {
-        /// When to stop waiting for the broker.
+        /// When the client stops waiting for the broker.
         deadline: Time,
     },
-    /// Time has passed ([`Client::poll_timeout`]). What the socket has ready is to be read first.
+    /// The time of [`Client::poll_timeout`] has come. The driver must read what the socket has received first.
     Timeout,
 }
 
-/// What the driver has to do, in the order of the list.
+/// An action for the driver. Actions are done in the order of the list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action<T> {
     /// Open a socket to the broker; [`Event::Connected`] or [`Event::Disconnected`] follows.
     Connect,
-    /// Drop the socket, after writing what it takes at once; [`Event::Disconnected`] follows.
+    /// Drop the socket, after writing what it accepts without blocking; [`Event::Disconnected`] follows.
     Disconnect,
     /// Send an envelope.
     Send(Envelope),
-    /// This call has ended.
+    /// Complete a call.
     Complete {
-        /// As it came with the call.
+        /// The token of the call.
         token: T,
-        /// One CBOR item, or how it failed.
+        /// One CBOR item, or the failure.
         outcome: Result<Bytes, Box<Failure>>,
     },
-    /// A caller may send so much more to the handler.
+    /// Allow a caller to send more items to the handler.
     StreamCredit {
-        /// Which call it is of.
+        /// The ticket of its call.
         ticket: Ticket,
-        /// How much more.
+        /// The additional credit.
         credit: ItemCredit,
     },
-    /// An item for a caller. [`Event::Read`] is to follow when it is taken.
+    /// Deliver an item to a caller. [`Event::Read`] must follow when it is read.
     Item {
-        /// Which call it is of.
+        /// The ticket of its call.
         ticket: Ticket,
-        /// If it stands for those before it that were not taken: how many were dropped by the handler's side so far.
+        /// If the stream conflates items: how many unread items the handler's side has dropped.
         latest: Option<u64>,
         /// One CBOR item.
         body: Bytes,
     },
-    /// How far a call's handler is.
+    /// Deliver the progress of a call's handler.
     Progress {
-        /// Which call it is of.
+        /// The ticket of its call.
         ticket: Ticket,
         /// One CBOR item.
         body: Bytes,
     },
-    /// This cast was sent or dropped, or this call was cancelled. There is no outcome; only the token is returned.
+    /// Take back the token of a cast that was sent or dropped, or of a cancelled call. It has no outcome.
     Release {
-        /// As it came with the call.
+        /// The token of the call.
         token: T,
     },
-    /// The broker rejected this client, and reconnecting would not help. From now on every call ends with this failure.
+    /// The broker rejected this client, and reconnecting would not help. From now on, every call ends with this failure.
     Rejected(Box<Failure>),
     /// The close is complete: the client may be dropped.
     Closed,
@@ -145,26 +146,26 @@ pub enum Action<T> {
     Log(Diagnostic),
 }
 
-/// The client. `T` is what the driver keeps of a call: a channel to its caller, a callback.
+/// The client machine. `T` is the token that the driver attaches to a call, such as a channel to its caller or a callback.
 #[derive(Debug)]
 pub struct Client<T> {
     peer: Peer,
     phase: Phase,
     calls: Calls<T>,
-    /// What may still be sent.
+    /// The credit that is left for requests.
     credit: Credit,
-    /// Open calls from this number on are still to be sent again, before anything new is.
+    /// Open calls from this number on must be sent again before new ones.
     resend_from: Option<CallNumber>,
-    /// Calls that were cancelled, of which the broker may not know: it could not be told, or the word may be lost with the connection
-    /// that it went on. Told (again) at the next welcome; as long as older calls are open, `done_below` does not say it.
+    /// Cancelled calls that the broker may still consider open: their cancel was not sent, or may be lost with its connection. It
+    /// is sent again after the next welcome. `done_below` does not cover these calls while older ones are open.
     cancelled: BTreeSet<CallNumber>,
-    /// The `done_below` that was stated last.
+    /// The last `done_below` that was sent.
     done_below_sent: CallNumber,
     counters: Counters,
 }
 
 impl<T> Client<T> {
-    /// Creates a client that is not connected. It asks to connect at the first [`Event::Timeout`], which is due at once.
+    /// Creates a client that is not connected. It asks to connect at the first [`Event::Timeout`], which is due immediately.
     pub fn new(settings: peer::Settings) -> Client<T> {
         Client {
             peer: Peer::new(Role::Client, settings),
@@ -201,14 +202,14 @@ impl<T> Client<T> {
             Event::Cancel(ticket) => self.cancel(now, ticket, out),
             Event::Item { ticket, body } => self.send_item(now, ticket, body, out),
             Event::End(ticket) => self.send_end(now, ticket, out),
-            Event::Read { ticket, credit } => self.read(now, ticket, credit, out),
+            Event::Read { ticket, credit } => self.on_read(now, ticket, credit, out),
             Event::Close { deadline } => self.close(deadline, out),
             Event::Timeout => self.handle_timeout(now, out),
         }
         self.advance(now, out);
     }
 
-    /// What may follow from any event: there is room to send, or nothing left to wait for.
+    /// Performs the work that any event can enable: sends requests, and completes a close.
     fn advance(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         self.send_ready(now, out);
         self.advance_closing(now, out);
@@ -217,10 +218,10 @@ impl<T> Client<T> {
     fn on_envelope(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
         match envelope {
             Envelope::Reply(reply) if self.peer.is_connected() => self.on_reply(reply, out),
-            Envelope::Credit(credit) if self.peer.is_connected() => self.grant(credit),
+            Envelope::Credit(credit) if self.peer.is_connected() => self.add_credit(credit),
             Envelope::Item(item) if self.peer.is_connected() => self.on_item(now, item, out),
             Envelope::StreamCredit(credit) if self.peer.is_connected() => self.on_stream_credit(now, credit, out),
-            Envelope::Progress(number, body) if self.peer.is_connected() => self.progress(number, body, out),
+            Envelope::Progress(number, body) if self.peer.is_connected() => self.on_progress(number, body, out),
             other => match self.peer.handle_message(now, other) {
                 PeerEvent::Ignored => {}
                 PeerEvent::Reply(envelope) => self.answer(now, envelope, out),
@@ -233,8 +234,9 @@ impl<T> Client<T> {
         }
     }
 
-    /// Answers the broker. Where both are idle its pings may be all that is said, for our pongs put our own pings off: what is
-    /// done is then stated beside the pong, or the broker would remember the last outcomes for as long as the client idles.
+    /// Sends an envelope that answers one of the broker. While both sides are idle, our pongs postpone our own pings. So
+    /// `done_below` is sent beside the pong: otherwise the broker would cache the last outcomes for as long as the client is
+    /// idle.
     fn answer(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action<T>>) {
         self.send(now, envelope, out);
         if !self.peer.is_connected() {
@@ -279,18 +281,18 @@ impl<T> Client<T> {
         out.push(Action::Send(envelope));
     }
 
-    /// Returns when [`Event::Timeout`] is due, if nothing happens before.
+    /// Returns when [`Event::Timeout`] is due, if no other event happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
         let call = self.calls.first_timer().map(|(at, _)| at);
         [self.peer.poll_timeout(), call, self.phase.deadline()].into_iter().flatten().min()
     }
 
-    /// Calls and casts that wait to be sent.
+    /// Returns how many calls and casts wait to be sent.
     pub fn waiting_len(&self) -> usize {
         self.calls.waiting_len()
     }
 
-    /// Calls that were sent and have no outcome yet.
+    /// Returns how many calls were sent and have no outcome yet.
     pub fn open_len(&self) -> usize {
         self.calls.open_len()
     }
@@ -310,22 +312,22 @@ impl<T> Client<T> {
         &self.counters
     }
 
-    /// Asserts the machine's invariants; for tests.
+    /// Asserts the machine's invariants. For tests.
     ///
     /// # Panics
-    /// If one does not hold, which is a bug in the machine.
+    /// If an invariant does not hold, which is a bug in the machine.
     pub fn assert_invariants(&self) {
         self.peer.assert_invariants();
-        self.calls.check();
-        assert!(self.done_below_sent <= self.calls.next_number(), "only numbers that were given are stated as done");
-        assert!(self.resend_from.is_none() || self.is_connected(), "calls are sent again on a connection");
-        assert!(self.cancelled.len() <= SESSION_OUTCOMES_MAX, "cancels that are remembered are bounded");
+        self.calls.assert_invariants();
+        assert!(self.done_below_sent <= self.calls.next_number(), "done_below covers only numbers that are in use");
+        assert!(self.resend_from.is_none() || self.is_connected(), "calls are sent again only while connected");
+        assert!(self.cancelled.len() <= SESSION_OUTCOMES_MAX, "cancelled calls are bounded");
         match &self.phase {
             Phase::Running => {}
-            Phase::Closing { .. } => assert_eq!(self.open_len(), 0, "a close ends every open call at once"),
+            Phase::Closing { .. } => assert_eq!(self.open_len(), 0, "a close ends every open call immediately"),
             Phase::Rejected(_) | Phase::Closed => {
-                assert_eq!((self.open_len(), self.waiting_len()), (0, 0), "no call outlives its client");
-                assert!(!self.is_connected(), "the connection is over with the client");
+                assert_eq!((self.open_len(), self.waiting_len()), (0, 0), "an ended client has no calls");
+                assert!(!self.is_connected(), "an ended client has no connection");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How calls end: replies, cancels, time-outs. A token comes back exactly once.
+//! The end of calls: replies, cancels, timeouts. Each token is returned exactly once.
 
 use std::time::Duration;
 
@@ -22,46 +22,47 @@ use crate::{
 };
 
 impl<T> Client<T> {
-    /// The broker answers a call.
+    /// Handles the reply to a call.
     pub(super) fn on_reply(&mut self, reply: Reply, out: &mut Vec<Action<T>>) {
         if let Some(credit) = reply.credit {
-            self.grant(credit);
+            self.add_credit(credit);
         }
         let number = CallNumber(reply.number);
         let Some(key) = self.calls.by_number(number) else {
-            self.counters.late += 1;
+            self.counters.late_replies += 1;
             return out.push(Action::Log(Diagnostic::LateReply(number)));
         };
         let call = self.calls.remove(key);
         let outcome = reply.outcome.map_err(|failure| {
-            let known = call.known(self.peer.caller());
-            let timings = Timings { client: known.1, ..failure.timings };
-            with_timeout(Box::new(Failure { timings, call: known.0, ..*failure }), call.new.timeout)
+            let (id, client) = call.id_and_wait(self.peer.caller());
+            let timings = Timings { client, ..failure.timings };
+            append_timeout(Box::new(Failure { timings, call: id, ..*failure }), call.new.timeout)
         });
-        self.resolve(call.new, outcome, out);
+        self.complete(call.new, outcome, out);
     }
 
-    /// An envelope could not be read. If it was the reply to an open call, there will be no other: the call ends here.
+    /// Handles an envelope that could not be decoded. If it was the reply to an open call, no other will follow: the call ends
+    /// here.
     pub(super) fn on_invalid_envelope(&mut self, now: Time, error: EnvelopeError, out: &mut Vec<Action<T>>) {
         self.counters.invalid_envelopes += 1;
         self.on_invalid_item(now, &error, out);
         let is_reply = error.kind == Some(u64::from(Kind::Reply.number())) && self.peer.is_connected();
         let number = error.number.filter(|_| is_reply);
         if let Some(key) = number.and_then(|number| self.calls.by_number(CallNumber(number))) {
-            let text = format!("the broker's reply could not be read: {error}");
+            let text = format!("the broker's reply could not be decoded: {error}");
             let failure = self.calls.at(key).failure(Code::Internal, text);
             self.fail(key, failure, out);
         }
         out.push(Action::Log(Diagnostic::InvalidEnvelope(error)));
     }
 
-    /// An envelope that a broker has no business to send to a client, or not now.
+    /// Handles an envelope that is not allowed from a broker to a client, or not in this state.
     pub(super) fn on_unexpected_message(&mut self, kind: Kind, out: &mut Vec<Action<T>>) {
         self.counters.invalid_envelopes += 1;
         out.push(Action::Log(Diagnostic::UnexpectedMessage(kind)));
     }
 
-    /// Its caller gave a call up.
+    /// Cancels a call for its caller.
     pub(super) fn cancel(&mut self, now: Time, ticket: Ticket, out: &mut Vec<Action<T>>) {
         let Some(key) = self.calls.by_ticket(ticket) else { return };
         self.counters.cancelled += 1;
@@ -72,7 +73,7 @@ impl<T> Client<T> {
         out.push(Action::Release { token: call.new.token });
     }
 
-    /// Tells the broker that nobody waits for an open call any more: now, or when it is there again.
+    /// Cancels an open call at the broker: now, or after the next connect.
     pub(super) fn send_cancel(&mut self, now: Time, number: CallNumber, out: &mut Vec<Action<T>>) {
         self.remember_cancelled(number);
         if self.peer.is_connected() {
@@ -81,7 +82,8 @@ impl<T> Client<T> {
         }
     }
 
-    /// Remembers a cancel for the next welcome; of too many the oldest are forgotten, as the broker forgets outcomes.
+    /// Keeps a cancel for the next welcome. Above the limit the oldest are dropped, as the broker drops the oldest
+    /// outcomes.
     pub(super) fn remember_cancelled(&mut self, number: CallNumber) {
         self.cancelled.insert(number);
         if self.cancelled.len() > SESSION_OUTCOMES_MAX {
@@ -89,24 +91,24 @@ impl<T> Client<T> {
         }
     }
 
-    /// Ends the calls whose time is up. One that was sent gets a moment more, for the broker's own word on it, which
-    /// knows better what became of it.
+    /// Ends the calls whose deadline has passed. A call that was sent has a grace period: the broker's reply describes better
+    /// what happened to it.
     pub(super) fn expire(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         while let Some((at, key)) = self.calls.first_timer()
             && at <= now
         {
             let call = self.calls.at(key);
-            let last = call.last_moment();
+            let grace_end = call.grace_end();
             match call.state {
-                State::Open { .. } if last.is_some_and(|last| at < last) => self.calls.set_timer(key, last),
+                State::Open { .. } if grace_end.is_some_and(|end| at < end) => self.calls.set_timer(key, grace_end),
                 State::Open { .. } | State::Waiting { .. } => self.expire_call(now, key, out),
             }
         }
     }
 
-    /// A call's time is up, by the client's own clock.
+    /// Ends a call whose deadline has passed by the client's clock.
     pub(super) fn expire_call(&mut self, now: Time, key: CallKey, out: &mut Vec<Action<T>>) {
-        let text = self.where_time_went(now, self.calls.at(key));
+        let text = self.describe_timeout(now, self.calls.at(key));
         let call = self.calls.at(key);
         let (state, mut failure) = (call.state, call.failure(Code::DeadlineExceeded, text));
         if matches!(state, State::Waiting { .. }) {
@@ -121,58 +123,58 @@ impl<T> Client<T> {
         }
     }
 
-    fn where_time_went(&self, now: Time, call: &Call<T>) -> String {
+    /// Returns the message of an expired call: which timeout it was, and where the time was spent.
+    fn describe_timeout(&self, now: Time, call: &Call<T>) -> String {
         let timeout = call.new.timeout.map_or_else(String::new, |timeout| timeout.to_string());
         match call.state {
             State::Waiting { .. } if !self.peer.is_connected() => {
-                format!("{timeout} passed before a broker was reached: the call was never sent")
+                format!("{timeout} passed before the client was connected: the call was never sent")
             }
             State::Waiting { .. } => {
                 let open = self.open_len();
-                format!(
-                    "{timeout} passed in the client, waiting for credit behind {open} open calls: the call was never sent"
-                )
+                format!("{timeout} passed while the call waited for credit behind {open} open calls: it was never sent")
             }
             State::Open { sent, .. } => {
-                let apart = if self.peer.is_connected() { "" } else { ", and the connection to the broker is lost" };
-                let (waited, since) = (rounded(sent.since(call.new.made)), rounded(now.since(sent)));
-                format!("{timeout} passed: {waited:?} waiting in the client, then {since:?} without an outcome{apart}")
+                let lost = if self.peer.is_connected() { "" } else { ", and the connection to the broker is lost" };
+                let (waited, since) = (to_millis(sent.since(call.new.made)), to_millis(now.since(sent)));
+                format!("{timeout} passed: {waited:?} waiting in the client, then {since:?} without an outcome{lost}")
             }
         }
     }
 
-    /// Ends a call with a failure of the client's own making.
+    /// Ends a call with a failure that the client created.
     pub(super) fn fail(&mut self, key: CallKey, failure: Box<Failure>, out: &mut Vec<Action<T>>) {
         let call = self.calls.remove(key);
-        let (id, client) = call.known(self.peer.caller());
+        let (id, client) = call.id_and_wait(self.peer.caller());
         let timings = Timings { client: client.max(failure.timings.client), ..failure.timings };
         self.reject_call(call.new, Box::new(Failure { timings, call: id, ..*failure }), out);
     }
 
-    /// A call that is in no table (any more) ends with a failure of the client's own making.
+    /// Ends a call that is not in the table (or no longer) with a failure that the client created.
     pub(super) fn reject_call(&mut self, new: NewCall<T>, failure: Box<Failure>, out: &mut Vec<Action<T>>) {
         if !new.cast {
-            return self.resolve(new, Err(failure), out);
+            return self.complete(new, Err(failure), out);
         }
         self.counters.casts_dropped += 1;
         out.push(Action::Log(Diagnostic::CastDropped { method: new.method, failure }));
         out.push(Action::Release { token: new.token });
     }
 
-    fn resolve(&mut self, new: NewCall<T>, outcome: Result<Bytes, Box<Failure>>, out: &mut Vec<Action<T>>) {
+    /// Completes a call with its outcome.
+    fn complete(&mut self, new: NewCall<T>, outcome: Result<Bytes, Box<Failure>>, out: &mut Vec<Action<T>>) {
         let counter = if outcome.is_ok() { &mut self.counters.answered } else { &mut self.counters.failed };
         *counter += 1;
         out.push(Action::Complete { token: new.token, outcome });
     }
 }
 
-/// To milliseconds, as people read it.
-fn rounded(span: Duration) -> Duration {
+/// Truncates a span to whole milliseconds, for messages.
+fn to_millis(span: Duration) -> Duration {
     Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What the broker or a worker says of a time that was up, with the time-out that only the client knows.
-fn with_timeout(mut failure: Box<Failure>, timeout: Option<Timeout>) -> Box<Failure> {
+/// Appends the timeout, which only the client has, to a DEADLINE_EXCEEDED of the broker or a worker.
+fn append_timeout(mut failure: Box<Failure>, timeout: Option<Timeout>) -> Box<Failure> {
     if let Some(timeout) = timeout.filter(|_| failure.code == Code::DeadlineExceeded) {
         failure.message = format!("{}; {timeout} applied", failure.message).into();
     }

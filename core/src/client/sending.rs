@@ -1,4 +1,4 @@
-//! What is sent when: credit, numbers, what is sent again.
+//! The sending of requests: credit, numbers, resends.
 
 use super::{
     Action, Client,
@@ -17,14 +17,14 @@ use crate::{
 };
 
 impl<T> Client<T> {
-    /// Somebody wants a call made.
+    /// Queues a new call, or fails it if the client accepts none.
     pub(super) fn call(&mut self, new: NewCall<T>, out: &mut Vec<Action<T>>) {
         let counter = if new.cast { &mut self.counters.casts } else { &mut self.counters.calls };
         *counter += 1;
         match &self.phase {
             Phase::Running => self.calls.push(new),
             Phase::Closing { .. } | Phase::Closed => {
-                let failure = Failure::new(Code::Cancelled, Executed::No, "the client is closed, or is closing");
+                let failure = Failure::new(Code::Cancelled, Executed::No, "the client is closed or closing");
                 self.reject_call(new, Box::new(failure), out);
             }
             Phase::Rejected(failure) => {
@@ -34,24 +34,24 @@ impl<T> Client<T> {
         }
     }
 
-    /// The broker grants more.
-    pub(super) fn grant(&mut self, credit: Credit) {
+    /// Adds credit that the broker grants.
+    pub(super) fn add_credit(&mut self, credit: Credit) {
         self.credit.calls = self.credit.calls.saturating_add(credit.calls);
         self.credit.bytes = self.credit.bytes.saturating_add(credit.bytes);
     }
 
-    /// Sends what may be sent now: first the calls that were sent on an earlier connection, then those that wait.
+    /// Sends what credit allows: first the calls that were sent on an earlier connection, then the waiting ones.
     pub(super) fn send_ready(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         if !self.peer.is_connected() {
             return;
         }
-        self.send_again(now, out);
+        self.resend_open(now, out);
         if self.resend_from.is_none() {
             self.send_waiting(now, out);
         }
     }
 
-    fn send_again(&mut self, now: Time, out: &mut Vec<Action<T>>) {
+    fn resend_open(&mut self, now: Time, out: &mut Vec<Action<T>>) {
         while let Some(from) = self.resend_from {
             let Some((number, key)) = self.calls.open_from(from) else {
                 self.resend_from = None;
@@ -61,8 +61,8 @@ impl<T> Client<T> {
             if let Some(failure) = self.too_large(call) {
                 self.fail(key, failure, out);
             } else if !call.is_expired(now) {
-                // What is expired is left to its timer: the broker might say of it that it never ran.
-                if !self.pay(key) {
+                // An expired call is left to its timer. The broker could answer a resend of it that it never ran.
+                if !self.spend_credit(key) {
                     self.resend_from = Some(number);
                     return;
                 }
@@ -80,7 +80,7 @@ impl<T> Client<T> {
                 self.expire_call(now, key, out);
             } else if let Some(failure) = self.too_large(call) {
                 self.fail(key, failure, out);
-            } else if !self.pay(key) {
+            } else if !self.spend_credit(key) {
                 return;
             } else if self.calls.at(key).new.cast {
                 self.send_cast(now, key, out);
@@ -102,7 +102,7 @@ impl<T> Client<T> {
         }
     }
 
-    /// A cast counts as done once it is sent. Its own header must not say so yet: the broker drops what is done.
+    /// Sends a cast. It counts as done once it is sent, but not in its own header: the broker drops calls that are done.
     fn send_cast(&mut self, now: Time, key: CallKey, out: &mut Vec<Action<T>>) {
         let done_below = self.take_done_below();
         let number = self.calls.use_number();
@@ -111,8 +111,8 @@ impl<T> Client<T> {
         out.push(Action::Release { token: cast.new.token });
     }
 
-    /// Takes from the credit what the call costs; false if there is not enough.
-    fn pay(&mut self, key: CallKey) -> bool {
+    /// Deducts the cost of a call from the credit. Returns false if there is not enough.
+    fn spend_credit(&mut self, key: CallKey) -> bool {
         let bytes = self.calls.at(key).new.body.len() as u64;
         if self.credit.calls == 0 || self.credit.bytes < bytes {
             return false;
@@ -122,24 +122,25 @@ impl<T> Client<T> {
         true
     }
 
-    /// What is wrong with a call that this broker never takes: sent, it would cost the connection, and again after each
-    /// reconnect.
+    /// Returns the failure of a call that exceeds the broker's size limit. Sending it would close the connection, again after
+    /// each reconnect.
     fn too_large(&self, call: &Call<T>) -> Option<Box<Failure>> {
-        let most = self.peer.welcome()?.message_bytes_max.saturating_sub(HEADER_BYTES_MAX as u64);
+        let max = self.peer.welcome()?.message_bytes_max.saturating_sub(HEADER_BYTES_MAX as u64);
         let bytes = call.new.body.len() as u64;
-        (bytes > most).then(|| {
-            let text =
-                format!("the arguments have {bytes} bytes, and the broker takes at most {most}: send less in one call");
+        (bytes > max).then(|| {
+            let text = format!(
+                "the arguments have {bytes} bytes, and the broker accepts at most {max}: send less in one call"
+            );
             call.failure(Code::ResourceExhausted, text)
         })
     }
 
-    /// Whether an open call is still to be sent on this connection.
+    /// Returns whether an open call has not been sent on this connection yet.
     pub(super) fn waits_for_resend(&self, number: CallNumber) -> bool {
         self.resend_from.is_some_and(|from| from <= number)
     }
 
-    /// The `done_below` to state now: only if it rose since it was stated last.
+    /// Returns the `done_below` to send now, if it has risen since the last one.
     pub(super) fn take_done_below(&mut self) -> Option<CallNumber> {
         let done_below = self.calls.done_below();
         let rose = done_below > self.done_below_sent;

@@ -1,12 +1,12 @@
 //! Items, their credit, and progress.
 //!
-//! | event | what follows |
+//! | event | what the client does |
 //! |---|---|
-//! | the request is sent | the handler is granted a window; the end goes behind it, if it was said already |
-//! | the caller sends an item | it goes out: there was room for it |
-//! | the caller reads | room is granted again, at half the window |
-//! | an item, room or progress comes | it is the caller's |
-//! | the connection is lost | calls with items on the way end UNAVAILABLE; others are sent again as any call |
+//! | the request is sent | grants a window to the handler; sends the end, if the caller has already ended its stream |
+//! | the caller sends an item | sends it: the caller had credit for it |
+//! | the caller reads | grants credit again, at half the window |
+//! | an item, credit or progress arrives | delivers it to the caller |
+//! | the connection is lost | ends calls with items in flight with UNAVAILABLE; sends the others again like any call |
 
 use bytes::Bytes;
 
@@ -29,11 +29,11 @@ use crate::{
 };
 
 impl<T> Client<T> {
-    /// A call with streams was sent.
-    pub(super) fn open_streams(&mut self, now: Time, key: CallKey, streams: Streams, out: &mut Vec<Action<T>>) {
-        let Some((flows, Some(number))) = self.calls.flows(key) else { return };
-        let granted = streams.to_caller.then(|| flows.reader.open());
-        let ended = flows.writer.ended();
+    /// Opens the streams of a call whose request was sent.
+    pub(super) fn open_streams(&mut self, now: Time, key: CallKey, declared: Streams, out: &mut Vec<Action<T>>) {
+        let Some((streams, Some(number))) = self.calls.streams(key) else { return };
+        let granted = declared.to_caller.then(|| streams.reader.open());
+        let ended = streams.writer.ended();
         if let Some(credit) = granted {
             self.send(now, Envelope::StreamCredit(StreamCredit { number: number.0, credit }), out);
         }
@@ -42,11 +42,11 @@ impl<T> Client<T> {
         }
     }
 
-    /// An item for a caller.
+    /// Handles an item for a caller.
     pub(super) fn on_item(&mut self, now: Time, item: Item, out: &mut Vec<Action<T>>) {
-        let Some((key, ticket, streams)) = self.streaming(item.number) else { return self.counters.late_items += 1 };
-        let taken = match self.calls.flows(key) {
-            Some((flows, _)) if streams.to_caller => flows.reader.take(item.sequence, item.body.len() as u64),
+        let Some((key, ticket, declared)) = self.streaming(item.number) else { return self.counters.late_items += 1 };
+        let taken = match self.calls.streams(key) {
+            Some((streams, _)) if declared.to_caller => streams.reader.take(item.sequence, item.body.len() as u64),
             _ => Err(StreamError::NoSuchStream),
         };
         match taken {
@@ -58,11 +58,11 @@ impl<T> Client<T> {
         }
     }
 
-    /// A handler grants room for items to it.
+    /// Handles credit that a handler grants for items to it.
     pub(super) fn on_stream_credit(&mut self, now: Time, credit: StreamCredit, out: &mut Vec<Action<T>>) {
-        let Some((key, ticket, streams)) = self.streaming(credit.number) else { return self.counters.late_items += 1 };
-        let granted = match self.calls.flows(key) {
-            Some((flows, _)) if streams.from_caller => flows.writer.grant(credit.credit),
+        let Some((key, ticket, declared)) = self.streaming(credit.number) else { return self.counters.late_items += 1 };
+        let granted = match self.calls.streams(key) {
+            Some((streams, _)) if declared.from_caller => streams.writer.grant(credit.credit),
             _ => Err(StreamError::NoSuchStream),
         };
         match granted {
@@ -71,56 +71,56 @@ impl<T> Client<T> {
         }
     }
 
-    /// A handler tells how far it is. Who did not ask is not told.
-    pub(super) fn progress(&mut self, number: u64, body: Bytes, out: &mut Vec<Action<T>>) {
+    /// Handles the progress of a handler. It is delivered only if the call asked for progress.
+    pub(super) fn on_progress(&mut self, number: u64, body: Bytes, out: &mut Vec<Action<T>>) {
         match self.streaming(number) {
             Some((_, ticket, Streams { progress: true, .. })) => out.push(Action::Progress { ticket, body }),
             _ => self.counters.late_items += 1,
         }
     }
 
-    /// The open call of that number.
+    /// Returns the open call with that number.
     fn streaming(&self, number: u64) -> Option<(CallKey, Ticket, Streams)> {
         let key = self.calls.by_number(CallNumber(number))?;
         let new = &self.calls.at(key).new;
         Some((key, new.ticket, new.streams))
     }
 
-    /// A caller sends an item.
+    /// Sends an item of a caller.
     pub(super) fn send_item(&mut self, now: Time, ticket: Ticket, body: Bytes, out: &mut Vec<Action<T>>) {
         let Some(key) = self.calls.by_ticket(ticket) else { return };
-        let Some((flows, Some(number))) = self.calls.flows(key) else { return };
+        let Some((streams, Some(number))) = self.calls.streams(key) else { return };
         let sequence =
-            flows.writer.send(body.len() as u64).expect("a driver sends an item only when it has credit for it");
+            streams.writer.send(body.len() as u64).expect("a driver sends an item only when it has credit for it");
         self.counters.items_out += 1;
         self.send(now, Envelope::Item(Item { number: number.0, sequence, latest: None, body }), out);
     }
 
-    /// A caller sends no more items.
+    /// Sends the end of a caller's stream.
     pub(super) fn send_end(&mut self, now: Time, ticket: Ticket, out: &mut Vec<Action<T>>) {
         let Some(key) = self.calls.by_ticket(ticket) else { return };
-        let Some((flows, number)) = self.calls.flows(key) else { return };
-        let (Some(items), Some(number)) = (flows.writer.end(), number) else { return };
-        // Of a call that is sent again, it goes behind the request.
+        let Some((streams, number)) = self.calls.streams(key) else { return };
+        let (Some(items), Some(number)) = (streams.writer.end(), number) else { return };
+        // If the request must be sent again, the end follows it.
         if self.peer.is_connected() && !self.waits_for_resend(number) {
             self.send(now, Envelope::End(End { number: number.0, items }), out);
         }
     }
 
-    /// A caller has read.
-    pub(super) fn read(&mut self, now: Time, ticket: Ticket, credit: ItemCredit, out: &mut Vec<Action<T>>) {
+    /// Counts what a caller has read, and grants credit again.
+    pub(super) fn on_read(&mut self, now: Time, ticket: Ticket, credit: ItemCredit, out: &mut Vec<Action<T>>) {
         let Some(key) = self.calls.by_ticket(ticket) else { return };
-        let Some((flows, Some(number))) = self.calls.flows(key) else { return };
-        if let Some(credit) = flows.reader.read(credit) {
+        let Some((streams, Some(number))) = self.calls.streams(key) else { return };
+        if let Some(credit) = streams.reader.read(credit) {
             self.send(now, Envelope::StreamCredit(StreamCredit { number: number.0, credit }), out);
         }
     }
 
-    /// The connection is lost, and with it what was on the way: nobody can tell which items arrived.
+    /// Ends the calls with items in flight: the connection is lost, and which items arrived is unknown.
     pub(super) fn end_streams(&mut self, out: &mut Vec<Action<T>>) {
-        for key in self.calls.select(|call| call.is_touched()) {
+        for key in self.calls.select(|call| call.has_stream_traffic()) {
             let call = self.calls.at(key);
-            let text = "the connection to the broker was lost while items were on the way";
+            let text = "the connection to the broker was lost while items were in flight";
             let (state, failure) = (call.state, call.failure(Code::Unavailable, text));
             self.fail(key, failure, out);
             if let State::Open { number, .. } = state {
@@ -129,7 +129,7 @@ impl<T> Client<T> {
         }
     }
 
-    /// An item that could not be read leaves a gap: its call ends.
+    /// Ends the call of an item that could not be decoded: it leaves a gap in its stream.
     pub(super) fn on_invalid_item(&mut self, now: Time, error: &EnvelopeError, out: &mut Vec<Action<T>>) {
         let is_item = error.kind == Some(u64::from(Kind::Item.number())) && self.peer.is_connected();
         let call = error.number.filter(|_| is_item).and_then(|number| self.streaming(number));
@@ -138,14 +138,14 @@ impl<T> Client<T> {
         }
     }
 
-    /// The other side broke the rules of a stream: the call cannot go on.
+    /// Ends a call whose stream the broker or the worker violated.
     fn fail_stream(&mut self, now: Time, key: CallKey, how: StreamError, out: &mut Vec<Action<T>>) {
-        self.counters.streams_broken += 1;
+        self.counters.stream_violations += 1;
         let call = self.calls.at(key);
-        let (state, failure) = (call.state, call.failure(Code::Internal, format!("its stream was broken: {how}")));
+        let (state, failure) = (call.state, call.failure(Code::Internal, format!("stream violation: {how}")));
         self.fail(key, failure, out);
         if let State::Open { number, .. } = state {
-            out.push(Action::Log(Diagnostic::StreamBroken(number, how.to_string())));
+            out.push(Action::Log(Diagnostic::StreamViolation(number, how.to_string())));
             self.send_cancel(now, number, out);
         }
     }

@@ -52,15 +52,15 @@ impl MethodComparison<'_> {
             changes.push(breaks(format!("{}: {} becomes {}", method.name, method.style, newer.style)));
         }
         if method.effect != newer.effect {
-            changes.push(safe(self.effect()));
+            changes.push(safe(self.effect_change()));
         }
-        self.arguments(changes);
-        self.items(changes);
-        self.result(changes);
-        self.error(changes);
+        self.compare_arguments(changes);
+        self.compare_items(changes);
+        self.compare_result(changes);
+        self.compare_error(changes);
     }
 
-    fn effect(&self) -> String {
+    fn effect_change(&self) -> String {
         let (old, new) = (effect_name(self.method.effect), effect_name(self.newer.effect));
         let what = match self.newer.effect {
             Effect::Once => "a call is not retried if its worker is lost",
@@ -70,23 +70,23 @@ impl MethodComparison<'_> {
         format!("{}: {old} becomes {new}{}{what}", self.method.name, if what.is_empty() { "" } else { ": " })
     }
 
-    fn arguments(&self, changes: &mut Vec<Change>) {
+    fn compare_arguments(&self, changes: &mut Vec<Change>) {
         let (name, old, new) = (&self.method.name, &self.method.arguments, &self.newer.arguments);
         for (at, argument) in new.iter().enumerate() {
             match old.get(at) {
-                Some(before) => self.argument(before, argument, changes),
+                Some(before) => self.compare_argument(before, argument, changes),
                 None if is_optional(&argument.ty, self.new) => {
                     changes.push(safe(format!("{name}: argument {} was added, and is optional", argument.name)));
                 }
                 None => changes.push(breaks(format!("{name}: argument {} was added, and is required", argument.name))),
             }
         }
-        for gone in old.iter().skip(new.len()) {
-            changes.push(breaks(format!("{name}: argument {} was removed", gone.name)));
+        for removed in old.iter().skip(new.len()) {
+            changes.push(breaks(format!("{name}: argument {} was removed", removed.name)));
         }
     }
 
-    fn argument(&self, old: &ArgumentDescription, new: &ArgumentDescription, changes: &mut Vec<Change>) {
+    fn compare_argument(&self, old: &ArgumentDescription, new: &ArgumentDescription, changes: &mut Vec<Change>) {
         let name = &self.method.name;
         if old.name != new.name {
             let text =
@@ -98,7 +98,7 @@ impl MethodComparison<'_> {
     }
 
     /// Compares the items of streams: those of the caller like arguments, those of the handler like results.
-    fn items(&self, changes: &mut Vec<Change>) {
+    fn compare_items(&self, changes: &mut Vec<Change>) {
         if let (Some(old), Some(new)) = (&self.method.incoming, &self.newer.incoming) {
             let fit = fits(old, &self.old.types, new, &self.new.types);
             changes.extend(self.type_change("item of the caller", fit, old, new));
@@ -109,13 +109,13 @@ impl MethodComparison<'_> {
         }
     }
 
-    fn result(&self, changes: &mut Vec<Change>) {
+    fn compare_result(&self, changes: &mut Vec<Change>) {
         let (old, new) = (&self.method.result, &self.newer.result);
         let fit = fits(new, &self.new.types, old, &self.old.types);
         changes.extend(self.type_change("result", fit, old, new));
     }
 
-    fn error(&self, changes: &mut Vec<Change>) {
+    fn compare_error(&self, changes: &mut Vec<Change>) {
         let name = &self.method.name;
         match (&self.method.error, &self.newer.error) {
             (None, None) => {}

@@ -37,7 +37,7 @@ struct TypeComparison<'a> {
 }
 
 impl Fit {
-    fn yes() -> Fit {
+    fn safe() -> Fit {
         Fit { verdict: Verdict::Safe, reason: String::new() }
     }
 
@@ -45,7 +45,7 @@ impl Fit {
         Fit { verdict: Verdict::Unknown, reason }
     }
 
-    fn no(reason: String) -> Fit {
+    fn breaks(reason: String) -> Fit {
         Fit { verdict: Verdict::Breaks, reason }
     }
 
@@ -79,10 +79,10 @@ impl TypeComparison<'_> {
 
     fn fit_named(&mut self, from: &Type, into: &Type) -> Fit {
         match (from, into) {
-            (_, Type::Any) => Fit::yes(),
+            (_, Type::Any) => Fit::safe(),
             (Type::Named(one), Type::Named(other)) => self.fit_names(one, other),
             (from @ Type::Named(_), Type::Optional(inner)) if self.fit(from, inner).verdict == Verdict::Safe => {
-                Fit::yes()
+                Fit::safe()
             }
             (Type::Named(name), into) => match self.sent.get(name) {
                 Some(definition) => self.fit(&definition.ty, into),
@@ -92,7 +92,7 @@ impl TypeComparison<'_> {
                 Some(definition) => self.fit(from, &definition.ty),
                 None => Fit::unknown(format!("{name} has no description")),
             },
-            (Type::Opaque(one), Type::Opaque(other)) if one == other => Fit::yes(),
+            (Type::Opaque(one), Type::Opaque(other)) if one == other => Fit::safe(),
             (Type::Any | Type::Opaque(_), _) | (_, Type::Opaque(_)) => Fit::unknown(format!("{from} becomes {into}")),
             _ => self.fit_choice(from, into),
         }
@@ -101,7 +101,7 @@ impl TypeComparison<'_> {
     fn fit_names(&mut self, from: &str, into: &str) -> Fit {
         let pair = (from.to_owned(), into.to_owned());
         if !self.in_progress.insert(pair.clone()) {
-            return Fit::yes();
+            return Fit::safe();
         }
         let fit = match (self.sent.get(from), self.read.get(into)) {
             (Some(sent), Some(read)) => self.fit(&sent.ty, &read.ty),
@@ -114,15 +114,15 @@ impl TypeComparison<'_> {
 
     fn fit_choice(&mut self, from: &Type, into: &Type) -> Fit {
         match (from, into) {
-            (Type::OneOf(all), into) => all.iter().fold(Fit::yes(), |fit, from| fit.and(|| self.fit(from, into))),
+            (Type::OneOf(all), into) => all.iter().fold(Fit::safe(), |fit, from| fit.and(|| self.fit(from, into))),
             (Type::Optional(inner), into) => self.fit(&Type::Null, into).and(|| self.fit(inner, into)),
             (from, Type::OneOf(all)) => {
                 let fits = all.iter().map(|into| self.fit(from, into));
                 let best = fits.min_by_key(|fit| fit.verdict);
                 let fit = best.filter(|fit| fit.verdict != Verdict::Breaks);
-                fit.unwrap_or_else(|| Fit::no(format!("{from} is not one of {into}")))
+                fit.unwrap_or_else(|| Fit::breaks(format!("{from} is not one of {into}")))
             }
-            (Type::Null, Type::Optional(_)) => Fit::yes(),
+            (Type::Null, Type::Optional(_)) => Fit::safe(),
             (from, Type::Optional(inner)) => self.fit(from, inner),
             _ => self.fit_form(from, into),
         }
@@ -132,19 +132,19 @@ impl TypeComparison<'_> {
         match (from, into) {
             (Type::List(one), Type::List(other)) => self.fit(one, other).within("in the list"),
             (Type::Tuple(all), Type::List(other)) => {
-                all.iter().fold(Fit::yes(), |fit, one| fit.and(|| self.fit(one, other)))
+                all.iter().fold(Fit::safe(), |fit, one| fit.and(|| self.fit(one, other)))
             }
             (Type::Tuple(one), Type::Tuple(other)) if one.len() == other.len() => {
                 let pairs = one.iter().zip(other);
-                pairs.fold(Fit::yes(), |fit, (one, other)| fit.and(|| self.fit(one, other)))
+                pairs.fold(Fit::safe(), |fit, (one, other)| fit.and(|| self.fit(one, other)))
             }
             (Type::Map(one), Type::Map(other)) => {
                 let keys = self.fit(&one.0, &other.0).within("keys");
                 keys.and(|| self.fit(&one.1, &other.1).within("values"))
             }
             (Type::Record(one), Type::Record(other)) => self.fit_record(one, other),
-            (Type::Literal(_) | Type::Char, Type::Text) => Fit::yes(),
-            _ if from == into => Fit::yes(),
+            (Type::Literal(_) | Type::Char, Type::Text) => Fit::safe(),
+            _ if from == into => Fit::safe(),
             _ => fit_number(from, into),
         }
     }
@@ -152,21 +152,21 @@ impl TypeComparison<'_> {
     fn fit_record(&mut self, from: &Record, into: &Record) -> Fit {
         let sent = |name: &str| from.fields.iter().find(|field| field.name == name);
         let fit =
-            into.fields.iter().fold(Fit::yes(), |fit, field| fit.and(|| self.fit_field(sent(&field.name), field)));
+            into.fields.iter().fold(Fit::safe(), |fit, field| fit.and(|| self.fit_field(sent(&field.name), field)));
         fit.and(|| {
             let known = |name: &str| into.fields.iter().any(|field| field.name == name);
             match from.fields.iter().find(|field| into.closed && !known(&field.name)) {
-                Some(field) => Fit::no(format!("field {} is rejected", field.name)),
-                None => Fit::yes(),
+                Some(field) => Fit::breaks(format!("field {} is rejected", field.name)),
+                None => Fit::safe(),
             }
         })
     }
 
     fn fit_field(&mut self, from: Option<&Field>, into: &Field) -> Fit {
         match from {
-            None if into.optional => Fit::yes(),
-            None => Fit::no(format!("field {} is missing", into.name)),
-            Some(from) if from.optional && !into.optional => Fit::no(format!("field {} may be missing", into.name)),
+            None if into.optional => Fit::safe(),
+            None => Fit::breaks(format!("field {} is missing", into.name)),
+            Some(from) if from.optional && !into.optional => Fit::breaks(format!("field {} may be missing", into.name)),
             Some(from) => self.fit(&from.ty, &into.ty).within(&format!("field {}", into.name)),
         }
     }
@@ -175,17 +175,17 @@ impl TypeComparison<'_> {
 /// Compares numbers: they fit if all values of `from` are in the range of `into`. An integer fits a float if no digit is lost.
 fn fit_number(from: &Type, into: &Type) -> Fit {
     match (from, into, range(from), range(into)) {
-        (_, _, Some(from), Some(into)) if into.0 <= from.0 && from.1 <= into.1 => Fit::yes(),
-        (Type::F32, Type::F64, ..) => Fit::yes(),
+        (_, _, Some(from), Some(into)) if into.0 <= from.0 && from.1 <= into.1 => Fit::safe(),
+        (Type::F32, Type::F64, ..) => Fit::safe(),
         (Type::F64, Type::F32, ..) => Fit::unknown("f64 becomes f32".to_owned()),
         (_, Type::F32 | Type::F64, Some(range), _) => {
             let exact = if *into == Type::F32 { 1 << 24 } else { 1 << 53 };
             match range.0 >= -exact && range.1 <= exact as u128 {
-                true => Fit::yes(),
+                true => Fit::safe(),
                 false => Fit::unknown(format!("{from} becomes {into}")),
             }
         }
-        _ => Fit::no(format!("{from} is not {into}")),
+        _ => Fit::breaks(format!("{from} is not {into}")),
     }
 }
 

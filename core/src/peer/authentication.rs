@@ -1,4 +1,4 @@
-//! The peer's side of the authentication: it proves that it knows the key, and accepts only a broker that proves the same.
+//! The peer's side of the authentication: the proof of its key to the broker, and the check of the broker's proof.
 
 use bytes::Bytes;
 
@@ -15,12 +15,12 @@ use crate::{
 };
 
 /// The message for a peer without a key at a broker that requires one.
-pub(crate) const KEY_REQUIRED: &str = "the broker asks for a key and this program gives none: give it the broker's with \
+pub(crate) const KEY_REQUIRED: &str = "the broker requires a key and this program has none: pass the broker's key with \
                                        --authkey-file FILE, or in CALLBOARD_AUTHKEY";
-const BROKER_UNPROVEN: &str = "the broker did not prove that it knows the key: check that it is the right broker, and that it \
-                               has the same key";
-const NOT_ASKED: &str = "the broker asks for no key, so it did not prove that it knows ours: start it with --authkey-file \
-                         FILE, or this program without a key";
+const BROKER_UNPROVEN: &str = "the broker did not prove that it has this program's key: check the broker's address, and \
+                               that both have the same key";
+const KEY_NOT_REQUIRED: &str = "the broker requires no key, so it did not prove that it has this program's key: start the \
+                                broker with --authkey-file FILE, or this program without a key";
 
 /// Why a challenge cannot be answered.
 enum ChallengeError {
@@ -31,7 +31,7 @@ enum ChallengeError {
 }
 
 impl Peer {
-    /// The broker's challenge: answers it, or ends the connection.
+    /// Handles the broker's challenge: answers it, or ends the connection.
     pub(super) fn on_challenge(&mut self, now: Time, until: Time, nonce: Nonce, challenge: &Bytes) -> PeerEvent {
         match self.answer(nonce, challenge) {
             Ok((response, transcript)) => {
@@ -49,14 +49,14 @@ impl Peer {
     fn answer(&self, nonce: Nonce, challenge: &Bytes) -> Result<(Bytes, Option<Transcript>), ChallengeError> {
         if challenge.is_empty() {
             return match self.settings.key {
-                Some(_) => Err(ChallengeError::Rejected(NOT_ASKED.to_owned())),
+                Some(_) => Err(ChallengeError::Rejected(KEY_NOT_REQUIRED.to_owned())),
                 None => Ok((Bytes::new(), None)),
             };
         }
         let malformed = |error: body::DecodeError| ChallengeError::Malformed(error.to_string());
         let Mechanism { mechanism } = body::decode(challenge).map_err(malformed)?;
         if mechanism != MECHANISM {
-            let why = format!("the broker asks for a proof by {mechanism:.32}, which this version does not know");
+            let why = format!("the broker requires a proof by {mechanism:.32}, which this version does not support");
             return Err(ChallengeError::Rejected(why));
         }
         let challenge: Challenge = body::decode(challenge).map_err(malformed)?;
@@ -68,7 +68,7 @@ impl Peer {
         Ok((body::encode(&response).expect("a proof has a CBOR form"), Some(transcript)))
     }
 
-    /// Checks that the welcome comes from a broker that knows our key, if we have one.
+    /// Checks the broker's proof in its welcome, if this peer has a key.
     pub(super) fn check_proof(&self, transcript: Option<Transcript>, welcome: &Welcome) -> Result<(), Box<Failure>> {
         let Some(key) = &self.settings.key else { return Ok(()) };
         let proved = transcript.zip(welcome.proof).is_some_and(|(transcript, proof)| {

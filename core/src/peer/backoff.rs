@@ -24,8 +24,8 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// Returns the pause after one more failure: at least a fifth of its step. `chance`, evenly distributed over all numbers, chooses
-    /// how much of the rest is added.
+    /// Returns the pause after one more failure: at least a fifth of its step. `chance`, evenly distributed over all numbers,
+    /// chooses how much of the rest is added.
     pub(super) fn pause(&mut self, chance: u32) -> Duration {
         let step = (RECONNECT_BACKOFF_MIN * (1 << self.failures)).min(self.longest);
         self.failures = (self.failures + 1).min(DOUBLINGS_MAX);

@@ -46,8 +46,9 @@ impl Liveness {
         self.last_sent = now;
     }
 
-    /// Notes that the machine runs at `now` and wanted to run at `due`. If it is more than an interval late (the process was stopped,
-    /// or the clock jumped), what the broker sent meanwhile may not have been read yet: the broker gets one more interval.
+    /// Records that the machine runs at `now`, and that its timeout was due at `due`. If it is more than an interval
+    /// late (the process was stopped, or the clock jumped), what the broker sent meanwhile may not have been read yet:
+    /// the broker gets one more interval.
     pub(super) fn detect_stall(&mut self, now: Time, due: Time) {
         if now > due + self.theirs {
             self.stall_recovered_at = now;

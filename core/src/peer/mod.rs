@@ -45,7 +45,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The socket was closed, or could not be connected. The driver knows more.
+    /// The socket was closed, or could not be connected. The driver has the details.
     SocketClosed,
     /// Nothing was received from the broker for three of its heartbeat intervals.
     HeartbeatTimeout,
@@ -66,7 +66,7 @@ pub(crate) struct Peer {
     settings: Settings,
     state: State,
     connection: ConnectionNumber,
-    /// The last welcome. Its start id tells whether the broker was restarted since.
+    /// The last welcome. Its start id shows whether the broker was restarted since.
     welcome: Option<Box<Welcome>>,
     liveness: Liveness,
     /// When the machine last ran.
@@ -89,7 +89,7 @@ enum State {
     Closed,
 }
 
-/// What an envelope means to the machine.
+/// What the machine must do after an envelope.
 #[derive(Debug, PartialEq)]
 pub(crate) enum PeerEvent {
     /// Nothing follows.
@@ -98,7 +98,7 @@ pub(crate) enum PeerEvent {
     Reply(Envelope),
     /// The handshake is complete.
     Connected {
-        /// Whether the broker is still in the start that welcomed us before, and so remembers us.
+        /// Whether the broker has not been restarted since the last welcome, so that it still has the session's state.
         same_start: bool,
     },
     /// The connection is over; the socket is to be dropped. The peer reconnects by itself.
@@ -111,10 +111,10 @@ pub(crate) enum PeerEvent {
     Unexpected(Kind),
 }
 
-/// What the end of a socket means to the machine.
+/// How the machine must treat the end of a socket.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SocketClosed {
-    /// Nothing new: the machine asked for it.
+    /// The machine requested it.
     Expected,
     /// The connection is lost. The peer reconnects by itself.
     Unexpected,
@@ -122,7 +122,7 @@ pub(crate) enum SocketClosed {
     Final,
 }
 
-/// What a timeout means to the machine.
+/// What the machine must do after a timeout.
 #[derive(Debug, PartialEq)]
 pub(crate) enum TimeoutAction {
     /// A socket is to be opened.
@@ -151,7 +151,7 @@ impl Peer {
         }
     }
 
-    /// Notes that the machine runs at `now`. The machine calls this first, whenever it runs.
+    /// Records that the machine runs at `now`. The machine calls this first, whenever it runs.
     pub(crate) fn detect_stall(&mut self, now: Time) {
         // Most events of a turn have the same time: the first of them has detected the stall, if there is one.
         if std::mem::replace(&mut self.last_run, now) == now {
@@ -162,17 +162,18 @@ impl Peer {
         }
     }
 
-    /// Notes that frames were received. Whatever they contain, the broker is alive.
+    /// Records that frames were received. Any frames count as activity of the broker.
     pub(crate) fn record_activity(&mut self, now: Time) {
         self.liveness.record_receive(now);
     }
 
-    /// Notes that the machine sends something.
+    /// Records that the machine sends something.
     pub(crate) fn record_send(&mut self, now: Time) {
         self.liveness.record_send(now);
     }
 
-    /// The socket is connected; `nonce` is random and unique to this connection. Returns the hello to send.
+    /// Starts the handshake on a connected socket. `nonce` is random and unique to this connection. Returns the hello
+    /// to send.
     pub(crate) fn on_connected(&mut self, nonce: Nonce) -> Option<Envelope> {
         let State::Connecting { until } = self.state else { return None };
         self.state = State::AwaitingChallenge { until, nonce };
@@ -180,7 +181,7 @@ impl Peer {
         Some(Envelope::Hello(body::encode(&hello).expect("a hello has a CBOR form")))
     }
 
-    /// The socket is closed.
+    /// Handles the end of the socket, and starts the backoff if the peer reconnects.
     pub(crate) fn on_disconnected(&mut self, now: Time, chance: u32) -> SocketClosed {
         let closed = match self.state {
             // There is no socket during a backoff: a driver that reports the same end twice is ignored.
@@ -280,7 +281,7 @@ impl Peer {
         }
     }
 
-    /// Notes that the machine sends a goodbye, and waits for the broker's until `until`. Only while connected.
+    /// Records that the machine sends a goodbye, and waits until `until` for the broker's. Only while connected.
     pub(crate) fn start_closing(&mut self, until: Time) {
         debug_assert!(self.is_connected(), "only a connected peer sends a goodbye");
         self.state = State::Closing { until };
@@ -347,8 +348,8 @@ impl Peer {
         PeerEvent::Connected { same_start }
     }
 
-    /// The broker sent a goodbye. UNAVAILABLE, or no reason, means that the peer may reconnect later. Any other reason will be the
-    /// same next time.
+    /// Handles a goodbye of the broker. With UNAVAILABLE, or without a reason, the peer reconnects. With any other
+    /// reason it does not, because the next attempt would fail in the same way.
     fn on_goodbye(&mut self, now: Time, why: Option<Box<Failure>>) -> PeerEvent {
         match why {
             Some(failure) if failure.code != Code::Unavailable => self.reject(failure),
@@ -373,8 +374,8 @@ impl Peer {
         self.state = State::Disconnecting;
     }
 
-    /// Forgets earlier failures if the connection that ends now was up for a heartbeat. One that ends at once (if the broker fails on
-    /// what we send, for example) must not be made again and again without a pause.
+    /// Resets the backoff if the connection that ends now was up for a heartbeat. A connection that ends immediately
+    /// (for example because the broker fails on our messages) must not be made again without a growing pause.
     fn reset_backoff_if_stable(&mut self, now: Time) {
         if let State::Connected { since } = self.state
             && now.since(since) >= self.settings.heartbeat()
@@ -386,7 +387,7 @@ impl Peer {
 
 fn unsupported_version(version: u32) -> Box<Failure> {
     let message = format!(
-        "the broker speaks version {version} of the protocol, and this program versions {} to {}: update one of them",
+        "the broker uses version {version} of the protocol, and this program supports versions {} to {}: update one of them",
         limits::VERSION_MIN,
         limits::VERSION_MAX
     );

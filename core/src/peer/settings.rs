@@ -1,4 +1,4 @@
-//! How a client or worker introduces itself to the broker.
+//! The settings of a peer, and the hello that it sends to the broker.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::{
     },
 };
 
-/// What a client or worker tells the broker about itself, on each of its connections.
+/// The settings of a client or worker: what its hello contains on each connection.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Its session. It is random, so the driver chooses it, and it is secret.
     pub session: SessionId,
     /// The heartbeat interval. Default: [`limits::HEARTBEAT_DEFAULT`], clamped to [`limits::HEARTBEAT_MIN`] and
-    /// [`limits::HEARTBEAT_MAX`]. Too low: more load. Too high: the broker detects the loss of the peer late. It is also the longest
-    /// pause between two attempts to connect.
+    /// [`limits::HEARTBEAT_MAX`]. Too low: more load. Too high: the broker detects the loss of the peer late. It is also the
+    /// longest pause between two attempts to connect.
     pub heartbeat: Duration,
     /// A readable name, such as `calculator-3`.
     pub instance: String,

@@ -34,7 +34,7 @@ pub(crate) fn settings() -> Settings {
     Settings { instance: "calculator-3".into(), heartbeat: HEARTBEAT, ..Settings::new(SessionId([7; 16])) }
 }
 
-/// The welcome of the broker in the start with that number.
+/// Returns the welcome of the broker in the start with that number.
 pub(crate) fn welcome(start: u8, credit_calls: u32, credit_bytes: u64) -> Envelope {
     Envelope::Welcome(body::encode(&welcome_body(start, credit_calls, credit_bytes)).unwrap())
 }
@@ -58,7 +58,7 @@ pub(crate) fn goodbye(code: Code) -> Envelope {
     Envelope::Goodbye(Some(Box::new(Failure::new(code, Executed::No, "go"))))
 }
 
-/// The messages in which the broker sends these envelopes in one turn.
+/// Returns the messages in which the broker sends these envelopes in one turn.
 pub(crate) fn messages(envelopes: &[Envelope]) -> Vec<Vec<Bytes>> {
     let mut bundler = Bundler::new();
     for envelope in envelopes {

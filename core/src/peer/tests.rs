@@ -1,4 +1,4 @@
-//! The rules of a peer's connection.
+//! Tests of a peer's connection.
 
 #![allow(clippy::unwrap_used)]
 
@@ -34,34 +34,36 @@ fn challenge() -> Envelope {
     Envelope::Challenge(Bytes::new())
 }
 
-/// Connects and says hello.
-fn greet(peer: &mut Peer, now: Time) -> Hello {
+/// Connects. Returns the hello.
+fn send_hello(peer: &mut Peer, now: Time) -> Hello {
     assert_eq!(peer.handle_timeout(now), Some(TimeoutAction::Connect));
-    let Some(Envelope::Hello(hello)) = peer.on_connected(Nonce([9; 32])) else { panic!("a connected peer says hello") };
+    let Some(Envelope::Hello(hello)) = peer.on_connected(Nonce([9; 32])) else {
+        panic!("a connected peer sends a hello")
+    };
     peer.assert_invariants();
     body::decode(&hello).unwrap()
 }
 
-/// Joins the broker's start of that number.
-fn join(peer: &mut Peer, now: Time, start: u8) -> PeerEvent {
-    greet(peer, now);
+/// Connects to the start of the broker with that number.
+fn connect(peer: &mut Peer, now: Time, start: u8) -> PeerEvent {
+    send_hello(peer, now);
     assert_eq!(peer.handle_message(now, challenge()), PeerEvent::Reply(Envelope::Proof(Bytes::new())));
     peer.record_send(now);
-    let heard = peer.handle_message(now, welcome(start, 1, 1));
+    let event = peer.handle_message(now, welcome(start, 1, 1));
     peer.assert_invariants();
-    heard
+    event
 }
 
-/// Loses the socket, and returns when the peer will connect again.
-fn lose(peer: &mut Peer, now: Time) -> Time {
+/// Closes the socket. Returns when the peer reconnects.
+fn disconnect(peer: &mut Peer, now: Time) -> Time {
     assert_eq!(peer.on_disconnected(now, 0), SocketClosed::Unexpected);
     peer.poll_timeout().unwrap()
 }
 
 #[test]
-fn hello_challenge_proof_welcome_and_the_peer_is_in() {
+fn a_peer_is_connected_after_hello_challenge_proof_and_welcome() {
     let mut peer = peer();
-    let hello = greet(&mut peer, at(0));
+    let hello = send_hello(&mut peer, at(0));
     assert_eq!((hello.session, hello.role, hello.versions), (SessionId([7; 16]), Role::Client, (1, 1)));
     assert_eq!((hello.connection, hello.heartbeat_ms), (ConnectionNumber(1), 1_000));
     assert!(!peer.is_connected());
@@ -74,25 +76,25 @@ fn hello_challenge_proof_welcome_and_the_peer_is_in() {
 #[test]
 fn each_connection_of_a_session_has_a_higher_number() {
     let mut peer = peer();
-    assert_eq!(greet(&mut peer, at(0)).connection, ConnectionNumber(1));
-    let again = lose(&mut peer, at(0));
-    assert_eq!(greet(&mut peer, again).connection, ConnectionNumber(2));
+    assert_eq!(send_hello(&mut peer, at(0)).connection, ConnectionNumber(1));
+    let again = disconnect(&mut peer, at(0));
+    assert_eq!(send_hello(&mut peer, again).connection, ConnectionNumber(2));
 }
 
 #[test]
-fn a_peer_knows_the_same_start_from_a_new_one() {
+fn a_peer_detects_a_new_start_of_the_broker() {
     let mut peer = peer();
-    join(&mut peer, at(0), 1);
-    let again = lose(&mut peer, at(0));
-    assert_eq!(join(&mut peer, again, 1), PeerEvent::Connected { same_start: true });
-    let again = lose(&mut peer, again);
-    assert_eq!(join(&mut peer, again, 2), PeerEvent::Connected { same_start: false });
+    connect(&mut peer, at(0), 1);
+    let again = disconnect(&mut peer, at(0));
+    assert_eq!(connect(&mut peer, again, 1), PeerEvent::Connected { same_start: true });
+    let again = disconnect(&mut peer, again);
+    assert_eq!(connect(&mut peer, again, 2), PeerEvent::Connected { same_start: false });
 }
 
 #[test]
-fn a_handshake_has_its_time_and_is_tried_again_after_it() {
+fn a_handshake_times_out_and_the_peer_reconnects() {
     let mut peer = peer();
-    greet(&mut peer, at(0));
+    send_hello(&mut peer, at(0));
     peer.handle_message(at(1), challenge());
     assert_eq!(peer.poll_timeout(), Some(Time::ZERO + HANDSHAKE_TIMEOUT));
     assert_eq!(peer.handle_timeout(at(4_999)), None);
@@ -103,9 +105,9 @@ fn a_handshake_has_its_time_and_is_tried_again_after_it() {
 }
 
 #[test]
-fn who_said_nothing_for_an_interval_pings() {
+fn a_peer_that_sent_nothing_for_an_interval_sends_a_ping() {
     let mut peer = peer();
-    join(&mut peer, at(0), 1);
+    connect(&mut peer, at(0), 1);
     assert_eq!(peer.poll_timeout(), Some(at(1_000)));
     peer.record_send(at(600));
     assert_eq!(peer.handle_timeout(at(1_599)), None);
@@ -118,16 +120,16 @@ fn who_said_nothing_for_an_interval_pings() {
 #[test]
 fn a_ping_is_answered_with_its_number() {
     let mut peer = peer();
-    join(&mut peer, at(0), 1);
+    connect(&mut peer, at(0), 1);
     let ping = Envelope::Ping(Ping { number: 77, done_below: None });
     assert_eq!(peer.handle_message(at(1), ping), PeerEvent::Reply(Envelope::Pong(77)));
     assert_eq!(peer.handle_message(at(1), Envelope::Pong(1)), PeerEvent::Ignored);
 }
 
 #[test]
-fn a_broker_silent_for_three_of_its_intervals_is_lost_and_any_frame_is_life() {
+fn a_broker_is_lost_after_three_of_its_intervals_without_a_frame() {
     let mut peer = peer();
-    join(&mut peer, at(0), 1);
+    connect(&mut peer, at(0), 1);
     for second in 1..=2 {
         assert!(matches!(peer.handle_timeout(at(second * 1_000)), Some(TimeoutAction::Ping(_))));
     }
@@ -141,10 +143,10 @@ fn a_broker_silent_for_three_of_its_intervals_is_lost_and_any_frame_is_life() {
 }
 
 #[test]
-fn a_peer_that_was_not_run_in_time_gives_the_broker_an_interval_of_grace() {
+fn after_a_stall_the_peer_allows_one_more_interval() {
     let mut peer = peer();
-    join(&mut peer, at(0), 1);
-    // Stopped from its ping at 1 s until 60 s.
+    connect(&mut peer, at(0), 1);
+    // The process is stopped from the ping at 1 s until 60 s.
     peer.detect_stall(at(60_000));
     assert!(matches!(peer.handle_timeout(at(60_000)), Some(TimeoutAction::Ping(_))));
     assert_eq!(peer.handle_timeout(at(60_999)), None);
@@ -152,14 +154,14 @@ fn a_peer_that_was_not_run_in_time_gives_the_broker_an_interval_of_grace() {
     assert_eq!(
         peer.handle_timeout(at(61_000)),
         Some(TimeoutAction::Disconnect(DisconnectReason::HeartbeatTimeout)),
-        "the grace is one interval, once"
+        "the grace period is one interval"
     );
 }
 
 #[test]
-fn a_peer_that_was_a_little_late_gives_no_grace() {
+fn a_delay_shorter_than_an_interval_is_not_a_stall() {
     let mut peer = peer();
-    join(&mut peer, at(0), 1);
+    connect(&mut peer, at(0), 1);
     for second in [1_000, 2_000] {
         peer.detect_stall(at(second));
         peer.handle_timeout(at(second));
@@ -169,49 +171,49 @@ fn a_peer_that_was_a_little_late_gives_no_grace() {
 }
 
 #[test]
-fn pauses_double_from_some_milliseconds_to_a_heartbeat_and_chance_spreads_them() {
-    let mut least = Backoff::new(HEARTBEAT);
-    let mut most = Backoff::new(HEARTBEAT);
+fn pauses_double_up_to_a_heartbeat_with_jitter() {
+    let mut shortest = Backoff::new(HEARTBEAT);
+    let mut longest = Backoff::new(HEARTBEAT);
     for step in [50, 100, 200, 400, 800, 1_000, 1_000] {
-        assert_eq!(least.pause(0), ms(step / 5));
-        let pause = most.pause(u32::MAX);
+        assert_eq!(shortest.pause(0), ms(step / 5));
+        let pause = longest.pause(u32::MAX);
         assert!(pause > ms(step - 1) && pause <= ms(step), "{pause:?} of {step} ms");
     }
     for _ in 0..100 {
-        assert!(least.pause(u32::MAX) <= HEARTBEAT);
+        assert!(shortest.pause(u32::MAX) <= HEARTBEAT);
     }
-    for longest in [HEARTBEAT_MIN, HEARTBEAT_MAX] {
+    for heartbeat in [HEARTBEAT_MIN, HEARTBEAT_MAX] {
         assert!(
-            (0..100).fold(Backoff::new(longest), |mut backoff, _| (backoff.pause(u32::MAX), backoff).1).pause(0)
-                <= longest
+            (0..100).fold(Backoff::new(heartbeat), |mut backoff, _| (backoff.pause(u32::MAX), backoff).1).pause(0)
+                <= heartbeat
         );
     }
 }
 
 #[test]
-fn a_connection_that_held_makes_the_pause_short_again_and_one_that_did_not_does_not() {
+fn only_a_stable_connection_resets_the_pause() {
     let mut peer = peer();
     let mut now = at(0);
     for pause in [10, 20, 40] {
-        join(&mut peer, now, 1);
-        let again = lose(&mut peer, now + ms(999));
+        connect(&mut peer, now, 1);
+        let again = disconnect(&mut peer, now + ms(999));
         assert_eq!(again.since(now), ms(999 + pause));
         now = again;
     }
-    join(&mut peer, now, 1);
-    assert_eq!(lose(&mut peer, now + HEARTBEAT).since(now), HEARTBEAT + ms(10));
+    connect(&mut peer, now, 1);
+    assert_eq!(disconnect(&mut peer, now + HEARTBEAT).since(now), HEARTBEAT + ms(10));
 }
 
 #[test]
-fn sent_away_as_unavailable_it_comes_back() {
+fn after_an_unavailable_goodbye_the_peer_reconnects() {
     let mut peer = peer();
-    greet(&mut peer, at(0));
+    send_hello(&mut peer, at(0));
     assert!(matches!(
         peer.handle_message(at(1), goodbye(Code::Unavailable)),
         PeerEvent::Disconnected(DisconnectReason::Goodbye(_))
     ));
     assert_eq!(peer.on_disconnected(at(1), 0), SocketClosed::Expected);
-    assert_eq!(join(&mut peer, at(11), 1), PeerEvent::Connected { same_start: false });
+    assert_eq!(connect(&mut peer, at(11), 1), PeerEvent::Connected { same_start: false });
     assert!(matches!(
         peer.handle_message(at(12), goodbye(Code::Unavailable)),
         PeerEvent::Disconnected(DisconnectReason::Goodbye(_))
@@ -219,10 +221,10 @@ fn sent_away_as_unavailable_it_comes_back() {
 }
 
 #[test]
-fn sent_away_for_any_other_reason_it_stays_away() {
+fn after_any_other_goodbye_the_peer_does_not_reconnect() {
     for code in [Code::FailedPrecondition, Code::AlreadyExists, Code::Unauthenticated, Code::PermissionDenied] {
         let mut peer = peer();
-        greet(&mut peer, at(0));
+        send_hello(&mut peer, at(0));
         assert!(
             matches!(peer.handle_message(at(1), goodbye(code)), PeerEvent::Rejected(failure) if failure.code == code)
         );
@@ -232,36 +234,36 @@ fn sent_away_for_any_other_reason_it_stays_away() {
 }
 
 #[test]
-fn a_goodbye_is_answered_or_waited_for_until_its_time_or_the_broker_is_gone() {
-    let left = |until: u64| {
+fn the_wait_for_the_answer_to_goodbye_ends_with_it_at_the_deadline_or_with_the_connection() {
+    let closing = |until: u64| {
         let mut peer = peer();
-        join(&mut peer, at(0), 1);
+        connect(&mut peer, at(0), 1);
         peer.start_closing(at(until));
         peer
     };
-    let mut answered = left(2_000);
+    let mut answered = closing(2_000);
     assert_eq!(answered.handle_message(at(1), Envelope::Pong(1)), PeerEvent::Ignored);
     assert_eq!(answered.handle_message(at(1), Envelope::Goodbye(None)), PeerEvent::GoodbyeAcknowledged);
     assert_eq!((answered.on_disconnected(at(2), 0), answered.poll_timeout()), (SocketClosed::Expected, None));
-    let mut late = left(2_000);
+    let mut late = closing(2_000);
     assert_eq!((late.handle_timeout(at(1_999)), late.handle_timeout(at(2_000))), (None, Some(TimeoutAction::GiveUp)));
-    let mut silent = left(90_000);
+    let mut silent = closing(90_000);
     assert_eq!(
         (silent.handle_timeout(at(2_999)), silent.handle_timeout(at(3_000))),
         (None, Some(TimeoutAction::GiveUp))
     );
-    let mut gone = left(2_000);
+    let mut gone = closing(2_000);
     assert_eq!((gone.on_disconnected(at(1), 0), gone.poll_timeout()), (SocketClosed::Final, None));
 }
 
 #[test]
-fn before_the_welcome_nothing_else_is_accepted() {
+fn messages_out_of_order_in_the_handshake_are_unexpected() {
     let mut peer = peer();
-    greet(&mut peer, at(0));
+    send_hello(&mut peer, at(0));
     assert_eq!(
         peer.handle_message(at(0), welcome(1, 1, 1)),
         PeerEvent::Unexpected(Kind::Welcome),
-        "not before the proof"
+        "a welcome before the proof"
     );
     assert_eq!(
         peer.handle_message(at(0), Envelope::Ping(Ping { number: 1, done_below: None })),
@@ -270,50 +272,50 @@ fn before_the_welcome_nothing_else_is_accepted() {
     peer.handle_message(at(0), challenge());
     assert_eq!(peer.handle_message(at(0), challenge()), PeerEvent::Unexpected(Kind::Challenge));
     assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), PeerEvent::Connected { same_start: false });
-    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), PeerEvent::Unexpected(Kind::Welcome), "nor twice");
+    assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), PeerEvent::Unexpected(Kind::Welcome), "a second welcome");
 }
 
 #[test]
-fn a_welcome_that_cannot_be_read_is_a_loss_and_one_of_another_version_is_final() {
+fn a_malformed_welcome_disconnects_and_one_of_another_version_rejects() {
     let mut peer = peer();
-    greet(&mut peer, at(0));
+    send_hello(&mut peer, at(0));
     peer.handle_message(at(0), challenge());
-    let nonsense = Envelope::Welcome(Bytes::from_static(&[0x63, b'a', b'b', b'c']));
+    let malformed = Envelope::Welcome(Bytes::from_static(&[0x63, b'a', b'b', b'c']));
     assert!(matches!(
-        peer.handle_message(at(0), nonsense),
+        peer.handle_message(at(0), malformed),
         PeerEvent::Disconnected(DisconnectReason::InvalidHandshake(_))
     ));
     assert_eq!(peer.on_disconnected(at(0), 0), SocketClosed::Expected);
-    greet(&mut peer, at(10));
+    send_hello(&mut peer, at(10));
     peer.handle_message(at(10), challenge());
     let mut later = welcome_body(1, 1, 1);
     later.version = 2;
-    let heard = peer.handle_message(at(10), Envelope::Welcome(body::encode(&later).unwrap()));
-    assert!(matches!(heard, PeerEvent::Rejected(failure) if failure.code == Code::FailedPrecondition), "and says why");
+    let event = peer.handle_message(at(10), Envelope::Welcome(body::encode(&later).unwrap()));
+    assert!(matches!(event, PeerEvent::Rejected(failure) if failure.code == Code::FailedPrecondition));
 }
 
 #[test]
-fn a_broker_cannot_announce_an_interval_that_makes_it_lost_at_once_or_never() {
-    for (announced, meant) in [(0, HEARTBEAT_MIN), (u64::MAX, HEARTBEAT_MAX)] {
+fn the_interval_that_the_broker_announces_is_clamped() {
+    for (announced, clamped) in [(0, HEARTBEAT_MIN), (u64::MAX, HEARTBEAT_MAX)] {
         let mut peer = peer();
-        greet(&mut peer, at(0));
+        send_hello(&mut peer, at(0));
         peer.handle_message(at(0), challenge());
-        let mut strange = welcome_body(1, 1, 1);
-        strange.heartbeat_ms = announced;
-        peer.handle_message(at(0), Envelope::Welcome(body::encode(&strange).unwrap()));
-        assert_eq!(peer.liveness.expires_at(), Time::ZERO + meant * 3);
+        let mut welcome = welcome_body(1, 1, 1);
+        welcome.heartbeat_ms = announced;
+        peer.handle_message(at(0), Envelope::Welcome(body::encode(&welcome).unwrap()));
+        assert_eq!(peer.liveness.expires_at(), Time::ZERO + clamped * 3);
     }
 }
 
 #[test]
-fn words_of_a_driver_that_have_no_place_change_nothing() {
+fn unexpected_events_of_the_driver_change_nothing() {
     let mut peer = peer();
     assert_eq!((peer.on_connected(Nonce([9; 32])), peer.on_disconnected(at(0), 0)), (None, SocketClosed::Expected));
     assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), PeerEvent::Ignored);
-    assert_eq!(join(&mut peer, at(0), 1), PeerEvent::Connected { same_start: false });
+    assert_eq!(connect(&mut peer, at(0), 1), PeerEvent::Connected { same_start: false });
     assert_eq!(peer.on_connected(Nonce([9; 32])), None);
-    assert!(peer.give_up(), "there was a socket");
-    assert!(!peer.give_up(), "there is none any more");
+    assert!(peer.give_up(), "a socket is open");
+    assert!(!peer.give_up(), "no socket is open");
     let why = Some(Box::new(Failure::new(Code::Internal, Executed::No, "")));
     assert_eq!(peer.handle_message(at(0), Envelope::Goodbye(why)), PeerEvent::Ignored);
 }

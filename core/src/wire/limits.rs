@@ -217,8 +217,10 @@ const _: () = assert!(
     WAITING_BYTES_MAX / TENANT_SHARE >= MESSAGE_BYTES_MAX && QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX,
     "the largest call fits into a queue and into a tenant's share"
 );
-const _: () =
-    assert!(EXTENSION_KEYS_MAX + 31 <= HEADER_KEYS_MAX, "extensions fit beside every key below 64 that has a name");
+const _: () = assert!(
+    EXTENSION_KEYS_MAX + 31 <= HEADER_KEYS_MAX,
+    "a header has room for all extensions and all named keys below 64"
+);
 const _: () = assert!(
     AUTHKEY_REJECTION_DELAY.as_millis() < HANDSHAKE_TIMEOUT.as_millis(),
     "a peer with an invalid proof receives that reason, and not that the handshake timed out"

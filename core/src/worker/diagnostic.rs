@@ -1,4 +1,4 @@
-//! What the worker tells its operator: a driver logs it, nothing depends on it.
+//! The diagnostics and counters of the worker. The driver logs the diagnostics; nothing depends on them.
 
 use super::JobId;
 use crate::{
@@ -11,69 +11,69 @@ use crate::{
     },
 };
 
-/// Something worth a line in the log.
+/// An event for the log.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Diagnostic {
-    /// The broker let the worker in, and has taken its registration.
+    /// The worker is connected, and the broker has accepted its registration.
     Registered {
         /// The broker.
         broker: BrokerId,
-        /// This start of it.
+        /// The start of the broker.
         start: StartId,
-        /// Calls of an earlier connection that still run here.
+        /// How many calls of earlier connections still run.
         running: usize,
     },
-    /// The connection to the broker is over; the worker comes back by itself, unless it drains.
+    /// The connection to the broker has ended. The worker reconnects by itself, unless it drains.
     Disconnected {
-        /// What happened.
+        /// Why it ended.
         reason: DisconnectReason,
-        /// Calls that run on; their outcomes will be dropped.
+        /// How many calls continue to run. Their outcomes will be dropped.
         running: usize,
     },
-    /// A call came for a method that this worker does not have.
+    /// A call arrived for a method that this worker does not have.
     UnknownMethod(MethodName),
-    /// More calls came than this worker has room for.
+    /// A call arrived while all slots and the prefetch were taken.
     Overrun(CallId),
-    /// The broker broke the rules of a call's stream.
-    StreamBroken(JobId, String),
-    /// An outcome was dropped: the connection that its call came on is over.
+    /// The broker violated the rules of a call's stream.
+    StreamViolation(JobId, String),
+    /// An outcome was dropped: the connection of its call has ended.
     OutcomeDropped(CallId),
-    /// An envelope of the broker's could not be read.
+    /// An envelope could not be decoded.
     InvalidEnvelope(EnvelopeError),
-    /// An envelope that a broker has no business to send to a worker, or not now.
+    /// An envelope is not allowed from a broker to a worker, or not in this state.
     UnexpectedMessage(Kind),
 }
 
-/// What the machine counts, since its start.
+/// The counters of the machine, since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Dispatches that arrived.
     pub dispatches: u64,
     /// Handlers that were started.
-    pub run: u64,
+    pub started: u64,
     /// Handlers that ended with a result.
     pub answered: u64,
     /// Handlers that ended with a failure.
     pub failed: u64,
-    /// Handlers that were told to stop.
+    /// Handlers that were asked to stop.
     pub stopped: u64,
-    /// Calls whose time was up before a handler could start.
+    /// Calls that expired before a handler could start.
     pub expired: u64,
-    /// Calls that were given back unstarted.
+    /// Calls that were handed back.
     pub handed_back: u64,
-    /// Outcomes that were dropped, because the connection of their call was over.
+    /// Outcomes that were dropped because the connection of their call had ended.
     pub outcomes_dropped: u64,
-    /// Items that came from callers.
+    /// Items that were received from callers.
     pub items_in: u64,
-    /// Items that went to callers.
+    /// Items that were sent to callers.
     pub items_out: u64,
-    /// Items and credit of calls that had ended.
-    pub late: u64,
-    /// Streams whose rules the broker broke.
-    pub streams_broken: u64,
-    /// Envelopes that could not be read or had no place.
+    /// Items and credit that arrived for calls that had ended.
+    pub late_items: u64,
+    /// Streams whose rules the broker violated.
+    pub stream_violations: u64,
+    /// Envelopes that could not be decoded or were unexpected.
     pub invalid_envelopes: u64,
-    /// Times that the broker let the worker in.
+    /// How often the worker was connected.
     pub connections: u64,
 }

@@ -1,10 +1,10 @@
-//! What becomes of a dispatch: it runs, is held, or goes back.
+//! Dispatches: each call runs, is prefetched, or is handed back.
 
 use std::time::Duration;
 
 use super::{
     Action, Diagnostic, Worker,
-    job::{Flows, Job, JobId},
+    job::{CallStreams, Job, JobId},
     jobs::Placement,
 };
 use crate::{
@@ -20,18 +20,18 @@ use crate::{
 };
 
 impl Worker {
-    /// The broker sends a call.
-    pub(super) fn dispatch(&mut self, now: Time, dispatch: Dispatch, out: &mut Vec<Action>) {
+    /// Handles a dispatch.
+    pub(super) fn on_dispatch(&mut self, now: Time, dispatch: Dispatch, out: &mut Vec<Action>) {
         let id = self.job_id(dispatch.number);
-        if self.jobs.has(id) {
-            // A broker numbers each dispatch anew; one number that came twice is answered once.
+        if self.jobs.contains(id) {
+            // A broker gives each dispatch a new number. A number that arrives twice is answered once.
             return self.on_unexpected_message(Kind::Request, out);
         }
         self.counters.dispatches += 1;
         if self.phase.is_draining() {
             return self.hand_back(now, id, out);
         }
-        let Some((offer, method)) = self.jobs.find(&dispatch.method) else {
+        let Some((offer, method)) = self.jobs.find_method(&dispatch.method) else {
             return self.unknown_method(now, &dispatch, out);
         };
         if dispatch.streams.style() != self.register.offers[offer].methods[method].style {
@@ -50,11 +50,11 @@ impl Worker {
             body: dispatch.body,
         };
         if dispatch.timeout == Some(Duration::ZERO) {
-            return self.too_late(now, &job, out);
+            return self.expire_unstarted(now, &job, out);
         }
         match self.jobs.placement(offer) {
-            Placement::Slot => self.run(now, job, Flows::of(dispatch.streams), out),
-            Placement::Held => self.jobs.hold(job, Flows::of(dispatch.streams)),
+            Placement::Run => self.run(now, job, CallStreams::of(dispatch.streams), out),
+            Placement::Prefetch => self.jobs.prefetch(job, CallStreams::of(dispatch.streams)),
             Placement::Full => {
                 out.push(Action::Log(Diagnostic::Overrun(job.call)));
                 self.hand_back(now, id, out);
@@ -62,27 +62,27 @@ impl Worker {
         }
     }
 
-    /// A handler starts.
-    pub(super) fn run(&mut self, now: Time, job: Job, flows: Option<Box<Flows>>, out: &mut Vec<Action>) {
-        self.counters.run += 1;
-        self.jobs.begin(now, &job, flows);
-        let (id, streams) = (job.id, job.streams);
+    /// Starts a handler.
+    pub(super) fn run(&mut self, now: Time, job: Job, streams: Option<Box<CallStreams>>, out: &mut Vec<Action>) {
+        self.counters.started += 1;
+        self.jobs.start(now, &job, streams);
+        let (id, style) = (job.id, job.streams.style());
         out.push(Action::Run(job));
-        if !streams.style().is_unary() {
+        if !style.is_unary() {
             self.open_streams(now, id, out);
         }
     }
 
-    /// A call is given back unstarted.
+    /// Hands a call back that was not started.
     pub(super) fn hand_back(&mut self, now: Time, id: JobId, out: &mut Vec<Action>) {
         self.counters.handed_back += 1;
         self.send(now, Envelope::Handback(id.dispatch), out);
     }
 
-    /// A call's time is up before a handler could start.
-    pub(super) fn too_late(&mut self, now: Time, job: &Job, out: &mut Vec<Action>) {
+    /// Fails a call that expired before a handler could start.
+    pub(super) fn expire_unstarted(&mut self, now: Time, job: &Job, out: &mut Vec<Action>) {
         self.counters.expired += 1;
-        let text = "the call's time was up before a handler could start";
+        let text = "the call expired before a handler could start";
         let failure = Failure { attempt: job.attempt, ..Failure::new(Code::DeadlineExceeded, Executed::No, text) };
         self.reply(now, job.id.dispatch, Err(Box::new(failure)), out);
     }
@@ -94,37 +94,36 @@ impl Worker {
         out.push(Action::Log(Diagnostic::UnknownMethod(dispatch.method.clone())));
     }
 
-    /// A method is called as if it were of another style: its handler would wait for items that nobody sends, or send what nobody
-    /// reads.
+    /// Rejects a call with another style than its method's. The handler would wait for items that the caller does not send, or
+    /// send items that it does not read.
     fn wrong_style(&mut self, now: Time, dispatch: &Dispatch, style: Style, out: &mut Vec<Action>) {
-        let text = format!("{} is {style}, and was called as {}", dispatch.method, dispatch.streams.style());
+        let text = format!("{} is {style}, but was called as {}", dispatch.method, dispatch.streams.style());
         let failure = Failure { attempt: dispatch.attempt, ..Failure::new(Code::InvalidArgument, Executed::No, text) };
         self.reply(now, dispatch.number, Err(Box::new(failure)), out);
     }
 
-    /// An envelope could not be read. If it was a dispatch, or may have been one of a later version, its call ends
-    /// here.
+    /// Handles an envelope that could not be decoded. If it was a dispatch, or may be one of a later version, its call ends here.
     pub(super) fn on_invalid_envelope(&mut self, now: Time, error: EnvelopeError, out: &mut Vec<Action>) {
         self.counters.invalid_envelopes += 1;
         let is_dispatch = error.kind == Some(u64::from(Kind::Request.number()))
             || matches!(error.reason, EnvelopeErrorReason::UnknownKind(_));
         let number = error.number.filter(|_| is_dispatch && self.peer.is_connected()).map(DispatchNumber);
         self.on_invalid_item(now, &error, out);
-        // What is said about a call that is here leaves it as it is: it gets its one reply when it ends.
-        if let Some(number) = number.filter(|&number| !self.jobs.has(self.job_id(number))) {
+        // An invalid envelope with the number of a present call does not end it: the call gets its one reply when it ends.
+        if let Some(number) = number.filter(|&number| !self.jobs.contains(self.job_id(number))) {
             let failure = Failure::new(error.code(), Executed::No, error.to_string());
             self.reply(now, number, Err(Box::new(failure)), out);
         }
         out.push(Action::Log(Diagnostic::InvalidEnvelope(error)));
     }
 
-    /// An envelope that a broker has no business to send to a worker, or not now.
+    /// Handles an envelope that is not allowed from a broker to a worker, or not in this state.
     pub(super) fn on_unexpected_message(&mut self, kind: Kind, out: &mut Vec<Action>) {
         self.counters.invalid_envelopes += 1;
         out.push(Action::Log(Diagnostic::UnexpectedMessage(kind)));
     }
 
-    /// The name of a dispatch of this connection.
+    /// Returns the id of a dispatch of this connection.
     pub(super) fn job_id(&self, dispatch: DispatchNumber) -> JobId {
         JobId { connection: self.peer.connection(), dispatch }
     }

@@ -1,4 +1,4 @@
-//! A dispatched call as its worker knows it.
+//! The state of one dispatched call at its worker.
 
 use bytes::Bytes;
 
@@ -14,11 +14,11 @@ use crate::{
     },
 };
 
-/// The name of one dispatched call at its worker, unique in one life of the worker: dispatch numbers count per start of
-/// the broker, so the connection belongs to it.
+/// The id of one dispatched call at its worker, unique in the life of the worker. It contains the connection, because dispatch
+/// numbers begin again with each start of the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId {
-    /// The connection it came on.
+    /// The connection on which it arrived.
     pub connection: ConnectionNumber,
     /// The broker's number for it.
     pub dispatch: DispatchNumber,
@@ -27,21 +27,21 @@ pub struct JobId {
 /// A call for a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// What [`super::Event::Finished`] or [`super::Event::Stopped`] will name.
+    /// Its id, for [`super::Event::Finished`] or [`super::Event::Stopped`].
     pub id: JobId,
-    /// Which offer of the registration.
+    /// The index of the offer in the registration.
     pub offer: usize,
-    /// Which method of that offer.
+    /// The index of the method in that offer.
     pub method: usize,
-    /// The call as people see it.
+    /// The id of the call, as callers and operators see it.
     pub call: CallId,
-    /// Which attempt this is, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: u32,
-    /// When its time is up. The machine stops it then; a handler may want to know.
+    /// When it expires. The machine stops it then. A handler can read it.
     pub deadline: Option<Time>,
-    /// Its key and fence, if it has a key.
+    /// Its affinity key and fencing token, if it has a key.
     pub affinity: Option<Affinity>,
-    /// The streams beside its reply, which are those of its method.
+    /// The streams that its method declares.
     pub streams: Streams,
     /// Header keys from 64 on, encoded.
     pub extensions: Bytes,
@@ -49,7 +49,7 @@ pub struct Job {
     pub body: Bytes,
 }
 
-/// A handler that runs.
+/// A running handler.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) offer: usize,
@@ -59,54 +59,55 @@ pub(super) struct Running {
     pub(super) attempt: u32,
     pub(super) deadline: Option<Time>,
     since: Time,
-    /// When to look whether it has begun, so that the broker is told; `None` once it was.
-    started_due: Option<Time>,
-    /// Why it was told to stop, if it was.
-    pub(super) stopped: Option<Stopped>,
-    /// Its streams, if it has any.
-    pub(super) flows: Option<Box<Flows>>,
-    /// What is set for what is due of it next.
+    /// When to ask the driver whether it has started, for the message to the broker. `None` after that message.
+    query_started_at: Option<Time>,
+    /// Why it was asked to stop, if it was.
+    pub(super) stopped: Option<StopReason>,
+    /// The state of its streams, if it has any.
+    pub(super) streams: Option<Box<CallStreams>>,
+    /// The timer for its next deadline, if it has one.
     pub(super) timer: Option<DeadlineKey>,
 }
 
-/// A call that waits for a slot.
+/// A prefetched call, which waits for a slot.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Prefetched {
     pub(super) job: Job,
-    pub(super) flows: Option<Box<Flows>>,
-    /// What is set for its deadline.
+    pub(super) streams: Option<Box<CallStreams>>,
+    /// The timer for its deadline, if it has one.
     pub(super) timer: Option<DeadlineKey>,
 }
 
-/// The streams of one call.
+/// The state of the streams of one call.
 #[derive(Debug)]
-pub(super) struct Flows {
-    pub(super) streams: Streams,
+pub(super) struct CallStreams {
+    /// The streams that its method declares.
+    pub(super) declared: Streams,
     /// Items to the caller.
     pub(super) writer: StreamWriter,
     /// Items from the caller.
     pub(super) reader: StreamReader,
-    /// The newest word on its progress, unsent.
+    /// The newest progress that was not sent.
     pub(super) progress: Option<Bytes>,
-    /// When the next such word may be sent.
+    /// When progress may be sent again.
     pub(super) progress_at: Time,
 }
 
-/// Why a handler was told to stop.
+/// Why a handler was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stopped {
-    /// The caller is no longer interested.
+pub(super) enum StopReason {
+    /// The caller has cancelled the call, or its connection is lost.
     Cancelled,
-    /// Its time is up.
+    /// The call has expired.
     Expired,
-    /// The worker ends, and will not wait for it any longer.
+    /// The deadline of the drain has passed.
     Drained,
-    /// The broker broke the rules of its stream.
-    Broken,
+    /// The broker violated the rules of its stream.
+    StreamViolation,
 }
 
 impl Running {
-    pub(super) fn new(now: Time, job: &Job, flows: Option<Box<Flows>>) -> Running {
+    pub(super) fn new(now: Time, job: &Job, streams: Option<Box<CallStreams>>) -> Running {
         Running {
             offer: job.offer,
             call: job.call,
@@ -114,67 +115,67 @@ impl Running {
             attempt: job.attempt,
             deadline: job.deadline,
             since: now,
-            started_due: Some(now + STARTED_DELAY),
+            query_started_at: Some(now + STARTED_DELAY),
             stopped: None,
-            flows,
+            streams,
             timer: None,
         }
     }
 
-    /// What is due of it next.
+    /// Returns when it is due next: a query, its deadline, or progress.
     pub(super) fn next_due(&self) -> Option<Time> {
         let deadline = self.deadline.filter(|_| self.stopped.is_none());
-        let first = match (self.started_due, deadline) {
+        let first = match (self.query_started_at, deadline) {
             (Some(started), Some(deadline)) => Some(started.min(deadline)),
             (started, deadline) => started.or(deadline),
         };
-        match &self.flows {
-            Some(flows) => [first, flows.progress_due()].into_iter().flatten().min(),
+        match &self.streams {
+            Some(streams) => [first, streams.progress_due()].into_iter().flatten().min(),
             None => first,
         }
     }
 
-    /// Whether to look now if it has begun. One that has not is looked at again after as long a time as it has had so far: a
-    /// program that is slow to begin is not asked every moment.
-    pub(super) fn starts_to_count(&mut self, now: Time) -> bool {
-        let due = self.started_due.is_some_and(|at| at <= now);
+    /// Returns whether to ask now if it has started, and schedules the next query. Its delay is the time since the dispatch, so a
+    /// handler that starts late causes few queries.
+    pub(super) fn take_started_query(&mut self, now: Time) -> bool {
+        let due = self.query_started_at.is_some_and(|at| at <= now);
         if due {
-            self.started_due = Some(now + now.since(self.since).max(STARTED_DELAY));
+            self.query_started_at = Some(now + now.since(self.since).max(STARTED_DELAY));
         }
         due
     }
 
-    /// It has begun. True once.
-    pub(super) fn has_begun(&mut self) -> bool {
-        self.started_due.take().is_some()
+    /// Records that it has started. Returns true the first time.
+    pub(super) fn record_started(&mut self) -> bool {
+        self.query_started_at.take().is_some()
     }
 
-    /// Whether its time is up, and it was not told to stop before.
-    pub(super) fn expires(&self, now: Time) -> bool {
+    /// Returns whether it has expired and was not asked to stop before.
+    pub(super) fn is_expired(&self, now: Time) -> bool {
         self.stopped.is_none() && self.deadline.is_some_and(|deadline| deadline <= now)
     }
 }
 
-impl Flows {
-    /// Those of a call, if it has any.
-    pub(super) fn of(streams: Streams) -> Option<Box<Flows>> {
-        (streams != Streams::NONE).then(|| {
+impl CallStreams {
+    /// Creates the state of these streams, if there are any.
+    pub(super) fn of(declared: Streams) -> Option<Box<CallStreams>> {
+        (declared != Streams::NONE).then(|| {
             let (writer, reader) = (StreamWriter::default(), StreamReader::default());
-            Box::new(Flows { streams, writer, reader, progress: None, progress_at: Time::ZERO })
+            Box::new(CallStreams { declared, writer, reader, progress: None, progress_at: Time::ZERO })
         })
     }
 
-    /// When the broker is to be told of progress.
+    /// Returns when progress must be sent, if there is any.
     fn progress_due(&self) -> Option<Time> {
         self.progress.as_ref().map(|_| self.progress_at)
     }
 
-    /// The word on progress that is to be sent now, if there is one.
+    /// Takes the progress that must be sent now, if there is any.
     pub(super) fn take_progress(&mut self, now: Time) -> Option<Bytes> {
-        let word = if self.progress_at <= now { self.progress.take() } else { None };
-        if word.is_some() {
+        let progress = if self.progress_at <= now { self.progress.take() } else { None };
+        if progress.is_some() {
             self.progress_at = now + PROGRESS_INTERVAL;
         }
-        word
+        progress
     }
 }

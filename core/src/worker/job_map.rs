@@ -1,4 +1,4 @@
-//! Things by job, found as fast as the numbers of one connection allow.
+//! A map with jobs as keys, which is fast for the jobs of the current connection.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,17 @@ use crate::{
     wire::ids::{ConnectionNumber, DispatchNumber},
 };
 
-/// One value for each of some jobs.
+/// A map from jobs to values.
 ///
-/// Dispatch numbers rise on one connection, and almost all jobs are of the latest.
+/// Dispatch numbers ascend on one connection, and almost all jobs belong to the latest connection.
 #[derive(Debug)]
 pub struct JobMap<V> {
     table: Slab<V>,
+    /// The latest connection.
     connection: ConnectionNumber,
-    /// Jobs of that connection, by their dispatch numbers.
+    /// The jobs of that connection, by their dispatch numbers.
     current: SequenceMap<usize, 32>,
-    /// Jobs of others.
+    /// The jobs of earlier connections.
     others: BTreeMap<JobId, usize>,
 }
 
@@ -31,37 +32,37 @@ impl<V> Default for JobMap<V> {
 }
 
 impl<V> JobMap<V> {
-    /// How many jobs have one.
+    /// Returns the number of jobs.
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Whether no job has one.
+    /// Returns whether the map has no jobs.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// That of a job.
+    /// Returns the value of a job.
     pub fn get(&self, id: JobId) -> Option<&V> {
         self.table.get(self.place(id)?)
     }
 
-    /// The same, to be changed.
+    /// Returns the value of a job, mutably.
     pub fn get_mut(&mut self, id: JobId) -> Option<&mut V> {
         let place = self.place(id)?;
         self.table.get_mut(place)
     }
 
-    /// Whether a job has one.
+    /// Returns whether the map has a job.
     pub fn contains(&self, id: JobId) -> bool {
         self.place(id).is_some()
     }
 
-    /// Gives a job one, which it must not have yet.
+    /// Adds a job, which must not be in the map.
     pub fn insert(&mut self, id: JobId, value: V) {
-        debug_assert!(!self.contains(id), "a job has one value");
+        debug_assert!(!self.contains(id), "a job is inserted once");
         if id.connection > self.connection {
-            self.begin(id.connection);
+            self.start_connection(id.connection);
         }
         let place = self.table.insert(value);
         if id.connection == self.connection {
@@ -71,7 +72,7 @@ impl<V> JobMap<V> {
         }
     }
 
-    /// Takes that of a job.
+    /// Removes a job. Returns its value.
     pub fn remove(&mut self, id: JobId) -> Option<V> {
         let place = match id.connection == self.connection {
             true => self.current.remove(id.dispatch.0),
@@ -80,7 +81,7 @@ impl<V> JobMap<V> {
         place.map(|place| self.table.remove(place))
     }
 
-    /// All of them, by connection and number.
+    /// Iterates over all jobs, in the order of connections and numbers.
     pub fn iter(&self) -> impl Iterator<Item = (JobId, &V)> {
         let connection = self.connection;
         let current = self
@@ -98,11 +99,11 @@ impl<V> JobMap<V> {
         }
     }
 
-    /// There is another connection: what there is becomes one of the others.
-    fn begin(&mut self, connection: ConnectionNumber) {
+    /// Starts a new connection: the present jobs belong to an earlier one.
+    fn start_connection(&mut self, connection: ConnectionNumber) {
         let earlier: Vec<_> = self.iter().map(|(id, _)| id).collect();
         for id in earlier.into_iter().filter(|id| id.connection == self.connection) {
-            let place = self.current.remove(id.dispatch.0).expect("it was listed");
+            let place = self.current.remove(id.dispatch.0).expect("the job is in the map");
             self.others.insert(id, place);
         }
         self.connection = connection;
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_comes_again_on_another_connection_is_another_job() {
+    fn equal_numbers_of_different_connections_are_different_jobs() {
         let mut jobs = JobMap::default();
         let ids = [id(1, 7), id(1, 8), id(3, 7), id(2, 7), id(3, 9)];
         for (value, id) in ids.into_iter().enumerate() {
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(
             jobs.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
             [0, 1, 3, 2, 4],
-            "by connection and number"
+            "the order is by connection and number"
         );
         for (value, id) in ids.into_iter().enumerate() {
             assert_eq!(jobs.get(id), Some(&value));

@@ -1,8 +1,8 @@
-//! The worker's life: joining the broker, losing it, being refused, draining.
+//! The worker's lifecycle: connecting, disconnecting, rejection, draining.
 
 use bytes::Bytes;
 
-use super::{Action, Diagnostic, Worker, job::Stopped, phase::Phase};
+use super::{Action, Diagnostic, Worker, job::StopReason, phase::Phase};
 use crate::{
     body,
     peer::DisconnectReason,
@@ -16,48 +16,49 @@ use crate::{
 };
 
 impl Worker {
-    /// The broker let the worker in: it says what it serves, and how many slots calls of earlier connections leave
-    /// free. A registration has no answer of its own, so a ping goes behind it.
+    /// Handles the welcome: sends the registration, with the slots that calls of earlier connections leave free. A registration
+    /// has no reply, so a ping follows it.
     pub(super) fn on_welcome(&mut self, now: Time, out: &mut Vec<Action>) {
         self.counters.connections += 1;
         for (at, offer) in self.register.offers.iter_mut().enumerate() {
             offer.free = self.jobs.free(at);
             offer.keys = self.jobs.keys(at);
         }
-        let welcome = self.peer.welcome().expect("the peer has just kept it");
-        let room = usize::try_from(welcome.message_bytes_max).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES_MAX);
-        self.send(now, Envelope::Register(encoded(&self.register, room)), out);
+        let welcome = self.peer.welcome().expect("the peer has just stored it");
+        let bytes_max =
+            usize::try_from(welcome.message_bytes_max).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES_MAX);
+        self.send(now, Envelope::Register(encode_registration(&self.register, bytes_max)), out);
         let number = self.peer.next_ping();
-        self.registering = Some(number);
+        self.registration_ping = Some(number);
         self.send(now, Envelope::Ping(Ping { number, done_below: None }), out);
     }
 
-    /// The broker has read the registration and has not refused it: from now on who calls finds this worker.
-    fn registered(&self, out: &mut Vec<Action>) {
+    /// Logs that the broker has accepted the registration: from now on it dispatches calls to this worker.
+    fn log_registered(&self, out: &mut Vec<Action>) {
         let Some(welcome) = self.peer.welcome() else { return };
         let (broker, start) = (welcome.broker, welcome.start);
         out.push(Action::Log(Diagnostic::Registered { broker, start, running: self.running_len() }));
     }
 
-    /// The connection is over by the peer's word: the driver does not know it yet.
+    /// Ends a connection that the peer gave up, and asks the driver to drop the socket.
     pub(super) fn drop_socket(&mut self, reason: DisconnectReason, out: &mut Vec<Action>) {
         out.push(Action::Disconnect);
         self.on_disconnected(reason, out);
     }
 
-    /// The connection is over. What runs runs on, but for streams, whose other end is gone; the broker sends what was held to another
-    /// worker.
+    /// Handles the end of the connection. Running calls continue, except those with streams, which have lost their other side.
+    /// The broker dispatches the prefetched calls to other workers.
     pub(super) fn on_disconnected(&mut self, reason: DisconnectReason, out: &mut Vec<Action>) {
-        self.registering = None;
-        self.drop_held();
+        self.registration_ping = None;
+        self.drop_prefetched();
         self.stop_streams(out);
         out.push(Action::Log(Diagnostic::Disconnected { reason, running: self.running_len() }));
     }
 
-    /// The broker will not have this worker.
+    /// Handles the rejection of this worker.
     pub(super) fn on_rejected(&mut self, failure: Box<Failure>, out: &mut Vec<Action>) {
-        self.registering = None;
-        self.drop_held();
+        self.registration_ping = None;
+        self.drop_prefetched();
         self.stop_streams(out);
         if !self.phase.is_draining() {
             self.phase = Phase::Rejected;
@@ -66,13 +67,13 @@ impl Worker {
         out.push(Action::Rejected(failure));
     }
 
-    fn drop_held(&mut self) {
-        for id in self.jobs.held() {
-            self.jobs.unhold(id);
+    fn drop_prefetched(&mut self) {
+        for id in self.jobs.prefetched() {
+            self.jobs.take_prefetched(id);
         }
     }
 
-    /// The worker is to end. Asked again, it can only be hurried.
+    /// Starts to drain. A second shutdown can only make the deadline earlier.
     pub(super) fn shutdown(&mut self, now: Time, deadline: Time, out: &mut Vec<Action>) {
         match self.phase {
             Phase::Serving | Phase::Rejected => self.phase = Phase::Draining { deadline, ping: None },
@@ -87,26 +88,26 @@ impl Worker {
             self.phase = Phase::Draining { deadline, ping: Some(number) };
             self.send(now, Envelope::Drain, out);
             self.send(now, Envelope::Ping(Ping { number, done_below: None }), out);
-            for id in self.jobs.held() {
-                self.jobs.unhold(id);
+            for id in self.jobs.prefetched() {
+                self.jobs.take_prefetched(id);
                 self.hand_back(now, id, out);
             }
         }
     }
 
-    /// A pong came. If it is the one that follows the registration, that has been taken; if the one that follows the drain, no call
-    /// is on its way any more.
-    pub(super) fn pong(&mut self, number: u64, out: &mut Vec<Action>) {
-        if self.registering.take_if(|ping| *ping == number).is_some() {
-            self.registered(out);
+    /// Handles a pong. The one behind the registration means that the broker has accepted it. After the one behind the drain, no
+    /// more calls arrive.
+    pub(super) fn on_pong(&mut self, number: u64, out: &mut Vec<Action>) {
+        if self.registration_ping.take_if(|ping| *ping == number).is_some() {
+            self.log_registered(out);
         }
         if let Phase::Draining { ping, .. } = &mut self.phase {
             ping.take_if(|ping| *ping == number);
         }
     }
 
-    /// While draining: says goodbye when nothing runs and nothing comes any more, or the time is up, and does not come back to a
-    /// broker that it is apart from.
+    /// Continues a drain: sends goodbye when no call runs or can still arrive, or at the deadline. A worker without a
+    /// connection does not reconnect.
     pub(super) fn advance_draining(&mut self, now: Time, out: &mut Vec<Action>) {
         let Phase::Draining { deadline, ping } = self.phase else { return };
         if !self.peer.is_connected() && self.peer.give_up() {
@@ -114,7 +115,7 @@ impl Worker {
         }
         if deadline <= now {
             for id in self.jobs.unstopped() {
-                self.stop(id, Stopped::Drained, out);
+                self.stop(id, StopReason::Drained, out);
             }
         } else if self.running_len() > 0 || (ping.is_some() && self.peer.is_connected()) {
             return;
@@ -128,23 +129,24 @@ impl Worker {
         }
     }
 
-    /// Goodbye was answered, or will not be.
+    /// Ends the worker after the broker's goodbye, or after the wait for it.
     pub(super) fn on_goodbye_done(&mut self, out: &mut Vec<Action>) {
         out.push(Action::Disconnect);
         self.finish(out);
     }
 
-    /// It is over.
+    /// Ends the worker.
     pub(super) fn finish(&mut self, out: &mut Vec<Action>) {
         self.phase = Phase::Closed;
         out.push(Action::ShutdownComplete);
     }
 }
 
-/// The registration, without descriptions where they leave no room for it: a service is served all the same.
-fn encoded(register: &Register, room: usize) -> Bytes {
+/// Encodes the registration in at most `bytes_max` bytes: without the descriptions, if they do not fit. A service works without
+/// them.
+fn encode_registration(register: &Register, bytes_max: usize) -> Bytes {
     let whole = body::encode(register).expect("a registration has a CBOR form");
-    if whole.len() <= room {
+    if whole.len() <= bytes_max {
         return whole;
     }
     let mut bare = register.clone();
@@ -158,7 +160,7 @@ mod tests {
     use crate::wire::handshake::{ContractOffer, Offer};
 
     #[test]
-    fn a_description_stays_at_home_where_the_registration_would_be_too_large() {
+    fn descriptions_are_omitted_if_the_registration_would_be_too_large() {
         let hash = "0123456789abcdef".parse().unwrap();
         let contract = ContractOffer { hash, description: Some(Bytes::from(vec![0; 1000])) };
         let offer = Offer {
@@ -171,8 +173,8 @@ mod tests {
             contract: Some(contract),
         };
         let register = Register { offers: vec![offer], exclusive: false };
-        let contract = |room| {
-            let register: Register = body::decode(&encoded(&register, room)).unwrap();
+        let contract = |bytes_max| {
+            let register: Register = body::decode(&encode_registration(&register, bytes_max)).unwrap();
             register.offers[0].contract.clone().unwrap()
         };
         assert_eq!(contract(2000).description.unwrap().len(), 1000);

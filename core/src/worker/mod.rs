@@ -1,17 +1,18 @@
-//! The worker machine: dispatches in, jobs for handlers out; what they came to in, replies out.
+//! The worker machine: turns dispatches into jobs for handlers, and their outcomes into replies.
 //!
-//! A dispatched call runs at once if its offer has a free slot, is held ready if prefetch allows that, and is handed
-//! back otherwise. A slot is free again only when the driver says that the handler has ended.
+//! A dispatched call runs immediately if its offer has a free slot, waits here if prefetch allows it, and is handed back
+//! otherwise. A slot is free again only when the driver reports that the handler has ended.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `job` | one call |
-//! | `job_map` | tables of calls |
-//! | `jobs` | all calls that run or are held, and the room for more |
-//! | `dispatch` | what becomes of a dispatch |
-//! | `outcomes` | how calls end: outcomes, cancels, time-outs |
+//! | `job_map` | a map with jobs as keys |
+//! | `jobs` | the table of running and prefetched calls, and the free slots |
+//! | `phase` | the phases of a worker's life |
+//! | `dispatch` | dispatches: run, prefetch, hand back |
+//! | `outcomes` | the end of calls: outcomes, cancels, timeouts |
 //! | `streams` | items, their credit, and progress |
-//! | `lifecycle` | joining the broker, losing it, being refused, draining |
+//! | `lifecycle` | connecting, disconnecting, rejection, draining |
 
 mod diagnostic;
 mod dispatch;
@@ -47,7 +48,7 @@ use crate::{
     },
 };
 
-/// What happens to the worker, other than frames.
+/// An event other than a message.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The socket that [`Action::Connect`] asked for is connected.
@@ -55,98 +56,99 @@ pub enum Event {
         /// Cryptographically random, unique to this connection.
         nonce: Nonce,
     },
-    /// The socket is closed, or could not be connected. Comes exactly once for each [`Action::Connect`], even if
+    /// The socket is closed, or could not be connected. Follows each [`Action::Connect`] exactly once, even if
     /// [`Action::Disconnect`] was the cause.
     Disconnected {
-        /// An evenly distributed random number: the jitter that keeps peers from reconnecting all at once.
+        /// An evenly distributed random number: the jitter that keeps peers from reconnecting at the same time.
         chance: u32,
     },
-    /// A handler came to its end; its slot is free.
+    /// A handler has ended, and its slot is free.
     Finished {
-        /// Which job it was.
+        /// Its job.
         job: JobId,
-        /// One CBOR item, or how it failed. Attempt and worker are filled in by the machine.
+        /// One CBOR item, or the failure. The machine fills in the attempt and the worker.
         outcome: Result<Bytes, Box<Failure>>,
     },
-    /// A handler was stopped, as [`Action::Stop`] asked, and has no outcome; its slot is free.
+    /// A handler was stopped by [`Action::Stop`] without an outcome, and its slot is free.
     Stopped {
-        /// Which job it was.
+        /// Its job.
         job: JobId,
-        /// Whether the handler had started: the caller's `executed`.
+        /// Whether the handler had started. The caller receives this as `executed`.
         started: bool,
     },
-    /// The handler that [`Action::QueryStarted`] asked about has begun.
+    /// The handler that [`Action::QueryStarted`] asked about has started.
     Started {
-        /// Which job it is.
+        /// Its job.
         job: JobId,
     },
-    /// A handler sends an item to its caller: there must be room for it, by [`Action::StreamCredit`]. Of a job that has ended, was stopped or
-    /// is of an earlier connection it is dropped.
+    /// A handler sends an item to its caller. It needs credit from [`Action::StreamCredit`]. If the job has ended, was stopped,
+    /// or belongs to an earlier connection, the item is dropped.
     Item {
-        /// Which job it is of.
+        /// Its job.
         job: JobId,
-        /// If it stands for those before it that were not read: how many were dropped so far.
+        /// If the stream conflates items: how many unread items were dropped.
         latest: Option<u64>,
         /// One CBOR item.
         body: Bytes,
     },
-    /// A handler has taken so much of what [`Action::Item`] gave.
+    /// A handler has read items that [`Action::Item`] delivered.
     Read {
-        /// Which job it is of.
+        /// Their job.
         job: JobId,
-        /// The credit of what was read.
+        /// The credit that the items took.
         credit: ItemCredit,
     },
-    /// A handler tells how far it is. Of several words in a short time only the newest is sent; none where nobody asked.
+    /// A handler reports its progress. Of several reports in a short time only the newest is sent, and none if the call did not
+    /// ask for progress.
     Progress {
-        /// Which job it is of.
+        /// Its job.
         job: JobId,
         /// One CBOR item.
         body: Bytes,
     },
-    /// The worker shuts down: it takes no more calls, and running ones may finish until the deadline.
+    /// The program shuts down the worker. It accepts no more calls, and running ones may finish until the deadline.
     Shutdown {
-        /// When to stop waiting.
+        /// When the running handlers are stopped.
         deadline: Time,
     },
-    /// Time has passed ([`Worker::poll_timeout`]). What the socket has ready is to be read first.
+    /// The time of [`Worker::poll_timeout`] has come. The driver must read what the socket has received first.
     Timeout,
 }
 
-/// What the driver has to do, in the order of the list.
+/// An action for the driver. Actions are done in the order of the list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Open a socket to the broker; [`Event::Connected`] or [`Event::Disconnected`] follows.
     Connect,
-    /// Drop the socket, after writing what it takes at once; [`Event::Disconnected`] follows.
+    /// Drop the socket, after writing what it accepts without blocking; [`Event::Disconnected`] follows.
     Disconnect,
     /// Send an envelope.
     Send(Envelope),
-    /// Start the handler. [`Event::Finished`] or [`Event::Stopped`] must follow some day, exactly once.
+    /// Start a handler. [`Event::Finished`] or [`Event::Stopped`] must follow exactly once.
     Run(Job),
-    /// A handler may send so much more to its caller.
+    /// Allow a handler to send more items to its caller.
     StreamCredit {
-        /// Which job it is of.
+        /// Its job.
         job: JobId,
-        /// How much more.
+        /// The additional credit.
         credit: ItemCredit,
     },
-    /// An item for a handler. Its reader is to be told of it by [`Event::Read`] when it is taken.
+    /// Deliver an item to a handler. [`Event::Read`] must follow when it is read.
     Item {
-        /// Which job it is for.
+        /// Its job.
         job: JobId,
         /// One CBOR item.
         body: Bytes,
     },
-    /// The caller sends no more items.
+    /// Deliver the end of the caller's stream.
     End {
-        /// Which job it is of.
+        /// Its job.
         job: JobId,
     },
-    /// Stop this handler: drop an async handler at its next await, or notify a blocking one. A handler that cannot be stopped
+    /// Stop a handler: drop an async handler at its next await, or notify a blocking one. A handler that cannot be stopped
     /// finishes, and keeps its slot until then.
     Stop(JobId),
-    /// Report with [`Event::Started`] if this handler has started. If it has not, the machine asks again later.
+    /// Send [`Event::Started`] if this handler has started. If it has not, the machine asks again later.
     QueryStarted(JobId),
     /// The broker rejected this worker, and reconnecting would not help.
     Rejected(Box<Failure>),
@@ -156,26 +158,26 @@ pub enum Action {
     Log(Diagnostic),
 }
 
-/// The worker.
+/// The worker machine.
 #[derive(Debug)]
 pub struct Worker {
     peer: Peer,
     phase: Phase,
-    /// What it serves.
+    /// The registration: what it serves.
     register: Register,
-    /// The ping behind a registration whose pong has not come.
-    registering: Option<u64>,
-    /// Its instance name, as callers are told.
+    /// The ping behind the registration, until its pong arrives.
+    registration_ping: Option<u64>,
+    /// Its instance name, which failures contain.
     name: ByteString,
     jobs: Jobs,
     counters: Counters,
 }
 
 impl Worker {
-    /// Creates a worker that is not connected. It asks to connect at the first [`Event::Timeout`], which is due at once.
+    /// Creates a worker that is not connected. It asks to connect at the first [`Event::Timeout`], which is due immediately.
     ///
-    /// What `register` says of free slots is ignored: the machine counts them. Its names are the caller's to check
-    /// ([`crate::wire::method`]); the broker sends away who registers bad ones.
+    /// The machine counts free slots itself and ignores those in `register`. The caller must check the names
+    /// ([`crate::wire::method`]): the broker disconnects a worker that registers invalid ones.
     pub fn new(settings: peer::Settings, register: Register) -> Worker {
         Worker {
             name: settings.instance.as_str().into(),
@@ -183,7 +185,7 @@ impl Worker {
             phase: Phase::Serving,
             jobs: Jobs::new(&register),
             register,
-            registering: None,
+            registration_ping: None,
             counters: Counters::default(),
         }
     }
@@ -207,12 +209,12 @@ impl Worker {
         match event {
             Event::Connected { nonce } => self.on_socket_connected(now, nonce, out),
             Event::Disconnected { chance } => self.on_socket_closed(now, chance, out),
-            Event::Finished { job, outcome } => self.finished(now, job, Ok(outcome), out),
-            Event::Stopped { job, started } => self.finished(now, job, Err(started), out),
+            Event::Finished { job, outcome } => self.on_finished(now, job, Ok(outcome), out),
+            Event::Stopped { job, started } => self.on_finished(now, job, Err(started), out),
             Event::Started { job } => self.on_started(now, job, out),
             Event::Item { job, latest, body } => self.send_item(now, job, latest, body, out),
-            Event::Read { job, credit } => self.read(now, job, credit, out),
-            Event::Progress { job, body } => self.progress(now, job, body, out),
+            Event::Read { job, credit } => self.on_read(now, job, credit, out),
+            Event::Progress { job, body } => self.send_progress(now, job, body, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
             Event::Timeout => self.handle_timeout(now, out),
         }
@@ -221,12 +223,12 @@ impl Worker {
 
     fn on_envelope(&mut self, now: Time, envelope: Envelope, out: &mut Vec<Action>) {
         match envelope {
-            Envelope::Dispatch(dispatch) if self.peer.is_connected() => self.dispatch(now, dispatch, out),
-            Envelope::Cancel(cancel) if self.peer.is_connected() => self.cancel(now, cancel, out),
+            Envelope::Dispatch(dispatch) if self.peer.is_connected() => self.on_dispatch(now, dispatch, out),
+            Envelope::Cancel(cancel) if self.peer.is_connected() => self.on_cancel(now, cancel, out),
             Envelope::Item(item) if self.peer.is_connected() => self.on_item(now, item, out),
             Envelope::End(end) if self.peer.is_connected() => self.on_end(now, end, out),
             Envelope::StreamCredit(credit) if self.peer.is_connected() => self.on_stream_credit(now, credit, out),
-            Envelope::Pong(number) if self.peer.is_connected() => self.pong(number, out),
+            Envelope::Pong(number) if self.peer.is_connected() => self.on_pong(number, out),
             other => match self.peer.handle_message(now, other) {
                 PeerEvent::Ignored => {}
                 PeerEvent::Reply(envelope) => self.send(now, envelope, out),
@@ -270,7 +272,7 @@ impl Worker {
         out.push(Action::Send(envelope));
     }
 
-    /// Returns when [`Event::Timeout`] is due, if nothing happens before.
+    /// Returns when [`Event::Timeout`] is due, if no other event happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
         if self.phase.is_closed() {
             return None;
@@ -279,14 +281,14 @@ impl Worker {
         [self.peer.poll_timeout(), job, self.phase.deadline()].into_iter().flatten().min()
     }
 
-    /// Handlers that run, those of earlier connections among them.
+    /// Returns how many handlers run, including those of earlier connections.
     pub fn running_len(&self) -> usize {
         self.jobs.running_len()
     }
 
-    /// Calls that are held ready for a slot.
-    pub fn held_len(&self) -> usize {
-        self.jobs.held_len()
+    /// Returns how many prefetched calls wait for a slot.
+    pub fn prefetched_len(&self) -> usize {
+        self.jobs.prefetched_len()
     }
 
     /// Returns whether the worker is connected and the handshake is complete.
@@ -294,7 +296,7 @@ impl Worker {
         self.peer.is_connected()
     }
 
-    /// What the broker said when it last let the worker in. Among it is where the worker's own calls go.
+    /// Returns the broker's last welcome, if there was one. It contains the address for the worker's own calls.
     pub fn welcome(&self) -> Option<&Welcome> {
         self.peer.welcome()
     }
@@ -304,18 +306,20 @@ impl Worker {
         &self.counters
     }
 
-    /// Asserts the machine's invariants; for tests.
+    /// Asserts the machine's invariants. For tests.
     ///
     /// # Panics
-    /// If one does not hold, which is a bug in the machine.
+    /// If an invariant does not hold, which is a bug in the machine.
     pub fn assert_invariants(&self) {
         self.peer.assert_invariants();
-        self.jobs.check();
-        assert!(self.held_len() == 0 || self.is_connected(), "calls are held for the connection they came on");
+        self.jobs.assert_invariants();
+        assert!(self.prefetched_len() == 0 || self.is_connected(), "prefetched calls belong to the current connection");
         match self.phase {
             Phase::Serving => {}
-            Phase::Draining { .. } => assert_eq!(self.held_len(), 0, "a draining worker holds no calls"),
-            Phase::Closing | Phase::Closed | Phase::Rejected => assert!(!self.is_connected(), "goodbye was said"),
+            Phase::Draining { .. } => assert_eq!(self.prefetched_len(), 0, "a draining worker has no prefetched calls"),
+            Phase::Closing | Phase::Closed | Phase::Rejected => {
+                assert!(!self.is_connected(), "a worker is not connected after its goodbye or its rejection")
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ pub(super) enum Phase {
     Draining {
         /// When to stop the handlers that still run.
         deadline: Time,
-        /// The ping behind the drain, until its pong arrives. Before the pong, calls that the broker sent before it read the drain
-        /// may still arrive: goodbye must wait, or it would lose them.
+        /// The ping behind the drain, until its pong arrives. Before the pong, calls that the broker sent before it read the
+        /// drain may still arrive: goodbye must wait, or it would lose them.
         ping: Option<u64>,
     },
     /// Goodbye was sent.

@@ -46,7 +46,7 @@ pub(crate) struct BrokerHost {
     /// The workers by their connections.
     names: BTreeMap<ConnectionId, String>,
     inputs: VecDeque<(ConnectionId, Input)>,
-    /// Connections that the machine knows, each with its peer.
+    /// Connections of the machine, each with its peer.
     open: BTreeMap<ConnectionId, Host>,
     bundlers: BTreeMap<ConnectionId, Bundler>,
     shutdown: Option<Time>,
@@ -102,14 +102,14 @@ impl BrokerHost {
         self.process.due(self.machine.poll_timeout())
     }
 
-    /// The state of the broker.
+    /// Returns the state of the broker.
     pub(crate) fn status(&self, now: Time) -> Status {
         self.machine.status(self.process.local(now))
     }
 
     /// Shuts the broker down.
-    pub(crate) fn shut_down(&mut self, patience: Duration, context: &mut Context) {
-        self.shutdown = Some(self.process.local(context.now) + patience);
+    pub(crate) fn shut_down(&mut self, drain_time: Duration, context: &mut Context) {
+        self.shutdown = Some(self.process.local(context.now) + drain_time);
         let at = context.handled();
         self.process.wake(at);
     }

@@ -43,7 +43,7 @@ pub(crate) const METHODS: [Method; 9] = [
     MIX,
     method("callboard", "ping", Effect::Read, false),
     method("alpha", "nothing", Effect::Once, false),
-    method("nobody", "home", Effect::Once, false),
+    method("unserved", "method", Effect::Once, false),
 ];
 
 /// The served methods with streams.
@@ -133,5 +133,5 @@ fn small(number: u64) -> u32 {
 /// Returns the contract of a service with this number of methods: workers that lack a method have a different contract.
 fn contract(methods: usize) -> ContractOffer {
     let hash = format!("{methods:016x}").parse().unwrap();
-    ContractOffer { hash, description: methods.is_multiple_of(2).then(|| Bytes::from_static(b"what it is")) }
+    ContractOffer { hash, description: methods.is_multiple_of(2).then(|| Bytes::from_static(b"description")) }
 }

@@ -253,7 +253,7 @@ impl ClientHost {
                     context.ledger.progressed(number, attempt, step);
                 }
                 Action::Complete { token, outcome } => {
-                    context.ledger.resolved(token, now, &outcome);
+                    context.ledger.completed(token, now, &outcome);
                     if let Some(stream) = self.streams.remove(&token) {
                         stream.check_end(&outcome);
                     }
@@ -261,9 +261,9 @@ impl ClientHost {
                 }
                 Action::Release { token } => {
                     self.streams.remove(&token);
-                    context.ledger.done(token);
+                    context.ledger.released(token);
                 }
-                Action::Rejected(failure) => panic!("{} is rejected for good: {failure}", self.host),
+                Action::Rejected(failure) => panic!("{} is rejected permanently: {failure}", self.host),
                 Action::Closed => self.closed = true,
                 Action::Log(_) => {}
             }
@@ -299,7 +299,7 @@ impl ClientHost {
 
     /// Checks that an outcome arrives in time, unless the client itself was paused.
     fn check_in_time(&self, now: Time, number: u64, context: &Context) {
-        let Some(last) = context.ledger.last_moment(number) else { return };
+        let Some(last) = context.ledger.latest_end(number) else { return };
         let excused = self.process.local(self.process.resumed);
         let latest = last.max(excused) + context.config.lag;
         assert!(now <= latest, "call {number} ends {:?} too late", now.since(latest));

@@ -12,9 +12,9 @@ pub(crate) const SMALL_REPLY_CACHE_BYTES: usize = 2_000;
 /// A kind of fault that is injected from time to time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
-    /// A connection breaks and loses what is in flight; both ends notice it soon.
+    /// A connection breaks and loses what is in flight; both ends detect it soon.
     Break,
-    /// A connection breaks; one end or both notice it late, or never.
+    /// A connection breaks; one end or both detect it late, or never.
     HalfOpen,
     /// A connection delivers nothing for a while, in one direction or both; then it delivers again, or breaks.
     Stall,

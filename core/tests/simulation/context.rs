@@ -89,7 +89,7 @@ impl Context {
         self.now + self.rng.span(self.config.lag)
     }
 
-    /// The rate-limit key of a peer, which also names its tenant.
+    /// Returns the rate-limit key of a peer, which also names its tenant.
     pub(crate) fn rate_limit_key(&self, peer: Host) -> String {
         if self.config.one_tenant { "all peers".to_owned() } else { peer.to_string() }
     }

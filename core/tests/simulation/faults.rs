@@ -14,7 +14,7 @@ use super::{
 /// The longest stall of a connection or pause of a process: longer than the time after which a peer counts as lost.
 const OUTAGE_MAX: Duration = millis(6_500);
 /// The longest drain time of a worker or a broker that shuts down.
-const PATIENCE_MAX: Duration = millis(2_000);
+const DRAIN_TIME_MAX: Duration = millis(2_000);
 
 impl World {
     /// Injects the next fault.
@@ -35,7 +35,7 @@ impl World {
             Fault::ClientClose => self.client_fault(false),
             Fault::BrokerCrash => {
                 if self.broker.host.is_some() {
-                    self.broker_gone(false);
+                    self.stop_broker(false);
                 }
             }
             Fault::BrokerShutdown => self.shut_down(),
@@ -121,27 +121,27 @@ impl World {
         let index = self.context.rng.index(self.workers.len());
         let Some(worker) = &mut self.workers[index].host else { return };
         if crash {
-            return self.peer_gone(Host::Worker(index));
+            return self.crash_peer(Host::Worker(index));
         }
-        let patience = self.context.rng.span(PATIENCE_MAX);
-        self.context.note(Host::Worker(index), || format!("is shut down within {patience:?}"));
-        worker.drain(patience, &mut self.context);
+        let drain_time = self.context.rng.span(DRAIN_TIME_MAX);
+        self.context.note(Host::Worker(index), || format!("is shut down within {drain_time:?}"));
+        worker.drain(drain_time, &mut self.context);
     }
 
     fn client_fault(&mut self, crash: bool) {
         let index = self.context.rng.index(self.clients.len());
         let Some(client) = &mut self.clients[index].host else { return };
         if crash {
-            return self.peer_gone(Host::Client(index));
+            return self.crash_peer(Host::Client(index));
         }
         self.context.note(Host::Client(index), || "is closed".to_owned());
         client.close(&mut self.context);
     }
 
     fn shut_down(&mut self) {
-        let patience = self.context.rng.span(PATIENCE_MAX);
+        let drain_time = self.context.rng.span(DRAIN_TIME_MAX);
         let Some(broker) = &mut self.broker.host else { return };
-        self.context.note(Host::Broker, || format!("is shut down within {patience:?}"));
-        broker.shut_down(patience, &mut self.context);
+        self.context.note(Host::Broker, || format!("is shut down within {drain_time:?}"));
+        broker.shut_down(drain_time, &mut self.context);
     }
 }

@@ -18,7 +18,8 @@ struct DispatchedCall {
     fence: u64,
     /// Whether its handler has started.
     running: bool,
-    /// Whether the broker knows it: from its dispatch until its worker is lost, and again when the worker registers with it.
+    /// Whether the broker has a record of it: from its dispatch until its worker is lost, and again when the worker
+    /// registers with it.
     known_to_broker: bool,
 }
 
@@ -107,7 +108,7 @@ impl Keys {
         self.sent.retain(|_, sent| sent.worker != worker);
     }
 
-    /// Records a new start of the broker, which knows no calls.
+    /// Records a new start of the broker, which has no calls.
     pub(crate) fn broker_started(&mut self) {
         self.sent.values_mut().for_each(|sent| sent.known_to_broker = false);
         self.order.clear();

@@ -173,7 +173,7 @@ impl Ledger {
     }
 
     /// Returns whether there is a call with this number. Other numbers come from the rogue.
-    pub(crate) fn knows(&self, number: u64) -> bool {
+    pub(crate) fn contains(&self, number: u64) -> bool {
         number < self.entries.len() as u64
     }
 
@@ -285,14 +285,14 @@ impl Ledger {
     }
 
     /// Records that a client machine returns a token without an outcome.
-    pub(crate) fn done(&mut self, number: u64) {
+    pub(crate) fn released(&mut self, number: u64) {
         let entry = &self.entries[index(number)];
         assert!(entry.spec.cast || entry.cancelled, "call {number} ends without an outcome");
         self.end(number, CallEnd::Done);
     }
 
     /// Records the outcome of a call, at that time by the clock of its client.
-    pub(crate) fn resolved(&mut self, number: u64, now: Time, outcome: &Result<Bytes, Box<Failure>>) {
+    pub(crate) fn completed(&mut self, number: u64, now: Time, outcome: &Result<Bytes, Box<Failure>>) {
         let entry = &self.entries[index(number)];
         assert!(!entry.spec.cast, "cast {number} has an outcome");
         match outcome {
@@ -330,7 +330,7 @@ impl Ledger {
     }
 
     /// Returns the latest end of a call with a timeout, by the clock of its client.
-    pub(crate) fn last_moment(&self, number: u64) -> Option<Time> {
+    pub(crate) fn latest_end(&self, number: u64) -> Option<Time> {
         let spec = self.spec(number);
         Some(spec.made + spec.timeout? + if spec.broadcast { BROADCAST_GRACE } else { EXPIRY_GRACE_MAX })
     }

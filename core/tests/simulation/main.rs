@@ -5,7 +5,7 @@
 //! see alone: no call has two outcomes or the reply of another, a `once` call runs once, `executed: no` never ran, and deadlines
 //! are kept. Then the faults end, and every call must end, every method must answer, and every process must become idle.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `config` | the parameters of a world, drawn from its seed |
 //! | `world` | all processes, and the event loop |

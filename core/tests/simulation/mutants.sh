@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that the tests detect bugs: puts one deliberate bug after the other into a copy of the core, and expects the simulation, or
-# else the rule tests of the machines, to fail.
+# else the unit tests of the machines, to fail.
 #
 #   core/tests/simulation/mutants.sh [NAME...]     all mutants, or the named ones
 #
@@ -19,48 +19,48 @@ mutants() {
     cat <<'LIST'
 slot_is_never_freed|broker/registry/offer.rs|s/self\.running -= 1;//
 once_is_sent_again|broker/calls/call.rs|s/effect < Effect::Once && //
-attempts_have_no_end|broker/calls/call.rs|s/self\.lost < limits::ATTEMPTS_MAX/true/
-own_stricter_effect_is_ignored|broker/calls/call.rs|s/self\.effect\.map_or\(effect, \|own\| own\.max\(effect\)\)/effect/
-effect_is_forgotten_with_its_worker|broker/coordinator/dispatch.rs|s/call\.effect = call\.effect\.max\(Some\(service\.method\(method\)\.effect\(\)\)\);//
-answered_twice|broker/coordinator/dispatch.rs|s/let Some\(client\) = call\.client\.take\(\)/let Some(client) = call.client/
+attempts_are_unlimited|broker/calls/call.rs|s/self\.lost < limits::ATTEMPTS_MAX/true/
+stricter_effect_of_the_caller_is_ignored|broker/calls/call.rs|s/self\.effect\.map_or\(effect, \|own\| own\.max\(effect\)\)/effect/
+effect_is_lost_with_its_worker|broker/coordinator/dispatch.rs|s/call\.effect = call\.effect\.max\(Some\(service\.method\(method\)\.effect\(\)\)\);//
+client_is_answered_twice|broker/coordinator/dispatch.rs|s/let Some\(client\) = call\.client\.take\(\)/let Some(client) = call.client/
 credit_is_lost|broker/sessions/credit.rs|s/self\.released\.calls \+= 1;//
-credit_is_granted_but_not_kept|broker/sessions/credit.rs|s/self\.available\.calls \+= released\.calls;//
+granted_credit_is_not_added|broker/sessions/credit.rs|s/self\.available\.calls \+= released\.calls;//
 credit_goes_to_the_wrong_connection|broker/sessions/mod.rs|s/if client\.connection_number == spent_on \{/if client.connection_number == spent_on || true {/
 cancel_does_not_reach_the_worker|broker/coordinator/dispatch.rs|s/self\.registry\.send\(now, worker, Envelope::Cancel\(cancel\), out\);/let _ = (now, worker, cancel, out);/
 lost_client_keeps_its_calls|broker/coordinator/peers.rs|s/for call in open \{\s*self\.abandon\(now, call, out\);\s*\}/let _ = (now, open);/
-lost_workers_calls_are_given_up|broker/coordinator/dispatch.rs|s/if !call\.may_run\(Effect::Read\)/if true/
+calls_of_a_lost_worker_are_not_retried|broker/coordinator/dispatch.rs|s/if !call\.may_run\(Effect::Read\)/if true/
 resend_counts_as_new|broker/sessions/client.rs|s/let certain = self\.has_new_requests \|\| !resend;/let certain = true;/
-outcomes_are_never_forgotten|broker/sessions/reply_cache.rs|s/self\.replies\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.replies.first().filter(|_| false)/
-cancel_lost_with_its_connection_is_lost|broker/sessions/client.rs|s/self\.open\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.open.first().filter(|_| false)/
-slow_handshake_is_rejected_for_good|broker/handshake/mod.rs|s/Failure::new\(Code::Unavailable, Executed::No, "the handshake/Failure::new(Code::DeadlineExceeded, Executed::No, "the handshake/
+acknowledged_outcomes_are_kept|broker/sessions/reply_cache.rs|s/self\.replies\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.replies.first().filter(|_| false)/
+done_below_does_not_cancel_open_calls|broker/sessions/client.rs|s/self\.open\.first\(\)\.filter\(\|&\(number, _\)\| number < below\.0\)/self.open.first().filter(|_| false)/
+slow_handshake_is_rejected_permanently|broker/handshake/mod.rs|s/Failure::new\(Code::Unavailable, Executed::No, "the handshake/Failure::new(Code::DeadlineExceeded, Executed::No, "the handshake/
 stopped_broker_sends|broker/coordinator/machine.rs|s/ && !self\.lifecycle\.stopped//
 last_attempt_decides_for_all_attempts|broker/coordinator/messages.rs|s/if call\.ran_before\(\) && failure\.executed == Executed::No/if false/
-deadline_counts_twice|broker/calls/call.rs|s/\|left\| now \+ left\)/|left| now + left + left)/
+timeout_counts_twice|broker/calls/call.rs|s/\|left\| now \+ left\)/|left| now + left + left)/
 handback_ends_the_call|broker/coordinator/messages.rs|s/if self\.calls\[call\]\.client\.is_some\(\)/if false/
 wait_for_ready_does_not_wait|broker/scheduling/admission.rs|s/if call\.wait_for_ready && !unknown/if false/
 silent_peer_is_kept|broker/sessions/connection.rs|s/HEARTBEATS_MISSED_MAX\)/100_000)/
 reply_of_an_earlier_connection_counts|worker/outcomes.rs|s/self\.peer\.is_connected\(\) && id\.connection == self\.peer\.connection\(\)/self.peer.is_connected()/
-old_calls_do_not_give_slots_back|worker/outcomes.rs|s/if self\.peer\.is_connected\(\) \{/if false {/
-all_slots_are_said_to_be_free|worker/lifecycle.rs|s/offer\.free = self\.jobs\.free\(at\);/offer.free = offer.slots; let _ = at;/
+earlier_calls_do_not_free_their_slots|worker/outcomes.rs|s/if self\.peer\.is_connected\(\) \{/if false {/
+registration_reports_every_slot_as_free|worker/lifecycle.rs|s/offer\.free = self\.jobs\.free\(at\);/offer.free = offer.slots; let _ = at;/
 expired_call_is_started|worker/outcomes.rs|s/next\.job\.deadline\.is_some_and\(\|deadline\| deadline <= now\)/false/
-started_call_is_handed_back|worker/lifecycle.rs|s/for id in self\.jobs\.held\(\) \{\n                self\.jobs\.unhold\(id\);/for id in self.jobs.unstopped() {/
+started_call_is_handed_back|worker/lifecycle.rs|s/for id in self\.jobs\.prefetched\(\) \{\n                self\.jobs\.take_prefetched\(id\);/for id in self.jobs.unstopped() {/
 resend_is_not_flagged|client/sending.rs|s/self\.send_request\(now, key, number, true, out\)/self.send_request(now, key, number, false, out)/
 open_calls_are_not_sent_again|client/lifecycle.rs|s/self\.resend_from = Some\(NUMBER_FIRST\);//
 credit_survives_a_reconnect|client/lifecycle.rs|s/self\.credit = Credit \{ calls: welcome\.credit_calls/self.credit = Credit { calls: self.credit.calls + welcome.credit_calls/
-done_is_stated_too_early|client/calls.rs|s/self\.open\.first\(\)\.map_or\(self\.next_number, \|\(number, _\)\| CallNumber\(number\)\)/self.next_number/
-pongs_hide_what_is_done|client/mod.rs|s/if !self\.peer\.is_connected\(\) \{\n            return;/if true {\n            return;/
+done_below_covers_open_calls|client/calls.rs|s/self\.open\.first\(\)\.map_or\(self\.next_number, \|\(number, _\)\| CallNumber\(number\)\)/self.next_number/
+idle_client_sends_no_done_below|client/mod.rs|s/if !self\.peer\.is_connected\(\) \{\n            return;/if true {\n            return;/
 old_number_is_forgotten|sequence_map.rs|s/self\.old\.insert\(self\.first, value\);/drop(value);/
-deadline_that_stays_is_forgotten|deadline_queue.rs|s/self\.others\.insert\(DeadlineKey \{ at, number: self\.first \}, key\);/let _ = (at, key);/
-time_out_is_noticed_late|client/call.rs|s/EXPIRY_GRACE_MAX\.min\(timeout\.span \/ 10\)/EXPIRY_GRACE_MAX * 20/
-proof_is_not_checked|broker/handshake/authentication.rs|s/transcript\.verify\(Prover::Peer, key, &proof\)/transcript.verify(Prover::Peer, key, &proof) || true/
-broker_need_not_prove_itself|peer/authentication.rs|s/if proved \{ Ok/if proved || true { Ok/
-proof_of_one_side_is_the_others|auth/transcript.rs|s/\("broker", peer\)/(peer, "broker")/
-roles_of_a_key_do_not_count|broker/handshake/mod.rs|s/authenticated\.roles\.permits\(role\)/authenticated.roles.permits(role) || true/
-rejected_peer_may_try_again|broker/handshake/mod.rs|s/\(Some\(ConnectionState::Rejected \{ \.\. \}\), _\) => Ok\(None\),//
-rejected_peer_is_told_at_once|broker/handshake/mod.rs|s/now \+ AUTHKEY_REJECTION_DELAY/now + AUTHKEY_REJECTION_DELAY \/ 1000/
-items_are_sent_again_after_a_loss|broker/calls/call.rs|s/!self\.has_items\(\) && \(/(/
-lost_items_pass_for_a_result|broker/calls/call.rs|s/self\.has_items_of_handler\(\) && outcome\.is_ok\(\)/self.has_items_of_handler() \&\& false/
-cancel_that_may_be_lost_is_told_once|client/lifecycle.rs|s/for number in self\.cancelled\.clone\(\)/for number in self.cancelled.clone().into_iter().filter(|_| false)/
+old_deadline_is_forgotten|deadline_queue.rs|s/self\.others\.insert\(DeadlineKey \{ at, number: self\.first \}, key\);/let _ = (at, key);/
+timeout_is_detected_late|client/call.rs|s/EXPIRY_GRACE_MAX\.min\(timeout\.span \/ 10\)/EXPIRY_GRACE_MAX * 20/
+proof_of_the_peer_is_not_checked|broker/handshake/authentication.rs|s/transcript\.verify\(Prover::Peer, key, &proof\)/transcript.verify(Prover::Peer, key, &proof) || true/
+proof_of_the_broker_is_not_checked|peer/authentication.rs|s/if proved \{ Ok/if proved || true { Ok/
+proof_labels_are_swapped|auth/transcript.rs|s/\("broker", peer\)/(peer, "broker")/
+roles_of_a_key_are_ignored|broker/handshake/mod.rs|s/authenticated\.roles\.permits\(role\)/authenticated.roles.permits(role) || true/
+rejected_peer_may_send_more_messages|broker/handshake/mod.rs|s/\(Some\(ConnectionState::Rejected \{ \.\. \}\), _\) => Ok\(None\),//
+rejected_peer_is_answered_without_delay|broker/handshake/mod.rs|s/now \+ AUTHKEY_REJECTION_DELAY/now + AUTHKEY_REJECTION_DELAY \/ 1000/
+call_with_items_is_retried|broker/calls/call.rs|s/!self\.has_items\(\) && \(/(/
+result_with_lost_items_is_delivered|broker/calls/call.rs|s/self\.has_items_of_handler\(\) && outcome\.is_ok\(\)/self.has_items_of_handler() \&\& false/
+cancel_that_may_be_lost_is_sent_once|client/lifecycle.rs|s/for number in self\.cancelled\.clone\(\)/for number in self.cancelled.clone().into_iter().filter(|_| false)/
 streams_survive_their_clients_connection|broker/coordinator/peers.rs|s/self\.end_streams_of\(now, key, out\);//g
 second_worker_has_no_credit|broker/flow/streams.rs|s/credit_to_handler\(call, streams\.to_caller\.left\(\)\)\.into_iter\(\)\.chain\(end\)/None.into_iter().chain(end)/
 credit_is_granted_twice|broker/flow/call_streams.rs|s/self\.to_handler\.restart_reader\(\);//
@@ -69,35 +69,35 @@ item_for_an_absent_client_is_lost|broker/coordinator/messages.rs|s/None => self\
 readers_never_grant_again|stream.rs|s/if self\.ended \|\| !half/if true/
 worker_keeps_streams_of_a_lost_connection|worker/streams.rs|s/for job in self\.jobs\.streaming\(\)/for job in Vec::<JobId>::new()/
 client_keeps_streams_of_a_lost_connection|client/lifecycle.rs|s/self\.end_streams\(out\);//
-unbegun_handler_is_said_to_have_run|worker/outcomes.rs|s/false => Failure::new\(code, Executed::No/false => Failure::new(code, Executed::Yes/
-started_is_said_before_it_has_begun|worker/outcomes.rs|s/out\.push\(Action::QueryStarted\(id\)\);/self.on_started(now, id, out);/
-handback_goes_to_the_same_offer_at_once|broker/coordinator/messages.rs|s/self\.pause_offer\(now, key, offer\);/let _ = offer;/
-retries_have_no_budget|broker/coordinator/dispatch.rs|s/if !service\.retries\.take\(now, &self\.settings\)/if false/
+unstarted_handler_counts_as_executed|worker/outcomes.rs|s/false => Failure::new\(code, Executed::No/false => Failure::new(code, Executed::Yes/
+unstarted_handler_is_reported_as_started|worker/outcomes.rs|s/out\.push\(Action::QueryStarted\(id\)\);/self.on_started(now, id, out);/
+handed_back_call_returns_to_the_same_offer|broker/coordinator/messages.rs|s/self\.pause_offer\(now, key, offer\);/let _ = offer;/
+retries_are_unlimited|broker/coordinator/dispatch.rs|s/if !service\.retries\.take\(now, &self\.settings\)/if false/
 retry_budget_grows_too_fast|broker/calls/retry_budget.rs|s/\* TOKEN \/ 100/* TOKEN/
-dead_letters_have_no_end|broker/calls/dead_letters.rs|s/self\.letters\.len\(\) > DEAD_LETTERS_MAX \|\| //
-time_is_counted_twice|broker/calls/call.rs|s/self\.since = now;//
-failure_has_no_name|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(None, /
+dead_letters_are_unlimited|broker/calls/dead_letters.rs|s/self\.letters\.len\(\) > DEAD_LETTERS_MAX \|\| //
+waiting_time_counts_twice|broker/calls/call.rs|s/self\.since = now;//
+failure_has_no_call_id|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(None, /
 hard_limit_does_not_stop|broker/coordinator/dispatch.rs|s/self\.complete\(now, key, outcome, Bytes::new\(\), out\);\s*self\.stop_running\(now, key, worker, dispatch, out\);/self.complete(now, key, outcome, Bytes::new(), out); let _ = (worker, dispatch);/
 read_dispatches_stay_in_flight|broker/coordinator/messages.rs|s/call\.detach\(\);\n        if self\.record_read\(key, number\)/call.detach();\n        if false/
 worker_that_read_again_gets_no_calls|broker/registry/mod.rs|s/self\.update_worker\(key, \|worker\| worker\.in_flight\.is_full = false\);/self.worker_mut(key).in_flight.is_full = false;/
-limit_of_a_method_is_not_kept|broker/registry/method.rs|s/self\.running >= max/self.running > max + 1/
+concurrency_limit_is_exceeded|broker/registry/method.rs|s/self\.running >= max/self.running > max + 1/
 freed_concurrency_is_not_used|broker/coordinator/dispatch.rs|s/if was_full \{/if false {/
 lost_worker_keeps_concurrency_of_a_method|broker/coordinator/dispatch.rs|s/self\.leave_method\(key\);//
 queue_serves_the_youngest|broker/scheduling/queue.rs|s/fitting\.min_by_key/fitting.max_by_key/
 tenants_do_not_pay|broker/scheduling/queue.rs|s/self\.tenants\.pay\(tenant, cost\);//
 unresponsive_worker_gets_calls|broker/registry/worker.rs|s/ && self\.unresponsive_calls == 0//
-limit_ends_with_its_caller|broker/calls/mod.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
+time_limit_ends_with_its_caller|broker/calls/mod.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
 keys_have_no_owner|broker/affinity/mod.rs|s/if entry\.owner == Some\(key\) && entry\.held == 0 \{/if true {/
 key_is_lost_with_the_worker|broker/calls/call.rs|s/self\.state = CallState::New;\n        self\.limits = ExecutionLimits::default\(\);/self.state = CallState::New; self.limits = ExecutionLimits::default(); self.affinity = None;/
 keys_in_use_are_not_registered|worker/lifecycle.rs|s/offer\.keys = self\.jobs\.keys\(at\);/offer.keys = Vec::new();/
 keys_are_never_freed|worker/outcomes.rs|s/let freed = match &running\.key \{/let freed = match \&None::<crate::wire::affinity::AffinityKey> {/
-fence_does_not_rise|broker/affinity/mod.rs|s/self\.next_fence \+= 1;//
-bucket_waits_for_a_worker_that_drains|broker/coordinator/messages.rs|s/self\.unbind\(key\);//
+fencing_token_does_not_rise|broker/affinity/mod.rs|s/self\.next_fence \+= 1;//
+bucket_stays_with_a_draining_worker|broker/coordinator/messages.rs|s/self\.unbind\(key\);//
 calls_of_a_key_run_out_of_order|broker/affinity/key_table.rs|s/calls\.first_key_value\(\)\?\.0;/calls.last_key_value()?.0;/
 tenant_has_a_turn_for_each_session|broker/coordinator/dispatch.rs|s/tenant: call\.tenant\.0, priority/tenant: session, priority/
 priority_counts_between_tenants|broker/scheduling/queue.rs|s/self\.tenants\.flow_mut\(key\.tenant, QUANTUM\)/self.tenants.flow_mut(key.tenant, share(key.priority))/
 low_priority_starves|broker/scheduling/queue.rs|s/Priority::Low => CALL_COST/Priority::Low => 0/
-priority_is_lost_on_its_way|client/call.rs|s/priority: self\.new\.priority/priority: Priority::Normal/
+priority_is_not_sent|client/call.rs|s/priority: self\.new\.priority/priority: Priority::Normal/
 tenant_may_fill_the_backlog|broker/scheduling/tenants.rs|s/calls: max\.calls\.div_ceil\(TENANT_SHARE\)/calls: max.calls/
 dequeued_call_stays_in_the_backlog|broker/coordinator/dispatch.rs|s/service\.queue\.remove\(position\);\n        \}\n        self\.tenants\.remove_waiting\(call\.tenant, call\.body\.len\(\)\);/service.queue.remove(position);\n        }/
 reply_caches_are_unbounded|broker/sessions/mod.rs|s/self\.evict_replies\(max\);//
@@ -126,7 +126,7 @@ copy() {
         "$core/../Cargo.toml" >"$work/Cargo.toml"
 }
 
-# Prints which test detects the bug in the copy: the simulation, the rule tests, or none.
+# Prints which test detects the bug in the copy: the simulation, the unit tests, or none.
 verdict() {
     cd "$work"
     if ! cargo test -q -p callboard-core --test simulation --no-run >"$work/log" 2>&1; then
@@ -135,7 +135,7 @@ verdict() {
         grep -m1 -oE 'seed [0-9]+ fails in step [0-9]+: .{0,110}|in some worlds .*' "$work/log" ||
             echo 'simulation: hangs'
     elif ! timeout 300 cargo test -q -p callboard-core --lib -- broker:: client:: worker:: peer:: >"$work/log" 2>&1; then
-        echo "rules: $(grep -m1 -oE '^test .* FAILED|^    [a-z_:]+$' "$work/log" || true)"
+        echo "unit tests: $(grep -m1 -oE '^test .* FAILED|^    [a-z_:]+$' "$work/log" || true)"
     else
         echo 'NOT CAUGHT'
     fi

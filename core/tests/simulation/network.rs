@@ -108,7 +108,7 @@ impl Connection {
         }
     }
 
-    /// Nothing arrives at either end before that time.
+    /// Stalls both directions: nothing arrives before that time.
     fn stall(&mut self, until: Time) {
         self.towards_peer.stalled = until;
         self.towards_broker.stalled = until;
@@ -175,7 +175,7 @@ impl Network {
         None
     }
 
-    /// Closes one end. The other end notices it after the packets in flight, except for the last `lost` ones.
+    /// Closes one end. The other end detects it after the packets in flight, except for the last `lost` ones.
     pub(crate) fn close(&mut self, id: ConnectionId, end: End, seen: Option<Time>, lost: usize) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.pipe(end).discard();
@@ -187,7 +187,7 @@ impl Network {
         }
     }
 
-    /// Breaks a connection: packets in flight are lost, and each end notices it at its time, or never.
+    /// Breaks a connection: packets in flight are lost, and each end detects it at its time, or never.
     pub(crate) fn cut(&mut self, id: ConnectionId, peer_sees: Option<Time>, broker_sees: Option<Time>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         for (towards, seen) in [(End::Peer, peer_sees), (End::Broker, broker_sees)] {
@@ -211,7 +211,7 @@ impl Network {
             .for_each(|connection| connection.stall(until));
     }
 
-    /// Nothing arrives at that end before that time.
+    /// Stalls one direction: nothing arrives at that end before that time.
     pub(crate) fn stall(&mut self, id: ConnectionId, towards: End, until: Time) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.pipe(towards).stalled = until;

@@ -175,7 +175,7 @@ fn wrong_messages(last_request: &mut u64, rng: &mut Rng) -> Vec<Bytes> {
     let mut envelopes = vec![envelope(*last_request, rng)];
     if let Envelope::Request(request) = &envelopes[0] {
         *last_request = request.number.0;
-        // Calls are short, so a stream message for the call must follow at once.
+        // Calls are short, so a stream message for the call must follow immediately.
         envelopes.extend(rng.percent(30).then(|| stream_message(*last_request, rng)));
     }
     let mut frames = bundle_of(&envelopes);

@@ -54,7 +54,7 @@ impl Plan {
         }
     }
 
-    /// Returns a plan with some items that are read at once.
+    /// Returns a plan with some items that are read immediately.
     pub(crate) fn plain() -> Plan {
         Plan { from_caller: 70, from_handler: 70, bytes: 10, ..Plan::default() }
     }

@@ -136,9 +136,9 @@ impl WorkerHost {
     }
 
     /// Shuts the worker down.
-    pub(crate) fn drain(&mut self, patience: Duration, context: &mut Context) {
+    pub(crate) fn drain(&mut self, drain_time: Duration, context: &mut Context) {
         self.leaving = true;
-        self.shutdown = Some(self.process.local(context.now) + patience);
+        self.shutdown = Some(self.process.local(context.now) + drain_time);
         let at = context.handled();
         self.process.wake(at);
     }
@@ -173,7 +173,7 @@ impl WorkerHost {
         }
         assert!(
             self.left || self.machine.running_len() == self.handlers.len(),
-            "the machine of {} must know all running handlers",
+            "the machine of {} has all running handlers",
             self.host
         );
     }
@@ -248,7 +248,7 @@ impl WorkerHost {
                 }
                 Action::End { job } => self.stream_of(job).end_arrived(),
                 Action::QueryStarted(job) => self.report_started(now, job, context),
-                Action::Rejected(failure) => panic!("{} is rejected for good: {failure}", self.host),
+                Action::Rejected(failure) => panic!("{} is rejected permanently: {failure}", self.host),
                 Action::ShutdownComplete => self.left = true,
                 Action::Log(_) => {}
             }
@@ -279,7 +279,7 @@ impl WorkerHost {
         context.keys.handler_started(self.start(), job.id.dispatch);
         // Calls that the ledger does not know come from the rogue.
         let arguments = body::decode::<(u64, serde_bytes::ByteBuf)>(&job.body);
-        let call = arguments.ok().map(|(number, _)| number).filter(|&number| context.ledger.knows(number));
+        let call = arguments.ok().map(|(number, _)| number).filter(|&number| context.ledger.contains(number));
         let mut handler = Handler {
             offer: job.offer,
             call,
@@ -336,7 +336,7 @@ impl WorkerHost {
             .expect("the handler runs and has streams")
     }
 
-    /// Started handlers send items and progress, and read received items.
+    /// Lets started handlers send items and progress, and read received items.
     fn run_streams(&mut self, now: Time, context: &mut Context) {
         let started = self.handlers.iter().filter(|(_, handler)| handler.starts_at.is_none());
         let jobs: Vec<JobId> = started.map(|(&job, _)| job).collect();
@@ -355,7 +355,7 @@ impl WorkerHost {
         }
     }
 
-    /// Tells the machine whether a handler has started.
+    /// Reports to the machine if a handler has started.
     fn report_started(&mut self, now: Time, job: JobId, context: &mut Context) {
         if self.handlers[&job].starts_at.is_none() {
             self.handle(now, Event::Started { job }, context);

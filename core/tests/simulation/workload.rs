@@ -26,7 +26,7 @@ pub(crate) const AMPLE_TIMEOUT: Duration = Duration::from_secs(20);
 const TIMEOUT_MIN: Duration = millis(20);
 /// Affinity keys: few, so that calls share keys.
 const KEYS: [&str; 5] = ["a", "b", "c", "d", "a rather long key"];
-/// A body of this size is sent in a frame of its own.
+/// A body of this size is sent in its own frame.
 const LARGE_BYTES: u64 = 30_000;
 
 /// Draws a call, still without arguments.

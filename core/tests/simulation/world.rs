@@ -209,7 +209,7 @@ impl World {
         let Some(broker) = &mut self.broker.host else { return };
         broker.run_once(&mut self.context);
         if broker.stopped {
-            self.broker_gone(true);
+            self.stop_broker(true);
         }
     }
 
@@ -234,8 +234,8 @@ impl World {
         }
     }
 
-    /// The broker stops: in an orderly way after a shutdown, or by a crash, which some peers notice late or never.
-    pub(crate) fn broker_gone(&mut self, orderly: bool) {
+    /// Stops the broker: in an orderly way after a shutdown, or by a crash, which some peers detect late or never.
+    pub(crate) fn stop_broker(&mut self, orderly: bool) {
         let context = &mut self.context;
         context.note(Host::Broker, || "stops".to_owned());
         self.broker.host = None;
@@ -248,8 +248,8 @@ impl World {
         }
     }
 
-    /// The process of a peer crashes; the broker notices it soon, or never.
-    pub(crate) fn peer_gone(&mut self, host: Host) {
+    /// Crashes the process of a peer. The broker detects it soon, or never.
+    pub(crate) fn crash_peer(&mut self, host: Host) {
         let context = &mut self.context;
         context.note(host, || "crashes".to_owned());
         let restart_at = context.now + context.rng.span(DOWNTIME_MAX);

@@ -110,8 +110,8 @@ fn json_or_string(text: &str) -> Result<Value, WordError> {
     }
 }
 
-/// Whether the text is JSON beyond a limit of the parser: then it must not be sent as a string silently. Only the text of the
-/// parser's error distinguishes this from invalid syntax; a test fails if it changes.
+/// Returns whether the text is JSON beyond a limit of the parser: then it must not be sent as a string silently. Only
+/// the text of the parser's error distinguishes this from invalid syntax; a test fails if it changes.
 fn is_limit(error: &serde_json::Error) -> bool {
     let why = error.to_string();
     why.starts_with("number out of range") || why.starts_with("recursion limit exceeded")

@@ -1,4 +1,5 @@
-//! Checks arguments against the description of a method. If in doubt, a value passes: the worker decides.
+//! Checks arguments against the description of a method. A value whose type is unclear passes, and the worker checks
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -82,14 +83,14 @@ impl Check<'_> {
         }
     }
 
-    /// Whether the value may be missing: also for types without a description.
+    /// Returns whether the value may be missing, which is also so for types without a description.
     fn may_be_left_out(&self, ty: &Type) -> bool {
         matches!(self.resolved(ty), Type::Optional(_) | Type::Any | Type::Opaque(_) | Type::Named(_))
     }
 
     fn value(&self, value: &Value, ty: &Type, depth: usize) -> Result<(), Mismatch> {
         let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
-        // A type that is read by serde does not see tags.
+        // A type that serde reads gets no tags.
         if let Value::Tag(_, _) = value {
             return Ok(());
         }
@@ -105,7 +106,7 @@ impl Check<'_> {
             (form, value) if is_of_form(form, value) => Ok(()),
             (form, value) => {
                 let expected = match ty {
-                    // The name alone would not say what to write.
+                    // The name alone does not show what to write.
                     Type::Named(name) if is_choice(form) => format!("{name}: {form}"),
                     Type::Named(name) => name.clone(),
                     _ => form.to_string(),
@@ -137,7 +138,8 @@ impl Check<'_> {
     }
 }
 
-/// Whether a value may be of a type without parts, or whose parts cannot be checked: every form that a serde reader accepts.
+/// Returns whether a value may be of a type without parts, or whose parts cannot be checked: every form that a serde
+/// reader accepts.
 fn is_of_form(ty: &Type, value: &Value) -> bool {
     let whole = |least: i128, most: i128| match value {
         Value::Integer(integer) => (least..=most).contains(&i128::from(*integer)),
@@ -169,7 +171,7 @@ fn is_of_form(ty: &Type, value: &Value) -> bool {
     }
 }
 
-/// Whether a type is a choice of literals.
+/// Returns whether a type is a choice of literals.
 fn is_choice(ty: &Type) -> bool {
     matches!(ty, Type::OneOf(all) if all.iter().all(|one| matches!(one, Type::Literal(_))))
 }

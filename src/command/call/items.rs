@@ -1,4 +1,4 @@
-//! Streaming calls: standard input is the stream to the handler, standard output that from the handler.
+//! Streaming calls: items from standard input to the handler, and from the handler to standard output.
 
 use anyhow::anyhow;
 use callboard::{
@@ -73,7 +73,7 @@ pub(super) async fn upload(call: callboard::Call<Value>, known: Option<&Known>) 
     reply.await.map_err(client::failed)
 }
 
-/// Does both at once.
+/// Sends standard input to the handler and prints its items, both at the same time.
 ///
 /// # Errors
 /// The error of the call, or of a line; the latter cancels the call. Both come after the items before them.
@@ -104,7 +104,7 @@ async fn print(mut items: ReplyStream<Value>, printer: &Printer) -> anyhow::Resu
     Ok(())
 }
 
-/// Sends each line, and then the end. If the call has ended, its outcome says why.
+/// Sends each line, and then the end. If the call has ended, its outcome has the reason.
 async fn send(mut sender: ItemSender<Value>, mut lines: Lines, known: Option<&Known>) -> anyhow::Result<()> {
     while let Some(Item { line, value }) = lines.next().await? {
         if let Some(known) = known {

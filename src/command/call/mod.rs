@@ -88,7 +88,7 @@ pub(crate) struct Call {
     /// Style of the method, if the service does not describe it
     #[arg(long, value_name = "STYLE", conflicts_with = "cast")]
     style: Option<StyleName>,
-    /// Send it to every worker of the service, and print a line for each: its name, a tab, its result
+    /// Send the call to every worker of the service, and print a line for each: its name, a tab, its result
     #[arg(long, conflicts_with_all = ["progress", "conflate", "style", "key"])]
     broadcast: bool,
     /// Write a byte string result as raw bytes, and nothing else
@@ -97,7 +97,7 @@ pub(crate) struct Call {
     /// If no worker serves the service, wait for one until the timeout
     #[arg(long)]
     wait_for_ready: bool,
-    /// Run it in sequence with other calls of this key, on one worker
+    /// Run the call in sequence with other calls of this key, on one worker
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Priority among calls of the same authkey or address: low, normal or high

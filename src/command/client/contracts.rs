@@ -46,7 +46,8 @@ pub(crate) async fn description(
     Ok(query(client, service, settings).await?.iter().find_map(read))
 }
 
-/// The same, before a call of the service; `None` if there is none, since the call itself then reports the problem.
+/// Returns the description of a service before a call of it. `None` if there is none, since the call itself then
+/// reports the problem, or if the workers disagree.
 pub(crate) async fn description_if_any(
     client: &Client,
     service: &str,
@@ -60,7 +61,7 @@ pub(crate) async fn description_if_any(
     }
 }
 
-/// Waits until a worker serves a service, at most for the timeout of a call. Returns the rest of that timeout.
+/// Waits until a worker serves a service, at most for the timeout of a call. Returns the remaining timeout.
 ///
 /// # Errors
 /// No worker did (exit code 3), or the broker does not answer.

@@ -57,7 +57,7 @@ pub(crate) fn failed(error: CallError) -> anyhow::Error {
     let message = printable(&error.to_string());
     match (details, error.call_id()) {
         (Some(details), _) => exit.because(anyhow!("{message}\n  details: {details}")),
-        // The time of each step explains a timeout or a loss. For other failures it is noise.
+        // The time of each step explains a timeout or a loss. For other failures it does not help.
         (None, Some(call)) if error.code() == Code::DeadlineExceeded || is_lost(&error) => {
             exit.because(anyhow!("{message}; call {call}: {}", error.timings()))
         }
@@ -65,7 +65,7 @@ pub(crate) fn failed(error: CallError) -> anyhow::Error {
     }
 }
 
-/// Whether the call was lost with its worker.
+/// Returns whether the call was lost with its worker.
 fn is_lost(error: &CallError) -> bool {
     error.code() == Code::Unavailable && error.attempt().is_some()
 }

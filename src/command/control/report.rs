@@ -17,11 +17,12 @@ use crate::{command::client, settings::ClientSettings};
 pub(crate) struct PoolReport {
     pub(crate) name: String,
     pub(crate) pid: u32,
-    /// The target number of worker processes, without those that drain and those of an unfinished rollout.
+    /// The target number of worker processes. Processes that drain, and new ones of an unfinished rollout, do not
+    /// count.
     pub(crate) size: u32,
     pub(crate) min: u32,
     pub(crate) max: u32,
-    /// Whether it scales itself.
+    /// Whether the pool scales automatically.
     pub(crate) autoscale: bool,
     /// The generation of its processes: 1, and one more for each reload.
     pub(crate) generation: u32,
@@ -119,7 +120,7 @@ impl PoolReport {
         self.workers.iter().filter(|worker| worker.state == "registered").count()
     }
 
-    /// Whether it has its target number of workers, and all of them serve.
+    /// Returns whether the pool has its target number of workers, and all of them serve.
     pub(crate) fn is_settled(&self) -> bool {
         self.workers.len() == self.size as usize && self.registered() == self.workers.len()
     }

@@ -109,7 +109,7 @@ impl<'a> PoolRequest<'a> {
         }
     }
 
-    /// Disconnects.
+    /// Disconnects from the broker.
     pub(crate) async fn leave(self) {
         client::leave(&self.client).await;
     }

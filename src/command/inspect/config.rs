@@ -13,7 +13,8 @@ use crate::{
 
 /// Shown below `callboard config --help`.
 const AFTER_HELP: &str = "\
-The flags are those of the other commands: the output shows the settings that such a command would use.
+The flags are those of broker, pool and the commands that query a broker. The output shows the settings that such a
+command would use with these flags.
 
 The sources of a setting, the strongest first, are a flag, an environment variable, the file named by --config or else by
 CALLBOARD_CONFIG, and its default. [broker] message_bytes_max is --message-bytes-max as a flag and

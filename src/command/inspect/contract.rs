@@ -23,7 +23,7 @@ OLD and NEW are files that `callboard describe --json` wrote, or services that a
 that ends in .json, is a file.
 
   safe     callers of the old contract are not affected
-  unknown  the descriptions do not decide it: a type is described by its name alone
+  unknown  the descriptions are not sufficient: a type is described by its name alone
   breaks   some calls fail, or their results have another type than callers expect; the exit code is then 1
 
 Examples:

@@ -128,7 +128,7 @@ pub(crate) fn disagreement(service: &str, contracts: &[Contract]) -> Option<Stri
     disagreement_of(service, &counts.collect::<Vec<_>>())
 }
 
-/// The same, for hashes of contracts with the number of workers of each.
+/// Returns a warning if there are several contracts, each given by its hash and the number of its workers.
 pub(crate) fn disagreement_of(service: &str, contracts: &[(impl std::fmt::Display, usize)]) -> Option<String> {
     if contracts.len() < 2 {
         return None;

@@ -51,8 +51,8 @@ struct Tally {
 }
 
 impl BenchClient {
-    /// Connects, prints `ready`, waits for a line on stdin, makes calls for the given time, prints its measurements, and waits for
-    /// another line.
+    /// Runs one client process: connects, prints `ready`, waits for a line on stdin, makes calls for the given time,
+    /// prints its measurements, and waits for another line.
     pub(crate) async fn run(self) -> anyhow::Result<Exit> {
         let client = Client::connect(&self.frontend).await?;
         self.call_for(&client, Duration::from_millis(200)).await?;
@@ -63,7 +63,7 @@ impl BenchClient {
         let tally = tokio::select! {
             // Dropped only when the process ends.
             tally = self.call_for(&client, Duration::from_secs(self.seconds)) => tally?,
-            // Cancel safe enough: no line is written before the end of the bench.
+            // Cancelling may lose part of a line, but no line is written before the end of the bench.
             _ = input.read_line(&mut line) => anyhow::bail!("the bench has ended"),
         };
         let recorded = tally.latencies.iter_recorded();

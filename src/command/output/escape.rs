@@ -6,7 +6,7 @@ pub(crate) fn printable(text: &str) -> String {
     escaped(text, is_control)
 }
 
-/// The same for text of several lines, and for JSON, which keeps its meaning.
+/// Escapes a peer's text as [`printable`], but keeps line breaks and tabs. JSON keeps its meaning.
 pub(crate) fn printable_lines(text: &str) -> String {
     escaped(text, |letter| is_control(letter) && !matches!(letter, '\n' | '\t'))
 }
@@ -24,7 +24,7 @@ fn escaped(text: &str, is_bad: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// Whether a character controls a terminal, or changes the direction of the text after it.
+/// Returns whether a character controls a terminal, or changes the direction of the text after it.
 fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -45,7 +45,7 @@ pub(crate) fn compact(value: &Value) -> String {
     out
 }
 
-/// Whether the value has a NaN or an infinity, which became null.
+/// Returns whether the value has a NaN or an infinity, which is printed as null.
 pub(crate) fn has_non_finite(value: &Value) -> bool {
     match value {
         Value::Float(number) => !number.is_finite(),

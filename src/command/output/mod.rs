@@ -22,7 +22,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     print_bytes(format!("{}\n", printable_lines(text)).as_bytes())
 }
 
-/// The same, after clearing the terminal.
+/// Clears the terminal, then prints `text` as [`print`].
 ///
 /// # Errors
 /// As [`print`].

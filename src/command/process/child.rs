@@ -64,8 +64,8 @@ impl Child {
 
     /// Starts `callboard ARGUMENTS...` with its lifetime bound to ours and with our environment, without the `removed` variables.
     ///
-    /// It runs in its own process group: a terminal's Ctrl-C reaches only us, and we ask it to end in its turn. With both signals it
-    /// would count two, and not wait for running calls.
+    /// It runs in its own process group, so that a terminal's Ctrl-C reaches only this process, which then sends the
+    /// child a signal. With both signals, the child would count two and not wait for running calls.
     ///
     /// # Errors
     /// If the system cannot start a process.
@@ -104,7 +104,7 @@ impl Child {
         }
     }
 
-    /// Lets it continue: writes a line to its standard input.
+    /// Writes a line to the child's standard input, for which it waits.
     ///
     /// # Errors
     /// If it has ended.

@@ -25,11 +25,12 @@ pub(crate) struct StopSignals {
     terminate: Signal,
 }
 
-/// SIGHUP, if the command reloads something at it. Otherwise the signal keeps its default: the terminal is gone.
+/// SIGHUP, for a command that reloads its keys at it. For other commands the signal keeps its default action, which
+/// ends the process.
 pub(crate) struct Hangups(Option<Signal>);
 
 impl Hangups {
-    /// Catches it from now on, if it is `enabled`.
+    /// Catches SIGHUP from now on, if `enabled`.
     ///
     /// # Errors
     /// If the system rejects a signal handler.
@@ -37,7 +38,7 @@ impl Hangups {
         Ok(Hangups(enabled.then(|| signal(SignalKind::hangup())).transpose()?))
     }
 
-    /// Waits for the next one; for ever if it is not enabled.
+    /// Waits for the next SIGHUP; for ever if it is not enabled.
     ///
     /// # Cancel safety
     /// Cancel safe: no signal is lost.
@@ -58,7 +59,7 @@ impl StopSignals {
         Ok(StopSignals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Waits for the next one, and returns the exit code of a command that then ends without an error.
+    /// Waits for the next signal, and returns the exit code of a command that then ends without an error.
     ///
     /// # Cancel safety
     /// Cancel safe: no signal is lost.

@@ -76,7 +76,8 @@ pub(crate) struct BrokerLimits {
     /// Bytes of bodies that may wait for one service; further calls are rejected [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     queue_bytes_max: Option<String>,
-    /// Age of the oldest waiting call of a key or address above which the service rejects its calls [default: none]
+    /// Maximum age of the oldest call of a key or address that waits for a service; above it, further ones are rejected
+    /// [default: none]
     #[arg(long, value_name = "DURATION")]
     queue_age_max: Option<String>,
     /// Calls that may wait for all services, a quarter of them of one key or address; further ones are rejected [default: 262144]
@@ -114,7 +115,7 @@ impl Broker {
         output::print(&format!("ready frontend={} backend={}", broker.frontend(), broker.backend()))?;
         let exit = loop {
             tokio::select! {
-                // All only wait.
+                // All are cancel safe: they only wait.
                 exit = signals.next() => break exit,
                 () = hangups.next() => reload_keys(authkey, &broker),
                 () = broker.ended() => return Err(Exit::GaveUp.because(anyhow!("the broker ended unexpectedly"))),
@@ -181,7 +182,7 @@ fn not_started(error: BrokerError) -> anyhow::Error {
 }
 
 impl BrokerLimits {
-    /// Adds those that were given.
+    /// Adds the flags that were given.
     pub(crate) fn add_to(&self, flags: Flags) -> Flags {
         flags
             .with_switch("--allow-unauthenticated", self.allow_unauthenticated)

@@ -10,7 +10,7 @@ use crate::command::{
     output::{self, exit::Exit},
 };
 
-/// Programs that other subcommands start; they may change in any version
+/// Run a program that other subcommands start; it may change in any version
 #[derive(Debug, Args)]
 pub(crate) struct Internal {
     #[command(subcommand)]

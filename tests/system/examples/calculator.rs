@@ -66,7 +66,7 @@ fn the_error_of_an_invalid_argument_names_the_expected_and_the_actual_value() {
     let details = r#"{"argument":"","expected":"x, y","got":"3"}"#;
     scene.misfits(
         &["calculator.sub", "1", "2", "3"],
-        "arguments: too many, 3 were given; the method takes x, y",
+        "arguments: 3 given, which is too many; the method takes x, y",
         details,
     );
     let details = r#"{"argument":"x","expected":"one value","got":"two"}"#;

@@ -31,7 +31,7 @@ fn the_point_moves_by_itself_and_continues_from_a_set_position() {
     assert!((x.hypot(y) - 1.0).abs() < 1e-9, "{first}");
     until("the point has moved", || (position()["x"] != first["x"]).then_some(()));
     let published = broker.call(&["position.publish", r#"{"x": 0.0, "y": 3.0, "z": 0.0}"#]).printed();
-    assert_eq!(published, r#"{"status":"ok","message":"goes on from 90.0 degrees"}"#);
+    assert_eq!(published, r#"{"status":"ok","message":"continues from 90.0 degrees"}"#);
     let nowhere = broker.call(&["position.publish", r#"{"x": 0, "y": 0, "z": 1}"#]).printed();
     assert!(nowhere.contains("refused"), "{nowhere}");
 }

@@ -60,10 +60,10 @@ impl Broker {
         worker
     }
 
-    /// Waits until somebody serves `service`.
+    /// Waits until a worker serves `service`.
     pub(crate) fn wait_for_service(&self, service: &str) {
         let served = format!("\"name\":\"{service}\"");
-        until(&format!("somebody serves {service}"), || {
+        until(&format!("a worker serves {service}"), || {
             self.command(&["services", "--json"]).printed().contains(&served).then_some(())
         });
     }

@@ -70,7 +70,7 @@ impl Load {
     ///
     /// - each callback ran exactly once,
     /// - each retryable call succeeded,
-    /// - each other call succeeded, or its error says that it may have run,
+    /// - each other call succeeded, or it may have run by its error,
     /// - no `once` call ran twice, and each call that succeeded did run.
     ///
     /// Returns the number of failed calls, or 0 if the machine starved a worker of its heartbeats: then the calls of that worker

@@ -146,11 +146,11 @@ fn a_pool_without_the_key_starts_nothing() {
 }
 
 #[test]
-fn a_broker_that_asks_for_no_key_is_not_joined_with_one() {
+fn a_client_with_a_key_rejects_a_broker_without_one() {
     let keys = Keys::new();
     let broker = Broker::start();
     let refused = with(&broker, &keys.write("authkey", OURS), &["ping"]);
-    refused.failed_with(1, &["UNAUTHENTICATED", "did not prove that it knows ours"]);
+    refused.failed_with(1, &["UNAUTHENTICATED", "did not prove that it has this program's key"]);
     broker.command(&["ping"]).printed();
 }
 
@@ -343,7 +343,7 @@ fn the_store_of_the_examples_needs_the_secret() {
         client.args([&broker.frontend, "3"]).envs(key.map(|key| ("CALLBOARD_AUTHKEY", key)));
         Finished::of(client)
     };
-    client(None).failed_with(1, &["asks for a key"]);
+    client(None).failed_with(1, &["requires a key"]);
     client(Some(THEIRS)).failed_with(1, &["UNAUTHENTICATED"]);
     assert_eq!(client(Some(OURS)).printed(), "3 views after the last of mine");
 }

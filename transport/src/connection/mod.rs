@@ -62,12 +62,12 @@ impl Connection {
         Connection { address: address.into(), socket: Socket::None, bundler: Bundler::new(), last_failure: None }
     }
 
-    /// The broker's address.
+    /// Returns the broker's address.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// The reason why the last socket was lost or could not be connected; `None` once another one is connected.
+    /// Returns why the last socket was lost or could not be connected; `None` once another one is connected.
     pub fn last_failure(&self) -> Option<&ConnectionFailure> {
         self.last_failure.as_ref()
     }
@@ -112,7 +112,7 @@ impl Connection {
         }
     }
 
-    /// The number of messages that wait because the broker reads more slowly than this side sends.
+    /// Returns the number of messages that wait because the broker reads more slowly than this side sends.
     ///
     /// Credit or slots bound what a machine sends, and so this number. A driver that produces more on its own holds that back while
     /// this is above zero.

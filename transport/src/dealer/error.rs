@@ -4,7 +4,7 @@ use std::{error::Error, fmt::Display};
 
 /// The error of a failed connection attempt.
 ///
-/// Its text says what is wrong and what to do; its source is the error of the system or of zeromq.
+/// Its text states the problem and the remedy; its source is the error of the system or of zeromq.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", kind.sentence(address, source))]
 pub struct DealerError {
@@ -47,7 +47,7 @@ impl DealerError {
         DealerError { kind, address: address.to_owned(), source: source.into() }
     }
 
-    /// The kind of the error.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> DealerErrorKind {
         self.kind
     }

@@ -164,7 +164,7 @@ impl Dealer {
         self.flush();
     }
 
-    /// The number of messages that wait for the send window.
+    /// Returns the number of messages that wait for the send window.
     ///
     /// Above zero the peer reads more slowly than this side sends. The driver should accept no new work until it is zero again. An
     /// awaited [`receive`](Dealer::receive) lowers it.

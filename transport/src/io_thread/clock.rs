@@ -16,7 +16,7 @@ impl Clock {
         Clock { start: Instant::now() }
     }
 
-    /// The current time.
+    /// Returns the current time.
     pub fn now(self) -> Time {
         Time::ZERO + self.start.elapsed()
     }

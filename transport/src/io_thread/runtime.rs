@@ -20,7 +20,7 @@ impl RuntimeHandoff {
         Ok(RuntimeHandoff(Some(Builder::new_current_thread().enable_all().build()?)))
     }
 
-    /// The handle with which other threads spawn tasks on the runtime.
+    /// Returns the handle with which other threads spawn tasks on the runtime.
     ///
     /// # Panics
     /// Never: only [`RuntimeHandoff::into_runtime`] takes the runtime out.

@@ -1,4 +1,4 @@
-//! The context of a call: what its handler can ask and report.
+//! The context of a call: its properties, its cancellation and its progress reports.
 
 use std::{
     future::poll_fn,
@@ -87,8 +87,8 @@ impl Context {
         self.served.deadline()
     }
 
-    /// Returns whether the call is cancelled: the caller gave up, or the deadline has passed. A long blocking handler should check this
-    /// regularly and return. An async handler is dropped at its next `await`.
+    /// Returns whether the call is cancelled: by its caller, or because the deadline has passed. A long blocking
+    /// handler should check this regularly and return. An async handler is dropped at its next `await`.
     pub fn is_cancelled(&self) -> bool {
         self.served.is_cancelled()
     }

@@ -14,7 +14,7 @@
 //! | `replicas` | the pure state machine that decides what to spawn, signal and reap |
 //! | `control` | the handle, and the driver thread that performs those actions |
 //! | `process` | processes, process groups, lifeline, shim and guard |
-//! | `output` | what workers print |
+//! | `output` | the output of workers |
 //! | `policy` | pure decisions that an owner can apply: autoscaling, canary comparison, recycling |
 //! | `settings` | the settings of a pool, and its default name |
 //!

@@ -9,7 +9,7 @@ use tracing::{debug, dispatcher, warn};
 /// starts just after its workers, is connected before that.
 const STDERR_DELAY: Duration = Duration::from_secs(2);
 
-/// The current outage, and what was reported of it.
+/// The current outage, and which reports of it were made.
 #[derive(Debug, Default)]
 pub(super) struct OutageLog {
     since: Option<Time>,
@@ -17,8 +17,8 @@ pub(super) struct OutageLog {
 }
 
 impl OutageLog {
-    /// Reports reason the worker is disconnected. Only the first report of an outage is a warning, because each failed attempt to connect
-    /// makes another.
+    /// Logs why the worker is disconnected. Only the first report of an outage is a warning, because each failed
+    /// attempt to connect reports it again.
     pub(super) fn report(&mut self, now: Time, address: &str, reason: &str, running: usize) {
         if self.since.is_none() {
             warn!(address, reason, running, "not connected to the broker; trying again");

@@ -52,7 +52,7 @@ pub(crate) fn settings(name: &str, size: u32, program: &str, rest: &[String]) ->
 /// Kills a process.
 pub(crate) fn kill(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
-    kill_process(pid, Signal::KILL).expect("it lives");
+    kill_process(pid, Signal::KILL).expect("the process runs");
 }
 
 /// Returns the living processes of a pool, or of one worker if `instance` is given. They are found by their environment variables.

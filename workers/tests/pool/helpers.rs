@@ -51,7 +51,7 @@ fn watcher() -> ExitCode {
 fn other_group() -> ExitCode {
     let mut child =
         Command::new(env::current_exe().expect("a path")).args([HELPER, "watcher"]).process_group(0).spawn();
-    child.as_mut().expect("a child").wait().expect("its end");
+    child.as_mut().expect("a child").wait().expect("the process ends");
     sleep_forever()
 }
 

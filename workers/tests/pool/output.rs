@@ -25,8 +25,8 @@ fn pool(name: &str, script: &str) -> Child {
 }
 
 fn end(name: &str, mut pool: Child) {
-    pool.kill().expect("it lives");
-    pool.wait().expect("its end");
+    pool.kill().expect("the process runs");
+    pool.wait().expect("the process ends");
     wait_until("no process of the pool lives", || living_processes(name, None).is_empty());
 }
 
@@ -42,7 +42,7 @@ fn each_printed_line_has_the_name_of_its_worker() {
 fn the_last_lines_are_bounded_for_any_output() {
     let script =
         "head -c 200000 /dev/zero; head -c 200000 /dev/urandom; seq 1000; head -c 9000 /dev/zero | tr '\\0' x; exit 1";
-    let output = pool(&unique_name(), script).wait_with_output().expect("its end");
+    let output = pool(&unique_name(), script).wait_with_output().expect("the process ends");
     let printed = String::from_utf8(output.stdout).expect("text");
     let last_lines: Vec<_> = printed.lines().filter_map(|line| line.strip_prefix(LAST_LINE_PREFIX)).collect();
     assert_eq!(last_lines.len(), LAST_LINES_MAX);

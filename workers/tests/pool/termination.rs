@@ -104,9 +104,9 @@ fn a_killed_pool_leaves_no_process() {
     let mut pool =
         pool_command(&name, 2, "sh", &["-c", &script]).and_then(|mut command| command.spawn()).expect("a pool");
     wait_until("all processes run", || living_processes(&name, None).len() >= 2 * 5);
-    pool.kill().expect("it lives");
+    pool.kill().expect("the process runs");
     wait_until("no process of the pool lives", || living_processes(&name, None).is_empty());
-    pool.wait().expect("its end");
+    pool.wait().expect("the process ends");
 }
 
 fn a_pool_killed_after_its_guard_leaves_no_worker() {
@@ -117,9 +117,9 @@ fn a_pool_killed_after_its_guard_leaves_no_worker() {
         pool_command(&name, 2, "sh", &["-c", &script]).and_then(|mut command| command.spawn()).expect("a pool");
     wait_until("all processes run", || living_processes(&name, None).len() == 2 * 2);
     guards(pool.id()).into_iter().for_each(kill);
-    pool.kill().expect("it lives");
+    pool.kill().expect("the process runs");
     wait_until("no process of the pool lives", || living_processes(&name, None).is_empty());
-    pool.wait().expect("its end");
+    pool.wait().expect("the process ends");
 }
 
 fn the_guard_exits_with_its_pool() {
@@ -128,8 +128,8 @@ fn the_guard_exits_with_its_pool() {
     wait_until("all processes run", || living_processes(&name, None).len() == 1);
     let guards = guards(pool.id());
     assert_eq!(guards.len(), 1);
-    pool.kill().expect("it lives");
-    pool.wait().expect("its end");
+    pool.kill().expect("the process runs");
+    pool.wait().expect("the process ends");
     wait_until("the guard is gone", || !is_guard(guards[0]));
 }
 

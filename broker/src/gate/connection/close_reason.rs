@@ -31,12 +31,12 @@ pub enum CloseReason {
     /// Another connection displaced it before its handshake was complete: see
     /// [`GateLimits::handshakes_max`](crate::gate::GateLimits::handshakes_max).
     Displaced,
-    /// Its address has the most connections that one address may have.
+    /// Its address is at the limit of connections for one address.
     AddressFull {
         /// The limit.
         max: usize,
     },
-    /// The gate held too much for all peers together, and most for this one.
+    /// The gate held more bytes for all peers together than its limit, and this peer had the largest part.
     Held {
         /// The bytes that were held for this one: unsent, or of an incomplete message.
         bytes: usize,
@@ -48,7 +48,7 @@ pub enum CloseReason {
         /// Its user id.
         uid: u32,
     },
-    /// The connection's task panicked: a bug here, not a fault of the peer.
+    /// The connection's task panicked, which is a bug of the broker and not a fault of the peer.
     Internal,
 }
 
@@ -75,7 +75,7 @@ impl CloseReason {
         matches!(self, CloseReason::AddressFull { .. } | CloseReason::OtherUser { .. })
     }
 
-    /// Returns whether the end is of no interest to an operator.
+    /// Returns whether the end is normal, so that it is logged only at debug level.
     pub(in crate::gate) const fn is_ordinary(self) -> bool {
         matches!(self, CloseReason::PeerLeft | CloseReason::Lost(_) | CloseReason::Requested)
     }

@@ -33,7 +33,7 @@ pub(super) struct Inbound {
 
 /// The result of one read.
 struct Read {
-    /// The bytes, including those that were kept before; empty if they went into a large frame.
+    /// The bytes, including those that were kept before; empty if they were read into a large frame.
     input: Bytes,
     count: usize,
     /// Whether the space was filled, so that there may be more to read.
@@ -55,7 +55,7 @@ impl Inbound {
         Inbound { reader, decoder: Decoder::new(handshake_bytes_max), kept: Bytes::new(), activity_reported_at: None }
     }
 
-    /// Sends the ZMTP greeting, for which neither side waits.
+    /// Sends the ZMTP greeting, without waiting for the peer's.
     pub(super) fn greet(&self, connection: &Connection) {
         connection.answer(&greeting());
         connection.flush();
@@ -67,7 +67,7 @@ impl Inbound {
     /// Why the connection ends.
     ///
     /// # Cancel safety
-    /// Safe: nothing is read before the last wait.
+    /// Cancel safe: nothing is read before the last wait.
     pub(super) async fn receive(&mut self, shared: &Shared, connection: &Connection) -> Result<(), CloseReason> {
         self.reader.readable().await?;
         let permit = shared.queue.turn().await;
@@ -121,7 +121,7 @@ impl Inbound {
         arrived
     }
 
-    /// Passes on what is complete, and keeps the rest.
+    /// Decodes the bytes: queues complete messages, and keeps the rest.
     fn decode(
         &mut self,
         mut input: Bytes,
@@ -164,7 +164,8 @@ impl Inbound {
         }
     }
 
-    /// After a turn: writes the answers, counts, and reports activity without a message to the driver.
+    /// Finishes a turn: writes the answers, updates the counters, and reports activity to the driver if there was no
+    /// message.
     fn report(&mut self, turn: &Turn, shared: &Shared, connection: &Connection) {
         if turn.answered {
             connection.flush();
@@ -201,7 +202,7 @@ impl Inbound {
     }
 }
 
-/// The outcome of one read into `room` bytes. The end of the stream ends the connection.
+/// Converts the result of one read into `room` bytes. The end of the stream ends the connection.
 fn arrived(
     read: Poll<io::Result<usize>>,
     room: usize,

@@ -3,7 +3,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `task` | the task of a connection, from its greeting to its end |
-//! | `inbound` | what the task reads, and `read_block`, the buffer that all connections read into |
+//! | `inbound` | the reading side, and `read_block`, the buffer that all connections read into |
 //! | `outbound` | the bytes that wait to be written |
 //! | `socket` | TCP and Unix sockets |
 //! | `close_reason` | why a connection ended |
@@ -118,13 +118,13 @@ impl Connection {
         self.count();
     }
 
-    /// Updates the memory account.
+    /// Updates the total of all connections.
     fn count(&self) {
         let now = self.partial.get() + self.unsent_bytes();
         self.memory.change(self.counted.replace(now), now);
     }
 
-    /// Drops what waits to be written. The incomplete message is dropped with the task, which is about to end.
+    /// Drops the bytes that wait to be written. The incomplete message is dropped with the task, which is about to end.
     pub(in crate::gate) fn release_buffers(&self) {
         self.outbound.take();
         self.set_partial(0);
@@ -155,7 +155,7 @@ impl Connection {
         reads
     }
 
-    /// Writes what the socket takes now and leaves the rest to the task.
+    /// Writes what the socket accepts now, and leaves the rest to the task.
     pub(in crate::gate) fn flush(&self) {
         match self.write_now() {
             Ok(true) => {}
@@ -164,7 +164,7 @@ impl Connection {
         }
     }
 
-    /// Writes what the socket takes now. Returns whether that was everything.
+    /// Writes what the socket accepts now. Returns whether that was everything.
     fn write_now(&self) -> io::Result<bool> {
         let written = write(&mut self.outbound.borrow_mut(), &self.writer);
         self.count();
@@ -200,7 +200,7 @@ impl Connection {
     }
 }
 
-/// Writes what the socket takes now. Returns whether that was everything.
+/// Writes what the socket accepts now. Returns whether that was everything.
 fn write(outbound: &mut Outbound, writer: &WriteHalf) -> io::Result<bool> {
     while outbound.bytes() > 0 {
         match outbound.offer(|slices| writer.try_write_vectored(slices)) {

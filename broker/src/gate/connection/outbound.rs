@@ -13,9 +13,9 @@ const SLICES_MAX: usize = 32;
 /// Small frames are gathered up to this size; then a new buffer is started, so that a long queue is not moved as it grows.
 const TAIL_BYTES_MAX: usize = 64 * 1024;
 
-/// The encoded bytes that wait to be written to one peer. Small frames are copied together, so that many messages take one slice
-/// of one write; large ones are kept as they are. Peers share nothing: a peer that does not read keeps its own
-/// bytes in memory and no more. An empty one holds no buffer.
+/// The encoded bytes that wait to be written to one peer. Small frames are copied together, so that many messages take
+/// one slice of one write; large ones are kept as they are. Peers share no buffers, so a peer that does not read keeps
+/// only its own bytes in memory. An empty `Outbound` holds no buffer.
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     /// The buffers before `tail`, in order. None is empty.
@@ -25,12 +25,12 @@ pub(super) struct Outbound {
 }
 
 impl Outbound {
-    /// Bytes that wait.
+    /// Returns the number of bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The approximate size of these frames on the wire.
+    /// Returns the approximate size of these frames on the wire.
     pub(super) fn size_of(frames: &Frames) -> usize {
         frames.first.len() + frames.large.as_ref().map_or(0, Bytes::len)
     }

@@ -57,8 +57,8 @@ impl ReadHalf {
 
     /// Reads into `room` once; 0 bytes are the end of the stream.
     ///
-    /// Unlike `try_read`, it remembers that a read which did not fill `room` has emptied the socket. That saves
-    /// the next system call, which would read nothing.
+    /// Unlike `try_read`, it clears the readiness after a read that did not fill `room`. That saves the next system
+    /// call, which would read nothing.
     pub(in crate::gate) fn poll_read(
         &mut self,
         context: &mut Context<'_>,

@@ -57,7 +57,7 @@ impl Drop for ReportOnDrop {
     }
 }
 
-/// The task of one connection, from its greeting to its end.
+/// Runs the task of one connection, from its greeting to its end.
 async fn run(shared: Rc<Shared>, connection: Rc<Connection>, reader: ReadHalf) {
     let guard = ReportOnDrop { shared, connection };
     let (shared, connection) = (&*guard.shared, &*guard.connection);
@@ -123,8 +123,9 @@ async fn receive(inbound: &mut Inbound, shared: &Shared, connection: &Connection
     }
 }
 
-/// Gives the peer time to read what was sent to it. Its own bytes are read meanwhile and discarded: closing a socket with unread
-/// bytes resets the connection, and the peer might lose the message with the reason.
+/// Waits for a limited time until the peer has read what was sent to it. Bytes from the peer are read meanwhile and
+/// discarded: closing a socket with unread bytes resets the connection, and the peer might lose the message with the
+/// reason.
 async fn close_gracefully(inbound: &mut Inbound, shared: &Shared, connection: &Connection) {
     let graceful = async {
         let mut written = pin!(connection.write_rest());

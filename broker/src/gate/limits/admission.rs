@@ -41,14 +41,14 @@ struct Group {
     pending: BTreeMap<ConnectionId, Instant>,
 }
 
-/// What to do with a new connection.
+/// The decision on a new connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::gate) enum Decision {
     /// Admit it.
     Admit,
     /// Close this other connection first.
     Displace(ConnectionId),
-    /// Let it wait until a connection is closed or authenticated, and at most until this time.
+    /// Wait until a connection is closed or authenticated, and at most until this time, then decide again.
     Wait(Option<Instant>),
     /// Reject it.
     Reject(CloseReason),
@@ -95,7 +95,7 @@ impl Admission {
         group.pending.insert(connection, now);
     }
 
-    /// Notes that a connection's handshake is over: it was authenticated or displaced.
+    /// Records that a connection's handshake is over: it was authenticated or displaced.
     pub(in crate::gate) fn end_handshake(&self, connection: ConnectionId) {
         self.connections.borrow_mut().end_handshake(connection);
         self.freed.notify_waiters();

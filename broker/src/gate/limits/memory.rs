@@ -11,7 +11,7 @@ impl MemoryAccount {
         self.0.get()
     }
 
-    /// Notes that a connection that held `before` bytes now holds `after`.
+    /// Records that a connection that held `before` bytes now holds `after`.
     pub(in crate::gate) fn change(&self, before: usize, after: usize) {
         self.0.set(self.0.get() - before + after);
     }

@@ -1,4 +1,4 @@
-//! The limits of a gate: what a peer may cost.
+//! The limits of a gate on the resources that peers may use.
 //!
 //! | file | contents |
 //! |---|---|
@@ -47,10 +47,11 @@ pub struct GateLimits {
     /// Bytes that wait to be written to one peer. Default 64 MiB, four of the largest messages. Above it the gate assumes that the peer
     /// does not read, and closes it. Too low: a short stall, or one large message, costs a legitimate peer its connection.
     pub unsent_bytes_max: usize,
-    /// Bytes that the gate holds for all peers together: what waits for the driver, what is unsent, and incomplete messages. Default
-    /// 1 GiB. Above it the connection that holds most is closed, as often as needed: only that frees memory, since a peer that does
-    /// not read does not read sooner, and half a message has no use. Too low: a few peers with large messages at the same time cost
-    /// each other their connections. Too high: the system kills the broker before the broker stops the attack.
+    /// Bytes that the gate holds for all peers together: what waits for the driver, what is unsent, and incomplete
+    /// messages. Default 1 GiB. Above it the connection that holds most is closed, as often as needed: only that frees
+    /// memory, since a peer that does not read does not read sooner, and half a message has no use. Too low: a few
+    /// peers with large messages at the same time cost each other their connections. Too high: the system kills the
+    /// broker before the limit stops an attack.
     pub held_bytes_max: usize,
     /// How long a connection that is being closed may take to read what was sent to it before. Default 2 s, a few round trips of the
     /// worst network. The gate does not wait longer for a peer that does not read.
@@ -82,7 +83,7 @@ impl Default for GateLimits {
 }
 
 impl GateLimits {
-    /// Rejects limits with which nothing could ever pass.
+    /// Rejects limits that contradict each other.
     pub(crate) fn check(&self) -> Result<(), GateError> {
         let problem = if self.connections_max == 0 || self.connections_per_address_max == 0 || self.handshakes_max == 0
         {
@@ -106,8 +107,8 @@ impl GateLimits {
 /// [`GateLimits::handshakes_max`] it bounds how many unauthenticated peers are served: some 2,000 a second, which costs a few per cent
 /// of a processor.
 pub(in crate::gate) const HANDSHAKE_GRACE: Duration = Duration::from_millis(500);
-/// Connections that are being rejected with a message. The message takes resources for a moment; further connections are rejected
-/// without one.
+/// The number of connections that may be in rejection with a message at a time, because a message takes resources for a
+/// moment. Further ones are rejected without one.
 pub(in crate::gate) const REJECTIONS_MAX: usize = 64;
 /// Log lines about connections that end for the same reason, per second. The rest is counted.
 pub(in crate::gate) const LOG_LINES_MAX: u32 = 5;
@@ -115,18 +116,19 @@ pub(in crate::gate) const LOG_LINES_MAX: u32 = 5;
 pub(in crate::gate) const READ_BYTES_MAX: usize = limits::BUNDLE_BYTES_MAX;
 /// The allocation that all connections read into, one after another.
 pub(in crate::gate) const READ_BLOCK_BYTES: usize = 4 * READ_BYTES_MAX;
-/// What one connection may read before the next one has its turn.
+/// Bytes that one connection may read before the next one has its turn.
 pub(in crate::gate) const TURN_BYTES_MAX: usize = limits::TURN_BYTES_MAX;
-/// How often the activity of a peer that is slow to finish a message is reported. Well below any sensible heartbeat.
+/// The minimum interval between two reports of activity without a complete message. It is well below any sensible
+/// heartbeat.
 pub(in crate::gate) const ACTIVITY_INTERVAL: Duration = Duration::from_millis(100);
-/// The pause after accepting failed, as it does when the process is out of files: trying again at once would only use the processor
-/// until a file is closed.
+/// The pause after a failure to accept, for example because the process is out of file descriptors: an immediate retry
+/// would only use the processor until one is closed.
 pub(in crate::gate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A peer with more unsent bytes than this gets no PONG: enough signs of life wait for it already, and a peer that sends only PINGs
-/// must not fill the memory with answers.
+/// The unsent bytes above which a peer gets no PONG: a peer that sends only PINGs and does not read must not fill the
+/// memory with answers.
 pub(in crate::gate) const PONG_UNSENT_BYTES_MAX: usize = 64 * 1024;
-/// The gate closes its side when a peer that it disconnects has neither closed its own side nor sent anything for this long: then no
-/// bytes can cross the close and turn it into a reset.
+/// How long a disconnected peer must have sent nothing before the gate closes the socket, if the peer has not closed
+/// it: bytes that arrive at that moment would turn the close into a reset.
 pub(in crate::gate) const CLOSE_QUIET: Duration = Duration::from_millis(100);
 /// Connections that the kernel queues until they are accepted.
 pub(in crate::gate) const BACKLOG: u32 = 1_024;

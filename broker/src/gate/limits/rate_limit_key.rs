@@ -1,4 +1,4 @@
-//! What connections are counted by.
+//! The key by which connections are counted.
 
 use std::{
     fmt,
@@ -7,7 +7,8 @@ use std::{
 
 use super::super::PeerAddress;
 
-/// What has a limit of connections of its own. For IPv6 it is the /64 network: a peer that has one address there has all of them.
+/// The key of a limit of connections. For IPv6 it is the /64 network, because a peer with one address of it usually has
+/// all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gate) enum RateLimitKey {
     /// An IPv4 address, or the first address of an IPv6 network.
@@ -40,7 +41,7 @@ impl fmt::Display for RateLimitKey {
 }
 
 impl PeerAddress {
-    /// Returns what the peer is counted by, as text: its address without the port, the network of an IPv6 address, or its user.
+    /// Returns the key of the peer as text: its address without the port, the network of an IPv6 address, or its user.
     pub fn rate_limit_key(self) -> String {
         RateLimitKey::from(self).to_string()
     }

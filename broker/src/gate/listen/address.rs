@@ -1,4 +1,4 @@
-//! Where a gate listens: `tcp://HOST:PORT` or `ipc://PATH`.
+//! The addresses of a gate: `tcp://HOST:PORT` or `ipc://PATH`.
 
 use std::{
     fmt, io,
@@ -10,9 +10,9 @@ use std::{
 /// An address to listen on, or one that is listened on. Its text form is ZeroMQ's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// `tcp://HOST:PORT`. Port 0 asks for a free one.
+    /// `tcp://HOST:PORT`. With port 0 the system chooses a free one.
     Tcp {
-        /// Where.
+        /// The host.
         host: Host,
         /// The port.
         port: u16,
@@ -34,7 +34,7 @@ pub enum Host {
 }
 
 impl Address {
-    /// Whether only this machine can reach the address: every IP address that a host name stands for is a loopback
+    /// Returns whether only this machine can reach the address: every IP address that a host name stands for is a loopback
     /// address. An ipc address is always of this machine. A host name is looked up, which may block.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The text is no address.
+/// The text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the address `{text}` {problem}")]
 pub struct AddressError {
@@ -114,7 +114,7 @@ fn tcp(rest: &str) -> Result<Address, &'static str> {
     }
     // `u16::from_str` would take a sign.
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("has a port that is no number: write tcp://HOST:PORT with a port from 0 to 65535");
+        return Err("has a port that is not a number: write tcp://HOST:PORT with a port from 0 to 65535");
     }
     let port =
         port.parse().map_err(|_| "has no port from 0 to 65535: write tcp://HOST:PORT, such as tcp://127.0.0.1:5559")?;
@@ -180,7 +180,7 @@ mod tests {
             ("tcp://127.0.0.1", "has no port"),
             ("tcp://127.0.0.1:", "has no port"),
             ("tcp://127.0.0.1:65536", "from 0 to 65535"),
-            ("tcp://127.0.0.1:+1", "no number"),
+            ("tcp://127.0.0.1:+1", "not a number"),
             ("tcp://127.0.0.1:*", "port 0"),
             ("tcp://:5559", "has no host"),
             ("tcp://*:5559", "write 0.0.0.0"),

@@ -1,4 +1,4 @@
-//! Unix sockets in the file system, including those that earlier brokers left behind.
+//! Unix sockets in the file system, and the replacement of those that earlier brokers have left.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions, TryLockError},
@@ -32,7 +32,7 @@ pub(in crate::gate) struct SocketClaim {
     path: PathBuf,
     /// The device and number of the socket's file.
     identity: (u64, u64),
-    /// Held as long as the socket exists. It distinguishes the socket of a running broker from one that was left behind.
+    /// Held as long as the socket exists. It distinguishes the socket of a running broker from a stale one.
     _lock: Lock,
 }
 
@@ -53,8 +53,8 @@ struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While the lock is still held: the next broker opens a new file. One that has opened this one already notices,
-        // see `lock`.
+        // Removed while the lock is held, so that the next broker opens a new file. A broker that has already opened
+        // this file detects that in `lock`.
         fs::remove_file(&self.path).ok();
     }
 }
@@ -120,7 +120,8 @@ fn check_replaceable(path: &Path) -> Result<(), GateError> {
     }
 }
 
-/// Returns whether no process listens on this socket. It does not wait: a full backlog is a sign of life, too.
+/// Returns whether no process listens on this socket. It does not wait: a full backlog also means that there is a
+/// listener.
 fn is_dead(path: &Path) -> bool {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let refused = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)

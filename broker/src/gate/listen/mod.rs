@@ -95,7 +95,7 @@ fn bind_tcp(address: &Address, host: &Host, port: u16) -> Result<Bound, GateErro
 
 fn listen_tcp(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restarted broker must not wait until the system has forgotten the connections of the last one. The system still
+    // A restarted broker must not wait until the system has released the connections of the last one. The system still
     // refuses two listeners at a time.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

@@ -43,7 +43,7 @@ pub(super) fn decode<'py>(py: Python<'py>, body: &[u8]) -> PyResult<Arguments<'p
             Ok((positions, None))
         }
         Head::Map(length) => decode_map(decoder, length),
-        Head::Break => Err(Malformed::Break.into()),
+        Head::Break => Err(Malformed::UnexpectedBreak.into()),
         head => Err(Problem::invalid(format!(
             "arguments: expected an array of positions, or a map of names and positions, got {}",
             head.description()
@@ -66,7 +66,7 @@ fn decode_map<'py>(decoder: &mut Decoder<'py, '_>, length: Option<u64>) -> Resul
             }
             Ok(names.set_item(name, decoder.value(Place::Value)?)?)
         }
-        Head::Break => Err(Malformed::Break.into()),
+        Head::Break => Err(Malformed::UnexpectedBreak.into()),
         head => Err(Problem::invalid(format!(
             "arguments: expected names and positions as keys, got {}",
             head.description()

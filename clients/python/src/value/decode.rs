@@ -30,7 +30,7 @@ pub(super) fn read<'py, 'b, T>(
     let mut decoder = Decoder { py, reader: Reader::new(body), depth: DEPTH_MAX, items: Vec::new() };
     let value = read(&mut decoder).and_then(|value| match decoder.reader.rest() {
         [] => Ok(value),
-        _ => Err(Malformed::Trailing.into()),
+        _ => Err(Malformed::TrailingBytes.into()),
     });
     value.map_err(|problem| problem.of_body(body.len() - decoder.reader.rest().len()))
 }
@@ -70,14 +70,14 @@ impl<'py, 'b> Decoder<'py, 'b> {
             Head::Array(length) => self.array(length, place),
             Head::Bytes(length) => Ok(PyBytes::new(py, &self.reader.bytes(length)?).into_any()),
             Head::Tag(tag) => self.nested(|this| this.tagged(tag, place)),
-            Head::Break => Err(Malformed::Break.into()),
+            Head::Break => Err(Malformed::UnexpectedBreak.into()),
         }
     }
 
     /// Runs `read` one level deeper.
     #[inline]
     pub(super) fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Problem>) -> Result<T, Problem> {
-        self.depth = self.depth.checked_sub(1).ok_or(Malformed::Deep)?;
+        self.depth = self.depth.checked_sub(1).ok_or(Malformed::TooDeep)?;
         let value = read(self);
         self.depth += 1;
         value
@@ -87,7 +87,7 @@ impl<'py, 'b> Decoder<'py, 'b> {
     #[inline]
     fn check_length(&self, length: Option<u64>) -> Result<(), Malformed> {
         match length {
-            Some(length) if length > self.reader.rest().len() as u64 => Err(Malformed::Short),
+            Some(length) if length > self.reader.rest().len() as u64 => Err(Malformed::Truncated),
             _ => Ok(()),
         }
     }
@@ -215,7 +215,7 @@ impl<'py, 'b> Decoder<'py, 'b> {
 #[cold]
 pub(super) fn unexpected(tag: u64, expected: &str, got: Head) -> Problem {
     match got {
-        Head::Break => Malformed::Break.into(),
+        Head::Break => Malformed::UnexpectedBreak.into(),
         got => Problem::invalid(format!("tag {tag}: expected {expected}, got {}", got.description())),
     }
 }

@@ -128,7 +128,7 @@ impl Signature {
                 return Err(problem(ArgumentProblem::Unknown, &shown, &self.listed(), &shown));
             };
             if values[at].replace(value).is_some() {
-                return Err(problem(ArgumentProblem::Twice, &name, "one value", "two"));
+                return Err(problem(ArgumentProblem::Duplicate, &name, "one value", "two"));
             }
         }
         Ok(values)
@@ -183,6 +183,6 @@ fn mismatch(py: Python<'_>, error: PyErr) -> BindError {
     let fields = (field(intern!(py, "argument")), field(intern!(py, "expected")), field(intern!(py, "got")));
     let (Ok(argument), Ok(expected), Ok(got)) = fields else { return BindError::Exception(error) };
     let refused = exception.getattr(intern!(py, "refused")).is_ok_and(|refused| refused.is_truthy().unwrap_or(false));
-    let kind = if refused { ArgumentProblem::Refused } else { ArgumentProblem::Mismatch };
+    let kind = if refused { ArgumentProblem::Rejected } else { ArgumentProblem::Mismatch };
     BindError::Arguments(ArgumentError { problem: kind, argument, expected, got })
 }

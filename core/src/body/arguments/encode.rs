@@ -1,4 +1,4 @@
-//! The caller's side: Rust values as arguments.
+//! The encoding of arguments, for callers.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -26,7 +26,7 @@ use crate::body::{
     note = "one argument is a tuple of one: `(x,)`; no argument is `()`; arguments by name are `named([(\"x\", 2)])`"
 )]
 pub trait Arguments {
-    /// The body of the call.
+    /// Encodes the arguments as the body of a call.
     ///
     /// # Errors
     ///
@@ -73,10 +73,10 @@ arguments_of_tuples! {
     A B C D E F G H I J K L;
 }
 
-/// Arguments that somebody encoded already, sent as they are.
+/// Arguments that are already encoded. They are sent unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedArguments(
-    /// One CBOR item: an array of positions, or a map of names and positions.
+    /// One CBOR item: an array of values by position, or a map by name and position.
     pub Bytes,
 );
 
@@ -86,26 +86,26 @@ impl Arguments for EncodedArguments {
     }
 }
 
-/// Arguments by name, all of one type. For several types there is [`ArgumentMap::name`].
+/// Returns arguments by name, all of one type. For arguments of several types, use [`ArgumentMap::name`].
 pub fn named<N: AsRef<str>, T: Serialize>(arguments: impl IntoIterator<Item = (N, T)>) -> ArgumentMap {
     arguments.into_iter().fold(ArgumentMap::new(), |map, (name, value)| map.name(name.as_ref(), value))
 }
 
-/// Arguments that are given one by one, some by position, some by name.
+/// Arguments that are added one by one, by position or by name.
 ///
-/// A value that cannot be encoded is reported by [`Arguments::encode`].
+/// If a value cannot be encoded, [`Arguments::encode`] returns the error.
 #[derive(Clone, Debug, Default)]
 pub struct ArgumentMap {
-    /// The values by position, from 0 on without a gap.
+    /// The values by position, from 0 without gaps.
     positions: Vec<Bytes>,
-    /// Pairs of a key and its value, encoded.
+    /// Encoded pairs of a name and its value.
     names: Vec<u8>,
     names_len: u64,
     error: Option<EncodeError>,
 }
 
 impl ArgumentMap {
-    /// No arguments yet.
+    /// Creates an empty list of arguments.
     pub fn new() -> ArgumentMap {
         ArgumentMap::default()
     }
@@ -129,14 +129,14 @@ impl ArgumentMap {
     }
 
     fn add(&mut self, out: &mut Vec<u8>, value: impl Serialize) {
-        if let Err(error) = value.serialize(&mut Serializer::inside(out)) {
+        if let Err(error) = value.serialize(&mut Serializer::in_container(out)) {
             self.error.get_or_insert(error);
         }
     }
 }
 
 impl Arguments for ArgumentMap {
-    /// An array if all are by position, else a map.
+    /// Encodes an array if all arguments are by position, otherwise a map.
     fn encode(&self) -> Result<Bytes, EncodeError> {
         if let Some(error) = &self.error {
             return Err(error.clone());

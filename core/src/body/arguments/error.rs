@@ -1,4 +1,4 @@
-//! Arguments that do not fit, in words for who made the call.
+//! The error of decoding arguments, with a message for the caller.
 
 use std::fmt;
 
@@ -13,36 +13,36 @@ use crate::{
     },
 };
 
-/// Arguments that do not fit the method that was called.
+/// Arguments that do not match the parameters of a method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArgumentError {
     /// What is wrong.
     pub problem: ArgumentProblem,
-    /// The parameter's name, with the place in its value where that is deeper (`sizes[3]`); as the caller wrote it where there is no
-    /// such parameter; empty where it is about the arguments as a whole.
+    /// The parameter's name, with the path in its value (`sizes[3]`). If the parameter is unknown, the name that the caller sent.
+    /// Empty if the problem is about the arguments as a whole.
     pub argument: String,
-    /// What would have fitted, such as `a number`.
+    /// What was expected, such as `a number`.
     pub expected: String,
-    /// What was given, such as `an array`.
+    /// What was received, such as `an array`.
     pub got: String,
 }
 
-/// What is wrong with arguments.
+/// What is wrong with the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArgumentProblem {
-    /// It is of another type, or out of range.
+    /// A value has another type, or is out of range.
     Mismatch,
-    /// The parameter's own type refused it; what it said is in `expected`.
-    Refused,
-    /// A parameter that cannot be left out was.
+    /// The parameter's own type rejected the value; its message is in `expected`.
+    Rejected,
+    /// The argument of a parameter that is not optional was omitted.
     Missing,
-    /// There is no parameter of this name.
+    /// The method has no parameter of this name.
     Unknown,
     /// There are more arguments than parameters.
     TooMany,
-    /// One parameter was given two values.
-    Twice,
+    /// A parameter has two values.
+    Duplicate,
     /// The body is not well-formed CBOR.
     Malformed,
 }
@@ -57,8 +57,8 @@ impl ArgumentError {
                 expected: expected.clone(),
                 got: got.clone(),
             },
-            DecodeErrorKind::Refused(why) => ArgumentError {
-                problem: ArgumentProblem::Refused,
+            DecodeErrorKind::Custom(why) => ArgumentError {
+                problem: ArgumentProblem::Rejected,
                 argument,
                 expected: why.clone(),
                 got: got.to_owned(),
@@ -72,7 +72,7 @@ impl ArgumentError {
             problem: ArgumentProblem::Malformed,
             argument: String::new(),
             expected: "well-formed CBOR".to_owned(),
-            got: format!("what {how}"),
+            got: format!("a body that {how}"),
         }
     }
 
@@ -94,9 +94,9 @@ impl ArgumentError {
         }
     }
 
-    pub(super) fn twice(name: &str) -> ArgumentError {
+    pub(super) fn duplicate(name: &str) -> ArgumentError {
         ArgumentError {
-            problem: ArgumentProblem::Twice,
+            problem: ArgumentProblem::Duplicate,
             argument: name.to_owned(),
             expected: "one value".to_owned(),
             got: "two".to_owned(),
@@ -136,11 +136,11 @@ impl fmt::Display for ArgumentError {
         }
         match problem {
             ArgumentProblem::Mismatch | ArgumentProblem::Malformed => write!(f, "expected {expected}, got {got}"),
-            ArgumentProblem::Refused => write!(f, "{expected}; got {got}"),
+            ArgumentProblem::Rejected => write!(f, "{expected}; got {got}"),
             ArgumentProblem::Missing => f.write_str("missing"),
             ArgumentProblem::Unknown => write!(f, "unknown; the method takes {expected}"),
-            ArgumentProblem::TooMany => write!(f, "too many, {got} were given; the method takes {expected}"),
-            ArgumentProblem::Twice => f.write_str("given twice"),
+            ArgumentProblem::TooMany => write!(f, "{got} given, which is too many; the method takes {expected}"),
+            ArgumentProblem::Duplicate => f.write_str("given twice"),
         }
     }
 }
@@ -148,7 +148,7 @@ impl fmt::Display for ArgumentError {
 impl std::error::Error for ArgumentError {}
 
 impl From<ArgumentError> for Failure {
-    /// INVALID_ARGUMENT, with the fields as details. `executed` is no: the worker says so before the handler begins.
+    /// Returns INVALID_ARGUMENT with the fields as details. `executed` is no: the worker detects this before the handler starts.
     fn from(error: ArgumentError) -> Failure {
         #[derive(Serialize)]
         struct Details<'a> {
@@ -161,13 +161,13 @@ impl From<ArgumentError> for Failure {
         let details = Details { argument: &error.argument, expected: &error.expected, got: &error.got };
         Failure {
             type_name: ByteString::from_static("ArgumentError"),
-            details: body::encode(&details).expect("a flat map of texts can be encoded"),
+            details: body::encode(&details).expect("a flat map of texts can always be encoded"),
             ..Failure::new(Code::InvalidArgument, Executed::No, message)
         }
     }
 }
 
-/// `text`, cut at a character so that it has at most `bytes_max` bytes.
+/// Truncates a text to at most `bytes_max` bytes, between two characters.
 fn cut(mut text: String, bytes_max: usize) -> String {
     text.truncate(text.floor_char_boundary(bytes_max));
     text

@@ -1,7 +1,7 @@
-//! The arguments of a call, as one CBOR item (PROTOCOL.md section 8).
+//! The arguments of a call: one CBOR item (PROTOCOL.md section 8).
 //!
-//! The caller has [`Arguments`]: a tuple for positions, an [`ArgumentMap`] for names. The worker has [`ArgumentReader`], which
-//! finds each parameter's value, whichever way the caller gave it.
+//! A caller encodes [`Arguments`]: a tuple for positions, an [`ArgumentMap`] for names. A worker reads them with an
+//! [`ArgumentReader`], which finds each parameter's value by position or by name.
 
 mod encode;
 mod error;

@@ -1,8 +1,8 @@
-//! The worker's side: each parameter's value out of a body.
+//! The decoding of arguments, for workers.
 
 use serde::{
     Deserialize,
-    de::{self, Visitor, value::Error as Absent},
+    de::{self, Visitor, value::Error as ValueError},
     forward_to_deserialize_any,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     wire::limits::DEPTH_MAX,
 };
 
-/// Hands out the arguments of one call in the order of the parameters.
+/// Reads the arguments of one call in the order of the parameters.
 ///
 /// ```
 /// use callboard_core::body::arguments::{ArgumentReader, Arguments, named};
@@ -31,78 +31,80 @@ use crate::{
 #[derive(Debug)]
 pub struct ArgumentReader<'n, 'b, N> {
     names: &'n [N],
-    given: Given<'b>,
-    /// The parameter that is next.
-    at: usize,
+    remaining: Remaining<'b>,
+    /// The index of the next parameter.
+    index: usize,
 }
 
-/// The arguments as far as they have not been handed out.
+/// The arguments that were not read yet.
 #[derive(Debug)]
-enum Given<'b> {
-    /// The common case: an array, read as it is handed out.
+enum Remaining<'b> {
+    /// An array, which is the common case. Each value is decoded when it is asked for.
     InOrder { items: Reader<'b>, left: u64 },
-    /// Each parameter's value, found beforehand.
-    Found(Vec<Option<&'b [u8]>>),
+    /// The encoded value of each parameter, found beforehand.
+    ByParameter(Vec<Option<&'b [u8]>>),
 }
 
 impl<'n, 'b, N: AsRef<str>> ArgumentReader<'n, 'b, N> {
-    /// The arguments in `body`, for a method with parameters of these names.
+    /// Creates a reader of the arguments in `body`, for a method with parameters of these names.
     ///
     /// # Errors
     ///
-    /// If the body is neither an array nor a map of arguments, or one is unknown, given twice, or one too many.
+    /// If the body is not an array or a map of arguments, or if an argument is unknown, duplicate, or one too many.
     pub fn new(names: &'n [N], body: &'b [u8]) -> Result<Self, ArgumentError> {
         let mut reader = Reader::new(body);
-        let given = match reader.head().map_err(ArgumentError::malformed)? {
+        let remaining = match reader.head().map_err(ArgumentError::malformed)? {
             Head::Array(Some(left)) => in_order(names, reader, left)?,
-            Head::Array(None) => Given::Found(by_position(names, reader)?),
-            Head::Map(length) => Given::Found(by_key(names, reader, length)?),
+            Head::Array(None) => Remaining::ByParameter(by_position(names, reader)?),
+            Head::Map(length) => Remaining::ByParameter(by_key(names, reader, length)?),
             head => return Err(ArgumentError::no_arguments(head.description())),
         };
-        Ok(ArgumentReader { names, given, at: 0 })
+        Ok(ArgumentReader { names, remaining, index: 0 })
     }
 
-    /// The next parameter's value. One that was left out is `None` if the parameter is an `Option`.
+    /// Returns the next parameter's value. If it was omitted and the parameter is an `Option`, the value is `None`.
     ///
     /// # Errors
     ///
-    /// If the value does not fit `T`, or was left out. An error is the end: what comes after it is undefined.
+    /// If the value cannot be decoded as a `T`, or was omitted. After an error, the reader must not be used.
     ///
     /// # Panics
     ///
-    /// If all parameters were handed out.
-    #[allow(clippy::should_implement_trait)] // each item has a type of its own
+    /// If all parameters were read.
+    #[allow(clippy::should_implement_trait)] // each item has its own type
     pub fn next<T: Deserialize<'b>>(&mut self) -> Result<T, ArgumentError> {
-        let name = self.names[self.at].as_ref();
-        self.at += 1;
-        match &mut self.given {
-            Given::InOrder { left: 0, .. } => absent(name),
-            Given::InOrder { items, left } => {
+        let name = self.names[self.index].as_ref();
+        self.index += 1;
+        match &mut self.remaining {
+            Remaining::InOrder { left: 0, .. } => omitted(name),
+            Remaining::InOrder { items, left } => {
                 *left -= 1;
                 let value = read(name, items)?;
                 if *left == 0 {
-                    ended(items)?
+                    expect_end(items)?
                 };
                 Ok(value)
             }
-            Given::Found(values) => match values[self.at - 1] {
+            Remaining::ByParameter(values) => match values[self.index - 1] {
                 Some(value) => read(name, &mut Reader::new(value)),
-                None => absent(name),
+                None => omitted(name),
             },
         }
     }
 }
 
-fn in_order<'b, N: AsRef<str>>(names: &[N], items: Reader<'b>, left: u64) -> Result<Given<'b>, ArgumentError> {
+/// Prepares an array of definite length, whose values are decoded one by one.
+fn in_order<'b, N: AsRef<str>>(names: &[N], items: Reader<'b>, left: u64) -> Result<Remaining<'b>, ArgumentError> {
     if left > names.len() as u64 {
         return Err(ArgumentError::too_many(left, names));
     }
     if left == 0 {
-        ended(&items)?;
+        expect_end(&items)?;
     }
-    Ok(Given::InOrder { items, left })
+    Ok(Remaining::InOrder { items, left })
 }
 
+/// Finds the value of each parameter in an array of indefinite length.
 fn by_position<'b, N: AsRef<str>>(names: &[N], mut reader: Reader<'b>) -> Result<Vec<Option<&'b [u8]>>, ArgumentError> {
     let mut values = vec![None; names.len()];
     let mut given = 0;
@@ -111,9 +113,10 @@ fn by_position<'b, N: AsRef<str>>(names: &[N], mut reader: Reader<'b>) -> Result
         *values.get_mut(given).ok_or_else(|| ArgumentError::too_many(given as u64 + 1, names))? = Some(value);
         given += 1;
     }
-    ended(&reader).map(|()| values)
+    expect_end(&reader).map(|()| values)
 }
 
+/// Finds the value of each parameter in a map.
 fn by_key<'b, N: AsRef<str>>(
     names: &[N],
     mut reader: Reader<'b>,
@@ -130,10 +133,10 @@ fn by_key<'b, N: AsRef<str>>(
         }
         let position = key(names, &mut reader)?;
         if values[position].replace(slice(&mut reader)?).is_some() {
-            return Err(ArgumentError::twice(names[position].as_ref()));
+            return Err(ArgumentError::duplicate(names[position].as_ref()));
         }
     }
-    ended(&reader).map(|()| values)
+    expect_end(&reader).map(|()| values)
 }
 
 /// Reads a key and finds its parameter.
@@ -152,15 +155,16 @@ fn key<N: AsRef<str>>(names: &[N], reader: &mut Reader<'_>) -> Result<usize, Arg
     }
 }
 
-/// The bytes of the next item.
+/// Returns the bytes of the next item.
 fn slice<'b>(reader: &mut Reader<'b>) -> Result<&'b [u8], ArgumentError> {
     let before = *reader;
     reader.skip(DEPTH_MAX - 1).map_err(ArgumentError::malformed)?;
     Ok(reader.since(before))
 }
 
-fn ended(reader: &Reader<'_>) -> Result<(), ArgumentError> {
-    if reader.rest().is_empty() { Ok(()) } else { Err(ArgumentError::malformed(Malformed::Trailing)) }
+/// Checks that no bytes follow the arguments.
+fn expect_end(reader: &Reader<'_>) -> Result<(), ArgumentError> {
+    if reader.rest().is_empty() { Ok(()) } else { Err(ArgumentError::malformed(Malformed::TrailingBytes)) }
 }
 
 #[inline]
@@ -178,25 +182,25 @@ fn undecodable(name: &str, mut item: Reader<'_>, error: &DecodeError) -> Argumen
 }
 
 #[cold]
-fn absent<'b, T: Deserialize<'b>>(name: &str) -> Result<T, ArgumentError> {
-    T::deserialize(Nothing).map_err(|_| ArgumentError::missing(name))
+fn omitted<'b, T: Deserialize<'b>>(name: &str) -> Result<T, ArgumentError> {
+    T::deserialize(OmittedArgument).map_err(|_| ArgumentError::missing(name))
 }
 
-/// What stands in for an argument that was left out: only an `Option` can be made of it.
-struct Nothing;
+/// The deserializer of an omitted argument: only an `Option` can be decoded from it.
+struct OmittedArgument;
 
-impl<'de> de::Deserializer<'de> for Nothing {
-    type Error = Absent;
+impl<'de> de::Deserializer<'de> for OmittedArgument {
+    type Error = ValueError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Absent> {
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ValueError> {
         Err(de::Error::custom("missing"))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Absent> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         visitor.visit_none()
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Absent> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ValueError> {
         visitor.visit_newtype_struct(self)
     }
 

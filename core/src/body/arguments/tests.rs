@@ -24,25 +24,25 @@ fn read(body: &[u8]) -> Result<(f64, Option<u8>), ArgumentError> {
     Ok((arguments.next()?, arguments.next()?))
 }
 
-fn sentence(body: Value) -> String {
+fn error_of(body: Value) -> String {
     read(&encode(&body).unwrap()).unwrap_err().to_string()
 }
 
 #[test]
-fn callers_write_positions_names_or_both() {
-    let shape = |arguments: &dyn Arguments| decode::<Value>(&arguments.encode().unwrap()).unwrap();
-    assert_eq!(shape(&()), cbor!([]).unwrap());
-    assert_eq!(shape(&(2, "three")), cbor!([2, "three"]).unwrap());
-    assert_eq!(shape(&(Point { x: 1 },)), cbor!([{"x" => 1}]).unwrap());
+fn arguments_are_encoded_by_position_by_name_or_both() {
+    let encoded = |arguments: &dyn Arguments| decode::<Value>(&arguments.encode().unwrap()).unwrap();
+    assert_eq!(encoded(&()), cbor!([]).unwrap());
+    assert_eq!(encoded(&(2, "three")), cbor!([2, "three"]).unwrap());
+    assert_eq!(encoded(&(Point { x: 1 },)), cbor!([{"x" => 1}]).unwrap());
     assert_eq!(
-        shape(&(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)),
+        encoded(&(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)),
         cbor!([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]).unwrap()
     );
-    assert_eq!(shape(&named([("x", 2), ("y", 3)])), cbor!({"x" => 2, "y" => 3}).unwrap());
-    assert_eq!(shape(&ArgumentMap::new()), cbor!([]).unwrap());
-    assert_eq!(shape(&ArgumentMap::new().position(2).position("b")), cbor!([2, "b"]).unwrap());
-    assert_eq!(shape(&ArgumentMap::new().name("y", "b").position(2)), cbor!({0 => 2, "y" => "b"}).unwrap());
-    assert_eq!(shape(&EncodedArguments(Bytes::from_static(&[0x81, 7]))), cbor!([7]).unwrap());
+    assert_eq!(encoded(&named([("x", 2), ("y", 3)])), cbor!({"x" => 2, "y" => 3}).unwrap());
+    assert_eq!(encoded(&ArgumentMap::new()), cbor!([]).unwrap());
+    assert_eq!(encoded(&ArgumentMap::new().position(2).position("b")), cbor!([2, "b"]).unwrap());
+    assert_eq!(encoded(&ArgumentMap::new().name("y", "b").position(2)), cbor!({0 => 2, "y" => "b"}).unwrap());
+    assert_eq!(encoded(&EncodedArguments(Bytes::from_static(&[0x81, 7]))), cbor!([7]).unwrap());
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_value_that_cannot_be_encoded_is_reported() {
 }
 
 #[test]
-fn workers_read_every_way_of_giving() {
+fn arguments_by_position_and_by_name_are_decoded_alike() {
     for body in [
         encode(&(2, 3)).unwrap(),
         encode(&cbor!({"x" => 2, "y" => 3}).unwrap()).unwrap(),
@@ -69,7 +69,7 @@ fn workers_read_every_way_of_giving() {
 }
 
 #[test]
-fn an_optional_parameter_may_be_left_out() {
+fn an_optional_parameter_may_be_omitted() {
     assert_eq!(read(&encode(&(2,)).unwrap()).unwrap(), (2.0, None));
     assert_eq!(read(&named([("x", 2)]).encode().unwrap()).unwrap(), (2.0, None));
     assert_eq!(read(&(2, None::<u8>).encode().unwrap()).unwrap(), (2.0, None));
@@ -77,7 +77,7 @@ fn an_optional_parameter_may_be_left_out() {
 }
 
 #[test]
-fn a_single_map_is_an_argument_only_inside_an_array() {
+fn a_map_as_the_only_argument_must_be_in_an_array() {
     let body = (Point { x: 1 },).encode().unwrap();
     assert_eq!(ArgumentReader::new(&["point"], &body).unwrap().next::<Point>().unwrap(), Point { x: 1 });
     let bare = encode(&Point { x: 1 }).unwrap();
@@ -87,23 +87,26 @@ fn a_single_map_is_an_argument_only_inside_an_array() {
 
 #[test]
 fn errors_name_the_argument() {
-    assert_eq!(sentence(cbor!([[1, 2], 4]).unwrap()), "argument x: expected a number, got an array");
-    assert_eq!(sentence(cbor!({"x" => [1, 2]}).unwrap()), "argument x: expected a number, got an array");
-    assert_eq!(sentence(cbor!([1, 300]).unwrap()), "argument y: expected an integer (u8), got the integer 300");
-    assert_eq!(sentence(cbor!([]).unwrap()), "argument x: missing");
-    assert_eq!(sentence(cbor!({"y" => 1}).unwrap()), "argument x: missing");
-    assert_eq!(sentence(cbor!({"x" => 1, "z" => 2}).unwrap()), "argument z: unknown; the method takes x, y");
-    assert_eq!(sentence(cbor!({"x" => 1, 0 => 2}).unwrap()), "argument x: given twice");
-    assert_eq!(sentence(cbor!([1, 2, 3]).unwrap()), "arguments: too many, 3 were given; the method takes x, y");
-    assert_eq!(sentence(cbor!({0 => 1, 2 => 3}).unwrap()), "arguments: too many, 3 were given; the method takes x, y");
+    assert_eq!(error_of(cbor!([[1, 2], 4]).unwrap()), "argument x: expected a number, got an array");
+    assert_eq!(error_of(cbor!({"x" => [1, 2]}).unwrap()), "argument x: expected a number, got an array");
+    assert_eq!(error_of(cbor!([1, 300]).unwrap()), "argument y: expected an integer (u8), got the integer 300");
+    assert_eq!(error_of(cbor!([]).unwrap()), "argument x: missing");
+    assert_eq!(error_of(cbor!({"y" => 1}).unwrap()), "argument x: missing");
+    assert_eq!(error_of(cbor!({"x" => 1, "z" => 2}).unwrap()), "argument z: unknown; the method takes x, y");
+    assert_eq!(error_of(cbor!({"x" => 1, 0 => 2}).unwrap()), "argument x: given twice");
+    assert_eq!(error_of(cbor!([1, 2, 3]).unwrap()), "arguments: 3 given, which is too many; the method takes x, y");
     assert_eq!(
-        sentence(cbor!(7).unwrap()),
+        error_of(cbor!({0 => 1, 2 => 3}).unwrap()),
+        "arguments: 3 given, which is too many; the method takes x, y"
+    );
+    assert_eq!(
+        error_of(cbor!(7).unwrap()),
         "arguments: expected an array of positions, or a map of names and positions, got an integer"
     );
 }
 
 #[test]
-fn errors_name_the_place_inside_an_argument() {
+fn errors_have_the_path_inside_an_argument() {
     let body = encode(&cbor!([[{"x" => 1}, {"x" => "two"}]]).unwrap()).unwrap();
     let error = ArgumentReader::new(&["points"], &body).unwrap().next::<Vec<Point>>().unwrap_err();
     assert_eq!(error.argument, "points[1].x");
@@ -114,7 +117,7 @@ fn errors_name_the_place_inside_an_argument() {
 }
 
 #[test]
-fn bytes_that_are_not_arguments_are_refused() {
+fn bytes_that_are_not_arguments_are_rejected() {
     for body in [
         &[][..],
         &[0x80, 0],
@@ -128,12 +131,15 @@ fn bytes_that_are_not_arguments_are_refused() {
     ] {
         assert!(read(body).is_err(), "{body:x?}");
     }
-    let sentence = |body| read(body).unwrap_err().to_string();
+    let error_of = |body| read(body).unwrap_err().to_string();
     assert_eq!(
-        sentence(&[0x81, 0x18]),
-        "argument x: expected well-formed CBOR, got what ends in the middle of an item"
+        error_of(&[0x81, 0x18]),
+        "argument x: expected well-formed CBOR, got a body that ends in the middle of an item"
     );
-    assert_eq!(sentence(&[0x81, 1, 1]), "arguments: expected well-formed CBOR, got what has more bytes after its item");
+    assert_eq!(
+        error_of(&[0x81, 1, 1]),
+        "arguments: expected well-formed CBOR, got a body that has more bytes after its item"
+    );
     assert!(ArgumentReader::new(&[] as &[&str], &[0x80]).is_ok());
     let huge = [0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0];
     assert_eq!(read(&huge).unwrap_err().problem, ArgumentProblem::TooMany);
@@ -152,7 +158,7 @@ fn an_argument_error_is_a_failure_with_details() {
 }
 
 #[test]
-fn an_error_repeats_little_of_what_was_given() {
+fn an_error_repeats_only_an_excerpt_of_the_arguments() {
     let name = "\u{e4}".repeat(100_000);
     let failure = Failure::from(read(&named([(name, 1)]).encode().unwrap()).unwrap_err());
     assert!(failure.message.len() < 200 && failure.details.len() < 400, "{failure}");
@@ -160,7 +166,7 @@ fn an_error_repeats_little_of_what_was_given() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_arguments_or_an_error(body in prop::collection::vec(any::<u8>(), 0..40)) {
+    fn any_bytes_decode_to_arguments_or_an_error(body in prop::collection::vec(any::<u8>(), 0..40)) {
         let _ = read(&body);
     }
 }

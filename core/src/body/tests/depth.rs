@@ -1,9 +1,9 @@
-//! How deep a body may nest.
+//! Tests of the nesting limit.
 
 use super::*;
 
 #[test]
-fn a_bomb_does_not_reach_the_stack() {
+fn a_million_nested_levels_do_not_overflow_the_stack() {
     #[derive(Debug, Deserialize)]
     struct List(#[allow(dead_code)] Vec<List>);
     for level in ["81", "9f", "a100", "bf00", "c1", "a16161"] {
@@ -11,20 +11,20 @@ fn a_bomb_does_not_reach_the_stack() {
         assert!(!is_well_formed(&bomb));
         assert!(decode::<Value>(&bomb).is_err());
         assert!(decode::<List>(&bomb).is_err());
-        assert!(decode::<Loose>(&bomb).is_err());
+        assert!(decode::<Untagged>(&bomb).is_err());
         assert!(decode::<Option<f64>>(&bomb).is_err());
         assert!(decode::<serde::de::IgnoredAny>(&bomb).is_err());
     }
 }
 
 #[test]
-fn depth_is_bounded_alike_in_all_directions() {
+fn encoding_decoding_and_skipping_have_the_same_depth_limit() {
     let nested = |levels| (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
     let body = encode(&nested(DEPTH_MAX)).unwrap();
     assert!(is_well_formed(&body));
     assert_eq!(decode::<Value>(&body).unwrap(), nested(DEPTH_MAX));
     assert_eq!(encode(&nested(DEPTH_MAX + 1)), Err(EncodeError::TooDeep));
-    let body = by_ciborium(&nested(DEPTH_MAX + 1));
+    let body = ciborium_encode(&nested(DEPTH_MAX + 1));
     assert!(!is_well_formed(&body) && decode::<Value>(&body).is_err());
 }
 
@@ -37,7 +37,7 @@ fn the_digits_of_a_bignum_are_one_level_deeper_than_its_tag() {
 }
 
 #[test]
-fn tags_are_levels_for_what_is_behind_them_in_every_way_of_reading() {
+fn each_tag_is_a_level_in_decoding_and_in_skipping() {
     #[derive(Debug, Deserialize)]
     #[allow(dead_code)]
     struct List(Vec<List>);
@@ -49,7 +49,7 @@ fn tags_are_levels_for_what_is_behind_them_in_every_way_of_reading() {
         End,
         Next(Box<Chain>),
     }
-    // Tags, something with one item, tags again, and the last item.
+    // Tags, a head with one item, more tags, and the last item.
     let body = |front: usize, around: &str, behind: usize, last: &str| {
         [vec![0xc5; front], hex(around), vec![0xc5; behind], hex(last)].concat()
     };
@@ -75,5 +75,5 @@ fn tags_are_levels_for_what_is_behind_them_in_every_way_of_reading() {
         assert_eq!(decode::<bool>(&flag).is_ok(), fits, "{tags}");
     }
     let two = body(1, "82c58000", 0, "");
-    assert_eq!(decode::<(List, u8)>(&two).unwrap().1, 0, "what a tag took it gives back");
+    assert_eq!(decode::<(List, u8)>(&two).unwrap().1, 0, "the level of a tag ends with its item");
 }

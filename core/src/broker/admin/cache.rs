@@ -6,15 +6,15 @@ use bytes::Bytes;
 
 use crate::{time::Time, wire::limits::ADMIN_RESULT_AGE_MAX};
 
-/// Results that are expensive to compute, each with its time. A young one is returned again, so that a client which asks often costs
-/// little.
+/// Results that are expensive to compute, each with its time. A recent one is returned again, so that frequent queries
+/// are cheap.
 #[derive(Debug, Default)]
 pub(crate) struct AdminCache {
     results: BTreeMap<&'static str, (Time, Bytes)>,
 }
 
 impl AdminCache {
-    /// Returns the cached result of that name, if it is young enough.
+    /// Returns the cached result of that name, if it is recent enough.
     pub(super) fn get(&self, now: Time, name: &str) -> Option<Bytes> {
         let (at, result) = self.results.get(name)?;
         (now.since(*at) < ADMIN_RESULT_AGE_MAX).then(|| result.clone())
@@ -24,7 +24,7 @@ impl AdminCache {
         self.results.insert(name, (now, result));
     }
 
-    /// Forgets all results: workers or services have changed.
+    /// Drops all results, because workers or services have changed.
     pub(crate) fn clear(&mut self) {
         self.results.clear();
     }

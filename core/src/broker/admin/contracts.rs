@@ -76,7 +76,7 @@ pub(super) fn describe(broker: &Broker, name: String) -> Result<ServiceContracts
     Ok(ServiceContracts { name, contracts: contracts.collect() })
 }
 
-/// The contract of the broker's own service, which no worker registers.
+/// Returns the contract of the broker's own service, which no worker registers.
 fn own_contract() -> ServiceContracts {
     let mut service = ServiceDescription::new(reserved::SERVICE, "The broker itself.");
     service.methods = methods::METHODS

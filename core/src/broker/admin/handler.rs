@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Answers a call to the broker's own service. It changes dead letters and the cache of results, and only reads all else.
+/// Handles a call to the broker's own service. It changes only dead letters and the cache of results.
 pub(crate) fn handle_admin_call(broker: &mut Broker, now: Time, caller: &Principal, request: &Request) -> Outcome {
     if request.flags.broadcast {
         return Err(Box::new(methods::no_broadcast(&request.method)));
@@ -63,8 +63,8 @@ fn result_of(broker: &mut Broker, now: Time, caller: &Principal, request: &Reque
     }
 }
 
-/// Answers `callboard.why`: what one call waits for, or without an argument the oldest open ones. A client that is no operator must name
-/// the call, and sees nothing about other clients.
+/// Answers `callboard.why`: what one call waits for, or without an argument the oldest open ones. A client without the
+/// role operator must name the call, and gets no information about other clients.
 fn why(broker: &mut Broker, now: Time, caller: &Principal, arguments: &[u8]) -> Outcome {
     let call = ArgumentReader::new(&["call"], arguments).and_then(|mut reader| reader.next::<Option<String>>());
     match call.map_err(|error| Box::new(Failure::from(error)))? {
@@ -94,14 +94,14 @@ fn encoded(result: &(impl Serialize + ?Sized)) -> Outcome {
     body::encode(result).map_err(|error| Box::new(Failure::new(Code::Internal, Executed::Yes, error.to_string())))
 }
 
-/// The argument of `peers`, which may be left out.
+/// Returns the argument of `peers`, or its default.
 fn first_peer_of(arguments: &[u8]) -> Result<u64, Box<Failure>> {
     let read = ArgumentReader::new(&["from"], arguments).and_then(|mut reader| reader.next::<Option<u64>>());
     let from = read.map_err(|error| Failure::new(Code::InvalidArgument, Executed::No, error.to_string()));
     Ok(from?.unwrap_or(0))
 }
 
-/// The argument of `load`.
+/// Returns the argument of `load`.
 fn pool_of(arguments: &[u8]) -> Result<String, Box<Failure>> {
     let read = ArgumentReader::new(&["pool"], arguments).and_then(|mut reader| reader.next());
     read.map_err(|error| Box::new(Failure::new(Code::InvalidArgument, Executed::No, error.to_string())))

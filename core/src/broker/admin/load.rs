@@ -68,7 +68,8 @@ pub(crate) fn load(broker: &Broker, now: Time, pool: &str) -> Load {
         let alike = offers.entry(key).or_insert_with(|| {
             let service = broker.registry.service(offer.service);
             let (waiting, oldest) = waiting(broker, now, service, |method, first| {
-                // More workers would not help a call that waits for its method's limit, nor a subcall of a broadcast.
+                // Calls that wait for the limit of their method, and subcalls, are not counted: further workers could
+                // not run them.
                 let has_room = service.methods().get(method).is_some_and(|method| !method.is_full());
                 offer.serves(method) && has_room && first.subcall_of.is_none()
             });

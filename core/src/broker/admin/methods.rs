@@ -8,7 +8,7 @@ use crate::wire::{
     streams::Style,
 };
 
-/// Methods for operators: those that show other peers, where they connect from, and what their calls carried.
+/// The methods for operators: those that show other peers, their addresses, or the arguments of their calls.
 pub(super) const FOR_OPERATORS: [&str; 6] = ["dead", "dead_drop", "dead_resend", "dead_show", "gate", "peers"];
 /// All methods: name, arguments, description.
 pub(super) const METHODS: [(&str, &[&str], &str); 12] = [
@@ -35,25 +35,25 @@ pub(super) fn effect(method: &str) -> Effect {
     }
 }
 
-/// The failure of a broadcast to the broker's own service.
+/// Returns the failure of a broadcast to the broker's own service.
 pub(super) fn no_broadcast(method: &MethodName) -> Failure {
     let text = format!("{method} is a method of the broker: call it without broadcast");
     Failure::new(Code::InvalidArgument, Executed::No, text)
 }
 
-/// The failure of a call with streams to the broker's own service.
+/// Returns the failure of a call with streams to the broker's own service.
 pub(super) fn wrong_style(method: &MethodName, style: Style) -> Failure {
     let text = format!("{method} is {}, and was called as {style}", Style::Unary);
     Failure::new(Code::InvalidArgument, Executed::No, text)
 }
 
-/// The failure of a call to an operator's method by another client.
+/// Returns the failure of a call to an operator's method by another client.
 pub(crate) fn not_an_operator(method: &str) -> Failure {
     let message = format!("{method} is for operators: your key must have that role");
     Failure::new(Code::PermissionDenied, Executed::No, message)
 }
 
-/// The failure of a call to a method that does not exist.
+/// Returns the failure of a call to a method that does not exist.
 pub(super) fn unknown_method(method: &str) -> Box<Failure> {
     let names = METHODS.map(|(name, ..)| name);
     let meant = similar(method, names.into_iter()).join(" or ");

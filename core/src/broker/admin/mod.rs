@@ -1,6 +1,6 @@
 //! The service `callboard`: the state of the broker, for clients and operators.
 //!
-//! Everything here reads the broker's parts and changes none of them, but for dead letters that an operator drops.
+//! Everything here only reads the broker's parts, except that an operator can drop dead letters.
 
 mod cache;
 mod contracts;

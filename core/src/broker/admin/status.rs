@@ -37,7 +37,7 @@ pub struct Status {
     pub broker: String,
     /// The id of this start.
     pub start: String,
-    /// Clients that are connected, or may yet return.
+    /// Clients that are connected, or may still reconnect.
     pub clients: usize,
     /// Those clients, the ones with the most open calls first.
     #[serde(default)]
@@ -162,7 +162,7 @@ pub struct ClientStatus {
     pub name: String,
     /// The first half of its calls' correlation ids.
     pub caller: String,
-    /// Whether it is connected, or may yet return.
+    /// Whether it is connected. Otherwise it may still reconnect.
     pub connected: bool,
     /// Its open calls.
     pub open: usize,
@@ -194,7 +194,7 @@ pub struct Rates {
 }
 
 impl Status {
-    /// Returns what a client that is no operator may see: the state of the broker, without other clients and their calls.
+    /// Returns the status for a client without the role operator: without other clients and their calls.
     pub(super) fn without_peers(mut self) -> Status {
         self.omitted.clients = self.clients;
         self.callers.clear();

@@ -20,9 +20,9 @@ use crate::{
     },
 };
 
-/// Running calls that are listed where all slots are busy.
+/// The maximum number of running calls that an entry lists.
 const BUSY_LISTED_MAX: usize = 8;
-/// Clients that are listed of those with calls before another one. There may be any number of them.
+/// The maximum number of clients that an entry lists, of those with calls before the call.
 const AHEAD_LISTED_MAX: usize = 8;
 
 /// An open call and what it waits for: an entry of the result of `callboard.why`.
@@ -89,7 +89,7 @@ pub struct BusySlot {
 }
 
 impl WaitReason {
-    /// Returns what the client of the call may see: nothing about other clients.
+    /// Returns the entry for the client of the call: without information about other clients.
     pub(super) fn without_others(self) -> WaitReason {
         WaitReason { behind: Vec::new(), behind_others: 0, busy: Vec::new(), ..self }
     }
@@ -124,7 +124,7 @@ fn explain_not_open(broker: &Broker, id: CallId) -> String {
         Some(Ok(_)) => format!("{id} is not open: it was answered with a result"),
         Some(Err(failure)) => format!("{id} is not open: it failed with {failure}"),
         None if !client.has_seen(id.number) => format!("{id} has not reached the broker: it waits in its client"),
-        None => format!("{id} is not open: it has ended, and its client knows how"),
+        None => format!("{id} is not open: it has ended, and the broker no longer has its outcome"),
     }
 }
 
@@ -184,8 +184,8 @@ fn explain_running(
         false => ("stopping", "; its outcome is not wanted any more, and the worker was asked to stop it"),
     };
     let begun = if started { ", and its handler has started" } else { "" };
-    let heard = millis(now.since(worker.connection.last_activity));
-    let text = format!("it is at worker {}{begun}{wanted}; the worker was last active {heard} ms ago", worker.name);
+    let quiet_ms = millis(now.since(worker.connection.last_activity));
+    let text = format!("it is at worker {}{begun}{wanted}; the worker was last active {quiet_ms} ms ago", worker.name);
     WaitReason { state: state.to_owned(), reason: text, ..reason }
 }
 
@@ -207,13 +207,13 @@ fn explain_queued(broker: &Broker, now: Time, call: &Call, reason: WaitReason) -
         0 => format!("every worker of {} drains: it waits for another", service.name),
         _ => format!("all {slots} slots of {} are busy, and {ahead} calls are ahead of it{pauses}", service.name),
     };
-    // A free slot of any worker says nothing about one worker's.
+    // There is no estimate for a subcall: it waits for one worker, and the rate is that of all.
     let turn = call.subcall_of.map_or_else(|| service.drain_rate.estimate_turn(ahead, slots), |_| None);
     let busy = busy_slots(broker, now, call);
     WaitReason { reason: text, ahead, behind, behind_others, busy, estimate_ms: turn.map(millis), ..reason }
 }
 
-/// The reason of a queued call that only one worker may run.
+/// Returns the reason of a queued call that only one worker may run.
 fn explain_bound(broker: &Broker, call: &Call) -> Option<String> {
     if let Some(affinity) = &call.affinity {
         let name = &broker.registry.find_worker(affinity.worker?)?.name;
@@ -287,7 +287,7 @@ fn busy_slots(broker: &Broker, now: Time, call: &Call) -> Vec<BusySlot> {
     busy.into_iter().take(BUSY_LISTED_MAX).map(slot).collect()
 }
 
-/// Returns a waiting call's method, if as many calls of it run as may.
+/// Returns the method of a waiting call, if the method is at its limit of concurrent calls.
 fn full_method<'a>(call: &Call, service: &'a Service) -> Option<&'a Method> {
     call.method_index.map(|method| service.method(method)).filter(|method| method.is_full())
 }

@@ -1,4 +1,4 @@
-//! What a call has of its affinity key.
+//! The affinity of a call: its key, and its place among the calls of the key.
 
 use super::super::keys::WorkerKey;
 use crate::wire::affinity::AffinityKey;
@@ -8,17 +8,18 @@ use crate::wire::affinity::AffinityKey;
 pub(crate) struct CallAffinity {
     pub(crate) key: AffinityKey,
     pub(super) bucket: u16,
-    /// Its client, and its position among that client's calls of the key, from 1. It is 0 before the call asked for the key.
+    /// The client of the call, and the position of the call among that client's calls of the key, from 1. The position
+    /// is 0 until the call needs the key for the first time.
     pub(super) client: u64,
     pub(super) position: u64,
-    /// The call has waited before: it is no longer rejected for want of room.
+    /// Whether the call has waited before: then it is not rejected if there is no room.
     pub(crate) admitted: bool,
-    /// The worker that it waits for in the queue. No other worker may have it.
+    /// The only worker that may get the call while it is queued.
     pub(crate) worker: Option<WorkerKey>,
 }
 
 impl CallAffinity {
-    /// Creates the affinity of a call that has not asked for its key yet.
+    /// Creates the affinity of a new call.
     pub(crate) fn new(key: &AffinityKey) -> CallAffinity {
         CallAffinity { key: key.clone(), bucket: key.bucket(), client: 0, position: 0, admitted: false, worker: None }
     }

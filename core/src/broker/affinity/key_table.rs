@@ -20,7 +20,7 @@ pub(super) struct KeyTable {
 
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
-    /// Its worker; several where none of them serves all methods.
+    /// The workers of the bucket: one, or several where none of them serves all methods.
     pub(super) workers: Vec<WorkerKey>,
     pub(super) fence: u64,
     keys: BTreeMap<AffinityKey, Key>,
@@ -111,7 +111,7 @@ impl KeyTable {
         bucket.keys.entry(affinity.key.clone()).or_default()
     }
 
-    /// Gives a call its position among the calls of its key.
+    /// Assigns a call its position among the calls of its key.
     pub(super) fn number(&mut self, affinity: &mut CallAffinity, client: u64) {
         self.last_position += 1;
         affinity.position = self.last_position;
@@ -130,25 +130,26 @@ impl KeyTable {
     pub(super) fn remove_waiting(&mut self, affinity: &CallAffinity, bytes: usize) -> bool {
         let waited = self.key_mut(affinity).remove(affinity.client, affinity.position).is_some();
         if waited {
-            self.forget_waiting(bytes);
+            self.uncount_waiting(bytes);
         }
         waited
     }
 
-    /// Gives a free key to the next call that waits for it, which counts as waiting until [`KeyTable::forget_waiting`].
+    /// Gives a free key to the next call that waits for it. The call is still counted as waiting until
+    /// [`KeyTable::uncount_waiting`].
     pub(super) fn pop_waiting(&mut self, key: &AffinityKey) -> Option<CallKey> {
         let entry = self.find_mut(key)?;
         entry.owner = entry.pop();
         entry.owner
     }
 
-    /// Counts one waiting call less.
-    pub(super) fn forget_waiting(&mut self, bytes: usize) {
+    /// Removes a call from the counts of waiting calls.
+    pub(super) fn uncount_waiting(&mut self, bytes: usize) {
         self.waiting -= 1;
         self.bytes -= bytes;
     }
 
-    /// Forgets a key that is not in use, and a bucket that has neither keys nor workers.
+    /// Removes a key that is not in use, and a bucket that has neither keys nor workers.
     pub(super) fn tidy(&mut self, bucket: u16, key: Option<&AffinityKey>) {
         let Some(entry) = self.buckets.get_mut(&bucket) else { return };
         if let Some(key) = key.filter(|key| entry.keys.get(key).is_some_and(Key::is_unused)) {

@@ -64,7 +64,7 @@ pub(crate) struct Affinity {
     workers: BTreeMap<WorkerKey, WorkerKeys>,
 }
 
-/// What a worker has of the keys. Workers without any are not listed.
+/// The buckets and keys of one worker. Workers without any are not listed.
 #[derive(Debug, Default)]
 struct WorkerKeys {
     /// Buckets that belong to it.
@@ -84,7 +84,7 @@ impl Affinity {
         }
     }
 
-    /// Tries to get a call its key. Returns true if it has it now, or needs none.
+    /// Gives a call its key, if the key is free. Returns true if the call now has its key, or needs none.
     pub(crate) fn acquire(&mut self, now: Time, key: CallKey, call: &mut Call, timers: &mut Timers) -> bool {
         let Some(affinity) = &mut call.affinity else { return true };
         let table = self.services.entry(call.service).or_default();
@@ -115,7 +115,7 @@ impl Affinity {
         table.add_waiting(affinity, key, call.body.len());
     }
 
-    /// Removes a call that ends. Returns whether it waited for its key.
+    /// Removes a call that ends, and defers the next call of its key. Returns whether the call waited for the key.
     pub(crate) fn remove(&mut self, key: CallKey, call: &Call, deferred: &mut Deferred) -> bool {
         let Some(affinity) = &call.affinity else { return false };
         let Some(table) = self.services.get_mut(&call.service) else { return false };
@@ -125,14 +125,14 @@ impl Affinity {
         waited
     }
 
-    /// Takes a call that waits in the queue off its key. It waits for the key again, at its old position.
-    pub(crate) fn disown(&mut self, call: &Call) {
+    /// Takes the key from a queued call, which the caller then adds to the calls that wait for the key.
+    pub(crate) fn take_key(&mut self, call: &Call) {
         if let (Some(affinity), Some(table)) = (&call.affinity, self.services.get_mut(&call.service)) {
             table.key_mut(affinity).owner = None;
         }
     }
 
-    /// Gives a key that became free to the next call that waits for it. Forgets a key that is not in use.
+    /// Gives a free key to the next call that waits for it, and returns that call. Removes the key if no call uses it.
     pub(crate) fn pop_waiting(&mut self, now: Time, service: ServiceKey, key: &AffinityKey) -> Option<CallKey> {
         let table = self.services.get_mut(&service)?;
         let may = table.find_mut(key)?.is_free() && now >= self.not_before;
@@ -143,14 +143,14 @@ impl Affinity {
         call
     }
 
-    /// Counts one waiting call less, after [`Affinity::pop_waiting`].
-    pub(crate) fn forget_waiting(&mut self, call: &Call) {
+    /// Removes a call from the counts of waiting calls, after [`Affinity::pop_waiting`] has returned it.
+    pub(crate) fn uncount_waiting(&mut self, call: &Call) {
         if let Some(table) = self.services.get_mut(&call.service) {
-            table.forget_waiting(call.body.len());
+            table.uncount_waiting(call.body.len());
         }
     }
 
-    /// Defers the look at every key: calls with keys may be dispatched from now on.
+    /// Starts the dispatch of calls with keys: defers a check of every key for a call that waits for it.
     pub(crate) fn start(&self, deferred: &mut Deferred) {
         for (&service, table) in &self.services {
             table.keys().for_each(|(_, key, _)| deferred.add(DeferredWork::NextOfKey(service, key.clone())));
@@ -167,7 +167,7 @@ impl Affinity {
         self.services.get(&service).into_iter().flat_map(KeyTable::waiting_calls)
     }
 
-    /// Forgets a service without calls and offers.
+    /// Removes a service without calls and offers.
     pub(crate) fn remove_service(&mut self, service: ServiceKey) {
         self.services.remove(&service);
     }
@@ -190,7 +190,7 @@ impl Affinity {
         free.min_by_key(|candidate| self.workers.get(&candidate.worker).map_or(0, |keys| keys.buckets))
     }
 
-    /// Makes a worker the owner of a bucket with a key in use. Returns the bucket's fence, and whether the worker is new to it.
+    /// Binds a bucket with a key in use to a worker. Returns the fence of the bucket, and whether the binding is new.
     pub(crate) fn bind(&mut self, service: ServiceKey, key: &AffinityKey, worker: WorkerKey) -> (u64, bool) {
         let table = self.services.get_mut(&service).expect("a service with a key in use is listed");
         let bucket = table.buckets.get_mut(&key.bucket()).expect("a bucket with a key in use is listed");
@@ -203,7 +203,7 @@ impl Affinity {
         (self.next_fence, true)
     }
 
-    /// Takes all buckets away from a worker of these services: it drains, is unresponsive, or is gone.
+    /// Takes all buckets of these services from a worker that drains, is unresponsive or is lost.
     pub(crate) fn unbind(
         &mut self,
         worker: WorkerKey,
@@ -216,17 +216,18 @@ impl Affinity {
             for (&number, bucket) in self.services.get_mut(&service).into_iter().flat_map(|table| &mut table.buckets) {
                 if bucket.workers.contains(&worker) {
                     bucket.workers.retain(|&other| other != worker);
-                    // It holds for each next owner: another worker of the bucket, a new one, or this one when it has returned.
+                    // The fence is for the next owner, whichever worker that is: another worker of the bucket, a new
+                    // one, or this one after a reconnect.
                     self.next_fence += 1;
                     bucket.fence = self.next_fence;
                     deferred.add(DeferredWork::RescheduleBucket(service, number));
                 }
             }
         }
-        self.forget_worker_if_idle(worker);
+        self.remove_worker_if_idle(worker);
     }
 
-    /// Returns the calls of a bucket that have their keys, and forgets the bucket if it is not in use.
+    /// Returns the calls of a bucket that have their keys. Removes the bucket if it is not in use.
     pub(crate) fn tidy_bucket(&mut self, service: ServiceKey, bucket: u16) -> Vec<CallKey> {
         let Some(table) = self.services.get_mut(&service) else { return Vec::new() };
         table.tidy(bucket, None);
@@ -269,14 +270,14 @@ impl Affinity {
         if *calls == 0 {
             keys.held.remove(&held);
         }
-        self.forget_worker_if_idle(worker);
+        self.remove_worker_if_idle(worker);
         self.release_held(held, 1, deferred);
     }
 
-    /// Releases all holds of a worker: it is gone, or registers anew.
+    /// Releases all holds of a worker that is lost or registers again.
     pub(crate) fn release_all(&mut self, worker: WorkerKey, deferred: &mut Deferred) {
         let held = self.workers.get_mut(&worker).map(|keys| std::mem::take(&mut keys.held));
-        self.forget_worker_if_idle(worker);
+        self.remove_worker_if_idle(worker);
         held.into_iter().flatten().for_each(|(held, calls)| self.release_held(held, calls, deferred));
     }
 
@@ -286,7 +287,7 @@ impl Affinity {
         deferred.add(DeferredWork::NextOfKey(service, key));
     }
 
-    fn forget_worker_if_idle(&mut self, worker: WorkerKey) {
+    fn remove_worker_if_idle(&mut self, worker: WorkerKey) {
         if self.workers.get(&worker).is_some_and(|keys| keys.buckets == 0 && keys.held.is_empty()) {
             self.workers.remove(&worker);
         }

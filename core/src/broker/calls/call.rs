@@ -1,8 +1,8 @@
-//! One call as the broker knows it, from its arrival to its worker's final message.
+//! The record of one call at the broker, from its arrival to its worker's final message.
 //!
-//! Each part of the broker has some of a call's state: affinity, streams, a broadcast's replies, execution limits. That state lies in the
-//! call as a value of the part's own type, whose fields only the part sees. Tables of the parts, keyed by call, would cost a lookup each
-//! on the path of every call, and would have to be kept consistent with this one.
+//! Some of a call's state belongs to other parts: affinity, streams, the replies of a broadcast, execution limits. It
+//! is stored in the call as a value of the part's own type. Separate tables in the parts would cost a lookup each for
+//! every call, and would have to be kept consistent with this one.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -30,84 +30,88 @@ use crate::{
     },
 };
 
-/// One call.
+/// An open call, or a call whose worker has not sent its final message yet.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// The correlation id that people see.
+    /// The correlation id, for logs and operators.
     pub(crate) id: CallId,
-    /// The client that waits for the outcome. `None` once it has the outcome, or gave up.
+    /// The client that waits for the outcome. `None` once the client has the outcome or does not wait for it, and for a
+    /// subcall.
     pub(crate) client: Option<ClientKey>,
-    /// The tenant that it counts for while it waits.
+    /// The tenant in whose backlog the call counts while it waits.
     pub(crate) tenant: TenantKey,
-    /// The client's connection that spent credit for it. The credit is released to that one only.
+    /// The client's connection that spent credit for the call. The credit is released only to that connection.
     pub(crate) paid_on: ConnectionNumber,
     pub(crate) service: ServiceKey,
     pub(crate) method: MethodName,
     /// The method's index in its service, once a worker has offered it.
     pub(crate) method_index: Option<usize>,
     pub(crate) deadline: Option<Time>,
-    /// The effect: the caller's stricter one, and from the first dispatch on at least what the workers declare.
+    /// The effect: the one that the caller set, or from the first dispatch on the stricter of that and the workers'
+    /// one.
     pub(crate) effect: Option<Effect>,
     pub(crate) priority: Priority,
     pub(crate) cast: bool,
     pub(crate) wait_for_ready: bool,
-    /// Its affinity key, if it has one.
+    /// The affinity key of the call, if it has one.
     pub(crate) affinity: Option<Box<CallAffinity>>,
-    /// It goes to every worker that serves the method.
+    /// Whether the call goes to every worker that serves the method.
     pub(crate) broadcast: bool,
     /// The replies of a broadcast, while its subcalls are open.
     pub(crate) aggregation: Option<Box<BroadcastAggregation>>,
-    /// It is a subcall of this broadcast.
+    /// The broadcast that the call is a subcall of, if it is one.
     pub(crate) subcall_of: Option<SubcallId>,
     pub(crate) requested_streams: Streams,
-    /// Its streams, if it has any, until it has an outcome.
+    /// The streams of the call, if it has any, until it has an outcome.
     pub(crate) streams: Option<Box<CallStreams>>,
-    /// It may have run in an earlier start of the broker.
+    /// Whether the call may have run in an earlier start of the broker.
     pub(crate) uncertain: bool,
     pub(crate) extensions: Bytes,
     /// The arguments, for as long as they may be needed again.
     pub(crate) body: Bytes,
-    /// The credit that its body cost.
+    /// The bytes of credit that the call has spent.
     pub(crate) bytes: u64,
-    /// Whether it was ever sent to a worker.
+    /// Whether the call was ever sent to a worker.
     pub(crate) dispatched: bool,
-    /// Workers that were lost with it.
+    /// The number of workers that were lost with the call.
     pub(crate) lost: u32,
-    /// The worker that it was last sent to.
+    /// The name of the worker that the call was last sent to.
     pub(crate) worker: ByteString,
     pub(crate) state: CallState,
     pub(crate) limits: ExecutionLimits,
-    /// Since when it runs, or waits for a worker.
+    /// Since when the call has been in its state, for the timings.
     pub(crate) since: Time,
-    /// How long it waited, and was at workers, before that.
+    /// How long the call waited and was at workers, up to `since`.
     pub(crate) timings: Timings,
-    /// The timeout that is set for it, if any.
+    /// The timeout that is set for the call, if any.
     pub(super) timeout: Option<DeadlineKey>,
 }
 
-/// Where a call is.
+/// The state of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallState {
-    /// It is between two states.
+    /// Not in a lasting state: the call is being scheduled.
     New,
-    /// It waits for its affinity key.
+    /// The call waits for its affinity key.
     WaitingForKey,
-    /// It is in its service's queue. If no worker serves its method, it fails at `give_up`.
+    /// The call is in the queue of its service. If `give_up` is set, no worker serves its method, and the call fails at
+    /// that time.
     Queued { position: QueuePosition, give_up: Option<Time> },
-    /// It is at a worker, in that offer, under that dispatch number. `started`: the worker has reported its start.
+    /// The call is at a worker, in that offer, under that dispatch number. `started`: its handler has started, as far
+    /// as the worker has reported.
     Running { worker: WorkerKey, offer: usize, dispatch: DispatchNumber, started: bool },
-    /// It is a broadcast whose subcalls are open.
+    /// The call is a broadcast whose subcalls are open.
     Aggregating,
 }
 
-/// Who makes a call.
+/// The origin of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub(crate) client: ClientKey,
     pub(crate) tenant: TenantKey,
     pub(crate) tag: u32,
     pub(crate) connection_number: ConnectionNumber,
-    /// The call may have run in an earlier start of the broker.
+    /// Whether the call may have run in an earlier start of the broker.
     pub(crate) uncertain: bool,
 }
 
@@ -148,7 +152,8 @@ impl Call {
         }
     }
 
-    /// Creates the subcall of a broadcast for one worker. Only the broadcast waits for it, and its body shares the same bytes.
+    /// Creates the subcall of a broadcast for one worker. Only the broadcast waits for the subcall, and both share the
+    /// bytes of the body.
     pub(crate) fn subcall(&self, of: SubcallId) -> Call {
         Call {
             id: self.id,
@@ -184,22 +189,23 @@ impl Call {
         }
     }
 
-    /// Returns whether its client, or the broadcast that it is a subcall of, waits for its outcome.
+    /// Returns whether a client waits for the outcome, or a broadcast for that of its subcall.
     pub(crate) fn is_wanted(&self) -> bool {
         self.client.is_some() || self.subcall_of.is_some()
     }
 
-    /// Returns whether it waits, in the queue or for its key.
+    /// Returns whether the call waits, in the queue or for its key.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.state, CallState::Queued { .. } | CallState::WaitingForKey)
     }
 
-    /// Returns the only worker that may have it, if there is one: that of its subcall, or that of its key's bucket.
+    /// Returns the only worker that may get the call, if there is one: that of the subcall, or that of the key's
+    /// bucket.
     pub(crate) fn bound_to(&self) -> Option<WorkerKey> {
         self.subcall_of.map(|of| of.worker).or_else(|| self.affinity.as_ref()?.worker)
     }
 
-    /// Returns the contradiction in its options, if there is one.
+    /// Returns why the options of the call exclude each other, if they do.
     pub(crate) fn contradiction(&self) -> Option<&'static str> {
         match self {
             Call { broadcast: true, streams: Some(_), .. } => Some("a broadcast cannot have streams or progress"),
@@ -215,11 +221,12 @@ impl Call {
         self.lost + 1
     }
 
-    /// Returns whether it may have run, as far as the broker knows.
+    /// Returns whether the call ran: yes if its handler has started, no if it was at no worker, otherwise maybe.
     pub(crate) fn executed(&self) -> Executed {
         match self.state {
             CallState::Running { started: true, .. } => Executed::Yes,
-            // Only its handler can have sent an item. One that went to the handler proves nothing: it waits there for the start.
+            // Only a started handler sends items. An item to the handler proves no start: the worker keeps it until
+            // then.
             _ if self.has_items_of_handler() => Executed::Yes,
             _ if self.ran_before() => Executed::Maybe,
             CallState::Running { .. } | CallState::Aggregating => Executed::Maybe,
@@ -227,21 +234,21 @@ impl Call {
         }
     }
 
-    /// Adds the time since it was last counted to what it was spent on. Called before it goes to a worker, when it comes back from one,
-    /// and at its end.
+    /// Adds the time since `since` to the timings. Called before the call goes to a worker, when it comes back from
+    /// one, and at its end.
     pub(crate) fn count_time(&mut self, now: Time, at_worker: bool) {
         let bucket = if at_worker { &mut self.timings.running } else { &mut self.timings.queued };
         *bucket += now.since(self.since);
         self.since = now;
     }
 
-    /// Records that it is at no worker any more.
+    /// Records that the call is at no worker any more.
     pub(crate) fn leave_worker(&mut self) {
         self.state = CallState::New;
         self.limits = ExecutionLimits::default();
     }
 
-    /// Creates a failure of the broker for it, with the attempt and the worker as far as it got.
+    /// Creates a failure of this call with the attempt and the worker, for an error of the broker.
     pub(crate) fn failure(&self, code: Code, message: impl Into<ByteString>) -> Failure {
         let running = matches!(self.state, CallState::Running { .. });
         Failure {
@@ -260,8 +267,8 @@ impl Call {
         self.streams.as_ref().is_some_and(|streams| streams.has_items_to_caller())
     }
 
-    /// Returns the outcome to cache if it differs from the one to send. A client that asks for an outcome again has lost the items that
-    /// came before it, and a result without its items is no result.
+    /// Returns the outcome to cache, if it differs from the one to send. A client that sends a request again has lost
+    /// the items of the call, and must not get the result without them.
     pub(crate) fn outcome_without_items(&self, outcome: &Outcome) -> Option<Outcome> {
         (self.has_items_of_handler() && outcome.is_ok()).then(|| {
             let text = "it succeeded, but its items were lost with the client's connection";
@@ -269,20 +276,20 @@ impl Call {
         })
     }
 
-    /// Returns whether it may be sent to a worker (again), given the method's effect.
+    /// Returns whether the call may be sent to a worker (again), given the method's effect.
     pub(crate) fn may_run(&self, effect: Effect) -> bool {
         let effect = self.effect.map_or(effect, |own| own.max(effect));
         let again = effect < Effect::Once && self.lost < limits::ATTEMPTS_MAX;
         !self.has_items() && (!self.ran_before() || again)
     }
 
-    /// Returns whether an earlier attempt may have run it.
+    /// Returns whether an earlier attempt may have run the call.
     pub(crate) fn ran_before(&self) -> bool {
         self.uncertain || self.lost > 0
     }
 
-    /// Copies what it holds of read buffers into memory of its own: 4,000 waiting bodies of 64 bytes each once kept 219 MiB of read
-    /// buffers alive. A large body has a buffer of its own already.
+    /// Copies the call's slices of read buffers into memory of their own. Without that, 4,000 waiting bodies of 64
+    /// bytes each kept 219 MiB of read buffers allocated. A large body already has a buffer of its own.
     pub(crate) fn detach(&mut self) {
         // The subcalls of a broadcast share what the broadcast has copied.
         if self.subcall_of.is_some() {

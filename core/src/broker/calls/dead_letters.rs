@@ -39,7 +39,7 @@ pub struct DeadLetter {
     pub lost: u32,
     /// The last of them.
     pub worker: String,
-    /// Why it is a dead letter, in a sentence.
+    /// The reason why the call is a dead letter, in a sentence.
     pub reason: String,
     /// Milliseconds since it became one.
     pub age_ms: u64,
@@ -58,7 +58,7 @@ pub struct DeadLetterDetail {
     pub body: Vec<u8>,
 }
 
-/// What is kept of a call.
+/// The parts of a call that a dead letter keeps.
 #[derive(Debug)]
 struct Letter {
     call: CallId,
@@ -147,8 +147,9 @@ impl DeadLetters {
         encoded.map_err(|error| Box::new(Failure::new(Code::Internal, Executed::Yes, error.to_string())))
     }
 
-    /// Turns an operator's request of `callboard.dead_resend` into the call that it sends again, whose outcome is the request's. The
-    /// letter stays until it is dropped, because that call may fail as well. Its effect stays too: today's workers may declare less.
+    /// Turns an operator's request of `callboard.dead_resend` into the call that it sends again, whose outcome is the
+    /// request's. The letter stays until it is dropped, because that call may fail as well. The effect of the call is
+    /// at least that of the letter, because the present workers may declare a less strict one.
     ///
     /// The request is left as it is, and answered with an error, if there is no such letter, or the letter has streams that the request
     /// has not.

@@ -16,7 +16,7 @@ pub(crate) struct ExecutionLimits {
     hard: Option<Time>,
     /// When the worker counts as unresponsive, after it was asked to stop the call.
     unresponsive_at: Option<Time>,
-    /// The worker counts as unresponsive because of this call.
+    /// Whether the worker counts as unresponsive because of this call.
     pub(crate) is_unresponsive: bool,
 }
 
@@ -40,7 +40,7 @@ impl ExecutionLimits {
         [self.soft, self.hard, self.unresponsive_at].into_iter().flatten().min()
     }
 
-    /// Takes the limits that are reached, and returns the gravest: each is reached once.
+    /// Removes the limits that are reached, so that each is reported once, and returns the most severe of them.
     pub(crate) fn take_reached(&mut self, now: Time) -> Option<LimitReached> {
         let due = |at: &mut Option<Time>| at.take_if(|at| *at <= now).is_some();
         let (slow, over, unresponsive) = (due(&mut self.soft), due(&mut self.hard), due(&mut self.unresponsive_at));

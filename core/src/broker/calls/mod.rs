@@ -23,7 +23,7 @@ use crate::{
     wire::ids::{CallId, DispatchNumber},
 };
 
-/// All calls that the broker has.
+/// The call table.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     calls: Slab<Call>,
@@ -58,7 +58,8 @@ impl Calls {
         self.calls.is_empty()
     }
 
-    /// Returns the call of an id that people use. A subcall of a broadcast has the id of the broadcast.
+    /// Returns the call with a correlation id. A subcall of a broadcast has the id of the broadcast, and is not
+    /// returned.
     pub(crate) fn find(&self, id: CallId) -> Option<CallKey> {
         self.iter().find(|(_, call)| call.id == id && call.subcall_of.is_none()).map(|(key, _)| key)
     }

@@ -1,8 +1,8 @@
 //! The course of a call: it is scheduled, dispatched to a worker, retried after a loss, and completed once.
 //!
-//! This is one file because its steps call each other: a loss schedules the call again, a completion frees a slot, and a free slot
-//! schedules the next call. The decisions themselves are in the parts: which call is next in `scheduling`, which worker gets it in
-//! `registry` and `affinity`, whether it may run again in `calls`.
+//! This is one file because its steps call each other: a loss schedules the call again, a completion frees a slot, and
+//! a free slot schedules the next call. The rules are in the parts: the order of the waiting calls in `scheduling`, the
+//! order of the workers in `registry` and `affinity`, and whether a call may run again in `calls`.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -15,7 +15,7 @@ use super::super::{
     keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
     outcome::Outcome,
     registry::{Candidate, Method},
-    scheduling::{self, Patience, QueueKey, QueuePosition},
+    scheduling::{self, QueueKey, QueuePosition, WaitLimit},
 };
 use super::state::Broker;
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
 
 /// Scheduling: a call goes to a worker, into the queue, or to its end.
 impl Broker {
-    /// Schedules a call that is in no lasting state.
+    /// Schedules a call in the state [`CallState::New`]: the call is dispatched, queued or ended.
     pub(super) fn schedule(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &mut self.calls[key];
         if call.deadline.is_some_and(|deadline| deadline <= now) {
@@ -94,13 +94,14 @@ impl Broker {
         (bytes > max).then(text)
     }
 
-    /// No worker serves the call now. It waits if one did a moment ago or the caller asked for it, else it fails at once.
+    /// Handles a call whose method no worker serves now. The call waits if a worker served the method recently or if
+    /// its caller requested it; otherwise the call fails at once.
     fn await_worker(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &self.calls[key];
-        match scheduling::patience_of(now, call, self.registry.service(call.service)) {
-            Patience::Unlimited => self.enqueue_or_reject(now, key, None, out),
-            Patience::Until(until) => self.enqueue_or_reject(now, key, Some(until), out),
-            Patience::None => {
+        match scheduling::wait_limit_of(now, call, self.registry.service(call.service)) {
+            WaitLimit::Deadline => self.enqueue_or_reject(now, key, None, out),
+            WaitLimit::Until(until) => self.enqueue_or_reject(now, key, Some(until), out),
+            WaitLimit::None => {
                 let (code, message) = self.registry.explain_unserved(call.service, call.method.method());
                 self.fail(now, key, code, message, out);
             }
@@ -118,7 +119,7 @@ impl Broker {
         }
     }
 
-    /// Returns why there is no room for a call to wait, if there is none.
+    /// Returns why a call cannot wait. Returns `None` if there is room.
     fn explain_no_room(&mut self, now: Time, key: CallKey) -> Option<String> {
         let call = &self.calls[key];
         let keyed = self.affinity.waiting(call.service);
@@ -126,7 +127,7 @@ impl Broker {
         scheduling::explain_no_room(now, call, &self.calls, service, keyed, &self.tenants, &self.settings)
     }
 
-    /// There is no room for a call to wait.
+    /// Rejects a call for which there is no room to wait, with a retry-after hint.
     fn reject(&mut self, now: Time, key: CallKey, message: String, out: &mut Vec<Action>) {
         self.counters.queue_full += 1;
         let call = &self.calls[key];
@@ -179,7 +180,8 @@ impl Broker {
         }
     }
 
-    /// Gives the workers of a service as many waiting calls as they have room for: a method of it may run more calls than before.
+    /// Gives the workers of a service as many waiting calls as they have room for. Called when a method may run more
+    /// calls than before.
     pub(super) fn fill_service(&mut self, now: Time, service: ServiceKey, out: &mut Vec<Action>) {
         while let Some(call) = self.pop_waiting_anywhere(service) {
             self.schedule_popped(now, call, out);
@@ -197,7 +199,7 @@ impl Broker {
         free.into_iter().find_map(|candidate| self.pop_waiting(candidate.worker, candidate.offer))
     }
 
-    /// Takes from the queue the call that has the turn among those that an offer can run.
+    /// Removes and returns the next call in the service's queue that an offer can run, if there is one.
     fn pop_waiting(&mut self, at: WorkerKey, offer: usize) -> Option<CallKey> {
         let (offer, service) = self.registry.offer_with_room(at, offer)?;
         let (queue, methods, indices) = service.queue_and_methods();
@@ -215,7 +217,7 @@ impl Broker {
         Some(key)
     }
 
-    /// A service has a new offer: calls whose method was not served are scheduled again.
+    /// Reschedules the waiting calls whose method was not served, because the service has a new offer.
     pub(super) fn recheck_waiting(&mut self, now: Time, service: ServiceKey, out: &mut Vec<Action>) {
         let waiting: Vec<CallKey> = self.registry.service(service).queue.iter().collect();
         for key in waiting {
@@ -233,7 +235,8 @@ impl Broker {
 
 /// Affinity keys.
 impl Broker {
-    /// Returns whether a call may be scheduled now: it has no affinity key, or gets its key. Else it waits for the key, or has failed.
+    /// Tries to give a call its affinity key. Returns true if the call can be scheduled: it has the key, or needs none.
+    /// Otherwise the call now waits for the key, or has failed.
     fn acquire_key(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) -> bool {
         if self.affinity.acquire(now, key, &mut self.calls[key], &mut self.timers) {
             return true;
@@ -254,7 +257,7 @@ impl Broker {
         self.calls.schedule_timeout(key);
     }
 
-    /// A call of a key ended: the next one that waits for the key is scheduled.
+    /// Schedules the next call that waits for a key, after a call of that key has ended.
     pub(super) fn schedule_next_of_key(
         &mut self,
         now: Time,
@@ -264,12 +267,12 @@ impl Broker {
     ) {
         let Some(next) = self.affinity.pop_waiting(now, service, key) else { return };
         let call = &mut self.calls[next];
-        self.affinity.forget_waiting(call);
+        self.affinity.uncount_waiting(call);
         self.tenants.remove_waiting(call.tenant, call.body.len());
         self.schedule_popped(now, next, out);
     }
 
-    /// A bucket lost its worker: calls that waited for it may go to other workers.
+    /// Reschedules the queued calls of a bucket that lost its worker: they may go to other workers.
     pub(super) fn reschedule_bucket(&mut self, now: Time, service: ServiceKey, bucket: u16, out: &mut Vec<Action>) {
         for key in self.affinity.tidy_bucket(service, bucket) {
             let state = self.calls.get(key).map(|call| call.state);
@@ -283,8 +286,8 @@ impl Broker {
         }
     }
 
-    /// A worker that registers still runs a call of an earlier connection with this key. The bucket is the worker's own, unless another
-    /// worker has got it meanwhile.
+    /// Holds a key for a worker that registers while it still runs a call of an earlier connection with this key. Binds
+    /// the bucket of the key to that worker, unless another worker has it by now.
     pub(super) fn hold_key(&mut self, worker: WorkerKey, service: ServiceKey, key: &AffinityKey) {
         let (owner, has_worker) = self.affinity.hold(worker, service, key);
         if let Some(call) = owner {
@@ -295,11 +298,12 @@ impl Broker {
         }
     }
 
-    /// A queued call waits for its key again, at its old position. A running one keeps the key.
+    /// Takes the key from a queued call, which then waits for the key again, at its old position. A running call keeps
+    /// the key.
     fn take_key_from(&mut self, key: CallKey) {
         let CallState::Queued { position, .. } = self.calls[key].state else { return };
         self.leave_queue(key, position);
-        self.affinity.disown(&self.calls[key]);
+        self.affinity.take_key(&self.calls[key]);
         self.wait_for_key(key);
     }
 
@@ -338,7 +342,7 @@ impl Broker {
         if !call.dispatched && call.subcall_of.is_none() {
             service.retries.add_call(&self.settings);
         }
-        // It holds for this call from now on, even if the worker that declared it is lost with the call.
+        // The effect holds for this call from now on, even if the worker that declared it is lost with the call.
         call.effect = call.effect.max(Some(service.method(method).effect()));
         call.state = CallState::Running { worker, offer, dispatch: number, started: false };
         call.since = now;
@@ -366,7 +370,7 @@ impl Broker {
         }
     }
 
-    /// Binds the bucket of a call's affinity key to a worker. Returns what the handler is to know of it.
+    /// Binds the bucket of a call's affinity key to a worker. Returns the affinity to send with the dispatch.
     fn bind(&mut self, key: CallKey, worker: WorkerKey) -> Option<Affinity> {
         let call = &self.calls[key];
         let affinity_key = call.affinity.as_ref()?.key.clone();
@@ -374,8 +378,8 @@ impl Broker {
         Some(Affinity { key: affinity_key, fence })
     }
 
-    /// A worker's final message about a dispatch frees its slot. Returns the call and the index of the offer, or `None` if the worker does
-    /// not run that dispatch (any more).
+    /// Frees the slot of a dispatch, after the worker's final message about it. Returns the call and the index of the
+    /// offer, or `None` if the worker does not run that dispatch (any more).
     pub(super) fn release_slot(
         &mut self,
         now: Time,
@@ -400,12 +404,14 @@ impl Broker {
         Some((call, offer))
     }
 
-    /// A worker sent something about a dispatch: it has read everything up to it. Returns whether it may be given calls because of that.
+    /// Records that a worker has read a dispatch and all before it: it has sent a message about that dispatch. Returns
+    /// whether the worker may be given calls again because of that.
     pub(super) fn record_read(&mut self, key: WorkerKey, number: DispatchNumber) -> bool {
         self.registry.record_read(key, number, self.settings.worker_bytes_max)
     }
 
-    /// A call is at no worker any more. If its method had as many running calls as it may, another one may run now.
+    /// Decrements the running calls of a method, when a call leaves its worker. If the method was at its limit of
+    /// concurrent calls, another call may run now, and its dispatch is deferred.
     fn leave_method(&mut self, key: CallKey) {
         let call = &self.calls[key];
         let method = call.method_index.expect("a dispatched call's method was offered");
@@ -417,7 +423,7 @@ impl Broker {
         }
     }
 
-    /// A worker was lost with a call: the call is retried if it may be, else it fails.
+    /// Retries a call whose worker was lost, if the rules allow it; otherwise the call fails.
     pub(super) fn retry_or_fail(&mut self, now: Time, key: CallKey, worker: &str, out: &mut Vec<Action>) {
         self.leave_method(key);
         let call = &mut self.calls[key];
@@ -462,7 +468,7 @@ impl Broker {
 
 /// Timeouts and limits of calls.
 impl Broker {
-    /// The timeout of a call fires: its deadline, the end of its wait for a worker, or a limit of its method.
+    /// Handles the timeout of a call: its deadline, the end of its wait for a worker, or a limit of its method.
     pub(super) fn on_call_timeout(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &mut self.calls[key];
         let expired = call.deadline.is_some_and(|deadline| deadline <= now);
@@ -487,8 +493,9 @@ impl Broker {
         }
     }
 
-    /// A running call reaches a limit of its method. At the soft limit it is logged; at the hard limit it ends, and its worker is asked to
-    /// stop the handler; a worker that has not stopped it after a grace period is unresponsive.
+    /// Handles a limit that a running call has reached. At the soft limit the call is logged. At the hard limit the
+    /// call ends, and its worker is asked to stop the handler. A worker that has not stopped it after a grace period is
+    /// unresponsive.
     fn on_limit(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &mut self.calls[key];
         match call.limits.take_reached(now) {
@@ -506,8 +513,8 @@ impl Broker {
         self.calls.schedule_timeout(key);
     }
 
-    /// A worker did not stop a handler in time: it is in a blocking loop, or its process is stopped. It is given no calls. Its pool sees it
-    /// in the broker's status, and replaces it.
+    /// Marks a worker that did not stop a handler in time as unresponsive: the handler blocks, or the process is
+    /// stopped. The worker is given no calls. Its pool reads that in the broker's status, and replaces the process.
     fn on_unresponsive_worker(&mut self, key: CallKey, out: &mut Vec<Action>) {
         let call = &self.calls[key];
         let CallState::Running { worker, .. } = call.state else { return };
@@ -518,7 +525,7 @@ impl Broker {
         out.push(Action::Log(Diagnostic::WorkerUnresponsive { name, call, method }));
     }
 
-    /// A worker sent its final message about a call: it is not unresponsive because of that call any more.
+    /// Ends the unresponsiveness that a call caused, after the worker's final message about the call.
     fn end_unresponsiveness(&mut self, now: Time, key: WorkerKey, call: CallKey, out: &mut Vec<Action>) {
         if std::mem::take(&mut self.calls[call].limits.is_unresponsive) {
             self.registry.update_worker(key, |worker| worker.unresponsive_calls -= 1);
@@ -544,7 +551,7 @@ impl Broker {
 
 /// Completion: a call gets its one outcome.
 impl Broker {
-    /// Ends a call, which is at no worker, with a failure of the broker.
+    /// Ends a call that is at no worker with a failure of the broker.
     pub(super) fn fail(
         &mut self,
         now: Time,
@@ -563,7 +570,7 @@ impl Broker {
         self.remove_call(key);
     }
 
-    /// Ends a call in whatever state it is.
+    /// Ends a call in any state.
     pub(super) fn end_anywhere(&mut self, now: Time, key: CallKey, outcome: Outcome, out: &mut Vec<Action>) {
         match self.calls[key].state {
             CallState::Running { worker, dispatch, .. } => {
@@ -579,7 +586,8 @@ impl Broker {
         }
     }
 
-    /// The client does not want a call's outcome any more.
+    /// Drops a call whose client does not wait for its outcome any more. A waiting call is removed, a running call is
+    /// stopped.
     pub(super) fn abandon(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         self.counters.cancelled += 1;
         self.release_credit(key);
@@ -642,7 +650,7 @@ impl Broker {
         }
     }
 
-    /// Removes a call from every table but its worker's and its client's.
+    /// Removes a call from every table except those of its worker and its client.
     pub(super) fn remove_call(&mut self, key: CallKey) {
         self.calls.cancel_timeout(key);
         if let CallState::Queued { position, .. } = self.calls[key].state {
@@ -657,7 +665,7 @@ impl Broker {
         let Some(service) = self.registry.find_service_mut(of) else { return };
         service.calls -= 1;
         method.iter().for_each(|&method| service.method_mut(method).calls -= 1);
-        // A name that no worker ever served costs memory only while a call waits for it.
+        // A service that no worker ever served takes memory only while a call waits for it.
         if service.calls == 0 && service.methods().is_empty() && service.offers == 0 {
             self.remove_service(of);
         }
@@ -671,7 +679,8 @@ impl Broker {
 
 /// Broadcasts.
 impl Broker {
-    /// Sends a call to each worker that serves its method and does not drain. Without any it waits as other calls do.
+    /// Sends a call to each worker that serves its method and does not drain. If there is none, the call waits as other
+    /// calls do.
     fn begin_broadcast(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &self.calls[key];
         let method = call.method_index;
@@ -690,7 +699,7 @@ impl Broker {
         }
     }
 
-    /// A worker will take no more calls: the subcalls that wait for it fail.
+    /// Fails the subcalls that wait for a worker which takes no more calls.
     pub(super) fn end_waiting_subcalls(&mut self, now: Time, worker: WorkerKey, out: &mut Vec<Action>) {
         let Some(worker) = self.registry.find_worker(worker) else { return };
         let waits = |subcall: &CallKey| matches!(self.calls[*subcall].state, CallState::Queued { .. });
@@ -701,7 +710,7 @@ impl Broker {
         }
     }
 
-    /// The outcome of a subcall is its worker's reply.
+    /// Stores the outcome of a subcall as the reply of its worker. Ends the broadcast if it was the last reply.
     fn complete_subcall(&mut self, now: Time, of: SubcallId, outcome: &Outcome, out: &mut Vec<Action>) {
         let max = self.broadcast_bytes_max();
         if self.broadcasts.store(of, outcome, max, &mut self.calls, &mut self.registry) {
@@ -736,7 +745,7 @@ impl Broker {
         failure
     }
 
-    /// The replies to a cast are not sent to its client. Its failures are logged.
+    /// Logs the failures of a broadcast that is a cast, because its client receives no replies.
     fn log_cast_failures(&mut self, key: CallKey, replies: &[(ByteString, Outcome)], out: &mut Vec<Action>) {
         let call = &self.calls[key];
         for (worker, outcome) in replies.iter().filter(|_| call.cast) {
@@ -748,7 +757,7 @@ impl Broker {
         }
     }
 
-    /// The bytes that the replies of one broadcast may take of a message.
+    /// Returns how many bytes of a message the replies of one broadcast may take.
     fn broadcast_bytes_max(&self) -> usize {
         self.settings.message_bytes_max.saturating_sub(HEADER_BYTES_MAX)
     }

@@ -1,4 +1,5 @@
-//! What holds between the parts of the broker after every step. What holds within a part is asserted there.
+//! The invariants between the parts of the broker, which hold after every step. The invariants within a part are
+//! asserted in the part.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +33,7 @@ pub(super) fn assert_all(broker: &Broker) {
     assert_services(broker);
 }
 
-/// Each authenticated connection belongs to one peer, and each session to one owner.
+/// Asserts that each authenticated connection belongs to one peer, and each session to one owner.
 fn assert_connections(broker: &Broker) {
     for (connection, state) in broker.connections.iter() {
         let known = match *state {
@@ -53,7 +54,7 @@ fn assert_connections(broker: &Broker) {
     assert_eq!(broker.sessions.owners().count(), peers, "each peer has one session");
 }
 
-/// A client is connected or has a limited time to return, and its open calls are its own.
+/// Asserts that each client is connected or has a limited time to return, and that its open calls are its own.
 fn assert_clients(broker: &Broker) {
     for (key, client) in broker.sessions.iter() {
         let (at, timer) = match &client.connection {
@@ -68,7 +69,7 @@ fn assert_clients(broker: &Broker) {
     }
 }
 
-/// A worker runs exactly the calls that are in the running state at it.
+/// Asserts that each worker runs exactly the calls that are in the running state at it.
 fn assert_workers(broker: &Broker) {
     for (key, worker) in broker.registry.workers() {
         for (number, &call) in worker.running.iter() {
@@ -84,14 +85,14 @@ fn assert_workers(broker: &Broker) {
     }
 }
 
-/// Clients and backlogs of tenants are counted.
+/// Asserts that the clients and backlogs of tenants are counted.
 fn assert_tenants(broker: &Broker) {
     let clients = broker.sessions.iter().map(|(_, client)| client.tenant);
     let waiting = broker.calls.iter().filter(|(_, call)| call.is_waiting());
     broker.tenants.assert_invariants(clients, waiting.map(|(_, call)| (call.tenant, call.body.len())));
 }
 
-/// A call is in exactly one place.
+/// Asserts that each call is in exactly one place.
 fn assert_calls(broker: &Broker) {
     let queued: BTreeSet<CallKey> = broker.registry.services().flat_map(|(_, service)| service.queue.iter()).collect();
     for (key, call) in broker.calls.iter() {
@@ -110,7 +111,8 @@ fn assert_calls(broker: &Broker) {
     }
 }
 
-/// Calls of services and methods are counted, and no call waits for a worker that has room for it.
+/// Asserts that the calls of services and methods are counted, and that no call waits for a worker that has room for
+/// it.
 fn assert_services(broker: &Broker) {
     let mut calls = BTreeMap::<ServiceKey, usize>::new();
     let mut methods = BTreeMap::<(ServiceKey, Option<usize>), (u32, usize)>::new();

@@ -209,7 +209,7 @@ impl Broker {
         }
     }
 
-    /// A message that its sender may not send here.
+    /// Handles a message that its sender must not send, or not in this state.
     fn on_unexpected_message(
         &mut self,
         now: Time,
@@ -223,7 +223,8 @@ impl Broker {
         self.disconnect(now, connection, Failure::new(Code::FailedPrecondition, Executed::No, message), out);
     }
 
-    /// A message that could not be read. It is answered if its number could, and its sender is authenticated.
+    /// Handles a message that could not be decoded. It is answered if its number could be decoded and its sender is
+    /// authenticated.
     fn on_unreadable(&mut self, now: Time, connection: ConnectionId, refused: EnvelopeError, out: &mut Vec<Action>) {
         self.counters.refused += 1;
         self.record_limit_hit(connection);
@@ -261,15 +262,15 @@ impl Broker {
         }
     }
 
-    /// Records if the machine was not run when it asked to be: its process was stopped, or the clock leapt. Silence of peers proves nothing
-    /// then until one more interval has passed.
+    /// Records a stall: the machine was not run at the time that it had returned from `poll_timeout`, because its
+    /// process was stopped or the clock jumped. After a stall, a silent peer is lost only after one more interval.
     fn detect_stall(&mut self, now: Time) {
         if self.poll_timeout().is_some_and(|due| now.since(due) > self.settings.heartbeat) {
             self.lifecycle.stall_recovered_at = now;
         }
     }
 
-    /// Does what each event may leave to be done.
+    /// Finishes the handling of an event: performs the deferred work, and stops a broker whose shutdown is complete.
     fn finish_step(&mut self, now: Time, out: &mut Vec<Action>) {
         self.run_deferred(now, out);
         if self.lifecycle.is_shutting_down() && self.calls.is_empty() {
@@ -288,7 +289,7 @@ impl Broker {
     }
 
     fn handle_timeout(&mut self, now: Time, out: &mut Vec<Action>) {
-        // One of the timers may stop the broker: the others have no meaning then.
+        // One of the timers may stop the broker. Then the others are ignored.
         while let Some((at, timer)) = self.first_timer().filter(|(at, _)| *at <= now && !self.lifecycle.stopped) {
             match timer {
                 Timer::Call(call) => self.calls.cancel_timeout(call),
@@ -318,7 +319,7 @@ impl Broker {
         }
     }
 
-    /// Returns when silence of a peer last stopped to mean anything, and our own heartbeat interval.
+    /// Returns when the machine last recovered from a stall, and the broker's own heartbeat interval.
     pub(super) fn heartbeat_parameters(&self) -> (Time, Duration) {
         (self.lifecycle.stall_recovered_at, self.settings.heartbeat)
     }

@@ -65,7 +65,8 @@ impl Broker {
         self.disconnect(now, connection, Failure::new(Code::ResourceExhausted, Executed::No, message), out);
     }
 
-    /// An open call is requested again. After a reconnect the new connection has spent credit for it; otherwise the credit is released.
+    /// Handles a repeated request for an open call. After a reconnect the new connection has spent credit for it;
+    /// otherwise the credit is released.
     fn on_open_request(&mut self, now: Time, key: ClientKey, number: CallNumber, bytes: u64, out: &mut Vec<Action>) {
         self.counters.duplicates += 1;
         let client = self.sessions.client_mut(key);
@@ -129,7 +130,7 @@ impl Broker {
         }
     }
 
-    /// A call to the broker's own service is answered at once.
+    /// Handles a call to the broker's own service, which is answered at once.
     fn on_admin_request(&mut self, now: Time, key: ClientKey, request: &Request, out: &mut Vec<Action>) {
         let client = self.sessions.client_mut(key);
         client.credit.release(request.body.len() as u64);
@@ -148,7 +149,7 @@ impl Broker {
         self.sessions.deliver(now, key, request.number, outcome, Bytes::new(), out);
     }
 
-    /// Returns the key of the service with that name, which is added if it is unknown.
+    /// Returns the key of the service with that name. Adds the service if it is unknown.
     fn service_named(&mut self, now: Time, name: &str) -> ServiceKey {
         if let Some(key) = self.registry.find(name) {
             return key;
@@ -159,7 +160,7 @@ impl Broker {
         key
     }
 
-    /// The caller does not want the outcome any more. A waiting call is dropped, a running one asked to stop. There is no reply.
+    /// Handles the cancel of a call. A waiting call is dropped; a running call is stopped. There is no reply.
     pub(super) fn on_cancel(&mut self, now: Time, key: ClientKey, cancel: Cancel, out: &mut Vec<Action>) {
         self.acknowledge(now, key, cancel.done_below, out);
         let Some(call) = self.sessions.client_mut(key).close(CallNumber(cancel.number)) else { return };
@@ -167,8 +168,8 @@ impl Broker {
         self.sessions.grant_credit(now, key, out);
     }
 
-    /// A client states below which number it waits for no outcome. A call that is open below it was cancelled, and the cancel was lost with
-    /// its connection.
+    /// Handles an acknowledgement: the client waits for no outcome below a number. A call that is still open below it
+    /// was cancelled, and the cancel was lost with its connection.
     fn acknowledge(&mut self, now: Time, key: ClientKey, below: Option<CallNumber>, out: &mut Vec<Action>) {
         let unwanted = self.sessions.acknowledge(key, below);
         if unwanted.is_empty() {
@@ -185,8 +186,8 @@ impl Broker {
         self.sessions.send(now, key, Envelope::Pong(ping.number), out);
     }
 
-    /// A message of a client could not be read. A request, or what a later version may mean by one, is answered if its number could be
-    /// read.
+    /// Handles a message of a client that could not be decoded. If it is a request, or of an unknown kind that may be a
+    /// request in a later version, it is answered if its number could be decoded.
     pub(super) fn on_unreadable_of_client(
         &mut self,
         now: Time,
@@ -214,7 +215,7 @@ impl Broker {
             client.credit.release(refused.body_bytes);
         }
         // A call of that number will have, or has had, an outcome of its own.
-        match client.knows(number) {
+        match client.has_call_or_reply(number) {
             true => self.sessions.grant_credit(now, key, out),
             false => self.sessions.deliver(now, key, number, Err(Box::new(failure)), Bytes::new(), out),
         }
@@ -223,7 +224,7 @@ impl Broker {
 
 /// Registrations, replies and credit of workers.
 impl Broker {
-    /// A worker registers its offers, which replace its earlier ones.
+    /// Handles a registration: its offers replace the earlier ones of the worker.
     pub(super) fn on_register(&mut self, now: Time, key: WorkerKey, body: &Bytes, out: &mut Vec<Action>) {
         let worker = self.registry.worker_mut(key);
         let connection = worker.connection.id;
@@ -281,7 +282,7 @@ impl Broker {
         service
     }
 
-    /// A worker replies to a call: its final message about it.
+    /// Handles the reply to a dispatch: the worker's final message about the call.
     pub(super) fn on_reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
         let Some((call, _)) = self.release_slot(now, key, DispatchNumber(reply.number), out) else { return };
         self.record_run_time(now, call);
@@ -291,7 +292,7 @@ impl Broker {
             let call = &self.calls[call];
             failure.attempt = call.attempt();
             failure.worker = call.worker.clone();
-            // The worker speaks for itself. An earlier one may have run the call all the same.
+            // The reply covers only this attempt. An earlier worker may have run the call.
             if call.ran_before() && failure.executed == Executed::No {
                 failure.executed = Executed::Maybe;
             }
@@ -301,7 +302,8 @@ impl Broker {
         self.fill_worker(now, key, out);
     }
 
-    /// Records how long a call was at its worker, for estimates. A call whose outcome was not wanted any more is no sample.
+    /// Records how long a call was at its worker, for estimates. A call that was cancelled or has expired is not a
+    /// sample.
     fn record_run_time(&mut self, now: Time, call: CallKey) {
         let call = &self.calls[call];
         if call.is_wanted() {
@@ -309,7 +311,8 @@ impl Broker {
         }
     }
 
-    /// A worker hands a call back unstarted. That is no attempt, and another worker may have the call whatever its effect.
+    /// Handles the handback of a call that was not started. It does not count as an attempt, and another worker may get
+    /// the call whatever its effect.
     pub(super) fn on_handback(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
         let Some((call, offer)) = self.release_slot(now, key, number, out) else { return };
         self.calls[call].count_time(now, true);
@@ -325,8 +328,8 @@ impl Broker {
         self.fill_worker(now, key, out);
     }
 
-    /// Gives an offer that handed a call back no calls for a moment. Otherwise broker and worker would pass the call to and fro as fast as
-    /// the network allows. A worker that drains is given no calls in any case.
+    /// Pauses an offer whose worker handed a call back. Otherwise broker and worker would pass the call to and fro as
+    /// fast as the network allows. A draining worker needs no pause: it is given no calls.
     fn pause_offer(&mut self, now: Time, key: WorkerKey, index: usize) {
         let worker = self.registry.worker(key);
         if worker.draining || worker.offers()[index].paused_until.is_some() {
@@ -342,7 +345,8 @@ impl Broker {
         self.fill_offer(now, key, index, out);
     }
 
-    /// A handler has started, and takes its time: what the call holds of read buffers is copied.
+    /// Handles the report that a handler has started. The call will take a while, so its parts of read buffers are
+    /// copied.
     pub(super) fn on_started(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
         let Some(&call) = self.registry.find_worker(key).and_then(|worker| worker.running.get(number.0)) else {
             self.counters.stale += 1;
@@ -358,7 +362,7 @@ impl Broker {
         }
     }
 
-    /// A call of an earlier connection has ended at a worker: one more slot is free.
+    /// Handles the credit of a worker: calls of an earlier connection have ended, and their slots are free.
     pub(super) fn on_worker_credit(&mut self, now: Time, key: WorkerKey, credit: Credit, out: &mut Vec<Action>) {
         let index = credit.offer as usize;
         if self.registry.find_worker(key).is_none_or(|worker| worker.offers().len() <= index) {
@@ -368,7 +372,7 @@ impl Broker {
         self.fill_offer(now, key, index, out);
     }
 
-    /// A call of an earlier connection with an affinity key has ended at a worker.
+    /// Handles the end of a call of an earlier connection that had an affinity key: its key and its slot are free.
     pub(super) fn on_key_freed(&mut self, now: Time, key: WorkerKey, freed: &KeyFreed, out: &mut Vec<Action>) {
         let offer = self.registry.find_worker(key).and_then(|worker| worker.offers().get(freed.offer as usize));
         if let Some(service) = offer.map(|offer| offer.service) {
@@ -377,7 +381,7 @@ impl Broker {
         self.on_worker_credit(now, key, Credit { calls: 1, bytes: 0, offer: freed.offer }, out);
     }
 
-    /// A worker takes no more calls.
+    /// Handles the drain of a worker, which takes no more calls.
     pub(super) fn on_drain(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
         let Some(worker) = self.registry.find_worker(key) else { return };
         out.push(Action::Log(Diagnostic::WorkerDraining { name: worker.name.clone() }));
@@ -386,7 +390,8 @@ impl Broker {
         self.end_waiting_subcalls(now, key, out);
     }
 
-    /// A message of a worker could not be read. An unreadable reply ends its call all the same, because no other reply will come.
+    /// Handles a message of a worker that could not be decoded. If it is a reply, it ends its call, because no other
+    /// reply will come.
     pub(super) fn on_unreadable_of_worker(
         &mut self,
         now: Time,
@@ -493,7 +498,7 @@ impl Broker {
         }
     }
 
-    /// A client's connection is lost, and the items on it. Calls with items on the way cannot go on.
+    /// Ends the calls with stream items of a client whose connection is lost: items may be lost with it.
     pub(super) fn end_streams_of(&mut self, now: Time, client: ClientKey, out: &mut Vec<Action>) {
         let Some(client) = self.sessions.get(client) else { return };
         let open = client.open_calls().map(|(_, call)| call);
@@ -503,7 +508,8 @@ impl Broker {
         }
     }
 
-    /// Returns the open call of a client's number. A message about any other call crossed its outcome.
+    /// Returns the open call of a client with that number. Without one, the message is counted as stale: it was sent
+    /// before its sender got the outcome.
     fn open_call(&mut self, client: ClientKey, number: u64) -> Option<CallKey> {
         let call = self.sessions.get(client)?.open_call(number);
         self.counters.stale += u64::from(call.is_none());
@@ -518,7 +524,8 @@ impl Broker {
         key
     }
 
-    /// Returns the same for a message that only a started handler can have sent. Credit is granted before that.
+    /// Returns the call that a worker runs under a number, and records that its handler has started. For messages that
+    /// only a started handler sends: items and progress, but not credit.
     fn started_call(&mut self, worker: WorkerKey, number: u64) -> Option<CallKey> {
         let key = self.running_call(worker, number)?;
         if let CallState::Running { started, .. } = &mut self.calls[key].state {

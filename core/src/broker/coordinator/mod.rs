@@ -1,13 +1,13 @@
-//! The coordinator: [`Broker`](state::Broker), the parts that it has, and what it does with them.
+//! The coordinator: [`Broker`](state::Broker), the parts that it has, and how it uses them.
 //!
-//! | file | what the broker does there |
+//! | file | contents |
 //! |---|---|
-//! | `state` | nothing: it lists the parts |
+//! | `state` | the broker and its parts |
 //! | `machine` | the interface of the machine: events, messages by sender and kind, timers |
-//! | `peers` | admits clients and workers, and handles their loss; shuts down |
-//! | `messages` | handles each message of clients and workers |
-//! | `dispatch` | dispatches calls, retries them, and completes them |
-//! | `invariants` | nothing: it asserts what holds between the parts |
+//! | `peers` | admission, goodbye and loss of clients and workers; the shutdown |
+//! | `messages` | one method for each message of clients and workers |
+//! | `dispatch` | the course of a call: schedule, dispatch, retry, complete |
+//! | `invariants` | assertions about the relations between the parts |
 
 mod dispatch;
 mod invariants;

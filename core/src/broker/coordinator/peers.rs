@@ -24,7 +24,7 @@ use crate::{
     zmtp::Violation,
 };
 
-/// A ping of the broker's, which has no number and acknowledges nothing.
+/// The ping of the broker, which has no number and acknowledges nothing.
 const PING: Envelope = Envelope::Ping(Ping { number: 0, done_below: None });
 
 impl Broker {
@@ -148,7 +148,7 @@ impl Broker {
         self.close(connection, out);
     }
 
-    /// The connection was closed.
+    /// Handles the end of a connection: its client or worker is lost.
     pub(super) fn on_closed(&mut self, now: Time, connection: ConnectionId, out: &mut Vec<Action>) {
         match self.connections.remove(connection, &mut self.timers) {
             Some(ConnectionState::Client(key)) => self.lose_client(now, key, out),
@@ -157,7 +157,8 @@ impl Broker {
         }
     }
 
-    /// A peer broke the rules of its transport. Nothing more can be read from it, but it can be told why.
+    /// Handles a violation of the transport's rules. Nothing more can be read from the peer, but the reason can be sent
+    /// to it.
     pub(super) fn on_protocol_violation(
         &mut self,
         now: Time,
@@ -204,19 +205,20 @@ impl Broker {
         }
     }
 
-    /// Forgets a connection, and closes it.
+    /// Removes a connection from the table, and closes it.
     fn close(&mut self, connection: ConnectionId, out: &mut Vec<Action>) {
         self.connections.remove(connection, &mut self.timers);
         out.push(Action::Close(connection));
     }
 
-    /// A client says goodbye: its session ends, and with it the calls that wait for an outcome. Its casts run on.
+    /// Handles the goodbye of a client: its session ends, and with it the calls that wait for an outcome. Its casts
+    /// continue.
     pub(super) fn on_client_goodbye(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         self.sessions.send(now, key, Envelope::Goodbye(None), out);
         if let Some(connection) = self.sessions.detach(key, &mut self.timers) {
             self.close(connection.id, out);
         }
-        self.forget_client(now, key, out);
+        self.end_session(now, key, out);
     }
 
     pub(super) fn on_client_heartbeat(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
@@ -243,7 +245,8 @@ impl Broker {
         }
     }
 
-    /// A client's connection is lost. It may return, so its calls are kept for a while; those with items on the way end.
+    /// Handles the loss of a client's connection. The client may reconnect, so its calls are kept for a while; those
+    /// with stream items end.
     fn lose_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         if self.sessions.detach(key, &mut self.timers).is_none() {
             return;
@@ -252,22 +255,23 @@ impl Broker {
         self.end_streams_of(now, key, out);
         let evicted = self.sessions.list_disconnected(now, key, self.settings.disconnected_clients_max);
         if let Some(evicted) = evicted {
-            self.forget_client(now, evicted, out);
+            self.end_session(now, evicted, out);
         }
     }
 
-    /// A client has not returned in time. If the machine was not run meanwhile, the client gets one more interval.
+    /// Handles the expiry of a disconnected client: its session ends. After a stall of the machine, the client gets one
+    /// more interval.
     pub(super) fn on_client_expiry(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         let Some(client) = self.sessions.get(key) else { return };
         let until = self.lifecycle.stall_recovered_at + client.interval;
         if until <= now {
-            return self.forget_client(now, key, out);
+            return self.end_session(now, key, out);
         }
         self.sessions.postpone_expiry(until, key, &mut self.timers);
     }
 
     /// Ends a client's session: its waiting calls are dropped, its running ones cancelled.
-    fn forget_client(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
+    fn end_session(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         let Some(client) = self.sessions.remove(key, &mut self.tenants, &mut self.timers) else { return };
         let open: Vec<CallKey> = client.open_calls().map(|(_, call)| call).collect();
         out.push(Action::Log(Diagnostic::SessionEnded { name: client.name, open: open.len() }));
@@ -276,7 +280,8 @@ impl Broker {
         }
     }
 
-    /// A worker says goodbye. Calls that it still runs are treated as lost: it promised to finish them or hand them back first.
+    /// Handles the goodbye of a worker. Before a goodbye, a worker must have finished its calls or handed them back.
+    /// Calls that it still runs are treated as lost.
     pub(super) fn on_worker_goodbye(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
         self.registry.send(now, key, Envelope::Goodbye(None), out);
         self.end_waiting_subcalls(now, key, out);
@@ -311,7 +316,7 @@ impl Broker {
         self.registry.schedule_heartbeat(key, stall_recovered_at, heartbeat, &mut self.timers);
     }
 
-    /// A worker is lost: its calls go to other workers if they may, else they end without certainty whether they ran.
+    /// Handles the loss of a worker: each of its calls is retried at another worker, or fails.
     fn lose_worker(&mut self, now: Time, key: WorkerKey, why: &'static str, out: &mut Vec<Action>) {
         self.end_waiting_subcalls(now, key, out);
         let Some(worker) = self.remove_worker(now, key) else { return };
@@ -323,7 +328,7 @@ impl Broker {
         }
     }
 
-    /// Removes a worker from every table. The calls that it ran are the caller's to retry or end.
+    /// Removes a worker from every table. The caller must retry or end the calls that it ran.
     fn remove_worker(&mut self, now: Time, key: WorkerKey) -> Option<Worker> {
         let worker = self.registry.find_worker(key)?;
         self.timers.cancel(worker.connection.timer, Timer::WorkerHeartbeat(key));
@@ -348,7 +353,7 @@ impl Broker {
         }
     }
 
-    /// Calls that wait for a method which no worker offers any more give up at `until`.
+    /// Limits how long calls wait for a method which no worker offers any more: they fail at `until`.
     fn limit_waiting(&mut self, key: ServiceKey, until: Time) {
         let service = self.registry.service(key);
         if service.methods().iter().all(|method| method.is_offered()) {
@@ -374,7 +379,7 @@ impl Broker {
         self.affinity.unbind(key, services, &mut self.deferred);
     }
 
-    /// A service had no workers for a while. It is forgotten if it still has none, and no calls.
+    /// Handles the expiry timer of a service: removes the service if it has neither workers nor calls.
     pub(super) fn on_service_expiry(&mut self, now: Time, key: ServiceKey) {
         let Some(service) = self.registry.find_service_mut(key) else { return };
         service.clear_expiry();
@@ -388,13 +393,13 @@ impl Broker {
         self.remove_service(key);
     }
 
-    /// Forgets a service that has neither offers nor calls.
+    /// Removes a service that has neither offers nor calls.
     pub(super) fn remove_service(&mut self, key: ServiceKey) {
         self.registry.remove_service(key, &mut self.timers);
         self.affinity.remove_service(key);
     }
 
-    /// The operator shuts the broker down.
+    /// Starts the shutdown of the broker: waiting calls fail, and running calls may finish until the deadline.
     pub(super) fn shut_down(&mut self, now: Time, deadline: Time, out: &mut Vec<Action>) {
         if self.lifecycle.is_shutting_down() {
             return;
@@ -410,7 +415,7 @@ impl Broker {
         }
     }
 
-    /// Stops the broker: ends the calls that still run, and says goodbye to all peers.
+    /// Stops the broker: ends the calls that still run, and sends a goodbye to all peers.
     pub(super) fn stop(&mut self, now: Time, out: &mut Vec<Action>) {
         if std::mem::replace(&mut self.lifecycle.stopped, true) {
             return;

@@ -1,4 +1,4 @@
-//! The state of the broker: its parts, each of which alone changes what it owns.
+//! The state of the broker: its parts, each of which owns its tables.
 
 use super::super::{
     admin::{AdminCache, GateStatus},
@@ -18,7 +18,7 @@ use crate::time::Time;
 
 /// The broker machine.
 ///
-/// It coordinates its parts. The methods that do so are in `machine`, `peers`, `messages` and `dispatch`; no other file adds any.
+/// It coordinates its parts. Its methods are in `machine`, `peers`, `messages` and `dispatch`.
 #[derive(Debug)]
 pub struct Broker {
     pub(crate) settings: Settings,
@@ -30,7 +30,7 @@ pub struct Broker {
     pub(crate) sessions: Sessions,
     /// Workers, services and offers.
     pub(crate) registry: Registry,
-    /// Units of fairness, and what waits of each.
+    /// The tenants, and the backlog of each.
     pub(crate) tenants: Tenants,
     pub(crate) calls: Calls,
     pub(crate) affinity: Affinity,
@@ -50,7 +50,8 @@ pub struct Broker {
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     pub(crate) started: Time,
-    /// When the machine last ran again after it had not been run in time: its process was stopped, or the clock leapt.
+    /// When the machine last recovered from a stall: it had not been run in time, because its process was stopped or
+    /// the clock jumped.
     pub(crate) stall_recovered_at: Time,
     /// While the broker shuts down: when it stops waiting for running calls.
     pub(crate) shutdown_deadline: Option<Time>,

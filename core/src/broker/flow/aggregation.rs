@@ -8,10 +8,10 @@ use super::super::{
 };
 use crate::wire::limits::BROADCAST_REPLY_OVERHEAD_BYTES;
 
-/// Workers that an explanation lists one by one.
+/// The number of workers that an explanation lists by name.
 const LISTED_MAX: usize = 8;
 
-/// The replies of a broadcast, as they come.
+/// The replies of a broadcast that have arrived, and the subcalls that are open.
 #[derive(Debug)]
 pub(crate) struct BroadcastAggregation {
     replies: Vec<(ByteString, WorkerReply)>,
@@ -78,7 +78,7 @@ impl BroadcastAggregation {
         matches!(self.replies[of.index].1, WorkerReply::Pending(open) if open == subcall)
     }
 
-    /// Returns a sentence about the workers that it waits for. `is_waiting` tells whether a subcall is not at its worker yet.
+    /// Returns a sentence about the workers that it waits for. `is_waiting` returns whether a subcall is not at its worker yet.
     pub(crate) fn explain(&self, is_waiting: impl Fn(CallKey) -> bool) -> String {
         let name = |(worker, subcall): (&ByteString, CallKey)| {
             let slot = if is_waiting(subcall) { " (not started)" } else { "" };

@@ -66,7 +66,7 @@ impl Broadcasts {
         call.method_index.iter().for_each(|&method| service.method_mut(method).calls += keys.len());
         call.state = CallState::Aggregating;
         call.aggregation = Some(Box::new(aggregation));
-        // The subcalls have it.
+        // The subcalls hold the body now.
         call.body = Bytes::new();
         keys
     }
@@ -90,12 +90,13 @@ impl Broadcasts {
         let subcall = aggregation.store(of.index, outcome, bytes);
         let complete = aggregation.is_complete();
         if let Some(subcall) = subcall {
-            forget_subcall(registry, of.worker, subcall);
+            remove_subcall(registry, of.worker, subcall);
         }
         complete
     }
 
-    /// Takes the replies out of a broadcast that ends. The reply of an open subcall is the key of that subcall, which is to be ended.
+    /// Takes the replies out of a broadcast that ends. For an open subcall, returns its key instead: the caller must
+    /// end it.
     pub(crate) fn finish(&mut self, key: CallKey, calls: &mut Calls) -> Vec<(ByteString, Result<Outcome, CallKey>)> {
         let broadcast = &mut calls[key];
         broadcast.state = CallState::New;
@@ -116,7 +117,7 @@ impl Broadcasts {
             CallState::Running { .. } => "the deadline passed while it ran",
             _ => "the deadline passed before it could start there",
         };
-        forget_subcall(registry, of.worker, subcall);
+        remove_subcall(registry, of.worker, subcall);
         call.failure(Code::DeadlineExceeded, text)
     }
 
@@ -167,13 +168,14 @@ pub(crate) fn result(replies: Vec<(ByteString, Outcome)>, bytes_max: usize) -> O
     }
 }
 
-fn forget_subcall(registry: &mut Registry, worker: WorkerKey, subcall: CallKey) {
+fn remove_subcall(registry: &mut Registry, worker: WorkerKey, subcall: CallKey) {
     if let Some(worker) = registry.find_worker_mut(worker) {
         worker.subcalls.remove(&subcall);
     }
 }
 
-/// The reply in place of one that is too large. It is so short that it needs no room.
+/// Returns the failure that replaces a reply which is too large. Its size is part of the overhead that each reply
+/// reserves.
 fn no_room_for(outcome: &Outcome) -> Outcome {
     let executed = outcome.as_ref().map_or_else(|failure| failure.executed, |_| Executed::Yes);
     let text = "there is no room for its reply beside the others";

@@ -6,7 +6,7 @@ use crate::{
     wire::{limits::PROGRESS_INTERVAL, streams::Streams},
 };
 
-/// Progress messages that may come at once after a pause: those that a slow connection delayed.
+/// The number of progress messages that may arrive at once, because a slow connection has delayed them.
 const PROGRESS_BURST: u32 = 10;
 
 /// The streams of one call.
@@ -14,7 +14,7 @@ const PROGRESS_BURST: u32 = 10;
 pub(crate) struct CallStreams {
     pub(super) to_caller: StreamRelay,
     pub(super) to_handler: StreamRelay,
-    /// When the next progress message would come if they came evenly.
+    /// When the next progress message is due if they arrive at equal intervals.
     progress_at: Time,
 }
 
@@ -24,17 +24,17 @@ impl CallStreams {
         (streams != Streams::NONE).then(Box::default)
     }
 
-    /// Returns whether an item went in either direction.
+    /// Returns whether an item was forwarded in either direction.
     pub(crate) fn has_items(&self) -> bool {
         self.to_caller.items() > 0 || self.to_handler.items() > 0
     }
 
-    /// Returns whether an item went to the caller.
+    /// Returns whether an item was forwarded to the caller.
     pub(crate) fn has_items_to_caller(&self) -> bool {
         self.to_caller.items() > 0
     }
 
-    /// Records that the call goes to another worker, which will grant again what its caller has already.
+    /// Records that the call goes to another worker, which grants again the credit that the caller already has.
     pub(crate) fn restart_handler(&mut self) {
         self.to_handler.restart_reader();
     }
@@ -55,7 +55,7 @@ impl CallStreams {
     }
 
     pub(super) fn assert_invariants(&self) {
-        self.to_caller.check();
-        self.to_handler.check();
+        self.to_caller.assert_invariants();
+        self.to_handler.assert_invariants();
     }
 }

@@ -1,4 +1,4 @@
-//! What flows through the broker beside calls and replies: the items of streams, and the replies of broadcasts.
+//! The items of streams, and the replies of broadcasts, on their way through the broker.
 
 mod aggregation;
 mod broadcast;

@@ -1,8 +1,9 @@
 //! Streams: items, their credit, and progress messages on their way through the broker.
 //!
-//! The broker forwards at once and buffers nothing: an item comes only after its reader has granted credit for it, so what a connection to
-//! a reader holds unsent is bounded by the windows of its streams. The broker does count, because either side may be hostile: a peer that
-//! breaks the rules of a stream ends that call, and no other.
+//! The broker forwards at once and buffers nothing: an item comes only after its reader has granted credit for it, so
+//! what a connection to a reader holds unsent is bounded by the windows of its streams. The broker counts credit and
+//! items, because either side may be malicious: a peer that violates the rules of a stream ends that call, and no
+//! other.
 
 use bytes::Bytes;
 
@@ -39,9 +40,9 @@ enum Direction {
 /// Why a call cannot go on after a message of one of its streams.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StreamFailure {
-    /// The client broke the rules.
+    /// The client violated the rules of the stream.
     ByClient(StreamError),
-    /// The worker broke the rules.
+    /// The worker violated the rules of the stream.
     ByWorker(StreamError),
     /// The worker that granted the credit for an item is lost.
     WorkerLost,
@@ -55,7 +56,7 @@ impl Streams {
         self.held_bytes
     }
 
-    /// An item of the caller arrives. Returns what to forward to which worker.
+    /// Handles an item of the caller. Returns the envelope to forward, and its worker.
     pub(crate) fn caller_item(&mut self, call: &mut Call, item: Item) -> Result<(WorkerKey, Envelope), StreamFailure> {
         if call.streams.as_ref().is_some_and(|streams| streams.to_handler.is_awaiting_reader()) {
             // The lost worker granted its credit. The item went, so the call cannot be run again.
@@ -70,7 +71,8 @@ impl Streams {
         Ok((worker, Envelope::Item(Item { number: dispatch.0, ..item })))
     }
 
-    /// The caller ends its stream. Returns what to forward to which worker: nothing if it ended before, or the call is at no worker yet.
+    /// Handles the end of the caller's stream. Returns the envelope to forward, and its worker. Returns `None` if the
+    /// stream had ended before, or the call is at no worker yet.
     pub(crate) fn caller_end(
         &mut self,
         call: &mut Call,
@@ -85,7 +87,8 @@ impl Streams {
         }
     }
 
-    /// The caller grants credit. Returns what to forward to which worker: nothing if the call is at no worker yet.
+    /// Handles credit that the caller grants. Returns the envelope to forward, and its worker. Returns `None` if the
+    /// call is at no worker yet.
     pub(crate) fn caller_credit(
         &mut self,
         call: &mut Call,
@@ -96,7 +99,7 @@ impl Streams {
         Ok(credit_to_handler(call, granted))
     }
 
-    /// An item of the handler arrives. Returns what to forward to the client.
+    /// Handles an item of the handler. Returns the envelope to forward to the client.
     pub(crate) fn handler_item(&mut self, call: &mut Call, item: Item) -> Result<Envelope, StreamFailure> {
         let bytes = item.body.len() as u64;
         let taken = self.update(call, Direction::ToCaller, |relay| relay.take(item.sequence, bytes));
@@ -104,7 +107,8 @@ impl Streams {
         Ok(Envelope::Item(Item { number: call.id.number.0, ..item }))
     }
 
-    /// The handler grants credit. Returns what to forward to the client. A client that is disconnected gets all its credit when it returns.
+    /// Handles credit that the handler grants. Returns the envelope to forward to the client. A disconnected client
+    /// gets all its credit when it has reconnected.
     pub(crate) fn handler_credit(
         &mut self,
         call: &mut Call,
@@ -115,14 +119,16 @@ impl Streams {
         Ok(credit_to_caller(call, granted))
     }
 
-    /// The handler reports progress. Returns what to forward to the client: nothing if the client did not ask, or it comes too often.
+    /// Handles a progress report of the handler. Returns the envelope to forward to the client. Returns `None` if the
+    /// client did not request reports, or they arrive too often.
     pub(crate) fn handler_progress(&self, now: Time, call: &mut Call, body: Bytes) -> Option<Envelope> {
         let wanted = call.requested_streams.progress && body.len() <= PROGRESS_BYTES_MAX;
         let due = call.streams.as_mut().is_some_and(|streams| wanted && streams.allow_progress(now));
         due.then(|| Envelope::Progress(call.id.number.0, body))
     }
 
-    /// The call was dispatched. Returns what its caller has sent for its streams so far, to follow the dispatch.
+    /// Returns the envelopes that follow a dispatch: the credit and the end that the caller has sent so far, with the
+    /// worker.
     pub(crate) fn open(&self, call: &Call) -> Vec<(WorkerKey, Envelope)> {
         let (CallState::Running { worker, dispatch, .. }, Some(streams)) = (call.state, &call.streams) else {
             return Vec::new();
@@ -132,8 +138,8 @@ impl Streams {
         credit_to_handler(call, streams.to_caller.left()).into_iter().chain(end).collect()
     }
 
-    /// A client that was disconnected sends a call again, no item of which had gone: it grants credit anew, and forgot what it had.
-    /// Returns the credit to grant the client.
+    /// Resumes the streams of a call that a reconnected client has sent again before any item. The client has lost its
+    /// credit and grants new credit. Returns the credit to grant the client.
     pub(crate) fn resume(&mut self, call: &mut Call) -> Option<Envelope> {
         let streams = call.streams.as_mut()?;
         streams.to_caller.restart_reader();
@@ -180,7 +186,7 @@ impl Streams {
 }
 
 impl StreamFailure {
-    /// Returns the rule that was broken, and whether the worker broke it.
+    /// Returns the violated rule, and whether the worker violated it.
     pub(crate) fn violation(&self) -> Option<(bool, &StreamError)> {
         match self {
             StreamFailure::ByClient(how) => Some((false, how)),
@@ -193,14 +199,14 @@ impl StreamFailure {
     pub(crate) fn status(&self) -> (Code, String) {
         match self {
             StreamFailure::ByWorker(how) => {
-                (Code::Internal, format!("the worker broke the rules of its stream: {how}"))
+                (Code::Internal, format!("the worker violated the rules of its stream: {how}"))
             }
             StreamFailure::ByClient(how) => {
                 let code = match how {
                     StreamError::NoCredit | StreamError::WindowExceeded => Code::ResourceExhausted,
                     _ => Code::InvalidArgument,
                 };
-                (code, format!("the client broke the rules of its stream: {how}"))
+                (code, format!("the client violated the rules of its stream: {how}"))
             }
             StreamFailure::WorkerLost => {
                 (Code::Unavailable, "its worker was lost while items were on the way".to_owned())

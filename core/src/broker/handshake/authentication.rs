@@ -1,4 +1,4 @@
-//! What a connecting peer must prove, and how the broker proves itself.
+//! The authentication of a connecting peer, and the broker's own proof.
 
 use std::fmt;
 
@@ -64,7 +64,7 @@ pub(super) fn authenticate(
     let ChallengeResponse { proof } = body::decode(answer).map_err(|_| AuthenticationFailure::WrongProof)?;
     let known = |key: &&AuthKey| transcript.verify(Prover::Peer, key, &proof);
     let key = keys.iter().find(known).ok_or(AuthenticationFailure::WrongProof)?;
-    // Only a peer that has proved itself gets the broker's proof: from it an unauthenticated peer could guess a weak key offline.
+    // Only an authenticated peer gets the broker's proof: with it, another peer could guess a weak key offline.
     let proof = transcript.prove(Prover::Broker, key);
     Ok(Authenticated { principal: Principal::of_key(key), roles: key.roles(), proof: Some(proof) })
 }

@@ -9,7 +9,7 @@
 //! | `Rejected` | timeout | goodbye, closed |
 //! | any of these | any other message, timeout | goodbye, closed |
 //!
-//! [`Connections`] alone changes the table of connections.
+//! Only [`Connections`] changes the table of connections.
 
 mod authentication;
 mod state;
@@ -43,7 +43,7 @@ use crate::{
     },
 };
 
-/// All connections, and how far they have come.
+/// All connections, with the progress of their handshakes.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     states: BTreeMap<ConnectionId, ConnectionState>,
@@ -57,7 +57,7 @@ pub(crate) struct Admission {
     pub(crate) authenticated: Authenticated,
 }
 
-/// What the handshake consults and changes beside the table of connections.
+/// The state of the broker that the handshake uses beside the table of connections.
 pub(crate) struct HandshakeContext<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) identity: &'a Identity,
@@ -89,12 +89,12 @@ impl Connections {
         self.states.iter().map(|(&connection, state)| (connection, state))
     }
 
-    /// Makes a connection a client's.
+    /// Records that a connection belongs to a client.
     pub(crate) fn set_client(&mut self, connection: ConnectionId, client: ClientKey) {
         self.states.insert(connection, ConnectionState::Client(client));
     }
 
-    /// Makes a connection a worker's.
+    /// Records that a connection belongs to a worker.
     pub(crate) fn set_worker(&mut self, connection: ConnectionId, worker: WorkerKey) {
         self.states.insert(connection, ConnectionState::Worker(worker));
     }
@@ -188,7 +188,8 @@ impl Connections {
         }
     }
 
-    /// Rejects a peer that could not be authenticated. It gets the failure after a delay, which slows down guessing, and is ignored until then.
+    /// Rejects a peer that could not be authenticated. The peer gets the failure after a delay, which slows down
+    /// guessing, and is ignored until then.
     fn reject(
         &mut self,
         now: Time,
@@ -206,11 +207,12 @@ impl Connections {
         out.push(Action::Log(Diagnostic::Unauthenticated { connection, why: failure }));
     }
 
-    /// The handshake of a connection times out. Returns the failure to tell the peer, and whether it was rejected before.
+    /// Returns the failure to send when the handshake of a connection times out, and whether the peer was rejected
+    /// before.
     pub(crate) fn timeout_failure(&self, connection: ConnectionId) -> (Failure, bool) {
         match self.states.get(&connection) {
             Some(ConnectionState::Rejected { failure, .. }) => (failure.failure(), true),
-            // UNAVAILABLE, so that a peer that was only stopped or cut off for a while comes back.
+            // UNAVAILABLE, so that a peer whose process or network was stopped for a while reconnects.
             _ => (Failure::new(Code::Unavailable, Executed::No, "the handshake timed out"), false),
         }
     }

@@ -1,4 +1,4 @@
-//! How far a connection has come in its handshake.
+//! The state of a connection, from its handshake on.
 
 use bytestring::ByteString;
 
@@ -12,7 +12,7 @@ use crate::{auth::Nonce, time::Time, wire::handshake::Hello};
 /// The origin of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerOrigin {
-    /// The address, for people.
+    /// The address, for the log and the status.
     pub(crate) address: ByteString,
     /// The tenant of a peer without a named key.
     pub(crate) rate_limit_key: ByteString,
@@ -25,11 +25,11 @@ pub(crate) enum ConnectionState {
     AwaitingHello { endpoint: Endpoint, origin: PeerOrigin, nonce: Nonce, until: Time },
     /// The hello was received, and the challenge sent.
     AwaitingProof { hello: Box<Hello>, origin: PeerOrigin, nonce: Nonce, until: Time },
-    /// The peer could not be authenticated. It gets the failure at `until`, and is ignored before.
+    /// The peer could not be authenticated. It is ignored until `until`, and then gets the failure.
     Rejected { failure: AuthenticationFailure, until: Time },
-    /// The connection is a client's.
+    /// The handshake is complete: the peer is this client.
     Client(ClientKey),
-    /// The connection is a worker's.
+    /// The handshake is complete: the peer is this worker.
     Worker(WorkerKey),
 }
 

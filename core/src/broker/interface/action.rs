@@ -1,4 +1,4 @@
-//! What the driver has to do.
+//! The actions of the broker machine: its outputs.
 
 use super::diagnostic::Diagnostic;
 use crate::wire::{envelope::Envelope, ids::ConnectionId};
@@ -10,7 +10,7 @@ pub enum Action {
     Send(ConnectionId, Envelope),
     /// The peer was authenticated: accept messages of full size from this connection.
     Authenticated(ConnectionId),
-    /// Close a connection once everything sent on it has been written. The machine has forgotten it already.
+    /// Close a connection once everything sent on it has been written. The machine has already removed it.
     Close(ConnectionId),
     /// Log a diagnostic for the operator.
     Log(Diagnostic),

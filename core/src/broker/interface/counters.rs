@@ -1,6 +1,6 @@
 //! The counters of the broker.
 
-/// What the broker counted since its start.
+/// The counters of the broker since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counters {
     /// Requests that were accepted.
@@ -28,14 +28,14 @@ pub struct Counters {
     /// Workers that were lost: they disconnected without a goodbye, or were disconnected.
     #[serde(default)]
     pub workers_lost: u64,
-    /// Requests that were known already.
+    /// Requests that arrived a second time.
     pub duplicates: u64,
-    /// Messages about calls that their sender does not have (any more).
+    /// Messages about calls that their sender does not make or run (any more).
     pub stale: u64,
     /// Items that were forwarded, in either direction.
     #[serde(default)]
     pub items: u64,
-    /// Streams that ended because a peer broke their rules.
+    /// Streams that ended because a peer violated their rules.
     #[serde(default)]
     pub streams_broken: u64,
     /// Envelopes that could not be read, or were unexpected.

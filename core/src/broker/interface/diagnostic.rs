@@ -56,7 +56,7 @@ pub enum Diagnostic {
         connection: ConnectionId,
         /// The id of its key, if it has one.
         key: Option<String>,
-        /// The role that it asked for.
+        /// The role that it requested.
         role: Role,
     },
     /// A worker takes no more calls.
@@ -64,7 +64,7 @@ pub enum Diagnostic {
         /// Its instance name.
         name: ByteString,
     },
-    /// A worker said goodbye after it had finished its calls.
+    /// A worker sent a goodbye after it had finished its calls.
     WorkerDeregistered {
         /// Its instance name.
         name: ByteString,
@@ -103,11 +103,11 @@ pub enum Diagnostic {
         /// Workers that were lost with it.
         lost: u32,
     },
-    /// A peer broke the rules of a call's stream, and the call was ended.
+    /// A peer violated the rules of a call's stream, and the call was ended.
     StreamBroken {
         /// The call.
         call: CallId,
-        /// Whether its worker broke them; otherwise its client did.
+        /// Whether its worker violated them; otherwise its client did.
         by_worker: bool,
         /// What was wrong.
         how: String,

@@ -1,4 +1,4 @@
-//! What happens to the broker, other than messages.
+//! The events of the broker machine: its inputs other than messages.
 
 use bytestring::ByteString;
 
@@ -28,21 +28,21 @@ pub enum Event {
         connection: ConnectionId,
         /// The endpoint that accepted it.
         endpoint: Endpoint,
-        /// Random bytes of this connection's own, fit for keys.
+        /// Random bytes for this connection only, from a cryptographic source.
         nonce: Nonce,
-        /// The peer's address, for people.
+        /// The peer's address, for the log and the status.
         address: ByteString,
         /// The tenant of a peer without a named key: an address without its port, a network, a user.
         rate_limit_key: ByteString,
         /// When the handshake times out, that of the transport included.
         until: Time,
     },
-    /// Bytes arrived that are no complete message yet. They count as a sign of life.
+    /// Bytes arrived that are not a complete message yet. They count as activity of the peer.
     Activity {
         /// The connection.
         connection: ConnectionId,
     },
-    /// A peer broke the rules of its transport. Nothing more is read from it.
+    /// A peer violated the rules of its transport. Nothing more is read from it.
     ProtocolViolation {
         /// The connection.
         connection: ConnectionId,

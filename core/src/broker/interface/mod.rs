@@ -1,4 +1,5 @@
-//! What the driver exchanges with the broker machine: settings and events in, actions with diagnostics and counters out.
+//! The interface between the broker machine and its driver: settings and events in, actions, diagnostics and counters
+//! out.
 
 mod action;
 mod counters;

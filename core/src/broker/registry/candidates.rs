@@ -4,20 +4,21 @@ use std::{cmp::Reverse, collections::BTreeSet};
 
 use super::super::keys::WorkerKey;
 
-/// An offer with a free slot. The order is the order of dispatch: the fewest running calls per slot first; of equals the most recently
-/// idle, so that the workers at the end of a pool stay idle and can leave.
+/// An offer with room for a call. Candidates are ordered as they are chosen: the one with the fewest running calls per
+/// slot first. Of equal ones, the one that ended a call last is first, so that the other workers of a pool stay idle
+/// and can be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Candidate {
     /// Running calls per slot, in 65,536ths.
     pub(crate) load: u64,
-    /// Increases each time an offer ends a call.
+    /// The number of the offer's last end of a call. It increases with each end of a call at any offer.
     pub(crate) idle: Reverse<u64>,
     pub(crate) worker: WorkerKey,
     pub(crate) offer: usize,
 }
 
-/// The candidates of one service. The best is kept apart: each call takes it out and puts it back twice, and with a single candidate
-/// the tree is not touched.
+/// The candidates of one service. The best one is stored outside the tree: each call removes and inserts it twice, and
+/// with a single candidate that does not change the tree.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
     best: Option<Candidate>,

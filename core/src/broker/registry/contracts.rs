@@ -9,7 +9,7 @@ use crate::{
     wire::{handshake::ContractOffer, limits::DESCRIPTIONS_MAX},
 };
 
-/// The contracts of one service, each for as long as an offer has it.
+/// The contracts of the offers of one service.
 #[derive(Debug, Default)]
 pub(crate) struct Contracts(BTreeMap<ContractHash, RegisteredContract>);
 

@@ -9,12 +9,13 @@ use std::collections::VecDeque;
 
 use crate::wire::ids::DispatchNumber;
 
-/// The dispatches that a worker has sent nothing about, nor about later ones, with the bytes of their bodies.
+/// The dispatches that a worker may not have read yet, with the bytes of their bodies: it has sent no message about
+/// them or about a later one.
 #[derive(Debug, Default)]
 pub(crate) struct InFlightBytes {
     dispatches: VecDeque<(DispatchNumber, usize)>,
     bytes: usize,
-    /// The limit is reached: the worker is given no calls until it has read some.
+    /// Whether the limit is reached: then the worker is given no calls until it has read some.
     pub(super) is_full: bool,
 }
 

@@ -7,9 +7,9 @@ use crate::{
 
 /// One method of a service, over all workers that offer it.
 ///
-/// Its limit of concurrent calls holds over all workers: what the method calls may bear less than the workers have slots. A call counts
-/// from its dispatch until its worker's final message about it, or the worker's loss. A call that a lost worker may still run does not
-/// count, because nothing tells the broker when it ends.
+/// Its limit of concurrent calls holds over all workers, for example because a database supports fewer calls than there
+/// are slots. A call counts from its dispatch until its worker's final message about it, or the worker's loss. A call
+/// that a lost worker may still run does not count, because the broker gets no message when it ends.
 #[derive(Debug)]
 pub(crate) struct Method {
     pub(crate) name: String,
@@ -24,7 +24,7 @@ pub(crate) struct Method {
     pub(crate) calls: usize,
     /// How many offers declare each effect, by the effect's number.
     effects: [usize; 3],
-    /// Until when a method without offers is waited for.
+    /// Until when calls wait for a worker that offers the method, if no worker does.
     pub(crate) awaited_until: Time,
 }
 
@@ -42,7 +42,7 @@ impl Method {
         }
     }
 
-    /// A worker offers it.
+    /// Adds a worker's offer of the method.
     pub(super) fn add_offer(&mut self, offer: &MethodOffer) {
         self.arguments.clone_from(&offer.arguments);
         self.style = offer.style;
@@ -50,18 +50,18 @@ impl Method {
         self.effects[offer.effect as usize] += 1;
     }
 
-    /// A worker offers it no more. If it was the last one, another is waited for until then.
+    /// Removes a worker's offer of the method. If it was the last one, calls wait for another until `awaited_until`.
     pub(super) fn remove_offer(&mut self, effect: Effect, awaited_until: Time) {
         self.effects[effect as usize] -= 1;
         self.awaited_until = awaited_until;
     }
 
-    /// Returns whether some worker offers it.
+    /// Returns whether a worker offers the method.
     pub(crate) fn is_offered(&self) -> bool {
         self.effects.iter().any(|&offers| offers > 0)
     }
 
-    /// Returns whether as many calls of it run as may.
+    /// Returns whether the method is at its limit of concurrent calls.
     pub(crate) fn is_full(&self) -> bool {
         self.concurrency.is_some_and(|max| self.running >= max)
     }

@@ -1,7 +1,7 @@
 //! The registry: workers, the services that they offer, and which offers have room for a call.
 //!
-//! [`Registry`] alone changes the tables of workers and services. It keeps the candidates of each service true to the offers, and sends
-//! to workers, because liveness changes with each envelope.
+//! Only [`Registry`] adds and removes workers and services. It updates the candidates of a service when an offer
+//! changes, and sends to workers, because liveness changes with each envelope.
 
 mod allowed;
 mod candidates;
@@ -39,7 +39,7 @@ use crate::{
     },
 };
 
-/// Services that an error lists one by one.
+/// The number of services that an error lists by name.
 const LISTED_MAX: usize = 8;
 
 /// All workers and services.
@@ -48,7 +48,7 @@ pub(crate) struct Registry {
     workers: BTreeMap<WorkerKey, Worker>,
     services: BTreeMap<ServiceKey, Service>,
     names: BTreeMap<String, ServiceKey>,
-    /// The services with offers. Names that callers made up are not among them, however many there are.
+    /// The services with offers, without the services that only callers have named.
     active: BTreeMap<String, ServiceKey>,
 }
 
@@ -63,7 +63,7 @@ impl Registry {
         self.workers.remove(&key)
     }
 
-    /// Returns a worker that the caller knows to exist.
+    /// Returns a worker that must exist.
     ///
     /// # Panics
     /// If there is no such worker.
@@ -71,7 +71,7 @@ impl Registry {
         &self.workers[&key]
     }
 
-    /// Returns a worker that the caller knows to exist.
+    /// Returns a worker that must exist.
     ///
     /// # Panics
     /// If there is no such worker.
@@ -161,7 +161,7 @@ impl Registry {
         }
     }
 
-    /// Sets the timer after which a service without offers and calls is forgotten.
+    /// Sets the timer after which a service without offers and calls is removed.
     pub(crate) fn schedule_expiry(&mut self, at: Time, key: ServiceKey, timers: &mut Timers) {
         let Some(service) = self.services.get_mut(&key) else { return };
         if let Some(old) = service.expiry.replace(at) {
@@ -196,7 +196,8 @@ impl Registry {
         services.iter().for_each(|&service| self.service_mut(service).workers += 1);
     }
 
-    /// Withdraws all offers of a worker. Another worker is waited for until `awaited_until`. Returns the services that it offered.
+    /// Withdraws all offers of a worker. Calls wait for another worker until `awaited_until`. Returns the services that
+    /// it offered.
     pub(crate) fn withdraw_offers(
         &mut self,
         key: WorkerKey,

@@ -21,12 +21,13 @@ pub(crate) struct Offer {
     pub(crate) service: ServiceKey,
     pub(crate) slots: u32,
     pub(crate) prefetch: u32,
-    /// Calls that it may have at once: its slots, less those that calls of an earlier connection hold, and prefetch.
+    /// The number of calls that the worker may have at once: slots and prefetch, less the slots that calls of an
+    /// earlier connection hold.
     pub(super) capacity: u32,
     pub(crate) running: u32,
-    /// It handed a call back without being asked to, and is given no calls until then.
+    /// Until when the offer is given no calls, after its worker handed a call back without a drain.
     pub(crate) paused_until: Option<Time>,
-    /// When it last became idle, as an increasing number.
+    /// A number that increases with each end of a call at any offer: the order of the last ends.
     idle: u64,
     /// The contract that this worker registered.
     pub(crate) contract: Option<ContractHash>,
@@ -60,7 +61,7 @@ impl Offer {
         }
     }
 
-    /// Returns whether it has a method.
+    /// Returns whether the offer has a method.
     pub(crate) fn serves(&self, method: usize) -> bool {
         self.find(method).is_some()
     }
@@ -75,35 +76,35 @@ impl Offer {
         self.methods.get(at)
     }
 
-    /// Returns whether it may be given a call.
+    /// Returns whether the offer may be given a call.
     pub(crate) fn has_room(&self) -> bool {
         self.running < self.capacity && self.paused_until.is_none()
     }
 
-    /// Returns its place in the order of candidates.
+    /// Returns the offer's place in the order of candidates.
     pub(crate) fn candidate(&self, worker: WorkerKey, offer: usize) -> Candidate {
         let load = u64::from(self.running) * 65_536 / u64::from(self.slots.max(1));
         Candidate { load, idle: Reverse(self.idle), worker, offer }
     }
 
-    /// A call begins.
+    /// Counts a call that begins.
     pub(crate) fn begin_call(&mut self) {
         self.running += 1;
     }
 
-    /// A call ends; `idle` is a number that increases with each such moment.
+    /// Counts a call that ends. `idle` is above the numbers of all earlier ends.
     pub(crate) fn end_call(&mut self, idle: u64) {
         self.running -= 1;
         self.idle = idle;
     }
 
-    /// Slots of calls of an earlier connection are free again.
+    /// Adds slots that calls of an earlier connection held until now.
     pub(crate) fn restore_capacity(&mut self, calls: u32) {
         let max = self.slots.saturating_add(self.prefetch);
         self.capacity = self.capacity.saturating_add(calls).min(max);
     }
 
-    /// Asserts that it has no more calls than it may have.
+    /// Asserts that the offer has no more calls than its capacity.
     pub(crate) fn assert_invariants(&self) {
         assert!(self.running <= self.capacity, "an offer has no more calls than capacity");
     }

@@ -4,7 +4,7 @@ use crate::time::Time;
 
 /// The number of full seconds that are averaged.
 const SECONDS: u64 = 5;
-/// Those, and the present second.
+/// The number of buckets: the full seconds and the present one.
 const BUCKETS: usize = SECONDS as usize + 1;
 const MICROS: u64 = 1_000_000;
 

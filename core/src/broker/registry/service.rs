@@ -1,4 +1,5 @@
-//! One service: its methods, its offers, and its statistics. The queue of its waiting calls lies in it and belongs to `scheduling`.
+//! One service: its methods, its offers, and its statistics. It contains the queue of its waiting calls, whose type is
+//! in `scheduling`.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ pub(crate) struct Service {
     /// Slots of all offers, and the calls that run in them.
     pub(crate) slots: u64,
     pub(crate) running: u64,
-    /// Calls of it that the broker has, waiting or running.
+    /// The number of calls of the service, waiting or running.
     pub(crate) calls: usize,
     /// Calls that wait for a worker.
     pub(crate) queue: FairQueue<CallKey>,
@@ -45,12 +46,12 @@ pub(crate) struct Service {
     pub(crate) arrived: Rate,
     answered: Rate,
     failed: Rate,
-    /// Until when a service without offers is waited for.
+    /// Until when calls wait for a worker, if no worker offers the service.
     pub(crate) awaited_until: Time,
     /// The time of the expiry timer that is set, if any.
     pub(super) expiry: Option<Time>,
     pub(crate) contracts: Contracts,
-    /// The worker that registered the name for itself alone.
+    /// The worker that registered the name exclusively.
     pub(super) exclusive: Option<WorkerKey>,
 }
 
@@ -123,8 +124,8 @@ impl Service {
         Some(index)
     }
 
-    /// The method that has been without offers and calls for longest. Its place is reused, so that the method names of many versions do
-    /// not use up a service's places.
+    /// Returns the method that has been without offers and calls for longest. Its place is reused, so that the method
+    /// names of many versions do not use up a service's places.
     fn longest_unused(&self) -> Option<usize> {
         let unused = self.methods.iter().enumerate().filter(|(_, method)| !method.is_offered() && method.calls == 0);
         unused.min_by_key(|(_, method)| method.awaited_until).map(|(index, _)| index)
@@ -135,7 +136,7 @@ impl Service {
         self.methods[index].remove_offer(effect, awaited_until);
     }
 
-    /// Splits the borrow: the queue to change, and what decides which of its calls may run.
+    /// Returns the queue, the methods and the indices of their names, as separate borrows.
     pub(crate) fn queue_and_methods(&mut self) -> (&mut FairQueue<CallKey>, &[Method], &BTreeMap<String, usize>) {
         (&mut self.queue, &self.methods, &self.indices)
     }
@@ -167,7 +168,7 @@ impl Service {
     }
 }
 
-/// Returns at most three of `names` that look like `name`, the most similar first.
+/// Returns at most three of `names` that are similar to `name`, the most similar first.
 pub(crate) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let scored = |other: &'a str| (strsim::jaro_winkler(name, other), other);
     let mut scored: Vec<_> = names.map(scored).filter(|&(likeness, _)| likeness > 0.7).collect();

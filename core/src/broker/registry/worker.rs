@@ -1,4 +1,4 @@
-//! One worker: who it is, what it offers, and what it runs.
+//! One worker: its name, its offers, and the calls that it runs.
 
 use std::collections::BTreeSet;
 
@@ -28,18 +28,18 @@ pub(crate) struct Worker {
     pub(crate) connection_number: ConnectionNumber,
     /// Its instance name.
     pub(crate) name: ByteString,
-    /// The principal that its connection authenticated.
+    /// The principal that the worker's connection authenticated.
     pub(crate) principal: Principal,
     pub(crate) pool: Option<String>,
     pub(crate) pid: Option<u32>,
     pub(crate) host: String,
     pub(crate) connection: PeerConnection,
-    /// It asked for no more calls.
+    /// Whether the worker drains: it accepts no more calls.
     pub(crate) draining: bool,
-    /// Running calls that it did not stop in time after their hard limit.
+    /// The number of running calls that the worker did not stop in time after their hard limit.
     pub(crate) unresponsive_calls: usize,
     pub(super) offers: Vec<Offer>,
-    /// The calls that it runs, by dispatch number, until its final message about each.
+    /// The calls at the worker, by dispatch number, until the worker's final message about each.
     pub(crate) running: SequenceMap<CallKey, 32>,
     /// Subcalls of broadcasts that only it may run.
     pub(crate) subcalls: BTreeSet<CallKey>,
@@ -76,12 +76,12 @@ impl Worker {
         }
     }
 
-    /// The services that it offers.
+    /// Returns the services that the worker offers.
     pub(crate) fn offers(&self) -> &[Offer] {
         &self.offers
     }
 
-    /// Counts a call that it answered.
+    /// Counts a call that the worker answered.
     pub(crate) fn count(&mut self, outcome: &Outcome) {
         match outcome {
             Ok(_) => self.answered += 1,
@@ -100,17 +100,17 @@ impl Worker {
         *count <= REGISTRATIONS_MAX
     }
 
-    /// Returns whether it may be given calls. A worker that does not stop one call may hang with all.
+    /// Returns whether the worker may be given calls: it does not drain, and is not unresponsive.
     pub(crate) fn takes_calls(&self) -> bool {
         !self.draining && self.unresponsive_calls == 0
     }
 
-    /// Returns whether it may be given calls now: it also has read enough of the earlier ones.
+    /// Returns whether the worker may be given calls now: it also has read enough of the earlier ones.
     pub(crate) fn takes_calls_now(&self) -> bool {
         self.takes_calls() && !self.in_flight.is_full
     }
 
-    /// Returns whether it must read earlier calls before it is given more.
+    /// Returns whether the worker must read earlier calls before it is given more.
     pub(crate) fn has_full_connection(&self) -> bool {
         self.in_flight.is_full
     }

@@ -1,4 +1,5 @@
-//! Which calls may wait, and for how long. The functions decide; the broker acts on it.
+//! Admission: which calls may wait, and for how long. The functions here decide, and the coordinator acts on the
+//! decision.
 
 use super::{
     super::{
@@ -11,34 +12,34 @@ use super::{
 };
 use crate::time::Time;
 
-/// How long a call may wait for a worker that serves its method, when none does now.
+/// How long a call may wait for a worker to register that serves its method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// Until its deadline: the caller asked for it.
-    Unlimited,
-    /// Until then: a worker served it a moment ago, or the broker has just started.
+pub(crate) enum WaitLimit {
+    /// Until the call's deadline: its caller requested that.
+    Deadline,
+    /// Until this time: a worker served the method recently, or the broker has just started.
     Until(Time),
-    /// It fails at once.
+    /// Not at all: the call fails at once.
     None,
 }
 
-/// Decides how long a call may wait whose method no worker serves now.
-pub(crate) fn patience_of(now: Time, call: &Call, service: &Service) -> Patience {
+/// Returns how long a call may wait whose method no worker serves now.
+pub(crate) fn wait_limit_of(now: Time, call: &Call, service: &Service) -> WaitLimit {
     let lately = |method: usize| service.method(method).awaited_until > now;
     let unknown = service.offers > 0 && !call.method_index.is_some_and(lately);
     if call.wait_for_ready && !unknown {
-        return Patience::Unlimited;
+        return WaitLimit::Deadline;
     }
     let until = match call.method_index {
         Some(method) => service.method(method).awaited_until,
         None if service.offers == 0 => service.awaited_until,
         None => now,
     };
-    if until > now { Patience::Until(until) } else { Patience::None }
+    if until > now { WaitLimit::Until(until) } else { WaitLimit::None }
 }
 
-/// Returns why there is no room for a call to wait, if there is none. A call that was at a worker, or has waited, was admitted before and
-/// is not rejected. `keyed` is the number of calls of the service that wait for affinity keys, and the bytes of their bodies.
+/// Returns why a call may not wait, if a limit is reached. A call that was at a worker, or has waited, was admitted before and is
+/// not rejected. `keyed` is the number of calls of the service that wait for affinity keys, and the bytes of their bodies.
 pub(crate) fn explain_no_room(
     now: Time,
     call: &Call,
@@ -62,8 +63,8 @@ pub(crate) fn explain_no_room(
     }
 }
 
-/// Returns why a new call would wait in vain, if it would: other calls of its tenant, for which there are workers, have waited too long.
-/// Without such a limit in the settings it costs nothing.
+/// Returns why a new call is rejected for the age of the backlog: other calls of its tenant, whose methods have
+/// workers, have waited longer than the limit in the settings. Without such a limit, nothing is searched.
 fn explain_old_backlog(
     now: Time,
     call: &Call,
@@ -76,7 +77,7 @@ fn explain_old_backlog(
     let since = |waiting: CallKey| {
         let waiting = &calls[waiting];
         let method = waiting.method_index.map(|method| &methods[method]);
-        // A call that waits for its own method's limit, and a subcall of a broadcast, say nothing about how long others wait.
+        // A call that waits for its own method's limit, and a subcall of a broadcast, do not indicate how long others wait.
         let counts = method.is_some_and(|method| method.is_offered() && method.concurrency.is_none());
         (counts && waiting.subcall_of.is_none()).then_some(waiting.since)
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::time::Time;
 
-/// The shortest retry-after hint: a shorter one would bring the same load again.
+/// The shortest retry-after hint: after a shorter one, the same load would arrive again.
 const RETRY_MIN: Duration = Duration::from_millis(10);
 /// The longest retry-after hint: a longer one would be a guess.
 const RETRY_MAX: Duration = Duration::from_secs(10);
@@ -35,7 +35,8 @@ impl DrainRate {
         self.run = Some(self.run.map_or(span, |run| run * (SMOOTHING - 1) / SMOOTHING + span / SMOOTHING));
     }
 
-    /// Estimates the time until a call has its turn, with `ahead` others before it and so many slots. `None` before any call has ended.
+    /// Estimates the time until a call has its turn, with `ahead` others before it and this number of slots. `None` before any
+    /// call has ended.
     pub(crate) fn estimate_turn(&self, ahead: usize, slots: u32) -> Option<Duration> {
         let turns = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
         Some(self.run?.saturating_mul(turns) / slots.max(1))

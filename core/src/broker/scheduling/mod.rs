@@ -1,8 +1,9 @@
-//! Scheduling: which worker gets a call, and which call waits. The functions here decide; the broker acts on it.
+//! Scheduling: which call may wait, and which waiting call is next. The functions here decide, and the coordinator acts
+//! on the decision. Which worker gets a call is decided by `coordinator/dispatch.rs` from the candidates in `registry`.
 //!
-//! A call waits in the queue of its service, in a sub-queue for its method. A call that only one worker may run (the worker of its
-//! affinity key, or of its subcall of a broadcast) waits in a sub-queue for that method at that worker: otherwise it would hide calls
-//! behind it that other workers could take.
+//! A call waits in the queue of its service, in a sub-queue for its method. A call that only one worker may run (the worker of
+//! its affinity key, or of its subcall of a broadcast) waits in a sub-queue for that method at that worker: otherwise it would
+//! hide calls behind it that other workers could take.
 
 mod admission;
 mod drain_rate;
@@ -12,7 +13,7 @@ mod tenants;
 
 pub use self::queue::{FairQueue, QueueKey, QueuePosition};
 pub(crate) use self::{
-    admission::{Patience, explain_no_room, patience_of},
+    admission::{WaitLimit, explain_no_room, wait_limit_of},
     drain_rate::DrainRate,
     tenants::{TenantName, Tenants},
 };
@@ -21,7 +22,7 @@ use super::{
     keys::{CallKey, WorkerKey},
 };
 
-/// Sub-queues for each worker that a call may wait for: more than a service has methods.
+/// The number of sub-queues for each worker that a call may wait for: more than a service has methods.
 const SUB_QUEUES_EACH: usize = 1 << 16;
 /// The sub-queue of calls whose method no worker has offered yet.
 const UNKNOWN_METHOD: usize = usize::MAX;
@@ -32,8 +33,8 @@ pub(crate) fn sub_queue_of(call: &Call) -> usize {
     method + call.bound_to().map_or(0, first_sub_queue)
 }
 
-/// The first sub-queue of calls that only this worker may run. After so many workers that the numbers begin again, two workers share
-/// their sub-queues, which costs time and changes nothing.
+/// Returns the first sub-queue of calls that only this worker may run. If there have been so many workers that the numbers begin
+/// again, two workers share their sub-queues. That costs time but changes no decision.
 fn first_sub_queue(WorkerKey(worker): WorkerKey) -> usize {
     let worker = worker % (usize::MAX / SUB_QUEUES_EACH - 1) as u64;
     SUB_QUEUES_EACH * (1 + usize::try_from(worker).expect("a remainder of a usize fits into one"))
@@ -44,8 +45,8 @@ pub(crate) fn method_of(sub_queue: usize) -> usize {
     sub_queue % SUB_QUEUES_EACH
 }
 
-/// Returns whether, judging by sub-queues, a call waits that a worker may have, of a method that `fits`. It spares a search through all
-/// waiting calls each time that a worker which can take none of them has room.
+/// Returns whether a sub-queue has calls that a worker may run, of a method that `fits`. It avoids a search through all waiting
+/// calls each time a worker that can run none of them has a free slot.
 pub(crate) fn has_call_for(queue: &FairQueue<CallKey>, worker: WorkerKey, fits: impl Fn(usize) -> bool) -> bool {
     let own = first_sub_queue(worker);
     let fits = |sub_queue| fits(method_of(sub_queue));
@@ -54,8 +55,8 @@ pub(crate) fn has_call_for(queue: &FairQueue<CallKey>, worker: WorkerKey, fits: 
         || queue.has_sub_queue_where(UNKNOWN_METHOD.., |_| true)
 }
 
-/// Returns whether a worker may have a call: a subcall of a broadcast belongs to one worker, and a call with an affinity key to the
-/// worker of its bucket, or to any worker while the bucket has none.
+/// Returns whether a worker may run a call: a subcall of a broadcast belongs to one worker, and a call with an affinity key to
+/// the worker of its bucket, or to any worker while the bucket has none.
 pub(crate) fn may_run_at(call: &Call, worker: WorkerKey) -> bool {
     call.bound_to().is_none_or(|bound| bound == worker)
 }

@@ -1,17 +1,19 @@
-//! The queue of one service. Those who share it take turns: the tenants, within a tenant the priorities, within a priority the sessions.
-//! So a client gains nothing by opening more sessions, or by calling everything urgent.
+//! The fair queue of one service. Tenants share it in turns, the priorities of a tenant share its turns, and the
+//! sessions of a priority share those. So more sessions, or a high priority for all calls, do not give a client a
+//! larger share.
 
 use std::{collections::BTreeMap, ops::RangeBounds};
 
 use super::round_robin::{DeficitRoundRobin, QUANTUM};
 use crate::{time::Time, wire::envelope::Priority};
 
-/// The cost of a call beyond the bytes of its body, so that many small calls are not free.
+/// The cost of a call in addition to the bytes of its body, so that many small calls are not free.
 const CALL_COST: usize = 1024;
 /// The highest cost of one call. It bounds the number of rounds until the largest call has its turn.
 const COST_MAX: usize = 64 * 1024;
 
-/// What a priority may spend per turn, beside the other priorities of its tenant. None starves.
+/// Returns what a priority may spend per turn, relative to the other priorities of its tenant. Each gets a share, so none
+/// starves.
 const fn share(priority: Priority) -> usize {
     match priority {
         Priority::Low => CALL_COST,
@@ -20,11 +22,11 @@ const fn share(priority: Priority) -> usize {
     }
 }
 
-/// A fair queue: flows by tenant, within each by priority, within each by session, and in a session one sub-queue for each kind of call
-/// that may be taken separately (a method, or a method at one worker).
+/// A fair queue: flows by tenant, within each by priority, within each by session, and in a session one sub-queue for each kind
+/// of call that may be taken separately (a method, or a method at one worker).
 ///
-/// `C` is what waits. Sub-queues keep a call that no worker can take now from hiding one behind it that some worker can. Of those that
-/// can be taken, a session's oldest is taken first.
+/// `C` is the type of the waiting calls. With sub-queues, a call that no worker can take now does not block the calls
+/// behind it that some worker can take. Of those that can be taken, a session's oldest is taken first.
 #[derive(Debug)]
 pub struct FairQueue<C> {
     tenants: DeficitRoundRobin<TenantFlow<C>>,
@@ -39,9 +41,9 @@ pub struct FairQueue<C> {
 #[derive(Debug)]
 struct TenantFlow<C> {
     priorities: DeficitRoundRobin<DeficitRoundRobin<SessionFlow<C>>>,
-    /// No call here has waited since before that time. It holds for new calls too, because they are younger.
+    /// No call here has waited since before this time. That includes new calls, because they are younger.
     none_before: Time,
-    /// The oldest call when it was last searched for.
+    /// The oldest call at the last search for it.
     oldest: Option<(QueuePosition, C)>,
 }
 
@@ -128,13 +130,13 @@ impl<C: Copy> FairQueue<C> {
         QueuePosition { key, sub_queue, number }
     }
 
-    /// Returns whether a call waits in one of these sub-queues that `fits`. The cost grows with the number of such sub-queues, not with
-    /// the number of calls in them.
+    /// Returns whether a call waits in one of these sub-queues that `fits`. The cost grows with the number of such sub-queues,
+    /// not with the number of calls in them.
     pub fn has_sub_queue_where(&self, range: impl RangeBounds<usize>, mut fits: impl FnMut(usize) -> bool) -> bool {
         self.sub_queues.range(range).any(|(&sub_queue, _)| fits(sub_queue))
     }
 
-    /// Takes the call that has the turn, among those at the head of a sub-queue that `fits`.
+    /// Removes and returns the call that has the turn, among those at the head of a sub-queue that `fits`.
     pub fn pop_where(&mut self, mut fits: impl FnMut(C) -> bool) -> Option<C> {
         let next = self.tenants.next(|tenant| {
             let next = tenant.priorities.next(|sessions| {
@@ -152,7 +154,7 @@ impl<C: Copy> FairQueue<C> {
         self.remove(QueuePosition { key: QueueKey { tenant, priority, session }, sub_queue, number })
     }
 
-    /// Takes the call at a position, whether or not it has the turn. Does nothing if it no longer waits there.
+    /// Removes and returns the call at a position, whether or not it has the turn. Returns `None` if it no longer waits there.
     pub fn remove(&mut self, position: QueuePosition) -> Option<C> {
         let QueueKey { tenant, session, .. } = position.key;
         let priorities = &mut self.tenants.get_mut(tenant)?.priorities;
@@ -182,8 +184,8 @@ impl<C: Copy> FairQueue<C> {
         Some(waiting.call)
     }
 
-    /// Returns by session how many calls have their turn before the one at a position. It is an estimate, because turns are measured in
-    /// bytes.
+    /// Returns by session how many calls have their turn before the one at a position. It is an estimate, because turns are
+    /// measured in bytes.
     pub fn ahead(&self, position: QueuePosition) -> BTreeMap<u64, usize> {
         let QueueKey { tenant, priority, session } = position.key;
         let mut ahead = BTreeMap::new();
@@ -198,18 +200,18 @@ impl<C: Copy> FairQueue<C> {
         let of_class: usize = ahead.values().sum();
         for (class, sessions) in own.priorities.flows().filter(|&(class, _)| class != position.key.class()) {
             let other = Priority::from_number(class).map_or(0, share);
-            spread(sessions.flows(), ((of_class + 1) * other).div_ceil(share(priority)), &mut ahead);
+            distribute(sessions.flows(), ((of_class + 1) * other).div_ceil(share(priority)), &mut ahead);
         }
         let of_tenant: usize = ahead.values().sum();
         for (_, flow) in self.tenants.flows().filter(|&(key, _)| key != tenant) {
-            spread(flow.priorities.flows().flat_map(|(_, sessions)| sessions.flows()), of_tenant + 1, &mut ahead);
+            distribute(flow.priorities.flows().flat_map(|(_, sessions)| sessions.flows()), of_tenant + 1, &mut ahead);
         }
         ahead.retain(|_, calls| *calls > 0);
         ahead
     }
 
-    /// Returns a call of a tenant that has waited since before `then`. `since` returns since when a call waits, or `None` if it does not
-    /// count. The tenant's sessions are searched only after the oldest call has left.
+    /// Returns a call of a tenant that has waited since before `then`. `since` returns since when a call waits, or `None` if it
+    /// does not count. The tenant's sessions are searched only after the oldest call has left.
     pub fn waiting_since(&mut self, tenant: u64, then: Time, since: impl Fn(C) -> Option<Time>) -> Option<C> {
         let flow = self.tenants.get_mut(tenant).filter(|flow| flow.none_before < then)?;
         let known = flow.oldest.filter(|(at, call)| flow.contains(*at) && since(*call).is_some_and(|at| at < then));
@@ -223,7 +225,8 @@ impl<C: Copy> FairQueue<C> {
         oldest.filter(|&(time, ..)| time < then).map(|(.., call)| call)
     }
 
-    /// Returns for each sub-queue the number of calls and the oldest one. The cost grows with the number of sub-queues of all sessions.
+    /// Returns for each sub-queue the number of calls and the oldest one. The cost grows with the number of sub-queues of all
+    /// sessions.
     pub fn sub_queues(&self) -> BTreeMap<usize, (usize, C)> {
         let mut all = BTreeMap::<usize, (usize, u64, C)>::new();
         for (&sub_queue, calls) in self.sessions().flat_map(|session| &session.0) {
@@ -258,7 +261,7 @@ impl<C: Copy> FairQueue<C> {
         assert_eq!(self.calls, self.all().count(), "calls are counted");
         assert_eq!(self.bytes, self.all().map(|waiting| waiting.bytes).sum::<usize>(), "bytes are counted");
         let sub_queues = self.sub_queues().into_iter().map(|(sub_queue, (calls, _))| (sub_queue, calls));
-        assert_eq!(self.sub_queues, sub_queues.collect(), "calls of each sub-queue are counted");
+        assert_eq!(self.sub_queues, sub_queues.collect(), "the calls of each sub-queue are counted");
         self.tenants.assert_invariants();
         for (_, tenant) in self.tenants.flows() {
             tenant.priorities.assert_invariants();
@@ -321,8 +324,8 @@ impl<C: Copy> SessionFlow<C> {
     }
 }
 
-/// Adds the turns that these sessions have among so many of theirs: the same for each, as far as it has calls.
-fn spread<'a, C: Copy + 'a>(
+/// Distributes this number of calls equally over these sessions, up to the calls of each, and adds them to `ahead`.
+fn distribute<'a, C: Copy + 'a>(
     sessions: impl Iterator<Item = (u64, &'a SessionFlow<C>)>,
     calls: usize,
     ahead: &mut BTreeMap<u64, usize>,

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// What a flow may spend per turn, where all flows are alike.
+/// What a flow may spend per turn, if all flows have the same share.
 pub(crate) const QUANTUM: usize = 2 * 1024;
 
 /// Flows that take turns.
 #[derive(Debug)]
 pub(crate) struct DeficitRoundRobin<F> {
     flows: BTreeMap<u64, Entry<F>>,
-    /// The tickets of the flows, in the order of their turns. A flow that leaves does not search for its ticket: the stale ticket is
-    /// removed when its turn comes, or when there are more stale tickets than flows.
+    /// The tickets of the flows, in the order of their turns. A flow that leaves does not search for its ticket: the stale ticket
+    /// is removed when its turn comes, or when there are more stale tickets than flows.
     order: VecDeque<Ticket>,
     last_ticket: u64,
 }
@@ -69,8 +69,8 @@ impl<F> DeficitRoundRobin<F> {
         self.flows.get_mut(&key).map(|entry| &mut entry.flow)
     }
 
-    /// Returns the flow that has the turn, among those with a `head`, with its head and the head's cost. Until the flow pays, the next
-    /// call returns the same flow. Visits each flow at most three times, whatever the heads cost.
+    /// Returns the flow that has the turn, among those with a `head`, with its head and the head's cost. Until the flow pays, the
+    /// next call returns the same flow. Visits each flow at most three times, whatever the heads cost.
     pub(crate) fn next<H>(&mut self, mut head: impl FnMut(&mut F) -> Option<(H, usize)>) -> Option<(u64, H, usize)> {
         match self.visit_all(&mut head) {
             Ok(found) => Some(found),
@@ -82,8 +82,8 @@ impl<F> DeficitRoundRobin<F> {
         }
     }
 
-    /// Visits each flow once, up to one that can pay for its head; the others add a quantum to their deficit. If none can pay: after how
-    /// many more rounds the first one can, or `None` if no flow has a head.
+    /// Visits each flow once, up to one that can pay for its head; the others add a quantum to their deficit. If none can pay:
+    /// after how many more rounds the first one can, or `None` if no flow has a head.
     fn visit_all<H>(
         &mut self,
         head: &mut impl FnMut(&mut F) -> Option<(H, usize)>,
@@ -156,7 +156,7 @@ mod tests {
         flows
     }
 
-    /// The flow that has the turn, found round by round.
+    /// Returns the flow that has the turn, found round by round.
     fn slowly(flows: &mut DeficitRoundRobin<usize>) -> u64 {
         loop {
             let key = flows.order[0].key;
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_that_returns_has_one_turn_and_the_last() {
+    fn a_flow_that_returns_has_one_turn_at_the_end() {
         let mut flows = flows(&[1, 1, 1, 1], 1);
         [1, 2].into_iter().for_each(|key| flows.remove(key));
         *flows.flow_mut(1, 1) = 1;

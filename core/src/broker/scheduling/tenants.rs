@@ -1,5 +1,5 @@
-//! Tenants: the units of fairness. All sessions of one named key, or without a named key of one address, are one tenant. However many
-//! sessions it has, a tenant has one turn in a queue and one share of what may wait.
+//! Tenants: the units of fairness. All sessions of one named key are one tenant, and without a named key all sessions of one
+//! address. A tenant has one turn in a queue and one share of the backlog, however many sessions it has.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,12 +8,12 @@ use bytestring::ByteString;
 use super::super::keys::TenantKey;
 use crate::wire::limits::TENANT_SHARE;
 
-/// What the sessions of a tenant have in common.
+/// The name of a tenant: the property that its sessions share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TenantName {
     /// The id of the key that they proved.
     Key(String),
-    /// Where they connect from.
+    /// The address from which they connect.
     Origin(ByteString),
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Tenants {
 
 #[derive(Debug, Default)]
 struct Tenant {
-    /// `None` if its last client had left, and one of its calls came back from a worker.
+    /// `None` if its last client had left before one of its calls was queued again.
     name: Option<TenantName>,
     clients: usize,
     backlog: Backlog,
@@ -65,7 +65,7 @@ impl Tenants {
     /// Removes a client from its tenant.
     pub(crate) fn leave(&mut self, key: TenantKey) {
         self.known.get_mut(&key).expect("a tenant is known while it has clients").clients -= 1;
-        self.forget_if_idle(key);
+        self.remove_if_idle(key);
     }
 
     /// Checks whether a call with a body of so many bytes may wait. `max` limits the backlog of all tenants.
@@ -91,10 +91,10 @@ impl Tenants {
     pub(crate) fn remove_waiting(&mut self, key: TenantKey, bytes: usize) {
         self.backlog.subtract(bytes);
         self.known.get_mut(&key).expect("a tenant is known while its calls wait").backlog.subtract(bytes);
-        self.forget_if_idle(key);
+        self.remove_if_idle(key);
     }
 
-    fn forget_if_idle(&mut self, key: TenantKey) {
+    fn remove_if_idle(&mut self, key: TenantKey) {
         if self.known.get(&key).is_some_and(|tenant| tenant.clients == 0 && tenant.backlog.calls == 0)
             && let Some(Tenant { name: Some(name), .. }) = self.known.remove(&key)
         {
@@ -102,8 +102,8 @@ impl Tenants {
         }
     }
 
-    /// Asserts that clients and backlogs are counted. `clients` yields the tenant of each client, `waiting` the tenant and the bytes of
-    /// each waiting call.
+    /// Asserts that clients and backlogs are counted. `clients` yields the tenant of each client, `waiting` the tenant and the
+    /// bytes of each waiting call.
     pub(crate) fn assert_invariants(
         &self,
         clients: impl Iterator<Item = TenantKey>,

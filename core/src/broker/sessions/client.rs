@@ -29,19 +29,19 @@ use crate::{
 pub(crate) struct Client {
     pub(crate) session: SessionId,
     pub(crate) name: String,
-    /// The principal that its last connection authenticated.
+    /// The principal that the last connection authenticated.
     pub(crate) principal: Principal,
     pub(crate) tenant: TenantKey,
     pub(crate) pid: Option<u32>,
     pub(crate) host: String,
     pub(crate) connection_number: ConnectionNumber,
-    /// `None` while it is disconnected; its calls are kept for a while.
+    /// The connection. `None` while the client is disconnected: its calls are kept for a while.
     pub(crate) connection: Option<PeerConnection>,
-    /// The heartbeat interval that it announced last.
+    /// The heartbeat interval that the client announced last.
     pub(crate) interval: Duration,
-    /// While it is disconnected: when it can no longer return.
+    /// When a disconnected client can no longer resume its session.
     pub(crate) expires_at: Time,
-    /// While it is disconnected: its place in the order of eviction.
+    /// The place of a disconnected session in the order of eviction.
     pub(super) eviction_rank: Option<EvictionRank>,
     pub(crate) credit: CreditAccount,
     /// Open calls by number, from `done_below` on.
@@ -53,7 +53,7 @@ pub(crate) struct Client {
     replies: ReplyCache,
 }
 
-/// What the session knows about the number of an incoming request.
+/// The status of the number of an incoming request.
 #[derive(Debug)]
 pub(crate) enum RequestStatus {
     /// The number was never seen.
@@ -64,7 +64,7 @@ pub(crate) enum RequestStatus {
     Answered(Outcome, Bytes),
     /// The client has acknowledged the outcome.
     Acknowledged,
-    /// The request was sent before, and the broker does not know (any more) what became of it.
+    /// The request was sent before, and the broker has no record (any more) of its call.
     Unknown,
 }
 
@@ -106,7 +106,8 @@ impl Client {
             None if number < self.done_below => RequestStatus::Acknowledged,
             None if above && certain => RequestStatus::New,
             None if resend => RequestStatus::Unknown,
-            // Not flagged, not new, not known: a request that the network repeated after its outcome was evicted.
+            // Not flagged as a resend, not new, and without a record: a request that the network repeated after its
+            // outcome was evicted.
             None => RequestStatus::Acknowledged,
         }
     }
@@ -136,8 +137,8 @@ impl Client {
         self.open.len()
     }
 
-    /// Drops what the session has below a number, because the client has those outcomes or does not want them. Returns the calls below
-    /// it that were still open.
+    /// Drops the calls and cached replies below a number: the client has those outcomes, or does not wait for them.
+    /// Returns the calls that were still open.
     pub(super) fn acknowledge(&mut self, below: Option<CallNumber>, pool: &mut BufferPool) -> Vec<CallKey> {
         let Some(below) = below.filter(|&below| below > self.done_below) else { return Vec::new() };
         self.done_below = below;
@@ -150,7 +151,7 @@ impl Client {
         unwanted
     }
 
-    /// Caches an outcome until it is acknowledged or evicted. Its call is open no more.
+    /// Closes a call, and caches its outcome until it is acknowledged or evicted.
     pub(super) fn cache_reply(
         &mut self,
         number: CallNumber,
@@ -171,7 +172,7 @@ impl Client {
     }
 
     /// Returns whether a call of that number is open, or has a cached outcome.
-    pub(crate) fn knows(&self, number: CallNumber) -> bool {
+    pub(crate) fn has_call_or_reply(&self, number: CallNumber) -> bool {
         self.open.contains(number.0) || self.replies.contains(number)
     }
 

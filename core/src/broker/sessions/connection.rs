@@ -18,11 +18,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct PeerConnection {
     pub(crate) id: ConnectionId,
-    /// The peer's address, for people.
+    /// The peer's address, for the log and the status.
     pub(crate) address: ByteString,
     /// When the peer was authenticated.
     pub(crate) since: Time,
-    /// Calls that the peer made, or was given.
+    /// Calls that a client made, or that a worker was given.
     pub(crate) calls: u64,
     /// Bytes of the messages received from the peer.
     pub(crate) bytes_in: u64,
@@ -32,7 +32,8 @@ pub(crate) struct PeerConnection {
     pub(crate) limits_hit: u64,
     /// The heartbeat interval that the peer announced.
     pub(crate) interval: Duration,
-    /// The largest body that the peer accepts, a header's size deducted. A body that fits into a bundle is accepted in any case.
+    /// The largest body that the peer accepts: its message limit less the size of a header. A body that fits into a
+    /// bundle is always accepted.
     pub(crate) body_bytes_max: usize,
     /// When something was last received from the peer.
     pub(crate) last_activity: Time,
@@ -96,14 +97,14 @@ impl PeerConnection {
         }
     }
 
-    /// Returns when the heartbeat timer must fire next, and remembers it.
+    /// Returns when the heartbeat timer must fire next, and stores that time.
     pub(crate) fn next_heartbeat(&mut self, stall_recovered_at: Time, heartbeat: Duration) -> Time {
         self.timer = self.lost_at(stall_recovered_at).min(self.ping_at(heartbeat));
         self.timer
     }
 
-    /// When the peer's silence means that it is lost. After a stall of our own process one interval passes first: what the peer sent
-    /// meanwhile may not have been read yet.
+    /// Returns when the peer is lost if nothing is received before. After a stall of the broker, the peer gets one more
+    /// interval: its messages may not have been read yet.
     fn lost_at(&self, stall_recovered_at: Time) -> Time {
         (self.last_activity + self.interval * HEARTBEATS_MISSED_MAX).max(stall_recovered_at + self.interval)
     }

@@ -1,8 +1,9 @@
 //! Sessions of clients that lost their connection and may return.
 //!
-//! Their number is bounded: a session costs its client nothing, and each may announce a return within twenty minutes. Sessions without
-//! open calls and cached outcomes are evicted first. Little is lost with such a session: if its client returns, a `once` call that
-//! never reached the broker cannot be told from one whose outcome was forgotten, and ends `maybe` instead of running.
+//! Their number is bounded: a session costs its client nothing, and each may announce a return within twenty minutes.
+//! Sessions without open calls and cached outcomes are evicted first. Little is lost with such a session: if its client
+//! returns, a `once` call that never reached the broker cannot be distinguished from one whose outcome was evicted, and
+//! ends `maybe` instead of running.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,8 @@ pub(crate) struct DisconnectedSessions {
     by_tenant: BTreeMap<TenantKey, BTreeSet<EvictionRank>>,
 }
 
-/// The place of a session in the order of eviction: sessions with nothing to lose first, then the longest disconnected.
+/// The place of a session in the order of eviction: sessions without calls and outcomes first, then the others; each
+/// group by the time of the disconnect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EvictionRank {
     pub(super) has_state: bool,
@@ -35,7 +37,7 @@ impl DisconnectedSessions {
         of_tenant.or(of_all).map(|rank| rank.client)
     }
 
-    /// Removes a session that is connected again, or was forgotten.
+    /// Removes a session that is connected again, or has ended.
     pub(crate) fn remove(&mut self, tenant: TenantKey, rank: EvictionRank) {
         self.all.remove(&rank);
         let Some(ranks) = self.by_tenant.get_mut(&tenant) else { return };

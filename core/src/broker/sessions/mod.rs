@@ -1,6 +1,8 @@
-//! Sessions: who owns which, and all that a client's session has at the broker.
+//! Sessions: the owner of each session id, and the state of each client's session.
 //!
-//! [`Sessions`] alone changes the clients' tables. It sends to clients, because credit and liveness change with each envelope.
+//! Only [`Sessions`] adds and removes clients. It also sends to clients, because credit and liveness change with each
+//! envelope. The coordinator changes single fields of a client through [`Sessions::client_mut`]: its credit, and the
+//! counters of its connection.
 
 mod client;
 mod connection;
@@ -36,7 +38,8 @@ use crate::{
     },
 };
 
-/// When too many bytes are cached, one part in so many is evicted at once: a search for the oldest costs as much as there are clients.
+/// The divisor of the part that is evicted at once if too many bytes are cached: finding the oldest outcome takes time
+/// linear in the number of clients.
 const EVICTED_PART: usize = 8;
 
 /// The sessions of all clients, and the owners of all session ids.
@@ -91,7 +94,7 @@ impl Sessions {
         self.clients.get_mut(&key)
     }
 
-    /// Returns a client that the caller knows to exist.
+    /// Returns a client that must exist.
     ///
     /// # Panics
     /// If there is no such client: a connection that is a client's has a client.
@@ -156,7 +159,7 @@ impl Sessions {
         self.postpone_expiry(until, key, timers);
     }
 
-    /// Sets that time anew.
+    /// Postpones the time until which a disconnected client may return.
     pub(crate) fn postpone_expiry(&mut self, until: Time, key: ClientKey, timers: &mut Timers) {
         self.client_mut(key).expires_at = until;
         timers.set(until, Timer::ClientExpiry(key));
@@ -177,7 +180,7 @@ impl Sessions {
         }
     }
 
-    /// Removes a client's session. Its calls are the caller's to end.
+    /// Removes a client's session. The caller must end its calls.
     pub(crate) fn remove(&mut self, key: ClientKey, tenants: &mut Tenants, timers: &mut Timers) -> Option<Client> {
         self.unlist_disconnected(key);
         let client = self.clients.remove(&key)?;
@@ -200,7 +203,7 @@ impl Sessions {
         timers.set(connection.next_heartbeat(stall_recovered_at, heartbeat), Timer::ClientHeartbeat(key));
     }
 
-    /// Drops what a client has below a number. Returns the calls below it that were still open.
+    /// Drops the calls and cached replies of a client below a number. Returns the calls that were still open.
     pub(crate) fn acknowledge(&mut self, key: ClientKey, below: Option<CallNumber>) -> Vec<CallKey> {
         let client = self.clients.get_mut(&key).expect("a connection that is a client's has a client");
         let before = client.cached_bytes();
@@ -250,7 +253,7 @@ impl Sessions {
         self.clients.get(&key)?.connection.as_ref().map(|connection| connection.id)
     }
 
-    /// Returns whether a client is connected by the connection of that number.
+    /// Returns whether a client is connected, by its connection of that number.
     pub(crate) fn is_connected_by(&self, key: ClientKey, number: ConnectionNumber) -> bool {
         let client = self.clients.get(&key);
         client.is_some_and(|client| client.connection.is_some() && client.connection_number == number)
@@ -295,7 +298,7 @@ impl Sessions {
         self.send(now, key, Envelope::Reply(Reply { number: number.0, outcome, credit, extensions }), out);
     }
 
-    /// Asserts what concerns sessions alone.
+    /// Asserts the invariants within this part.
     pub(crate) fn assert_invariants(&self, disconnected_max: usize, cached_bytes_max: usize) {
         self.clients.values().for_each(Client::assert_invariants);
         let disconnected = self.clients.values().filter(|client| client.connection.is_none());

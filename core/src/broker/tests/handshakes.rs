@@ -216,7 +216,7 @@ fn a_transport_violation_closes_the_connection_with_its_reason() {
         assert_eq!((reason.code, reason.message.to_string()), (code, violation.to_string()));
         harness.closed.clear();
         harness.handle(Event::ProtocolViolation { connection, violation });
-        assert_eq!(harness.closed, [connection], "the broker closes a connection that it no longer knows as well");
+        assert_eq!(harness.closed, [connection], "the broker also closes a connection that it has already removed");
         assert!(harness.received(connection).is_empty());
     }
 }

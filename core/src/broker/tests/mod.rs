@@ -1,4 +1,4 @@
-//! Rule tests of the broker machine: each test sends messages and checks the actions of the broker.
+//! Tests of the broker machine: each test sends messages and checks the actions of the broker.
 #![allow(clippy::unwrap_used)]
 
 mod affinity;

@@ -123,7 +123,7 @@ fn a_stream_violation_ends_only_its_call() {
         let failure = harness.failure(client);
         assert_eq!(failure.code, Code::Internal, "{failure}");
         assert!(
-            failure.message.contains("the worker broke the rules of its stream") && failure.message.contains(why),
+            failure.message.contains("the worker violated the rules of its stream") && failure.message.contains(why),
             "{failure}"
         );
         let cancel = Envelope::Cancel(Cancel { number: count.number.0, done_below: None });

@@ -1,4 +1,4 @@
-//! The rules of the client machine, by topic, and the stage they are played on.
+//! Tests of the client machine by topic, and their harness.
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,34 +29,33 @@ use crate::{
 
 type Outcome = Result<Bytes, Box<Failure>>;
 
-/// A client, its time, and what it said. The broker is played by the test.
-struct Stage {
+/// A client, its time, and its diagnostics. The test acts as the broker.
+struct Harness {
     client: Client<u64>,
     now: Time,
-    /// What it told its operator.
-    notes: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
     /// Whether the broker answers pings while time passes.
-    broker_lives: bool,
+    broker_answers_pings: bool,
 }
 
-impl Stage {
-    fn new() -> Stage {
-        Stage { client: Client::new(settings()), now: at(0), notes: Vec::new(), broker_lives: true }
+impl Harness {
+    fn new() -> Harness {
+        Harness { client: Client::new(settings()), now: at(0), diagnostics: Vec::new(), broker_answers_pings: true }
     }
 
-    /// A client that start 1 of the broker let in, with so much credit.
-    fn connected(calls: u32, bytes: u64) -> Stage {
-        let mut stage = Stage::new();
-        stage.join(1, calls, bytes);
-        stage
+    /// Returns a client that is connected to start 1 of the broker, with this credit.
+    fn connected(calls: u32, bytes: u64) -> Harness {
+        let mut harness = Harness::new();
+        harness.connect(1, calls, bytes);
+        harness
     }
 
-    /// Lets the client in, and returns what it does thereupon.
-    fn join(&mut self, start: u8, calls: u32, bytes: u64) -> Vec<Action<u64>> {
-        self.join_with(welcome(start, calls, bytes))
+    /// Connects the client. Returns the actions after the welcome.
+    fn connect(&mut self, start: u8, calls: u32, bytes: u64) -> Vec<Action<u64>> {
+        self.connect_with(welcome(start, calls, bytes))
     }
 
-    fn join_with(&mut self, welcome: Envelope) -> Vec<Action<u64>> {
+    fn connect_with(&mut self, welcome: Envelope) -> Vec<Action<u64>> {
         while !self.event(Event::Timeout).contains(&Action::Connect) {
             self.now = self.client.poll_timeout().unwrap();
         }
@@ -64,8 +63,8 @@ impl Stage {
             self.event(Event::Connected { nonce: Nonce([9; 32]) })[..],
             [Action::Send(Envelope::Hello(_))]
         ));
-        assert!(matches!(self.hear(&[Envelope::Challenge(Bytes::new())])[..], [Action::Send(Envelope::Proof(_))]));
-        self.hear(&[welcome])
+        assert!(matches!(self.receive(&[Envelope::Challenge(Bytes::new())])[..], [Action::Send(Envelope::Proof(_))]));
+        self.receive(&[welcome])
     }
 
     fn lose_connection(&mut self) -> Vec<Action<u64>> {
@@ -76,52 +75,55 @@ impl Stage {
         let mut out = Vec::new();
         self.client.handle_event(self.now, event, &mut out);
         self.client.assert_invariants();
-        self.take_notes(out)
+        self.take_diagnostics(out)
     }
 
-    fn hear(&mut self, envelopes: &[Envelope]) -> Vec<Action<u64>> {
+    fn receive(&mut self, envelopes: &[Envelope]) -> Vec<Action<u64>> {
         let mut out = Vec::new();
         for frames in messages(envelopes) {
             self.client.handle_message(self.now, &frames, &mut out);
             self.client.assert_invariants();
         }
-        self.take_notes(out)
+        self.take_diagnostics(out)
     }
 
-    /// Lets time pass, waking the client when it wants. Returns what it does, pings left out.
+    /// Lets time pass, with a timeout event whenever one is due. Returns the actions without pings.
     fn pass(&mut self, span: Duration) -> Vec<Action<u64>> {
         let end = self.now + span;
-        let mut done = Vec::new();
+        let mut actions = Vec::new();
         while let Some(due) = self.client.poll_timeout().filter(|&due| due <= end) {
             self.now = self.now.max(due);
             for action in self.event(Event::Timeout) {
                 match action {
                     Action::Send(Envelope::Ping(Ping { number, .. })) => {
-                        if self.broker_lives {
-                            done.extend(self.hear(&[Envelope::Pong(number)]));
+                        if self.broker_answers_pings {
+                            actions.extend(self.receive(&[Envelope::Pong(number)]));
                         }
                     }
-                    other => done.push(other),
+                    other => actions.push(other),
                 }
             }
-            assert!(self.client.poll_timeout().is_none_or(|next| next > self.now), "a wake does all that is due");
+            assert!(
+                self.client.poll_timeout().is_none_or(|next| next > self.now),
+                "a timeout handles everything that is due"
+            );
         }
         self.now = end;
-        done
+        actions
     }
 
-    fn take_notes(&mut self, actions: Vec<Action<u64>>) -> Vec<Action<u64>> {
+    fn take_diagnostics(&mut self, actions: Vec<Action<u64>>) -> Vec<Action<u64>> {
         let mut others = Vec::new();
         for action in actions {
             match action {
-                Action::Log(note) => self.notes.push(note),
+                Action::Log(diagnostic) => self.diagnostics.push(diagnostic),
                 other => others.push(other),
             }
         }
         others
     }
 
-    /// Makes a call; its ticket and its token are `name`.
+    /// Makes a call with `name` as ticket and token.
     fn call(&mut self, name: u64) -> Vec<Action<u64>> {
         self.event(Event::Call(new(name, self.now)))
     }
@@ -148,7 +150,7 @@ impl Stage {
     }
 }
 
-/// A call without a time-out.
+/// Returns a call without a timeout.
 fn new(name: u64, made: Time) -> NewCall<u64> {
     NewCall {
         ticket: Ticket(name),
@@ -168,7 +170,7 @@ fn new(name: u64, made: Time) -> NewCall<u64> {
     }
 }
 
-fn five() -> Outcome {
+fn result() -> Outcome {
     Ok(Bytes::from_static(&[5]))
 }
 
@@ -176,19 +178,19 @@ fn reply(number: u64, outcome: Outcome) -> Envelope {
     Envelope::Reply(Reply { number, outcome, credit: None, extensions: Bytes::new() })
 }
 
-fn done(token: u64) -> Action<u64> {
+fn released(token: u64) -> Action<u64> {
     Action::Release { token }
 }
 
-fn answered(token: u64) -> Action<u64> {
-    Action::Complete { token, outcome: five() }
+fn completed(token: u64) -> Action<u64> {
+    Action::Complete { token, outcome: result() }
 }
 
 fn cancels(number: u64, done_below: Option<u64>) -> Action<u64> {
     Action::Send(Envelope::Cancel(Cancel { number, done_below: done_below.map(CallNumber) }))
 }
 
-/// The requests among the actions, as (number, resend, done_below).
+/// Returns the requests among the actions, as (number, resend, done_below).
 fn requests(actions: &[Action<u64>]) -> Vec<(u64, bool, Option<u64>)> {
     let parts = |request: &Request| (request.number.0, request.flags.resend, request.done_below.map(|number| number.0));
     sent(actions).map(parts).collect()
@@ -205,7 +207,7 @@ fn sent(actions: &[Action<u64>]) -> impl Iterator<Item = &Request> {
     })
 }
 
-/// How calls failed, as (token, code, executed).
+/// Returns the failed calls, as (token, code, executed).
 fn failed(actions: &[Action<u64>]) -> Vec<(u64, Code, Executed)> {
     failures(actions).map(|(token, failure)| (token, failure.code, failure.executed)).collect()
 }

@@ -1,5 +1,4 @@
-//! What holds whatever happens, in whatever order: each token comes back exactly once, and the socket is used as
-//! promised.
+//! Properties that hold for any order of events: each token is returned exactly once, and the socket actions match its state.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +10,13 @@ use crate::{
     wire::envelope::{Credit, Effect},
 };
 
-/// What may happen, sensible or not.
+/// An event, whether or not it fits the state.
 #[derive(Clone, Debug)]
 enum Step {
     Pass(u64),
     Connected,
     Disconnected(u32),
-    /// A whole handshake, if a socket is there.
+    /// A whole handshake, if a socket exists.
     Join(u8),
     Reply(u64),
     Credit(u32),
@@ -29,7 +28,7 @@ enum Step {
         bytes: usize,
     },
     Cancel(u64),
-    Nonsense(Vec<u8>),
+    Malformed(Vec<u8>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -45,24 +44,24 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (prop::option::of(0..3_000u64), any::<bool>(), any::<bool>(), 0..60usize)
             .prop_map(|(timeout, once, cast, bytes)| Step::Call { timeout, once, cast, bytes }),
         2 => (0..20u64).prop_map(Step::Cancel),
-        1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(Step::Nonsense),
+        1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(Step::Malformed),
     ]
 }
 
-/// A driver that believes nothing.
-struct Skeptic {
-    stage: Stage,
+/// A driver that checks each action of the client.
+struct StrictDriver {
+    harness: Harness,
     made: u64,
-    back: BTreeSet<u64>,
+    returned: BTreeSet<u64>,
     socket: bool,
     dropped: bool,
     closed: bool,
 }
 
-impl Skeptic {
-    fn new() -> Skeptic {
-        let stage = Stage::new();
-        Skeptic { stage, made: 0, back: BTreeSet::new(), socket: false, dropped: false, closed: false }
+impl StrictDriver {
+    fn new() -> StrictDriver {
+        let harness = Harness::new();
+        StrictDriver { harness, made: 0, returned: BTreeSet::new(), socket: false, dropped: false, closed: false }
     }
 
     fn take(&mut self, actions: Vec<Action<u64>>) {
@@ -73,14 +72,16 @@ impl Skeptic {
                     (self.socket, self.dropped) = (true, false);
                 }
                 Action::Disconnect => {
-                    assert!(self.socket && !self.dropped, "only a socket that is there is dropped");
+                    assert!(self.socket && !self.dropped, "only an existing socket is dropped");
                     self.dropped = true;
                 }
-                Action::Send(_) => assert!(self.socket && !self.dropped, "nothing is sent into nowhere"),
-                Action::Complete { token, .. } | Action::Release { token } => {
-                    assert!(token < self.made && self.back.insert(token), "a token comes back once");
+                Action::Send(_) => {
+                    assert!(self.socket && !self.dropped, "messages are sent only on an existing socket")
                 }
-                Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "closed once"),
+                Action::Complete { token, .. } | Action::Release { token } => {
+                    assert!(token < self.made && self.returned.insert(token), "a token is returned once");
+                }
+                Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "a client is closed once"),
                 Action::Rejected(_) | Action::Log(_) => {}
                 Action::StreamCredit { .. } | Action::Item { .. } | Action::Progress { .. } => {
                     unreachable!("no call has streams")
@@ -90,13 +91,13 @@ impl Skeptic {
     }
 
     fn event(&mut self, event: Event<u64>) {
-        let actions = self.stage.event(event);
+        let actions = self.harness.event(event);
         self.take(actions);
     }
 
-    fn hear(&mut self, envelopes: &[Envelope]) {
+    fn receive(&mut self, envelopes: &[Envelope]) {
         if self.socket {
-            let actions = self.stage.hear(envelopes);
+            let actions = self.harness.receive(envelopes);
             self.take(actions);
         }
     }
@@ -108,24 +109,24 @@ impl Skeptic {
             Step::Disconnected(chance) => self.disconnected(chance),
             Step::Join(start) => {
                 self.event(Event::Connected { nonce: Nonce([9; 32]) });
-                self.hear(&[Envelope::Challenge(Bytes::new()), welcome(start, 4, 200)]);
+                self.receive(&[Envelope::Challenge(Bytes::new()), welcome(start, 4, 200)]);
             }
-            Step::Reply(number) => self.hear(&[reply(number, five())]),
-            Step::Credit(calls) => self.hear(&[Envelope::Credit(Credit { calls, bytes: 100, offer: 0 })]),
-            Step::Goodbye(code) => self.hear(&[code.map_or(Envelope::Goodbye(None), goodbye)]),
+            Step::Reply(number) => self.receive(&[reply(number, result())]),
+            Step::Credit(calls) => self.receive(&[Envelope::Credit(Credit { calls, bytes: 100, offer: 0 })]),
+            Step::Goodbye(code) => self.receive(&[code.map_or(Envelope::Goodbye(None), goodbye)]),
             Step::Call { timeout, once, cast, bytes } => {
                 let timeout = timeout.map(|span| Timeout { span: ms(span), source: TimeoutSource::Call });
                 let effect = once.then_some(Effect::Once);
                 let call =
-                    NewCall { timeout, effect, cast, body: vec![0; bytes].into(), ..new(self.made, self.stage.now) };
+                    NewCall { timeout, effect, cast, body: vec![0; bytes].into(), ..new(self.made, self.harness.now) };
                 self.made += 1;
                 self.event(Event::Call(call));
             }
             Step::Cancel(name) => self.event(Event::Cancel(Ticket(name))),
-            Step::Nonsense(bytes) => {
+            Step::Malformed(bytes) => {
                 let mut out = Vec::new();
-                self.stage.client.handle_message(self.stage.now, &[bytes.into()], &mut out);
-                self.stage.client.assert_invariants();
+                self.harness.client.handle_message(self.harness.now, &[bytes.into()], &mut out);
+                self.harness.client.assert_invariants();
                 self.take(out);
             }
         }
@@ -138,32 +139,32 @@ impl Skeptic {
     }
 
     fn pass(&mut self, span: Duration) {
-        let end = self.stage.now + span;
-        while let Some(due) = self.stage.client.poll_timeout().filter(|&due| due <= end) {
-            self.stage.now = self.stage.now.max(due);
+        let end = self.harness.now + span;
+        while let Some(due) = self.harness.client.poll_timeout().filter(|&due| due <= end) {
+            self.harness.now = self.harness.now.max(due);
             self.event(Event::Timeout);
             assert!(
-                self.stage.client.poll_timeout().is_none_or(|next| next > self.stage.now),
-                "a wake does all that is due"
+                self.harness.client.poll_timeout().is_none_or(|next| next > self.harness.now),
+                "a timeout handles everything that is due"
             );
         }
-        self.stage.now = end;
+        self.harness.now = end;
     }
 }
 
 proptest! {
     #[test]
-    fn each_token_comes_back_exactly_once_whatever_happens(steps in prop::collection::vec(step(), 0..120)) {
-        let mut skeptic = Skeptic::new();
+    fn each_token_is_returned_exactly_once_after_any_events(steps in prop::collection::vec(step(), 0..120)) {
+        let mut driver = StrictDriver::new();
         for step in steps {
-            skeptic.step(step);
+            driver.step(step);
         }
-        let deadline = skeptic.stage.now + ms(1_000);
-        skeptic.event(Event::Close { deadline });
-        skeptic.pass(ms(1_000));
-        prop_assert!(skeptic.closed, "a close ends at its deadline");
-        prop_assert_eq!(skeptic.back.len() as u64, skeptic.made);
-        skeptic.disconnected(0);
-        prop_assert_eq!(skeptic.stage.client.poll_timeout(), None);
+        let deadline = driver.harness.now + ms(1_000);
+        driver.event(Event::Close { deadline });
+        driver.pass(ms(1_000));
+        prop_assert!(driver.closed, "a close ends at its deadline");
+        prop_assert_eq!(driver.returned.len() as u64, driver.made);
+        driver.disconnected(0);
+        prop_assert_eq!(driver.harness.client.poll_timeout(), None);
     }
 }

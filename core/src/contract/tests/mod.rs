@@ -1,5 +1,7 @@
 //! Tests of descriptions, their hashes and their comparison.
 
+mod vectors;
+
 use super::*;
 
 fn method(name: &str, arguments: &[(&str, Type)], result: Type) -> MethodDescription {

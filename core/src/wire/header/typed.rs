@@ -126,7 +126,7 @@ impl Header {
     }
 
     fn reply(&self, frame: &Bytes, body: Bytes) -> Result<Envelope, EnvelopeError> {
-        // A key that says 0 says what its absence says.
+        // Credit of 0 means the same as no credit.
         let credit = Some(self.credit()?).filter(|credit| *credit != Credit::default());
         let (mut outcome, mut extensions) = (self.failure(frame, body)?, self.extension_bytes(frame));
         if let Err(failure) = &mut outcome
@@ -138,7 +138,8 @@ impl Header {
         Ok(Envelope::Reply(Reply { number: self.required(keys::NUMBER)?, outcome, credit, extensions }))
     }
 
-    /// Room for calls or slots; with a key, a slot in which a call of that key ran; with a number, room for the items of that call.
+    /// Returns an envelope of the kind `credit`: credit for calls or slots; with a key, the end of a call of that key;
+    /// with a number, credit for the items of that call.
     fn any_credit(&self, frame: &Bytes, recipient: Recipient) -> Result<Envelope, EnvelopeErrorReason> {
         let Some(number) = self.number(keys::NUMBER) else {
             if recipient == Recipient::Broker && self.seen.contains(keys::CREDIT_BYTES) {
@@ -158,7 +159,7 @@ impl Header {
         match self.key(frame)? {
             None => Ok(Envelope::Credit(credit)),
             Some(key) if credit.calls == 1 => Ok(Envelope::KeyFreed(KeyFreed { offer: credit.offer, key })),
-            Some(_) => Err(invalid(keys::CREDIT_CALLS, "must be 1 beside a key")),
+            Some(_) => Err(invalid(keys::CREDIT_CALLS, "must be 1 together with an affinity key")),
         }
     }
 

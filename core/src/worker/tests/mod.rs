@@ -1,4 +1,4 @@
-//! The rules of the worker machine, by topic, and the stage they are played on.
+//! Tests of the worker machine by topic, and their harness.
 
 #![allow(clippy::unwrap_used)]
 
@@ -31,17 +31,17 @@ use crate::{
 
 type Outcome = Result<Bytes, Box<Failure>>;
 
-/// A worker, its time, and what it said. The broker and the handlers are played by the test.
-struct Stage {
+/// A worker, its time, and its diagnostics. The test acts as the broker and the handlers.
+struct Harness {
     worker: Worker,
     now: Time,
-    /// What it told its operator.
-    notes: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
 }
 
-impl Stage {
-    /// A worker that serves `calculator` (add, sub) and `text` (reverse), each with so many slots and prefetch.
-    fn new(slots: u32, prefetch: u32) -> Stage {
+impl Harness {
+    /// Returns a worker that serves `calculator` (add, sub) and `text` (reverse), each with this number of slots and this
+    /// prefetch.
+    fn new(slots: u32, prefetch: u32) -> Harness {
         let register = Register {
             offers: vec![
                 offer("calculator", &["add", "sub"], slots, prefetch),
@@ -49,25 +49,25 @@ impl Stage {
             ],
             exclusive: false,
         };
-        Stage { worker: Worker::new(settings(), register), now: at(0), notes: Vec::new() }
+        Harness { worker: Worker::new(settings(), register), now: at(0), diagnostics: Vec::new() }
     }
 
-    /// One that start 1 of the broker let in.
-    fn connected(slots: u32, prefetch: u32) -> Stage {
-        let mut stage = Stage::new(slots, prefetch);
-        stage.join(1);
-        stage
+    /// Returns such a worker that is connected to start 1 of the broker.
+    fn connected(slots: u32, prefetch: u32) -> Harness {
+        let mut harness = Harness::new(slots, prefetch);
+        harness.connect(1);
+        harness
     }
 
-    /// Lets the worker in, takes what it registers, and returns that.
-    fn join(&mut self, start: u8) -> Register {
-        let (register, ping) = self.join_and_register(start);
-        assert_eq!(self.hear(&[Envelope::Pong(ping)]), []);
+    /// Connects the worker and accepts its registration. Returns the registration.
+    fn connect(&mut self, start: u8) -> Register {
+        let (register, ping) = self.connect_and_register(start);
+        assert_eq!(self.receive(&[Envelope::Pong(ping)]), []);
         register
     }
 
-    /// Lets the worker in; returns what it registers, and the ping behind that.
-    fn join_and_register(&mut self, start: u8) -> (Register, u64) {
+    /// Connects the worker. Returns its registration, and the ping behind it.
+    fn connect_and_register(&mut self, start: u8) -> (Register, u64) {
         while !self.event(Event::Timeout).contains(&Action::Connect) {
             self.now = self.worker.poll_timeout().unwrap();
         }
@@ -75,12 +75,12 @@ impl Stage {
             self.event(Event::Connected { nonce: Nonce([9; 32]) })[..],
             [Action::Send(Envelope::Hello(_))]
         ));
-        assert!(matches!(self.hear(&[Envelope::Challenge(Bytes::new())])[..], [Action::Send(Envelope::Proof(_))]));
-        match &self.hear(&[welcome(start, 0, 0)])[..] {
+        assert!(matches!(self.receive(&[Envelope::Challenge(Bytes::new())])[..], [Action::Send(Envelope::Proof(_))]));
+        match &self.receive(&[welcome(start, 0, 0)])[..] {
             [Action::Send(Envelope::Register(register)), Action::Send(Envelope::Ping(ping))] => {
                 (body::decode(register).unwrap(), ping.number)
             }
-            other => panic!("a worker that is let in registers, and asks whether that was read: {other:?}"),
+            other => panic!("a connected worker sends its registration and a ping: {other:?}"),
         }
     }
 
@@ -92,61 +92,64 @@ impl Stage {
         let mut out = Vec::new();
         self.worker.handle_event(self.now, event, &mut out);
         self.worker.assert_invariants();
-        self.take_notes(out)
+        self.take_diagnostics(out)
     }
 
-    fn hear(&mut self, envelopes: &[Envelope]) -> Vec<Action> {
+    fn receive(&mut self, envelopes: &[Envelope]) -> Vec<Action> {
         let mut out = Vec::new();
         for frames in messages(envelopes) {
             self.worker.handle_message(self.now, &frames, &mut out);
             self.worker.assert_invariants();
         }
-        self.take_notes(out)
+        self.take_diagnostics(out)
     }
 
-    /// Lets time pass, waking the worker when it wants; the broker answers its pings. Returns what else it does.
+    /// Lets time pass, with a timeout event whenever one is due. The broker answers pings. Returns the other actions.
     fn pass(&mut self, span: Duration) -> Vec<Action> {
         let end = self.now + span;
-        let mut done = Vec::new();
+        let mut actions = Vec::new();
         while let Some(due) = self.worker.poll_timeout().filter(|&due| due <= end) {
             self.now = self.now.max(due);
             for action in self.event(Event::Timeout) {
                 match action {
                     Action::Send(Envelope::Ping(Ping { number, .. })) => {
-                        done.extend(self.hear(&[Envelope::Pong(number)]));
+                        actions.extend(self.receive(&[Envelope::Pong(number)]));
                     }
-                    other => done.push(other),
+                    other => actions.push(other),
                 }
             }
-            assert!(self.worker.poll_timeout().is_none_or(|next| next > self.now), "a wake does all that is due");
+            assert!(
+                self.worker.poll_timeout().is_none_or(|next| next > self.now),
+                "a timeout handles everything that is due"
+            );
         }
         self.now = end;
-        done
+        actions
     }
 
-    fn take_notes(&mut self, actions: Vec<Action>) -> Vec<Action> {
+    fn take_diagnostics(&mut self, actions: Vec<Action>) -> Vec<Action> {
         let mut others = Vec::new();
         for action in actions {
             match action {
-                Action::Log(note) => self.notes.push(note),
+                Action::Log(diagnostic) => self.diagnostics.push(diagnostic),
                 other => others.push(other),
             }
         }
         others
     }
 
-    /// The broker sends a call of calculator.add.
+    /// Dispatches a call of calculator.add.
     fn dispatch(&mut self, number: u64) -> Vec<Action> {
-        self.hear(&[dispatch(number, "calculator.add", None)])
+        self.receive(&[dispatch(number, "calculator.add", None)])
     }
 
     fn dispatch_within(&mut self, number: u64, span: Duration) -> Vec<Action> {
-        self.hear(&[dispatch(number, "calculator.add", Some(span))])
+        self.receive(&[dispatch(number, "calculator.add", Some(span))])
     }
 
-    /// The handler of a dispatch of this connection ends.
+    /// Finishes the handler of a dispatch of this connection.
     fn finish(&mut self, number: u64) -> Vec<Action> {
-        self.finish_job(self.worker.job_id(DispatchNumber(number)), five())
+        self.finish_job(self.worker.job_id(DispatchNumber(number)), result())
     }
 
     fn finish_job(&mut self, job: JobId, outcome: Outcome) -> Vec<Action> {
@@ -193,12 +196,12 @@ fn call(number: u64) -> CallId {
     CallId { caller: 9, number: CallNumber(number + 100) }
 }
 
-/// A dispatch of the first connection.
+/// Returns the id of a dispatch of the first connection.
 fn first(number: u64) -> JobId {
     JobId { connection: ConnectionNumber(1), dispatch: DispatchNumber(number) }
 }
 
-fn five() -> Outcome {
+fn result() -> Outcome {
     Ok(Bytes::from_static(&[5]))
 }
 
@@ -214,8 +217,8 @@ fn handed_back(number: u64) -> Action {
     Action::Send(Envelope::Handback(DispatchNumber(number)))
 }
 
-/// The dispatch numbers of the jobs that are started.
-fn runs(actions: &[Action]) -> Vec<u64> {
+/// Returns the dispatch numbers of the jobs that are started.
+fn started(actions: &[Action]) -> Vec<u64> {
     let number = |action: &Action| match action {
         Action::Run(job) => Some(job.id.dispatch.0),
         _ => None,
@@ -223,14 +226,14 @@ fn runs(actions: &[Action]) -> Vec<u64> {
     actions.iter().filter_map(number).collect()
 }
 
-/// The failures among the replies, as (dispatch number, code, executed).
+/// Returns the failures among the replies, as (dispatch number, code, executed).
 fn failed(actions: &[Action]) -> Vec<(u64, Code, Executed)> {
     let failure = |action: &Action| match action {
         Action::Send(Envelope::Reply(Reply { number, outcome: Err(failure), .. })) => {
             assert_eq!(
                 (failure.attempt, &*failure.worker),
                 (2, "calculator-3"),
-                "a failure says which attempt and where"
+                "a failure names its attempt and its worker"
             );
             Some((*number, failure.code, failure.executed))
         }

@@ -1,5 +1,5 @@
-//! What holds whatever happens, in whatever order: each dispatch gets one last word on its connection, no slot is lost,
-//! and the socket is used as promised.
+//! Properties that hold for any order of events: each dispatch has one final message on its connection, no slot is lost, and
+//! the socket actions match its state.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::peer::simulated_broker::goodbye;
 
-/// What may happen, sensible or not.
+/// An event, whether or not it fits the state.
 #[derive(Clone, Debug)]
 enum Step {
     Pass(u64),
     Disconnected(u32),
-    /// A whole handshake, if a socket is there.
+    /// A whole handshake, if a socket exists.
     Join(u8),
     Dispatch {
         text: bool,
@@ -21,13 +21,13 @@ enum Step {
     },
     Cancel(u64),
     Goodbye(Option<Code>),
-    /// The handler that began longest ago, or another one, ends.
+    /// The handler that started first, or another one, ends.
     End {
         which: usize,
         finished: bool,
     },
     Shutdown(u64),
-    Nonsense(Vec<u8>),
+    Malformed(Vec<u8>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -41,29 +41,38 @@ fn step() -> impl Strategy<Value = Step> {
         5 => code.prop_map(Step::Goodbye),
         60 => (0..4usize, any::<bool>()).prop_map(|(which, finished)| Step::End { which, finished }),
         1 => (0..500u64).prop_map(Step::Shutdown),
-        5 => prop::collection::vec(any::<u8>(), 0..20).prop_map(Step::Nonsense),
+        5 => prop::collection::vec(any::<u8>(), 0..20).prop_map(Step::Malformed),
     ]
 }
 
-/// A driver and broker that believe nothing.
-struct Skeptic {
-    stage: Stage,
-    /// Dispatches of this connection without a last word.
+/// A driver and broker that check each action of the worker.
+struct StrictDriver {
+    harness: Harness,
+    /// Dispatches of this connection without a final message.
     open: BTreeSet<u64>,
     next: u64,
-    /// Handlers that run, and those that were told to stop.
+    /// The running handlers, and those that were asked to stop.
     running: Vec<JobId>,
     stopped: BTreeSet<JobId>,
     socket: bool,
     dropped: bool,
-    left: bool,
+    ended: bool,
 }
 
-impl Skeptic {
-    fn new() -> Skeptic {
+impl StrictDriver {
+    fn new() -> StrictDriver {
         let (open, stopped) = (BTreeSet::new(), BTreeSet::new());
-        let stage = Stage::new(2, 1);
-        Skeptic { stage, open, next: 1, running: Vec::new(), stopped, socket: false, dropped: false, left: false }
+        let harness = Harness::new(2, 1);
+        StrictDriver {
+            harness,
+            open,
+            next: 1,
+            running: Vec::new(),
+            stopped,
+            socket: false,
+            dropped: false,
+            ended: false,
+        }
     }
 
     fn take(&mut self, actions: Vec<Action>) {
@@ -75,17 +84,17 @@ impl Skeptic {
                     self.open.clear();
                 }
                 Action::Disconnect => {
-                    assert!(self.socket && !self.dropped, "only a socket that is there is dropped");
+                    assert!(self.socket && !self.dropped, "only an existing socket is dropped");
                     self.dropped = true;
                 }
-                Action::Send(envelope) => self.hears(&envelope),
+                Action::Send(envelope) => self.check_message(&envelope),
                 Action::Run(job) => self.running.push(job.id),
                 Action::Stop(id) => {
-                    assert!(self.running.contains(&id) && self.stopped.insert(id), "a handler that runs is told once");
+                    assert!(self.running.contains(&id) && self.stopped.insert(id), "a running handler is stopped once");
                 }
-                Action::ShutdownComplete => assert!(!std::mem::replace(&mut self.left, true), "left once"),
+                Action::ShutdownComplete => assert!(!std::mem::replace(&mut self.ended, true), "a worker ends once"),
                 Action::QueryStarted(id) => {
-                    assert!(self.running.contains(&id), "only a handler that runs is looked at");
+                    assert!(self.running.contains(&id), "only a running handler is queried");
                     if id.dispatch.0.is_multiple_of(2) {
                         self.event(Event::Started { job: id });
                     }
@@ -97,30 +106,30 @@ impl Skeptic {
             }
         }
         assert_eq!(
-            self.stage.worker.running_len(),
+            self.harness.worker.running_len(),
             self.running.len(),
-            "what runs is what was started and has not ended"
+            "the running calls were started and have not ended"
         );
     }
 
-    fn hears(&mut self, envelope: &Envelope) {
-        assert!(self.socket && !self.dropped, "nothing is sent into nowhere");
-        let last_word = match envelope {
+    fn check_message(&mut self, envelope: &Envelope) {
+        assert!(self.socket && !self.dropped, "messages are sent only on an existing socket");
+        let number = match envelope {
             Envelope::Reply(reply) => reply.number,
             Envelope::Handback(number) => number.0,
             _ => return,
         };
-        assert!(self.open.remove(&last_word), "a dispatch gets one last word, on its own connection");
+        assert!(self.open.remove(&number), "a dispatch has one final message, on its own connection");
     }
 
     fn event(&mut self, event: Event) {
-        let actions = self.stage.event(event);
+        let actions = self.harness.event(event);
         self.take(actions);
     }
 
-    fn hear(&mut self, envelopes: &[Envelope]) {
+    fn receive(&mut self, envelopes: &[Envelope]) {
         if self.socket {
-            let actions = self.stage.hear(envelopes);
+            let actions = self.harness.receive(envelopes);
             self.take(actions);
         }
     }
@@ -131,24 +140,24 @@ impl Skeptic {
             Step::Disconnected(chance) => self.disconnected(chance),
             Step::Join(start) => {
                 self.event(Event::Connected { nonce: Nonce([9; 32]) });
-                self.hear(&[Envelope::Challenge(Bytes::new()), welcome(start, 0, 0)]);
+                self.receive(&[Envelope::Challenge(Bytes::new()), welcome(start, 0, 0)]);
             }
             Step::Dispatch { text, timeout } => {
                 let method = if text { "text.reverse" } else { "calculator.add" };
-                if self.stage.worker.is_connected() {
+                if self.harness.worker.is_connected() {
                     self.open.insert(self.next);
                 }
-                self.hear(&[dispatch(self.next, method, timeout.map(ms))]);
+                self.receive(&[dispatch(self.next, method, timeout.map(ms))]);
                 self.next += 1;
             }
-            Step::Cancel(back) => self.hear(&[cancel(self.next.saturating_sub(back))]),
-            Step::Goodbye(code) => self.hear(&[code.map_or(Envelope::Goodbye(None), goodbye)]),
+            Step::Cancel(back) => self.receive(&[cancel(self.next.saturating_sub(back))]),
+            Step::Goodbye(code) => self.receive(&[code.map_or(Envelope::Goodbye(None), goodbye)]),
             Step::End { which, finished } => self.end(which, finished),
-            Step::Shutdown(span) => self.event(Event::Shutdown { deadline: self.stage.now + ms(span) }),
-            Step::Nonsense(bytes) => {
+            Step::Shutdown(span) => self.event(Event::Shutdown { deadline: self.harness.now + ms(span) }),
+            Step::Malformed(bytes) => {
                 let mut out = Vec::new();
-                self.stage.worker.handle_message(self.stage.now, &[bytes.into()], &mut out);
-                self.stage.worker.assert_invariants();
+                self.harness.worker.handle_message(self.harness.now, &[bytes.into()], &mut out);
+                self.harness.worker.assert_invariants();
                 self.take(out);
             }
         }
@@ -158,7 +167,7 @@ impl Skeptic {
         if which < self.running.len() {
             let job = self.running.remove(which);
             self.event(if finished {
-                Event::Finished { job, outcome: five() }
+                Event::Finished { job, outcome: result() }
             } else {
                 Event::Stopped { job, started: which == 0 }
             });
@@ -172,35 +181,35 @@ impl Skeptic {
     }
 
     fn pass(&mut self, span: Duration) {
-        let end = self.stage.now + span;
-        while let Some(due) = self.stage.worker.poll_timeout().filter(|&due| due <= end) {
-            self.stage.now = self.stage.now.max(due);
+        let end = self.harness.now + span;
+        while let Some(due) = self.harness.worker.poll_timeout().filter(|&due| due <= end) {
+            self.harness.now = self.harness.now.max(due);
             self.event(Event::Timeout);
             assert!(
-                self.stage.worker.poll_timeout().is_none_or(|next| next > self.stage.now),
-                "a wake does all that is due"
+                self.harness.worker.poll_timeout().is_none_or(|next| next > self.harness.now),
+                "a timeout handles everything that is due"
             );
         }
-        self.stage.now = end;
+        self.harness.now = end;
     }
 }
 
 proptest! {
     #[test]
-    fn each_dispatch_gets_one_last_word_and_a_shutdown_ends(steps in prop::collection::vec(step(), 0..150)) {
-        let mut skeptic = Skeptic::new();
+    fn each_dispatch_has_one_final_message_and_a_shutdown_completes(steps in prop::collection::vec(step(), 0..150)) {
+        let mut driver = StrictDriver::new();
         for step in steps {
-            skeptic.step(step);
+            driver.step(step);
         }
-        while !skeptic.running.is_empty() {
-            skeptic.end(0, true);
+        while !driver.running.is_empty() {
+            driver.end(0, true);
         }
-        if skeptic.stage.worker.is_connected() {
-            prop_assert!(skeptic.open.is_empty(), "all that came was answered: {:?}", skeptic.open);
+        if driver.harness.worker.is_connected() {
+            prop_assert!(driver.open.is_empty(), "every dispatch was answered: {:?}", driver.open);
         }
-        skeptic.event(Event::Shutdown { deadline: skeptic.stage.now + ms(1_000) });
-        skeptic.pass(ms(10_000));
-        prop_assert!(skeptic.left);
-        prop_assert_eq!(skeptic.stage.worker.poll_timeout(), None);
+        driver.event(Event::Shutdown { deadline: driver.harness.now + ms(1_000) });
+        driver.pass(ms(10_000));
+        prop_assert!(driver.ended);
+        prop_assert_eq!(driver.harness.worker.poll_timeout(), None);
     }
 }

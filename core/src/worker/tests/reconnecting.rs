@@ -1,4 +1,4 @@
-//! Losing the broker, and coming back to it.
+//! Tests of disconnects and reconnects.
 
 use super::*;
 use crate::{
@@ -9,58 +9,62 @@ use crate::{
     },
 };
 
-fn slot_back(offer: u32) -> Action {
+fn slot_freed(offer: u32) -> Action {
     Action::Send(Envelope::Credit(Credit { calls: 1, bytes: 0, offer }))
 }
 
 #[test]
-fn what_runs_runs_on_and_its_outcome_is_dropped_and_counted() {
-    let mut stage = Stage::connected(2, 0);
-    stage.dispatch(1);
-    assert_eq!(stage.lose_connection(), []);
-    assert_eq!(stage.worker.running_len(), 1);
-    assert_eq!(stage.finish_job(first(1), five()), []);
-    assert_eq!((stage.worker.counters().outcomes_dropped, stage.worker.running_len()), (1, 0));
-    assert_eq!(stage.notes.last(), Some(&Diagnostic::OutcomeDropped(call(1))));
+fn running_calls_continue_after_a_disconnect_and_their_outcomes_are_dropped() {
+    let mut harness = Harness::connected(2, 0);
+    harness.dispatch(1);
+    assert_eq!(harness.lose_connection(), []);
+    assert_eq!(harness.worker.running_len(), 1);
+    assert_eq!(harness.finish_job(first(1), result()), []);
+    assert_eq!((harness.worker.counters().outcomes_dropped, harness.worker.running_len()), (1, 0));
+    assert_eq!(harness.diagnostics.last(), Some(&Diagnostic::OutcomeDropped(call(1))));
 }
 
 #[test]
-fn it_has_joined_when_the_broker_has_answered_what_it_asked_behind_its_registration() {
-    let mut stage = Stage::new(1, 0);
-    let (_, ping) = stage.join_and_register(1);
-    assert_eq!(stage.notes, []);
-    stage.hear(&[Envelope::Pong(ping + 1)]);
-    assert_eq!(stage.notes, []);
-    stage.hear(&[Envelope::Pong(ping)]);
-    assert!(matches!(stage.notes[..], [Diagnostic::Registered { .. }]));
-    stage.hear(&[Envelope::Pong(ping)]);
-    assert_eq!(stage.notes.len(), 1);
+fn a_worker_is_registered_when_the_ping_behind_its_registration_is_answered() {
+    let mut harness = Harness::new(1, 0);
+    let (_, ping) = harness.connect_and_register(1);
+    assert_eq!(harness.diagnostics, []);
+    harness.receive(&[Envelope::Pong(ping + 1)]);
+    assert_eq!(harness.diagnostics, []);
+    harness.receive(&[Envelope::Pong(ping)]);
+    assert!(matches!(harness.diagnostics[..], [Diagnostic::Registered { .. }]));
+    harness.receive(&[Envelope::Pong(ping)]);
+    assert_eq!(harness.diagnostics.len(), 1);
 }
 
 #[test]
-fn a_registration_that_is_refused_is_not_said_to_have_been_taken() {
-    let mut stage = Stage::new(1, 0);
-    let (_, ping) = stage.join_and_register(1);
-    stage.hear(&[goodbye(Code::FailedPrecondition), Envelope::Pong(ping)]);
-    assert!(!stage.notes.iter().any(|note| matches!(note, Diagnostic::Registered { .. })), "{:?}", stage.notes);
+fn a_rejected_registration_is_not_logged_as_registered() {
+    let mut harness = Harness::new(1, 0);
+    let (_, ping) = harness.connect_and_register(1);
+    harness.receive(&[goodbye(Code::FailedPrecondition), Envelope::Pong(ping)]);
+    assert!(
+        !harness.diagnostics.iter().any(|diagnostic| matches!(diagnostic, Diagnostic::Registered { .. })),
+        "{:?}",
+        harness.diagnostics
+    );
 }
 
 #[test]
-fn it_registers_again_with_the_slots_that_are_free_and_gives_each_other_one_back_as_it_ends() {
-    let mut stage = Stage::connected(3, 0);
-    stage.dispatch(1);
-    stage.dispatch(2);
-    stage.hear(&[dispatch(3, "text.reverse", None)]);
-    stage.lose_connection();
-    let free: Vec<u32> = stage.join(1).offers.iter().map(|offer| offer.free).collect();
+fn a_reconnected_worker_registers_its_free_slots_and_returns_the_others_as_calls_end() {
+    let mut harness = Harness::connected(3, 0);
+    harness.dispatch(1);
+    harness.dispatch(2);
+    harness.receive(&[dispatch(3, "text.reverse", None)]);
+    harness.lose_connection();
+    let free: Vec<u32> = harness.connect(1).offers.iter().map(|offer| offer.free).collect();
     assert_eq!(free, [1, 2]);
-    assert_eq!(stage.finish_job(first(1), five()), [slot_back(0)]);
-    assert_eq!(stage.finish_job(first(3), five()), [slot_back(1)]);
-    assert_eq!(stage.worker.running_len(), 1);
+    assert_eq!(harness.finish_job(first(1), result()), [slot_freed(0)]);
+    assert_eq!(harness.finish_job(first(3), result()), [slot_freed(1)]);
+    assert_eq!(harness.worker.running_len(), 1);
 }
 
 #[test]
-fn it_registers_again_with_the_keys_that_are_in_use_and_gives_each_back_with_its_slot() {
+fn a_reconnected_worker_registers_its_keys_in_use_and_returns_each_with_its_slot() {
     let key = AffinityKey::parse("views").unwrap();
     let keyed = |number| match dispatch(number, "calculator.add", None) {
         Envelope::Dispatch(dispatch) => {
@@ -68,94 +72,98 @@ fn it_registers_again_with_the_keys_that_are_in_use_and_gives_each_back_with_its
         }
         _ => unreachable!(),
     };
-    let mut stage = Stage::connected(3, 0);
-    stage.hear(&[keyed(1)]);
-    stage.dispatch(2);
-    stage.lose_connection();
-    let offers = stage.join(1).offers;
+    let mut harness = Harness::connected(3, 0);
+    harness.receive(&[keyed(1)]);
+    harness.dispatch(2);
+    harness.lose_connection();
+    let offers = harness.connect(1).offers;
     assert_eq!((&offers[0].keys, &offers[1].keys), (&vec![key.clone()], &vec![]));
-    assert_eq!(stage.finish_job(first(2), five()), [slot_back(0)]);
+    assert_eq!(harness.finish_job(first(2), result()), [slot_freed(0)]);
     let freed = Action::Send(Envelope::KeyFreed(KeyFreed { offer: 0, key: key.clone() }));
-    assert_eq!(stage.finish_job(first(1), five()), [freed]);
+    assert_eq!(harness.finish_job(first(1), result()), [freed]);
 }
 
 #[test]
-fn numbers_of_another_connection_never_mix() {
-    let mut stage = Stage::connected(2, 0);
-    stage.dispatch(1);
-    stage.lose_connection();
-    stage.join(2);
-    assert_eq!(runs(&stage.dispatch(1)), [1], "a new start of the broker counts from 1 again");
+fn dispatch_numbers_of_different_connections_are_separate() {
+    let mut harness = Harness::connected(2, 0);
+    harness.dispatch(1);
+    harness.lose_connection();
+    harness.connect(2);
+    assert_eq!(started(&harness.dispatch(1)), [1], "a new start of the broker begins with number 1");
     let second = JobId { connection: ConnectionNumber(2), dispatch: DispatchNumber(1) };
-    assert_eq!(stage.hear(&[cancel(1)]), [Action::Stop(second)]);
-    assert_eq!(stage.finish_job(first(1), five()), [slot_back(0)], "the old one is not the new one's reply");
-    assert_eq!(stage.finish_job(second, five()), [replied(1, five())]);
+    assert_eq!(harness.receive(&[cancel(1)]), [Action::Stop(second)]);
+    assert_eq!(
+        harness.finish_job(first(1), result()),
+        [slot_freed(0)],
+        "the old call does not answer the new dispatch"
+    );
+    assert_eq!(harness.finish_job(second, result()), [replied(1, result())]);
 }
 
 #[test]
-fn held_calls_are_dropped_with_the_connection() {
-    let mut stage = Stage::connected(1, 2);
-    stage.dispatch(1);
-    stage.dispatch_within(2, ms(5_000));
-    stage.lose_connection();
-    assert_eq!(stage.worker.held_len(), 0);
-    stage.join(1);
-    assert_eq!(stage.finish_job(first(1), five()), [slot_back(0)]);
-    assert_eq!(stage.pass(ms(5_000)), []);
+fn prefetched_calls_are_dropped_with_the_connection() {
+    let mut harness = Harness::connected(1, 2);
+    harness.dispatch(1);
+    harness.dispatch_within(2, ms(5_000));
+    harness.lose_connection();
+    assert_eq!(harness.worker.prefetched_len(), 0);
+    harness.connect(1);
+    assert_eq!(harness.finish_job(first(1), result()), [slot_freed(0)]);
+    assert_eq!(harness.pass(ms(5_000)), []);
 }
 
 #[test]
-fn old_calls_and_prefetch_share_the_slots() {
-    let mut stage = Stage::connected(2, 1);
-    stage.dispatch(1);
-    stage.lose_connection();
-    stage.join(1);
-    assert_eq!(runs(&stage.dispatch(2)), [2]);
-    assert_eq!(stage.dispatch(3), [], "held: the old call has the other slot");
-    let actions = stage.finish_job(first(1), five());
-    assert_eq!((&actions[0], runs(&actions)), (&slot_back(0), vec![3]));
+fn calls_of_earlier_connections_keep_their_slots() {
+    let mut harness = Harness::connected(2, 1);
+    harness.dispatch(1);
+    harness.lose_connection();
+    harness.connect(1);
+    assert_eq!(started(&harness.dispatch(2)), [2]);
+    assert_eq!(harness.dispatch(3), [], "prefetched, because the old call has the other slot");
+    let actions = harness.finish_job(first(1), result());
+    assert_eq!((&actions[0], started(&actions)), (&slot_freed(0), vec![3]));
 }
 
 #[test]
-fn a_deadline_is_kept_while_the_broker_is_gone() {
-    let mut stage = Stage::connected(1, 0);
-    stage.dispatch_within(1, ms(100));
-    stage.lose_connection();
-    let actions = stage.pass(ms(100));
-    assert_eq!(actions, [Action::Connect, Action::Stop(first(1))], "and nothing is said of it to nobody");
-    assert_eq!(stage.event(Event::Stopped { job: first(1), started: true }), []);
+fn calls_expire_while_the_worker_is_disconnected() {
+    let mut harness = Harness::connected(1, 0);
+    harness.dispatch_within(1, ms(100));
+    harness.lose_connection();
+    let actions = harness.pass(ms(100));
+    assert_eq!(actions, [Action::Connect, Action::Stop(first(1))], "nothing is sent");
+    assert_eq!(harness.event(Event::Stopped { job: first(1), started: true }), []);
 }
 
 #[test]
-fn a_call_of_an_earlier_connection_is_not_said_to_have_started() {
-    let mut stage = Stage::connected(1, 0);
-    stage.dispatch(1);
-    stage.lose_connection();
-    stage.join(1);
-    assert_eq!(stage.pass(ms(500)), []);
+fn a_call_of_an_earlier_connection_is_not_reported_as_started() {
+    let mut harness = Harness::connected(1, 0);
+    harness.dispatch(1);
+    harness.lose_connection();
+    harness.connect(1);
+    assert_eq!(harness.pass(ms(500)), []);
 }
 
 #[test]
-fn a_worker_that_is_refused_says_so_and_stays_away() {
-    let mut stage = Stage::connected(1, 1);
-    stage.dispatch(1);
-    stage.dispatch(2);
-    let actions = stage.hear(&[goodbye(Code::AlreadyExists)]);
+fn a_rejected_worker_does_not_reconnect() {
+    let mut harness = Harness::connected(1, 1);
+    harness.dispatch(1);
+    harness.dispatch(2);
+    let actions = harness.receive(&[goodbye(Code::AlreadyExists)]);
     assert!(matches!(&actions[..], [Action::Disconnect, Action::Rejected(why)] if why.code == Code::AlreadyExists));
-    stage.lose_connection();
-    assert_eq!(stage.pass(ms(60_000)), []);
-    assert_eq!(stage.shut_down_within(ms(500)), [], "what runs may finish");
-    assert_eq!(stage.finish_job(first(1), five()), [Action::ShutdownComplete]);
+    harness.lose_connection();
+    assert_eq!(harness.pass(ms(60_000)), []);
+    assert_eq!(harness.shut_down_within(ms(500)), [], "running calls may finish");
+    assert_eq!(harness.finish_job(first(1), result()), [Action::ShutdownComplete]);
 }
 
 #[test]
-fn sent_away_as_unavailable_it_comes_back() {
-    let mut stage = Stage::connected(1, 0);
-    assert_eq!(stage.hear(&[goodbye(Code::Unavailable)]), [Action::Disconnect]);
+fn after_an_unavailable_goodbye_the_worker_reconnects() {
+    let mut harness = Harness::connected(1, 0);
+    assert_eq!(harness.receive(&[goodbye(Code::Unavailable)]), [Action::Disconnect]);
     assert!(matches!(
-        stage.notes.last(),
+        harness.diagnostics.last(),
         Some(Diagnostic::Disconnected { reason: DisconnectReason::Goodbye(_), running: 0 })
     ));
-    stage.lose_connection();
-    stage.join(2);
+    harness.lose_connection();
+    harness.connect(2);
 }

@@ -96,7 +96,8 @@ fn pool_state(pool: &PoolReport) -> String {
     format!("{state}{scaling}{}", last.unwrap_or_default())
 }
 
-/// The rows of the broker's workers with their state in the pool, then of the pools' processes that are not registered at the broker.
+/// Returns the rows of the workers: those of the broker with their state in the pool, then the pools' processes that
+/// are not registered at the broker.
 fn worker_rows(broker: &Status, pools: &[PoolReport]) -> Vec<[String; 8]> {
     let replicas = || pools.iter().flat_map(|pool| &pool.workers);
     let mut rows: Vec<_> = broker
@@ -141,7 +142,7 @@ fn replica_state(replica: &WorkerReport) -> String {
     format!("{}{}{}", replica.state, wait.unwrap_or_default(), exit.unwrap_or_default())
 }
 
-/// The oldest call that a worker runs, and the number of the others.
+/// Formats the oldest call that a worker runs, and the number of the others.
 fn calls(running: usize, calls: &[CallStatus]) -> String {
     let Some(oldest) = calls.first() else { return NOTHING.to_owned() };
     let stop = if oldest.wanted { "" } else { ", asked to stop" };

@@ -66,7 +66,7 @@ impl PoolController {
         }
     }
 
-    /// Runs for as long as it is polled.
+    /// Runs the controller. Never returns.
     pub(crate) async fn run(mut self) {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;

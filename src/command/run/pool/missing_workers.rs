@@ -1,4 +1,4 @@
-//! The missing-worker detector: finds workers that were registered and that the broker no longer knows.
+//! The missing-worker detector: finds workers that were registered and are not connected to the broker any more.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,7 @@ use std::{
 
 use callboard::core::broker::Load;
 
-/// The least time for which the broker may not know a worker before the worker counts as missing.
+/// The minimum time without a connection to the broker after which a worker counts as missing.
 const MISSING_MAX: Duration = Duration::from_secs(4);
 /// The same in heartbeat intervals of the worker. A worker that runs pauses for at most one interval between two attempts to
 /// connect, and may have to repeat an attempt, so it reconnects within three. One that does not is stopped, or its I/O thread hangs.
@@ -16,18 +16,18 @@ const HEARTBEATS_MISSING_MAX: u32 = 3;
 /// The workers that are missing, and since when.
 #[derive(Debug, Default)]
 pub(super) struct MissingWorkerDetector {
-    /// The last known heartbeat interval of each worker: a broker that was restarted does not know it yet.
+    /// The last reported heartbeat interval of each worker: a restarted broker may not report it yet.
     heartbeats: BTreeMap<String, Duration>,
     since: BTreeMap<String, Instant>,
 }
 
 impl MissingWorkerDetector {
-    /// Forgets what it knows, since the broker could not be queried.
+    /// Clears the missing workers, because the broker could not be queried.
     pub(super) fn reset(&mut self) {
         self.since.clear();
     }
 
-    /// Returns the `registered` workers that the broker has missed for too long.
+    /// Returns the `registered` workers that have been missing at the broker for too long.
     pub(super) fn check(&mut self, now: Instant, registered: &[&str], load: &Load) -> Vec<String> {
         self.heartbeats.retain(|instance, _| registered.contains(&instance.as_str()));
         for worker in &load.workers {
@@ -62,7 +62,7 @@ mod tests {
         Load { workers: vec![worker], offers: Vec::new() }
     }
 
-    /// Whether a worker counts as missing after `millis`.
+    /// Returns whether a worker counts as missing after `millis`.
     fn is_missing(heartbeat_ms: u64, millis: u64) -> bool {
         let (mut detector, start) = (MissingWorkerDetector::default(), Instant::now());
         assert!(detector.check(start, &["jobs-1"], &load(heartbeat_ms)).is_empty());

@@ -247,7 +247,7 @@ fn report_rollout(outcome: &RolloutOutcome, last_lines: &[String]) {
     }
 }
 
-/// Returns the last output of a process, as the end of a sentence about it.
+/// Formats the last output of a process, to be appended to a sentence about the process.
 fn last_output(last_lines: &[String]) -> String {
     let lines: String = last_lines.iter().map(|line| format!("\n  {line}")).collect();
     let intro = if lines.is_empty() { " It printed nothing." } else { " Its last output:" };

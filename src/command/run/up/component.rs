@@ -1,4 +1,4 @@
-//! One process of `callboard up`: the broker or a pool. It is started, watched, and restarted when it ends.
+//! One process of `callboard up`, the broker or a pool: its start, its events, and its restart.
 
 use std::{ffi::OsString, future, process::ExitStatus, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::command::{logging, output, process::child::Child};
 
 /// The backoff before the first restart. It is doubled each time, up to [`BACKOFF_MAX`].
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
-/// The longest backoff. A pool that gives up has retried by itself for a while, and an operator who repairs its program should not
+/// The longest backoff. A pool that gives up has retried by itself for a while, and an operator that repairs its program should not
 /// wait long.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// The time after which a ready process counts as stable, so that its next restart has the first backoff.
@@ -52,7 +52,7 @@ pub(crate) enum ComponentEvent {
 }
 
 impl Component {
-    /// Creates one that is not started yet.
+    /// Creates a component that is not started yet.
     pub(crate) fn new(name: String, drain: Duration, arguments: Vec<OsString>) -> Component {
         Component { name, drain, arguments, state: State::Idle, backoff: BACKOFF_MIN, was_ready: false }
     }
@@ -73,7 +73,7 @@ impl Component {
         Ok(())
     }
 
-    /// Whether it neither runs nor waits for a restart.
+    /// Returns whether the process neither runs nor waits for a restart.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
     }
@@ -83,7 +83,7 @@ impl Component {
         self.state = State::Idle;
     }
 
-    /// Whether it has printed its ready line.
+    /// Returns whether the process has printed its ready line.
     pub(crate) fn is_ready(&self) -> bool {
         matches!(self.state, State::Running { ready: Some(_), .. })
     }

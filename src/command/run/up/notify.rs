@@ -25,7 +25,7 @@ const WATCHDOG_PID: &str = "WATCHDOG_PID";
 /// The variables that are removed from the environment of children: they would send notifications in our name.
 pub(crate) const VARIABLES: [&str; 3] = [SOCKET, WATCHDOG, WATCHDOG_PID];
 
-/// The service manager that started this process, if it wants notifications.
+/// The socket of the service manager that started this process, if it accepts notifications.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notify {
     socket: Option<OsString>,

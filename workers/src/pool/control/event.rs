@@ -84,7 +84,7 @@ pub enum PoolEvent {
 }
 
 impl PoolEvent {
-    /// Returns whether an owner understands the pool's end without this event.
+    /// Returns whether the event is informational, so that it may be dropped for a slow owner.
     fn is_informational(&self) -> bool {
         matches!(
             self,
@@ -116,7 +116,7 @@ pub struct PoolStatus {
 }
 
 impl PoolStatus {
-    /// The status of a pool before its first process has started.
+    /// Returns the status of a pool before its first process has started.
     pub(super) fn initial(settings: &PoolSettings) -> PoolStatus {
         PoolStatus {
             size: settings.size,

@@ -128,7 +128,7 @@ impl PoolControl {
         self.request(Request::Reload).await
     }
 
-    /// Like [`PoolControl::reload`], but replaces only the process of this name, without a canary period.
+    /// Replaces the process of this name, as [`PoolControl::reload`] replaces all, but without a canary period.
     ///
     /// # Errors
     /// As [`PoolControl::reload`], and [`ChangeError::NoSuchWorker`] if no process of this name runs.

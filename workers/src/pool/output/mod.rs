@@ -1,4 +1,4 @@
-//! What workers print, on its way to the pool's standard error.
+//! The output of workers, on its way to the pool's standard error.
 
 mod lines;
 mod printer;

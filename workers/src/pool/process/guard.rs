@@ -83,7 +83,7 @@ pub(super) fn is_guard_argument(first: &OsStr) -> bool {
     first == GUARD
 }
 
-/// The main function of the guard. It does not return.
+/// Runs the guard process. Does not return.
 pub(super) fn run() -> ! {
     let mut groups = BTreeSet::new();
     for line in io::stdin().lock().lines().map_while(Result::ok) {

@@ -117,7 +117,7 @@ fn kill_with_parent() -> io::Result<()> {
     Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
-/// Other systems have no such signal; there the worker depends on the lifeline.
+/// Does nothing: other systems have no such signal, and there the worker depends on the lifeline.
 #[cfg(not(target_os = "linux"))]
 fn kill_with_parent() -> io::Result<()> {
     Ok(())

@@ -32,7 +32,8 @@ impl ReplicaSet {
         assert_eq!(pids.len(), distinct.len());
     }
 
-    /// The new and the old replica of each replacement exist, and the pool keeps both until the rollout ends.
+    /// Asserts that the new and the old replica of each replacement exist, and that the pool keeps both until the
+    /// rollout ends.
     fn assert_rollout(&self) {
         let Some(rollout) = &self.rollout else { return };
         let desired = |id| self.replicas[&id].is_desired();
@@ -42,7 +43,8 @@ impl ReplicaSet {
     }
 }
 
-/// A desired replica has a process, has requested one, or has a time for one. A terminating replica was signalled, and is killed once.
+/// Asserts that a desired replica has a process, has requested one, or has a time for one, and that a terminating
+/// replica was signalled and is killed once.
 fn assert_replica(phase: Phase, replica: &Replica) {
     match replica.termination {
         None => {

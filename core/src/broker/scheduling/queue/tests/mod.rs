@@ -1,10 +1,10 @@
-//! QueueKey turn it is.
+//! Tests of the fair queue.
 
 use super::*;
 
 mod model;
 
-/// A session that is a tenant of its own.
+/// Returns the key of a session that is its own tenant.
 fn own(session: u64) -> QueueKey {
     QueueKey { tenant: session, priority: Priority::Normal, session }
 }
@@ -19,7 +19,7 @@ fn drain(queue: &mut FairQueue<u32>) -> Vec<u32> {
 }
 
 #[test]
-fn one_client_is_served_in_order() {
+fn calls_of_one_client_keep_their_order() {
     let mut queue = FairQueue::default();
     for call in 0..100 {
         queue.push(own(1), 0, call, 10);
@@ -29,18 +29,18 @@ fn one_client_is_served_in_order() {
 }
 
 #[test]
-fn a_flooder_delays_a_polite_client_by_one_turn() {
+fn a_client_with_many_calls_delays_another_by_at_most_one_turn() {
     let mut queue = FairQueue::default();
     for call in 0..1000 {
         queue.push(own(1), 0, call, 0);
     }
     queue.push(own(2), 0, 5000, 0);
-    let position = drain(&mut queue).iter().position(|&call| call == 5000).expect("it was taken");
-    assert!(position <= QUANTUM / CALL_COST, "the polite call waited for {position} others");
+    let position = drain(&mut queue).iter().position(|&call| call == 5000).expect("the call was popped");
+    assert!(position <= QUANTUM / CALL_COST, "the single call waited for {position} others");
 }
 
 #[test]
-fn large_calls_pay_for_their_bytes() {
+fn large_calls_cost_more_than_small_ones() {
     let mut queue = FairQueue::default();
     for call in 0..8 {
         queue.push(own(1), 0, call, 31 * 1024);
@@ -50,7 +50,7 @@ fn large_calls_pay_for_their_bytes() {
     }
     let order = drain(&mut queue);
     let small_before_second_large = order.iter().take_while(|&&call| call != 1).filter(|&&call| call >= 100).count();
-    assert!(small_before_second_large >= 32, "only {small_before_second_large} small ones went first");
+    assert!(small_before_second_large >= 32, "only {small_before_second_large} small calls came first");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_head_that_does_not_fit_does_not_block_other_sessions() {
 }
 
 #[test]
-fn a_call_that_does_not_fit_hides_no_other_of_its_session() {
+fn a_head_that_does_not_fit_does_not_block_other_sub_queues_of_its_session() {
     let mut queue = FairQueue::default();
     queue.push(own(1), 7, 70, 0);
     queue.push(own(1), 8, 80, 0);
@@ -102,7 +102,7 @@ fn a_search_for_a_sub_queue_does_not_visit_calls() {
 }
 
 #[test]
-fn a_removed_call_is_not_taken() {
+fn a_removed_call_is_not_popped() {
     let mut queue = FairQueue::default();
     let position = queue.push(own(1), 0, 1, 7);
     queue.push(own(1), 0, 2, 0);
@@ -113,7 +113,7 @@ fn a_removed_call_is_not_taken() {
 }
 
 #[test]
-fn a_tenant_gains_nothing_by_more_sessions() {
+fn a_tenant_gains_nothing_from_more_sessions() {
     let mut queue = FairQueue::default();
     for call in 0..4_000 {
         queue.push(QueueKey { tenant: 1, priority: Priority::Normal, session: u64::from(call % 1_000) }, 0, call, 0);
@@ -122,10 +122,10 @@ fn a_tenant_gains_nothing_by_more_sessions() {
         queue.push(own(2), 0, call, 0);
     }
     let order = drain(&mut queue);
-    let last = order.iter().rposition(|&call| call >= 5_000).expect("all were taken");
+    let last = order.iter().rposition(|&call| call >= 5_000).expect("all calls were popped");
     assert!(last < 200 + 2 * QUANTUM / CALL_COST, "a hundred calls of the other tenant ended at position {last}");
     let first = order.iter().filter(|&&call| call < 5_000).take(1_000).map(|call| call % 1_000);
-    assert!(first.collect::<std::collections::BTreeSet<_>>().len() >= 500, "its own sessions take turns");
+    assert!(first.collect::<std::collections::BTreeSet<_>>().len() >= 500, "the sessions of a tenant take turns");
 }
 
 #[test]
@@ -141,12 +141,12 @@ fn the_oldest_call_of_each_tenant_is_found() {
     queue.remove(first);
     assert_eq!(queue.waiting_since(1, time(6), since), None, "the oldest was removed");
     assert_eq!(queue.waiting_since(1, time(8), since), Some(7));
-    assert_eq!(queue.waiting_since(1, time(9), |_| None), None, "it does not count");
+    assert_eq!(queue.waiting_since(1, time(9), |_| None), None, "the call does not count");
     assert_eq!(queue.waiting_since(3, time(9), since), None);
 }
 
 #[test]
-fn priorities_share_their_tenants_turns_and_none_starves() {
+fn priorities_of_a_tenant_are_served_8_to_4_to_1() {
     let mut queue = FairQueue::default();
     for (kind, priority) in [Priority::Low, Priority::Normal, Priority::High].into_iter().enumerate() {
         let key = QueueKey { tenant: 1, priority, session: 1 };
@@ -160,7 +160,7 @@ fn priorities_share_their_tenants_turns_and_none_starves() {
 }
 
 #[test]
-fn a_tenant_that_calls_everything_urgent_gains_nothing() {
+fn a_tenant_gains_nothing_from_high_priority() {
     let mut queue = FairQueue::default();
     for call in 0..1_000 {
         queue.push(QueueKey { tenant: 1, priority: Priority::High, session: 1 }, 0, call, 0);

@@ -1,4 +1,4 @@
-//! The queue beside a slow and obvious model: a list of all waiting calls, searched from the front.
+//! A comparison of the queue with a simple, slow model: a list of all waiting calls, searched from the front.
 
 use proptest::prelude::*;
 
@@ -60,14 +60,14 @@ struct Both {
 }
 
 impl Both {
-    fn take(&mut self, step: Step) {
+    fn apply(&mut self, step: Step) {
         match step {
             Step::Push { key, method, bytes } => self.push(key, method, bytes),
             Step::Pop { serves } => self.pop(serves),
             Step::Remove(index) if !self.list.is_empty() => {
                 let listed = self.list.remove(index.index(self.list.len()));
                 assert_eq!(self.queue.remove(listed.position), Some(listed.call));
-                assert_eq!(self.queue.remove(listed.position), None, "it was removed");
+                assert_eq!(self.queue.remove(listed.position), None, "a call is removed once");
             }
             Step::Remove(_) => {}
         }
@@ -102,11 +102,11 @@ proptest! {
     #[test]
     fn the_queue_agrees_with_a_list_after_any_steps(steps in prop::collection::vec(step(), 1..200)) {
         let mut both = Both::default();
-        steps.into_iter().for_each(|step| both.take(step));
+        steps.into_iter().for_each(|step| both.apply(step));
     }
 
     #[test]
-    fn tenants_with_a_backlog_are_served_alike_within_a_turn_and_a_call(
+    fn tenants_with_a_backlog_get_equal_service_within_a_turn_and_a_call(
         calls in prop::collection::vec((0..3u64, 0..100_000usize), 100..400),
     ) {
         let mut queue = FairQueue::default();
