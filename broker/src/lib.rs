@@ -1,6 +1,6 @@
 //! The broker of Callboard: the pure machine of `callboard_core` with a gate, a clock and a log.
 //!
-//! [`RunningBroker`] runs a broker on a thread of its own, which most programs want; [`Broker`] is the run loop itself.
+//! [`RunningBroker`], for most programs, runs a broker on a thread of its own. [`Broker`] is the run loop itself.
 
 mod broker;
 mod clock;

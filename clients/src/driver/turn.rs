@@ -99,9 +99,9 @@ impl Driver {
         }
     }
 
-    /// Receives commands as long as more arrive. The caller that woke this thread is often about to make its next calls, and a bundle
-    /// of many costs little more than a bundle of one. But the thread waits for no caller: if nothing arrives while other threads had
-    /// a chance to run, the turn continues.
+    /// Receives commands as long as more arrive. The caller that woke this thread is often about to make its next
+    /// calls, and a bundle of many costs little more than a bundle of one. But the thread does not wait: if nothing
+    /// arrives while other threads can run, the turn continues.
     fn receive_commands(&mut self) {
         while self.received.len() < BUNDLE_ENVELOPES_MAX {
             let mut commands = self.channels.commands.take(mem::take(&mut self.spare));

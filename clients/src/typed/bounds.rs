@@ -7,5 +7,5 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Checks an argument or a result: one side serializes it, the other deserializes it.
 pub fn value<T: Serialize + DeserializeOwned + 'static>() {}
 
-/// Checks an application error. Its text is for callers that do not know its type.
+/// Checks an application error. Its text is for callers without its type.
 pub fn error<E: Serialize + DeserializeOwned + Display + Send + 'static>() {}

@@ -1,4 +1,4 @@
-//! The errors of encoding and decoding, with messages that say what to change in the value.
+//! The errors of encoding and decoding, with messages that state what to change in the value.
 
 use std::fmt;
 

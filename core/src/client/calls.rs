@@ -5,7 +5,7 @@ use slab::Slab;
 use super::call::{Call, CallStreams, NewCall, State, Ticket};
 use crate::{deadline_queue::DeadlineQueue, sequence_map::SequenceMap, time::Time, wire::ids::CallNumber};
 
-/// The number of a client's first call. The broker knows that no call below it is open.
+/// The number of a client's first call. So no call below it can be open.
 pub(super) const NUMBER_FIRST: CallNumber = CallNumber(1);
 
 /// The key of a call in the table.

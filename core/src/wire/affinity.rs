@@ -19,8 +19,8 @@ pub struct AffinityKey(Arc<str>);
 pub struct Affinity {
     /// The call's key.
     pub key: AffinityKey,
-    /// The fencing token. It increases each time that the bucket of the key loses its worker. If two handlers of one key run, the one
-    /// with the lower token belongs to a worker that the broker has given up.
+    /// The fencing token. It increases each time that the bucket of the key loses its worker. If two handlers of one
+    /// key run, the one with the lower token is on a worker that the broker has lost.
     pub fence: u64,
 }
 

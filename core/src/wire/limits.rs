@@ -164,8 +164,8 @@ pub const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The first step of the backoff between attempts to connect. Steps double up to a heartbeat interval, and each delay is a random part
 /// of its step, at least a fifth. So a peer finds a restarted broker quickly, and does not flood a host whose broker is down.
 pub const RECONNECT_BACKOFF_MIN: Duration = Duration::from_millis(50);
-/// The maximum time that a client waits after the deadline of an open call for the broker's outcome: the broker knows whether and
-/// where the call was started. It is a tenth of the timeout if that is less.
+/// The maximum time that a client waits after the deadline of an open call for the broker's outcome: that outcome
+/// states whether and where the call was started. It is a tenth of the timeout if that is less.
 pub const EXPIRY_GRACE_MAX: Duration = Duration::from_millis(100);
 /// The largest window of one direction of a stream: items in flight or unread. They keep a reader busy while its credit is in flight,
 /// and are few enough that backpressure reaches a fast writer soon.

@@ -163,11 +163,11 @@ pub struct Failure {
     pub attempt: u32,
     /// The instance name of the worker that the call was last sent to. May be empty.
     pub worker: ByteString,
-    /// The delay after which a retry makes sense, if the broker knows it.
+    /// The delay after which a retry makes sense, if the broker can estimate it.
     pub retry_after: Option<Duration>,
     /// How the time of the call was spent, as far as it is known. Zero for a goodbye.
     pub timings: Timings,
-    /// The id of the call, if it is known. It is not sent, because the recipient knows the call.
+    /// The id of the call, if it is known. It is not sent, because the recipient has it.
     pub call: Option<CallId>,
 }
 

@@ -13,7 +13,7 @@ pub struct Streams {
     pub to_caller: bool,
     /// Bit 1: the caller sends items to the handler.
     pub from_caller: bool,
-    /// Bit 2: the caller wants progress reports.
+    /// Bit 2: the caller requests progress reports.
     pub progress: bool,
 }
 

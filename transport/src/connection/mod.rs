@@ -10,7 +10,7 @@ use callboard_core::wire::{bundle::Bundler, envelope::Envelope};
 pub use self::address::check_address;
 use crate::dealer::{Dealer, DealerError};
 
-/// The connection of a client or worker to its broker, as its driver sees it.
+/// The connection of a client or worker to its broker, for its driver.
 ///
 /// It has at most one socket at a time. The envelopes that the machine sends are collected into bundles, which
 /// [`Connection::flush`] gives to the socket.
@@ -100,8 +100,8 @@ impl Connection {
         self.bundler.push(envelope);
     }
 
-    /// Gives the bundles of this turn to the socket. Without a socket they are dropped, and [`ConnectionEvent::Disconnected`] lets
-    /// the machine know.
+    /// Gives the bundles of this turn to the socket. Without a socket they are dropped; the machine gets
+    /// [`ConnectionEvent::Disconnected`].
     pub fn flush(&mut self) {
         if self.bundler.is_empty() {
             return;

@@ -54,7 +54,7 @@ pub struct StreamChannel {
 struct ChannelState {
     /// Received items that the handler has not consumed.
     items: VecDeque<Bytes>,
-    /// Consumed items that the I/O thread does not know of yet.
+    /// Consumed items that were not reported to the I/O thread yet.
     consumed: ItemCredit,
     /// The caller has ended its stream.
     ended: bool,

@@ -175,7 +175,7 @@ class Client(Peer):
         return True
 
     def _done_below(self) -> int | None:
-        """Returns the smallest number that is still awaited, if it has risen since it was stated (4.1)."""
+        """Returns the smallest number that is still awaited if it has risen, and takes it as stated (4.1)."""
         below = next(iter(self._open), self._next_number)
         if below <= self._stated_below or self._phase is not Phase.CONNECTED:
             return None

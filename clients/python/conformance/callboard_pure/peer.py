@@ -134,7 +134,7 @@ class Peer(ABC):
     def _on_turn(self) -> None: ...
 
     def _done_below(self) -> int | None:
-        """Returns what a ping states of the client's calls, None if nothing has changed (4.1)."""
+        """Returns what the next envelope has to state of the client's calls, and takes it as stated (4.1)."""
         return None
 
     @property
@@ -218,7 +218,7 @@ class Peer(ABC):
             if now >= self._silence_ends():
                 self._lose("the broker sent nothing for 3 of its heartbeat intervals")
             elif now >= self._last_sent + self._heartbeat:
-                self._ping()
+                self._ping(self._done_below())
         elif self._phase in (Phase.AWAITING_CHALLENGE, Phase.AWAITING_WELCOME) and now >= self._phase_ends:
             self._lose(f"no welcome within {HANDSHAKE_SECONDS:.0f} s")
         elif self._phase is Phase.BACKOFF and now >= self._phase_ends:
@@ -304,8 +304,8 @@ class Peer(ABC):
             self._on_refusal(received)
         elif received.kind == Kind.PING:
             self._send(Envelope(Kind.PONG, number=received.number))
-            if self._done_below() is not None:  # an idle client must acknowledge its last outcomes (6.1)
-                self._ping()
+            if (below := self._done_below()) is not None:  # an idle client acknowledges its last outcomes (6.1)
+                self._ping(below)
         else:
             self._on_envelope(received)
 
@@ -366,10 +366,10 @@ class Peer(ABC):
         else:
             self._lose(f"the broker closed the connection: {error}")
 
-    def _ping(self) -> int:
+    def _ping(self, done_below: int | None = None) -> int:
         """Sends a ping and returns its number."""
         self._ping_number += 1
-        self._send(Envelope(Kind.PING, number=self._ping_number, done_below=self._done_below()))
+        self._send(Envelope(Kind.PING, number=self._ping_number, done_below=done_below))
         return self._ping_number
 
     def _lose(self, reason: str) -> None:

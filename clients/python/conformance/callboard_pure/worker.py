@@ -144,15 +144,16 @@ class Worker(Peer):
         context: Context = cls._local.context
         return context
 
-    def run(self) -> None:
-        """Serves until SIGTERM or Ctrl-C, then drains (7.2). Call it on the main thread.
+    def run(self, *, catch_signals: bool = True) -> None:
+        """Serves until SIGTERM or Ctrl-C, then drains (7.2). Call it on the main thread, or without the signals.
 
         Raises:
             CallError: if the broker rejected this worker.
         """
         pool.watch_lifeline()
-        signal.signal(signal.SIGTERM, lambda *_: self.drain())
-        signal.signal(signal.SIGINT, self._on_interrupt)
+        if catch_signals:
+            signal.signal(signal.SIGTERM, lambda *_: self.drain())
+            signal.signal(signal.SIGINT, self._on_interrupt)
         for _ in range(self._slots * len(self._offers)):
             threading.Thread(target=self._handle_jobs, name="callboard-handler", daemon=True).start()
         self._run()

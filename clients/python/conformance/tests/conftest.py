@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+import zmq
 from harness import COMMAND, PYTHON_WORKER, RUST_WORKER, Broker, Process
 
 Start = Callable[..., Process]
@@ -51,3 +52,11 @@ def python_worker(broker: Broker, start: Start) -> Process:
     worker = start(PYTHON_WORKER, CALLBOARD_BACKEND=broker.backend)
     worker.wait_for("^ready$")
     return worker
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    """A context that leaves nothing behind."""
+    context = zmq.Context()
+    yield context
+    context.destroy(linger=0)

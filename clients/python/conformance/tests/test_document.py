@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
-from collections.abc import Iterator
 
 import pytest
 import zmq
-from harness import DEADLINE, ROOT, Broker
+from dealer import HELLO, Dealer
+from harness import ROOT, Broker
 from test_vectors import load
 
 from callboard_pure import cbor, wire
-from callboard_pure.peer import SOCKET_OPTIONS
 from callboard_pure.wire import Envelope, Kind
 
 PROTOCOL = (ROOT / "docs" / "PROTOCOL.md").read_text()
-HELLO = {"versions": [1, 1], "role": "client", "session": bytes(range(16)), "connection": 1, "heartbeat_ms": 1000}
 CALL = {"number": 1, "method": "calculator.add", "timeout_ms": 30_000, "body": b"\x82\x02\x03"}
 
 
@@ -47,52 +44,6 @@ def test_the_bytes_of_section_0_are_what_the_codec_reads_and_writes() -> None:
 def test_the_handshake_of_section_0_is_that_of_the_vectors(name: str) -> None:
     vectors = {vector["name"]: vector for vector in (parameter.values[0] for parameter in load("envelopes"))}
     assert bytes.fromhex(vectors[name]["frames"][0]) in messages()
-
-
-class Dealer:
-    """A client without any logic of its own: a socket and the codec."""
-
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, session: bytes, connection: int) -> None:
-        self.socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
-        for option, value in SOCKET_OPTIONS.items():
-            self.socket.setsockopt(option, value)
-        self.socket.connect(address)
-        hello = HELLO | {"session": session, "connection": connection, "heartbeat_ms": 60_000}
-        self.send(Envelope(Kind.HELLO, body=cbor.encode(hello)))
-        self.receive(Kind.CHALLENGE)
-        self.send(Envelope(Kind.PROOF))
-        self.welcome = cbor.decode(self.receive(Kind.WELCOME).body)
-        self.calls: int = self.welcome["credit_calls"]
-        self.bytes: int = self.welcome["credit_bytes"]
-
-    def send(self, envelope: Envelope) -> None:
-        """Sends an envelope, and uses the credit of a request."""
-        for frames in wire.write_messages([envelope]):
-            self.socket.send_multipart(frames)
-        if envelope.kind == Kind.REQUEST:
-            self.calls -= 1
-            self.bytes -= len(envelope.body)
-
-    def receive(self, kind: Kind) -> Envelope:
-        """Returns the next envelope of this kind, and counts the credit of all that arrive."""
-        end = time.monotonic() + DEADLINE
-        while self.socket.poll(int(max(0.0, end - time.monotonic()) * 1000)):
-            (envelope,) = wire.read_message(self.socket.recv_multipart())
-            assert isinstance(envelope, Envelope), envelope
-            if envelope.kind in (Kind.REPLY, Kind.CREDIT):
-                self.calls += envelope.credit_calls
-                self.bytes += envelope.credit_bytes
-            if envelope.kind == kind:
-                return envelope
-        raise AssertionError(f"no {kind.name}")
-
-
-@pytest.fixture
-def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
-    """A context that leaves nothing behind."""
-    context = zmq.Context()
-    yield context
-    context.destroy(linger=0)
 
 
 def test_the_broker_grants_credit_as_the_example_of_5_1_states(

@@ -277,9 +277,9 @@ fn client_statuses(broker: &Broker) -> (Vec<ClientStatus>, usize) {
 }
 
 fn client_status(client: &Client) -> ClientStatus {
-    let caller = format!("{:08x}", client.session.prefix());
-    let connected = client.connection.is_some();
-    ClientStatus { name: client.name.clone(), caller, connected, open: client.open_len() }
+    let caller = format!("{:08x}", client.session().prefix());
+    let connected = client.connection().is_some();
+    ClientStatus { name: client.name().to_owned(), caller, connected, open: client.open_len() }
 }
 
 fn worker_status(broker: &Broker, now: Time, worker: &Worker) -> WorkerStatus {

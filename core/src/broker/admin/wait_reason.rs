@@ -117,7 +117,7 @@ pub(super) fn find(broker: &Broker, now: Time, text: &str) -> Result<WaitReason,
 
 fn explain_not_open(broker: &Broker, id: CallId) -> String {
     let mut clients = broker.sessions.iter().map(|(_, client)| client);
-    let Some(client) = clients.find(|client| client.session.prefix() == id.caller) else {
+    let Some(client) = clients.find(|client| client.session().prefix() == id.caller) else {
         return format!("{id} is not open, and its client is unknown: it has left, or was lost");
     };
     match client.cached_reply(id.number) {
@@ -134,7 +134,7 @@ fn wait_reason(broker: &Broker, now: Time, key: CallKey) -> WaitReason {
     let reason = WaitReason {
         call: call.id.to_string(),
         method: call.method.to_string(),
-        client: client.map(|client| client.name.clone()).unwrap_or_default(),
+        client: client.map(|client| client.name().to_owned()).unwrap_or_default(),
         state: String::new(),
         reason: String::new(),
         since_ms: millis(now.since(call.since)),
@@ -260,7 +260,7 @@ fn queued_ahead(broker: &Broker, call: &Call, service: &Service) -> (Vec<QueuedA
     sessions.sort_by_key(|&(_, calls)| Reverse(calls));
     let others = sessions.len().saturating_sub(AHEAD_LISTED_MAX);
     sessions.truncate(AHEAD_LISTED_MAX);
-    let name = |session| broker.sessions.get(ClientKey(session)).map(|client| client.name.clone());
+    let name = |session| broker.sessions.get(ClientKey(session)).map(|client| client.name().to_owned());
     let listed = |(session, calls)| QueuedAhead { client: name(session).unwrap_or_default(), calls };
     (sessions.into_iter().map(listed).collect(), others, ahead)
 }

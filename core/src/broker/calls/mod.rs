@@ -70,7 +70,7 @@ impl Calls {
         DispatchNumber(self.last_dispatch)
     }
 
-    /// Sets the timeout of a call: its deadline, the time when it gives up waiting for a worker, or the next limit of its method,
+    /// Sets the timeout of a call: its deadline, the end of its wait for a worker, or the next limit of its method,
     /// whichever comes first.
     pub(crate) fn schedule_timeout(&mut self, key: CallKey) {
         let call = &mut self.calls[key.0];

@@ -45,7 +45,7 @@ fn assert_connections(broker: &Broker) {
     }
     for (session, owner) in broker.sessions.owners() {
         let owned = match *owner {
-            SessionOwner::Client(key) => broker.sessions.get(key).map(|client| client.session),
+            SessionOwner::Client(key) => broker.sessions.get(key).map(|client| client.session()),
             SessionOwner::Worker(key) => broker.registry.find_worker(key).map(|worker| worker.session),
         };
         assert_eq!(Some(*session), owned, "a session's owner has it");
@@ -57,9 +57,9 @@ fn assert_connections(broker: &Broker) {
 /// Asserts that each client is connected or has a limited time to return, and that its open calls are its own.
 fn assert_clients(broker: &Broker) {
     for (key, client) in broker.sessions.iter() {
-        let (at, timer) = match &client.connection {
+        let (at, timer) = match client.connection() {
             Some(connection) => (connection.timer, Timer::ClientHeartbeat(key)),
-            None => (client.expires_at, Timer::ClientExpiry(key)),
+            None => (client.expires_at(), Timer::ClientExpiry(key)),
         };
         assert!(broker.timers.is_set(at, timer), "a client has a heartbeat or an expiry");
         for (number, call) in client.open_calls() {
@@ -87,7 +87,7 @@ fn assert_workers(broker: &Broker) {
 
 /// Asserts that the clients and backlogs of tenants are counted.
 fn assert_tenants(broker: &Broker) {
-    let clients = broker.sessions.iter().map(|(_, client)| client.tenant);
+    let clients = broker.sessions.iter().map(|(_, client)| client.tenant());
     let waiting = broker.calls.iter().filter(|(_, call)| call.is_waiting());
     broker.tenants.assert_invariants(clients, waiting.map(|(_, call)| (call.tenant, call.body.len())));
 }

@@ -116,7 +116,7 @@ impl Broker {
     /// Returns the principal of a connection, once it is authenticated.
     pub fn principal(&self, connection: ConnectionId) -> Option<&Principal> {
         match *self.connections.get(connection)? {
-            ConnectionState::Client(key) => self.sessions.get(key).map(|client| &client.principal),
+            ConnectionState::Client(key) => self.sessions.get(key).map(|client| client.principal()),
             ConnectionState::Worker(key) => self.registry.find_worker(key).map(|worker| &worker.principal),
             _ => None,
         }
@@ -256,7 +256,7 @@ impl Broker {
 
     fn peer_connection(&mut self, connection: ConnectionId) -> Option<&mut PeerConnection> {
         match *self.connections.get(connection)? {
-            ConnectionState::Client(key) => self.sessions.get_mut(key)?.connection.as_mut(),
+            ConnectionState::Client(key) => self.sessions.get_mut(key)?.connection_mut(),
             ConnectionState::Worker(key) => self.registry.find_worker_mut(key).map(|worker| &mut worker.connection),
             _ => None,
         }

@@ -36,24 +36,22 @@ impl Broker {
         self.acknowledge(now, key, request.done_below, out);
         let client = self.sessions.client_mut(key);
         let bytes = request.body.len() as u64;
-        if !client.credit.spend(bytes) {
+        if !client.spend_credit(bytes) {
             return self.on_overspent_credit(now, key, out);
         }
-        if let Some(connection) = &mut client.connection {
-            connection.calls += 1;
-        }
+        client.count_request();
         match client.record_request(request.number, request.flags.resend) {
             RequestStatus::New => self.accept(now, key, request, false, out),
             RequestStatus::Unknown => self.accept(now, key, request, true, out),
             RequestStatus::Open => self.on_open_request(now, key, request.number, bytes, out),
             RequestStatus::Answered(outcome, extensions) => {
                 self.counters.duplicates += 1;
-                self.sessions.client_mut(key).credit.release(bytes);
+                self.sessions.client_mut(key).release_credit(bytes);
                 self.sessions.deliver(now, key, request.number, outcome, extensions, out);
             }
             RequestStatus::Acknowledged => {
                 self.counters.duplicates += 1;
-                self.sessions.client_mut(key).credit.release(bytes);
+                self.sessions.client_mut(key).release_credit(bytes);
                 self.sessions.grant_credit(now, key, out);
             }
         }
@@ -72,11 +70,11 @@ impl Broker {
         let client = self.sessions.client_mut(key);
         let Some(call) = client.open_call(number.0) else { return };
         let call = &mut self.calls[call];
-        if call.paid_on == client.connection_number {
-            client.credit.release(bytes);
+        if call.paid_on == client.connection_number() {
+            client.release_credit(bytes);
             return self.sessions.grant_credit(now, key, out);
         }
-        call.paid_on = client.connection_number;
+        call.paid_on = client.connection_number();
         call.bytes = bytes;
         if let Some(credit) = self.streams.resume(call) {
             self.sessions.send(now, key, credit, out);
@@ -92,12 +90,12 @@ impl Broker {
             return self.on_admin_request(now, key, &request, out);
         }
         let client = self.sessions.client_mut(key);
-        let denied = reserved::is_for_operators(&request.method) && !client.principal.operator;
+        let denied = reserved::is_for_operators(&request.method) && !client.principal().operator;
         let caller = Caller {
             client: key,
-            tenant: client.tenant,
-            tag: client.session.prefix(),
-            connection_number: client.connection_number,
+            tenant: client.tenant(),
+            tag: client.session().prefix(),
+            connection_number: client.connection_number(),
             uncertain,
         };
         let service = self.service_named(now, request.method.service());
@@ -125,7 +123,7 @@ impl Broker {
     /// Replaces a request to resend a dead letter by the request that it resends.
     fn replace_resend(&mut self, key: ClientKey, request: &mut Request) {
         let asked = (request.method.service(), request.method.method()) == (reserved::SERVICE, "dead_resend");
-        if asked && self.sessions.client_mut(key).principal.operator {
+        if asked && self.sessions.client_mut(key).principal().operator {
             self.dead_letters.resend(request);
         }
     }
@@ -133,12 +131,12 @@ impl Broker {
     /// Handles a call to the broker's own service, which is answered at once.
     fn on_admin_request(&mut self, now: Time, key: ClientKey, request: &Request, out: &mut Vec<Action>) {
         let client = self.sessions.client_mut(key);
-        client.credit.release(request.body.len() as u64);
+        client.release_credit(request.body.len() as u64);
         if request.flags.cast {
             // Its outcome would be dropped, so it is not computed.
             return self.sessions.grant_credit(now, key, out);
         }
-        let caller = client.principal.clone();
+        let caller = client.principal().clone();
         let outcome = admin::handle_admin_call(self, now, &caller, request);
         match &outcome {
             Ok(_) => self.counters.answered += 1,
@@ -209,10 +207,10 @@ impl Broker {
         let client = self.sessions.client_mut(key);
         if request {
             // The client has spent credit for it, which is released at once.
-            if !client.credit.spend(refused.body_bytes) {
+            if !client.spend_credit(refused.body_bytes) {
                 return self.on_overspent_credit(now, key, out);
             }
-            client.credit.release(refused.body_bytes);
+            client.release_credit(refused.body_bytes);
         }
         // A call of that number will have, or has had, an outcome of its own.
         match client.has_call_or_reply(number) {

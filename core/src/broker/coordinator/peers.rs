@@ -78,7 +78,7 @@ impl Broker {
         let latest = match self.sessions.owner(&hello.session) {
             None => return Ok(()),
             Some(SessionOwner::Client(key)) if hello.role == Role::Client => {
-                self.sessions.get(key).map(|client| client.connection_number)
+                self.sessions.get(key).map(|client| client.connection_number())
             }
             Some(SessionOwner::Worker(key)) if hello.role == Role::Worker => {
                 Some(self.registry.worker(key).connection_number)
@@ -223,7 +223,7 @@ impl Broker {
 
     pub(super) fn on_client_heartbeat(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         let (stall_recovered_at, heartbeat) = self.heartbeat_parameters();
-        let Some(connection) = self.sessions.get(key).and_then(|client| client.connection.as_ref()) else { return };
+        let Some(connection) = self.sessions.get(key).and_then(|client| client.connection()) else { return };
         match connection.heartbeat_due(now, stall_recovered_at, heartbeat) {
             HeartbeatDue::Lost => return self.lose_silent_client(now, key, out),
             HeartbeatDue::Ping => self.sessions.send(now, key, PING, out),
@@ -263,7 +263,7 @@ impl Broker {
     /// more interval.
     pub(super) fn on_client_expiry(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         let Some(client) = self.sessions.get(key) else { return };
-        let until = self.lifecycle.stall_recovered_at + client.interval;
+        let until = self.lifecycle.stall_recovered_at + client.interval();
         if until <= now {
             return self.end_session(now, key, out);
         }
@@ -274,7 +274,7 @@ impl Broker {
     fn end_session(&mut self, now: Time, key: ClientKey, out: &mut Vec<Action>) {
         let Some(client) = self.sessions.remove(key, &mut self.tenants, &mut self.timers) else { return };
         let open: Vec<CallKey> = client.open_calls().map(|(_, call)| call).collect();
-        out.push(Action::Log(Diagnostic::SessionEnded { name: client.name, open: open.len() }));
+        out.push(Action::Log(Diagnostic::SessionEnded { name: client.name().to_owned(), open: open.len() }));
         for call in open {
             self.abandon(now, call, out);
         }

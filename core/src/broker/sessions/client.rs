@@ -27,23 +27,23 @@ use crate::{
 /// One client's session.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) session: SessionId,
-    pub(crate) name: String,
+    pub(super) session: SessionId,
+    pub(super) name: String,
     /// The principal that the last connection authenticated.
-    pub(crate) principal: Principal,
-    pub(crate) tenant: TenantKey,
-    pub(crate) pid: Option<u32>,
-    pub(crate) host: String,
-    pub(crate) connection_number: ConnectionNumber,
+    pub(super) principal: Principal,
+    pub(super) tenant: TenantKey,
+    pub(super) pid: Option<u32>,
+    pub(super) host: String,
+    pub(super) connection_number: ConnectionNumber,
     /// The connection. `None` while the client is disconnected: its calls are kept for a while.
-    pub(crate) connection: Option<PeerConnection>,
+    pub(super) connection: Option<PeerConnection>,
     /// The heartbeat interval that the client announced last.
-    pub(crate) interval: Duration,
+    pub(super) interval: Duration,
     /// When a disconnected client can no longer resume its session.
-    pub(crate) expires_at: Time,
+    pub(super) expires_at: Time,
     /// The place of a disconnected session in the order of eviction.
     pub(super) eviction_rank: Option<EvictionRank>,
-    pub(crate) credit: CreditAccount,
+    pub(super) credit: CreditAccount,
     /// Open calls by number, from `done_below` on.
     open: SequenceMap<CallKey>,
     highest: CallNumber,
@@ -69,6 +69,74 @@ pub(crate) enum RequestStatus {
 }
 
 impl Client {
+    pub(crate) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Returns the client's name, which may be empty.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the principal that the last connection authenticated.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub(crate) fn tenant(&self) -> TenantKey {
+        self.tenant
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Returns the number of the last connection.
+    pub(crate) fn connection_number(&self) -> ConnectionNumber {
+        self.connection_number
+    }
+
+    /// Returns the connection. `None` while the client is disconnected.
+    pub(crate) fn connection(&self) -> Option<&PeerConnection> {
+        self.connection.as_ref()
+    }
+
+    pub(crate) fn connection_mut(&mut self) -> Option<&mut PeerConnection> {
+        self.connection.as_mut()
+    }
+
+    /// Returns the heartbeat interval that the client announced last.
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Returns when a disconnected client can no longer resume its session.
+    pub(crate) fn expires_at(&self) -> Time {
+        self.expires_at
+    }
+
+    /// Counts a request that arrived on the connection.
+    pub(crate) fn count_request(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.calls += 1;
+        }
+    }
+
+    /// Spends the credit of a call with a body of so many bytes. Returns false if there was not enough.
+    #[must_use]
+    pub(crate) fn spend_credit(&mut self, bytes: u64) -> bool {
+        self.credit.spend(bytes)
+    }
+
+    /// Releases the credit of a call that has ended.
+    pub(crate) fn release_credit(&mut self, bytes: u64) {
+        self.credit.release(bytes);
+    }
+
     /// Creates the session of a client that connects for the first time.
     pub(crate) fn new(hello: &Hello, tenant: TenantKey, interval: Duration, credit: CreditAccount) -> Client {
         Client {

@@ -94,7 +94,7 @@ impl ControlService {
             return Err(Error::new(Code::FailedPrecondition, why));
         }
         let (control, load) = self.pool()?;
-        // Only a pool that shrinks needs to know which workers are idle.
+        // Only a pool that shrinks uses the numbers of running calls.
         let shrinks = size < control.status().size;
         let load = if shrinks { load.load().await } else { None };
         let running = load.unwrap_or_default().workers.into_iter().map(|worker| (worker.name, worker.running));

@@ -72,11 +72,11 @@ impl PoolController {
             tokio::time::sleep(POLL_INTERVAL).await;
             let status = self.control.status();
             let canary = status.rollout.filter(|rollout| rollout.canary).map(|rollout| rollout.id);
-            let review = self.wants_review();
+            let review = self.is_review_due();
             if !awaits_registration(&status) && canary.is_none() && !review {
                 continue;
             }
-            // A broker that does not answer is polled again. Until then the pool does not know which workers are missing.
+            // A broker that does not answer is polled again. Until then no worker counts as missing.
             let Some(load) = self.load.load().await else {
                 self.missing.reset();
                 continue;
@@ -97,7 +97,7 @@ impl PoolController {
         }
     }
 
-    fn wants_review(&self) -> bool {
+    fn is_review_due(&self) -> bool {
         self.reviewed.elapsed() >= REVIEW_INTERVAL
     }
 
