@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from . import _contract, _native
 from ._native import Context
+from ._types import Types
 
 __all__ = ["Context", "Worker", "idempotent", "once", "read"]
 
@@ -200,7 +201,7 @@ class Worker:
     def _serve(self, effect: Effect, function: Any = None, /, **options: Any) -> Any:
         def serve(function: Function) -> Function:
             service = options.pop("service", None) or self.service
-            name = options.pop("name", None) or function.__name__
+            name = options.pop("name", None) or _contract.label(function)
             if service is None:
                 raise ValueError(f'{name} has no service: use Worker("SERVICE"), or service="SERVICE" here')
             self._methods.append(_Method(service, name, effect, function, **options))
@@ -232,8 +233,8 @@ class _Run:
             raise ValueError(f"slots={worker._slots} is for async functions: use threads={worker._slots}")
 
     def _add_service(self, service: str, methods: list[_Method]) -> None:
-        types = _contract.Types()
-        signatures = [types.signature(method.function) for method in methods]
+        types = Types()
+        signatures = [_contract.signature(method.function, types) for method in methods]
         described = [
             {"name": method.name, "effect": method.effect, **signature.description}
             for method, signature in zip(methods, signatures, strict=True)

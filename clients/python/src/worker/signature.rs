@@ -29,7 +29,7 @@ struct Parameter {
     default: Py<PyAny>,
     /// The type whose values need no conversion, if there is one.
     exact: Option<Py<PyType>>,
-    /// Converts other values, or raises `_contract.Mismatch`. If `None`, any value is valid.
+    /// Converts other values, or raises `_types.Mismatch`. If `None`, any value is valid.
     convert: Option<Py<PyAny>>,
 }
 
@@ -176,7 +176,7 @@ fn undecodable(py: Python<'_>, error: &PyErr) -> BindError {
     problem(ArgumentProblem::Malformed, "", "encoded arguments", &error.value(py).to_string())
 }
 
-/// Converts the exception of a conversion: `_contract.Mismatch` has the fields of an argument error.
+/// Converts the exception of a conversion: `_types.Mismatch` has the fields of an argument error.
 fn mismatch(py: Python<'_>, error: PyErr) -> BindError {
     let exception = error.value(py);
     let field = |name| exception.getattr(name).and_then(|field| field.extract::<String>());
