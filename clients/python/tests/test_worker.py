@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import textwrap
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import callboard
 import pytest
+from callboard._worker import _is_local
 
 from .processes import Broker, Process, command_path, python, until
 
@@ -35,7 +37,12 @@ def serve(broker: Broker, tmp_path: Path) -> Iterator[Serve]:
     """Starts a program as a worker, and waits until it serves."""
 
     def start(source: str, service: str = "s") -> Process:
-        return broker.worker(*python(str(write_worker(tmp_path, source))), service=service)
+        worker = Process(
+            *python(str(write_worker(tmp_path, source))),
+            env={"CALLBOARD_BACKEND": broker.backend, "FRONTEND": broker.frontend},
+        )
+        broker.wait_for_service(service)
+        return worker
 
     yield start
 
@@ -535,6 +542,66 @@ def pids(client: callboard.Client) -> set[int]:
     return {answer.result for answer in client.broadcast("s.pid") if answer.error is None}
 
 
+def test_calls_of_a_handler_inherit_its_deadline(client: callboard.Client, serve: Serve) -> None:
+    source = """
+    app = callboard.Worker("s", threads=2)
+    client = callboard.Client(os.environ["FRONTEND"])
+
+    @app.read
+    def outer() -> float:
+        return client.call("s.inner", timeout=1000)
+
+    @app.read
+    def inner(context: callboard.Context) -> float:
+        return context.deadline or 0
+    """
+    with serve(source):
+        assert 0 < client.call("s.outer", timeout=25) <= 25
+
+
+FORKS = """
+import multiprocessing
+app = callboard.Worker("s")
+
+@app.read
+def pid() -> int:
+    return os.getpid()
+
+@app.once
+def stop() -> None:
+    app.stop()
+
+def serve() -> None:
+    app.run()
+
+if __name__ == "__main__":
+    app.run()
+    context = multiprocessing.get_context(os.environ["METHOD"])
+    children = [context.Process(target=serve) for _ in range(2)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    sys.exit(sum(child.exitcode for child in children))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_child_processes_serve_after_their_parent(
+    broker: Broker, client: callboard.Client, tmp_path: Path, method: str
+) -> None:
+    path = tmp_path / "prefork.py"
+    path.write_text(HEADER + FORKS)
+    with Process(*python(str(path)), env={"CALLBOARD_BACKEND": broker.backend, "METHOD": method}) as parent:
+        broker.wait_for_service("s")
+        assert client.call("s.pid") == parent.pid
+        client.call("s.stop")
+        until("two children serve", lambda: True if len(pids(client) - {parent.pid}) == 2 else None)
+        for child in pids(client):
+            os.kill(child, signal.SIGTERM)
+        assert parent.exit_code() == 0
+
+
 def test_the_module_command_runs_a_worker(broker: Broker, client: callboard.Client, tmp_path: Path) -> None:
     write_worker(tmp_path, CALCULATOR, "calculators")
     words = python("-m", "callboard", "worker", "calculators")
@@ -564,3 +631,29 @@ def test_a_worker_that_cannot_start_raises_an_error() -> None:
     bad.read(name="f")(lambda: None)
     with pytest.raises(ValueError, match="udp://nowhere"):
         bad.run()
+
+
+def test_a_worker_without_the_brokers_key_is_rejected(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("correct horse battery staple\n")
+    key.chmod(0o600)
+    with Broker("--authkey-file", str(key)) as broker:
+        app = callboard.Worker("s", address=broker.backend)
+        app.read(name="f")(lambda: None)
+        with pytest.raises(callboard.Rejected, match="requires a key"):
+            app.run()
+        path = write_worker(tmp_path, CALCULATOR.replace('"s")', '"s", authkey="correct horse battery staple")', 1))
+        worker = Process(*python(str(path)), env={"CALLBOARD_BACKEND": broker.backend})
+        with worker, callboard.Client(broker.frontend, "correct horse battery staple") as client:
+            assert client.call("s.add", 2, 3, wait_for_ready=True) == 5
+
+
+def test_tracebacks_are_sent_to_this_machine_only(client: callboard.Client, serve: Serve) -> None:
+    for address in ("ipc:///run/b", "tcp://127.0.0.1:5560", "tcp://localhost:1", "tcp://[::1]:1"):
+        assert _is_local(address)
+    for address in ("tcp://10.0.0.1:5560", "tcp://broker:5560", "tcp://127.example.org:1"):
+        assert not _is_local(address)
+    with serve(FAILURES.replace('"s")', '"s", traceback=False)', 1)):
+        with pytest.raises(callboard.Unknown) as caught:
+            client.call("s.own", "tea", 3)
+        assert caught.value.traceback is None and caught.value.details == {"args": ["tea", 3]}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import inspect
+import ipaddress
 import os
 import signal
 import sys
@@ -426,7 +427,11 @@ def _no_action(number: int, frame: Any) -> None:
 
 def _is_local(address: str) -> bool:
     host = address.removeprefix("tcp://").rpartition(":")[0]
-    return address.startswith("ipc://") or host in ("localhost", "[::1]") or host.startswith("127.")
+    try:
+        is_loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost"
+    return address.startswith("ipc://") or is_loopback
 
 
 def _default_name() -> str:
