@@ -9,7 +9,8 @@ use pyo3::{
 
 use super::{
     decode::{self, Decoder, Place},
-    encode::{self, Encoder},
+    encode::{entries, tuple, value},
+    output::{self, Output},
     problem::Problem,
 };
 
@@ -18,20 +19,20 @@ type Arguments<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
 
 /// Encodes the arguments of a call.
 pub(super) fn encode(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Bytes> {
-    encode::build("", |encoder| match kwargs.filter(|kwargs| !kwargs.is_empty()) {
-        None => encoder.tuple(args).map_err(|problem| problem.within("args")),
-        Some(kwargs) => encode_map(encoder, args, kwargs),
+    output::build(args.py(), "", |out| match kwargs.filter(|kwargs| !kwargs.is_empty()) {
+        None => tuple(out, args).map_err(|problem| problem.within("args")),
+        Some(kwargs) => encode_map(out, args, kwargs),
     })
 }
 
-fn encode_map(encoder: &mut Encoder<'_>, args: &Bound<'_, PyTuple>, kwargs: &Bound<'_, PyDict>) -> Result<(), Problem> {
-    Head::Map(Some((args.len() + kwargs.len()) as u64)).write(encoder.out);
-    encoder.nested(|encoder| {
-        for (index, value) in args.iter_borrowed().enumerate() {
-            Head::Unsigned(index as u64).write(encoder.out);
-            encoder.value(&value).map_err(|problem| problem.within(format!("[{index}]")).within("args"))?;
+fn encode_map(out: &mut Output<'_>, args: &Bound<'_, PyTuple>, kwargs: &Bound<'_, PyDict>) -> Result<(), Problem> {
+    Head::Map(Some((args.len() + kwargs.len()) as u64)).write(out.out);
+    out.nested(|out| {
+        for (index, argument) in args.iter_borrowed().enumerate() {
+            Head::Unsigned(index as u64).write(out.out);
+            value(out, &argument).map_err(|problem| problem.within(format!("[{index}]")).within("args"))?;
         }
-        encoder.entries(kwargs).map_err(|problem| problem.within("kwargs"))
+        entries(out, kwargs).map_err(|problem| problem.within("kwargs"))
     })
 }
 

@@ -1,5 +1,7 @@
 //! CBOR to Python objects.
 
+use std::borrow::Cow;
+
 use callboard_core::{
     body::{Head, Malformed, Reader},
     wire::limits::DEPTH_MAX,
@@ -11,7 +13,12 @@ use pyo3::{
     types::{PyBytes, PyDict, PyFrozenSet, PyList, PySet, PyString, PyTuple},
 };
 
-use super::{encode::TAG_SET, number, problem::Problem, tagged::Tagged};
+use super::{
+    array, decimal, element::Element, encode::TAG_SET, number, object, problem::Problem, tagged::Tagged, time,
+};
+
+/// The tag that marks bytes as CBOR, and means nothing else.
+const TAG_SELF_DESCRIBED: u64 = 55799;
 
 /// An object, or why it cannot be decoded.
 type Decoded<'py> = Result<Bound<'py, PyAny>, Problem>;
@@ -170,36 +177,106 @@ impl<'py, 'b> Decoder<'py, 'b> {
 
     /// Reads the item of a tag.
     fn tagged(&mut self, tag: u64, place: Place) -> Decoded<'py> {
+        let py = self.py;
         match tag {
-            number::TAG_BIGNUM | number::TAG_BIGNUM_NEGATIVE => self.bignum(tag),
+            number::TAG_BIGNUM | number::TAG_BIGNUM_NEGATIVE => number::bignum(py, tag, &self.bytes_of(tag)?),
+            decimal::TAG_DECIMAL => self.decimal(),
+            time::TAG_DATETIME => time::decode_datetime(py, &self.text_of(tag)?),
+            time::TAG_EPOCH => time::decode_epoch(&self.value(place)?),
+            time::TAG_DATE => time::decode_date(py, &self.text_of(tag)?),
+            time::TAG_DAYS => time::decode_days(&self.value(place)?),
+            time::TAG_DURATION => self.duration(),
+            object::TAG_UUID => object::decode_uuid(py, &self.bytes_of(tag)?),
             TAG_SET => self.set(place),
-            _ => self.unknown(tag, place),
+            TAG_SELF_DESCRIBED => self.value(place),
+            array::TAG_DIMENSIONS => self.dimensions(),
+            array::TAG_HOMOGENEOUS => Ok(array::decode_homogeneous(self.value(place)?)?),
+            _ => match Element::of_tag(tag) {
+                Some(element) => self.typed_array(tag, element),
+                None => {
+                    let value = self.value(place)?;
+                    self.unknown(tag, value)
+                }
+            },
         }
     }
 
-    fn bignum(&mut self, tag: u64) -> Decoded<'py> {
+    /// Reads the byte string of a tag.
+    fn bytes_of(&mut self, tag: u64) -> Result<Cow<'b, [u8]>, Problem> {
         match self.reader.head()? {
-            Head::Bytes(length) => Ok(number::bignum(self.py, tag, &self.reader.bytes(length)?)?),
+            Head::Bytes(length) => Ok(self.reader.bytes(length)?),
             head => Err(unexpected(tag, "bytes", head)),
         }
     }
 
-    fn set(&mut self, place: Place) -> Decoded<'py> {
-        let length = match self.reader.head()? {
-            Head::Array(length) => length,
-            head => return Err(unexpected(TAG_SET, "an array", head)),
+    /// Reads the text of a tag.
+    fn text_of(&mut self, tag: u64) -> Result<Cow<'b, str>, Problem> {
+        match self.reader.head()? {
+            Head::Text(length) => Ok(self.reader.text(length)?),
+            head => Err(unexpected(tag, "text", head)),
+        }
+    }
+
+    /// Reads the head of the array of a tag.
+    fn array_of(&mut self, tag: u64) -> Result<Option<u64>, Problem> {
+        match self.reader.head()? {
+            Head::Array(length) => Ok(length),
+            head => Err(unexpected(tag, "an array", head)),
+        }
+    }
+
+    fn decimal(&mut self) -> Decoded<'py> {
+        let length = self.array_of(decimal::TAG_DECIMAL)?;
+        let parts = self.items(length, Place::Key, |_, items| Ok(items.collect::<Vec<_>>()))?;
+        match &parts[..] {
+            [exponent, mantissa] => decimal::decode(exponent, mantissa),
+            _ => Err(Problem::invalid("tag 4: expected an array of two integers")),
+        }
+    }
+
+    /// Reads a duration. One with parts that `timedelta` cannot hold stays tagged.
+    fn duration(&mut self) -> Decoded<'py> {
+        let parts = match self.reader.head()? {
+            Head::Map(length) => self.entries(length)?,
+            head => return Err(unexpected(time::TAG_DURATION, "a map", head)),
         };
+        match time::decode_duration(&parts)? {
+            Some(duration) => Ok(duration),
+            None => self.unknown(time::TAG_DURATION, parts.into_any()),
+        }
+    }
+
+    /// Reads a typed array. One that neither numpy nor the module `array` can hold stays tagged.
+    fn typed_array(&mut self, tag: u64, element: Element) -> Decoded<'py> {
+        let content = self.bytes_of(tag)?;
+        match array::decode_typed(self.py, element, &content)? {
+            Some(array) => Ok(array),
+            None => self.unknown(tag, PyBytes::new(self.py, &content).into_any()),
+        }
+    }
+
+    /// Reads an array of several dimensions. One without numpy, or of other elements, stays tagged.
+    fn dimensions(&mut self) -> Decoded<'py> {
+        let length = self.array_of(array::TAG_DIMENSIONS)?;
+        let parts = self.items(length, Place::Value, |_, items| Ok(items.collect::<Vec<_>>()))?;
+        match array::decode_dimensions(&parts)? {
+            Some(array) => Ok(array),
+            None => self.unknown(array::TAG_DIMENSIONS, PyList::new(self.py, parts)?.into_any()),
+        }
+    }
+
+    fn unknown(&self, tag: u64, value: Bound<'py, PyAny>) -> Decoded<'py> {
+        Ok(Tagged::new(tag, value.unbind()).into_bound_py_any(self.py)?)
+    }
+
+    fn set(&mut self, place: Place) -> Decoded<'py> {
+        let length = self.array_of(TAG_SET)?;
         let py = self.py;
         let made = self.items(length, Place::Key, |py, items| match place {
             Place::Value => Ok(PySet::new(py, items).map(Bound::into_any)),
             Place::Key => Ok(PyFrozenSet::new(py, items).map(Bound::into_any)),
         })?;
         made.map_err(|error| Problem::rejected(py, "set", error))
-    }
-
-    fn unknown(&mut self, tag: u64, place: Place) -> Decoded<'py> {
-        let value = self.value(place)?;
-        Ok(Tagged::new(tag, value.unbind()).into_bound_py_any(self.py)?)
     }
 
     #[cold]

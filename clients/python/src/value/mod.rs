@@ -5,16 +5,32 @@
 //! | `arguments` | the arguments of calls |
 //! | `encode` | Python objects to CBOR: the builtin types, and the choice by type for all others |
 //! | `decode` | CBOR to Python objects |
+//! | `output` | the body that is being written |
 //! | `problem` | the errors of both directions, with the path or the position |
 //! | `number` | integers of any size |
+//! | `decimal` | `Decimal` |
+//! | `time` | `datetime`, `date` and `timedelta` |
+//! | `rfc3339` | the texts of dates and times |
+//! | `array` | arrays of numpy and of the module `array` |
+//! | `element` | the types of the elements of arrays |
+//! | `object` | enums, dataclasses, pydantic models and UUIDs |
+//! | `types` | Python types that are imported when they are first needed |
 //! | `tagged` | the class `Tagged`, for tags that have no Python type |
 
 mod arguments;
+mod array;
+mod decimal;
 mod decode;
+mod element;
 mod encode;
 mod number;
+mod object;
+mod output;
 mod problem;
+mod rfc3339;
 mod tagged;
+mod time;
+mod types;
 
 use bytes::Bytes;
 use pyo3::{

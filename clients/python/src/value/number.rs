@@ -14,22 +14,28 @@ pub(super) const TAG_BIGNUM: u64 = 2;
 /// The tag of a byte string n that stands for -1 - n.
 pub(super) const TAG_BIGNUM_NEGATIVE: u64 = 3;
 
-/// Encodes an `int`, as a bignum if it needs more than 64 bits.
-#[inline]
-pub(super) fn encode_int(out: &mut Vec<u8>, value: &Bound<'_, PyInt>) -> Result<(), Problem> {
-    match value.extract::<i64>() {
-        Ok(value) => match u64::try_from(value) {
-            Ok(value) => Head::Unsigned(value).write(out),
-            // In two's complement, -1 - n is n with every bit inverted.
-            Err(_) => Head::Negative(!value as u64).write(out),
-        },
+/// Encodes an `int` of any size.
+pub(super) fn encode_int(out: &mut Vec<u8>, value: &Bound<'_, PyInt>) -> PyResult<()> {
+    match value.extract() {
+        Ok(value) => encode_i64(out, value),
         Err(_) => encode_large(out, value)?,
     }
     Ok(())
 }
 
+/// Encodes an integer of 64 bits.
+#[inline]
+pub(super) fn encode_i64(out: &mut Vec<u8>, value: i64) {
+    match u64::try_from(value) {
+        Ok(value) => Head::Unsigned(value).write(out),
+        // In two's complement, -1 - n is n with every bit inverted.
+        Err(_) => Head::Negative(!value as u64).write(out),
+    }
+}
+
+/// Encodes an `int` of more than 64 bits (or of 64 bits without a sign), as a bignum if CBOR's own integers do not hold it.
 #[cold]
-fn encode_large(out: &mut Vec<u8>, value: &Bound<'_, PyInt>) -> PyResult<()> {
+pub(super) fn encode_large(out: &mut Vec<u8>, value: &Bound<'_, PyInt>) -> PyResult<()> {
     let negative = value.lt(0)?;
     let magnitude = if negative { value.bitnot()? } else { value.as_any().clone() };
     match (magnitude.extract::<u64>(), negative) {
@@ -62,9 +68,8 @@ pub(super) fn negative<'py>(py: Python<'py>, magnitude: u64) -> PyResult<Bound<'
 }
 
 /// Returns the integer of a bignum's tag and bytes.
-pub(super) fn bignum<'py>(py: Python<'py>, tag: u64, digits: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let magnitude = py
-        .get_type::<PyInt>()
-        .call_method1(intern!(py, "from_bytes"), (PyBytes::new(py, digits), intern!(py, "big")))?;
-    if tag == TAG_BIGNUM { Ok(magnitude) } else { magnitude.bitnot() }
+pub(super) fn bignum<'py>(py: Python<'py>, tag: u64, digits: &[u8]) -> Result<Bound<'py, PyAny>, Problem> {
+    let arguments = (PyBytes::new(py, digits), intern!(py, "big"));
+    let magnitude = py.get_type::<PyInt>().call_method1(intern!(py, "from_bytes"), arguments)?;
+    Ok(if tag == TAG_BIGNUM { magnitude } else { magnitude.bitnot()? })
 }
