@@ -38,29 +38,31 @@ static TIMEZONE: Imported = Imported::new("datetime", "timezone");
 
 /// Encodes a `datetime` with a time zone. The offset is kept, the name of the zone is not.
 pub(super) fn encode_datetime(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Result<(), Problem> {
-    let text = match isoformat(value)? {
-        text if rfc3339::timestamp(&text).is_some() => text,
-        // RFC 3339 has no offsets with seconds, such as the local mean time before 1900.
-        text if text.contains('T') && value.call_method0(intern!(value.py(), "utcoffset"))?.is_truthy()? => {
-            isoformat(&value.call_method1(intern!(value.py(), "astimezone"), (utc(value.py())?,))?)?
+    let text = rfc3339_text(value)?;
+    match rfc3339::timestamp(&text).map(|timestamp| timestamp.offset_minutes) {
+        Some(Some(0)) => write_text(out, TAG_DATETIME, &[text.strip_suffix("+00:00").unwrap_or(&text), "Z"]),
+        Some(Some(_)) => write_text(out, TAG_DATETIME, &[&text]),
+        Some(None) => {
+            let hint = "use datetime.now(timezone.utc) or value.astimezone()";
+            return Err(Problem::unsupported(format!("cannot send a datetime without time zone; {hint}")));
         }
-        text => text,
-    };
-    match rfc3339::timestamp(&text) {
-        Some(Timestamp { offset_minutes: Some(0), .. }) => {
-            let local = text.strip_suffix("+00:00").unwrap_or(&text);
-            write_text(out, TAG_DATETIME, &[local, "Z"]);
-            Ok(())
+        None => {
+            return Err(Problem::unsupported(format!("cannot send a datetime that RFC 3339 cannot represent: {text}")));
         }
-        Some(Timestamp { offset_minutes: Some(_), .. }) => {
-            write_text(out, TAG_DATETIME, &[&text]);
-            Ok(())
-        }
-        Some(Timestamp { offset_minutes: None, .. }) => Err(Problem::unsupported(
-            "cannot send a datetime without time zone; use datetime.now(timezone.utc) or value.astimezone()",
-        )),
-        None => Err(Problem::unsupported(format!("cannot send a datetime that RFC 3339 cannot represent: {text}"))),
     }
+    Ok(())
+}
+
+/// Returns the text of a `datetime`, converted to UTC if its offset has seconds, as local mean times before 1900 have: RFC 3339 has
+/// no such offsets.
+fn rfc3339_text(value: &Bound<'_, PyAny>) -> Result<String, Problem> {
+    let py = value.py();
+    let text = isoformat(value)?;
+    if rfc3339::timestamp(&text).is_some() || !value.call_method0(intern!(py, "utcoffset"))?.is_truthy()? {
+        return Ok(text);
+    }
+    let in_utc = value.call_method1(intern!(py, "astimezone"), (utc(py)?,));
+    Ok(isoformat(&in_utc.map_err(|error| Problem::rejected(py, "datetime", error))?)?)
 }
 
 /// Encodes a `date` that is no `datetime`.
