@@ -14,7 +14,9 @@ use pyo3::{
 };
 
 use super::{
-    array, decimal, element::Element, encode::TAG_SET, number, object, problem::Problem, tagged::Tagged, time,
+    encode::TAG_SET,
+    problem::Problem,
+    types::{Element, Tagged, array, decimal, number, object, time},
 };
 
 /// The tag that marks bytes as CBOR, and means nothing else.

@@ -13,11 +13,9 @@ use pyo3::{
 };
 
 use super::{
-    array, decimal, number, object,
     output::{self, Output},
     problem::Problem,
-    tagged::Tagged,
-    time,
+    types::{Tagged, array, decimal, number, object, time},
 };
 
 /// The tag of an array whose elements are a set.
@@ -103,8 +101,10 @@ fn dict(out: &mut Output<'_>, dict: &Bound<'_, PyDict>) -> Result<(), Problem> {
     out.nested(|out| entries(out, dict))
 }
 
-/// Writes exactly as many entries as the dict has at the start. The iterator of PyO3 panics if the size of the dict changes, so the
-/// size is checked before each step: values with code of their own, or other threads during it, may change the dict.
+/// Writes exactly as many entries as the dict has at the start.
+///
+/// The iterator of PyO3 panics if the size of the dict changes. So the size is checked before each step: values with code of their
+/// own, or other threads during it, may change the dict.
 pub(super) fn entries(out: &mut Output<'_>, dict: &Bound<'_, PyDict>) -> Result<(), Problem> {
     let length = dict.len();
     let mut entries = dict.iter();
@@ -217,8 +217,8 @@ fn memoryview(out: &mut Output<'_>, view: &Bound<'_, PyMemoryView>) -> Result<()
     Ok(())
 }
 
-/// Writes a value of a subclass of a builtin type, such as a `NamedTuple` or an `OrderedDict`, as the builtin type. Returns whether
-/// it did.
+/// Writes a value of a subclass of a builtin type, such as a `NamedTuple` or an `OrderedDict`, as the builtin type.
+/// Returns whether it did.
 fn builtin_subclass(out: &mut Output<'_>, value: &Bound<'_, PyAny>) -> Result<bool, Problem> {
     if let Ok(value) = value.cast::<PyString>() {
         out.text(value)?;

@@ -7,29 +7,13 @@
 //! | `decode` | CBOR to Python objects |
 //! | `output` | the body that is being written |
 //! | `problem` | the errors of both directions, with the path or the position |
-//! | `number` | integers of any size |
-//! | `decimal` | `Decimal` |
-//! | `time` | `datetime`, `date` and `timedelta` |
-//! | `rfc3339` | the texts of dates and times |
-//! | `array` | arrays of numpy and of the module `array` |
-//! | `element` | the types of the elements of arrays |
-//! | `object` | enums, dataclasses, pydantic models and UUIDs |
-//! | `types` | Python types that are imported when they are first needed |
-//! | `tagged` | the class `Tagged`, for tags that have no Python type |
+//! | `types` | the types that travel as tags, each in both directions |
 
 mod arguments;
-mod array;
-mod decimal;
 mod decode;
-mod element;
 mod encode;
-mod number;
-mod object;
 mod output;
 mod problem;
-mod rfc3339;
-mod tagged;
-mod time;
 mod types;
 
 use bytes::Bytes;
@@ -76,7 +60,7 @@ pub(crate) fn decode_arguments<'py>(
 
 /// Adds the class `Tagged`, and the functions for tests and tools, to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<tagged::Tagged>()?;
+    module.add_class::<types::Tagged>()?;
     module.add_function(wrap_pyfunction!(encode_to_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(decode_from_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(encode_arguments_to_bytes, module)?)?;

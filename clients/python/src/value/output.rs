@@ -14,8 +14,8 @@ use pyo3::{
 
 use super::problem::Problem;
 
-/// A buffer of at least so many bytes is copied once, into the finished body. A smaller one is copied twice, which costs less than
-/// the second pass over the body.
+/// A buffer of at least so many bytes is copied once, into the finished body. A smaller one is copied twice, which costs
+/// less than the second pass over the body.
 const INSERTED_BYTES_MIN: usize = 4096;
 
 /// Writes one item after the other at the end of a body.

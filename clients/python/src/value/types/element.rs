@@ -2,7 +2,7 @@
 
 /// The type of the elements: its kind, size and byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Element {
+pub(crate) struct Element {
     kind: Kind,
     /// The logarithm to the base 2 of the bytes of an element: 0 to 3.
     size_log2: u32,
@@ -24,9 +24,9 @@ const LITTLE_ENDIAN: u64 = 1 << 2;
 const SIZE: u64 = 3;
 
 impl Element {
-    /// Returns the type of a tag; `None` for other tags, and for floats of 16 bytes, which no type of Python holds. The elements of
-    /// tag 68 are bytes, as those of tag 64.
-    pub(super) fn of_tag(tag: u64) -> Option<Element> {
+    /// Returns the type of a tag; `None` for other tags, and for floats of 16 bytes, which no type of Python holds. The
+    /// elements of tag 68 are bytes, as those of tag 64.
+    pub(crate) fn of_tag(tag: u64) -> Option<Element> {
         if !(TAG_FIRST..=TAG_LAST).contains(&tag) {
             return None;
         }
@@ -43,7 +43,7 @@ impl Element {
     }
 
     /// Returns the type of a dtype of numpy, if it is one of numbers that a typed array can hold.
-    pub(super) fn of_numpy(kind: char, size: usize, byte_order: char) -> Option<Element> {
+    pub(crate) fn of_numpy(kind: char, size: usize, byte_order: char) -> Option<Element> {
         let kind = match kind {
             'u' => Kind::Unsigned,
             'i' => Kind::Signed,
@@ -54,7 +54,7 @@ impl Element {
     }
 
     /// Returns the type of a type code of the module `array`, if it is one of numbers.
-    pub(super) fn of_array(code: char, size: usize) -> Option<Element> {
+    pub(crate) fn of_array(code: char, size: usize) -> Option<Element> {
         let kind = match code {
             'B' | 'H' | 'I' | 'L' | 'Q' => Kind::Unsigned,
             'b' | 'h' | 'i' | 'l' | 'q' => Kind::Signed,
@@ -70,7 +70,7 @@ impl Element {
     }
 
     /// Returns the tag of an array of this type. Single bytes have no order.
-    pub(super) fn tag(self) -> u64 {
+    pub(crate) fn tag(self) -> u64 {
         let (kind, size) = match self.kind {
             Kind::Unsigned => (0, self.size_log2),
             Kind::Signed => (SIGNED, self.size_log2),
@@ -81,17 +81,17 @@ impl Element {
     }
 
     /// Returns the bytes of an element.
-    pub(super) fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         1 << self.size_log2
     }
 
     /// Whether the elements have the byte order of this machine.
-    pub(super) fn is_native(self) -> bool {
+    pub(crate) fn is_native(self) -> bool {
         self.size_log2 == 0 || self.little_endian == cfg!(target_endian = "little")
     }
 
     /// Returns the dtype of numpy, such as `<f8`.
-    pub(super) fn dtype(self) -> String {
+    pub(crate) fn dtype(self) -> String {
         let kind = match self.kind {
             Kind::Unsigned => 'u',
             Kind::Signed => 'i',
@@ -101,7 +101,7 @@ impl Element {
     }
 
     /// Returns the type code of the module `array`, which has no floats of 2 bytes.
-    pub(super) fn array_code(self) -> Option<char> {
+    pub(crate) fn array_code(self) -> Option<char> {
         let codes = match self.kind {
             Kind::Unsigned => [Some('B'), Some('H'), Some('I'), Some('Q')],
             Kind::Signed => [Some('b'), Some('h'), Some('i'), Some('q')],

@@ -7,21 +7,22 @@ use pyo3::{
     types::{PyInt, PyTuple},
 };
 
-use super::{number, problem::Problem, types::Imported};
+use super::{imported::Imported, number};
+use crate::value::problem::Problem;
 
 /// The tag of an array of an exponent of ten and an integer.
-pub(super) const TAG_DECIMAL: u64 = 4;
+pub(crate) const TAG_DECIMAL: u64 = 4;
 
-/// Digits of a decimal. The conversion between the bases of `int` and `Decimal` takes quadratic time: 0.4 ms for so many digits, and
-/// minutes for a mantissa of a mebibyte, which an untrusted peer could send.
+/// Digits of a decimal. The conversion between the bases of `int` and `Decimal` takes quadratic time: 0.4 ms for so many
+/// digits, and minutes for a mantissa of a mebibyte, which an untrusted peer could send.
 const DIGITS_MAX: usize = 2466;
 /// Bits that hold [`DIGITS_MAX`] digits.
 const BITS_MAX: usize = 8192;
 
-pub(super) static DECIMAL: Imported = Imported::new("decimal", "Decimal");
+pub(crate) static DECIMAL: Imported = Imported::new("decimal", "Decimal");
 
 /// Encodes a finite `Decimal` exactly.
-pub(super) fn encode(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Result<(), Problem> {
+pub(crate) fn encode(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Result<(), Problem> {
     let py = value.py();
     let parts = value.call_method0(intern!(py, "as_tuple"))?;
     let (sign, digits, exponent): (u8, Bound<'_, PyTuple>, Bound<'_, PyAny>) = parts.extract()?;
@@ -41,7 +42,7 @@ pub(super) fn encode(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Result<(), 
 }
 
 /// Returns the `Decimal` of an exponent and a mantissa.
-pub(super) fn decode<'py>(
+pub(crate) fn decode<'py>(
     exponent: &Bound<'py, PyAny>,
     mantissa: &Bound<'py, PyAny>,
 ) -> Result<Bound<'py, PyAny>, Problem> {

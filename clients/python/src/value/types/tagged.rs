@@ -6,19 +6,19 @@ use pyo3::{basic::CompareOp, prelude::*, types::PyType};
 ///
 /// Decoding returns it for unknown tags. It can be sent like any other value, and is then encoded as the same tag.
 #[pyclass(frozen, module = "callboard", name = "Tagged")]
-pub(super) struct Tagged {
+pub(crate) struct Tagged {
     /// The number of the tag.
     #[pyo3(get)]
-    pub(super) tag: u64,
+    pub(crate) tag: u64,
     /// The value that the tag marks.
     #[pyo3(get)]
-    pub(super) value: Py<PyAny>,
+    pub(crate) value: Py<PyAny>,
 }
 
 #[pymethods]
 impl Tagged {
     #[new]
-    pub(super) fn new(tag: u64, value: Py<PyAny>) -> Tagged {
+    pub(crate) fn new(tag: u64, value: Py<PyAny>) -> Tagged {
         Tagged { tag, value }
     }
 

@@ -3,7 +3,7 @@
 use pyo3::{prelude::*, sync::PyOnceLock, types::PyDict};
 
 /// An attribute of a module of the standard library.
-pub(super) struct Imported {
+pub(crate) struct Imported {
     module: &'static str,
     name: &'static str,
     object: PyOnceLock<Py<PyAny>>,
@@ -11,7 +11,7 @@ pub(super) struct Imported {
 
 impl Imported {
     /// Creates it without an import.
-    pub(super) const fn new(module: &'static str, name: &'static str) -> Imported {
+    pub(crate) const fn new(module: &'static str, name: &'static str) -> Imported {
         Imported { module, name, object: PyOnceLock::new() }
     }
 
@@ -19,7 +19,7 @@ impl Imported {
     ///
     /// # Errors
     /// If the import fails.
-    pub(super) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+    pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         self.object.import(py, self.module, self.name)
     }
 
@@ -27,17 +27,17 @@ impl Imported {
     ///
     /// # Errors
     /// If the import fails, or the check of the type raises.
-    pub(super) fn is_type_of(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    pub(crate) fn is_type_of(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         value.is_instance(self.get(value.py())?)
     }
 }
 
 /// An attribute of an optional package, which is not imported here: before the program imports it, no value can have its type.
-pub(super) struct Optional(Imported);
+pub(crate) struct Optional(Imported);
 
 impl Optional {
     /// Creates it without an import.
-    pub(super) const fn new(module: &'static str, name: &'static str) -> Optional {
+    pub(crate) const fn new(module: &'static str, name: &'static str) -> Optional {
         Optional(Imported::new(module, name))
     }
 
@@ -45,7 +45,7 @@ impl Optional {
     ///
     /// # Errors
     /// If the check of the type raises.
-    pub(super) fn is_type_of(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    pub(crate) fn is_type_of(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(self.is_loaded(value.py())? && self.0.is_type_of(value)?)
     }
 

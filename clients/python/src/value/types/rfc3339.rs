@@ -1,27 +1,27 @@
 //! The texts of dates and times in RFC 3339. `fromisoformat` of Python 3.10 reads neither `Z` nor most fractions.
 
 /// Year, month and day. Their ranges are not checked.
-pub(super) type Date = (u32, u32, u32);
+pub(crate) type Date = (u32, u32, u32);
 
 /// A date with time, and an offset from UTC unless it is missing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Timestamp {
-    pub(super) date: Date,
+pub(crate) struct Timestamp {
+    pub(crate) date: Date,
     /// Hours, minutes and seconds. Their ranges are not checked.
-    pub(super) time: (u32, u32, u32),
+    pub(crate) time: (u32, u32, u32),
     /// The fraction of the second. Digits after the sixth are dropped.
-    pub(super) microsecond: u32,
-    pub(super) offset_minutes: Option<i32>,
+    pub(crate) microsecond: u32,
+    pub(crate) offset_minutes: Option<i32>,
 }
 
 /// Reads `2026-11-29`.
-pub(super) fn date(text: &str) -> Option<Date> {
+pub(crate) fn date(text: &str) -> Option<Date> {
     let (date, rest) = split_date(text.as_bytes())?;
     rest.is_empty().then_some(date)
 }
 
 /// Reads `2026-11-29T12:30:00.25+01:00`.
-pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
+pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
     let (date, rest) = split_date(text.as_bytes())?;
     let [b'T' | b't' | b' ', rest @ ..] = rest else { return None };
     let (hour, rest) = number(rest, 2)?;

@@ -7,15 +7,15 @@ use pyo3::{
     types::{PyBytes, PyInt},
 };
 
-use super::problem::Problem;
+use crate::value::problem::Problem;
 
 /// The tag of a byte string that is an unsigned integer.
-pub(super) const TAG_BIGNUM: u64 = 2;
+pub(crate) const TAG_BIGNUM: u64 = 2;
 /// The tag of a byte string n that stands for -1 - n.
-pub(super) const TAG_BIGNUM_NEGATIVE: u64 = 3;
+pub(crate) const TAG_BIGNUM_NEGATIVE: u64 = 3;
 
 /// Encodes an `int` of any size.
-pub(super) fn encode_int(out: &mut Vec<u8>, value: &Bound<'_, PyInt>) -> PyResult<()> {
+pub(crate) fn encode_int(out: &mut Vec<u8>, value: &Bound<'_, PyInt>) -> PyResult<()> {
     match value.extract() {
         Ok(value) => encode_i64(out, value),
         Err(_) => encode_large(out, value)?,
@@ -25,7 +25,7 @@ pub(super) fn encode_int(out: &mut Vec<u8>, value: &Bound<'_, PyInt>) -> PyResul
 
 /// Encodes an integer of 64 bits.
 #[inline]
-pub(super) fn encode_i64(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn encode_i64(out: &mut Vec<u8>, value: i64) {
     match u64::try_from(value) {
         Ok(value) => Head::Unsigned(value).write(out),
         // In two's complement, -1 - n is n with every bit inverted.
@@ -35,7 +35,7 @@ pub(super) fn encode_i64(out: &mut Vec<u8>, value: i64) {
 
 /// Encodes an `int` of more than 64 bits (or of 64 bits without a sign), as a bignum if CBOR's own integers do not hold it.
 #[cold]
-pub(super) fn encode_large(out: &mut Vec<u8>, value: &Bound<'_, PyInt>) -> PyResult<()> {
+pub(crate) fn encode_large(out: &mut Vec<u8>, value: &Bound<'_, PyInt>) -> PyResult<()> {
     let negative = value.lt(0)?;
     let magnitude = if negative { value.bitnot()? } else { value.as_any().clone() };
     match (magnitude.extract::<u64>(), negative) {
@@ -60,7 +60,7 @@ fn digits_of<'py>(magnitude: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>
 }
 
 /// Returns the integer -1 - `magnitude`.
-pub(super) fn negative<'py>(py: Python<'py>, magnitude: u64) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn negative<'py>(py: Python<'py>, magnitude: u64) -> PyResult<Bound<'py, PyAny>> {
     match i64::try_from(magnitude) {
         Ok(magnitude) => Ok((!magnitude).into_pyobject(py)?.into_any()),
         Err(_) => magnitude.into_pyobject(py)?.bitnot(),
@@ -68,7 +68,7 @@ pub(super) fn negative<'py>(py: Python<'py>, magnitude: u64) -> PyResult<Bound<'
 }
 
 /// Returns the integer of a bignum's tag and bytes.
-pub(super) fn bignum<'py>(py: Python<'py>, tag: u64, digits: &[u8]) -> Result<Bound<'py, PyAny>, Problem> {
+pub(crate) fn bignum<'py>(py: Python<'py>, tag: u64, digits: &[u8]) -> Result<Bound<'py, PyAny>, Problem> {
     let arguments = (PyBytes::new(py, digits), intern!(py, "big"));
     let magnitude = py.get_type::<PyInt>().call_method1(intern!(py, "from_bytes"), arguments)?;
     Ok(if tag == TAG_BIGNUM { magnitude } else { magnitude.bitnot()? })

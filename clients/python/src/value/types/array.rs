@@ -11,25 +11,24 @@ use pyo3::{
 
 use super::{
     element::Element,
-    output::Output,
-    problem::Problem,
-    types::{Imported, Optional},
+    imported::{Imported, Optional},
 };
+use crate::value::{output::Output, problem::Problem};
 
 /// The tag of an array of the dimensions and the elements, of which the last index changes fastest.
-pub(super) const TAG_DIMENSIONS: u64 = 40;
+pub(crate) const TAG_DIMENSIONS: u64 = 40;
 /// The tag of an array whose elements all have one type. CBOR has no typed array of booleans.
-pub(super) const TAG_HOMOGENEOUS: u64 = 41;
+pub(crate) const TAG_HOMOGENEOUS: u64 = 41;
 
 /// The byte of `false` in CBOR; the one of `true` is the next.
 const FALSE: u8 = 0xf4;
 
-pub(super) static NUMPY_ARRAY: Optional = Optional::new("numpy", "ndarray");
-pub(super) static NUMPY_SCALAR: Optional = Optional::new("numpy", "generic");
-pub(super) static ARRAY: Optional = Optional::new("array", "array");
+pub(crate) static NUMPY_ARRAY: Optional = Optional::new("numpy", "ndarray");
+pub(crate) static NUMPY_SCALAR: Optional = Optional::new("numpy", "generic");
+pub(crate) static ARRAY: Optional = Optional::new("array", "array");
 
 /// Encodes a `numpy.ndarray` of at least one dimension.
-pub(super) fn encode_numpy(out: &mut Output<'_>, array: &Bound<'_, PyAny>) -> Result<(), Problem> {
+pub(crate) fn encode_numpy(out: &mut Output<'_>, array: &Bound<'_, PyAny>) -> Result<(), Problem> {
     let py = array.py();
     if array.hasattr(intern!(py, "mask"))? {
         return Err(Problem::unsupported("cannot send a masked array; use array.filled()"));
@@ -76,7 +75,7 @@ fn encode_booleans(out: &mut Output<'_>, array: &Bound<'_, PyAny>) -> Result<(),
 }
 
 /// Encodes an `array.array`.
-pub(super) fn encode_array(out: &mut Output<'_>, array: &Bound<'_, PyAny>) -> Result<(), Problem> {
+pub(crate) fn encode_array(out: &mut Output<'_>, array: &Bound<'_, PyAny>) -> Result<(), Problem> {
     let py = array.py();
     let code: char = array.getattr(intern!(py, "typecode"))?.extract()?;
     let size: usize = array.getattr(intern!(py, "itemsize"))?.extract()?;
@@ -86,9 +85,9 @@ pub(super) fn encode_array(out: &mut Output<'_>, array: &Bound<'_, PyAny>) -> Re
     }
 }
 
-/// Returns the array of a typed array's content: of numpy if it is installed, else of the module `array`. Returns `None` if neither
-/// has the type.
-pub(super) fn decode_typed<'py>(
+/// Returns the array of a typed array's content: of numpy if it is installed, else of the module `array`. Returns `None` if
+/// neither has the type.
+pub(crate) fn decode_typed<'py>(
     py: Python<'py>,
     element: Element,
     content: &[u8],
@@ -113,7 +112,7 @@ pub(super) fn decode_typed<'py>(
 }
 
 /// Returns the array of several dimensions, or `None` if the elements are not an array of numpy.
-pub(super) fn decode_dimensions<'py>(parts: &[Bound<'py, PyAny>]) -> Result<Option<Bound<'py, PyAny>>, Problem> {
+pub(crate) fn decode_dimensions<'py>(parts: &[Bound<'py, PyAny>]) -> Result<Option<Bound<'py, PyAny>>, Problem> {
     let [dimensions, elements] = parts else {
         return Err(Problem::invalid("tag 40: expected an array of two items"));
     };
@@ -130,7 +129,7 @@ pub(super) fn decode_dimensions<'py>(parts: &[Bound<'py, PyAny>]) -> Result<Opti
 }
 
 /// Returns the array of numpy of a list of booleans, and any other value unchanged.
-pub(super) fn decode_homogeneous<'py>(items: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn decode_homogeneous<'py>(items: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = items.py();
     let booleans =
         items.cast::<PyList>().is_ok_and(|list| list.iter().all(|item| item.is_exact_instance_of::<PyBool>()));

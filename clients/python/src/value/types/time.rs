@@ -8,36 +8,36 @@ use pyo3::{
 };
 
 use super::{
+    imported::Imported,
     number,
-    problem::Problem,
     rfc3339::{self, Timestamp},
-    types::Imported,
 };
+use crate::value::problem::Problem;
 
 /// The tag of a text that is a date with time and offset, as in RFC 3339.
-pub(super) const TAG_DATETIME: u64 = 0;
+pub(crate) const TAG_DATETIME: u64 = 0;
 /// The tag of a number of seconds since 1970 (UTC).
-pub(super) const TAG_EPOCH: u64 = 1;
+pub(crate) const TAG_EPOCH: u64 = 1;
 /// The tag of a number of days since 1970-01-01 (RFC 8943).
-pub(super) const TAG_DAYS: u64 = 100;
+pub(crate) const TAG_DAYS: u64 = 100;
 /// The tag of a map that is a duration (RFC 9581).
-pub(super) const TAG_DURATION: u64 = 1002;
+pub(crate) const TAG_DURATION: u64 = 1002;
 /// The tag of a text that is a date, as in RFC 3339 (RFC 8943).
-pub(super) const TAG_DATE: u64 = 1004;
+pub(crate) const TAG_DATE: u64 = 1004;
 
 /// The keys of a duration.
 const SECONDS: i64 = 1;
 const MICROSECONDS: i64 = -6;
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
-pub(super) static DATETIME: Imported = Imported::new("datetime", "datetime");
-pub(super) static DATE: Imported = Imported::new("datetime", "date");
-pub(super) static TIME: Imported = Imported::new("datetime", "time");
-pub(super) static TIMEDELTA: Imported = Imported::new("datetime", "timedelta");
+pub(crate) static DATETIME: Imported = Imported::new("datetime", "datetime");
+pub(crate) static DATE: Imported = Imported::new("datetime", "date");
+pub(crate) static TIME: Imported = Imported::new("datetime", "time");
+pub(crate) static TIMEDELTA: Imported = Imported::new("datetime", "timedelta");
 static TIMEZONE: Imported = Imported::new("datetime", "timezone");
 
 /// Encodes a `datetime` with a time zone. The offset is kept, the name of the zone is not.
-pub(super) fn encode_datetime(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Result<(), Problem> {
+pub(crate) fn encode_datetime(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Result<(), Problem> {
     let text = rfc3339_text(value)?;
     match rfc3339::timestamp(&text).map(|timestamp| timestamp.offset_minutes) {
         Some(Some(0)) => write_text(out, TAG_DATETIME, &[text.strip_suffix("+00:00").unwrap_or(&text), "Z"]),
@@ -53,8 +53,8 @@ pub(super) fn encode_datetime(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Re
     Ok(())
 }
 
-/// Returns the text of a `datetime`, converted to UTC if its offset has seconds, as local mean times before 1900 have: RFC 3339 has
-/// no such offsets.
+/// Returns the text of a `datetime`. If its offset has seconds, as local mean times before 1900 have, it is converted to UTC:
+/// RFC 3339 has no such offsets.
 fn rfc3339_text(value: &Bound<'_, PyAny>) -> Result<String, Problem> {
     let py = value.py();
     let text = isoformat(value)?;
@@ -66,13 +66,13 @@ fn rfc3339_text(value: &Bound<'_, PyAny>) -> Result<String, Problem> {
 }
 
 /// Encodes a `date` that is no `datetime`.
-pub(super) fn encode_date(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Result<(), Problem> {
+pub(crate) fn encode_date(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Result<(), Problem> {
     write_text(out, TAG_DATE, &[&isoformat(value)?]);
     Ok(())
 }
 
 /// Encodes a `timedelta` as seconds and, if there are any, microseconds.
-pub(super) fn encode_timedelta(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Result<(), Problem> {
+pub(crate) fn encode_timedelta(out: &mut Vec<u8>, value: &Bound<'_, PyAny>) -> Result<(), Problem> {
     let py = value.py();
     let days: i64 = value.getattr(intern!(py, "days"))?.extract()?;
     let seconds: i64 = value.getattr(intern!(py, "seconds"))?.extract()?;
@@ -99,7 +99,7 @@ fn write_text(out: &mut Vec<u8>, tag: u64, parts: &[&str]) {
 }
 
 /// Returns the `datetime` of tag 0.
-pub(super) fn decode_datetime<'py>(py: Python<'py>, text: &str) -> Result<Bound<'py, PyAny>, Problem> {
+pub(crate) fn decode_datetime<'py>(py: Python<'py>, text: &str) -> Result<Bound<'py, PyAny>, Problem> {
     let timestamp = rfc3339::timestamp(text).and_then(|timestamp| Some((timestamp.offset_minutes?, timestamp)));
     let Some((offset_minutes, Timestamp { date, time, microsecond, .. })) = timestamp else {
         return Err(Problem::invalid(format!("tag 0: not a date and time of RFC 3339: {}", excerpt(text))));
@@ -113,14 +113,14 @@ pub(super) fn decode_datetime<'py>(py: Python<'py>, text: &str) -> Result<Bound<
 }
 
 /// Returns the `date` of tag 1004.
-pub(super) fn decode_date<'py>(py: Python<'py>, text: &str) -> Result<Bound<'py, PyAny>, Problem> {
+pub(crate) fn decode_date<'py>(py: Python<'py>, text: &str) -> Result<Bound<'py, PyAny>, Problem> {
     let date = rfc3339::date(text)
         .ok_or_else(|| Problem::invalid(format!("tag 1004: not a date of RFC 3339: {}", excerpt(text))))?;
     DATE.get(py)?.call1(date).map_err(|error| Problem::rejected(py, "date", error))
 }
 
 /// Returns the `datetime` of tag 1, an integer or a float of seconds.
-pub(super) fn decode_epoch<'py>(seconds: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Problem> {
+pub(crate) fn decode_epoch<'py>(seconds: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Problem> {
     let py = seconds.py();
     let from_epoch = || {
         let epoch = DATETIME.get(py)?.call1((1970, 1, 1, 0, 0, 0, 0, utc(py)?))?;
@@ -130,14 +130,14 @@ pub(super) fn decode_epoch<'py>(seconds: &Bound<'py, PyAny>) -> Result<Bound<'py
 }
 
 /// Returns the `date` of tag 100, an integer of days.
-pub(super) fn decode_days<'py>(days: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Problem> {
+pub(crate) fn decode_days<'py>(days: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Problem> {
     let py = days.py();
     let from_epoch = || DATE.get(py)?.call1((1970, 1, 1))?.add(TIMEDELTA.get(py)?.call1((days,))?);
     from_epoch().map_err(|error| Problem::rejected(py, "date", error))
 }
 
 /// Returns the `timedelta` of a duration, or `None` if it has parts that a `timedelta` cannot hold.
-pub(super) fn decode_duration<'py>(parts: &Bound<'py, PyDict>) -> Result<Option<Bound<'py, PyAny>>, Problem> {
+pub(crate) fn decode_duration<'py>(parts: &Bound<'py, PyDict>) -> Result<Option<Bound<'py, PyAny>>, Problem> {
     let py = parts.py();
     let (seconds, microseconds) = (parts.get_item(SECONDS)?, parts.get_item(MICROSECONDS)?);
     let is_integer =
