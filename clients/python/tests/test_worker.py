@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import textwrap
 from collections.abc import Callable, Iterator
@@ -433,6 +434,27 @@ def test_the_methods_of_an_object(broker: Broker, client: callboard.Client, serv
         assert "_private" not in described and "size" not in described
 
 
+def test_with_more_slots_plain_functions_still_run_one_after_another(
+    broker: Broker, client: callboard.Client, serve: Serve
+) -> None:
+    source = """
+    app = callboard.Worker("s", slots=16)
+    running = 0
+
+    @app.read
+    def alone() -> int:
+        global running
+        running += 1
+        time.sleep(0.01)
+        running -= 1
+        return running
+    """
+    with serve(source):
+        futures = [client.submit("s.alone") for _ in range(40)]
+        assert [future.result() for future in futures] == [0] * 40
+        assert re.search(r"^s +1 +16 ", broker.run("status").stdout, re.MULTILINE)
+
+
 def test_sigterm_drains_and_a_second_interrupt_ends_at_once(
     broker: Broker, client: callboard.Client, serve: Serve
 ) -> None:
@@ -620,6 +642,8 @@ def test_a_worker_that_cannot_start_raises_an_error() -> None:
         callboard.Worker().read(lambda: None)
     with pytest.raises(ValueError, match="no service"):
         callboard.Worker("s").run()
+    with pytest.raises(ValueError, match="threads=0"):
+        callboard.Worker("s", threads=0)
 
     def many(*numbers: int) -> None: ...
 
