@@ -63,9 +63,8 @@ impl SignalWatch {
 /// exit it: a handler that does not return keeps `run` from returning.
 fn watch(mut reader: UnixStream, shared: &Shared, others: &Notify, drain: Duration) {
     let mut stopped_at = None::<Instant>;
-    let mut signal = [0];
-    while matches!(reader.read(&mut signal), Ok(1)) {
-        match (signal[0], stopped_at) {
+    while let Some(signal) = next_signal(&mut reader) {
+        match (signal, stopped_at) {
             (SIGINT | SIGTERM, None) => {
                 stopped_at = Some(Instant::now());
                 shared.stop.notify_one();
@@ -74,6 +73,19 @@ fn watch(mut reader: UnixStream, shared: &Shared, others: &Notify, drain: Durati
             (SIGTERM, Some(at)) if at.elapsed() >= drain => process::exit(TERMINATED),
             (SIGTERM, Some(_)) => {}
             _ => others.notify_one(),
+        }
+    }
+}
+
+/// Waits for the number of the next signal; `None` if the watch is closed.
+fn next_signal(reader: &mut UnixStream) -> Option<u8> {
+    let mut signal = [0];
+    loop {
+        match reader.read(&mut signal) {
+            Ok(1) => return Some(signal[0]),
+            // The system can deliver the signal to this thread, and Python lets it interrupt system calls.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => return None,
         }
     }
 }
