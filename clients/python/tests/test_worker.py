@@ -564,6 +564,23 @@ def pids(client: callboard.Client) -> set[int]:
     return {answer.result for answer in client.broadcast("s.pid") if answer.error is None}
 
 
+def test_calls_of_a_coroutine_and_of_its_tasks_inherit_its_deadline(client: callboard.Client, serve: Serve) -> None:
+    source = """
+    app = callboard.Worker("s")
+    client = callboard.aio.Client(os.environ["FRONTEND"])
+
+    @app.read
+    async def outer() -> list[float]:
+        return [await client.call("s.inner", timeout=1000), *await asyncio.gather(client.call("s.inner", timeout=1000))]
+
+    @app.read
+    async def inner(context: callboard.Context) -> float:
+        return context.deadline or 0
+    """
+    with serve(source):
+        assert all(0 < left <= 25 for left in client.call("s.outer", timeout=25))
+
+
 def test_calls_of_a_handler_inherit_its_deadline(client: callboard.Client, serve: Serve) -> None:
     source = """
     app = callboard.Worker("s", threads=2)

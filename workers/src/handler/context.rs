@@ -122,8 +122,10 @@ impl Context {
         })
     }
 
-    /// Runs one part of the handler inside of the call's scope, where nested calls find their parent.
-    pub(crate) fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
+    /// Runs one part of the handler inside of the call's scope: the calls that it makes on this thread inherit the deadline, and end
+    /// when this call is cancelled. Handlers run inside of it already; this is for parts that run elsewhere, such as on another
+    /// thread.
+    pub fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
         self.scope().enter(part)
     }
 

@@ -110,12 +110,6 @@ impl DynamicCall {
         }
     }
 
-    /// Runs one part of the handler inside of the call's scope: the calls that it makes on this thread inherit the deadline, and end
-    /// when this call is cancelled.
-    pub fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
-        self.context().enter(part)
-    }
-
     /// Ends the call.
     pub fn finish(mut self, outcome: Outcome) {
         self.guard.outcome = Some(outcome);

@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from os import PathLike
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
+
+_T = TypeVar("_T")
 
 Deliver: TypeAlias = Callable[[Any, BaseException | None], object]
 Options: TypeAlias = dict[str, Any]
@@ -138,6 +140,8 @@ class Context:
         """The id of the call, as in logs and in ``callboard why``."""
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
         """Reports progress, if the caller asked for it: ``done`` of ``total`` in any unit, and a message."""
+    def _enter(self, function: Callable[..., _T], /, *args: Any) -> _T:
+        """Calls a function: the calls that it starts inherit the deadline of this call. For callboard.aio."""
 
 class Worker:
     def __new__(
@@ -188,6 +192,8 @@ class LoopQueue:
     def close(self) -> None: ...
 
 class LoopCall:
+    @property
+    def context(self) -> Context: ...
     def send(self, item: Any) -> Awaitable[None]: ...
     def finish(self, result: Any) -> None: ...
     def fail(self, exception: BaseException) -> None: ...

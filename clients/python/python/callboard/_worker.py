@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from . import _contract, _native
 from ._native import Context
+from ._scope import current
 from ._types import Types
 
 __all__ = ["Context", "Worker", "idempotent", "once", "read"]
@@ -353,6 +354,7 @@ class _EventLoop:
 
     async def _run(self, number: int, call: _native.LoopCall, returned: Any) -> None:
         """Runs one call to its end. Only the cancellation of the call itself cancels this task."""
+        current.set(call.context)
         try:
             result = await returned if isinstance(returned, Awaitable) else returned
             if isinstance(result, AsyncIterator):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from . import _native
 from ._client import Answer, Progress, _take_options
+from ._scope import in_scope
 
 S = TypeVar("S", bound="Stream")
 
@@ -53,7 +54,7 @@ class Client:
         loop = asyncio.get_running_loop()
         inbox = self._inboxes.get(loop) or self._new_inbox(loop)
         future = loop.create_future()
-        token = self._native.call_to(method, args, kwargs, inbox, functools.partial(_deliver, future))
+        token = in_scope(self._native.call_to, method, args, kwargs, inbox, functools.partial(_deliver, future))
         try:
             return await future
         except asyncio.CancelledError:
@@ -69,12 +70,12 @@ class Client:
 
         Raises :class:`callboard.ResourceExhausted` if the client's queue is full.
         """
-        self._native.try_cast_with(method, args, kwargs, _take_options(kwargs))
+        in_scope(self._native.try_cast_with, method, args, kwargs, _take_options(kwargs))
 
     async def broadcast(self, method: str, *args: Any, **kwargs: Any) -> list[Answer]:
         """Calls a method at every worker that serves it. Returns their answers, in no particular order."""
         options = _take_options(kwargs)
-        answers = await self._outcome(self._native.start_broadcast(method, args, kwargs, options))
+        answers = await self._outcome(in_scope(self._native.start_broadcast, method, args, kwargs, options))
         return [Answer(*answer) for answer in answers]
 
     async def with_progress(self, on_progress: Progress, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -83,24 +84,26 @@ class Client:
         Meanwhile it calls ``on_progress(done, total, message)`` in the loop.
         """
         options = _take_options(kwargs)
-        return await self._outcome(self._native.start_with_progress(method, args, kwargs, options, on_progress))
+        return await self._outcome(
+            in_scope(self._native.start_with_progress, method, args, kwargs, options, on_progress)
+        )
 
     def stream(self, method: str, *args: Any, **kwargs: Any) -> Stream:
         """Calls a method that sends items: ``async for item in client.stream("numbers.count", 3)``.
 
         ``conflate=True`` keeps only the newest unread item.
         """
-        return Stream(self, self._native.start_stream(method, args, kwargs, _take_options(kwargs)))
+        return Stream(self, in_scope(self._native.start_stream, method, args, kwargs, _take_options(kwargs)))
 
     async def upload(self, items: AsyncIterable[Any] | Iterable[Any], method: str, *args: Any, **kwargs: Any) -> Any:
         """Calls a method that takes items, sends it these, and returns its result."""
-        sender, reply = self._native.start_upload(method, args, kwargs, _take_options(kwargs))
+        sender, reply = in_scope(self._native.start_upload, method, args, kwargs, _take_options(kwargs))
         await self._send_all(sender, items)
         return await self._outcome(reply)
 
     def duplex(self, method: str, *args: Any, **kwargs: Any) -> Duplex:
         """Calls a method that takes and sends items."""
-        sender, received = self._native.start_duplex(method, args, kwargs, _take_options(kwargs))
+        sender, received = in_scope(self._native.start_duplex, method, args, kwargs, _take_options(kwargs))
         return Duplex(self, received, sender)
 
     async def close(self) -> None:
@@ -186,12 +189,14 @@ class Method:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """Calls the method and returns its result."""
-        call = self._client._native.start_call(self._name, args, kwargs, self._options)
+        call = in_scope(self._client._native.start_call, self._name, args, kwargs, self._options)
         return self._client._outcome(call)
 
     def stream(self, *args: Any, **kwargs: Any) -> Stream:
         """Calls the method and iterates over the items that it sends."""
-        return Stream(self._client, self._client._native.start_stream(self._name, args, kwargs, self._options))
+        return Stream(
+            self._client, in_scope(self._client._native.start_stream, self._name, args, kwargs, self._options)
+        )
 
     def __repr__(self) -> str:
         return f"<callboard.aio.Method {self._name}>"

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use callboard_workers as workers;
-use pyo3::prelude::*;
+use pyo3::{prelude::*, types::PyTuple};
 
 /// The context of the call that a handler serves. A parameter that is annotated with this class gets it.
 #[pyclass(module = "callboard", frozen)]
@@ -64,6 +64,12 @@ impl Context {
     #[pyo3(signature = (done, total=None, message=""))]
     fn progress(&self, done: u64, total: Option<u64>, message: &str) {
         self.0.progress(done, total, message);
+    }
+
+    /// Calls a function: the calls that it starts inherit the deadline of this call. For callboard.aio.
+    #[pyo3(name = "_enter", signature = (function, /, *args))]
+    fn enter<'py>(&self, function: &Bound<'py, PyAny>, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.enter(|| function.call1(args.clone()))
     }
 
     fn __repr__(&self) -> String {

@@ -22,6 +22,7 @@ use pyo3::{
 };
 
 use super::{
+    context::Context,
     failure, items,
     method::{Handler, Shared, encode_result},
 };
@@ -80,6 +81,7 @@ enum Operation {
 pub(crate) struct LoopCall {
     /// `None` when it has ended.
     call: Mutex<Option<DynamicCall>>,
+    context: Context,
     streams: DynamicStreams,
     calls: Arc<LoopCalls>,
     shared: Arc<Shared>,
@@ -173,7 +175,7 @@ impl LoopCalls {
         call: DynamicCall,
         shared: Arc<Shared>,
     ) -> PyResult<Option<Taken>> {
-        let started = call.enter(|| {
+        let started = call.context().enter(|| {
             let (args, kwargs) = handler.bind(py, &call, &shared, Some(self))?;
             handler.function.bind(py).call(args, kwargs.as_ref()).map_err(|error| shared.failure(py, error))
         });
@@ -181,8 +183,8 @@ impl LoopCalls {
             Ok(awaitable) => {
                 let number = self.next_number();
                 call.wake_on_cancel(&self.waker(Event::Cancelled, number));
-                let streams = call.streams();
-                let call = LoopCall { call: Mutex::new(Some(call)), streams, calls: Arc::clone(self), shared };
+                let (context, streams) = (Context::new(call.context()), call.streams());
+                let call = LoopCall { call: Mutex::new(Some(call)), context, streams, calls: Arc::clone(self), shared };
                 Ok(Some((number, Some((call, awaitable.unbind())))))
             }
             Err(failure) => {
@@ -262,6 +264,12 @@ fn received_item(py: Python<'_>, received: Received, convert: Option<&Py<PyAny>>
 
 #[pymethods]
 impl LoopCall {
+    /// The context of the call.
+    #[getter]
+    fn context(&self) -> Context {
+        self.context.clone()
+    }
+
     /// Sends an item. Returns a future that is done when the caller has granted credit for it.
     fn send(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let (item, streams) = (value::encode(item, "item")?, self.streams.clone());

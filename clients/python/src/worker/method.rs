@@ -127,7 +127,7 @@ impl Method {
 impl Handler {
     /// Runs a call of a plain function on this thread, to its end.
     pub(super) fn serve(&self, py: Python<'_>, call: DynamicCall, shared: &Shared) {
-        let outcome = call.enter(|| self.outcome(py, &call, shared));
+        let outcome = call.context().enter(|| self.outcome(py, &call, shared));
         call.finish(outcome);
     }
 
