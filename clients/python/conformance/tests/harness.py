@@ -18,6 +18,7 @@ CONFORMANCE = ROOT / "clients" / "python" / "conformance"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 COMMAND = Path(os.environ.get("CALLBOARD_COMMAND", TARGET / "debug" / "callboard")).absolute()
 RUST_WORKER = COMMAND.parent / "examples" / "calculator-worker"
+STREAMS_WORKER = COMMAND.parent / "examples" / "streams-worker"
 PYTHON_WORKER = [sys.executable, str(CONFORMANCE / "examples" / "calculator_worker.py")]
 FAULTY_WORKER = [sys.executable, str(CONFORMANCE / "examples" / "faulty_worker.py")]
 DEADLINE = 60.0  # generous: a test that passes waits for events, not for this
