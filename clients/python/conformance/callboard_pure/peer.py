@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
 import math
@@ -107,7 +106,7 @@ class Peer(ABC):
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_numbers = itertools.count()
         self._lock = threading.RLock()  # reentrant, because a signal handler may interrupt `post`
-        self._ended = False
+        self._ended = self._woken = False
         self._waker, self._wakened = socket.socketpair()
         self._waker.setblocking(False)
         self._wakened.setblocking(False)
@@ -153,7 +152,8 @@ class Peer(ABC):
             if self._ended:
                 return False
             self._commands.append(command)
-            with contextlib.suppress(BlockingIOError):  # then the loop has wake-ups enough
+            if not self._woken:
+                self._woken = True
                 self._waker.send(b"\0")
             return True
 
@@ -182,7 +182,7 @@ class Peer(ABC):
         ready = dict(self._poller.poll(math.ceil(wait * 1000)))
         overslept = time.monotonic() - begin - wait
         self._run_commands(ready)
-        self._read_socket()
+        self._read_socket(ready)
         self._check_time(overslept)
         if self._phase is not Phase.CLOSED:
             self._on_turn()
@@ -190,7 +190,9 @@ class Peer(ABC):
 
     def _run_commands(self, ready: dict[Any, int]) -> None:
         if self._wakened.fileno() in ready:
-            self._wakened.recv(4096)
+            with self._lock:
+                self._woken = False
+                self._wakened.recv(1)
         for _ in range(len(self._commands)):
             self._commands.popleft()()
 
@@ -267,9 +269,9 @@ class Peer(ABC):
         self._outbox.clear()
         self._last_sent = time.monotonic()
 
-    def _read_socket(self) -> None:
-        """Reads the monitor first, then the socket until it is empty, and only then believes the monitor (16.3)."""
-        while self._monitor is not None and self._monitor.poll(0):
+    def _read_socket(self, ready: dict[Any, int]) -> None:
+        """Reads the socket until it is empty after the monitor was polled, and only then acts on the monitor (16.3)."""
+        if self._monitor is not None and self._monitor in ready:
             recv_monitor_message(self._monitor)
             self._gone = True
         for _ in range(MESSAGES_PER_TURN):

@@ -19,6 +19,7 @@ HELLO, CHALLENGE, PROOF, WELCOME, REQUEST, REPLY, GOODBYE, PING, PONG = 0, 1, 2,
 CODE = 7  # the header's key of a failure
 HEARTBEAT = 1.0  # seconds, the broker's too
 HANDSHAKE = 5.0
+INLINE_BODY_MAX = 16_384  # bytes; a larger body has a frame of its own
 
 
 class Connection:
@@ -36,7 +37,10 @@ class Connection:
 
     def send(self, header: dict[int, Any], body: bytes = b"") -> None:
         """Sends one envelope. The keys of the header must be in ascending order."""
-        self.dealer.send(cbor2.dumps(header) + cbor2.dumps(body))
+        if len(body) > INLINE_BODY_MAX:
+            self.dealer.send_multipart([cbor2.dumps(header), body])
+        else:
+            self.dealer.send(cbor2.dumps(header) + cbor2.dumps(body))
         self.last_sent = time.monotonic()
 
     def envelopes(self) -> Iterator[tuple[dict[int, Any], bytes]]:

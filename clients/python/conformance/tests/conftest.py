@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import zmq
-from harness import COMMAND, PYTHON_WORKER, RUST_WORKER, Broker, Process
+from harness import COMMAND, PYTHON_WORKER, RUST_WORKER, STREAMS_WORKER, Broker, Process
 
 Start = Callable[..., Process]
 
@@ -14,8 +14,8 @@ Start = Callable[..., Process]
 @pytest.fixture(scope="session", autouse=True)
 def programs() -> None:
     """Checks once that the programs exist, because each test would otherwise fail with a message of its own."""
-    for program in (COMMAND, RUST_WORKER):
-        assert program.exists(), f"{program} is missing: run cargo build --bin callboard --example calculator-worker"
+    for program in (COMMAND, RUST_WORKER, STREAMS_WORKER):
+        assert program.exists(), f"{program} is missing: run cargo build --bin callboard --examples"
 
 
 @pytest.fixture

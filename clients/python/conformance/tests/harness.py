@@ -18,19 +18,25 @@ CONFORMANCE = ROOT / "clients" / "python" / "conformance"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 COMMAND = Path(os.environ.get("CALLBOARD_COMMAND", TARGET / "debug" / "callboard")).absolute()
 RUST_WORKER = COMMAND.parent / "examples" / "calculator-worker"
+STREAMS_WORKER = COMMAND.parent / "examples" / "streams-worker"
 PYTHON_WORKER = [sys.executable, str(CONFORMANCE / "examples" / "calculator_worker.py")]
 FAULTY_WORKER = [sys.executable, str(CONFORMANCE / "examples" / "faulty_worker.py")]
 DEADLINE = 60.0  # generous: a test that passes waits for events, not for this
 
 
 class Process:
-    """A process whose lines of output can be waited for."""
+    """A process whose lines of output can be waited for. It inherits the given descriptors."""
 
-    def __init__(self, arguments: list[str], **variables: str) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALLBOARD_")}
-        environment = inherited | {"PYTHONPATH": str(CONFORMANCE), "PYTHONUNBUFFERED": "1"} | variables
+    def __init__(self, arguments: list[str], *descriptors: int, **variables: str) -> None:
+        own = {name: value for name, value in os.environ.items() if not name.startswith("CALLBOARD_")}
+        environment = own | {"PYTHONPATH": str(CONFORMANCE), "PYTHONUNBUFFERED": "1"} | variables
         self._process = subprocess.Popen(
-            arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            arguments,
+            env=environment,
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.output: list[str] = []

@@ -74,3 +74,22 @@ def test_a_pool_replaces_a_worker_that_is_killed(client: Client, pool: Process) 
     eventually(lambda: len(workers(client)) == 2 and workers(client) != before)
     assert client.call("calculator.add", [2, 3]) == 5
     assert pool.pid
+
+
+@pytest.mark.parametrize("other_inode", [0, 1])
+def test_a_worker_ends_when_its_lifeline_does(broker: Broker, other_inode: int) -> None:
+    reader, writer = os.pipe()
+    inode = os.fstat(reader).st_ino + other_inode
+    variables = {"CALLBOARD_LIFELINE": f"{reader}:{inode}", "CALLBOARD_BACKEND": broker.backend}
+    worker = Process(PYTHON_WORKER, reader, **variables)
+    try:
+        worker.wait_for("^ready$")
+        os.close(writer)
+        if other_inode:  # then the descriptor is not the lifeline, and only SIGTERM ends the worker
+            with Client(broker.frontend) as client:
+                assert client.call("calculator.add", [2, 3]) == 5
+            worker.signal(signal.SIGTERM)
+        assert worker.wait() == (0 if other_inode else 129)
+    finally:
+        os.close(reader)
+        worker.kill()
