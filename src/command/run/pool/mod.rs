@@ -44,7 +44,7 @@ CALLBOARD_AUTHKEY if the pool has a key.
 Examples:
   callboard pool -n 4 -- ./calculator-worker
   callboard pool --name sums -n 2 -- python3 sums.py --fast
-A pool can run any program; the library with which a program becomes a worker is for Rust.";
+A pool can run any program. The libraries with which a program becomes a worker are for Rust and Python.";
 
 /// Start worker processes of a program, and restart those that end
 #[derive(Debug, Args)]
