@@ -116,8 +116,18 @@ impl Client {
         &self.settings.address
     }
 
-    /// Calls a method and waits for its result.
-    #[pyo3(signature = (*args, **kwargs))]
+    /// Calls a method, such as "calculator.add", and waits for its result.
+    ///
+    /// Every argument by position or name is one of the method, except these options: `timeout` in seconds (None for none; default:
+    /// the client's), `key` (an affinity key), `priority` ("low", "normal", "high"), `effect` ("read", "idempotent", "once", if it is
+    /// stricter than the method's) and `wait_for_ready` (True to wait for a worker). A method whose argument has such a name is called
+    /// by `service`.
+    ///
+    /// Raises a subclass of callboard.Error; TypeError if an argument cannot be sent.
+    #[pyo3(
+        signature = (*args, **kwargs),
+        text_signature = "($self, method, /, *args, timeout=..., key=None, priority='normal', effect=None, wait_for_ready=False, **kwargs)"
+    )]
     fn call(
         &self,
         py: Python<'_>,
