@@ -203,7 +203,10 @@ async fn a_dynamic_method_finishes_its_calls_on_any_thread_or_drops_them() {
     });
     let panics = DynamicMethod::new("panics", Effect::Read, Vec::new(), Style::Unary, |_call| panic!("at once"));
     let name = MethodName::parse("s.method").unwrap();
-    let handlers = vec![vec![(name.clone(), hand_over.handler), (name, panics.handler)]];
+    let handlers = vec![vec![
+        (name.clone(), ErasedHandler::Dynamic(hand_over.function)),
+        (name, ErasedHandler::Dynamic(panics.function)),
+    ]];
     let mut executor = Executor::new(&Handle::current(), Clock::new(), handlers);
     [(1, 0), (2, 0), (3, 0), (4, 1)].into_iter().for_each(|(number, method)| executor.prepare(job(number, method)));
     executor.flush();

@@ -5,7 +5,7 @@ use std::{fmt, future::poll_fn, sync::Arc, task::Waker, thread};
 use bytes::Bytes;
 use callboard_core::wire::{envelope::Effect, status::Code, streams::Style};
 
-use super::{completion_guard::CompletionGuard, context::Context, function::ErasedHandler};
+use super::{completion_guard::CompletionGuard, context::Context};
 use crate::{
     outcome::{Error, Outcome, panic_failure},
     stream::{Received, check_item},
@@ -22,18 +22,19 @@ use crate::{
 /// use std::thread;
 ///
 /// use callboard_core::{body, wire::{envelope::Effect, streams::Style}};
-/// use callboard_workers::{DynamicMethod, Reply, IntoOutcome, Service};
+/// use callboard_workers::{Code, DynamicMethod, Error, IntoOutcome, Service};
 ///
 /// let double = DynamicMethod::new("double", Effect::Read, vec!["x".to_owned()], Style::Unary, |call| {
 ///     thread::spawn(move || {
-///         let result = body::decode::<(i64,)>(call.arguments()).map(|(x,)| 2 * x);
-///         call.finish(result.into_outcome());
+///         let arguments = body::decode::<(i64,)>(call.arguments());
+///         let invalid = |error| Error::new(Code::InvalidArgument, format!("{error}"));
+///         call.finish(arguments.map(|(x,)| 2 * x).map_err(invalid).into_outcome());
 ///     });
 /// });
 /// let service = Service::new("calculator").dynamic(double);
 /// # drop(service);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DynamicMethod {
     /// The name.
     pub name: String,
@@ -43,7 +44,7 @@ pub struct DynamicMethod {
     pub arguments: Vec<String>,
     /// The streams.
     pub style: Style,
-    pub(crate) handler: ErasedHandler,
+    pub(crate) function: Arc<DynamicFunction>,
 }
 
 /// A function that takes the calls of a dynamic method.
@@ -59,13 +60,13 @@ impl DynamicMethod {
         style: Style,
         function: impl Fn(DynamicCall) + Send + Sync + 'static,
     ) -> DynamicMethod {
-        DynamicMethod {
-            name: name.into(),
-            effect,
-            arguments,
-            style,
-            handler: ErasedHandler::Dynamic(Arc::new(function)),
-        }
+        DynamicMethod { name: name.into(), effect, arguments, style, function: Arc::new(function) }
+    }
+}
+
+impl fmt::Debug for DynamicMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamicMethod").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -108,9 +108,9 @@ impl Service {
 
     /// Adds a method that is known only at run time. Its slots are those of blocking functions: 1 by default.
     pub fn dynamic(mut self, method: DynamicMethod) -> Service {
-        let DynamicMethod { name, effect, arguments, style, handler } = method;
+        let DynamicMethod { name, effect, arguments, style, function } = method;
         let offer = MethodOffer { name, effect, arguments, style, limits: MethodLimits::default() };
-        self.methods.push(Method { offer, handler });
+        self.methods.push(Method { offer, handler: ErasedHandler::Dynamic(function) });
         self
     }
 

@@ -21,7 +21,8 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     event_loop::LoopQueue,
-    method::{Executor, Method, Shared, seconds},
+    handler::Shared,
+    method::{Executor, Method, seconds},
     signals::SignalWatch,
     threads::ThreadQueue,
 };

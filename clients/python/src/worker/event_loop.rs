@@ -23,8 +23,9 @@ use pyo3::{
 
 use super::{
     context::Context,
-    failure, items,
-    method::{Handler, Shared, encode_result},
+    failure,
+    handler::{Handler, Shared, encode_result},
+    items,
 };
 use crate::value;
 
@@ -89,7 +90,7 @@ pub(crate) struct LoopCall {
 
 /// The items that the caller sends. Iterate over them with `async for`; the caller waits while the handler does not.
 #[pyclass(module = "callboard", frozen)]
-pub(super) struct AsyncItems {
+struct AsyncItems {
     streams: DynamicStreams,
     convert: Option<Py<PyAny>>,
     calls: Arc<LoopCalls>,
@@ -176,7 +177,11 @@ impl LoopCalls {
         shared: Arc<Shared>,
     ) -> PyResult<Option<Taken>> {
         let started = call.context().enter(|| {
-            let (args, kwargs) = handler.bind(py, &call, &shared, Some(self))?;
+            let create_items = |convert| {
+                let items = AsyncItems { streams: call.streams(), convert, calls: Arc::clone(self) };
+                Ok(Bound::new(py, items)?.into_any())
+            };
+            let (args, kwargs) = handler.bind(py, &call, &shared, create_items)?;
             handler.function.bind(py).call(args, kwargs.as_ref()).map_err(|error| shared.failure(py, error))
         });
         match started {
@@ -294,17 +299,6 @@ impl LoopCall {
 impl LoopCall {
     fn take(&self) -> Option<DynamicCall> {
         self.call.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl AsyncItems {
-    pub(super) fn new(
-        py: Python<'_>,
-        streams: DynamicStreams,
-        convert: Option<&Py<PyAny>>,
-        calls: &Arc<LoopCalls>,
-    ) -> AsyncItems {
-        AsyncItems { streams, convert: convert.map(|convert| convert.clone_ref(py)), calls: Arc::clone(calls) }
     }
 }
 

@@ -15,8 +15,8 @@ pub(crate) struct Items {
 }
 
 impl Items {
-    pub(super) fn new(py: Python<'_>, streams: DynamicStreams, convert: Option<&Py<PyAny>>) -> Items {
-        Items { streams, convert: convert.map(|convert| convert.clone_ref(py)) }
+    pub(super) fn new(streams: DynamicStreams, convert: Option<Py<PyAny>>) -> Items {
+        Items { streams, convert }
     }
 }
 

@@ -3,7 +3,8 @@
 //! | file | contents |
 //! |---|---|
 //! | `builder` | `Worker`: the settings, the services, and the thread that runs the worker |
-//! | `method` | one method: what it does with a call |
+//! | `method` | one method of a service, and where its function runs |
+//! | `handler` | a Python function as a handler: what it does with a call |
 //! | `signature` | binds the arguments of a call to the parameters of a function |
 //! | `context` | the context of a call, for its handler |
 //! | `failure` | the failures of handlers, from Python exceptions |
@@ -16,6 +17,7 @@ mod builder;
 mod context;
 mod event_loop;
 mod failure;
+mod handler;
 mod items;
 mod method;
 mod signals;

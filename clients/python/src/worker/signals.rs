@@ -12,7 +12,7 @@ use std::{
 use pyo3::prelude::*;
 use tokio::sync::Notify;
 
-use super::method::Shared;
+use super::handler::Shared;
 
 const SIGINT: u8 = 2;
 const SIGTERM: u8 = 15;

@@ -9,7 +9,7 @@ use std::{
 use callboard_workers::DynamicCall;
 use pyo3::prelude::*;
 
-use super::method::{Handler, Shared};
+use super::handler::{Handler, Shared};
 
 /// The calls that wait for a thread. Python starts the threads, so that each is a thread of the `threading` module with its own
 /// thread-local data.
