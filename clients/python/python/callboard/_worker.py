@@ -72,9 +72,10 @@ class Worker:
     ``slots`` is how many calls of each service the worker takes at once: by default as many as it can run, 1 or the
     number of threads, and 64 for ``async def`` functions. With more, plain functions run one after another without a
     round trip to the broker between them: short ones about seven times as fast with ``slots=64``. But a call can then
-    wait behind a slow one while another worker is idle, and if the process crashes, the calls that waited in it are
-    lost with it. ``prefetch`` is how many further calls the worker holds ready beyond its slots: it has the same
-    price, doubles the rate of short functions, and is not counted as slots by the pool and ``callboard status``.
+    wait behind a slow one while another worker is idle, and if the process crashes, waiting calls of ``once`` functions
+    fail with ``executed`` "maybe". ``prefetch`` is how many further calls the worker holds ready beyond its slots: it
+    has the same price, doubles the rate of short functions, and is not counted as slots by the pool and
+    ``callboard status``.
 
     ``traceback`` is whether errors contain the traceback of the handler's exception; by default only if the broker's
     address is on this machine. ``drain`` is how many seconds running calls can continue when the worker is asked to
