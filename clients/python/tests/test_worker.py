@@ -511,8 +511,30 @@ def test_a_handler_that_holds_the_gil_does_not_lose_its_worker(client: callboard
         assert client.call("s.pid") == worker.pid
 
 
+def test_an_idle_worker_runs_the_signal_handlers_of_the_program(serve: Serve) -> None:
+    source = """
+    app = callboard.Worker("s")
+    signal.signal(signal.SIGUSR1, lambda number, frame: print("a signal", flush=True))
+
+    @app.read
+    def pid() -> int:
+        return os.getpid()
+    """
+    with serve(source) as worker:
+        worker.signal(signal.SIGUSR1)
+        worker.wait_for("a signal")
+        worker.signal(signal.SIGTERM)
+        assert worker.exit_code() == 0
+
+
 POOL = """
 app = callboard.Worker("s")
+
+@app.once(hard_limit=0.3)
+def deadlock() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
 
 @app.idempotent
 def pid() -> int:
@@ -551,8 +573,38 @@ def test_a_pool_replaces_a_worker_that_crashes(broker: Broker, client: callboard
             until_replaced(client, before)
         with pytest.raises(callboard.Internal):
             client.call("s.leave")
+        pool.wait_for("exit status 3")
         pool.signal(signal.SIGTERM)
         assert pool.exit_code() == 0
+
+
+def test_a_pool_replaces_a_worker_with_a_deadlock_and_reloads(
+    broker: Broker, client: callboard.Client, tmp_path: Path
+) -> None:
+    path = str(write_worker(tmp_path, POOL))
+    words = (
+        command_path(),
+        "pool",
+        "-n",
+        "2",
+        "--backend",
+        broker.backend,
+        "--canary-period",
+        "10ms",
+        "--",
+        *python(path),
+    )
+    with Process(*words) as pool:
+        pool.wait_for("ready 2 workers")
+        before = pids(client)
+        with pytest.raises(callboard.DeadlineExceeded) as stopped:
+            client.call("s.deadlock")
+        assert stopped.value.executed == "yes"
+        until_replaced(client, before)
+        until("both workers serve", lambda: True if len(pids(client)) == 2 else None)
+        before = pids(client)
+        broker.run("reload", "worker")
+        assert not before & pids(client)
 
 
 def until_replaced(client: callboard.Client, before: set[int]) -> None:
