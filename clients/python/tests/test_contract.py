@@ -106,6 +106,8 @@ CASES: list[tuple[Any, Any, Any, Any]] = [
         datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone.utc),
     ),
     (decimal.Decimal, {"opaque": "Decimal"}, "1.5", decimal.Decimal("1.5")),
+    (datetime.time, {"opaque": "time"}, "12:30", datetime.time(12, 30)),
+    (datetime.timedelta, {"opaque": "timedelta"}, 1.5, datetime.timedelta(seconds=1.5)),
     (uuid.UUID, {"opaque": "UUID"}, "0" * 32, uuid.UUID(int=0)),
     (Point, {"named": "Point"}, {"x": 1, "unknown": 2}, Point(1.0, 0.0)),
     (Tree, {"named": "Tree"}, {"value": 1, "children": [{"value": 2}]}, Tree(1, [Tree(2)])),
@@ -150,6 +152,8 @@ def test_a_type_is_described_and_its_values_are_converted(
         (Literal[1], True, "arg", "one of 1", "True"),
         (Colour, "green", "arg", "one of 'red', 'blue'", "'green'"),
         (datetime.date, "tomorrow", "arg", "a date", "'tomorrow'"),
+        (datetime.date, datetime.datetime(2024, 1, 1), "arg", "a date", "a value of type datetime"),
+        (datetime.timedelta, "1", "arg", "a duration", "text"),
         (decimal.Decimal, 1.5, "arg", "a decimal number", "a float"),
         (Point, {"x": "a"}, "arg.x", "a number", "text"),
         (Point, {}, "arg.x", "a value", "nothing"),
@@ -191,6 +195,17 @@ def test_a_pydantic_model_validates_its_values() -> None:
     with pytest.raises(Mismatch, match="greater than or equal to 0") as caught:
         converted(User, {"name": "Ann", "age": -1})
     assert (caught.value.argument, caught.value.got) == ("arg.age", "an integer")
+
+
+def test_an_array_of_numpy_can_come_as_a_list() -> None:
+    numpy = pytest.importorskip("numpy")
+    assert Types().form(numpy.ndarray).schema == {"opaque": "ndarray"}
+    array = numpy.array([1.0, 2.0])
+    assert converted(numpy.ndarray, array) is array
+    assert converted(numpy.ndarray, [1.0, 2.0]).tolist() == [1.0, 2.0]
+    for value in ("text", ["a"], [[1], [2, 3]]):
+        with pytest.raises(Mismatch):
+            converted(numpy.ndarray, value)
 
 
 def test_signatures_become_descriptions() -> None:

@@ -156,6 +156,8 @@ class Types:
             return self._forms[cls]
         if issubclass(cls, enum.Enum):
             return _enum(cls)
+        if cls.__module__ == "numpy" and cls.__name__ == "ndarray":
+            return _array(cls)
         fields = _fields(cls)
         if fields is None:
             return Form({"opaque": cls.__name__}, cls.__name__, accepts_none=True)
@@ -436,7 +438,8 @@ def _parsed(cls: type, parse: Callable[[str], Any], expected: str) -> Form:
     """The form of a class that callers may also send as text, because their language has no such type."""
 
     def convert(value: Any, path: str) -> Any:
-        if isinstance(value, cls):
+        # A date and time is an instance of `date`, and not a date.
+        if isinstance(value, cls) and not (cls is datetime.date and isinstance(value, datetime.datetime)):
             return value
         if isinstance(value, str):
             try:
@@ -446,6 +449,31 @@ def _parsed(cls: type, parse: Callable[[str], Any], expected: str) -> Form:
         raise Mismatch(path, expected, describe_value(value))
 
     return Form({"opaque": cls.__name__}, expected, convert, exact=cls)
+
+
+def _duration(value: Any, path: str) -> datetime.timedelta:
+    """Converts a duration, which callers may also send as a number of seconds."""
+    if isinstance(value, datetime.timedelta):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return typing.cast(
+            datetime.timedelta, _construct(lambda: datetime.timedelta(seconds=value), path, describe_value(value))
+        )
+    raise Mismatch(path, "a duration", describe_value(value))
+
+
+def _array(cls: Any) -> Form:
+    """The form of numpy's arrays. Callers without numpy may send a list of numbers."""
+
+    def convert(value: Any, path: str) -> Any:
+        if isinstance(value, list):
+            numpy = sys.modules["numpy"]
+            value = _construct(lambda: numpy.asarray(value), path, "an array")
+        if not isinstance(value, cls) or value.dtype.kind not in "biufc":
+            raise Mismatch(path, "an array of numbers", describe_value(value))
+        return value
+
+    return Form({"opaque": "ndarray"}, "an array of numbers", convert)
 
 
 def _decimal(value: Any, path: str) -> decimal.Decimal:
@@ -475,6 +503,8 @@ _SIMPLE: dict[Any, Form] = {
         datetime.datetime, lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00")), "a date and time"
     ),
     datetime.date: _parsed(datetime.date, datetime.date.fromisoformat, "a date"),
+    datetime.time: _parsed(datetime.time, datetime.time.fromisoformat, "a time"),
+    datetime.timedelta: Form({"opaque": "timedelta"}, "a duration", _duration, exact=datetime.timedelta),
     uuid.UUID: _parsed(uuid.UUID, uuid.UUID, "a UUID"),
     decimal.Decimal: Form({"opaque": "Decimal"}, "a decimal number", _decimal, exact=decimal.Decimal),
 }
