@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -704,6 +705,30 @@ def test_the_module_command_runs_a_worker(broker: Broker, client: callboard.Clie
     with Process(*python("-m", "callboard", "worker", "no_such_module:app"), cwd=tmp_path) as worker:
         worker.wait_for("no module 'no_such_module'")
         assert worker.exit_code() == 2
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_a_worker_runs_on_any_thread_until_it_is_stopped(
+    broker: Broker, client: callboard.Client, is_async: bool
+) -> None:
+    app = callboard.Worker("s", address=broker.backend)
+
+    def name() -> str:
+        return threading.current_thread().name
+
+    async def async_name() -> str:
+        return name()
+
+    app.read(name="name")(async_name if is_async else name)
+    for _ in range(2):
+        thread = threading.Thread(target=app.run, name="its own")
+        thread.start()
+        assert client.call("s.name", wait_for_ready=True) == "its own"
+        with pytest.raises(RuntimeError, match="is running"):
+            app.run()
+        app.stop()
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def test_a_worker_that_cannot_start_raises_an_error() -> None:
