@@ -2,13 +2,15 @@
 
     python bench/worker_settings.py [--seconds 2] [--repeats 3]
 
-The settings are interleaved. The table has the medians. CALLBOARD_COMMAND is the path of a release build of the command.
+The settings are interleaved. The table has the medians. CALLBOARD_COMMAND is the path of a release build of the
+command.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import json
 import os
 import statistics
 import subprocess
@@ -51,7 +53,7 @@ def rate(client: callboard.Client, outstanding: int, seconds: float) -> float:
 
 def measure(backend: str, frontend: str, settings: dict[str, int], seconds: float) -> list[float]:
     """Starts a worker and measures it."""
-    words = [sys.executable, "-c", WORKER, str(settings).replace("'", '"')]
+    words = [sys.executable, "-c", WORKER, json.dumps(settings)]
     worker = subprocess.Popen(words, env={**os.environ, "CALLBOARD_BACKEND": backend})
     try:
         with callboard.Client(frontend) as client:
@@ -78,11 +80,8 @@ def main() -> None:
             [measure(backend, frontend, settings, options.seconds) for settings in SETTINGS]
             for _ in range(options.repeats)
         ]
-    print(
-        "| settings | "
-        + " | ".join(f"{outstanding} outstanding" for outstanding in OUTSTANDING)
-        + " |\n|---|---|---|---|"
-    )
+    print("| settings |", " | ".join(f"{outstanding} outstanding" for outstanding in OUTSTANDING), "|")
+    print("|---|---|---|---|")
     for at, settings in enumerate(SETTINGS):
         medians = [statistics.median(round[at][column] for round in rounds) for column in range(len(OUTSTANDING))]
         name = ", ".join(f"{option}={number}" for option, number in settings.items()) or "default"

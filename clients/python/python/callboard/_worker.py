@@ -28,9 +28,9 @@ Effect = Literal["read", "idempotent", "once"]
 ASYNC_SLOTS = 64
 
 # The default of plain functions is one slot and no prefetch: then no call waits behind a slow one while another worker
-# is idle. Calls a second of a short function at 64 outstanding, on two busy cores: 10,000 by default, 14,000 with
-# prefetch=8, 24,000 with prefetch=64, and 73,000 with slots=64. With slots, one wake-up of the thread serves all calls
-# that have arrived; with prefetch, each call takes a turn of the I/O thread.
+# is idle. Calls a second of a short function at 64 outstanding, on two busy cores: 11,000 by default, 22,000 with
+# prefetch=1, 27,000 with prefetch=8 or 64, and 81,000 with slots=64 (bench/worker_settings.py). With slots, one wake-up
+# of the thread serves all calls that have arrived; with prefetch, each call takes a turn of the I/O thread.
 
 _MARK = "__callboard_effect__"
 
@@ -446,7 +446,8 @@ def _is_local(address: str) -> bool:
 
 def _default_name() -> str:
     script = os.path.splitext(os.path.basename(sys.argv[0] if sys.argv else ""))[0]
-    return f"{script or 'python'}-{os.getpid()}"
+    # There is no script in the REPL, and with -c it is an option.
+    return f"{'python' if script in ('', '-c') else script}-{os.getpid()}"
 
 
 def read(function: Function) -> Function:
