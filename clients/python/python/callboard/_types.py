@@ -89,7 +89,8 @@ class Types:
             if convert_item is not None:
                 items = enumerate(value)
                 value = [item if type(item) is exact else convert_item(item, f"{path}[{at}]") for at, item in items]
-            return collect(value) if collect is not None else value if isinstance(value, list) else list(value)
+            items_read = value if isinstance(value, list) else list(value)
+            return items_read if collect is None else collect(items_read)
 
         return Form({"list": form.schema}, "an array", convert)
 
@@ -351,7 +352,8 @@ def _model_converter(cls: Any) -> Converter:
         try:
             return cls.model_validate(value)
         except ValueError as error:
-            errors = error.errors() if hasattr(error, "errors") else []
+            describe_errors = getattr(error, "errors", list)
+            errors = describe_errors()
             if not errors:
                 raise Mismatch(path, str(error), describe_value(value), refused=True) from error
             place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in errors[0]["loc"])
