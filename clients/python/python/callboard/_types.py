@@ -353,7 +353,7 @@ def _model_converter(cls: Any) -> Converter:
             return cls.model_validate(value)
         except ValueError as error:
             describe_errors = getattr(error, "errors", list)
-            errors = describe_errors()
+            errors: list[Any] = describe_errors()
             if not errors:
                 raise Mismatch(path, str(error), describe_value(value), refused=True) from error
             place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in errors[0]["loc"])
