@@ -7,11 +7,12 @@ import contextlib
 import dataclasses
 import inspect
 import ipaddress
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Literal, TypeVar, overload
 
 from . import _contract, _native
@@ -21,7 +22,10 @@ from ._types import Types
 
 __all__ = ["Context", "Worker", "idempotent", "once", "read"]
 
+logger = logging.getLogger("callboard")
+
 Function = TypeVar("Function", bound=Callable[..., Any])
+BackgroundFunction = TypeVar("BackgroundFunction", bound=Callable[[], Coroutine[Any, Any, Any]])
 Effect = Literal["read", "idempotent", "once"]
 
 #: How many coroutines of one service run at once by default.
@@ -108,6 +112,7 @@ class Worker:
         self._traceback = traceback
         self._drain = drain
         self._methods: list[_Method] = []
+        self._background: list[Callable[[], Coroutine[Any, Any, Any]]] = []
         self._native: _native.Worker | None = None
 
     @overload
@@ -184,6 +189,17 @@ class Worker:
             effect: Effect = getattr(function, _MARK, "once")
             self._methods.append(_Method(service, name, effect, function))
 
+    def background(self, function: BackgroundFunction) -> BackgroundFunction:
+        """Runs an ``async def`` function on the worker's event loop, beside the calls. Use it as a decorator.
+
+        It starts with the worker, and is cancelled when the worker has stopped. If it raises an exception, the worker
+        stops, and :meth:`run` raises the exception.
+        """
+        if not inspect.iscoroutinefunction(function):
+            raise TypeError(f"{function!r} is not an async function: a background function must be one")
+        self._background.append(function)
+        return function
+
     def run(self) -> None:
         """Serves until the process gets SIGTERM or Ctrl-C, or :meth:`stop` is called.
 
@@ -191,19 +207,48 @@ class Worker:
         Ctrl-C ends the process at once. Raises ValueError if a setting is invalid, and Rejected if the broker rejects
         the worker. If a handler raises SystemExit, its call fails, and this method raises the SystemExit in the end.
         """
-        if self._native is not None:
-            raise RuntimeError("this worker is running: create one worker for each thread that runs one")
-        run = _Run(self)
-        self._native = run.native
+        run = self._new_run()
         try:
             run.run()
         finally:
             self._native = None
 
+    @contextlib.contextmanager
+    def start(self) -> Iterator[None]:
+        """Serves while a ``with`` block runs, on other threads: for a program with a loop of its own.
+
+        ::
+
+            with app.start():
+                while not game.over:
+                    game.draw()
+
+        Plain functions run one at a time, or on ``threads=N``. The end of the block stops the worker as :meth:`stop`
+        does, waits for the running calls, and raises the exceptions of :meth:`run`. If the worker fails earlier, it
+        logs the exception at once. Signals are the program's own.
+        """
+        run = self._new_run()
+        thread = threading.Thread(target=run.serve_or_log, name="callboard-worker", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            run.native.stop()
+            thread.join()
+            self._native = None
+        run.raise_error()
+
     def stop(self) -> None:
         """Asks a running worker to stop, from any thread. :meth:`run` returns when the running calls have finished."""
         if self._native is not None:
             self._native.stop()
+
+    def _new_run(self) -> _Run:
+        if self._native is not None:
+            raise RuntimeError("this worker is running: create one worker for each thread that runs one")
+        run = _Run(self)
+        self._native = run.native
+        return run
 
     def __repr__(self) -> str:
         services = sorted({method.service for method in self._methods})
@@ -235,7 +280,7 @@ class _Run:
         name = worker.name or os.environ.get("CALLBOARD_INSTANCE") or _default_name()
         self.native = _native.Worker(address, name, worker._authkey, drain=worker._drain, traceback=traceback)
         self._threads = _Threads(worker._threads) if worker._threads else None
-        self._loop: _EventLoop | None = None
+        self._loop = _EventLoop(worker._background) if worker._background else None
         self._on_main = False
         self._error: BaseException | None = None
         for service in dict.fromkeys(method.service for method in worker._methods):
@@ -272,21 +317,32 @@ class _Run:
 
     def run(self) -> None:
         with _signals() as signals:
-            if self._threads is not None:
-                self._threads.start()
-            if self._loop is not None and not self._on_main:
-                # No plain function needs this thread: it runs the event loop.
-                thread = threading.Thread(target=self._run_native, args=(signals,), name="callboard-run", daemon=True)
-                thread.start()
-                self._run_loop()
-                thread.join()
-            else:
-                loop = threading.Thread(target=self._run_loop, name="callboard-asyncio", daemon=True)
-                if self._loop is not None:
-                    loop.start()
-                self._run_native(signals)
-                if self._loop is not None:
-                    loop.join(timeout=1)
+            self.serve(signals)
+        self.raise_error()
+
+    def serve(self, signals: _native.SignalWatch | None) -> None:
+        if self._threads is not None:
+            self._threads.start()
+        if self._loop is not None and not self._on_main:
+            # No plain function needs this thread: it runs the event loop.
+            thread = threading.Thread(target=self._run_native, args=(signals,), name="callboard-run", daemon=True)
+            thread.start()
+            self._run_loop()
+            thread.join()
+        else:
+            loop = threading.Thread(target=self._run_loop, name="callboard-asyncio", daemon=True)
+            if self._loop is not None:
+                loop.start()
+            self._run_native(signals)
+            if self._loop is not None:
+                loop.join(timeout=1)
+
+    def serve_or_log(self) -> None:
+        self.serve(None)
+        if self._error is not None:
+            logger.error("the worker has stopped: %s: %s", type(self._error).__name__, self._error)
+
+    def raise_error(self) -> None:
         if self._error is not None:
             raise self._error
 
@@ -326,19 +382,21 @@ class _Threads:
 class _EventLoop:
     """The event loop of async functions. Its queue exists before the loop runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, background: list[Callable[[], Coroutine[Any, Any, Any]]] | None = None) -> None:
         self.queue = _native.LoopQueue()
+        self._background = background or []
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._ended: asyncio.Event | None = None
 
     async def serve(self) -> None:
-        """Runs calls until the worker has stopped."""
+        """Runs calls until the worker has stopped. Raises the exception of a background function that fails."""
         loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self.queue.attach(loop.create_future)
         loop.add_reader(self.queue.fileno(), self._process, loop)
+        background = [loop.create_task(function()) for function in self._background]
         try:
-            await self._ended.wait()
+            await _until_ended(self._ended, background)
         finally:
             loop.remove_reader(self.queue.fileno())
 
@@ -366,6 +424,15 @@ class _EventLoop:
             call.fail(error)
         finally:
             self._tasks.pop(number, None)
+
+
+async def _until_ended(ended: asyncio.Event, background: list[asyncio.Task[Any]]) -> None:
+    """Waits for the event, or for the first background function that fails. `asyncio.run` cancels the others."""
+    waiting = {asyncio.ensure_future(ended.wait()), *background}
+    while not ended.is_set():
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
 
 async def _send_items(call: _native.LoopCall, items: AsyncIterator[Any]) -> None:
