@@ -11,11 +11,8 @@ app = callboard.Worker("calculator")
 Number = int | float
 
 
-class DivisionByZero(Exception):
-    """The caller gets the name of the class, its text and its arguments."""
-
-    def __str__(self) -> str:
-        return f"cannot divide {self.args[0]} by zero"
+class DivisionByZero(callboard.Error):
+    """The caller gets the name of the class, the message and the details."""
 
 
 @app.read
@@ -31,7 +28,7 @@ def sub(x: Number, y: Number) -> Number:
 @app.read
 def div(x: Number, y: Number) -> Number:
     if y == 0:
-        raise DivisionByZero(x)
+        raise DivisionByZero(f"cannot divide {x} by zero", details={"dividend": x})
     return x / y
 
 

@@ -8,7 +8,6 @@ callboard call kvs.get a
 
 import os
 import platform
-import sys
 import threading
 from typing import Any
 
@@ -32,23 +31,23 @@ def put(k: str, v: Any) -> None:
 @app.once
 def inc(k: str) -> int:
     """Adds one and returns the new value. A missing value counts as 0."""
-    values[k] = values.get(k, 0) + 1
-    return int(values[k])
+    value = values.get(k, 0)
+    if not isinstance(value, int):
+        raise callboard.FailedPrecondition("there is no number to increment: put a number first")
+    values[k] = value + 1
+    return value + 1
 
 
 @app.read
 def uname() -> dict[str, str]:
     """Returns the operating system of the worker's machine, which shows where the code ran."""
     system = platform.uname()
-    return {
-        "sysname": system.system,
-        "nodename": system.node,
-        "release": system.release,
-    }
+    return {"sysname": system.system, "nodename": system.node, "release": system.release}
 
 
 def stop_on_enter() -> None:
-    if sys.stdin.readline():
+    # Not by sys.stdin: a thread that still reads it cannot end with the interpreter. End-of-file is not Enter.
+    if os.read(0, 1):
         app.stop()
 
 

@@ -8,50 +8,55 @@ ROUND = 0.016
 
 
 class Player:
-    """Served as the service `player`, and the state of the search."""
+    """Served as the service `player`, on a thread of the worker while the loop continues."""
 
-    def __init__(self, most: int) -> None:
-        self.least, self.most = 1, most
-        self.guesses = 0
-        self.number: int | None = None
-        self.asked = False
+    def __init__(self) -> None:
+        self._number: int | None = None
+        self._guesses = 0
 
     @callboard.once
     def found(self, number: int) -> int:
-        """Takes the number, and returns how many guesses it took."""
-        self.number = number
-        return self.guesses
+        """Reports that this was the number. Returns how many guesses were made."""
+        self._number = number
+        return self._guesses
 
-    def _guess(self, client: callboard.PolledClient) -> None:
-        """Guesses the middle of the range without waiting; the reply arrives in a later round."""
-        middle = (self.least + self.most) // 2
-        self.asked = True
-        self.guesses += 1
+    def _play(self, client: callboard.PolledClient, most: int) -> None:
+        """Runs the loop until the umpire has called."""
+        self._least, self._most, self._asked = 1, most, False
+        rounds = 0
+        # The umpire's call can arrive before the reply to the last guess.
+        while self._number is None or client.pending:
+            if not self._asked:
+                self._guess(client, (self._least + self._most) // 2)
+            rounds += 1
+            client.process()
+            time.sleep(ROUND)
+        print(f"found {self._number} in {rounds} rounds")
+
+    def _guess(self, client: callboard.PolledClient, number: int) -> None:
+        """Guesses without waiting; the reply arrives in a later round."""
 
         def answered(hint: str, error: BaseException | None) -> None:
-            self.asked = hint == "right"
-            if hint == "higher":
-                self.least = middle + 1
-            elif hint == "lower":
-                self.most = middle - 1
-            # After an error, the same guess is repeated.
-            print(
-                error or f"{middle} is {hint if hint == 'right' else 'wrong: ' + hint}"
-            )
+            if error is not None:
+                print("call failed:", error)  # The same guess is repeated.
+            elif hint == "Right":
+                print(number, "is right")
+            elif hint == "Higher":
+                self._least = number + 1
+            else:
+                self._most = number - 1
+            self._asked = hint == "Right"
 
-        client.submit("umpire.guess", middle, callback=answered)
+        self._asked = True
+        self._guesses += 1
+        client.submit("umpire.guess", number, callback=answered)
 
 
-with callboard.Client() as blocking:
-    player = Player(blocking.call("umpire.most", wait_for_ready=True))
-app = callboard.Worker(threads=1)
-app.register(player, service="player")
-rounds = 0
-with app.start(), callboard.PolledClient() as client:
-    while player.number is None or client.pending:
-        if not player.asked:
-            player._guess(client)
-        rounds += 1
-        client.process()
-        time.sleep(ROUND)
-print(f"found {player.number} in {rounds} rounds")
+player = Player()
+app = callboard.Worker("player")
+app.register(player)
+with app.start(), callboard.Client() as client:
+    # A blocking call: it returns with the reply, or raises an error at its timeout.
+    most = client.call("umpire.most", wait_for_ready=True)
+    with callboard.PolledClient() as polled:
+        player._play(polled, most)

@@ -7,6 +7,7 @@ python player.py
 
 import sys
 import time
+from typing import Literal
 
 import callboard
 
@@ -15,39 +16,42 @@ ROUND = 0.016
 
 
 class Umpire:
-    """Served as the service `umpire`, on the worker's own threads while the loop continues."""
+    """Served as the service `umpire`, on a thread of the worker while the loop continues."""
 
     def __init__(self, number: int) -> None:
-        self.number = number
-        self.found = False
+        self._number = number
+        self._found = False
 
     @callboard.read
     def most(self) -> int:
+        """Returns the largest possible number. The smallest is 1."""
         return MOST
 
     @callboard.once
-    def guess(self, number: int) -> str:
-        self.found = number == self.number
-        return "right" if self.found else "higher" if number < self.number else "lower"
+    def guess(self, number: int) -> Literal["Higher", "Lower", "Right"]:
+        """Compares a guess with the number."""
+        self._found = self._found or number == self._number
+        return "Right" if number == self._number else "Higher" if number < self._number else "Lower"
 
-
-umpire = Umpire(int(sys.argv[1]) if len(sys.argv) > 1 else 37)
-app = callboard.Worker(threads=1)
-app.register(umpire, service="umpire")
-applauded = False
+    def _run(self, client: callboard.PolledClient) -> None:
+        """Runs the loop until the player was congratulated."""
+        congratulated = False
+        while not (congratulated and client.pending == 0):
+            if self._found and not congratulated:
+                congratulated = True
+                client.submit("player.found", self._number, callback=applaud)
+            # A game would update and draw its scene here.
+            client.process()
+            time.sleep(ROUND)
 
 
 def applaud(guesses: int, error: BaseException | None) -> None:
-    global applauded
-    print(error or f"the player needed {guesses} guesses")
-    applauded = True
+    """Runs on the thread of the loop, exactly once: for a result, an error or a timeout."""
+    print(f"cannot congratulate the player: {error}" if error else f"the player needed {guesses} guesses")
 
 
+umpire = Umpire(int(sys.argv[1]) if len(sys.argv) > 1 else 37)
+app = callboard.Worker("umpire")
+app.register(umpire)
 with app.start(), callboard.PolledClient() as client:
-    while not applauded:
-        if umpire.found:
-            umpire.found = False
-            client.submit("player.found", umpire.number, callback=applaud)
-        # A game would update and draw its scene here.
-        client.process()
-        time.sleep(ROUND)
+    umpire._run(client)

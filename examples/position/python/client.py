@@ -4,37 +4,38 @@ python client.py
 python client.py --watch --every-ms 250
 """
 
-import argparse
+import logging
 import time
+from typing import Any
 
 import callboard
+import settings
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--watch", action="store_true")
-parser.add_argument("--every-ms", type=float, default=1000)
-options = parser.parse_args()
+
+def ask(client: callboard.Client) -> None:
+    """Requests the position."""
+    show(client.call("position.position", "the example", timeout=every), missed=0)
+
+
+def watch(client: callboard.Client) -> None:
+    """Reads the newest position repeatedly. Between two reads it sleeps, and skips the older positions."""
+    with client.stream("position.watch", timeout=None, conflate=True) as newest:
+        for reading in newest:
+            show(reading, newest.dropped)
+            time.sleep(every)
+
+
+def show(reading: dict[str, Any], missed: int) -> None:
+    print(f"x {reading['x']:+.3f}, y {reading['y']:+.3f}: {reading['message']}; missed {missed}", flush=True)
+
+
+options = settings.load(address="tcp://127.0.0.1:5559", every_ms=1000)
 every = options.every_ms / 1000
-
-
-def show(reading: dict[str, object], missed: int) -> None:
-    print(
-        f"x {reading['x']:+.3f}, y {reading['y']:+.3f}: {reading['message']}; missed {missed}",
-        flush=True,
-    )
-
-
-with callboard.Client() as client:
+with callboard.Client(options.address) as client:
     while True:
         try:
-            if not options.watch:
-                show(client.call("position.position", "the example", timeout=every), 0)
-            else:
-                with client.stream(
-                    "position.watch", timeout=None, conflate=True
-                ) as newest:
-                    for reading in newest:
-                        show(reading, newest.dropped)
-                        time.sleep(every)
+            watch(client) if options.watch else ask(client)
         except callboard.Error as error:
+            logging.warning("%s", error)
             print("no position:", error.code, flush=True)
         time.sleep(every)

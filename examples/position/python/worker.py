@@ -5,21 +5,40 @@ callboard call position.position me
 callboard call position.watch --conflate --timeout none
 """
 
-import argparse
 import asyncio
+import logging
 import math
 from collections.abc import AsyncIterator
-from typing import TypedDict
+from dataclasses import dataclass
+from typing import Literal
 
 import callboard
+import settings
 
-app = callboard.Worker("position")
+options = settings.load(address="tcp://127.0.0.1:5560", every_ms=100)
+app = callboard.Worker("position", address=options.address, drain=1)
 
 
-class Point(TypedDict):
+@dataclass
+class Point:
+    """A position. The circle has radius 1 around the origin."""
+
     x: float
     y: float
     z: float
+
+
+@dataclass
+class Published:
+    """The reply to a published position."""
+
+    status: Literal["ok", "refused"]
+    message: str
+
+
+@dataclass
+class Reading(Point, Published):
+    """A position with a message."""
 
 
 class Circle:
@@ -34,47 +53,15 @@ class Circle:
             self.azimuth = azimuth % 360
             self.moved.notify_all()
 
+    def read(self, message: str) -> Reading:
+        angle = math.radians(self.azimuth)
+        return Reading(x=math.cos(angle), y=math.sin(angle), z=0.0, status="ok", message=message)
+
 
 circle = Circle()
 
 
-def reading(message: str) -> dict[str, object]:
-    angle = math.radians(circle.azimuth)
-    return {
-        "x": math.cos(angle),
-        "y": math.sin(angle),
-        "z": 0.0,
-        "status": "ok",
-        "message": message,
-    }
-
-
-@app.read
-async def position(request: str) -> dict[str, object]:
-    """Returns where the point is."""
-    return reading(f"for {request}")
-
-
-@app.idempotent
-async def publish(position: Point) -> dict[str, str]:
-    """Moves the point to the nearest place on the circle."""
-    x, y = position["x"], position["y"]
-    if not (math.isfinite(x) and math.isfinite(y)) or (x, y) == (0, 0):
-        return {"status": "refused", "message": "no place on the circle is the nearest"}
-    await circle.move_to(math.degrees(math.atan2(y, x)))
-    return {"status": "ok", "message": f"goes on from {circle.azimuth:.1f} degrees"}
-
-
-@app.read
-async def watch() -> AsyncIterator[dict[str, object]]:
-    """Sends each new position. A slow reader with conflate=True gets the newest."""
-    while True:
-        async with circle.moved:
-            await circle.moved.wait()
-        yield reading(f"at {circle.azimuth:.1f} degrees")
-
-
-@app.on_start
+@app.background
 async def turn() -> None:
     """Moves the point forever."""
     while True:
@@ -82,10 +69,32 @@ async def turn() -> None:
         await circle.move_to(circle.azimuth + options.degrees)
 
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--every-ms", type=float, default=100)
-parser.add_argument("--degrees", type=float, default=5)
-options = parser.parse_args()
+@app.read
+async def position(request: str) -> Reading:
+    """Returns the current position. `request` is the name of the caller; the message contains it."""
+    logging.debug("request for the position from %s", request)
+    return circle.read(f"for {request}")
+
+
+@app.idempotent
+async def publish(position: Point) -> Published:
+    """Moves the point to this position, or to the nearest one on the circle."""
+    x, y = position.x, position.y
+    if not (math.isfinite(x) and math.isfinite(y)) or (x, y) == (0, 0):
+        return Published("refused", "no place on the circle is the nearest")
+    await circle.move_to(math.degrees(math.atan2(y, x)))
+    logging.info("the point continues from a published place: %.1f degrees", circle.azimuth)
+    return Published("ok", f"continues from {circle.azimuth:.1f} degrees")
+
+
+@app.read
+async def watch() -> AsyncIterator[Reading]:
+    """Sends the position continuously. Only the newest one counts: a slow reader skips older ones."""
+    while True:
+        async with circle.moved:
+            await circle.moved.wait()
+        yield circle.read(f"at {circle.azimuth:.1f} degrees")
+
 
 if __name__ == "__main__":
     app.run()

@@ -13,8 +13,8 @@ with callboard.Client(*sys.argv[1:2]) as client:
     print(f"user 5 is {user['nickname']}, {user['user_type']}")
     try:
         users.get_user(7)
-    except callboard.NotFound:
-        print("there is no user 7")
+    except callboard.NotFound as error:
+        print("there is no user", error.details["NotFound"]["id"])
 
     uru = {
         "id": 7,

@@ -43,27 +43,32 @@ class Store:
 
     def __init__(self) -> None:
         self.path = Path(os.environ.get("CALLBOARD_USERS_FILE", "users.json"))
-        # A file of its own, since each write replaces the file of users.
+        # A file of its own, since each write replaces the file of users. The lock ends with this process.
         self.lock = self.path.with_name(self.path.name + ".lock").open("w")
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sys.exit(
-                f"error: another process owns {self.path}: stop it, or set CALLBOARD_USERS_FILE"
-            )
-        users = json.loads(self.path.read_text()) if self.path.exists() else []
-        loaded = [
-            User(**{**user, "user_type": UserType(user["user_type"])}) for user in users
-        ]
-        self.users = {user.id: user for user in loaded or FIRST_USERS}
-        self.write()
+            sys.exit(f"error: another process owns these users: it holds {self.lock.name}")
+        self.users = {user.id: user for user in FIRST_USERS}
+        if self.path.exists():
+            users = [
+                User(**{**user, "user_type": UserType(user["user_type"])}) for user in json.loads(self.path.read_text())
+            ]
+            self.users = {user.id: user for user in users}
+        self.write(self.users)
 
-    def write(self) -> None:
-        """Replaces the file."""
-        users = [
-            {**asdict(user), "user_type": user.user_type.value}
-            for user in self.users.values()
-        ]
-        new = self.path.with_name(self.path.name + ".new")
-        new.write_text(json.dumps(users, indent=2))
-        new.replace(self.path)
+    def add(self, user: User) -> None:
+        """Adds a user. The file is written first."""
+        users = {**self.users, user.id: user}
+        self.write(users)
+        self.users = users
+
+    def write(self, users: dict[int, User]) -> None:
+        """Writes a new file and renames it, so that a crash leaves either the old or the new one."""
+        content = [{**asdict(user), "user_type": user.user_type.value} for user in users.values()]
+        path = self.path.with_name(self.path.name + ".new")
+        with path.open("w") as file:
+            json.dump(content, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        path.replace(self.path)
