@@ -413,8 +413,8 @@ class _EventLoop:
 
     async def _run(self, number: int, call: _native.LoopCall, returned: Any) -> None:
         """Runs one call to its end. Only the cancellation of the call itself cancels this task."""
-        current.set(call.context)
         try:
+            current.set(call.context)
             result = await returned if isinstance(returned, Awaitable) else returned
             if isinstance(result, AsyncIterator):
                 await _send_items(call, result)
