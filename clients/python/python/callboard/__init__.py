@@ -22,6 +22,15 @@ A worker::
 The guide's chapter "Python" has more: futures, streams, asyncio.
 """
 
+import platform as _platform
+
+try:
+    from . import _native as _native
+except ImportError as error:
+    python = f"CPython {_platform.python_version()} on {_platform.system()} {_platform.machine()}"
+    text = f"callboard's native module cannot be loaded by {python}: install the package again with this Python"
+    raise ImportError(f"{text}: {error}") from error
+
 from . import aio
 from ._client import Answer, Client, Duplex, Future, Method, Service, Stream
 from ._errors import (
