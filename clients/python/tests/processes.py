@@ -44,6 +44,11 @@ def until(what: str, look: Callable[[], T | None]) -> T:
     return seen
 
 
+def _handle_interrupts() -> None:
+    """A shell that runs the tests in the background may ignore Ctrl-C, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """A process whose output lines can be waited for."""
 
@@ -60,6 +65,7 @@ class Process:
             stderr=subprocess.PIPE,
             text=True,
             cwd=cwd,
+            preexec_fn=_handle_interrupts,
         )
         self.output: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()

@@ -174,6 +174,15 @@ def test_streams_go_in_both_directions(client: callboard.Client, numbers: Proces
 
 
 def test_ctrl_c_interrupts_a_wait(broker: Broker, calculator: Process) -> None:
+    # A shell that runs the tests in the background may ignore Ctrl-C.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _interrupt_a_wait(broker)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _interrupt_a_wait(broker: Broker) -> None:
     with callboard.Client(broker.frontend) as client:
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
