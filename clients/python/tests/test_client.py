@@ -103,6 +103,14 @@ def test_a_callback_runs_once_for_each_outcome(client: callboard.Client, calcula
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["DeadlineExceeded", "InvalidArgument", "int"]
 
 
+def test_a_client_whose_callbacks_have_run_is_idle(client: callboard.Client, calculator: Process) -> None:
+    assert client.submit("calculator.add", 2, 3, callback=lambda future: None).result() == 5
+    before = time.process_time()
+    time.sleep(1)
+    # Load makes this smaller, not larger.
+    assert time.process_time() - before < 0.5
+
+
 def test_an_exception_of_a_callback_changes_nothing_else(client: callboard.Client, calculator: Process) -> None:
     def fail(future: callboard.Future[Any]) -> None:
         raise ZeroDivisionError

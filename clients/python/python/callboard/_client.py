@@ -372,7 +372,8 @@ class _Delivery:
 
     def _run(self) -> None:
         while not self._closed or self.inbox.pending_count:
-            self.inbox.process(None)
+            self.inbox.wait()
+            self.inbox.process()
 
     def close(self, wait: bool = True) -> None:
         """Ends the thread when all outcomes are delivered."""

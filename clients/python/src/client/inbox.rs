@@ -202,6 +202,12 @@ impl Inbox {
         Ok(count)
     }
 
+    /// Waits until outcomes are ready, or `wake` is called, also while no operation is pending.
+    #[pyo3(name = "wait")]
+    fn wait_for_outcomes(&self, py: Python<'_>) -> PyResult<()> {
+        self.wait(py, None)
+    }
+
     /// Cancels an operation. Returns false if its outcome was delivered already.
     fn cancel(&self, token: u64) -> bool {
         self.remove(token)
