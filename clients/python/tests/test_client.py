@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -115,8 +116,24 @@ def test_an_exception_of_a_callback_changes_nothing_else(client: callboard.Clien
     def fail(future: callboard.Future[Any]) -> None:
         raise ZeroDivisionError
 
+    ended = threading.Event()
     client.submit("calculator.add", 2, 3, callback=fail).result()
-    assert client.submit("calculator.add", 2, 3, callback=lambda future: None).result() == 5
+    assert client.submit("calculator.add", 2, 3, callback=lambda future: ended.set()).result() == 5
+    assert ended.wait(60)
+    statistics = client.statistics()
+    assert (statistics["callbacks_failed"], statistics["answered"]) == (1, 2)
+
+
+def test_a_cast_to_all_runs_at_each_worker(client: callboard.Client, broker: Broker) -> None:
+    def values() -> list[Any]:
+        return [answer.result for answer in client.broadcast("kvs.get", "color")]
+
+    with contextlib.ExitStack() as workers:
+        for _ in range(2):
+            workers.enter_context(broker.worker(example_path("kvs-worker"), service="kvs"))
+        until("two workers", lambda: values() == [None, None] or None)
+        client.cast_to_all("kvs.put", "color", "red")
+        until("both have the value", lambda: values() == ["red", "red"] or None)
 
 
 def test_several_threads_wait_for_one_future(client: callboard.Client, broker: Broker) -> None:

@@ -60,4 +60,5 @@ def test_an_exception_of_a_callback_changes_nothing_else(broker: Broker, calcula
         client.submit("calculator.add", 2, 3, callback=lambda result, error: outcomes.append(result))
         while client.pending:
             client.process(1)
+        assert client.statistics()["callbacks_failed"] == 1
     assert outcomes == [5]

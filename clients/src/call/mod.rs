@@ -343,6 +343,14 @@ impl Call<()> {
         inner.try_reserve().map_err(|reason| inner.queue_error(reason, None))?;
         send(&inner, request.into_cast(), created, ReplySink::Discard)
     }
+
+    /// Sends the call as a cast to all workers of the method, as [`Call::cast_to_all`] does, or fails if the client's queue is full.
+    ///
+    /// # Errors
+    /// Those of [`Call::try_cast`].
+    pub fn try_cast_to_all(self) -> Result<(), CallError> {
+        self.with(|request| request.broadcast = true).try_cast()
+    }
 }
 
 impl<T: DeserializeOwned> IntoFuture for Call<T> {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import logging
 import os
 import threading
@@ -18,9 +19,6 @@ T = TypeVar("T")
 S = TypeVar("S", bound="Stream")
 Progress = Callable[[int, "int | None", str], object]
 logger = logging.getLogger("callboard")
-
-#: The names that ``Client.call`` and ``Client.submit`` take as options and not as arguments.
-OPTIONS = frozenset(("timeout", "key", "priority", "effect", "wait_for_ready", "conflate"))
 
 
 class Answer(NamedTuple):
@@ -127,10 +125,12 @@ class Client(_native.Client):
 
     _lock: threading.Lock
     _delivery: _Delivery | None
+    _callbacks_failed: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lock = threading.Lock()
         self._delivery = None
+        self._callbacks_failed = 0
         _clients.add(self)
 
     def service(self, name: str, **options: Any) -> Service:
@@ -146,12 +146,11 @@ class Client(_native.Client):
         """Calls a method and returns a future at once. Takes the options of :meth:`call`.
 
         ``callback(future)`` is called exactly once, on a thread of the client's own: with a result, an error or a
-        timeout. An exception that it raises is logged.
+        timeout. An exception that it raises is logged and counted: see :meth:`statistics`.
         """
-        options = _take_options(kwargs)
-        future: Future[Any] = Future(self.start_call(method, args, kwargs, options), self)
+        future: Future[Any] = Future(self.start_call((method, args, kwargs, None)), self)
         if callback is not None:
-            future.add_done_callback(cast("Callable[[concurrent.futures.Future[Any]], object]", callback))
+            future.add_done_callback(functools.partial(self._run_callback, callback))
         return future
 
     def cast(self, method: str, *args: Any, **kwargs: Any) -> None:
@@ -159,12 +158,15 @@ class Client(_native.Client):
 
         Returns when the call is in the client's queue. :meth:`close` waits until it has reached the broker.
         """
-        self.cast_with(method, args, kwargs, _take_options(kwargs))
+        self.cast_with((method, args, kwargs, None))
+
+    def cast_to_all(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Calls a method at every worker that serves it, without waiting, as :meth:`cast` does."""
+        self.cast_with((method, args, kwargs, None), broadcast=True)
 
     def broadcast(self, method: str, *args: Any, **kwargs: Any) -> list[Answer]:
         """Calls a method at every worker that serves it. Returns their answers, in no particular order."""
-        options = _take_options(kwargs)
-        answers = self.start_broadcast(method, args, kwargs, options).result()
+        answers = self.start_broadcast((method, args, kwargs, None)).result()
         return [Answer(*answer) for answer in answers]
 
     def with_progress(self, on_progress: Progress, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -172,25 +174,24 @@ class Client(_native.Client):
 
         Meanwhile it calls ``on_progress(done, total, message)`` on this thread.
         """
-        options = _take_options(kwargs)
-        return self.start_with_progress(method, args, kwargs, options, on_progress).result()
+        return self.start_with_progress((method, args, kwargs, None), on_progress).result()
 
     def stream(self, method: str, *args: Any, **kwargs: Any) -> Stream:
         """Calls a method that sends items. Iterate over them; a slow reader applies backpressure to its handler.
 
         ``conflate=True`` keeps only the newest unread item.
         """
-        return Stream(self.start_stream(method, args, kwargs, _take_options(kwargs)))
+        return Stream(self.start_stream((method, args, kwargs, None)))
 
     def upload(self, items: Iterable[Any], method: str, *args: Any, **kwargs: Any) -> Any:
         """Calls a method that takes items, sends it these, and returns its result."""
-        sender, reply = self.start_upload(method, args, kwargs, _take_options(kwargs))
+        sender, reply = self.start_upload((method, args, kwargs, None))
         _send_all(sender, items)
         return reply.result()
 
     def duplex(self, method: str, *args: Any, **kwargs: Any) -> Duplex:
         """Calls a method that takes and sends items."""
-        sender, received = self.start_duplex(method, args, kwargs, _take_options(kwargs))
+        sender, received = self.start_duplex((method, args, kwargs, None))
         return Duplex(received, sender)
 
     def describe(self, service: str, *, timeout: float | None = 30) -> dict[str, Any]:
@@ -201,6 +202,15 @@ class Client(_native.Client):
         contracts = self.call("callboard.describe", service, timeout=timeout)["contracts"]
         described = [contract["description"] for contract in contracts if "description" in contract]
         return _native.decode(described[0]) if described else {"name": service, "methods": []}
+
+    def statistics(self) -> dict[str, int]:
+        """Returns the counters of the client since its creation.
+
+        They are ``calls`` (of these ``answered``, ``failed``, ``cancelled``; ``expired`` are failed ones), ``casts``,
+        ``casts_dropped``, ``resent``, ``late``, ``refused``, ``connections`` and ``callbacks_failed``. ``waiting`` and
+        ``open`` are the calls that are not sent, or have no outcome, at this moment.
+        """
+        return {**super().statistics(), "callbacks_failed": self._callbacks_failed}
 
     def close(self) -> None:
         """Closes the client: calls without an outcome are cancelled, and what was sent, casts too, reaches the broker.
@@ -227,6 +237,14 @@ class Client(_native.Client):
 
     def __repr__(self) -> str:
         return f"<callboard.Client of {self.address}>"
+
+    def _run_callback(self, callback: Callable[[Future[Any]], object], future: concurrent.futures.Future[Any]) -> None:
+        try:
+            callback(cast("Future[Any]", future))
+        except Exception:
+            with self._lock:
+                self._callbacks_failed += 1
+            logger.exception("the callback %r of a call failed", callback)
 
     def _inbox(self) -> _native.Inbox:
         """Returns the inbox whose outcomes the client's callback thread delivers."""
@@ -286,23 +304,23 @@ class Method:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the method and waits for its result."""
-        return self._client.call_with(self._name, args, kwargs, self._options)
+        return self._client.call_with((self._name, args, kwargs, self._options))
 
     def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
         """Calls the method and returns a future at once."""
-        return Future(self._client.start_call(self._name, args, kwargs, self._options), self._client)
+        return Future(self._client.start_call((self._name, args, kwargs, self._options)), self._client)
 
     def cast(self, *args: Any, **kwargs: Any) -> None:
         """Calls the method without waiting; its result is dropped."""
-        self._client.cast_with(self._name, args, kwargs, self._options)
+        self._client.cast_with((self._name, args, kwargs, self._options))
 
     def stream(self, *args: Any, **kwargs: Any) -> Stream:
         """Calls the method and iterates over the items that it sends."""
-        return Stream(self._client.start_stream(self._name, args, kwargs, self._options))
+        return Stream(self._client.start_stream((self._name, args, kwargs, self._options)))
 
     def broadcast(self, *args: Any, **kwargs: Any) -> list[Answer]:
         """Calls the method at every worker that serves it."""
-        answers = self._client.start_broadcast(self._name, args, kwargs, self._options).result()
+        answers = self._client.start_broadcast((self._name, args, kwargs, self._options)).result()
         return [Answer(*answer) for answer in answers]
 
     def __repr__(self) -> str:
@@ -381,11 +399,6 @@ class _Delivery:
         self.inbox.wake()
         if wait and threading.current_thread() is not self._thread:
             self._thread.join()
-
-
-def _take_options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Moves the options of a call out of the arguments by name."""
-    return {name: kwargs.pop(name) for name in OPTIONS.intersection(kwargs)}
 
 
 def _send_all(sender: _native.ItemSender, items: Iterable[Any]) -> None:

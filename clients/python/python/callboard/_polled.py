@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any
 
 from . import _native
-from ._client import _take_options
 
 Callback = Callable[[Any, BaseException | None], object]
 
@@ -48,7 +47,7 @@ class PolledClient:
         ``error`` is None if the call succeeded. Takes the options of :meth:`callboard.Client.call`. Returns a function
         that cancels the call: its callback does not run then. It returns False if the callback has run already.
         """
-        token = self._native.call_to(method, args, kwargs, self._inbox, callback)
+        token = self._native.call_to((method, args, kwargs, None), self._inbox, callback)
         return functools.partial(self._inbox.cancel, token)
 
     def for_each(self, method: str, *args: Any, callback: Callback, **kwargs: Any) -> Callable[[], None]:
@@ -57,7 +56,7 @@ class PolledClient:
         After the last item it runs once with :data:`callboard.END`, or with the error that ended the call. Returns a
         function that cancels the call.
         """
-        items = self._native.start_stream(method, args, kwargs, _take_options(kwargs))
+        items = self._native.start_stream((method, args, kwargs, None))
 
         def deliver(item: Any, error: BaseException | None) -> None:
             if error is None and item is not _native.END:
@@ -69,7 +68,11 @@ class PolledClient:
 
     def cast(self, method: str, *args: Any, **kwargs: Any) -> None:
         """Calls a method without waiting: its result is dropped, and failures are logged at the broker."""
-        self._native.try_cast_with(method, args, kwargs, _take_options(kwargs))
+        self._native.try_cast_with((method, args, kwargs, None))
+
+    def cast_to_all(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Calls a method at every worker that serves it, without waiting, as :meth:`cast` does."""
+        self._native.try_cast_with((method, args, kwargs, None), broadcast=True)
 
     def fileno(self) -> int:
         """Returns a file descriptor that is readable while callbacks are ready. Do not read from it."""
@@ -78,9 +81,13 @@ class PolledClient:
     def process(self, timeout: float | None = 0.0) -> int:
         """Runs the callbacks that are ready, and returns how many. Waits up to ``timeout`` seconds for the first.
 
-        An exception of a callback is passed to ``sys.unraisablehook``.
+        An exception of a callback is passed to ``sys.unraisablehook``, and counted: see :meth:`statistics`.
         """
         return self._inbox.process(timeout)
+
+    def statistics(self) -> dict[str, int]:
+        """Returns the counters of :meth:`callboard.Client.statistics`."""
+        return {**self._native.statistics(), "callbacks_failed": self._inbox.failed_count}
 
     def close(self) -> None:
         """Closes the client. What was sent reaches the broker, and the pending callbacks run, with Cancelled."""

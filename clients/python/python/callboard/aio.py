@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from . import _native
-from ._client import Answer, Progress, _take_options
+from ._client import Answer, Progress
 from ._scope import in_scope
 
 S = TypeVar("S", bound="Stream")
@@ -54,7 +54,7 @@ class Client:
         loop = asyncio.get_running_loop()
         inbox = self._inboxes.get(loop) or self._new_inbox(loop)
         future = loop.create_future()
-        token = in_scope(self._native.call_to, method, args, kwargs, inbox, functools.partial(_deliver, future))
+        token = in_scope(self._native.call_to, (method, args, kwargs, None), inbox, functools.partial(_deliver, future))
         try:
             return await future
         except asyncio.CancelledError:
@@ -70,12 +70,15 @@ class Client:
 
         Raises :class:`callboard.ResourceExhausted` if the client's queue is full.
         """
-        in_scope(self._native.try_cast_with, method, args, kwargs, _take_options(kwargs))
+        in_scope(self._native.try_cast_with, (method, args, kwargs, None))
+
+    def cast_to_all(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Calls a method at every worker that serves it, without waiting, as :meth:`cast` does."""
+        in_scope(self._native.try_cast_with, (method, args, kwargs, None), True)
 
     async def broadcast(self, method: str, *args: Any, **kwargs: Any) -> list[Answer]:
         """Calls a method at every worker that serves it. Returns their answers, in no particular order."""
-        options = _take_options(kwargs)
-        answers = await self._outcome(in_scope(self._native.start_broadcast, method, args, kwargs, options))
+        answers = await self._outcome(in_scope(self._native.start_broadcast, (method, args, kwargs, None)))
         return [Answer(*answer) for answer in answers]
 
     async def with_progress(self, on_progress: Progress, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -83,9 +86,8 @@ class Client:
 
         Meanwhile it calls ``on_progress(done, total, message)`` in the loop.
         """
-        options = _take_options(kwargs)
         return await self._outcome(
-            in_scope(self._native.start_with_progress, method, args, kwargs, options, on_progress)
+            in_scope(self._native.start_with_progress, (method, args, kwargs, None), on_progress)
         )
 
     def stream(self, method: str, *args: Any, **kwargs: Any) -> Stream:
@@ -93,18 +95,22 @@ class Client:
 
         ``conflate=True`` keeps only the newest unread item.
         """
-        return Stream(self, in_scope(self._native.start_stream, method, args, kwargs, _take_options(kwargs)))
+        return Stream(self, in_scope(self._native.start_stream, (method, args, kwargs, None)))
 
     async def upload(self, items: AsyncIterable[Any] | Iterable[Any], method: str, *args: Any, **kwargs: Any) -> Any:
         """Calls a method that takes items, sends it these, and returns its result."""
-        sender, reply = in_scope(self._native.start_upload, method, args, kwargs, _take_options(kwargs))
+        sender, reply = in_scope(self._native.start_upload, (method, args, kwargs, None))
         await self._send_all(sender, items)
         return await self._outcome(reply)
 
     def duplex(self, method: str, *args: Any, **kwargs: Any) -> Duplex:
         """Calls a method that takes and sends items."""
-        sender, received = in_scope(self._native.start_duplex, method, args, kwargs, _take_options(kwargs))
+        sender, received = in_scope(self._native.start_duplex, (method, args, kwargs, None))
         return Duplex(self, received, sender)
+
+    def statistics(self) -> dict[str, int]:
+        """Returns the counters of :meth:`callboard.Client.statistics`. This client has no callbacks."""
+        return self._native.statistics()
 
     async def close(self) -> None:
         """Closes the client: pending calls are cancelled, and what was sent reaches the broker, casts too."""
@@ -189,13 +195,13 @@ class Method:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """Calls the method and returns its result."""
-        call = in_scope(self._client._native.start_call, self._name, args, kwargs, self._options)
+        call = in_scope(self._client._native.start_call, (self._name, args, kwargs, self._options))
         return self._client._outcome(call)
 
     def stream(self, *args: Any, **kwargs: Any) -> Stream:
         """Calls the method and iterates over the items that it sends."""
         return Stream(
-            self._client, in_scope(self._client._native.start_stream, self._name, args, kwargs, self._options)
+            self._client, in_scope(self._client._native.start_stream, (self._name, args, kwargs, self._options))
         )
 
     def __repr__(self) -> str:

@@ -10,23 +10,24 @@ use std::{
     },
 };
 
-use callboard_clients::{Call, Client as NativeClient, Encoded, EncodedArguments, Progress};
+use callboard_clients::{Call, Client as NativeClient, Encoded, Progress};
 use futures::FutureExt as _;
 use pyo3::{
-    exceptions::PyTypeError,
     prelude::*,
-    types::{PyDict, PyString, PyTuple},
+    types::{PyDict, PyTuple},
 };
 
 use super::{
     inbox::Inbox,
     operation::{Operation, Outcome},
-    options::{Options, Timeout},
+    options::Timeout,
     pending::PendingCall,
+    request::Request,
     settings::Settings,
+    statistics,
     stream::{self, ItemSender, ItemStream},
 };
-use crate::{error, value, wait};
+use crate::{error, wait};
 
 /// How often this process was forked from one that had imported the module.
 static FORKS: AtomicU64 = AtomicU64::new(0);
@@ -64,34 +65,10 @@ impl Client {
         Ok(current.client.clone())
     }
 
-    /// Makes a call of these arguments; options are taken out of `kwargs`.
-    fn prepare(
-        &self,
-        py: Python<'_>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<Call<Encoded>> {
-        let options = Options::take_from(kwargs)?;
-        let method = args.get_borrowed_item(0).map_err(|_| PyTypeError::new_err(NO_METHOD))?;
-        let method = method.cast::<PyString>().map_err(|_| PyTypeError::new_err(NO_METHOD))?;
-        let arguments = args.get_slice(1, args.len());
-        self.encode(py, &method, &arguments, kwargs, options)
-    }
-
-    fn encode(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        options: Options,
-    ) -> PyResult<Call<Encoded>> {
-        let arguments = EncodedArguments(value::encode_arguments(args, kwargs)?);
-        Ok(options.apply(self.native(py)?.call(method.to_str()?, arguments)))
+    fn prepare<T>(&self, py: Python<'_>, request: Request<'_>) -> PyResult<Call<T>> {
+        request.prepare(&self.native(py)?)
     }
 }
-
-const NO_METHOD: &str = "the first argument is the method, such as \"calculator.add\"";
 
 #[pymethods]
 impl Client {
@@ -134,159 +111,77 @@ impl Client {
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
-        let call = self.prepare(py, args, kwargs)?;
-        finish(py, wait::block_on(py, call.into_future())?.into())
+        self.call_with(py, Request::from_call(args, kwargs)?)
     }
 
-    /// Calls with all options in a dictionary, so that every name of `kwargs` is an argument.
-    #[pyo3(signature = (method, args, kwargs, options))]
-    fn call_with(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        options: &Bound<'_, PyDict>,
-    ) -> PyResult<Py<PyAny>> {
-        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?;
+    /// Makes a call and waits for its result.
+    fn call_with(&self, py: Python<'_>, request: Request<'_>) -> PyResult<Py<PyAny>> {
+        let call = self.prepare::<Encoded>(py, request)?;
         finish(py, wait::block_on(py, call.into_future())?.into())
     }
 
     /// Makes a call, whose outcome is taken later.
-    #[pyo3(signature = (method, args, kwargs, options))]
-    fn start_call(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        options: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<PendingCall> {
-        let options = options.map_or_else(|| Ok(Options::default()), Options::from_dict)?;
-        let call = self.encode(py, method, args, kwargs, options)?;
+    fn start_call(&self, py: Python<'_>, request: Request<'_>) -> PyResult<PendingCall> {
+        let call = self.prepare::<Encoded>(py, request)?;
         Ok(PendingCall::start(Box::pin(call.into_future().map(Outcome::from))))
     }
 
     /// Makes a call whose outcome `inbox` delivers. Returns the token that cancels it.
-    #[pyo3(signature = (method, args, kwargs, inbox, deliver))]
-    fn call_to(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        inbox: &Inbox,
-        deliver: Py<PyAny>,
-    ) -> PyResult<u64> {
-        let options = Options::take_from(kwargs)?;
-        let call = self.encode(py, method, args, kwargs, options)?;
+    fn call_to(&self, py: Python<'_>, request: Request<'_>, inbox: &Inbox, deliver: Py<PyAny>) -> PyResult<u64> {
+        let call = self.prepare::<Encoded>(py, request)?;
         Ok(inbox.add(Box::pin(call.into_future().map(Outcome::from)), deliver))
     }
 
     /// Makes a call to every worker of the method, whose answers are taken later.
-    #[pyo3(signature = (method, args, kwargs, options))]
-    fn start_broadcast(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        options: &Bound<'_, PyDict>,
-    ) -> PyResult<PendingCall> {
-        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?.broadcast();
+    fn start_broadcast(&self, py: Python<'_>, request: Request<'_>) -> PyResult<PendingCall> {
+        let call = self.prepare::<Encoded>(py, request)?.broadcast();
         Ok(PendingCall::start(Box::pin(call.into_future().map(Outcome::from))))
     }
 
     /// Makes a call that reports its progress: `on_progress(done, total, message)` on the thread that waits for the outcome.
-    #[pyo3(signature = (method, args, kwargs, options, on_progress))]
     fn start_with_progress(
         &self,
         py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        options: &Bound<'_, PyDict>,
+        request: Request<'_>,
         on_progress: Py<PyAny>,
     ) -> PyResult<PendingCall> {
-        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?;
+        let call = self.prepare::<Encoded>(py, request)?;
         Ok(PendingCall::start(stream::reply(call.on_progress(move |progress| report(&on_progress, &progress)))))
     }
 
     /// Sends a one-way call. Returns when it is in the client's queue.
-    #[pyo3(signature = (method, args, kwargs, options, broadcast=false))]
-    fn cast_with(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        options: &Bound<'_, PyDict>,
-        broadcast: bool,
-    ) -> PyResult<()> {
-        let arguments = EncodedArguments(value::encode_arguments(args, kwargs)?);
-        let call = self.native(py)?.call::<()>(method.to_str()?, arguments);
-        let call = Options::from_dict(options)?.apply(call);
+    #[pyo3(signature = (request, broadcast=false))]
+    fn cast_with(&self, py: Python<'_>, request: Request<'_>, broadcast: bool) -> PyResult<()> {
+        let call = self.prepare::<()>(py, request)?;
         let cast: Pin<Box<dyn Future<Output = _> + Send>> =
             if broadcast { Box::pin(call.cast_to_all()) } else { Box::pin(call.cast()) };
         wait::block_on(py, cast)?.map_err(|error| error::call_error(py, &error))
     }
 
     /// Sends a one-way call, or fails if the client's queue is full.
-    #[pyo3(signature = (method, args, kwargs, options))]
-    fn try_cast_with(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        options: &Bound<'_, PyDict>,
-    ) -> PyResult<()> {
-        let arguments = EncodedArguments(value::encode_arguments(args, kwargs)?);
-        let call = self.native(py)?.call::<()>(method.to_str()?, arguments);
-        let cast = Options::from_dict(options)?.apply(call).try_cast();
-        cast.map_err(|error| error::call_error(py, &error))
+    #[pyo3(signature = (request, broadcast=false))]
+    fn try_cast_with(&self, py: Python<'_>, request: Request<'_>, broadcast: bool) -> PyResult<()> {
+        let call = self.prepare::<()>(py, request)?;
+        let sent = if broadcast { call.try_cast_to_all() } else { call.try_cast() };
+        sent.map_err(|error| error::call_error(py, &error))
     }
 
     /// Makes a call whose handler sends items.
-    #[pyo3(signature = (method, args, kwargs, options))]
-    fn start_stream(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        options: &Bound<'_, PyDict>,
-    ) -> PyResult<ItemStream> {
-        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?;
+    fn start_stream(&self, py: Python<'_>, request: Request<'_>) -> PyResult<ItemStream> {
+        let call = self.prepare::<Encoded>(py, request)?;
         Ok(ItemStream::new(call.stream()))
     }
 
     /// Makes a call to whose handler the caller sends items.
-    #[pyo3(signature = (method, args, kwargs, options))]
-    fn start_upload(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        options: &Bound<'_, PyDict>,
-    ) -> PyResult<(ItemSender, PendingCall)> {
-        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?;
+    fn start_upload(&self, py: Python<'_>, request: Request<'_>) -> PyResult<(ItemSender, PendingCall)> {
+        let call = self.prepare::<Encoded>(py, request)?;
         let (sender, reply) = call.upload::<Encoded>();
         Ok((ItemSender::new(sender), PendingCall::start(stream::reply(reply))))
     }
 
     /// Makes a call in which both send items.
-    #[pyo3(signature = (method, args, kwargs, options))]
-    fn start_duplex(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, PyString>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-        options: &Bound<'_, PyDict>,
-    ) -> PyResult<(ItemSender, ItemStream)> {
-        let call = self.encode(py, method, args, kwargs, Options::from_dict(options)?)?;
+    fn start_duplex(&self, py: Python<'_>, request: Request<'_>) -> PyResult<(ItemSender, ItemStream)> {
+        let call = self.prepare::<Encoded>(py, request)?;
         let (sender, items) = call.duplex::<Encoded, Encoded>();
         Ok((ItemSender::new(sender), ItemStream::new(items)))
     }
@@ -307,9 +202,10 @@ impl Client {
         PendingCall::start(close)
     }
 
-    /// The counters of the client.
-    fn statistics(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("{:?}", self.native(py)?.statistics()))
+    /// Returns the counters of the client since its creation, and the numbers of its pending calls.
+    #[pyo3(name = "statistics")]
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        statistics::to_dict(py, &self.native(py)?.statistics())
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     os::fd::AsRawFd as _,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
@@ -27,6 +27,8 @@ pub(super) struct Inbox {
     pending: Mutex<Slab<Pending>>,
     /// The number of the next operation.
     next: AtomicU32,
+    /// The number of exceptions that `deliver` functions raised.
+    failed: AtomicU64,
     readable: PipeReader,
 }
 
@@ -169,7 +171,7 @@ impl Inbox {
         let (readable, writer) = io::pipe()?;
         let state = Mutex::new(ReadyState { keys: Vec::new(), writer, is_readable: false });
         let ready = Arc::new(Ready { state, pushed: Condvar::new() });
-        Ok(Inbox { ready, pending: Mutex::default(), next: AtomicU32::new(0), readable })
+        Ok(Inbox { ready, pending: Mutex::default(), next: AtomicU32::new(0), failed: AtomicU64::new(0), readable })
     }
 
     /// Returns the file descriptor that is readable while outcomes are ready. Do not read from it.
@@ -196,6 +198,7 @@ impl Inbox {
                 Err(error) => deliver.call1((py.None(), error.into_value(py))),
             };
             if let Err(error) = delivered {
+                self.failed.fetch_add(1, Ordering::Relaxed);
                 error.write_unraisable(py, Some(deliver));
             }
         }
@@ -216,6 +219,12 @@ impl Inbox {
     /// Wakes a thread that waits in `process`.
     fn wake(&self) {
         self.ready.push(usize::MAX);
+    }
+
+    /// The number of `deliver` functions that raised an exception.
+    #[getter]
+    fn failed_count(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// The number of operations that have no outcome yet.

@@ -3,7 +3,9 @@
 //! | file | contents |
 //! |---|---|
 //! | `handle` | the class `Client` |
-//! | `settings`, `options` | the settings of a client, and the options of a call |
+//! | `settings` | the settings of a client |
+//! | `request`, `options` | a request: its method, its arguments and its options |
+//! | `statistics` | the counters of a client |
 //! | `operation` | what a program waits for, and its outcome |
 //! | `pending` | a call that was made, whose outcome is taken later |
 //! | `inbox` | outcomes that are delivered in batches |
@@ -14,7 +16,9 @@ mod inbox;
 mod operation;
 mod options;
 mod pending;
+mod request;
 mod settings;
+mod statistics;
 mod stream;
 
 use pyo3::prelude::*;
