@@ -46,8 +46,8 @@ pub use callboard_clients::{
     Answers, ArgumentMap, Arguments, AuthKey, AuthKeyError, AuthKeySourceError, AuthKeys, AuthKeysError, Call,
     CallError, CallFailure, CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError, ConnectErrorKind,
     Effect, Encoded, EncodedArguments, Executed, Failed, ItemSender, Priority, Progress, Proxy, ReplyFuture,
-    ReplyStream, SendError, Statistics, TypedCall, TypedCallFuture, TypedReply, TypedStream, WorkerAnswer,
-    authkeys_from_environment, blocking, named, polled, read_authkeys, style,
+    ReplyStream, SecretFileError, SendError, Statistics, TypedCall, TypedCallFuture, TypedReply, TypedStream,
+    WorkerAnswer, authkeys_from_environment, blocking, named, polled, read_authkeys, read_secret_file, style,
 };
 pub use callboard_core as core;
 pub use callboard_core::contract::Schema;

@@ -60,7 +60,9 @@ pub use callboard_core::{
     },
 };
 
-pub use callboard_transport::{AUTHKEY_VARIABLE, AuthKeySourceError, authkeys_from_environment, read_authkeys};
+pub use callboard_transport::{
+    AUTHKEY_VARIABLE, AuthKeySourceError, SecretFileError, authkeys_from_environment, read_authkeys, read_secret_file,
+};
 
 #[doc(hidden)]
 pub use self::typed::bounds;

@@ -1,6 +1,9 @@
 //! Reads authkeys from a file or from the environment.
 
-use std::{env, ffi::OsStr, fmt, fs::File, io, io::Read as _, path::Path, path::PathBuf};
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+};
 
 use callboard_core::{
     auth::{AuthKeys, AuthKeysError},
@@ -8,45 +11,17 @@ use callboard_core::{
 };
 use zeroize::Zeroizing;
 
+use crate::secret_file::{SecretFileError, read_secret_file};
+
 /// The environment variable that holds authkeys, one per line as in a key file.
 pub const AUTHKEY_VARIABLE: &str = "CALLBOARD_AUTHKEY";
-/// The mode bits that a key file must not have: any access for group and others.
-#[cfg(unix)]
-const FORBIDDEN_MODE: u32 = 0o077;
-/// The same for a systemd credential. Only the service can enter its folder; the file may belong to root, and the service reads it
-/// by the group's permission.
-#[cfg(unix)]
-const FORBIDDEN_MODE_OF_CREDENTIAL: u32 = 0o037;
-/// The variable that names the folder of a service's credentials, if systemd started it with `LoadCredential=`.
-#[cfg(unix)]
-const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
-
 /// The error of reading authkeys. It never shows a key. `Debug` prints the message too, for a `main` that returns the error.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthKeySourceError {
-    /// The file cannot be read.
-    #[error("cannot read the key file {}: {error}", path.display())]
-    Unreadable {
-        /// The file's path.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-    /// The path is a folder or a device. Its mode is not the mistake, so the message does not advise `chmod`.
-    #[error("the key file {} is not a regular file: write the path of a file that holds a key", path.display())]
-    NotAFile {
-        /// The file's path.
-        path: PathBuf,
-    },
-    /// Users other than the owner can read or write the file.
-    #[error("the key file {} is open to other users (mode {mode:03o}): chmod 600 {}", path.display(), path.display())]
-    Open {
-        /// The file's path.
-        path: PathBuf,
-        /// The file's mode.
-        mode: u32,
-    },
+    /// The file cannot be read, or is open to other users.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
     /// The file does not hold valid keys.
     #[error("invalid key file {}: {error}", path.display())]
     InvalidFile {
@@ -78,15 +53,7 @@ impl fmt::Debug for AuthKeySourceError {
 /// [`AuthKeySourceError`] if the file cannot be read, is not a regular file, is open to other users, or holds no valid keys.
 pub fn read_authkeys(path: impl AsRef<Path>) -> Result<AuthKeys, AuthKeySourceError> {
     let path = path.as_ref();
-    let unreadable = |error| AuthKeySourceError::Unreadable { path: path.to_owned(), error };
-    let file = File::open(path).map_err(unreadable)?;
-    check_mode(path, &file)?;
-    let mut text = Zeroizing::new(String::new());
-    let limit = AUTHKEY_FILE_BYTES_MAX as u64;
-    let bytes = file.take(limit + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if bytes as u64 > limit {
-        return Err(unreadable(io::Error::other(format!("it is larger than {limit} bytes"))));
-    }
+    let text = read_secret_file(path, AUTHKEY_FILE_BYTES_MAX)?;
     text.parse().map_err(|error| AuthKeySourceError::InvalidFile { path: path.to_owned(), error })
 }
 
@@ -98,38 +65,6 @@ pub fn authkeys_from_environment() -> Result<Option<AuthKeys>, AuthKeySourceErro
     let Some(text) = env::var_os(AUTHKEY_VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
     let text = Zeroizing::new(text.into_string().map_err(|_| AuthKeySourceError::NotText)?);
     text.parse().map(Some).map_err(|error| AuthKeySourceError::InvalidVariable { error })
-}
-
-/// Rejects a file that other users can access. Checks the open file, because its path may name another file by now.
-#[cfg(unix)]
-fn check_mode(path: &Path, file: &File) -> Result<(), AuthKeySourceError> {
-    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-
-    let metadata = file.metadata().map_err(|error| AuthKeySourceError::Unreadable { path: path.to_owned(), error })?;
-    // A shell passes <(pass show callboard) as a pipe, which no other user can open.
-    if !metadata.is_file() && !metadata.file_type().is_fifo() {
-        return Err(AuthKeySourceError::NotAFile { path: path.to_owned() });
-    }
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & forbidden_mode(path, env::var_os(CREDENTIALS_VARIABLE).as_deref()) == 0 {
-        Ok(())
-    } else {
-        Err(AuthKeySourceError::Open { path: path.to_owned(), mode })
-    }
-}
-
-/// Returns the bits that the mode of the key file at `path` must not have.
-#[cfg(unix)]
-fn forbidden_mode(path: &Path, credentials: Option<&OsStr>) -> u32 {
-    let is_credential =
-        credentials.is_some_and(|folder| !folder.is_empty() && path.parent() == Some(Path::new(folder)));
-    if is_credential { FORBIDDEN_MODE_OF_CREDENTIAL } else { FORBIDDEN_MODE }
-}
-
-/// Accepts any file on systems where files have no mode.
-#[cfg(not(unix))]
-fn check_mode(_path: &Path, _file: &File) -> Result<(), AuthKeySourceError> {
-    Ok(())
 }
 
 #[cfg(all(test, unix))]
@@ -161,19 +96,6 @@ mod tests {
         for mode in [0o640, 0o604, 0o620, 0o602, 0o644, 0o610, 0o777] {
             let error = read(b"0123456789abcdef", mode).unwrap_err();
             assert!(error.contains("chmod 600 /") && error.contains(&format!("mode {mode:03o}")), "{error}");
-        }
-    }
-
-    #[test]
-    fn only_a_systemd_credential_may_be_readable_by_its_group() {
-        let folder = Some(OsStr::new("/run/credentials/callboard.service"));
-        assert_eq!(forbidden_mode(Path::new("/run/credentials/callboard.service/authkey"), folder) & 0o440, 0);
-        for (path, folder) in [
-            ("/run/credentials/callboard.service/../authkey", folder),
-            ("/run/credentials/callboard.service/authkey", None),
-            ("authkey", Some(OsStr::new(""))),
-        ] {
-            assert_eq!(forbidden_mode(Path::new(path), folder), 0o077, "{path}");
         }
     }
 

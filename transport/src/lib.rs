@@ -8,6 +8,7 @@
 //! | `dealer` | [`Dealer`]: a ZeroMQ DEALER socket. The only module of the workspace that uses the `zeromq` crate |
 //! | `io_thread` | the tools of an I/O thread: [`Clock`], [`Timer`], [`TurnBudget`], [`BatchQueue`], [`RuntimeHandoff`] |
 //! | `authkey` | reads authkeys from a file or from the environment |
+//! | `secret_file` | reads a file to which only its owner has access |
 //! | `call_scope` | [`CallScope`]: the call that a handler serves, for the calls that the handler makes |
 //!
 //! # How a driver works
@@ -29,6 +30,7 @@ mod call_scope;
 mod connection;
 mod dealer;
 mod io_thread;
+mod secret_file;
 
 pub use self::{
     authkey::{AUTHKEY_VARIABLE, AuthKeySourceError, authkeys_from_environment, read_authkeys},
@@ -39,4 +41,5 @@ pub use self::{
         BatchQueue, Clock, RuntimeHandoff, Timer, TurnBudget, WAKEUP_DELAY_MAX, new_nonce, new_session_id, random_u32,
         yield_to_tasks,
     },
+    secret_file::{SecretFileError, read_secret_file},
 };
