@@ -119,7 +119,7 @@ impl World {
             keys: Vec::new(),
             contract: None,
         };
-        let register = Register { offers: vec![offer], exclusive: false };
+        let register = Register { offers: vec![offer], ..Register::default() };
         self.send(self.worker, &Envelope::Register(body::encode(&register).unwrap()));
     }
 

@@ -207,7 +207,12 @@ pub(crate) fn register(script: &mut Script<'_>) -> Register {
             contract: None,
         }
     };
-    Register { offers: (0..script.below(4)).map(|_| offer(script)).collect(), exclusive: script.flag() }
+    Register {
+        offers: (0..script.below(4)).map(|_| offer(script)).collect(),
+        exclusive: script.flag(),
+        slots: script.flag().then(|| small(script)),
+        prefetch: small(script),
+    }
 }
 
 /// Returns one of few sessions, so that several connections use the same one.

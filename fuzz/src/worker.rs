@@ -64,10 +64,12 @@ impl WorkerHost {
         let alpha = offer("alpha", effects.map(|(name, effect)| method(name, effect)).into());
         let beta = offer("beta", vec![method("run", Effect::Read)]);
         let offers = if both { vec![alpha, beta] } else { vec![alpha] };
-        let slots = SLOTS as usize * offers.len();
+        // With two services, the worker runs fewer calls at once than their slots add up to.
+        let slots = if both { SLOTS + 1 } else { SLOTS };
         let settings = Settings { instance: "worker".to_owned(), key, ..Settings::new(generate::session(session)) };
-        let machine = Worker::new(settings, Register { offers, exclusive: false });
-        WorkerHost { machine, socket: Socket::None, running: BTreeMap::new(), slots, ended: false }
+        let register = Register { offers, slots: both.then_some(slots), prefetch: 1, ..Register::default() };
+        let machine = Worker::new(settings, register);
+        WorkerHost { machine, socket: Socket::None, running: BTreeMap::new(), slots: slots as usize, ended: false }
     }
 
     /// Ends a handler: it finishes, or stops if it was asked to.

@@ -94,7 +94,7 @@ pub(crate) fn registrations(target: &Target) -> Held {
     for round in 0..target.many(2, 50) {
         let mut worker = Wire::join(&target.backend, "worker");
         for number in 0..10_000 {
-            let register = Register { offers: vec![offer(number % 2 + round as u32)], exclusive: false };
+            let register = Register { offers: vec![offer(number % 2 + round as u32)], ..Register::default() };
             if worker.send(&encoded(&Envelope::Register(body::encode(&register).unwrap()))).is_err() {
                 break;
             }

@@ -116,6 +116,12 @@ pub struct Register {
     /// Whether no other worker may serve the (single) service of this registration. A pool reserves its name this way.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exclusive: bool,
+    /// The number of calls that this worker runs at once, over all its offers. `None`: each offer has its own slots only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<u32>,
+    /// With `slots`: the number of calls beyond them that the worker accepts in advance, over all its offers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prefetch: u32,
 }
 
 /// A service of a worker.

@@ -16,11 +16,13 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Jobs {
     offers: Vec<OfferSlots>,
+    /// The slots that all offers share, if the worker limits its calls over all offers.
+    shared: Option<SharedSlots>,
     /// The offer and the index in it of each method, by its full name as in dispatches.
     methods: BTreeMap<String, (usize, usize)>,
     /// The running calls, including those of earlier connections. Slots bound their number.
     running: JobMap<Running>,
-    /// The prefetched calls, all of this connection. Prefetch bounds their number.
+    /// The prefetched calls, all of this connection. Slots and prefetch bound their number.
     prefetched: BTreeMap<JobId, Prefetched>,
     timers: DeadlineQueue<JobId>,
 }
@@ -35,27 +37,35 @@ struct OfferSlots {
     prefetched: BTreeSet<JobId>,
 }
 
+/// The slots that all offers share.
+#[derive(Debug)]
+struct SharedSlots {
+    total: usize,
+    prefetch: usize,
+}
+
 /// What to do with one more call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placement {
-    /// Run it: a slot is free.
+    /// Run it: a slot of its offer, and of the worker, is free.
     Run,
     /// Keep it until a slot is free.
     Prefetch,
-    /// Hand it back: all slots and the prefetch are taken.
+    /// Hand it back: all slots and the prefetch are taken, of its offer or of the worker.
     Full,
 }
 
 impl Jobs {
     pub(super) fn new(register: &Register) -> Jobs {
         let slots = register.offers.iter().map(|offer| OfferSlots {
-            total: usize::try_from(offer.slots).unwrap_or(usize::MAX),
-            prefetch: usize::try_from(offer.prefetch).unwrap_or(usize::MAX),
+            total: size(offer.slots),
+            prefetch: size(offer.prefetch),
             running: 0,
             prefetched: BTreeSet::new(),
         });
         Jobs {
             offers: slots.collect(),
+            shared: register.slots.map(|slots| SharedSlots { total: size(slots), prefetch: size(register.prefetch) }),
             methods: methods(register),
             running: JobMap::default(),
             prefetched: BTreeMap::new(),
@@ -76,13 +86,24 @@ impl Jobs {
     /// Decides what to do with one more call of an offer.
     pub(super) fn placement(&self, offer: usize) -> Placement {
         let slots = &self.offers[offer];
-        if slots.running < slots.total {
+        if slots.has_free_slot() && self.has_free_shared_slot() {
             Placement::Run
-        } else if slots.prefetched.len() < slots.prefetch {
+        } else if slots.may_prefetch() && self.may_prefetch() {
             Placement::Prefetch
         } else {
             Placement::Full
         }
+    }
+
+    /// Returns whether the worker may run one more call, of any offer.
+    fn has_free_shared_slot(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| self.running.len() < shared.total)
+    }
+
+    /// Returns whether the worker may have one more call, of any offer.
+    fn may_prefetch(&self) -> bool {
+        let calls = self.running.len() + self.prefetched.len();
+        self.shared.as_ref().is_none_or(|shared| calls < shared.total + shared.prefetch)
     }
 
     /// Returns how many slots of an offer are free.
@@ -162,10 +183,15 @@ impl Jobs {
         running.map(|(id, _)| id).collect()
     }
 
-    /// Removes and returns the first prefetched call of an offer, if a slot is free for it.
-    pub(super) fn next_prefetched(&mut self, offer: usize) -> Option<Prefetched> {
-        let slots = &self.offers[offer];
-        let id = *slots.prefetched.first().filter(|_| slots.running < slots.total)?;
+    /// Removes and returns the oldest prefetched call that has a free slot, after a call of the offer `ended` has ended. If the offers
+    /// share slots, the call may be of any offer.
+    pub(super) fn next_prefetched(&mut self, ended: usize) -> Option<Prefetched> {
+        let offers = match &self.shared {
+            None => &self.offers[ended..=ended],
+            Some(shared) if self.running.len() < shared.total => &self.offers[..],
+            Some(_) => &[],
+        };
+        let id = offers.iter().filter_map(OfferSlots::next_prefetched).min()?;
         self.take_prefetched(id)
     }
 
@@ -196,15 +222,22 @@ impl Jobs {
         for (at, slots) in self.offers.iter().enumerate() {
             let running = self.running.iter().filter(|(_, running)| running.offer == at).count();
             assert_eq!(slots.running, running, "running calls are counted");
-            assert!(slots.running <= slots.total, "running calls do not exceed the slots");
-            assert!(slots.prefetched.len() <= slots.prefetch, "prefetched calls do not exceed the prefetch");
+            slots.assert_invariants();
             assert!(
-                slots.prefetched.is_empty() || slots.running == slots.total,
+                slots.next_prefetched().is_none() || !self.has_free_shared_slot(),
                 "no prefetched call waits while a slot is free"
             );
             assert!(
                 slots.prefetched.iter().all(|id| self.prefetched.get(id).is_some_and(|call| call.job.offer == at)),
                 "prefetched calls of an offer are in the table"
+            );
+        }
+        if let Some(shared) = &self.shared {
+            let (running, prefetched) = (self.running.len(), self.prefetched.len());
+            assert!(running <= shared.total, "running calls do not exceed the slots of the worker");
+            assert!(
+                running + prefetched <= shared.total + shared.prefetch,
+                "the calls of the worker do not exceed its slots and prefetch"
             );
         }
         let prefetched: usize = self.offers.iter().map(|slots| slots.prefetched.len()).sum();
@@ -224,6 +257,32 @@ impl Jobs {
             streams.reader.assert_invariants();
         }
     }
+}
+
+impl OfferSlots {
+    fn has_free_slot(&self) -> bool {
+        self.running < self.total
+    }
+
+    /// Returns whether the offer may have one more call.
+    fn may_prefetch(&self) -> bool {
+        self.running + self.prefetched.len() < self.total + self.prefetch
+    }
+
+    /// Returns the oldest prefetched call, if a slot of the offer is free for it.
+    fn next_prefetched(&self) -> Option<JobId> {
+        self.prefetched.first().copied().filter(|_| self.has_free_slot())
+    }
+
+    fn assert_invariants(&self) {
+        assert!(self.running <= self.total, "running calls do not exceed the slots");
+        let calls = self.running + self.prefetched.len();
+        assert!(calls <= self.total + self.prefetch, "the calls of an offer do not exceed its slots and prefetch");
+    }
+}
+
+fn size(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Returns the offer and the index in it of each method, by its full name.

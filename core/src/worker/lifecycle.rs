@@ -172,7 +172,7 @@ mod tests {
             methods: Vec::new(),
             contract: Some(contract),
         };
-        let register = Register { offers: vec![offer], exclusive: false };
+        let register = Register { offers: vec![offer], ..Register::default() };
         let contract = |bytes_max| {
             let register: Register = body::decode(&encode_registration(&register, bytes_max)).unwrap();
             register.offers[0].contract.clone().unwrap()

@@ -1,7 +1,7 @@
 //! The worker machine: turns dispatches into jobs for handlers, and their outcomes into replies.
 //!
 //! A dispatched call runs immediately if its offer has a free slot, waits here if prefetch allows it, and is handed back
-//! otherwise. A slot is free again only when the driver reports that the handler has ended.
+//! otherwise. The offers may share slots: then the worker needs a free one, too. A slot is free again only when the driver reports that the handler has ended.
 //!
 //! | file | content |
 //! |---|---|

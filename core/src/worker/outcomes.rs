@@ -43,10 +43,10 @@ impl Worker {
         self.run_prefetched(now, running.offer, out);
     }
 
-    /// Runs prefetched calls in the free slots of an offer. After a stall of the process, some of them may have expired before
-    /// their timers have fired.
-    fn run_prefetched(&mut self, now: Time, offer: usize, out: &mut Vec<Action>) {
-        while let Some(next) = self.jobs.next_prefetched(offer) {
+    /// Runs prefetched calls in the free slots, after a call of the offer `ended` has ended. After a stall of the process, some of them
+    /// may have expired before their timers have fired.
+    fn run_prefetched(&mut self, now: Time, ended: usize, out: &mut Vec<Action>) {
+        while let Some(next) = self.jobs.next_prefetched(ended) {
             if next.job.deadline.is_some_and(|deadline| deadline <= now) {
                 self.expire_unstarted(now, &next.job, out);
             } else {

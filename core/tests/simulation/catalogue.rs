@@ -90,6 +90,8 @@ pub(crate) fn methods_of(service: &str) -> Vec<Method> {
 pub(crate) fn registration(index: usize, strict: bool, config: &Config, rng: &mut Rng) -> Register {
     let first = rng.index(SERVICES.len());
     let all = index == 0 || rng.percent(50);
+    let shared = rng.percent(config.shared_slots_percent).then(|| small(1 + rng.below(config.slots_max)));
+    let shared_prefetch = small(rng.below(config.prefetch_max + 1));
     let offered = SERVICES.iter().enumerate().filter(|&(at, _)| all || at == first);
     let offers = offered.map(|(_, service)| {
         let slots = small(1 + rng.below(config.slots_max));
@@ -108,7 +110,7 @@ pub(crate) fn registration(index: usize, strict: bool, config: &Config, rng: &mu
             methods,
         }
     });
-    Register { offers: offers.collect(), exclusive: false }
+    Register { offers: offers.collect(), slots: shared, prefetch: shared_prefetch, ..Register::default() }
 }
 
 fn method_offers(service: &str, strict: bool, config: &Config) -> Vec<MethodOffer> {

@@ -91,6 +91,8 @@ pub(crate) struct Config {
     pub(crate) quiet_time: Duration,
     pub(crate) slots_max: u64,
     pub(crate) prefetch_max: u64,
+    /// The percentage of workers whose services share slots.
+    pub(crate) shared_slots_percent: u64,
     /// How long faults are injected and calls are made.
     pub(crate) chaos: Duration,
     /// The mean time between two calls of a client.
@@ -169,6 +171,7 @@ impl Config {
             quiet_time: millis(rng.pick(&[1_000, 2_000])),
             slots_max: rng.pick(&[1, 2, 6, 6]),
             prefetch_max: rng.pick(&[0, 0, 1, 3]),
+            shared_slots_percent: rng.pick(&[0, 0, 50, 100]),
             chaos: Duration::from_secs(4 + rng.below(20)),
             call_every: millis(rng.pick(&[30, 100, 250])),
             burst: rng.pick(&[1, 1, 1, 4, 12]),

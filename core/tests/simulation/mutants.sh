@@ -17,7 +17,7 @@ export CALLBOARD_SEEDS=${CALLBOARD_SEEDS:-600}
 # name | file under src/ | substitution
 mutants() {
     cat <<'LIST'
-slot_is_never_freed|broker/registry/offer.rs|s/self\.running -= 1;//
+slot_is_never_freed|broker/registry/slots.rs|s/self\.running -= 1;//
 once_is_sent_again|broker/calls/call.rs|s/effect < Effect::Once && //
 attempts_are_unlimited|broker/calls/call.rs|s/self\.lost < limits::ATTEMPTS_MAX/true/
 stricter_effect_of_the_caller_is_ignored|broker/calls/call.rs|s/self\.effect\.map_or\(effect, \|own\| own\.max\(effect\)\)/effect/
@@ -80,6 +80,15 @@ failure_has_no_call_id|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /
 hard_limit_does_not_stop|broker/coordinator/dispatch.rs|s/self\.complete\(now, key, outcome, Bytes::new\(\), out\);\s*self\.stop_running\(now, key, worker, dispatch, out\);/self.complete(now, key, outcome, Bytes::new(), out); let _ = (worker, dispatch);/
 read_dispatches_stay_in_flight|broker/coordinator/messages.rs|s/call\.detach\(\);\n        if self\.record_read\(key, number\)/call.detach();\n        if false/
 worker_that_read_again_gets_no_calls|broker/registry/mod.rs|s/self\.update_worker\(key, \|worker\| worker\.in_flight\.is_full = false\);/self.worker_mut(key).in_flight.is_full = false;/
+shared_slot_is_never_freed|broker/registry/mod.rs|s/self\.update_shared_slots\(key, Slots::end_call\);//
+shared_slots_are_not_counted|broker/registry/mod.rs|s/self\.update_shared_slots\(at\.worker, Slots::begin_call\);//
+shared_slot_of_an_earlier_call_is_never_freed|broker/registry/mod.rs|s/self\.update_shared_slots\(key, \|slots\| slots\.free_held\(calls\)\);//
+shared_slots_are_ignored|broker/registry/worker.rs|s/ && self\.shared_slots\.as_ref\(\)\.is_none_or\(Slots::has_room\)//
+freed_shared_slot_serves_one_service|broker/coordinator/messages.rs|s/self\.remove_call\(call\);\n        self\.fill_worker\(now, key, out\);/self.remove_call(call);\n        self.fill_offer(now, key, 0, out);/
+service_starves_another_at_shared_slots|broker/registry/worker.rs|s/self\.next_offer = offer \+ 1;/let _ = offer;/
+call_runs_without_a_shared_slot|worker/jobs.rs|s/slots\.has_free_slot\(\) && self\.has_free_shared_slot\(\)/slots.has_free_slot()/
+prefetched_call_runs_without_a_shared_slot|worker/jobs.rs|s/Some\(shared\) if self\.running\.len\(\) < shared\.total =>/Some(_) if true =>/
+freed_shared_slot_runs_no_call_of_another_service|worker/jobs.rs|s/None => &self\.offers\[ended\.\.=ended\],/_ if true => \&self.offers[ended..=ended], None => \&self.offers[..],/
 concurrency_limit_is_exceeded|broker/registry/method.rs|s/self\.running >= max/self.running > max + 1/
 freed_concurrency_is_not_used|broker/coordinator/dispatch.rs|s/if was_full \{/if false {/
 lost_worker_keeps_concurrency_of_a_method|broker/coordinator/dispatch.rs|s/self\.leave_method\(key\);//

@@ -285,7 +285,7 @@ fn register() -> Vec<Bytes> {
         methods,
         contract: None,
     };
-    let register = Register { offers: vec![offer], exclusive: false };
+    let register = Register { offers: vec![offer], ..Register::default() };
     frames_of(&Envelope::Register(body::encode(&register).expect("a registration has a CBOR form")))
 }
 

@@ -275,6 +275,8 @@ impl WorkerHost {
         let offer = &self.register.offers[job.offer];
         let running = self.handlers.values().filter(|handler| handler.offer == job.offer).count();
         assert!(running < offer.slots as usize, "{} runs more calls than {} has slots", self.host, offer.service);
+        let shared = self.register.slots.is_none_or(|slots| self.handlers.len() < slots as usize);
+        assert!(shared, "{} runs more calls than its services have shared slots", self.host);
         assert!(job.deadline.is_none_or(|at| at > now), "{} starts an expired call", self.host);
         context.keys.handler_started(self.start(), job.id.dispatch);
         // Calls that the ledger does not know come from the rogue.

@@ -173,7 +173,7 @@ impl Worker {
         let hint_at_authkey = key.is_none() && !self.exclusive;
         lifeline::watch();
         let settings = peer_settings(self.name, self.heartbeat, key);
-        let machine = worker::Worker::new(settings, Register { offers, exclusive: self.exclusive });
+        let machine = worker::Worker::new(settings, Register { offers, exclusive: self.exclusive, ..Register::default() });
         let clock = Clock::new();
         let executor = Executor::new(&Handle::current(), clock, handlers);
         let (commands, command_receiver) = mpsc::channel(1);

@@ -86,12 +86,14 @@ class _Offer:
     service: str
     index: int
     methods: dict[str, _Method] = field(default_factory=dict)
-    running: list[_Job] = field(default_factory=list)  # one for each slot in use, those of earlier connections too
-    held: deque[_Job] = field(default_factory=deque)
 
 
 class Worker(Peer):
-    """Serves functions. `run` is its loop; handlers run on threads of their own, one for each slot."""
+    """Serves functions. `run` is its loop; handlers run on threads of their own, one for each slot.
+
+    All services share the slots and the prefetch (3.5.1). Each offer states the same numbers, so offers have no limits
+    of their own.
+    """
 
     role = "worker"
     _local = threading.local()
@@ -121,6 +123,8 @@ class Worker(Peer):
         self._on_ready = on_ready
         self._offers: dict[str, _Offer] = {}
         self._jobs: dict[int, _Job] = {}  # of this connection, by number
+        self._running: list[_Job] = []  # one for each slot in use, those of earlier connections too
+        self._held: deque[_Job] = deque()
         self._queue: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._register_ping = self._drain_ping = 0
         self.draining = threading.Event()  # set from the first signal on
@@ -154,7 +158,7 @@ class Worker(Peer):
         if catch_signals:
             signal.signal(signal.SIGTERM, lambda *_: self.drain())
             signal.signal(signal.SIGINT, self._on_interrupt)
-        for _ in range(self._slots * len(self._offers)):
+        for _ in range(self._slots):
             threading.Thread(target=self._handle_jobs, name="callboard-handler", daemon=True).start()
         self._run()
         if self._error:
@@ -224,13 +228,15 @@ class Worker(Peer):
 
     def _on_welcome(self, same_start: bool) -> None:
         offers = [self._registration(offer) for offer in self._offers.values()]
-        self._send(Envelope(Kind.REGISTER, body=cbor.encode({"offers": offers})))
+        registration = {"offers": offers, "slots": self._slots, "prefetch": self._prefetch}
+        self._send(Envelope(Kind.REGISTER, body=cbor.encode(registration)))
         self._register_ping = self._ping()
         if self.draining.is_set():
             self._send_drain()
 
     def _registration(self, offer: _Offer) -> dict[str, Any]:
-        keys = [job.context.key for job in offer.running if job.context.key is not None]
+        running = [job for job in self._running if job.offer is offer]
+        keys = [job.context.key for job in running if job.context.key is not None]
         methods = [
             {"name": name, "effect": method.effect, "arguments": method.parameters.names}
             for name, method in offer.methods.items()
@@ -238,7 +244,7 @@ class Worker(Peer):
         registration = {
             "service": offer.service,
             "slots": self._slots,
-            "free": self._slots - len(offer.running),
+            "free": self._slots - len(running),
             "prefetch": self._prefetch,
             "keys": keys,
             "methods": methods,
@@ -276,20 +282,20 @@ class Worker(Peer):
 
     def _accept(self, job: _Job) -> None:
         """Runs the job, holds it, or hands it back if there is no room (11.5)."""
-        if len(job.offer.running) >= self._slots and len(job.offer.held) >= self._prefetch:
+        if len(self._running) >= self._slots and len(self._held) >= self._prefetch:
             self._send(Envelope(Kind.HANDBACK, number=job.number))
             return
         self._jobs[job.number] = job
-        job.offer.held.append(job)
+        self._held.append(job)
         if job.context.deadline < math.inf:
             self._at(job.context.deadline, lambda: self._stop(job, Code.DEADLINE_EXCEEDED))
-        self._start_held(job.offer)
+        self._start_held()
 
-    def _start_held(self, offer: _Offer) -> None:
-        while offer.held and len(offer.running) < self._slots:
-            job = offer.held.popleft()
+    def _start_held(self) -> None:
+        while self._held and len(self._running) < self._slots:
+            job = self._held.popleft()
             job.state = State.RUNNING
-            offer.running.append(job)
+            self._running.append(job)
             self._queue.put(job)
             self._at(time.monotonic() + STARTED_SECONDS, lambda job=job: self._send_started(job))  # type: ignore[misc]
 
@@ -309,14 +315,14 @@ class Worker(Peer):
     def _stop(self, job: _Job, code: Code) -> None:
         """The call was cancelled, or its deadline has passed."""
         if job.state is State.HELD and self._jobs.pop(job.number, None) is job:
-            job.offer.held.remove(job)
+            self._held.remove(job)
             self._reject(job.dispatch, code, "the call ended before its handler began")
         elif job.state is State.RUNNING:
             job.state, job.stopped = State.STOPPING, code
         job.context.cancelled.set()
 
     def _on_handled(self, job: _Job, reply: Envelope) -> None:
-        job.offer.running.remove(job)
+        self._running.remove(job)
         if job.state is State.OLD:
             if self._phase is Phase.CONNECTED:
                 freed = Envelope(Kind.CREDIT, credit_calls=1, offer=job.offer.index, key=job.context.key)
@@ -327,7 +333,7 @@ class Worker(Peer):
                 reply = self._failure(job, job.stopped, Executed.YES, "the call ended while its handler ran")
             if self._phase is Phase.CONNECTED:
                 self._send(reply)
-        self._start_held(job.offer)
+        self._start_held()
 
     def _on_refusal(self, refusal: Refusal) -> None:
         """Answers a request, or an unknown kind with a number, because its sender may wait for a reply (2.5)."""
@@ -337,10 +343,9 @@ class Worker(Peer):
 
     def _on_lost(self) -> None:
         """Drops what is held, and keeps what runs: its slot is not free at the next registration (11.5)."""
-        for offer in self._offers.values():
-            offer.held.clear()
-            for job in offer.running:
-                job.state = State.OLD
+        self._held.clear()
+        for job in self._running:
+            job.state = State.OLD
         self._jobs.clear()
 
     def _on_closed(self, error: CallError | None) -> None:
@@ -357,20 +362,18 @@ class Worker(Peer):
     def _send_drain(self) -> None:
         """Drains, with a ping: its pong comes behind every dispatch that crossed the drain (7.2)."""
         self._send(Envelope(Kind.DRAIN))
-        for offer in self._offers.values():
-            for job in offer.held:
-                self._send(Envelope(Kind.HANDBACK, number=self._jobs.pop(job.number).number))
-            offer.held.clear()
+        for job in self._held:
+            self._send(Envelope(Kind.HANDBACK, number=self._jobs.pop(job.number).number))
+        self._held.clear()
         self._drain_ping = self._ping()
 
     def _stop_handlers(self) -> None:
-        for offer in self._offers.values():
-            for job in offer.running:
-                self._stop(job, Code.UNAVAILABLE)
+        for job in self._running:
+            self._stop(job, Code.UNAVAILABLE)
         self._say_goodbye()
 
     def _on_turn(self) -> None:
-        if not self.draining.is_set() or any(offer.running for offer in self._offers.values()):
+        if not self.draining.is_set() or self._running:
             return
         if self._drained or self._phase is not Phase.CONNECTED:
             self._say_goodbye()

@@ -1,4 +1,4 @@
-"""A client without any logic of its own, for messages that a client would not send."""
+"""A peer without any logic of its own, for messages that a client or worker would not send."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ HELLO = {"versions": [1, 1], "role": "client", "session": bytes(range(16)), "con
 
 
 class Dealer:
-    """A client without any logic of its own: a socket and the codec."""
+    """A client or worker without any logic of its own: a socket and the codec."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, session: bytes, connection: int) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        address: str,
+        session: bytes,
+        connection: int,
+        role: str = "client",
+    ) -> None:
         self.socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
         for option, value in SOCKET_OPTIONS.items():
             self.socket.setsockopt(option, value)
         self.socket.connect(address)
         self._unread: list[Envelope | Refusal] = []
         self.calls = self.bytes = 0
-        hello = HELLO | {"session": session, "connection": connection, "heartbeat_ms": 60_000}
+        hello = HELLO | {"role": role, "session": session, "connection": connection, "heartbeat_ms": 60_000}
         self.send(Envelope(Kind.HELLO, body=cbor.encode(hello)))
         self.receive(Kind.CHALLENGE)
         self.send(Envelope(Kind.PROOF))

@@ -56,6 +56,20 @@ def test_a_refused_request_is_answered_and_the_connection_stays(
     assert client.receive() == Envelope(Kind.PONG, number=99)
 
 
+@pytest.mark.parametrize("vector", load("registrations"))
+def test_a_registration_is_accepted_or_rejected_as_its_vector_states(
+    broker: Broker, context: Context, vector: dict[str, Any]
+) -> None:
+    worker = Dealer(context, broker.backend, uuid.uuid4().bytes, 1, role="worker")
+    worker.send(Envelope(Kind.REGISTER, body=bytes.fromhex(vector["body"])))
+    worker.send(Envelope(Kind.PING, number=1))
+    answer = worker.receive()
+    if "refused" not in vector:
+        assert answer == Envelope(Kind.PONG, number=1)
+    else:
+        assert (answer.kind, answer.code) == (Kind.GOODBYE, Code[vector["refused"]])
+
+
 def test_a_message_of_three_frames_ends_the_connection(broker: Broker, context: Context) -> None:
     client = Dealer(context, broker.frontend, uuid.uuid4().bytes, 1)
     client.send_frames(b"\xa1\x00\x0f", b"", b"")

@@ -18,11 +18,12 @@ from callboard_pure.wire import Envelope, Kind
 class Service:
     """A worker in this process whose handlers wait until the test lets them go."""
 
-    def __init__(self, address: str, **settings: Any) -> None:
+    def __init__(self, address: str, methods: tuple[str, ...] = ("a.wait",), **settings: Any) -> None:
         self.begun: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.go = threading.Semaphore(0)
         self.worker = Worker(address, heartbeat_ms=60_000, **settings)
-        self.worker.method("a.wait")(self.wait)
+        for method in methods:
+            self.worker.method(method)(self.wait)
         self.thread = threading.Thread(target=self.worker.run, kwargs={"catch_signals": False})
         self.thread.start()
 
@@ -88,6 +89,23 @@ def test_calls_run_in_slots_are_held_by_prefetch_and_handed_back_beyond(broker: 
     assert [result(broker, 1), result(broker, 2)] == [1, 2]
 
 
+def test_services_share_the_slots_and_the_oldest_held_call_of_any_service_runs_next(broker: FakeBroker) -> None:
+    service = Service(broker.address, ("a.wait", "b.wait"), prefetch=2)
+    try:
+        broker.accept()
+        registration = cbor.decode(broker.expect(Kind.REGISTER).body)
+        assert (registration["slots"], registration["prefetch"], len(registration["offers"])) == (1, 2, 2)
+        broker.send(Envelope(Kind.PONG, number=broker.expect(Kind.PING).number))
+        for number, method in enumerate(("a.wait", "b.wait", "a.wait", "b.wait"), 1):
+            broker.dispatch(number, method, number)
+        broker.expect(Kind.HANDBACK, 4)
+        service.go.release(3)
+        assert [result(broker, number) for number in (1, 2, 3)] == [1, 2, 3]
+        assert [service.begun.get(timeout=60) for _ in range(3)] == [1, 2, 3]
+    finally:
+        service.stop()
+
+
 def test_a_long_call_is_reported_as_started(broker: FakeBroker, service: Service) -> None:
     broker.register()
     broker.dispatch(1, "a.wait", 1)
@@ -143,7 +161,7 @@ def test_a_call_that_ends_between_connections_needs_no_credit(broker: FakeBroker
     broker.goodbye()
     broker.hello()
     service.go.release()
-    eventually(lambda: not any(offer.running for offer in service.worker._offers.values()))
+    eventually(lambda: not service.worker._running)
     broker.admit()
     (offer,) = cbor.decode(broker.expect(Kind.REGISTER).body)["offers"]
     assert offer["free"] == 1

@@ -50,7 +50,7 @@ pub struct OfferLoad {
     pub service: String,
     /// Calls that these workers can run at once.
     pub slots: u64,
-    /// Calls that they run.
+    /// Calls that they run. Calls of other offers count, too, if they use slots that all offers of their worker share.
     pub running: u64,
     /// Waiting calls of these methods.
     pub waiting: u64,
@@ -63,7 +63,8 @@ pub(crate) fn load(broker: &Broker, now: Time, pool: &str) -> Load {
     let workers = || broker.registry.workers().map(|(_, worker)| worker).filter(|worker| is_of(worker, pool));
     // Offers are alike if they are of one service and begin with the same method: so are those of the processes of one program.
     let mut offers = BTreeMap::<(ServiceKey, Option<usize>), OfferLoad>::new();
-    for offer in workers().filter(|worker| worker.takes_calls()).flat_map(Worker::offers) {
+    let offers_of = |worker| Worker::offers(worker).iter().map(move |offer| (worker, offer));
+    for (worker, offer) in workers().filter(|worker| worker.takes_calls()).flat_map(offers_of) {
         let key = (offer.service, offer.methods.first().map(|offered| offered.method));
         let alike = offers.entry(key).or_insert_with(|| {
             let service = broker.registry.service(offer.service);
@@ -75,8 +76,8 @@ pub(crate) fn load(broker: &Broker, now: Time, pool: &str) -> Load {
             });
             OfferLoad { service: service.name.clone(), slots: 0, running: 0, waiting, oldest_wait_ms: millis(oldest) }
         });
-        alike.slots += u64::from(offer.slots);
-        alike.running += u64::from(offer.running);
+        alike.slots += u64::from(worker.slots_of(offer));
+        alike.running += u64::from(worker.used_slots_of(offer));
     }
     Load { workers: workers().map(worker_load).collect(), offers: offers.into_values().collect() }
 }

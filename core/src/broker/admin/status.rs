@@ -296,7 +296,7 @@ fn worker_status(broker: &Broker, now: Time, worker: &Worker) -> WorkerStatus {
         draining: worker.draining,
         stuck: worker.unresponsive_calls > 0,
         services,
-        slots: worker.offers().iter().map(|offer| u64::from(offer.slots)).sum(),
+        slots: worker.slots(),
         calls: calls.collect(),
         answered: worker.answered,
         failed: worker.failed,

@@ -8,7 +8,7 @@ use super::super::{
     calls::{Call, CallState},
     coordinator::state::Broker,
     keys::{CallKey, ClientKey, WorkerKey},
-    registry::{Method, Service},
+    registry::{Method, Service, Worker},
     sessions::Client,
 };
 use crate::{
@@ -240,7 +240,7 @@ fn slots_of(broker: &Broker, call: &Call) -> (u32, String) {
     let offers = workers.flat_map(|(_, worker)| worker.offers().iter().map(move |offer| (worker, offer)));
     let (mut slots, mut paused, mut reading) = (0, 0, 0);
     for (worker, offer) in offers.filter(|(_, offer)| offer.service == call.service) {
-        slots += offer.slots;
+        slots += worker.slots_of(offer);
         paused += u32::from(offer.paused_until.is_some());
         reading += u32::from(worker.has_full_connection());
     }
@@ -271,14 +271,15 @@ fn busy_slots(broker: &Broker, now: Time, call: &Call) -> Vec<BusySlot> {
     let full = full_method(call, broker.registry.service(call.service));
     let bound = call.bound_to().filter(|_| full.is_none());
     let workers = broker.registry.workers().filter(|&(at, _)| bound.is_none_or(|bound| bound == at));
+    let shares_slots = |worker: &Worker| worker.shares_slots() && worker.serves(call.service);
     let running = workers.flat_map(|(_, worker)| worker.running.values().map(move |&key| (worker, key)));
     let mut busy: Vec<_> = running
         .map(|(worker, key)| (worker, &broker.calls[key]))
-        .filter(|(_, other)| other.service == call.service)
+        .filter(|(worker, other)| other.service == call.service || (full.is_none() && shares_slots(worker)))
         .filter(|(_, other)| full.is_none() || other.method_index == call.method_index)
         .collect();
     busy.sort_by_key(|(_, other)| other.since);
-    let slot = |(worker, other): (&super::super::registry::Worker, &Call)| BusySlot {
+    let slot = |(worker, other): (&Worker, &Call)| BusySlot {
         call: other.id.to_string(),
         method: other.method.to_string(),
         worker: worker.name.to_string(),

@@ -168,9 +168,14 @@ impl Broker {
     }
 
     /// Gives a worker as many waiting calls as it has room for.
-    pub(super) fn fill_worker(&mut self, now: Time, worker: WorkerKey, out: &mut Vec<Action>) {
-        let offers = self.registry.find_worker(worker).map_or(0, |worker| worker.offers().len());
-        (0..offers).for_each(|offer| self.fill_offer(now, worker, offer, out));
+    pub(super) fn fill_worker(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
+        let Some(worker) = self.registry.find_worker(key) else { return };
+        if !worker.shares_slots() {
+            return (0..worker.offers().len()).for_each(|offer| self.fill_offer(now, key, offer, out));
+        }
+        while let Some(call) = self.pop_waiting_by_turn(key) {
+            self.schedule_popped(now, call, out);
+        }
     }
 
     /// Gives an offer as many waiting calls as it has room for.
@@ -197,6 +202,18 @@ impl Broker {
         let service = self.registry.find_service_mut(service).filter(|service| !service.queue.is_empty())?;
         let free: Vec<_> = service.free().iter().copied().collect();
         free.into_iter().find_map(|candidate| self.pop_waiting(candidate.worker, candidate.offer))
+    }
+
+    /// Removes and returns the next call for a worker whose offers share slots. The offers take turns, so that the calls of one service
+    /// do not take every slot that becomes free.
+    fn pop_waiting_by_turn(&mut self, key: WorkerKey) -> Option<CallKey> {
+        for offer in self.registry.find_worker(key)?.offers_by_turn() {
+            if let Some(call) = self.pop_waiting(key, offer) {
+                self.registry.worker_mut(key).end_turn(offer);
+                return Some(call);
+            }
+        }
+        None
     }
 
     /// Removes and returns the next call in the service's queue that an offer can run, if there is one.
@@ -395,7 +412,7 @@ impl Broker {
             unreachable!("a call that a worker runs is in the running state");
         };
         let idle = self.key_source.next();
-        self.registry.update_offer(key, offer, |offer| offer.end_call(idle));
+        self.registry.end_call(key, offer, idle);
         self.record_read(key, number);
         self.leave_method(call);
         self.end_unresponsiveness(now, key, call, out);

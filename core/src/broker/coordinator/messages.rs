@@ -246,6 +246,7 @@ impl Broker {
     fn replace_offers(&mut self, now: Time, key: WorkerKey, register: Register, out: &mut Vec<Action>) {
         self.end_waiting_subcalls(now, key, out);
         self.withdraw_offers(now, key);
+        self.registry.set_shared_slots(key, &register);
         let mut names: Vec<_> = register.offers.iter().map(|offer| offer.service.clone()).collect();
         names.dedup();
         let mut services = Vec::new();
@@ -366,8 +367,8 @@ impl Broker {
         if self.registry.find_worker(key).is_none_or(|worker| worker.offers().len() <= index) {
             return;
         }
-        self.registry.update_offer(key, index, |offer| offer.restore_capacity(credit.calls));
-        self.fill_offer(now, key, index, out);
+        self.registry.free_held_slots(key, index, credit.calls);
+        self.fill_worker(now, key, out);
     }
 
     /// Handles the end of a call of an earlier connection that had an affinity key: its key and its slot are free.

@@ -12,11 +12,13 @@ mod offer;
 mod rate;
 mod registration;
 mod service;
+mod slots;
 mod worker;
 
 use std::{collections::BTreeMap, time::Duration};
 
 pub use self::allowed::{AllowedServices, AllowedServicesError};
+use self::slots::Slots;
 pub(crate) use self::{
     candidates::Candidate,
     method::Method,
@@ -33,7 +35,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::Envelope,
-        handshake::{self, MethodOffer},
+        handshake::{self, MethodOffer, Register},
         ids::{ConnectionId, DispatchNumber},
         status::Code,
     },
@@ -170,6 +172,14 @@ impl Registry {
         timers.set(at, Timer::ServiceExpiry(key));
     }
 
+    /// Sets the slots that the offers of a worker share, before its offers are added.
+    pub(crate) fn set_shared_slots(&mut self, key: WorkerKey, register: &Register) {
+        let worker = self.worker_mut(key);
+        debug_assert!(worker.offers.is_empty(), "earlier offers were withdrawn");
+        worker.shared_slots = Slots::of_worker(register);
+        worker.next_offer = 0;
+    }
+
     /// Adds a worker's offer of a service. The service exists.
     pub(crate) fn add_offer(&mut self, key: WorkerKey, at: ServiceKey, offer: &handshake::Offer, exclusive: bool) {
         let service = self.services.get_mut(&at).expect("the caller added it");
@@ -177,7 +187,6 @@ impl Registry {
             self.active.insert(offer.service.clone(), at);
         }
         service.offers += 1;
-        service.slots += u64::from(offer.slots);
         service.exclusive = exclusive.then_some(key).or(service.exclusive);
         offer.contract.iter().for_each(|contract| service.contracts.add(contract));
         let add = |offered: &MethodOffer| {
@@ -185,8 +194,10 @@ impl Registry {
             Some(OfferedMethod { method, effect: offered.effect, limits: offered.limits })
         };
         let methods = offer.methods.iter().filter_map(add).collect();
-        let worker = self.worker_mut(key);
-        worker.offers.push(Offer::new(at, offer, methods));
+        let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
+        let offer = Offer::new(at, offer, methods);
+        service.slots += u64::from(worker.slots_of(&offer));
+        worker.offers.push(offer);
         let index = worker.offers.len() - 1;
         self.update_offer(key, index, |_| {});
     }
@@ -206,18 +217,18 @@ impl Registry {
     ) -> Vec<ServiceKey> {
         let Some(worker) = self.workers.get_mut(&key) else { return Vec::new() };
         let mut services = Vec::new();
-        for (index, offer) in std::mem::take(&mut worker.offers).into_iter().enumerate() {
+        for (index, offer) in worker.offers.iter().enumerate() {
             if let Some(until) = offer.paused_until {
                 timers.cancel(until, Timer::OfferPause(key, index));
             }
-            let service = self.services.get_mut(&offer.service).expect("an offered service exists");
-            service.free.remove(&offer.candidate(key, index));
+            let service = offered(&mut self.services, offer);
+            service.free.remove(&worker.candidate(key, index));
             service.offers -= 1;
             if service.offers == 0 {
                 self.active.remove(&service.name);
             }
-            service.slots -= u64::from(offer.slots);
-            service.running -= u64::from(offer.running);
+            service.slots -= u64::from(worker.slots_of(offer));
+            service.running -= u64::from(offer.slots.running);
             service.awaited_until = awaited_until;
             service.exclusive = service.exclusive.filter(|&owner| owner != key);
             offer.contract.iter().for_each(|&hash| service.contracts.remove(hash));
@@ -225,6 +236,7 @@ impl Registry {
             methods.for_each(|offered| service.remove_method(offered.method, offered.effect, awaited_until));
             services.push(offer.service);
         }
+        worker.offers.clear();
         services.sort_unstable();
         services.dedup();
         services.iter().for_each(|&service| self.service_mut(service).workers -= 1);
@@ -234,23 +246,35 @@ impl Registry {
     /// Changes an offer, and with it its place among the candidates of its service.
     pub(crate) fn update_offer(&mut self, key: WorkerKey, index: usize, change: impl FnOnce(&mut Offer)) {
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
-        let takes_calls = worker.takes_calls_now();
+        let service = offered(&mut self.services, &worker.offers[index]);
+        service.free.remove(&worker.candidate(key, index));
         let offer = &mut worker.offers[index];
-        let service = self.services.get_mut(&offer.service).expect("an offered service exists");
-        service.free.remove(&offer.candidate(key, index));
-        service.running -= u64::from(offer.running);
+        service.running -= u64::from(offer.slots.running);
         change(offer);
-        service.running += u64::from(offer.running);
-        if offer.has_room() && takes_calls {
-            service.free.insert(offer.candidate(key, index));
+        service.running += u64::from(offer.slots.running);
+        if worker.has_room(index) {
+            service.free.insert(worker.candidate(key, index));
         }
     }
 
-    /// Changes whether a worker takes calls, and with it the places of its offers among the candidates.
+    /// Changes whether a worker takes calls, or the load of its shared slots, and with it the places of its offers among the candidates.
     pub(crate) fn update_worker(&mut self, key: WorkerKey, change: impl FnOnce(&mut Worker)) {
-        let worker = self.worker_mut(key);
+        let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
+        let services = &mut self.services;
+        for (index, offer) in worker.offers.iter().enumerate() {
+            offered(services, offer).free.remove(&worker.candidate(key, index));
+        }
         change(worker);
-        (0..worker.offers.len()).for_each(|index| self.update_offer(key, index, |_| {}));
+        for (index, offer) in worker.offers.iter().enumerate().filter(|&(index, _)| worker.has_room(index)) {
+            offered(services, offer).free.insert(worker.candidate(key, index));
+        }
+    }
+
+    /// Changes the slots that the offers of a worker share, if they do.
+    fn update_shared_slots(&mut self, key: WorkerKey, change: impl FnOnce(&mut Slots)) {
+        if self.worker(key).shares_slots() {
+            self.update_worker(key, |worker| worker.shared_slots.as_mut().map_or((), change));
+        }
     }
 
     /// Returns the best offer of a service that has room for a call of a method.
@@ -270,7 +294,7 @@ impl Registry {
         let worker = self.workers.get(&key).filter(|worker| worker.takes_calls_now())?;
         let fits = |offer: &Offer| offer.service == service && offer.serves(method) && offer.has_room();
         let offers = worker.offers.iter().enumerate().filter(|(_, offer)| fits(offer));
-        offers.map(|(index, offer)| offer.candidate(key, index)).min()
+        offers.map(|(index, _)| worker.candidate(key, index)).min()
     }
 
     /// Returns whether a worker offers a method.
@@ -300,13 +324,30 @@ impl Registry {
         bytes: usize,
         in_flight_max: usize,
     ) {
-        self.update_offer(at.worker, at.offer, |offer| offer.begin_call());
+        self.update_offer(at.worker, at.offer, |offer| offer.slots.begin_call());
+        self.update_shared_slots(at.worker, Slots::begin_call);
         if self.worker_mut(at.worker).in_flight.send(dispatch, bytes, in_flight_max) {
             self.update_worker(at.worker, |worker| worker.in_flight.is_full = true);
         }
         let worker = self.worker_mut(at.worker);
         worker.running.insert(dispatch.0, call);
         worker.connection.calls += 1;
+    }
+
+    /// Removes a call that a worker ran in an offer. `idle` is above the numbers of all earlier ends.
+    pub(crate) fn end_call(&mut self, key: WorkerKey, index: usize, idle: u64) {
+        self.update_offer(key, index, |offer| {
+            offer.slots.end_call();
+            offer.idle = idle;
+        });
+        self.update_shared_slots(key, Slots::end_call);
+    }
+
+    /// Frees slots of an offer that calls of an earlier connection held until now.
+    pub(crate) fn free_held_slots(&mut self, key: WorkerKey, index: usize, calls: u32) {
+        let calls = self.worker(key).offers[index].slots.held_of(calls);
+        self.update_offer(key, index, |offer| offer.slots.free_held(calls));
+        self.update_shared_slots(key, |slots| slots.free_held(calls));
     }
 
     /// Records that a worker has read a dispatch and all before it. Returns whether it may be given calls again because of that.
@@ -371,15 +412,12 @@ impl Registry {
                 "a worker has a heartbeat timer"
             );
             worker.in_flight.assert_invariants(in_flight_max);
-            let running: u32 = worker.offers.iter().map(|offer| offer.running).sum();
-            assert_eq!(running as usize, worker.running.len(), "running calls are counted");
+            worker.assert_invariants();
             for (index, offer) in worker.offers.iter().enumerate() {
-                offer.assert_invariants();
                 let ends = offer.paused_until.is_none_or(|until| timers.is_set(until, Timer::OfferPause(key, index)));
                 assert!(ends, "a pause ends");
-                let is_candidate = self.services[&offer.service].free.contains(&offer.candidate(key, index));
-                let has_room = offer.has_room() && worker.takes_calls_now();
-                assert_eq!(is_candidate, has_room, "an offer is a candidate exactly if it has room");
+                let is_candidate = self.services[&offer.service].free.contains(&worker.candidate(key, index));
+                assert_eq!(is_candidate, worker.has_room(index), "an offer is a candidate exactly if it has room");
             }
         }
         for (&key, service) in &self.services {
@@ -393,14 +431,20 @@ impl Registry {
     }
 
     fn assert_counts(&self, key: ServiceKey, service: &Service) {
-        let offers = || self.workers.values().flat_map(|worker| &worker.offers).filter(|offer| offer.service == key);
+        let offers = self.workers.values().flat_map(|worker| worker.offers.iter().map(move |offer| (worker, offer)));
+        let offers = || offers.clone().filter(|(_, offer)| offer.service == key);
         let workers = self.workers.values().filter(|worker| worker.offers.iter().any(|offer| offer.service == key));
-        let slots: u64 = offers().map(|offer| u64::from(offer.slots)).sum();
-        let running: u64 = offers().map(|offer| u64::from(offer.running)).sum();
+        let slots: u64 = offers().map(|(worker, offer)| u64::from(worker.slots_of(offer))).sum();
+        let running: u64 = offers().map(|(_, offer)| u64::from(offer.slots.running)).sum();
         let counted = (service.offers, service.slots, service.running, service.workers);
         assert_eq!(counted, (offers().count(), slots, running, workers.count()), "offers are counted");
-        service.contracts.assert_invariants(offers().filter_map(|offer| offer.contract));
+        service.contracts.assert_invariants(offers().filter_map(|(_, offer)| offer.contract));
     }
+}
+
+/// Returns the service of an offer.
+fn offered<'a>(services: &'a mut BTreeMap<ServiceKey, Service>, offer: &Offer) -> &'a mut Service {
+    services.get_mut(&offer.service).expect("an offered service exists")
 }
 
 fn did_you_mean(names: &[&str]) -> String {

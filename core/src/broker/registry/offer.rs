@@ -1,11 +1,6 @@
 //! One service as one worker serves it.
 
-use std::cmp::Reverse;
-
-use super::{
-    super::keys::{ServiceKey, WorkerKey},
-    candidates::Candidate,
-};
+use super::{super::keys::ServiceKey, slots::Slots};
 use crate::{
     contract::ContractHash,
     time::Time,
@@ -19,16 +14,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) service: ServiceKey,
-    pub(crate) slots: u32,
-    pub(crate) prefetch: u32,
-    /// The number of calls that the worker may have at once: slots and prefetch, less the slots that calls of an
-    /// earlier connection hold.
-    pub(super) capacity: u32,
-    pub(crate) running: u32,
+    pub(crate) slots: Slots,
     /// Until when the offer is given no calls, after its worker handed a call back without a drain.
     pub(crate) paused_until: Option<Time>,
     /// A number that increases with each end of a call at any offer: the order of the last ends.
-    idle: u64,
+    pub(super) idle: u64,
     /// The contract that this worker registered.
     pub(crate) contract: Option<ContractHash>,
     /// Its methods, sorted by their indices in the service.
@@ -50,10 +40,7 @@ impl Offer {
         methods.sort_unstable_by_key(|offered| offered.method);
         Offer {
             service,
-            slots: offer.slots,
-            prefetch: offer.prefetch,
-            capacity: offer.free.min(offer.slots).saturating_add(offer.prefetch),
-            running: 0,
+            slots: Slots::of_offer(offer),
             paused_until: None,
             idle: 0,
             contract: offer.contract.as_ref().map(|contract| contract.hash),
@@ -77,35 +64,7 @@ impl Offer {
     }
 
     /// Returns whether the offer may be given a call.
-    pub(crate) fn has_room(&self) -> bool {
-        self.running < self.capacity && self.paused_until.is_none()
-    }
-
-    /// Returns the offer's place in the order of candidates.
-    pub(crate) fn candidate(&self, worker: WorkerKey, offer: usize) -> Candidate {
-        let load = u64::from(self.running) * 65_536 / u64::from(self.slots.max(1));
-        Candidate { load, idle: Reverse(self.idle), worker, offer }
-    }
-
-    /// Counts a call that begins.
-    pub(crate) fn begin_call(&mut self) {
-        self.running += 1;
-    }
-
-    /// Counts a call that ends. `idle` is above the numbers of all earlier ends.
-    pub(crate) fn end_call(&mut self, idle: u64) {
-        self.running -= 1;
-        self.idle = idle;
-    }
-
-    /// Adds slots that calls of an earlier connection held until now.
-    pub(crate) fn restore_capacity(&mut self, calls: u32) {
-        let max = self.slots.saturating_add(self.prefetch);
-        self.capacity = self.capacity.saturating_add(calls).min(max);
-    }
-
-    /// Asserts that the offer has no more calls than its capacity.
-    pub(crate) fn assert_invariants(&self) {
-        assert!(self.running <= self.capacity, "an offer has no more calls than capacity");
+    pub(super) fn has_room(&self) -> bool {
+        self.slots.has_room() && self.paused_until.is_none()
     }
 }

@@ -25,6 +25,7 @@ impl Registry {
                 format!("a worker must not offer more than {} services", limits::OFFERS_MAX),
             );
         }
+        check_shared_slots(register).or_else(|message| reject(Code::InvalidArgument, message))?;
         let worker = self.worker(key);
         if !worker.offers.is_empty() && !worker.running.is_empty() {
             return reject(Code::FailedPrecondition, "a worker must not register while it runs calls".to_owned());
@@ -69,6 +70,19 @@ impl Registry {
 
 fn reject(code: Code, message: String) -> Result<(), Box<Failure>> {
     Err(Box::new(Failure::new(code, Executed::No, message)))
+}
+
+fn check_shared_slots(register: &Register) -> Result<(), String> {
+    let max = limits::SLOTS_MAX;
+    match register.slots {
+        Some(slots) if slots == 0 || slots > max => {
+            Err(format!("a worker with {slots} slots for all its services: use 1 to {max}"))
+        }
+        _ if register.prefetch > max => {
+            Err(format!("a worker with a prefetch of {} for all its services: use 0 to {max}", register.prefetch))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_offer(offer: &handshake::Offer) -> Result<(), String> {

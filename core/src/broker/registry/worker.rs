@@ -1,13 +1,19 @@
 //! One worker: its name, its offers, and the calls that it runs.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use bytestring::ByteString;
 
 use super::{
-    super::{keys::CallKey, outcome::Outcome, sessions::PeerConnection},
+    super::{
+        keys::{CallKey, ServiceKey, WorkerKey},
+        outcome::Outcome,
+        sessions::PeerConnection,
+    },
+    candidates::Candidate,
     in_flight::InFlightBytes,
     offer::Offer,
+    slots::Slots,
 };
 use crate::{
     auth::Principal,
@@ -39,6 +45,10 @@ pub(crate) struct Worker {
     /// The number of running calls that the worker did not stop in time after their hard limit.
     pub(crate) unresponsive_calls: usize,
     pub(super) offers: Vec<Offer>,
+    /// The slots that all its offers share, if it registered any.
+    pub(super) shared_slots: Option<Slots>,
+    /// Of the offers that share slots, the one that is given a waiting call next.
+    pub(super) next_offer: usize,
     /// The calls at the worker, by dispatch number, until the worker's final message about each.
     pub(crate) running: SequenceMap<CallKey, 32>,
     /// Subcalls of broadcasts that only it may run.
@@ -67,6 +77,8 @@ impl Worker {
             draining: false,
             unresponsive_calls: 0,
             offers: Vec::new(),
+            shared_slots: None,
+            next_offer: 0,
             running: SequenceMap::default(),
             subcalls: BTreeSet::new(),
             in_flight: InFlightBytes::default(),
@@ -79,6 +91,11 @@ impl Worker {
     /// Returns the services that the worker offers.
     pub(crate) fn offers(&self) -> &[Offer] {
         &self.offers
+    }
+
+    /// Returns whether it offers a service.
+    pub(crate) fn serves(&self, service: ServiceKey) -> bool {
+        self.offers.iter().any(|offer| offer.service == service)
     }
 
     /// Counts a call that the worker answered.
@@ -105,13 +122,70 @@ impl Worker {
         !self.draining && self.unresponsive_calls == 0
     }
 
-    /// Returns whether the worker may be given calls now: it also has read enough of the earlier ones.
+    /// Returns whether the worker may be given calls now: it also has read enough of the earlier ones, and has a slot for one more.
     pub(crate) fn takes_calls_now(&self) -> bool {
-        self.takes_calls() && !self.in_flight.is_full
+        self.takes_calls() && !self.in_flight.is_full && self.shared_slots.as_ref().is_none_or(Slots::has_room)
     }
 
     /// Returns whether the worker must read earlier calls before it is given more.
     pub(crate) fn has_full_connection(&self) -> bool {
         self.in_flight.is_full
+    }
+
+    /// Returns whether its offers share slots.
+    pub(crate) fn shares_slots(&self) -> bool {
+        self.shared_slots.is_some()
+    }
+
+    /// Returns whether an offer may be given a call now.
+    pub(super) fn has_room(&self, offer: usize) -> bool {
+        self.offers[offer].has_room() && self.takes_calls_now()
+    }
+
+    /// Returns the place of an offer in the order of candidates. Its load is that of its own slots or of the shared ones, whichever is
+    /// higher.
+    pub(super) fn candidate(&self, key: WorkerKey, index: usize) -> Candidate {
+        let offer = &self.offers[index];
+        let load = offer.slots.load().max(self.shared_slots.as_ref().map_or(0, Slots::load));
+        Candidate { load, idle: Reverse(offer.idle), worker: key, offer: index }
+    }
+
+    /// Returns the indices of the offers in the order in which they are given a waiting call, for offers that share slots.
+    pub(crate) fn offers_by_turn(&self) -> impl Iterator<Item = usize> + use<> {
+        let (next, offers) = (self.next_offer, self.offers.len());
+        (0..offers).map(move |turn| (next + turn) % offers)
+    }
+
+    /// Records that an offer was given a waiting call: the next offer has the next turn.
+    pub(crate) fn end_turn(&mut self, offer: usize) {
+        self.next_offer = offer + 1;
+    }
+
+    /// Returns the number of calls that the worker runs at once.
+    pub(crate) fn slots(&self) -> u64 {
+        let slots = self.offers.iter().map(|offer| u64::from(offer.slots.total)).sum();
+        self.shared_slots.map_or(slots, |shared| slots.min(shared.total.into()))
+    }
+
+    /// Returns the number of calls of an offer that the worker runs at once.
+    pub(crate) fn slots_of(&self, offer: &Offer) -> u32 {
+        self.shared_slots.map_or(offer.slots.total, |shared| offer.slots.total.min(shared.total))
+    }
+
+    /// Returns how many of these slots are in use, and how many calls wait for them: calls of other offers use shared slots, too.
+    pub(crate) fn used_slots_of(&self, offer: &Offer) -> u32 {
+        let by_others = |shared: Slots| (shared.running + self.slots_of(offer)).saturating_sub(shared.total);
+        self.shared_slots.map_or(0, by_others).max(offer.slots.running)
+    }
+
+    /// Asserts that there are no more calls than slots and prefetch, for each offer and in all.
+    pub(super) fn assert_invariants(&self) {
+        self.offers.iter().for_each(|offer| offer.slots.assert_invariants());
+        let running: u32 = self.offers.iter().map(|offer| offer.slots.running).sum();
+        assert_eq!(running as usize, self.running.len(), "running calls are counted");
+        if let Some(shared) = self.shared_slots {
+            shared.assert_invariants();
+            shared.assert_sum_of(self.offers.iter().map(|offer| offer.slots));
+        }
     }
 }

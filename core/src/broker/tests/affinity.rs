@@ -52,7 +52,7 @@ impl Harness {
 
     fn reconnect_worker(&mut self, number: u8, connection_number: u64, offer: Offer) -> ConnectionId {
         let connection = self.handshake(Endpoint::Backend, &hello(Role::Worker, number, connection_number));
-        self.register(connection, Register { offers: vec![offer], exclusive: false });
+        self.register(connection, Register { offers: vec![offer], ..Register::default() });
         connection
     }
 }

@@ -172,14 +172,14 @@ fn only_operators_may_list_peers() {
 fn only_operators_may_resend_a_dead_letter() {
     let mut harness = harness();
     let (worker, _) = harness.authenticate(&keyed(Role::Worker, 9, 1), &key("serves"));
-    harness.register(worker, Register { offers: vec![calc(1)], exclusive: false });
+    harness.register(worker, Register { offers: vec![calc(1)], ..Register::default() });
     let (other, _) = harness.authenticate(&keyed(Role::Client, 1, 1), &key("calls"));
     let (operator, _) = harness.authenticate(&keyed(Role::Client, 2, 1), &key("admin"));
     harness.call(other, 1, "calc.pay");
     harness.handle(Event::Closed { connection: worker });
     harness.received(other);
     let (worker, _) = harness.authenticate(&keyed(Role::Worker, 8, 1), &key("serves"));
-    harness.register(worker, Register { offers: vec![calc(1)], exclusive: false });
+    harness.register(worker, Register { offers: vec![calc(1)], ..Register::default() });
     for (connection, sent) in [(other, 0), (operator, 1)] {
         let body = body::encode(&(1,)).unwrap();
         harness.send(connection, Envelope::Request(Request { body, ..request(2, "callboard.dead_resend") }));
@@ -192,7 +192,7 @@ fn only_operators_may_resend_a_dead_letter() {
 fn a_client_without_operator_rights_does_not_see_the_calls_ahead() {
     let mut harness = harness();
     let (worker, _) = harness.authenticate(&keyed(Role::Worker, 9, 1), &key("serves"));
-    harness.register(worker, Register { offers: vec![calc(1)], exclusive: false });
+    harness.register(worker, Register { offers: vec![calc(1)], ..Register::default() });
     let (operator, _) = harness.authenticate(&keyed(Role::Client, 2, 1), &key("admin"));
     let (other, _) = harness.authenticate(&keyed(Role::Client, 1, 1), &key("calls"));
     (1..=2).for_each(|number| harness.call(operator, number, "calc.add"));
@@ -220,7 +220,7 @@ fn pool_offer() -> Offer {
 fn only_operators_may_change_a_pool_but_every_client_reads_its_status() {
     let mut harness = harness();
     let (pool, _) = harness.authenticate(&keyed(Role::Worker, 9, 1), &key("serves"));
-    harness.register(pool, Register { offers: vec![pool_offer()], exclusive: true });
+    harness.register(pool, Register { offers: vec![pool_offer()], exclusive: true, ..Register::default() });
     for (number, id, operator) in [(1, "calls", false), (2, "admin", true), (3, "first", true)] {
         let (connection, _) = harness.authenticate(&keyed(Role::Client, number, 1), &key(id));
         harness.welcome(connection);
@@ -245,7 +245,7 @@ fn only_operators_may_change_a_pool_but_every_client_reads_its_status() {
 fn a_cast_or_resend_without_operator_rights_does_not_change_a_pool() {
     let mut harness = harness();
     let (pool, _) = harness.authenticate(&keyed(Role::Worker, 9, 1), &key("serves"));
-    harness.register(pool, Register { offers: vec![pool_offer()], exclusive: true });
+    harness.register(pool, Register { offers: vec![pool_offer()], exclusive: true, ..Register::default() });
     let (connection, _) = harness.authenticate(&keyed(Role::Client, 1, 1), &key("calls"));
     harness.welcome(connection);
     let flags = RequestFlags { cast: true, ..RequestFlags::default() };
@@ -263,7 +263,7 @@ fn a_cast_or_resend_without_operator_rights_does_not_change_a_pool() {
 fn only_operators_see_clients_and_calls_in_the_status() {
     let mut harness = harness();
     let (worker, _) = harness.authenticate(&keyed(Role::Worker, 9, 1), &key("serves"));
-    harness.register(worker, Register { offers: vec![calc(4)], exclusive: false });
+    harness.register(worker, Register { offers: vec![calc(4)], ..Register::default() });
     let (operator, _) = harness.authenticate(&keyed(Role::Client, 1, 1), &key("admin"));
     let (other, _) = harness.authenticate(&keyed(Role::Client, 2, 1), &key("calls"));
     harness.call(operator, 1, "calc.add");
@@ -451,7 +451,7 @@ fn log_events_name_the_key_ids_of_peers() {
     let mut harness = harness();
     harness.authenticate(&keyed(Role::Client, 1, 1), &key("calls"));
     let (worker, _) = harness.authenticate(&keyed(Role::Worker, 2, 1), &key("serves"));
-    harness.register(worker, Register { offers: vec![calc(1)], exclusive: false });
+    harness.register(worker, Register { offers: vec![calc(1)], ..Register::default() });
     let keys = harness.diagnostics.iter().filter_map(|diagnostic| match diagnostic {
         Diagnostic::ClientConnected { key, .. } | Diagnostic::WorkerRegistered { key, .. } => key.as_deref(),
         _ => None,

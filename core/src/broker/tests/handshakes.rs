@@ -119,7 +119,7 @@ fn a_reconnected_worker_replaces_its_old_connection() {
     let mut again = hello(Role::Worker, 1, 1);
     again.connection = ConnectionNumber(2);
     let new = harness.handshake(Endpoint::Backend, &again);
-    harness.register(new, Register { offers: vec![calc(1)], exclusive: false });
+    harness.register(new, Register { offers: vec![calc(1)], ..Register::default() });
     assert!(harness.closed.contains(&old));
     let client = harness.client(2);
     harness.call(client, 1, "calc.add");
@@ -155,7 +155,7 @@ fn two_pools_cannot_have_the_same_name() {
     let mut harness = Harness::new();
     let mut offer = calc(1);
     offer.service = "callboard.pool.calc".to_owned();
-    let pool = Register { offers: vec![offer], exclusive: true };
+    let pool = Register { offers: vec![offer], exclusive: true, ..Register::default() };
     let first = harness.handshake(Endpoint::Backend, &hello(Role::Worker, 1, 1));
     harness.register(first, pool.clone());
     let second = harness.handshake(Endpoint::Backend, &hello(Role::Worker, 2, 1));
@@ -235,7 +235,7 @@ fn a_message_above_the_size_limit_of_a_peer_is_not_sent() {
     assert_eq!((failure.code, failure.executed), (Code::ResourceExhausted, Executed::Yes), "{failure}");
     harness.handle(Event::Closed { connection: worker });
     let worker = harness.handshake(Endpoint::Backend, &small(Role::Worker, 3));
-    harness.register(worker, Register { offers: vec![calc(4)], exclusive: false });
+    harness.register(worker, Register { offers: vec![calc(4)], ..Register::default() });
     let client = harness.client(4);
     harness.send(client, Envelope::Request(Request { body: Bytes::from_static(&LARGE), ..request(1, "calc.add") }));
     let failure = harness.failure(client);

@@ -212,7 +212,7 @@ impl Harness {
 
     pub(super) fn worker(&mut self, number: u8, offer: Offer) -> ConnectionId {
         let connection = self.handshake(Endpoint::Backend, &hello(Role::Worker, number, 1));
-        self.register(connection, Register { offers: vec![offer], exclusive: false });
+        self.register(connection, Register { offers: vec![offer], ..Register::default() });
         connection
     }
 

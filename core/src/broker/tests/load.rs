@@ -17,7 +17,7 @@ use crate::{
 fn pool_worker(harness: &mut Harness, number: u8, slots: u32) -> ConnectionId {
     let hello = Hello { pool: Some("jobs".into()), session: session(number), ..hello(Role::Worker, number, 1) };
     let connection = harness.handshake(Endpoint::Backend, &hello);
-    harness.register(connection, Register { offers: vec![calc(slots)], exclusive: false });
+    harness.register(connection, Register { offers: vec![calc(slots)], ..Register::default() });
     connection
 }
 
@@ -49,7 +49,7 @@ fn calls_that_more_workers_could_not_run_are_not_counted_as_backlog() {
     let worker = pool_worker(&mut harness, 1, 2);
     let mut offer = calc(2);
     offer.methods[0].limits.concurrency = Some(1);
-    harness.register(worker, Register { offers: vec![offer], exclusive: false });
+    harness.register(worker, Register { offers: vec![offer], ..Register::default() });
     let client = harness.client(4);
     (1..=4).for_each(|number| harness.call(client, number, "calc.add"));
     let offer = &harness.broker.load(harness.now, "jobs").offers[0];

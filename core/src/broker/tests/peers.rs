@@ -100,6 +100,7 @@ fn a_service_outside_the_allowed_services_is_rejected() {
     let named = |name: &str| Register {
         offers: vec![crate::wire::handshake::Offer { service: name.to_owned(), ..calc(1) }],
         exclusive: name.starts_with("callboard."),
+        ..Register::default()
     };
     for (number, name) in (1..).zip(["calc", "billing.invoices", "callboard.pool.calc"]) {
         let connection = harness.handshake(Endpoint::Backend, &hello(Role::Worker, number, 1));
@@ -119,7 +120,7 @@ fn a_service_outside_the_allowed_services_is_rejected() {
 fn a_worker_that_registers_too_often_is_disconnected() {
     let mut harness = Harness::new();
     let worker = harness.worker(1, calc(1));
-    let again = || Register { offers: vec![calc(1)], exclusive: false };
+    let again = || Register { offers: vec![calc(1)], ..Register::default() };
     for _ in 1..REGISTRATIONS_MAX {
         harness.register(worker, again());
     }

@@ -326,7 +326,7 @@ fn an_unused_method_name_is_evicted_for_a_new_one_and_a_waiting_call_keeps_its_n
     assert_eq!(harness.failure(client).code, Code::Unimplemented);
     harness.reply(all, &running, b"\x00");
     harness.send(all, Envelope::Goodbye(None));
-    harness.register(beyond, Register { offers: vec![named(["new".to_owned()].into_iter())], exclusive: false });
+    harness.register(beyond, Register { offers: vec![named(["new".to_owned()].into_iter())], ..Register::default() });
     harness.call(client, 4, "calc.new");
     assert_eq!(harness.dispatches(beyond).len(), 1);
     harness.received(client);

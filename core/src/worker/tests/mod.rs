@@ -7,6 +7,7 @@ mod draining;
 mod outcomes;
 mod properties;
 mod reconnecting;
+mod shared_slots;
 
 use std::time::Duration;
 
@@ -42,12 +43,19 @@ impl Harness {
     /// Returns a worker that serves `calculator` (add, sub) and `text` (reverse), each with this number of slots and this
     /// prefetch.
     fn new(slots: u32, prefetch: u32) -> Harness {
+        Harness::sharing(slots, prefetch, None, 0)
+    }
+
+    /// Returns such a worker whose services share these slots and this prefetch.
+    fn sharing(slots: u32, prefetch: u32, shared: Option<u32>, shared_prefetch: u32) -> Harness {
         let register = Register {
             offers: vec![
                 offer("calculator", &["add", "sub"], slots, prefetch),
                 offer("text", &["reverse"], slots, prefetch),
             ],
-            exclusive: false,
+            slots: shared,
+            prefetch: shared_prefetch,
+            ..Register::default()
         };
         Harness { worker: Worker::new(settings(), register), now: at(0), diagnostics: Vec::new() }
     }

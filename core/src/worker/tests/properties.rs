@@ -60,9 +60,9 @@ struct StrictDriver {
 }
 
 impl StrictDriver {
-    fn new() -> StrictDriver {
+    fn new(shared: Option<u32>) -> StrictDriver {
         let (open, stopped) = (BTreeSet::new(), BTreeSet::new());
-        let harness = Harness::new(2, 1);
+        let harness = Harness::sharing(2, 1, shared, 1);
         StrictDriver {
             harness,
             open,
@@ -196,8 +196,11 @@ impl StrictDriver {
 
 proptest! {
     #[test]
-    fn each_dispatch_has_one_final_message_and_a_shutdown_completes(steps in prop::collection::vec(step(), 0..150)) {
-        let mut driver = StrictDriver::new();
+    fn each_dispatch_has_one_final_message_and_a_shutdown_completes(
+        shared in prop::option::of(1..5u32),
+        steps in prop::collection::vec(step(), 0..150),
+    ) {
+        let mut driver = StrictDriver::new(shared);
         for step in steps {
             driver.step(step);
         }
