@@ -1,4 +1,4 @@
-//! Methods with a concurrency limit, over several workers. The workers run in the test's process, the broker does not.
+//! Limits of concurrent calls: of a method over several workers, and of a worker over its services. The workers run in the test's process, the broker does not.
 
 use std::sync::{
     Arc,
@@ -59,4 +59,29 @@ async fn the_concurrency_limit_of_a_method_holds_over_two_workers_with_many_slot
         assert_eq!(call.await.unwrap().unwrap() as usize, year);
     }
     assert_eq!(desk.most.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_with_one_slot_for_all_services_runs_one_call_at_a_time() {
+    let desk = Desk { open: Arc::default(), most: Arc::default(), leave: Arc::new(Semaphore::new(0)) };
+    let broker = Broker::start();
+    let service = |name: &str| {
+        let desk = desk.clone();
+        Service::new(name).read("report", ["year"], move |year| desk.clone().report(year))
+    };
+    let worker = Worker::new().backend(&broker.backend).serve(service("books")).serve(service("maps"));
+    let mut worker = worker.slots(1).start().unwrap();
+    worker.registered().await.unwrap();
+    let client = broker.client().await;
+    let calls: Vec<_> = (0..6)
+        .map(|year| (["books.report", "maps.report"][year % 2], year as u32))
+        .map(|(method, year)| client.call::<u32>(method, (year,)).timeout(DEADLINE))
+        .map(|call| tokio::spawn(call.into_future()))
+        .collect();
+    until("a call runs", || (desk.open.load(Ordering::SeqCst) == 1).then_some(()));
+    desk.leave.add_permits(6);
+    for (year, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap().unwrap() as usize, year);
+    }
+    assert_eq!(desk.most.load(Ordering::SeqCst), 1);
 }

@@ -114,8 +114,9 @@ impl Service {
         self
     }
 
-    /// Sets the number of slots: how many calls this worker runs at once. Default: 64 for async functions and 1 for blocking functions.
-    /// Each slot of a blocking function uses a thread.
+    /// Sets the number of slots: how many calls of the service this worker runs at once. Default: 64 for async functions and 1 for
+    /// blocking functions. Each slot of a blocking function uses a thread. [`Worker::slots`](crate::Worker::slots) limits all services
+    /// together.
     pub fn slots(self, slots: u32) -> Service {
         Service { slots: Some(slots), ..self }
     }

@@ -7,7 +7,7 @@ use callboard_core::{
     peer,
     wire::{
         handshake::{Offer, Register},
-        limits::{HEARTBEAT_DEFAULT, WORKER_DRAIN_TIMEOUT},
+        limits::{HEARTBEAT_DEFAULT, SLOTS_MAX, WORKER_DRAIN_TIMEOUT},
         method::MethodName,
     },
     worker,
@@ -57,6 +57,8 @@ pub struct Worker {
     heartbeat: Duration,
     drain: Duration,
     services: Vec<Service>,
+    slots: Option<u32>,
+    prefetch: u32,
     exclusive: bool,
 }
 
@@ -74,6 +76,8 @@ impl Worker {
             heartbeat: HEARTBEAT_DEFAULT,
             drain: WORKER_DRAIN_TIMEOUT,
             services: Vec::new(),
+            slots: None,
+            prefetch: 0,
             exclusive: false,
         }
     }
@@ -108,6 +112,18 @@ impl Worker {
     pub fn serve(mut self, service: Service) -> Worker {
         self.services.push(service);
         self
+    }
+
+    /// Limits how many calls this worker runs at once, over all its services. Default: each service has its own slots only
+    /// ([`Service::slots`]), which apply in addition.
+    pub fn slots(self, slots: u32) -> Worker {
+        Worker { slots: Some(slots), ..self }
+    }
+
+    /// Sets how many further calls the worker queues over all its services, if [`Worker::slots`] limits them. Default: 0. The prefetch of
+    /// a service ([`Service::prefetch`]) applies in addition, so both must be set.
+    pub fn prefetch(self, prefetch: u32) -> Worker {
+        Worker { prefetch, ..self }
     }
 
     /// Requests that no other worker serves the same services. A pool reserves its name in this way.
@@ -158,11 +174,14 @@ impl Worker {
     /// Starts the worker and returns. The connection has an I/O thread of its own; handlers run on the caller's runtime.
     ///
     /// # Errors
-    /// [`WorkerError`] if there is no valid service, the broker's address or the key is invalid, or the system has no thread.
+    /// [`WorkerError`] if there is no valid service, the number of slots is invalid, the broker's address or the key is invalid, or the system has no thread.
     ///
     /// # Panics
     /// If it is called outside of a tokio runtime.
     pub fn start(self) -> Result<RunningWorker, WorkerError> {
+        if let Some(slots) = self.slots.filter(|slots| !(1..=SLOTS_MAX).contains(slots)) {
+            return Err(WorkerError::InvalidSlots { slots });
+        }
         let (offers, handlers) = offers_and_handlers(self.services)?;
         check_address(&self.backend).map_err(WorkerError::BadAddress)?;
         let key = match self.authkey {
@@ -173,7 +192,8 @@ impl Worker {
         let hint_at_authkey = key.is_none() && !self.exclusive;
         lifeline::watch();
         let settings = peer_settings(self.name, self.heartbeat, key);
-        let machine = worker::Worker::new(settings, Register { offers, exclusive: self.exclusive, ..Register::default() });
+        let Worker { exclusive, slots, prefetch, .. } = self;
+        let machine = worker::Worker::new(settings, Register { offers, exclusive, slots, prefetch });
         let clock = Clock::new();
         let executor = Executor::new(&Handle::current(), clock, handlers);
         let (commands, command_receiver) = mpsc::channel(1);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use callboard_core::wire::status::Failure;
+use callboard_core::wire::{limits::SLOTS_MAX, status::Failure};
 use callboard_transport::AuthKeySourceError;
 
 use crate::service::ServiceError;
@@ -17,6 +17,12 @@ pub enum WorkerError {
     /// A service is invalid.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// The number of slots of the worker is not valid.
+    #[error("the worker has {slots} slots: use 1 to {SLOTS_MAX}")]
+    InvalidSlots {
+        /// The number of slots.
+        slots: u32,
+    },
     /// The broker's address is invalid. The text is the whole message.
     #[error("{0}")]
     BadAddress(String),
