@@ -458,6 +458,29 @@ def test_with_more_slots_plain_functions_still_run_one_after_another(
         assert re.search(r"^s +1 +16 ", broker.run("status").stdout, re.MULTILINE)
 
 
+@pytest.mark.parametrize(("settings", "slots"), [("", 1), ("threads=2", 2), ("slots=3", 3)])
+def test_services_of_plain_functions_share_the_slots_of_the_worker(
+    broker: Broker, client: callboard.Client, serve: Serve, settings: str, slots: int
+) -> None:
+    source = f"""
+    app = callboard.Worker({settings})
+    release = threading.Event()
+
+    @app.read(service="s")
+    def wait() -> None:
+        release.wait(60)
+
+    @app.read(service="t")
+    def wait_too() -> None:
+        release.wait(60)
+    """
+    with serve(source):
+        calls = [client.submit(name) for name in ("s.wait", "t.wait_too") * 3]
+        (worker,) = client.call("callboard.status")["workers"]
+        assert (worker["slots"], worker["running"]) == (slots, slots)
+        assert len(calls) == 6
+
+
 def test_sigterm_drains_and_a_second_interrupt_ends_at_once(
     broker: Broker, client: callboard.Client, serve: Serve
 ) -> None:

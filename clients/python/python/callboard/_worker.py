@@ -73,13 +73,13 @@ class Worker:
     ``async def`` functions run on an asyncio event loop. If there are only these, the loop runs on the thread that
     calls :meth:`run`. Functions that ``yield`` send a stream.
 
-    ``slots`` is how many calls of each service the worker takes at once: by default as many as it can run, 1 or the
-    number of threads, and 64 for ``async def`` functions. With more, plain functions run one after another without a
-    round trip to the broker between them: short ones about seven times as fast with ``slots=64``. But a call can then
-    wait behind a slow one while another worker is idle, and if the process crashes, waiting calls of ``once`` functions
-    fail with ``executed`` "maybe". ``prefetch`` is how many further calls the worker holds ready beyond its slots: it
-    has the same price, doubles the rate of short functions, and is not counted as slots by the pool and
-    ``callboard status``.
+    ``slots`` is how many calls the worker takes at once, over all its services. By default it is as many as the worker
+    can run: 1 or the number of threads, and 64 of each service for ``async def`` functions. With more, plain functions
+    run one after another without a round trip to the broker between them: short ones about seven times as fast with
+    ``slots=64``. But a call can then wait behind a slow one while another worker is idle, and if the process crashes,
+    waiting calls of ``once`` functions fail with ``executed`` "maybe". ``prefetch`` is how many further calls the
+    worker holds ready beyond its slots: it has the same price, doubles the rate of short functions, and is not counted
+    as slots by the pool and ``callboard status``.
 
     ``traceback`` is whether errors contain the traceback of the handler's exception; by default only if the broker's
     address is on this machine. ``drain`` is how many seconds running calls can continue when the worker is asked to
@@ -281,10 +281,14 @@ class _Run:
         self.native = _native.Worker(address, name, worker._authkey, drain=worker._drain, traceback=traceback)
         self._threads = _Threads(worker._threads) if worker._threads else None
         self._loop = _EventLoop(worker._background) if worker._background else None
-        self._on_main = False
+        self._on_main = self._on_loop = False
         self._error: BaseException | None = None
         for service in dict.fromkeys(method.service for method in worker._methods):
             self._add_service(service, [method for method in worker._methods if method.service == service])
+        # Plain functions of all services run on the same threads, so a call of one waits for those of the others.
+        slots = worker._slots or (None if self._on_loop else worker._threads or 1)
+        if slots is not None:
+            self.native.share_slots(slots, worker._prefetch)
 
     def _add_service(self, service: str, methods: list[_Method]) -> None:
         types = Types()
@@ -309,6 +313,7 @@ class _Run:
         slots = self._worker._slots
         if is_async:
             self._loop = self._loop or _EventLoop()
+            self._on_loop = True
             return slots or ASYNC_SLOTS, self._loop.queue
         if self._threads is not None:
             return slots or self._threads.number, self._threads.queue

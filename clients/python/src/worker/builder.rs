@@ -83,6 +83,12 @@ impl Worker {
         Ok(())
     }
 
+    /// Limits how many calls run at once, and how many further calls are held ready, over all services.
+    fn share_slots(&self, slots: u32, prefetch: u32) {
+        let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        *worker = worker.take().map(|worker| worker.slots(slots).prefetch(prefetch));
+    }
+
     /// Serves until `stop` or a signal. Then it finishes the running calls and returns. Handlers whose executor is `None` run on this
     /// thread; the GIL is released while it waits.
     fn run(&self, py: Python<'_>, signals: Option<PyRef<'_, SignalWatch>>) -> PyResult<()> {
