@@ -190,7 +190,15 @@ impl Broker {
                     gate::Endpoint::Frontend => Endpoint::Frontend,
                     gate::Endpoint::Backend => Endpoint::Backend,
                 };
-                Event::Opened { connection, endpoint, address: name, rate_limit_key: origin, nonce, until }
+                Event::Opened {
+                    connection,
+                    endpoint,
+                    address: name,
+                    rate_limit_key: origin,
+                    channel: None,
+                    nonce,
+                    until,
+                }
             }
             GateEvent::ProtocolViolation { connection, violation } => {
                 Event::ProtocolViolation { connection, violation }

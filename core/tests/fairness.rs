@@ -74,7 +74,7 @@ impl World {
         let mut session = SessionId([7; 16]);
         session.0[..8].copy_from_slice(&connection.0.to_be_bytes());
         let hello = Hello {
-            versions: (1, 1),
+            versions: (2, 2),
             role,
             session,
             connection: ConnectionNumber(1),
@@ -94,6 +94,7 @@ impl World {
             endpoint,
             address: rate_limit_key.into(),
             rate_limit_key: rate_limit_key.into(),
+            channel: None,
             nonce,
             until,
         });

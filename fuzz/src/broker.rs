@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
+    auth::HelloTranscript,
     body,
     broker::{Action, Broker, Diagnostic, Endpoint, Event, Identity, Settings},
     time::Time,
     wire::{
         Envelope,
         bundle::{self, Recipient},
-        handshake::{Challenge, ChallengeResponse, Hello},
+        handshake::ChallengeResponse,
         ids::{BrokerId, ConnectionId, StartId},
         limits,
     },
@@ -53,8 +54,9 @@ pub(crate) enum Stage {
 /// The messages of a connection's handshake.
 #[derive(Debug, Default)]
 struct HandshakeRecord {
-    hello: Option<Hello>,
-    challenge: Option<Challenge>,
+    /// The transcript that its hello begins, if the hello has a nonce.
+    hello: Option<HelloTranscript>,
+    challenge: Option<Bytes>,
     proved: bool,
 }
 
@@ -98,7 +100,10 @@ impl BrokerHost {
         self.handshakes.insert(connection, HandshakeRecord::default());
         let (address, origin, nonce) = ("somewhere".into(), "anywhere".into(), generate::nonce(connection.0));
         let until = now + limits::HANDSHAKE_TIMEOUT;
-        self.handle(now, Event::Opened { connection, endpoint, address, rate_limit_key: origin, nonce, until })
+        self.handle(
+            now,
+            Event::Opened { connection, endpoint, address, rate_limit_key: origin, channel: None, nonce, until },
+        )
     }
 
     /// Closes a connection, unless the broker closed it first.
@@ -140,7 +145,7 @@ impl BrokerHost {
         let expected = self.expected_response(connection);
         let Some(record) = self.handshakes.get_mut(&connection) else { return };
         match envelope {
-            Envelope::Hello(hello) if record.hello.is_none() => record.hello = body::decode(hello).ok(),
+            Envelope::Hello(hello) if record.hello.is_none() => record.hello = generate::transcript_of(hello),
             Envelope::Proof(answer) if expected.is_some() => {
                 record.proved |= body::decode::<ChallengeResponse>(answer).ok() == expected;
             }
@@ -151,7 +156,7 @@ impl BrokerHost {
     /// Returns the valid response to the challenge of a connection, if it was challenged and its hello has a nonce.
     fn expected_response(&self, connection: ConnectionId) -> Option<ChallengeResponse> {
         let HandshakeRecord { hello, challenge, .. } = self.handshakes.get(&connection)?;
-        generate::response(hello.as_ref()?, challenge.as_ref()?)
+        Some(generate::response((*hello)?.with_challenge(challenge.as_ref()?)))
     }
 
     /// Returns the proof with which the broker accepts a connection, or an empty one if there was no challenge.
@@ -244,7 +249,7 @@ impl BrokerHost {
                 *stage = Stage::Challenged;
                 let record =
                     self.handshakes.get_mut(&connection).expect("an open connection has a record of its handshake");
-                record.challenge = body::decode(challenge).ok();
+                record.challenge = (!challenge.is_empty()).then(|| challenge.clone());
                 assert_eq!(record.challenge.is_some(), self.keyed, "a broker with a key requires a proof");
             }
             (Stage::AwaitingHello | Stage::Challenged | Stage::Rejected, Envelope::Goodbye(Some(_)))

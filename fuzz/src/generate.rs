@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_core::{
-    auth::{AuthKey, MECHANISM, Nonce, Prover, Transcript},
+    auth::{AuthKey, HelloTranscript, MECHANISM, Nonce, Prover, Transcript},
     body,
     wire::{
         Bundler, Envelope,
@@ -116,7 +116,7 @@ pub(crate) fn to_peer(script: &mut Script<'_>) -> Envelope {
 pub(crate) fn hello(script: &mut Script<'_>, role: Role) -> Envelope {
     let variation = script.byte();
     let hello = Hello {
-        versions: if variation & 1 == 0 { (1, 1) } else { (small(script), small(script)) },
+        versions: if variation & 1 == 0 { (2, 2) } else { (small(script), small(script)) },
         role,
         session: session(script.below(6)),
         connection: ConnectionNumber(script.number()),
@@ -137,7 +137,7 @@ pub(crate) fn hello(script: &mut Script<'_>, role: Role) -> Envelope {
 pub(crate) fn welcome(script: &mut Script<'_>) -> Welcome {
     let variation = script.byte();
     Welcome {
-        version: if variation & 1 == 0 { 1 } else { small(script) },
+        version: if variation & 1 == 0 { 2 } else { small(script) },
         broker: BrokerId([1; 16]),
         start: StartId([variation >> 6; 16]),
         frontend: "tcp://127.0.0.1:1".to_owned(),
@@ -168,17 +168,15 @@ pub(crate) fn challenge(number: u64) -> Challenge {
     Challenge { mechanism: MECHANISM.to_owned(), nonce: nonce(number), broker, start }
 }
 
-/// Returns the valid response of a peer with the key. `None` if its hello has no nonce.
-pub(crate) fn response(hello: &Hello, challenge: &Challenge) -> Option<ChallengeResponse> {
-    Some(ChallengeResponse { proof: Transcript::new(hello, challenge)?.prove(Prover::Peer, &key()) })
+/// Begins the transcript of a hello. `None` if it cannot be read or has no nonce.
+pub(crate) fn transcript_of(body: &[u8]) -> Option<HelloTranscript> {
+    let hello: Hello = body::decode(body).ok()?;
+    hello.nonce.map(|_| HelloTranscript::new(hello.role, body, None))
 }
 
-/// Returns the welcome with the proof of a broker that has the key.
-pub(crate) fn proved(welcome: Welcome, hello: &Hello, challenge: &Challenge) -> Welcome {
-    let proof = Transcript::new(hello, challenge).map(|transcript| {
-        Transcript { broker: welcome.broker, start: welcome.start, ..transcript }.prove(Prover::Broker, &key())
-    });
-    Welcome { proof, ..welcome }
+/// Returns the valid response of a peer with the key.
+pub(crate) fn response(transcript: Transcript) -> ChallengeResponse {
+    ChallengeResponse { proof: transcript.prove(Prover::Peer, &key()) }
 }
 
 /// Returns a well-formed registration, whose values may be invalid.

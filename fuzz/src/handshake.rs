@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_core::{
+    auth::HelloTranscript,
     body,
     broker::Endpoint,
     time::Time,
     wire::{
         Envelope,
-        handshake::{Challenge, Hello, Role},
+        handshake::{Challenge, Role},
         ids::ConnectionId,
         limits::HANDSHAKE_TIMEOUT,
     },
@@ -144,8 +145,8 @@ struct PeerTest<P> {
     keyed: bool,
     now: Time,
     connections: u64,
-    /// The hello of this connection, and the last challenge.
-    hello: Option<Hello>,
+    /// The transcript of this connection's hello if it has a nonce, and the last challenge.
+    hello: Option<HelloTranscript>,
     challenge: Challenge,
     /// Whether a welcome with a valid proof was sent on this connection.
     proved: bool,
@@ -178,9 +179,9 @@ impl<P: Peer> PeerTest<P> {
                 let [PeerAction::Sent(Envelope::Hello(hello))] = &actions[..] else {
                     panic!("the first message is a hello")
                 };
-                let hello: Hello = body::decode(hello).expect("the hello can be read");
-                assert_eq!(hello.nonce.is_some(), self.keyed, "a peer with a key sends a nonce");
-                (self.hello, self.proved) = (Some(hello), false);
+                let transcript = generate::transcript_of(hello);
+                assert_eq!(transcript.is_some(), self.keyed, "a peer with a key sends a nonce");
+                (self.hello, self.proved) = (transcript, false);
             }
             Socket::Disconnected => self.disconnect(),
             Socket::None | Socket::Open(_) => {}
@@ -219,11 +220,13 @@ impl<P: Peer> PeerTest<P> {
     fn welcome(&mut self, script: &mut Script<'_>) {
         let welcome = generate::welcome(script);
         self.proved = true;
-        let welcome = match self.hello.as_ref().filter(|_| self.keyed) {
-            Some(hello) => generate::proved(welcome, hello, &self.challenge),
-            None => welcome,
+        let welcome = match self.hello {
+            Some(hello) => {
+                hello.with_challenge(&generate::encoded(&self.challenge)).seal_welcome(&generate::key(), welcome)
+            }
+            None => generate::encoded(&welcome),
         };
-        self.send(&Envelope::Welcome(generate::encoded(&welcome)));
+        self.send(&Envelope::Welcome(welcome));
     }
 
     fn send(&mut self, envelope: &Envelope) {

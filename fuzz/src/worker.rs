@@ -167,7 +167,7 @@ impl Peer for WorkerHost {
     }
 
     fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<PeerAction> {
-        self.handle(now, Event::Connected { nonce })
+        self.handle(now, Event::Connected { nonce, channel: None })
     }
 
     fn disconnected(&mut self, now: Time, chance: u32) -> Vec<PeerAction> {

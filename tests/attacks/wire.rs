@@ -138,7 +138,7 @@ pub(crate) fn session() -> SessionId {
 /// The hello of a peer with a heartbeat interval of ten minutes.
 pub(crate) fn hello(role: &str, session: SessionId) -> Envelope {
     let hello = Hello {
-        versions: (1, 1),
+        versions: (2, 2),
         role: if role == "client" { Role::Client } else { Role::Worker },
         session,
         connection: ConnectionNumber(1),

@@ -58,7 +58,7 @@ impl Driver {
             Some(ConnectionEvent::Message(frames)) => Some(frames),
             Some(ConnectionEvent::Connected) => {
                 let nonce = new_nonce();
-                self.machine.handle_event(now, Event::Connected { nonce }, &mut self.actions);
+                self.machine.handle_event(now, Event::Connected { nonce, channel: None }, &mut self.actions);
                 None
             }
             Some(ConnectionEvent::Disconnected) => {

@@ -77,7 +77,7 @@ impl Broker {
         self.send(Envelope::Challenge(Bytes::new())).await;
         assert_eq!(self.next().await, Envelope::Proof(Bytes::new()));
         let welcome = Welcome {
-            version: 1,
+            version: 2,
             broker: BrokerId([7; 16]),
             start: self.start,
             frontend: self.address.clone(),

@@ -7,12 +7,15 @@
 //! | `roles` | the roles that a key allows |
 //! | `error` | why a key or a file of keys is not accepted |
 //! | `proof` | the nonces and proofs that a handshake sends |
-//! | `transcript` | what a proof is computed over |
+//! | `transcript` | the messages that a proof covers |
+//! | `welcome` | the broker's proof in its welcome |
+//! | `channel` | the encrypted channel of a connection, which a proof covers, too |
 //! | `principal` | the identity of an authenticated peer |
 //!
 //! Nonces are random, so they come in as arguments. Nothing here is encrypted: a proof identifies the other end when a
 //! connection is made. It does not protect what follows.
 
+mod channel;
 mod error;
 mod key;
 mod keys;
@@ -22,13 +25,15 @@ mod roles;
 #[cfg(test)]
 mod tests;
 mod transcript;
+mod welcome;
 
 pub use self::{
+    channel::{Channel, ChannelBinding},
     error::{AuthKeyError, AuthKeysError},
     key::AuthKey,
     keys::AuthKeys,
     principal::Principal,
     proof::{Nonce, Proof},
     roles::Roles,
-    transcript::{MECHANISM, Prover, Transcript},
+    transcript::{HelloTranscript, MECHANISM, Prover, Transcript},
 };

@@ -5,12 +5,13 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{AuthKey, AuthKeyError, AuthKeys, AuthKeysError, Nonce, Proof, Prover, Roles, Transcript};
+use super::{
+    AuthKey, AuthKeyError, AuthKeys, AuthKeysError, ChannelBinding, HelloTranscript, Proof, Prover, Roles, Transcript,
+};
 use crate::{
     body,
     wire::{
-        handshake::{Challenge, ChallengeResponse, Role},
-        ids::{BrokerId, ConnectionNumber, SessionId, StartId},
+        handshake::{Challenge, ChallengeResponse, Hello, Role, Welcome},
         limits::{AUTHKEY_BYTES_MAX, AUTHKEYS_MAX},
     },
 };
@@ -22,17 +23,15 @@ fn key() -> AuthKey {
     AuthKey::new(SECRET).unwrap()
 }
 
+const HELLO: &[u8] = b"the body of a hello";
+const CHALLENGE: &[u8] = b"the body of a challenge";
+
+fn transcript_of(role: Role, hello: &[u8], challenge: &[u8], binding: Option<[u8; 32]>) -> Transcript {
+    HelloTranscript::new(role, hello, binding.map(ChannelBinding)).with_challenge(challenge)
+}
+
 fn transcript() -> Transcript {
-    Transcript {
-        versions: (1, 1),
-        role: Role::Client,
-        session: SessionId([1; 16]),
-        connection: ConnectionNumber(2),
-        peer_nonce: Nonce([3; 32]),
-        broker_nonce: Nonce([4; 32]),
-        broker: BrokerId([5; 16]),
-        start: StartId([6; 16]),
-    }
+    transcript_of(Role::Client, HELLO, CHALLENGE, None)
 }
 
 fn from_hex<const LEN: usize>(text: &Value) -> [u8; LEN] {
@@ -45,17 +44,9 @@ fn bytes_of(text: &Value) -> Vec<u8> {
 }
 
 fn from_vector(vector: &Value) -> Transcript {
-    let version = |at: usize| u32::try_from(vector["versions"][at].as_u64().unwrap()).unwrap();
-    Transcript {
-        versions: (version(0), version(1)),
-        role: serde_json::from_value(vector["role"].clone()).unwrap(),
-        session: SessionId(from_hex(&vector["session"])),
-        connection: ConnectionNumber(vector["connection"].as_u64().unwrap()),
-        peer_nonce: Nonce(from_hex(&vector["peer_nonce"])),
-        broker_nonce: Nonce(from_hex(&vector["broker_nonce"])),
-        broker: BrokerId(from_hex(&vector["broker"])),
-        start: StartId(from_hex(&vector["start"])),
-    }
+    let role = serde_json::from_value(vector["role"].clone()).unwrap();
+    let binding: Option<[u8; 32]> = bytes_of(&vector["channel_binding"]).try_into().ok();
+    transcript_of(role, &bytes_of(&vector["hello_body"]), &bytes_of(&vector["challenge_body"]), binding)
 }
 
 #[test]
@@ -65,7 +56,9 @@ fn proofs_match_the_test_vectors() {
     for vector in vectors {
         let (name, transcript) = (&vector["name"], from_vector(&vector));
         let key = AuthKey::new(bytes_of(&vector["key"])).unwrap();
-        for (prover, side) in [(Prover::Peer, "peer"), (Prover::Broker, "broker")] {
+        let welcome = bytes_of(&vector["welcome_body"]);
+        let broker = Prover::Broker { welcome: &welcome[..welcome.len() - 32] };
+        for (prover, side) in [(Prover::Peer, "peer"), (broker, "broker")] {
             assert_eq!(transcript.to_bytes(prover), bytes_of(&vector[format!("{side}_transcript")]), "{name} {side}");
             let proof = Proof(from_hex(&vector[format!("{side}_proof")]));
             assert_eq!(transcript.prove(prover, &key), proof, "{name} {side}");
@@ -73,8 +66,24 @@ fn proofs_match_the_test_vectors() {
         }
         let answer = ChallengeResponse { proof: transcript.prove(Prover::Peer, &key) };
         assert_eq!(body::encode(&answer).unwrap(), bytes_of(&vector["proof_body"]), "{name}");
+    }
+}
+
+#[test]
+fn the_bodies_of_the_test_vectors_are_those_that_this_library_writes() {
+    let vectors: Vec<Value> = serde_json::from_str(VECTORS).unwrap();
+    for vector in vectors {
+        let (name, transcript) = (&vector["name"], from_vector(&vector));
+        let key = AuthKey::new(bytes_of(&vector["key"])).unwrap();
+        let hello: Hello = body::decode(&bytes_of(&vector["hello_body"])).unwrap();
+        assert_eq!(body::encode(&hello).unwrap(), bytes_of(&vector["hello_body"]), "{name}");
+        assert_eq!(serde_json::to_value(hello.role).unwrap(), vector["role"], "{name}");
         let challenge: Challenge = body::decode(&bytes_of(&vector["challenge_body"])).unwrap();
-        assert_eq!((challenge.nonce, challenge.start), (transcript.broker_nonce, transcript.start), "{name}");
+        assert_eq!(body::encode(&challenge).unwrap(), bytes_of(&vector["challenge_body"]), "{name}");
+        let body = bytes_of(&vector["welcome_body"]);
+        let welcome: Welcome = body::decode(&body).unwrap();
+        assert_eq!(transcript.seal_welcome(&key, Welcome { proof: None, ..welcome }), body, "{name}");
+        assert!(transcript.verify_welcome(&key, &body), "{name}");
     }
 }
 
@@ -82,22 +91,72 @@ fn proofs_match_the_test_vectors() {
 fn a_proof_is_valid_for_its_own_transcript_only() {
     let proof = transcript().prove(Prover::Peer, &key());
     let others = [
-        Transcript { versions: (1, 2), ..transcript() },
-        Transcript { role: Role::Worker, ..transcript() },
-        Transcript { session: SessionId([9; 16]), ..transcript() },
-        Transcript { connection: ConnectionNumber(3), ..transcript() },
-        Transcript { peer_nonce: Nonce([9; 32]), ..transcript() },
-        Transcript { broker_nonce: Nonce([9; 32]), ..transcript() },
-        Transcript { peer_nonce: Nonce([4; 32]), broker_nonce: Nonce([3; 32]), ..transcript() },
-        Transcript { broker: BrokerId([9; 16]), ..transcript() },
-        Transcript { start: StartId([9; 16]), ..transcript() },
+        transcript_of(Role::Worker, HELLO, CHALLENGE, None),
+        transcript_of(Role::Client, b"another hello", CHALLENGE, None),
+        transcript_of(Role::Client, HELLO, b"another challenge", None),
+        transcript_of(Role::Client, CHALLENGE, HELLO, None),
+        transcript_of(Role::Client, HELLO, CHALLENGE, Some([0; 32])),
     ];
     assert!(transcript().verify(Prover::Peer, &key(), &proof));
-    assert!(!transcript().verify(Prover::Broker, &key(), &proof), "it is not valid for the other side");
+    assert!(
+        !transcript().verify(Prover::Broker { welcome: b"" }, &key(), &proof),
+        "it is not valid for the other side"
+    );
     for other in others {
         assert!(!other.verify(Prover::Peer, &key(), &proof), "{other:?}");
     }
     assert!(!transcript().verify(Prover::Peer, &AuthKey::new("0123456789abcdeg").unwrap(), &proof));
+}
+
+#[test]
+fn a_proof_is_valid_on_its_own_encrypted_channel_only() {
+    let on_channel = |binding| transcript_of(Role::Client, HELLO, CHALLENGE, binding);
+    let proof = on_channel(Some([1; 32])).prove(Prover::Peer, &key());
+    assert!(on_channel(Some([1; 32])).verify(Prover::Peer, &key(), &proof));
+    for other in [None, Some([2; 32])] {
+        assert!(!on_channel(other).verify(Prover::Peer, &key(), &proof), "{other:?}");
+    }
+}
+
+#[test]
+fn a_changed_byte_of_hello_challenge_or_welcome_makes_the_proofs_invalid() {
+    let vectors: Vec<Value> = serde_json::from_str(VECTORS).unwrap();
+    for vector in vectors {
+        let key = AuthKey::new(bytes_of(&vector["key"])).unwrap();
+        let role: Role = serde_json::from_value(vector["role"].clone()).unwrap();
+        let binding: Option<[u8; 32]> = bytes_of(&vector["channel_binding"]).try_into().ok();
+        let [hello, challenge, welcome] =
+            ["hello_body", "challenge_body", "welcome_body"].map(|body| bytes_of(&vector[body]));
+        let proof = Proof(from_hex(&vector["peer_proof"]));
+        let changed = |body: &[u8], at: usize| {
+            let mut body = body.to_vec();
+            body[at] ^= 1;
+            body
+        };
+        for at in 0..hello.len() {
+            let other = transcript_of(role, &changed(&hello, at), &challenge, binding);
+            assert!(!other.verify(Prover::Peer, &key, &proof), "byte {at} of the hello");
+            assert!(!other.verify_welcome(&key, &welcome), "byte {at} of the hello");
+        }
+        for at in 0..challenge.len() {
+            let other = transcript_of(role, &hello, &changed(&challenge, at), binding);
+            assert!(!other.verify(Prover::Peer, &key, &proof), "byte {at} of the challenge");
+            assert!(!other.verify_welcome(&key, &welcome), "byte {at} of the challenge");
+        }
+        for at in 0..welcome.len() {
+            assert!(!from_vector(&vector).verify_welcome(&key, &changed(&welcome, at)), "byte {at} of the welcome");
+        }
+    }
+}
+
+#[test]
+fn a_truncated_welcome_is_invalid() {
+    let vectors: Vec<Value> = serde_json::from_str(VECTORS).unwrap();
+    let (transcript, welcome) = (from_vector(&vectors[0]), bytes_of(&vectors[0]["welcome_body"]));
+    let key = AuthKey::new(bytes_of(&vectors[0]["key"])).unwrap();
+    for len in 0..welcome.len() {
+        assert!(!transcript.verify_welcome(&key, &welcome[..len]), "{len} bytes");
+    }
 }
 
 proptest! {

@@ -37,7 +37,7 @@ use self::{
     phase::Phase,
 };
 use crate::{
-    auth::Nonce,
+    auth::{ChannelBinding, Nonce},
     peer::{self, Peer, PeerEvent, SocketClosed, TimeoutAction},
     time::Time,
     wire::{
@@ -58,6 +58,8 @@ pub enum Event<T> {
     Connected {
         /// Cryptographically random, unique to this connection.
         nonce: Nonce,
+        /// The binding of the socket's encrypted channel, if it has one.
+        channel: Option<ChannelBinding>,
     },
     /// The socket is closed, or could not be connected. Follows each [`Action::Connect`] exactly once, even if
     /// [`Action::Disconnect`] was the cause.
@@ -196,7 +198,7 @@ impl<T> Client<T> {
     pub fn handle_event(&mut self, now: Time, event: Event<T>, out: &mut Vec<Action<T>>) {
         self.peer.detect_stall(now);
         match event {
-            Event::Connected { nonce } => self.on_socket_connected(now, nonce, out),
+            Event::Connected { nonce, channel } => self.on_socket_connected(now, nonce, channel, out),
             Event::Disconnected { chance } => self.on_socket_closed(now, chance, out),
             Event::Call(new) => self.call(new, out),
             Event::Cancel(ticket) => self.cancel(now, ticket, out),
@@ -247,8 +249,14 @@ impl<T> Client<T> {
         }
     }
 
-    fn on_socket_connected(&mut self, now: Time, nonce: Nonce, out: &mut Vec<Action<T>>) {
-        if let Some(hello) = self.peer.on_connected(nonce) {
+    fn on_socket_connected(
+        &mut self,
+        now: Time,
+        nonce: Nonce,
+        channel: Option<ChannelBinding>,
+        out: &mut Vec<Action<T>>,
+    ) {
+        if let Some(hello) = self.peer.on_connected(nonce, channel) {
             self.send(now, hello, out);
         }
     }

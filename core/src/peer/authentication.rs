@@ -4,12 +4,12 @@ use bytes::Bytes;
 
 use super::{DisconnectReason, Peer, PeerEvent, State};
 use crate::{
-    auth::{MECHANISM, Nonce, Prover, Transcript},
+    auth::{HelloTranscript, MECHANISM, Prover, Transcript},
     body,
     time::Time,
     wire::{
         Envelope,
-        handshake::{Challenge, ChallengeResponse, Mechanism, Welcome},
+        handshake::{Challenge, ChallengeResponse, Mechanism},
         status::{Code, Executed, Failure},
     },
 };
@@ -32,8 +32,14 @@ enum ChallengeError {
 
 impl Peer {
     /// Handles the broker's challenge: answers it, or ends the connection.
-    pub(super) fn on_challenge(&mut self, now: Time, until: Time, nonce: Nonce, challenge: &Bytes) -> PeerEvent {
-        match self.answer(nonce, challenge) {
+    pub(super) fn on_challenge(
+        &mut self,
+        now: Time,
+        until: Time,
+        hello: HelloTranscript,
+        challenge: &Bytes,
+    ) -> PeerEvent {
+        match self.answer(hello, challenge) {
             Ok((response, transcript)) => {
                 self.state = State::AwaitingWelcome { until, transcript };
                 PeerEvent::Reply(Envelope::Proof(response))
@@ -46,7 +52,7 @@ impl Peer {
         }
     }
 
-    fn answer(&self, nonce: Nonce, challenge: &Bytes) -> Result<(Bytes, Option<Transcript>), ChallengeError> {
+    fn answer(&self, hello: HelloTranscript, challenge: &Bytes) -> Result<(Bytes, Option<Transcript>), ChallengeError> {
         if challenge.is_empty() {
             return match self.settings.key {
                 Some(_) => Err(ChallengeError::Rejected(KEY_NOT_REQUIRED.to_owned())),
@@ -59,22 +65,17 @@ impl Peer {
             let why = format!("the broker requires a proof by {mechanism:.32}, which this version does not support");
             return Err(ChallengeError::Rejected(why));
         }
-        let challenge: Challenge = body::decode(challenge).map_err(malformed)?;
-        let hello = self.settings.hello(self.role, self.connection, nonce);
-        let (Some(key), Some(transcript)) = (&self.settings.key, Transcript::new(&hello, &challenge)) else {
-            return Err(ChallengeError::Rejected(KEY_REQUIRED.to_owned()));
-        };
+        let _: Challenge = body::decode(challenge).map_err(malformed)?;
+        let Some(key) = &self.settings.key else { return Err(ChallengeError::Rejected(KEY_REQUIRED.to_owned())) };
+        let transcript = hello.with_challenge(challenge);
         let response = ChallengeResponse { proof: transcript.prove(Prover::Peer, key) };
         Ok((body::encode(&response).expect("a proof has a CBOR form"), Some(transcript)))
     }
 
     /// Checks the broker's proof in its welcome, if this peer has a key.
-    pub(super) fn check_proof(&self, transcript: Option<Transcript>, welcome: &Welcome) -> Result<(), Box<Failure>> {
+    pub(super) fn check_proof(&self, transcript: Option<Transcript>, welcome: &[u8]) -> Result<(), Box<Failure>> {
         let Some(key) = &self.settings.key else { return Ok(()) };
-        let proved = transcript.zip(welcome.proof).is_some_and(|(transcript, proof)| {
-            let welcomed = Transcript { broker: welcome.broker, start: welcome.start, ..transcript };
-            welcomed.verify(Prover::Broker, key, &proof)
-        });
+        let proved = transcript.is_some_and(|transcript| transcript.verify_welcome(key, welcome));
         if proved { Ok(()) } else { Err(unauthenticated(BROKER_UNPROVEN)) }
     }
 }

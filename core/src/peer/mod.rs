@@ -28,7 +28,7 @@ pub(crate) use self::authentication::KEY_REQUIRED;
 pub use self::settings::Settings;
 use self::{backoff::Backoff, liveness::Liveness};
 use crate::{
-    auth::{Nonce, Transcript},
+    auth::{ChannelBinding, HelloTranscript, Nonce, Transcript},
     body,
     time::Time,
     wire::{
@@ -38,6 +38,7 @@ use crate::{
         kind::Kind,
         limits,
         status::{Code, Executed, Failure},
+        versions,
     },
 };
 
@@ -81,7 +82,7 @@ pub(crate) struct Peer {
 enum State {
     Backoff { until: Time },
     Connecting { until: Time },
-    AwaitingChallenge { until: Time, nonce: Nonce },
+    AwaitingChallenge { until: Time, hello: HelloTranscript },
     AwaitingWelcome { until: Time, transcript: Option<Transcript> },
     Connected { since: Time },
     Closing { until: Time },
@@ -172,13 +173,14 @@ impl Peer {
         self.liveness.record_send(now);
     }
 
-    /// Starts the handshake on a connected socket. `nonce` is random and unique to this connection. Returns the hello
-    /// to send.
-    pub(crate) fn on_connected(&mut self, nonce: Nonce) -> Option<Envelope> {
+    /// Starts the handshake on a connected socket. `nonce` is random and unique to this connection. `channel` is the binding of
+    /// its encrypted channel, if it has one. Returns the hello to send.
+    pub(crate) fn on_connected(&mut self, nonce: Nonce, channel: Option<ChannelBinding>) -> Option<Envelope> {
         let State::Connecting { until } = self.state else { return None };
-        self.state = State::AwaitingChallenge { until, nonce };
         let hello = self.settings.hello(self.role, self.connection, nonce);
-        Some(Envelope::Hello(body::encode(&hello).expect("a hello has a CBOR form")))
+        let hello = body::encode(&hello).expect("a hello has a CBOR form");
+        self.state = State::AwaitingChallenge { until, hello: HelloTranscript::new(self.role, &hello, channel) };
+        Some(Envelope::Hello(hello))
     }
 
     /// Handles the end of the socket, and starts the backoff if the peer reconnects.
@@ -204,8 +206,8 @@ impl Peer {
     /// Handles an envelope that the machine does not handle itself.
     pub(crate) fn handle_message(&mut self, now: Time, envelope: Envelope) -> PeerEvent {
         match (self.state, envelope) {
-            (State::AwaitingChallenge { until, nonce }, Envelope::Challenge(challenge)) => {
-                self.on_challenge(now, until, nonce, &challenge)
+            (State::AwaitingChallenge { until, hello }, Envelope::Challenge(challenge)) => {
+                self.on_challenge(now, until, hello, &challenge)
             }
             (State::AwaitingWelcome { transcript, .. }, Envelope::Welcome(welcome)) => {
                 self.on_welcome(now, transcript, &welcome)
@@ -327,6 +329,10 @@ impl Peer {
     }
 
     fn on_welcome(&mut self, now: Time, transcript: Option<Transcript>, welcome: &Bytes) -> PeerEvent {
+        // A welcome is authenticated before it is decoded.
+        if let Err(failure) = self.check_proof(transcript, welcome) {
+            return self.reject(failure);
+        }
         let welcome: Welcome = match body::decode(welcome) {
             Ok(welcome) => welcome,
             Err(error) => {
@@ -334,9 +340,6 @@ impl Peer {
                 return PeerEvent::Disconnected(DisconnectReason::InvalidHandshake(error.to_string()));
             }
         };
-        if let Err(failure) = self.check_proof(transcript, &welcome) {
-            return self.reject(failure);
-        }
         if !(limits::VERSION_MIN..=limits::VERSION_MAX).contains(&welcome.version) {
             return self.reject(unsupported_version(welcome.version));
         }
@@ -387,9 +390,8 @@ impl Peer {
 
 fn unsupported_version(version: u32) -> Box<Failure> {
     let message = format!(
-        "the broker uses version {version} of the protocol, and this program supports versions {} to {}: update one of them",
-        limits::VERSION_MIN,
-        limits::VERSION_MAX
+        "the broker uses version {version} of the protocol, and this program supports {}: update the older of the two",
+        versions::describe(limits::VERSION_MIN, limits::VERSION_MAX)
     );
     Box::new(Failure::new(Code::FailedPrecondition, Executed::No, message))
 }

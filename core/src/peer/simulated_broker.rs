@@ -14,7 +14,7 @@ use crate::{
         Bundler, Envelope,
         handshake::Welcome,
         ids::{BrokerId, SessionId, StartId},
-        limits::MESSAGE_BYTES_MAX,
+        limits::{MESSAGE_BYTES_MAX, VERSION_MAX},
         status::{Code, Executed, Failure},
     },
 };
@@ -41,7 +41,7 @@ pub(crate) fn welcome(start: u8, credit_calls: u32, credit_bytes: u64) -> Envelo
 
 pub(crate) fn welcome_body(start: u8, credit_calls: u32, credit_bytes: u64) -> Welcome {
     Welcome {
-        version: 1,
+        version: VERSION_MAX,
         broker: BrokerId([1; 16]),
         start: StartId([start; 16]),
         frontend: "tcp://127.0.0.1:5559".into(),

@@ -12,13 +12,13 @@ use super::{
     simulated_broker::{HEARTBEAT, at, goodbye, ms, settings, welcome, welcome_body},
 };
 use crate::{
-    auth::Nonce,
+    auth::{ChannelBinding, Nonce},
     body,
     time::Time,
     wire::{
         Envelope,
         envelope::Ping,
-        handshake::{Hello, Role},
+        handshake::{Hello, Role, Welcome},
         ids::{ConnectionNumber, SessionId},
         kind::Kind,
         limits::{HANDSHAKE_TIMEOUT, HEARTBEAT_MAX, HEARTBEAT_MIN},
@@ -36,8 +36,13 @@ fn challenge() -> Envelope {
 
 /// Connects. Returns the hello.
 fn send_hello(peer: &mut Peer, now: Time) -> Hello {
+    send_hello_on(peer, now, None)
+}
+
+/// Connects on an encrypted channel. Returns the hello.
+fn send_hello_on(peer: &mut Peer, now: Time, channel: Option<ChannelBinding>) -> Hello {
     assert_eq!(peer.handle_timeout(now), Some(TimeoutAction::Connect));
-    let Some(Envelope::Hello(hello)) = peer.on_connected(Nonce([9; 32])) else {
+    let Some(Envelope::Hello(hello)) = peer.on_connected(Nonce([9; 32]), channel) else {
         panic!("a connected peer sends a hello")
     };
     peer.assert_invariants();
@@ -64,7 +69,7 @@ fn disconnect(peer: &mut Peer, now: Time) -> Time {
 fn a_peer_is_connected_after_hello_challenge_proof_and_welcome() {
     let mut peer = peer();
     let hello = send_hello(&mut peer, at(0));
-    assert_eq!((hello.session, hello.role, hello.versions), (SessionId([7; 16]), Role::Client, (1, 1)));
+    assert_eq!((hello.session, hello.role, hello.versions), (SessionId([7; 16]), Role::Client, (2, 2)));
     assert_eq!((hello.connection, hello.heartbeat_ms), (ConnectionNumber(1), 1_000));
     assert!(!peer.is_connected());
     assert!(matches!(peer.handle_message(at(0), challenge()), PeerEvent::Reply(Envelope::Proof(_))));
@@ -289,9 +294,23 @@ fn a_malformed_welcome_disconnects_and_one_of_another_version_rejects() {
     send_hello(&mut peer, at(10));
     peer.handle_message(at(10), challenge());
     let mut later = welcome_body(1, 1, 1);
-    later.version = 2;
+    later.version = 3;
     let event = peer.handle_message(at(10), Envelope::Welcome(body::encode(&later).unwrap()));
     assert!(matches!(event, PeerEvent::Rejected(failure) if failure.code == Code::FailedPrecondition));
+}
+
+#[test]
+fn a_broker_of_an_older_version_is_rejected_with_both_versions() {
+    let mut peer = peer();
+    send_hello(&mut peer, at(0));
+    peer.handle_message(at(0), challenge());
+    let older = Welcome { version: 1, ..welcome_body(1, 1, 1) };
+    let event = peer.handle_message(at(0), Envelope::Welcome(body::encode(&older).unwrap()));
+    let PeerEvent::Rejected(failure) = event else { panic!("not rejected: {event:?}") };
+    assert_eq!(
+        failure.message,
+        "the broker uses version 1 of the protocol, and this program supports version 2: update the older of the two"
+    );
 }
 
 #[test]
@@ -310,10 +329,13 @@ fn the_interval_that_the_broker_announces_is_clamped() {
 #[test]
 fn unexpected_events_of_the_driver_change_nothing() {
     let mut peer = peer();
-    assert_eq!((peer.on_connected(Nonce([9; 32])), peer.on_disconnected(at(0), 0)), (None, SocketClosed::Expected));
+    assert_eq!(
+        (peer.on_connected(Nonce([9; 32]), None), peer.on_disconnected(at(0), 0)),
+        (None, SocketClosed::Expected)
+    );
     assert_eq!(peer.handle_message(at(0), welcome(1, 1, 1)), PeerEvent::Ignored);
     assert_eq!(connect(&mut peer, at(0), 1), PeerEvent::Connected { same_start: false });
-    assert_eq!(peer.on_connected(Nonce([9; 32])), None);
+    assert_eq!(peer.on_connected(Nonce([9; 32]), None), None);
     assert!(peer.give_up(), "a socket is open");
     assert!(!peer.give_up(), "no socket is open");
     let why = Some(Box::new(Failure::new(Code::Internal, Executed::No, "")));

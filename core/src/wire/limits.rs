@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// The first protocol version that this build supports.
-pub const VERSION_MIN: u32 = 1;
+pub const VERSION_MIN: u32 = 2;
 /// The last protocol version that this build supports.
-pub const VERSION_MAX: u32 = 1;
+pub const VERSION_MAX: u32 = 2;
 
 /// Envelopes in one bundle. In measurements, limits of 16 to 64 were near the best. Higher ones only delay the first envelope.
 pub const BUNDLE_ENVELOPES_MAX: usize = 64;

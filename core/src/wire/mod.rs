@@ -13,6 +13,7 @@ pub mod method;
 mod role;
 pub mod status;
 pub mod streams;
+pub(crate) mod versions;
 
 pub use bundle::{Bundler, Frames};
 pub use envelope::Envelope;

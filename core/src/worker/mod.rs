@@ -36,7 +36,7 @@ pub use self::{
 };
 use self::{jobs::Jobs, phase::Phase};
 use crate::{
-    auth::Nonce,
+    auth::{ChannelBinding, Nonce},
     peer::{self, Peer, PeerEvent, SocketClosed, TimeoutAction},
     time::Time,
     wire::{
@@ -55,6 +55,8 @@ pub enum Event {
     Connected {
         /// Cryptographically random, unique to this connection.
         nonce: Nonce,
+        /// The binding of the socket's encrypted channel, if it has one.
+        channel: Option<ChannelBinding>,
     },
     /// The socket is closed, or could not be connected. Follows each [`Action::Connect`] exactly once, even if
     /// [`Action::Disconnect`] was the cause.
@@ -207,7 +209,7 @@ impl Worker {
     pub fn handle_event(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
         self.peer.detect_stall(now);
         match event {
-            Event::Connected { nonce } => self.on_socket_connected(now, nonce, out),
+            Event::Connected { nonce, channel } => self.on_socket_connected(now, nonce, channel, out),
             Event::Disconnected { chance } => self.on_socket_closed(now, chance, out),
             Event::Finished { job, outcome } => self.on_finished(now, job, Ok(outcome), out),
             Event::Stopped { job, started } => self.on_finished(now, job, Err(started), out),
@@ -241,8 +243,8 @@ impl Worker {
         }
     }
 
-    fn on_socket_connected(&mut self, now: Time, nonce: Nonce, out: &mut Vec<Action>) {
-        if let Some(hello) = self.peer.on_connected(nonce) {
+    fn on_socket_connected(&mut self, now: Time, nonce: Nonce, channel: Option<ChannelBinding>, out: &mut Vec<Action>) {
+        if let Some(hello) = self.peer.on_connected(nonce, channel) {
             self.send(now, hello, out);
         }
     }

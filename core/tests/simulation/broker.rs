@@ -195,7 +195,15 @@ impl BrokerHost {
                 let (address, origin) = ("somewhere".into(), context.rate_limit_key(peer).into());
                 self.handle(
                     now,
-                    Event::Opened { connection, endpoint, address, rate_limit_key: origin, nonce, until },
+                    Event::Opened {
+                        connection,
+                        endpoint,
+                        address,
+                        rate_limit_key: origin,
+                        channel: None,
+                        nonce,
+                        until,
+                    },
                     context,
                 );
             }

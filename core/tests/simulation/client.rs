@@ -213,7 +213,7 @@ impl ClientHost {
         match input {
             Input::Connected => {
                 let nonce = Nonce(context.rng.bytes());
-                self.handle(now, Event::Connected { nonce }, context);
+                self.handle(now, Event::Connected { nonce, channel: None }, context);
             }
             Input::Disconnected => {
                 let jitter = context.rng.next() as u32;

@@ -54,7 +54,7 @@ old_deadline_is_forgotten|deadline_queue.rs|s/self\.others\.insert\(DeadlineKey 
 timeout_is_detected_late|client/call.rs|s/EXPIRY_GRACE_MAX\.min\(timeout\.span \/ 10\)/EXPIRY_GRACE_MAX * 20/
 proof_of_the_peer_is_not_checked|broker/handshake/authentication.rs|s/transcript\.verify\(Prover::Peer, key, &proof\)/transcript.verify(Prover::Peer, key, &proof) || true/
 proof_of_the_broker_is_not_checked|peer/authentication.rs|s/if proved \{ Ok/if proved || true { Ok/
-proof_labels_are_swapped|auth/transcript.rs|s/\("broker", peer\)/(peer, "broker")/
+proof_labels_are_swapped|auth/transcript.rs|s/\("broker", peer, Some/(peer, "broker", Some/
 roles_of_a_key_are_ignored|broker/handshake/mod.rs|s/authenticated\.roles\.permits\(role\)/authenticated.roles.permits(role) || true/
 rejected_peer_may_send_more_messages|broker/handshake/mod.rs|s/\(Some\(ConnectionState::Rejected \{ \.\. \}\), _\) => Ok\(None\),//
 rejected_peer_is_answered_without_delay|broker/handshake/mod.rs|s/now \+ AUTHKEY_REJECTION_DELAY/now + AUTHKEY_REJECTION_DELAY \/ 1000/

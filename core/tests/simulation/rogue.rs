@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
-    auth::{Nonce, Prover, Transcript},
+    auth::{HelloTranscript, Nonce, Prover},
     body,
     broker::Endpoint,
     time::Time,
@@ -12,7 +12,7 @@ use callboard_core::{
         Bundler, Envelope,
         bundle::{self, Recipient},
         envelope::{self, Cancel, Credit, Effect, Item, Ping, Priority, Reply, Request, RequestFlags, StreamCredit},
-        handshake::{Challenge, ChallengeResponse, Hello, MethodLimits, MethodOffer, Offer, Register, Role},
+        handshake::{ChallengeResponse, Hello, MethodLimits, MethodOffer, Offer, Register, Role},
         ids::{CallNumber, ConnectionId, ConnectionNumber, DispatchNumber, SessionId},
         method::MethodName,
         streams::{ItemCredit, Streams, Style},
@@ -37,8 +37,8 @@ const CONNECTIONS_MAX: usize = 3;
 pub(crate) struct Rogue {
     next: Time,
     connections: BTreeMap<ConnectionId, Behavior>,
-    /// The hello of each connection.
-    hellos: BTreeMap<ConnectionId, Hello>,
+    /// The transcript of each connection, which its hello begins.
+    hellos: BTreeMap<ConnectionId, HelloTranscript>,
     /// The number of the last request on each connection, so that it can send more messages for an open call.
     last_request: BTreeMap<ConnectionId, u64>,
 }
@@ -104,7 +104,7 @@ impl Rogue {
             (Packet::Opened, Behavior::WrongMessages(role)) => {
                 let hello = hello(role, context);
                 let body = body::encode(&hello).expect("a hello has a CBOR form");
-                self.hellos.insert(connection, hello);
+                self.hellos.insert(connection, HelloTranscript::new(role, &body, None));
                 self.send(connection, frames_of(&Envelope::Hello(body)), context);
             }
             (Packet::Message(frames), Behavior::WrongMessages(role)) => {
@@ -125,8 +125,8 @@ impl Rogue {
 
     /// Answers a challenge. Most connections know the key, some do not.
     fn answer(&self, connection: ConnectionId, challenge: &Bytes, context: &mut Context) -> Bytes {
-        let challenge = body::decode::<Challenge>(challenge).ok();
-        let transcript = challenge.and_then(|challenge| Transcript::new(self.hellos.get(&connection)?, &challenge));
+        let hello = self.hellos.get(&connection).filter(|_| !challenge.is_empty());
+        let transcript = hello.map(|hello| hello.with_challenge(challenge));
         let own_key = context.config.key().filter(|_| context.rng.percent(80));
         let Some((transcript, key)) = transcript.zip(own_key) else { return Bytes::new() };
         let proof = transcript.prove(Prover::Peer, &key);
@@ -252,7 +252,7 @@ fn request(number: u64, done_below: Option<CallNumber>, rng: &mut Rng) -> Envelo
 
 fn hello(role: Role, context: &mut Context) -> Hello {
     Hello {
-        versions: (1, 1),
+        versions: (2, 2),
         role,
         session: SessionId(context.rng.bytes()),
         connection: ConnectionNumber(context.rng.below(3)),

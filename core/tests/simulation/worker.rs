@@ -182,7 +182,7 @@ impl WorkerHost {
         match input {
             Input::Connected => {
                 let nonce = Nonce(context.rng.bytes());
-                self.handle(now, Event::Connected { nonce }, context);
+                self.handle(now, Event::Connected { nonce, channel: None }, context);
             }
             Input::Disconnected => {
                 self.shorten_handlers(context);

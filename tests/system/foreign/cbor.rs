@@ -79,11 +79,6 @@ impl Cbor {
         &entry.unwrap_or_else(|| panic!("no {name} in {self:?}")).1
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        let Cbor::Bytes(bytes) = self else { panic!("not a byte string: {self:?}") };
-        bytes
-    }
-
     pub(super) fn uint(&self) -> u64 {
         let Cbor::Uint(value) = self else { panic!("not an unsigned integer: {self:?}") };
         *value

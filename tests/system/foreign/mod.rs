@@ -158,9 +158,12 @@ fn a_peer_of_another_version_or_at_the_wrong_endpoint_is_rejected_with_a_reason(
     let broker = Broker::start();
     let mut future = Peer::connect(&broker.frontend);
     future.hello("client", [77, 78]);
-    sent_away(future.receive(), "1");
+    sent_away(future.receive(), "version 2 of the protocol");
+    let mut past = Peer::connect(&broker.frontend);
+    past.hello("client", [1, 1]);
+    sent_away(past.receive(), "this program version 1: update the older of the two");
     let mut lost = Peer::connect(&broker.frontend);
-    lost.hello("worker", [1, 1]);
+    lost.hello("worker", [2, 2]);
     sent_away(lost.receive(), &broker.backend);
 }
 
@@ -212,9 +215,9 @@ fn a_foreign_client_with_a_key_is_accepted_and_the_broker_proves_the_key_too() {
         "--authkey-file",
         path.to_str().unwrap(),
     ]);
-    let (mut client, welcome, proof) = proof::prove(&broker.frontend, "client", key.as_bytes(), 201);
+    let (mut client, welcome, expected) = proof::prove(&broker.frontend, "client", key.as_bytes(), 201);
     assert_eq!(welcome.kind(), WELCOME, "{welcome:?}");
-    assert_eq!(Cbor::decoded(&welcome.body).at("proof").bytes(), proof);
+    assert!(expected.is_in(&welcome.body), "{welcome:?}");
     client.send(&call(1, "callboard.ping"), &array([]).encoded());
     let pong = client.receive();
     assert_eq!((pong.kind(), Cbor::decoded(&pong.body)), (REPLY, Cbor::Null));

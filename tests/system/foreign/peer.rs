@@ -40,13 +40,13 @@ impl Peer {
     /// Connects and completes the handshake.
     pub(super) fn join(address: &str, role: &str) -> Peer {
         let mut peer = Peer::connect(address);
-        peer.hello(role, [1, 1]);
+        peer.hello(role, [2, 2]);
         assert_eq!(peer.receive().kind(), CHALLENGE);
         peer.send(&[(0, Cbor::Uint(PROOF))], &[]);
         let welcome = peer.receive();
         assert_eq!(welcome.kind(), WELCOME);
         let Cbor::Map(entries) = Cbor::decoded(&welcome.body) else { panic!("not a map: {welcome:?}") };
-        assert!(entries.contains(&(text("version"), Cbor::Uint(1))), "{entries:?}");
+        assert!(entries.contains(&(text("version"), Cbor::Uint(2))), "{entries:?}");
         peer
     }
 

@@ -113,7 +113,7 @@ impl Driver {
         match wakeup {
             Wakeup::Connection(ConnectionEvent::Message(frames)) => self.handle_messages(now, frames),
             Wakeup::Connection(ConnectionEvent::Connected) => {
-                self.handle_event(now, Event::Connected { nonce: new_nonce() });
+                self.handle_event(now, Event::Connected { nonce: new_nonce(), channel: None });
             }
             Wakeup::Connection(ConnectionEvent::Disconnected) => {
                 self.handle_event(now, Event::Disconnected { chance: random_u32() });

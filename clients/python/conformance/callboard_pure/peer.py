@@ -27,7 +27,7 @@ from callboard_pure.cbor import MalformedError
 from callboard_pure.errors import CallError
 from callboard_pure.wire import Code, Envelope, Executed, Kind, Refusal
 
-VERSIONS = (1, 1)
+VERSIONS = (2, 2)
 MESSAGE_BYTES_MAX = 16_777_216
 HANDSHAKE_SECONDS = 5.0
 GOODBYE_SECONDS = 2.0
@@ -333,19 +333,15 @@ class Peer(ABC):
             body = cbor.decode(challenge.body)
             if body["mechanism"] != auth.MECHANISM:
                 return self._give_up(f"the broker requires an unknown mechanism: {body['mechanism']!r:.80}")
-            hello = {name: self._hello[name] for name in ("role", "session", "connection")}
-            self._handshake = auth.Handshake(
-                versions=VERSIONS, peer_nonce=self._hello["nonce"], broker_nonce=body["nonce"],
-                broker=body["broker"], start=body["start"], **hello,
-            )  # fmt: skip
-            proof = cbor.encode({"proof": self._handshake.proof(self._key, self.role)})
+            self._handshake = auth.Handshake(self.role, cbor.encode(self._hello), challenge.body)
+            proof = cbor.encode({"proof": self._handshake.proof(self._key)})
         self._phase = Phase.AWAITING_WELCOME
         return self._send(Envelope(Kind.PROOF, body=proof))
 
     def _read_welcome(self, envelope: Envelope) -> None:
-        welcome = cbor.decode(envelope.body)
-        if self._key is not None and not (self._handshake and self._handshake.broker_proved(self._key, welcome)):
+        if self._key is not None and not (self._handshake and self._handshake.broker_proved(self._key, envelope.body)):
             return self._give_up("the broker did not prove that it knows the key")
+        welcome = cbor.decode(envelope.body)
         if not VERSIONS[0] <= int(welcome["version"]) <= VERSIONS[1]:
             return self._end(CallError(Code.FAILED_PRECONDITION, Executed.NO, "the broker chose an unknown version"))
         for name in ("heartbeat_ms", "credit_calls", "credit_bytes", "message_bytes_max"):

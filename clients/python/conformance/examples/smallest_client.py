@@ -32,7 +32,7 @@ class Connection:
         self.dealer.connect(address)
         self.welcomed = False
         self.last_sent = self.last_received = time.monotonic()
-        session = {"versions": [1, 1], "role": role, "session": uuid.uuid4().bytes, "connection": 1}
+        session = {"versions": [2, 2], "role": role, "session": uuid.uuid4().bytes, "connection": 1}
         self.send({0: HELLO}, cbor2.dumps(session | {"heartbeat_ms": int(HEARTBEAT * 1000), **more}))
 
     def send(self, header: dict[int, Any], body: bytes = b"") -> None:

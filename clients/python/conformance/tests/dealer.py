@@ -9,7 +9,7 @@ from callboard_pure import cbor, wire
 from callboard_pure.peer import SOCKET_OPTIONS
 from callboard_pure.wire import Envelope, Kind, Refusal
 
-HELLO = {"versions": [1, 1], "role": "client", "session": bytes(range(16)), "connection": 1, "heartbeat_ms": 1000}
+HELLO = {"versions": [2, 2], "role": "client", "session": bytes(range(16)), "connection": 1, "heartbeat_ms": 1000}
 
 
 class Dealer:

@@ -24,7 +24,7 @@ class FakeBroker:
         self._peer = b""
         self._unread: list[Envelope] = []
         self.welcome = {
-            "version": 1,
+            "version": 2,
             "broker": bytes(16),
             "start": bytes(16),
             "frontend": self.address,

@@ -187,7 +187,7 @@ def test_a_client_sends_at_least_once_in_each_of_its_intervals(broker: FakeBroke
 
 
 @pytest.mark.parametrize(
-    ("welcome", "code"), [({"version": 2}, Code.FAILED_PRECONDITION), ({"version": 0}, Code.FAILED_PRECONDITION)]
+    ("welcome", "code"), [({"version": 3}, Code.FAILED_PRECONDITION), ({"version": 1}, Code.FAILED_PRECONDITION)]
 )
 def test_a_version_that_was_not_offered_is_final(
     broker: FakeBroker, client: Client, welcome: dict[str, int], code: Code

@@ -59,17 +59,29 @@ def test_envelopes_are_written_as_a_canonical_vector_states(vector: dict[str, An
 
 @pytest.mark.parametrize("vector", load("auth"))
 def test_proofs_are_those_of_the_vector(vector: dict[str, Any]) -> None:
-    names = ("session", "peer_nonce", "broker_nonce", "broker", "start")
-    fields = {name: bytes.fromhex(vector[name]) for name in names}
-    first, last = vector["versions"]
-    handshake = Handshake(versions=(first, last), role=vector["role"], connection=vector["connection"], **fields)
-    key = bytes.fromhex(vector["key"])
-    for side, prover in (("peer", vector["role"]), ("broker", "broker")):
-        assert handshake.transcript(prover).hex() == vector[f"{side}_transcript"]
-        assert handshake.proof(key, prover).hex() == vector[f"{side}_proof"]
-    assert cbor.encode({"proof": handshake.proof(key, vector["role"])}).hex() == vector["proof_body"]
-    challenge = cbor.decode(bytes.fromhex(vector["challenge_body"]))
-    assert (challenge["nonce"], challenge["broker"]) == (handshake.broker_nonce, handshake.broker)
+    names = ("hello_body", "challenge_body", "channel_binding")
+    handshake = Handshake(vector["role"], *(bytes.fromhex(vector[name]) for name in names))
+    key, welcome = bytes.fromhex(vector["key"]), bytes.fromhex(vector["welcome_body"])
+    assert handshake.transcript(vector["role"]).hex() == vector["peer_transcript"]
+    assert handshake.transcript("broker", welcome[:-32]).hex() == vector["broker_transcript"]
+    assert handshake.proof(key).hex() == vector["peer_proof"]
+    assert cbor.encode({"proof": handshake.proof(key)}).hex() == vector["proof_body"]
+    assert welcome[-32:].hex() == vector["broker_proof"]
+    assert handshake.broker_proved(key, welcome)
+
+
+@pytest.mark.parametrize("vector", load("auth"))
+def test_a_changed_byte_of_the_handshake_makes_the_proofs_invalid(vector: dict[str, Any]) -> None:
+    names = ("hello_body", "challenge_body", "channel_binding", "welcome_body")
+    bodies = [bytes.fromhex(vector[name]) for name in names]
+    key, role = bytes.fromhex(vector["key"]), vector["role"]
+    for number, body in enumerate(bodies):
+        for at in range(len(body)):
+            changed = bytes([*body[:at], body[at] ^ 1, *body[at + 1 :]])
+            *others, welcome = [*bodies[:number], changed, *bodies[number + 1 :]]
+            handshake = Handshake(role, *others)
+            assert not handshake.broker_proved(key, welcome)
+            assert (handshake.proof(key).hex() == vector["peer_proof"]) == (names[number] == "welcome_body")
 
 
 @pytest.mark.parametrize("vector", load("contracts"))

@@ -86,8 +86,8 @@ impl Broker {
         }
         self.detect_stall(now);
         match event {
-            Event::Opened { connection, endpoint, address, rate_limit_key, nonce, until } => {
-                let origin = PeerOrigin { address, rate_limit_key };
+            Event::Opened { connection, endpoint, address, rate_limit_key, channel, nonce, until } => {
+                let origin = PeerOrigin { address, rate_limit_key, channel };
                 self.connections.open(connection, endpoint, origin, nonce, until, &mut self.timers);
             }
             Event::Activity { connection } => self.record_activity(now, connection, 0),

@@ -64,7 +64,7 @@ impl Broker {
         }
         self.connections.remove(connection, &mut self.timers);
         out.push(Action::Authenticated(connection));
-        let welcome = handshake::welcome(&self.settings, &self.identity, admission.authenticated.proof);
+        let welcome = handshake::welcome(&self.settings, &self.identity, admission.authenticated.key.as_ref());
         out.push(Action::Send(connection, welcome));
         match admission.hello.role {
             Role::Client => self.admit_client(now, connection, admission, out),

@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use super::super::interface::Identity;
 use crate::{
-    auth::{AuthKey, AuthKeys, MECHANISM, Nonce, Principal, Proof, Prover, Roles, Transcript},
+    auth::{AuthKey, AuthKeys, MECHANISM, Nonce, Principal, Prover, Roles, Transcript},
     body,
     peer::KEY_REQUIRED,
     wire::{
-        handshake::{Challenge, ChallengeResponse, Hello},
+        handshake::{Challenge, ChallengeResponse, Welcome},
         status::{Code, Executed, Failure},
     },
 };
@@ -29,44 +29,52 @@ pub enum AuthenticationFailure {
 pub(crate) struct Authenticated {
     pub(crate) principal: Principal,
     pub(crate) roles: Roles,
-    /// The broker's own proof, by the same key.
-    pub(crate) proof: Option<Proof>,
+    /// The key that the peer proved, with which the broker proves itself in the welcome.
+    pub(crate) key: Option<ProvedKey>,
+}
+
+/// The key that a peer proved, and the handshake in which it did.
+#[derive(Debug)]
+pub(crate) struct ProvedKey {
+    transcript: Transcript,
+    key: AuthKey,
+}
+
+impl ProvedKey {
+    /// Returns the body of the welcome with the broker's own proof.
+    pub(super) fn seal_welcome(&self, welcome: Welcome) -> Bytes {
+        self.transcript.seal_welcome(&self.key, welcome)
+    }
 }
 
 /// Returns the body of the challenge: empty where the broker has no keys.
 pub(super) fn challenge(keys: Option<&AuthKeys>, identity: &Identity, nonce: Nonce) -> Bytes {
     match keys {
-        Some(_) => body::encode(&keyed_challenge(identity, nonce)).expect("a challenge has a CBOR form"),
+        Some(_) => {
+            let (broker, start) = (identity.broker, identity.start);
+            let challenge = Challenge { mechanism: MECHANISM.to_owned(), nonce, broker, start };
+            body::encode(&challenge).expect("a challenge has a CBOR form")
+        }
         None => Bytes::new(),
     }
 }
 
-fn keyed_challenge(identity: &Identity, nonce: Nonce) -> Challenge {
-    let (broker, start) = (identity.broker, identity.start);
-    Challenge { mechanism: MECHANISM.to_owned(), nonce, broker, start }
-}
-
-/// Authenticates a peer by its answer to the challenge.
+/// Authenticates a peer by its answer to the challenge. There is no transcript if the challenge was empty.
 pub(super) fn authenticate(
     keys: Option<&AuthKeys>,
-    identity: &Identity,
-    hello: &Hello,
-    nonce: Nonce,
+    transcript: Option<Transcript>,
     answer: &Bytes,
 ) -> Result<Authenticated, AuthenticationFailure> {
     let Some(keys) = keys else {
-        return Ok(Authenticated { principal: Principal::anonymous(), roles: Roles::ALL, proof: None });
+        return Ok(Authenticated { principal: Principal::anonymous(), roles: Roles::ALL, key: None });
     };
-    let transcript = Transcript::new(hello, &keyed_challenge(identity, nonce)).ok_or(AuthenticationFailure::NoProof)?;
-    if answer.is_empty() {
-        return Err(AuthenticationFailure::NoProof);
-    }
+    let transcript = transcript.filter(|_| !answer.is_empty()).ok_or(AuthenticationFailure::NoProof)?;
     let ChallengeResponse { proof } = body::decode(answer).map_err(|_| AuthenticationFailure::WrongProof)?;
     let known = |key: &&AuthKey| transcript.verify(Prover::Peer, key, &proof);
     let key = keys.iter().find(known).ok_or(AuthenticationFailure::WrongProof)?;
     // Only an authenticated peer gets the broker's proof: with it, another peer could guess a weak key offline.
-    let proof = transcript.prove(Prover::Broker, key);
-    Ok(Authenticated { principal: Principal::of_key(key), roles: key.roles(), proof: Some(proof) })
+    let proved = ProvedKey { transcript, key: key.clone() };
+    Ok(Authenticated { principal: Principal::of_key(key), roles: key.roles(), key: Some(proved) })
 }
 
 impl AuthenticationFailure {

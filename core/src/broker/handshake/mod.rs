@@ -21,7 +21,7 @@ use bytestring::ByteString;
 
 pub use self::authentication::AuthenticationFailure;
 pub(crate) use self::{
-    authentication::Authenticated,
+    authentication::{Authenticated, ProvedKey},
     state::{ConnectionState, PeerOrigin},
 };
 use super::{
@@ -30,7 +30,7 @@ use super::{
     timers::{Timer, Timers},
 };
 use crate::{
-    auth::{Nonce, Proof},
+    auth::{HelloTranscript, Nonce},
     body,
     time::Time,
     wire::{
@@ -40,6 +40,7 @@ use crate::{
         limits::{self, AUTHKEY_REJECTION_DELAY},
         method,
         status::{Code, Executed, Failure},
+        versions,
     },
 };
 
@@ -153,12 +154,16 @@ impl Connections {
         check_hello(&hello, endpoint, context.settings)?;
         let keys = context.settings.keys.as_ref();
         let challenge = authentication::challenge(keys, context.identity, nonce);
+        let required = keys.is_some();
+        let binding = origin.channel.map(|channel| channel.binding);
+        let transcript =
+            required.then(|| Box::new(HelloTranscript::new(hello.role, body, binding).with_challenge(&challenge)));
         out.push(Action::Send(connection, Envelope::Challenge(challenge)));
-        if keys.is_some() && hello.nonce.is_none() {
+        if required && hello.nonce.is_none() {
             self.reject(now, connection, AuthenticationFailure::NoProof, context, out);
         } else {
             let hello = Box::new(hello);
-            self.states.insert(connection, ConnectionState::AwaitingProof { hello, origin, nonce, until });
+            self.states.insert(connection, ConnectionState::AwaitingProof { hello, origin, transcript, until });
         }
         Ok(())
     }
@@ -171,12 +176,13 @@ impl Connections {
         context: HandshakeContext<'_>,
         out: &mut Vec<Action>,
     ) -> Result<Option<Admission>, Box<Failure>> {
-        let Some(ConnectionState::AwaitingProof { hello, origin, nonce, .. }) = self.states.get(&connection) else {
+        let Some(ConnectionState::AwaitingProof { hello, origin, transcript, .. }) = self.states.get(&connection)
+        else {
             unreachable!("the caller saw that the connection awaits a proof");
         };
-        let (hello, origin, nonce) = (Hello::clone(hello), origin.clone(), *nonce);
+        let (hello, origin, transcript) = (Hello::clone(hello), origin.clone(), transcript.as_deref().copied());
         let keys = context.settings.keys.as_ref();
-        match authentication::authenticate(keys, context.identity, &hello, nonce, answer) {
+        match authentication::authenticate(keys, transcript, answer) {
             Ok(authenticated) => {
                 check_role(connection, hello.role, &authenticated, out)?;
                 Ok(Some(Admission { hello, origin, authenticated }))
@@ -227,8 +233,8 @@ impl Connections {
     }
 }
 
-/// Creates the welcome of a peer that is admitted.
-pub(crate) fn welcome(settings: &Settings, identity: &Identity, proof: Option<Proof>) -> Envelope {
+/// Creates the welcome of a peer that is admitted, with the broker's proof if the peer proved a key.
+pub(crate) fn welcome(settings: &Settings, identity: &Identity, key: Option<&ProvedKey>) -> Envelope {
     let welcome = Welcome {
         version: limits::VERSION_MAX,
         broker: identity.broker,
@@ -239,9 +245,12 @@ pub(crate) fn welcome(settings: &Settings, identity: &Identity, proof: Option<Pr
         credit_bytes: settings.credit_bytes,
         message_bytes_max: settings.message_bytes_max as u64,
         capabilities: Vec::new(),
-        proof,
+        proof: None,
     };
-    Envelope::Welcome(body::encode(&welcome).expect("a welcome has a CBOR form"))
+    Envelope::Welcome(match key {
+        Some(key) => key.seal_welcome(welcome),
+        None => body::encode(&welcome).expect("a welcome has a CBOR form"),
+    })
 }
 
 /// Creates a failure that ends a connection.
@@ -252,9 +261,10 @@ pub(crate) fn rejection(code: Code, message: impl Into<ByteString>) -> Box<Failu
 fn check_hello(hello: &Hello, endpoint: Endpoint, settings: &Settings) -> Result<(), Box<Failure>> {
     let (first, last) = hello.versions;
     if first > limits::VERSION_MAX || last < limits::VERSION_MIN {
-        let (min, max) = (limits::VERSION_MIN, limits::VERSION_MAX);
+        let (ours, theirs) =
+            (versions::describe(limits::VERSION_MIN, limits::VERSION_MAX), versions::describe(first, last));
         let message = format!(
-            "this broker supports versions {min} to {max} of the protocol, and the peer versions {first} to {last}"
+            "this broker supports {ours} of the protocol, and this program {theirs}: update the older of the two"
         );
         return Err(rejection(Code::FailedPrecondition, message));
     }

@@ -7,7 +7,11 @@ use super::{
     super::keys::{ClientKey, WorkerKey},
     authentication::AuthenticationFailure,
 };
-use crate::{auth::Nonce, time::Time, wire::handshake::Hello};
+use crate::{
+    auth::{Channel, Nonce, Transcript},
+    time::Time,
+    wire::handshake::Hello,
+};
 
 /// The origin of a connection.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub(crate) struct PeerOrigin {
     pub(crate) address: ByteString,
     /// The tenant of a peer without a named key.
     pub(crate) rate_limit_key: ByteString,
+    /// Its encrypted channel, if it has one.
+    pub(crate) channel: Option<Channel>,
 }
 
 /// The state of a connection.
@@ -24,7 +30,7 @@ pub(crate) enum ConnectionState {
     /// Nothing was received.
     AwaitingHello { endpoint: Endpoint, origin: PeerOrigin, nonce: Nonce, until: Time },
     /// The hello was received, and the challenge sent.
-    AwaitingProof { hello: Box<Hello>, origin: PeerOrigin, nonce: Nonce, until: Time },
+    AwaitingProof { hello: Box<Hello>, origin: PeerOrigin, transcript: Option<Box<Transcript>>, until: Time },
     /// The peer could not be authenticated. It is ignored until `until`, and then gets the failure.
     Rejected { failure: AuthenticationFailure, until: Time },
     /// The handshake is complete: the peer is this client.

@@ -4,7 +4,7 @@ use bytestring::ByteString;
 
 use super::super::admin::GateStatus;
 use crate::{
-    auth::{AuthKeys, Nonce},
+    auth::{AuthKeys, Channel, Nonce},
     time::Time,
     wire::ids::ConnectionId,
     zmtp::Violation,
@@ -34,6 +34,8 @@ pub enum Event {
         address: ByteString,
         /// The tenant of a peer without a named key: an address without its port, a network, a user.
         rate_limit_key: ByteString,
+        /// The encrypted channel of the connection, if it has one.
+        channel: Option<Channel>,
         /// When the handshake times out, that of the transport included.
         until: Time,
     },

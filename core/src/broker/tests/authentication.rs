@@ -5,13 +5,13 @@ use proptest::prelude::*;
 
 use super::harness::{Harness, calc, hello, millis, request, seconds};
 use crate::{
-    auth::{AuthKey, AuthKeys, Nonce, Principal, Proof, Prover, Transcript},
+    auth::{AuthKey, AuthKeys, Channel, ChannelBinding, HelloTranscript, Nonce, Principal, Proof, Prover, Transcript},
     body,
     broker::{AuthenticationFailure, Diagnostic, Endpoint, Event, Settings, Status, WaitReason},
     wire::{
         Envelope,
         envelope::{Effect, Request, RequestFlags},
-        handshake::{Challenge, ChallengeResponse, Hello, MethodOffer, Offer, Register, Role, Welcome},
+        handshake::{ChallengeResponse, Hello, MethodOffer, Offer, Register, Role, Welcome},
         ids::{BrokerId, ConnectionId, ConnectionNumber, StartId},
         limits::AUTHKEY_REJECTION_DELAY,
         status::{Code, Executed},
@@ -39,6 +39,10 @@ fn keyed(role: Role, number: u8, connection_number: u64) -> Hello {
     Hello { nonce: Some(Nonce([number; 32])), ..hello(role, number, connection_number) }
 }
 
+fn transcript_of(hello: &Hello, challenge: &[u8]) -> Transcript {
+    HelloTranscript::new(hello.role, &body::encode(hello).unwrap(), None).with_challenge(challenge)
+}
+
 fn endpoint_of(role: Role) -> Endpoint {
     match role {
         Role::Client => Endpoint::Frontend,
@@ -48,11 +52,15 @@ fn endpoint_of(role: Role) -> Endpoint {
 
 impl Harness {
     /// Sends a hello and returns the challenge of the broker.
-    fn request_challenge(&mut self, hello: &Hello) -> (ConnectionId, Challenge) {
+    fn request_challenge(&mut self, hello: &Hello) -> (ConnectionId, Bytes) {
         let connection = self.open(endpoint_of(hello.role));
-        self.send(connection, Envelope::Hello(body::encode(hello).unwrap()));
+        (connection, self.send_hello(connection, body::encode(hello).unwrap()))
+    }
+
+    fn send_hello(&mut self, connection: ConnectionId, body: Bytes) -> Bytes {
+        self.send(connection, Envelope::Hello(body));
         match self.received(connection).as_slice() {
-            [Envelope::Challenge(challenge)] => (connection, body::decode(challenge).unwrap()),
+            [Envelope::Challenge(challenge)] => challenge.clone(),
             other => panic!("no challenge: {other:?}"),
         }
     }
@@ -64,14 +72,14 @@ impl Harness {
     /// Connects and sends a proof with that key. The reply of the broker is left to the test.
     fn authenticate(&mut self, hello: &Hello, key: &AuthKey) -> (ConnectionId, Transcript) {
         let (connection, challenge) = self.request_challenge(hello);
-        let transcript = Transcript::new(hello, &challenge).unwrap();
+        let transcript = transcript_of(hello, &challenge);
         self.prove(connection, transcript.prove(Prover::Peer, key));
         (connection, transcript)
     }
 
-    fn welcome(&mut self, connection: ConnectionId) -> Welcome {
+    fn welcome(&mut self, connection: ConnectionId) -> Bytes {
         match self.received(connection).as_slice() {
-            [Envelope::Welcome(welcome)] => body::decode(welcome).unwrap(),
+            [Envelope::Welcome(welcome)] => welcome.clone(),
             other => panic!("no welcome: {other:?}"),
         }
     }
@@ -96,8 +104,9 @@ fn a_peer_with_a_key_is_admitted_and_the_broker_proves_its_key_too() {
         let number = if role == Role::Client { 1 } else { 2 };
         let (connection, transcript) = harness.authenticate(&keyed(role, number, 1), &key("first"));
         let welcome = harness.welcome(connection);
-        assert!(transcript.verify(Prover::Broker, &key("first"), &welcome.proof.unwrap()));
-        assert_eq!((transcript.broker, transcript.start), (BrokerId([1; 16]), StartId([2; 16])));
+        assert!(transcript.verify_welcome(&key("first"), &welcome));
+        let welcome: Welcome = body::decode(&welcome).unwrap();
+        assert_eq!((welcome.broker, welcome.start), (BrokerId([1; 16]), StartId([2; 16])));
         let principal = Principal { key_id: Some("first".to_owned()), operator: true };
         assert_eq!(harness.broker.principal(connection), Some(&principal));
     }
@@ -107,9 +116,9 @@ fn a_peer_with_a_key_is_admitted_and_the_broker_proves_its_key_too() {
 fn the_broker_proves_itself_with_the_key_of_the_peer() {
     let mut harness = harness();
     let (connection, transcript) = harness.authenticate(&keyed(Role::Client, 1, 1), &key("calls"));
-    let proof = harness.welcome(connection).proof.unwrap();
-    assert!(transcript.verify(Prover::Broker, &key("calls"), &proof));
-    assert!(!transcript.verify(Prover::Broker, &key("first"), &proof));
+    let welcome = harness.welcome(connection);
+    assert!(transcript.verify_welcome(&key("calls"), &welcome));
+    assert!(!transcript.verify_welcome(&key("first"), &welcome));
 }
 
 #[test]
@@ -304,7 +313,7 @@ fn an_empty_or_truncated_proof_is_rejected() {
         let mut harness = harness();
         let hello = keyed(Role::Client, 1, 1);
         let (connection, challenge) = harness.request_challenge(&hello);
-        let proof = Transcript::new(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
+        let proof = transcript_of(&hello, &challenge).prove(Prover::Peer, &key("first"));
         let mut bytes = b"\xa1\x65proof\x58".to_vec();
         bytes.push(len);
         bytes.extend(proof.0.iter().chain(&[0]).take(len.into()));
@@ -341,27 +350,76 @@ fn the_proof_of_the_broker_cannot_be_reflected() {
     let mut harness = harness();
     let hello = keyed(Role::Client, 1, 1);
     let (connection, challenge) = harness.request_challenge(&hello);
-    let transcript = Transcript::new(&hello, &challenge).unwrap();
-    harness.prove(connection, transcript.prove(Prover::Broker, &key("first")));
+    let transcript = transcript_of(&hello, &challenge);
+    harness.prove(connection, transcript.prove(Prover::Broker { welcome: b"" }, &key("first")));
     harness.assert_rejected(connection, AuthenticationFailure::WrongProof);
 }
 
 #[test]
-fn a_proof_is_bound_to_its_role_and_session() {
-    let damages: [fn(Transcript) -> Transcript; 5] = [
-        |transcript| Transcript { role: Role::Worker, ..transcript },
-        |transcript| Transcript { session: super::harness::session(9), ..transcript },
-        |transcript| Transcript { connection: ConnectionNumber(2), ..transcript },
-        |transcript| Transcript { start: StartId([9; 16]), ..transcript },
-        |transcript| Transcript { versions: (1, 2), ..transcript },
+fn a_proof_is_bound_to_every_field_of_the_hello() {
+    let damages: [fn(Hello) -> Hello; 7] = [
+        |hello| Hello { role: Role::Worker, ..hello },
+        |hello| Hello { session: super::harness::session(9), ..hello },
+        |hello| Hello { connection: ConnectionNumber(2), ..hello },
+        |hello| Hello { versions: (2, 3), ..hello },
+        |hello| Hello { pool: Some("other".to_owned()), ..hello },
+        |hello| Hello { heartbeat_ms: 2_000, ..hello },
+        |hello| Hello { capabilities: vec!["x_other".to_owned()], ..hello },
     ];
     for damage in damages {
         let mut harness = harness();
         let hello = keyed(Role::Client, 1, 1);
         let (connection, challenge) = harness.request_challenge(&hello);
-        let transcript = damage(Transcript::new(&hello, &challenge).unwrap());
+        let transcript = transcript_of(&damage(hello), &challenge);
         harness.prove(connection, transcript.prove(Prover::Peer, &key("first")));
         harness.assert_rejected(connection, AuthenticationFailure::WrongProof);
+    }
+}
+
+#[test]
+fn a_relay_that_changes_a_byte_of_the_hello_or_the_challenge_is_detected() {
+    let hello = keyed(Role::Client, 1, 1);
+    let sent = body::encode(&hello).unwrap();
+    for byte in 0..sent.len() {
+        let mut changed = sent.to_vec();
+        changed[byte] ^= 1;
+        let mut harness = harness();
+        let connection = harness.open(Endpoint::Frontend);
+        harness.send(connection, Envelope::Hello(changed.into()));
+        // Most changes make the hello invalid. Where the broker accepts it, the proof of the peer does not fit.
+        let received = harness.received(connection);
+        let [Envelope::Challenge(challenge)] = received.as_slice() else { continue };
+        harness.prove(connection, transcript_of(&hello, challenge).prove(Prover::Peer, &key("first")));
+        let rejected = Diagnostic::Unauthenticated { connection, why: AuthenticationFailure::WrongProof };
+        let missing = Diagnostic::Unauthenticated { connection, why: AuthenticationFailure::NoProof };
+        assert!(harness.diagnostics.contains(&rejected) || harness.diagnostics.contains(&missing), "byte {byte}");
+    }
+    let mut harness = harness();
+    let (_, challenge) = harness.request_challenge(&hello);
+    for byte in 0..challenge.len() {
+        let (connection, challenge) = harness.request_challenge(&hello);
+        let mut changed = challenge.to_vec();
+        changed[byte] ^= 1;
+        harness.prove(connection, transcript_of(&hello, &changed).prove(Prover::Peer, &key("first")));
+        harness.assert_rejected(connection, AuthenticationFailure::WrongProof);
+    }
+}
+
+#[test]
+fn a_proof_of_another_encrypted_channel_is_rejected() {
+    for (own, relayed, accepted) in [(Some(1), 1, true), (Some(2), 1, false), (None, 1, false)] {
+        let mut harness = harness();
+        harness.channel = Some(Channel { public_key: [7; 32], binding: ChannelBinding([relayed; 32]) });
+        let hello = keyed(Role::Client, 1, 1);
+        let (connection, challenge) = harness.request_challenge(&hello);
+        let own = own.map(|byte| ChannelBinding([byte; 32]));
+        let body = body::encode(&hello).unwrap();
+        let transcript = HelloTranscript::new(hello.role, &body, own).with_challenge(&challenge);
+        harness.prove(connection, transcript.prove(Prover::Peer, &key("first")));
+        match accepted {
+            true => assert!(transcript.verify_welcome(&key("first"), &harness.welcome(connection))),
+            false => harness.assert_rejected(connection, AuthenticationFailure::WrongProof),
+        }
     }
 }
 
@@ -373,7 +431,7 @@ proptest! {
         let mut harness = harness();
         let hello = keyed(Role::Client, 1, 1);
         let (connection, challenge) = harness.request_challenge(&hello);
-        let mut proof = Transcript::new(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first"));
+        let mut proof = transcript_of(&hello, &challenge).prove(Prover::Peer, &key("first"));
         proof.0[bit / 8] ^= 1 << (bit % 8);
         harness.prove(connection, proof);
         harness.assert_rejected(connection, AuthenticationFailure::WrongProof);
@@ -386,7 +444,7 @@ fn messages_of_a_rejected_peer_are_ignored_until_it_is_disconnected() {
     let hello = keyed(Role::Client, 1, 1);
     let (connection, challenge) = harness.request_challenge(&hello);
     harness.prove(connection, Proof([0; 32]));
-    harness.prove(connection, Transcript::new(&hello, &challenge).unwrap().prove(Prover::Peer, &key("first")));
+    harness.prove(connection, transcript_of(&hello, &challenge).prove(Prover::Peer, &key("first")));
     harness.send(connection, Envelope::Hello(body::encode(&hello).unwrap()));
     harness.send(connection, Envelope::Request(request(1, "callboard.ping")));
     harness.send_frames(connection, &[Bytes::from_static(&[0xff; 9])]);
@@ -437,7 +495,7 @@ fn new_keys_apply_to_new_connections_and_keep_existing_ones() {
     harness.call(old, 1, "callboard.ping");
     assert_eq!(harness.replies(old).len(), 1);
     // A peer that was challenged before the change must prove one of the new keys.
-    let transcript = Transcript::new(&keyed(Role::Client, 2, 1), &challenge).unwrap();
+    let transcript = transcript_of(&keyed(Role::Client, 2, 1), &challenge);
     harness.prove(between, transcript.prove(Prover::Peer, &new));
     harness.welcome(between);
     let (late, _) = harness.authenticate(&keyed(Role::Client, 3, 1), &key("first"));

@@ -28,7 +28,7 @@ fn a_peer_is_challenged_then_welcomed() {
     };
     assert_eq!(challenge, &Bytes::new());
     let welcome: Welcome = body::decode(welcome).unwrap();
-    assert_eq!((welcome.version, welcome.start), (1, StartId([2; 16])));
+    assert_eq!((welcome.version, welcome.start), (2, StartId([2; 16])));
     assert_eq!(welcome.frontend, "tcp://front");
 }
 
@@ -64,11 +64,25 @@ fn a_silent_unauthenticated_peer_is_disconnected_and_may_reconnect() {
 fn an_unsupported_version_is_rejected_with_the_supported_range() {
     let mut harness = Harness::new();
     let mut future = hello(Role::Client, 1, 1);
-    future.versions = (2, 9);
+    future.versions = (3, 9);
     let connection = harness.handshake(Endpoint::Frontend, &future);
     let failure = harness.disconnect_reason(connection);
     assert_eq!(failure.code, Code::FailedPrecondition);
-    assert!(failure.message.contains("versions 1 to 1"), "{failure}");
+    let expected = "this broker supports version 2 of the protocol, and this program versions 3 to 9: update the older";
+    assert!(failure.message.contains(expected), "{failure}");
+}
+
+#[test]
+fn a_peer_of_version_1_is_rejected_with_both_versions() {
+    let mut harness = Harness::new();
+    let old = Hello { versions: (1, 1), ..hello(Role::Client, 1, 1) };
+    let connection = harness.handshake(Endpoint::Frontend, &old);
+    let failure = harness.disconnect_reason(connection);
+    assert_eq!(failure.code, Code::FailedPrecondition);
+    assert_eq!(
+        failure.message,
+        "this broker supports version 2 of the protocol, and this program version 1: update the older of the two"
+    );
 }
 
 #[test]
@@ -190,6 +204,7 @@ fn the_handshake_timeout_starts_when_the_connection_opens() {
         endpoint: Endpoint::Frontend,
         address: "tcp://192.0.2.7:1".into(),
         rate_limit_key: "192.0.2.7".into(),
+        channel: None,
         nonce: Nonce([9; 32]),
         until,
     });

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    auth::Nonce,
+    auth::{Channel, Nonce},
     body,
     broker::{Action, Broker, Diagnostic, Endpoint, Event, Identity, Settings},
     time::Time,
@@ -35,6 +35,8 @@ pub(super) struct Harness {
     pub(super) stopped: bool,
     /// The rate-limit key of the next connections; it also names their tenant.
     pub(super) rate_limit_key: &'static str,
+    /// The encrypted channel of the next connections.
+    pub(super) channel: Option<Channel>,
     next_connection: u64,
 }
 
@@ -52,7 +54,7 @@ pub(super) fn session(number: u8) -> SessionId {
 
 pub(super) fn hello(role: Role, number: u8, connection_number: u64) -> Hello {
     Hello {
-        versions: (1, 1),
+        versions: (2, 2),
         role,
         session: session(number),
         connection: ConnectionNumber(connection_number),
@@ -121,6 +123,7 @@ impl Harness {
             diagnostics: Vec::new(),
             stopped: false,
             rate_limit_key: "192.0.2.7",
+            channel: None,
             next_connection: 0,
         }
     }
@@ -189,7 +192,15 @@ impl Harness {
         let nonce = Nonce(nonce);
         let (address, until) = (format!("tcp://192.0.2.7:{connection}").into(), self.now + limits::HANDSHAKE_TIMEOUT);
         let rate_limit_key = self.rate_limit_key.into();
-        self.handle(Event::Opened { connection, endpoint, address, rate_limit_key, nonce, until });
+        self.handle(Event::Opened {
+            connection,
+            endpoint,
+            address,
+            rate_limit_key,
+            channel: self.channel,
+            nonce,
+            until,
+        });
         connection
     }
 

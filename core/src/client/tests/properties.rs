@@ -105,10 +105,10 @@ impl StrictDriver {
     fn step(&mut self, step: Step) {
         match step {
             Step::Pass(span) => self.pass(ms(span)),
-            Step::Connected => self.event(Event::Connected { nonce: Nonce([9; 32]) }),
+            Step::Connected => self.event(Event::Connected { nonce: Nonce([9; 32]), channel: None }),
             Step::Disconnected(chance) => self.disconnected(chance),
             Step::Join(start) => {
-                self.event(Event::Connected { nonce: Nonce([9; 32]) });
+                self.event(Event::Connected { nonce: Nonce([9; 32]), channel: None });
                 self.receive(&[Envelope::Challenge(Bytes::new()), welcome(start, 4, 200)]);
             }
             Step::Reply(number) => self.receive(&[reply(number, result())]),

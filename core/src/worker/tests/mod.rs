@@ -80,7 +80,7 @@ impl Harness {
             self.now = self.worker.poll_timeout().unwrap();
         }
         assert!(matches!(
-            self.event(Event::Connected { nonce: Nonce([9; 32]) })[..],
+            self.event(Event::Connected { nonce: Nonce([9; 32]), channel: None })[..],
             [Action::Send(Envelope::Hello(_))]
         ));
         assert!(matches!(self.receive(&[Envelope::Challenge(Bytes::new())])[..], [Action::Send(Envelope::Proof(_))]));

@@ -139,7 +139,7 @@ impl StrictDriver {
             Step::Pass(span) => self.pass(ms(span)),
             Step::Disconnected(chance) => self.disconnected(chance),
             Step::Join(start) => {
-                self.event(Event::Connected { nonce: Nonce([9; 32]) });
+                self.event(Event::Connected { nonce: Nonce([9; 32]), channel: None });
                 self.receive(&[Envelope::Challenge(Bytes::new()), welcome(start, 0, 0)]);
             }
             Step::Dispatch { text, timeout } => {
