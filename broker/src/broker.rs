@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future, pin::pin, time::Duration};
 
 use callboard_core::{
-    auth::Nonce,
+    auth::{Channel, Nonce},
     broker::{self, Action, Endpoint, Event, Identity},
     time::Time,
     wire::{
@@ -181,7 +181,7 @@ impl Broker {
                 self.machine.handle_message(now, connection, message.frames(), &mut self.actions);
                 return message.bytes();
             }
-            GateEvent::Opened { connection, endpoint, address, accepted } => {
+            GateEvent::Opened { connection, endpoint, address, accepted, curve } => {
                 let until = self.clock.time(accepted) + self.gate.limits().handshake_max;
                 let (name, origin) = (address.to_string().into(), address.rate_limit_key().into());
                 let nonce = Nonce(rand::random());
@@ -195,7 +195,7 @@ impl Broker {
                     endpoint,
                     address: name,
                     rate_limit_key: origin,
-                    channel: None,
+                    channel: curve.map(Channel::from),
                     nonce,
                     until,
                 }

@@ -106,7 +106,13 @@ impl Connection {
     fn take(&mut self, item: Event) {
         match &item {
             Event::Transmit(bytes) => check_command(bytes),
-            Event::HandshakeDone => assert!(!std::mem::replace(&mut self.opened, true), "a connection opens once"),
+            Event::Command(content) => {
+                assert!(self.opened, "a PONG follows the handshake");
+                assert!(content.len() <= COMMAND_BYTES_MAX, "the command is small");
+            }
+            Event::HandshakeDone { .. } => {
+                assert!(!std::mem::replace(&mut self.opened, true), "a connection opens once")
+            }
             Event::Message(message) => {
                 assert!(self.opened, "a message arrives only after the handshake");
                 assert!((1..=MESSAGE_FRAMES_MAX).contains(&message.frames().len()), "the number of frames is bounded");

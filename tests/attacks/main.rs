@@ -48,7 +48,7 @@ const ATTACKS: &[Attack] = &[
         .ends_with(&["handshake-timeout", "requested"]),
     Attack::new("random_bytes", handshakes::random_bytes).ends_with(&["not-zmtp"]),
     Attack::new("handshakes_with_changed_bytes", handshakes::mutated),
-    Attack::new("unsupported_mechanisms", handshakes::mechanisms).ends_with(&["mechanism"]),
+    Attack::new("unsupported_mechanisms", handshakes::mechanisms).ends_with(&["mechanism", "curve-unavailable"]),
     Attack::new("a_client_that_never_reads", readers::one)
         .flags(&["--message-bytes-max", "128KiB", "--unsent-bytes-max", "1MiB"])
         .ends_with(&["unsent"]),

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, time::Instant};
 
 use callboard_core::{
     wire::ids::ConnectionId,
-    zmtp::{Message, Violation},
+    zmtp::{Message, Violation, curve::CurvePeer},
 };
 
 use super::CloseReason;
@@ -22,6 +22,8 @@ pub enum GateEvent {
         address: PeerAddress,
         /// When it was accepted. Its handshake timeout starts then.
         accepted: Instant,
+        /// Its public key and the binding of the connection, if it is encrypted.
+        curve: Option<CurvePeer>,
     },
     /// A complete message.
     Frames {

@@ -9,7 +9,7 @@ use std::{
 
 use callboard_core::{
     wire::ids::ConnectionId,
-    zmtp::{Violation, error},
+    zmtp::{Violation, curve::CurvePeer, error},
 };
 use tokio::{sync::Notify, task::AbortHandle, time::timeout_at};
 
@@ -161,11 +161,11 @@ impl Shared {
     }
 
     /// Reports a connection whose ZMTP handshake is complete.
-    pub(super) fn on_opened(&self, connection: &Connection) {
+    pub(super) fn on_opened(&self, connection: &Connection, curve: Option<CurvePeer>) {
         connection.opened.set(true);
         self.counters.borrow_mut().opened += 1;
         let Connection { id, endpoint, address, accepted, .. } = *connection;
-        self.queue.push(GateEvent::Opened { connection: id, endpoint, address, accepted });
+        self.queue.push(GateEvent::Opened { connection: id, endpoint, address, accepted, curve });
     }
 
     /// Reports a violation of ZMTP or of a limit.

@@ -71,10 +71,13 @@ fn an_invalid_handshake_closes_its_connection() {
         let mut gate = gate();
         let mut curve = greeting();
         curve[12..17].copy_from_slice(b"CURVE");
+        let mut plain = greeting();
+        plain[12..17].copy_from_slice(b"PLAIN");
         let cases = [
             (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "not-zmtp"),
             (b"\xff\0\0\0\0\0\0\0\x01\x7f\x01\0".to_vec(), "version"),
-            (curve.to_vec(), "mechanism"),
+            (curve.to_vec(), "curve-unavailable"),
+            (plain.to_vec(), "mechanism"),
             ([&greeting()[..], &frame(LAST, b"hi")].concat(), "early-message"),
             ([&greeting()[..], &command("PING", &[0, 0])].concat(), "unexpected-command"),
             ([&greeting()[..], &frame(COMMAND, b"")].concat(), "malformed-command"),

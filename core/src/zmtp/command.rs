@@ -1,4 +1,4 @@
-//! ZMTP commands: READY and ERROR of the handshake, PING and PONG after it.
+//! ZMTP commands without encryption: READY and ERROR of the handshake, PING and PONG after it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -10,13 +10,71 @@ const SOCKET_TYPES: [&str; 19] = [
     "SERVER", "RADIO", "DISH", "CHANNEL", "PEER", "GATHER",
 ];
 
-/// A command of the peer, as far as it matters to a ROUTER.
+/// The socket type of one side of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SocketType {
+    /// The broker.
+    Router,
+    /// A client, a worker or a pool.
+    Dealer,
+}
+
+impl SocketType {
+    /// Returns the name on the wire.
+    const fn name(self) -> &'static str {
+        match self {
+            SocketType::Router => "ROUTER",
+            SocketType::Dealer => "DEALER",
+        }
+    }
+
+    /// Returns the socket type of the other side.
+    const fn peer(self) -> SocketType {
+        match self {
+            SocketType::Router => SocketType::Dealer,
+            SocketType::Dealer => SocketType::Router,
+        }
+    }
+
+    /// Returns the metadata of this side: the properties of its READY, or of its INITIATE.
+    pub(super) fn metadata(self) -> BytesMut {
+        let mut properties = BytesMut::new();
+        put_property(&mut properties, b"Socket-Type", self.name().as_bytes());
+        put_property(&mut properties, b"Identity", b"");
+        properties
+    }
+
+    /// Checks the metadata of the other side. Its identity is ignored.
+    ///
+    /// # Errors
+    /// [`Violation::MalformedCommand`]; [`Violation::SocketType`] or [`Violation::NotRouter`] for another socket type.
+    pub(super) fn check_peer(self, mut properties: &[u8]) -> Result<(), Violation> {
+        let mut socket_type = None;
+        while !properties.is_empty() {
+            let (name, value, rest) = split_property(properties).ok_or(Violation::MalformedCommand)?;
+            properties = rest;
+            if name.eq_ignore_ascii_case(b"Socket-Type") && socket_type.replace(value).is_some() {
+                return Err(Violation::MalformedCommand);
+            }
+        }
+        if socket_type == Some(self.peer().name().as_bytes()) {
+            return Ok(());
+        }
+        let name = socket_type.map_or("nameless", known_socket_type);
+        Err(match self {
+            SocketType::Router => Violation::SocketType { name },
+            SocketType::Dealer => Violation::NotRouter { name },
+        })
+    }
+}
+
+/// A command of the peer, as far as it matters.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command<'a> {
-    /// READY of a DEALER, the last command of the handshake. Its identity is ignored.
-    Ready,
+    /// READY, the last command of the handshake without encryption.
+    Ready { metadata: &'a [u8] },
     /// ERROR: the peer ends the handshake.
-    Error,
+    Error { reason: &'a [u8] },
     /// PING: the PONG returns its context.
     Ping { context: &'a [u8] },
     /// PONG, SUBSCRIBE and any other command, which need no action.
@@ -27,25 +85,27 @@ impl<'a> Command<'a> {
     /// Parses the content of a command frame.
     ///
     /// # Errors
-    /// [`Violation::MalformedCommand`]; [`Violation::SocketType`] for the READY of a socket other than a DEALER.
+    /// [`Violation::MalformedCommand`].
     pub(super) fn read(content: &'a [u8]) -> Result<Command<'a>, Violation> {
         let (name, body) = split_short_string(content).ok_or(Violation::MalformedCommand)?;
         match name {
             b"" => Err(Violation::MalformedCommand),
-            b"READY" => parse_ready(body),
-            b"ERROR" => Ok(Command::Error),
+            b"READY" => Ok(Command::Ready { metadata: body }),
+            b"ERROR" => Ok(Command::Error { reason: split_short_string(body).map_or(&[], |(reason, _)| reason) }),
             b"PING" => parse_ping(body),
             _ => Ok(Command::Other),
         }
     }
 }
 
-/// Returns the READY of the broker, as a frame.
+/// Returns the READY of the broker without encryption, as a frame.
 pub fn ready() -> Bytes {
-    let mut properties = BytesMut::new();
-    put_property(&mut properties, b"Socket-Type", b"ROUTER");
-    put_property(&mut properties, b"Identity", b"");
-    command(b"READY", &properties)
+    ready_of(SocketType::Router)
+}
+
+/// Returns the READY of one side without encryption, as a frame.
+pub(super) fn ready_of(socket_type: SocketType) -> Bytes {
+    command(b"READY", &socket_type.metadata())
 }
 
 /// Returns an ERROR with the reason why the handshake ends, as a frame. A longer reason is cut at 255 bytes.
@@ -56,9 +116,17 @@ pub fn error(reason: &str) -> Bytes {
     command(b"ERROR", &body)
 }
 
-/// Returns the PONG to a PING with this context, as a frame.
+/// Returns the PONG to a PING with this context, as the content of a command.
 pub(super) fn pong(context: &[u8]) -> Bytes {
-    command(b"PONG", context)
+    [b"\x04PONG", context].concat().into()
+}
+
+/// Returns a command with this content, name included, as a frame.
+pub(super) fn framed(content: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(16 + content.len());
+    FrameHeader::write(FrameKind::Command, content.len(), &mut out);
+    out.put_slice(content);
+    out.freeze()
 }
 
 fn command(name: &[u8], body: &[u8]) -> Bytes {
@@ -92,22 +160,6 @@ fn split_property(input: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (value, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
     Some((name, value, rest))
-}
-
-fn parse_ready(mut properties: &[u8]) -> Result<Command<'_>, Violation> {
-    let mut socket_type = None;
-    while !properties.is_empty() {
-        let (name, value, rest) = split_property(properties).ok_or(Violation::MalformedCommand)?;
-        properties = rest;
-        if name.eq_ignore_ascii_case(b"Socket-Type") && socket_type.replace(value).is_some() {
-            return Err(Violation::MalformedCommand);
-        }
-    }
-    match socket_type {
-        Some(b"DEALER") => Ok(Command::Ready),
-        Some(other) => Err(Violation::SocketType { name: known_socket_type(other) }),
-        None => Err(Violation::SocketType { name: "nameless" }),
-    }
 }
 
 fn known_socket_type(socket_type: &[u8]) -> &'static str {

@@ -1,12 +1,15 @@
 //! Frames: one byte of flags, a length of one or eight bytes, and the content.
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes, buf::Limit};
 
 use super::Violation;
+use crate::wire::limits::TURN_BYTES_MAX;
 
 const MORE: u8 = 0b001;
 const LONG: u8 = 0b010;
 const COMMAND: u8 = 0b100;
+/// The flag of a command inside of a CURVE MESSAGE.
+const SEALED_COMMAND: u8 = 0b010;
 const SHORT_BYTES: usize = 2;
 const LONG_BYTES: usize = 9;
 
@@ -30,6 +33,30 @@ pub struct FrameHeader {
     pub size: u64,
     /// The length of the header itself: 2 or 9.
     pub header_bytes: usize,
+}
+
+impl FrameKind {
+    /// Returns the flags of a frame inside of a CURVE MESSAGE. There a command has another bit than on the wire of ZMTP.
+    pub(super) const fn sealed_flags(self) -> u8 {
+        match self {
+            FrameKind::Last => 0,
+            FrameKind::More => MORE,
+            FrameKind::Command => SEALED_COMMAND,
+        }
+    }
+
+    /// Returns the kind of a frame that was inside of a CURVE MESSAGE.
+    ///
+    /// # Errors
+    /// [`Violation::Flags`].
+    pub(super) const fn from_sealed_flags(flags: u8) -> Result<FrameKind, Violation> {
+        match flags {
+            0 => Ok(FrameKind::Last),
+            MORE => Ok(FrameKind::More),
+            SEALED_COMMAND => Ok(FrameKind::Command),
+            _ => Err(Violation::Flags { flags }),
+        }
+    }
 }
 
 impl FrameHeader {
@@ -66,5 +93,62 @@ impl FrameHeader {
                 out.put_u64(size as u64);
             }
         }
+    }
+}
+
+/// The maximum step in which memory for a large frame is allocated, unless more bytes have arrived already: then a step may be as
+/// large as these. So a frame that is announced and never sent costs little memory, even on systems that commit memory eagerly.
+pub(super) const LARGE_STEP_BYTES: usize = TURN_BYTES_MAX;
+
+/// A frame above [`BODY_INLINE_BYTES_MAX`], in an allocation of its own. In the end the allocation has exactly the size of the
+/// frame, so keeping the frame keeps nothing else alive.
+#[derive(Debug)]
+pub(super) struct LargeFrame {
+    kind: FrameKind,
+    size: usize,
+    content: Vec<u8>,
+}
+
+impl LargeFrame {
+    pub(super) fn new(kind: FrameKind, size: usize) -> Result<LargeFrame, Violation> {
+        let mut large = LargeFrame { kind, size, content: Vec::new() };
+        large.reserve(0)?;
+        Ok(large)
+    }
+
+    /// Returns the buffer for the next bytes. It may be smaller than what is missing. `None` if the frame is complete.
+    pub(super) fn buffer(&mut self) -> Option<Limit<&mut Vec<u8>>> {
+        let room = self.missing().min(self.content.capacity() - self.content.len());
+        (room > 0).then(|| (&mut self.content).limit(room))
+    }
+
+    /// Returns the bytes that have arrived.
+    pub(super) fn received(&self) -> usize {
+        self.content.len()
+    }
+
+    /// Returns the kind and the content of a complete frame.
+    pub(super) fn into_parts(self) -> (FrameKind, Vec<u8>) {
+        (self.kind, self.content)
+    }
+
+    /// Reserves memory for `count` more bytes, and for at least one more byte if the frame is incomplete.
+    fn reserve(&mut self, count: usize) -> Result<(), Violation> {
+        if self.content.capacity() - self.content.len() > count || self.content.capacity() == self.size {
+            return Ok(());
+        }
+        let step = count.max(self.content.len()).max(LARGE_STEP_BYTES).min(self.missing());
+        self.content.try_reserve_exact(step).map_err(|_| Violation::NoMemory { bytes: self.size })
+    }
+
+    pub(super) fn missing(&self) -> usize {
+        self.size - self.content.len()
+    }
+
+    pub(super) fn fill_from(&mut self, input: &mut Bytes) -> Result<(), Violation> {
+        let count = self.missing().min(input.len());
+        self.reserve(count)?;
+        self.content.extend_from_slice(&input.split_to(count));
+        self.reserve(0)
     }
 }

@@ -5,7 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::{decoder::LARGE_STEP_BYTES, *};
+use super::{frame::LARGE_STEP_BYTES, *};
 use crate::wire::limits::{BODY_INLINE_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// A decoder with its driver, which keeps the bytes of an incomplete frame.
@@ -22,7 +22,7 @@ impl Peer {
     fn open(message_bytes_max: usize) -> Peer {
         let mut peer = Peer::new(message_bytes_max);
         let items = peer.receive(&[&greeting()[..], &ready_as("DEALER")].concat()).unwrap();
-        assert_eq!(items, [Event::Transmit(ready()), Event::HandshakeDone]);
+        assert_eq!(items, [Event::Transmit(ready()), Event::HandshakeDone { curve: None }]);
         peer
     }
 
@@ -125,7 +125,7 @@ fn peers_of_other_protocols_are_rejected_at_the_first_wrong_byte() {
     assert_eq!(Peer::new(100).receive(b"\xff\0\0\0\0\0\0\0\x01\x7f\x01"), Err(Violation::Version { major: 1 }));
     let mut curve = greeting();
     curve[12..17].copy_from_slice(b"CURVE");
-    assert_eq!(Peer::new(100).receive(&curve), Err(Violation::Mechanism));
+    assert_eq!(Peer::new(100).receive(&curve), Err(Violation::CurveUnavailable));
     let with_flags = |flags| Peer::open(100).receive(&[flags]);
     for flags in [8, 0x80, 5, 0xff] {
         assert_eq!(with_flags(flags), Err(Violation::Flags { flags }));
@@ -164,8 +164,8 @@ fn a_peer_in_the_handshake_receives_the_reason_for_its_rejection() {
 #[test]
 fn a_ping_gets_a_pong_with_its_context() {
     let mut peer = Peer::open(100);
-    let pong = Bytes::from_static(b"\x04\x08\x04PONGabc");
-    assert_eq!(peer.receive(&command("PING", b"\0\x0aabc")), Ok(vec![Event::Transmit(pong)]));
+    let pong = Bytes::from_static(b"\x04PONGabc");
+    assert_eq!(peer.receive(&command("PING", b"\0\x0aabc")), Ok(vec![Event::Command(pong)]));
     assert_eq!(peer.receive(&command("PONG", b"abc")), Ok(vec![]));
     assert_eq!(peer.receive(&command("WHATEVER", b"abc")), Ok(vec![]));
     assert_eq!(peer.receive(&command("READY", &property("Socket-Type", b"DEALER"))), Err(Violation::UnexpectedCommand));

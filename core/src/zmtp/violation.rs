@@ -1,5 +1,7 @@
 //! Violations of ZMTP or its limits, which end a connection.
 
+use super::curve::CurveViolation;
+
 /// A peer violated ZMTP, or a limit on it. Its connection ends, and other connections are not affected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -13,9 +15,20 @@ pub enum Violation {
         /// The major version of the peer.
         major: u8,
     },
-    /// The security mechanism is not NULL.
-    #[error("it requested a security mechanism other than NULL: connect without PLAIN, CURVE or GSSAPI")]
+    /// The security mechanism is neither NULL nor CURVE.
+    #[error("it requested a security mechanism other than NULL and CURVE: connect without PLAIN or GSSAPI")]
     Mechanism,
+    /// The peer connects without encryption, and this side requires it.
+    #[error("it connects without encryption, and CURVE is required: give it the public key of the server")]
+    PlainRefused,
+    /// The peer requires encryption, and this side has no key for it.
+    #[error(
+        "it requires CURVE, and this side has no key: start the broker with a CURVE key, or connect without a server key"
+    )]
+    CurveUnavailable,
+    /// The peer violated CURVE.
+    #[error(transparent)]
+    Curve(#[from] CurveViolation),
     /// The flags of a frame have no meaning in ZMTP 3, or combine a command with MORE.
     #[error("the flags {flags:#04x} of a frame have no meaning in ZMTP 3")]
     Flags {
@@ -59,6 +72,12 @@ pub enum Violation {
         /// The socket type of the peer, if it is one of ZeroMQ.
         name: &'static str,
     },
+    /// The READY is not that of a ROUTER.
+    #[error("it is a {name} socket; connect to the ROUTER of a broker")]
+    NotRouter {
+        /// The socket type of the peer, if it is one of ZeroMQ.
+        name: &'static str,
+    },
     /// The peer sent ERROR in the handshake.
     #[error("it rejected the handshake with an ERROR command")]
     PeerError,
@@ -77,6 +96,9 @@ impl Violation {
             Violation::NotZmtp => "not-zmtp",
             Violation::Version { .. } => "version",
             Violation::Mechanism => "mechanism",
+            Violation::PlainRefused => "plain-refused",
+            Violation::CurveUnavailable => "curve-unavailable",
+            Violation::Curve(violation) => violation.name(),
             Violation::Flags { .. } => "flags",
             Violation::CommandTooLarge { .. } => "command-too-large",
             Violation::MessageTooLarge { .. } => "message-too-large",
@@ -85,6 +107,7 @@ impl Violation {
             Violation::MalformedCommand => "malformed-command",
             Violation::UnexpectedCommand => "unexpected-command",
             Violation::SocketType { .. } => "socket-type",
+            Violation::NotRouter { .. } => "not-router",
             Violation::PeerError => "refused-by-peer",
             Violation::NoMemory { .. } => "no-memory",
         }

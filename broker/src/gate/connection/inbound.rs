@@ -136,11 +136,18 @@ impl Inbound {
                     turn.reported = true;
                     shared.queue.push(GateEvent::Frames { connection: connection.id, message });
                 }
-                Ok(Some(Event::HandshakeDone)) => {
+                Ok(Some(Event::HandshakeDone { curve })) => {
                     turn.reported = true;
-                    shared.on_opened(connection);
+                    connection.encoder.replace(self.decoder.take_encoder());
+                    shared.on_opened(connection, curve);
                 }
                 Ok(Some(Event::Transmit(bytes))) => self.answer(&bytes, shared, connection, turn),
+                Ok(Some(Event::Command(content))) => {
+                    turn.answered = true;
+                    if !connection.send_command(&content) {
+                        shared.counters.borrow_mut().pongs_dropped += 1;
+                    }
+                }
                 Ok(None) => break,
                 Err(violation) => {
                     if let Some(refusal) = self.decoder.error_command(violation) {

@@ -22,9 +22,10 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use callboard_core::{
     wire::{Frames, ids::ConnectionId},
-    zmtp::Violation,
+    zmtp::{Encoder, FrameKind, Violation},
 };
 use tokio::{select, sync::Notify};
 
@@ -44,6 +45,8 @@ pub(in crate::gate) struct Connection {
     /// When it was accepted.
     pub(in crate::gate) accepted: Instant,
     outbound: RefCell<Outbound>,
+    /// Encodes what is sent after the handshake, encrypted if the peer uses CURVE.
+    encoder: RefCell<Encoder>,
     /// Bytes of a message that is incomplete.
     partial: Cell<usize>,
     /// The bytes that are counted for it in `memory`.
@@ -78,6 +81,7 @@ impl Connection {
             writer,
             accepted: Instant::now(),
             outbound: RefCell::default(),
+            encoder: RefCell::default(),
             partial: Cell::new(0),
             counted: Cell::new(0),
             memory,
@@ -141,18 +145,42 @@ impl Connection {
         if bytes > unsent_bytes_max {
             return self.end(CloseReason::Unsent { bytes, max: unsent_bytes_max });
         }
-        self.outbound.borrow_mut().push_message(frames);
-        self.count();
+        let pushed = self.outbound.borrow_mut().push_message(frames, &mut self.encoder.borrow_mut());
+        self.on_pushed(pushed);
     }
 
-    /// Buffers an answer of ZMTP itself. Returns false, and buffers nothing, if the peer does not read.
+    /// Buffers bytes of the ZMTP handshake. Returns false, and buffers nothing, if the peer does not read.
     pub(in crate::gate) fn answer(&self, bytes: &[u8]) -> bool {
-        let reads = self.unsent_bytes() <= PONG_UNSENT_BYTES_MAX;
+        let reads = self.reads_answers();
         if reads {
             self.outbound.borrow_mut().push_encoded(bytes);
             self.count();
         }
         reads
+    }
+
+    /// Buffers a command of ZMTP after the handshake. Returns false, and buffers nothing, if the peer does not read.
+    fn send_command(&self, content: &Bytes) -> bool {
+        let reads = self.reads_answers();
+        if reads {
+            let mut outbound = self.outbound.borrow_mut();
+            let pushed = outbound.push_frame(FrameKind::Command, content.clone(), &mut self.encoder.borrow_mut());
+            drop(outbound);
+            self.on_pushed(pushed);
+        }
+        reads
+    }
+
+    fn reads_answers(&self) -> bool {
+        self.unsent_bytes() <= PONG_UNSENT_BYTES_MAX
+    }
+
+    /// Counts what was buffered, and ends the connection if it could not be encrypted.
+    fn on_pushed(&self, pushed: Result<(), Violation>) {
+        self.count();
+        if let Err(violation) = pushed {
+            self.end(violation.into());
+        }
     }
 
     /// Writes what the socket accepts now, and leaves the rest to the task.

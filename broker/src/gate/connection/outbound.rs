@@ -5,13 +5,15 @@ use std::{collections::VecDeque, io::IoSlice};
 use bytes::{Buf, Bytes, BytesMut};
 use callboard_core::{
     wire::{Frames, limits::BODY_INLINE_BYTES_MAX},
-    zmtp::{FrameHeader, FrameKind},
+    zmtp::{Encoder, FrameHeader, FrameKind, Violation},
 };
 
 /// The slices of one vectored write. Each is a large frame or all small frames before it, so a few slices hold many messages.
 const SLICES_MAX: usize = 32;
 /// Small frames are gathered up to this size; then a new buffer is started, so that a long queue is not moved as it grows.
 const TAIL_BYTES_MAX: usize = 64 * 1024;
+/// The longest header of a frame.
+const FRAME_HEADER_BYTES_MAX: usize = 9;
 
 /// The encoded bytes that wait to be written to one peer. Small frames are copied together, so that many messages take
 /// one slice of one write; large ones are kept as they are. Peers share no buffers, so a peer that does not read keeps
@@ -36,12 +38,15 @@ impl Outbound {
     }
 
     /// Appends a message.
-    pub(super) fn push_message(&mut self, frames: Frames) {
+    ///
+    /// # Errors
+    /// Those of [`Encoder::write_frame`].
+    pub(super) fn push_message(&mut self, frames: Frames, encoder: &mut Encoder) -> Result<(), Violation> {
         match frames.large {
-            None => self.push_frame(FrameKind::Last, frames.first),
+            None => self.push_frame(FrameKind::Last, frames.first, encoder),
             Some(large) => {
-                self.push_frame(FrameKind::More, frames.first);
-                self.push_frame(FrameKind::Last, large);
+                self.push_frame(FrameKind::More, frames.first, encoder)?;
+                self.push_frame(FrameKind::Last, large, encoder)
             }
         }
     }
@@ -52,19 +57,55 @@ impl Outbound {
         self.bytes += bytes.len();
     }
 
-    fn push_frame(&mut self, kind: FrameKind, content: Bytes) {
-        let before = self.tail.len();
-        FrameHeader::write(kind, content.len(), &mut self.tail);
-        self.bytes += self.tail.len() - before + content.len();
+    /// Appends a frame.
+    ///
+    /// # Errors
+    /// Those of [`Encoder::write_frame`].
+    pub(super) fn push_frame(
+        &mut self,
+        kind: FrameKind,
+        content: Bytes,
+        encoder: &mut Encoder,
+    ) -> Result<(), Violation> {
         if content.len() <= BODY_INLINE_BYTES_MAX {
-            self.tail.extend_from_slice(&content);
-            if self.tail.len() >= TAIL_BYTES_MAX {
-                self.chunks.push_back(self.tail.split().freeze());
-            }
-        } else {
-            self.chunks.push_back(self.tail.split().freeze());
-            self.chunks.push_back(content);
+            return self.push_small(kind, &content, encoder);
         }
+        if encoder.is_encrypted() {
+            self.close_tail();
+            let mut sealed = BytesMut::with_capacity(FRAME_HEADER_BYTES_MAX + encoder.frame_bytes(content.len()));
+            encoder.write_frame(kind, &content, &mut sealed)?;
+            self.push_chunk(sealed.freeze());
+        } else {
+            let before = self.tail.len();
+            FrameHeader::write(kind, content.len(), &mut self.tail);
+            self.bytes += self.tail.len() - before;
+            self.close_tail();
+            self.push_chunk(content);
+        }
+        Ok(())
+    }
+
+    /// Appends a buffer as it is, after the tail was closed.
+    fn push_chunk(&mut self, chunk: Bytes) {
+        self.bytes += chunk.len();
+        self.chunks.push_back(chunk);
+    }
+
+    /// Makes the tail a buffer that no longer grows.
+    fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
+        }
+    }
+
+    fn push_small(&mut self, kind: FrameKind, content: &[u8], encoder: &mut Encoder) -> Result<(), Violation> {
+        let before = self.tail.len();
+        encoder.write_frame(kind, content, &mut self.tail)?;
+        self.bytes += self.tail.len() - before;
+        if self.tail.len() >= TAIL_BYTES_MAX {
+            self.close_tail();
+        }
+        Ok(())
     }
 
     /// Passes the next bytes to `write`, as many slices as one call takes. Returns the number of these bytes and what `write`
@@ -139,12 +180,14 @@ mod tests {
             7,
         ];
         let filled = || {
-            let mut outbound = Outbound::default();
+            let (mut outbound, mut encoder) = (Outbound::default(), Encoder::default());
             outbound.push_encoded(b"hello");
             for size in sizes {
                 let body = Bytes::from(vec![7; size]);
-                outbound.push_message(Frames { first: body.clone(), large: None });
-                outbound.push_message(Frames { first: Bytes::from_static(b"head"), large: Some(body) });
+                outbound.push_message(Frames { first: body.clone(), large: None }, &mut encoder).unwrap();
+                outbound
+                    .push_message(Frames { first: Bytes::from_static(b"head"), large: Some(body) }, &mut encoder)
+                    .unwrap();
             }
             outbound
         };
