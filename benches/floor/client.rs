@@ -23,7 +23,7 @@ struct Client {
 
 /// Makes calls for the time of `load`. Prints `start` when the measurement begins and `end CALLS SECONDS` when it ends.
 pub(crate) async fn run(address: &str, load: Load) -> anyhow::Result<()> {
-    let dealer = Dealer::connect(address).await?;
+    let dealer = Dealer::connect(address, None).await?;
     let mut client = Client { dealer, body: Bytes::from(vec![7; load.size as usize]), made: 0, answered: 0 };
     (0..load.window).for_each(|_| client.call());
     client.answers_for(WARM_UP).await?;

@@ -7,7 +7,7 @@ use callboard_transport::Dealer;
 
 /// Echoes until the relay is gone.
 pub(crate) async fn run(address: &str) -> anyhow::Result<()> {
-    let mut dealer = Dealer::connect(address).await?;
+    let mut dealer = Dealer::connect(address, None).await?;
     while let Ok(first) = dealer.receive().await {
         let mut next = Some(first);
         let mut taken = 0;

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `connection` | [`Connection`]: at most one socket to the broker, bundles on the way out, events on the way in |
 //! | `dealer` | [`Dealer`]: a ZeroMQ DEALER socket. The only module of the workspace that uses the `zeromq` crate |
+//! | `curve` | [`CurveKeys`]: the keys of an encrypted connection |
 //! | `io_thread` | the tools of an I/O thread: [`Clock`], [`Timer`], [`TurnBudget`], [`BatchQueue`], [`RuntimeHandoff`] |
 //! | `authkey` | reads authkeys from a file or from the environment |
 //! | `secret_file` | reads a file to which only its owner has access |
@@ -28,6 +29,7 @@
 mod authkey;
 mod call_scope;
 mod connection;
+mod curve;
 mod dealer;
 mod io_thread;
 mod secret_file;
@@ -36,6 +38,10 @@ pub use self::{
     authkey::{AUTHKEY_VARIABLE, AuthKeySourceError, authkeys_from_environment, read_authkeys},
     call_scope::{CallScope, ServedCall},
     connection::{Connection, ConnectionEvent, ConnectionFailure, check_address},
+    curve::{
+        CURVE_SECRET_VARIABLE, CurveKeys, CurveKeysError, SERVER_KEY_VARIABLE, curve_keys, curve_keys_from_environment,
+        curve_secret_from_environment, parse_server_key, read_curve_secret,
+    },
     dealer::{ConnectionLost, Dealer, DealerError, DealerErrorKind},
     io_thread::{
         BatchQueue, Clock, RuntimeHandoff, Timer, TurnBudget, WAKEUP_DELAY_MAX, new_nonce, new_session_id, random_u32,

@@ -18,7 +18,7 @@ use callboard_core::{
     peer,
     wire::limits::{CLIENT_QUEUE_CALLS_MAX, HEARTBEAT_DEFAULT, TIMEOUT_DEFAULT},
 };
-use callboard_transport::{Clock, RuntimeHandoff, check_address, new_session_id};
+use callboard_transport::{Clock, CurveKeys, RuntimeHandoff, check_address, new_session_id};
 use tokio::sync::watch;
 
 use super::Client;
@@ -41,6 +41,7 @@ pub struct ClientBuilder {
     address: String,
     name: String,
     authkey: Option<AuthKey>,
+    curve: Option<CurveKeys>,
     timeout: Option<Duration>,
     close_timeout: Duration,
     heartbeat: Duration,
@@ -83,6 +84,7 @@ impl ClientBuilder {
             address,
             name: String::new(),
             authkey: None,
+            curve: None,
             timeout: Some(TIMEOUT_DEFAULT),
             close_timeout: CLOSE_TIMEOUT_DEFAULT,
             heartbeat: HEARTBEAT_DEFAULT,
@@ -119,6 +121,21 @@ impl ClientBuilder {
     /// ```
     pub fn authkey(self, key: AuthKey) -> ClientBuilder {
         ClientBuilder { authkey: Some(key), ..self }
+    }
+
+    /// Encrypts the connection. A client with these keys never connects without encryption. Default: none.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use callboard_clients::{Client, CurveKeys, parse_server_key};
+    ///
+    /// let keys = CurveKeys::new(parse_server_key("/etc/callboard/broker.public")?);
+    /// let client = Client::builder("tcp://broker.example.org:5559").curve(keys).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn curve(self, keys: CurveKeys) -> ClientBuilder {
+        ClientBuilder { curve: Some(keys), ..self }
     }
 
     /// Sets the limit of calls and casts that wait in the client for a connection or for credit; default 16,384. At the limit, further
@@ -189,6 +206,7 @@ impl ClientBuilder {
         let settings = driver::Settings {
             peer: self.peer(),
             address: self.address.clone(),
+            curve: self.curve.clone(),
             close_timeout: self.close_timeout,
             clock,
             notifier: CompletionNotifier::start(&channels),

@@ -18,7 +18,7 @@ use callboard_core::{
     peer,
     time::Time,
 };
-use callboard_transport::{Clock, Connection, ConnectionEvent, Timer, yield_to_tasks};
+use callboard_transport::{Clock, Connection, ConnectionEvent, CurveKeys, Timer, yield_to_tasks};
 use tokio::{runtime::Runtime, sync::watch, time::timeout_at};
 
 use self::{
@@ -67,6 +67,7 @@ pub(crate) struct Driver {
 pub(crate) struct Settings {
     pub(crate) peer: peer::Settings,
     pub(crate) address: String,
+    pub(crate) curve: Option<CurveKeys>,
     pub(crate) close_timeout: Duration,
     pub(crate) clock: Clock,
     /// Delivers replies on the program's thread, if its runtime has only one.
@@ -83,7 +84,7 @@ impl Driver {
         Driver {
             log: Log::new(&settings.peer.instance, &settings.address),
             machine: Machine::new(settings.peer),
-            connection: Connection::new(settings.address),
+            connection: Connection::new(settings.address, settings.curve),
             timer: Timer::new(),
             completion_timer: Timer::new(),
             clock: settings.clock,

@@ -23,6 +23,7 @@ fn driver(commands: Vec<Command>) -> Driver {
     let settings = Settings {
         peer: peer::Settings::new(new_session_id()),
         address: "tcp://127.0.0.1:1".to_owned(),
+        curve: None,
         close_timeout: Duration::from_secs(3600),
         clock: Clock::new(),
         notifier: None,

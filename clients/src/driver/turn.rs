@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use callboard_core::{
+    auth::ChannelBinding,
     client::{Action, Diagnostic, Event, NewCall, Ticket},
     time::Time,
     wire::{
@@ -56,9 +57,9 @@ impl Driver {
         let mut budget = TurnBudget::new();
         let mut next = match event {
             Some(ConnectionEvent::Message(frames)) => Some(frames),
-            Some(ConnectionEvent::Connected) => {
-                let nonce = new_nonce();
-                self.machine.handle_event(now, Event::Connected { nonce, channel: None }, &mut self.actions);
+            Some(ConnectionEvent::Connected { curve }) => {
+                let channel = curve.map(|broker| ChannelBinding(broker.binding));
+                self.machine.handle_event(now, Event::Connected { nonce: new_nonce(), channel }, &mut self.actions);
                 None
             }
             Some(ConnectionEvent::Disconnected) => {

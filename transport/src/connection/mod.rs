@@ -5,10 +5,16 @@ mod address;
 use std::{future, pin::Pin};
 
 use bytes::Bytes;
-use callboard_core::wire::{bundle::Bundler, envelope::Envelope};
+use callboard_core::{
+    wire::{bundle::Bundler, envelope::Envelope},
+    zmtp::curve::CurvePeer,
+};
 
 pub use self::address::check_address;
-use crate::dealer::{Dealer, DealerError};
+use crate::{
+    curve::CurveKeys,
+    dealer::{Dealer, DealerError},
+};
 
 /// The connection of a client or worker to its broker, for its driver.
 ///
@@ -16,6 +22,7 @@ use crate::dealer::{Dealer, DealerError};
 /// [`Connection::flush`] gives to the socket.
 pub struct Connection {
     address: String,
+    keys: Option<CurveKeys>,
     socket: Socket,
     bundler: Bundler,
     last_failure: Option<ConnectionFailure>,
@@ -25,7 +32,10 @@ pub struct Connection {
 #[derive(Debug)]
 pub enum ConnectionEvent {
     /// The requested socket is connected.
-    Connected,
+    Connected {
+        /// The identity that the broker has proved, if the connection is encrypted.
+        curve: Option<CurvePeer>,
+    },
     /// A message arrived. Holds its frames.
     Message(Vec<Bytes>),
     /// The socket is lost or closed, or could not be connected. [`Connection::last_failure`] is the reason. Occurs once for each
@@ -57,9 +67,9 @@ enum Socket {
 }
 
 impl Connection {
-    /// Creates a connection to the broker at `address`, without a socket.
-    pub fn new(address: impl Into<String>) -> Connection {
-        Connection { address: address.into(), socket: Socket::None, bundler: Bundler::new(), last_failure: None }
+    /// Creates a connection to the broker at `address`, without a socket. With `keys` it is encrypted, or fails.
+    pub fn new(address: impl Into<String>, keys: Option<CurveKeys>) -> Connection {
+        Connection { address: address.into(), keys, socket: Socket::None, bundler: Bundler::new(), last_failure: None }
     }
 
     /// Returns the broker's address.
@@ -81,13 +91,13 @@ impl Connection {
             matches!(self.socket, Socket::None),
             "a machine requests another socket only after the last one is disconnected"
         );
-        let address = self.address.clone();
-        self.socket = Socket::Connecting(Box::pin(async move { Dealer::connect(&address).await }));
+        let (address, keys) = (self.address.clone(), self.keys.clone());
+        self.socket = Socket::Connecting(Box::pin(async move { Dealer::connect(&address, keys.as_ref()).await }));
     }
 
     /// Sends the unsent messages for which the socket has room now, and drops the socket. [`ConnectionEvent::Disconnected`] follows.
     ///
-    /// ZeroMQ still writes what it holds, as long as the runtime lives and the broker reads.
+    /// Without encryption, ZeroMQ still writes what it holds, as long as the runtime lives and the broker reads.
     pub fn disconnect(&mut self) {
         self.flush();
         if !matches!(self.socket, Socket::None) {
@@ -109,6 +119,7 @@ impl Connection {
         let bundles = self.bundler.take();
         if let Socket::Connected(dealer) = &mut self.socket {
             bundles.for_each(|frames| dealer.send(frames));
+            dealer.flush();
         }
     }
 
@@ -156,9 +167,10 @@ impl Connection {
     }
 
     fn on_connected(&mut self, dealer: Dealer) -> ConnectionEvent {
+        let curve = dealer.curve_peer();
         self.socket = Socket::Connected(Box::new(dealer));
         self.last_failure = None;
-        ConnectionEvent::Connected
+        ConnectionEvent::Connected { curve }
     }
 
     fn on_disconnected(&mut self, failure: Option<ConnectionFailure>) -> ConnectionEvent {
@@ -178,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_without_a_socket_has_no_events() {
-        let mut connection = Connection::new("tcp://127.0.0.1:1");
+        let mut connection = Connection::new("tcp://127.0.0.1:1", None);
         assert!(connection.next_event().now_or_never().is_none());
         connection.disconnect();
         assert!(connection.next_event().now_or_never().is_none(), "there was no socket to disconnect");
@@ -187,7 +199,7 @@ mod tests {
     #[tokio::test]
     async fn a_failed_attempt_ends_in_one_disconnected_event_with_the_reason() {
         let unused = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-        let mut connection = Connection::new(format!("tcp://{unused}"));
+        let mut connection = Connection::new(format!("tcp://{unused}"), None);
         connection.connect();
         assert!(matches!(connection.next_event().await, ConnectionEvent::Disconnected));
         let failure = connection.last_failure().expect("a reason");
@@ -197,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_requested_disconnect_is_reported_once() {
-        let mut connection = Connection::new("tcp://127.0.0.1:1");
+        let mut connection = Connection::new("tcp://127.0.0.1:1", None);
         connection.connect();
         connection.disconnect();
         assert!(matches!(connection.next_event().await, ConnectionEvent::Disconnected));

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt::Display};
 
+use super::limits::UNSENT_MAX;
+
 /// The error of a failed connection attempt.
 ///
 /// Its text states the problem and the remedy; its source is the error of the system or of zeromq.
@@ -29,6 +31,8 @@ pub enum DealerErrorKind {
     UntrustedOwner,
     /// The peer is not a ZeroMQ ROUTER.
     Handshake,
+    /// The connection could not be encrypted: one side requires encryption and the other has no key, or the keys do not fit.
+    Encryption,
 }
 
 /// The error of a lost connection. Messages that were sent on it may or may not have arrived.
@@ -83,6 +87,7 @@ impl DealerErrorKind {
             DealerErrorKind::Handshake => {
                 format!("{address} is not a broker ({source}): check the address")
             }
+            DealerErrorKind::Encryption => format!("no encrypted connection to {address}: {source}"),
         }
     }
 }
@@ -90,5 +95,10 @@ impl DealerErrorKind {
 impl ConnectionLost {
     pub(super) fn new(reason: impl Display) -> ConnectionLost {
         ConnectionLost { reason: reason.to_string() }
+    }
+
+    /// Returns the error of a connection on which too many messages wait.
+    pub(super) fn peer_does_not_read() -> ConnectionLost {
+        ConnectionLost::new(format!("the peer does not read, and {UNSENT_MAX} messages wait for it"))
     }
 }

@@ -1,6 +1,7 @@
 //! The dealer against zeromq's ROUTER, and against scripted peers that misbehave.
 #![allow(clippy::unwrap_used)]
 
+mod encrypted;
 mod peer;
 
 use std::{
@@ -48,7 +49,7 @@ fn number(frame: &[u8]) -> u64 {
 /// Connects, and retries timeouts of a slow machine.
 async fn connect(address: &str) -> Dealer {
     loop {
-        match Dealer::connect(address).await {
+        match Dealer::connect(address, None).await {
             Err(error) if error.kind() == DealerErrorKind::TimedOut => {}
             connected => return connected.unwrap(),
         }
@@ -56,7 +57,7 @@ async fn connect(address: &str) -> Dealer {
 }
 
 async fn connect_error(address: &str) -> DealerErrorKind {
-    let error = Dealer::connect(address).await.err().expect("the attempt must fail");
+    let error = Dealer::connect(address, None).await.err().expect("the attempt must fail");
     assert!(error.to_string().contains(address), "{error}");
     error.kind()
 }
@@ -66,6 +67,7 @@ async fn send_until_unsent(dealer: &mut Dealer, unsent: usize) -> u64 {
     let mut sent = 0;
     while dealer.unsent() < unsent {
         dealer.send(numbered(sent));
+        dealer.flush();
         sent += 1;
         tokio::task::yield_now().await;
     }
@@ -170,6 +172,7 @@ fn frames_of_any_size_are_sent_and_received_over_every_transport() {
 async fn round_trip(router: &mut RouterSocket, dealer: &mut Dealer, frames: Frames) {
     let expected: Vec<Bytes> = std::iter::once(frames.first.clone()).chain(frames.large.clone()).collect();
     dealer.send(frames);
+    dealer.flush();
     let arrived = router.recv().await.unwrap().into_vec();
     assert_eq!(arrived[1..], expected, "the frames after the identity");
     router.send(ZmqMessage::try_from(arrived).unwrap()).await.unwrap();
@@ -311,6 +314,7 @@ fn dropping_the_dealer_closes_the_connection_after_the_sent_messages() {
         let (address, end) = Peer::start(|mut peer| std::iter::from_fn(|| peer.receive()).count());
         let mut dealer = connect(&address).await;
         (0..10).for_each(|count| dealer.send(numbered(count)));
+        dealer.flush();
         drop(dealer);
         assert_eq!(end.await.unwrap(), 10);
     });

@@ -13,7 +13,8 @@ use callboard_core::{
     worker,
 };
 use callboard_transport::{
-    Clock, Connection, RuntimeHandoff, authkeys_from_environment, check_address, new_session_id,
+    Clock, Connection, CurveKeys, RuntimeHandoff, authkeys_from_environment, check_address,
+    curve_keys_from_environment, new_session_id,
 };
 use tokio::{
     runtime::Handle,
@@ -54,6 +55,7 @@ pub struct Worker {
     backend: String,
     name: String,
     authkey: Option<AuthKey>,
+    curve: Option<CurveKeys>,
     heartbeat: Duration,
     drain: Duration,
     services: Vec<Service>,
@@ -67,12 +69,14 @@ impl Worker {
     ///
     /// In a pool, the pool's environment sets the broker and the name. Elsewhere, the broker's address is `CALLBOARD_BACKEND` or
     /// [`BACKEND_DEFAULT`], and the name is the program's name with its process id. If the broker requires authentication, the worker
-    /// uses the first key in `CALLBOARD_AUTHKEY`.
+    /// uses the first key in `CALLBOARD_AUTHKEY`. With the broker's public key in `CALLBOARD_SERVER_KEY` the connection is encrypted;
+    /// `CALLBOARD_CURVE_SECRET` is the worker's own key, if the broker requires one.
     pub fn new() -> Worker {
         Worker {
             backend: variable(environment::BACKEND).unwrap_or_else(|| BACKEND_DEFAULT.to_owned()),
             name: variable(environment::INSTANCE).unwrap_or_else(default_name),
             authkey: None,
+            curve: None,
             heartbeat: HEARTBEAT_DEFAULT,
             drain: WORKER_DRAIN_TIMEOUT,
             services: Vec::new(),
@@ -96,6 +100,12 @@ impl Worker {
     /// has this key too.
     pub fn authkey(self, key: AuthKey) -> Worker {
         Worker { authkey: Some(key), ..self }
+    }
+
+    /// Encrypts the connection, with these keys instead of those in `CALLBOARD_SERVER_KEY` and `CALLBOARD_CURVE_SECRET`. A worker with
+    /// keys never connects without encryption.
+    pub fn curve(self, keys: CurveKeys) -> Worker {
+        Worker { curve: Some(keys), ..self }
     }
 
     /// Sets the heartbeat interval. Default: 1 s. The broker disconnects a worker after three intervals without a message.
@@ -188,6 +198,10 @@ impl Worker {
             Some(key) => Some(key),
             None => authkeys_from_environment()?.map(|keys| keys.first().clone()),
         };
+        let curve = match self.curve {
+            Some(keys) => Some(keys),
+            None => curve_keys_from_environment()?,
+        };
         // A pool, which is exclusive, has flags for its key. The hint about the environment variable is only for other workers.
         let hint_at_authkey = key.is_none() && !self.exclusive;
         lifeline::watch();
@@ -199,7 +213,7 @@ impl Worker {
         let (commands, command_receiver) = mpsc::channel(1);
         let (state_sender, state) = watch::channel(WorkerState::Disconnected);
         let (end_sender, end) = oneshot::channel();
-        let connection = Connection::new(self.backend.clone());
+        let connection = Connection::new(self.backend.clone(), curve);
         let driver = Driver::new(machine, connection, clock, executor, command_receiver, state_sender);
         let runtime = RuntimeHandoff::new()?;
         thread::Builder::new().name("callboard-worker".into()).spawn(move || {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use callboard_core::{
+    auth::ChannelBinding,
     peer::DisconnectReason,
     time::Time,
     wire::status::Failure,
@@ -112,8 +113,9 @@ impl Driver {
     fn handle_wakeup(&mut self, now: Time, wakeup: Wakeup) {
         match wakeup {
             Wakeup::Connection(ConnectionEvent::Message(frames)) => self.handle_messages(now, frames),
-            Wakeup::Connection(ConnectionEvent::Connected) => {
-                self.handle_event(now, Event::Connected { nonce: new_nonce(), channel: None });
+            Wakeup::Connection(ConnectionEvent::Connected { curve }) => {
+                let channel = curve.map(|broker| ChannelBinding(broker.binding));
+                self.handle_event(now, Event::Connected { nonce: new_nonce(), channel });
             }
             Wakeup::Connection(ConnectionEvent::Disconnected) => {
                 self.handle_event(now, Event::Disconnected { chance: random_u32() });

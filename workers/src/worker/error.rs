@@ -3,7 +3,7 @@
 use std::fmt;
 
 use callboard_core::wire::{limits::SLOTS_MAX, status::Failure};
-use callboard_transport::AuthKeySourceError;
+use callboard_transport::{AuthKeySourceError, CurveKeysError};
 
 use crate::service::ServiceError;
 
@@ -29,6 +29,9 @@ pub enum WorkerError {
     /// The authentication key cannot be read.
     #[error(transparent)]
     Authkey(#[from] AuthKeySourceError),
+    /// The keys of the encryption cannot be read.
+    #[error(transparent)]
+    Curve(#[from] CurveKeysError),
     /// The broker rejected the worker, and a retry would not help.
     #[error("the broker at {address} rejected this worker: {failure}")]
     Rejected {

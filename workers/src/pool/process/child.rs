@@ -9,6 +9,7 @@ use std::{
     process::{self, Child, Command, Stdio},
 };
 
+use callboard_transport::CurveKeys;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
@@ -36,12 +37,26 @@ pub(in crate::pool) struct ProcessSpec {
     /// The key with which the workers authenticate. It is passed in the environment, which other users cannot read, and never as
     /// an argument.
     pub(in crate::pool) authkey: Option<Secret>,
+    /// The keys with which the workers encrypt their connections.
+    pub(in crate::pool) curve: Option<CurveKeys>,
     /// The program that runs [`shim::run_worker`], and its leading arguments.
     pub(in crate::pool) shim: (PathBuf, Vec<OsString>),
     /// The resolved path of the worker's program.
     pub(in crate::pool) program: PathBuf,
     /// The arguments of the worker's program.
     pub(in crate::pool) arguments: Vec<OsString>,
+}
+
+/// Passes CURVE keys in the environment, as the authkey.
+fn set_curve_keys(command: &mut Command, keys: &CurveKeys) {
+    for variable in environment::CURVE_FILES {
+        command.env_remove(variable);
+    }
+    command.env(environment::SERVER_KEY, keys.server_key().to_string());
+    match keys.secret_key() {
+        Some(secret) => command.env(environment::CURVE_SECRET, secret.to_z85().as_str()),
+        None => command.env_remove(environment::CURVE_SECRET),
+    };
 }
 
 /// A worker process that has not been reaped. While this value lives, the system cannot reuse its process id and group id. Dropping
@@ -73,6 +88,9 @@ impl Process {
             for variable in environment::AUTHKEY_FILES {
                 command.env_remove(variable);
             }
+        }
+        if let Some(keys) = &spec.curve {
+            set_curve_keys(&mut command, keys);
         }
         let child = command
             .args(leading)

@@ -9,6 +9,8 @@ use callboard_core::{
     wire::method::{NameError, check_identifier, check_service},
 };
 
+use callboard_transport::CurveKeys;
+
 pub use self::name::{POOL_NAME_BYTES_MAX, pool_name};
 use super::{
     process::{ProcessSpec, ProgramError, Secret, find_program},
@@ -52,6 +54,9 @@ pub struct PoolSettings {
     /// The key with which the workers authenticate to the broker. The pool sets it as `CALLBOARD_AUTHKEY`. Default: none; the workers
     /// inherit the environment of the pool.
     pub authkey: Option<AuthKey>,
+    /// The keys with which the workers encrypt their connections. The pool sets them as `CALLBOARD_SERVER_KEY` and
+    /// `CALLBOARD_CURVE_SECRET`. Default: none; the workers inherit the environment of the pool.
+    pub curve: Option<CurveKeys>,
     /// The program that calls [`super::run_worker`], and its leading arguments; the pool appends its own. On Linux, `/proc/self/exe`
     /// names the running program itself, even if its file was replaced.
     pub shim: (PathBuf, Vec<OsString>),
@@ -84,6 +89,7 @@ impl PoolSettings {
             arguments,
             backend: backend.into(),
             authkey: None,
+            curve: None,
             shim,
             drain: DRAIN_DEFAULT,
             startup_timeout: STARTUP_TIMEOUT_DEFAULT,
@@ -122,6 +128,7 @@ impl PoolSettings {
                 .as_ref()
                 .map(|key| key.to_line().map(Secret).ok_or(PoolError::Authkey))
                 .transpose()?,
+            curve: self.curve.clone(),
             shim: self.shim.clone(),
             program: find_program(&self.program)?,
             arguments: self.arguments.clone(),
