@@ -9,6 +9,7 @@
 //! | `worker` | the worker: Python functions as handlers |
 
 mod client;
+mod curve;
 mod error;
 mod value;
 mod wait;

@@ -41,6 +41,8 @@ class Client:
         name: str = "",
         timeout: float | timedelta | None = ...,
         authkey_file: str | PathLike[str] | None = None,
+        server_key: str | None = None,
+        curve_secret_file: str | PathLike[str] | None = None,
     ) -> Self: ...
     @property
     def address(self) -> str: ...
@@ -129,6 +131,8 @@ class Worker:
         address: str,
         name: str,
         authkey: bytes | None = None,
+        server_key: str | None = None,
+        curve_secret_file: str | PathLike[str] | None = None,
         heartbeat: float | None = None,
         drain: float | None = None,
         traceback: bool = False,

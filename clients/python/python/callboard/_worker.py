@@ -67,7 +67,9 @@ class Worker:
     ``service`` is the service of functions that do not name another one. In a pool, the pool sets the name, the address
     and the key. Elsewhere ``name`` is the script's name with its process id, ``address`` is that of the broker's
     backend, by default ``CALLBOARD_BACKEND``, else ``tcp://127.0.0.1:5560``, and ``authkey`` is the secret that the
-    broker requires, by default that of ``CALLBOARD_AUTHKEY``.
+    broker requires, by default that of ``CALLBOARD_AUTHKEY``. ``server_key``, the broker's public key or the path of
+    its file, encrypts the connection; ``curve_secret_file`` is the file with the worker's own key, where the broker
+    knows its peers. By default they are in ``CALLBOARD_SERVER_KEY`` and ``CALLBOARD_CURVE_SECRET``.
 
     Plain functions run one at a time, on the thread that calls :meth:`run`; with ``threads=N`` they run on N threads.
     ``async def`` functions run on an asyncio event loop. If there are only these, the loop runs on the thread that
@@ -93,6 +95,8 @@ class Worker:
         name: str | None = None,
         address: str | None = None,
         authkey: bytes | str | None = None,
+        server_key: str | None = None,
+        curve_secret_file: str | os.PathLike[str] | None = None,
         slots: int | None = None,
         prefetch: int = 0,
         threads: int | None = None,
@@ -106,6 +110,8 @@ class Worker:
         self.name = name
         self.address = address
         self._authkey = authkey.encode() if isinstance(authkey, str) else authkey
+        self._server_key = server_key
+        self._curve_secret_file = curve_secret_file
         self._slots = slots
         self._prefetch = prefetch
         self._threads = threads
@@ -278,7 +284,15 @@ class _Run:
         address = worker.address or os.environ.get("CALLBOARD_BACKEND") or _native.BACKEND_DEFAULT
         traceback = _is_local(address) if worker._traceback is None else worker._traceback
         name = worker.name or os.environ.get("CALLBOARD_INSTANCE") or _default_name()
-        self.native = _native.Worker(address, name, worker._authkey, drain=worker._drain, traceback=traceback)
+        self.native = _native.Worker(
+            address,
+            name,
+            worker._authkey,
+            worker._server_key,
+            worker._curve_secret_file,
+            drain=worker._drain,
+            traceback=traceback,
+        )
         self._threads = _Threads(worker._threads) if worker._threads else None
         self._loop = _EventLoop(worker._background) if worker._background else None
         self._on_main = self._on_loop = False

@@ -73,7 +73,8 @@ impl Client {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (address=None, authkey=None, *, name="", timeout=Timeout::Default, authkey_file=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are the arguments of the Python class")]
+    #[pyo3(signature = (address=None, authkey=None, *, name="", timeout=Timeout::Default, authkey_file=None, server_key=None, curve_secret_file=None))]
     fn new(
         py: Python<'_>,
         address: Option<String>,
@@ -81,8 +82,10 @@ impl Client {
         name: &str,
         timeout: Timeout,
         authkey_file: Option<PathBuf>,
+        server_key: Option<String>,
+        curve_secret_file: Option<PathBuf>,
     ) -> PyResult<Client> {
-        let settings = Settings::new(address, authkey, authkey_file, name, timeout)?;
+        let settings = Settings::new(address, authkey, authkey_file, server_key, curve_secret_file, name, timeout)?;
         let current = Current { client: settings.start(py)?, forks: FORKS.load(Ordering::Relaxed) };
         Ok(Client { settings, current: Mutex::new(current) })
     }

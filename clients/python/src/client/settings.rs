@@ -2,7 +2,7 @@
 
 use std::{env, fmt::Display, path::PathBuf};
 
-use callboard_clients::{AuthKey, Client as NativeClient, authkeys_from_environment, read_authkeys};
+use callboard_clients::{AuthKey, Client as NativeClient, CurveKeys, authkeys_from_environment, read_authkeys};
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
@@ -10,7 +10,7 @@ use pyo3::{
 };
 
 use super::options::Timeout;
-use crate::error;
+use crate::{curve, error};
 
 /// The address of the broker by default.
 const FRONTEND_DEFAULT: &str = "tcp://127.0.0.1:5559";
@@ -18,12 +18,17 @@ const FRONTEND_DEFAULT: &str = "tcp://127.0.0.1:5559";
 const FRONTEND_VARIABLES: [&str; 2] = ["CALLBOARD_CLIENT_FRONTEND", "CALLBOARD_FRONTEND"];
 /// The variables with the path of a key file.
 const AUTHKEY_FILE_VARIABLES: [&str; 2] = ["CALLBOARD_CLIENT_AUTHKEY_FILE", "CALLBOARD_AUTHKEY_FILE"];
+/// The variables with the broker's public key, or the path of its file.
+const SERVER_KEY_VARIABLES: [&str; 2] = ["CALLBOARD_CLIENT_SERVER_KEY", "CALLBOARD_SERVER_KEY"];
+/// The variables with the path of a file with a secret CURVE key.
+const CURVE_SECRET_FILE_VARIABLES: [&str; 2] = ["CALLBOARD_CLIENT_CURVE_SECRET_FILE", "CALLBOARD_CURVE_SECRET_FILE"];
 
 /// The settings of a client.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) address: String,
     authkey: Option<AuthKey>,
+    curve: Option<CurveKeys>,
     name: String,
     timeout: Timeout,
 }
@@ -37,6 +42,8 @@ impl Settings {
         address: Option<String>,
         authkey: Option<&Bound<'_, PyAny>>,
         authkey_file: Option<PathBuf>,
+        server_key: Option<String>,
+        curve_secret_file: Option<PathBuf>,
         name: &str,
         timeout: Timeout,
     ) -> PyResult<Settings> {
@@ -45,6 +52,7 @@ impl Settings {
         Ok(Settings {
             address: address.unwrap_or_else(|| FRONTEND_DEFAULT.to_owned()),
             authkey: find_authkey(authkey, authkey_file)?,
+            curve: find_curve_keys(server_key, curve_secret_file)?,
             name: name.to_owned(),
             timeout,
         })
@@ -59,6 +67,7 @@ impl Settings {
             Timeout::After(span) => builder.timeout(span),
         };
         let builder = self.authkey.iter().cloned().fold(builder, |builder, key| builder.authkey(key));
+        let builder = self.curve.iter().cloned().fold(builder, |builder, keys| builder.curve(keys));
         builder.connect_lazily().map_err(|error| error::connect_error(py, &error))
     }
 }
@@ -83,4 +92,12 @@ fn find_authkey(given: Option<&Bound<'_, PyAny>>, file: Option<PathBuf>) -> PyRe
     }
     let keys = authkeys_from_environment().map_err(|error| invalid(&error))?;
     Ok(keys.map(|keys| keys.first().clone()))
+}
+
+/// Returns the CURVE keys that were given, or those of the environment.
+fn find_curve_keys(server_key: Option<String>, secret_file: Option<PathBuf>) -> PyResult<Option<CurveKeys>> {
+    let variable = |name: &&str| env::var(name).ok().filter(|value| !value.is_empty());
+    let server_key = server_key.or_else(|| SERVER_KEY_VARIABLES.iter().find_map(variable));
+    let secret_file = secret_file.or_else(|| CURVE_SECRET_FILE_VARIABLES.iter().find_map(variable).map(Into::into));
+    curve::keys(server_key.as_deref(), secret_file)
 }

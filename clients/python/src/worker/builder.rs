@@ -1,6 +1,7 @@
 //! The worker: its settings, its services, and the thread that runs it.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
@@ -26,7 +27,7 @@ use super::{
     signals::SignalWatch,
     threads::ThreadQueue,
 };
-use crate::{error, value};
+use crate::{curve, error, value};
 
 /// A worker. `run` serves its services until it is stopped.
 #[pyclass(module = "callboard._native", frozen)]
@@ -40,11 +41,14 @@ pub(crate) struct Worker {
 #[pymethods]
 impl Worker {
     #[new]
-    #[pyo3(signature = (address, name, authkey=None, heartbeat=None, drain=None, traceback=false))]
+    #[expect(clippy::too_many_arguments, reason = "they are the arguments of the Python class")]
+    #[pyo3(signature = (address, name, authkey=None, server_key=None, curve_secret_file=None, heartbeat=None, drain=None, traceback=false))]
     fn new(
         address: String,
         name: String,
         authkey: Option<Vec<u8>>,
+        server_key: Option<&str>,
+        curve_secret_file: Option<PathBuf>,
         heartbeat: Option<f64>,
         drain: Option<f64>,
         traceback: bool,
@@ -55,6 +59,10 @@ impl Worker {
         let mut worker = worker.heartbeat(heartbeat);
         if let Some(key) = authkey {
             worker = worker.authkey(AuthKey::new(key).map_err(|error| PyValueError::new_err(error.to_string()))?);
+        }
+        // Without them, the worker takes the keys of the environment.
+        if server_key.is_some() || curve_secret_file.is_some() {
+            worker = curve::keys(server_key, curve_secret_file)?.into_iter().fold(worker, workers::Worker::curve);
         }
         let shared = Arc::new(Shared { traceback, ..Shared::default() });
         Ok(Worker { worker: Mutex::new(Some(worker)), drain, shared })
