@@ -239,6 +239,24 @@ pub(crate) static POOL_AUTHKEY_FILE: Setting = Setting {
     default: None,
     range: None,
 };
+/// The broker's public key, or the path of its file: the connections are encrypted. Absent: no encryption.
+pub(crate) static POOL_SERVER_KEY: Setting = Setting {
+    table: "pool",
+    key: "server_key",
+    flag: "--server-key",
+    variables: &["CALLBOARD_POOL_SERVER_KEY", "CALLBOARD_SERVER_KEY"],
+    default: None,
+    range: None,
+};
+/// The file with the secret CURVE key of the pool and its workers. Absent: the key of CALLBOARD_CURVE_SECRET, or a random one.
+pub(crate) static POOL_CURVE_SECRET_FILE: Setting = Setting {
+    table: "pool",
+    key: "curve_secret_file",
+    flag: "--curve-secret-file",
+    variables: &["CALLBOARD_POOL_CURVE_SECRET_FILE", "CALLBOARD_CURVE_SECRET_FILE"],
+    default: None,
+    range: None,
+};
 /// The time that running calls have to finish when the pool is asked to stop.
 pub(crate) static POOL_DRAIN: Setting = Setting {
     table: "pool",
@@ -302,6 +320,24 @@ pub(crate) static CLIENT_AUTHKEY_FILE: Setting = Setting {
     default: None,
     range: None,
 };
+/// The broker's public key, or the path of its file: the connections are encrypted. Absent: no encryption.
+pub(crate) static CLIENT_SERVER_KEY: Setting = Setting {
+    table: "client",
+    key: "server_key",
+    flag: "--server-key",
+    variables: &["CALLBOARD_CLIENT_SERVER_KEY", "CALLBOARD_SERVER_KEY"],
+    default: None,
+    range: None,
+};
+/// The file with the secret CURVE key of the client. Absent: the key of CALLBOARD_CURVE_SECRET, or a random one.
+pub(crate) static CLIENT_CURVE_SECRET_FILE: Setting = Setting {
+    table: "client",
+    key: "curve_secret_file",
+    flag: "--curve-secret-file",
+    variables: &["CALLBOARD_CLIENT_CURVE_SECRET_FILE", "CALLBOARD_CURVE_SECRET_FILE"],
+    default: None,
+    range: None,
+};
 /// The timeout of a call, which includes connecting and queueing.
 pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
     table: "client",
@@ -313,7 +349,7 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All settings, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 32] = [
+pub(crate) static SETTINGS: [&Setting; 36] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
@@ -338,6 +374,8 @@ pub(crate) static SETTINGS: [&Setting; 32] = [
     &POOL_MAX,
     &POOL_BACKEND,
     &POOL_AUTHKEY_FILE,
+    &POOL_SERVER_KEY,
+    &POOL_CURVE_SECRET_FILE,
     &POOL_DRAIN,
     &POOL_STARTUP_TIMEOUT,
     &POOL_CANARY_PERIOD,
@@ -345,6 +383,8 @@ pub(crate) static SETTINGS: [&Setting; 32] = [
     &POOL_RECYCLE_RSS,
     &CLIENT_FRONTEND,
     &CLIENT_AUTHKEY_FILE,
+    &CLIENT_SERVER_KEY,
+    &CLIENT_CURVE_SECRET_FILE,
     &CLIENT_TIMEOUT,
 ];
 

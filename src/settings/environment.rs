@@ -9,12 +9,15 @@ use super::{
 pub(crate) const CONFIG_VARIABLE: &str = "CALLBOARD_CONFIG";
 /// The variable that holds a key itself. No flag and no setting of the file does: other users can read those.
 pub(crate) const AUTHKEY_VARIABLE: &str = "CALLBOARD_AUTHKEY";
+/// The variable that holds a secret CURVE key itself, for the same reason.
+pub(crate) const CURVE_SECRET_VARIABLE: &str = "CALLBOARD_CURVE_SECRET";
 /// The prefix of all variables of Callboard.
 const PREFIX: &str = "CALLBOARD_";
-/// Variables that are not settings. The first three are for users; a pool sets the others for its workers.
-pub(super) const OTHERS: [&str; 7] = [
+/// Variables that are not settings. The first four are for users; a pool sets the others for its workers.
+pub(super) const OTHERS: [&str; 8] = [
     CONFIG_VARIABLE,
     AUTHKEY_VARIABLE,
+    CURVE_SECRET_VARIABLE,
     "CALLBOARD_LOG",
     "CALLBOARD_POOL",
     "CALLBOARD_POOL_PID",

@@ -2,9 +2,12 @@
 
 use std::{io, path::PathBuf};
 
-use callboard::AuthKeySourceError;
+use callboard::{AuthKeySourceError, CurveKeysError};
 
-use super::{environment::AUTHKEY_VARIABLE, source::Source};
+use super::{
+    environment::{AUTHKEY_VARIABLE, CURVE_SECRET_VARIABLE},
+    source::Source,
+};
 
 /// An invalid setting.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,23 @@ pub(crate) enum SettingError {
     /// An unusable key in the environment.
     #[error(transparent)]
     Authkey(AuthKeySourceError),
+    /// A file with a CURVE key and such a key in the environment are both set.
+    #[error("{} and {CURVE_SECRET_VARIABLE} are both set: unset one of them", at(file))]
+    TwoCurveSecrets {
+        /// The place that names the file.
+        file: Source,
+    },
+    /// An unusable CURVE key.
+    #[error("{}: {error}", at(place))]
+    CurveKeys {
+        /// The place that names the key or its file.
+        place: Source,
+        /// The cause.
+        error: CurveKeysError,
+    },
+    /// An unusable CURVE key in the environment, which the error names.
+    #[error(transparent)]
+    Curve(CurveKeysError),
     /// An environment variable that is not text.
     #[error("{0} is not UTF-8 text: set it again or unset it")]
     NotText(&'static str),

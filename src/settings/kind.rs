@@ -82,6 +82,21 @@ impl Kind for FilePath {
     }
 }
 
+/// A public key, or the path of its file. Whether it is one is known only after looking for the file.
+pub(crate) struct ServerKey;
+
+impl Kind for ServerKey {
+    type Value = String;
+    const NOUN: &'static str = "a server key";
+    const WRITE: &'static str =
+        "write the broker's public key, or the path of its file, such as /etc/callboard/broker.public";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Option<String> {
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
 /// Names of services, or prefixes of names.
 pub(crate) struct ServiceNames;
 

@@ -5,6 +5,7 @@
 
 mod authkey;
 mod catalogue;
+mod credentials;
 mod environment;
 mod error;
 mod file;
@@ -18,7 +19,8 @@ mod source;
 pub(crate) use self::{
     authkey::Authkey,
     catalogue::variables,
-    environment::{AUTHKEY_VARIABLE, CONFIG_VARIABLE, misspelled},
+    credentials::Credentials,
+    environment::{AUTHKEY_VARIABLE, CONFIG_VARIABLE, CURVE_SECRET_VARIABLE, misspelled},
     error::SettingError,
     file::RawPool,
     flags::Flags,

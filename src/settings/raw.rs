@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     catalogue::{FORMER_VARIABLES, POOL_NAME, SETTINGS, Setting},
-    environment::{AUTHKEY_VARIABLE, CONFIG_VARIABLE},
+    environment::{AUTHKEY_VARIABLE, CONFIG_VARIABLE, CURVE_SECRET_VARIABLE},
     error::SettingError,
     file::{self, RawPool},
     flags::Flags,
@@ -22,6 +22,8 @@ pub(crate) struct RawSettings {
     values: BTreeMap<(&'static str, &'static str), RawValue>,
     /// Whether the environment holds a key. The key itself is not a setting, and is not kept here.
     authkey: bool,
+    /// The same for a secret CURVE key.
+    curve_secret: bool,
 }
 
 impl RawSettings {
@@ -62,6 +64,11 @@ impl RawSettings {
         self.authkey
     }
 
+    /// Returns whether the environment holds a secret CURVE key.
+    pub(crate) fn has_curve_secret(&self) -> bool {
+        self.curve_secret
+    }
+
     fn add_file(&mut self, path: &Path, named_by: Source) -> Result<(), SettingError> {
         for (setting, value) in file::parse(path, &read_file(path, named_by)?)? {
             self.add(setting, value);
@@ -70,7 +77,9 @@ impl RawSettings {
     }
 
     fn add_environment(&mut self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<(), SettingError> {
-        self.authkey = environment(AUTHKEY_VARIABLE).is_some_and(|text| !text.is_empty());
+        let is_set = |variable| environment(variable).is_some_and(|text: OsString| !text.is_empty());
+        self.authkey = is_set(AUTHKEY_VARIABLE);
+        self.curve_secret = is_set(CURVE_SECRET_VARIABLE);
         for (variable, setting) in FORMER_VARIABLES {
             self.add_variable(environment, variable, setting)?;
         }

@@ -8,11 +8,12 @@ use serde_json::Value;
 use super::{
     authkey::Authkey,
     catalogue::{self, Setting},
-    environment::AUTHKEY_VARIABLE,
+    credentials::CredentialSources,
+    environment::{AUTHKEY_VARIABLE, CURVE_SECRET_VARIABLE},
     error::SettingError,
     file::RawPool,
     flags::Flags,
-    kind::{Address, Count, FilePath, Kind, PoolName, ServiceNames, Size, Span, SpanOrNone, Switch},
+    kind::{Address, Count, FilePath, Kind, PoolName, ServerKey, ServiceNames, Size, Span, SpanOrNone, Switch},
     raw::RawSettings,
     source::{RawValue, Source, Sourced},
 };
@@ -84,8 +85,8 @@ pub(crate) struct PoolSettings {
     pub(crate) max: Option<Sourced<usize>>,
     /// The broker's address.
     pub(crate) backend: Sourced<String>,
-    /// The source of the key.
-    pub(crate) authkey: Authkey,
+    /// The sources of what the pool and its workers show to the broker.
+    pub(crate) credentials: CredentialSources,
     /// The time that running calls have to finish at a stop.
     pub(crate) drain: Sourced<Duration>,
     /// The time that new processes have to register.
@@ -103,8 +104,8 @@ pub(crate) struct PoolSettings {
 pub(crate) struct ClientSettings {
     /// The broker's address.
     pub(crate) frontend: Sourced<String>,
-    /// The source of the key.
-    pub(crate) authkey: Authkey,
+    /// The sources of what the client shows to the broker.
+    pub(crate) credentials: CredentialSources,
     /// The timeout of a call; `None`: no timeout.
     pub(crate) timeout: Sourced<Option<Duration>>,
 }
@@ -189,7 +190,12 @@ impl PoolSettings {
             min: reader.read_optional::<Count>(&catalogue::POOL_MIN)?,
             max: reader.read_optional::<Count>(&catalogue::POOL_MAX)?,
             backend: reader.read::<Address>(&catalogue::POOL_BACKEND)?,
-            authkey: reader.authkey(&catalogue::POOL_AUTHKEY_FILE)?,
+            credentials: CredentialSources {
+                authkey: reader.authkey(&catalogue::POOL_AUTHKEY_FILE)?,
+                server_key: reader.read_optional::<ServerKey>(&catalogue::POOL_SERVER_KEY)?,
+                curve_secret_file: reader.read_optional::<FilePath>(&catalogue::POOL_CURVE_SECRET_FILE)?,
+                curve_secret_in_environment: reader.has_curve_secret(),
+            },
             drain: reader.read::<Span>(&catalogue::POOL_DRAIN)?,
             startup_timeout: reader.read::<Span>(&catalogue::POOL_STARTUP_TIMEOUT)?,
             canary_period: reader.read::<Span>(&catalogue::POOL_CANARY_PERIOD)?,
@@ -203,7 +209,12 @@ impl ClientSettings {
     fn read(reader: &mut Reader<'_>) -> Result<ClientSettings, SettingError> {
         Ok(ClientSettings {
             frontend: reader.read::<Address>(&catalogue::CLIENT_FRONTEND)?,
-            authkey: reader.authkey(&catalogue::CLIENT_AUTHKEY_FILE)?,
+            credentials: CredentialSources {
+                authkey: reader.authkey(&catalogue::CLIENT_AUTHKEY_FILE)?,
+                server_key: reader.read_optional::<ServerKey>(&catalogue::CLIENT_SERVER_KEY)?,
+                curve_secret_file: reader.read_optional::<FilePath>(&catalogue::CLIENT_CURVE_SECRET_FILE)?,
+                curve_secret_in_environment: reader.has_curve_secret(),
+            },
             timeout: reader.read::<SpanOrNone>(&catalogue::CLIENT_TIMEOUT)?,
         })
     }
@@ -233,6 +244,15 @@ impl Reader<'_> {
             row.source = Source::Environment(AUTHKEY_VARIABLE);
         }
         Ok(Authkey { file, in_environment })
+    }
+
+    /// Returns whether the variable with the secret CURVE key is set. The row of the file, which was read last, then shows it as the source.
+    fn has_curve_secret(&mut self) -> bool {
+        let is_set = self.raw.has_curve_secret();
+        if let Some(row) = self.rows.last_mut().filter(|row| is_set && row.text.is_none()) {
+            row.source = Source::Environment(CURVE_SECRET_VARIABLE);
+        }
+        is_set
     }
 
     /// Reads a setting that may be absent.

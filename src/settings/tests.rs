@@ -138,7 +138,7 @@ fn an_unknown_name_in_the_file_has_its_line_and_the_nearest_name() {
     );
     assert_eq!(
         error("[client]\nxyz = 1"),
-        "callboard.toml line 2: unknown setting xyz in [client]; the settings are frontend, authkey_file, timeout"
+        "callboard.toml line 2: unknown setting xyz in [client]; the settings are frontend, authkey_file, server_key, curve_secret_file, timeout"
     );
     assert_eq!(error("\n[borker]"), "callboard.toml line 2: unknown table [borker]; did you mean [broker]?");
     assert_eq!(

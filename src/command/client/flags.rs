@@ -16,6 +16,12 @@ pub(crate) struct ConnectionFlags {
     /// Key file: prove its first key (or that of CALLBOARD_AUTHKEY) to the broker
     #[arg(long, global = true, value_name = "FILE")]
     authkey_file: Option<String>,
+    /// The broker's public key, or its file: encrypt the connection
+    #[arg(long, global = true, value_name = "KEY|FILE")]
+    server_key: Option<String>,
+    /// File with the own CURVE key, where the broker knows its peers (or CALLBOARD_CURVE_SECRET)
+    #[arg(long, global = true, value_name = "FILE")]
+    curve_secret_file: Option<String>,
 }
 
 impl ConnectionFlags {
@@ -25,5 +31,7 @@ impl ConnectionFlags {
             .with("--frontend", self.frontend.as_ref())
             .with("--timeout", self.timeout.as_ref())
             .with("--authkey-file", self.authkey_file.as_ref())
+            .with("--server-key", self.server_key.as_ref())
+            .with("--curve-secret-file", self.curve_secret_file.as_ref())
     }
 }

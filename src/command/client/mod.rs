@@ -6,7 +6,7 @@ pub(crate) mod flags;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use callboard::{CallError, Client, ClientBuilder, Code, ConnectError, ConnectErrorKind};
+use callboard::{CallError, Client, Code, ConnectError, ConnectErrorKind};
 
 use crate::{
     command::output::{escape::printable, exit::Exit, json},
@@ -26,8 +26,7 @@ pub(crate) async fn connect(settings: &ClientSettings) -> anyhow::Result<Client>
         Some(timeout) => client.timeout(timeout),
         None => client.no_timeout(),
     };
-    let key = settings.authkey.keys()?.map(|keys| keys.first().clone());
-    let client = key.into_iter().fold(client, ClientBuilder::authkey);
+    let client = settings.credentials.read()?.add_to_client(client);
     client.connect().await.map_err(not_connected)
 }
 

@@ -48,6 +48,12 @@ pub(crate) struct Config {
     /// As for broker and pool, and for each command that queries a broker
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
+    /// As for pool, and for each command that queries a broker
+    #[arg(long, value_name = "KEY|FILE")]
+    server_key: Option<String>,
+    /// As for broker and pool, and for each command that queries a broker
+    #[arg(long, value_name = "FILE")]
+    curve_secret_file: Option<String>,
     /// As for broker and pool
     #[arg(long, value_name = "DURATION")]
     drain: Option<String>,
@@ -71,6 +77,8 @@ impl Config {
             .with("--frontend", self.frontend.as_ref())
             .with("--backend", self.backend.as_ref())
             .with("--authkey-file", self.authkey_file.as_ref())
+            .with("--server-key", self.server_key.as_ref())
+            .with("--curve-secret-file", self.curve_secret_file.as_ref())
             .with("--drain", self.drain.as_ref())
             .with("--name", self.name.as_ref())
             .with("-n", self.size.as_ref())

@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     command::output::exit::Exit,
-    settings::{AUTHKEY_VARIABLE, CONFIG_VARIABLE, variables},
+    settings::{AUTHKEY_VARIABLE, CONFIG_VARIABLE, CURVE_SECRET_VARIABLE, variables},
 };
 
 /// The path of the running program under Linux, also after its file was replaced.
@@ -156,7 +156,7 @@ fn own_program() -> PathBuf {
 
 /// Removes all settings from the environment: those of a user's own brokers and pools must not affect demo and bench.
 fn make_private(command: &mut Command) {
-    for variable in variables().chain([AUTHKEY_VARIABLE, CONFIG_VARIABLE]) {
+    for variable in variables().chain([AUTHKEY_VARIABLE, CONFIG_VARIABLE, CURVE_SECRET_VARIABLE]) {
         command.env_remove(variable);
     }
 }

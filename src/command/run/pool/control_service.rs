@@ -7,13 +7,16 @@ use std::{
 
 use anyhow::anyhow;
 use callboard::{
-    AuthKey, Code, Error, Reply, RunningWorker, Service, Worker, WorkerError,
+    Code, Error, Reply, RunningWorker, Service, Worker, WorkerError,
     pool::{ChangeError, PoolControl, service_name},
 };
 use serde::Serialize;
 
 use super::load_client::LoadClient;
-use crate::command::{control::report::PoolReport, logging, output::exit::Exit};
+use crate::{
+    command::{control::report::PoolReport, logging, output::exit::Exit},
+    settings::Credentials,
+};
 
 /// The time that a starting pool waits for the broker to accept its name. Without a broker it starts nevertheless.
 const REGISTER_MAX: Duration = Duration::from_secs(2);
@@ -46,13 +49,12 @@ struct RolloutStarted {
 pub(crate) async fn register_name(
     name: &str,
     backend: &str,
-    authkey: Option<AuthKey>,
+    credentials: &Credentials,
     autoscale: bool,
 ) -> anyhow::Result<(RunningWorker, ControlService)> {
     let control = ControlService { name: name.into(), autoscale, pool: Arc::default() };
     let worker = Worker::new().backend(backend).name(format!("pool-{name}")).exclusive().serve(control.service());
-    let worker = authkey.into_iter().fold(worker, Worker::authkey);
-    let mut worker = worker.start().map_err(|error| Exit::GaveUp.because(error))?;
+    let mut worker = credentials.add_to_worker(worker).start().map_err(|error| Exit::GaveUp.because(error))?;
     tokio::select! {
         // Both may be dropped: the worker continues without a waiter.
         registered = worker.registered() => if registered.is_err() { return Err(registration_error(worker.stopped().await)) },

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Mutex, time::Duration};
 
-use callboard::{AuthKey, Client, ClientBuilder, WorkerState, core::broker::Load};
+use callboard::{Client, WorkerState, core::broker::Load};
+
+use crate::settings::Credentials;
 
 /// The timeout of a query. Without an answer the pool continues without the load.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -10,8 +12,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// A client that queries the broker about one pool.
 pub(crate) struct LoadClient {
     pool: String,
-    /// The key that it proves to the broker, if any.
-    authkey: Option<AuthKey>,
+    credentials: Credentials,
     /// The state of the pool's own worker, which has the address for clients.
     state: Box<dyn Fn() -> WorkerState + Send + Sync>,
     /// The client of the current frontend, with that frontend's address.
@@ -21,10 +22,10 @@ pub(crate) struct LoadClient {
 impl LoadClient {
     pub(crate) fn new(
         pool: String,
-        authkey: Option<AuthKey>,
+        credentials: Credentials,
         state: impl Fn() -> WorkerState + Send + Sync + 'static,
     ) -> LoadClient {
-        LoadClient { pool, authkey, state: Box::new(state), client: Mutex::new(None) }
+        LoadClient { pool, credentials, state: Box::new(state), client: Mutex::new(None) }
     }
 
     /// Returns the load of the pool's workers; `None` if the broker does not answer.
@@ -39,8 +40,7 @@ impl LoadClient {
         let mut held = self.client.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if held.as_ref().is_none_or(|(address, _)| *address != frontend) {
             let client = Client::builder(&frontend).name("callboard-pool").timeout(ANSWER_MAX);
-            let client = self.authkey.clone().into_iter().fold(client, ClientBuilder::authkey);
-            let client = client.connect_lazily().ok()?;
+            let client = self.credentials.add_to_client(client).connect_lazily().ok()?;
             *held = Some((frontend, client));
         }
         held.as_ref().map(|(_, client)| client.clone())

@@ -22,7 +22,7 @@ use crate::{
         output::{self, exit::Exit},
         process::{child, signals::StopSignals},
     },
-    settings::{Flags, PoolSettings, Settings, Sourced},
+    settings::{Credentials, Flags, PoolSettings, Settings, Sourced},
 };
 
 /// The time that the pool itself has to disconnect once its workers have ended.
@@ -71,6 +71,12 @@ pub(crate) struct Pool {
     /// Key file: the pool and its workers prove its first key (or that of CALLBOARD_AUTHKEY) to the broker
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
+    /// The broker's public key, or its file: the pool and its workers encrypt their connections
+    #[arg(long, value_name = "KEY|FILE")]
+    server_key: Option<String>,
+    /// File with the CURVE key of the pool and its workers, where the broker knows its peers (or CALLBOARD_CURVE_SECRET)
+    #[arg(long, value_name = "FILE")]
+    curve_secret_file: Option<String>,
     /// Time for the new workers of a reload to register, else the old ones stay [default: 60s]
     #[arg(long, alias = "ready", value_name = "DURATION")]
     startup_timeout: Option<String>,
@@ -99,6 +105,8 @@ impl Pool {
             .with("--max", self.max.as_ref())
             .with("--drain", self.drain.as_ref())
             .with("--authkey-file", self.authkey_file.as_ref())
+            .with("--server-key", self.server_key.as_ref())
+            .with("--curve-secret-file", self.curve_secret_file.as_ref())
             .with("--startup-timeout", self.startup_timeout.as_ref())
             .with("--canary-period", self.canary_period.as_ref())
             .with("--recycle-calls", self.recycle_calls.as_ref())
@@ -111,21 +119,26 @@ impl Pool {
         let signals = StopSignals::catch()?;
         let sizing = Sizing::of(&settings.pool)?;
         let recycle = recycle(&settings.pool);
-        let settings = self.pool_settings(settings.pool, sizing)?;
+        let credentials = settings.pool.credentials.read()?;
+        let settings = self.pool_settings(settings.pool, &credentials, sizing)?;
         let (name, backend, drain) = (settings.name.clone(), settings.backend.clone(), settings.drain);
         // The program is looked up first, the name is registered next: no worker runs under a name that is in use.
         supervisor::find_program(&settings.program).map_err(|error| Exit::GaveUp.because(error))?;
-        let authkey = settings.authkey.clone();
         let (worker, control_service) =
-            control_service::register_name(&name, &backend, authkey.clone(), sizing.autoscale).await?;
-        let load = Arc::new(LoadClient::new(name, authkey, worker.state_reader()));
+            control_service::register_name(&name, &backend, &credentials, sizing.autoscale).await?;
+        let load = Arc::new(LoadClient::new(name, credentials, worker.state_reader()));
         let pool = supervisor::Pool::start(settings).map_err(|error| Exit::GaveUp.because(error))?;
         control_service.attach(pool.control(), Arc::clone(&load));
         let controller = PoolController::new(load, pool.control(), sizing.autoscale, recycle);
         Running { pool, worker, drain, signals, failure: None }.supervise(controller).await
     }
 
-    fn pool_settings(&self, given: PoolSettings, sizing: Sizing) -> anyhow::Result<supervisor::PoolSettings> {
+    fn pool_settings(
+        &self,
+        given: PoolSettings,
+        credentials: &Credentials,
+        sizing: Sizing,
+    ) -> anyhow::Result<supervisor::PoolSettings> {
         let (program, arguments) = self.program.split_first().context("a pool needs a program")?;
         let shim = child::shim();
         let backend = given.backend.value;
@@ -133,7 +146,8 @@ impl Pool {
         settings.size = sizing.size;
         settings.bounds = sizing.bounds;
         settings.drain = given.drain.value;
-        settings.authkey = given.authkey.keys()?.map(|keys| keys.first().clone());
+        settings.authkey = credentials.authkey.clone();
+        settings.curve = credentials.curve.clone();
         settings.startup_timeout = given.startup_timeout.value;
         settings.canary_period = given.canary_period.value;
         if let Some(name) = given.name {

@@ -7,14 +7,14 @@ use std::{
 };
 
 use anyhow::anyhow;
-use callboard::{AuthKey, core::wire::handshake::Role, pool::find_program};
+use callboard::{core::wire::handshake::Role, pool::find_program};
 
 use crate::{
     command::{
         output::exit::Exit,
         run::{broker, pool::sizing::Sizing},
     },
-    settings::{Flags, RawPool, Settings, read_pools},
+    settings::{Credentials, Flags, RawPool, Settings, read_pools},
 };
 
 /// The broker and the pools of a file.
@@ -26,8 +26,8 @@ pub(crate) struct Plan {
     pub(crate) broker_drain: Duration,
     /// Whether the broker reloads a key file at SIGHUP.
     pub(crate) broker_has_key_file: bool,
-    /// The key with which the watchdog connects to the broker.
-    pub(crate) authkey: Option<AuthKey>,
+    /// What the watchdog shows to the broker.
+    pub(crate) credentials: Credentials,
     /// The pools, in the file's order.
     pub(crate) pools: Vec<PlannedPool>,
 }
@@ -64,7 +64,7 @@ impl Plan {
             file: file.to_owned(),
             broker_drain: settings.broker.drain.value,
             broker_has_key_file: settings.broker.authkey.file.is_some(),
-            authkey: watchdog_key(&settings)?,
+            credentials: watchdog_credentials(&settings)?,
             pools,
         })
     }
@@ -88,7 +88,7 @@ impl PlannedPool {
     fn of(flags: &Flags, raw: RawPool) -> anyhow::Result<PlannedPool> {
         let settings = Settings::load_pool(flags, &raw)?.pool;
         let size = Sizing::of(&settings)?.size;
-        settings.authkey.keys()?;
+        settings.credentials.read()?;
         let name = raw.name.text.clone();
         let program = find_program(raw.program.first().map(String::as_ref).unwrap_or_default());
         let program = program.map_err(|error| {
@@ -110,11 +110,13 @@ impl PlannedPool {
     }
 }
 
-/// Returns the key of `[client]`, or else the first key of the broker that permits the client role.
-fn watchdog_key(settings: &Settings) -> anyhow::Result<Option<AuthKey>> {
-    if let Some(keys) = settings.client.authkey.keys()? {
-        return Ok(Some(keys.first().clone()));
+/// Returns the credentials of `[client]`. Without an authkey there, it is the first key of the broker that permits the client role.
+fn watchdog_credentials(settings: &Settings) -> anyhow::Result<Credentials> {
+    let mut credentials = settings.client.credentials.read()?;
+    if credentials.authkey.is_none()
+        && let Some(keys) = settings.broker.authkey.keys()?
+    {
+        credentials.authkey = keys.iter().find(|key| key.roles().permits(Role::Client)).cloned();
     }
-    let Some(keys) = settings.broker.authkey.keys()? else { return Ok(None) };
-    Ok(keys.iter().find(|key| key.roles().permits(Role::Client)).cloned())
+    Ok(credentials)
 }

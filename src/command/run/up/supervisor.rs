@@ -107,7 +107,8 @@ impl Supervisor {
         self.components.extend(pools.iter().map(component));
         self.ready_line = Some(line.to_owned());
         if let Some(timeout) = self.notify.watchdog() {
-            let watchdog = watchdog::run(self.notify.clone(), timeout, frontend.to_owned(), self.plan.authkey.clone());
+            let watchdog =
+                watchdog::run(self.notify.clone(), timeout, frontend.to_owned(), self.plan.credentials.clone());
             self.watchdog = Some(tokio::spawn(watchdog));
         }
         Ok(())

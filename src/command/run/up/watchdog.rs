@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use callboard::{AuthKey, Client, ClientBuilder};
+use callboard::Client;
 use tokio::time::MissedTickBehavior;
 
 use super::notify::Notify;
-use crate::command::logging;
+use crate::{command::logging, settings::Credentials};
 
 /// Feeds systemd's watchdog each time that the broker has answered a ping, twice within the watchdog's timeout. Never returns.
 ///
 /// If the broker hangs, the watchdog gets no notification, and systemd restarts everything.
-pub(crate) async fn run(notify: Notify, timeout: Duration, frontend: String, authkey: Option<AuthKey>) {
+pub(crate) async fn run(notify: Notify, timeout: Duration, frontend: String, credentials: Credentials) {
     let interval = timeout / 2;
     let client = Client::builder(&frontend).name("callboard-up").timeout(interval);
-    let client = authkey.into_iter().fold(client, ClientBuilder::authkey).connect_lazily();
+    let client = credentials.add_to_client(client).connect_lazily();
     let client = match client {
         Ok(client) => client,
         Err(error) => {
