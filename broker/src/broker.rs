@@ -63,7 +63,8 @@ impl Broker {
     /// Outside a [`tokio::runtime::LocalRuntime`] or [`tokio::task::LocalSet`] with I/O and time.
     pub fn bind(settings: Settings) -> Result<Broker, BrokerError> {
         settings.check()?;
-        let gate = Gate::bind(&settings.frontend, &settings.backend, settings.gate.clone())?;
+        let (limits, curve) = (settings.gate.clone(), settings.curve.clone());
+        let gate = Gate::bind_with_curve(&settings.frontend, &settings.backend, limits, curve)?;
         let clock = Clock::start();
         let identity = Identity {
             broker: BrokerId(Uuid::new_v4().into_bytes()),

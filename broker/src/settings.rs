@@ -10,7 +10,7 @@ use callboard_core::{
 
 use crate::{
     BrokerError,
-    gate::{Address, GateError, GateLimits},
+    gate::{Address, Curve, GateError, GateLimits},
 };
 
 /// The settings with which a broker starts.
@@ -25,6 +25,8 @@ pub struct Settings {
     /// The keys. Every client, worker and pool must prove that it has one of them. Default: none, and every peer is
     /// accepted.
     pub keys: Option<AuthKeys>,
+    /// The CURVE key, and which peers may connect without encryption. Default: none, and no connection is encrypted.
+    pub curve: Option<Curve>,
     /// The heartbeat interval. Default: 1 s. Too low: more load. Too high: peers detect the loss of the broker late.
     pub heartbeat: Duration,
     /// How long running calls may take to finish when the broker shuts down. Default: 5 s.
@@ -55,6 +57,7 @@ impl Settings {
             backend,
             allow_unauthenticated: false,
             keys: None,
+            curve: None,
             heartbeat: limits::HEARTBEAT_DEFAULT,
             drain: limits::BROKER_DRAIN_TIMEOUT,
             queue_calls_max: limits::QUEUE_CALLS_MAX,

@@ -101,6 +101,16 @@ pub enum PeerAddress {
     },
 }
 
+impl PeerAddress {
+    /// Returns whether the peer runs on the broker's host: it has a loopback address, or a Unix socket.
+    pub fn is_loopback(self) -> bool {
+        match self {
+            PeerAddress::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            PeerAddress::Ipc { .. } => true,
+        }
+    }
+}
+
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

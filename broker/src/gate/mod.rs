@@ -20,12 +20,14 @@
 //! | `listen` | the listening sockets |
 //! | `limits` | the limits on peers, and which connections are admitted |
 //! | `connection` | one connection and its task |
+//! | `curve` | the encryption, and which peers may connect without it |
 //! | `shared` | the connection table and the limits over all connections |
 //! | `event`, `event_queue` | the events for the driver, and their queue |
 //! | `counters`, `status`, `error` | the counters, the status and the errors for operators |
 
 mod connection;
 mod counters;
+mod curve;
 mod error;
 mod event;
 mod event_queue;
@@ -47,6 +49,7 @@ use tokio::{
 
 pub use connection::close_reason::CloseReason;
 pub use counters::GateCounters;
+pub use curve::{Curve, PlainConnections};
 pub use error::GateError;
 pub use event::{Endpoint, GateEvent, PeerAddress};
 pub use limits::GateLimits;
@@ -85,10 +88,26 @@ impl Gate {
     /// Outside of a [`tokio::task::LocalSet`] (or local runtime) with I/O and time: the gate's tasks run there, on the driver's
     /// thread.
     pub fn bind(frontend: &Address, backend: &Address, limits: GateLimits) -> Result<Gate, GateError> {
+        Gate::bind_with_curve(frontend, backend, limits, None)
+    }
+
+    /// Listens as [`Gate::bind`] does, and encrypts connections if it has a key.
+    ///
+    /// # Errors
+    /// As [`Gate::bind`].
+    ///
+    /// # Panics
+    /// As [`Gate::bind`].
+    pub fn bind_with_curve(
+        frontend: &Address,
+        backend: &Address,
+        limits: GateLimits,
+        curve: Option<Curve>,
+    ) -> Result<Gate, GateError> {
         limits.check()?;
         let limits = fit_files(limits);
         let (frontend, backend) = (Listener::bind(frontend)?, Listener::bind(backend)?);
-        let shared = Rc::new(Shared::new(limits));
+        let shared = Rc::new(Shared::new(limits, curve));
         let accept = |endpoint, bound: Bound| {
             let task = spawn_local(listen::accept_all(Rc::clone(&shared), endpoint, bound.listener));
             (task.abort_handle(), bound.address, bound.claim)

@@ -9,12 +9,12 @@ use std::{
 
 use callboard_core::{
     wire::ids::ConnectionId,
-    zmtp::{Violation, curve::CurvePeer, error},
+    zmtp::{Decoder, Violation, curve::CurvePeer, error},
 };
 use tokio::{sync::Notify, task::AbortHandle, time::timeout_at};
 
 use super::{
-    CloseReason, Endpoint, GateCounters, GateEvent, GateLimits, PeerAddress,
+    CloseReason, Curve, Endpoint, GateCounters, GateEvent, GateLimits, PeerAddress,
     connection::{
         Connection,
         read_block::ReadBlock,
@@ -34,6 +34,8 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) limits: GateLimits,
+    /// The encryption, if the gate has a key.
+    curve: Option<Curve>,
     pub(super) queue: EventQueue,
     pub(super) counters: RefCell<GateCounters>,
     /// See [`ReadBlock`].
@@ -58,8 +60,9 @@ struct Entry {
 }
 
 impl Shared {
-    pub(super) fn new(limits: GateLimits) -> Shared {
+    pub(super) fn new(limits: GateLimits, curve: Option<Curve>) -> Shared {
         Shared {
+            curve,
             queue: EventQueue::new(&limits),
             counters: RefCell::default(),
             block: RefCell::default(),
@@ -72,6 +75,12 @@ impl Shared {
             all_closed: Notify::new(),
             limits,
         }
+    }
+
+    /// Creates the decoder of a new connection from this address.
+    pub(super) fn decoder(&self, address: PeerAddress) -> Decoder {
+        let bytes_max = self.limits.handshake_bytes_max;
+        self.curve.as_ref().map_or_else(|| Decoder::new(bytes_max), |curve| curve.decoder(address, bytes_max))
     }
 
     /// Waits until one more connection with this key may be admitted. The caller registers it at once.
@@ -116,7 +125,7 @@ impl Shared {
     fn displace(&self, connection: ConnectionId) {
         if let Some(connection) = self.connection(connection) {
             // A peer that reads receives the reason. The gate does not wait for that: a flooding peer does not read.
-            if !connection.opened.get() {
+            if connection.greeted.get() && !connection.opened.get() {
                 connection.answer(&error(&CloseReason::Displaced.to_string()));
                 connection.flush();
             }

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod crowds;
+mod curve;
 mod dealer;
 mod handshake;
 mod ipc;

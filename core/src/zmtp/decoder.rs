@@ -53,8 +53,10 @@ pub enum Event {
 #[derive(Debug)]
 enum Phase {
     Greeting(Security),
-    /// The greeting of the peer was refused.
-    Refused,
+    /// The greeting of the peer was refused, before the mechanism was sent or after it.
+    Refused {
+        is_greeting_complete: bool,
+    },
     Handshake(Box<Handshake>),
     Open,
 }
@@ -109,7 +111,7 @@ impl Decoder {
     pub fn first_bytes(&self) -> Bytes {
         match &self.phase {
             Phase::Greeting(security) => security.first_bytes(),
-            Phase::Refused | Phase::Handshake(_) | Phase::Open => Bytes::new(),
+            Phase::Refused { .. } | Phase::Handshake(_) | Phase::Open => Bytes::new(),
         }
     }
 
@@ -167,16 +169,27 @@ impl Decoder {
         }
     }
 
-    /// Returns the bytes that tell the peer the reason for the end of the connection: an ERROR command. `None` if the peer could not
+    /// Returns the bytes that send the peer the reason for the end of the connection after a violation. `None` if the peer could not
     /// read it: before the mechanism is known, and after the handshake.
     pub fn error_command(&self, violation: Violation) -> Option<Bytes> {
-        let error = || command::error(&violation.to_string());
-        match self.phase {
-            Phase::Handshake(_) if violation != Violation::PeerError => Some(error()),
-            Phase::Refused if violation == Violation::PlainRefused => {
-                Some([&greeting::from_mechanism(Mechanism::Null, false)[..], &error()].concat().into())
+        let is_readable = match self.phase {
+            Phase::Greeting(_) | Phase::Open => false,
+            Phase::Refused { is_greeting_complete } => !is_greeting_complete && violation == Violation::PlainRefused,
+            Phase::Handshake(_) => violation != Violation::PeerError,
+        };
+        is_readable.then(|| self.refusal(&violation.to_string())).flatten()
+    }
+
+    /// Returns the bytes that send the peer this reason for the end of the connection: an ERROR command, after what is missing of the
+    /// greeting. `None` after the handshake.
+    pub fn refusal(&self, reason: &str) -> Option<Bytes> {
+        let error = command::error(reason);
+        match &self.phase {
+            Phase::Greeting(Security::CurveServer(_)) | Phase::Refused { is_greeting_complete: false } => {
+                Some([&greeting::from_mechanism(Mechanism::Null, false)[..], &error].concat().into())
             }
-            _ => None,
+            Phase::Greeting(_) | Phase::Refused { .. } | Phase::Handshake(_) => Some(error),
+            Phase::Open => None,
         }
     }
 
@@ -188,7 +201,9 @@ impl Decoder {
     fn read_greeting(&mut self, input: &mut Bytes) -> Result<Option<Event>, Violation> {
         let Some(mechanism) = greeting::check(input)? else { return Ok(None) };
         input.advance(greeting::GREETING_BYTES);
-        let Phase::Greeting(security) = std::mem::replace(&mut self.phase, Phase::Refused) else { return Ok(None) };
+        let is_greeting_complete = !matches!(self.phase, Phase::Greeting(Security::CurveServer(_)));
+        let refused = Phase::Refused { is_greeting_complete };
+        let Phase::Greeting(security) = std::mem::replace(&mut self.phase, refused) else { return Ok(None) };
         let (transmit, handshake) = security.agree(mechanism)?;
         self.phase = Phase::Handshake(Box::new(handshake));
         Ok(Some(Event::Transmit(transmit)))

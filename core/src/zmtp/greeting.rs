@@ -3,7 +3,7 @@
 use super::Violation;
 
 /// The length of a greeting.
-pub(super) const GREETING_BYTES: usize = 64;
+pub const GREETING_BYTES: usize = 64;
 
 /// The first and the last byte of the signature. The eight between them are not significant: libzmq puts the length
 /// of a ZMTP 1.0 identity there.

@@ -38,7 +38,7 @@ pub use command::{error, ready};
 pub use decoder::{Decoder, Event};
 pub use encoder::Encoder;
 pub use frame::{FrameHeader, FrameKind};
-pub use greeting::greeting;
+pub use greeting::{GREETING_BYTES, greeting};
 pub use message::Message;
 pub use violation::Violation;
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes};
-use callboard_core::zmtp::{Decoder, Event, greeting};
+use callboard_core::zmtp::{Decoder, Event, GREETING_BYTES};
 
 use super::{
     super::{
@@ -51,14 +51,23 @@ struct Turn {
 }
 
 impl Inbound {
-    pub(super) fn new(reader: ReadHalf, handshake_bytes_max: usize) -> Inbound {
-        Inbound { reader, decoder: Decoder::new(handshake_bytes_max), kept: Bytes::new(), activity_reported_at: None }
+    pub(super) fn new(reader: ReadHalf, decoder: Decoder) -> Inbound {
+        Inbound { reader, decoder, kept: Bytes::new(), activity_reported_at: None }
     }
 
-    /// Sends the ZMTP greeting, without waiting for the peer's.
+    /// Sends the ZMTP greeting, without waiting for the peer's. With a CURVE key this is the part before the mechanism.
     pub(super) fn greet(&self, connection: &Connection) {
-        connection.answer(&greeting());
+        let greeting = self.decoder.first_bytes();
+        connection.greeted.set(greeting.len() == GREETING_BYTES);
+        connection.answer(&greeting);
         connection.flush();
+    }
+
+    /// Sends the reason why the connection ends, if the peer can read it: during the handshake.
+    pub(super) fn refuse(&self, reason: &str, connection: &Connection) {
+        if let Some(refusal) = self.decoder.refusal(reason) {
+            connection.answer(&refusal);
+        }
     }
 
     /// Waits for bytes and for this connection's turn, and reads what is there: at most [`TURN_BYTES_MAX`].
@@ -141,7 +150,10 @@ impl Inbound {
                     connection.encoder.replace(self.decoder.take_encoder());
                     shared.on_opened(connection, curve);
                 }
-                Ok(Some(Event::Transmit(bytes))) => self.answer(&bytes, shared, connection, turn),
+                Ok(Some(Event::Transmit(bytes))) => {
+                    connection.greeted.set(true);
+                    self.answer(&bytes, shared, connection, turn);
+                }
                 Ok(Some(Event::Command(content))) => {
                     turn.answered = true;
                     if !connection.send_command(&content) {

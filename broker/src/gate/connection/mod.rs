@@ -56,6 +56,8 @@ pub(in crate::gate) struct Connection {
     violation: Cell<Option<Violation>>,
     /// Why the connection ends. Once this is set, nothing is read from it, and only what was sent before is written to it.
     ending: Cell<Option<CloseReason>>,
+    /// Whether the whole greeting was sent, so that the peer can read an ERROR.
+    pub(in crate::gate) greeted: Cell<bool>,
     /// Whether it was reported to the driver.
     pub(in crate::gate) opened: Cell<bool>,
     /// Whether the driver has authenticated the peer.
@@ -87,6 +89,7 @@ impl Connection {
             memory,
             violation: Cell::new(None),
             ending: Cell::new(None),
+            greeted: Cell::new(false),
             opened: Cell::new(false),
             authenticated: Cell::new(false),
             dirty: Cell::new(false),

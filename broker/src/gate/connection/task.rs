@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, io, pin::pin, rc::Rc};
 
-use callboard_core::zmtp::error;
+use callboard_core::zmtp::{error, greeting};
 use tokio::{
     select,
     task::spawn_local,
@@ -61,11 +61,11 @@ impl Drop for ReportOnDrop {
 async fn run(shared: Rc<Shared>, connection: Rc<Connection>, reader: ReadHalf) {
     let guard = ReportOnDrop { shared, connection };
     let (shared, connection) = (&*guard.shared, &*guard.connection);
-    let mut inbound = Inbound::new(reader, shared.limits.handshake_bytes_max);
+    let mut inbound = Inbound::new(reader, shared.decoder(connection.address));
     match connection.ending() {
         None => serve(&mut inbound, shared, connection).await,
         Some(refusal) => {
-            inbound.greet(connection);
+            connection.answer(&greeting());
             connection.answer(&error(&refusal.to_string()));
         }
     }
@@ -98,7 +98,7 @@ async fn serve(inbound: &mut Inbound, shared: &Shared, connection: &Connection) 
             connection.end(closed.unwrap_or(reason));
         }
         CloseReason::HandshakeTimeout { .. } => {
-            connection.answer(&error(&reason.to_string()));
+            inbound.refuse(&reason.to_string(), connection);
             connection.end(reason);
         }
         _ => connection.end(reason),
