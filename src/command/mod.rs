@@ -4,6 +4,7 @@ mod call;
 mod client;
 mod control;
 mod inspect;
+mod keygen;
 mod logging;
 mod measure;
 mod output;
@@ -72,6 +73,7 @@ enum Command {
     Dead(inspect::dead::Dead),
     Config(inspect::config::Config),
     Bench(measure::bench::Bench),
+    Keygen(keygen::Keygen),
     #[command(hide = true)]
     Internal(run::internal::Internal),
 }
@@ -132,7 +134,7 @@ impl Command {
             | Command::Dead(_)
             | Command::Ping(_)
             | Command::Config(_) => "off",
-            Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => "warn",
+            Command::Demo(_) | Command::Bench(_) | Command::Keygen(_) | Command::Internal(_) => "warn",
         }
     }
 
@@ -153,7 +155,9 @@ impl Command {
             Command::Why(why) => why.flags(),
             Command::Dead(dead) => dead.flags(),
             Command::Config(config) => config.flags(),
-            Command::Up(_) | Command::Demo(_) | Command::Bench(_) | Command::Internal(_) => Flags::default(),
+            Command::Up(_) | Command::Demo(_) | Command::Bench(_) | Command::Keygen(_) | Command::Internal(_) => {
+                Flags::default()
+            }
         }
     }
 
@@ -178,6 +182,7 @@ impl Command {
             Command::Config(config) => config.run(&settings()?),
             Command::Demo(demo) => signals::or_interrupted(demo.run(settings()?)).await,
             Command::Bench(bench) => signals::or_interrupted(bench.run(settings()?)).await,
+            Command::Keygen(keygen) => keygen.run(),
             Command::Internal(internal) => internal.run().await,
         }
     }

@@ -55,6 +55,25 @@ pub(crate) static BROKER_AUTHKEY_FILE: Setting = Setting {
     default: None,
     range: None,
 };
+/// The file with the broker's secret CURVE key, which encrypts connections. Absent: no connection is encrypted. No other variable sets
+/// it, so that a broker never takes the key of a client on its host.
+pub(crate) static BROKER_CURVE_SECRET_FILE: Setting = Setting {
+    table: "broker",
+    key: "curve_secret_file",
+    flag: "--curve-secret-file",
+    variables: &["CALLBOARD_BROKER_CURVE_SECRET_FILE"],
+    default: None,
+    range: None,
+};
+/// Which peers may connect without encryption to a broker with a CURVE key.
+pub(crate) static BROKER_PLAIN_CONNECTIONS: Setting = Setting {
+    table: "broker",
+    key: "plain_connections",
+    flag: "--plain-connections",
+    variables: &["CALLBOARD_BROKER_PLAIN_CONNECTIONS"],
+    default: Some("loopback"),
+    range: None,
+};
 /// The largest message that the broker reads. Below the minimum, the broker would reject a full bundle. Above the maximum, a
 /// client's credit could not hold one message.
 pub(crate) static BROKER_MESSAGE_BYTES_MAX: Setting = Setting {
@@ -349,11 +368,13 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All settings, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 36] = [
+pub(crate) static SETTINGS: [&Setting; 38] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
     &BROKER_AUTHKEY_FILE,
+    &BROKER_CURVE_SECRET_FILE,
+    &BROKER_PLAIN_CONNECTIONS,
     &BROKER_MESSAGE_BYTES_MAX,
     &BROKER_CONNECTIONS_MAX,
     &BROKER_CONNECTIONS_PER_ADDRESS_MAX,

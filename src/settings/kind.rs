@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use callboard::broker::gate::PlainConnections;
 use callboard_core::{broker::AllowedServices, wire::method};
 use serde_json::Value as Json;
 
@@ -94,6 +95,25 @@ impl Kind for ServerKey {
 
     fn parse(text: &str) -> Option<String> {
         (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+/// Which peers may connect without encryption.
+pub(crate) struct PlainConnectionsKind;
+
+impl Kind for PlainConnectionsKind {
+    type Value = PlainConnections;
+    const NOUN: &'static str = "loopback, always or never";
+    const WRITE: &'static str = "write loopback, always or never";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Option<PlainConnections> {
+        match text {
+            "loopback" => Some(PlainConnections::Loopback),
+            "always" => Some(PlainConnections::Always),
+            "never" => Some(PlainConnections::Never),
+            _ => None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod authkey;
 mod catalogue;
 mod credentials;
+mod curve;
 mod environment;
 mod error;
 mod file;

@@ -9,11 +9,15 @@ use super::{
     authkey::Authkey,
     catalogue::{self, Setting},
     credentials::CredentialSources,
+    curve::BrokerCurve,
     environment::{AUTHKEY_VARIABLE, CURVE_SECRET_VARIABLE},
     error::SettingError,
     file::RawPool,
     flags::Flags,
-    kind::{Address, Count, FilePath, Kind, PoolName, ServerKey, ServiceNames, Size, Span, SpanOrNone, Switch},
+    kind::{
+        Address, Count, FilePath, Kind, PlainConnectionsKind, PoolName, ServerKey, ServiceNames, Size, Span,
+        SpanOrNone, Switch,
+    },
     raw::RawSettings,
     source::{RawValue, Source, Sourced},
 };
@@ -42,6 +46,8 @@ pub(crate) struct BrokerSettings {
     pub(crate) allow_unauthenticated: Sourced<bool>,
     /// The source of its keys.
     pub(crate) authkey: Authkey,
+    /// Its encryption.
+    pub(crate) curve: BrokerCurve,
     /// The largest message that it reads, in bytes.
     pub(crate) message_bytes_max: Sourced<usize>,
     /// Connections at a time.
@@ -164,6 +170,10 @@ impl BrokerSettings {
             backend: reader.read::<Address>(&catalogue::BROKER_BACKEND)?,
             allow_unauthenticated: reader.read::<Switch>(&catalogue::BROKER_ALLOW_UNAUTHENTICATED)?,
             authkey: reader.authkey(&catalogue::BROKER_AUTHKEY_FILE)?,
+            curve: BrokerCurve {
+                secret_file: reader.read_optional::<FilePath>(&catalogue::BROKER_CURVE_SECRET_FILE)?,
+                plain: reader.read::<PlainConnectionsKind>(&catalogue::BROKER_PLAIN_CONNECTIONS)?,
+            },
             message_bytes_max: reader.read::<Size>(&catalogue::BROKER_MESSAGE_BYTES_MAX)?,
             connections_max: reader.read::<Count>(&catalogue::BROKER_CONNECTIONS_MAX)?,
             connections_per_address_max: reader.read::<Count>(&catalogue::BROKER_CONNECTIONS_PER_ADDRESS_MAX)?,

@@ -24,7 +24,8 @@ When both addresses accept connections, the broker prints one line on stdout:
 Examples:
   callboard broker
   callboard broker --frontend tcp://127.0.0.1:0 --backend ipc:///run/user/1000/backend   port 0: any free port
-  callboard broker --frontend tcp://0.0.0.0:5559 --authkey-file authkey                  a key: openssl rand -base64 32";
+  callboard broker --frontend tcp://0.0.0.0:5559 --authkey-file authkey                  a key: openssl rand -base64 32
+  callboard broker --curve-secret-file broker.secret                                     a key: callboard keygen broker";
 
 /// Start a broker: clients connect to its frontend, workers and pools to its backend
 #[derive(Debug, Args)]
@@ -42,6 +43,9 @@ pub(crate) struct Broker {
     /// Key file: accept only peers that prove one of its keys (or that of CALLBOARD_AUTHKEY); SIGHUP reads it again
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
+    /// File with the broker's secret CURVE key, which encrypts connections: see `callboard keygen`
+    #[arg(long, value_name = "FILE")]
+    curve_secret_file: Option<String>,
     #[command(flatten)]
     limits: BrokerLimits,
 }
@@ -52,6 +56,9 @@ pub(crate) struct BrokerLimits {
     /// Allow addresses beyond this machine without a key: every peer may then call and serve
     #[arg(long)]
     allow_unauthenticated: bool,
+    /// Peers that may connect without encryption to a broker with a CURVE key: loopback, always or never [default: loopback]
+    #[arg(long, value_name = "WHICH")]
+    plain_connections: Option<String>,
     /// Largest message [default: 16MiB]
     #[arg(long, value_name = "SIZE")]
     message_bytes_max: Option<String>,
@@ -101,7 +108,8 @@ impl Broker {
             .with("--frontend", self.frontend.as_ref())
             .with("--backend", self.backend.as_ref())
             .with("--drain", self.drain.as_ref())
-            .with("--authkey-file", self.authkey_file.as_ref());
+            .with("--authkey-file", self.authkey_file.as_ref())
+            .with("--curve-secret-file", self.curve_secret_file.as_ref());
         self.limits.add_to(flags)
     }
 
@@ -135,6 +143,7 @@ pub(super) fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::b
     let mut settings = callboard::broker::Settings::new(address(&given.frontend)?, address(&given.backend)?);
     settings.allow_unauthenticated = given.allow_unauthenticated.value;
     settings.keys = given.authkey.keys()?;
+    settings.curve = given.curve.read()?;
     settings.heartbeat = given.heartbeat.value;
     settings.services = given.services.as_ref().map(|services| services.value.clone()).unwrap_or_default();
     settings.drain = given.drain.value;
@@ -186,6 +195,7 @@ impl BrokerLimits {
     pub(crate) fn add_to(&self, flags: Flags) -> Flags {
         flags
             .with_switch("--allow-unauthenticated", self.allow_unauthenticated)
+            .with("--plain-connections", self.plain_connections.as_ref())
             .with("--message-bytes-max", self.message_bytes_max.as_ref())
             .with("--connections-max", self.connections_max.as_ref())
             .with("--connections-per-address-max", self.connections_per_address_max.as_ref())
