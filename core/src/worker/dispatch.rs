@@ -55,6 +55,7 @@ impl Worker {
         match self.jobs.placement(offer) {
             Placement::Run => self.run(now, job, CallStreams::of(dispatch.streams), out),
             Placement::Prefetch => self.jobs.prefetch(job, CallStreams::of(dispatch.streams)),
+            Placement::Blocked => self.hand_back(now, id, out),
             Placement::Full => {
                 out.push(Action::Log(Diagnostic::Overrun(job.call)));
                 self.hand_back(now, id, out);

@@ -61,6 +61,8 @@ pub(super) struct Running {
     since: Time,
     /// When to ask the driver whether it has started, for the message to the broker. `None` after that message.
     query_started_at: Option<Time>,
+    /// Whether it counts as long: it was reported as started, or its connection is lost.
+    pub(super) is_long: bool,
     /// Why it was asked to stop, if it was.
     pub(super) stopped: Option<StopReason>,
     /// The state of its streams, if it has any.
@@ -116,6 +118,7 @@ impl Running {
             deadline: job.deadline,
             since: now,
             query_started_at: Some(now + STARTED_DELAY),
+            is_long: false,
             stopped: None,
             streams,
             timer: None,

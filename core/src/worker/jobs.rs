@@ -33,6 +33,8 @@ struct OfferSlots {
     total: usize,
     prefetch: usize,
     running: usize,
+    /// The running calls that count as long.
+    long: usize,
     /// The prefetched calls, in the order of their numbers.
     prefetched: BTreeSet<JobId>,
 }
@@ -51,6 +53,8 @@ pub(super) enum Placement {
     Run,
     /// Keep it until a slot is free.
     Prefetch,
+    /// Hand it back: long calls have all slots, and another worker may be free.
+    Blocked,
     /// Hand it back: all slots and the prefetch are taken, of its offer or of the worker.
     Full,
 }
@@ -61,6 +65,7 @@ impl Jobs {
             total: size(offer.slots),
             prefetch: size(offer.prefetch),
             running: 0,
+            long: 0,
             prefetched: BTreeSet::new(),
         });
         Jobs {
@@ -88,11 +93,41 @@ impl Jobs {
         let slots = &self.offers[offer];
         if slots.has_free_slot() && self.has_free_shared_slot() {
             Placement::Run
+        } else if self.is_blocked(offer) {
+            Placement::Blocked
         } else if slots.may_prefetch() && self.may_prefetch() {
             Placement::Prefetch
         } else {
             Placement::Full
         }
+    }
+
+    /// Returns whether long calls have every slot that a call of an offer could use.
+    fn is_blocked(&self, offer: usize) -> bool {
+        let long = || self.offers.iter().map(|slots| slots.long).sum::<usize>();
+        self.offers[offer].is_blocked() || self.shared.as_ref().is_some_and(|shared| long() >= shared.total)
+    }
+
+    /// Counts a running call as long.
+    pub(super) fn mark_long(&mut self, id: JobId) {
+        if let Some(running) = self.running.get_mut(id)
+            && !std::mem::replace(&mut running.is_long, true)
+        {
+            self.offers[running.offer].long += 1;
+        }
+    }
+
+    /// Counts all running calls as long, after their connection is lost: the broker counts their slots as taken.
+    pub(super) fn mark_all_long(&mut self) {
+        let running: Vec<JobId> = self.running.iter().map(|(id, _)| id).collect();
+        running.into_iter().for_each(|id| self.mark_long(id));
+    }
+
+    /// Removes and returns the oldest prefetched call that long calls block.
+    pub(super) fn next_blocked(&mut self) -> Option<Prefetched> {
+        let blocked = (0..self.offers.len()).filter(|&offer| self.is_blocked(offer));
+        let id = blocked.filter_map(|offer| self.offers[offer].prefetched.first()).min().copied()?;
+        self.take_prefetched(id)
     }
 
     /// Returns whether the worker may run one more call, of any offer.
@@ -130,6 +165,7 @@ impl Jobs {
     pub(super) fn finish(&mut self, id: JobId) -> Option<Running> {
         let running = self.running.remove(id)?;
         self.offers[running.offer].running -= 1;
+        self.offers[running.offer].long -= usize::from(running.is_long);
         running.timer.map(|timer| self.timers.remove(timer));
         Some(running)
     }
@@ -214,6 +250,10 @@ impl Jobs {
         self.running.len()
     }
 
+    pub(super) fn prefetched_offers(&self) -> impl Iterator<Item = usize> + '_ {
+        self.prefetched.values().map(|call| call.job.offer)
+    }
+
     pub(super) fn prefetched_len(&self) -> usize {
         self.prefetched.len()
     }
@@ -222,6 +262,10 @@ impl Jobs {
         for (at, slots) in self.offers.iter().enumerate() {
             let running = self.running.iter().filter(|(_, running)| running.offer == at).count();
             assert_eq!(slots.running, running, "running calls are counted");
+            let is_long = |running: &Running| running.offer == at && running.is_long;
+            let long = self.running.iter().filter(|(_, running)| is_long(running)).count();
+            assert_eq!(slots.long, long, "long calls are counted");
+            assert!(slots.prefetched.is_empty() || !self.is_blocked(at), "no call is prefetched behind long calls");
             slots.assert_invariants();
             assert!(
                 slots.next_prefetched().is_none() || !self.has_free_shared_slot(),
@@ -262,6 +306,11 @@ impl Jobs {
 impl OfferSlots {
     fn has_free_slot(&self) -> bool {
         self.running < self.total
+    }
+
+    /// Returns whether long calls have all slots.
+    fn is_blocked(&self) -> bool {
+        self.long >= self.total
     }
 
     /// Returns whether the offer may have one more call.

@@ -51,6 +51,7 @@ impl Worker {
     pub(super) fn on_disconnected(&mut self, reason: DisconnectReason, out: &mut Vec<Action>) {
         self.registration_ping = None;
         self.drop_prefetched();
+        self.jobs.mark_all_long();
         self.stop_streams(out);
         out.push(Action::Log(Diagnostic::Disconnected { reason, running: self.running_len() }));
     }

@@ -1,7 +1,7 @@
 //! The worker machine: turns dispatches into jobs for handlers, and their outcomes into replies.
 //!
 //! A dispatched call runs immediately if its offer has a free slot, waits here if prefetch allows it, and is handed back
-//! otherwise. The offers may share slots: then the worker needs a free one, too. A slot is free again only when the driver reports that the handler has ended.
+//! otherwise. A call that waits here is handed back once long calls have all slots. The offers may share slots: then the worker needs a free one, too. A slot is free again only when the driver reports that the handler has ended.
 //!
 //! | file | content |
 //! |---|---|
@@ -286,6 +286,11 @@ impl Worker {
     /// Returns how many handlers run, including those of earlier connections.
     pub fn running_len(&self) -> usize {
         self.jobs.running_len()
+    }
+
+    /// Returns the offers of the prefetched calls, one for each call.
+    pub fn prefetched_offers(&self) -> impl Iterator<Item = usize> + '_ {
+        self.jobs.prefetched_offers()
     }
 
     /// Returns how many prefetched calls wait for a slot.

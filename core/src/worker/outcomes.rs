@@ -155,11 +155,20 @@ impl Worker {
         }
     }
 
-    /// Reports to the broker, once, that a handler has started.
+    /// Reports to the broker, once, that a handler has started. It counts as long from now on.
     pub(super) fn on_started(&mut self, now: Time, id: JobId, out: &mut Vec<Action>) {
         let is_first = self.jobs.update(id, Running::record_started);
         if is_first == Some(true) && self.is_current(id) {
             self.send(now, Envelope::Started(id.dispatch), out);
+            self.jobs.mark_long(id);
+            self.hand_back_blocked(now, out);
+        }
+    }
+
+    /// Hands back the prefetched calls that would wait for long calls, the oldest first. Another worker may be free for them.
+    fn hand_back_blocked(&mut self, now: Time, out: &mut Vec<Action>) {
+        while let Some(blocked) = self.jobs.next_blocked() {
+            self.hand_back(now, blocked.job.id, out);
         }
     }
 

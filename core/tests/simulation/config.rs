@@ -170,7 +170,7 @@ impl Config {
             service_return: millis(rng.pick(&[200, 2_000, 10_000])),
             quiet_time: millis(rng.pick(&[1_000, 2_000])),
             slots_max: rng.pick(&[1, 2, 6, 6]),
-            prefetch_max: rng.pick(&[0, 0, 1, 3]),
+            prefetch_max: rng.pick(&[0, 1, 3, 8]),
             shared_slots_percent: rng.pick(&[0, 0, 50, 100]),
             chaos: Duration::from_secs(4 + rng.below(20)),
             call_every: millis(rng.pick(&[30, 100, 250])),

@@ -100,6 +100,8 @@ pub(crate) struct Stats {
     /// Subcalls of broadcasts that were started.
     pub(crate) broadcast: u64,
     pub(crate) items: u64,
+    /// How often a worker held a call ready.
+    pub(crate) prefetched: u64,
     pub(crate) keyed: u64,
 }
 

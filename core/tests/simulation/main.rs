@@ -82,6 +82,7 @@ fn simulation_keeps_every_guarantee_under_faults() {
     assert!(some(|stats| stats.failed > 0), "in some worlds calls must fail");
     assert!(some(|stats| stats.repeated > 0), "in some worlds calls must be sent again");
     assert!(some(|stats| stats.broadcast > 20), "in some worlds broadcasts must be run");
+    assert!(some(|stats| stats.prefetched > 0), "in some worlds calls must be held ready");
     assert!(some(|stats| stats.items > 1_000), "in some worlds items must be sent");
     assert!(some(|stats| stats.keyed > 20), "in some worlds calls must have keys");
 }

@@ -78,9 +78,9 @@ dead_letters_are_unlimited|broker/calls/dead_letters.rs|s/self\.letters\.len\(\)
 waiting_time_counts_twice|broker/calls/call.rs|s/self\.since = now;//
 failure_has_no_call_id|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(None, /
 hard_limit_does_not_stop|broker/coordinator/dispatch.rs|s/self\.complete\(now, key, outcome, Bytes::new\(\), out\);\s*self\.stop_running\(now, key, worker, dispatch, out\);/self.complete(now, key, outcome, Bytes::new(), out); let _ = (worker, dispatch);/
-read_dispatches_stay_in_flight|broker/coordinator/messages.rs|s/call\.detach\(\);\n        if self\.record_read\(key, number\)/call.detach();\n        if false/
+read_dispatches_stay_in_flight|broker/coordinator/messages.rs|s/detach\(\);\n        if self\.record_read\(key, number\)/detach();\n        if false/
 worker_that_read_again_gets_no_calls|broker/registry/mod.rs|s/self\.update_worker\(key, \|worker\| worker\.in_flight\.is_full = false\);/self.worker_mut(key).in_flight.is_full = false;/
-shared_slot_is_never_freed|broker/registry/mod.rs|s/self\.update_shared_slots\(key, Slots::end_call\);//
+shared_slot_is_never_freed|broker/registry/mod.rs|s/self\.update_shared_slots\(key, \|slots\| slots\.end_call\(end\)\);//
 shared_slots_are_not_counted|broker/registry/mod.rs|s/self\.update_shared_slots\(at\.worker, Slots::begin_call\);//
 shared_slot_of_an_earlier_call_is_never_freed|broker/registry/mod.rs|s/self\.update_shared_slots\(key, \|slots\| slots\.free_held\(calls\)\);//
 shared_slots_are_ignored|broker/registry/worker.rs|s/ && self\.shared_slots\.as_ref\(\)\.is_none_or\(Slots::has_room\)//
@@ -89,6 +89,16 @@ service_starves_another_at_shared_slots|broker/registry/worker.rs|s/self\.next_o
 call_runs_without_a_shared_slot|worker/jobs.rs|s/slots\.has_free_slot\(\) && self\.has_free_shared_slot\(\)/slots.has_free_slot()/
 prefetched_call_runs_without_a_shared_slot|worker/jobs.rs|s/Some\(shared\) if self\.running\.len\(\) < shared\.total =>/Some(_) if true =>/
 freed_shared_slot_runs_no_call_of_another_service|worker/jobs.rs|s/None => &self\.offers\[ended\.\.=ended\],/_ if true => \&self.offers[ended..=ended], None => \&self.offers[..],/
+prefetch_continues_behind_long_calls|broker/registry/slots.rs|s/self\.started >= self\.available\(\)/false/
+started_calls_are_not_counted|broker/coordinator/dispatch.rs|s/self\.registry\.start_call\(\*worker, \*offer\);/let _ = (worker, offer);/
+prefetch_returns_before_a_short_call|broker/registry/slots.rs|s/self\.last_was_long = started;/let _ = started;/
+handback_behind_a_long_call_pauses_its_offer|broker/coordinator/messages.rs|s/if !is_blocked \{/if true {/
+handed_back_call_loses_its_place|broker/coordinator/dispatch.rs|s/\*call\.queue_number\.get_or_insert_with\(\|\| queue\.next_number\(\)\)/*call.queue_number.insert(queue.next_number())/
+handed_back_subcall_fails|broker/coordinator/messages.rs|s/\(is_subcall && is_blocked\)/false/
+prefetched_calls_wait_behind_long_ones|worker/outcomes.rs|s/self\.hand_back_blocked\(now, out\);//
+call_is_prefetched_behind_long_ones|worker/jobs.rs|s/\} else if self\.is_blocked\(offer\) \{/} else if false {/
+earlier_calls_do_not_count_as_long|worker/lifecycle.rs|s/self\.jobs\.mark_all_long\(\);//
+long_call_blocks_after_its_end|worker/jobs.rs|s/self\.offers\[running\.offer\]\.long -= usize::from\(running\.is_long\);//
 concurrency_limit_is_exceeded|broker/registry/method.rs|s/self\.running >= max/self.running > max + 1/
 freed_concurrency_is_not_used|broker/coordinator/dispatch.rs|s/if was_full \{/if false {/
 lost_worker_keeps_concurrency_of_a_method|broker/coordinator/dispatch.rs|s/self\.leave_method\(key\);//

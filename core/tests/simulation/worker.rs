@@ -82,6 +82,8 @@ struct Handler {
     steps: u32,
     /// Whether it no longer waits for its streams.
     forced: bool,
+    /// Whether its worker has reported that it has started.
+    reported: bool,
 }
 
 /// How a handler ends.
@@ -167,6 +169,7 @@ impl WorkerHost {
             let next = self.machine.poll_timeout();
             assert!(next.is_none_or(|at| at > now), "the timeout of {} must be later than now", self.host);
         }
+        self.check_prefetched(context);
         self.socket.flush(context);
         if self.socket.has_input() {
             self.process.wake(context.now);
@@ -176,6 +179,21 @@ impl WorkerHost {
             "the machine of {} has all running handlers",
             self.host
         );
+    }
+
+    /// Checks that no call is held behind long ones: as soon as every slot that it could use has a handler that was reported as
+    /// started, it is handed back. A handler that has started by the time of a query is reported then.
+    fn check_prefetched(&self, context: &mut Context) {
+        let is_full = |slots: u32, offer: Option<usize>| {
+            let reported = self.handlers.values().filter(|handler| handler.reported);
+            reported.filter(|handler| offer.is_none_or(|offer| handler.offer == offer)).count() >= slots as usize
+        };
+        let is_shared_full = self.register.slots.is_some_and(|slots| is_full(slots, None));
+        for offer in self.machine.prefetched_offers() {
+            let blocked = is_shared_full || is_full(self.register.offers[offer].slots, Some(offer));
+            assert!(!blocked, "{} holds a call of {} behind long ones", self.host, self.register.offers[offer].service);
+            context.ledger.stats.prefetched += 1;
+        }
     }
 
     fn input(&mut self, now: Time, input: Input, context: &mut Context) {
@@ -296,6 +314,7 @@ impl WorkerHost {
                 .then(|| StreamEndpoint::of_handler(rogue::NUMBER, job.streams, Plan::plain())),
             steps: 0,
             forced: false,
+            reported: false,
         };
         if let Some(number) = call {
             let spec = context.ledger.spec(number);
@@ -360,6 +379,7 @@ impl WorkerHost {
     /// Reports to the machine if a handler has started.
     fn report_started(&mut self, now: Time, job: JobId, context: &mut Context) {
         if self.handlers[&job].starts_at.is_none() {
+            self.handlers.get_mut(&job).expect("the handler exists").reported = true;
             self.handle(now, Event::Started { job }, context);
         }
     }

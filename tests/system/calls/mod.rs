@@ -7,4 +7,5 @@ mod command;
 mod concurrency;
 mod handlers;
 mod nested;
+mod prefetch;
 mod synchronous;

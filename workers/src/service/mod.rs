@@ -121,8 +121,8 @@ impl Service {
         Service { slots: Some(slots), ..self }
     }
 
-    /// Sets how many further calls the worker queues. Default: 0. A higher number hides the round trip to the broker, but calls can wait
-    /// behind a slow one while another worker is idle.
+    /// Sets how many further calls the worker queues. Default: 0. A higher number hides the round trip to the broker. A queued call may
+    /// wait for short calls while another worker is idle. Behind a call that takes longer than 20 ms it goes back to the broker.
     pub fn prefetch(self, prefetch: u32) -> Service {
         Service { prefetch, ..self }
     }

@@ -75,6 +75,7 @@ class _Job:
     context: Context
     state: State = State.HELD
     stopped: Code | None = None  # why the handler was asked to stop
+    is_long: bool = False  # it was reported as started, or is of an earlier connection (5.4.3)
 
     @property
     def number(self) -> int:
@@ -282,7 +283,8 @@ class Worker(Peer):
 
     def _accept(self, job: _Job) -> None:
         """Runs the job, holds it, or hands it back if there is no room (11.5)."""
-        if len(self._running) >= self._slots and len(self._held) >= self._prefetch:
+        is_full = len(self._running) >= self._slots and len(self._held) >= self._prefetch
+        if is_full or self._is_blocked():
             self._send(Envelope(Kind.HANDBACK, number=job.number))
             return
         self._jobs[job.number] = job
@@ -302,6 +304,18 @@ class Worker(Peer):
     def _send_started(self, job: _Job) -> None:
         if job.state in (State.RUNNING, State.STOPPING) and self._jobs.get(job.number) is job:
             self._send(Envelope(Kind.STARTED, number=job.number))
+            job.is_long = True
+            if self._is_blocked():
+                self._hand_back_held()
+
+    def _is_blocked(self) -> bool:
+        """Every slot has a long call, so that another worker may be free for a held one (5.4.3)."""
+        return sum(job.is_long for job in self._running) >= self._slots
+
+    def _hand_back_held(self) -> None:
+        for job in self._held:
+            self._send(Envelope(Kind.HANDBACK, number=self._jobs.pop(job.number).number))
+        self._held.clear()
 
     def _reject(self, dispatch: Envelope, code: Code, reason: str) -> None:
         reply = Envelope(Kind.REPLY, number=dispatch.number, code=code, executed=Executed.NO)
@@ -345,7 +359,7 @@ class Worker(Peer):
         """Drops what is held, and keeps what runs: its slot is not free at the next registration (11.5)."""
         self._held.clear()
         for job in self._running:
-            job.state = State.OLD
+            job.state, job.is_long = State.OLD, True
         self._jobs.clear()
 
     def _on_closed(self, error: CallError | None) -> None:
@@ -362,9 +376,7 @@ class Worker(Peer):
     def _send_drain(self) -> None:
         """Drains, with a ping: its pong comes behind every dispatch that crossed the drain (7.2)."""
         self._send(Envelope(Kind.DRAIN))
-        for job in self._held:
-            self._send(Envelope(Kind.HANDBACK, number=self._jobs.pop(job.number).number))
-        self._held.clear()
+        self._hand_back_held()
         self._drain_ping = self._ping()
 
     def _stop_handlers(self) -> None:

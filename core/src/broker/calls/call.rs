@@ -13,7 +13,7 @@ use super::{
         flow::{BroadcastAggregation, CallStreams, SubcallId},
         keys::{ClientKey, ServiceKey, TenantKey, WorkerKey},
         outcome::Outcome,
-        scheduling::QueuePosition,
+        scheduling::{QueueNumber, QueuePosition},
     },
     limits::ExecutionLimits,
 };
@@ -71,6 +71,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// The bytes of credit that the call has spent.
     pub(crate) bytes: u64,
+    /// The number of the call in the order of its service's queue, once it has waited or was sent to a worker.
+    pub(crate) queue_number: Option<QueueNumber>,
     /// Whether the call was ever sent to a worker.
     pub(crate) dispatched: bool,
     /// The number of workers that were lost with the call.
@@ -141,6 +143,7 @@ impl Call {
             extensions: request.extensions,
             bytes: request.body.len() as u64,
             body: request.body,
+            queue_number: None,
             dispatched: false,
             lost: 0,
             worker: ByteString::new(),
@@ -178,6 +181,7 @@ impl Call {
             extensions: self.extensions.clone(),
             bytes: 0,
             body: self.body.clone(),
+            queue_number: None,
             dispatched: false,
             lost: 0,
             worker: ByteString::new(),

@@ -14,7 +14,7 @@ use super::super::{
     interface::{Action, Diagnostic},
     keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
     outcome::Outcome,
-    registry::{Candidate, Method},
+    registry::{CallEnd, Candidate, Method},
     scheduling::{self, QueueKey, QueuePosition, WaitLimit},
 };
 use super::state::Broker;
@@ -152,7 +152,8 @@ impl Broker {
         let session = caller.map_or(0, |client| client.0);
         let queue_key = QueueKey { tenant: call.tenant.0, priority: call.priority, session };
         let queue = &mut self.registry.service_mut(call.service).queue;
-        let position = queue.push(queue_key, scheduling::sub_queue_of(call), key, call.body.len());
+        let number = *call.queue_number.get_or_insert_with(|| queue.next_number());
+        let position = queue.insert(queue_key, scheduling::sub_queue_of(call), number, key, call.body.len());
         self.tenants.add_waiting(call.tenant, call.body.len());
         call.state = CallState::Queued { position, give_up };
         self.calls.schedule_timeout(key);
@@ -364,6 +365,7 @@ impl Broker {
         call.state = CallState::Running { worker, offer, dispatch: number, started: false };
         call.since = now;
         call.dispatched = true;
+        call.queue_number.get_or_insert_with(|| service.queue.next_number());
         self.counters.dispatches += 1;
         let affinity = self.bind(key, worker);
         let call = &self.calls[key];
@@ -395,30 +397,41 @@ impl Broker {
         Some(Affinity { key: affinity_key, fence })
     }
 
-    /// Frees the slot of a dispatch, after the worker's final message about it. Returns the call and the index of the
+    /// Frees the slot of a dispatch, after the worker's final message about it: a handback or a reply. Returns the call and the index of the
     /// offer, or `None` if the worker does not run that dispatch (any more).
     pub(super) fn release_slot(
         &mut self,
         now: Time,
         key: WorkerKey,
         number: DispatchNumber,
+        is_handback: bool,
         out: &mut Vec<Action>,
     ) -> Option<(CallKey, usize)> {
         let Some(call) = self.registry.worker_mut(key).running.remove(number.0) else {
             self.counters.stale += 1;
             return None;
         };
-        let CallState::Running { offer, .. } = self.calls[call].state else {
+        let CallState::Running { offer, started, .. } = self.calls[call].state else {
             unreachable!("a call that a worker runs is in the running state");
         };
         let idle = self.key_source.next();
-        self.registry.end_call(key, offer, idle);
+        let end = if is_handback { CallEnd::HandedBack { started } } else { CallEnd::Replied { started } };
+        self.registry.end_call(key, offer, end, idle);
         self.record_read(key, number);
         self.leave_method(call);
         self.end_unresponsiveness(now, key, call, out);
         let service = self.registry.service_mut(self.calls[call].service);
         service.drain_rate.record_end(now, service.queue.len());
         Some((call, offer))
+    }
+
+    /// Records that the handler of a call has started.
+    pub(super) fn record_started(&mut self, key: CallKey) {
+        if let CallState::Running { worker, offer, started, .. } = &mut self.calls[key].state
+            && !std::mem::replace(started, true)
+        {
+            self.registry.start_call(*worker, *offer);
+        }
     }
 
     /// Records that a worker has read a dispatch and all before it: it has sent a message about that dispatch. Returns
@@ -445,6 +458,8 @@ impl Broker {
         self.leave_method(key);
         let call = &mut self.calls[key];
         call.lost += 1;
+        // It may be the cause of the loss, so calls behind it must not wait for it.
+        call.queue_number = None;
         call.count_time(now, true);
         call.leave_worker();
         if call.subcall_of.is_some() {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::super::{
     admin,
-    calls::{Call, CallState, Caller, RetryBudget},
+    calls::{Call, Caller, RetryBudget},
     deferred::DeferredWork,
     flow::{StreamFailure, unreadable_item},
     interface::{Action, Diagnostic},
@@ -283,7 +283,7 @@ impl Broker {
 
     /// Handles the reply to a dispatch: the worker's final message about the call.
     pub(super) fn on_reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
-        let Some((call, _)) = self.release_slot(now, key, DispatchNumber(reply.number), out) else { return };
+        let Some((call, _)) = self.release_slot(now, key, DispatchNumber(reply.number), false, out) else { return };
         self.record_run_time(now, call);
         let mut outcome = reply.outcome;
         self.registry.worker_mut(key).count(&outcome);
@@ -311,15 +311,20 @@ impl Broker {
     }
 
     /// Handles the handback of a call that was not started. It does not count as an attempt, and another worker may get
-    /// the call whatever its effect.
+    /// the call whatever its effect. An offer that long calls block needs no pause: it has no room before one of them ends.
     pub(super) fn on_handback(&mut self, now: Time, key: WorkerKey, number: DispatchNumber, out: &mut Vec<Action>) {
-        let Some((call, offer)) = self.release_slot(now, key, number, out) else { return };
+        let Some((call, offer)) = self.release_slot(now, key, number, true, out) else { return };
         self.calls[call].count_time(now, true);
         self.calls[call].leave_worker();
-        self.pause_offer(now, key, offer);
-        if self.calls[call].client.is_some() {
+        let worker = self.registry.worker(key);
+        let is_blocked = worker.is_blocked(offer) && !worker.draining;
+        if !is_blocked {
+            self.pause_offer(now, key, offer);
+        }
+        let is_subcall = self.calls[call].subcall_of.is_some();
+        if self.calls[call].client.is_some() || (is_subcall && is_blocked) {
             self.reschedule(now, call, out);
-        } else if self.calls[call].subcall_of.is_some() {
+        } else if is_subcall {
             self.fail(now, call, Code::Unavailable, "its worker handed it back", out);
         } else {
             self.remove_call(call);
@@ -351,11 +356,8 @@ impl Broker {
             self.counters.stale += 1;
             return;
         };
-        let call = &mut self.calls[call];
-        if let CallState::Running { started, .. } = &mut call.state {
-            *started = true;
-        }
-        call.detach();
+        self.record_started(call);
+        self.calls[call].detach();
         if self.record_read(key, number) {
             self.fill_worker(now, key, out);
         }
@@ -527,9 +529,7 @@ impl Broker {
     /// only a started handler sends: items and progress, but not credit.
     fn started_call(&mut self, worker: WorkerKey, number: u64) -> Option<CallKey> {
         let key = self.running_call(worker, number)?;
-        if let CallState::Running { started, .. } = &mut self.calls[key].state {
-            *started = true;
-        }
+        self.record_started(key);
         Some(key)
     }
 

@@ -24,6 +24,7 @@ pub(crate) use self::{
     method::Method,
     offer::{Offer, OfferedMethod},
     service::{Service, similar},
+    slots::CallEnd,
     worker::Worker,
 };
 use super::{
@@ -334,13 +335,19 @@ impl Registry {
         worker.connection.calls += 1;
     }
 
-    /// Removes a call that a worker ran in an offer. `idle` is above the numbers of all earlier ends.
-    pub(crate) fn end_call(&mut self, key: WorkerKey, index: usize, idle: u64) {
+    /// Records that the handler of a call that a worker runs in an offer has started.
+    pub(crate) fn start_call(&mut self, key: WorkerKey, index: usize) {
+        self.update_offer(key, index, |offer| offer.slots.start_call());
+        self.update_shared_slots(key, Slots::start_call);
+    }
+
+    /// Removes a call that a worker had in an offer. `idle` is above the numbers of all earlier ends.
+    pub(crate) fn end_call(&mut self, key: WorkerKey, index: usize, end: CallEnd, idle: u64) {
         self.update_offer(key, index, |offer| {
-            offer.slots.end_call();
+            offer.slots.end_call(end);
             offer.idle = idle;
         });
-        self.update_shared_slots(key, Slots::end_call);
+        self.update_shared_slots(key, |slots| slots.end_call(end));
     }
 
     /// Frees slots of an offer that calls of an earlier connection held until now.

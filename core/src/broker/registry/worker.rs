@@ -142,6 +142,11 @@ impl Worker {
         self.offers[offer].has_room() && self.takes_calls_now()
     }
 
+    /// Returns whether long calls have every slot that a call of an offer could use.
+    pub(crate) fn is_blocked(&self, offer: usize) -> bool {
+        self.offers[offer].slots.is_blocked() || self.shared_slots.as_ref().is_some_and(Slots::is_blocked)
+    }
+
     /// Returns the place of an offer in the order of candidates. Its load is that of its own slots or of the shared ones, whichever is
     /// higher.
     pub(super) fn candidate(&self, key: WorkerKey, index: usize) -> Candidate {

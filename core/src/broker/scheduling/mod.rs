@@ -11,7 +11,7 @@ mod queue;
 mod round_robin;
 mod tenants;
 
-pub use self::queue::{FairQueue, QueueKey, QueuePosition};
+pub use self::queue::{FairQueue, QueueKey, QueueNumber, QueuePosition};
 pub(crate) use self::{
     admission::{WaitLimit, explain_no_room, wait_limit_of},
     drain_rate::DrainRate,

@@ -68,6 +68,10 @@ pub struct QueueKey {
     pub session: u64,
 }
 
+/// The number of a call in the order of arrival at one queue. A call keeps it when a worker hands the call back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueNumber(u64);
+
 /// The position of a waiting call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueuePosition {
@@ -116,10 +120,28 @@ impl<C: Copy> FairQueue<C> {
         self.bytes
     }
 
+    /// Returns the number of a call that arrives now. In its session, it waits behind the calls with lower numbers.
+    pub fn next_number(&mut self) -> QueueNumber {
+        let number = QueueNumber(self.next_number);
+        self.next_number += 1;
+        number
+    }
+
     /// Adds a call at the end of its session's sub-queue.
     pub fn push(&mut self, key: QueueKey, sub_queue: usize, call: C, bytes: usize) -> QueuePosition {
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = self.next_number();
+        self.insert(key, sub_queue, number, call, bytes)
+    }
+
+    /// Adds a call to its session's sub-queue, in the order of the numbers.
+    pub fn insert(
+        &mut self,
+        key: QueueKey,
+        sub_queue: usize,
+        QueueNumber(number): QueueNumber,
+        call: C,
+        bytes: usize,
+    ) -> QueuePosition {
         let tenant = self.tenants.flow_mut(key.tenant, QUANTUM);
         let priority = tenant.priorities.flow_mut(key.class(), share(key.priority));
         let session = priority.flow_mut(key.session, QUANTUM);

@@ -16,6 +16,7 @@ mod load;
 mod lost_calls;
 mod matrix;
 mod peers;
+mod prefetch;
 mod registrations;
 mod services;
 mod shared_slots;

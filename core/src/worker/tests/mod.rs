@@ -5,6 +5,7 @@
 mod dispatches;
 mod draining;
 mod outcomes;
+mod prefetch;
 mod properties;
 mod reconnecting;
 mod shared_slots;
