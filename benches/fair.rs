@@ -76,7 +76,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     callboard::broker::gate::raise_file_limit()?;
     let any = "tcp://127.0.0.1:0".parse().context("an address")?;
     let mut settings = Settings::new(any, "tcp://127.0.0.1:0".parse().context("an address")?);
-    settings.keys = Some(AuthKeys::new(vec![key("measured")?, key("flooder")?])?);
+    settings.peers = Some(AuthKeys::new(vec![key("measured")?, key("flooder")?])?.into());
     let broker = RunningBroker::start(settings).await?;
     let pause = Service::new("fair").slots(SLOTS).read("pause", [], async || tokio::time::sleep(CALL_DURATION).await);
     let _worker = Worker::new().backend(broker.backend()).authkey(key("measured")?).serve(pause).start()?;

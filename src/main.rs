@@ -1,6 +1,7 @@
 //! The `callboard` command.
 
 mod command;
+mod peers_file;
 mod settings;
 
 use std::process::ExitCode;

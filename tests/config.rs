@@ -129,7 +129,7 @@ fn an_unlikely_log_filter_and_an_unknown_variable_get_a_warning() {
     assert!(remark("CALLBOARD_LOG", "verbose").starts_with("warning: CALLBOARD_LOG: verbose is not a level"));
     let warning = "warning: unknown variable CALLBOARD_FRONTED is ignored; did you mean CALLBOARD_FRONTEND?\n";
     assert_eq!(remark("CALLBOARD_FRONTED", "tcp://127.0.0.1:1"), warning);
-    assert_eq!(remark("CALLBOARD_USERS_FILE", "users.json") + &remark("CALLBOARD_LOG", "debug"), "");
+    assert_eq!(remark("CALLBOARD_EXAMPLE_USERS_FILE", "users.json") + &remark("CALLBOARD_LOG", "debug"), "");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     diagnostics,
     error::BrokerError,
     gate::{self, Gate, GateEvent, LogLimiter, PeerAddress},
-    keys::KeyChanger,
+    peers::PeerChanger,
     settings::Settings,
 };
 
@@ -37,7 +37,7 @@ pub struct Broker {
     machine: broker::Broker,
     clock: Clock,
     drain: Duration,
-    keys: KeyChanger,
+    peers: PeerChanger,
     /// The address of each open connection, for the log.
     addresses: BTreeMap<ConnectionId, PeerAddress>,
     outboxes: BTreeMap<ConnectionId, Bundler>,
@@ -77,7 +77,7 @@ impl Broker {
             gate,
             clock,
             drain: settings.drain,
-            keys: KeyChanger::new(),
+            peers: PeerChanger::new(),
             addresses: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             touched: Vec::new(),
@@ -99,9 +99,9 @@ impl Broker {
         self.gate.backend().to_string()
     }
 
-    /// Returns a handle to replace the keys while the broker runs.
-    pub fn key_changer(&self) -> KeyChanger {
-        self.keys.clone()
+    /// Returns a handle to replace the peers that the broker knows while it runs.
+    pub fn peer_changer(&self) -> PeerChanger {
+        self.peers.clone()
     }
 
     /// Serves until `shutdown` is ready. Then it rejects new calls, lets running calls finish for as long as the settings allow, sends a
@@ -112,7 +112,7 @@ impl Broker {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut leaving = false;
-        let mut keys = self.keys.changes();
+        let mut peers = self.peers.changes();
         while !self.stopped {
             let due = self.machine.poll_timeout().map(|at| self.clock.instant(at));
             let mut first = None;
@@ -121,7 +121,7 @@ impl Broker {
                 // Cancel safe: an event that was not returned stays in the gate.
                 event = self.gate.next() => first = Some(event),
                 // Cancel safe, by its documentation. It returns no error, since we hold a sender.
-                _ = keys.changed() => keys.mark_changed(),
+                _ = peers.changed() => peers.mark_changed(),
                 // Cancel safe: it is not polled again after it was ready.
                 () = &mut shutdown, if !leaving => leaving = true,
                 // Cancel safe: a timer.
@@ -129,11 +129,11 @@ impl Broker {
             }
             let now = self.clock.now();
             // Before new messages are read, so that no peer authenticates with a removed key.
-            if keys.has_changed().unwrap_or_default() {
-                let changed = keys.borrow_and_update().clone();
+            if peers.has_changed().unwrap_or_default() {
+                let changed = peers.borrow_and_update().clone();
                 changed
                     .into_iter()
-                    .for_each(|keys| self.machine.handle_event(now, Event::Keys(keys), &mut self.actions));
+                    .for_each(|peers| self.machine.handle_event(now, Event::Peers(peers), &mut self.actions));
             }
             self.report_gate(now);
             self.read(now, first);

@@ -32,6 +32,9 @@ pub(crate) fn log(
         Diagnostic::NotPermitted { connection, key, role } => log_limiter.log("key does not permit the role", || {
             warn!(%connection, address = address_of(*connection), key, %role, "key does not permit the role");
         }),
+        Diagnostic::CallDenied { connection, why } => log_limiter.log("call denied", || {
+            warn!(%connection, address = address_of(*connection), why = %Quoted(why), "call denied");
+        }),
         Diagnostic::WorkerDraining { name } => info!(name = %Quoted(name), "worker drains"),
         Diagnostic::WorkerDeregistered { name } => info!(name = %Quoted(name), "worker left"),
         Diagnostic::WorkerLost { name, why, running } => warn!(name = %Quoted(name), why, running, "worker lost"),

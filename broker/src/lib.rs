@@ -7,8 +7,8 @@ mod clock;
 mod diagnostics;
 mod error;
 pub mod gate;
-mod keys;
+mod peers;
 mod running;
 mod settings;
 
-pub use self::{broker::Broker, error::BrokerError, keys::KeyChanger, running::RunningBroker, settings::Settings};
+pub use self::{broker::Broker, error::BrokerError, peers::PeerChanger, running::RunningBroker, settings::Settings};

@@ -2,14 +2,14 @@
 
 use std::{io, thread};
 
-use callboard_core::auth::AuthKeys;
+use callboard_core::auth::PeerDirectory;
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::{oneshot, watch},
     task::spawn_local,
 };
 
-use crate::{broker::Broker, error::BrokerError, keys::KeyChanger, settings::Settings};
+use crate::{broker::Broker, error::BrokerError, peers::PeerChanger, settings::Settings};
 
 /// A broker that runs on a thread of its own, so that nothing else in the program delays calls.
 ///
@@ -31,7 +31,7 @@ use crate::{broker::Broker, error::BrokerError, keys::KeyChanger, settings::Sett
 pub struct RunningBroker {
     frontend: String,
     backend: String,
-    keys: KeyChanger,
+    peers: PeerChanger,
     shutdown: watch::Sender<bool>,
     end: oneshot::Receiver<()>,
 }
@@ -61,8 +61,8 @@ impl RunningBroker {
             let _ = ending.send(());
         })?;
         let gone = |_| BrokerError::System(io::Error::other("the broker's thread ended before it started"));
-        let (frontend, backend, keys) = addresses.await.map_err(gone)??;
-        Ok(RunningBroker { frontend, backend, keys, shutdown, end })
+        let (frontend, backend, peers) = addresses.await.map_err(gone)??;
+        Ok(RunningBroker { frontend, backend, peers, shutdown, end })
     }
 
     /// Returns the address for clients, with the actual port.
@@ -75,9 +75,10 @@ impl RunningBroker {
         &self.backend
     }
 
-    /// Replaces the keys. Only new connections must authenticate with them; existing ones remain.
-    pub fn change_keys(&self, keys: AuthKeys) {
-        self.keys.change(keys);
+    /// Replaces the peers that the broker knows. Connections of peers that are no longer known end, except if a key was removed from a
+    /// key file. Changed rights apply from the next call on.
+    pub fn change_peers(&self, peers: PeerDirectory) {
+        self.peers.change(peers);
     }
 
     /// Waits until the broker has ended by itself. It does so only after a panic, which is printed to stderr.
@@ -101,12 +102,12 @@ impl RunningBroker {
 }
 
 /// The addresses and the key handle of a broker that accepts connections, or why it did not start.
-type Bound = Result<(String, String, KeyChanger), BrokerError>;
+type Bound = Result<(String, String, PeerChanger), BrokerError>;
 
 async fn serve(settings: Settings, bound: oneshot::Sender<Bound>, mut shutdown: watch::Receiver<bool>) {
     match Broker::bind(settings) {
         Ok(broker) => {
-            if bound.send(Ok((broker.frontend(), broker.backend(), broker.key_changer()))).is_ok() {
+            if bound.send(Ok((broker.frontend(), broker.backend(), broker.peer_changer()))).is_ok() {
                 // An error means that the owner was dropped, which also stops the broker.
                 broker.run(async move { drop(shutdown.wait_for(|&requested| requested).await) }).await;
             }

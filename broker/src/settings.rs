@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callboard_core::{
-    auth::AuthKeys,
+    auth::PeerDirectory,
     broker::{self, AllowedServices},
     wire::limits,
 };
@@ -22,9 +22,9 @@ pub struct Settings {
     pub backend: Address,
     /// Whether TCP addresses that other hosts can reach are allowed without authentication. Default: no.
     pub allow_unauthenticated: bool,
-    /// The keys. Every client, worker and pool must prove that it has one of them. Default: none, and every peer is
-    /// accepted.
-    pub keys: Option<AuthKeys>,
+    /// The peers that may connect, with their rights. The keys of a key file are peers, too: `keys.into()`. Default: none, and every
+    /// peer is accepted.
+    pub peers: Option<PeerDirectory>,
     /// The CURVE key, and which peers may connect without encryption. Default: none, and no connection is encrypted.
     pub curve: Option<Curve>,
     /// The heartbeat interval. Default: 1 s. Too low: more load. Too high: peers detect the loss of the broker late.
@@ -56,7 +56,7 @@ impl Settings {
             frontend,
             backend,
             allow_unauthenticated: false,
-            keys: None,
+            peers: None,
             curve: None,
             heartbeat: limits::HEARTBEAT_DEFAULT,
             drain: limits::BROKER_DRAIN_TIMEOUT,
@@ -75,7 +75,7 @@ impl Settings {
     /// # Errors
     /// Other hosts can reach an address and no authentication is required, or limits contradict each other.
     pub fn check(&self) -> Result<(), BrokerError> {
-        if !self.allow_unauthenticated && self.keys.is_none() {
+        if !self.allow_unauthenticated && self.peers.is_none() {
             [&self.frontend, &self.backend].into_iter().try_for_each(refuse_unprotected)?;
         }
         Ok(self.gate.check()?)
@@ -98,7 +98,7 @@ impl Settings {
             // The rest is for one more call, which is at most half of it, and for headers. So the unsent bytes of a
             // worker never exceed the limit at which the gate assumes that it does not read.
             worker_bytes_max: self.gate.unsent_bytes_max / 4,
-            keys: self.keys.clone(),
+            peers: self.peers.clone(),
             services: self.services.clone(),
             // Half the window must hold the largest message, or its sender would wait forever.
             credit_bytes: default.credit_bytes.max(2 * message_bytes_max as u64),

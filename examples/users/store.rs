@@ -22,12 +22,12 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the file named by `CALLBOARD_USERS_FILE`, or `./users.json`. A missing file is created with six users.
+    /// Opens the file named by `CALLBOARD_EXAMPLE_USERS_FILE`, or `./users.json`. A missing file is created with six users.
     ///
     /// # Errors
     /// If another process owns the file, or it cannot be read or written.
     pub(crate) fn open() -> anyhow::Result<Store> {
-        let path = PathBuf::from(env::var_os("CALLBOARD_USERS_FILE").unwrap_or_else(|| "users.json".into()));
+        let path = PathBuf::from(env::var_os("CALLBOARD_EXAMPLE_USERS_FILE").unwrap_or_else(|| "users.json".into()));
         let lock = lock(&path)?;
         let users = match fs::read(&path) {
             Ok(json) => serde_json::from_slice(&json)

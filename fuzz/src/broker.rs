@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
-    auth::HelloTranscript,
+    auth::{AuthKeys, HelloTranscript},
     body,
     broker::{Action, Broker, Diagnostic, Endpoint, Event, Identity, Settings},
     time::Time,
@@ -77,7 +77,7 @@ impl BrokerHost {
             queue_calls_max: QUEUE_CALLS_MAX,
             queue_bytes_max: MESSAGE_BYTES_MAX,
             message_bytes_max: MESSAGE_BYTES_MAX,
-            keys: keyed.then(|| generate::key().into()),
+            peers: keyed.then(|| AuthKeys::from(generate::key()).into()),
             ..Settings::default()
         };
         let identity = Identity { broker: BrokerId([1; 16]), start: StartId([start; 16]), fences_from: 0 };

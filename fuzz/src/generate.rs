@@ -278,6 +278,7 @@ fn dispatch(script: &mut Script<'_>) -> Dispatch {
         method: method(script),
         timeout: timeout(script),
         attempt: small(script),
+        caller_name: script.flag().then(|| "web".into()),
         affinity: affinity_key(script).map(|key| Affinity { key, fence: script.number() }),
         streams: Streams::NONE,
         call: CallId { caller: small(script), number: CallNumber(script.number()) },

@@ -5,6 +5,7 @@ mod client;
 mod control;
 mod inspect;
 mod keygen;
+mod keys;
 mod logging;
 mod measure;
 mod output;
@@ -71,6 +72,7 @@ enum Command {
     Ping(inspect::ping::Ping),
     Why(inspect::why::Why),
     Dead(inspect::dead::Dead),
+    Keys(keys::Keys),
     Config(inspect::config::Config),
     Bench(measure::bench::Bench),
     Keygen(keygen::Keygen),
@@ -133,6 +135,7 @@ impl Command {
             | Command::Why(_)
             | Command::Dead(_)
             | Command::Ping(_)
+            | Command::Keys(_)
             | Command::Config(_) => "off",
             Command::Demo(_) | Command::Bench(_) | Command::Keygen(_) | Command::Internal(_) => "warn",
         }
@@ -154,6 +157,7 @@ impl Command {
             Command::Ping(ping) => ping.flags(),
             Command::Why(why) => why.flags(),
             Command::Dead(dead) => dead.flags(),
+            Command::Keys(keys) => keys.flags(),
             Command::Config(config) => config.flags(),
             Command::Up(_) | Command::Demo(_) | Command::Bench(_) | Command::Keygen(_) | Command::Internal(_) => {
                 Flags::default()
@@ -179,6 +183,7 @@ impl Command {
             Command::Ping(ping) => signals::or_interrupted(ping.run(settings()?)).await,
             Command::Why(why) => signals::or_interrupted(why.run(settings()?)).await,
             Command::Dead(dead) => signals::or_interrupted(dead.run(settings()?)).await,
+            Command::Keys(keys) => signals::or_interrupted(keys.run(settings()?)).await,
             Command::Config(config) => config.run(&settings()?),
             Command::Demo(demo) => signals::or_interrupted(demo.run(settings()?)).await,
             Command::Bench(bench) => signals::or_interrupted(bench.run(settings()?)).await,

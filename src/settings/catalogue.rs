@@ -74,6 +74,15 @@ pub(crate) static BROKER_PLAIN_CONNECTIONS: Setting = Setting {
     default: Some("loopback"),
     range: None,
 };
+/// The file with the peers that the broker knows, and their rights. With it, only these peers and those of `authkey_file` may connect.
+pub(crate) static BROKER_PEERS_FILE: Setting = Setting {
+    table: "broker",
+    key: "peers_file",
+    flag: "--peers-file",
+    variables: &["CALLBOARD_BROKER_PEERS_FILE", "CALLBOARD_PEERS_FILE"],
+    default: None,
+    range: None,
+};
 /// The largest message that the broker reads. Below the minimum, the broker would reject a full bundle. Above the maximum, a
 /// client's credit could not hold one message.
 pub(crate) static BROKER_MESSAGE_BYTES_MAX: Setting = Setting {
@@ -368,13 +377,14 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All settings, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 38] = [
+pub(crate) static SETTINGS: [&Setting; 39] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
     &BROKER_AUTHKEY_FILE,
     &BROKER_CURVE_SECRET_FILE,
     &BROKER_PLAIN_CONNECTIONS,
+    &BROKER_PEERS_FILE,
     &BROKER_MESSAGE_BYTES_MAX,
     &BROKER_CONNECTIONS_MAX,
     &BROKER_CONNECTIONS_PER_ADDRESS_MAX,

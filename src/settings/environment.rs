@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn known_variables_and_those_of_other_programs_get_no_warning() {
-        for name in ["CALLBOARD_FRONTEND", "CALLBOARD_LOG", "CALLBOARD_USERS_FILE", "CALLBOARD_SEEDS", "PATH"] {
+        for name in ["CALLBOARD_FRONTEND", "CALLBOARD_LOG", "CALLBOARD_EXAMPLE_USERS_FILE", "CALLBOARD_SEEDS", "PATH"] {
             assert!(misspelled([name.to_owned()]).is_empty(), "{name}");
         }
     }

@@ -2,12 +2,13 @@
 
 use std::{io, path::PathBuf};
 
-use callboard::{AuthKeySourceError, CurveKeysError};
+use callboard::{AuthKeySourceError, CurveKeysError, core::auth::PeerError};
 
 use super::{
     environment::{AUTHKEY_VARIABLE, CURVE_SECRET_VARIABLE},
     source::Source,
 };
+use crate::peers_file::PeersFileError;
 
 /// An invalid setting.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,22 @@ pub(crate) enum SettingError {
         place: Source,
         /// The cause.
         error: AuthKeySourceError,
+    },
+    /// An unusable file of peers.
+    #[error("{}: {error}", at(place))]
+    PeersFile {
+        /// The place that names the file.
+        place: Source,
+        /// The cause.
+        error: PeersFileError,
+    },
+    /// The keys and the peers contradict each other.
+    #[error("{}: with the keys of the broker, {error}", at(place))]
+    Peers {
+        /// The place that names the file of peers.
+        place: Source,
+        /// The cause.
+        error: PeerError,
     },
     /// An unusable key in the environment.
     #[error(transparent)]

@@ -13,12 +13,12 @@ mod file;
 mod flags;
 mod kind;
 mod nearest;
+mod peers;
 mod raw;
 mod resolved;
 mod source;
 
 pub(crate) use self::{
-    authkey::Authkey,
     catalogue::variables,
     credentials::Credentials,
     environment::{AUTHKEY_VARIABLE, CONFIG_VARIABLE, CURVE_SECRET_VARIABLE, misspelled},

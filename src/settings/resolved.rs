@@ -48,6 +48,8 @@ pub(crate) struct BrokerSettings {
     pub(crate) authkey: Authkey,
     /// Its encryption.
     pub(crate) curve: BrokerCurve,
+    /// The file of the peers that it knows, if one is set.
+    pub(crate) peers_file: Option<Sourced<String>>,
     /// The largest message that it reads, in bytes.
     pub(crate) message_bytes_max: Sourced<usize>,
     /// Connections at a time.
@@ -174,6 +176,7 @@ impl BrokerSettings {
                 secret_file: reader.read_optional::<FilePath>(&catalogue::BROKER_CURVE_SECRET_FILE)?,
                 plain: reader.read::<PlainConnectionsKind>(&catalogue::BROKER_PLAIN_CONNECTIONS)?,
             },
+            peers_file: reader.read_optional::<FilePath>(&catalogue::BROKER_PEERS_FILE)?,
             message_bytes_max: reader.read::<Size>(&catalogue::BROKER_MESSAGE_BYTES_MAX)?,
             connections_max: reader.read::<Count>(&catalogue::BROKER_CONNECTIONS_MAX)?,
             connections_per_address_max: reader.read::<Count>(&catalogue::BROKER_CONNECTIONS_PER_ADDRESS_MAX)?,

@@ -5,6 +5,7 @@
 //! | `key` | a key, and its text form |
 //! | `keys` | the keys of one side, and their file |
 //! | `roles` | the roles that a key allows |
+//! | `peers` | the peers that a broker knows, and their rights |
 //! | `error` | why a key or a file of keys is not accepted |
 //! | `proof` | the nonces and proofs that a handshake sends |
 //! | `transcript` | the messages that a proof covers |
@@ -19,6 +20,7 @@ mod channel;
 mod error;
 mod key;
 mod keys;
+mod peers;
 mod principal;
 mod proof;
 mod roles;
@@ -32,6 +34,7 @@ pub use self::{
     error::{AuthKeyError, AuthKeysError},
     key::AuthKey,
     keys::AuthKeys,
+    peers::{Pattern, PeerDirectory, PeerEntry, PeerError, Rights, RuleError},
     principal::Principal,
     proof::{Nonce, Proof},
     roles::Roles,

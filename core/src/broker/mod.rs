@@ -18,7 +18,8 @@
 //! | `admin` | the service `callboard`, read-only over all of these |
 //!
 //! `keys` has the keys of the tables, `timers` all timers except those of calls, `deferred` the work that an event
-//! defers to its end, `outcome` the outcome of a call, and `reserved` the names that are reserved for the broker.
+//! defers to its end, `outcome` the outcome of a call, `reserved` the names that are reserved for the broker, and
+//! `permissions` the rights that calls and registrations need.
 
 mod admin;
 mod affinity;
@@ -30,6 +31,7 @@ mod handshake;
 mod interface;
 mod keys;
 mod outcome;
+mod permissions;
 mod registry;
 mod reserved;
 pub mod scheduling;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::{
     affinity::{Affinity, AffinityKey},
@@ -203,6 +204,8 @@ pub struct Dispatch {
     pub attempt: u32,
     /// The id of the call, for logs and operators.
     pub call: CallId,
+    /// The name of the peer that made the call, if it has one. The broker has authenticated it.
+    pub caller_name: Option<ByteString>,
     /// See [`Request::key`].
     pub affinity: Option<Affinity>,
     /// See [`Request::streams`].

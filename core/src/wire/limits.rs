@@ -87,6 +87,14 @@ pub const AUTHKEY_BYTES_MIN: usize = 16;
 pub const AUTHKEY_BYTES_MAX: usize = 512;
 /// Authkeys of one side. The broker tries all of them on each proof.
 pub const AUTHKEYS_MAX: usize = 16;
+/// Peers that a broker knows. A reload compares all of them with each connection.
+pub const PEERS_MAX: usize = 1_024;
+/// Peers with an authkey. The broker tries all their keys on each proof, which anyone may send; public keys are looked up.
+pub const PEER_AUTHKEYS_MAX: usize = 256;
+/// Rules of one peer, of each kind. The broker compares them with each call of the peer.
+pub const PEER_RULES_MAX: usize = 256;
+/// Bytes of a file of peers: enough for all of them, with a few rules each.
+pub const PEERS_FILE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a file of authkeys: enough for all of them, with ids, roles and comments.
 pub const AUTHKEY_FILE_BYTES_MAX: usize = 64 * 1024;
 /// The delay from an invalid proof to the goodbye. It slows down guessing, and its constant length reveals nothing.

@@ -42,6 +42,7 @@ impl Worker {
             offer,
             method,
             call: dispatch.call,
+            caller_name: dispatch.caller_name,
             attempt: dispatch.attempt,
             deadline: dispatch.timeout.map(|left| now + left),
             affinity: dispatch.affinity,

@@ -1,6 +1,7 @@
 //! The state of one dispatched call at its worker.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::{
     deadline_queue::DeadlineKey,
@@ -35,6 +36,8 @@ pub struct Job {
     pub method: usize,
     /// The id of the call, as callers and operators see it.
     pub call: CallId,
+    /// The name of the peer that made the call, if it has one. The broker has authenticated it.
+    pub caller_name: Option<ByteString>,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// When it expires. The machine stops it then. A handler can read it.

@@ -28,6 +28,9 @@ use super::{
 /// One run of the broker in this many checks the wait reason of each open call.
 const WHY_EVERY: u64 = 50;
 
+/// The percentage of runs before which the rights of a client change, in a world with rights.
+const RELOAD_PERCENT: u64 = 2;
+
 /// An input from a connection.
 #[derive(Debug)]
 enum Input {
@@ -77,7 +80,7 @@ impl BrokerHost {
             retry_burst,
             service_return: config.service_return,
             quiet_time: config.quiet_time,
-            keys: config.key().map(Into::into),
+            peers: context.peers.directory(),
             ..Settings::default()
         };
         let start = StartId(context.rng.bytes());
@@ -147,6 +150,7 @@ impl BrokerHost {
         if let Some(deadline) = self.shutdown.take() {
             self.handle(now, Event::Shutdown { deadline }, context);
         }
+        self.change_rights(now, context);
         for _ in 0..context.config.inputs_per_run {
             let Some((connection, input)) = self.inputs.pop_front().filter(|_| !self.stopped) else { break };
             self.input(now, connection, input, context);
@@ -166,6 +170,18 @@ impl BrokerHost {
             for why in self.machine.open_calls(now) {
                 assert!(!why.reason.is_empty(), "each open call has a wait reason: {why:?}");
             }
+        }
+    }
+
+    /// Changes the rights of a client now and then, and gives all of them back when the faults have ended.
+    fn change_rights(&mut self, now: Time, context: &mut Context) {
+        let changed = if context.healing {
+            context.peers.allow_all(context.now)
+        } else {
+            context.rng.percent(RELOAD_PERCENT) && context.peers.change(context.now, &mut context.rng)
+        };
+        if let Some(peers) = context.peers.directory().filter(|_| changed && !self.stopped) {
+            self.handle(now, Event::Peers(peers), context);
         }
     }
 

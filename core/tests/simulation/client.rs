@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use callboard_core::{
     auth::Nonce,
     body,
@@ -18,6 +19,7 @@ use callboard_core::{
         ids::{CallId, SessionId},
         limits::{BROADCAST_GRACE, EXPIRY_GRACE_MAX},
         method::MethodName,
+        status::{Code, Failure},
     },
 };
 
@@ -65,7 +67,7 @@ impl ClientHost {
         let name = format!("client-{index}.{incarnation}");
         context.keys.client_started(&name, session.prefix());
         let heartbeat = context.config.heartbeat_peer;
-        let key = context.config.key();
+        let key = context.peers.key(Host::Client(index));
         let settings = Settings { heartbeat, instance: name.clone(), key, ..Settings::new(session) };
         let ahead = Duration::from_micros(context.rng.below(1 << 40));
         let first = context.rng.span(context.config.call_every);
@@ -253,6 +255,7 @@ impl ClientHost {
                     context.ledger.progressed(number, attempt, step);
                 }
                 Action::Complete { token, outcome } => {
+                    check_denial(token, &outcome, context);
                     context.ledger.completed(token, now, &outcome);
                     if let Some(stream) = self.streams.remove(&token) {
                         stream.check_end(&outcome);
@@ -330,5 +333,14 @@ impl ClientHost {
     fn unresolved(&self, context: &Context) -> usize {
         let made = context.ledger.unresolved.get(&self.key).map_or(0, BTreeSet::len);
         made - self.pending.iter().filter(|spec| matches!(spec, Event::Call(_))).count()
+    }
+}
+
+/// Checks the outcome of a call that its client may not make.
+fn check_denial(number: u64, outcome: &Result<Bytes, Box<Failure>>, context: &mut Context) {
+    if outcome.as_ref().is_err_and(|failure| failure.code == Code::PermissionDenied) {
+        let spec = context.ledger.spec(number);
+        let (client, method, since) = (spec.client.0, spec.method, spec.made_world);
+        context.peers.check_denial(client, method, since);
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use callboard_core::auth::AuthKey;
-
 use super::rng::Rng;
 
 /// A reply cache so small that the broker may evict a reply before its client has it.
@@ -64,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) rogue: bool,
     /// Whether all peers must prove a key. Some connections of the rogue do not.
     pub(crate) keyed: bool,
+    /// Whether each process is a peer of its own, with rights that change.
+    pub(crate) restricted: bool,
     pub(crate) heartbeat_broker: Duration,
     pub(crate) heartbeat_peer: Duration,
     /// The longest delay of a message.
@@ -151,6 +151,7 @@ impl Config {
             workers: 1 + rng.index(4),
             rogue,
             keyed,
+            restricted: keyed && rng.percent(60),
             heartbeat_broker: millis(rng.pick(&[200, 500, 1000])),
             heartbeat_peer: millis(rng.pick(&[200, 500, 1000])),
             delay: Duration::from_micros(rng.pick(&[0, 200, 2_000, 20_000, 150_000])),
@@ -192,11 +193,6 @@ impl Config {
             handback_percent: handback,
             reset_percent: reset,
         }
-    }
-
-    /// Returns the key of this world, if it has one.
-    pub(crate) fn key(&self) -> Option<AuthKey> {
-        self.keyed.then(|| AuthKey::new("the key of the simulation").expect("the key is long enough"))
     }
 
     /// Returns whether this world has no faults.

@@ -12,6 +12,7 @@ use super::{
     keys::Keys,
     ledger::{Ledger, Rules},
     network::{Host, Network},
+    rights::Peers,
     rng::Rng,
     trace::Trace,
 };
@@ -37,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) network: Network,
     pub(crate) ledger: Ledger,
     pub(crate) keys: Keys,
+    pub(crate) peers: Peers,
     pub(crate) trace: Trace,
     /// The credit that was used and granted again on each connection of a client.
     pub(crate) credit: BTreeMap<ConnectionId, CreditUse>,
@@ -64,6 +66,7 @@ impl Context {
             // One hop to the broker and one to the worker; each hop rounds up to milliseconds.
             late_max: is_timely.then(|| (config.delay + config.lag + millis(1)) * 2),
         };
+        let peers = Peers::of(&config, &mut rng);
         Context {
             now: Time::ZERO,
             rng,
@@ -71,6 +74,7 @@ impl Context {
             network: Network::default(),
             ledger: Ledger::new(rules),
             keys: Keys::of(evicts_replies),
+            peers,
             trace: Trace::new(verbose),
             credit: BTreeMap::new(),
             counts_credit,

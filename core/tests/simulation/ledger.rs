@@ -103,6 +103,8 @@ pub(crate) struct Stats {
     /// How often a worker held a call ready.
     pub(crate) prefetched: u64,
     pub(crate) keyed: u64,
+    /// Calls that their client may not make.
+    pub(crate) denied: u64,
 }
 
 /// The record of all calls of one world. The index of a call is its ticket, its token and the number in its arguments.

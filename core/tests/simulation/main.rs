@@ -42,6 +42,7 @@ mod keys;
 mod ledger;
 mod network;
 mod process;
+mod rights;
 mod rng;
 mod rogue;
 mod socket;
@@ -85,6 +86,7 @@ fn simulation_keeps_every_guarantee_under_faults() {
     assert!(some(|stats| stats.prefetched > 0), "in some worlds calls must be held ready");
     assert!(some(|stats| stats.items > 1_000), "in some worlds items must be sent");
     assert!(some(|stats| stats.keyed > 20), "in some worlds calls must have keys");
+    assert!(some(|stats| stats.denied > 5), "in some worlds calls must be denied");
 }
 
 /// Runs all seeds on one thread for each processor. Worlds share no state.
@@ -105,7 +107,8 @@ fn run(seed: u64) -> (u64, Stats) {
     let mut world = World::new(seed, false);
     match panic::catch_unwind(AssertUnwindSafe(|| world.run())) {
         Ok(()) => {
-            let stats = Stats { keyed: world.context.keys.dispatched, ..world.context.ledger.stats };
+            let (keyed, denied) = (world.context.keys.dispatched, world.context.peers.denied);
+            let stats = Stats { keyed, denied, ..world.context.ledger.stats };
             (world.context.trace.digest(), stats)
         }
         Err(_) => report(seed),

@@ -127,7 +127,7 @@ impl Rogue {
     fn answer(&self, connection: ConnectionId, challenge: &Bytes, context: &mut Context) -> Bytes {
         let hello = self.hellos.get(&connection).filter(|_| !challenge.is_empty());
         let transcript = hello.map(|hello| hello.with_challenge(challenge));
-        let own_key = context.config.key().filter(|_| context.rng.percent(80));
+        let own_key = context.peers.key(Host::Rogue).filter(|_| context.rng.percent(80));
         let Some((transcript, key)) = transcript.zip(own_key) else { return Bytes::new() };
         let proof = transcript.prove(Prover::Peer, &key);
         body::encode(&ChallengeResponse { proof }).expect("a proof has a CBOR form")

@@ -99,7 +99,7 @@ impl WorkerHost {
     pub(crate) fn new(index: usize, incarnation: u64, context: &mut Context) -> WorkerHost {
         let session = SessionId(context.rng.bytes());
         let heartbeat = context.config.heartbeat_peer;
-        let (instance, key) = (format!("worker-{index}.{incarnation}"), context.config.key());
+        let (instance, key) = (format!("worker-{index}.{incarnation}"), context.peers.key(Host::Worker(index)));
         let settings = Settings { heartbeat, instance: instance.clone(), key, ..Settings::new(session) };
         let ahead = Duration::from_micros(context.rng.below(1 << 40));
         let strict = context.rng.percent(30);
@@ -320,6 +320,7 @@ impl WorkerHost {
             let spec = context.ledger.spec(number);
             let asked = (spec.method.service, spec.method.name);
             assert_eq!(asked, (&*offer.service, &*offer.methods[job.method].name), "call {number} runs another method");
+            context.peers.check_start(spec.client.0, job.caller_name.as_deref(), spec.method, spec.made_world);
             handler.draw(number, context);
             let plan = context.ledger.spec(number).plan;
             handler.stream = handler.stream.map(|_| StreamEndpoint::of_handler(number, job.streams, plan));

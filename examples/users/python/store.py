@@ -39,10 +39,10 @@ FIRST_USERS = [
 
 
 class Store:
-    """The users of the file that CALLBOARD_USERS_FILE names, or of ./users.json."""
+    """The users of the file that CALLBOARD_EXAMPLE_USERS_FILE names, or of ./users.json."""
 
     def __init__(self) -> None:
-        self.path = Path(os.environ.get("CALLBOARD_USERS_FILE", "users.json"))
+        self.path = Path(os.environ.get("CALLBOARD_EXAMPLE_USERS_FILE", "users.json"))
         # A file of its own, since each write replaces the file of users. The lock ends with this process.
         self.lock = self.path.with_name(self.path.name + ".lock").open("w")
         try:

@@ -54,6 +54,9 @@ pub(crate) struct Config {
     /// As for broker and pool, and for each command that queries a broker
     #[arg(long, value_name = "FILE")]
     curve_secret_file: Option<String>,
+    /// As for broker
+    #[arg(long, value_name = "FILE")]
+    peers_file: Option<String>,
     /// As for broker and pool
     #[arg(long, value_name = "DURATION")]
     drain: Option<String>,
@@ -79,6 +82,7 @@ impl Config {
             .with("--authkey-file", self.authkey_file.as_ref())
             .with("--server-key", self.server_key.as_ref())
             .with("--curve-secret-file", self.curve_secret_file.as_ref())
+            .with("--peers-file", self.peers_file.as_ref())
             .with("--drain", self.drain.as_ref())
             .with("--name", self.name.as_ref())
             .with("-n", self.size.as_ref())

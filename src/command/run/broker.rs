@@ -13,7 +13,7 @@ use crate::{
         output::{self, exit::Exit},
         process::signals::{Hangups, StopSignals},
     },
-    settings::{Authkey, BrokerSettings, Flags, Settings, Sourced},
+    settings::{BrokerSettings, Flags, Settings, Sourced},
 };
 
 /// Shown below `callboard broker --help`.
@@ -46,6 +46,9 @@ pub(crate) struct Broker {
     /// File with the broker's secret CURVE key, which encrypts connections: see `callboard keygen`
     #[arg(long, value_name = "FILE")]
     curve_secret_file: Option<String>,
+    /// File of the peers that may connect, with their rights; `callboard keys` edits it, and SIGHUP reads it again
+    #[arg(long, value_name = "FILE")]
+    peers_file: Option<String>,
     #[command(flatten)]
     limits: BrokerLimits,
 }
@@ -109,7 +112,8 @@ impl Broker {
             .with("--backend", self.backend.as_ref())
             .with("--drain", self.drain.as_ref())
             .with("--authkey-file", self.authkey_file.as_ref())
-            .with("--curve-secret-file", self.curve_secret_file.as_ref());
+            .with("--curve-secret-file", self.curve_secret_file.as_ref())
+            .with("--peers-file", self.peers_file.as_ref());
         self.limits.add_to(flags)
     }
 
@@ -117,15 +121,15 @@ impl Broker {
     pub(crate) async fn run(self, settings: Settings) -> anyhow::Result<Exit> {
         // Caught first: from the ready line on, a signal starts an orderly shutdown.
         let mut signals = StopSignals::catch()?;
-        let authkey = &settings.broker.authkey;
-        let mut hangups = Hangups::catch(authkey.file.is_some())?;
-        let mut broker = RunningBroker::start(settings_of(&settings.broker)?).await.map_err(not_started)?;
+        let given = &settings.broker;
+        let mut hangups = Hangups::catch(given.authkey.file.is_some() || given.peers_file.is_some())?;
+        let mut broker = RunningBroker::start(settings_of(given)?).await.map_err(not_started)?;
         output::print(&format!("ready frontend={} backend={}", broker.frontend(), broker.backend()))?;
         let exit = loop {
             tokio::select! {
                 // All are cancel safe: they only wait.
                 exit = signals.next() => break exit,
-                () = hangups.next() => reload_keys(authkey, &broker),
+                () = hangups.next() => reload_peers(given, &broker),
                 () = broker.ended() => return Err(Exit::GaveUp.because(anyhow!("the broker ended unexpectedly"))),
             }
         };
@@ -142,7 +146,7 @@ impl Broker {
 pub(super) fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::broker::Settings> {
     let mut settings = callboard::broker::Settings::new(address(&given.frontend)?, address(&given.backend)?);
     settings.allow_unauthenticated = given.allow_unauthenticated.value;
-    settings.keys = given.authkey.keys()?;
+    settings.peers = given.peers()?;
     settings.curve = given.curve.read()?;
     settings.heartbeat = given.heartbeat.value;
     settings.services = given.services.as_ref().map(|services| services.value.clone()).unwrap_or_default();
@@ -161,17 +165,17 @@ pub(super) fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::b
     Ok(settings)
 }
 
-/// Reads the key file again. An invalid file changes nothing: the old keys stay valid.
-fn reload_keys(authkey: &Authkey, broker: &RunningBroker) {
-    match authkey.keys() {
-        Ok(Some(keys)) => {
-            let ids: Vec<_> = keys.iter().map(|key| key.id().unwrap_or("-")).collect();
-            tracing::info!(target: logging::BROKER, keys = ids.len(), ids = ids.join(" "), "key file reloaded");
-            broker.change_keys(keys);
+/// Reads the keys and the peers again. An invalid file changes nothing: the old keys and peers stay valid.
+fn reload_peers(given: &BrokerSettings, broker: &RunningBroker) {
+    match given.peers() {
+        Ok(Some(peers)) => {
+            let names: Vec<_> = peers.iter().map(|peer| peer.name().map_or("-", AsRef::as_ref)).collect();
+            tracing::info!(target: logging::BROKER, peers = names.len(), names = names.join(" "), "peers reloaded");
+            broker.change_peers(peers);
         }
         Ok(None) => {}
         Err(error) => {
-            tracing::error!(target: logging::BROKER, %error, "cannot reload the key file: the old keys stay valid")
+            tracing::error!(target: logging::BROKER, %error, "cannot reload the peers: the old ones stay valid")
         }
     }
 }

@@ -36,7 +36,7 @@ fn start_worker(broker: &Broker, folder: &TempDir) -> Process {
 fn worker_of(broker: &Broker, folder: &TempDir) -> std::process::Command {
     let mut command = example("users-worker");
     command.env("CALLBOARD_BACKEND", &broker.backend);
-    command.env("CALLBOARD_USERS_FILE", folder.path().join("users.json"));
+    command.env("CALLBOARD_EXAMPLE_USERS_FILE", folder.path().join("users.json"));
     command
 }
 

@@ -188,12 +188,12 @@ fn keys_are_replaced_one_after_the_other_while_the_broker_runs() {
         broker.process.stderr.wait_for(expected);
     };
     with(&broker, &new, &call).failed_with(1, &["UNAUTHENTICATED"]);
-    replace_keys(&format!("id=new key={THEIRS}\nid=old key={OURS}\n"), "ids=\"new old\"");
+    replace_keys(&format!("id=new key={THEIRS}\nid=old key={OURS}\n"), "names=\"new old\"");
     assert_eq!(with(&broker, &new, &call).printed(), "5");
     assert_eq!(with(&broker, &old, &call).printed(), "5");
-    replace_keys("short", "the old keys stay valid");
+    replace_keys("short", "the old ones stay valid");
     assert_eq!(with(&broker, &new, &call).printed(), "5");
-    replace_keys(&format!("id=new key={THEIRS}\n"), "ids=\"new\"");
+    replace_keys(&format!("id=new key={THEIRS}\n"), "names=\"new\"");
     with(&broker, &old, &call).failed_with(1, &["UNAUTHENTICATED"]);
     assert_eq!(
         with(&broker, &new, &call).printed(),

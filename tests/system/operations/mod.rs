@@ -4,6 +4,7 @@ mod authkeys;
 mod broker;
 mod demo;
 mod logs;
+mod peers_file;
 mod startup_errors;
 mod status;
 mod terminal;

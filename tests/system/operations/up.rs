@@ -365,5 +365,5 @@ fn with_keys_the_watchdog_and_the_pools_authenticate() {
     call.arg(running.directory.file());
     assert_eq!(Finished::of(call).printed(), "5");
     running.up.process.signal(Signal::HUP);
-    running.up.process.stderr.wait_for("key file reloaded");
+    running.up.process.stderr.wait_for("peers reloaded");
 }

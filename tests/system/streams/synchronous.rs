@@ -38,7 +38,9 @@ fn polled_scene() -> (Broker, Process, polled::Client) {
 fn users(broker: &Broker) -> (Process, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = example("users-worker");
-    command.env("CALLBOARD_BACKEND", &broker.backend).env("CALLBOARD_USERS_FILE", folder.path().join("users.json"));
+    command
+        .env("CALLBOARD_BACKEND", &broker.backend)
+        .env("CALLBOARD_EXAMPLE_USERS_FILE", folder.path().join("users.json"));
     let worker = Process::start(command);
     broker.wait_for_service("user_manager");
     (worker, folder)

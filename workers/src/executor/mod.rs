@@ -73,7 +73,8 @@ impl Executor {
         let (method, _) = &self.handlers[job.offer][job.method];
         let deadline = job.deadline.and_then(|deadline| self.clock.instant(deadline));
         let channel = StreamChannel::for_job(&job, &self.stream_commands);
-        let context = Context::new(job.call, method.clone(), job.attempt, job.affinity, deadline, channel);
+        let context =
+            Context::new(job.call, method.clone(), job.caller_name, job.attempt, job.affinity, deadline, channel);
         self.running.insert(job.id, context.clone());
         let completions = Arc::clone(&self.completions);
         self.prepared.push(QueuedJob::new(job.id, job.offer, job.method, job.body, context, completions));

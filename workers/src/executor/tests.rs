@@ -33,6 +33,7 @@ fn job(number: u64, method: usize) -> Job {
         offer: 0,
         method,
         call: CallId { caller: 0, number: CallNumber(number) },
+        caller_name: None,
         attempt: 1,
         deadline: None,
         affinity: None,

@@ -11,6 +11,7 @@ use std::{
     time::Instant,
 };
 
+use bytestring::ByteString;
 use callboard_core::wire::{affinity::Affinity, ids::CallId, method::MethodName};
 use callboard_transport::{CallScope, ServedCall};
 use futures::task::AtomicWaker;
@@ -29,6 +30,7 @@ pub struct Context {
 struct Call {
     id: CallId,
     method: MethodName,
+    caller: Option<ByteString>,
     attempt: u32,
     affinity: Option<Affinity>,
     /// Set if the call has streams, or its caller requested progress reports.
@@ -43,13 +45,22 @@ impl Context {
     pub(crate) fn new(
         id: CallId,
         method: MethodName,
+        caller: Option<ByteString>,
         attempt: u32,
         affinity: Option<Affinity>,
         deadline: Option<Instant>,
         channel: Option<Arc<StreamChannel>>,
     ) -> Context {
-        let call =
-            Call { id, method, attempt, affinity, channel, started: AtomicBool::new(false), task: AtomicWaker::new() };
+        let call = Call {
+            id,
+            method,
+            caller,
+            attempt,
+            affinity,
+            channel,
+            started: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+        };
         Context { served: Arc::new(ServedCall::new(deadline, call)) }
     }
 
@@ -61,6 +72,12 @@ impl Context {
     /// Returns the full name of the called method, `SERVICE.METHOD`.
     pub fn method(&self) -> &str {
         self.served.data.method.as_str()
+    }
+
+    /// Returns the name of the peer that made the call, as the broker authenticated it: the `name` in the broker's peers file, or the `id`
+    /// in its key file. `None` if the peer has no name, or the broker requires no authentication.
+    pub fn caller(&self) -> Option<&str> {
+        self.served.data.caller.as_deref()
     }
 
     /// Returns the number of this attempt, from 1. A higher number means that the broker lost another worker that had the call.

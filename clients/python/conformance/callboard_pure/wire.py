@@ -49,7 +49,7 @@ CAST, RESEND, WAIT_FOR_READY, BROADCAST = 1, 2, 4, 8  # flags, key 5
 
 @dataclass(slots=True)
 class Envelope:
-    """One header and its body. Each field up to `latest` is a key of section 2.2; its default is the key's absence."""
+    """One header and its body. Each field up to `caller_name` is a key of section 2.2; its default is the key's absence."""
 
     kind: int
     number: int | None = None
@@ -76,6 +76,7 @@ class Envelope:
     key: str | None = None
     streams: int = 0
     latest: int | None = None
+    caller_name: str | None = None
     extensions: dict[int, bytes] = field(default_factory=dict)  # from key 64 on, the values as they are encoded
     body: bytes = b""
 
@@ -95,12 +96,12 @@ NUMBERS = {
     11: "attempt", 13: "retry_after_ms", 14: "credit_calls", 15: "credit_bytes", 16: "caller", 17: "call", 18: "offer",
     20: "priority", 25: "fence", 27: "sequence", 29: "streams", 30: "latest",
 }  # fmt: skip
-TEXTS = {2: "method", 9: "type", 10: "message", 12: "worker", 28: "key"}
+TEXTS = {2: "method", 9: "type", 10: "message", 12: "worker", 28: "key", 31: "caller_name"}
 KEYS = dict(sorted((NUMBERS | TEXTS).items()))
 DEFAULTS = {each.name: each.default for each in fields(Envelope)}
 BOUNDS = {4: 3, 8: 3, 11: 1 << 32, 14: 1 << 32, 16: 1 << 32, 18: 1 << 32, 20: 3}  # the values are below these
 BITS = {5: 0b1111, 29: 0b111}
-TEXT_BYTES_MAX = {9: 128, 10: 1_024, 12: 128, 28: 128}
+TEXT_BYTES_MAX = {9: 128, 10: 1_024, 12: 128, 28: 128, 31: 128}
 
 _FAILURE = {7, 8, 9, 10, 13}
 # By kind: the keys that must be present, and those that may be (2.2 and appendix A).
@@ -126,7 +127,7 @@ FORMS_TO_PEER: dict[int, tuple[set[int], set[int]]] = {
     **FORMS_TO_BROKER,  # what only a peer may send is read, and then dropped as misplaced
     Kind.CHALLENGE: (set(), set()),
     Kind.WELCOME: (set(), set()),
-    Kind.REQUEST: ({1, 2, 11, 16, 17}, {3, 25, 28, 29}),
+    Kind.REQUEST: ({1, 2, 11, 16, 17}, {3, 25, 28, 29, 31}),
     Kind.REPLY: ({1}, _FAILURE | {11, 12, 14, 15}),
     Kind.CREDIT: (set(), {14, 15}),
     Kind.CANCEL: ({1}, set()),

@@ -106,6 +106,9 @@ class Context:
     def deadline(self) -> float | None:
         """The seconds until the caller stops waiting, at least 0; None if the call has no deadline."""
     @property
+    def caller(self) -> str | None:
+        """The name of the peer that made the call, as the broker authenticated it. None if it has no name."""
+    @property
     def attempt(self) -> int:
         """The number of this attempt, from 1. It is higher if an earlier worker was lost with the call."""
     @property

@@ -30,6 +30,12 @@ impl Context {
         self.0.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64())
     }
 
+    /// The name of the peer that made the call, as the broker authenticated it. None if it has no name.
+    #[getter]
+    fn caller(&self) -> Option<&str> {
+        self.0.caller()
+    }
+
     /// The number of this attempt, from 1. It is higher if an earlier worker was lost with the call.
     #[getter]
     fn attempt(&self) -> u32 {

@@ -20,7 +20,7 @@ URU = {"id": 7, "nickname": "Uru", "mail_address": "uru@example.org", "user_type
 @pytest.fixture
 def start(worker_side: Side, tmp_path: Path) -> Start:
     """Starts a worker of the same file."""
-    env = {"CALLBOARD_USERS_FILE": str(tmp_path / "users.json")}
+    env = {"CALLBOARD_EXAMPLE_USERS_FILE": str(tmp_path / "users.json")}
     return lambda: worker_side.start("users", "worker", env=env)
 
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    super::{coordinator::state::Broker, outcome::Outcome, reserved::SERVICE},
+    super::{coordinator::state::Broker, outcome::Outcome, permissions, reserved::SERVICE},
     contracts, load, methods, peers, status, wait_reason,
 };
 use crate::{
@@ -28,8 +28,9 @@ pub(crate) fn handle_admin_call(broker: &mut Broker, now: Time, caller: &Princip
         return Err(Box::new(methods::wrong_style(&request.method, style)));
     }
     let method = request.method.method();
-    if methods::FOR_OPERATORS.contains(&method) && !caller.operator {
-        return Err(Box::new(methods::not_an_operator(&format!("{SERVICE}.{method}"))));
+    if methods::FOR_OPERATORS.contains(&method) && !caller.is_operator() {
+        let text = permissions::not_an_operator(caller, &format!("{SERVICE}.{method}"));
+        return Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text)));
     }
     let result = result_of(broker, now, caller, request)?;
     let max = broker.settings.message_bytes_max.saturating_sub(limits::HEADER_BYTES_MAX);
@@ -54,7 +55,9 @@ fn result_of(broker: &mut Broker, now: Time, caller: &Principal, request: &Reque
         "peers" => encoded(&peers::peers(broker, now, first_peer_of(arguments)?)),
         "ping" => encoded(&()),
         "services" => cached(broker, now, "services", |broker| encoded(&status::service_statuses(broker, now))),
-        "status" if caller.operator => cached(broker, now, "status", |broker| encoded(&status::status(broker, now))),
+        "status" if caller.is_operator() => {
+            cached(broker, now, "status", |broker| encoded(&status::status(broker, now)))
+        }
         "status" => {
             cached(broker, now, "status without peers", |broker| encoded(&status::status(broker, now).without_peers()))
         }
@@ -68,14 +71,16 @@ fn result_of(broker: &mut Broker, now: Time, caller: &Principal, request: &Reque
 fn why(broker: &mut Broker, now: Time, caller: &Principal, arguments: &[u8]) -> Outcome {
     let call = ArgumentReader::new(&["call"], arguments).and_then(|mut reader| reader.next::<Option<String>>());
     match call.map_err(|error| Box::new(Failure::from(error)))? {
-        None if caller.operator => cached(broker, now, "why", |broker| encoded(&wait_reason::open_calls(broker, now))),
+        None if caller.is_operator() => {
+            cached(broker, now, "why", |broker| encoded(&wait_reason::open_calls(broker, now)))
+        }
         None => {
             let text = "the list of all open calls is for operators: name a call, or use a key with that role";
             Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text)))
         }
         Some(text) => {
             let reason = wait_reason::find(broker, now, &text)?;
-            encoded(&[if caller.operator { reason } else { reason.without_others() }].as_slice())
+            encoded(&[if caller.is_operator() { reason } else { reason.without_others() }].as_slice())
         }
     }
 }

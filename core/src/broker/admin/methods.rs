@@ -47,12 +47,6 @@ pub(super) fn wrong_style(method: &MethodName, style: Style) -> Failure {
     Failure::new(Code::InvalidArgument, Executed::No, text)
 }
 
-/// Returns the failure of a call to an operator's method by another client.
-pub(crate) fn not_an_operator(method: &str) -> Failure {
-    let message = format!("{method} is for operators: your key must have that role");
-    Failure::new(Code::PermissionDenied, Executed::No, message)
-}
-
 /// Returns the failure of a call to a method that does not exist.
 pub(super) fn unknown_method(method: &str) -> Box<Failure> {
     let names = METHODS.map(|(name, ..)| name);

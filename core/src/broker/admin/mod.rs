@@ -16,7 +16,6 @@ pub(crate) use self::{
     cache::AdminCache,
     handler::handle_admin_call,
     load::load,
-    methods::not_an_operator,
     peers::peers,
     status::{service_statuses, status},
     wait_reason::open_calls,

@@ -35,6 +35,8 @@ use crate::{
 pub(crate) struct Call {
     /// The correlation id, for logs and operators.
     pub(crate) id: CallId,
+    /// The name of the peer that made the call, which its handler may read. `None` if the peer has no name.
+    pub(crate) caller_name: Option<ByteString>,
     /// The client that waits for the outcome. `None` once the client has the outcome or does not wait for it, and for a
     /// subcall.
     pub(crate) client: Option<ClientKey>,
@@ -107,11 +109,13 @@ pub(crate) enum CallState {
 }
 
 /// The origin of a call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) client: ClientKey,
     pub(crate) tenant: TenantKey,
     pub(crate) tag: u32,
+    /// The name of the peer that makes the call, if it has one.
+    pub(crate) name: Option<ByteString>,
     pub(crate) connection_number: ConnectionNumber,
     /// Whether the call may have run in an earlier start of the broker.
     pub(crate) uncertain: bool,
@@ -122,6 +126,7 @@ impl Call {
     pub(crate) fn new(now: Time, caller: Caller, service: ServiceKey, request: Request) -> Call {
         Call {
             id: CallId { caller: caller.tag, number: request.number },
+            caller_name: caller.name,
             client: Some(caller.client),
             tenant: caller.tenant,
             paid_on: caller.connection_number,
@@ -160,6 +165,7 @@ impl Call {
     pub(crate) fn subcall(&self, of: SubcallId) -> Call {
         Call {
             id: self.id,
+            caller_name: self.caller_name.clone(),
             client: None,
             tenant: self.tenant,
             paid_on: self.paid_on,

@@ -375,6 +375,7 @@ impl Broker {
             timeout: call.deadline.map(|deadline| deadline.since(now)),
             attempt: call.attempt(),
             call: call.id,
+            caller_name: call.caller_name.clone(),
             affinity,
             streams: call.requested_streams,
             extensions: call.extensions.clone(),

@@ -95,7 +95,7 @@ impl Broker {
                 self.on_protocol_violation(now, connection, violation, out);
             }
             Event::Closed { connection } => self.on_closed(now, connection, out),
-            Event::Keys(keys) => self.settings.keys = Some(keys),
+            Event::Peers(peers) => self.replace_peers(now, peers, out),
             Event::Gate(status) => self.gate = *status,
             Event::Timeout => self.handle_timeout(now, out),
             Event::Shutdown { deadline } => self.shut_down(now, deadline, out),

@@ -9,6 +9,7 @@ use super::super::{
     flow::{StreamFailure, unreadable_item},
     interface::{Action, Diagnostic},
     keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
+    permissions,
     registry::Service,
     reserved,
     sessions::RequestStatus,
@@ -40,9 +41,10 @@ impl Broker {
             return self.on_overspent_credit(now, key, out);
         }
         client.count_request();
+        let denied = permissions::check_call(client.principal(), &request.method).err();
         match client.record_request(request.number, request.flags.resend) {
-            RequestStatus::New => self.accept(now, key, request, false, out),
-            RequestStatus::Unknown => self.accept(now, key, request, true, out),
+            RequestStatus::New => self.accept(now, key, request, false, denied, out),
+            RequestStatus::Unknown => self.accept(now, key, request, true, denied, out),
             RequestStatus::Open => self.on_open_request(now, key, request.number, bytes, out),
             RequestStatus::Answered(outcome, extensions) => {
                 self.counters.duplicates += 1;
@@ -81,20 +83,30 @@ impl Broker {
         }
     }
 
-    fn accept(&mut self, now: Time, key: ClientKey, mut request: Request, uncertain: bool, out: &mut Vec<Action>) {
+    /// Accepts a new request. `denied` states why the client may not make the call, if it may not.
+    fn accept(
+        &mut self,
+        now: Time,
+        key: ClientKey,
+        mut request: Request,
+        uncertain: bool,
+        denied: Option<String>,
+        out: &mut Vec<Action>,
+    ) {
         self.counters.calls += 1;
         self.counters.casts += u64::from(request.flags.cast);
         let paid = request.body.len() as u64;
+        // The right to operate, which was checked, covers the call that is made again.
         self.replace_resend(key, &mut request);
         if request.method.service() == reserved::SERVICE {
-            return self.on_admin_request(now, key, &request, out);
+            return self.on_admin_request(now, key, &request, denied, out);
         }
         let client = self.sessions.client_mut(key);
-        let denied = reserved::is_for_operators(&request.method) && !client.principal().operator;
         let caller = Caller {
             client: key,
             tenant: client.tenant(),
             tag: client.session().prefix(),
+            name: client.principal().name().cloned(),
             connection_number: client.connection_number(),
             uncertain,
         };
@@ -107,9 +119,9 @@ impl Broker {
         if !self.calls[call].cast {
             self.sessions.client_mut(key).open(self.calls[call].id.number, call);
         }
-        if denied {
-            let failure = admin::not_an_operator(&self.calls[call].method.to_string());
-            return self.end(now, call, Err(Box::new(failure)), out);
+        if let Some(text) = denied {
+            self.log_denial(key, &text, out);
+            return self.fail(now, call, Code::PermissionDenied, text, out);
         }
         if let Some(text) = self.calls[call].contradiction() {
             return self.fail(now, call, Code::InvalidArgument, text, out);
@@ -120,16 +132,29 @@ impl Broker {
         self.schedule(now, call, out);
     }
 
+    fn log_denial(&mut self, key: ClientKey, text: &str, out: &mut Vec<Action>) {
+        if let Some(connection) = self.sessions.connection_of(key) {
+            out.push(Action::Log(Diagnostic::CallDenied { connection, why: text.into() }));
+        }
+    }
+
     /// Replaces a request to resend a dead letter by the request that it resends.
     fn replace_resend(&mut self, key: ClientKey, request: &mut Request) {
         let asked = (request.method.service(), request.method.method()) == (reserved::SERVICE, "dead_resend");
-        if asked && self.sessions.client_mut(key).principal().operator {
+        if asked && self.sessions.client_mut(key).principal().is_operator() {
             self.dead_letters.resend(request);
         }
     }
 
     /// Handles a call to the broker's own service, which is answered at once.
-    fn on_admin_request(&mut self, now: Time, key: ClientKey, request: &Request, out: &mut Vec<Action>) {
+    fn on_admin_request(
+        &mut self,
+        now: Time,
+        key: ClientKey,
+        request: &Request,
+        denied: Option<String>,
+        out: &mut Vec<Action>,
+    ) {
         let client = self.sessions.client_mut(key);
         client.release_credit(request.body.len() as u64);
         if request.flags.cast {
@@ -137,7 +162,13 @@ impl Broker {
             return self.sessions.grant_credit(now, key, out);
         }
         let caller = client.principal().clone();
-        let outcome = admin::handle_admin_call(self, now, &caller, request);
+        let outcome = match denied {
+            Some(text) => {
+                self.log_denial(key, &text, out);
+                Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text)))
+            }
+            None => admin::handle_admin_call(self, now, &caller, request),
+        };
         match &outcome {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,
@@ -262,7 +293,7 @@ impl Broker {
             connection: worker.connection.id,
             name: worker.name.clone(),
             services: names,
-            key: worker.principal.key_id.clone(),
+            key: worker.principal.name().map(ToString::to_string),
         }));
         for service in services {
             self.recheck_waiting(now, service, out);

@@ -14,6 +14,7 @@ use super::super::{
 };
 use super::state::Broker;
 use crate::{
+    auth::{PeerDirectory, Principal},
     time::Time,
     wire::{
         envelope::{Credit, Envelope, Ping},
@@ -109,9 +110,11 @@ impl Broker {
             connection,
             name: hello.instance.clone(),
             again: known.is_some(),
-            key: principal.key_id.clone(),
+            key: principal.name().map(ToString::to_string),
         }));
-        let tenant = principal.key_id.clone().map_or(TenantName::Origin(origin.rate_limit_key), TenantName::Key);
+        let tenant = principal
+            .name()
+            .map_or(TenantName::Origin(origin.rate_limit_key), |name| TenantName::Key(name.to_string()));
         let window = Credit { calls: self.settings.credit_calls, bytes: self.settings.credit_bytes, offer: 0 };
         let peer = PeerConnection::new(connection, origin.address, &hello, now);
         let tenant = self.tenants.join(tenant);
@@ -209,6 +212,35 @@ impl Broker {
     fn close(&mut self, connection: ConnectionId, out: &mut Vec<Action>) {
         self.connections.remove(connection, &mut self.timers);
         out.push(Action::Close(connection));
+    }
+
+    /// Replaces the peers that the broker knows, and applies the change to those that are connected.
+    pub(super) fn replace_peers(&mut self, now: Time, peers: PeerDirectory, out: &mut Vec<Action>) {
+        let clients: Vec<_> = self.sessions.iter().map(|(key, client)| (key, client.principal().clone())).collect();
+        for (key, principal) in clients {
+            match renewed(&principal, &peers, Role::Client) {
+                Ok(principal) => self.sessions.client_mut(key).set_principal(principal),
+                Err(failure) => self.revoke_client(now, key, *failure, out),
+            }
+        }
+        let workers: Vec<_> = self.registry.workers().map(|(key, worker)| (key, worker.principal.clone())).collect();
+        for (key, principal) in workers {
+            let checked = renewed(&principal, &peers, Role::Worker)
+                .and_then(|principal| self.registry.check_services(key, &principal).map(|()| principal));
+            match checked {
+                Ok(principal) => self.registry.worker_mut(key).principal = principal,
+                Err(failure) => self.disconnect(now, self.registry.worker(key).connection.id, *failure, out),
+            }
+        }
+        self.settings.peers = Some(peers);
+    }
+
+    /// Ends the connection and the session of a client: its waiting calls are dropped, and its running ones cancelled.
+    fn revoke_client(&mut self, now: Time, key: ClientKey, failure: Failure, out: &mut Vec<Action>) {
+        if let Some(connection) = self.sessions.connection_of(key) {
+            self.disconnect(now, connection, failure, out);
+        }
+        self.end_session(now, key, out);
     }
 
     /// Handles the goodbye of a client: its session ends, and with it the calls that wait for an outcome. Its casts
@@ -433,5 +465,21 @@ impl Broker {
             out.push(Action::Close(connection));
         }
         out.push(Action::Stopped);
+    }
+}
+
+/// Returns the identity of a connected peer in a new directory.
+///
+/// # Errors
+/// The failure that ends its connection: it is no longer known, or no longer has its role.
+fn renewed(principal: &Principal, peers: &PeerDirectory, role: Role) -> Result<Principal, Box<Failure>> {
+    let name = principal.name().map_or("-", AsRef::as_ref);
+    let Some(renewed) = principal.in_directory(peers) else {
+        let message = format!("peer {name} was removed from the peers that the broker knows");
+        return Err(rejection(Code::Unauthenticated, message));
+    };
+    match renewed.entry().is_none_or(|entry| entry.roles().permits(role)) {
+        true => Ok(renewed),
+        false => Err(rejection(Code::PermissionDenied, format!("peer {name} no longer has the role {role}"))),
     }
 }

@@ -1,12 +1,12 @@
 //! The authentication of a connecting peer, and the broker's own proof.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
 use super::super::interface::Identity;
 use crate::{
-    auth::{AuthKey, AuthKeys, MECHANISM, Nonce, Principal, Prover, Roles, Transcript},
+    auth::{AuthKey, Channel, MECHANISM, Nonce, PeerDirectory, PeerEntry, Principal, Roles, Transcript},
     body,
     peer::KEY_REQUIRED,
     wire::{
@@ -22,6 +22,23 @@ pub enum AuthenticationFailure {
     NoProof,
     /// Its proof fits none of the broker's keys.
     WrongProof,
+    /// Its connection is not encrypted, and the broker knows its peers by public keys alone.
+    NotEncrypted,
+    /// The public key of its encrypted connection is unknown, and the broker knows its peers by public keys alone.
+    UnknownPublicKey,
+    /// Its authkey is valid only together with a public key that its connection does not have.
+    OtherPublicKey,
+}
+
+/// What a peer must do to be authenticated.
+#[derive(Debug)]
+pub(super) enum Requirement {
+    /// Nothing: the broker requires no authentication, or the encrypted connection has proved the peer's public key.
+    Nothing(Option<Arc<PeerEntry>>),
+    /// A proof of an authkey.
+    Proof,
+    /// Nothing it could do would suffice.
+    Unmet(AuthenticationFailure),
 }
 
 /// A peer that was authenticated.
@@ -47,34 +64,80 @@ impl ProvedKey {
     }
 }
 
-/// Returns the body of the challenge: empty where the broker has no keys.
-pub(super) fn challenge(keys: Option<&AuthKeys>, identity: &Identity, nonce: Nonce) -> Bytes {
-    match keys {
-        Some(_) => {
+/// Returns what a peer must do whose connection has this channel.
+///
+/// | public key of the channel | the peers that the broker knows | requirement |
+/// |---|---|---|
+/// | any or none | no directory | nothing |
+/// | known | the peer has no authkey | nothing |
+/// | known | the peer has an authkey | its proof |
+/// | unknown or none | some have no public key | a proof |
+/// | unknown or none | all have public keys | unmet |
+pub(super) fn requirement(directory: Option<&PeerDirectory>, channel: Option<Channel>) -> Requirement {
+    let Some(directory) = directory else { return Requirement::Nothing(None) };
+    let known = channel.and_then(|channel| directory.with_public_key(&channel.public_key));
+    match known {
+        Some(entry) if entry.authkey().is_none() => Requirement::Nothing(Some(Arc::clone(entry))),
+        Some(_) => Requirement::Proof,
+        None if directory.has_plain_peers() => Requirement::Proof,
+        None if channel.is_some() => Requirement::Unmet(AuthenticationFailure::UnknownPublicKey),
+        None => Requirement::Unmet(AuthenticationFailure::NotEncrypted),
+    }
+}
+
+/// Returns the body of the challenge: empty where no proof is required.
+pub(super) fn challenge(requirement: &Requirement, identity: &Identity, nonce: Nonce) -> Bytes {
+    match requirement {
+        Requirement::Proof => {
             let (broker, start) = (identity.broker, identity.start);
             let challenge = Challenge { mechanism: MECHANISM.to_owned(), nonce, broker, start };
             body::encode(&challenge).expect("a challenge has a CBOR form")
         }
-        None => Bytes::new(),
+        Requirement::Nothing(_) | Requirement::Unmet(_) => Bytes::new(),
     }
 }
 
 /// Authenticates a peer by its answer to the challenge. There is no transcript if the challenge was empty.
 pub(super) fn authenticate(
-    keys: Option<&AuthKeys>,
+    directory: Option<&PeerDirectory>,
+    channel: Option<Channel>,
     transcript: Option<Transcript>,
     answer: &Bytes,
 ) -> Result<Authenticated, AuthenticationFailure> {
-    let Some(keys) = keys else {
-        return Ok(Authenticated { principal: Principal::anonymous(), roles: Roles::ALL, key: None });
+    let directory = match (requirement(directory, channel), directory) {
+        (Requirement::Nothing(entry), _) => return Ok(without_proof(entry)),
+        (Requirement::Unmet(failure), _) => return Err(failure),
+        (Requirement::Proof, directory) => directory.ok_or(AuthenticationFailure::NoProof)?,
     };
     let transcript = transcript.filter(|_| !answer.is_empty()).ok_or(AuthenticationFailure::NoProof)?;
     let ChallengeResponse { proof } = body::decode(answer).map_err(|_| AuthenticationFailure::WrongProof)?;
-    let known = |key: &&AuthKey| transcript.verify(Prover::Peer, key, &proof);
-    let key = keys.iter().find(known).ok_or(AuthenticationFailure::WrongProof)?;
+    let entry = directory.that_proved(&transcript, &proof).ok_or(AuthenticationFailure::WrongProof)?;
+    check_public_key(directory, entry, channel)?;
     // Only an authenticated peer gets the broker's proof: with it, another peer could guess a weak key offline.
-    let proved = ProvedKey { transcript, key: key.clone() };
-    Ok(Authenticated { principal: Principal::of_key(key), roles: key.roles(), key: Some(proved) })
+    let key = entry.authkey().map(|key| ProvedKey { transcript, key: key.clone() });
+    Ok(Authenticated { principal: Principal::of(entry), roles: entry.roles(), key })
+}
+
+fn without_proof(entry: Option<Arc<PeerEntry>>) -> Authenticated {
+    let (principal, roles) = match entry {
+        Some(entry) => (Principal::of(&entry), entry.roles()),
+        None => (Principal::anonymous(), Roles::ALL),
+    };
+    Authenticated { principal, roles, key: None }
+}
+
+/// Checks that the authkey and the public key of a connection belong to one peer.
+fn check_public_key(
+    directory: &PeerDirectory,
+    entry: &PeerEntry,
+    channel: Option<Channel>,
+) -> Result<(), AuthenticationFailure> {
+    let owner = channel.and_then(|channel| directory.with_public_key(&channel.public_key));
+    let agrees = match owner {
+        Some(owner) => owner.has_same_credentials(entry),
+        None => entry.public_key().is_none(),
+    };
+    if agrees { Ok(()) } else { Err(AuthenticationFailure::OtherPublicKey) }
 }
 
 impl AuthenticationFailure {
@@ -84,6 +147,16 @@ impl AuthenticationFailure {
             AuthenticationFailure::NoProof => KEY_REQUIRED,
             AuthenticationFailure::WrongProof => {
                 "unknown key: check --authkey-file and CALLBOARD_AUTHKEY on both sides"
+            }
+            AuthenticationFailure::NotEncrypted => {
+                "the broker knows its peers by public keys, and this connection is not encrypted: pass the broker's key with \
+                 --server-key and this program's own with --curve-secret-file"
+            }
+            AuthenticationFailure::UnknownPublicKey => {
+                "unknown public key: add the key of this program's --curve-secret-file to the broker's peers file"
+            }
+            AuthenticationFailure::OtherPublicKey => {
+                "the authkey belongs to another public key: use the authkey and the --curve-secret-file of one peer"
             }
         };
         Failure::new(Code::Unauthenticated, Executed::No, message)
@@ -95,6 +168,9 @@ impl fmt::Display for AuthenticationFailure {
         f.write_str(match self {
             AuthenticationFailure::NoProof => "it gave no proof of a key",
             AuthenticationFailure::WrongProof => "its key is unknown",
+            AuthenticationFailure::NotEncrypted => "its connection is not encrypted",
+            AuthenticationFailure::UnknownPublicKey => "its public key is unknown",
+            AuthenticationFailure::OtherPublicKey => "its authkey belongs to another public key",
         })
     }
 }

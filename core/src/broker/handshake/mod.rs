@@ -3,8 +3,8 @@
 //! | state | input | next state |
 //! |---|---|---|
 //! | `AwaitingHello` | hello that fits | `AwaitingProof`; the challenge is sent |
-//! | `AwaitingHello` | hello without a nonce, where the broker has keys | `Rejected` |
-//! | `AwaitingProof` | proof by one of the keys, or no keys are set | `Client` or `Worker`; the welcome is sent |
+//! | `AwaitingHello` | hello without a nonce, where a proof is required | `Rejected` |
+//! | `AwaitingProof` | valid proof, or none is required | `Client` or `Worker`; the welcome is sent |
 //! | `AwaitingProof` | any other proof | `Rejected` |
 //! | `Rejected` | timeout | goodbye, closed |
 //! | any of these | any other message, timeout | goodbye, closed |
@@ -20,6 +20,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 pub use self::authentication::AuthenticationFailure;
+use self::authentication::Requirement;
 pub(crate) use self::{
     authentication::{Authenticated, ProvedKey},
     state::{ConnectionState, PeerOrigin},
@@ -152,9 +153,9 @@ impl Connections {
         let hello: Hello =
             body::decode(body).map_err(|error| rejection(Code::InvalidArgument, format!("invalid hello: {error}")))?;
         check_hello(&hello, endpoint, context.settings)?;
-        let keys = context.settings.keys.as_ref();
-        let challenge = authentication::challenge(keys, context.identity, nonce);
-        let required = keys.is_some();
+        let requirement = authentication::requirement(context.settings.peers.as_ref(), origin.channel);
+        let challenge = authentication::challenge(&requirement, context.identity, nonce);
+        let required = matches!(requirement, Requirement::Proof);
         let binding = origin.channel.map(|channel| channel.binding);
         let transcript =
             required.then(|| Box::new(HelloTranscript::new(hello.role, body, binding).with_challenge(&challenge)));
@@ -181,8 +182,8 @@ impl Connections {
             unreachable!("the caller saw that the connection awaits a proof");
         };
         let (hello, origin, transcript) = (Hello::clone(hello), origin.clone(), transcript.as_deref().copied());
-        let keys = context.settings.keys.as_ref();
-        match authentication::authenticate(keys, transcript, answer) {
+        let directory = context.settings.peers.as_ref();
+        match authentication::authenticate(directory, origin.channel, transcript, answer) {
             Ok(authenticated) => {
                 check_role(connection, hello.role, &authenticated, out)?;
                 Ok(Some(Admission { hello, origin, authenticated }))
@@ -307,7 +308,7 @@ fn check_role(
     if authenticated.roles.permits(role) {
         return Ok(());
     }
-    let key = authenticated.principal.key_id.clone();
+    let key = authenticated.principal.name().map(ToString::to_string);
     out.push(Action::Log(Diagnostic::NotPermitted { connection, key, role }));
     let message = format!(
         "the key does not allow the role {role}: use another key, or add the role to it in the broker's key file"

@@ -59,6 +59,13 @@ pub enum Diagnostic {
         /// The role that it requested.
         role: Role,
     },
+    /// A client called a method that it may not call.
+    CallDenied {
+        /// Its connection.
+        connection: ConnectionId,
+        /// The peer's name, and the right that is missing.
+        why: ByteString,
+    },
     /// A worker takes no more calls.
     WorkerDraining {
         /// Its instance name.

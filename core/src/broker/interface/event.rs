@@ -4,7 +4,7 @@ use bytestring::ByteString;
 
 use super::super::admin::GateStatus;
 use crate::{
-    auth::{AuthKeys, Channel, Nonce},
+    auth::{Channel, Nonce, PeerDirectory},
     time::Time,
     wire::ids::ConnectionId,
     zmtp::Violation,
@@ -56,8 +56,9 @@ pub enum Event {
         /// The connection.
         connection: ConnectionId,
     },
-    /// These keys replace the earlier ones. Peers that are connected stay.
-    Keys(AuthKeys),
+    /// These peers replace the earlier ones. Connections of peers that are no longer known end, except if a key was removed from a
+    /// key file. Changed rights apply from the next call on.
+    Peers(PeerDirectory),
     /// The state of the driver's gate. The driver reports it a few times a second at most.
     Gate(Box<GateStatus>),
     /// The time of [`Broker::poll_timeout`](super::super::Broker::poll_timeout) has come.

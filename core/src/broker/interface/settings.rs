@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::registry::AllowedServices;
 use crate::{
-    auth::AuthKeys,
+    auth::PeerDirectory,
     wire::{
         ids::{BrokerId, StartId},
         limits,
@@ -54,8 +54,8 @@ pub struct Settings {
     pub service_return: Duration,
     /// How long after its start the broker waits for workers before it fails calls to services without workers.
     pub quiet_time: Duration,
-    /// The keys, one of which each peer must prove. `None`: peers are not authenticated.
-    pub keys: Option<AuthKeys>,
+    /// The peers that may connect. `None`: peers are not authenticated.
+    pub peers: Option<PeerDirectory>,
     /// The services that workers may register. Default: all.
     pub services: AllowedServices,
 }
@@ -82,7 +82,7 @@ impl Default for Settings {
             retry_burst: limits::RETRY_BURST,
             service_return: limits::SERVICE_GRACE,
             quiet_time: limits::STARTUP_GRACE,
-            keys: None,
+            peers: None,
             services: AllowedServices::default(),
         }
     }

@@ -1,14 +1,17 @@
 //! The checks of a worker's registration.
 
 use super::{
-    super::{keys::WorkerKey, reserved},
+    super::{keys::WorkerKey, permissions, reserved},
     Registry,
     allowed::AllowedServices,
 };
-use crate::wire::{
-    handshake::{self, Register},
-    limits, method,
-    status::{Code, Executed, Failure},
+use crate::{
+    auth::Principal,
+    wire::{
+        handshake::{self, Register},
+        limits, method,
+        status::{Code, Executed, Failure},
+    },
 };
 
 impl Registry {
@@ -40,6 +43,13 @@ impl Registry {
         Ok(())
     }
 
+    /// Checks whether a worker with this identity may serve the services that it serves.
+    pub(crate) fn check_services(&self, key: WorkerKey, principal: &Principal) -> Result<(), Box<Failure>> {
+        let mut services = self.worker(key).offers.iter().map(|offer| &*self.service(offer.service).name);
+        let checked = services.try_for_each(|service| permissions::check_serve(principal, service));
+        checked.or_else(|message| reject(Code::PermissionDenied, message))
+    }
+
     /// Checks whether a worker may serve a service of that name, for itself alone if `exclusive`.
     fn check_name(
         &self,
@@ -52,6 +62,8 @@ impl Registry {
         if reserved::is_reserved(name) && !pool {
             return reject(Code::PermissionDenied, format!("the name {name} belongs to the broker"));
         }
+        let permitted = permissions::check_serve(&self.worker(key).principal, name);
+        permitted.or_else(|message| reject(Code::PermissionDenied, message))?;
         if !allowed.allows(name) {
             let message = format!("{name} is not allowed at this broker, whose setting services is {allowed}");
             return reject(Code::PermissionDenied, message);

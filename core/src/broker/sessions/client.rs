@@ -83,6 +83,11 @@ impl Client {
         &self.principal
     }
 
+    /// Replaces the principal, after the rights of the peer changed.
+    pub(crate) fn set_principal(&mut self, principal: Principal) {
+        self.principal = principal;
+    }
+
     pub(crate) fn tenant(&self) -> TenantKey {
         self.tenant
     }

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use super::harness::{Harness, calc, hello, millis, request, seconds};
 use crate::{
-    auth::{AuthKey, AuthKeys, Channel, ChannelBinding, HelloTranscript, Nonce, Principal, Proof, Prover, Transcript},
+    auth::{
+        AuthKey, AuthKeys, Channel, ChannelBinding, HelloTranscript, Nonce, PeerDirectory, PeerEntry, Proof, Prover,
+        Transcript,
+    },
     body,
     broker::{AuthenticationFailure, Diagnostic, Endpoint, Event, Settings, Status, WaitReason},
     wire::{
@@ -32,7 +35,7 @@ fn key(id: &str) -> AuthKey {
 }
 
 fn harness() -> Harness {
-    Harness::just_started(Settings { keys: Some(keys()), ..Settings::default() })
+    Harness::just_started(Settings { peers: Some(keys().into()), ..Settings::default() })
 }
 
 fn keyed(role: Role, number: u8, connection_number: u64) -> Hello {
@@ -84,6 +87,12 @@ impl Harness {
         }
     }
 
+    /// Returns the name of an authenticated peer, and whether it is an operator.
+    fn identity(&self, connection: ConnectionId) -> (Option<String>, bool) {
+        let principal = self.broker.principal(connection).unwrap();
+        (principal.name().map(ToString::to_string), principal.is_operator())
+    }
+
     /// Asserts that the peer receives nothing during the rejection delay and is disconnected after it.
     #[track_caller]
     fn assert_rejected(&mut self, connection: ConnectionId, why: AuthenticationFailure) {
@@ -93,7 +102,7 @@ impl Harness {
         assert!(!self.closed.contains(&connection));
         self.advance(millis(1));
         assert_eq!(self.disconnect_reason(connection).code, Code::Unauthenticated);
-        assert_eq!(self.broker.principal(connection), None);
+        assert!(self.broker.principal(connection).is_none());
     }
 }
 
@@ -107,8 +116,7 @@ fn a_peer_with_a_key_is_admitted_and_the_broker_proves_its_key_too() {
         assert!(transcript.verify_welcome(&key("first"), &welcome));
         let welcome: Welcome = body::decode(&welcome).unwrap();
         assert_eq!((welcome.broker, welcome.start), (BrokerId([1; 16]), StartId([2; 16])));
-        let principal = Principal { key_id: Some("first".to_owned()), operator: true };
-        assert_eq!(harness.broker.principal(connection), Some(&principal));
+        assert_eq!(harness.identity(connection), (Some("first".to_owned()), true));
     }
 }
 
@@ -131,7 +139,7 @@ fn without_keys_every_peer_is_an_operator_and_no_proof_is_sent() {
     };
     assert!(challenge.is_empty());
     assert_eq!(body::decode::<Welcome>(welcome).unwrap().proof, None);
-    assert_eq!(harness.broker.principal(connection), Some(&Principal { key_id: None, operator: true }));
+    assert_eq!(harness.identity(connection), (None, true));
 }
 
 #[test]
@@ -157,8 +165,7 @@ fn a_key_admits_only_its_roles() {
             continue;
         };
         harness.welcome(connection);
-        let principal = Principal { key_id: Some(id.to_owned()), operator };
-        assert_eq!(harness.broker.principal(connection), Some(&principal), "{id} {role}");
+        assert_eq!(harness.identity(connection), (Some(id.to_owned()), operator), "{id} {role}");
     }
 }
 
@@ -439,6 +446,40 @@ proptest! {
 }
 
 #[test]
+fn a_peer_with_an_authkey_and_a_public_key_must_prove_both() {
+    let peer = |name: &str| PeerEntry::new(name).unwrap();
+    let both = peer("both").with_authkey(key("first")).with_public_key([1; 32]);
+    let plain = peer("plain").with_authkey(key("calls"));
+    let other = peer("other").with_authkey(key("admin")).with_public_key([2; 32]);
+    let cases = [
+        ("first", Some(1), Ok("both")),
+        ("first", None, Err(AuthenticationFailure::OtherPublicKey)),
+        ("first", Some(2), Err(AuthenticationFailure::OtherPublicKey)),
+        ("first", Some(9), Err(AuthenticationFailure::OtherPublicKey)),
+        ("serves", Some(1), Err(AuthenticationFailure::WrongProof)),
+        ("calls", None, Ok("plain")),
+        ("calls", Some(9), Ok("plain")),
+        ("calls", Some(1), Err(AuthenticationFailure::OtherPublicKey)),
+    ];
+    for (key_id, public_key, expected) in cases {
+        let peers = PeerDirectory::new(vec![both.clone(), plain.clone(), other.clone()]).unwrap();
+        let mut harness = Harness::just_started(Settings { peers: Some(peers), ..Settings::default() });
+        let binding = ChannelBinding([5; 32]);
+        harness.channel = public_key.map(|key| Channel { public_key: [key; 32], binding });
+        let hello = keyed(Role::Client, 1, 1);
+        let (connection, challenge) = harness.request_challenge(&hello);
+        let own = public_key.map(|_| binding);
+        let body = body::encode(&hello).unwrap();
+        let transcript = HelloTranscript::new(hello.role, &body, own).with_challenge(&challenge);
+        harness.prove(connection, transcript.prove(Prover::Peer, &key(key_id)));
+        match expected {
+            Ok(name) => assert_eq!(harness.identity(connection).0.as_deref(), Some(name), "{key_id} {public_key:?}"),
+            Err(why) => harness.assert_rejected(connection, why),
+        }
+    }
+}
+
+#[test]
 fn messages_of_a_rejected_peer_are_ignored_until_it_is_disconnected() {
     let mut harness = harness();
     let hello = keyed(Role::Client, 1, 1);
@@ -490,7 +531,7 @@ fn new_keys_apply_to_new_connections_and_keep_existing_ones() {
     harness.welcome(old);
     let (between, challenge) = harness.request_challenge(&keyed(Role::Client, 2, 1));
     let new = AuthKey::new("the key of today").unwrap();
-    harness.handle(Event::Keys(new.clone().into()));
+    harness.handle(Event::Peers(AuthKeys::from(new.clone()).into()));
     assert!(harness.broker.principal(old).is_some());
     harness.call(old, 1, "callboard.ping");
     assert_eq!(harness.replies(old).len(), 1);

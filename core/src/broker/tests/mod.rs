@@ -18,6 +18,7 @@ mod matrix;
 mod peers;
 mod prefetch;
 mod registrations;
+mod rights;
 mod services;
 mod shared_slots;
 mod streams;

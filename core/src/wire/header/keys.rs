@@ -27,6 +27,7 @@ pub(super) const SEQUENCE: u8 = 27;
 pub(super) const KEY: u8 = 28;
 pub(super) const STREAMS: u8 = 29;
 pub(super) const LATEST: u8 = 30;
+pub(super) const CALLER_NAME: u8 = 31;
 
 /// The keys that have a meaning: all keys in [`NAMES`] except reserved ones.
 pub(super) const KNOWN: Keys = Keys::of(&[
@@ -55,13 +56,14 @@ pub(super) const KNOWN: Keys = Keys::of(&[
     KEY,
     STREAMS,
     LATEST,
+    CALLER_NAME,
 ]);
 /// The number of known and reserved keys.
-pub(super) const KEY_COUNT: usize = 31;
+pub(super) const KEY_COUNT: usize = 32;
 /// The last key that must not be ignored. Keys above it are extensions.
 pub(super) const CRITICAL_MAX: u64 = 63;
 
-/// The names of keys 0 to 30.
+/// The names of keys 0 to 31.
 const NAMES: [&str; KEY_COUNT] = [
     "kind",
     "number",
@@ -94,6 +96,7 @@ const NAMES: [&str; KEY_COUNT] = [
     "key",
     "streams",
     "latest",
+    "caller_name",
 ];
 
 /// Returns the name of a known or reserved key.
@@ -169,7 +172,8 @@ const NO_KEYS: Rule = Rule::new(&[], &[]);
 const NUMBER_ONLY: Rule = Rule::new(&[NUMBER], &[]);
 const NUMBER_AND_DONE_BELOW: Rule = Rule::new(&[NUMBER], &[DONE_BELOW]);
 const REQUEST: Rule = Rule::new(&[NUMBER, METHOD], &[TIMEOUT_MS, EFFECT, FLAGS, DONE_BELOW, PRIORITY, KEY, STREAMS]);
-const DISPATCH: Rule = Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS, FENCE, KEY, STREAMS]);
+const DISPATCH: Rule =
+    Rule::new(&[NUMBER, METHOD, ATTEMPT, CALLER, CALL], &[TIMEOUT_MS, FENCE, KEY, STREAMS, CALLER_NAME]);
 const REPLY_FROM_WORKER: Rule = Rule::new(&[NUMBER], &[CODE, EXECUTED, TYPE, MESSAGE, ATTEMPT, WORKER, RETRY_AFTER_MS]);
 const REPLY_TO_CLIENT: Rule =
     Rule { optional: REPLY_FROM_WORKER.optional.union(Keys::of(&[CREDIT_CALLS, CREDIT_BYTES])), ..REPLY_FROM_WORKER };

@@ -153,7 +153,9 @@ impl Header {
         let known = key as u8;
         match known {
             _ if !rule.allows(known) => return Err(EnvelopeErrorReason::MisplacedKey(key)),
-            keys::METHOD | keys::TYPE | keys::MESSAGE | keys::WORKER | keys::KEY => self.scan_text(known, cursor)?,
+            keys::METHOD | keys::TYPE | keys::MESSAGE | keys::WORKER | keys::KEY | keys::CALLER_NAME => {
+                self.scan_text(known, cursor)?;
+            }
             _ => self.scan_number(known, cursor).map(drop)?,
         }
         Ok(())

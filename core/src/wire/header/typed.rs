@@ -118,6 +118,7 @@ impl Header {
             timeout: self.milliseconds(keys::TIMEOUT_MS),
             attempt: self.below_2_32(keys::ATTEMPT)?,
             call,
+            caller_name: self.caller_name(frame)?,
             affinity: self.affinity(frame)?,
             streams: self.streams()?,
             extensions: self.extension_bytes(frame),
@@ -195,6 +196,12 @@ impl Header {
         let Some(place) = self.text(keys::KEY) else { return Ok(None) };
         let text = slice_text(keys::KEY, frame.slice(place))?;
         AffinityKey::parse(&*text).map(Some).map_err(|_| invalid(keys::KEY, "must have 1 to 128 bytes"))
+    }
+
+    /// Reads the name of the peer that made the call.
+    fn caller_name(&self, frame: &Bytes) -> Result<Option<ByteString>, EnvelopeErrorReason> {
+        let name = self.text_of(keys::CALLER_NAME, NAME_BYTES_MAX, frame)?;
+        Ok(Some(name).filter(|name| !name.is_empty()))
     }
 
     /// Reads a key and its fencing token, which come together.

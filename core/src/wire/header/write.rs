@@ -94,6 +94,9 @@ fn write_dispatch(dispatch: &Dispatch, pairs: &mut Pairs<'_>) {
         pairs.text(keys::KEY, key.as_str());
     }
     pairs.number_unless_zero(keys::STREAMS, dispatch.streams.bits().into());
+    if let Some(name) = &dispatch.caller_name {
+        pairs.text(keys::CALLER_NAME, name);
+    }
     pairs.extensions(&dispatch.extensions);
 }
 

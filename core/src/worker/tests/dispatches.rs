@@ -22,6 +22,7 @@ fn a_dispatch_runs_immediately_if_a_slot_is_free() {
         offer: 0,
         method: 1,
         call: call(7),
+        caller_name: None,
         attempt: 2,
         deadline: Some(at(1_500)),
         affinity: None,

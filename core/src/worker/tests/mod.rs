@@ -194,6 +194,7 @@ fn dispatch(number: u64, method: &str, timeout: Option<Duration>) -> Envelope {
         timeout,
         attempt: 2,
         call: call(number),
+        caller_name: None,
         affinity: None,
         streams: Streams::NONE,
         extensions: Bytes::new(),

@@ -96,6 +96,8 @@ impl Entry {
             Code::Unimplemented => assert_ne!(failure.executed, Executed::Yes, "{what}"),
             Code::Cancelled => assert!(closing, "{what}, and its client was not closed"),
             Code::Unavailable => self.check_unavailable(failure, &what, rules),
+            // The rights of the client are checked beside the ledger.
+            Code::PermissionDenied => assert_ne!(failure.executed, Executed::Yes, "{what}"),
             Code::ResourceExhausted => {
                 assert!(self.sent > 1 || failure.executed == Executed::No, "{what}");
             }

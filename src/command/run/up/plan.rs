@@ -63,7 +63,7 @@ impl Plan {
         Ok(Plan {
             file: file.to_owned(),
             broker_drain: settings.broker.drain.value,
-            broker_has_key_file: settings.broker.authkey.file.is_some(),
+            broker_has_key_file: settings.broker.authkey.file.is_some() || settings.broker.peers_file.is_some(),
             credentials: watchdog_credentials(&settings)?,
             pools,
         })

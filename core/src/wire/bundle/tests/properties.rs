@@ -149,12 +149,25 @@ fn requests() -> impl Strategy<Value = Envelope> {
 }
 
 fn dispatches() -> impl Strategy<Value = Envelope> {
-    let call = (any::<u32>(), numbers()).prop_map(|(caller, number)| CallId { caller, number: CallNumber(number) });
+    let id = (any::<u32>(), numbers()).prop_map(|(caller, number)| CallId { caller, number: CallNumber(number) });
+    let name = option::of("[a-z]{1,128}").prop_map(|name| name.map(ByteString::from));
+    let call = (id, name);
     let affinity = option::of((keys(), numbers()).prop_map(|(key, fence)| Affinity { key, fence }));
     (numbers(), methods(), milliseconds(), any::<u32>(), call, affinity, streams(), extensions(), bodies()).prop_map(
-        |(number, method, timeout, attempt, call, affinity, streams, extensions, body)| {
+        |(number, method, timeout, attempt, (call, caller_name), affinity, streams, extensions, body)| {
             let number = DispatchNumber(number);
-            Envelope::Dispatch(Dispatch { number, method, timeout, attempt, call, affinity, streams, extensions, body })
+            Envelope::Dispatch(Dispatch {
+                number,
+                method,
+                timeout,
+                attempt,
+                call,
+                caller_name,
+                affinity,
+                streams,
+                extensions,
+                body,
+            })
         },
     )
 }

@@ -121,6 +121,7 @@ fn put_dispatch(dispatch: &Dispatch, put: &mut impl FnMut(&str, Value)) {
     put("attempt", json!(dispatch.attempt));
     put("caller", json!(dispatch.call.caller));
     put("call", json!(dispatch.call.number));
+    dispatch.caller_name.iter().for_each(|name| put("caller_name", json!(&**name)));
     if let Some(affinity) = &dispatch.affinity {
         put("fence", json!(affinity.fence));
         put("key", json!(affinity.key.as_str()));
