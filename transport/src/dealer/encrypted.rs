@@ -66,33 +66,9 @@ impl EncryptedDealer {
         endpoint: &Endpoint,
         keys: &CurveKeys,
     ) -> Result<EncryptedDealer, DealerError> {
-        let attempt = EncryptedDealer::attempt(address, endpoint, keys);
-        // Cancel safe: the attempt closes its connection when it is dropped.
-        time::timeout(CONNECT_TIMEOUT, attempt).await.unwrap_or_else(|_| {
-            let text = format!("no ZeroMQ handshake within {CONNECT_TIMEOUT:?}");
-            Err(network_error(address, io::Error::new(io::ErrorKind::TimedOut, text)))
-        })
-    }
-
-    async fn attempt(address: &str, endpoint: &Endpoint, keys: &CurveKeys) -> Result<EncryptedDealer, DealerError> {
-        let failed = |error| network_error(address, error);
-        let (reader, writer) = stream::connect(endpoint).await.map_err(failed)?;
-        let decoder = Decoder::client(Some(keys.client()), MESSAGE_BYTES_MAX);
-        let mut outbound = Outbound::new(writer, decoder.first_bytes());
-        let mut inbound = Inbound { reader, decoder, input: Bytes::new(), block: BytesMut::new() };
-        loop {
-            outbound.write_all().await.map_err(failed)?;
-            match inbound.next_event() {
-                Ok(Some(Event::Transmit(bytes))) => outbound.bytes.extend_from_slice(&bytes),
-                Ok(Some(Event::HandshakeDone { curve: Some(peer) })) => {
-                    outbound.encoder = inbound.decoder.take_encoder();
-                    return Ok(EncryptedDealer { inbound, outbound, peer, lost: None });
-                }
-                Ok(Some(_)) => return Err(refused(address, &inbound.decoder, Violation::UnexpectedCommand)),
-                Ok(None) => inbound.read().await.map_err(failed)?,
-                Err(violation) => return Err(refused(address, &inbound.decoder, violation)),
-            }
-        }
+        let (inbound, outbound, peer) = handshake(address, endpoint, Some(keys)).await?;
+        let peer = peer.ok_or_else(|| refused(address, &inbound.decoder, Violation::PlainRefused))?;
+        Ok(EncryptedDealer { inbound, outbound, peer, lost: None })
     }
 
     /// Returns the identity that the peer has proved.
@@ -183,6 +159,51 @@ impl EncryptedDealer {
         }
         None
     }
+}
+
+/// Connects, and makes the handshake: without encryption if there are no keys.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+async fn handshake(
+    address: &str,
+    endpoint: &Endpoint,
+    keys: Option<&CurveKeys>,
+) -> Result<(Inbound, Outbound, Option<CurvePeer>), DealerError> {
+    time::timeout(CONNECT_TIMEOUT, attempt(address, endpoint, keys)).await.unwrap_or_else(|_| {
+        let text = format!("no ZeroMQ handshake within {CONNECT_TIMEOUT:?}");
+        Err(network_error(address, io::Error::new(io::ErrorKind::TimedOut, text)))
+    })
+}
+
+async fn attempt(
+    address: &str,
+    endpoint: &Endpoint,
+    keys: Option<&CurveKeys>,
+) -> Result<(Inbound, Outbound, Option<CurvePeer>), DealerError> {
+    let failed = |error| network_error(address, error);
+    let (reader, writer) = stream::connect(endpoint).await.map_err(failed)?;
+    let decoder = Decoder::client(keys.map(CurveKeys::client), MESSAGE_BYTES_MAX);
+    let mut outbound = Outbound::new(writer, decoder.first_bytes());
+    let mut inbound = Inbound { reader, decoder, input: Bytes::new(), block: BytesMut::new() };
+    loop {
+        outbound.write_all().await.map_err(failed)?;
+        match inbound.next_event() {
+            Ok(Some(Event::Transmit(bytes))) => outbound.bytes.extend_from_slice(&bytes),
+            Ok(Some(Event::HandshakeDone { curve })) => {
+                outbound.encoder = inbound.decoder.take_encoder();
+                return Ok((inbound, outbound, curve));
+            }
+            Ok(Some(_)) => return Err(refused(address, &inbound.decoder, Violation::UnexpectedCommand)),
+            Ok(None) => inbound.read().await.map_err(failed)?,
+            Err(violation) => return Err(refused(address, &inbound.decoder, violation)),
+        }
+    }
+}
+
+/// Returns why a broker rejects a connection without encryption, if it does. zeromq does not report the reason that a broker gives.
+pub(super) async fn plain_rejection(address: &str, endpoint: &Endpoint) -> Option<DealerError> {
+    handshake(address, endpoint, None).await.err().filter(|error| error.kind() == DealerErrorKind::Rejected)
 }
 
 impl Inbound {
@@ -296,10 +317,7 @@ fn frames(message: &Message) -> Vec<Bytes> {
 /// Returns the error of a handshake that failed.
 fn refused(address: &str, decoder: &Decoder, violation: Violation) -> DealerError {
     match (violation, decoder.peer_error()) {
-        (Violation::PeerError, Some(reason)) => {
-            let text = format!("it refused the connection: {reason}");
-            DealerError::new(DealerErrorKind::Encryption, address, text)
-        }
+        (Violation::PeerError, Some(reason)) => DealerError::new(DealerErrorKind::Rejected, address, reason),
         (Violation::PlainRefused, _) => {
             let text = "it does not offer encryption, and this program has a server key: \
                         start the broker with --curve-secret-file, or remove the server key";

@@ -31,6 +31,8 @@ pub enum DealerErrorKind {
     UntrustedOwner,
     /// The peer is not a ZeroMQ ROUTER.
     Handshake,
+    /// The broker rejected the connection, and gave a reason.
+    Rejected,
     /// The connection could not be encrypted: one side requires encryption and the other has no key, or the keys do not fit.
     Encryption,
 }
@@ -87,7 +89,8 @@ impl DealerErrorKind {
             DealerErrorKind::Handshake => {
                 format!("{address} is not a broker ({source}): check the address")
             }
-            DealerErrorKind::Encryption => format!("no encrypted connection to {address}: {source}"),
+            DealerErrorKind::Rejected => format!("{address} rejected this program: {source}"),
+            DealerErrorKind::Encryption => format!("cannot connect to {address}: {source}"),
         }
     }
 }

@@ -23,6 +23,7 @@ use zeromq::{
 };
 
 use super::{
+    encrypted::plain_rejection,
     endpoint::{is_refusal, network_error},
     error::{ConnectionLost, DealerError, DealerErrorKind},
     limits::{CONNECT_TIMEOUT, UNSENT_MAX},
@@ -55,11 +56,17 @@ impl PlainDealer {
         options.no_connect_timeout(); // connect_failure detects a refusal
         let mut socket = DealerSocket::with_options(options);
         let monitor = socket.monitor();
-        tokio::select! {
+        let connected = tokio::select! {
             biased;
             // Cancel safe: both arms close their connections when they are dropped.
-            connected = socket.connect(address) => connected.map_err(|error| connect_error(address, error))?,
-            error = connect_failure(endpoint) => return Err(network_error(address, error)),
+            connected = socket.connect(address) => connected.map_err(|error| connect_error(address, error)),
+            error = connect_failure(endpoint) => Err(network_error(address, error)),
+        };
+        match connected {
+            Err(error) if error.kind() == DealerErrorKind::Handshake => {
+                return Err(plain_rejection(address, endpoint).await.unwrap_or(error));
+            }
+            connected => connected?,
         }
         Ok(PlainDealer { socket, monitor, window: SendWindow::default(), outbox: VecDeque::new(), lost: None })
     }

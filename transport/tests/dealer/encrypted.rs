@@ -165,12 +165,12 @@ fn encrypted_frames_of_any_size_are_sent_and_received_over_every_transport() {
 }
 
 #[test]
-fn a_broker_with_another_key_is_an_encryption_error_with_its_reason() {
+fn a_broker_with_another_key_rejects_with_its_reason() {
     run(async {
         let (address, _end) = Router::start(|_| ());
         let other = CurveKeys::new(SecretKey::from_bytes([8; 32]).public_key());
         let error = connect(&address, &other).await.err().expect("the attempt must fail");
-        assert_eq!(error.kind(), DealerErrorKind::Encryption);
+        assert_eq!(error.kind(), DealerErrorKind::Rejected);
         assert!(error.to_string().contains("public key of this server"), "{error}");
     });
 }
