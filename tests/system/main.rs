@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod calls;
+mod encryption;
 mod examples;
 mod failures;
 mod foreign;

@@ -6,6 +6,7 @@ mod lines;
 mod load;
 mod pool;
 mod process;
+mod relay;
 
 use std::{
     env, fs,
@@ -24,6 +25,7 @@ pub(crate) use self::{
     load::Load,
     pool::Pool,
     process::{Process, is_alive, signal},
+    relay::Relay,
 };
 
 /// How long a test waits for an event that must happen: long enough for a machine under load.
