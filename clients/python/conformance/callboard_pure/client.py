@@ -16,7 +16,7 @@ from typing import Any
 from callboard_pure import cbor, wire
 from callboard_pure.cbor import MalformedError
 from callboard_pure.errors import CallError
-from callboard_pure.peer import Peer, Phase
+from callboard_pure.peer import Curve, Peer, Phase
 from callboard_pure.wire import Code, Envelope, Executed, Kind, Refusal
 
 FRONTEND = "tcp://127.0.0.1:5559"
@@ -44,10 +44,16 @@ class Client(Peer):
     role = "client"
 
     def __init__(
-        self, address: str = FRONTEND, authkey: bytes | None = None, *, heartbeat_ms: int = 1000, instance: str = ""
+        self,
+        address: str = FRONTEND,
+        authkey: bytes | None = None,
+        *,
+        curve: Curve | None = None,
+        heartbeat_ms: int = 1000,
+        instance: str = "",
     ) -> None:
         default = f"{os.path.basename(sys.argv[0] or 'python')}-{os.getpid()}"
-        super().__init__(address, authkey, heartbeat_ms, instance or default)
+        super().__init__(address, authkey, curve, heartbeat_ms, instance or default)
         self._waiting: deque[_Call] = deque()
         self._open: dict[int, _Call] = {}  # by number, in ascending order
         self._resends: deque[_Call] = deque()  # open calls that this connection has not sent yet

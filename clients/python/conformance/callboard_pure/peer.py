@@ -16,6 +16,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -52,6 +53,27 @@ GONE = (
 )
 
 
+@dataclass(frozen=True)
+class Curve:
+    """The keys of an encrypted connection, in Z85. A peer with these keys never connects without encryption (1.1.1)."""
+
+    server_key: bytes
+    public_key: bytes
+    secret_key: bytes = field(repr=False)
+
+    @staticmethod
+    def anonymous(server_key: bytes) -> Curve:
+        """Returns the keys of a peer that has no identity of its own."""
+        public_key, secret_key = zmq.curve_keypair()
+        return Curve(server_key, public_key, secret_key)
+
+    def apply(self, socket: zmq.Socket[bytes]) -> None:
+        """Sets the keys of a socket, before it connects."""
+        socket.curve_serverkey = self.server_key
+        socket.curve_publickey = self.public_key
+        socket.curve_secretkey = self.secret_key
+
+
 class Phase(Enum):
     """The states of section 11.1. libzmq keeps hello until it is connected, so Connecting is part of the second."""
 
@@ -69,9 +91,16 @@ class Peer(ABC):
     role: str
 
     def __init__(
-        self, address: str, authkey: bytes | None, heartbeat_ms: int, instance: str, **hello: str | int | None
+        self,
+        address: str,
+        authkey: bytes | None,
+        curve: Curve | None,
+        heartbeat_ms: int,
+        instance: str,
+        **hello: str | int | None,
     ) -> None:
         self.address = address
+        self._curve = curve
         self._key = authkey
         self._heartbeat = heartbeat_ms / 1000
         self._hello: dict[str, Any] = {
@@ -235,6 +264,8 @@ class Peer(ABC):
         self._socket = self._context.socket(zmq.DEALER)
         for option, value in SOCKET_OPTIONS.items():
             self._socket.setsockopt(option, value)
+        if self._curve is not None:
+            self._curve.apply(self._socket)
         self._monitor = self._socket.get_monitor_socket(GONE)
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)

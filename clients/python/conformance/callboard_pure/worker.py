@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from callboard_pure import cbor, pool, wire
 from callboard_pure.arguments import ArgumentError, Parameters
 from callboard_pure.errors import CallError
-from callboard_pure.peer import Peer, Phase
+from callboard_pure.peer import Curve, Peer, Phase
 from callboard_pure.wire import Code, Envelope, Executed, Kind, Refusal
 
 STARTED_SECONDS = 0.02
@@ -106,6 +106,7 @@ class Worker(Peer):
         *,
         slots: int = 1,
         prefetch: int = 0,
+        curve: Curve | None = None,
         heartbeat_ms: int = 1000,
         instance: str | None = None,
         on_ready: Callable[[], None] = lambda: None,
@@ -114,6 +115,7 @@ class Worker(Peer):
         super().__init__(
             address or pool.variable("BACKEND") or pool.BACKEND,
             authkey or pool.authkey_from_environment(),
+            curve,
             heartbeat_ms,
             instance or pool.variable("INSTANCE") or f"{os.path.basename(sys.argv[0] or 'python')}-{os.getpid()}",
             pool=pool.variable("POOL"),
