@@ -34,6 +34,11 @@ fn gate_target_passes_on_its_corpus() {
 }
 
 #[test]
+fn curve_target_passes_on_its_corpus() {
+    run("curve", targets::curve);
+}
+
+#[test]
 fn envelope_target_passes_on_its_corpus() {
     run("envelope", targets::envelope);
 }

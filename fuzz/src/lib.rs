@@ -6,6 +6,7 @@
 //! | target | its input is | what must hold |
 //! |---|---|---|
 //! | [`gate`] | the bytes of a connection, and how they are split | all splits have the same events; little is buffered |
+//! | [`curve`] | a script for an attacker between two peers with CURVE | messages arrive once, in order and unchanged, or not at all |
 //! | [`envelope`] | frames, or one body | what is read can be written and read again; all ways of reading agree |
 //! | [`handshake`] | the messages before authentication, to the broker or to a peer | each leads to the next step or to a goodbye |
 //! | [`machine`] | a script for a broker with clients, workers and unauthenticated peers | the invariants of each machine; each call ends once; all tables end empty |
@@ -13,6 +14,7 @@
 mod bodies;
 mod broker;
 mod client;
+mod curve;
 mod envelope;
 mod gate;
 mod generate;
@@ -23,4 +25,4 @@ mod script;
 mod worker;
 mod world;
 
-pub use self::{envelope::envelope, gate::gate, handshake::handshake, machine::machine};
+pub use self::{curve::curve, envelope::envelope, gate::gate, handshake::handshake, machine::machine};
