@@ -24,7 +24,7 @@ import callboard
 from run import process
 
 OUTSTANDING = (1, 64, 512)
-SETTINGS = ({}, {"prefetch": 1}, {"prefetch": 8}, {"prefetch": 64}, {"slots": 64})
+SETTINGS = ({"prefetch": 0}, {"prefetch": 1}, {"prefetch": 8}, {"prefetch": 64}, {"slots": 64})
 
 WORKER = """
 import json, sys

@@ -463,7 +463,7 @@ def test_services_of_plain_functions_share_the_slots_of_the_worker(
     broker: Broker, client: callboard.Client, serve: Serve, settings: str, slots: int
 ) -> None:
     source = f"""
-    app = callboard.Worker({settings})
+    app = callboard.Worker(prefetch=0, {settings})
     release = threading.Event()
 
     @app.read(service="s")
@@ -479,6 +479,26 @@ def test_services_of_plain_functions_share_the_slots_of_the_worker(
         (worker,) = client.call("callboard.status")["workers"]
         assert (worker["slots"], worker["running"]) == (slots, slots)
         assert len(calls) == 6
+
+
+@pytest.mark.parametrize(("effect", "settings", "held"), [("read", "", 8), ("once", "", 0), ("once", "prefetch=2", 2)])
+def test_by_default_no_calls_are_held_ready_if_a_function_of_the_service_is_once(
+    broker: Broker, client: callboard.Client, serve: Serve, effect: str, settings: str, held: int
+) -> None:
+    source = f"""
+    app = callboard.Worker("s", {settings})
+
+    @app.{effect}
+    def work() -> None:
+        time.sleep(0.005)
+    """
+    with serve(source):
+        calls = [client.submit("s.work") for _ in range(200)]
+        seen = 0
+        while not calls[-1].done():
+            seen = max(seen, client.call("callboard.status")["workers"][0]["running"])
+        assert seen == 1 + held
+        assert [call.result() for call in calls] == [None] * 200
 
 
 def test_sigterm_drains_and_a_second_interrupt_ends_at_once(

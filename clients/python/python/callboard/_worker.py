@@ -31,10 +31,13 @@ Effect = Literal["read", "idempotent", "once"]
 #: How many coroutines of one service run at once by default.
 ASYNC_SLOTS = 64
 
-# The default of plain functions is one slot and no prefetch: then no call waits behind a slow one while another worker
-# is idle. Calls a second of a short function at 64 outstanding, on two busy cores: 11,000 by default, 22,000 with
-# prefetch=1, 27,000 with prefetch=8 or 64, and 81,000 with slots=64 (bench/worker_settings.py). With slots, one wake-up
-# of the thread serves all calls that have arrived; with prefetch, each call takes a turn of the I/O thread.
+#: How many calls a worker holds ready by default, beyond those that run: of services with plain functions, none `once`.
+PREFETCH = 8
+
+# The default of plain functions is one slot and a small prefetch. A call that takes longer than 20 ms blocks no other:
+# the worker hands back what it holds. Calls a second of a short function at 64 outstanding, on two busy cores: 11,000
+# with prefetch=0, 22,000 with 1, 27,000 with 8 or 64, and 81,000 with slots=64 (bench/worker_settings.py). With slots,
+# one wake-up of the thread serves all calls that have arrived; with prefetch, each call takes a turn of the I/O thread.
 
 _MARK = "__callboard_effect__"
 
@@ -80,8 +83,9 @@ class Worker:
     run one after another without a round trip to the broker between them: short ones about seven times as fast with
     ``slots=64``. But a call can then wait behind a slow one while another worker is idle, and if the process crashes,
     waiting calls of ``once`` functions fail with ``executed`` "maybe". ``prefetch`` is how many further calls the
-    worker holds ready beyond its slots: it has the same price, doubles the rate of short functions, and is not counted
-    as slots by the pool and ``callboard status``.
+    worker holds ready beyond its slots: by default 8 for services whose functions are plain and not ``once``, which
+    doubles the rate of short ones, and else 0. A held call may wait for short calls, but behind one that takes longer
+    than 20 ms it goes back to the broker. If the process crashes, held calls count as running ones.
 
     ``traceback`` is whether errors contain the traceback of the handler's exception; by default only if the broker's
     address is on this machine. ``drain`` is how many seconds running calls can continue when the worker is asked to
@@ -98,7 +102,7 @@ class Worker:
         server_key: str | None = None,
         curve_secret_file: str | os.PathLike[str] | None = None,
         slots: int | None = None,
-        prefetch: int = 0,
+        prefetch: int | None = None,
         threads: int | None = None,
         traceback: bool | None = None,
         drain: float | None = None,
@@ -296,13 +300,14 @@ class _Run:
         self._threads = _Threads(worker._threads) if worker._threads else None
         self._loop = _EventLoop(worker._background) if worker._background else None
         self._on_main = self._on_loop = False
+        self._shared_prefetch = 0
         self._error: BaseException | None = None
         for service in dict.fromkeys(method.service for method in worker._methods):
             self._add_service(service, [method for method in worker._methods if method.service == service])
         # Plain functions of all services run on the same threads, so a call of one waits for those of the others.
         slots = worker._slots or (None if self._on_loop else worker._threads or 1)
         if slots is not None:
-            self.native.share_slots(slots, worker._prefetch)
+            self.native.share_slots(slots, self._shared_prefetch)
 
     def _add_service(self, service: str, methods: list[_Method]) -> None:
         types = Types()
@@ -313,6 +318,9 @@ class _Run:
         ]
         description = {"name": service, "methods": described, "types": types.definitions}
         for is_async in (False, True):
+            served = [
+                method for method, signature in zip(methods, signatures, strict=True) if signature.is_async is is_async
+            ]
             group = [
                 _native_method(method, signature)
                 for method, signature in zip(methods, signatures, strict=True)
@@ -320,7 +328,20 @@ class _Run:
             ]
             if group:
                 slots, executor = self._executor(is_async)
-                self.native.add_service(service, description, slots, self._worker._prefetch, executor, group)
+                prefetch = self._prefetch(is_async, served)
+                self._shared_prefetch = max(self._shared_prefetch, prefetch)
+                self.native.add_service(service, description, slots, prefetch, executor, group)
+
+    def _prefetch(self, is_async: bool, methods: list[_Method]) -> int:
+        """Returns the prefetch of a service.
+
+        Coroutines need none by default, because they have many slots. Calls of `once` functions that a crashed process
+        held would fail, although they did not run.
+        """
+        given = self._worker._prefetch
+        if given is not None:
+            return given
+        return 0 if is_async or any(method.effect == "once" for method in methods) else PREFETCH
 
     def _executor(self, is_async: bool) -> tuple[int, _native.ThreadQueue | _native.LoopQueue | None]:
         """Returns the slots of a service and where its functions run."""
