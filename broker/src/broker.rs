@@ -163,24 +163,27 @@ impl Broker {
 
     /// Passes events to the machine, up to the limits of a turn.
     fn read(&mut self, now: Time, mut next: Option<GateEvent>) {
-        let (mut envelopes, mut bytes) = (0, 0);
+        let (mut work, mut bytes) = (0, 0);
         while let Some(event) = next {
             let before = self.actions.len();
-            bytes += self.take(now, event);
-            // Each incoming envelope causes about one action, so the number of actions is a cheap estimate of the
-            // number of envelopes.
-            envelopes += (self.actions.len() - before).max(1);
-            let full = envelopes >= TURN_ENVELOPES_MAX || bytes >= TURN_BYTES_MAX;
+            let (event_bytes, envelopes) = self.take(now, event);
+            bytes += event_bytes;
+            // An envelope may cause many actions, such as those of a session that ends with open calls.
+            work += envelopes.max(self.actions.len() - before);
+            let full = work >= TURN_ENVELOPES_MAX || bytes >= TURN_BYTES_MAX;
             next = if full { None } else { self.gate.try_next() };
         }
     }
 
-    /// Passes one event of the gate to the machine. Returns its bytes.
-    fn take(&mut self, now: Time, event: GateEvent) -> usize {
+    /// Passes one event of the gate to the machine. Returns its bytes and its envelopes; an event that is not a message counts as one.
+    fn take(&mut self, now: Time, event: GateEvent) -> (usize, usize) {
         let event = match event {
             GateEvent::Frames { connection, message } => {
-                self.machine.handle_message(now, connection, message.frames(), &mut self.actions);
-                return message.bytes();
+                let load = self.machine.handle_message(now, connection, message.frames(), &mut self.actions);
+                if load.uncredited > 0 {
+                    self.gate.spend_uncredited(connection, load.uncredited);
+                }
+                return (message.bytes(), load.envelopes);
             }
             GateEvent::Opened { connection, endpoint, address, accepted, curve } => {
                 let until = self.clock.time(accepted) + self.gate.limits().handshake_max;
@@ -211,7 +214,7 @@ impl Broker {
             }
         };
         self.machine.handle_event(now, event, &mut self.actions);
-        0
+        (0, 1)
     }
 
     fn perform(&mut self) {

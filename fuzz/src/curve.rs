@@ -181,6 +181,7 @@ impl Side {
                 encoder.write_frame(FrameKind::Command, &content, &mut out).expect("there are nonces");
                 self.written.extend_from_slice(&out);
             }
+            Event::Ignored => {}
             Event::Message(message) => {
                 assert!(self.encoder.is_some(), "a message follows the handshake");
                 assert!(message.bytes() <= MESSAGE_BYTES_MAX, "the size of a message is bounded");

@@ -113,6 +113,7 @@ impl Connection {
             Event::HandshakeDone { .. } => {
                 assert!(!std::mem::replace(&mut self.opened, true), "a connection opens once")
             }
+            Event::Ignored => assert!(self.opened, "other commands arrive only after the handshake"),
             Event::Message(message) => {
                 assert!(self.opened, "a message arrives only after the handshake");
                 assert!((1..=MESSAGE_FRAMES_MAX).contains(&message.frames().len()), "the number of frames is bounded");

@@ -1,6 +1,6 @@
 //! One attack, and the process that makes it.
 
-use std::{any::Any, thread};
+use std::{any::Any, thread, time::Duration};
 
 use crate::{ATTACKS, wire::Wire};
 
@@ -22,12 +22,14 @@ pub(crate) struct Attack {
     small_flags: &'static [&'static str],
     /// The close reasons that the broker must report.
     pub(crate) reasons: &'static [&'static str],
+    /// Whether the broker must stop reading from the attacker for a while.
+    pub(crate) pauses: bool,
     run: fn(&Target) -> Held,
 }
 
 impl Attack {
     pub(crate) const fn new(name: &'static str, run: fn(&Target) -> Held) -> Attack {
-        Attack { name, flags: &[], small_flags: &[], reasons: &[], run }
+        Attack { name, flags: &[], small_flags: &[], reasons: &[], pauses: false, run }
     }
 
     pub(crate) const fn flags(self, flags: &'static [&'static str]) -> Attack {
@@ -41,6 +43,10 @@ impl Attack {
     /// Returns the flags of the attacked broker.
     pub(crate) fn flags_of(&self, size: Size) -> &'static [&'static str] {
         if size == Size::Small && !self.small_flags.is_empty() { self.small_flags } else { self.flags }
+    }
+
+    pub(crate) const fn pauses(self) -> Attack {
+        Attack { pauses: true, ..self }
     }
 
     pub(crate) const fn ends_with(self, reasons: &'static [&'static str]) -> Attack {
@@ -72,6 +78,11 @@ impl Target {
             Size::Small => small,
             Size::Full => full,
         }
+    }
+
+    /// Returns how long a flood lasts.
+    pub(crate) fn duration(&self) -> Duration {
+        Duration::from_millis(self.many(300, 5_000) as u64)
     }
 
     pub(crate) fn endpoints(&self) -> [(&str, &'static str); 2] {

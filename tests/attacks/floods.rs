@@ -23,13 +23,10 @@ use crate::{
 /// PINGs of ZMTP and pings of the protocol, from peers that do not read the answers.
 pub(crate) fn pings(target: &Target) -> Held {
     let (mut below, mut above) = (target.client(), target.client());
-    let zmtp = command("PING", &[7; 18]).repeat(1_000);
-    let ours = encoded(&Envelope::Ping(Ping { number: 1, done_below: None })).repeat(1_000);
-    for _ in 0..target.many(100, 5_000) {
-        // The broker may have closed the connection.
-        below.send(&zmtp).ok();
-        above.send(&ours).ok();
-    }
+    let zmtp = Bytes::from(command("PING", &[7; 18]).repeat(1_000));
+    let ours = Bytes::from(encoded(&Envelope::Ping(Ping { number: 1, done_below: None })).repeat(1_000));
+    below.flood(target.duration(), || zmtp.clone());
+    above.flood(target.duration(), || ours.clone());
     Box::new((below, above))
 }
 
@@ -58,7 +55,7 @@ pub(crate) fn casts(target: &Target) -> Held {
 }
 
 /// A request without arguments and without a timeout.
-fn request(number: u64, method: &str) -> Request {
+pub(crate) fn request(number: u64, method: &str) -> Request {
     Request {
         number: CallNumber(number),
         method: MethodName::parse(method).unwrap(),

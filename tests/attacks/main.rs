@@ -22,7 +22,9 @@ mod crowds;
 mod floods;
 mod frames;
 mod handshakes;
+mod phase;
 mod readers;
+mod tiny;
 
 use std::{env, process::ExitCode};
 
@@ -56,7 +58,16 @@ const ATTACKS: &[Attack] = &[
         .flags(&["--message-bytes-max", "128KiB", "--unsent-bytes-max", "16MiB", "--held-bytes-max", "32MiB"])
         .ends_with(&["held"]),
     Attack::new("malicious_content_in_valid_frames", bundles::bombs),
-    Attack::new("a_flood_of_pings", floods::pings),
+    Attack::new("a_flood_of_pings", floods::pings).pauses(),
+    Attack::new("a_flood_of_zmtp_pings_before_the_hello", tiny::early_pings).ends_with(&["too-many-before-welcome"]),
+    Attack::new("a_flood_of_zmtp_pings", tiny::pings_of_zmtp).pauses(),
+    Attack::new("a_flood_of_zmtp_pongs", tiny::pongs_of_zmtp).pauses(),
+    Attack::new("a_flood_of_empty_frames", tiny::empty_frames).pauses(),
+    Attack::new("a_flood_of_frames_of_one_byte", tiny::one_byte_frames).pauses(),
+    Attack::new("a_flood_of_bundles_of_pings", tiny::tiny_bundles).pauses(),
+    Attack::new("a_flood_of_cancels_of_unknown_calls", tiny::cancels).pauses(),
+    Attack::new("a_flood_of_credit_of_a_worker", tiny::credits).pauses(),
+    Attack::new("a_flood_of_casts_that_fail_at_once", tiny::failing_casts),
     Attack::new("a_flood_of_casts_from_closed_connections", floods::casts)
         .small_flags(&["--waiting-calls-max", "4000"]),
     Attack::new("a_flood_of_registrations", floods::registrations).ends_with(&["requested"]),

@@ -4,22 +4,28 @@ use std::{
     env,
     process::Command,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use callboard::{Client, core::broker::GateStatus};
 use serde::Deserialize;
-use tokio::{runtime::Runtime, task::JoinHandle};
+use tokio::{runtime::Runtime, task::JoinHandle, time::sleep};
 
 use crate::{
     attack::{self, Attack, Size},
     harness::{Broker, Process, callboard, until_async},
+    phase::PhaseStart,
 };
 
 /// Calls that must succeed after the attack, while its connections are still open.
 const CALLS_AFTER: u64 = 20;
+/// The time before an attack at full size in which the latency without it is measured.
+const QUIET_SPAN: Duration = Duration::from_secs(3);
+
+type Latencies = Arc<Mutex<Vec<Duration>>>;
 
 /// The part of the worker's answer that the checks need.
 #[derive(Debug, Deserialize)]
@@ -38,8 +44,22 @@ pub(crate) fn withstand(attack: &Attack, size: Size) {
     Runtime::new().unwrap().block_on(async {
         let bystander = Bystander::start(broker.client().await);
         let before = bystander.idle_gate(|gate| gate.connections == 2).await;
+        let quiet = PhaseStart::now(broker.process.pid());
+        bystander.take_latencies();
+        if size == Size::Full {
+            sleep(QUIET_SPAN).await;
+        }
+        let (quiet, attacked) = (quiet.end(bystander.take_latencies()), PhaseStart::now(broker.process.pid()));
         let mut attacker = attacker(attack, &broker, size);
         assert_eq!(attacker.line(), attack::DONE);
+        let attacked = attacked.end(bystander.take_latencies());
+        if size == Size::Full {
+            let ratio = attacked.percentile(99).as_secs_f64() / quiet.percentile(99).as_secs_f64();
+            println!(
+                "{}: p99 {ratio:.1} times that without the attack\n  without: {quiet}\n  attacked: {attacked}",
+                attack.name
+            );
+        }
         bystander.assert_progress().await;
         call_with_new_client(&broker).await;
         attacker.kill();
@@ -48,6 +68,7 @@ pub(crate) fn withstand(attack: &Attack, size: Size) {
         let is_over = |gate: &GateStatus| {
             gate.connections == before.connections
                 && gate.accepted > before.accepted
+                && (gate.pauses > before.pauses || !attack.pauses)
                 && attack.reasons.iter().all(|reason| ended_for(gate, reason))
         };
         let after = bystander.idle_gate(is_over).await;
@@ -76,6 +97,7 @@ async fn call_with_new_client(broker: &Broker) {
 struct Bystander {
     client: Client,
     calls: Arc<AtomicU64>,
+    latencies: Latencies,
     stop: Arc<AtomicBool>,
     calling: JoinHandle<()>,
 }
@@ -83,8 +105,15 @@ struct Bystander {
 impl Bystander {
     fn start(client: Client) -> Bystander {
         let (calls, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let calling = tokio::spawn(call_on(client.clone(), Arc::clone(&calls), Arc::clone(&stop)));
-        Bystander { client, calls, stop, calling }
+        let latencies = Latencies::default();
+        let calling =
+            tokio::spawn(call_on(client.clone(), Arc::clone(&calls), Arc::clone(&latencies), Arc::clone(&stop)));
+        Bystander { client, calls, latencies, stop, calling }
+    }
+
+    /// Returns the latencies of the calls since the last time.
+    fn take_latencies(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.latencies.lock().unwrap())
     }
 
     /// Waits until more calls have succeeded.
@@ -116,10 +145,11 @@ impl Bystander {
     }
 }
 
-async fn call_on(client: Client, calls: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
+async fn call_on(client: Client, calls: Arc<AtomicU64>, latencies: Latencies, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
-        let number = calls.load(Ordering::Relaxed);
+        let (number, started) = (calls.load(Ordering::Relaxed), Instant::now());
         let answer = client.call::<Square>("demo.square", (number,)).await.unwrap();
+        latencies.lock().unwrap().push(started.elapsed());
         assert_eq!(answer.square, number * number);
         calls.store(number + 1, Ordering::Relaxed);
     }

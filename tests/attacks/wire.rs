@@ -5,10 +5,11 @@ use std::{
     io::{self, ErrorKind, Read as _, Write as _},
     net::TcpStream,
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use callboard::core::{
     body,
     wire::{
@@ -75,6 +76,28 @@ impl Wire {
 
     pub(crate) fn send_envelope(&mut self, envelope: &Envelope) {
         self.send(&encoded(envelope)).unwrap();
+    }
+
+    /// Reads and discards all answers, on a thread of its own.
+    pub(crate) fn discard_answers(&self) {
+        let mut answers = self.stream.try_clone().unwrap();
+        thread::spawn(move || io::copy(&mut answers, &mut io::sink()).ok());
+    }
+
+    /// Sends what `next` returns, again and again, for this time or until the broker closes the connection. The broker may stop reading.
+    pub(crate) fn flood(&mut self, span: Duration, mut next: impl FnMut() -> Bytes) {
+        self.stream.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
+        let (end, mut unsent) = (Instant::now() + span, Bytes::new());
+        while Instant::now() < end {
+            if unsent.is_empty() {
+                unsent = next();
+            }
+            match self.stream.write(&unsent) {
+                Ok(sent) => unsent.advance(sent),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
     }
 
     fn read(&mut self, count: usize) -> Vec<u8> {
@@ -159,6 +182,11 @@ pub(crate) fn hello(role: &str, session: SessionId) -> Envelope {
 pub(crate) fn encoded(envelope: &Envelope) -> Vec<u8> {
     let mut bundler = Bundler::new();
     bundler.push(envelope);
+    messages(&mut bundler)
+}
+
+/// Encodes the messages of a bundler.
+pub(crate) fn messages(bundler: &mut Bundler) -> Vec<u8> {
     let mut out = Vec::new();
     for frames in bundler.take() {
         let kind = if frames.large.is_some() { MORE } else { LAST };

@@ -18,6 +18,10 @@ pub struct GateCounters {
     pub closed: BTreeMap<&'static str, u64>,
     /// Messages from peers.
     pub messages_received: u64,
+    /// ZMTP commands from peers after their handshakes.
+    pub commands_received: u64,
+    /// Pauses of connections: they were not read for a while, because they sent more than their allowance.
+    pub pauses: u64,
     /// Bytes from peers, greetings and frame headers included.
     pub bytes_received: u64,
     /// Messages buffered for peers.

@@ -7,7 +7,7 @@ use callboard_core::{
     zmtp::{Message, Violation, curve::CurvePeer},
 };
 
-use super::CloseReason;
+use super::{CloseReason, limits::pace};
 
 /// An event of a connection.
 #[derive(Debug)]
@@ -57,6 +57,14 @@ pub enum GateEvent {
 }
 
 impl GateEvent {
+    /// Returns an estimate of the envelopes of this event: its work for the driver.
+    pub(super) fn envelopes(&self) -> usize {
+        match self {
+            GateEvent::Frames { message, .. } => pace::envelopes_of(message),
+            _ => 1,
+        }
+    }
+
     /// Returns the bytes that this event holds in the queue.
     pub(super) fn bytes(&self) -> usize {
         match self {

@@ -20,7 +20,8 @@ use super::{GateEvent, GateLimits};
 pub(super) struct EventQueue {
     events: RefCell<VecDeque<GateEvent>>,
     bytes: Cell<usize>,
-    events_max: usize,
+    envelopes: Cell<usize>,
+    envelopes_max: usize,
     bytes_max: usize,
     /// A semaphore whose one permit is the turn to read.
     turn: Semaphore,
@@ -35,7 +36,8 @@ impl EventQueue {
         EventQueue {
             events: RefCell::default(),
             bytes: Cell::new(0),
-            events_max: limits.queue_events_max,
+            envelopes: Cell::new(0),
+            envelopes_max: limits.queue_envelopes_max,
             bytes_max: limits.queue_bytes_max,
             turn: Semaphore::new(1),
             room: Notify::new(),
@@ -46,6 +48,7 @@ impl EventQueue {
     /// Appends an event and wakes the driver.
     pub(super) fn push(&self, event: GateEvent) {
         self.bytes.set(self.bytes.get() + event.bytes());
+        self.envelopes.set(self.envelopes.get() + event.envelopes());
         self.events.borrow_mut().push_back(event);
         if let Some(driver) = self.driver.borrow_mut().take() {
             driver.wake();
@@ -62,6 +65,7 @@ impl EventQueue {
         let was_full = !self.has_room();
         let event = self.events.borrow_mut().pop_front()?;
         self.bytes.set(self.bytes.get() - event.bytes());
+        self.envelopes.set(self.envelopes.get() - event.envelopes());
         if was_full && self.has_room() {
             self.room.notify_one();
         }
@@ -79,7 +83,7 @@ impl EventQueue {
 
     /// Returns whether a connection may still be read in this turn.
     pub(super) fn has_room(&self) -> bool {
-        self.bytes.get() < self.bytes_max && self.events.borrow().len() < self.events_max
+        self.bytes.get() < self.bytes_max && self.envelopes.get() < self.envelopes_max
     }
 
     /// Waits for the turn to read, which lasts until the permit is dropped. The holder must not wait for anything else: all others wait
@@ -111,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_blocks_reading_and_turns_are_first_come_first_served() {
-        let queue = EventQueue::new(&GateLimits { queue_events_max: 2, ..GateLimits::default() });
+        let queue = EventQueue::new(&GateLimits { queue_envelopes_max: 2, ..GateLimits::default() });
         let context = &mut Context::from_waker(Waker::noop());
         queue.push(activity(1));
         queue.push(activity(2));

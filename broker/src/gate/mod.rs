@@ -176,6 +176,13 @@ impl Gate {
         }
     }
 
+    /// Counts envelopes of a connection that no credit bounds. A connection that sends too many is not read for a while.
+    pub fn spend_uncredited(&mut self, connection: ConnectionId, envelopes: usize) {
+        if let Some(connection) = self.shared.connection(connection) {
+            connection.spend_uncredited(u32::try_from(envelopes).unwrap_or(u32::MAX));
+        }
+    }
+
     /// Marks a peer as authenticated: from now on its messages may have [`GateLimits::message_bytes_max`] bytes.
     pub fn set_authenticated(&mut self, connection: ConnectionId) {
         if let Some(connection) = self.shared.connection(connection) {

@@ -182,6 +182,14 @@ impl Shared {
         self.queue.push(GateEvent::ProtocolViolation { connection: connection.id, violation });
     }
 
+    /// Logs that a connection is not read for a while, because it sent more than its allowance.
+    pub(super) fn log_pause(&self, connection: &Connection) {
+        let Connection { id, address, .. } = *connection;
+        self.log_limiter.borrow_mut().log("pause", || {
+            tracing::info!(connection = %id, %address, "connection paused: it sends too many pings or messages without effect");
+        });
+    }
+
     /// Removes and reports a connection whose task has ended.
     pub(super) fn on_closed(&self, connection: &Connection, reason: CloseReason) {
         let Connection { id, address, .. } = *connection;

@@ -10,7 +10,7 @@ use callboard_core::{
 use tokio::io::AsyncWriteExt;
 
 use crate::{
-    peer::{COMMAND, LAST, MORE, Peer, announced, command, frame},
+    peer::{COMMAND, LAST, MORE, Peer, announced, frame},
     scene::{closed, gate, join, next, next_closed, next_frames, on_one_thread, one, opened, two, until},
 };
 
@@ -112,31 +112,6 @@ fn a_peer_that_does_not_read_is_closed_at_the_bound() {
         assert_eq!((gate.unsent_bytes(connection), gate.connections()), (0, 1));
         assert_served(&mut gate, &mut bystander).await;
         drop(peer);
-    });
-}
-
-#[test]
-fn a_flood_of_pings_buffers_a_bounded_number_of_pongs() {
-    on_one_thread(async {
-        let (mut gate, mut peer, connection) = opened(GateLimits::default()).await;
-        let pings = command("PING", &[7; 18]).repeat(10_000);
-        while gate.counters().pongs_dropped == 0 {
-            peer.send(&pings).await;
-            tokio::task::yield_now().await;
-        }
-        assert!(gate.unsent_bytes(connection) < 100_000, "{}", gate.unsent_bytes(connection));
-        // A peer that reads gets a PONG again.
-        let read = async {
-            loop {
-                assert_eq!(peer.read_frame().await.0, COMMAND);
-            }
-        };
-        tokio::select! {
-            () = read => {}
-            () = until(&gate, |gate| gate.unsent_bytes(connection) == 0) => {}
-        }
-        drop(peer);
-        assert_eq!(next_closed(&mut gate).await.0, connection);
     });
 }
 

@@ -55,7 +55,7 @@ fn every_opened_connection_is_closed_exactly_once() {
 #[test]
 fn connections_that_end_while_the_driver_sleeps_are_all_reported() {
     on_one_thread(async {
-        let mut gate = gate_with(GateLimits { queue_events_max: 4, ..GateLimits::default() });
+        let mut gate = gate_with(GateLimits { queue_envelopes_max: 4, ..GateLimits::default() });
         let mut peers = Vec::new();
         for _ in 0..1_000 {
             peers.push(join(&mut gate).await);

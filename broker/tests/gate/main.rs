@@ -10,5 +10,6 @@ mod handshake;
 mod ipc;
 mod life;
 mod messages;
+mod pace;
 mod peer;
 mod scene;

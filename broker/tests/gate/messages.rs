@@ -123,7 +123,7 @@ fn a_slow_upload_counts_as_activity_at_intervals() {
 fn connections_are_not_read_while_the_driver_is_behind_and_nothing_is_lost() {
     on_one_thread(async {
         const MESSAGES: u32 = 100_000;
-        let limits = GateLimits { queue_events_max: 10, ..GateLimits::default() };
+        let limits = GateLimits { queue_envelopes_max: 10, ..GateLimits::default() };
         let (mut gate, mut peer, _) = opened(limits).await;
         let before = gate.counters().messages_received;
         let sender = tokio::task::spawn_local(async move {
@@ -147,7 +147,7 @@ fn connections_are_not_read_while_the_driver_is_behind_and_nothing_is_lost() {
 #[test]
 fn a_full_queue_starves_no_connection() {
     on_one_thread(async {
-        let mut gate = gate_with(GateLimits { queue_events_max: 1, ..GateLimits::default() });
+        let mut gate = gate_with(GateLimits { queue_envelopes_max: 1, ..GateLimits::default() });
         let (mut peers, mut connections) = (Vec::new(), BTreeMap::new());
         for _ in 0..20 {
             let (peer, connection) = join(&mut gate).await;

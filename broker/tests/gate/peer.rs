@@ -23,9 +23,9 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) async fn connect(address: &Address) -> Peer {
         let socket: Box<dyn Socket> = match address {
-            Address::Tcp { host: Host::Ip(ip), port } => Box::new(TcpStream::connect((*ip, *port)).await.unwrap()),
+            Address::Tcp { host: Host::Ip(ip), port } => tcp(TcpStream::connect((*ip, *port)).await.unwrap()),
             Address::Tcp { host: Host::Name(name), port } => {
-                Box::new(TcpStream::connect((name.as_str(), *port)).await.unwrap())
+                tcp(TcpStream::connect((name.as_str(), *port)).await.unwrap())
             }
             Address::Ipc { path } => Box::new(UnixStream::connect(path).await.unwrap()),
         };
@@ -73,6 +73,12 @@ impl Peer {
         self.socket.read_to_end(&mut received).await.ok();
         received
     }
+}
+
+/// A TCP socket that sends at once, as those of ZeroMQ do.
+fn tcp(stream: TcpStream) -> Box<dyn Socket> {
+    stream.set_nodelay(true).unwrap();
+    Box::new(stream)
 }
 
 pub(crate) fn frame(flags: u8, content: &[u8]) -> Vec<u8> {

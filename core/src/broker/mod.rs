@@ -49,6 +49,6 @@ pub use self::{
     calls::{DeadLetter, DeadLetterDetail},
     coordinator::state::Broker,
     handshake::AuthenticationFailure,
-    interface::{Action, Counters, Diagnostic, Endpoint, Event, Identity, Settings},
+    interface::{Action, Counters, Diagnostic, Endpoint, Event, Identity, MessageLoad, Settings},
     registry::{AllowedServices, AllowedServicesError},
 };

@@ -27,6 +27,9 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const MESSAGE_FRAMES_MAX: usize = 2;
 /// Bytes of a message before the end of the handshake, so that an unauthenticated peer costs little memory.
 pub const HANDSHAKE_BYTES_MAX: usize = 4 * 1024;
+/// Messages and ZMTP commands of a peer before its welcome: READY, hello and proof, and heartbeats of ZMTP twice a second for as long as
+/// the handshake may take. Without this limit a peer without a key could keep the broker busy with commands.
+pub const HANDSHAKE_ITEMS_MAX: usize = 16;
 /// Bytes of the name of a service, method, pool or argument.
 pub const NAME_BYTES_MAX: usize = 128;
 /// Bytes of an error message. A longer one is cut at a character boundary.

@@ -48,6 +48,8 @@ pub enum Event {
     Command(Bytes),
     /// A message of at most [`MESSAGE_FRAMES_MAX`] frames.
     Message(Message),
+    /// A command that needs no action. It is an event so that a driver can limit how many commands it takes at once.
+    Ignored,
 }
 
 #[derive(Debug)]
@@ -316,7 +318,7 @@ impl Decoder {
                 Ok(Some(self.advance(step)))
             }
             (Phase::Open, Command::Ping { context }) => Ok(Some(Event::Command(command::pong(context)))),
-            (Phase::Open, Command::Other) => Ok(None),
+            (Phase::Open, Command::Other) => Ok(Some(Event::Ignored)),
             _ => Err(Violation::UnexpectedCommand),
         }
     }

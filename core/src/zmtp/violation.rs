@@ -57,6 +57,12 @@ pub enum Violation {
         /// The limit.
         max: usize,
     },
+    /// The peer sent more messages and commands than a handshake needs, before the driver had authenticated it.
+    #[error("it sent more than {max} messages and commands before its welcome")]
+    TooManyBeforeWelcome {
+        /// The limit.
+        max: usize,
+    },
     /// The peer sent a message before its READY.
     #[error("it sent a message before its READY")]
     EarlyMessage,
@@ -103,6 +109,7 @@ impl Violation {
             Violation::CommandTooLarge { .. } => "command-too-large",
             Violation::MessageTooLarge { .. } => "message-too-large",
             Violation::TooManyFrames { .. } => "too-many-frames",
+            Violation::TooManyBeforeWelcome { .. } => "too-many-before-welcome",
             Violation::EarlyMessage => "early-message",
             Violation::MalformedCommand => "malformed-command",
             Violation::UnexpectedCommand => "unexpected-command",

@@ -8,12 +8,18 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes};
-use callboard_core::zmtp::{Decoder, Event, GREETING_BYTES};
+use callboard_core::{
+    wire::limits::HANDSHAKE_ITEMS_MAX,
+    zmtp::{Decoder, Event, GREETING_BYTES, Violation},
+};
 
 use super::{
     super::{
         GateEvent,
-        limits::{ACTIVITY_INTERVAL, READ_BYTES_MAX, TURN_BYTES_MAX},
+        limits::{
+            ACTIVITY_INTERVAL, DISCARD_PAUSE, READ_BYTES_MAX,
+            pace::{Allowance, COMMANDS, TURN_BYTES_MAX, TurnLoad},
+        },
         shared::Shared,
     },
     CloseReason, Connection,
@@ -25,8 +31,15 @@ use super::{
 pub(super) struct Inbound {
     reader: ReadHalf,
     decoder: Decoder,
-    /// The bytes of an unfinished small frame, in an allocation of their own.
+    /// The bytes that were read and are not decoded: an unfinished small frame, or the backlog. They share no allocation with those of
+    /// other connections.
     kept: Bytes,
+    /// Whether `kept` is a backlog: it may contain complete frames, because the last turn was over before they were decoded.
+    has_backlog: bool,
+    /// Messages and commands before the connection was authenticated.
+    early_items: usize,
+    /// The ZMTP commands that the peer may still send.
+    commands: Allowance,
     /// When activity without a message was last reported to the driver.
     activity_reported_at: Option<Instant>,
 }
@@ -43,8 +56,7 @@ struct Read {
 /// The result of one turn.
 #[derive(Debug, Default)]
 struct Turn {
-    bytes: usize,
-    messages: u64,
+    load: TurnLoad,
     /// Whether an event of this turn shows the driver that the peer is alive.
     reported: bool,
     answered: bool,
@@ -52,7 +64,15 @@ struct Turn {
 
 impl Inbound {
     pub(super) fn new(reader: ReadHalf, decoder: Decoder) -> Inbound {
-        Inbound { reader, decoder, kept: Bytes::new(), activity_reported_at: None }
+        Inbound {
+            reader,
+            decoder,
+            kept: Bytes::new(),
+            has_backlog: false,
+            early_items: 0,
+            commands: Allowance::new(COMMANDS, Instant::now()),
+            activity_reported_at: None,
+        }
     }
 
     /// Sends the ZMTP greeting, without waiting for the peer's. With a CURVE key this is the part before the mechanism.
@@ -70,7 +90,10 @@ impl Inbound {
         }
     }
 
-    /// Waits for bytes and for this connection's turn, and reads what is there: at most [`TURN_BYTES_MAX`].
+    /// Waits for bytes and for this connection's turn, and reads what is there, up to its share of a turn: see [`TurnLoad`].
+    ///
+    /// A connection that sent more than its allowance is not read until it is within it again. Meanwhile the peer's system keeps what
+    /// the peer sends, and soon the peer cannot send more.
     ///
     /// # Errors
     /// Why the connection ends.
@@ -78,17 +101,37 @@ impl Inbound {
     /// # Cancel safety
     /// Cancel safe: nothing is read before the last wait.
     pub(super) async fn receive(&mut self, shared: &Shared, connection: &Connection) -> Result<(), CloseReason> {
-        self.reader.readable().await?;
+        if !self.has_backlog {
+            self.reader.readable().await?;
+        }
+        self.pause(shared, connection).await;
         let permit = shared.queue.turn().await;
         let mut turn = Turn::default();
         let ended = poll_fn(|context| Poll::Ready(self.take_turn(context, shared, connection, &mut turn))).await;
         drop(permit);
         self.report(&turn, shared, connection);
         ended?;
-        if turn.bytes >= TURN_BYTES_MAX {
+        if turn.load.is_over() {
+            // The driver and all other connections run before this one reads again.
             tokio::task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// Waits until the peer is within its allowances.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: it only waits.
+    async fn pause(&self, shared: &Shared, connection: &Connection) {
+        while let Some(until) = self.resumes_at(connection, Instant::now()) {
+            shared.counters.borrow_mut().pauses += 1;
+            shared.log_pause(connection);
+            tokio::time::sleep_until(until.into()).await;
+        }
+    }
+
+    fn resumes_at(&self, connection: &Connection, now: Instant) -> Option<Instant> {
+        self.commands.resumes_at(now).max(connection.uncredited.get().resumes_at(now))
     }
 
     fn take_turn(
@@ -104,9 +147,13 @@ impl Inbound {
         if connection.authenticated.get() {
             self.decoder.set_message_bytes_max(shared.limits.message_bytes_max);
         }
-        while turn.bytes < TURN_BYTES_MAX && shared.queue.has_room() {
+        if std::mem::take(&mut self.has_backlog) {
+            let backlog = std::mem::take(&mut self.kept);
+            self.decode(backlog, shared, connection, turn)?;
+        }
+        while !turn.load.is_over() && shared.queue.has_room() {
             let Poll::Ready(read) = self.read(context, shared)? else { break };
-            turn.bytes += read.count;
+            turn.load.bytes += read.count;
             self.decode(read.input, shared, connection, turn)?;
             if !read.filled {
                 break;
@@ -130,7 +177,7 @@ impl Inbound {
         arrived
     }
 
-    /// Decodes the bytes: queues complete messages, and keeps the rest.
+    /// Decodes the bytes, up to the share of a turn: queues complete messages, and keeps the rest.
     fn decode(
         &mut self,
         mut input: Bytes,
@@ -138,28 +185,9 @@ impl Inbound {
         connection: &Connection,
         turn: &mut Turn,
     ) -> Result<(), CloseReason> {
-        loop {
+        while !turn.load.has_decoded_enough() {
             match self.decoder.next(&mut input) {
-                Ok(Some(Event::Message(message))) => {
-                    turn.messages += 1;
-                    turn.reported = true;
-                    shared.queue.push(GateEvent::Frames { connection: connection.id, message });
-                }
-                Ok(Some(Event::HandshakeDone { curve })) => {
-                    turn.reported = true;
-                    connection.encoder.replace(self.decoder.take_encoder());
-                    shared.on_opened(connection, curve);
-                }
-                Ok(Some(Event::Transmit(bytes))) => {
-                    connection.greeted.set(true);
-                    self.answer(&bytes, shared, connection, turn);
-                }
-                Ok(Some(Event::Command(content))) => {
-                    turn.answered = true;
-                    if !connection.send_command(&content) {
-                        shared.counters.borrow_mut().pongs_dropped += 1;
-                    }
-                }
+                Ok(Some(event)) => self.handle(event, shared, connection, turn)?,
                 Ok(None) => break,
                 Err(violation) => {
                     if let Some(refusal) = self.decoder.error_command(violation) {
@@ -169,11 +197,56 @@ impl Inbound {
                 }
             }
         }
+        self.has_backlog = turn.load.has_decoded_enough() && !input.is_empty();
         // The rest is copied out of the block: many peers that stop in the middle must not keep many blocks alive.
         self.decoder.detach_from_input();
         self.kept = Bytes::copy_from_slice(&input);
         connection.set_partial(self.kept.len() + self.decoder.buffered_bytes());
         Ok(())
+    }
+
+    fn handle(
+        &mut self,
+        event: Event,
+        shared: &Shared,
+        connection: &Connection,
+        turn: &mut Turn,
+    ) -> Result<(), CloseReason> {
+        if !connection.authenticated.get() {
+            self.count_early_item()?;
+        }
+        match event {
+            Event::Message(message) => {
+                turn.load.add_message(&message);
+                turn.reported = true;
+                shared.queue.push(GateEvent::Frames { connection: connection.id, message });
+            }
+            Event::HandshakeDone { curve } => {
+                turn.reported = true;
+                connection.encoder.replace(self.decoder.take_encoder());
+                shared.on_opened(connection, curve);
+            }
+            Event::Transmit(bytes) => {
+                connection.greeted.set(true);
+                self.answer(&bytes, shared, connection, turn);
+            }
+            Event::Command(content) => {
+                turn.load.commands += 1;
+                turn.answered = true;
+                if !connection.send_command(&content) {
+                    shared.counters.borrow_mut().pongs_dropped += 1;
+                }
+            }
+            Event::Ignored => turn.load.commands += 1,
+        }
+        Ok(())
+    }
+
+    /// Counts a message or command of a peer that is not authenticated.
+    fn count_early_item(&mut self) -> Result<(), Violation> {
+        self.early_items += 1;
+        let max = HANDSHAKE_ITEMS_MAX;
+        if self.early_items > max { Err(Violation::TooManyBeforeWelcome { max }) } else { Ok(()) }
     }
 
     fn answer(&self, bytes: &[u8], shared: &Shared, connection: &Connection, turn: &mut Turn) {
@@ -189,11 +262,16 @@ impl Inbound {
         if turn.answered {
             connection.flush();
         }
+        let load = &turn.load;
+        if load.commands > 0 {
+            self.commands.spend(load.commands, Instant::now());
+        }
         shared.enforce_memory_limit();
         let mut counters = shared.counters.borrow_mut();
-        counters.bytes_received += turn.bytes as u64;
-        counters.messages_received += turn.messages;
-        if turn.bytes > 0 && !turn.reported && connection.opened.get() {
+        counters.bytes_received += load.bytes as u64;
+        counters.messages_received += load.messages;
+        counters.commands_received += u64::from(load.commands);
+        if load.bytes > 0 && !turn.reported && connection.opened.get() {
             let now = Instant::now();
             if self.activity_reported_at.is_none_or(|at| now - at >= ACTIVITY_INTERVAL) {
                 self.activity_reported_at = Some(now);
@@ -202,11 +280,13 @@ impl Inbound {
         }
     }
 
-    /// Waits for bytes and discards them. Returns whether more may come.
+    /// Waits for bytes and discards them, at a limited rate. Returns whether more may come.
     ///
     /// # Cancel safety
     /// Safe.
     pub(super) async fn discard(&mut self, shared: &Shared) -> io::Result<bool> {
+        // A peer that keeps sending must not keep the thread: without this wait, the loop of the caller would never end.
+        tokio::time::sleep(DISCARD_PAUSE).await;
         self.reader.readable().await?;
         let read = poll_fn(|context| {
             let mut block = shared.block.borrow_mut();

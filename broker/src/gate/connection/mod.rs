@@ -32,7 +32,11 @@ use tokio::{select, sync::Notify};
 use self::{close_reason::CloseReason, outbound::Outbound, socket::WriteHalf};
 use super::{
     Endpoint, PeerAddress,
-    limits::{PONG_UNSENT_BYTES_MAX, memory::MemoryAccount},
+    limits::{
+        PONG_UNSENT_BYTES_MAX,
+        memory::MemoryAccount,
+        pace::{Allowance, UNCREDITED_ENVELOPES},
+    },
 };
 
 /// One connection. The gate writes to it. Its task reads from it, writes what the gate could not write, and closes it.
@@ -62,6 +66,8 @@ pub(in crate::gate) struct Connection {
     pub(in crate::gate) opened: Cell<bool>,
     /// Whether the driver has authenticated the peer.
     pub(in crate::gate) authenticated: Cell<bool>,
+    /// The envelopes without credit that the peer may still send. The driver counts them, since the gate does not read envelopes.
+    pub(in crate::gate) uncredited: Cell<Allowance>,
     /// Whether it is on the gate's list of connections to flush.
     pub(in crate::gate) dirty: Cell<bool>,
     /// Wakes the task: something is left to write, or the connection ends.
@@ -76,12 +82,13 @@ impl Connection {
         writer: WriteHalf,
         memory: Rc<MemoryAccount>,
     ) -> Connection {
+        let accepted = Instant::now();
         Connection {
             id,
             endpoint,
             address,
             writer,
-            accepted: Instant::now(),
+            accepted,
             outbound: RefCell::default(),
             encoder: RefCell::default(),
             partial: Cell::new(0),
@@ -92,6 +99,7 @@ impl Connection {
             greeted: Cell::new(false),
             opened: Cell::new(false),
             authenticated: Cell::new(false),
+            uncredited: Cell::new(Allowance::new(UNCREDITED_ENVELOPES, accepted)),
             dirty: Cell::new(false),
             wake: Notify::new(),
         }
@@ -108,6 +116,13 @@ impl Connection {
             self.ending.set(Some(reason));
         }
         self.wake.notify_one();
+    }
+
+    /// Counts envelopes without credit that the driver has read.
+    pub(in crate::gate) fn spend_uncredited(&self, count: u32) {
+        let mut allowance = self.uncredited.get();
+        allowance.spend(count, Instant::now());
+        self.uncredited.set(allowance);
     }
 
     pub(in crate::gate) fn unsent_bytes(&self) -> usize {

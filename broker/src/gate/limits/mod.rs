@@ -5,11 +5,13 @@
 //! | `admission` | which new connections are admitted |
 //! | `rate_limit_key` | what connections are counted by |
 //! | `memory` | the bytes that the gate holds for its connections |
+//! | `pace` | how much one connection may send, in a turn and in a second |
 //! | `log_limiter` | a rate limit for log lines |
 
 pub(in crate::gate) mod admission;
 pub(in crate::gate) mod log_limiter;
 pub(in crate::gate) mod memory;
+pub(in crate::gate) mod pace;
 pub(in crate::gate) mod rate_limit_key;
 
 use std::time::Duration;
@@ -56,9 +58,10 @@ pub struct GateLimits {
     /// How long a connection that is being closed may take to read what was sent to it before. Default 2 s, a few round trips of the
     /// worst network. The gate does not wait longer for a peer that does not read.
     pub close_max: Duration,
-    /// Events that wait for the driver. Above it connections are not read. Default 8,192, several turns of the driver. Too low: the
-    /// driver and the sockets wait for each other.
-    pub queue_events_max: usize,
+    /// Envelopes that wait for the driver, estimated by the size of their messages; other events count as one. Above it connections are
+    /// not read. Default: those of one turn of the driver. The excess is at most the share of one connection. Too low: the driver and
+    /// the sockets wait for each other. Too high: a message waits behind all that others have sent.
+    pub queue_envelopes_max: usize,
     /// Bytes of messages that wait for the driver. Above it connections are not read. Default 16 MiB. The excess is at most one turn of
     /// one connection, or its one large message.
     pub queue_bytes_max: usize,
@@ -76,7 +79,7 @@ impl Default for GateLimits {
             unsent_bytes_max: 64 * 1024 * 1024,
             held_bytes_max: 1024 * 1024 * 1024,
             close_max: Duration::from_secs(2),
-            queue_events_max: 8_192,
+            queue_envelopes_max: limits::TURN_ENVELOPES_MAX,
             queue_bytes_max: 16 * 1024 * 1024,
         }
     }
@@ -88,8 +91,8 @@ impl GateLimits {
         let problem = if self.connections_max == 0 || self.connections_per_address_max == 0 || self.handshakes_max == 0
         {
             "connections_max, connections_per_address_max or handshakes_max is 0: no peer could connect"
-        } else if self.queue_events_max == 0 || self.queue_bytes_max == 0 {
-            "queue_events_max or queue_bytes_max is 0: nothing would ever be read"
+        } else if self.queue_envelopes_max == 0 || self.queue_bytes_max == 0 {
+            "queue_envelopes_max or queue_bytes_max is 0: nothing would ever be read"
         } else if self.message_bytes_max < self.handshake_bytes_max {
             "message_bytes_max is below handshake_bytes_max: an authenticated peer could send less than before"
         } else if self.unsent_bytes_max < self.message_bytes_max.saturating_mul(2) {
@@ -116,8 +119,6 @@ pub(in crate::gate) const LOG_LINES_MAX: u32 = 5;
 pub(in crate::gate) const READ_BYTES_MAX: usize = limits::BUNDLE_BYTES_MAX;
 /// The allocation that all connections read into, one after another.
 pub(in crate::gate) const READ_BLOCK_BYTES: usize = 4 * READ_BYTES_MAX;
-/// Bytes that one connection may read before the next one has its turn.
-pub(in crate::gate) const TURN_BYTES_MAX: usize = limits::TURN_BYTES_MAX;
 /// The minimum interval between two reports of activity without a complete message. It is well below any sensible
 /// heartbeat.
 pub(in crate::gate) const ACTIVITY_INTERVAL: Duration = Duration::from_millis(100);
@@ -130,6 +131,9 @@ pub(in crate::gate) const PONG_UNSENT_BYTES_MAX: usize = 64 * 1024;
 /// How long a disconnected peer must have sent nothing before the gate closes the socket, if the peer has not closed
 /// it: bytes that arrive at that moment would turn the close into a reset.
 pub(in crate::gate) const CLOSE_QUIET: Duration = Duration::from_millis(100);
+/// The pause before each read of at most [`READ_BYTES_MAX`] whose bytes are discarded, while a connection closes. So a peer that keeps
+/// sending takes a few per cent of a processor until [`GateLimits::close_max`].
+pub(in crate::gate) const DISCARD_PAUSE: Duration = Duration::from_millis(1);
 /// Connections that the kernel queues until they are accepted.
 pub(in crate::gate) const BACKLOG: u32 = 1_024;
 

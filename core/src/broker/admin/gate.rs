@@ -24,6 +24,12 @@ pub struct GateStatus {
     pub closed: BTreeMap<String, u64>,
     /// Messages received.
     pub messages_received: u64,
+    /// ZMTP commands received after the handshakes.
+    #[serde(default)]
+    pub commands_received: u64,
+    /// Pauses of connections: they were not read for a while, because they sent more than their allowance.
+    #[serde(default)]
+    pub pauses: u64,
     /// Bytes received.
     pub bytes_received: u64,
     /// Messages sent.

@@ -11,7 +11,7 @@ use super::super::{
     deferred::{Deferred, DeferredWork},
     flow::{Broadcasts, Streams},
     handshake::{ConnectionState, Connections, PeerOrigin},
-    interface::{Action, Counters, Diagnostic, Event, Identity, Settings},
+    interface::{Action, Counters, Diagnostic, Event, Identity, MessageLoad, Settings},
     keys::{ClientKey, KeySource, WorkerKey},
     registry::Registry,
     scheduling::Tenants,
@@ -63,20 +63,34 @@ impl Broker {
         }
     }
 
-    /// Handles a message that arrived on a connection. Does nothing after [`Action::Stopped`].
-    pub fn handle_message(&mut self, now: Time, connection: ConnectionId, frames: &[Bytes], out: &mut Vec<Action>) {
+    /// Handles a message that arrived on a connection. Does nothing after [`Action::Stopped`]. Returns how much work it was.
+    pub fn handle_message(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        frames: &[Bytes],
+        out: &mut Vec<Action>,
+    ) -> MessageLoad {
+        let mut load = MessageLoad::default();
         if self.lifecycle.stopped {
-            return;
+            return load;
         }
         self.detect_stall(now);
         self.record_activity(now, connection, frames.iter().map(Bytes::len).sum());
+        let without_effect = self.counters.without_effect();
         for read in bundle::read(frames, Recipient::Broker) {
+            load.envelopes += 1;
             match read {
-                Ok(envelope) => self.handle_envelope(now, connection, envelope, out),
+                Ok(envelope) => {
+                    load.uncredited += usize::from(is_uncredited(&envelope));
+                    self.handle_envelope(now, connection, envelope, out);
+                }
                 Err(refused) => self.on_unreadable(now, connection, refused, out),
             }
         }
+        load.uncredited += usize::try_from(self.counters.without_effect() - without_effect).unwrap_or(usize::MAX);
         self.finish_step(now, out);
+        load
     }
 
     /// Handles an event. Does nothing after [`Action::Stopped`].
@@ -323,4 +337,12 @@ impl Broker {
     pub(super) fn heartbeat_parameters(&self) -> (Time, Duration) {
         (self.lifecycle.stall_recovered_at, self.settings.heartbeat)
     }
+}
+
+/// Returns whether a peer may send an envelope at any time, because neither credit nor a call bounds it.
+fn is_uncredited(envelope: &Envelope) -> bool {
+    matches!(
+        envelope,
+        Envelope::Ping(_) | Envelope::Pong(_) | Envelope::Credit(_) | Envelope::KeyFreed(_) | Envelope::Drain
+    )
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::super::{
     admin,
-    calls::{Call, Caller, RetryBudget},
+    calls::{Call, CallState, Caller, RetryBudget},
     deferred::DeferredWork,
     flow::{StreamFailure, unreadable_item},
     interface::{Action, Diagnostic},
@@ -192,7 +192,10 @@ impl Broker {
     /// Handles the cancel of a call. A waiting call is dropped; a running call is stopped. There is no reply.
     pub(super) fn on_cancel(&mut self, now: Time, key: ClientKey, cancel: Cancel, out: &mut Vec<Action>) {
         self.acknowledge(now, key, cancel.done_below, out);
-        let Some(call) = self.sessions.client_mut(key).close(CallNumber(cancel.number)) else { return };
+        let Some(call) = self.sessions.client_mut(key).close(CallNumber(cancel.number)) else {
+            self.counters.stale += 1;
+            return;
+        };
         self.abandon(now, call, out);
         self.sessions.grant_credit(now, key, out);
     }
@@ -387,6 +390,9 @@ impl Broker {
             self.counters.stale += 1;
             return;
         };
+        // A worker sends it once for each call.
+        let is_repeated = matches!(self.calls[call].state, CallState::Running { started: true, .. });
+        self.counters.stale += u64::from(is_repeated);
         self.record_started(call);
         self.calls[call].detach();
         if self.record_read(key, number) {
@@ -415,7 +421,7 @@ impl Broker {
 
     /// Handles the drain of a worker, which takes no more calls.
     pub(super) fn on_drain(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
-        let Some(worker) = self.registry.find_worker(key) else { return };
+        let Some(worker) = self.registry.find_worker(key).filter(|worker| !worker.draining) else { return };
         out.push(Action::Log(Diagnostic::WorkerDraining { name: worker.name.clone() }));
         self.registry.update_worker(key, |worker| worker.draining = true);
         self.unbind(key);

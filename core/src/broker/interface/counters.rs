@@ -45,3 +45,10 @@ pub struct Counters {
     /// Peers that could not be authenticated.
     pub unauthenticated: u64,
 }
+
+impl Counters {
+    /// Returns how many envelopes had no effect: they were unreadable or repeated, or about calls that their sender does not make or run.
+    pub(crate) fn without_effect(&self) -> u64 {
+        self.refused + self.duplicates + self.stale
+    }
+}

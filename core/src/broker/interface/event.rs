@@ -19,6 +19,15 @@ pub enum Endpoint {
     Backend,
 }
 
+/// The work that one message was, for the driver's limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageLoad {
+    /// Its envelopes, readable or not.
+    pub envelopes: usize,
+    /// Those that no credit bounds: pings, and others that have no effect or are repeated. A peer needs few of them.
+    pub uncredited: usize,
+}
+
 /// An input of the machine.
 #[derive(Clone, Debug)]
 pub enum Event {

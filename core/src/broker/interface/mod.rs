@@ -11,6 +11,6 @@ pub use self::{
     action::Action,
     counters::Counters,
     diagnostic::Diagnostic,
-    event::{Endpoint, Event},
+    event::{Endpoint, Event, MessageLoad},
     settings::{Identity, Settings},
 };

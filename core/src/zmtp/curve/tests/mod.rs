@@ -82,7 +82,7 @@ impl Side {
             Event::Command(content) => {
                 self.encoder.write_frame(crate::zmtp::FrameKind::Command, content, &mut self.written).unwrap();
             }
-            Event::Message(_) => {}
+            Event::Message(_) | Event::Ignored => {}
         }
     }
 
