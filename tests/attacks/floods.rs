@@ -9,8 +9,9 @@ use callboard::core::{
         envelope::{Effect, Ping, Priority, Reply, Request, RequestFlags},
         handshake::{MethodLimits, MethodOffer, Offer, Register},
         ids::CallNumber,
+        limits::REGISTRATIONS_BYTES_MAX,
         method::MethodName,
-        status::Code,
+        status::{Code, Failure},
         streams::{Streams, Style},
     },
 };
@@ -73,25 +74,13 @@ pub(crate) fn request(number: u64, method: &str) -> Request {
 
 /// A worker that registers again and again.
 pub(crate) fn registrations(target: &Target) -> Held {
-    let offer = |number: u32| Offer {
-        service: format!("flood_{number}"),
-        slots: 1,
-        free: 1,
-        prefetch: 0,
-        methods: vec![MethodOffer {
-            name: "run".to_owned(),
-            effect: Effect::Once,
-            arguments: Vec::new(),
-            style: Style::Unary,
-            limits: MethodLimits::default(),
-        }],
-        keys: Vec::new(),
-        contract: None,
-    };
     for round in 0..target.many(2, 50) {
         let mut worker = Wire::join(&target.backend, "worker");
         for number in 0..10_000 {
-            let register = Register { offers: vec![offer(number % 2 + round as u32)], ..Register::default() };
+            let register = Register {
+                offers: vec![offer(format!("flood_{}", number % 2 + round as u32), 1)],
+                ..Register::default()
+            };
             if worker.send(&encoded(&Envelope::Register(body::encode(&register).unwrap()))).is_err() {
                 break;
             }
@@ -100,4 +89,50 @@ pub(crate) fn registrations(target: &Target) -> Held {
         assert_eq!(failure.code, Code::ResourceExhausted);
     }
     Box::new(())
+}
+
+/// Workers whose registrations have as many names as the other limits allow, and then as many as one worker may register.
+pub(crate) fn large_registrations(target: &Target) -> Held {
+    let mut greedy = Wire::join(&target.backend, "worker");
+    let failure = register(&mut greedy, (0..256).map(|service| offer(format!("greedy_{service}"), 400)).collect());
+    assert_eq!(failure.unwrap().code, Code::InvalidArgument);
+    let mut workers = Vec::new();
+    for number in 0..target.many(2, 100) {
+        let mut worker = Wire::join(&target.backend, "worker");
+        let offers = (0..12).map(|service| offer(format!("worker_{number}.service_{service}"), 1_000)).collect();
+        if let Some(failure) = register(&mut worker, offers) {
+            assert_eq!(failure.code, Code::ResourceExhausted);
+        }
+        workers.push(worker);
+    }
+    let mut client = target.client();
+    client.send_envelope(&Envelope::Request(request(1, "callboard.status")));
+    let Envelope::Reply(Reply { outcome: Ok(answer), .. }) = client.read_envelope() else { panic!("no status") };
+    let status: Status = body::decode(&answer).unwrap();
+    assert!(status.registered_bytes <= REGISTRATIONS_BYTES_MAX, "{} bytes are registered", status.registered_bytes);
+    Box::new(workers)
+}
+
+/// Registers these offers. Returns the failure if the broker rejects them.
+fn register(worker: &mut Wire, offers: Vec<Offer>) -> Option<Failure> {
+    let register = Register { offers, ..Register::default() };
+    worker.send_envelope(&Envelope::Register(body::encode(&register).unwrap()));
+    worker.send_envelope(&Envelope::Ping(Ping { number: 1, done_below: None }));
+    match worker.read_envelope() {
+        Envelope::Pong(1) => None,
+        Envelope::Goodbye(Some(failure)) => Some(*failure),
+        other => panic!("neither registered nor rejected: {other:?}"),
+    }
+}
+
+fn offer(service: String, methods: usize) -> Offer {
+    let method = |number| MethodOffer {
+        name: format!("run_{number}"),
+        effect: Effect::Once,
+        arguments: Vec::new(),
+        style: Style::Unary,
+        limits: MethodLimits::default(),
+    };
+    let methods = (0..methods).map(method).collect();
+    Offer { service, slots: 1, free: 1, prefetch: 0, methods, keys: Vec::new(), contract: None }
 }

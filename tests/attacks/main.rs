@@ -71,6 +71,7 @@ const ATTACKS: &[Attack] = &[
     Attack::new("a_flood_of_casts_from_closed_connections", floods::casts)
         .small_flags(&["--waiting-calls-max", "4000"]),
     Attack::new("a_flood_of_registrations", floods::registrations).ends_with(&["requested"]),
+    Attack::new("registrations_of_many_names", floods::large_registrations).ends_with(&["requested"]),
 ];
 
 fn main() -> ExitCode {

@@ -53,6 +53,12 @@ pub const METHODS_MAX: usize = 1024;
 pub const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
 /// Descriptions of one service that a broker keeps if its workers differ: those of an update in progress, and some spare ones.
 pub const DESCRIPTIONS_MAX: usize = 4;
+/// Bytes that the broker keeps of one worker's registration: names, arguments, descriptions, and what belongs to each. That is room for
+/// some ten thousand methods, or for sixty of the largest descriptions.
+pub const REGISTRATION_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that the broker keeps of the registrations of all workers. Workers with the same services share most of them: a worker with a
+/// hundred methods that others have, too, takes some 6 KiB. They are kept until [`SERVICE_GRACE`] after the last of the workers has left.
+pub const REGISTRATIONS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Slots of one service at one worker.
 pub const SLOTS_MAX: u32 = 65_536;
 
@@ -208,6 +214,12 @@ const _: () = assert!(
     BODY_INLINE_BYTES_MAX + HEADER_BYTES_MAX <= BUNDLE_BYTES_MAX,
     "an inline body and its header fit into a bundle"
 );
+const _: () = assert!(
+    16 * REGISTRATION_BYTES_MAX <= REGISTRATIONS_BYTES_MAX,
+    "a few workers with the largest registrations leave room for others"
+);
+const _: () =
+    assert!(DESCRIPTION_BYTES_MAX < REGISTRATION_BYTES_MAX, "a service with the largest description can be registered");
 const _: () = assert!(BUNDLE_BYTES_MAX < MESSAGE_BYTES_MAX, "a bundle is an ordinary message");
 const _: () = assert!(
     CREDIT_BYTES >= 2 * MESSAGE_BYTES_MAX as u64,

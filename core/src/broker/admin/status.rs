@@ -55,6 +55,9 @@ pub struct Status {
     pub uptime_ms: u64,
     /// Calls that are open: waiting or running.
     pub open: usize,
+    /// Bytes that the registrations of all workers take: names, arguments and descriptions, with what belongs to each.
+    #[serde(default)]
+    pub registered_bytes: usize,
     /// Counters since the start.
     pub counters: Counters,
 }
@@ -222,6 +225,7 @@ pub(crate) fn status(broker: &Broker, now: Time) -> Status {
             services: services_omitted,
         },
         open: broker.calls.len(),
+        registered_bytes: broker.registry.bytes(),
         counters: broker.counters,
     }
 }

@@ -411,8 +411,10 @@ impl Broker {
         self.affinity.unbind(key, services, &mut self.deferred);
     }
 
-    /// Handles the expiry timer of a service: removes the service if it has neither workers nor calls.
+    /// Handles the expiry timer of a service: removes the service if it has neither workers nor calls, and otherwise its methods that
+    /// have neither.
     pub(super) fn on_service_expiry(&mut self, now: Time, key: ServiceKey) {
+        self.registry.forget_unused_methods(now, key);
         let Some(service) = self.registry.find_service_mut(key) else { return };
         service.clear_expiry();
         if service.offers > 0 {

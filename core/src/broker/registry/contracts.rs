@@ -45,6 +45,16 @@ impl Contracts {
         self.0.get(hash)?.description.clone()
     }
 
+    /// Returns the number of contracts.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns the bytes of all descriptions.
+    pub(super) fn description_bytes(&self) -> usize {
+        self.0.values().filter_map(|contract| contract.description.as_ref()).map(Bytes::len).sum()
+    }
+
     /// Asserts that it has exactly the contracts of the offers.
     pub(crate) fn assert_invariants(&self, offered: impl Iterator<Item = ContractHash>) {
         let mut counted = BTreeMap::<ContractHash, usize>::new();

@@ -61,6 +61,11 @@ impl Method {
         self.effects.iter().any(|&offers| offers > 0)
     }
 
+    /// Returns whether neither a worker offers the method nor a call refers to it.
+    pub(super) fn is_unused(&self) -> bool {
+        !self.is_offered() && self.calls == 0
+    }
+
     /// Returns whether the method is at its limit of concurrent calls.
     pub(crate) fn is_full(&self) -> bool {
         self.concurrency.is_some_and(|max| self.running >= max)

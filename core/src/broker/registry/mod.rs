@@ -6,6 +6,7 @@
 mod allowed;
 mod candidates;
 mod contracts;
+mod footprint;
 mod in_flight;
 mod method;
 mod offer;
@@ -38,6 +39,7 @@ use crate::{
         envelope::Envelope,
         handshake::{self, MethodOffer, Register},
         ids::{ConnectionId, DispatchNumber},
+        limits::REGISTRATIONS_BYTES_MAX,
         status::Code,
     },
 };
@@ -53,12 +55,19 @@ pub(crate) struct Registry {
     names: BTreeMap<String, ServiceKey>,
     /// The services with offers, without the services that only callers have named.
     active: BTreeMap<String, ServiceKey>,
+    /// The bytes that registrations take: see [`footprint`].
+    bytes: usize,
 }
 
 impl Registry {
     /// Adds a worker.
     pub(crate) fn add_worker(&mut self, key: WorkerKey, worker: Worker) {
         self.workers.insert(key, worker);
+    }
+
+    /// Returns the bytes that registrations take. [`crate::wire::limits::REGISTRATIONS_BYTES_MAX`] limits them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Removes a worker, whose offers were withdrawn before.
@@ -158,6 +167,7 @@ impl Registry {
     /// Removes a service that has neither offers nor calls.
     pub(crate) fn remove_service(&mut self, key: ServiceKey, timers: &mut Timers) {
         let Some(service) = self.services.remove(&key) else { return };
+        self.bytes -= footprint::of_service(&service);
         self.names.remove(&service.name);
         if let Some(at) = service.expiry {
             timers.cancel(at, Timer::ServiceExpiry(key));
@@ -181,9 +191,18 @@ impl Registry {
         worker.next_offer = 0;
     }
 
+    /// Forgets the methods of a service that no worker has offered since `now`, and that no call refers to.
+    pub(crate) fn forget_unused_methods(&mut self, now: Time, key: ServiceKey) {
+        let Some(service) = self.services.get_mut(&key) else { return };
+        let before = footprint::of_service(service);
+        service.forget_unused_methods(now);
+        self.bytes = self.bytes - before + footprint::of_service(service);
+    }
+
     /// Adds a worker's offer of a service. The service exists.
     pub(crate) fn add_offer(&mut self, key: WorkerKey, at: ServiceKey, offer: &handshake::Offer, exclusive: bool) {
         let service = self.services.get_mut(&at).expect("the caller added it");
+        self.bytes -= footprint::of_service(service);
         if service.offers == 0 {
             self.active.insert(offer.service.clone(), at);
         }
@@ -195,9 +214,11 @@ impl Registry {
             Some(OfferedMethod { method, effect: offered.effect, limits: offered.limits })
         };
         let methods = offer.methods.iter().filter_map(add).collect();
+        self.bytes += footprint::of_service(service);
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
         let offer = Offer::new(at, offer, methods);
         service.slots += u64::from(worker.slots_of(&offer));
+        self.bytes += footprint::of_offer(&offer);
         worker.offers.push(offer);
         let index = worker.offers.len() - 1;
         self.update_offer(key, index, |_| {});
@@ -223,6 +244,7 @@ impl Registry {
                 timers.cancel(until, Timer::OfferPause(key, index));
             }
             let service = offered(&mut self.services, offer);
+            self.bytes -= footprint::of_service(service) + footprint::of_offer(offer);
             service.free.remove(&worker.candidate(key, index));
             service.offers -= 1;
             if service.offers == 0 {
@@ -235,6 +257,7 @@ impl Registry {
             offer.contract.iter().for_each(|&hash| service.contracts.remove(hash));
             let methods = offer.methods.iter();
             methods.for_each(|offered| service.remove_method(offered.method, offered.effect, awaited_until));
+            self.bytes += footprint::of_service(service);
             services.push(offer.service);
         }
         worker.offers.clear();
@@ -434,6 +457,11 @@ impl Registry {
             service.free.assert_invariants();
             self.assert_counts(key, service);
         }
+        let services: usize = self.services.values().map(footprint::of_service).sum();
+        let offers: usize =
+            self.workers.values().map(|worker| worker.offers.iter().map(footprint::of_offer).sum::<usize>()).sum();
+        assert_eq!(self.bytes, services + offers, "the bytes of registrations are counted");
+        assert!(self.bytes <= REGISTRATIONS_BYTES_MAX, "registrations are bounded together");
         assert!(self.active.values().all(|key| self.services.contains_key(key)), "an active service exists");
     }
 

@@ -4,6 +4,7 @@ use super::{
     super::{keys::WorkerKey, permissions, reserved},
     Registry,
     allowed::AllowedServices,
+    footprint,
 };
 use crate::{
     auth::Principal,
@@ -36,6 +37,9 @@ impl Registry {
         if register.offers.iter().map(|offer| offer.keys.len()).sum::<usize>() > limits::KEYS_IN_USE_MAX {
             return reject(Code::InvalidArgument, format!("more than {} keys are in use", limits::KEYS_IN_USE_MAX));
         }
+        footprint::check_one(register).or_else(|message| reject(Code::InvalidArgument, message))?;
+        let held = self.bytes() - worker.offers.iter().map(footprint::of_offer).sum::<usize>();
+        footprint::check_all(register, held).or_else(|message| reject(Code::ResourceExhausted, message))?;
         for offer in &register.offers {
             check_offer(offer).or_else(|message| reject(Code::InvalidArgument, message))?;
             self.check_name(key, &offer.service, register.exclusive, allowed)?;

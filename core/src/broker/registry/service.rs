@@ -28,6 +28,8 @@ pub(crate) struct Service {
     /// it. After that another method may take the place, if the service has no other place left.
     methods: Vec<Method>,
     indices: BTreeMap<String, usize>,
+    /// The indices of forgotten methods, which keep no name.
+    free_indices: Vec<usize>,
     /// Offers with room for a call, the best first.
     pub(super) free: Candidates,
     /// Workers that offer it.
@@ -62,6 +64,7 @@ impl Service {
             name: name.to_owned(),
             methods: Vec::new(),
             indices: BTreeMap::new(),
+            free_indices: Vec::new(),
             free: Candidates::default(),
             workers: 0,
             offers: 0,
@@ -111,7 +114,10 @@ impl Service {
     }
 
     fn add_new(&mut self, name: &str) -> Option<usize> {
-        let index = if self.methods.len() < METHODS_MAX {
+        let index = if let Some(free) = self.free_indices.pop() {
+            self.methods[free] = Method::new(name);
+            free
+        } else if self.methods.len() < METHODS_MAX {
             self.methods.push(Method::new(name));
             self.methods.len() - 1
         } else {
@@ -127,8 +133,25 @@ impl Service {
     /// Returns the method that has been without offers and calls for longest. Its place is reused, so that the method
     /// names of many versions do not use up a service's places.
     fn longest_unused(&self) -> Option<usize> {
-        let unused = self.methods.iter().enumerate().filter(|(_, method)| !method.is_offered() && method.calls == 0);
+        let unused = self.methods.iter().enumerate().filter(|(_, method)| method.is_unused());
         unused.min_by_key(|(_, method)| method.awaited_until).map(|(index, _)| index)
+    }
+
+    /// Forgets the methods that no worker has offered since `now`, and that no call refers to. Places at the end are removed. The others
+    /// keep no name, since places are found by their index.
+    pub(super) fn forget_unused_methods(&mut self, now: Time) {
+        for (index, method) in self.methods.iter_mut().enumerate() {
+            if !method.name.is_empty() && method.is_unused() && method.awaited_until <= now {
+                self.indices.remove(&method.name);
+                *method = Method::new("");
+                self.free_indices.push(index);
+            }
+        }
+        let kept = self.methods.iter().rposition(|method| !method.name.is_empty()).map_or(0, |last| last + 1);
+        self.methods.truncate(kept);
+        self.methods.shrink_to_fit();
+        self.free_indices.retain(|&index| index < kept);
+        self.free_indices.shrink_to_fit();
     }
 
     /// Removes a worker's offer of a method.

@@ -17,6 +17,7 @@ mod lost_calls;
 mod matrix;
 mod peers;
 mod prefetch;
+mod registration_limits;
 mod registrations;
 mod rights;
 mod services;
