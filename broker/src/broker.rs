@@ -1,6 +1,11 @@
 //! The broker's run loop: it owns the gate, the clock and the machine, and makes no decisions.
 
-use std::{collections::BTreeMap, future::Future, pin::pin, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use callboard_core::{
     auth::{Channel, Nonce},
@@ -17,9 +22,9 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    diagnostics,
     error::BrokerError,
-    gate::{self, Gate, GateEvent, LogLimiter, PeerAddress},
+    gate::{self, Gate, GateEvent, PeerAddress},
+    log::DiagnosticLog,
     peers::PeerChanger,
     settings::Settings,
 };
@@ -49,7 +54,7 @@ pub struct Broker {
     gate_reported_at: Option<Time>,
     /// The machine's actions. Kept between turns, to reuse the memory.
     actions: Vec<Action>,
-    log_limiter: LogLimiter,
+    log: DiagnosticLog,
     stopped: bool,
 }
 
@@ -84,7 +89,7 @@ impl Broker {
             closed: Vec::new(),
             gate_reported_at: None,
             actions: Vec::new(),
-            log_limiter: LogLimiter::default(),
+            log: DiagnosticLog::default(),
             stopped: false,
         })
     }
@@ -114,7 +119,7 @@ impl Broker {
         let mut leaving = false;
         let mut peers = self.peers.changes();
         while !self.stopped {
-            let due = self.machine.poll_timeout().map(|at| self.clock.instant(at));
+            let due = self.poll_timeout();
             let mut first = None;
             tokio::select! {
                 biased;
@@ -146,10 +151,17 @@ impl Broker {
             }
             self.perform();
             self.flush();
+            self.log.write_due(Instant::now());
             // The gate's `next` lets the gate's tasks run, even if there is always a next event.
         }
         self.gate.shut_down().await;
         info!("the broker has stopped");
+    }
+
+    /// Returns when the machine or the log has something to do, if nothing else happens before.
+    fn poll_timeout(&self) -> Option<tokio::time::Instant> {
+        let machine = self.machine.poll_timeout().map(|at| self.clock.instant(at));
+        machine.into_iter().chain(self.log.poll_timeout().map(Into::into)).min()
     }
 
     /// Reports the state of the gate to the machine, if the last report is old. Called before messages are read, so
@@ -227,7 +239,7 @@ impl Broker {
                 Action::Close(connection) => self.close(*connection),
                 Action::Log(diagnostic) => {
                     let address_of = |connection| self.addresses.get(&connection).map(ToString::to_string);
-                    diagnostics::log(diagnostic, &mut self.log_limiter, address_of);
+                    self.log.log(diagnostic, address_of);
                 }
                 Action::Stopped => self.stopped = true,
             }

@@ -4,9 +4,9 @@
 
 mod broker;
 mod clock;
-mod diagnostics;
 mod error;
 pub mod gate;
+mod log;
 mod peers;
 mod running;
 mod settings;

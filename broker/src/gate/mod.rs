@@ -53,7 +53,6 @@ pub use curve::{Curve, PlainConnections};
 pub use error::GateError;
 pub use event::{Endpoint, GateEvent, PeerAddress};
 pub use limits::GateLimits;
-pub(crate) use limits::log_limiter::LogLimiter;
 pub use listen::{
     address::{Address, AddressError, Host},
     file_limit::{file_limit, raise_file_limit},

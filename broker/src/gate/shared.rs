@@ -24,11 +24,11 @@ use super::{
     limits::{
         HANDSHAKE_GRACE, REJECTIONS_MAX,
         admission::{Admission, Decision},
-        log_limiter::LogLimiter,
         memory::MemoryAccount,
         rate_limit_key::RateLimitKey,
     },
 };
+use crate::log::LogLimiter;
 
 /// The shared state of a gate. Everything runs on one thread, so it needs cells and no locks.
 #[derive(Debug)]
@@ -108,8 +108,8 @@ impl Shared {
             };
             if !std::mem::replace(&mut warned, true) && due.is_none() {
                 let connections_max = self.limits.connections_max;
-                self.log_limiter.borrow_mut().log("full", || {
-                    tracing::warn!(connections_max, "the connection limit is reached; new peers wait");
+                self.log_limiter.borrow_mut().log("full", |suppressed| {
+                    tracing::warn!(connections_max, suppressed, "the connection limit is reached; new peers wait");
                 });
             }
             let freed = self.admission.freed.notified();
@@ -185,21 +185,19 @@ impl Shared {
     /// Logs that a connection is not read for a while, because it sent more than its allowance.
     pub(super) fn log_pause(&self, connection: &Connection) {
         let Connection { id, address, .. } = *connection;
-        self.log_limiter.borrow_mut().log("pause", || {
-            tracing::info!(connection = %id, %address, "connection paused: it sends too many pings or messages without effect");
+        self.log_limiter.borrow_mut().log("pause", |suppressed| {
+            let reason = "it sends too many pings or messages without effect";
+            tracing::info!(connection = %id, %address, reason, suppressed, "connection paused");
         });
     }
 
     /// Removes and reports a connection whose task has ended.
     pub(super) fn on_closed(&self, connection: &Connection, reason: CloseReason) {
         let Connection { id, address, .. } = *connection;
-        if reason.is_ordinary() {
-            tracing::debug!(connection = %id, %address, %reason, "connection closed");
-        } else {
-            self.log_limiter
-                .borrow_mut()
-                .log(reason.name(), || tracing::info!(connection = %id, %address, %reason, "connection closed"));
-        }
+        self.log_limiter.borrow_mut().log(reason.name(), |suppressed| match reason.is_ordinary() {
+            true => tracing::debug!(connection = %id, %address, %reason, suppressed, "connection closed"),
+            false => tracing::info!(connection = %id, %address, %reason, suppressed, "connection closed"),
+        });
         self.connections.borrow_mut().remove(&id);
         if self.connections() == 0 {
             self.all_closed.notify_one();

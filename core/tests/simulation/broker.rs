@@ -305,7 +305,7 @@ impl BrokerHost {
                 self.names.insert(connection, name.to_string());
             }
             // A worker that disconnects at its shutdown deadline may still run calls of an earlier connection.
-            Diagnostic::WorkerLost { name, .. } | Diagnostic::WorkerDeregistered { name } => {
+            Diagnostic::WorkerLost { name, .. } | Diagnostic::WorkerDeregistered { name, .. } => {
                 context.keys.worker_lost(&name)
             }
             Diagnostic::Disconnected { connection, code, message } => {

@@ -6,10 +6,8 @@
 //! | `rate_limit_key` | what connections are counted by |
 //! | `memory` | the bytes that the gate holds for its connections |
 //! | `pace` | how much one connection may send, in a turn and in a second |
-//! | `log_limiter` | a rate limit for log lines |
 
 pub(in crate::gate) mod admission;
-pub(in crate::gate) mod log_limiter;
 pub(in crate::gate) mod memory;
 pub(in crate::gate) mod pace;
 pub(in crate::gate) mod rate_limit_key;
@@ -113,8 +111,6 @@ pub(in crate::gate) const HANDSHAKE_GRACE: Duration = Duration::from_millis(500)
 /// The number of connections that may be in rejection with a message at a time, because a message takes resources for a
 /// moment. Further ones are rejected without one.
 pub(in crate::gate) const REJECTIONS_MAX: usize = 64;
-/// Log lines about connections that end for the same reason, per second. The rest is counted.
-pub(in crate::gate) const LOG_LINES_MAX: u32 = 5;
 /// The size of one read: that of the largest bundle, so that a full one takes one or two reads.
 pub(in crate::gate) const READ_BYTES_MAX: usize = limits::BUNDLE_BYTES_MAX;
 /// The allocation that all connections read into, one after another.

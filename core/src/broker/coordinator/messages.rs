@@ -295,6 +295,7 @@ impl Broker {
         out.push(Action::Log(Diagnostic::WorkerRegistered {
             connection: worker.connection.id,
             name: worker.name.clone(),
+            pool: worker.pool.clone(),
             services: names,
             key: worker.principal.name().map(ToString::to_string),
         }));
@@ -422,7 +423,7 @@ impl Broker {
     /// Handles the drain of a worker, which takes no more calls.
     pub(super) fn on_drain(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
         let Some(worker) = self.registry.find_worker(key).filter(|worker| !worker.draining) else { return };
-        out.push(Action::Log(Diagnostic::WorkerDraining { name: worker.name.clone() }));
+        out.push(Action::Log(Diagnostic::WorkerDraining { name: worker.name.clone(), pool: worker.pool.clone() }));
         self.registry.update_worker(key, |worker| worker.draining = true);
         self.unbind(key);
         self.end_waiting_subcalls(now, key, out);

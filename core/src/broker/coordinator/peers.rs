@@ -320,7 +320,10 @@ impl Broker {
         let worker = self.registry.worker(key);
         let connection = worker.connection.id;
         if worker.running.is_empty() {
-            out.push(Action::Log(Diagnostic::WorkerDeregistered { name: worker.name.clone() }));
+            out.push(Action::Log(Diagnostic::WorkerDeregistered {
+                name: worker.name.clone(),
+                pool: worker.pool.clone(),
+            }));
             self.remove_worker(now, key);
         } else {
             self.lose_worker(now, key, "it left before its calls had ended", out);

@@ -10,9 +10,10 @@ use crate::wire::{
     status::{Code, Failure},
 };
 
-/// A diagnostic of the broker.
+/// A diagnostic of the broker. Peers can cause each of them, as often as they like, so the driver limits how many it logs.
+///
+/// It is exhaustive, so that a driver cannot miss one.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Diagnostic {
     /// A client connected.
     ClientConnected {
@@ -38,6 +39,8 @@ pub enum Diagnostic {
         connection: ConnectionId,
         /// Its instance name.
         name: ByteString,
+        /// Its pool, if it has one.
+        pool: Option<String>,
         /// The services that it offers.
         services: Vec<String>,
         /// The id of its key, if it has one.
@@ -70,11 +73,15 @@ pub enum Diagnostic {
     WorkerDraining {
         /// Its instance name.
         name: ByteString,
+        /// Its pool, if it has one.
+        pool: Option<String>,
     },
     /// A worker sent a goodbye after it had finished its calls.
     WorkerDeregistered {
         /// Its instance name.
         name: ByteString,
+        /// Its pool, if it has one.
+        pool: Option<String>,
     },
     /// A worker was lost.
     WorkerLost {
@@ -153,4 +160,29 @@ pub enum Diagnostic {
         /// What was wrong.
         refused: EnvelopeError,
     },
+}
+
+impl Diagnostic {
+    /// Returns a short name, the same for all values of a variant.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Diagnostic::ClientConnected { .. } => "client-connected",
+            Diagnostic::SessionEnded { .. } => "session-ended",
+            Diagnostic::WorkerRegistered { .. } => "worker-registered",
+            Diagnostic::Unauthenticated { .. } => "unauthenticated",
+            Diagnostic::NotPermitted { .. } => "not-permitted",
+            Diagnostic::CallDenied { .. } => "call-denied",
+            Diagnostic::WorkerDraining { .. } => "worker-draining",
+            Diagnostic::WorkerDeregistered { .. } => "worker-deregistered",
+            Diagnostic::WorkerLost { .. } => "worker-lost",
+            Diagnostic::SlowCall { .. } => "slow-call",
+            Diagnostic::WorkerUnresponsive { .. } => "worker-unresponsive",
+            Diagnostic::Retried { .. } => "retried",
+            Diagnostic::StreamBroken { .. } => "stream-broken",
+            Diagnostic::DeadLettered { .. } => "dead-lettered",
+            Diagnostic::CastFailed { .. } => "cast-failed",
+            Diagnostic::Disconnected { .. } => "disconnected",
+            Diagnostic::UnreadableEnvelope { .. } => "unreadable-envelope",
+        }
+    }
 }

@@ -1,11 +1,12 @@
-//! A rate limit for log lines that any peer can cause, such as those about connections that end badly.
+//! A limit on the log lines that any peer can cause.
 
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
-use super::LOG_LINES_MAX;
+/// Lines of one reason per second. The rest is counted.
+const LINES_MAX: u32 = 5;
 
 /// Limits the log lines of each reason in a second: bad connections or failing casts by the thousand must not fill the disk.
 #[derive(Debug, Default)]
@@ -20,13 +21,12 @@ struct Window {
 }
 
 impl LogLimiter {
-    /// Calls `write`, which writes a line for this reason, unless there were too many of them.
-    pub(crate) fn log(&mut self, reason: &'static str, write: impl FnOnce()) {
-        let Some(suppressed) = self.admit(reason, Instant::now()) else { return };
-        if suppressed > 0 {
-            tracing::warn!(reason, suppressed, "similar lines were suppressed");
+    /// Calls `write`, which writes a line for this reason, unless there were too many of them. Its argument is the number of lines that
+    /// were suppressed before this one, if any.
+    pub(crate) fn log(&mut self, reason: &'static str, write: impl FnOnce(Option<u64>)) {
+        if let Some(suppressed) = self.admit(reason, Instant::now()) {
+            write(Some(suppressed).filter(|&suppressed| suppressed > 0));
         }
-        write();
     }
 
     /// Returns how many lines were suppressed since the last one, or `None` to suppress this one, too.
@@ -35,7 +35,7 @@ impl LogLimiter {
         if now - window.since >= Duration::from_secs(1) {
             (window.since, window.lines) = (now, 0);
         }
-        if window.lines == LOG_LINES_MAX {
+        if window.lines == LINES_MAX {
             window.suppressed += 1;
             return None;
         }
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn suppressed_lines_are_counted_and_reported_with_the_next() {
         let (mut limiter, now) = (LogLimiter::default(), Instant::now());
-        for _ in 0..LOG_LINES_MAX {
+        for _ in 0..LINES_MAX {
             assert_eq!(limiter.admit("flood", now), Some(0));
         }
         assert_eq!((limiter.admit("flood", now), limiter.admit("flood", now)), (None, None));
