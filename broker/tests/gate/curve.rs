@@ -190,7 +190,7 @@ fn a_changed_or_repeated_message_ends_its_connection_only() {
     on_one_thread(async {
         let mut gate = gate(PlainConnections::default());
         let (mut other, of_other) = join(&mut gate).await;
-        for (is_changed, name) in [(true, "curve-message"), (false, "curve-replay")] {
+        for (is_changed, name) in [(true, "curve-message"), (false, "curve-sequence")] {
             let (mut dealer, _) = Dealer::connect_encrypted(&gate).await;
             let connection = next_opened(&mut gate).await;
             let message = dealer.encoded(&one(b"pay 100"));

@@ -51,7 +51,8 @@ impl SendCounter {
     }
 }
 
-/// The counter of what the other side sends. It must increase, so that nothing is accepted twice or out of order.
+/// The counter of what the other side sends. It must increase by one each time, so that nothing is accepted twice or out of order, and
+/// nothing is missing. RFC 26 requires only that it increases; all implementations of ZeroMQ count one by one.
 #[derive(Debug, Default)]
 pub(super) struct ReceivedCounter(u64);
 
@@ -59,13 +60,18 @@ impl ReceivedCounter {
     /// Accepts the counter of a box that was opened.
     ///
     /// # Errors
-    /// [`CurveViolation::Replay`] if it is not above all earlier ones.
+    /// [`CurveViolation::Sequence`] if it does not follow the one before; the first one is 1.
     pub(super) fn accept(&mut self, counter: [u8; 8]) -> Result<(), CurveViolation> {
         let counter = u64::from_be_bytes(counter);
-        if counter <= self.0 {
-            return Err(CurveViolation::Replay);
+        if self.0.checked_add(1) != Some(counter) {
+            return Err(CurveViolation::Sequence);
         }
         self.0 = counter;
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn after(last: u64) -> ReceivedCounter {
+        ReceivedCounter(last)
     }
 }

@@ -39,9 +39,9 @@ pub enum CurveViolation {
     /// A message cannot be opened: it was changed on the way, or made with another key.
     #[error("a message cannot be decrypted: it was changed on the way, or encrypted with another key")]
     Message,
-    /// The counter of a message or command does not increase.
-    #[error("a message is repeated or out of order")]
-    Replay,
+    /// The counter of a message or command does not follow the one before.
+    #[error("a message is repeated, missing or out of order")]
+    Sequence,
     /// This side has used all nonces of the connection.
     #[error("all 2^64 - 1 nonces of the connection are used: connect again")]
     NoncesExhausted,
@@ -61,7 +61,7 @@ impl CurveViolation {
             CurveViolation::Ready => "curve-ready",
             CurveViolation::Unencrypted => "curve-unencrypted",
             CurveViolation::Message => "curve-message",
-            CurveViolation::Replay => "curve-replay",
+            CurveViolation::Sequence => "curve-sequence",
             CurveViolation::NoncesExhausted => "curve-nonces-exhausted",
         }
     }
