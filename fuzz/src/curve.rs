@@ -46,23 +46,23 @@ fn step(script: &mut Script<'_>, sides: &mut [Side; 2]) {
     let (from, to) = if from == 0 { (client, server) } else { (server, client) };
     match script.below(8) {
         0 => from.send(script),
-        1 => return to.read_all(from.take_all()),
+        1 => to.read_all(from.take_all()),
         2 => {
             let count = usize::from(script.byte());
-            return to.read_all(from.take(count));
+            to.read_all(from.take(count))
         }
         3 => from.change(script.byte(), |bytes, at| bytes[at] ^= 1 << (at % 8)),
         4 => {
             let bytes = from.take_all();
             to.read_all(bytes.clone());
-            return to.read_all(bytes);
+            to.read_all(bytes)
         }
         5 => drop(from.take(usize::from(script.byte()))),
         6 => to.read_all(vec![script.byte(); usize::from(script.below(4))]),
         _ => {
             // Both peers act as they should.
             to.read_all(from.take_all());
-            return from.read_all(to.take_all());
+            from.read_all(to.take_all())
         }
     }
 }
