@@ -49,7 +49,7 @@ CAST, RESEND, WAIT_FOR_READY, BROADCAST = 1, 2, 4, 8  # flags, key 5
 
 @dataclass(slots=True)
 class Envelope:
-    """One header and its body. Each field up to `caller_name` is a key of section 2.2; its default is the key's absence."""
+    """One header and its body. Each field up to `caller_name` is a key of section 2.2; the default is its absence."""
 
     kind: int
     number: int | None = None

@@ -115,7 +115,8 @@ class Client(_native.Client):
     ``address`` is the broker's address, ``tcp://HOST:PORT`` or ``ipc://PATH``; by default ``CALLBOARD_FRONTEND``, else
     ``tcp://127.0.0.1:5559``. ``authkey`` is the secret that the broker requires, by default that of
     ``CALLBOARD_AUTHKEY``. ``server_key``, the broker's public key or the path of its file, encrypts the connection;
-    ``curve_secret_file`` is the file with the client's own key, where the broker knows its peers. ``timeout`` is that of calls without one of their own, in seconds; default 30, None for none.
+    ``curve_secret_file`` is the file with the client's own key, where the broker knows its peers. ``timeout`` is that
+    of calls without one of their own, in seconds; default 30, None for none.
 
     Any number of threads may use a client. It connects in the background; a call waits for the connection, within its
     timeout. Use it as a context manager, or call :meth:`close`::
