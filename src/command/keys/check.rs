@@ -8,10 +8,10 @@ use callboard::core::{
 };
 use clap::Args;
 
-use super::{ConnectionFlags, unusable};
+use super::error::unusable;
 use crate::{
     command::{
-        client,
+        client::{self, flags::ConnectionFlags},
         output::{self, exit::Exit},
     },
     peers_file::PeersFile,

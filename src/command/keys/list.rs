@@ -9,7 +9,7 @@ use callboard::core::{
 };
 use clap::Args;
 
-use super::unusable;
+use super::error::unusable;
 use crate::{
     command::output::{self, exit::Exit, table},
     peers_file::PeersFile,

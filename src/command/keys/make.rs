@@ -8,7 +8,7 @@ use callboard::core::zmtp::curve::{PublicKey, public_key_from_file};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::unusable;
+use super::error::unusable;
 use crate::{
     command::output::{self, exit::Exit},
     peers_file::{NewPeer, PeersFile},

@@ -1,6 +1,7 @@
 //! `callboard keys`: the file of the peers that a broker knows.
 
 mod check;
+mod error;
 mod list;
 mod make;
 mod revoke;
@@ -11,8 +12,7 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
 use crate::{
-    command::{client::flags::ConnectionFlags, output::exit::Exit},
-    peers_file::PeersFileError,
+    command::output::exit::Exit,
     settings::{BrokerSettings, Flags, Settings},
 };
 
@@ -73,8 +73,4 @@ fn path_of(settings: &BrokerSettings) -> anyhow::Result<&Path> {
     let missing =
         || Exit::Usage.because(anyhow!("no peers file is set: pass --peers-file FILE, or set CALLBOARD_PEERS_FILE"));
     settings.peers_file.as_ref().map(|file| Path::new(&file.value)).ok_or_else(missing)
-}
-
-fn unusable(error: PeersFileError) -> anyhow::Error {
-    Exit::Usage.because(error)
 }

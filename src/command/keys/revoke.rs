@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::unusable;
+use super::error::unusable;
 use crate::{
     command::output::{self, exit::Exit},
     peers_file::PeersFile,
