@@ -50,6 +50,17 @@ pub(crate) enum PeersFileError {
         /// What is wrong.
         error: PeerError,
     },
+    /// A new peer has the name of another one.
+    #[error(
+        "the peers file {} has a peer {name}: add a new key of {name} under a name such as {name}-2, and revoke {name} later",
+        path.display()
+    )]
+    NameInUse {
+        /// The file's path.
+        path: PathBuf,
+        /// The name.
+        name: String,
+    },
     /// A peer that is to be removed is not in the file.
     #[error("the peers file {} has no peer {name}: `callboard keys list` shows all", path.display())]
     NoPeer {

@@ -86,6 +86,9 @@ impl PeersFile {
     /// # Errors
     /// [`PeersFileError`] if the peer is not valid, or has a name or a key of another one.
     pub(crate) fn with(&self, peer: &NewPeer) -> Result<PeersFile, PeersFileError> {
+        if self.index_of(&peer.name).is_some() {
+            return Err(PeersFileError::NameInUse { path: self.path.clone(), name: peer.name.clone() });
+        }
         let new = PeersFile::parse(&self.path, edit::with_peer(&self.text, peer))?;
         new.directory()?;
         Ok(new)
@@ -97,8 +100,7 @@ impl PeersFile {
     /// [`PeersFileError`] if there is no such peer, or its text cannot be found.
     pub(crate) fn without(&self, name: &str) -> Result<PeersFile, PeersFileError> {
         let path = || self.path.clone();
-        let is_it = |peer: &PeerEntry| peer.name().is_some_and(|other| other == name);
-        let Some(at) = self.peers.iter().position(is_it) else {
+        let Some(at) = self.index_of(name) else {
             return Err(PeersFileError::NoPeer { path: path(), name: name.to_owned() });
         };
         let not_editable = || PeersFileError::NotEditable { path: path() };
@@ -108,6 +110,11 @@ impl PeersFile {
         let mut expected = names(&self.peers);
         expected.remove(at);
         if names(&new.peers) == expected { Ok(new) } else { Err(not_editable()) }
+    }
+
+    /// Returns the index of the peer with that name.
+    fn index_of(&self, name: &str) -> Option<usize> {
+        self.peers.iter().position(|peer| peer.name().is_some_and(|other| other == name))
     }
 
     /// Writes the file. A reader sees the old file or the new one, never a part.

@@ -5,6 +5,7 @@ use std::path::Path;
 use callboard::core::{
     auth::{Pattern, PeerEntry},
     broker::ServiceStatus,
+    wire::method::MethodName,
 };
 use clap::Args;
 
@@ -17,6 +18,9 @@ use crate::{
     peers_file::PeersFile,
     settings::{Flags, Settings},
 };
+
+/// The broker's own service. `callboard.services` does not list it.
+const BROKER_SERVICE: &str = "callboard";
 
 /// Check the file; with --services, warn of rules for services that no worker serves
 #[derive(Debug, Args)]
@@ -59,11 +63,17 @@ async fn services_of(settings: &Settings) -> anyhow::Result<Vec<ServiceStatus>> 
 fn warnings(peer: &PeerEntry, services: &[ServiceStatus]) -> Vec<String> {
     let Some(rights) = peer.rights() else { return Vec::new() };
     let name = peer.name().map_or("-", AsRef::as_ref);
-    let called = rights.call_rules().iter().filter(|rule| !services.iter().any(|service| is_called(rule, service)));
+    let is_unused = |rule: &&Pattern| !is_of_broker(rule) && !services.iter().any(|service| is_called(rule, service));
+    let called = rights.call_rules().iter().filter(is_unused);
     let called = called.map(|rule| format!("peer {name}: no worker serves a method of its call rule {rule}"));
     let served = rights.serve_rules().iter().filter(|rule| !services.iter().any(|one| rule.matches(&one.name)));
     let served = served.map(|rule| format!("peer {name}: no worker serves a service of its serve rule {rule}"));
     called.chain(served).collect()
+}
+
+/// Returns whether a rule is for the broker's own methods, which are not in its list of services.
+fn is_of_broker(rule: &Pattern) -> bool {
+    MethodName::parse(rule.as_str()).is_ok_and(|method| method.service() == BROKER_SERVICE)
 }
 
 fn is_called(rule: &Pattern, service: &ServiceStatus) -> bool {

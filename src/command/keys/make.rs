@@ -14,6 +14,10 @@ use crate::{
     peers_file::{NewPeer, PeersFile},
 };
 
+/// The call rule that a pool needs: it asks the broker for the load of its workers.
+const POOL_CALL_RULE: &str = "callboard.load";
+/// The prefix of the service of a pool.
+const POOL_SERVICE_PREFIX: &str = "callboard.pool.";
 /// Random bytes of a new authkey.
 const AUTHKEY_BYTES: usize = 32;
 
@@ -40,13 +44,17 @@ pub(super) struct Make {
     /// Services that the peer may serve, such as users or billing.*
     #[arg(long, value_name = "RULE")]
     serve: Vec<String>,
+    /// Pool that the peer may run: adds the serve rule callboard.pool.NAME and the call rule callboard.load
+    #[arg(long, value_name = "NAME")]
+    pool: Vec<String>,
     /// Let the peer operate the broker and its pools
     #[arg(long)]
     operate: bool,
 }
 
 impl Make {
-    pub(super) fn run(self, path: &Path) -> anyhow::Result<Exit> {
+    pub(super) fn run(mut self, path: &Path) -> anyhow::Result<Exit> {
+        self.add_rules_of_pools();
         let public_key = self.public_key()?;
         let authkey = (self.authkey || public_key.is_none()).then(new_authkey);
         let peer = NewPeer {
@@ -69,6 +77,14 @@ impl Make {
             None => output::print(&added)?,
         }
         Ok(Exit::Success)
+    }
+
+    /// Adds the rules that the pools of the peer need.
+    fn add_rules_of_pools(&mut self) {
+        self.serve.extend(self.pool.iter().map(|pool| format!("{POOL_SERVICE_PREFIX}{pool}")));
+        if !self.pool.is_empty() {
+            self.call.push(POOL_CALL_RULE.to_owned());
+        }
     }
 
     /// Returns the public key that was given, as text.

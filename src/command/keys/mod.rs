@@ -23,7 +23,7 @@ A running broker reads a changed file when it gets SIGHUP.
 
 Examples:
   callboard keys --peers-file peers.toml make web --call 'calculator.*' --call users.get
-  callboard keys --peers-file peers.toml make jobs --serve users --public-key-file jobs.public
+  callboard keys --peers-file peers.toml make farm --serve users --pool users --public-key-file farm.public
   callboard keys --peers-file peers.toml check
   callboard keys --peers-file peers.toml revoke web";
 

@@ -162,12 +162,13 @@ fn keys_makes_lists_checks_and_revokes_peers() {
     let mode = fs::metadata(peers.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let public = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
-    peers.keys(&["make", "jobs", "--public-key", public, "--serve", "users", "--role", "worker"]).printed();
+    peers.keys(&["make", "jobs", "--public-key", public, "--serve", "users", "--pool", "users"]).printed();
     let listed = peers.keys(&["list"]).printed();
     assert!(listed.contains("calculator.* users.get") && listed.contains(public), "{listed}");
+    assert!(listed.contains("callboard.load  users callboard.pool.users"), "{listed}");
     assert!(!listed.contains(&authkey), "{listed}");
     assert!(peers.keys(&["check"]).printed().ends_with("is valid: 2 peers"));
-    peers.keys(&["make", "web"]).failed_with(2, &["the peers web and web have the same name"]);
+    peers.keys(&["make", "web"]).failed_with(2, &["has a peer web", "such as web-2, and revoke web later"]);
     peers.keys(&["revoke", "jobs"]).printed();
     assert!(!peers.keys(&["list"]).printed().contains("jobs"));
     peers.keys(&["revoke", "jobs"]).failed_with(2, &["has no peer jobs"]);
@@ -212,7 +213,7 @@ fn a_check_warns_of_rules_for_services_that_no_worker_serves() {
     let broker = peers.broker();
     let _worker = calculator(&broker, JOBS);
     wait_for_calculator(&broker, &admin);
-    peers.write(&(peer("web", WEB, "call = [\"calculator.add\", \"users.get\"]") + &others()));
+    peers.write(&(peer("web", WEB, "call = [\"calculator.add\", \"users.get\", \"callboard.load\"]") + &others()));
     let words = ["keys", "--peers-file", &peers.path(), "check", "--services", "--authkey-file", &admin];
     let checked = broker.command(&words);
     assert!(checked.stderr.contains("peer web: no worker serves a method of its call rule users.get"), "{checked:?}");
