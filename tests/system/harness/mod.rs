@@ -64,7 +64,8 @@ pub(crate) fn run_five_counting_clients(broker: &Broker) {
     }
 }
 
-fn without_variables(mut command: Command) -> Command {
+/// Returns the command without `CALLBOARD_` variables.
+pub(crate) fn without_variables(mut command: Command) -> Command {
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CALLBOARD_")) {
         command.env_remove(name);
     }
