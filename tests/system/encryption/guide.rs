@@ -14,12 +14,9 @@ use callboard::{CallError, Client, Code, CurveKeys, parse_server_key, read_curve
 use rustix::process::Signal;
 use tokio::{runtime::Runtime, task::JoinHandle};
 
-use crate::harness::{Broker, Process, any_port, callboard, until};
+use crate::harness::{Broker, Keys, Process, any_port, callboard, until};
 
-use super::{
-    keys::Keys,
-    walkthrough::{PAGE, Walkthrough, section},
-};
+use super::walkthrough::{PAGE, Walkthrough, section};
 
 /// Calls of one client at a time.
 const OUTSTANDING: i64 = 16;

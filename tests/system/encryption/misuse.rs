@@ -2,9 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use crate::harness::{Broker, Finished, any_port, callboard, write_private};
-
-use super::keys::Keys;
+use crate::harness::{Broker, Finished, Keys, any_port, callboard, write_private};
 
 /// Runs a command that is a client with this server key.
 fn ping_with(broker: &Broker, server_key: &str) -> Finished {

@@ -1,7 +1,6 @@
 //! Encrypted connections: who connects, what the wire shows, and what an attacker on the wire can do.
 
 mod guide;
-mod keys;
 mod misuse;
 mod pools;
 mod walkthrough;

@@ -4,9 +4,7 @@ use std::fs;
 
 use callboard::{Client, CurveKeys, parse_server_key};
 
-use crate::harness::{Finished, Pool, Process, callboard, example_path, until};
-
-use super::keys::Keys;
+use crate::harness::{Finished, Keys, Pool, Process, callboard, example_path, until};
 
 #[test]
 fn a_pool_passes_the_server_key_to_its_workers() {

@@ -5,9 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use crate::harness::{Broker, Finished, Process, Relay, any_port, callboard, example, write_private};
-
-use super::keys::Keys;
+use crate::harness::{Broker, Finished, Keys, Process, Relay, any_port, callboard, example, write_private};
 
 /// Texts of a call that an observer looks for: the service, the method, an argument, and an argument that comes back as the result.
 const TEXTS: [&str; 4] = ["kvs", "get", "the-name-of-the-patient", "the-diagnosis"];

@@ -2,6 +2,7 @@
 
 mod broker;
 mod finished;
+mod keys;
 mod lines;
 mod load;
 mod pool;
@@ -22,6 +23,7 @@ use callboard::polled;
 pub(crate) use self::{
     broker::{Broker, any_port, unused_address},
     finished::Finished,
+    keys::Keys,
     load::Load,
     pool::Pool,
     process::{Process, is_alive, signal},
