@@ -2,31 +2,38 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
     fs, thread,
     time::{Duration, Instant},
 };
 
-use callboard::Client;
+use callboard::{Client, ClientBuilder, CurveKeys, parse_server_key};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
 use tempfile::NamedTempFile;
 
-use crate::harness::{Broker, Pool, Process, example_path};
+use crate::{
+    harness::{Broker, Keys, Pool, Process, example_path},
+    random::Random,
+    workers::{self, WorkerProcess},
+};
 
-/// Worker processes.
-const WORKERS: u32 = 3;
 /// The longest pause between two faults, in milliseconds.
 const PAUSE_MAX: u64 = 700;
 /// The longest outage of a stopped process, in milliseconds. A broker restarts within a quarter of it.
 const OUTAGE_MAX: u64 = 4_000;
 /// The timeout of a query for the pool's processes.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a worker may outlive its pool.
+const ORPHAN_AFTER: Duration = Duration::from_secs(10);
 
 /// A broker, a pool, and clients that are killed.
 pub(crate) struct Cluster {
-    random: u64,
+    pub(crate) random: Random,
+    /// The keys of an encrypted broker.
+    keys: Option<Keys>,
     broker: Broker,
     pool: Process,
+    pool_size: u32,
     journal: NamedTempFile,
     /// Queries the pool for its processes.
     client: Client,
@@ -35,17 +42,43 @@ pub(crate) struct Cluster {
     faults: BTreeMap<&'static str, usize>,
 }
 
+/// The part of a pool's status that the faults need.
+#[derive(Deserialize)]
+struct Status {
+    workers: Vec<WorkerStatus>,
+}
+
+#[derive(Deserialize)]
+struct WorkerStatus {
+    pid: Option<u32>,
+    state: String,
+}
+
 impl Cluster {
-    pub(crate) fn new(seed: u64) -> Cluster {
-        let (broker, journal) = (Broker::start(), NamedTempFile::new().unwrap());
-        let pool = pool(&broker, &journal);
-        assert_eq!(pool.line(), format!("ready {WORKERS} workers"));
-        let client = Client::builder(&broker.frontend).timeout(QUERY_TIMEOUT).connect_lazily().unwrap();
-        Cluster { random: seed, broker, pool, journal, client, stopped: Vec::new(), faults: BTreeMap::new() }
+    pub(crate) fn start(seed: u64, curve: bool, workers: u32) -> Cluster {
+        let keys = curve.then(Keys::new);
+        let broker = keys.as_ref().map_or_else(Broker::start, Keys::broker);
+        let journal = NamedTempFile::new().unwrap();
+        let pool = start_pool(&broker, keys.as_ref(), workers, &journal);
+        assert_eq!(pool.line(), format!("ready {workers} workers"));
+        let client = client_builder(&broker, keys.as_ref()).timeout(QUERY_TIMEOUT).connect_lazily().unwrap();
+        let random = Random::new(seed);
+        let (stopped, faults) = (Vec::new(), BTreeMap::new());
+        Cluster { random, keys, broker, pool, pool_size: workers, journal, client, stopped, faults }
     }
 
     pub(crate) fn frontend(&self) -> &str {
         &self.broker.frontend
+    }
+
+    /// Returns the file with the broker's public key, if the broker encrypts.
+    pub(crate) fn server_key(&self) -> Option<String> {
+        self.keys.as_ref().map(|keys| keys.file("broker.public"))
+    }
+
+    /// Returns a client of the broker, yet to be configured.
+    pub(crate) fn client_builder(&self) -> ClientBuilder {
+        client_builder(&self.broker, self.keys.as_ref())
     }
 
     /// Returns the journal, in which the workers' functions record their runs.
@@ -57,45 +90,53 @@ impl Cluster {
         self.faults.clone()
     }
 
+    /// Counts a fault.
+    pub(crate) fn count(&mut self, fault: &'static str) {
+        *self.faults.entry(fault).or_default() += 1;
+    }
+
     /// Waits for a random time, then injects a random fault.
     pub(crate) async fn inject_fault(&mut self) {
-        let pause = Duration::from_millis(self.below(PAUSE_MAX));
+        let pause = self.random.millis_below(PAUSE_MAX);
         tokio::time::sleep(pause).await;
         self.resume_processes(Instant::now());
         self.restart_ended_pool();
         let worker = self.random_worker().await;
-        let fault = match (self.below(10), worker) {
-            (0..=2, Some(worker)) => {
-                signal(worker, Signal::KILL);
-                "workers killed"
-            }
-            (3 | 4, Some(worker)) => {
-                self.stop(worker);
-                "workers stopped"
-            }
-            (5, _) => {
-                self.restart_broker(Signal::KILL);
-                "brokers killed"
-            }
-            (6, _) => {
-                self.restart_broker(Signal::TERM);
-                "brokers terminated"
-            }
-            (7, _) => {
-                self.stop(self.broker.process.pid());
-                "brokers stopped"
-            }
-            (8, _) => {
-                self.pool.kill();
-                self.restart_ended_pool();
-                "pools killed"
-            }
-            _ => {
-                self.kill_client();
-                "clients killed"
-            }
-        };
-        *self.faults.entry(fault).or_default() += 1;
+        match (self.random.below(10), worker) {
+            (0..=2, Some(worker)) => self.kill_worker(worker),
+            (3 | 4, Some(worker)) => self.stop("workers stopped", worker),
+            (5, _) => self.kill_broker(),
+            (6, _) => self.restart_broker("brokers terminated", Signal::TERM),
+            (7, _) => self.stop("brokers stopped", self.broker.process.pid()),
+            (8, _) => self.kill_pool(),
+            _ => self.kill_client(),
+        }
+    }
+
+    pub(crate) fn kill_worker(&mut self, worker: u32) {
+        signal(worker, Signal::KILL);
+        self.count("workers killed");
+    }
+
+    /// Kills the broker. Another one starts at the same addresses after a random time.
+    pub(crate) fn kill_broker(&mut self) {
+        self.restart_broker("brokers killed", Signal::KILL);
+    }
+
+    /// Panics if the pool has ended.
+    pub(crate) fn assert_pool_runs(&mut self) {
+        assert!(!self.pool.has_ended(), "the pool has ended");
+    }
+
+    /// Returns all live worker processes, including those that the pool does not know.
+    pub(crate) fn workers(&self) -> Vec<WorkerProcess> {
+        workers::workers_of(self.journal.path())
+    }
+
+    /// Returns the number of registered workers, if the query succeeds.
+    pub(crate) async fn registered_workers(&self) -> Option<usize> {
+        let workers = self.status().await?.workers;
+        Some(workers.iter().filter(|worker| worker.state == "registered").count())
     }
 
     /// Resumes all stopped processes and restarts the pool if it has ended.
@@ -104,10 +145,24 @@ impl Cluster {
         self.restart_ended_pool();
     }
 
-    fn stop(&mut self, process: u32) {
+    /// Kills the pool, then the broker. Returns the number of workers that outlived the pool, and kills those.
+    pub(crate) fn end(&mut self) -> usize {
+        self.pool.kill();
+        self.broker.process.kill();
+        let started = Instant::now();
+        while !self.workers().is_empty() && started.elapsed() < ORPHAN_AFTER {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let orphans = self.workers();
+        orphans.iter().for_each(|worker| signal(worker.pid, Signal::KILL));
+        orphans.len()
+    }
+
+    fn stop(&mut self, fault: &'static str, process: u32) {
         signal(process, Signal::STOP);
-        let outage = Duration::from_millis(self.below(OUTAGE_MAX));
+        let outage = self.random.millis_below(OUTAGE_MAX);
         self.stopped.push((Instant::now() + outage, process));
+        self.count(fault);
     }
 
     /// Continues the processes whose outage is over.
@@ -120,59 +175,68 @@ impl Cluster {
         });
     }
 
-    fn restart_broker(&mut self, how: Signal) {
+    fn restart_broker(&mut self, fault: &'static str, how: Signal) {
         // A stopped process would not handle SIGTERM.
         signal(self.broker.process.pid(), Signal::CONT);
         self.broker.process.signal(how);
         self.broker.process.end();
         self.stopped.retain(|&(_, process)| process != self.broker.process.pid());
-        thread::sleep(Duration::from_millis(self.below(OUTAGE_MAX / 4)));
-        self.broker = Broker::start_at(&self.broker.frontend, &self.broker.backend);
+        thread::sleep(self.random.millis_below(OUTAGE_MAX / 4));
+        let (frontend, backend) = (&self.broker.frontend, &self.broker.backend);
+        self.broker = match &self.keys {
+            Some(keys) => keys.broker_at(frontend, backend),
+            None => Broker::start_at(frontend, backend),
+        };
+        self.count(fault);
+    }
+
+    fn kill_pool(&mut self) {
+        self.pool.kill();
+        self.restart_ended_pool();
+        self.count("pools killed");
     }
 
     /// Restarts the pool if it was killed, or gave up because its workers were killed.
     fn restart_ended_pool(&mut self) {
         if self.pool.has_ended() {
-            self.pool = pool(&self.broker, &self.journal);
+            self.pool = start_pool(&self.broker, self.keys.as_ref(), self.pool_size, &self.journal);
         }
     }
 
     /// Returns a worker process of the pool, if the query succeeds.
     async fn random_worker(&mut self) -> Option<u32> {
-        #[derive(serde::Deserialize)]
-        struct Status {
-            workers: Vec<Worker>,
-        }
-        #[derive(serde::Deserialize)]
-        struct Worker {
-            pid: Option<u32>,
-        }
-        let status = self.client.call::<Status>("callboard.pool.jobs.status", ()).await.ok()?;
-        let pids: Vec<u32> = status.workers.into_iter().filter_map(|worker| worker.pid).collect();
-        let at = self.below(pids.len().max(1) as u64) as usize;
-        pids.get(at).copied()
+        let workers = self.status().await?.workers;
+        self.random.pick(workers.iter().filter_map(|worker| worker.pid).collect())
+    }
+
+    async fn status(&self) -> Option<Status> {
+        self.client.call("callboard.pool.jobs.status", ()).await.ok()
     }
 
     /// Kills a client process that has an open call.
     fn kill_client(&mut self) {
-        let mut client = Process::start(self.broker.command_line(&["call", "jobs.pause", "300"]));
-        thread::sleep(Duration::from_millis(self.below(200)));
+        let mut command = self.broker.command_line(&["call", "jobs.pause", "300"]);
+        command.envs(self.server_key().map(|key| ("CALLBOARD_SERVER_KEY", key)));
+        let mut client = Process::start(command);
+        thread::sleep(self.random.millis_below(200));
         client.kill();
-    }
-
-    /// Returns the next random number below `bound` (splitmix64).
-    fn below(&mut self, bound: u64) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
+        self.count("clients killed");
     }
 }
 
-fn pool(broker: &Broker, journal: &NamedTempFile) -> Process {
-    let mut command = Pool::command(&broker.backend, "jobs", WORKERS);
-    command.arg(example_path("pool-worker")).env("JOBS_JOURNAL", AsRef::<OsStr>::as_ref(journal.path()));
+fn client_builder(broker: &Broker, keys: Option<&Keys>) -> ClientBuilder {
+    let client = Client::builder(&broker.frontend);
+    match keys {
+        Some(keys) => client.curve(CurveKeys::new(parse_server_key(&keys.file("broker.public")).unwrap())),
+        None => client,
+    }
+}
+
+fn start_pool(broker: &Broker, keys: Option<&Keys>, size: u32, journal: &NamedTempFile) -> Process {
+    let server_key = keys.map(|keys| keys.file("broker.public"));
+    let flags: Vec<&str> = server_key.iter().flat_map(|key| ["--server-key", key]).collect();
+    let mut command = Pool::command_with(&broker.backend, "jobs", size, &flags);
+    command.arg(example_path("pool-worker")).env(workers::JOURNAL, journal.path());
     Process::start(command)
 }
 

@@ -1,20 +1,31 @@
 //! Chaos test: kills and stops real processes at random while clients count the outcomes of their calls.
 //!
 //! ```text
-//! cargo test --test chaos -- --seconds 60 --seed 7
+//! cargo test --test chaos -- --seconds 60 --seed 7      kills, stops and restarts of any process
+//! cargo test --test chaos -- --kill-loop 1000 --seed 7  rounds of kill -9 on a worker, the broker or a client
+//! cargo test --test chaos -- --kill-loop 1000 --curve   the same with encrypted connections
 //! ```
 //!
-//! It ends with a table. It fails if a call got two outcomes or none, if a `once` function ran twice for one call, or if an error
-//! claims that a function did not run although it did. The seed decides what is killed and when, but the rest depends on the system,
-//! so a run cannot be repeated exactly: the simulation of the machines (`core/tests/simulation`) can. `cargo test` alone runs the short form.
+//! Each run ends with a table. It fails if a call got two outcomes or none, if a `once` function ran twice for one call, if an
+//! outcome contradicts the journal in which the functions record their runs, or if a worker outlives its pool. In the kill loop the
+//! pool must also survive, and have all of its workers at the end.
+//!
+//! The seed decides what is killed and when, but the rest depends on the system, so a run cannot be repeated exactly: the simulation
+//! of the machines (`core/tests/simulation`) can. `cargo test` alone runs the short forms of both, each plain and encrypted.
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 
+mod arguments;
+mod caller;
 mod cluster;
+mod event;
 #[path = "../system/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the system tests use the rest")]
 mod harness;
+mod kill_loop;
+mod random;
 mod tally;
+mod workers;
 
 use std::{
     env,
@@ -23,92 +34,70 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callboard::Client;
+use tokio::runtime::Runtime;
 
-use self::{cluster::Cluster, tally::Tally};
+use self::{
+    arguments::{Faults, Run},
+    caller::Caller,
+    cluster::Cluster,
+    kill_loop::KillLoop,
+    tally::{Calls, Tally},
+};
 
-/// Seconds of the short form.
-const SECONDS: u64 = 4;
-/// Clients that make calls.
+/// Clients that survive.
 const CLIENTS: u64 = 3;
-/// Outstanding calls of each client, at most.
-const OUTSTANDING_MAX: usize = 100;
-/// The timeout of each call.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long after its timeout a call without an outcome counts as hung.
-const HUNG_AFTER: Duration = Duration::from_secs(30);
-
-/// The arguments of the command line.
-struct Arguments {
-    seconds: u64,
-    seed: u64,
-}
+/// Worker processes of a run with all faults.
+const WORKERS: u32 = 3;
+/// The pause between two calls of a client in the kill loop, which leaves the machine time for restarts.
+const PACE: Duration = Duration::from_millis(2);
 
 fn main() -> ExitCode {
-    let Some(Arguments { seconds, seed }) = arguments() else { return ExitCode::SUCCESS };
-    println!("chaos: {seconds} s, seed {seed}");
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let tally = runtime.block_on(run(seconds, seed));
-    println!("{tally}");
-    if tally.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Parses the command line. Returns `None` if it selects other tests: `cargo test NAME` passes the name to each test program.
-fn arguments() -> Option<Arguments> {
-    let mut arguments = Arguments { seconds: SECONDS, seed: 1 };
-    let mut words = env::args().skip(1);
-    while let Some(word) = words.next() {
-        let mut number = || words.next().and_then(|text| text.parse().ok()).expect("the flag needs a number");
-        match word.as_str() {
-            "--seconds" => arguments.seconds = number(),
-            "--seed" => arguments.seed = number(),
-            "--list" => return None,
-            // The flags of libtest, which have no effect here.
-            flag if flag.starts_with('-') => {}
-            name if "chaos".contains(name) => {}
-            _ => return None,
-        }
+    let words: Vec<String> = env::args().skip(1).collect();
+    if let [word, arguments @ ..] = &words[..]
+        && word == caller::WORD
+    {
+        caller::run_process(arguments);
+        return ExitCode::SUCCESS;
     }
-    Some(arguments)
+    let runtime = Runtime::new().unwrap();
+    let mut is_clean = true;
+    for run in arguments::parse(words) {
+        println!("chaos: {run}");
+        let tally = runtime.block_on(inject_faults(run));
+        println!("{tally}\n");
+        is_clean &= tally.is_clean();
+    }
+    if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn run(seconds: u64, seed: u64) -> Tally {
-    let mut cluster = Cluster::new(seed);
-    let tally = Arc::new(tally::Counting::default());
-    let end = Instant::now() + Duration::from_secs(seconds);
+/// Makes calls on a cluster whose processes fail, and compares the outcomes with the journal.
+async fn inject_faults(run: Run) -> Tally {
+    let (workers, pace) = match run.faults {
+        Faults::All { .. } => (WORKERS, Duration::ZERO),
+        Faults::Kills { .. } => (kill_loop::WORKERS, PACE),
+    };
+    let mut cluster = Cluster::start(run.seed, run.curve, workers);
+    let calls = Arc::new(Calls::default());
     let mut callers = Vec::new();
     for caller in 0..CLIENTS {
-        let client = Client::builder(cluster.frontend()).callbacks_max(OUTSTANDING_MAX).timeout(TIMEOUT);
-        let client = client.connect().await.unwrap();
-        callers.push(tokio::spawn(call_on(client, caller, end, Arc::clone(&tally))));
+        let calls = Arc::clone(&calls);
+        callers.push(Caller::start(cluster.client_builder(), caller, pace, move |event| calls.record(event)));
     }
+    match run.faults {
+        Faults::All { seconds } => inject_all_faults(&mut cluster, Duration::from_secs(seconds)).await,
+        Faults::Kills { rounds } => KillLoop::new(&mut cluster, &calls).run(rounds).await,
+    }
+    for (number, caller) in (0..).zip(callers) {
+        caller.stop(|| calls.is_waiting(number)).await;
+    }
+    let orphans = cluster.end();
+    calls.tally(&cluster.journal(), cluster.faults(), orphans)
+}
+
+async fn inject_all_faults(cluster: &mut Cluster, time: Duration) {
+    let end = Instant::now() + time;
     while Instant::now() < end {
         cluster.inject_fault().await;
     }
     cluster.heal();
-    for caller in callers {
-        caller.await.unwrap().close().await.unwrap();
-    }
-    tally.result(&cluster.journal(), cluster.faults())
-}
-
-/// Makes calls until `end`; `on_complete` waits while too many calls are outstanding. Returns when all calls have ended, or count as hung.
-async fn call_on(client: Client, caller: u64, end: Instant, tally: Arc<tally::Counting>) -> Client {
-    let mut key = caller;
-    while Instant::now() < end {
-        let (method, argument) = tally::call(key);
-        let tally_of_call = Arc::clone(&tally);
-        tally.made(key);
-        let call = client.call::<serde::de::IgnoredAny>(method, (argument,)).wait_for_ready();
-        let note = move |outcome: Result<serde::de::IgnoredAny, _>| tally_of_call.ended(key, outcome.map(drop));
-        if let Err(error) = call.on_complete(note).await {
-            tally.ended(key, Err(error));
-        }
-        key += CLIENTS;
-    }
-    let wait_until = Instant::now() + TIMEOUT + HUNG_AFTER;
-    while tally.is_waiting(caller, CLIENTS) && Instant::now() < wait_until {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    client
 }
