@@ -1,10 +1,10 @@
 //! Pools, `callboard up`, and programs of the library with encryption.
 
-use std::fs;
+use std::{fs, os::unix::net::UnixDatagram, process::Command};
 
 use callboard::{Client, CurveKeys, parse_server_key};
 
-use crate::harness::{Finished, Keys, Pool, Process, callboard, example_path, until};
+use crate::harness::{DEADLINE, Finished, Keys, Pool, Process, any_port, callboard, example_path, until};
 
 #[test]
 fn a_pool_passes_the_server_key_to_its_workers() {
@@ -60,4 +60,49 @@ fn up_starts_an_encrypted_broker_with_its_pools_from_one_file() {
     let mut call = callboard();
     call.arg("--config").arg(&file).args(["call", "calculator.add", "2", "3", "--frontend", frontend]);
     assert_eq!(Finished::of(call).printed(), "5");
+}
+
+/// Returns `callboard up`, as systemd with a watchdog starts it, for an encrypted broker with these lines in its table.
+fn up_with_watchdog(keys: &Keys, broker: &str, more: &str) -> (Command, UnixDatagram) {
+    let (file, port) = (keys.path("callboard.toml"), any_port());
+    let text = format!(
+        "[broker]\nfrontend = \"{port}\"\nbackend = \"{port}\"\ncurve_secret_file = {:?}\n{broker}\n[pool]\nserver_key = {:?}\n\
+         {more}\n[pools.calculator]\nprogram = [{:?}]\nsize = 1\n",
+        keys.file("broker.secret"),
+        keys.file("broker.public"),
+        example_path("calculator-worker"),
+    );
+    fs::write(&file, text).unwrap();
+    let socket = UnixDatagram::bind(keys.path("notify")).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut up = callboard();
+    up.arg("--config").arg(&file).arg("up").env("NOTIFY_SOCKET", keys.path("notify")).env("WATCHDOG_USEC", "1000000");
+    (up, socket)
+}
+
+#[test]
+fn the_watchdog_of_up_knows_the_public_key_of_its_broker() {
+    let keys = Keys::new();
+    let (up, socket) = up_with_watchdog(&keys, "plain_connections = \"never\"", "");
+    let _up = Process::start(up);
+    let mut text = [0; 512];
+    until("the watchdog is fed", || {
+        let bytes = socket.recv(&mut text).unwrap();
+        text[..bytes].starts_with(b"WATCHDOG=1").then_some(())
+    });
+}
+
+#[test]
+fn up_does_not_start_with_a_watchdog_that_its_broker_rejects() {
+    let keys = Keys::new();
+    keys.make("farm");
+    let peers = keys.file("peers.toml");
+    let words = ["keys", "--peers-file", &peers, "make", "farm", "--public-key-file", &keys.file("farm.public")];
+    Finished::callboard(&words).printed();
+    let pool = format!("curve_secret_file = {:?}", keys.file("farm.secret"));
+    let (up, _socket) = up_with_watchdog(&keys, &format!("peers_file = {peers:?}"), &pool);
+    Finished::of(up).failed_with(2, &["systemd's watchdog", "[client]", "curve_secret_file"]);
+    let checked = Finished::callboard(&["up", "--check", &keys.file("callboard.toml")]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert!(checked.stderr.contains("would reject the pings of systemd's watchdog"), "{checked:?}");
 }

@@ -1,6 +1,7 @@
 //! `callboard up`: runs a broker and its pools as one process tree.
 
 mod component;
+mod credentials;
 mod notify;
 mod plan;
 mod supervisor;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 
-use self::{plan::Plan, supervisor::Supervisor};
+use self::{notify::Notify, plan::Plan, supervisor::Supervisor};
 use crate::command::output::{self, exit::Exit};
 
 /// The default file.
@@ -47,11 +48,19 @@ impl Up {
     /// Runs everything until it is asked to stop.
     pub(crate) async fn run(self, config: Option<PathBuf>) -> anyhow::Result<Exit> {
         let plan = Plan::read(&find_file(self.file.or(config))?)?;
+        let problem = plan.is_watchdog_rejected.then_some(credentials::REJECTED);
         if self.check {
+            problem.into_iter().for_each(output::warn);
             output::print(&plan.text())?;
             return Ok(Exit::Success);
         }
-        Supervisor::new(plan).run().await
+        match problem {
+            // systemd would restart everything again and again.
+            Some(problem) if Notify::from_environment().watchdog().is_some() => {
+                Err(Exit::Usage.because(anyhow!(problem)))
+            }
+            _ => Supervisor::new(plan).run().await,
+        }
     }
 }
 

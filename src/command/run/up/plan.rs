@@ -7,8 +7,9 @@ use std::{
 };
 
 use anyhow::anyhow;
-use callboard::{core::wire::handshake::Role, pool::find_program};
+use callboard::pool::find_program;
 
+use super::credentials;
 use crate::{
     command::{
         output::exit::Exit,
@@ -28,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) broker_has_key_file: bool,
     /// What the watchdog shows to the broker.
     pub(crate) credentials: Credentials,
+    /// Whether the broker would reject these credentials.
+    pub(crate) is_watchdog_rejected: bool,
     /// The pools, in the file's order.
     pub(crate) pools: Vec<PlannedPool>,
 }
@@ -59,12 +62,15 @@ impl Plan {
             let hint = "write [pools.NAME] and below it program = [\"./worker\"]";
             return Err(Exit::Usage.because(anyhow!("{} has no pool: {hint}", file.display())));
         }
+        let credentials = credentials::of_watchdog(&settings)?;
+        let peers = settings.broker.peers()?;
         let pools = given.into_iter().map(|pool| PlannedPool::of(&flags, pool)).collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Plan {
             file: file.to_owned(),
             broker_drain: settings.broker.drain.value,
             broker_has_key_file: settings.broker.authkey.file.is_some() || settings.broker.peers_file.is_some(),
-            credentials: watchdog_credentials(&settings)?,
+            is_watchdog_rejected: peers.is_some_and(|peers| credentials::are_unknown(&credentials, &peers)),
+            credentials,
             pools,
         })
     }
@@ -108,15 +114,4 @@ impl PlannedPool {
         all.extend(self.raw.program.iter().map(Into::into));
         all
     }
-}
-
-/// Returns the credentials of `[client]`. Without an authkey there, it is the first key of the broker that permits the client role.
-fn watchdog_credentials(settings: &Settings) -> anyhow::Result<Credentials> {
-    let mut credentials = settings.client.credentials.read()?;
-    if credentials.authkey.is_none()
-        && let Some(keys) = settings.broker.authkey.keys()?
-    {
-        credentials.authkey = keys.iter().find(|key| key.roles().permits(Role::Client)).cloned();
-    }
-    Ok(credentials)
 }
