@@ -2,7 +2,11 @@
 
 use std::{any::Any, thread, time::Duration};
 
-use crate::{ATTACKS, wire::Wire};
+use crate::{
+    ATTACKS,
+    mode::Mode,
+    wire::{Endpoint, Wire},
+};
 
 /// The first word of an attacker's command line.
 pub(crate) const WORD: &str = "attack";
@@ -21,7 +25,11 @@ pub(crate) struct Attack {
     /// Flags that lower the broker's limits, so that a small attack reaches them.
     small_flags: &'static [&'static str],
     /// The close reasons that the broker must report.
-    pub(crate) reasons: &'static [&'static str],
+    reasons: &'static [&'static str],
+    /// The close reasons with CURVE, if they differ.
+    curve_reasons: Option<&'static [&'static str]>,
+    /// The modes in which the attack makes sense.
+    modes: &'static [Mode],
     /// Whether the broker must stop reading from the attacker for a while.
     pub(crate) pauses: bool,
     run: fn(&Target) -> Held,
@@ -29,7 +37,16 @@ pub(crate) struct Attack {
 
 impl Attack {
     pub(crate) const fn new(name: &'static str, run: fn(&Target) -> Held) -> Attack {
-        Attack { name, flags: &[], small_flags: &[], reasons: &[], pauses: false, run }
+        Attack {
+            name,
+            flags: &[],
+            small_flags: &[],
+            reasons: &[],
+            curve_reasons: None,
+            modes: &Mode::ALL,
+            pauses: false,
+            run,
+        }
     }
 
     pub(crate) const fn flags(self, flags: &'static [&'static str]) -> Attack {
@@ -52,6 +69,26 @@ impl Attack {
     pub(crate) const fn ends_with(self, reasons: &'static [&'static str]) -> Attack {
         Attack { reasons, ..self }
     }
+
+    /// Sets the close reasons with CURVE, which differ.
+    pub(crate) const fn ends_with_curve(self, reasons: &'static [&'static str]) -> Attack {
+        Attack { curve_reasons: Some(reasons), ..self }
+    }
+
+    /// Sets the modes in which the attack makes sense.
+    pub(crate) const fn only(self, modes: &'static [Mode]) -> Attack {
+        Attack { modes, ..self }
+    }
+
+    /// Returns whether the attack makes sense in this mode.
+    pub(crate) fn runs_in(&self, mode: Mode) -> bool {
+        self.modes.contains(&mode)
+    }
+
+    /// Returns the close reasons that the broker must report.
+    pub(crate) fn reasons_in(&self, mode: Mode) -> &'static [&'static str] {
+        self.curve_reasons.filter(|_| mode == Mode::Curve).unwrap_or(self.reasons)
+    }
 }
 
 /// The size of an attack.
@@ -66,8 +103,8 @@ pub(crate) enum Size {
 /// The attacked broker.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) frontend: String,
-    pub(crate) backend: String,
+    pub(crate) frontend: Endpoint,
+    pub(crate) backend: Endpoint,
     size: Size,
 }
 
@@ -85,7 +122,11 @@ impl Target {
         Duration::from_millis(self.many(300, 5_000) as u64)
     }
 
-    pub(crate) fn endpoints(&self) -> [(&str, &'static str); 2] {
+    pub(crate) fn mode(&self) -> Mode {
+        self.frontend.mode
+    }
+
+    pub(crate) fn endpoints(&self) -> [(&Endpoint, &'static str); 2] {
         [(&self.frontend, "client"), (&self.backend, "worker")]
     }
 
@@ -96,12 +137,14 @@ impl Target {
 }
 
 /// The attacker's process: attacks, prints [`DONE`], and keeps its resources until it is killed.
-pub(crate) fn run(name: &str, frontend: &str, backend: &str, size: &str) {
+pub(crate) fn run(name: &str, frontend: &str, backend: &str, size: &str, mode: &str) {
     // Each connection is an open file of this process, too.
     callboard::broker::gate::raise_file_limit().unwrap();
     let attack = ATTACKS.iter().find(|attack| attack.name == name).unwrap();
     let size = if size == format!("{:?}", Size::Full) { Size::Full } else { Size::Small };
-    let target = Target { frontend: frontend.to_owned(), backend: backend.to_owned(), size };
+    let mode = Mode::parse(mode).unwrap();
+    let endpoint = |address: &str| Endpoint { address: address.to_owned(), mode };
+    let target = Target { frontend: endpoint(frontend), backend: endpoint(backend), size };
     let held = (attack.run)(&target);
     println!("{DONE}");
     loop {

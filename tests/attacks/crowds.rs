@@ -1,14 +1,11 @@
 //! Many connections.
 
-use bytes::Bytes;
-use callboard::core::{
-    wire::{Envelope, envelope::Ping, status::Code},
-    zmtp::greeting,
-};
+use callboard::core::wire::{Envelope, envelope::Ping, status::Code};
 
 use crate::{
     attack::{Held, Target},
-    wire::{Wire, encoded, hello, ready, session},
+    handshakes::parts,
+    wire::{Wire, session},
 };
 
 /// Many connections at once that send nothing.
@@ -19,12 +16,10 @@ pub(crate) fn silent(target: &Target) -> Held {
 
 /// Connections that are abandoned at every stage of the handshake.
 pub(crate) fn churn(target: &Target) -> Held {
-    let handshake =
-        [&greeting()[..], &ready(b""), &encoded(&hello("client", session())), &encoded(&Envelope::Proof(Bytes::new()))]
-            .concat();
+    let handshake = parts(target.mode()).concat();
     for at in 0..target.many(300, 20_000) {
         // All connections use the same session, so the broker may reject it.
-        Wire::connect(&target.frontend).send(&handshake[..at % handshake.len()]).ok();
+        Wire::connect(&target.frontend).send_raw(&handshake[..at % handshake.len()]).ok();
     }
     Box::new(())
 }
@@ -33,17 +28,12 @@ pub(crate) fn churn(target: &Target) -> Held {
 pub(crate) fn one_identity(target: &Target) -> Held {
     let mut peers = Vec::new();
     for number in 0..20 {
-        let mut peer = Wire::connect(&target.frontend);
-        peer.send(&[&greeting()[..], &ready(b"same identity")].concat()).unwrap();
-        peer.send_envelope(&hello("client", session()));
-        peer.send_envelope(&Envelope::Proof(Bytes::new()));
+        let mut peer = Wire::open_as(&target.frontend, b"same identity");
+        peer.authenticate("client");
         peer.send_envelope(&Envelope::Ping(Ping { number, done_below: None }));
         peers.push(peer);
     }
     for (number, peer) in (0..).zip(&mut peers) {
-        let mut greeting = [0; 64];
-        std::io::Read::read_exact(&mut peer.stream, &mut greeting).unwrap();
-        assert!(peer.read_frame().unwrap().starts_with(b"\x05READY"));
         while !matches!(peer.read_envelope(), Envelope::Pong(pong) if pong == number) {}
     }
     Box::new(peers)
@@ -53,16 +43,10 @@ pub(crate) fn one_identity(target: &Target) -> Held {
 pub(crate) fn one_session(target: &Target) -> Held {
     let session = session();
     let mut first = Wire::open(&target.frontend);
-    first.send_envelope(&hello("client", session));
-    first.send_envelope(&Envelope::Proof(Bytes::new()));
-    assert!(matches!(first.read_envelope(), Envelope::Challenge(_)));
-    assert!(matches!(first.read_envelope(), Envelope::Welcome(_)));
+    assert!(matches!(first.authenticate_as("client", session), Envelope::Welcome(_)));
     for _ in 1..20 {
         let mut thief = Wire::open(&target.frontend);
-        thief.send_envelope(&hello("client", session));
-        thief.send_envelope(&Envelope::Proof(Bytes::new()));
-        assert!(matches!(thief.read_envelope(), Envelope::Challenge(_)));
-        let Envelope::Goodbye(Some(failure)) = thief.read_envelope() else { panic!("no goodbye") };
+        let Envelope::Goodbye(Some(failure)) = thief.authenticate_as("client", session) else { panic!("no goodbye") };
         assert_eq!(failure.code, Code::FailedPrecondition);
     }
     first.send_envelope(&Envelope::Ping(Ping { number: 77, done_below: None }));

@@ -3,23 +3,53 @@
 use std::{thread, time::Duration};
 
 use bytes::Bytes;
-use callboard::core::{wire::Envelope, zmtp::greeting};
+use callboard::core::{
+    wire::Envelope,
+    zmtp::{Event, greeting},
+};
 
 use crate::{
     attack::{Held, Target},
-    wire::{Wire, encoded, hello, ready, session},
+    channel::Channel,
+    mode::{Mode, recording_server},
+    wire::{Endpoint, Wire, encoded, hello, ready, session},
 };
 
-/// The parts that a client sends until it is authenticated.
-fn parts() -> [Vec<u8>; 4] {
-    let proof = encoded(&Envelope::Proof(Bytes::new()));
-    [greeting().to_vec(), ready(b""), encoded(&hello("client", session())), proof]
+/// The parts that a client sends until it is authenticated. With CURVE they are those of a recorded connection, so the broker
+/// accepts the greeting and the HELLO, and no more.
+pub(crate) fn parts(mode: Mode) -> [Vec<u8>; 4] {
+    let hello = encoded(&hello("client", session()));
+    match mode {
+        Mode::Null | Mode::Authkey => [greeting().to_vec(), ready(b""), hello, encoded(&Envelope::Proof(Bytes::new()))],
+        Mode::Curve => recording(&hello),
+    }
+}
+
+/// Records the greeting, the HELLO, the INITIATE and a message of an encrypted connection.
+fn recording(hello: &[u8]) -> [Vec<u8>; 4] {
+    let (mut server, mut input, mut sent) = (recording_server(), Bytes::new(), Vec::new());
+    let mut answer = server.first_bytes();
+    let mut channel = Channel::open(Mode::Curve, |bytes| {
+        if !bytes.is_empty() {
+            sent.push(bytes.to_vec());
+        }
+        input = [&input[..], bytes].concat().into();
+        while let Some(event) = server.next(&mut input).unwrap() {
+            if let Event::Transmit(bytes) = event {
+                answer = [&answer[..], &bytes].concat().into();
+            }
+        }
+        std::mem::take(&mut answer).to_vec()
+    });
+    let message = channel.seal(hello);
+    let [greeting, hello, initiate] = sent.try_into().expect("a client sends three times");
+    [greeting, hello, initiate, message]
 }
 
 /// Handshakes that send one byte per second from some point on. Progress does not extend the time limit.
 pub(crate) fn trickle(target: &Target) -> Held {
     let each = target.many(2, 100);
-    let tricklers = (0..parts().len()).flat_map(|stage| (0..each).map(move |_| stage));
+    let tricklers = (0..4).flat_map(|stage| (0..each).map(move |_| stage));
     let tricklers: Vec<_> = tricklers
         .map(|stage| {
             let endpoint = target.frontend.clone();
@@ -30,13 +60,11 @@ pub(crate) fn trickle(target: &Target) -> Held {
     Box::new(())
 }
 
-fn trickle_from(stage: usize, endpoint: &str) {
-    let mut wire = Wire::connect(endpoint);
-    let parts = parts();
-    wire.send(&parts[..stage].concat()).unwrap();
-    let (_, slowly) = parts[stage].split_last().unwrap();
+fn trickle_from(stage: usize, endpoint: &Endpoint) {
+    let (mut wire, slowly) = begin(stage, endpoint);
+    let (_, slowly) = slowly.split_last().unwrap();
     for &byte in slowly {
-        if wire.send(&[byte]).is_err() {
+        if wire.send_raw(&[byte]).is_err() {
             return;
         }
         thread::sleep(Duration::from_secs(1));
@@ -44,23 +72,44 @@ fn trickle_from(stage: usize, endpoint: &str) {
     wire.read_to_end();
 }
 
+/// Begins a valid handshake. Returns the connection, and the bytes that come next.
+fn begin(stage: usize, endpoint: &Endpoint) -> (Wire, Vec<u8>) {
+    let parts = parts(endpoint.mode);
+    let mut wire = if stage < 2 { Wire::connect(endpoint) } else { Wire::open(endpoint) };
+    match stage {
+        0 => return (wire, parts[0].clone()),
+        1 => {
+            wire.send_raw(&parts[0]).unwrap();
+            return (wire, parts[1].clone());
+        }
+        _ => {}
+    }
+    let hello = wire.sealed(&encoded(&hello("client", session())));
+    if stage == 2 {
+        return (wire, hello);
+    }
+    wire.send_raw(&hello).unwrap();
+    let proof = wire.sealed(&encoded(&Envelope::Proof(Bytes::new())));
+    (wire, proof)
+}
+
 /// Random bytes, at the start or after some valid parts of a handshake.
 pub(crate) fn random_bytes(target: &Target) -> Held {
-    let (mut random, parts) = (Random::new(), parts());
+    let (mut random, parts) = (Random::new(), parts(target.mode()));
     for round in 0..target.many(300, 20_000) {
         let garbage = (0..random.below(200)).map(|_| random.byte());
         let bytes = parts[..round % parts.len()].concat().into_iter().chain(garbage).collect::<Vec<_>>();
         // The broker may close the connection before it has read everything.
-        Wire::connect(&target.frontend).send(&bytes).ok();
+        Wire::connect(&target.frontend).send_raw(&bytes).ok();
     }
     Box::new(())
 }
 
 /// Valid handshakes with a few bytes changed, removed or inserted.
 pub(crate) fn mutated(target: &Target) -> Held {
-    let mut random = Random::new();
+    let (mut random, valid) = (Random::new(), parts(target.mode()).concat());
     for _ in 0..target.many(300, 20_000) {
-        let mut bytes = parts().concat();
+        let mut bytes = valid.clone();
         for _ in 0..1 + random.below(3) {
             let at = random.below(bytes.len());
             match random.below(4) {
@@ -71,7 +120,7 @@ pub(crate) fn mutated(target: &Target) -> Held {
             }
         }
         // The broker may close the connection before it has read everything.
-        Wire::connect(&target.frontend).send(&bytes).ok();
+        Wire::connect(&target.frontend).send_raw(&bytes).ok();
     }
     Box::new(())
 }
@@ -83,7 +132,7 @@ pub(crate) fn mechanisms(target: &Target) -> Held {
         greeting[12..32].fill(0);
         greeting[12..12 + mechanism.len()].copy_from_slice(mechanism);
         let mut wire = Wire::connect(&target.frontend);
-        wire.send(&[&greeting[..], &ready(b"")].concat()).ok();
+        wire.send_raw(&[&greeting[..], &ready(b"")].concat()).ok();
         wire.read_to_end();
     }
     Box::new(())

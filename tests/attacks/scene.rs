@@ -16,7 +16,8 @@ use tokio::{runtime::Runtime, task::JoinHandle, time::sleep};
 
 use crate::{
     attack::{self, Attack, Size},
-    harness::{Broker, Process, callboard, until_async},
+    harness::{Broker, Finished, Process, callboard, until, until_async},
+    mode::Mode,
     phase::PhaseStart,
 };
 
@@ -34,15 +35,11 @@ struct Square {
 }
 
 /// Runs the attack and asserts that the broker withstands it.
-pub(crate) fn withstand(attack: &Attack, size: Size) {
-    let any_ports = ["--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0"];
-    let mut broker = Broker::start_with(&[&any_ports[..], attack.flags_of(size)].concat());
-    let mut worker = callboard();
-    worker.args(["internal", "echo-worker"]).env("CALLBOARD_BACKEND", &broker.backend);
-    let _worker = Process::start(worker);
-    broker.wait_for_service("bench");
+pub(crate) fn withstand(attack: &Attack, size: Size, mode: Mode) {
+    let mut broker = broker(attack, size, mode);
+    let _worker = worker(&broker, mode);
     Runtime::new().unwrap().block_on(async {
-        let bystander = Bystander::start(broker.client().await);
+        let bystander = Bystander::start(mode.client(&broker.frontend).await);
         let before = bystander.idle_gate(|gate| gate.connections == 2).await;
         let quiet = PhaseStart::now(broker.process.pid());
         bystander.take_latencies();
@@ -50,18 +47,18 @@ pub(crate) fn withstand(attack: &Attack, size: Size) {
             sleep(QUIET_SPAN).await;
         }
         let (quiet, attacked) = (quiet.end(bystander.take_latencies()), PhaseStart::now(broker.process.pid()));
-        let mut attacker = attacker(attack, &broker, size);
+        let mut attacker = attacker(attack, &broker, size, mode);
         assert_eq!(attacker.line(), attack::DONE);
         let attacked = attacked.end(bystander.take_latencies());
         if size == Size::Full {
             let ratio = attacked.percentile(99).as_secs_f64() / quiet.percentile(99).as_secs_f64();
             println!(
-                "{}: p99 {ratio:.1} times that without the attack\n  without: {quiet}\n  attacked: {attacked}",
+                "{mode}::{}: p99 {ratio:.1} times that without the attack\n  without: {quiet}\n  attacked: {attacked}",
                 attack.name
             );
         }
         bystander.assert_progress().await;
-        call_with_new_client(&broker).await;
+        call_with_new_client(&broker, mode).await;
         attacker.kill();
         let ended_for = |gate: &GateStatus, reason: &str| gate.closed.get(reason) > before.closed.get(reason);
         // The figures may be a little old. Figures that include the new client include the attack.
@@ -69,9 +66,12 @@ pub(crate) fn withstand(attack: &Attack, size: Size) {
             gate.connections == before.connections
                 && gate.accepted > before.accepted
                 && (gate.pauses > before.pauses || !attack.pauses)
-                && attack.reasons.iter().all(|reason| ended_for(gate, reason))
+                && attack.reasons_in(mode).iter().all(|reason| ended_for(gate, reason))
         };
         let after = bystander.idle_gate(is_over).await;
+        if size == Size::Full {
+            println!("  {} connections in all", after.accepted - before.accepted);
+        }
         assert!(!after.closed.contains_key("internal"), "{after:?}");
         bystander.assert_progress().await;
         bystander.end().await;
@@ -80,15 +80,38 @@ pub(crate) fn withstand(attack: &Attack, size: Size) {
     assert_eq!(broker.process.exit_code(), 0, "the broker ends with exit code 0 on SIGTERM");
 }
 
-fn attacker(attack: &Attack, broker: &Broker, size: Size) -> Process {
+fn broker(attack: &Attack, size: Size, mode: Mode) -> Broker {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = mode.flags(folder.path());
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let any_ports = ["--frontend", "tcp://127.0.0.1:0", "--backend", "tcp://127.0.0.1:0"];
+    Broker::start_with(&[&any_ports, attack.flags_of(size), &keys].concat())
+}
+
+/// Starts the worker of the legitimate calls, and waits until it serves.
+fn worker(broker: &Broker, mode: Mode) -> Process {
+    let mut worker = callboard();
+    worker.args(["internal", "echo-worker"]).env("CALLBOARD_BACKEND", &broker.backend);
+    mode.set_variables(&mut worker);
+    let worker = Process::start(worker);
+    until("the worker serves", || {
+        let mut services = broker.command_line(&["services", "--json"]);
+        mode.set_variables(&mut services);
+        Finished::of(services).printed().contains("\"name\":\"bench\"").then_some(())
+    });
+    worker
+}
+
+fn attacker(attack: &Attack, broker: &Broker, size: Size, mode: Mode) -> Process {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args([attack::WORD, attack.name, &broker.frontend, &broker.backend, &format!("{size:?}")]);
+    let (size, mode) = (format!("{size:?}"), mode.to_string());
+    command.args([attack::WORD, attack.name, &broker.frontend, &broker.backend, &size, &mode]);
     Process::start(command)
 }
 
 /// Makes a call with a client that connects during the attack.
-async fn call_with_new_client(broker: &Broker) {
-    let client = broker.client().await;
+async fn call_with_new_client(broker: &Broker, mode: Mode) {
+    let client = mode.client(&broker.frontend).await;
     assert_eq!(client.call::<Square>("demo.square", (7,)).await.unwrap().square, 49);
     client.close().await.unwrap();
 }

@@ -56,13 +56,13 @@ pub(crate) fn tiny_bundles(target: &Target) -> Held {
 /// Cancels of calls that do not exist.
 pub(crate) fn cancels(target: &Target) -> Held {
     let cancel = |number| encoded(&Envelope::Cancel(Cancel { number, done_below: None }));
-    flood(target, target.client(), &(1..=1_000).flat_map(cancel).collect::<Vec<u8>>())
+    flood(target, target.client(), &(1..=10_000).flat_map(cancel).collect::<Vec<u8>>())
 }
 
 /// Credit of a worker without calls.
 pub(crate) fn credits(target: &Target) -> Held {
     let credit = encoded(&Envelope::Credit(Credit { calls: 1, bytes: 0, offer: 0 }));
-    flood(target, Wire::join(&target.backend, "worker"), &credit.repeat(1_000))
+    flood(target, Wire::join(&target.backend, "worker"), &credit.repeat(10_000))
 }
 
 /// Casts that fail at once, which returns their credit.

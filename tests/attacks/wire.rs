@@ -11,67 +11,146 @@ use std::{
 
 use bytes::{Buf as _, Bytes};
 use callboard::core::{
+    auth::{HelloTranscript, Nonce, Prover},
     body,
     wire::{
         Bundler, Envelope,
         bundle::{self, Recipient},
-        handshake::{Hello, Role},
+        handshake::{ChallengeResponse, Hello, Role},
         ids::{ConnectionNumber, SessionId},
     },
     zmtp::{FrameHeader, FrameKind, greeting},
 };
+
+use crate::{channel::Channel, mode::Mode};
 
 pub(crate) const LAST: u8 = 0;
 pub(crate) const MORE: u8 = 1;
 const LONG: u8 = 2;
 pub(crate) const COMMAND: u8 = 4;
 
+/// The attacker's part of the proofs.
+const NONCE: [u8; 32] = [3; 32];
+
+/// What a flood sends first, in calls of its function.
+const ROUNDS_IN_ADVANCE: usize = 3;
+
 /// Longer than any operation takes. It ends an attack that would hang.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// An address of the attacked broker.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) address: String,
+    pub(crate) mode: Mode,
+}
 
 /// A connection to the broker.
 pub(crate) struct Wire {
     pub(crate) stream: TcpStream,
+    mode: Mode,
+    /// The encryption, after the handshake of CURVE.
+    channel: Option<Channel>,
     /// The envelopes of the last bundle that were not returned yet.
     received: VecDeque<Envelope>,
 }
 
 impl Wire {
-    pub(crate) fn connect(address: &str) -> Wire {
-        let stream = TcpStream::connect(address.strip_prefix("tcp://").unwrap()).unwrap();
+    pub(crate) fn connect(endpoint: &Endpoint) -> Wire {
+        let stream = TcpStream::connect(endpoint.address.strip_prefix("tcp://").unwrap()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Wire { stream, received: VecDeque::new() }
+        Wire { stream, mode: endpoint.mode, channel: None, received: VecDeque::new() }
     }
 
-    /// Connects and completes ZMTP's handshake.
-    pub(crate) fn open(address: &str) -> Wire {
-        let mut wire = Wire::connect(address);
-        wire.send(&[&greeting()[..], &ready(b"")].concat()).unwrap();
+    /// Connects and completes ZMTP's handshake, which for CURVE is that of an encrypted connection.
+    pub(crate) fn open(endpoint: &Endpoint) -> Wire {
+        if endpoint.mode != Mode::Curve {
+            return Wire::open_as(endpoint, b"");
+        }
+        let mut wire = Wire::connect(endpoint);
+        wire.channel = Some(Channel::open(endpoint.mode, |bytes| {
+            wire.send_raw(bytes).unwrap();
+            wire.read_some().expect("the connection is open")
+        }));
+        wire
+    }
+
+    /// Connects with CURVE and sends an INITIATE that `change` has changed.
+    pub(crate) fn open_with_change(endpoint: &Endpoint, change: impl FnOnce(&mut Vec<u8>)) -> Wire {
+        let mut wire = Wire::connect(endpoint);
+        let mut initiate = Channel::initiate(endpoint.mode, |bytes| {
+            wire.send_raw(bytes).unwrap();
+            wire.read_some().expect("the connection is open")
+        });
+        change(&mut initiate);
+        wire.send_raw(&initiate).unwrap();
+        wire
+    }
+
+    /// Connects without encryption, with a proposed identity, and completes ZMTP's handshake.
+    pub(crate) fn open_as(endpoint: &Endpoint, identity: &[u8]) -> Wire {
+        let mut wire = Wire::connect(endpoint);
+        wire.send_raw(&[&greeting()[..], &ready(identity)].concat()).unwrap();
         wire.read(64);
         assert!(wire.read_frame().unwrap().starts_with(b"\x05READY"));
         wire
     }
 
     /// Connects and authenticates.
-    pub(crate) fn join(address: &str, role: &str) -> Wire {
-        let mut wire = Wire::open(address);
-        wire.send_envelope(&hello(role, session()));
-        wire.send_envelope(&Envelope::Proof(Bytes::new()));
-        for kind in ["Challenge", "Welcome"] {
-            let received = wire.read_envelope();
-            assert!(format!("{received:?}").starts_with(kind), "{received:?}");
-        }
+    pub(crate) fn join(endpoint: &Endpoint, role: &str) -> Wire {
+        let mut wire = Wire::open(endpoint);
+        wire.authenticate(role);
         wire
     }
 
-    /// Sends these bytes. Fails if the broker has closed the connection.
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Authenticates with a session of its own.
+    pub(crate) fn authenticate(&mut self, role: &str) {
+        let answer = self.authenticate_as(role, session());
+        assert!(matches!(answer, Envelope::Welcome(_)), "{answer:?}");
+    }
+
+    /// Sends a hello and what the challenge asks for. Returns the answer of the broker.
+    pub(crate) fn authenticate_as(&mut self, role: &str, session: SessionId) -> Envelope {
+        let hello = hello(role, session);
+        self.send_envelope(&hello);
+        let (Envelope::Hello(hello), Envelope::Challenge(challenge)) = (hello, self.read_envelope()) else {
+            panic!("no challenge");
+        };
+        self.send_envelope(&Envelope::Proof(self.proof(role_of(role), &hello, &challenge)));
+        self.read_envelope()
+    }
+
+    /// Returns the body of the proof: empty, if the broker has no authkey.
+    fn proof(&self, role: Role, hello: &[u8], challenge: &[u8]) -> Bytes {
+        let Some(key) = self.mode.authkey() else { return Bytes::new() };
+        let transcript = HelloTranscript::new(role, hello, None).with_challenge(challenge);
+        body::encode(&ChallengeResponse { proof: transcript.prove(Prover::Peer, &key) }).unwrap()
+    }
+
+    /// Sends these frames, encrypted if the connection is. Fails if the broker has closed the connection.
+    pub(crate) fn send(&mut self, frames: &[u8]) -> io::Result<()> {
+        let bytes = self.sealed(frames);
+        self.send_raw(&bytes)
+    }
+
+    /// Sends these bytes as they are. Fails if the broker has closed the connection.
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         let result = self.stream.write_all(bytes);
         if let Err(error) = &result {
             assert_ne!(error.kind(), ErrorKind::WouldBlock, "the broker does not read");
         }
         result
+    }
+
+    /// Returns these frames as they must be sent next: encrypted if the connection is.
+    pub(crate) fn sealed(&mut self, frames: &[u8]) -> Vec<u8> {
+        self.channel.as_mut().map_or_else(|| frames.to_vec(), |channel| channel.seal(frames))
+    }
+
+    /// Returns whether the connection is encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.channel.is_some()
     }
 
     pub(crate) fn send_envelope(&mut self, envelope: &Envelope) {
@@ -87,10 +166,12 @@ impl Wire {
     /// Sends what `next` returns, again and again, for this time or until the broker closes the connection. The broker may stop reading.
     pub(crate) fn flood(&mut self, span: Duration, mut next: impl FnMut() -> Bytes) {
         self.stream.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
-        let (end, mut unsent) = (Instant::now() + span, Bytes::new());
+        // An attacker can encrypt in advance, so that it sends at once more than the broker takes in a second.
+        let mut unsent = Bytes::from((0..ROUNDS_IN_ADVANCE).flat_map(|_| self.sealed(&next())).collect::<Vec<u8>>());
+        let end = Instant::now() + span;
         while Instant::now() < end {
             if unsent.is_empty() {
-                unsent = next();
+                unsent = self.sealed(&next()).into();
             }
             match self.stream.write(&unsent) {
                 Ok(sent) => unsent.advance(sent),
@@ -106,8 +187,40 @@ impl Wire {
         received
     }
 
+    /// Reads what has arrived, at least a byte; `None` if the broker has closed the connection.
+    fn read_some(&mut self) -> Option<Vec<u8>> {
+        let mut received = vec![0; 64 * 1024];
+        match self.stream.read(&mut received) {
+            Ok(count) => received.truncate(count),
+            Err(error) => {
+                assert_ne!(error.kind(), ErrorKind::WouldBlock, "the broker neither sends nor closes");
+                received.clear();
+            }
+        }
+        Some(received).filter(|received| !received.is_empty())
+    }
+
+    /// Waits for this many bytes, or until the broker closes the connection or is silent for too long.
+    pub(crate) fn await_bytes(&mut self, count: usize) {
+        self.stream.read_exact(&mut vec![0; count]).ok();
+    }
+
     /// Reads the content of the next frame; `None` if the broker has closed the connection.
     pub(crate) fn read_frame(&mut self) -> Option<Vec<u8>> {
+        if self.channel.is_some() { self.read_encrypted_frame() } else { self.read_plain_frame() }
+    }
+
+    fn read_encrypted_frame(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Some(frame) = self.channel.as_mut()?.next_frame() {
+                return Some(frame.into());
+            }
+            let received = self.read_some()?;
+            self.channel.as_mut()?.push(&received);
+        }
+    }
+
+    fn read_plain_frame(&mut self) -> Option<Vec<u8>> {
         let mut header = vec![0; 2];
         if let Err(error) = self.stream.read_exact(&mut header) {
             assert_ne!(error.kind(), ErrorKind::WouldBlock, "the broker neither sends nor closes");
@@ -139,11 +252,12 @@ impl Wire {
         self.send(&command("PONG", b"")).is_err()
     }
 
-    /// Reads until the broker closes or resets the connection. Returns the bytes before that.
+    /// Reads until the broker closes or resets the connection. Returns the bytes before that, decrypted if the connection is encrypted.
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
         let mut received = Vec::new();
-        if let Err(error) = self.stream.read_to_end(&mut received) {
-            assert_ne!(error.kind(), ErrorKind::WouldBlock, "the broker does not close it");
+        let is_encrypted = self.is_encrypted();
+        while let Some(more) = if is_encrypted { self.read_encrypted_frame() } else { self.read_some() } {
+            received.extend(more);
         }
         received
     }
@@ -162,11 +276,11 @@ pub(crate) fn session() -> SessionId {
 pub(crate) fn hello(role: &str, session: SessionId) -> Envelope {
     let hello = Hello {
         versions: (2, 2),
-        role: if role == "client" { Role::Client } else { Role::Worker },
+        role: role_of(role),
         session,
         connection: ConnectionNumber(1),
         heartbeat_ms: 600_000,
-        nonce: None,
+        nonce: Some(Nonce(NONCE)),
         instance: "attacker".to_owned(),
         pool: None,
         pool_pid: None,
@@ -176,6 +290,10 @@ pub(crate) fn hello(role: &str, session: SessionId) -> Envelope {
         message_bytes_max: None,
     };
     Envelope::Hello(body::encode(&hello).unwrap())
+}
+
+fn role_of(role: &str) -> Role {
+    if role == "client" { Role::Client } else { Role::Worker }
 }
 
 /// Encodes an envelope as one message.
