@@ -24,6 +24,7 @@ use super::{
     limits::{
         HANDSHAKE_GRACE, REJECTIONS_MAX,
         admission::{Admission, Decision},
+        curve_pace::CurvePace,
         memory::MemoryAccount,
         rate_limit_key::RateLimitKey,
     },
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) limits: GateLimits,
     /// The encryption, if the gate has a key.
     curve: Option<Curve>,
+    /// `None` without a key.
+    pub(super) curve_pace: Option<CurvePace>,
     pub(super) queue: EventQueue,
     pub(super) counters: RefCell<GateCounters>,
     /// See [`ReadBlock`].
@@ -62,6 +65,7 @@ struct Entry {
 impl Shared {
     pub(super) fn new(limits: GateLimits, curve: Option<Curve>) -> Shared {
         Shared {
+            curve_pace: curve.is_some().then(CurvePace::new),
             curve,
             queue: EventQueue::new(&limits),
             counters: RefCell::default(),
@@ -74,6 +78,13 @@ impl Shared {
             log_limiter: RefCell::default(),
             all_closed: Notify::new(),
             limits,
+        }
+    }
+
+    /// Counts a step of a handshake of CURVE.
+    pub(super) fn spend_curve_step(&self) {
+        if let Some(pace) = &self.curve_pace {
+            pace.spend_step();
         }
     }
 

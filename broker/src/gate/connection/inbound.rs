@@ -12,6 +12,7 @@ use callboard_core::{
     wire::limits::HANDSHAKE_ITEMS_MAX,
     zmtp::{Decoder, Event, GREETING_BYTES, Violation},
 };
+use tokio::sync::SemaphorePermit;
 
 use super::{
     super::{
@@ -105,10 +106,11 @@ impl Inbound {
             self.reader.readable().await?;
         }
         self.pause(shared, connection).await;
+        let step = curve_turn(shared, connection).await;
         let permit = shared.queue.turn().await;
         let mut turn = Turn::default();
         let ended = poll_fn(|context| Poll::Ready(self.take_turn(context, shared, connection, &mut turn))).await;
-        drop(permit);
+        drop((permit, step));
         self.report(&turn, shared, connection);
         ended?;
         if turn.load.is_over() {
@@ -190,6 +192,9 @@ impl Inbound {
                 Ok(Some(event)) => self.handle(event, shared, connection, turn)?,
                 Ok(None) => break,
                 Err(violation) => {
+                    if let (Violation::Curve(_), false) = (violation, connection.opened.get()) {
+                        shared.spend_curve_step();
+                    }
                     if let Some(refusal) = self.decoder.error_command(violation) {
                         self.answer(&refusal, shared, connection, turn);
                     }
@@ -227,7 +232,10 @@ impl Inbound {
                 shared.on_opened(connection, curve);
             }
             Event::Transmit(bytes) => {
-                connection.greeted.set(true);
+                // The first bytes end the greeting. A WELCOME or READY follows a step of CURVE.
+                if connection.greeted.replace(true) {
+                    shared.spend_curve_step();
+                }
                 self.answer(&bytes, shared, connection, turn);
             }
             Event::Command(content) => {
@@ -298,6 +306,17 @@ impl Inbound {
             Poll::Ready(count) => Ok(count? > 0),
             Poll::Pending => Ok(true),
         }
+    }
+}
+
+/// Waits for the turn to make a step of the handshake of CURVE, unless the gate has no key or the handshake is complete.
+///
+/// # Cancel safety
+/// Cancel safe: a cancelled caller loses only its place in the order.
+async fn curve_turn<'a>(shared: &'a Shared, connection: &Connection) -> Option<SemaphorePermit<'a>> {
+    match &shared.curve_pace {
+        Some(pace) if !connection.opened.get() => Some(pace.turn().await),
+        _ => None,
     }
 }
 

@@ -6,8 +6,10 @@
 //! | `rate_limit_key` | what connections are counted by |
 //! | `memory` | the bytes that the gate holds for its connections |
 //! | `pace` | how much one connection may send, in a turn and in a second |
+//! | `curve_pace` | how much time the handshakes of CURVE may take |
 
 pub(in crate::gate) mod admission;
+pub(in crate::gate) mod curve_pace;
 pub(in crate::gate) mod memory;
 pub(in crate::gate) mod pace;
 pub(in crate::gate) mod rate_limit_key;

@@ -18,6 +18,10 @@ pub(in crate::gate) const COMMANDS: Rate = Rate { per_second: 100, burst: 16 };
 /// that a client may have sent before it reconnects, all of which it sends again.
 pub(in crate::gate) const UNCREDITED_ENVELOPES: Rate = Rate { per_second: 10_000, burst: limits::CREDIT_CALLS };
 
+/// Steps of the handshakes of CURVE, of all connections together: see [`CurvePace`](super::curve_pace::CurvePace). Each handshake has
+/// two. At the rate they take some 20 % of a core. The burst is that of a large pool that starts.
+pub(in crate::gate) const CURVE_STEPS: Rate = Rate { per_second: 2_000, burst: 256 };
+
 /// Returns an estimate of the envelopes of a message: exact for one whose body has a frame of its own, and for a full bundle.
 pub(in crate::gate) fn envelopes_of(message: &Message) -> usize {
     match message.frames() {
@@ -88,6 +92,11 @@ impl Allowance {
 }
 
 impl Rate {
+    #[cfg(test)]
+    pub(super) const fn burst(self) -> u32 {
+        self.burst
+    }
+
     /// Returns the time that so many take at this rate.
     fn span_of(self, count: u32) -> Duration {
         Duration::from_secs(1) * count / self.per_second
