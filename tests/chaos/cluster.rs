@@ -23,7 +23,7 @@ const PAUSE_MAX: u64 = 700;
 const OUTAGE_MAX: u64 = 4_000;
 /// The timeout of a query for the pool's processes.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a worker may outlive its pool.
+/// How long a process may outlive its pool.
 const ORPHAN_AFTER: Duration = Duration::from_secs(10);
 
 /// A broker, a pool, and clients that are killed.
@@ -145,16 +145,17 @@ impl Cluster {
         self.restart_ended_pool();
     }
 
-    /// Kills the pool, then the broker. Returns the number of workers that outlived the pool, and kills those.
+    /// Kills the pool, then the broker. Returns the number of processes that outlived the pool, and kills those.
     pub(crate) fn end(&mut self) -> usize {
         self.pool.kill();
         self.broker.process.kill();
         let started = Instant::now();
-        while !self.workers().is_empty() && started.elapsed() < ORPHAN_AFTER {
+        let processes = || workers::processes_of(self.journal.path());
+        while !processes().is_empty() && started.elapsed() < ORPHAN_AFTER {
             thread::sleep(Duration::from_millis(20));
         }
-        let orphans = self.workers();
-        orphans.iter().for_each(|worker| signal(worker.pid, Signal::KILL));
+        let orphans = processes();
+        orphans.iter().for_each(|&(process, _)| signal(process, Signal::KILL));
         orphans.len()
     }
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each run ends with a table. It fails if a call got two outcomes or none, if a `once` function ran twice for one call, if an
-//! outcome contradicts the journal in which the functions record their runs, or if a worker outlives its pool. In the kill loop the
+//! outcome contradicts the journal in which the functions record their runs, or if a process outlives its pool. In the kill loop the
 //! pool must also survive, and have all of its workers at the end.
 //!
 //! The seed decides what is killed and when, but the rest depends on the system, so a run cannot be repeated exactly: the simulation

@@ -46,7 +46,7 @@ pub(crate) struct Tally {
     untrue: usize,
     /// Runs in the journal without a call.
     unknown: usize,
-    /// Workers that outlived their pool.
+    /// Processes that outlived their pool.
     orphans: usize,
     /// The injected faults.
     faults: BTreeMap<&'static str, usize>,
