@@ -13,7 +13,7 @@ pub(crate) struct Channel {
     encoder: Encoder,
     /// Bytes that were read and not decoded.
     input: BytesMut,
-    received: VecDeque<Bytes>,
+    received: VecDeque<Vec<Bytes>>,
 }
 
 impl Channel {
@@ -53,14 +53,14 @@ impl Channel {
         let mut input = self.input.split().freeze();
         while let Some(event) = self.decoder.next(&mut input).unwrap() {
             if let Event::Message(message) = event {
-                self.received.extend(message.frames().iter().cloned());
+                self.received.push_back(message.frames().to_vec());
             }
         }
         self.input.extend_from_slice(&input);
     }
 
-    /// Takes the content of the next frame of a message.
-    pub(crate) fn next_frame(&mut self) -> Option<Bytes> {
+    /// Takes the frames of the next message.
+    pub(crate) fn next_message(&mut self) -> Option<Vec<Bytes>> {
         self.received.pop_front()
     }
 }

@@ -93,7 +93,7 @@ impl Wire {
         let mut wire = Wire::connect(endpoint);
         wire.send_raw(&[&greeting()[..], &ready(identity)].concat()).unwrap();
         wire.read(64);
-        assert!(wire.read_frame().unwrap().starts_with(b"\x05READY"));
+        assert!(wire.read_message().unwrap()[0].starts_with(b"\x05READY"));
         wire
     }
 
@@ -205,22 +205,33 @@ impl Wire {
         self.stream.read_exact(&mut vec![0; count]).ok();
     }
 
-    /// Reads the content of the next frame; `None` if the broker has closed the connection.
-    pub(crate) fn read_frame(&mut self) -> Option<Vec<u8>> {
-        if self.channel.is_some() { self.read_encrypted_frame() } else { self.read_plain_frame() }
+    /// Reads the frames of the next message or command; `None` if the broker has closed the connection.
+    pub(crate) fn read_message(&mut self) -> Option<Vec<Bytes>> {
+        if self.is_encrypted() { self.read_encrypted_message() } else { self.read_plain_message() }
     }
 
-    fn read_encrypted_frame(&mut self) -> Option<Vec<u8>> {
+    fn read_encrypted_message(&mut self) -> Option<Vec<Bytes>> {
         loop {
-            if let Some(frame) = self.channel.as_mut()?.next_frame() {
-                return Some(frame.into());
+            if let Some(message) = self.channel.as_mut()?.next_message() {
+                return Some(message);
             }
             let received = self.read_some()?;
             self.channel.as_mut()?.push(&received);
         }
     }
 
-    fn read_plain_frame(&mut self) -> Option<Vec<u8>> {
+    fn read_plain_message(&mut self) -> Option<Vec<Bytes>> {
+        let mut frames = Vec::new();
+        loop {
+            let (kind, content) = self.read_plain_frame()?;
+            frames.push(content);
+            if kind != FrameKind::More {
+                return Some(frames);
+            }
+        }
+    }
+
+    fn read_plain_frame(&mut self) -> Option<(FrameKind, Bytes)> {
         let mut header = vec![0; 2];
         if let Err(error) = self.stream.read_exact(&mut header) {
             assert_ne!(error.kind(), ErrorKind::WouldBlock, "the broker neither sends nor closes");
@@ -229,18 +240,18 @@ impl Wire {
         if header[0] & LONG != 0 {
             header.extend(self.read(7));
         }
-        let size = FrameHeader::read(&header).unwrap().unwrap().size;
-        Some(self.read(usize::try_from(size).unwrap()))
+        let FrameHeader { kind, size, .. } = FrameHeader::read(&header).unwrap().unwrap();
+        Some((kind, self.read(usize::try_from(size).unwrap()).into()))
     }
 
-    /// Reads the next envelope other than pings and credit. It must be in one frame.
+    /// Reads the next envelope other than pings and credit.
     pub(crate) fn read_envelope(&mut self) -> Envelope {
         loop {
             match self.received.pop_front() {
                 Some(Envelope::Ping(_) | Envelope::Credit(_)) => {}
                 Some(envelope) => return envelope,
                 None => {
-                    let frames = [Bytes::from(self.read_frame().expect("the connection is open"))];
+                    let frames = self.read_message().expect("the connection is open");
                     self.received.extend(bundle::read(&frames, Recipient::Peer).map(Result::unwrap));
                 }
             }
@@ -255,8 +266,12 @@ impl Wire {
     /// Reads until the broker closes or resets the connection. Returns the bytes before that, decrypted if the connection is encrypted.
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
         let mut received = Vec::new();
-        let is_encrypted = self.is_encrypted();
-        while let Some(more) = if is_encrypted { self.read_encrypted_frame() } else { self.read_some() } {
+        if self.is_encrypted() {
+            while let Some(message) = self.read_message() {
+                received.extend(message.concat());
+            }
+        }
+        while let Some(more) = self.read_some() {
             received.extend(more);
         }
         received
