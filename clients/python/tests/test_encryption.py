@@ -54,7 +54,11 @@ def test_the_keys_may_come_from_variables(
 ) -> None:
     monkeypatch.setenv("CALLBOARD_SERVER_KEY", f"{keys}.public")
     app = callboard.Worker("s", address=encrypted_broker.backend)
-    app.read(lambda: "served", name="ask")
+
+    @app.read
+    def ask() -> str:
+        return "served"
+
     with app.start(), callboard.Client(encrypted_broker.frontend) as client:
         assert client.call("s.ask", wait_for_ready=True) == "served"
 
