@@ -77,9 +77,10 @@ def test_a_changed_byte_of_the_handshake_makes_the_proofs_invalid(vector: dict[s
     key, role = bytes.fromhex(vector["key"]), vector["role"]
     for number, body in enumerate(bodies):
         for at in range(len(body)):
-            changed = bytes([*body[:at], body[at] ^ 1, *body[at + 1 :]])
-            *others, welcome = [*bodies[:number], changed, *bodies[number + 1 :]]
-            handshake = Handshake(role, *others)
+            changed = bodies.copy()
+            changed[number] = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+            hello, challenge, binding, welcome = changed
+            handshake = Handshake(role, hello, challenge, binding)
             assert not handshake.broker_proved(key, welcome)
             assert (handshake.proof(key).hex() == vector["peer_proof"]) == (names[number] == "welcome_body")
 
