@@ -17,7 +17,7 @@ pub(crate) struct ConnectionFlags {
     #[arg(long, global = true, value_name = "FILE")]
     authkey_file: Option<String>,
     /// The broker's public key, or its file: encrypt the connection
-    #[arg(long, global = true, value_name = "KEY|FILE")]
+    #[arg(long, global = true, value_name = "KEY|FILE", allow_hyphen_values = true)]
     server_key: Option<String>,
     /// File with the own CURVE key, where the broker knows its peers (or CALLBOARD_CURVE_SECRET)
     #[arg(long, global = true, value_name = "FILE")]

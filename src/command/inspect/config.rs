@@ -49,7 +49,7 @@ pub(crate) struct Config {
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
     /// As for pool, and for each command that queries a broker
-    #[arg(long, value_name = "KEY|FILE")]
+    #[arg(long, value_name = "KEY|FILE", allow_hyphen_values = true)]
     server_key: Option<String>,
     /// As for broker and pool, and for each command that queries a broker
     #[arg(long, value_name = "FILE")]

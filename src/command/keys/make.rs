@@ -27,7 +27,7 @@ pub(super) struct Make {
     /// Name of the peer
     name: String,
     /// CURVE public key of the peer, instead of an authkey
-    #[arg(long, value_name = "KEY", conflicts_with = "public_key_file")]
+    #[arg(long, value_name = "KEY", conflicts_with = "public_key_file", allow_hyphen_values = true)]
     public_key: Option<String>,
     /// File of the peer's CURVE public key, instead of an authkey
     #[arg(long, value_name = "FILE")]

@@ -2,7 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use crate::harness::{Broker, Finished, Keys, any_port, callboard, write_private};
+use callboard::SecretKey;
+
+use crate::harness::{Broker, Finished, Keys, Pool, any_port, callboard, write_private};
 
 /// Runs a command that is a client with this server key.
 fn ping_with(broker: &Broker, server_key: &str) -> Finished {
@@ -66,6 +68,17 @@ fn a_plain_client_of_an_encrypted_broker_is_told_what_to_pass() {
     let mut ping = callboard();
     ping.args(["ping", "--timeout", "5s"]).env("CALLBOARD_FRONTEND", &broker.frontend);
     Finished::of(ping).failed_with(3, &[&broker.frontend, "connects without encryption", "the public key"]);
+}
+
+#[test]
+fn a_server_key_may_begin_like_a_flag() {
+    let broker = Broker::start();
+    let mut others = (0..=u8::MAX).map(|byte| SecretKey::from_bytes([byte; 32]).public_key().to_string());
+    let key = others.find(|key| key.starts_with('-')).unwrap();
+    ping_with(&broker, &key).failed_with(3, &["does not offer encryption"]);
+    let mut pool = Pool::command_with(&broker.backend, "jobs", 1, &["--server-key", &key]);
+    pool.arg("no-such-worker");
+    Finished::of(pool).failed_with(4, &["no-such-worker"]);
 }
 
 #[test]

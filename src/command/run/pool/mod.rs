@@ -72,7 +72,7 @@ pub(crate) struct Pool {
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
     /// The broker's public key, or its file: the pool and its workers encrypt their connections
-    #[arg(long, value_name = "KEY|FILE")]
+    #[arg(long, value_name = "KEY|FILE", allow_hyphen_values = true)]
     server_key: Option<String>,
     /// File with the CURVE key of the pool and its workers, where the broker knows its peers (or CALLBOARD_CURVE_SECRET)
     #[arg(long, value_name = "FILE")]
