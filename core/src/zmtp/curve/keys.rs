@@ -81,6 +81,12 @@ impl SecretKey {
         Zeroizing::new(z85::encode(&self.secret))
     }
 
+    /// Returns the pair of an impostor, which claims the public key of another peer.
+    #[cfg(test)]
+    pub(super) fn claiming(self, public: PublicKey) -> SecretKey {
+        SecretKey { public, ..self }
+    }
+
     /// Computes the key that this pair has in common with another one. `None` for a public key that no honest peer has.
     pub(super) fn shared_with(&self, public: &PublicKey) -> Option<SharedKey> {
         SharedKey::new(public.as_bytes(), &self.secret)

@@ -20,6 +20,7 @@ pub(super) fn public_key(secret: &[u8; 32]) -> [u8; 32] {
 }
 
 /// The key that two key pairs have in common. Its memory is wiped when it is dropped.
+#[derive(Clone)]
 pub(super) struct SharedKey(Zeroizing<[u8; 32]>);
 
 impl SharedKey {

@@ -137,7 +137,7 @@ impl ServerHandshake {
         let mut sent = SendCounter::default();
         let ready_counter = sent.next()?;
         let sealed = key.seal_box(&nonce::short(nonce::READY_PREFIX, ready_counter), metadata);
-        let established = self.establish(hello, client, sent).ok_or(CurveViolation::Initiate)?;
+        let established = self.establish(hello, client, key, sent);
         Ok(ServerStep::Ready {
             ready: [READY, &ready_counter, &sealed].concat(),
             metadata: Bytes::copy_from_slice(&plaintext[128..]),
@@ -154,20 +154,26 @@ impl ServerHandshake {
         if *vouched == expected { Ok(()) } else { Err(CurveViolation::Vouch) }
     }
 
-    fn establish(&mut self, hello: &HelloReceived, client: PublicKey, sent: SendCounter) -> Option<Established> {
+    /// `key` is the one of the two transient pairs.
+    fn establish(
+        &mut self,
+        hello: &HelloReceived,
+        client: PublicKey,
+        key: SharedKey,
+        sent: SendCounter,
+    ) -> Established {
         let keys = ConnectionKeys {
             client,
             server: self.config.secret.public_key(),
             client_transient: hello.client_transient,
             server_transient: hello.transient.public_key(),
         };
-        let shared = || hello.transient.shared_with(&hello.client_transient);
         let received = std::mem::take(&mut self.received);
-        Some(Established {
-            sealer: Sealer::new(shared()?, nonce::SERVER_MESSAGE_PREFIX, sent),
-            opener: Opener::new(shared()?, nonce::CLIENT_MESSAGE_PREFIX, received),
+        Established {
+            sealer: Sealer::new(key.clone(), nonce::SERVER_MESSAGE_PREFIX, sent),
+            opener: Opener::new(key, nonce::CLIENT_MESSAGE_PREFIX, received),
             peer: CurvePeer { public_key: client, binding: keys.binding() },
-        })
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Tests of peers with another mechanism or other keys.
 
 use super::{
-    super::{CurveViolation, SecretKey},
-    Decoder, MESSAGE_BYTES_MAX, Side, Violation, client_of, connect, server,
+    super::{CurveClient, CurveViolation, Entropy, SecretKey},
+    Decoder, MESSAGE_BYTES_MAX, Side, Violation, client_key, client_of, connect, server, server_key,
 };
 use crate::zmtp::{error, greeting};
 
@@ -69,6 +69,15 @@ fn an_impostor_without_the_secret_key_cannot_answer_a_hello() {
     let mut client = Side::client();
     let impostor = [&greeting()[..12], &Side::client().written[12..], &[4, 168], b"\x07WELCOME", &[7; 160]].concat();
     assert_eq!(client.read(&impostor), Err(Violation::Curve(CurveViolation::Welcome)));
+}
+
+#[test]
+fn a_client_cannot_claim_the_public_key_of_another_peer() {
+    let impostor = client_key().claiming(SecretKey::from_bytes([9; 32]).public_key());
+    let curve = CurveClient::new(server_key().public_key(), impostor, Entropy::new([4; Entropy::BYTES]));
+    let (mut client, mut server) = (Side::new(Decoder::client(Some(curve), MESSAGE_BYTES_MAX)), Side::server());
+    assert_eq!(connect(&mut client, &mut server), Err(Violation::Curve(CurveViolation::Vouch)));
+    assert_eq!(server.peer(), None);
 }
 
 #[test]
