@@ -1,10 +1,17 @@
 //! `callboard bench`: measures the throughput of calls over TCP, with a process for the broker and for each worker and client.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
+use anyhow::Context as _;
+use callboard::{SERVER_KEY_VARIABLE, SecretKey};
 use clap::{Args, value_parser};
 use hdrhistogram::Histogram;
+use rand::random;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use super::bench_client::Measured;
 use crate::{
@@ -48,19 +55,57 @@ pub(crate) struct Bench {
     /// Seconds to measure
     #[arg(long, default_value_t = 3, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..=3600))]
     seconds: u64,
+    /// Encrypt the connections with CURVE
+    #[arg(long)]
+    curve: bool,
     /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
 }
 
+/// The broker's key pair of an encrypted measurement.
+struct Encryption {
+    /// The file with the secret key, which only this user can read. It is removed with this value.
+    secret: NamedTempFile,
+    server_key: String,
+}
+
+impl Encryption {
+    fn new() -> anyhow::Result<Encryption> {
+        let key = SecretKey::from_bytes(random());
+        let mut secret = NamedTempFile::new().context("cannot create a file for the secret key")?;
+        secret.write_all(key.to_file().as_bytes())?;
+        Ok(Encryption { secret, server_key: key.public_key().to_string() })
+    }
+}
+
+/// The variables of the measured processes.
+struct Variables<'a>(Option<&'a Encryption>);
+
+impl<'a> Variables<'a> {
+    fn of_broker(&self) -> anyhow::Result<Vec<(&'static str, &'a str)>> {
+        let Some(encryption) = self.0 else { return Ok(child::QUIET.to_vec()) };
+        let path = encryption.secret.path().to_str().context("the path of the temporary folder is not text")?;
+        Ok([child::QUIET, &[("CALLBOARD_BROKER_CURVE_SECRET_FILE", path)]].concat())
+    }
+
+    fn of_peer(&self) -> Vec<(&'static str, &'a str)> {
+        let server_key = self.0.map(|encryption| (SERVER_KEY_VARIABLE, encryption.server_key.as_str()));
+        child::QUIET.iter().copied().chain(server_key).collect()
+    }
+}
+
 impl Bench {
     /// Runs the measurement.
     pub(crate) async fn run(self, _settings: Settings) -> anyhow::Result<Exit> {
-        let mut broker = Child::start(["broker", "--frontend", ANY_PORT, "--backend", ANY_PORT], child::QUIET)?;
+        let encryption = self.curve.then(Encryption::new).transpose()?;
+        let variables = Variables(encryption.as_ref());
+        let arguments = ["broker", "--frontend", ANY_PORT, "--backend", ANY_PORT];
+        let mut broker = Child::start(arguments, &variables.of_broker()?)?;
         let line = broker.line("broker").await?;
         let (frontend, backend) = child::addresses(&line)?;
-        let workers = (0..self.workers).map(|_| worker(backend)).collect::<anyhow::Result<Vec<_>>>()?;
-        let mut clients = self.clients(frontend).await?;
+        let workers = (0..self.workers).map(|_| worker(backend, &variables)).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut clients = self.clients(frontend, &variables).await?;
         let report = self.measure(&broker, &workers, &mut clients).await?;
         for process in clients.into_iter().chain(workers).chain([broker]) {
             process.end().await;
@@ -70,14 +115,14 @@ impl Bench {
     }
 
     /// Starts the clients. Each makes some calls before it is ready, so that connections and memory are warm.
-    async fn clients(&self, frontend: &str) -> anyhow::Result<Vec<Child>> {
+    async fn clients(&self, frontend: &str, variables: &Variables<'_>) -> anyhow::Result<Vec<Child>> {
         let numbers = [u64::from(self.window), u64::from(self.size), self.seconds].map(|number| number.to_string());
         let [window, size, seconds] = &numbers;
         let arguments = ["internal", "bench-client", "--frontend", frontend];
         let sizes = ["--window", window, "--size", size, "--seconds", seconds];
         let mut clients = Vec::new();
         for _ in 0..self.clients {
-            let mut client = Child::start_with_input(arguments.iter().chain(&sizes))?;
+            let mut client = Child::start_with_input(arguments.iter().chain(&sizes), &variables.of_peer())?;
             expect_ready(&client.line("client").await?)?;
             clients.push(client);
         }
@@ -107,8 +152,9 @@ impl Bench {
     }
 }
 
-fn worker(backend: &str) -> anyhow::Result<Child> {
-    Child::start(["internal", "echo-worker"], &[("CALLBOARD_BACKEND", backend), child::QUIET[0]])
+fn worker(backend: &str, variables: &Variables<'_>) -> anyhow::Result<Child> {
+    let variables = [variables.of_peer(), vec![("CALLBOARD_BACKEND", backend)]].concat();
+    Child::start(["internal", "echo-worker"], &variables)
 }
 
 fn expect_ready(line: &str) -> anyhow::Result<()> {

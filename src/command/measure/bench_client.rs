@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use callboard::Client;
+use callboard::{Client, curve_keys_from_environment};
 use clap::Args;
 use futures::future::join_all;
 use hdrhistogram::Histogram;
@@ -54,7 +54,11 @@ impl BenchClient {
     /// Runs one client process: connects, prints `ready`, waits for a line on stdin, makes calls for the given time,
     /// prints its measurements, and waits for another line.
     pub(crate) async fn run(self) -> anyhow::Result<Exit> {
-        let client = Client::connect(&self.frontend).await?;
+        let mut client = Client::builder(&self.frontend);
+        if let Some(keys) = curve_keys_from_environment()? {
+            client = client.curve(keys);
+        }
+        let client = client.connect().await?;
         self.call_for(&client, Duration::from_millis(200)).await?;
         output::print("ready")?;
         let mut input = BufReader::new(tokio::io::stdin());

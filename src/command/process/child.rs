@@ -56,10 +56,13 @@ impl Child {
     ///
     /// # Errors
     /// If the system cannot start a process.
-    pub(crate) fn start_with_input<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> anyhow::Result<Child> {
+    pub(crate) fn start_with_input<A: AsRef<OsStr>>(
+        arguments: impl IntoIterator<Item = A>,
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Child> {
         let mut command = Command::new(own_program());
         make_private(&mut command);
-        Child::spawn(command.args(arguments))
+        Child::spawn(command.args(arguments).envs(variables.iter().copied()))
     }
 
     /// Starts `callboard ARGUMENTS...` with its lifetime bound to ours and with our environment, without the `removed` variables.
