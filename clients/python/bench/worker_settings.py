@@ -1,4 +1,4 @@
-"""Calls a second of a short Python function, by the worker's `slots` and `prefetch`: the figures of the guide.
+"""Calls a second of a short Python function, by the worker's `slots` and `prefetch`.
 
     python bench/worker_settings.py [--seconds 2] [--repeats 3]
 
