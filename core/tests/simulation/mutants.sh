@@ -13,6 +13,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CARGO_TARGET_DIR=${CALLBOARD_MUTANTS_TARGET:-$work/target} CARGO_TERM_COLOR=never
 export CALLBOARD_SEEDS=${CALLBOARD_SEEDS:-600}
+# Seconds for the tests of one mutant.
+time_limit=300
 
 # name | file under src/ | substitution
 mutants() {
@@ -160,16 +162,32 @@ copy() {
         "$core/../Cargo.toml" >"$work/Cargo.toml"
 }
 
+# Runs tests of the copy with a time limit: a bug may make them run for ever.
+run_tests() {
+    status=0
+    timeout "$time_limit" cargo test -q -p callboard-core "$@" >"$work/log" 2>&1 || status=$?
+    return "$status"
+}
+
+# Prints how the tests failed: the first line of the log that matches $1, or that they ran out of time.
+failure() {
+    if ((status == 124)); then
+        echo "did not end within $time_limit s"
+    else
+        grep -m1 -oE "$1" "$work/log" || echo 'failed without a known message'
+    fi
+}
+
 # Prints which test detects the bug in the copy: the simulation, the unit tests, or none.
 verdict() {
     cd "$work"
-    if ! cargo test -q -p callboard-core --test simulation --no-run >"$work/log" 2>&1; then
+    # Compiled before the time limit begins.
+    if ! cargo test -q -p callboard-core --test simulation --lib --no-run >"$work/log" 2>&1; then
         echo 'DOES NOT COMPILE'
-    elif ! timeout 300 cargo test -q -p callboard-core --test simulation keeps >"$work/log" 2>&1; then
-        grep -m1 -oE 'seed [0-9]+ fails in step [0-9]+: .{0,110}|in some worlds .*' "$work/log" ||
-            echo 'simulation: hangs'
-    elif ! timeout 300 cargo test -q -p callboard-core --lib -- broker:: client:: worker:: peer:: >"$work/log" 2>&1; then
-        echo "unit tests: $(grep -m1 -oE '^test .* FAILED|^    [a-z_:]+$' "$work/log" || true)"
+    elif ! run_tests --test simulation keeps; then
+        echo "simulation: $(failure 'seed [0-9]+ fails in step [0-9]+: .{0,110}|in some worlds .*')"
+    elif ! run_tests --lib -- broker:: client:: worker:: peer::; then
+        echo "unit tests: $(failure '^    [a-z0-9_:]+$')"
     else
         echo 'NOT CAUGHT'
     fi
