@@ -7,6 +7,7 @@ use super::{
     command::{COOKIE_BYTES, HELLO, HELLO_BYTES, INITIATE, READY, READY_BYTES_MIN, WELCOME, WELCOME_BYTES, part},
     nonce::{self, ReceivedCounter, SendCounter},
     peer::ConnectionKeys,
+    secret_box::SharedKey,
 };
 
 /// What a client needs for CURVE on one connection.
@@ -31,8 +32,18 @@ pub(in crate::zmtp) struct ClientHandshake {
     config: CurveClient,
     transient: SecretKey,
     sent: SendCounter,
-    /// The transient key of the server, after its WELCOME.
-    server_transient: Option<PublicKey>,
+    /// The key of the HELLO and the WELCOME, once the HELLO is made.
+    hello_key: Option<SharedKey>,
+    /// What is known of the server after its WELCOME.
+    welcome: Option<WelcomeReceived>,
+}
+
+/// The state between INITIATE and READY.
+#[derive(Debug)]
+struct WelcomeReceived {
+    server_transient: PublicKey,
+    /// The key of the two transient pairs.
+    key: SharedKey,
 }
 
 /// What the client does after a command.
@@ -47,7 +58,7 @@ pub(in crate::zmtp) enum ClientStep {
 impl ClientHandshake {
     pub(in crate::zmtp) fn new(config: CurveClient) -> ClientHandshake {
         let transient = config.entropy.transient();
-        ClientHandshake { config, transient, sent: SendCounter::default(), server_transient: None }
+        ClientHandshake { config, transient, sent: SendCounter::default(), hello_key: None, welcome: None }
     }
 
     /// Returns the HELLO, as the content of a command.
@@ -58,19 +69,20 @@ impl ClientHandshake {
         let transient = self.transient.public_key();
         let hello = [HELLO, &[1, 0], &[0; 72], transient.as_bytes(), &counter, &signature].concat();
         debug_assert_eq!(hello.len(), HELLO_BYTES);
+        self.hello_key = Some(key);
         Ok(hello)
     }
 
     /// Returns whether `content` is the command that comes next.
     pub(in crate::zmtp) fn expects(&self, content: &[u8]) -> bool {
-        content.starts_with(if self.server_transient.is_none() { WELCOME } else { READY })
+        content.starts_with(if self.welcome.is_none() { WELCOME } else { READY })
     }
 
     /// Handles the content of a command. `metadata` goes into the INITIATE.
     pub(in crate::zmtp) fn handle(&mut self, content: &[u8], metadata: &[u8]) -> Result<ClientStep, CurveViolation> {
-        match self.server_transient {
+        match self.welcome.take() {
             None => self.initiate(content, metadata).map(ClientStep::Initiate),
-            Some(server_transient) => self.establish(server_transient, content),
+            Some(welcome) => self.establish(welcome, content),
         }
     }
 
@@ -79,7 +91,7 @@ impl ClientHandshake {
         if welcome.len() != WELCOME_BYTES {
             return Err(CurveViolation::Malformed);
         }
-        let key = self.transient.shared_with(&self.config.server).ok_or(CurveViolation::Welcome)?;
+        let key = self.hello_key.as_ref().ok_or(CurveViolation::Welcome)?;
         let plaintext = key.open_box(&nonce::long(nonce::WELCOME_PREFIX, &part(welcome, 8)), &welcome[24..]);
         let plaintext = plaintext.ok_or(CurveViolation::Welcome)?;
         let server_transient = PublicKey::from_bytes(part(&plaintext, 0));
@@ -89,7 +101,7 @@ impl ClientHandshake {
         let counter = self.sent.next()?;
         let plaintext = [&self.config.secret.public_key().as_bytes()[..], &vouch, metadata].concat();
         let sealed = key.seal_box(&nonce::short(nonce::INITIATE_PREFIX, counter), &plaintext);
-        self.server_transient = Some(server_transient);
+        self.welcome = Some(WelcomeReceived { server_transient, key });
         Ok([INITIATE, &cookie, &counter, &sealed].concat())
     }
 
@@ -103,12 +115,12 @@ impl ClientHandshake {
     }
 
     /// Checks the READY, and returns the keys of the connection.
-    fn establish(&mut self, server_transient: PublicKey, ready: &[u8]) -> Result<ClientStep, CurveViolation> {
+    fn establish(&mut self, welcome: WelcomeReceived, ready: &[u8]) -> Result<ClientStep, CurveViolation> {
         if ready.len() < READY_BYTES_MIN {
             return Err(CurveViolation::Malformed);
         }
-        let shared = || self.transient.shared_with(&server_transient).ok_or(CurveViolation::Ready);
-        let (key, counter) = (shared()?, part(ready, 6));
+        let WelcomeReceived { server_transient, key } = welcome;
+        let counter = part(ready, 6);
         let metadata = key.open_box(&nonce::short(nonce::READY_PREFIX, counter), &ready[14..]);
         let metadata = Bytes::copy_from_slice(&metadata.ok_or(CurveViolation::Ready)?);
         let mut received = ReceivedCounter::default();
@@ -120,8 +132,8 @@ impl ClientHandshake {
             server_transient,
         };
         let established = Established {
-            sealer: Sealer::new(key, nonce::CLIENT_MESSAGE_PREFIX, std::mem::take(&mut self.sent)),
-            opener: Opener::new(shared()?, nonce::SERVER_MESSAGE_PREFIX, received),
+            sealer: Sealer::new(key.clone(), nonce::CLIENT_MESSAGE_PREFIX, std::mem::take(&mut self.sent)),
+            opener: Opener::new(key, nonce::SERVER_MESSAGE_PREFIX, received),
             peer: CurvePeer { public_key: self.config.server, binding: keys.binding() },
         };
         Ok(ClientStep::Ready { metadata, established: Box::new(established) })
