@@ -32,6 +32,8 @@ pub(crate) struct Attack {
     modes: &'static [Mode],
     /// Whether the broker must stop reading from the attacker for a while.
     pub(crate) pauses: bool,
+    /// A part of the log line for the attacker's connections.
+    pub(crate) log: Option<&'static str>,
     run: fn(&Target) -> Held,
 }
 
@@ -45,6 +47,7 @@ impl Attack {
             curve_reasons: None,
             modes: &Mode::ALL,
             pauses: false,
+            log: None,
             run,
         }
     }
@@ -68,6 +71,11 @@ impl Attack {
 
     pub(crate) const fn ends_with(self, reasons: &'static [&'static str]) -> Attack {
         Attack { reasons, ..self }
+    }
+
+    /// Sets a part of the log line that the broker must write.
+    pub(crate) const fn logs(self, log: &'static str) -> Attack {
+        Attack { log: Some(log), ..self }
     }
 
     /// Sets the close reasons with CURVE, which differ.

@@ -28,6 +28,7 @@ mod curve;
 mod floods;
 mod frames;
 mod handshakes;
+mod impostor;
 mod phase;
 mod readers;
 mod tiny;
@@ -96,6 +97,10 @@ const ATTACKS: &[Attack] = &[
     Attack::new("recorded_and_changed_initiates", curve::initiates)
         .only(CURVE)
         .ends_with(&["curve-cookie", "curve-initiate"]),
+    Attack::new("initiates_that_claim_the_key_of_another_peer", impostor::impostors)
+        .only(CURVE)
+        .ends_with(&["curve-vouch"])
+        .logs("did not prove that it has the secret key of its public key"),
     Attack::new("repeated_and_reordered_messages", curve::replays).only(CURVE).ends_with(&["curve-sequence"]),
     Attack::new("changed_bits_in_the_stream_of_a_peer", curve::changed_bits)
         .only(CURVE)

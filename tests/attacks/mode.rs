@@ -22,6 +22,8 @@ use crate::harness::write_private;
 
 /// The key of a broker with an authkey.
 const AUTHKEY: &str = "the key of an attacked broker";
+/// The file of peers of a broker with CURVE.
+const PEERS_FILE: &str = "peers.toml";
 /// The limit of a message that the attacker receives.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -32,7 +34,7 @@ pub(crate) enum Mode {
     Null,
     /// Peers must prove that they know an authkey.
     Authkey,
-    /// Connections must be encrypted. A peer needs the public key of the broker.
+    /// Connections must be encrypted, and the broker knows the public keys of its peers.
     Curve,
 }
 
@@ -52,20 +54,30 @@ impl Mode {
         Mode::ALL.into_iter().find(|mode| mode.name() == name)
     }
 
-    /// Writes the key of the broker into `folder`, and returns the flags for it.
+    /// Writes the keys that the broker has and knows into `folder`, and returns the flags for them.
     pub(crate) fn flags(self, folder: &Path) -> Vec<String> {
-        let file = folder.join("key");
-        let path = file.to_str().unwrap().to_owned();
-        let (flags, text): (Vec<&str>, String) = match self {
-            Mode::Null => return Vec::new(),
-            Mode::Authkey => (vec!["--authkey-file", &path], AUTHKEY.to_owned()),
-            Mode::Curve => {
-                let secret = broker_key().to_z85().to_string();
-                (vec!["--plain-connections", "never", "--curve-secret-file", &path], secret)
-            }
+        let file = |name: &str, text: &str| {
+            write_private(&folder.join(name), text);
+            folder.join(name).to_str().unwrap().to_owned()
         };
-        write_private(&file, &text);
-        flags.into_iter().map(str::to_owned).collect()
+        let flag = |name: &str, value: String| [name.to_owned(), value];
+        match self {
+            Mode::Null => Vec::new(),
+            Mode::Authkey => flag("--authkey-file", file("key", AUTHKEY)).into(),
+            Mode::Curve => {
+                let secret = file("key", &broker_key().to_z85());
+                let peers = file(
+                    PEERS_FILE,
+                    &[peer("legitimate", &legitimate_key()), peer("attacker", &attacker_key())].concat(),
+                );
+                [
+                    flag("--plain-connections", "never".to_owned()),
+                    flag("--curve-secret-file", secret),
+                    flag("--peers-file", peers),
+                ]
+                .concat()
+            }
+        }
     }
 
     /// Sets the variables with the keys of a legitimate client or worker.
@@ -73,7 +85,9 @@ impl Mode {
         match self {
             Mode::Null => command,
             Mode::Authkey => command.env("CALLBOARD_AUTHKEY", AUTHKEY),
-            Mode::Curve => command.env("CALLBOARD_SERVER_KEY", broker_key().public_key().to_string()),
+            Mode::Curve => command
+                .env("CALLBOARD_SERVER_KEY", broker_key().public_key().to_string())
+                .env("CALLBOARD_CURVE_SECRET", legitimate_key().to_z85().as_str()),
         };
     }
 
@@ -83,7 +97,7 @@ impl Mode {
         let builder = match self {
             Mode::Null => builder,
             Mode::Authkey => builder.authkey(self.authkey().unwrap()),
-            Mode::Curve => builder.curve(CurveKeys::new(broker_key().public_key())),
+            Mode::Curve => builder.curve(CurveKeys::new(broker_key().public_key()).with_secret_key(legitimate_key())),
         };
         builder.connect().await.unwrap()
     }
@@ -95,7 +109,7 @@ impl Mode {
 
     /// Returns the attacker's side of one connection.
     pub(crate) fn decoder(self) -> Decoder {
-        let curve = || CurveClient::new(broker_key().public_key(), SecretKey::from_bytes([9; 32]), entropy());
+        let curve = || CurveClient::new(broker_key().public_key(), attacker_key(), entropy());
         Decoder::client((self == Mode::Curve).then(curve), MESSAGE_BYTES_MAX)
     }
 }
@@ -114,6 +128,31 @@ pub(crate) fn recording_server() -> Decoder {
 /// Returns the CURVE key of the broker. The attacker uses only its public key.
 fn broker_key() -> SecretKey {
     SecretKey::from_bytes([7; 32])
+}
+
+/// Returns the CURVE key of the legitimate peers. The attacker uses only its public key.
+fn legitimate_key() -> SecretKey {
+    SecretKey::from_bytes([8; 32])
+}
+
+/// Returns the CURVE key of the attacker, which the broker knows.
+fn attacker_key() -> SecretKey {
+    SecretKey::from_bytes([9; 32])
+}
+
+/// Returns the public key of the broker.
+pub(crate) fn broker_public_key() -> [u8; 32] {
+    *broker_key().public_key().as_bytes()
+}
+
+/// Returns the public key of the legitimate peers.
+pub(crate) fn legitimate_public_key() -> [u8; 32] {
+    *legitimate_key().public_key().as_bytes()
+}
+
+/// Returns the lines of a peer in the file of peers.
+fn peer(name: &str, key: &SecretKey) -> String {
+    format!("[[peer]]\nname = \"{name}\"\npublic_key = \"{}\"\n", key.public_key())
 }
 
 /// Returns bytes that differ for each connection. Each run sends the same bytes.

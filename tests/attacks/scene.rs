@@ -73,6 +73,9 @@ pub(crate) fn withstand(attack: &Attack, size: Size, mode: Mode) {
             println!("  {} connections in all", after.accepted - before.accepted);
         }
         assert!(!after.closed.contains_key("internal"), "{after:?}");
+        if let Some(part) = attack.log {
+            assert_logged(&broker, part, after.accepted - before.accepted);
+        }
         bystander.assert_progress().await;
         bystander.end().await;
     });
@@ -100,6 +103,13 @@ fn worker(broker: &Broker, mode: Mode) -> Process {
         Finished::of(services).printed().contains("\"name\":\"bench\"").then_some(())
     });
     worker
+}
+
+/// Asserts that the log has this line, once for each connection at most.
+fn assert_logged(broker: &Broker, part: &str, connections: u64) {
+    until("the log names the reason", || broker.process.stderr.so_far().contains(part).then_some(()));
+    let lines = broker.process.stderr.so_far().matches(part).count() as u64;
+    assert!(lines <= connections, "{lines} lines for {connections} connections");
 }
 
 fn attacker(attack: &Attack, broker: &Broker, size: Size, mode: Mode) -> Process {
