@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use callboard::{
     Client, Code,
-    core::{broker::ServiceStatus, wire::method::MethodName},
+    core::{broker::ServiceContracts, wire::method::MethodName},
 };
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 
 /// The timeout of the query for a suggestion.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
+/// What precedes the names of services in the broker's error for a service without workers.
+const SERVICES: &str = "services with workers: ";
 /// The least similarity (Jaro-Winkler) at which a name is suggested.
 const SIMILARITY_MIN: f64 = 0.8;
 
@@ -28,7 +30,7 @@ pub(super) async fn with_hint(client: &Client, method: &MethodName, error: anyho
     if !is_unknown || text.contains("did you mean") {
         return error;
     }
-    match suggestion(client, method).await {
+    match suggestion(client, method, &text).await {
         Some(suggestion) => Exit::of(&error).because(anyhow!("{text}\n  did you mean {suggestion}?")),
         None => error,
     }
@@ -52,19 +54,36 @@ pub(super) async fn warn_of_cast(client: &Client, method: &MethodName, settings:
     }
 }
 
-async fn suggestion(client: &Client, method: &MethodName) -> Option<String> {
-    let services = client.call::<Vec<ServiceStatus>>("callboard.services", ()).timeout(QUERY_TIMEOUT).await.ok()?;
-    let names =
-        services.iter().flat_map(|service| service.methods.iter().map(|method| (&*service.name, &*method.name)));
-    let scored = names.map(|(service, name)| (similarity(method, service, name), format!("{service}.{name}")));
-    let (best, name) = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
-    (best >= SIMILARITY_MIN).then_some(name)
+/// Returns the name of a method that is served and similar to the one that the error is about.
+///
+/// Asks the broker only for the description of one service, which every peer may read. A query for all services would be logged as a
+/// denied call of a peer whose rules do not allow it.
+async fn suggestion(client: &Client, method: &MethodName, error: &str) -> Option<String> {
+    let services = listed_services(error);
+    let service = match services.is_empty() {
+        true => method.service(),
+        false => most_similar(services.into_iter(), method.service())?,
+    };
+    let query = client.call::<ServiceContracts>("callboard.describe", (service,)).timeout(QUERY_TIMEOUT);
+    let descriptions: Vec<_> = query.await.ok()?.contracts.iter().filter_map(contracts::read).collect();
+    let names = descriptions.iter().flat_map(|it| &it.methods).map(|it| &*it.name);
+    let name = most_similar(names, method.method())?;
+    Some(format!("{service}.{name}"))
 }
 
-/// Returns the similarity of a method's name to one that is served: that of its less similar part.
-fn similarity(typed: &MethodName, service: &str, name: &str) -> f64 {
-    let of = |typed: &str, known: &str| strsim::jaro_winkler(&typed.to_lowercase(), &known.to_lowercase());
-    of(typed.service(), service).min(of(typed.method(), name))
+/// Returns the services that the broker's error names.
+fn listed_services(error: &str) -> Vec<&str> {
+    let Some((_, names)) = error.split_once(SERVICES) else { return Vec::new() };
+    // " (executed: no)" follows them.
+    let names = names.split_once(" (").map_or(names, |(names, _)| names);
+    names.split(", ").collect()
+}
+
+/// Returns the name that is most similar to a typed one (Jaro-Winkler), if any is similar enough.
+fn most_similar<'a>(names: impl Iterator<Item = &'a str>, typed: &str) -> Option<&'a str> {
+    let scored = names.map(|name| (strsim::jaro_winkler(&typed.to_lowercase(), &name.to_lowercase()), name));
+    let (best, name) = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
+    (best >= SIMILARITY_MIN).then_some(name)
 }
 
 #[cfg(test)]
@@ -72,12 +91,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_similar_if_both_parts_are() {
-        let is_suggested = |typed: &str| {
-            let typed = MethodName::parse(typed).expect("a valid name");
-            similarity(&typed, "calculator", "add") >= SIMILARITY_MIN
-        };
-        assert!(["calculator.ADD", "calculater.add", "Calculator.Add"].into_iter().all(is_suggested));
-        assert!(!["calculator.frobnicate", "greeter.add"].into_iter().any(is_suggested));
+    fn names_that_differ_in_case_or_a_letter_are_similar() {
+        let services = ["greeter", "calculator"];
+        for typed in ["calculator", "calculater", "Calculator"] {
+            assert_eq!(most_similar(services.into_iter(), typed), Some("calculator"), "{typed}");
+        }
+        assert_eq!(most_similar(["add", "mul"].into_iter(), "ADD"), Some("add"));
+        assert_eq!(most_similar(["add"].into_iter(), "frobnicate"), None);
+    }
+
+    #[test]
+    fn the_services_of_an_error_are_read() {
+        let error = "UNAVAILABLE: no worker serves cal; services with workers: billing.invoices, calc (executed: no)";
+        assert_eq!(listed_services(error), ["billing.invoices", "calc"]);
+        let error = "UNAVAILABLE: no worker serves cal; no worker is registered (executed: no)";
+        assert_eq!(listed_services(error), [""; 0]);
     }
 }

@@ -91,6 +91,22 @@ fn two_clients_have_different_rights() {
 }
 
 #[test]
+fn a_suggestion_needs_no_right() {
+    let peers = Peers::new();
+    peers.write(&(peer("web", WEB, "call = [\"calculator.*\", \"calculater.*\"]") + &others()));
+    let (web, admin) = (peers.authkey("web", WEB), peers.authkey("admin", ADMIN));
+    let broker = peers.broker();
+    let _worker = calculator(&broker, JOBS);
+    wait_for_calculator(&broker, &admin);
+    for typed in ["calculator.ADD", "calculater.add"] {
+        let stderr = call_as(&broker, &web, &[typed, "2", "3"]).failed(1);
+        assert!(stderr.ends_with("\n  did you mean calculator.add?"), "{stderr}");
+    }
+    let log = broker.process.stderr.so_far();
+    assert!(!log.contains("call denied"), "{log}");
+}
+
+#[test]
 fn a_worker_may_serve_only_what_its_rules_allow() {
     let peers = Peers::new();
     let broker = peers.broker();
