@@ -45,6 +45,11 @@ impl HelloTranscript {
         HelloTranscript { role, hello: Sha256::digest(hello).into(), channel }
     }
 
+    /// Returns whether the handshake is that of an encrypted channel.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.channel.is_some()
+    }
+
     /// Adds the exact body of the challenge.
     pub fn with_challenge(self, challenge: &[u8]) -> Transcript {
         Transcript { begin: self, challenge: Sha256::digest(challenge).into() }

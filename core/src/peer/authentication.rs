@@ -17,6 +17,9 @@ use crate::{
 /// The message for a peer without a key at a broker that requires one.
 pub(crate) const KEY_REQUIRED: &str = "the broker requires a key and this program has none: pass the broker's key with \
                                        --authkey-file FILE, or in CALLBOARD_AUTHKEY";
+/// The same for a peer with an encrypted connection, which the broker may know by its public key.
+const KEY_REQUIRED_OVER_CURVE: &str = "the broker does not know the public key of this program, or requires an authkey, too: add the key of \
+     --curve-secret-file to the broker's peers file, or pass an authkey with --authkey-file FILE, or in CALLBOARD_AUTHKEY";
 const BROKER_UNPROVEN: &str = "the broker did not prove that it has this program's key: check the broker's address, and \
                                that both have the same key";
 const KEY_NOT_REQUIRED: &str = "the broker requires no key, so it did not prove that it has this program's key: start the \
@@ -66,7 +69,10 @@ impl Peer {
             return Err(ChallengeError::Rejected(why));
         }
         let _: Challenge = body::decode(challenge).map_err(malformed)?;
-        let Some(key) = &self.settings.key else { return Err(ChallengeError::Rejected(KEY_REQUIRED.to_owned())) };
+        let Some(key) = &self.settings.key else {
+            let why = if hello.is_encrypted() { KEY_REQUIRED_OVER_CURVE } else { KEY_REQUIRED };
+            return Err(ChallengeError::Rejected(why.to_owned()));
+        };
         let transcript = hello.with_challenge(challenge);
         let response = ChallengeResponse { proof: transcript.prove(Prover::Peer, key) };
         Ok((body::encode(&response).expect("a proof has a CBOR form"), Some(transcript)))

@@ -19,7 +19,9 @@ pub enum Violation {
     #[error("it requested a security mechanism other than NULL and CURVE: connect without PLAIN or GSSAPI")]
     Mechanism,
     /// The peer connects without encryption, and this side requires it.
-    #[error("it connects without encryption, and CURVE is required: give it the public key of the server")]
+    #[error(
+        "it connects without encryption, and CURVE is required: pass the public key of the server with --server-key"
+    )]
     PlainRefused,
     /// The peer requires encryption, and this side has no key for it.
     #[error(

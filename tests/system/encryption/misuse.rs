@@ -58,7 +58,7 @@ fn a_client_with_the_key_of_another_broker_is_told_so() {
     let keys = Keys::new();
     let broker = keys.broker();
     let other = keys.make("other");
-    ping_with(&broker, &other).failed_with(3, &["another server key"]);
+    ping_with(&broker, &other).failed_with(3, &["another server key", "--server-key"]);
     ping_with(&broker, &keys.file("broker.public")).printed();
 }
 
@@ -67,7 +67,20 @@ fn a_plain_client_of_an_encrypted_broker_is_told_what_to_pass() {
     let broker = Keys::new().broker();
     let mut ping = callboard();
     ping.args(["ping", "--timeout", "5s"]).env("CALLBOARD_FRONTEND", &broker.frontend);
-    Finished::of(ping).failed_with(3, &[&broker.frontend, "connects without encryption", "the public key"]);
+    Finished::of(ping).failed_with(3, &[&broker.frontend, "connects without encryption", "--server-key"]);
+}
+
+#[test]
+fn a_client_that_the_broker_does_not_know_gets_an_error_with_both_ways_to_be_known() {
+    let keys = Keys::new();
+    let peers = keys.path("peers.toml");
+    write_private(&peers, "[[peer]]\nname = \"web\"\nauthkey = \"0123456789abcdef\"\n");
+    let port = any_port();
+    let flags = ["--frontend", &port, "--backend", &port, "--peers-file", peers.to_str().unwrap()];
+    let broker = Broker::start_with(&[&flags[..], &["--curve-secret-file", &keys.file("broker.secret")]].concat());
+    keys.make("web");
+    let words = ["ping", "--curve-secret-file", &keys.file("web.secret")];
+    keys.command(&broker, &words).failed_with(1, &["--curve-secret-file to the broker's peers file", "--authkey-file"]);
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use callboard_core::wire::status::{Code, Failure};
+use callboard_core::wire::status::Failure;
 use callboard_transport::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{driver::Command, error::WorkerError, state::WorkerState};
+
+/// How the broker's message about a missing key begins.
+const KEY_REQUIRED: &str = "the broker requires a key and this program has none";
 
 /// The handle of a running worker. Dropping it does not stop the worker; [`RunningWorker::shutdown`] does.
 #[derive(Debug)]
@@ -85,7 +88,7 @@ impl RunningWorker {
 
     /// Replaces the broker's message about a missing key: it names a flag of the command, which a worker does not have.
     fn with_hint(&self, failure: Box<Failure>) -> Box<Failure> {
-        if !self.hint_at_authkey || failure.code != Code::Unauthenticated {
+        if !self.hint_at_authkey || !failure.message.starts_with(KEY_REQUIRED) {
             return failure;
         }
         let text = "the broker requires a key and this worker has none: set CALLBOARD_AUTHKEY to the broker's key";

@@ -20,8 +20,12 @@ use crate::{
 pub enum AuthenticationFailure {
     /// It has no key, or gave no proof.
     NoProof,
+    /// The public key of its encrypted connection is unknown, and it gave no proof of an authkey.
+    UnknownPublicKeyNoProof,
     /// Its proof fits none of the broker's keys.
     WrongProof,
+    /// The same on an encrypted connection, whose keys a proof must cover.
+    WrongProofOverCurve,
     /// Its connection is not encrypted, and the broker knows its peers by public keys alone.
     NotEncrypted,
     /// The public key of its encrypted connection is unknown, and the broker knows its peers by public keys alone.
@@ -109,13 +113,28 @@ pub(super) fn authenticate(
         (Requirement::Unmet(failure), _) => return Err(failure),
         (Requirement::Proof, directory) => directory.ok_or(AuthenticationFailure::NoProof)?,
     };
-    let transcript = transcript.filter(|_| !answer.is_empty()).ok_or(AuthenticationFailure::NoProof)?;
-    let ChallengeResponse { proof } = body::decode(answer).map_err(|_| AuthenticationFailure::WrongProof)?;
-    let entry = directory.that_proved(&transcript, &proof).ok_or(AuthenticationFailure::WrongProof)?;
+    let transcript = transcript.filter(|_| !answer.is_empty()).ok_or_else(|| no_proof(Some(directory), channel))?;
+    let ChallengeResponse { proof } = body::decode(answer).map_err(|_| wrong_proof(channel))?;
+    let entry = directory.that_proved(&transcript, &proof).ok_or_else(|| wrong_proof(channel))?;
     check_public_key(directory, entry, channel)?;
     // Only an authenticated peer gets the broker's proof: with it, another peer could guess a weak key offline.
     let key = entry.authkey().map(|key| ProvedKey { transcript, key: key.clone() });
     Ok(Authenticated { principal: Principal::of(entry), roles: entry.roles(), key })
+}
+
+/// Returns the failure of a peer that must prove an authkey, and gave no proof.
+pub(super) fn no_proof(directory: Option<&PeerDirectory>, channel: Option<Channel>) -> AuthenticationFailure {
+    let is_known = |channel: Channel| directory.is_some_and(|it| it.with_public_key(&channel.public_key).is_some());
+    if channel.is_none_or(is_known) {
+        AuthenticationFailure::NoProof
+    } else {
+        AuthenticationFailure::UnknownPublicKeyNoProof
+    }
+}
+
+/// Returns the failure of a peer whose proof fits no key.
+fn wrong_proof(channel: Option<Channel>) -> AuthenticationFailure {
+    if channel.is_some() { AuthenticationFailure::WrongProofOverCurve } else { AuthenticationFailure::WrongProof }
 }
 
 fn without_proof(entry: Option<Arc<PeerEntry>>) -> Authenticated {
@@ -148,6 +167,14 @@ impl AuthenticationFailure {
             AuthenticationFailure::WrongProof => {
                 "unknown key: check --authkey-file and CALLBOARD_AUTHKEY on both sides"
             }
+            AuthenticationFailure::UnknownPublicKeyNoProof => {
+                "unknown public key, and no authkey: add the key of this program's --curve-secret-file to the broker's peers \
+                 file, or pass an authkey with --authkey-file FILE, or in CALLBOARD_AUTHKEY"
+            }
+            AuthenticationFailure::WrongProofOverCurve => {
+                "unknown key, or a proof that does not cover the keys of this encrypted connection: check --authkey-file and \
+                 CALLBOARD_AUTHKEY on both sides; for a program on libzmq, add its public key to the broker's peers file"
+            }
             AuthenticationFailure::NotEncrypted => {
                 "the broker knows its peers by public keys, and this connection is not encrypted: pass the broker's key with \
                  --server-key and this program's own with --curve-secret-file"
@@ -167,7 +194,13 @@ impl fmt::Display for AuthenticationFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             AuthenticationFailure::NoProof => "it gave no proof of a key",
+            AuthenticationFailure::UnknownPublicKeyNoProof => {
+                "its public key is unknown, and it gave no proof of a key"
+            }
             AuthenticationFailure::WrongProof => "its key is unknown",
+            AuthenticationFailure::WrongProofOverCurve => {
+                "its key is unknown, or its proof does not cover the keys of its encrypted connection"
+            }
             AuthenticationFailure::NotEncrypted => "its connection is not encrypted",
             AuthenticationFailure::UnknownPublicKey => "its public key is unknown",
             AuthenticationFailure::OtherPublicKey => "its authkey belongs to another public key",

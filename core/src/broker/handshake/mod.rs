@@ -161,7 +161,8 @@ impl Connections {
             required.then(|| Box::new(HelloTranscript::new(hello.role, body, binding).with_challenge(&challenge)));
         out.push(Action::Send(connection, Envelope::Challenge(challenge)));
         if required && hello.nonce.is_none() {
-            self.reject(now, connection, AuthenticationFailure::NoProof, context, out);
+            let why = authentication::no_proof(context.settings.peers.as_ref(), origin.channel);
+            self.reject(now, connection, why, context, out);
         } else {
             let hello = Box::new(hello);
             self.states.insert(connection, ConnectionState::AwaitingProof { hello, origin, transcript, until });

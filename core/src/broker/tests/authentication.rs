@@ -55,7 +55,7 @@ fn endpoint_of(role: Role) -> Endpoint {
 
 impl Harness {
     /// Sends a hello and returns the challenge of the broker.
-    fn request_challenge(&mut self, hello: &Hello) -> (ConnectionId, Bytes) {
+    pub(super) fn request_challenge(&mut self, hello: &Hello) -> (ConnectionId, Bytes) {
         let connection = self.open(endpoint_of(hello.role));
         (connection, self.send_hello(connection, body::encode(hello).unwrap()))
     }
@@ -425,7 +425,7 @@ fn a_proof_of_another_encrypted_channel_is_rejected() {
         harness.prove(connection, transcript.prove(Prover::Peer, &key("first")));
         match accepted {
             true => assert!(transcript.verify_welcome(&key("first"), &harness.welcome(connection))),
-            false => harness.assert_rejected(connection, AuthenticationFailure::WrongProof),
+            false => harness.assert_rejected(connection, AuthenticationFailure::WrongProofOverCurve),
         }
     }
 }
@@ -456,7 +456,7 @@ fn a_peer_with_an_authkey_and_a_public_key_must_prove_both() {
         ("first", None, Err(AuthenticationFailure::OtherPublicKey)),
         ("first", Some(2), Err(AuthenticationFailure::OtherPublicKey)),
         ("first", Some(9), Err(AuthenticationFailure::OtherPublicKey)),
-        ("serves", Some(1), Err(AuthenticationFailure::WrongProof)),
+        ("serves", Some(1), Err(AuthenticationFailure::WrongProofOverCurve)),
         ("calls", None, Ok("plain")),
         ("calls", Some(9), Ok("plain")),
         ("calls", Some(1), Err(AuthenticationFailure::OtherPublicKey)),

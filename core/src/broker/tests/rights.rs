@@ -1,5 +1,7 @@
 //! The rights of peers: calls and registrations that the broker denies, and changes while peers are connected.
 
+use bytes::Bytes;
+
 use super::harness::{Harness, calc, hello, request};
 use crate::{
     auth::{AuthKey, Channel, ChannelBinding, PeerDirectory, PeerEntry, Rights},
@@ -275,6 +277,28 @@ fn an_unknown_public_key_or_none_is_rejected_where_all_peers_have_one() {
         harness.advance(AUTHKEY_REJECTION_DELAY);
         let failure = harness.disconnect_reason(connection);
         assert_eq!(failure.code, Code::Unauthenticated);
+        assert!(failure.message.contains(words), "{failure}");
+    }
+}
+
+#[test]
+fn a_peer_without_a_proof_is_rejected_with_what_it_lacks() {
+    let key = |text: &str| AuthKey::new(format!("{text:0>16}")).unwrap();
+    let both = || peer("both", 1).with_authkey(key("both"));
+    for (channel, why, words) in [
+        (None, AuthenticationFailure::NoProof, "requires a key"),
+        (Some(1), AuthenticationFailure::NoProof, "requires a key"),
+        (Some(9), AuthenticationFailure::UnknownPublicKeyNoProof, "add the key of this program's --curve-secret-file"),
+    ] {
+        let plain = PeerEntry::new("plain").unwrap().with_authkey(key("plain"));
+        let peers = Some(directory(vec![both(), plain]));
+        let mut harness = Harness::just_started(Settings { peers, ..Settings::default() });
+        harness.channel = channel.map(|key| Channel { public_key: [key; 32], binding: ChannelBinding([key; 32]) });
+        let (connection, _) = harness.request_challenge(&hello(Role::Client, 9, 1));
+        harness.send(connection, Envelope::Proof(Bytes::new()));
+        assert!(harness.diagnostics.contains(&Diagnostic::Unauthenticated { connection, why }), "{channel:?}");
+        harness.advance(AUTHKEY_REJECTION_DELAY);
+        let failure = harness.disconnect_reason(connection);
         assert!(failure.message.contains(words), "{failure}");
     }
 }

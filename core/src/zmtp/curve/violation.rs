@@ -16,7 +16,7 @@ pub enum CurveViolation {
         minor: u8,
     },
     /// The HELLO cannot be opened with the server's secret key.
-    #[error("its HELLO was encrypted for another server key: give it the public key of this server")]
+    #[error("its HELLO was encrypted for another server key: pass the public key of this server with --server-key")]
     ServerKey,
     /// The WELCOME was not made with the expected secret key.
     #[error("it does not have the secret key of the expected server key: check the server key and the address")]

@@ -30,7 +30,8 @@ fn a_server_with_a_key_accepts_a_plain_peer_only_if_allowed() {
     let refusal = server.decoder.error_command(Violation::PlainRefused).unwrap();
     client.read(&greeting()[..12]).unwrap();
     assert_eq!(client.read(&refusal), Err(Violation::PeerError));
-    let reason = "it connects without encryption, and CURVE is required: give it the public key of the server";
+    let reason =
+        "it connects without encryption, and CURVE is required: pass the public key of the server with --server-key";
     assert_eq!(client.decoder.peer_error(), Some(reason));
 }
 
@@ -60,7 +61,7 @@ fn a_client_with_another_server_key_gets_the_reason() {
     assert_eq!(connect(&mut client, &mut server), Err(violation));
     client.read(&server.written.split()).unwrap();
     assert_eq!(client.read(&server.decoder.error_command(violation).unwrap()), Err(Violation::PeerError));
-    let reason = "its HELLO was encrypted for another server key: give it the public key of this server";
+    let reason = "its HELLO was encrypted for another server key: pass the public key of this server with --server-key";
     assert_eq!(client.decoder.peer_error(), Some(reason));
 }
 
