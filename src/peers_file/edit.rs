@@ -1,5 +1,7 @@
 //! Changes of the text of a file of peers. Comments and the order of the file stay.
 
+use std::ops::Range;
+
 use zeroize::Zeroizing;
 
 /// The line with which the table of a peer begins.
@@ -55,6 +57,12 @@ pub(super) fn with_peer(text: &str, peer: &NewPeer) -> Zeroizing<String> {
 /// Returns the text without the table of the peer at that index, of so many. `None` if the tables cannot be told apart.
 pub(super) fn without_peer(text: &str, index: usize, count: usize) -> Option<Zeroizing<String>> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let Range { start, end } = lines_of_peer(&lines, index, count)?;
+    Some(Zeroizing::new([&lines[..start], &lines[end..]].concat().concat()))
+}
+
+/// Returns the lines of the table of the peer at that index, of so many. `None` if the tables cannot be told apart.
+pub(super) fn lines_of_peer(lines: &[&str], index: usize, count: usize) -> Option<Range<usize>> {
     let starts: Vec<usize> = (0..lines.len()).filter(|&at| is_header(lines[at])).collect();
     if starts.len() != count {
         return None;
@@ -66,7 +74,7 @@ pub(super) fn without_peer(text: &str, index: usize, count: usize) -> Option<Zer
     };
     let begin = begin_of(*starts.get(index)?);
     let end = starts.get(index + 1).map_or(lines.len(), |&next| begin_of(next));
-    Some(Zeroizing::new([&lines[..begin], &lines[end..]].concat().concat()))
+    Some(begin..end)
 }
 
 fn is_header(line: &str) -> bool {
@@ -81,7 +89,7 @@ fn add(text: &mut String, key: &str, value: &str) {
 }
 
 /// Returns a TOML string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for letter in text.chars() {
         match letter {

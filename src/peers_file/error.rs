@@ -52,7 +52,7 @@ pub(crate) enum PeersFileError {
     },
     /// A new peer has the name of another one.
     #[error(
-        "the peers file {} has a peer {name}: add a new key of {name} under a name such as {name}-2, and revoke {name} later",
+        "the peers file {} has a peer {name}: choose another name, or add a key to it with `callboard keys add {name}`",
         path.display()
     )]
     NameInUse {
@@ -69,8 +69,19 @@ pub(crate) enum PeersFileError {
         /// The name.
         name: String,
     },
+    /// A peer has no old keys that could be removed.
+    #[error("the peer {name} in the peers file {} has no old keys: add a new one with `callboard keys add {name}`", path.display())]
+    NoOldKeys {
+        /// The file's path.
+        path: PathBuf,
+        /// The name.
+        name: String,
+    },
     /// The text of a peer cannot be found in the file.
-    #[error("cannot edit the peers file {}: write each peer as a [[peer]] table, or edit it by hand", path.display())]
+    #[error(
+        "cannot edit the peers file {}: write each peer as a [[peer]] table and each list on one line, or edit it by hand",
+        path.display()
+    )]
     NotEditable {
         /// The file's path.
         path: PathBuf,

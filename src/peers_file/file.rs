@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::{
     edit::{self, NewPeer},
     error::PeersFileError,
+    key_edit::{self, NewKey},
     raw::RawFile,
 };
 
@@ -94,22 +95,68 @@ impl PeersFile {
         Ok(new)
     }
 
+    /// Returns the file with one more key of a peer. It is not written.
+    ///
+    /// # Errors
+    /// [`PeersFileError`] if there is no such peer, the key is not valid or not new, or the text of the peer cannot be found.
+    pub(crate) fn with_key(&self, name: &str, key: &NewKey) -> Result<PeersFile, PeersFileError> {
+        let at = self.existing(name)?;
+        let new = self.edited(key_edit::with_key(&self.text, at, self.peers.len(), key))?;
+        let keys = |peer: &PeerEntry| peer.authkeys().len() + peer.public_keys().len();
+        let added = |(index, (old, new))| keys(new) == keys(old) + usize::from(index == at);
+        if !self.peers.iter().zip(&new.peers).enumerate().all(added) {
+            return Err(self.not_editable());
+        }
+        new.directory()?;
+        Ok(new)
+    }
+
+    /// Returns the file with only the last authkey and the last public key of a peer. It is not written.
+    ///
+    /// # Errors
+    /// [`PeersFileError`] if there is no such peer, it has no other keys, or its text cannot be found.
+    pub(crate) fn without_old_keys(&self, name: &str) -> Result<PeersFile, PeersFileError> {
+        let at = self.existing(name)?;
+        let peer = &self.peers[at];
+        if peer.authkeys().len().max(peer.public_keys().len()) < 2 {
+            return Err(PeersFileError::NoOldKeys { path: self.path.clone(), name: name.to_owned() });
+        }
+        let new = self.edited(key_edit::without_old_keys(&self.text, at, self.peers.len()))?;
+        let kept = |peer: &PeerEntry| (peer.authkeys().len().min(1), peer.public_keys().last().copied());
+        let left = &new.peers[at];
+        if kept(left) != kept(peer) || left.authkeys().len().max(left.public_keys().len()) > 1 {
+            return Err(self.not_editable());
+        }
+        Ok(new)
+    }
+
+    /// Returns the file with the text of an edit, which kept all peers.
+    fn edited(&self, text: Option<Zeroizing<String>>) -> Result<PeersFile, PeersFileError> {
+        let new = PeersFile::parse(&self.path, text.ok_or_else(|| self.not_editable())?)?;
+        if names(&new.peers) == names(&self.peers) { Ok(new) } else { Err(self.not_editable()) }
+    }
+
     /// Returns the file without one peer. It is not written.
     ///
     /// # Errors
     /// [`PeersFileError`] if there is no such peer, or its text cannot be found.
     pub(crate) fn without(&self, name: &str) -> Result<PeersFile, PeersFileError> {
-        let path = || self.path.clone();
-        let Some(at) = self.index_of(name) else {
-            return Err(PeersFileError::NoPeer { path: path(), name: name.to_owned() });
-        };
-        let not_editable = || PeersFileError::NotEditable { path: path() };
-        let text = edit::without_peer(&self.text, at, self.peers.len()).ok_or_else(not_editable)?;
+        let at = self.existing(name)?;
+        let text = edit::without_peer(&self.text, at, self.peers.len()).ok_or_else(|| self.not_editable())?;
         let new = PeersFile::parse(&self.path, text)?;
-        let names = |peers: &[PeerEntry]| peers.iter().map(|peer| peer.name().cloned()).collect::<Vec<_>>();
         let mut expected = names(&self.peers);
         expected.remove(at);
-        if names(&new.peers) == expected { Ok(new) } else { Err(not_editable()) }
+        if names(&new.peers) == expected { Ok(new) } else { Err(self.not_editable()) }
+    }
+
+    fn not_editable(&self) -> PeersFileError {
+        PeersFileError::NotEditable { path: self.path.clone() }
+    }
+
+    /// Returns the index of a peer that must be in the file.
+    fn existing(&self, name: &str) -> Result<usize, PeersFileError> {
+        let missing = || PeersFileError::NoPeer { path: self.path.clone(), name: name.to_owned() };
+        self.index_of(name).ok_or_else(missing)
     }
 
     /// Returns the index of the peer with that name.
@@ -125,6 +172,10 @@ impl PeersFile {
         replace(&self.path, self.text.as_bytes())
             .map_err(|error| PeersFileError::Unwritable { path: self.path.clone(), error })
     }
+}
+
+fn names(peers: &[PeerEntry]) -> Vec<Option<&str>> {
+    peers.iter().map(|peer| peer.name().map(AsRef::as_ref)).collect()
 }
 
 /// Writes a new file beside the old one, and renames it.

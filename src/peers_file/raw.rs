@@ -32,7 +32,11 @@ pub(super) struct RawFile {
 pub(super) struct RawPeer {
     name: String,
     authkey: Option<SecretText>,
+    #[serde(default)]
+    authkeys: Vec<SecretText>,
     public_key: Option<String>,
+    #[serde(default)]
+    public_keys: Vec<String>,
     roles: Option<Vec<String>>,
     call: Option<Vec<String>>,
     serve: Option<Vec<String>>,
@@ -42,7 +46,7 @@ pub(super) struct RawPeer {
 /// A text whose memory is wiped when it is dropped.
 #[derive(Deserialize)]
 #[serde(from = "String")]
-struct SecretText(Zeroizing<String>);
+pub(super) struct SecretText(pub(super) Zeroizing<String>);
 
 impl From<String> for SecretText {
     fn from(text: String) -> SecretText {
@@ -57,10 +61,10 @@ impl RawPeer {
     /// [`EntryError`] if a value is not valid.
     pub(super) fn entry(&self) -> Result<PeerEntry, EntryError> {
         let mut entry = PeerEntry::new(&self.name).map_err(EntryError::Peer)?;
-        if let Some(text) = &self.authkey {
+        for text in self.authkey.iter().chain(&self.authkeys) {
             entry = entry.with_authkey(self.authkey_of(&text.0)?);
         }
-        if let Some(text) = &self.public_key {
+        for text in self.public_key.iter().chain(&self.public_keys) {
             entry = entry.with_public_key(*self.public_key_of(text)?.as_bytes());
         }
         if let Some(roles) = &self.roles {

@@ -98,7 +98,9 @@ pub const AUTHKEY_BYTES_MAX: usize = 512;
 pub const AUTHKEYS_MAX: usize = 16;
 /// Peers that a broker knows. A reload compares all of them with each connection.
 pub const PEERS_MAX: usize = 1_024;
-/// Peers with an authkey. The broker tries all their keys on each proof, which anyone may send; public keys are looked up.
+/// Authkeys and public keys of one peer, of each kind. Two are enough to rotate a key.
+pub const PEER_KEYS_MAX: usize = 4;
+/// Authkeys of all peers. The broker tries all of them on each proof, which anyone may send; public keys are looked up.
 pub const PEER_AUTHKEYS_MAX: usize = 256;
 /// Rules of one peer, of each kind. The broker compares them with each call of the peer.
 pub const PEER_RULES_MAX: usize = 256;

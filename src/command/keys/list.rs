@@ -35,11 +35,16 @@ fn row(peer: &PeerEntry) -> [String; 7] {
         Some(rules) => rules.iter().map(Pattern::as_str).collect::<Vec<_>>().join(" "),
     };
     let yes_or_no = |yes: bool| if yes { "yes" } else { "-" }.to_owned();
-    let public_key = peer.public_key().map(|key| PublicKey::from_bytes(*key).to_string());
+    let public_keys: Vec<_> = peer.public_keys().iter().map(|key| PublicKey::from_bytes(*key).to_string()).collect();
+    let authkeys = match peer.authkeys().len() {
+        0 => "-".to_owned(),
+        1 => "yes".to_owned(),
+        several => several.to_string(),
+    };
     [
         peer.name().map(ToString::to_string).unwrap_or_default(),
-        yes_or_no(peer.authkey().is_some()),
-        public_key.unwrap_or_else(|| "-".to_owned()),
+        authkeys,
+        if public_keys.is_empty() { "-".to_owned() } else { public_keys.join(" ") },
         roles(peer),
         rules(peer.rights().map(|rights| rights.call_rules())),
         rules(peer.rights().map(|rights| rights.serve_rules())),

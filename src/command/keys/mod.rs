@@ -1,7 +1,9 @@
 //! `callboard keys`: the file of the peers that a broker knows.
 
+mod add;
 mod check;
 mod error;
+mod key_flags;
 mod list;
 mod make;
 mod revoke;
@@ -25,9 +27,11 @@ Examples:
   callboard keys --peers-file peers.toml make web --call 'calculator.*' --call users.get
   callboard keys --peers-file peers.toml make farm --serve users --pool users --public-key-file farm.public
   callboard keys --peers-file peers.toml check
+  callboard keys --peers-file peers.toml add web --public-key-file web-2.public
+  callboard keys --peers-file peers.toml revoke web --old
   callboard keys --peers-file peers.toml revoke web";
 
-/// List, check, make and revoke the peers that may connect to a broker
+/// List, check, make and revoke the peers that may connect to a broker, and replace their keys
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Keys {
@@ -43,6 +47,7 @@ enum Action {
     List(list::List),
     Check(check::Check),
     Make(make::Make),
+    Add(add::Add),
     Revoke(revoke::Revoke),
 }
 
@@ -51,7 +56,7 @@ impl Keys {
     pub(crate) fn flags(&self) -> Flags {
         let flags = match &self.action {
             Action::Check(check) => check.flags(),
-            Action::List(_) | Action::Make(_) | Action::Revoke(_) => Flags::default(),
+            Action::List(_) | Action::Make(_) | Action::Add(_) | Action::Revoke(_) => Flags::default(),
         };
         flags.with("--peers-file", self.peers_file.as_ref())
     }
@@ -63,6 +68,7 @@ impl Keys {
             Action::List(list) => list.run(&file),
             Action::Check(check) => check.run(&file, &settings).await,
             Action::Make(make) => make.run(&file),
+            Action::Add(add) => add.run(&file),
             Action::Revoke(revoke) => revoke.run(&file),
         }
     }

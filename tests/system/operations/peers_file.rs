@@ -184,11 +184,39 @@ fn keys_makes_lists_checks_and_revokes_peers() {
     assert!(listed.contains("callboard.load ") && listed.contains("users callboard.pool.users"), "{listed}");
     assert!(!listed.contains(&authkey), "{listed}");
     assert!(peers.keys(&["check"]).printed().ends_with("is valid: 2 peers"));
-    peers.keys(&["make", "web"]).failed_with(2, &["has a peer web", "such as web-2, and revoke web later"]);
+    peers.keys(&["make", "web"]).failed_with(2, &["has a peer web", "`callboard keys add web`"]);
     peers.keys(&["revoke", "jobs"]).printed();
     assert!(!peers.keys(&["list"]).printed().contains("jobs"));
     peers.keys(&["revoke", "jobs"]).failed_with(2, &["has no peer jobs"]);
     Finished::callboard(&["keys", "list"]).failed_with(2, &["--peers-file", "CALLBOARD_PEERS_FILE"]);
+}
+
+#[test]
+fn keys_adds_keys_to_a_peer_and_revokes_the_old_ones() {
+    let peers = Peers::new();
+    fs::remove_file(peers.path()).unwrap();
+    let public = |byte: u8| callboard::SecretKey::from_bytes([byte; 32]).public_key().to_string();
+    peers.keys(&["make", "web", "--public-key", &public(1), "--call", "users.*"]).printed();
+    peers.keys(&["revoke", "web", "--old"]).failed_with(2, &["web", "has no old keys"]);
+    let added = peers.keys(&["add", "web", "--public-key", &public(2)]).printed();
+    assert_eq!(added, "a key of peer web was added; send SIGHUP to a running broker");
+    let listed = peers.keys(&["list"]).printed();
+    assert!(listed.contains(&format!("{} {}", public(1), public(2))), "{listed}");
+    assert!(peers.keys(&["check"]).printed().ends_with("is valid: 1 peer"));
+    peers.keys(&["add", "web", "--public-key", &public(2)]).failed_with(2, &["web has the same key twice"]);
+    peers.keys(&["make", "jobs", "--public-key", &public(1)]).failed_with(2, &["have the same name"]);
+    peers.keys(&["add", "jobs", "--public-key", &public(3)]).failed_with(2, &["has no peer jobs"]);
+    peers.keys(&["revoke", "web", "--old"]).printed();
+    let listed = peers.keys(&["list"]).printed();
+    assert!(listed.contains(&public(2)) && !listed.contains(&public(1)), "{listed}");
+    peers.keys(&["make", "jobs"]);
+    let second = peers.keys(&["add", "jobs"]);
+    assert!(second.stdout.trim().len() == 44 && second.stderr.contains("a key of peer jobs was added"), "{second:?}");
+    for number in 3..5 {
+        peers.keys(&["add", "web", "--public-key", &public(number)]).printed();
+    }
+    peers.keys(&["add", "web", "--public-key", &public(5)]).printed();
+    peers.keys(&["add", "web", "--public-key", &public(6)]).failed_with(2, &["web has more than 4"]);
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    super::{AuthKeys, Proof, Prover, Transcript},
+    super::{AuthKey, AuthKeys, Proof, Prover, Transcript},
     PeerEntry, PeerError,
 };
-use crate::wire::limits::{PEER_AUTHKEYS_MAX, PEERS_MAX};
+use crate::wire::limits::{PEER_AUTHKEYS_MAX, PEER_KEYS_MAX, PEERS_MAX};
 
 /// The peers that a broker knows, at least one. A broker with a directory accepts no other peers.
 #[derive(Clone, Debug)]
@@ -19,13 +19,13 @@ impl PeerDirectory {
     /// Creates a directory of these peers.
     ///
     /// # Errors
-    /// [`PeerError`] if there are no peers or too many, if one has neither an authkey nor a public key, or if two have a name or a
-    /// credential in common.
+    /// [`PeerError`] if there are no peers or too many, if one has no key or too many, or if two have a name or a key in common.
     pub fn new(entries: Vec<PeerEntry>) -> Result<PeerDirectory, PeerError> {
         check(&entries)?;
         let entries: Vec<_> = entries.into_iter().map(Arc::new).collect();
-        let key_of = |entry: &Arc<PeerEntry>| entry.public_key().map(|key| (*key, Arc::clone(entry)));
-        let by_public_key = entries.iter().filter_map(key_of).collect();
+        let keys =
+            entries.iter().flat_map(|entry| entry.public_keys().iter().map(move |key| (*key, Arc::clone(entry))));
+        let by_public_key = keys.collect();
         Ok(PeerDirectory { entries, by_public_key })
     }
 
@@ -49,19 +49,30 @@ impl PeerDirectory {
 
     /// Returns whether some peers need no encryption: they prove an authkey alone.
     pub(crate) fn has_plain_peers(&self) -> bool {
-        self.iter().any(|entry| entry.public_key().is_none())
+        self.iter().any(|entry| entry.public_keys().is_empty())
     }
 
-    /// Returns the peer whose authkey made the proof. Tries all authkeys, in constant time for each.
-    pub(crate) fn that_proved(&self, transcript: &Transcript, proof: &Proof) -> Option<&Arc<PeerEntry>> {
-        let proved =
-            |entry: &&Arc<PeerEntry>| entry.authkey().is_some_and(|key| transcript.verify(Prover::Peer, key, proof));
-        self.entries.iter().find(proved)
+    /// Returns the peer whose authkey made the proof, and that key. Tries all authkeys, in constant time for each.
+    pub(crate) fn that_proved(&self, transcript: &Transcript, proof: &Proof) -> Option<(&Arc<PeerEntry>, &AuthKey)> {
+        let mut keys = self.entries.iter().flat_map(|entry| entry.authkeys().iter().map(move |key| (entry, key)));
+        keys.find(|(_, key)| transcript.verify(Prover::Peer, key, proof))
     }
 
-    /// Returns the entry with the credentials of an entry of an earlier directory.
-    pub(crate) fn successor_of(&self, entry: &PeerEntry) -> Option<&Arc<PeerEntry>> {
-        self.entries.iter().find(|other| other.has_same_credentials(entry))
+    /// Returns the peer that a connection with these proved keys belongs to.
+    pub(crate) fn authenticated_by(
+        &self,
+        public_key: Option<&[u8; 32]>,
+        authkey: Option<&AuthKey>,
+    ) -> Option<&Arc<PeerEntry>> {
+        let has_authkey = |entry: &&Arc<PeerEntry>| authkey.is_some_and(|key| entry.has_authkey(key));
+        let entry =
+            public_key.map_or_else(|| self.entries.iter().find(has_authkey), |key| self.with_public_key(key))?;
+        entry.is_authenticated_by(public_key, authkey).then_some(entry)
+    }
+
+    /// Returns whether a peer has this name.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.iter().any(|entry| entry.name().is_some_and(|own| own == name))
     }
 }
 
@@ -74,7 +85,7 @@ impl From<AuthKeys> for PeerDirectory {
 }
 
 fn check(entries: &[PeerEntry]) -> Result<(), PeerError> {
-    let authkeys = entries.iter().filter(|entry| entry.authkey().is_some()).count();
+    let authkeys: usize = entries.iter().map(|entry| entry.authkeys().len()).sum();
     if entries.is_empty() {
         return Err(PeerError::Empty);
     }
@@ -83,13 +94,22 @@ fn check(entries: &[PeerEntry]) -> Result<(), PeerError> {
     }
     for (at, entry) in entries.iter().enumerate() {
         let name = entry.name().cloned().unwrap_or_default();
-        if entry.authkey().is_none() && entry.public_key().is_none() {
-            return Err(PeerError::NoCredential(name.to_string()));
-        }
+        check_keys(entry, &name)?;
         if let Some(other) = entries[..at].iter().find(|other| other.conflicts_with(entry)) {
             let other = other.name().cloned().unwrap_or_default();
             return Err(PeerError::Duplicate(name.to_string(), other.to_string()));
         }
     }
     Ok(())
+}
+
+fn check_keys(entry: &PeerEntry, name: &str) -> Result<(), PeerError> {
+    let (authkeys, public_keys) = (entry.authkeys().len(), entry.public_keys().len());
+    if authkeys + public_keys == 0 {
+        return Err(PeerError::NoCredential(name.to_owned()));
+    }
+    if authkeys.max(public_keys) > PEER_KEYS_MAX {
+        return Err(PeerError::TooManyKeys(name.to_owned()));
+    }
+    if entry.has_duplicate_key() { Err(PeerError::KeyTwice(name.to_owned())) } else { Ok(()) }
 }

@@ -10,13 +10,13 @@ use crate::wire::limits::NAME_BYTES_MAX;
 
 /// A peer that a broker knows: what it proves, and what it may do.
 ///
-/// A peer proves an authkey, or a public key on an encrypted connection, or both. Without rights, its roles decide as they do for a
-/// key of a key file.
+/// A peer proves an authkey, or a public key on an encrypted connection, or both. While its keys are rotated it has several of a kind,
+/// and proves any one of them. Without rights, its roles decide as they do for a key of a key file.
 #[derive(Clone, Debug)]
 pub struct PeerEntry {
     name: Option<ByteString>,
-    authkey: Option<AuthKey>,
-    public_key: Option<[u8; 32]>,
+    authkeys: Vec<AuthKey>,
+    public_keys: Vec<[u8; 32]>,
     roles: Roles,
     rights: Option<Rights>,
     /// Whether connections of the peer stay when the entry is removed.
@@ -35,8 +35,8 @@ impl PeerEntry {
         }
         Ok(PeerEntry {
             name: Some(name.into()),
-            authkey: None,
-            public_key: None,
+            authkeys: Vec::new(),
+            public_keys: Vec::new(),
             roles: Roles::ALL,
             rights: None,
             is_rotating_key: false,
@@ -49,21 +49,23 @@ impl PeerEntry {
         PeerEntry {
             name: key.id().map(ByteString::from),
             roles: key.roles(),
-            authkey: Some(key),
-            public_key: None,
+            authkeys: vec![key],
+            public_keys: Vec::new(),
             rights: None,
             is_rotating_key: true,
         }
     }
 
-    /// Returns the same peer with an authkey that it must prove. The key's own id and roles are not used.
-    pub fn with_authkey(self, key: AuthKey) -> PeerEntry {
-        PeerEntry { authkey: Some(key), ..self }
+    /// Returns the same peer with one more authkey. It must prove one of them. The key's own id and roles are not used.
+    pub fn with_authkey(mut self, key: AuthKey) -> PeerEntry {
+        self.authkeys.push(key);
+        self
     }
 
-    /// Returns the same peer with a public key that it must prove by encryption.
-    pub fn with_public_key(self, public_key: [u8; 32]) -> PeerEntry {
-        PeerEntry { public_key: Some(public_key), ..self }
+    /// Returns the same peer with one more public key. It must prove one of them by encryption.
+    pub fn with_public_key(mut self, public_key: [u8; 32]) -> PeerEntry {
+        self.public_keys.push(public_key);
+        self
     }
 
     /// Returns the same peer for these roles only.
@@ -81,14 +83,14 @@ impl PeerEntry {
         self.name.as_ref()
     }
 
-    /// Returns the authkey, if the peer must prove one.
-    pub fn authkey(&self) -> Option<&AuthKey> {
-        self.authkey.as_ref()
+    /// Returns the authkeys in order. The peer must prove one of them, if there are any.
+    pub fn authkeys(&self) -> &[AuthKey] {
+        &self.authkeys
     }
 
-    /// Returns the public key, if the peer must prove one.
-    pub fn public_key(&self) -> Option<&[u8; 32]> {
-        self.public_key.as_ref()
+    /// Returns the public keys in order. The peer must prove one of them, if there are any.
+    pub fn public_keys(&self) -> &[[u8; 32]] {
+        &self.public_keys
     }
 
     /// Returns the roles in which the peer may connect.
@@ -111,23 +113,30 @@ impl PeerEntry {
         self.is_rotating_key
     }
 
-    /// Returns whether both entries require the same credentials. Not in constant time: only for entries of one owner.
-    pub(crate) fn has_same_credentials(&self, other: &PeerEntry) -> bool {
-        self.public_key == other.public_key && self.has_same_authkey(other)
+    /// Returns whether these keys, which a connection has proved, are those that the peer must prove: one of each kind that it has, and
+    /// none of a kind that it does not have. Not in constant time: only for keys that were proved.
+    pub(crate) fn is_authenticated_by(&self, public_key: Option<&[u8; 32]>, authkey: Option<&AuthKey>) -> bool {
+        let by_public_key = public_key.map_or(self.public_keys.is_empty(), |key| self.public_keys.contains(key));
+        by_public_key && authkey.map_or(self.authkeys.is_empty(), |key| self.has_authkey(key))
     }
 
-    fn has_same_authkey(&self, other: &PeerEntry) -> bool {
-        match (&self.authkey, &other.authkey) {
-            (Some(one), Some(other)) => one.has_same_secret(other),
-            (None, None) => true,
-            _ => false,
-        }
+    /// Returns whether a key is one of the authkeys. Not in constant time.
+    pub(super) fn has_authkey(&self, key: &AuthKey) -> bool {
+        self.authkeys.iter().any(|own| own.has_same_secret(key))
     }
 
-    /// Returns whether both entries have a name or a credential in common.
+    /// Returns whether a key occurs twice.
+    pub(super) fn has_duplicate_key(&self) -> bool {
+        let mut authkeys = self.authkeys.iter().enumerate();
+        let mut public_keys = self.public_keys.iter().enumerate();
+        authkeys.any(|(at, key)| self.authkeys[..at].iter().any(|other| other.has_same_secret(key)))
+            || public_keys.any(|(at, key)| self.public_keys[..at].contains(key))
+    }
+
+    /// Returns whether both entries have a name or a key in common.
     pub(super) fn conflicts_with(&self, other: &PeerEntry) -> bool {
         (self.name.is_some() && self.name == other.name)
-            || (self.public_key.is_some() && self.public_key == other.public_key)
-            || (self.authkey.is_some() && self.has_same_authkey(other))
+            || self.public_keys.iter().any(|key| other.public_keys.contains(key))
+            || self.authkeys.iter().any(|key| other.has_authkey(key))
     }
 }

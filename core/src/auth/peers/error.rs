@@ -1,6 +1,6 @@
 //! Why a peer or a rule is not accepted. The errors never contain a key.
 
-use crate::wire::limits::{NAME_BYTES_MAX, PEER_AUTHKEYS_MAX, PEER_RULES_MAX, PEERS_MAX};
+use crate::wire::limits::{NAME_BYTES_MAX, PEER_AUTHKEYS_MAX, PEER_KEYS_MAX, PEER_RULES_MAX, PEERS_MAX};
 
 /// The longest excerpt of an invalid text in an error, in characters.
 const EXCERPT_CHARS_MAX: usize = 80;
@@ -30,6 +30,12 @@ pub enum PeerError {
     /// The peer has nothing to prove.
     #[error("the peer {0} has neither an authkey nor a public_key: add one of them")]
     NoCredential(String),
+    /// The peer has too many keys.
+    #[error("the peer {0} has more than {PEER_KEYS_MAX} authkeys or public_keys: remove the old ones")]
+    TooManyKeys(String),
+    /// The peer has a key twice.
+    #[error("the peer {0} has the same key twice: remove one of them")]
+    KeyTwice(String),
     /// Two peers are equal.
     #[error("the peers {0} and {1} have the same name, authkey or public_key: each peer needs its own")]
     Duplicate(String, String),
@@ -38,7 +44,7 @@ pub enum PeerError {
     Empty,
     /// There are too many peers.
     #[error(
-        "there are more than {PEERS_MAX} peers, or more than {PEER_AUTHKEYS_MAX} of them have an authkey: use public keys"
+        "there are more than {PEERS_MAX} peers, or they have more than {PEER_AUTHKEYS_MAX} authkeys: use public keys"
     )]
     TooMany,
 }

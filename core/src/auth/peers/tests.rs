@@ -6,7 +6,7 @@ use super::{Pattern, PeerDirectory, PeerEntry, PeerError, Rights, RuleError};
 use crate::{
     auth::{AuthKey, AuthKeys},
     wire::{
-        limits::{PEER_AUTHKEYS_MAX, PEER_RULES_MAX, PEERS_MAX},
+        limits::{PEER_AUTHKEYS_MAX, PEER_KEYS_MAX, PEER_RULES_MAX, PEERS_MAX},
         method::MethodName,
     },
 };
@@ -92,12 +92,27 @@ fn a_directory_is_checked() {
         key[..8].copy_from_slice(&number.to_be_bytes());
         peer.with_public_key(key)
     };
+    let two_authkeys = |peer: PeerEntry, number: usize| {
+        peer.with_authkey(key(&format!("{number}a"))).with_authkey(key(&format!("{number}b")))
+    };
     assert_eq!(error(peers(PEER_AUTHKEYS_MAX + 1, keyed)), PeerError::TooMany);
     assert_eq!(error(peers(PEERS_MAX + 1, public)), PeerError::TooMany);
     assert_eq!(PeerDirectory::new(peers(PEERS_MAX, public)).unwrap().iter().count(), PEERS_MAX);
+    assert_eq!(error(peers(PEER_AUTHKEYS_MAX / 2 + 1, two_authkeys)), PeerError::TooMany);
     for name in ["", "a b", "web\n", "ü"] {
         assert_eq!(PeerEntry::new(name).unwrap_err(), PeerError::Name(name.to_owned()));
     }
+}
+
+#[test]
+fn a_peer_may_have_several_keys_that_no_other_peer_has() {
+    let error = |entries: Vec<PeerEntry>| PeerDirectory::new(entries).unwrap_err();
+    let web = || entry("web").with_public_key([1; 32]).with_public_key([2; 32]);
+    assert_eq!(PeerDirectory::new(vec![web()]).unwrap().with_public_key(&[2; 32]).unwrap().name().unwrap(), "web");
+    assert!(matches!(error(vec![web(), entry("jobs").with_public_key([2; 32])]), PeerError::Duplicate(..)));
+    assert_eq!(error(vec![web().with_public_key([1; 32])]), PeerError::KeyTwice("web".to_owned()));
+    let many = (0..=PEER_KEYS_MAX).fold(entry("web"), |web, number| web.with_authkey(key(&number.to_string())));
+    assert_eq!(error(vec![many]), PeerError::TooManyKeys("web".to_owned()));
 }
 
 #[test]

@@ -480,7 +480,10 @@ impl Broker {
 fn renewed(principal: &Principal, peers: &PeerDirectory, role: Role) -> Result<Principal, Box<Failure>> {
     let name = principal.name().map_or("-", AsRef::as_ref);
     let Some(renewed) = principal.in_directory(peers) else {
-        let message = format!("peer {name} was removed from the peers that the broker knows");
+        let message = match peers.has_name(name) {
+            true => format!("the key that peer {name} proved was removed: use another one of its keys"),
+            false => format!("peer {name} was removed from the peers that the broker knows"),
+        };
         return Err(rejection(Code::Unauthenticated, message));
     };
     match renewed.entry().is_none_or(|entry| entry.roles().permits(role)) {

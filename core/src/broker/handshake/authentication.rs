@@ -1,6 +1,6 @@
 //! The authentication of a connecting peer, and the broker's own proof.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use bytes::Bytes;
 
@@ -38,7 +38,7 @@ pub enum AuthenticationFailure {
 #[derive(Debug)]
 pub(super) enum Requirement {
     /// Nothing: the broker requires no authentication, or the encrypted connection has proved the peer's public key.
-    Nothing(Option<Arc<PeerEntry>>),
+    Nothing(Option<Principal>),
     /// A proof of an authkey.
     Proof,
     /// Nothing it could do would suffice.
@@ -79,9 +79,11 @@ impl ProvedKey {
 /// | unknown or none | all have public keys | unmet |
 pub(super) fn requirement(directory: Option<&PeerDirectory>, channel: Option<Channel>) -> Requirement {
     let Some(directory) = directory else { return Requirement::Nothing(None) };
-    let known = channel.and_then(|channel| directory.with_public_key(&channel.public_key));
+    let known = known_public_key(directory, channel).and_then(|key| directory.with_public_key(&key));
     match known {
-        Some(entry) if entry.authkey().is_none() => Requirement::Nothing(Some(Arc::clone(entry))),
+        Some(entry) if entry.authkeys().is_empty() => {
+            Requirement::Nothing(Some(Principal::new(entry, channel.map(|channel| channel.public_key), None)))
+        }
         Some(_) => Requirement::Proof,
         None if directory.has_plain_peers() => Requirement::Proof,
         None if channel.is_some() => Requirement::Unmet(AuthenticationFailure::UnknownPublicKey),
@@ -109,23 +111,27 @@ pub(super) fn authenticate(
     answer: &Bytes,
 ) -> Result<Authenticated, AuthenticationFailure> {
     let directory = match (requirement(directory, channel), directory) {
-        (Requirement::Nothing(entry), _) => return Ok(without_proof(entry)),
+        (Requirement::Nothing(principal), _) => return Ok(without_proof(principal.unwrap_or_default())),
         (Requirement::Unmet(failure), _) => return Err(failure),
         (Requirement::Proof, directory) => directory.ok_or(AuthenticationFailure::NoProof)?,
     };
     let transcript = transcript.filter(|_| !answer.is_empty()).ok_or_else(|| no_proof(Some(directory), channel))?;
     let ChallengeResponse { proof } = body::decode(answer).map_err(|_| wrong_proof(channel))?;
-    let entry = directory.that_proved(&transcript, &proof).ok_or_else(|| wrong_proof(channel))?;
-    check_public_key(directory, entry, channel)?;
+    let (entry, key) = directory.that_proved(&transcript, &proof).ok_or_else(|| wrong_proof(channel))?;
+    let public_key = known_public_key(directory, channel);
+    if !entry.is_authenticated_by(public_key.as_ref(), Some(key)) {
+        return Err(AuthenticationFailure::OtherPublicKey);
+    }
+    let principal = Principal::new(entry, public_key, Some(key.clone()));
     // Only an authenticated peer gets the broker's proof: with it, another peer could guess a weak key offline.
-    let key = entry.authkey().map(|key| ProvedKey { transcript, key: key.clone() });
-    Ok(Authenticated { principal: Principal::of(entry), roles: entry.roles(), key })
+    let key = Some(ProvedKey { transcript, key: key.clone() });
+    Ok(Authenticated { principal, roles: entry.roles(), key })
 }
 
 /// Returns the failure of a peer that must prove an authkey, and gave no proof.
 pub(super) fn no_proof(directory: Option<&PeerDirectory>, channel: Option<Channel>) -> AuthenticationFailure {
-    let is_known = |channel: Channel| directory.is_some_and(|it| it.with_public_key(&channel.public_key).is_some());
-    if channel.is_none_or(is_known) {
+    let is_known = directory.is_some_and(|directory| known_public_key(directory, channel).is_some());
+    if channel.is_none() || is_known {
         AuthenticationFailure::NoProof
     } else {
         AuthenticationFailure::UnknownPublicKeyNoProof
@@ -137,26 +143,14 @@ fn wrong_proof(channel: Option<Channel>) -> AuthenticationFailure {
     if channel.is_some() { AuthenticationFailure::WrongProofOverCurve } else { AuthenticationFailure::WrongProof }
 }
 
-fn without_proof(entry: Option<Arc<PeerEntry>>) -> Authenticated {
-    let (principal, roles) = match entry {
-        Some(entry) => (Principal::of(&entry), entry.roles()),
-        None => (Principal::anonymous(), Roles::ALL),
-    };
+fn without_proof(principal: Principal) -> Authenticated {
+    let roles = principal.entry().map_or(Roles::ALL, PeerEntry::roles);
     Authenticated { principal, roles, key: None }
 }
 
-/// Checks that the authkey and the public key of a connection belong to one peer.
-fn check_public_key(
-    directory: &PeerDirectory,
-    entry: &PeerEntry,
-    channel: Option<Channel>,
-) -> Result<(), AuthenticationFailure> {
-    let owner = channel.and_then(|channel| directory.with_public_key(&channel.public_key));
-    let agrees = match owner {
-        Some(owner) => owner.has_same_credentials(entry),
-        None => entry.public_key().is_none(),
-    };
-    if agrees { Ok(()) } else { Err(AuthenticationFailure::OtherPublicKey) }
+/// Returns the public key of a connection, if it is that of a peer.
+fn known_public_key(directory: &PeerDirectory, channel: Option<Channel>) -> Option<[u8; 32]> {
+    channel.map(|channel| channel.public_key).filter(|key| directory.with_public_key(key).is_some())
 }
 
 impl AuthenticationFailure {

@@ -448,11 +448,15 @@ proptest! {
 #[test]
 fn a_peer_with_an_authkey_and_a_public_key_must_prove_both() {
     let peer = |name: &str| PeerEntry::new(name).unwrap();
+    let new = || AuthKey::new("the new key of a peer").unwrap();
     let both = peer("both").with_authkey(key("first")).with_public_key([1; 32]);
     let plain = peer("plain").with_authkey(key("calls"));
+    let both = both.with_authkey(new()).with_public_key([3; 32]);
     let other = peer("other").with_authkey(key("admin")).with_public_key([2; 32]);
     let cases = [
         ("first", Some(1), Ok("both")),
+        ("new", Some(1), Ok("both")),
+        ("new", Some(3), Ok("both")),
         ("first", None, Err(AuthenticationFailure::OtherPublicKey)),
         ("first", Some(2), Err(AuthenticationFailure::OtherPublicKey)),
         ("first", Some(9), Err(AuthenticationFailure::OtherPublicKey)),
@@ -471,7 +475,7 @@ fn a_peer_with_an_authkey_and_a_public_key_must_prove_both() {
         let own = public_key.map(|_| binding);
         let body = body::encode(&hello).unwrap();
         let transcript = HelloTranscript::new(hello.role, &body, own).with_challenge(&challenge);
-        harness.prove(connection, transcript.prove(Prover::Peer, &key(key_id)));
+        harness.prove(connection, transcript.prove(Prover::Peer, &if key_id == "new" { new() } else { key(key_id) }));
         match expected {
             Ok(name) => assert_eq!(harness.identity(connection).0.as_deref(), Some(name), "{key_id} {public_key:?}"),
             Err(why) => harness.assert_rejected(connection, why),

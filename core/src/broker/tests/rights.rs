@@ -282,6 +282,42 @@ fn an_unknown_public_key_or_none_is_rejected_where_all_peers_have_one() {
 }
 
 #[test]
+fn each_key_of_a_peer_connects_until_it_is_removed() {
+    let mut harness = harness();
+    let rotating = |keys: &[u8]| {
+        let web = keys.iter().fold(PeerEntry::new("web").unwrap(), |web, key| web.with_public_key([*key; 32]));
+        [vec![with_rules(web, &["calc.add"], &[], false)], peers().into_iter().skip(1).collect()].concat()
+    };
+    let worker = harness.serving(JOBS, calc(4));
+    let old = harness.connect(Role::Client, WEB);
+    harness.change_peers(rotating(&[WEB, 11]));
+    let new = harness.connect(Role::Client, 11);
+    for client in [old, new] {
+        assert_eq!(harness.broker.principal(client).unwrap().name().unwrap(), "web");
+        harness.call(client, 1, "calc.add");
+    }
+    let running = harness.dispatches(worker);
+    harness.change_peers(rotating(&[11]));
+    let failure = harness.disconnect_reason(old);
+    assert_eq!(failure.code, Code::Unauthenticated);
+    assert!(failure.message.contains("the key that peer web proved was removed"), "{failure}");
+    assert!(!harness.closed.contains(&new));
+    running.iter().for_each(|dispatch| harness.reply(worker, dispatch, &[5]));
+    assert_eq!(harness.replies(new).len(), 1);
+    assert!(harness.broker.principal(new).is_some());
+}
+
+#[test]
+fn a_connection_ends_if_its_peer_must_prove_a_key_of_another_kind_from_now_on() {
+    let mut harness = harness();
+    let web = harness.connect(Role::Client, WEB);
+    let mut changed = peers();
+    changed[0] = changed[0].clone().with_authkey(AuthKey::new("0123456789abcdef").unwrap());
+    harness.change_peers(changed);
+    assert_eq!(harness.disconnect_reason(web).code, Code::Unauthenticated);
+}
+
+#[test]
 fn a_peer_without_a_proof_is_rejected_with_what_it_lacks() {
     let key = |text: &str| AuthKey::new(format!("{text:0>16}")).unwrap();
     let both = || peer("both", 1).with_authkey(key("both"));

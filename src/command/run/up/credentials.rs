@@ -28,8 +28,8 @@ pub(super) fn of_watchdog(settings: &Settings) -> anyhow::Result<Credentials> {
     if credentials.authkey.is_none()
         && let Some(peers) = settings.broker.peers()?
     {
-        let is_client = |peer: &&PeerEntry| peer.public_key().is_none() && peer.roles().permits(Role::Client);
-        credentials.authkey = peers.iter().filter(is_client).find_map(PeerEntry::authkey).cloned();
+        let is_client = |peer: &&PeerEntry| peer.public_keys().is_empty() && peer.roles().permits(Role::Client);
+        credentials.authkey = peers.iter().filter(is_client).find_map(|peer| peer.authkeys().last()).cloned();
     }
     Ok(credentials)
 }
@@ -37,6 +37,7 @@ pub(super) fn of_watchdog(settings: &Settings) -> anyhow::Result<Credentials> {
 /// Returns whether the peers of a broker have public keys, and that of these credentials is not one of them.
 pub(super) fn are_unknown(credentials: &Credentials, peers: &PeerDirectory) -> bool {
     let own = credentials.curve.as_ref().and_then(CurveKeys::secret_key).map(|secret| *secret.public_key().as_bytes());
-    let is_own = |peer: &PeerEntry| peer.public_key() == own.as_ref() && peer.roles().permits(Role::Client);
-    peers.iter().all(|peer| peer.public_key().is_some()) && !peers.iter().any(is_own)
+    let has_own = |peer: &PeerEntry| own.is_some_and(|own| peer.public_keys().contains(&own));
+    let is_own = |peer: &PeerEntry| has_own(peer) && peer.roles().permits(Role::Client);
+    peers.iter().all(|peer| !peer.public_keys().is_empty()) && !peers.iter().any(is_own)
 }
