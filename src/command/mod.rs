@@ -159,9 +159,8 @@ impl Command {
             Command::Dead(dead) => dead.flags(),
             Command::Keys(keys) => keys.flags(),
             Command::Config(config) => config.flags(),
-            Command::Up(_) | Command::Demo(_) | Command::Bench(_) | Command::Keygen(_) | Command::Internal(_) => {
-                Flags::default()
-            }
+            Command::Bench(bench) => bench.flags(),
+            Command::Up(_) | Command::Demo(_) | Command::Keygen(_) | Command::Internal(_) => Flags::default(),
         }
     }
 
@@ -186,7 +185,7 @@ impl Command {
             Command::Keys(keys) => signals::or_interrupted(keys.run(settings()?)).await,
             Command::Config(config) => config.run(&settings()?),
             Command::Demo(demo) => signals::or_interrupted(demo.run(settings()?)).await,
-            Command::Bench(bench) => signals::or_interrupted(bench.run(settings()?)).await,
+            Command::Bench(bench) => signals::or_interrupted(bench.run(settings()?, flags.config.is_some())).await,
             Command::Keygen(keygen) => keygen.run(),
             Command::Internal(internal) => internal.run().await,
         }

@@ -1,7 +1,7 @@
 //! `callboard call`: makes one call and prints its outcome.
 
 mod answers;
-mod arguments;
+pub(crate) mod arguments;
 mod check;
 mod hint;
 mod items;

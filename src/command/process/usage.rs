@@ -30,6 +30,16 @@ impl Usage {
     }
 }
 
+/// Returns the processes that a process has started, and those that these have started. None if it has ended.
+pub(crate) fn descendants(parent: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let children: Vec<u32> = children
+        .flat_map(|pids| pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect();
+    children.into_iter().flat_map(|child| [vec![child], descendants(child)].concat()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,10 @@ use callboard::{Code, Error, Service, Worker, pool::run_worker};
 use clap::{Args, Subcommand};
 
 use crate::command::{
-    measure::{bench_client::BenchClient, echo},
+    measure::{
+        bench::{load::LoadProgram, worker::BenchWorker},
+        echo,
+    },
     output::{self, exit::Exit},
 };
 
@@ -19,7 +22,7 @@ pub(crate) struct Internal {
 
 #[derive(Debug, Subcommand)]
 enum Program {
-    /// Serve the methods that demo and bench call
+    /// Serve the methods that demo and tests call
     EchoWorker,
     /// Serve methods that get stuck, for tests
     StuckWorker,
@@ -30,7 +33,9 @@ enum Program {
         program: Vec<OsString>,
     },
     /// Make the calls of bench
-    BenchClient(BenchClient),
+    LoadClient(LoadProgram),
+    /// Serve the methods that bench calls
+    BenchWorker(BenchWorker),
 }
 
 impl Internal {
@@ -40,7 +45,8 @@ impl Internal {
             Program::EchoWorker => echo_worker().await,
             Program::StuckWorker => stuck_worker().await,
             Program::RunWorker { program } => exec_worker(program),
-            Program::BenchClient(client) => client.run().await,
+            Program::LoadClient(client) => client.run().await,
+            Program::BenchWorker(worker) => worker.run().await,
         }
     }
 }

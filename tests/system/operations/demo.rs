@@ -1,14 +1,11 @@
-//! `callboard demo` and `bench`: correct results, the documented figures, and no remaining processes.
+//! `callboard demo`: correct results, and no remaining processes.
 
 use std::fs;
-
-use rustix::process::Signal;
-use serde_json::Value;
 
 use crate::harness::{Finished, Process, callboard, is_alive, until};
 
 /// Returns the descendants of a process.
-fn descendants(parent: u32) -> Vec<u32> {
+pub(super) fn descendants(parent: u32) -> Vec<u32> {
     let children = until("the children of a process can be read", || {
         fs::read_dir(format!("/proc/{parent}/task")).ok()?.try_fold(Vec::new(), |mut all, task| {
             let children = fs::read_to_string(task.ok()?.path().join("children")).ok()?;
@@ -67,33 +64,4 @@ fn a_killed_demo_leaves_no_process_behind() {
     demo.kill();
     let all = [started, workers].concat();
     until("all its processes have ended", || (!all.iter().copied().any(is_alive)).then_some(()));
-}
-
-#[test]
-fn bench_prints_the_documented_figures() {
-    let shown = Finished::callboard(&["bench", "--json", "--seconds", "1", "--clients", "2", "--workers", "2"]);
-    assert_eq!(shown.code, 0, "{shown:?}");
-    let figures: Value = serde_json::from_str(shown.stdout.lines().last().unwrap()).unwrap();
-    assert_eq!(figures["errors"], 0, "{figures}");
-    for figure in ["calls_per_s", "p50_us", "p99_us", "cpu_s_per_100k"] {
-        assert!(figures[figure].as_f64().unwrap() > 0.0, "{figure} in {figures}");
-    }
-    for figure in ["cpu_s_per_100k_by_process", "rss_mib_by_process"] {
-        let processes = figures[figure].as_object().unwrap();
-        assert_eq!(processes.len(), 5, "{figure} in {figures}");
-        assert!(processes.values().all(|figure| figure.as_f64().is_some()), "{figure} in {figures}");
-    }
-}
-
-#[test]
-fn ctrl_c_ends_a_bench_and_all_its_processes() {
-    let mut command = callboard();
-    command.args(["bench", "--seconds", "600"]);
-    let mut bench = Process::start(command);
-    let started = until("broker, worker and client have started", || {
-        Some(descendants(bench.pid())).filter(|started| started.len() == 3)
-    });
-    bench.signal(Signal::INT);
-    assert_eq!(bench.exit_code(), 130);
-    until("all its processes have ended", || (!started.iter().copied().any(is_alive)).then_some(()));
 }

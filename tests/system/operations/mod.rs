@@ -1,6 +1,7 @@
 //! The commands that an operator runs: their start, their output and their end.
 
 mod authkeys;
+mod bench;
 mod broker;
 mod demo;
 mod logs;
