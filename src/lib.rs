@@ -49,7 +49,7 @@ pub use callboard_clients::{
     Proxy, PublicKey, ReplyFuture, ReplyStream, SERVER_KEY_VARIABLE, SecretFileError, SecretKey, SendError, Statistics,
     TypedCall, TypedCallFuture, TypedReply, TypedStream, WorkerAnswer, authkeys_from_environment, blocking, curve_keys,
     curve_keys_from_environment, curve_secret_from_environment, named, parse_server_key, polled, read_authkeys,
-    read_curve_secret, read_secret_file, style,
+    read_broker_curve_secrets, read_curve_secret, read_secret_file, style,
 };
 pub use callboard_core as core;
 pub use callboard_core::contract::Schema;

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
+    curve::CurveChanger,
     error::BrokerError,
     gate::{self, Gate, GateEvent, PeerAddress},
     log::DiagnosticLog,
@@ -43,6 +44,7 @@ pub struct Broker {
     clock: Clock,
     drain: Duration,
     peers: PeerChanger,
+    curve: CurveChanger,
     /// The address of each open connection, for the log.
     addresses: BTreeMap<ConnectionId, PeerAddress>,
     outboxes: BTreeMap<ConnectionId, Bundler>,
@@ -83,6 +85,7 @@ impl Broker {
             clock,
             drain: settings.drain,
             peers: PeerChanger::new(),
+            curve: CurveChanger::new(),
             addresses: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             touched: Vec::new(),
@@ -109,6 +112,11 @@ impl Broker {
         self.peers.clone()
     }
 
+    /// Returns a handle to replace the CURVE keys while the broker runs.
+    pub(crate) fn curve_changer(&self) -> CurveChanger {
+        self.curve.clone()
+    }
+
     /// Serves until `shutdown` is ready. Then it rejects new calls, lets running calls finish for as long as the settings allow, sends a
     /// goodbye to all peers, and returns.
     ///
@@ -117,7 +125,7 @@ impl Broker {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut leaving = false;
-        let mut peers = self.peers.changes();
+        let (mut peers, mut curve) = (self.peers.changes(), self.curve.changes());
         while !self.stopped {
             let due = self.poll_timeout();
             let mut first = None;
@@ -127,6 +135,8 @@ impl Broker {
                 event = self.gate.next() => first = Some(event),
                 // Cancel safe, by its documentation. It returns no error, since we hold a sender.
                 _ = peers.changed() => peers.mark_changed(),
+                // The same.
+                _ = curve.changed() => curve.mark_changed(),
                 // Cancel safe: it is not polled again after it was ready.
                 () = &mut shutdown, if !leaving => leaving = true,
                 // Cancel safe: a timer.
@@ -139,6 +149,11 @@ impl Broker {
                 changed
                     .into_iter()
                     .for_each(|peers| self.machine.handle_event(now, Event::Peers(peers), &mut self.actions));
+            }
+            if curve.has_changed().unwrap_or_default()
+                && let Some(curve) = curve.borrow_and_update().clone()
+            {
+                self.gate.change_curve(curve);
             }
             self.report_gate(now);
             self.read(now, first);

@@ -4,6 +4,7 @@
 
 mod broker;
 mod clock;
+mod curve;
 mod error;
 pub mod gate;
 mod log;

@@ -9,7 +9,9 @@ use tokio::{
     task::spawn_local,
 };
 
-use crate::{broker::Broker, error::BrokerError, peers::PeerChanger, settings::Settings};
+use crate::{
+    broker::Broker, curve::CurveChanger, error::BrokerError, gate::Curve, peers::PeerChanger, settings::Settings,
+};
 
 /// A broker that runs on a thread of its own, so that nothing else in the program delays calls.
 ///
@@ -32,6 +34,7 @@ pub struct RunningBroker {
     frontend: String,
     backend: String,
     peers: PeerChanger,
+    curve: CurveChanger,
     shutdown: watch::Sender<bool>,
     end: oneshot::Receiver<()>,
 }
@@ -61,8 +64,8 @@ impl RunningBroker {
             let _ = ending.send(());
         })?;
         let gone = |_| BrokerError::System(io::Error::other("the broker's thread ended before it started"));
-        let (frontend, backend, peers) = addresses.await.map_err(gone)??;
-        Ok(RunningBroker { frontend, backend, peers, shutdown, end })
+        let (frontend, backend, peers, curve) = addresses.await.map_err(gone)??;
+        Ok(RunningBroker { frontend, backend, peers, curve, shutdown, end })
     }
 
     /// Returns the address for clients, with the actual port.
@@ -79,6 +82,11 @@ impl RunningBroker {
     /// key file. Changed rights apply from the next call on.
     pub fn change_peers(&self, peers: PeerDirectory) {
         self.peers.change(peers);
+    }
+
+    /// Replaces the CURVE keys. They apply to new connections; open ones stay. A broker that was started without a key gets none.
+    pub fn change_curve(&self, curve: Curve) {
+        self.curve.change(curve);
     }
 
     /// Waits until the broker has ended by itself. It does so only after a panic, which is printed to stderr.
@@ -101,13 +109,14 @@ impl RunningBroker {
     }
 }
 
-/// The addresses and the key handle of a broker that accepts connections, or why it did not start.
-type Bound = Result<(String, String, PeerChanger), BrokerError>;
+/// The addresses and the handles of a broker that accepts connections, or why it did not start.
+type Bound = Result<(String, String, PeerChanger, CurveChanger), BrokerError>;
 
 async fn serve(settings: Settings, bound: oneshot::Sender<Bound>, mut shutdown: watch::Receiver<bool>) {
     match Broker::bind(settings) {
         Ok(broker) => {
-            if bound.send(Ok((broker.frontend(), broker.backend(), broker.peer_changer()))).is_ok() {
+            let handles = (broker.frontend(), broker.backend(), broker.peer_changer(), broker.curve_changer());
+            if bound.send(Ok(handles)).is_ok() {
                 // An error means that the owner was dropped, which also stops the broker.
                 broker.run(async move { drop(shutdown.wait_for(|&requested| requested).await) }).await;
             }

@@ -64,7 +64,7 @@ pub use callboard_core::zmtp::curve::{PublicKey, SecretKey};
 pub use callboard_transport::{
     AUTHKEY_VARIABLE, AuthKeySourceError, CURVE_SECRET_VARIABLE, CurveKeys, CurveKeysError, SERVER_KEY_VARIABLE,
     SecretFileError, authkeys_from_environment, curve_keys, curve_keys_from_environment, curve_secret_from_environment,
-    parse_server_key, read_authkeys, read_curve_secret, read_secret_file,
+    parse_server_key, read_authkeys, read_broker_curve_secrets, read_curve_secret, read_secret_file,
 };
 
 #[doc(hidden)]

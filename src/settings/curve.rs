@@ -2,7 +2,7 @@
 
 use callboard::{
     broker::gate::{Curve, PlainConnections},
-    read_curve_secret,
+    read_broker_curve_secrets,
 };
 
 use super::{error::SettingError, source::Sourced};
@@ -17,14 +17,15 @@ pub(crate) struct BrokerCurve {
 }
 
 impl BrokerCurve {
-    /// Reads the key; `None` if no file is set.
+    /// Reads the keys; `None` if no file is set.
     ///
     /// # Errors
     /// If the file has no usable secret key.
     pub(crate) fn read(&self) -> Result<Option<Curve>, SettingError> {
         let Some(file) = &self.secret_file else { return Ok(None) };
-        let secret_key = read_curve_secret(&file.value);
-        let secret_key = secret_key.map_err(|error| SettingError::CurveKeys { place: file.source.clone(), error })?;
-        Ok(Some(Curve { secret_key, plain: self.plain.value }))
+        let keys = read_broker_curve_secrets(&file.value);
+        let (secret_key, previous_key) =
+            keys.map_err(|error| SettingError::CurveKeys { place: file.source.clone(), error })?;
+        Ok(Some(Curve { secret_key, previous_key, plain: self.plain.value }))
     }
 }

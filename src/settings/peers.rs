@@ -8,6 +8,11 @@ use super::{error::SettingError, resolved::BrokerSettings};
 use crate::peers_file::PeersFile;
 
 impl BrokerSettings {
+    /// Returns whether the broker has a file of keys or peers, which it reads again at SIGHUP.
+    pub(crate) fn has_key_file(&self) -> bool {
+        self.authkey.file.is_some() || self.peers_file.is_some() || self.curve.secret_file.is_some()
+    }
+
     /// Reads the peers that may connect; `None` if no source is set, and every peer may.
     ///
     /// # Errors

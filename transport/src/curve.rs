@@ -7,6 +7,7 @@ use std::{
 
 use callboard_core::zmtp::curve::{
     CurveClient, Entropy, KeyError, KeyFileError, PublicKey, SecretKey, public_key_from_file, secret_key_from_file,
+    server_keys_from_file,
 };
 use zeroize::Zeroizing;
 
@@ -159,7 +160,7 @@ pub fn parse_server_key(text: &str) -> Result<PublicKey, CurveKeysError> {
     }
 }
 
-/// Reads a peer's or broker's secret key from a file. Only its owner may have permission to read or write it.
+/// Reads a peer's secret key from a file. Only its owner may have permission to read or write it.
 ///
 /// # Errors
 /// [`CurveKeysError`] if the file cannot be read, is open to other users, or does not hold a secret key.
@@ -167,6 +168,17 @@ pub fn read_curve_secret(path: impl AsRef<Path>) -> Result<SecretKey, CurveKeysE
     let path = path.as_ref();
     let text = read_secret_file(path, KEY_FILE_BYTES_MAX)?;
     secret_key_from_file(&text).map_err(|error| CurveKeysError::InvalidFile { path: path.to_owned(), error })
+}
+
+/// Reads a broker's secret key from a file, and the previous one if the file has it below. Only its owner may have permission to read
+/// or write it.
+///
+/// # Errors
+/// As for [`read_curve_secret`]. More than two keys are an error.
+pub fn read_broker_curve_secrets(path: impl AsRef<Path>) -> Result<(SecretKey, Option<SecretKey>), CurveKeysError> {
+    let path = path.as_ref();
+    let text = read_secret_file(path, KEY_FILE_BYTES_MAX)?;
+    server_keys_from_file(&text).map_err(|error| CurveKeysError::InvalidFile { path: path.to_owned(), error })
 }
 
 /// Returns the value of an environment variable. An empty variable counts as unset.

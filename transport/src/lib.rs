@@ -40,7 +40,7 @@ pub use self::{
     connection::{Connection, ConnectionEvent, ConnectionFailure, check_address},
     curve::{
         CURVE_SECRET_VARIABLE, CurveKeys, CurveKeysError, SERVER_KEY_VARIABLE, curve_keys, curve_keys_from_environment,
-        curve_secret_from_environment, parse_server_key, read_curve_secret,
+        curve_secret_from_environment, parse_server_key, read_broker_curve_secrets, read_curve_secret,
     },
     dealer::{ConnectionLost, Dealer, DealerError, DealerErrorKind},
     io_thread::{

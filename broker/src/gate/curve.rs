@@ -1,4 +1,4 @@
-//! The encryption of a gate: its CURVE key, and which peers may connect without encryption.
+//! The encryption of a gate: its CURVE keys, and which peers may connect without encryption.
 
 use callboard_core::zmtp::{
     Decoder,
@@ -7,11 +7,13 @@ use callboard_core::zmtp::{
 
 use super::PeerAddress;
 
-/// The CURVE key of a broker. Its Debug output does not show the secret.
+/// The CURVE keys of a broker. Its Debug output does not show the secret.
 #[derive(Clone, Debug)]
 pub struct Curve {
     /// The secret key. Peers must know the public key that belongs to it.
     pub secret_key: SecretKey,
+    /// The key that `secret_key` replaces. Peers may still connect with its public key.
+    pub previous_key: Option<SecretKey>,
     /// Which peers may connect without encryption.
     pub plain: PlainConnections,
 }
@@ -19,12 +21,13 @@ pub struct Curve {
 impl Curve {
     /// Creates the encryption with this key. Peers on this host may connect without encryption.
     pub fn new(secret_key: SecretKey) -> Curve {
-        Curve { secret_key, plain: PlainConnections::default() }
+        Curve { secret_key, previous_key: None, plain: PlainConnections::default() }
     }
 
     /// Creates the decoder of a connection from this address.
     pub(super) fn decoder(&self, address: PeerAddress, message_bytes_max: usize) -> Decoder {
         let server = CurveServer::new(self.secret_key.clone(), Entropy::new(rand::random()));
+        let server = server.with_previous(self.previous_key.clone());
         Decoder::curve_server(server.allow_plain(self.plain.allows(address)), message_bytes_max)
     }
 }

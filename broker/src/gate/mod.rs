@@ -90,6 +90,11 @@ impl Gate {
         Gate::bind_with_curve(frontend, backend, limits, None)
     }
 
+    /// Replaces the keys with which new connections are encrypted. Open connections stay. A gate that was bound without a key gets none.
+    pub fn change_curve(&self, curve: Curve) {
+        self.shared.change_curve(curve);
+    }
+
     /// Listens as [`Gate::bind`] does, and encrypts connections if it has a key.
     ///
     /// # Errors

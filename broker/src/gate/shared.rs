@@ -36,7 +36,7 @@ use crate::log::LogLimiter;
 pub(super) struct Shared {
     pub(super) limits: GateLimits,
     /// The encryption, if the gate has a key.
-    curve: Option<Curve>,
+    curve: RefCell<Option<Curve>>,
     /// `None` without a key.
     pub(super) curve_pace: Option<CurvePace>,
     pub(super) queue: EventQueue,
@@ -66,7 +66,7 @@ impl Shared {
     pub(super) fn new(limits: GateLimits, curve: Option<Curve>) -> Shared {
         Shared {
             curve_pace: curve.is_some().then(CurvePace::new),
-            curve,
+            curve: RefCell::new(curve),
             queue: EventQueue::new(&limits),
             counters: RefCell::default(),
             block: RefCell::default(),
@@ -91,7 +91,15 @@ impl Shared {
     /// Creates the decoder of a new connection from this address.
     pub(super) fn decoder(&self, address: PeerAddress) -> Decoder {
         let bytes_max = self.limits.handshake_bytes_max;
-        self.curve.as_ref().map_or_else(|| Decoder::new(bytes_max), |curve| curve.decoder(address, bytes_max))
+        let curve = self.curve.borrow();
+        curve.as_ref().map_or_else(|| Decoder::new(bytes_max), |curve| curve.decoder(address, bytes_max))
+    }
+
+    /// Replaces the keys with which new connections are encrypted, if there are any.
+    pub(super) fn change_curve(&self, new: Curve) {
+        if let Some(curve) = self.curve.borrow_mut().as_mut() {
+            *curve = new;
+        }
     }
 
     /// Waits until one more connection with this key may be admitted. The caller registers it at once.

@@ -25,7 +25,7 @@ fn client_key() -> SecretKey {
 }
 
 fn gate_with(plain: PlainConnections, limits: GateLimits) -> Gate {
-    let curve = Curve { secret_key: server_key(), plain };
+    let curve = Curve { plain, ..Curve::new(server_key()) };
     Gate::bind_with_curve(&any_port(), &any_port(), limits, Some(curve)).unwrap()
 }
 

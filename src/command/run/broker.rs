@@ -43,7 +43,8 @@ pub(crate) struct Broker {
     /// Key file: accept only peers that prove one of its keys (or that of CALLBOARD_AUTHKEY); SIGHUP reads it again
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
-    /// File with the broker's secret CURVE key, which encrypts connections: see `callboard keygen`
+    /// File with the broker's secret CURVE key, which encrypts connections, and below it the key that it replaces: see
+    /// `callboard keygen`. SIGHUP reads it again
     #[arg(long, value_name = "FILE")]
     curve_secret_file: Option<String>,
     /// File of the peers that may connect, with their rights; `callboard keys` edits it, and SIGHUP reads it again
@@ -122,14 +123,17 @@ impl Broker {
         // Caught first: from the ready line on, a signal starts an orderly shutdown.
         let mut signals = StopSignals::catch()?;
         let given = &settings.broker;
-        let mut hangups = Hangups::catch(given.authkey.file.is_some() || given.peers_file.is_some())?;
+        let mut hangups = Hangups::catch(given.has_key_file())?;
         let mut broker = RunningBroker::start(settings_of(given)?).await.map_err(not_started)?;
         output::print(&format!("ready frontend={} backend={}", broker.frontend(), broker.backend()))?;
         let exit = loop {
             tokio::select! {
                 // All are cancel safe: they only wait.
                 exit = signals.next() => break exit,
-                () = hangups.next() => reload_peers(given, &broker),
+                () = hangups.next() => {
+                    reload_curve(given, &broker);
+                    reload_peers(given, &broker);
+                }
                 () = broker.ended() => return Err(Exit::GaveUp.because(anyhow!("the broker ended unexpectedly"))),
             }
         };
@@ -163,6 +167,22 @@ pub(super) fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::b
     settings.gate.held_bytes_max = given.held_bytes_max.value;
     settings.gate.message_bytes_max = given.message_bytes_max.value;
     Ok(settings)
+}
+
+/// Reads the broker's CURVE keys again. An invalid file changes nothing.
+fn reload_curve(given: &BrokerSettings, broker: &RunningBroker) {
+    match given.curve.read() {
+        Ok(Some(curve)) => {
+            let keys = 1 + usize::from(curve.previous_key.is_some());
+            let public_key = curve.secret_key.public_key();
+            tracing::info!(target: logging::BROKER, keys, %public_key, "CURVE keys reloaded");
+            broker.change_curve(curve);
+        }
+        Ok(None) => {}
+        Err(error) => {
+            tracing::error!(target: logging::BROKER, %error, "cannot reload the CURVE keys: the old ones stay valid")
+        }
+    }
 }
 
 /// Reads the keys and the peers again. An invalid file changes nothing: the old keys and peers stay valid.

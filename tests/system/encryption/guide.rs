@@ -16,7 +16,7 @@ use tokio::{runtime::Runtime, task::JoinHandle};
 
 use crate::harness::{Broker, Keys, Process, any_port, callboard, until};
 
-use super::walkthrough::{PAGE, Walkthrough, section};
+use super::walkthrough::{Block, PAGE, Walkthrough, section};
 
 /// Calls of one client at a time.
 const OUTSTANDING: i64 = 16;
@@ -110,6 +110,39 @@ fn keys_are_rotated_and_revoked_while_calls_run() {
     assert!(failure.to_string().contains("peer web was removed"), "{failure}");
     page.follow(rejected);
     boss.end(&runtime);
+}
+
+#[test]
+fn the_pair_of_the_broker_is_replaced_while_calls_run() {
+    let (mut page, runtime) = (Walkthrough::new(), Runtime::new().unwrap());
+    section("From nothing to an encrypted broker").iter().for_each(|block| page.follow(block));
+    let blocks = section("Rotate keys while calls run");
+    let is_of_broker =
+        |block: &&Block| matches!(block, Block::Commands(commands) if commands.contains("broker-2.secret"));
+    let [both, new_only] = blocks.iter().filter(is_of_broker).collect::<Vec<_>>()[..] else {
+        panic!("two blocks are expected")
+    };
+    let old = Calls::start(&runtime, &page, "web");
+    page.follow(both);
+    let between = Calls::start(&runtime, &page, "boss");
+    fs::rename(page.path("broker.public"), page.path("old.public")).unwrap();
+    fs::copy(page.path("broker-2.public"), page.path("broker.public")).unwrap();
+    let new = Calls::start(&runtime, &page, "web");
+    page.follow(new_only);
+    let latest = Calls::start(&runtime, &page, "boss");
+    page.run("! callboard ping --server-key old.public --curve-secret-file web.secret 2> refused");
+    assert!(fs::read_to_string(page.path("refused")).unwrap().contains("another server key"));
+    [old, between, new, latest].into_iter().for_each(|calls| calls.end(&runtime));
+}
+
+#[test]
+fn a_broker_keeps_its_keys_when_their_file_is_not_valid() {
+    let keys = Keys::new();
+    let broker = keys.broker();
+    fs::write(keys.path("broker.secret"), "too short\n").unwrap();
+    broker.process.signal(Signal::HUP);
+    broker.process.stderr.wait_for("cannot reload the CURVE keys: the old ones stay valid");
+    keys.command(&broker, &["ping"]).printed();
 }
 
 #[test]

@@ -12,20 +12,43 @@ use super::{KeyError, PublicKey, SecretKey, z85::KEY_CHARACTERS};
 /// # Errors
 /// [`KeyFileError`], which never contains a key.
 pub fn secret_key_from_file(text: &str) -> Result<SecretKey, KeyFileError> {
+    match &secret_keys(text)?[..] {
+        [secret] => Ok(secret.clone()),
+        _ => Err(KeyFileError::Twice),
+    }
+}
+
+/// Reads the secret key of a server, and the previous one if the file has it below: see [`secret_key_from_file`].
+///
+/// # Errors
+/// [`KeyFileError`], which never contains a key.
+pub fn server_keys_from_file(text: &str) -> Result<(SecretKey, Option<SecretKey>), KeyFileError> {
+    match &secret_keys(text)?[..] {
+        [secret] => Ok((secret.clone(), None)),
+        [secret, previous] if secret.public_key() != previous.public_key() => {
+            Ok((secret.clone(), Some(previous.clone())))
+        }
+        [_, _] => Err(KeyFileError::Twice),
+        _ => Err(KeyFileError::TooMany),
+    }
+}
+
+/// Returns all secret keys of a file in order, at least one. A public key must belong to one of them.
+fn secret_keys(text: &str) -> Result<Vec<SecretKey>, KeyFileError> {
     let lines = Lines::read(text)?;
-    let secret: SecretKey = match (lines.secret, lines.bare) {
-        (Some(entry), None) | (None, Some(entry)) => entry.parse()?,
-        (Some(_), Some(_)) => return Err(KeyFileError::Twice),
-        (None, None) if lines.public.is_some() => return Err(KeyFileError::SecretMissing),
-        (None, None) => return Err(KeyFileError::Empty),
-    };
-    if let Some(entry) = lines.public {
+    let mut entries = [lines.secrets, lines.bare].concat();
+    if entries.is_empty() {
+        return Err(if lines.publics.is_empty() { KeyFileError::Empty } else { KeyFileError::SecretMissing });
+    }
+    entries.sort_by_key(|entry| entry.line);
+    let secrets: Vec<SecretKey> = entries.iter().map(Entry::parse).collect::<Result<_, _>>()?;
+    for entry in lines.publics {
         let public: PublicKey = entry.parse()?;
-        if public != secret.public_key() {
+        if !secrets.iter().any(|secret| secret.public_key() == public) {
             return Err(KeyFileError::Mismatch);
         }
     }
-    Ok(secret)
+    Ok(secrets)
 }
 
 /// Reads the public key of a file: see [`secret_key_from_file`].
@@ -35,13 +58,13 @@ pub fn secret_key_from_file(text: &str) -> Result<SecretKey, KeyFileError> {
 /// enough.
 pub fn public_key_from_file(text: &str) -> Result<PublicKey, KeyFileError> {
     let lines = Lines::read(text)?;
-    if lines.secret.is_some() {
+    if !lines.secrets.is_empty() {
         return Err(KeyFileError::PublicExpected);
     }
-    match (lines.public, lines.bare) {
-        (Some(entry), None) | (None, Some(entry)) => entry.parse(),
-        (Some(_), Some(_)) => Err(KeyFileError::Twice),
-        (None, None) => Err(KeyFileError::Empty),
+    match &[lines.publics, lines.bare].concat()[..] {
+        [] => Err(KeyFileError::Empty),
+        [entry] => entry.parse(),
+        _ => Err(KeyFileError::Twice),
     }
 }
 
@@ -69,6 +92,9 @@ pub enum KeyFileError {
     /// A key is there twice.
     #[error("it contains more than one key of a kind: keep each pair in files of its own")]
     Twice,
+    /// There are more keys than a server may have.
+    #[error("it contains more than two secret keys: keep the new one, and below it the one that it replaces")]
+    TooMany,
     /// The file has a public key where a secret key is required.
     #[error("it contains a public key only, and the secret key is required: use the file that ends in .secret")]
     SecretMissing,
@@ -81,6 +107,7 @@ pub enum KeyFileError {
 }
 
 /// A key with the number of its line.
+#[derive(Clone, Copy)]
 struct Entry<'a> {
     line: usize,
     text: &'a str,
@@ -95,10 +122,10 @@ impl Entry<'_> {
 /// The keys of a file, not parsed.
 #[derive(Default)]
 struct Lines<'a> {
-    secret: Option<Entry<'a>>,
-    public: Option<Entry<'a>>,
-    /// A key without a name.
-    bare: Option<Entry<'a>>,
+    secrets: Vec<Entry<'a>>,
+    publics: Vec<Entry<'a>>,
+    /// Keys without a name.
+    bare: Vec<Entry<'a>>,
 }
 
 impl<'a> Lines<'a> {
@@ -119,15 +146,13 @@ impl<'a> Lines<'a> {
             return Err(KeyFileError::AuthKey { line });
         }
         let (place, value) = if let Some(value) = value_of(text, "secret-key") {
-            (&mut self.secret, value)
+            (&mut self.secrets, value)
         } else if let Some(value) = value_of(text, "public-key") {
-            (&mut self.public, value)
+            (&mut self.publics, value)
         } else {
             (&mut self.bare, text)
         };
-        if place.replace(Entry { line, text: value }).is_some() {
-            return Err(KeyFileError::Twice);
-        }
+        place.push(Entry { line, text: value });
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ mod z85;
 mod tests;
 
 pub use client::CurveClient;
-pub use key_file::{KeyFileError, public_key_from_file, secret_key_from_file};
+pub use key_file::{KeyFileError, public_key_from_file, secret_key_from_file, server_keys_from_file};
 pub use keys::{Entropy, PublicKey, SecretKey};
 pub use peer::CurvePeer;
 pub use server::CurveServer;

@@ -10,13 +10,17 @@ use super::{
     secret_box::SharedKey,
 };
 
+/// The box of 64 zeros in a HELLO.
+const SIGNATURE_BYTES: usize = 80;
 /// The version that a HELLO names.
 const VERSION: [u8; 2] = [1, 0];
 
 /// What a server needs for CURVE on one connection.
 #[derive(Clone, Debug)]
 pub struct CurveServer {
+    /// The key of the server. After a HELLO for the previous key, that one.
     secret: SecretKey,
+    previous: Option<Box<SecretKey>>,
     entropy: Entropy,
     plain_allowed: bool,
 }
@@ -24,7 +28,13 @@ pub struct CurveServer {
 impl CurveServer {
     /// Creates the server side of one connection. Peers must use CURVE.
     pub fn new(secret: SecretKey, entropy: Entropy) -> CurveServer {
-        CurveServer { secret, entropy, plain_allowed: false }
+        CurveServer { secret, previous: None, entropy, plain_allowed: false }
+    }
+
+    /// Sets the previous key of the server. Clients that know its public key can still connect, until all know the new one.
+    #[must_use]
+    pub fn with_previous(self, previous: Option<SecretKey>) -> CurveServer {
+        CurveServer { previous: previous.map(Box::new), ..self }
     }
 
     /// Sets whether a peer may connect without encryption instead, with the mechanism NULL.
@@ -94,10 +104,7 @@ impl ServerHandshake {
         }
         let client_transient = PublicKey::from_bytes(part(hello, 80));
         let counter = part(hello, 112);
-        let key = self.config.secret.shared_with(&client_transient).ok_or(CurveViolation::ServerKey)?;
-        let signature = key.open_box(&nonce::short(nonce::HELLO_PREFIX, counter), &hello[120..]);
-        // The 64 zeros are not compared: that the box can be opened is the proof.
-        signature.ok_or(CurveViolation::ServerKey)?;
+        let key = self.hello_key(&client_transient, counter, &part(hello, 120)).ok_or(CurveViolation::ServerKey)?;
         self.received.accept(counter)?;
         let state = HelloReceived {
             client_transient,
@@ -107,6 +114,29 @@ impl ServerHandshake {
         let welcome = self.welcome_command(&key, &state);
         self.hello = Some(state);
         Ok(welcome)
+    }
+
+    /// Returns the key that opens the signature of a HELLO, that of the server's present or previous key. From then on the connection
+    /// uses that one.
+    fn hello_key(
+        &mut self,
+        client_transient: &PublicKey,
+        counter: [u8; 8],
+        signature: &[u8; SIGNATURE_BYTES],
+    ) -> Option<SharedKey> {
+        let nonce = nonce::short(nonce::HELLO_PREFIX, counter);
+        for secret in [Some(self.config.secret.clone()), self.config.previous.take().map(|previous| *previous)]
+            .into_iter()
+            .flatten()
+        {
+            let key = secret.shared_with(client_transient)?;
+            // The 64 zeros are not compared: that the box can be opened is the proof.
+            if key.open_box(&nonce, signature).is_some() {
+                self.config.secret = secret;
+                return Some(key);
+            }
+        }
+        None
     }
 
     fn welcome_command(&self, key: &SharedKey, state: &HelloReceived) -> Vec<u8> {

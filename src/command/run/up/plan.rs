@@ -68,7 +68,7 @@ impl Plan {
         Ok(Plan {
             file: file.to_owned(),
             broker_drain: settings.broker.drain.value,
-            broker_has_key_file: settings.broker.authkey.file.is_some() || settings.broker.peers_file.is_some(),
+            broker_has_key_file: settings.broker.has_key_file(),
             is_watchdog_rejected: peers.is_some_and(|peers| credentials::are_unknown(&credentials, &peers)),
             credentials,
             pools,

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::{KeyError, KeyFileError, PublicKey, SecretKey, public_key_from_file, secret_key_from_file};
+use super::super::{
+    KeyError, KeyFileError, PublicKey, SecretKey, public_key_from_file, secret_key_from_file, server_keys_from_file,
+};
 
 /// The key pair of RFC 26's example.
 const PUBLIC: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
@@ -66,6 +68,24 @@ fn each_misuse_of_a_key_file_has_an_error_of_its_own() {
     for error in [secret(&format!("{SECRET}\n{SECRET}")), secret(&format!("{}~", &SECRET[..39]))] {
         assert!(!error.to_string().contains(&SECRET[..8]), "an error shows no part of a secret: {error}");
     }
+}
+
+#[test]
+fn a_server_has_its_key_and_below_it_the_previous_one() {
+    let [new, old] = [SECRET.parse().unwrap(), SecretKey::from_bytes([1; 32])];
+    let public_keys = |text: &str| {
+        let (key, previous) = server_keys_from_file(text).unwrap();
+        (key.public_key(), previous.map(|key| key.public_key()))
+    };
+    let both = [new.to_file().as_str(), &old.to_file()].concat();
+    assert_eq!(public_keys(&both), (new.public_key(), Some(old.public_key())));
+    assert_eq!(public_keys(&format!("{SECRET}\n{}", *old.to_file())), (new.public_key(), Some(old.public_key())));
+    assert_eq!(public_keys(&old.to_file()), (old.public_key(), None));
+    let error = |text: &str| server_keys_from_file(text).unwrap_err();
+    assert_eq!(error(&format!("{SECRET}\n{SECRET}")), KeyFileError::Twice);
+    assert_eq!(error(&format!("{both}{}", *SecretKey::from_bytes([2; 32]).to_file())), KeyFileError::TooMany);
+    assert_eq!(error(&new.public_key().to_file()), KeyFileError::SecretMissing);
+    assert_eq!(secret_key_from_file(&both).unwrap_err(), KeyFileError::Twice);
 }
 
 proptest! {

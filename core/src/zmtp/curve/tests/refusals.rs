@@ -66,6 +66,21 @@ fn a_client_with_another_server_key_gets_the_reason() {
 }
 
 #[test]
+fn a_client_connects_with_the_present_or_the_previous_server_key() {
+    let previous = SecretKey::from_bytes([9; 32]);
+    let side = || Side::new(Decoder::curve_server(server().with_previous(Some(previous.clone())), MESSAGE_BYTES_MAX));
+    for key in [server_key().public_key(), previous.public_key()] {
+        let (mut client, mut server) = (Side::new(Decoder::client(Some(client_of(key)), MESSAGE_BYTES_MAX)), side());
+        connect(&mut client, &mut server).unwrap();
+        assert_eq!(client.peer().unwrap().unwrap().public_key, key);
+        assert_eq!(client.peer().unwrap().unwrap().binding, server.peer().unwrap().unwrap().binding);
+    }
+    let other = client_of(SecretKey::from_bytes([8; 32]).public_key());
+    let (mut client, mut server) = (Side::new(Decoder::client(Some(other), MESSAGE_BYTES_MAX)), side());
+    assert_eq!(connect(&mut client, &mut server), Err(Violation::Curve(CurveViolation::ServerKey)));
+}
+
+#[test]
 fn an_impostor_without_the_secret_key_cannot_answer_a_hello() {
     let mut client = Side::client();
     let impostor = [&greeting()[..12], &Side::client().written[12..], &[4, 168], b"\x07WELCOME", &[7; 160]].concat();
