@@ -20,7 +20,7 @@ impl ClientBuilder {
     /// # Errors
     /// [`ConnectError`], with the failure, its reason and the remedy.
     pub fn connect_blocking(self) -> Result<Client, ConnectError> {
-        block_on(self.connect()).map(Client::from)
+        block_on(self.with_io_thread().connect()).map(Client::from)
     }
 }
 

@@ -97,7 +97,7 @@ impl<T> CallFuture<T> {
                         self.state = State::Sent { ticket, outcome };
                         return Poll::Pending;
                     };
-                    return Poll::Ready(ready.unwrap_or_else(|_gone| Err(CallError::io_thread_lost())));
+                    return Poll::Ready(ready.unwrap_or_else(|_gone| Err(CallError::driver_lost())));
                 }
                 State::Done => panic!("a call was polled after it had returned its outcome"),
             }

@@ -1,6 +1,7 @@
 //! The client: its handle, its settings, and services by name.
 
 pub(crate) mod builder;
+mod driver_host;
 pub(crate) mod proxy;
 
 use std::sync::{Arc, PoisonError, atomic::Ordering};
@@ -119,7 +120,7 @@ impl Client {
             biased;
             // Cancel safe, as is the next one: only watches.
             _ = status.wait_for(ClientStatus::is_settled) => {}
-            () = DeadlineTimer::new(deadline, inner.clock, &inner.io_thread) => {}
+            () = DeadlineTimer::new(deadline, inner.clock, &inner.runtime) => {}
         }
         let ClientStatus { state, last_failure } = inner.status.borrow().clone();
         match (state, last_failure) {

@@ -174,7 +174,7 @@ impl PendingCallback {
 impl Drop for PendingCallback {
     fn drop(&mut self) {
         if let Some(run) = self.run.take() {
-            let mut callbacks = vec![ReadyCallback { run, outcome: Err(CallError::io_thread_lost()) }];
+            let mut callbacks = vec![ReadyCallback { run, outcome: Err(CallError::driver_lost()) }];
             let _ = self.thread.push(&mut callbacks);
         }
     }

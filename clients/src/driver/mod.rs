@@ -1,6 +1,7 @@
-//! The I/O thread, which drives the client machine.
+//! The driver of the client machine, on the I/O thread or on the program's runtime.
 
 mod log;
+mod placement;
 mod shutdown;
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,14 @@ use callboard_core::{
     time::Time,
 };
 use callboard_transport::{Clock, Connection, ConnectionEvent, CurveKeys, Timer, yield_to_tasks};
-use tokio::{runtime::Runtime, sync::watch, time::timeout_at};
+use tokio::{
+    runtime::{Handle, Runtime},
+    sync::watch,
+    task::JoinHandle,
+    time::timeout_at,
+};
 
+pub(crate) use self::placement::Placement;
 use self::{
     log::Log,
     shutdown::{Lifecycle, Shutdown},
@@ -36,7 +43,7 @@ use crate::{
     stream::buffer::StreamBuffer,
 };
 
-/// The driver of one client machine, on a thread and a runtime of its own.
+/// The driver of one client machine.
 pub(crate) struct Driver {
     machine: Machine<ReplySink>,
     connection: Connection,
@@ -61,6 +68,7 @@ pub(crate) struct Driver {
     lifecycle: Lifecycle,
     /// The number of turns in a row in which the machine's timeout was deferred.
     timeout_deferrals: u32,
+    placement: Placement,
 }
 
 /// The settings of a driver.
@@ -70,7 +78,8 @@ pub(crate) struct Settings {
     pub(crate) curve: Option<CurveKeys>,
     pub(crate) close_timeout: Duration,
     pub(crate) clock: Clock,
-    /// Delivers replies on the program's thread, if its runtime has only one.
+    pub(crate) placement: Placement,
+    /// Delivers replies on the program's thread, if its runtime has only one and the driver has another.
     pub(crate) notifier: Option<CompletionNotifier>,
 }
 
@@ -99,18 +108,26 @@ impl Driver {
             close_timeout: settings.close_timeout,
             lifecycle: Lifecycle::Open,
             timeout_deferrals: 0,
+            placement: settings.placement,
         }
     }
 
-    /// Runs the thread until the client is closed.
+    /// Runs the driver on this thread until the client is closed.
     pub(crate) fn run(self, runtime: Runtime) {
-        let channels = CloseOnDrop(Arc::clone(&self.channels));
-        // A task, because other tasks of the runtime wake a task without a system call. An error is a panic, which is on stderr.
-        let ended = runtime.spawn(self.run_turns());
-        let _ = runtime.block_on(ended);
+        // An error is a panic, which is on stderr.
+        let _ = runtime.block_on(self.spawn(runtime.handle()));
         // Without waiting for a host name that is still being resolved.
         runtime.shutdown_background();
-        drop(channels);
+    }
+
+    /// Runs the driver as a task of `runtime` until the client is closed. Other tasks of a runtime wake a task without a system call.
+    pub(crate) fn spawn(self, runtime: &Handle) -> JoinHandle<()> {
+        // Created here, so that it is dropped if the runtime drops the task before the first poll.
+        let channels = CloseOnDrop(Arc::clone(&self.channels));
+        runtime.spawn(async move {
+            let _channels = channels;
+            self.run_turns().await;
+        })
     }
 
     async fn run_turns(mut self) {
@@ -169,7 +186,7 @@ impl Driver {
     }
 }
 
-/// Closes the channels when the thread ends, also by a panic, so that no handle waits for ever.
+/// Closes the channels when the driver ends, also by a panic or with its runtime, so that no handle waits for ever.
 struct CloseOnDrop(Arc<ThreadChannels>);
 
 impl Drop for CloseOnDrop {

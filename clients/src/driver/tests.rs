@@ -26,6 +26,7 @@ fn driver(commands: Vec<Command>) -> Driver {
         curve: None,
         close_timeout: Duration::from_secs(3600),
         clock: Clock::new(),
+        placement: Placement::IoThread,
         notifier: None,
     };
     Driver::new(settings, channels, watch::channel(ClientStatus::default()).0)
@@ -66,4 +67,17 @@ fn a_call_that_was_cancelled_in_the_queue_never_reaches_the_machine() {
 #[test]
 fn a_driver_without_handles_ends() {
     run(driver(vec![Command::Close, Command::Close]));
+}
+
+#[test]
+fn a_client_is_closed_when_the_runtime_of_an_inline_driver_is_dropped() {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let driver = driver(Vec::new());
+    let channels = Arc::clone(&driver.channels);
+    let ended = driver.spawn(runtime.handle());
+    drop(runtime);
+    assert!(ended.is_finished());
+    let (call, mut outcome) = call(1);
+    assert!(channels.commands.push(call).is_err(), "no call waits for a driver that has ended");
+    assert!(outcome.try_recv().is_err());
 }

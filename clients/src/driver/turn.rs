@@ -1,4 +1,4 @@
-//! One turn of the I/O thread.
+//! One turn of the driver.
 
 use std::{
     mem,
@@ -20,7 +20,7 @@ use callboard_core::{
 use callboard_transport::{ConnectionEvent, TurnBudget, new_nonce, random_u32};
 
 use super::{
-    Driver,
+    Driver, Placement,
     shutdown::{Lifecycle, Shutdown},
 };
 use crate::{
@@ -100,9 +100,9 @@ impl Driver {
         }
     }
 
-    /// Receives commands as long as more arrive. The caller that woke this thread is often about to make its next
+    /// Receives commands as long as more arrive. The caller that woke the I/O thread is often about to make its next
     /// calls, and a bundle of many costs little more than a bundle of one. But the thread does not wait: if nothing
-    /// arrives while other threads can run, the turn continues.
+    /// arrives while other threads can run, the turn continues. An inline driver takes what the tasks before it left.
     fn receive_commands(&mut self) {
         while self.received.len() < BUNDLE_ENVELOPES_MAX {
             let mut commands = self.channels.commands.take(mem::take(&mut self.spare));
@@ -111,7 +111,7 @@ impl Driver {
             // Releases memory that a burst of commands needed.
             commands.shrink_to(TURN_ENVELOPES_MAX);
             self.spare = commands;
-            if none {
+            if none || self.placement == Placement::Inline {
                 return;
             }
             thread::yield_now();

@@ -169,9 +169,11 @@ impl CallError {
         CallError(Box::new(Failure::new(Code::Cancelled, Executed::Maybe, text)))
     }
 
-    /// Creates the error of a call whose client lost its I/O thread, which only a bug of this library causes.
-    pub(crate) fn io_thread_lost() -> CallError {
-        let text = "the client's I/O thread ended before the outcome was known: see its panic message on stderr";
+    /// Creates the error of a call whose client lost its driver. Only a bug of this library ends an I/O thread; an inline driver also ends
+    /// with the program's runtime.
+    pub(crate) fn driver_lost() -> CallError {
+        let text =
+            "the client ended before the outcome was known: its runtime was dropped, or it panicked (see stderr)";
         CallError(Box::new(Failure::new(Code::Internal, Executed::Maybe, text)))
     }
 

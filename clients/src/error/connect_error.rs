@@ -23,7 +23,7 @@ pub enum ConnectErrorKind {
     NoBroker,
     /// The broker rejected the client. Another attempt will fail too.
     Rejected,
-    /// The system provided no thread, file or event queue for the client.
+    /// The system provided no thread, file or event queue for the client, or an inline client has no tokio runtime.
     System,
 }
 
@@ -90,7 +90,7 @@ impl fmt::Display for ConnectError {
             Cause::Rejected(failure) => {
                 write!(f, "the broker at {} rejected this client: {}: {}", self.address, failure.code, failure.message)
             }
-            Cause::System(error) => write!(f, "cannot start the client's threads: {error}"),
+            Cause::System(error) => write!(f, "cannot start the client: {error}"),
         }
     }
 }

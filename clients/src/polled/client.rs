@@ -251,7 +251,7 @@ impl ClientBuilder {
     pub fn polled(self) -> Result<Client, ConnectError> {
         let inbox = Inbox::new().map_err(|error| ConnectError::system(self.address(), error))?;
         let pending_max = self.pending_callbacks_max();
-        let client = self.connect_lazily()?;
+        let client = self.with_io_thread().connect_lazily()?;
         Ok(Client { client, pending: RefCell::default(), inbox: Arc::new(inbox), pending_max })
     }
 }

@@ -11,17 +11,17 @@ use tokio::{runtime::Handle, task::JoinHandle, time::sleep_until};
 
 /// A future that completes at a deadline.
 ///
-/// The timer runs on the I/O thread, because a caller may be on an executor without timers. Only a caller that waits for a permit or
+/// The timer runs on the runtime of the driver, because a caller may be on an executor without timers. Only a caller that waits for a permit or
 /// for the first connection creates one.
 #[derive(Debug)]
 pub(crate) struct DeadlineTimer(Option<JoinHandle<()>>);
 
 impl DeadlineTimer {
     /// Creates a timer for `deadline`. Without a deadline it never completes.
-    pub(crate) fn new(deadline: Option<Time>, clock: Clock, io_thread: &Handle) -> DeadlineTimer {
+    pub(crate) fn new(deadline: Option<Time>, clock: Clock, runtime: &Handle) -> DeadlineTimer {
         let instant = deadline.and_then(|deadline| clock.instant(deadline));
-        // The sleep is created on the I/O thread: the caller's runtime may have no timers.
-        DeadlineTimer(instant.map(|instant| io_thread.spawn(async move { sleep_until(instant.into()).await })))
+        // The sleep is created on the driver's runtime: the caller's runtime may have no timers.
+        DeadlineTimer(instant.map(|instant| runtime.spawn(async move { sleep_until(instant.into()).await })))
     }
 }
 
@@ -32,7 +32,7 @@ impl Future for DeadlineTimer {
         match &mut self.0 {
             None => Poll::Pending,
             Some(task) => {
-                // An error means that the I/O thread has ended, so there is nothing left to wait for.
+                // An error means that the driver has ended, so there is nothing left to wait for.
                 let (Ok(()) | Err(_)) = ready!(Pin::new(task).poll(context));
                 self.0 = None;
                 Poll::Ready(())

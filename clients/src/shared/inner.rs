@@ -32,8 +32,8 @@ use crate::{call::request::Request, completion::reply_sink::ReplySink, error::ca
 pub(crate) struct ClientInner {
     pub(crate) channels: Arc<ThreadChannels>,
     pub(crate) status: watch::Receiver<ClientStatus>,
-    /// The runtime of the I/O thread, for timers.
-    pub(crate) io_thread: Handle,
+    /// The runtime of the driver, for timers.
+    pub(crate) runtime: Handle,
     pub(crate) clock: Clock,
     pub(crate) address: String,
     /// The timeout of calls without one of their own.
@@ -70,7 +70,7 @@ impl ClientInner {
                 // Cancel safe: a dropped future passes its permit to the next waiter.
                 permit = limit.acquire() => permit,
                 // Cancel safe: only waits.
-                () = DeadlineTimer::new(deadline, self.clock, &self.io_thread) => Err(NoPermit::TimedOut),
+                () = DeadlineTimer::new(deadline, self.clock, &self.runtime) => Err(NoPermit::TimedOut),
             },
             permit => permit,
         }

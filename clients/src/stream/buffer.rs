@@ -225,6 +225,6 @@ fn wake(mut state: MutexGuard<'_, State>, waker: impl FnOnce(&mut State) -> &mut
 
 impl Drop for StreamSink {
     fn drop(&mut self) {
-        self.buffer.complete(Err(CallError::io_thread_lost()));
+        self.buffer.complete(Err(CallError::driver_lost()));
     }
 }

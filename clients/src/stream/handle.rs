@@ -53,7 +53,7 @@ impl StreamHandle {
             Ok(()) => send(&self.inner, ticket, request, created, sink),
             Err(NoPermit::Full) => {
                 let queueing = send_when_reserved(Arc::clone(&self.inner), ticket, request, created, sink);
-                self.queueing = Some(self.inner.io_thread.spawn(queueing).abort_handle());
+                self.queueing = Some(self.inner.runtime.spawn(queueing).abort_handle());
             }
             Err(reason) => self.buffer.complete(Err(self.inner.queue_error(reason, None))),
         }

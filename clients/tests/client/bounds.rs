@@ -6,7 +6,7 @@ use callboard_clients::{CallError, Client, Code, Executed};
 use callboard_core::wire::envelope::{Cancel, Envelope};
 use futures::FutureExt;
 
-use crate::{SOON, broker::Broker, connected, connected_with, run};
+use super::{SOON, broker::Broker, builder, connected, connected_with, run};
 
 fn never(_: Result<(), CallError>) {
     panic!("the callback must not run");
@@ -15,7 +15,7 @@ fn never(_: Result<(), CallError>) {
 /// Creates a client whose queue of two calls is full, because there is no broker.
 async fn full() -> Client {
     let broker = Broker::start().await;
-    let client = Client::builder(&broker.address).queue_calls_max(2).connect_lazily().unwrap();
+    let client = builder(&broker.address).queue_calls_max(2).connect_lazily().unwrap();
     broker.stop().await;
     client.call("a.b", ()).try_cast().unwrap();
     client.call("a.b", ()).try_cast().unwrap();
@@ -71,7 +71,7 @@ fn calls_with_streams_wait_for_capacity_as_other_calls_do() {
 fn a_call_with_streams_is_made_when_there_is_capacity() {
     run(async {
         let mut broker = Broker::start().await;
-        let client = Client::builder(&broker.address).queue_calls_max(1).connect_lazily().unwrap();
+        let client = builder(&broker.address).queue_calls_max(1).connect_lazily().unwrap();
         client.call("a.first", ()).try_cast().unwrap();
         let cancelled = client.call::<()>("a.cancelled", ()).stream::<u8>();
         let (items, _reply) = client.call::<()>("a.second", ()).upload::<u8>();
@@ -91,7 +91,7 @@ fn a_call_with_streams_is_made_when_there_is_capacity() {
 fn a_waiting_call_continues_when_there_is_capacity() {
     run(async {
         let mut broker = Broker::start().await;
-        let client = Client::builder(&broker.address).queue_calls_max(1).connect_lazily().unwrap();
+        let client = builder(&broker.address).queue_calls_max(1).connect_lazily().unwrap();
         let program = async {
             for _ in 0..10 {
                 client.call("a.b", ()).cast().await.unwrap();
@@ -130,7 +130,7 @@ fn pending_callbacks_are_bounded() {
 fn an_error_names_the_timeout_that_passed() {
     run(async {
         let broker = Broker::start().await;
-        let client = Client::builder(&broker.address).timeout(SOON).connect_lazily().unwrap();
+        let client = builder(&broker.address).timeout(SOON).connect_lazily().unwrap();
         let default = client.call::<()>("a.b", ()).into_future();
         let own = client.call::<()>("a.b", ()).timeout(SOON * 2).into_future();
         let (default, own) = tokio::join!(default, own);
@@ -168,7 +168,7 @@ fn the_error_of_a_call_without_a_broker_names_the_reason() {
         let broker = Broker::start().await;
         let address = broker.address.clone();
         broker.stop().await;
-        let client = Client::builder(&address).connect_lazily().unwrap();
+        let client = builder(&address).connect_lazily().unwrap();
         // The first attempt to connect may take longer than a short timeout.
         for attempt in 1.. {
             let error = client.call::<()>("a.b", ()).timeout(SOON * attempt).await.unwrap_err();

@@ -11,7 +11,7 @@ use callboard_core::wire::{
     status::{Executed, Failure},
 };
 
-use crate::{broker::Broker, connected, connected_with, run};
+use super::{broker::Broker, builder, connected, connected_with, run};
 
 /// Receives `count` requests from the client.
 async fn requests(broker: &mut Broker, count: usize) -> Vec<Request> {
@@ -137,7 +137,7 @@ fn a_callback_may_use_the_client() {
 async fn outcomes_at(end: impl AsyncFnOnce(&mut Broker, Client)) -> Vec<(u32, Result<u32, Code>)> {
     let mut broker = Broker::start().await;
     broker.credit_calls = 2;
-    let (client, _) = tokio::join!(Client::connect(broker.address.clone()), broker.welcome());
+    let (client, _) = tokio::join!(builder(broker.address.clone()).connect(), broker.welcome());
     let client = client.unwrap();
     let (sender, receiver) = mpsc::sync_channel(8);
     for index in 0..3 {

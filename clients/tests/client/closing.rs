@@ -13,7 +13,7 @@ use callboard_clients::{CallError, Client, CloseError, Code};
 use callboard_core::wire::envelope::Envelope;
 use futures::FutureExt;
 
-use crate::{SOON, assert_every_ending_fails, broker::Broker, connected, connected_with, run};
+use super::{SOON, assert_every_ending_fails, broker::Broker, builder, connected, connected_with, run};
 
 #[test]
 fn a_close_returns_when_all_that_was_sent_has_reached_the_broker() {
@@ -70,7 +70,7 @@ fn a_close_without_an_answer_of_the_broker_ends_at_its_timeout() {
 fn a_close_reports_casts_that_were_not_sent() {
     run(async {
         let broker = Broker::start().await;
-        let client = Client::builder(&broker.address).close_timeout(SOON).connect_lazily().unwrap();
+        let client = builder(&broker.address).close_timeout(SOON).connect_lazily().unwrap();
         broker.stop().await;
         for _ in 0..3 {
             client.call("a.b", ()).cast().await.unwrap();
@@ -83,8 +83,7 @@ fn a_close_reports_casts_that_were_not_sent() {
 fn a_client_that_was_never_accepted_closes_at_once() {
     run(async {
         let broker = Broker::start().await;
-        let client =
-            Client::builder(&broker.address).close_timeout(Duration::from_secs(3600)).connect_lazily().unwrap();
+        let client = builder(&broker.address).close_timeout(Duration::from_secs(3600)).connect_lazily().unwrap();
         client.close().await.unwrap();
     });
 }
@@ -143,7 +142,7 @@ fn a_call_that_races_a_close_is_rejected_or_runs_its_callback() {
         let address = broker.address.clone();
         broker.stop().await;
         for _ in 0..300 {
-            let client = Client::builder(&address).connect_lazily().unwrap();
+            let client = builder(&address).connect_lazily().unwrap();
             let ran = Arc::new(AtomicUsize::new(0));
             let callers: Vec<_> = (0..2)
                 .map(|_| {

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use callboard_clients::{Client, Code, ConnectErrorKind, Effect, Executed};
+use callboard_clients::{Code, ConnectErrorKind, Effect, Executed};
 use callboard_core::wire::{envelope::Envelope, status::Failure};
 use futures::FutureExt;
 
-use crate::{SOON, broker::Broker, connected, connected_with, run};
+use super::{SOON, broker::Broker, builder, connected, connected_with, run};
 
 /// Connects and returns the kind of the error, whose text must contain `what`.
 async fn error_at(address: &str, timeout: Duration, what: &str) -> ConnectErrorKind {
-    let error = Client::builder(address).timeout(timeout).connect().await.unwrap_err();
+    let error = builder(address).timeout(timeout).connect().await.unwrap_err();
     assert!(error.to_string().contains(what), "{error}");
     assert_eq!(error.address(), address);
     error.kind()
@@ -38,7 +38,7 @@ fn the_error_of_a_missing_broker_comes_in_time_and_names_the_reason() {
 fn connecting_waits_for_a_broker_that_starts_later() {
     run(async {
         let broker = Broker::start().await;
-        let client = Client::connect(broker.address.clone());
+        let client = builder(broker.address.clone()).connect();
         let script = async {
             let mut broker = broker.restarted(true).await;
             broker.welcome().await
@@ -87,7 +87,7 @@ fn the_calls_of_a_rejected_client_fail() {
 fn open_calls_are_resent_in_the_same_session_after_a_reconnect() {
     run(async {
         let mut broker = Broker::start().await;
-        let (client, first) = tokio::join!(Client::connect(broker.address.clone()), broker.welcome());
+        let (client, first) = tokio::join!(builder(broker.address.clone()).connect(), broker.welcome());
         let client = client.unwrap();
         let mut call = client.call::<u32>("a.b", ()).into_future();
         assert!((&mut call).now_or_never().is_none());
@@ -129,7 +129,7 @@ fn a_once_call_ends_when_the_broker_restarts_without_its_state() {
 fn calls_wait_for_a_broker_that_has_not_started() {
     run(async {
         let broker = Broker::start().await;
-        let client = Client::builder(&broker.address).connect_lazily().unwrap();
+        let client = builder(&broker.address).connect_lazily().unwrap();
         let mut broker = broker.restarted(true).await;
         let script = async {
             broker.welcome().await;

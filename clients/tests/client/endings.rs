@@ -12,7 +12,7 @@ use callboard_core::{
 };
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 
-use crate::{assert_every_ending_fails, connected, run};
+use super::{assert_every_ending_fails, connected, run};
 
 #[test]
 fn an_awaited_call_ends_with_its_result() {

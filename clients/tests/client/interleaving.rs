@@ -16,7 +16,7 @@ use callboard_core::wire::{
 use futures::FutureExt;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-use crate::{broker::Broker, run};
+use super::{broker::Broker, builder, run};
 
 const SEEDS: u64 = 8;
 const CALLS: usize = 300;
@@ -110,10 +110,8 @@ fn every_call_has_exactly_one_outcome() {
         run(async {
             let mut broker = Broker::start().await;
             broker.credit_calls = 50;
-            let settings = Client::builder(&broker.address)
-                .heartbeat(Duration::from_millis(50))
-                .queue_calls_max(40)
-                .callbacks_max(60);
+            let settings =
+                builder(&broker.address).heartbeat(Duration::from_millis(50)).queue_calls_max(40).callbacks_max(60);
             let client = settings.connect_lazily().unwrap();
             let tally = Tally::new();
             let (for_program, for_script) = (SmallRng::seed_from_u64(seed), SmallRng::seed_from_u64(seed + 1000));

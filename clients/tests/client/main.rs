@@ -1,4 +1,4 @@
-//! The client library against a scripted broker.
+//! The client library against a scripted broker: with an I/O thread, and as part of `client_inline`.
 #![allow(clippy::unwrap_used)]
 
 mod bounds;
@@ -20,7 +20,16 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A timeout that is meant to pass.
 const SOON: Duration = Duration::from_millis(200);
 
-/// Runs a test on one thread. The scripted broker and the program share it; the client must not depend on it.
+/// Returns the settings of a client. It is inline in the tests of `client_inline`.
+fn builder(address: impl Into<String>) -> ClientBuilder {
+    let builder = Client::builder(address);
+    match env!("CARGO_CRATE_NAME") {
+        "client_inline" => builder.inline(),
+        _ => builder,
+    }
+}
+
+/// Runs a test on one thread. The scripted broker and the program share it. A client that is not inline must not depend on it.
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(DEADLINE, test).await.expect("the test hangs") });
@@ -34,7 +43,7 @@ async fn connected() -> (Broker, Client) {
 /// Starts a broker and a connected client with other settings.
 async fn connected_with(settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Broker, Client) {
     let mut broker = Broker::start().await;
-    let client = settings(Client::builder(&broker.address)).connect();
+    let client = settings(builder(&broker.address)).connect();
     let (client, _hello) = tokio::join!(client, broker.welcome());
     (broker, client.unwrap())
 }

@@ -6,6 +6,7 @@ mod callbacks;
 mod command;
 mod concurrency;
 mod handlers;
+mod inline;
 mod nested;
 mod prefetch;
 mod synchronous;

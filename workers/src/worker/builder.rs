@@ -1,6 +1,6 @@
 //! The settings of a worker, and its start.
 
-use std::{env, future::Future, thread, time::Duration};
+use std::{env, future::Future, io, thread, time::Duration};
 
 use callboard_core::{
     auth::AuthKey,
@@ -48,7 +48,7 @@ pub const BACKEND_DEFAULT: &str = "tcp://127.0.0.1:5560";
 /// }
 /// ```
 ///
-/// The connection to the broker has an I/O thread of its own, so that no handler can delay the heartbeats. Async handlers run as
+/// The connection to the broker has an I/O thread of its own, so that no handler can delay the heartbeats; [`Worker::inline`] changes that. Async handlers run as
 /// tasks of the runtime that calls [`Worker::run`], and blocking handlers on its blocking threads.
 #[derive(Debug)]
 pub struct Worker {
@@ -62,6 +62,7 @@ pub struct Worker {
     slots: Option<u32>,
     prefetch: u32,
     exclusive: bool,
+    inline: bool,
 }
 
 impl Worker {
@@ -83,6 +84,7 @@ impl Worker {
             slots: None,
             prefetch: 0,
             exclusive: false,
+            inline: false,
         }
     }
 
@@ -136,6 +138,16 @@ impl Worker {
         Worker { prefetch, ..self }
     }
 
+    /// Runs the connection inline: as a task of the tokio runtime that runs the worker, not on a thread of its own. A call then wakes no
+    /// other thread of this process, which saves a third of its cost when few calls are outstanding.
+    ///
+    /// For workers whose async handlers do not block the runtime; blocking handlers have threads of their own. While a runtime of one
+    /// thread is blocked, the worker sends no heartbeats, and hands back no prefetched call. After three intervals it is lost to the
+    /// broker with its calls. If the runtime is dropped, the worker ends.
+    pub fn inline(self) -> Worker {
+        Worker { inline: true, ..self }
+    }
+
     /// Requests that no other worker serves the same services. A pool reserves its name in this way.
     #[doc(hidden)]
     pub fn exclusive(self) -> Worker {
@@ -181,7 +193,8 @@ impl Worker {
         running.stopped().await
     }
 
-    /// Starts the worker and returns. The connection has an I/O thread of its own; handlers run on the caller's runtime.
+    /// Starts the worker and returns. The connection has an I/O thread of its own, unless it is [`inline`](Worker::inline); handlers run on
+    /// the caller's runtime.
     ///
     /// # Errors
     /// [`WorkerError`] if there is no valid service, the number of slots is invalid, the broker's address or the key is invalid, or the system has no thread.
@@ -215,15 +228,14 @@ impl Worker {
         let (end_sender, end) = oneshot::channel();
         let connection = Connection::new(self.backend.clone(), curve);
         let driver = Driver::new(machine, connection, clock, executor, command_receiver, state_sender);
-        let runtime = RuntimeHandoff::new()?;
-        thread::Builder::new().name("callboard-worker".into()).spawn(move || {
-            let runtime = runtime.into_runtime();
-            // Spawned as a task: other tasks of its runtime can wake it without a system call.
-            if let Ok(end) = runtime.block_on(runtime.spawn(driver.run())) {
-                // Fails if the `RunningWorker` was dropped.
-                let _ = end_sender.send(end);
-            }
-        })?;
+        let driver = async move {
+            // Fails if the `RunningWorker` was dropped.
+            let _ = end_sender.send(driver.run().await);
+        };
+        match self.inline {
+            true => drop(tokio::spawn(driver)),
+            false => start_io_thread(driver)?,
+        }
         Ok(RunningWorker::new(clock, commands, state, end, self.backend, hint_at_authkey))
     }
 }
@@ -232,6 +244,18 @@ impl Default for Worker {
     fn default() -> Self {
         Worker::new()
     }
+}
+
+/// Runs a driver on a thread of its own.
+fn start_io_thread(driver: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    let runtime = RuntimeHandoff::new()?;
+    let thread = thread::Builder::new().name("callboard-worker".into());
+    thread.spawn(move || {
+        let runtime = runtime.into_runtime();
+        // Spawned as a task: other tasks of its runtime can wake it without a system call. An error is a panic, which is on stderr.
+        let _ = runtime.block_on(runtime.spawn(driver));
+    })?;
+    Ok(())
 }
 
 /// The offers to register, and in the same order the handlers of each.

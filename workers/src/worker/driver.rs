@@ -1,4 +1,4 @@
-//! The driver: the loop of the I/O thread. It owns the connection, the clock and the state machine, and makes no decisions.
+//! The driver: the loop of the I/O thread, or a task of the program's runtime. It owns the connection, the clock and the state machine, and makes no decisions.
 
 use bytes::Bytes;
 use callboard_core::{
@@ -31,7 +31,7 @@ pub(super) enum Command {
     Shutdown { deadline: Time },
 }
 
-/// The state of the I/O thread.
+/// The state of the driver.
 pub(super) struct Driver {
     machine: worker::Worker,
     connection: Connection,
@@ -148,7 +148,7 @@ impl Driver {
         for completion in completions {
             let job = completion.job;
             let event = match completion.end {
-                JobEnd::Finished(outcome) => Event::Finished { job, outcome },
+                JobEnd::Finished(outcome) => Event::Finished { job, outcome, handler_time: completion.handler_time },
                 JobEnd::Stopped { started } => Event::Stopped { job, started },
             };
             self.handle_event(now, event);

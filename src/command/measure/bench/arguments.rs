@@ -85,6 +85,9 @@ pub(crate) struct Arguments {
     /// Encrypt the connections with CURVE
     #[arg(long)]
     curve: bool,
+    /// Run the connections on the runtimes of the clients and workers, not on threads of their own
+    #[arg(long)]
+    inline: bool,
     /// Measure the running broker at this address
     #[arg(long, value_name = "URL")]
     frontend: Option<String>,
@@ -183,6 +186,7 @@ impl Arguments {
             fill: self.fill,
             transport: self.transport,
             curve: self.curve,
+            inline: self.inline,
             running_broker,
             method: self.method.clone(),
             args: self.args.clone(),

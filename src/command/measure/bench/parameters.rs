@@ -33,6 +33,9 @@ pub(crate) struct Parameters {
     pub(crate) fill: Option<u32>,
     pub(crate) transport: Transport,
     pub(crate) curve: bool,
+    /// Whether the connections run on the runtimes of the clients and workers. Absent in reports of earlier versions.
+    #[serde(default)]
+    pub(crate) inline: bool,
     pub(crate) running_broker: bool,
     /// The method of another worker.
     pub(crate) method: Option<String>,

@@ -218,7 +218,8 @@ fn limits(parameters: &Parameters) -> Vec<String> {
 
 fn worker_arguments(parameters: &Parameters, threads: u32) -> Vec<String> {
     let (threads, work, slots) = (threads.to_string(), parameters.work.to_string(), parameters.slots.to_string());
-    ["internal", "bench-worker", "--threads", &threads, "--work", &work, "--slots", &slots].map(str::to_owned).into()
+    let arguments = ["internal", "bench-worker", "--threads", &threads, "--work", &work, "--slots", &slots];
+    arguments.into_iter().chain(parameters.inline.then_some("--inline")).map(str::to_owned).collect()
 }
 
 /// Returns whether a process is a worker of the bench.

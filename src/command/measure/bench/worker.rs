@@ -37,6 +37,9 @@ pub(crate) struct BenchWorker {
     /// Slots of each worker
     #[arg(long)]
     slots: u32,
+    /// Run the connection on the runtime of the handlers
+    #[arg(long)]
+    inline: bool,
     /// Connect after a line on standard input
     #[arg(long)]
     wait: bool,
@@ -75,8 +78,11 @@ impl BenchWorker {
 
     /// Starts a worker on each thread. Each reports `Ok` when it has registered, or its error.
     fn start(&self, stop: watch::Receiver<bool>, reports: mpsc::Sender<anyhow::Result<()>>) -> anyhow::Result<()> {
-        let (work, slots, failures) = (self.work, self.slots, reports.clone());
-        let program = move |_| serve(service(work, slots), stop.clone(), reports.clone());
+        let (work, slots, inline, failures) = (self.work, self.slots, self.inline, reports.clone());
+        let program = move |_| {
+            let worker = Worker::new().serve(service(work, slots));
+            serve(if inline { worker.inline() } else { worker }, stop.clone(), reports.clone())
+        };
         threads::start("worker", self.threads, program, move |error| {
             // Fails if the process is ending.
             let _ = failures.blocking_send(Err(error));
@@ -92,11 +98,11 @@ async fn stopped_all(mut reported: mpsc::Receiver<anyhow::Result<()>>) {
 
 /// Runs one worker.
 async fn serve(
-    service: Service,
+    worker: Worker,
     mut stop: watch::Receiver<bool>,
     reports: mpsc::Sender<anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
-    let mut worker = Worker::new().serve(service).start()?;
+    let mut worker = worker.start()?;
     worker.registered().await?;
     let _ = reports.send(Ok(())).await;
     tokio::select! {

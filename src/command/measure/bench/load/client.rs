@@ -41,6 +41,9 @@ impl LoadClient {
         if let Some(keys) = curve_keys_from_environment()? {
             builder = builder.curve(keys);
         }
+        if parameters.inline {
+            builder = builder.inline();
+        }
         if parameters.fill.is_some() {
             let calls = parameters.share_of_fill(number) as usize + 1;
             builder = builder.queue_calls_max(calls).callbacks_max(calls);

@@ -180,6 +180,7 @@ pub(super) mod tests {
             fill: None,
             transport: Transport::Tcp,
             curve: false,
+            inline: false,
             running_broker: false,
             method: None,
             args: Vec::new(),

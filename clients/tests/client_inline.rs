@@ -1,0 +1,4 @@
+//! The tests of the client library again, with an inline client.
+
+#[path = "client/main.rs"]
+mod client;
