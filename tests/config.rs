@@ -98,7 +98,7 @@ fn an_unknown_setting_is_named_with_its_line_and_the_nearest_one() {
 fn a_wrong_value_is_named_with_its_place() {
     let file = settings_file("wrong", "[broker]\nheartbeat = 5\n");
     let stderr = stderr_of(callboard().args(["config", "--config"]).arg(&file));
-    let what = "is not a duration; write a whole number and ms, s, m or h, such as 250ms or 5s";
+    let what = "is not a duration; write a whole number and us, ms, s, m or h, such as 250ms or 5s";
     assert_eq!(stderr, format!("error: {} line 2: heartbeat: \"5\" {what}, in quotes\n", file.display()));
     let stderr = stderr_of(callboard().arg("config").env("CALLBOARD_BROKER_HEARTBEAT", "5"));
     assert_eq!(stderr, format!("error: CALLBOARD_BROKER_HEARTBEAT: \"5\" {what}\n"));

@@ -38,6 +38,10 @@ pub struct Settings {
     /// How long the oldest call of a key or address may wait for a service before further calls of that key or address are rejected there,
     /// with RESOURCE_EXHAUSTED and a retry-after hint. Default: none, and calls wait as long as their timeouts allow.
     pub queue_age_max: Option<Duration>,
+    /// The expected handler time of the short calls that go to one worker together, although others are free. Default: 200 us, about the
+    /// cost of waking another worker. Too high: calls wait for others while workers are idle. Zero: each call goes to the worker with the
+    /// fewest.
+    pub batch_time: Duration,
     /// Calls that may wait for all services together. Default: 262,144. At most a quarter may be of one key or address. Further calls are
     /// rejected with RESOURCE_EXHAUSTED.
     pub waiting_calls_max: usize,
@@ -63,6 +67,7 @@ impl Settings {
             queue_calls_max: limits::QUEUE_CALLS_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
             queue_age_max: None,
+            batch_time: limits::BATCH_TIME,
             waiting_calls_max: limits::WAITING_CALLS_MAX,
             waiting_bytes_max: limits::WAITING_BYTES_MAX,
             services: AllowedServices::default(),
@@ -92,6 +97,7 @@ impl Settings {
             queue_calls_max: self.queue_calls_max,
             queue_bytes_max: self.queue_bytes_max,
             queue_age_max: self.queue_age_max,
+            batch_time: self.batch_time,
             waiting_calls_max: self.waiting_calls_max,
             waiting_bytes_max: self.waiting_bytes_max,
             message_bytes_max,

@@ -191,7 +191,7 @@ impl World {
         self.now = at;
         self.handle(Event::Timeout);
         let outcome = Ok(Bytes::from_static(&[0]));
-        let reply = Reply { number: number.0, outcome, credit: None, extensions: Bytes::new() };
+        let reply = Reply { number: number.0, outcome, credit: None, handler_time: None, extensions: Bytes::new() };
         self.send(self.worker, &Envelope::Reply(reply));
     }
 

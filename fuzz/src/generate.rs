@@ -288,7 +288,13 @@ fn dispatch(script: &mut Script<'_>) -> Dispatch {
 }
 
 fn reply(script: &mut Script<'_>, credit: Option<Credit>) -> Reply {
-    Reply { number: script.number(), outcome: outcome(script), credit, extensions: extensions(script) }
+    Reply {
+        number: script.number(),
+        outcome: outcome(script),
+        credit,
+        handler_time: None,
+        extensions: extensions(script),
+    }
 }
 
 fn cancel(script: &mut Script<'_>) -> Cancel {

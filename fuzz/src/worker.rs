@@ -84,7 +84,7 @@ impl WorkerHost {
         if stopped && script.flag() {
             return self.handle(now, Event::Stopped { job, started: script.flag() });
         }
-        self.handle(now, Event::Finished { job, outcome: generate::outcome(script) })
+        self.handle(now, Event::Finished { job, outcome: generate::outcome(script), handler_time: None })
     }
 
     pub(crate) fn shut_down(&mut self, now: Time, drain: Duration) -> Vec<PeerAction> {

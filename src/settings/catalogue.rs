@@ -167,6 +167,15 @@ pub(crate) static BROKER_QUEUE_AGE_MAX: Setting = Setting {
     default: None,
     range: Some(["1ms", "1h"]),
 };
+/// The expected handler time of the calls that go to one worker in a turn although others are free. 0s: one call each.
+pub(crate) static BROKER_BATCH_TIME: Setting = Setting {
+    table: "broker",
+    key: "batch_time",
+    flag: "--batch-time",
+    variables: &["CALLBOARD_BROKER_BATCH_TIME"],
+    default: Some("200us"),
+    range: Some(["0s", "1s"]),
+};
 /// Calls that may wait in all queues together. One key or address may have a quarter of them.
 pub(crate) static BROKER_WAITING_CALLS_MAX: Setting = Setting {
     table: "broker",
@@ -377,7 +386,7 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All settings, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 39] = [
+pub(crate) static SETTINGS: [&Setting; 40] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
@@ -394,6 +403,7 @@ pub(crate) static SETTINGS: [&Setting; 39] = [
     &BROKER_QUEUE_CALLS_MAX,
     &BROKER_QUEUE_BYTES_MAX,
     &BROKER_QUEUE_AGE_MAX,
+    &BROKER_BATCH_TIME,
     &BROKER_WAITING_CALLS_MAX,
     &BROKER_WAITING_BYTES_MAX,
     &BROKER_SERVICES,

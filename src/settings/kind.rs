@@ -189,23 +189,24 @@ pub(crate) struct Span;
 impl Kind for Span {
     type Value = Duration;
     const NOUN: &'static str = "a duration";
-    const WRITE: &'static str = "write a whole number and ms, s, m or h, such as 250ms or 5s";
+    const WRITE: &'static str = "write a whole number and us, ms, s, m or h, such as 250ms or 5s";
     const QUOTED: bool = true;
 
     fn parse(text: &str) -> Option<Duration> {
         let (number, unit) = number_and_unit(text)?;
-        let millis = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
+        let micros = match unit {
+            "us" => 1,
+            "ms" => 1_000,
+            "s" => 1_000_000,
+            "m" => 60_000_000,
+            "h" => 3_600_000_000,
             _ => return None,
         };
-        number.checked_mul(millis).map(Duration::from_millis)
+        number.checked_mul(micros).map(Duration::from_micros)
     }
 
     fn magnitude(value: &Duration) -> Option<u128> {
-        Some(value.as_millis())
+        Some(value.as_micros())
     }
 }
 
@@ -215,7 +216,7 @@ pub(crate) struct SpanOrNone;
 impl Kind for SpanOrNone {
     type Value = Option<Duration>;
     const NOUN: &'static str = "a duration";
-    const WRITE: &'static str = "write a whole number and ms, s, m or h, such as 5s, or none";
+    const WRITE: &'static str = "write a whole number and us, ms, s, m or h, such as 5s, or none";
     const QUOTED: bool = true;
 
     fn parse(text: &str) -> Option<Option<Duration>> {

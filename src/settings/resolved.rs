@@ -68,6 +68,8 @@ pub(crate) struct BrokerSettings {
     pub(crate) queue_bytes_max: Sourced<usize>,
     /// The age limit of the oldest waiting call of a key or address; `None`: no limit.
     pub(crate) queue_age_max: Option<Sourced<Duration>>,
+    /// The expected handler time of the calls that go to one worker in a turn.
+    pub(crate) batch_time: Sourced<Duration>,
     /// Calls waiting in all queues together.
     pub(crate) waiting_calls_max: Sourced<usize>,
     /// Bytes of bodies waiting in all queues together.
@@ -186,6 +188,7 @@ impl BrokerSettings {
             queue_calls_max: reader.read::<Count>(&catalogue::BROKER_QUEUE_CALLS_MAX)?,
             queue_bytes_max: reader.read::<Size>(&catalogue::BROKER_QUEUE_BYTES_MAX)?,
             queue_age_max: reader.read_optional::<Span>(&catalogue::BROKER_QUEUE_AGE_MAX)?,
+            batch_time: reader.read::<Span>(&catalogue::BROKER_BATCH_TIME)?,
             waiting_calls_max: reader.read::<Count>(&catalogue::BROKER_WAITING_CALLS_MAX)?,
             waiting_bytes_max: reader.read::<Size>(&catalogue::BROKER_WAITING_BYTES_MAX)?,
             services: reader.read_optional::<ServiceNames>(&catalogue::BROKER_SERVICES)?,

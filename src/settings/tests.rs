@@ -103,7 +103,7 @@ fn none_means_no_timeout() {
 fn an_error_names_the_flag_or_variable_and_the_syntax() {
     assert_eq!(
         error_of(load(&[("--timeout", "5x")], &[])),
-        r#"--timeout: "5x" is not a duration; write a whole number and ms, s, m or h, such as 5s, or none"#
+        r#"--timeout: "5x" is not a duration; write a whole number and us, ms, s, m or h, such as 5s, or none"#
     );
     assert_eq!(
         error_of(load(&[], &[("CALLBOARD_BACKEND", "127.0.0.1:5560")])),

@@ -225,6 +225,8 @@ pub struct Reply {
     pub outcome: Result<Bytes, Box<Failure>>,
     /// Credit that is granted with the reply.
     pub credit: Option<Credit>,
+    /// From a worker: how long the handler ran, in microseconds. It is sent with a result that has no extensions.
+    pub handler_time: Option<Duration>,
     /// See [`Request::extensions`].
     pub extensions: Bytes,
 }

@@ -134,6 +134,8 @@ pub const SESSION_OUTCOME_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of bodies in flight to a worker: sent and not read yet. It is a quarter of what the gate buffers before it disconnects a peer
 /// that does not read. One more call of the maximum size still fits, with all headers.
 pub const WORKER_UNREAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The expected handler time of the calls that go to one worker in a turn although others are free: about the cost of waking another.
+pub const BATCH_TIME: Duration = Duration::from_micros(200);
 /// The memory of a kept outcome besides its body, in bytes.
 pub const OUTCOME_OVERHEAD_BYTES: usize = 256;
 /// Bytes of the outcomes that the broker keeps for all sessions together. Sessions are kept for up to twenty minutes after a

@@ -26,6 +26,8 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -70,6 +72,8 @@ pub enum Event {
         job: JobId,
         /// One CBOR item, or the failure. The machine fills in the attempt and the worker.
         outcome: Result<Bytes, Box<Failure>>,
+        /// How long the handler ran, if it was measured. The broker gives a worker several short calls at once.
+        handler_time: Option<Duration>,
     },
     /// A handler was stopped by [`Action::Stop`] without an outcome, and its slot is free.
     Stopped {
@@ -211,8 +215,10 @@ impl Worker {
         match event {
             Event::Connected { nonce, channel } => self.on_socket_connected(now, nonce, channel, out),
             Event::Disconnected { chance } => self.on_socket_closed(now, chance, out),
-            Event::Finished { job, outcome } => self.on_finished(now, job, Ok(outcome), out),
-            Event::Stopped { job, started } => self.on_finished(now, job, Err(started), out),
+            Event::Finished { job, outcome, handler_time } => {
+                self.on_finished(now, job, Ok(outcome), handler_time, out);
+            }
+            Event::Stopped { job, started } => self.on_finished(now, job, Err(started), None, out),
             Event::Started { job } => self.on_started(now, job, out),
             Event::Item { job, latest, body } => self.send_item(now, job, latest, body, out),
             Event::Read { job, credit } => self.on_read(now, job, credit, out),

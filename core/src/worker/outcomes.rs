@@ -1,5 +1,7 @@
 //! The end of calls at their worker: outcomes of handlers, cancels, timeouts.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{
@@ -24,6 +26,7 @@ impl Worker {
         now: Time,
         id: JobId,
         end: Result<Result<Bytes, Box<Failure>>, bool>,
+        handler_time: Option<Duration>,
         out: &mut Vec<Action>,
     ) {
         let Some(mut running) = self.jobs.finish(id) else { return };
@@ -36,7 +39,8 @@ impl Worker {
         *counter += 1;
         if self.is_current(id) {
             let attempt = running.attempt;
-            self.reply(now, id.dispatch, outcome.map_err(|failure| Box::new(Failure { attempt, ..*failure })), out);
+            let outcome = outcome.map_err(|failure| Box::new(Failure { attempt, ..*failure }));
+            self.reply_after(now, id.dispatch, outcome, handler_time, out);
         } else {
             self.drop_outcome(now, &running, out);
         }
@@ -78,13 +82,25 @@ impl Worker {
         outcome: Result<Bytes, Box<Failure>>,
         out: &mut Vec<Action>,
     ) {
+        self.reply_after(now, number, outcome, None, out);
+    }
+
+    /// Sends the reply to a dispatch of this connection, with the time that its handler ran.
+    fn reply_after(
+        &mut self,
+        now: Time,
+        number: DispatchNumber,
+        outcome: Result<Bytes, Box<Failure>>,
+        handler_time: Option<Duration>,
+        out: &mut Vec<Action>,
+    ) {
         let outcome = outcome.map_err(|mut failure| {
             failure.worker = self.name.clone();
             failure
         });
         self.send(
             now,
-            Envelope::Reply(Reply { number: number.0, outcome, credit: None, extensions: Bytes::new() }),
+            Envelope::Reply(Reply { number: number.0, outcome, credit: None, handler_time, extensions: Bytes::new() }),
             out,
         );
     }

@@ -199,7 +199,7 @@ fn envelope(last_request: u64, rng: &mut Rng) -> Envelope {
         5 => Envelope::Ping(Ping { number, done_below }),
         6 => {
             let outcome = Ok(body::encode(&(NUMBER, 1)).expect("a pair has a CBOR form"));
-            Envelope::Reply(Reply { number, outcome, credit: None, extensions: Bytes::new() })
+            Envelope::Reply(Reply { number, outcome, credit: None, handler_time: None, extensions: Bytes::new() })
         }
         7 => Envelope::Handback(DispatchNumber(number)),
         8 => Envelope::Started(DispatchNumber(number)),

@@ -13,7 +13,10 @@ use callboard_transport::BatchQueue;
 use futures::FutureExt;
 
 use crate::{
-    handler::{AsyncFunction, BlockingFunction, CompletionGuard, Context, DynamicCall, DynamicFunction, HandlerFuture},
+    handler::{
+        AsyncFunction, BlockingFunction, CompletionGuard, Context, DynamicCall, DynamicFunction, HandlerFuture,
+        Stopwatch,
+    },
     outcome::{Completion, Outcome, panic_failure},
 };
 
@@ -34,9 +37,10 @@ impl QueuedJob {
         method: usize,
         body: Bytes,
         context: Context,
+        stopwatch: Stopwatch,
         completions: Arc<BatchQueue<Completion>>,
     ) -> QueuedJob {
-        let guard = CompletionGuard { job: id, context, outcome: None, completions };
+        let guard = CompletionGuard { job: id, context, outcome: None, stopwatch, completions };
         QueuedJob { offer, method, body, guard }
     }
 }
@@ -65,8 +69,9 @@ pub(super) fn run_until_pending(function: &AsyncFunction, job: QueuedJob) {
 /// Runs a blocking job.
 pub(super) fn run_blocking(function: &BlockingFunction, job: QueuedJob) {
     let QueuedJob { body, mut guard, .. } = job;
-    let context = &guard.context;
-    if context.try_start() {
+    if guard.context.try_start() {
+        guard.stopwatch.start();
+        let context = &guard.context;
         let outcome = catch_unwind(AssertUnwindSafe(|| context.enter(|| function(context.clone(), &body))));
         guard.outcome = Some(outcome.unwrap_or_else(caught_panic));
     }
@@ -93,6 +98,7 @@ fn call_function(function: &AsyncFunction, job: QueuedJob) -> Option<(HandlerFut
     if !guard.context.try_start() {
         return None;
     }
+    guard.stopwatch.start();
     // The function that creates the future is the program's code too, and can panic.
     let context = guard.context.clone();
     match catch_unwind(AssertUnwindSafe(|| guard.context.enter(|| function(context, &body)))) {

@@ -24,10 +24,13 @@ use self::{
     job::QueuedJob,
 };
 use crate::{
-    handler::{Context, ErasedHandler},
+    handler::{Context, ErasedHandler, Stopwatch},
     outcome::Completion,
     stream::{StreamChannel, StreamCommand, StreamCommands},
 };
+
+/// One in this many jobs of a turn is measured. The broker needs an estimate only.
+const MEASURE_INTERVAL: usize = 8;
 
 /// Starts and cancels handlers, and collects their outcomes. It belongs to the I/O thread.
 #[derive(Debug)]
@@ -77,7 +80,9 @@ impl Executor {
             Context::new(job.call, method.clone(), job.caller_name, job.attempt, job.affinity, deadline, channel);
         self.running.insert(job.id, context.clone());
         let completions = Arc::clone(&self.completions);
-        self.prepared.push(QueuedJob::new(job.id, job.offer, job.method, job.body, context, completions));
+        let measured = self.prepared.len().is_multiple_of(MEASURE_INTERVAL);
+        let stopwatch = if measured { Stopwatch::Ready } else { Stopwatch::Off };
+        self.prepared.push(QueuedJob::new(job.id, job.offer, job.method, job.body, context, stopwatch, completions));
     }
 
     /// Starts the prepared jobs. Until the runtime has polled them, completions do not wake the I/O thread, for at most

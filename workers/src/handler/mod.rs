@@ -6,7 +6,7 @@ mod dynamic;
 mod function;
 mod streamed;
 
-pub(crate) use self::completion_guard::CompletionGuard;
+pub(crate) use self::completion_guard::{CompletionGuard, Stopwatch};
 pub use self::{
     context::Context,
     dynamic::{DynamicCall, DynamicFunction, DynamicMethod, DynamicStreams},

@@ -1,5 +1,7 @@
 //! How the handler of one job ended, on its way back to the I/O thread.
 
+use std::time::Duration;
+
 use callboard_core::worker::JobId;
 
 use super::Outcome;
@@ -9,6 +11,8 @@ use super::Outcome;
 pub(crate) struct Completion {
     pub(crate) job: JobId,
     pub(crate) end: JobEnd,
+    /// How long its handler ran, if that was measured.
+    pub(crate) handler_time: Option<Duration>,
 }
 
 /// How a handler ended.

@@ -49,7 +49,7 @@ impl Broker {
             }
             Some(_) if call.broadcast => self.begin_broadcast(now, key, out),
             Some(_) if !self.acquire_key(now, key, out) => {}
-            Some(_) => match self.choose_offer(&self.calls[key]) {
+            Some(_) => match self.choose_offer(now, key) {
                 Some(candidate) => match self.explain_too_large(key, candidate.worker) {
                     Some(message) => self.fail(now, key, Code::ResourceExhausted, message, out),
                     None => self.dispatch(now, key, candidate, out),
@@ -72,8 +72,9 @@ impl Broker {
         self.schedule(now, key, out);
     }
 
-    /// Returns the best offer with room for a call.
-    fn choose_offer(&self, call: &Call) -> Option<Candidate> {
+    /// Returns the offer with room for a call that gets the call.
+    fn choose_offer(&mut self, now: Time, key: CallKey) -> Option<Candidate> {
+        let call = &self.calls[key];
         let method = call.method_index?;
         if self.registry.service(call.service).method(method).is_full() {
             return None;
@@ -81,7 +82,7 @@ impl Broker {
         match call.subcall_of {
             Some(of) => self.registry.best_offer_of(of.worker, call.service, method),
             None if call.affinity.is_some() => self.affinity.choose_offer(call, &self.registry),
-            None => self.registry.best_offer(call.service, method),
+            None => self.registry.next_offer(now, call.service, method, self.settings.batch_time),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The messages of clients and workers, one method for each kind.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::super::{
@@ -320,6 +322,9 @@ impl Broker {
     pub(super) fn on_reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
         let Some((call, _)) = self.release_slot(now, key, DispatchNumber(reply.number), false, out) else { return };
         self.record_run_time(now, call);
+        if let Some(span) = reply.handler_time {
+            self.record_handler_time(call, span);
+        }
         let mut outcome = reply.outcome;
         self.registry.worker_mut(key).count(&outcome);
         if let Err(failure) = &mut outcome {
@@ -342,6 +347,14 @@ impl Broker {
         let call = &self.calls[call];
         if call.is_wanted() {
             self.registry.service_mut(call.service).drain_rate.record_run(now.since(call.since));
+        }
+    }
+
+    /// Records how long the handler of a call ran, as its worker measured it.
+    fn record_handler_time(&mut self, call: CallKey, span: Duration) {
+        let call = &self.calls[call];
+        if let Some(method) = call.method_index {
+            self.registry.service_mut(call.service).method_mut(method).record_handler_time(span);
         }
     }
 
@@ -448,7 +461,12 @@ impl Broker {
         if let Some(number) = refused.number.filter(|_| reply) {
             let message = format!("the worker's reply could not be read: {refused}");
             let outcome = Err(Box::new(Failure::new(Code::Internal, Executed::Yes, message)));
-            self.on_reply(now, key, Reply { number, outcome, credit: None, extensions: Bytes::new() }, out);
+            self.on_reply(
+                now,
+                key,
+                Reply { number, outcome, credit: None, handler_time: None, extensions: Bytes::new() },
+                out,
+            );
         }
     }
 }

@@ -44,6 +44,9 @@ pub struct Settings {
     /// Bytes of bodies that a worker may have been sent and not read yet. Too low: it idles while the next call travels. Too high: calls
     /// wait in its connection while other workers are free.
     pub worker_bytes_max: usize,
+    /// The largest handler time that is expected of the calls that go to one worker in a turn although others are free. Too low: each
+    /// short call wakes another worker. Too high: calls wait for those before them while other workers are idle. Zero: one call each.
+    pub batch_time: Duration,
     /// The share of a service's calls, in percent, that may be retried after the loss of a worker.
     pub retry_percent: u32,
     /// Retries per second that a service has in any case.
@@ -77,6 +80,7 @@ impl Default for Settings {
             outcomes_bytes_max: limits::TOTAL_OUTCOME_BYTES_MAX,
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             worker_bytes_max: limits::WORKER_UNREAD_BYTES_MAX,
+            batch_time: limits::BATCH_TIME,
             retry_percent: limits::RETRY_BUDGET_PERCENT,
             retry_floor: limits::RETRIES_PER_SECOND_MIN,
             retry_burst: limits::RETRY_BURST,

@@ -1,9 +1,16 @@
 //! One method of a service, over all workers that offer it.
 
+use std::time::Duration;
+
 use crate::{
     time::Time,
     wire::{envelope::Effect, handshake::MethodOffer, streams::Style},
 };
+
+/// The weight of a new handler time in the smoothed value: one part in this many.
+const SMOOTHING: u32 = 8;
+/// The shortest handler time that is assumed. A call costs its worker as much anyway.
+const HANDLER_TIME_MIN: Duration = Duration::from_micros(2);
 
 /// One method of a service, over all workers that offer it.
 ///
@@ -26,6 +33,8 @@ pub(crate) struct Method {
     effects: [usize; 3],
     /// Until when calls wait for a worker that offers the method, if no worker does.
     pub(crate) awaited_until: Time,
+    /// The smoothed time that its handlers run, as far as workers report it.
+    handler_time: Option<Duration>,
 }
 
 impl Method {
@@ -39,6 +48,7 @@ impl Method {
             calls: 0,
             effects: [0; 3],
             awaited_until: Time::ZERO,
+            handler_time: None,
         }
     }
 
@@ -54,6 +64,18 @@ impl Method {
     pub(super) fn remove_offer(&mut self, effect: Effect, awaited_until: Time) {
         self.effects[effect as usize] -= 1;
         self.awaited_until = awaited_until;
+    }
+
+    /// Records how long a handler ran.
+    pub(crate) fn record_handler_time(&mut self, span: Duration) {
+        let smoothed = |before: Duration| (before * (SMOOTHING - 1)).saturating_add(span) / SMOOTHING;
+        self.handler_time = Some(self.handler_time.map_or(span, smoothed));
+    }
+
+    /// Returns how many handlers are expected to take `span` together, at least one.
+    pub(super) fn calls_within(&self, span: Duration) -> u32 {
+        let each = self.handler_time.map_or(Duration::MAX, |time| time.max(HANDLER_TIME_MIN));
+        u32::try_from(span.as_nanos() / each.as_nanos()).unwrap_or(u32::MAX).max(1)
     }
 
     /// Returns whether a worker offers the method.

@@ -4,6 +4,7 @@
 //! changes, and sends to workers, because liveness changes with each envelope.
 
 mod allowed;
+mod batch;
 mod candidates;
 mod contracts;
 mod footprint;
@@ -19,7 +20,7 @@ mod worker;
 use std::{collections::BTreeMap, time::Duration};
 
 pub use self::allowed::{AllowedServices, AllowedServicesError};
-use self::slots::Slots;
+use self::{batch::Batch, slots::Slots};
 pub(crate) use self::{
     candidates::Candidate,
     method::Method,
@@ -304,6 +305,30 @@ impl Registry {
     /// Returns the best offer of a service that has room for a call of a method.
     pub(crate) fn best_offer(&self, service: ServiceKey, method: usize) -> Option<Candidate> {
         self.free_offers(service, method).next()
+    }
+
+    /// Returns the offer that gets a call of a method in this turn: that of the present batch, or else the best one.
+    pub(crate) fn next_offer(
+        &mut self,
+        turn: Time,
+        key: ServiceKey,
+        method: usize,
+        batch_time: Duration,
+    ) -> Option<Candidate> {
+        let batch = &mut self.services.get_mut(&key)?.batch;
+        if let Some((worker, offer)) = batch.as_mut().and_then(|batch| batch.next(turn))
+            && let Some(at) = self.workers.get(&worker)
+            && at.has_free_slot(offer)
+            && at.offers[offer].service == key
+            && at.offers[offer].serves(method)
+        {
+            return Some(at.candidate(worker, offer));
+        }
+        let best = self.best_offer(key, method);
+        let service = self.service_mut(key);
+        let calls = service.method(method).calls_within(batch_time);
+        service.batch = best.map(|best| Batch::new(turn, best, calls));
+        best
     }
 
     /// Returns the offers of a service that have room for a call of a method, the best first.

@@ -10,6 +10,7 @@ use super::{
         outcome::Outcome,
         scheduling::{DrainRate, FairQueue},
     },
+    batch::Batch,
     candidates::Candidates,
     contracts::Contracts,
     method::Method,
@@ -32,6 +33,8 @@ pub(crate) struct Service {
     free_indices: Vec<usize>,
     /// Offers with room for a call, the best first.
     pub(super) free: Candidates,
+    /// The calls that go to one worker in this turn.
+    pub(super) batch: Option<Batch>,
     /// Workers that offer it.
     pub(crate) workers: usize,
     /// All offers.
@@ -66,6 +69,7 @@ impl Service {
             indices: BTreeMap::new(),
             free_indices: Vec::new(),
             free: Candidates::default(),
+            batch: None,
             workers: 0,
             offers: 0,
             slots: 0,

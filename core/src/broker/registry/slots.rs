@@ -66,6 +66,11 @@ impl Slots {
         self.running < self.capacity()
     }
 
+    /// Returns whether one more call would run at once.
+    pub(super) fn has_free_slot(&self) -> bool {
+        self.running < self.available()
+    }
+
     /// Returns the number of calls that may be there at once.
     fn capacity(&self) -> u32 {
         let prefetch = if self.is_blocked() || self.last_was_long { 0 } else { self.prefetch };

@@ -142,6 +142,13 @@ impl Worker {
         self.offers[offer].has_room() && self.takes_calls_now()
     }
 
+    /// Returns whether one more call of an offer would run at once.
+    pub(super) fn has_free_slot(&self, offer: usize) -> bool {
+        let is_free = |offer: &Offer| offer.slots.has_free_slot() && offer.has_room();
+        let shared = self.shared_slots.as_ref();
+        self.takes_calls_now() && self.offers.get(offer).is_some_and(is_free) && shared.is_none_or(Slots::has_free_slot)
+    }
+
     /// Returns whether long calls have every slot that a call of an offer could use.
     pub(crate) fn is_blocked(&self, offer: usize) -> bool {
         self.offers[offer].slots.is_blocked() || self.shared_slots.as_ref().is_some_and(Slots::is_blocked)

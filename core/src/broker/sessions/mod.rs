@@ -295,7 +295,12 @@ impl Sessions {
         let Some(client) = self.clients.get_mut(&key) else { return };
         let Some(max) = client.connection.as_ref().map(|connection| connection.body_bytes_max) else { return };
         let (outcome, credit) = (outcome::fitting(outcome, max), client.credit.take_grant());
-        self.send(now, key, Envelope::Reply(Reply { number: number.0, outcome, credit, extensions }), out);
+        self.send(
+            now,
+            key,
+            Envelope::Reply(Reply { number: number.0, outcome, credit, handler_time: None, extensions }),
+            out,
+        );
     }
 
     /// Asserts the invariants within this part.

@@ -176,7 +176,13 @@ fn a_failure_of_one_worker_does_not_fail_the_broadcast() {
     failure.type_name = "Broken".into();
     failure.details = Bytes::from_static(b"\x05");
     let outcome = Err(Box::new(failure));
-    let reply = Reply { number: dispatch.number.0, outcome, credit: None::<Credit>, extensions: Bytes::new() };
+    let reply = Reply {
+        number: dispatch.number.0,
+        outcome,
+        credit: None::<Credit>,
+        handler_time: None,
+        extensions: Bytes::new(),
+    };
     harness.send(fails, Envelope::Reply(reply));
     let dispatch = harness.dispatches(well).remove(0);
     harness.reply(well, &dispatch, b"\x01");
@@ -252,8 +258,13 @@ fn a_result_too_large_for_the_broadcast_reply_is_replaced_by_an_error() {
     let large = Bytes::from(vec![0x40; 9 << 20]);
     for worker in [one, two] {
         let dispatch = harness.dispatches(worker).remove(0);
-        let reply =
-            Reply { number: dispatch.number.0, outcome: Ok(large.clone()), credit: None, extensions: Bytes::new() };
+        let reply = Reply {
+            number: dispatch.number.0,
+            outcome: Ok(large.clone()),
+            credit: None,
+            handler_time: None,
+            extensions: Bytes::new(),
+        };
         harness.send(worker, Envelope::Reply(reply));
     }
     let answers = harness.answers(client);
@@ -274,7 +285,8 @@ fn buffered_broadcast_results_are_bounded() {
         harness.broadcast(client, 1 + number as u64, "calc.add");
         let body = if number < open { &most } else { &rest };
         let number = harness.dispatches(quick).remove(0).number.0;
-        let reply = Reply { number, outcome: Ok(body.clone()), credit: None, extensions: Bytes::new() };
+        let reply =
+            Reply { number, outcome: Ok(body.clone()), credit: None, handler_time: None, extensions: Bytes::new() };
         harness.send(quick, Envelope::Reply(reply));
     }
     assert_eq!(harness.replies(client), [], "all broadcasts wait for the second worker");

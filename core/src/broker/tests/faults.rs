@@ -217,6 +217,7 @@ fn a_reply_of_a_worker_covers_only_its_own_attempt() {
         number: again.number.0,
         outcome: Err(Box::new(refused)),
         credit: None,
+        handler_time: None,
         extensions: bytes::Bytes::new(),
     };
     harness.send(two, Envelope::Reply(reply));

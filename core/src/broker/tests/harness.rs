@@ -247,7 +247,8 @@ impl Harness {
 
     pub(super) fn reply(&mut self, worker: ConnectionId, dispatch: &Dispatch, body: &'static [u8]) {
         let outcome = Ok(Bytes::from_static(body));
-        let reply = Reply { number: dispatch.number.0, outcome, credit: None, extensions: Bytes::new() };
+        let reply =
+            Reply { number: dispatch.number.0, outcome, credit: None, handler_time: None, extensions: Bytes::new() };
         self.send(worker, Envelope::Reply(reply));
     }
 

@@ -169,7 +169,7 @@ fn a_failure_names_its_attempt_and_worker_whatever_its_origin() {
     assert_eq!((lost.attempt, &*lost.worker), (1, "peer-1"), "a failure from the broker");
     let again = harness.dispatches(two).pop().unwrap();
     let outcome = Err(Box::new(Failure::new(Code::Unknown, Executed::Yes, "division by zero")));
-    let reply = Reply { number: again.number.0, outcome, credit: None, extensions: Bytes::new() };
+    let reply = Reply { number: again.number.0, outcome, credit: None, handler_time: None, extensions: Bytes::new() };
     harness.send(two, Envelope::Reply(reply));
     let failed = harness.failure(client);
     assert_eq!((failed.attempt, &*failed.worker), (2, "peer-2"), "a failure from the handler");

@@ -3,6 +3,7 @@
 
 mod affinity;
 mod authentication;
+mod batches;
 mod broadcasts;
 mod clients;
 mod concurrency;

@@ -86,7 +86,8 @@ fn calls_above_the_credit_wait_and_credit_adds_up() {
     }
     assert_eq!((harness.client.open_len(), harness.client.waiting_len()), (2, 3));
     let with_reply = Some(Credit { calls: 1, bytes: 100, offer: 0 });
-    let first = Reply { number: 1, outcome: result(), credit: with_reply, extensions: Bytes::new() };
+    let first =
+        Reply { number: 1, outcome: result(), credit: with_reply, handler_time: None, extensions: Bytes::new() };
     assert_eq!(numbers(&harness.receive(&[Envelope::Reply(first)])), [3]);
     assert_eq!(numbers(&harness.receive(&[Envelope::Credit(Credit { calls: 7, bytes: 0, offer: 0 })])), [4, 5]);
     assert_eq!(harness.client.credit, Credit { calls: 5, bytes: 1_000 + 100 - 5 * 3, offer: 0 });

@@ -175,7 +175,7 @@ fn result() -> Outcome {
 }
 
 fn reply(number: u64, outcome: Outcome) -> Envelope {
-    Envelope::Reply(Reply { number, outcome, credit: None, extensions: Bytes::new() })
+    Envelope::Reply(Reply { number, outcome, credit: None, handler_time: None, extensions: Bytes::new() })
 }
 
 fn released(token: u64) -> Action<u64> {

@@ -8,7 +8,7 @@
 //! | `write` | envelopes to bytes |
 //! | `read`, `typed` | bytes to numbers and offsets in one pass, and these to an envelope |
 //! | `skip` | finds the end of an invalid header, so that later envelopes are not affected |
-//! | `extensions`, `timings` | keys from 64 on, and the one that the broker writes |
+//! | `extensions`, `timings`, `handler_time` | keys from 64 on, and those that the broker and workers write |
 //! | `cursor`, `head` | a strict reader of CBOR tokens, and the head of an item |
 //! | `error` | why an envelope is not accepted |
 //!
@@ -18,6 +18,7 @@
 mod cursor;
 mod error;
 mod extensions;
+mod handler_time;
 mod head;
 mod keys;
 mod read;

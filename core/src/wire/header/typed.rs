@@ -20,7 +20,7 @@ use super::{
         streams::{ItemCredit, Streams},
     },
     error::{EnvelopeError, EnvelopeErrorReason},
-    keys,
+    handler_time, keys,
     read::Header,
     recipient::Recipient,
     timings,
@@ -130,13 +130,28 @@ impl Header {
         // Credit of 0 means the same as no credit.
         let credit = Some(self.credit()?).filter(|credit| *credit != Credit::default());
         let (mut outcome, mut extensions) = (self.failure(frame, body)?, self.extension_bytes(frame));
-        if let Err(failure) = &mut outcome
-            && let Some(timings) = timings::read(&extensions)
-        {
-            failure.timings = timings;
-            extensions = Bytes::new();
+        let mut time = None;
+        match &mut outcome {
+            Err(failure) => {
+                if let Some(timings) = timings::read(&extensions) {
+                    failure.timings = timings;
+                    extensions = Bytes::new();
+                }
+            }
+            Ok(_) => {
+                time = handler_time::read(&extensions);
+                if time.is_some() {
+                    extensions = Bytes::new();
+                }
+            }
         }
-        Ok(Envelope::Reply(Reply { number: self.required(keys::NUMBER)?, outcome, credit, extensions }))
+        Ok(Envelope::Reply(Reply {
+            number: self.required(keys::NUMBER)?,
+            outcome,
+            credit,
+            handler_time: time,
+            extensions,
+        }))
     }
 
     /// Returns an envelope of the kind `credit`: credit for calls or slots; with a key, the end of a call of that key;

@@ -10,7 +10,7 @@ use super::{
         limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         status::Failure,
     },
-    extensions,
+    extensions, handler_time,
     head::{major, write_head},
     keys, timings,
 };
@@ -111,6 +111,11 @@ fn write_reply(reply: &Reply, pairs: &mut Pairs<'_>) {
     match &reply.outcome {
         // They are optional, so they are omitted if the worker has set extensions.
         Err(failure) if reply.extensions.is_empty() => pairs.extensions(&timings::pair(&failure.timings)),
+        Ok(_) if reply.extensions.is_empty() => {
+            if let Some(span) = reply.handler_time {
+                pairs.number(handler_time::KEY, handler_time::to_micros(span));
+            }
+        }
         _ => pairs.extensions(&reply.extensions),
     }
 }

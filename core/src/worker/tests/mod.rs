@@ -162,7 +162,7 @@ impl Harness {
     }
 
     fn finish_job(&mut self, job: JobId, outcome: Outcome) -> Vec<Action> {
-        self.event(Event::Finished { job, outcome })
+        self.event(Event::Finished { job, outcome, handler_time: None })
     }
 
     fn stopped(&mut self, number: u64) -> Vec<Action> {
@@ -216,7 +216,7 @@ fn result() -> Outcome {
 }
 
 fn replied(number: u64, outcome: Outcome) -> Action {
-    Action::Send(Envelope::Reply(Reply { number, outcome, credit: None, extensions: Bytes::new() }))
+    Action::Send(Envelope::Reply(Reply { number, outcome, credit: None, handler_time: None, extensions: Bytes::new() }))
 }
 
 fn cancel(number: u64) -> Envelope {

@@ -167,7 +167,7 @@ impl StrictDriver {
         if which < self.running.len() {
             let job = self.running.remove(which);
             self.event(if finished {
-                Event::Finished { job, outcome: result() }
+                Event::Finished { job, outcome: result(), handler_time: None }
             } else {
                 Event::Stopped { job, started: which == 0 }
             });

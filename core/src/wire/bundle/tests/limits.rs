@@ -121,6 +121,7 @@ fn long_texts_are_cut_at_a_character_when_written() {
         number: u64::MAX,
         outcome: Err(Box::new(endless_failure())),
         credit: None,
+        handler_time: None,
         extensions: Bytes::new(),
     });
     let read = read_all(&bundled([&reply]), Recipient::Broker).remove(0);
@@ -159,6 +160,7 @@ fn a_header_that_the_library_writes_always_fits() {
         number: u64::MAX,
         outcome: Err(Box::new(endless_failure())),
         credit: Some(super::super::super::envelope::Credit { calls: u32::MAX, bytes: u64::MAX, offer: 0 }),
+        handler_time: None,
         extensions: most_extensions(),
     });
     let read = read_all(&bundled([&reply]), Recipient::Peer).remove(0);

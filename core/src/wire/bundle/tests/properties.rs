@@ -174,8 +174,11 @@ fn dispatches() -> impl Strategy<Value = Envelope> {
 
 fn replies(credit: impl Strategy<Value = Option<Credit>>) -> impl Strategy<Value = Envelope> {
     let outcome = prop_oneof![bodies().prop_map(Ok), failures(true).prop_map(Err)];
-    (numbers(), outcome, credit, extensions()).prop_map(|(number, outcome, credit, extensions)| {
-        Envelope::Reply(Reply { number, outcome, credit, extensions })
+    let time = option::of(numbers().prop_map(Duration::from_micros));
+    (numbers(), outcome, credit, time, extensions()).prop_map(|(number, outcome, credit, time, extensions)| {
+        // As documented, it is sent with a result that has no extensions.
+        let handler_time = time.filter(|_| outcome.is_ok() && extensions.is_empty());
+        Envelope::Reply(Reply { number, outcome, credit, handler_time, extensions })
     })
 }
 

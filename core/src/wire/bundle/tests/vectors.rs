@@ -137,6 +137,14 @@ fn put_reply(reply: &Reply, put: &mut impl FnMut(&str, Value)) {
     }
     reply.credit.iter().for_each(|credit| put_credit(credit, put));
     put_unless_empty("extensions", &reply.extensions, put);
+    if let Some(time) = reply.handler_time {
+        put("extensions", json!(handler_time_pair(u16::try_from(time.as_micros()).unwrap())));
+    }
+}
+
+/// Returns the extension of a handler time that needs two bytes, as hexadecimal digits.
+fn handler_time_pair(micros: u16) -> String {
+    format!("184319{micros:04x}")
 }
 
 fn put_failure(failure: &Failure, put: &mut impl FnMut(&str, Value)) {
