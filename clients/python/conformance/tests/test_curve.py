@@ -18,7 +18,8 @@ WORKER = """
 import os
 from callboard_pure import Curve, Worker
 
-worker = Worker(curve=Curve.anonymous(os.environ["SERVER_KEY"].encode()), on_ready=lambda: print("ready"))
+keys = [os.environ[name].encode() for name in ("SERVER_KEY", "PUBLIC_KEY", "SECRET_KEY") if name in os.environ]
+worker = Worker(curve=Curve(*keys) if keys[1:] else Curve.anonymous(*keys), on_ready=lambda: print("ready"))
 
 
 @worker.method("calculator.add", effect="read")
@@ -38,12 +39,13 @@ worker.run()
 class EncryptedBroker(Broker):
     """A broker with a CURVE key, which refuses connections without encryption."""
 
-    def __init__(self, folder: Path, plain: str = "never") -> None:
+    def __init__(self, folder: Path, plain: str = "never", **variables: str) -> None:
         keygen = Process([str(COMMAND), "keygen", str(folder / "broker")])
         assert keygen.wait() == 0
         keygen.kill()
         secret = str(folder / "broker.secret")
-        super().__init__(CALLBOARD_BROKER_CURVE_SECRET_FILE=secret, CALLBOARD_BROKER_PLAIN_CONNECTIONS=plain)
+        variables |= {"CALLBOARD_BROKER_CURVE_SECRET_FILE": secret, "CALLBOARD_BROKER_PLAIN_CONNECTIONS": plain}
+        super().__init__(None, **variables)
         line = (folder / "broker.public").read_text()
         self.key = line.split('"')[1].encode()
 
@@ -124,3 +126,55 @@ def test_a_client_with_a_server_key_never_connects_to_a_broker_without_a_key(bro
         with Client(broker.frontend) as plain:
             assert plain.call("calculator.add", [2, 3]) == 5
         assert_not_served(client)
+
+
+def keys_of(broker: EncryptedBroker, pair: tuple[bytes, bytes]) -> Curve:
+    return Curve(broker.key, *pair)
+
+
+def broker_with_peers(folder: Path, *peers: str) -> EncryptedBroker:
+    """Starts a broker with a file of these peers."""
+    file = folder / "peers.toml"
+    file.touch(mode=0o600)
+    file.write_text("".join(f"[[peer]]\n{peer}\n" for peer in peers))
+    return EncryptedBroker(folder, CALLBOARD_PEERS_FILE=str(file))
+
+
+def test_a_client_and_a_worker_are_known_by_their_public_keys(tmp_path: Path, start: Start) -> None:
+    web, jobs = zmq.curve_keypair(), zmq.curve_keypair()
+    broker = broker_with_peers(
+        tmp_path,
+        f'name = "web"\npublic_key = "{web[0].decode()}"\ncall = ["calculator.add"]',
+        f'name = "jobs"\npublic_key = "{jobs[0].decode()}"\nserve = ["calculator"]',
+    )
+    try:
+        variables = {"SERVER_KEY": broker.key, "PUBLIC_KEY": jobs[0], "SECRET_KEY": jobs[1]}
+        worker = {name: value.decode() for name, value in variables.items()}
+        start([sys.executable, "-c", WORKER], CALLBOARD_BACKEND=broker.backend, **worker).wait_for("^ready$")
+        with Client(broker.frontend, curve=keys_of(broker, web)) as client:
+            assert client.call("calculator.add", [2, 3]) == 5
+            with pytest.raises(CallError, match=r"peer web may not call calculator\.double") as denied:
+                client.call("calculator.double", [b""])
+            assert denied.value.code is Code.PERMISSION_DENIED
+        with Client(broker.frontend, curve=Curve.anonymous(broker.key)) as stranger:
+            with pytest.raises(CallError, match="unknown public key") as rejected:
+                stranger.call("calculator.add", [2, 3])
+            assert rejected.value.code is Code.UNAUTHENTICATED
+    finally:
+        broker.kill()
+
+
+def test_an_authkey_cannot_be_proved_over_curve_and_the_broker_names_the_public_key_instead(tmp_path: Path) -> None:
+    key = b"0123456789abcdef"
+    broker = broker_with_peers(tmp_path, f'name = "web"\nauthkey = "{key.decode()}"')
+    try:
+        reasons = {None: "does not know its public key", key: "add its public key to the broker's peers file"}
+        for authkey, reason in reasons.items():
+            with (
+                Client(broker.frontend, authkey, curve=Curve.anonymous(broker.key)) as client,
+                pytest.raises(CallError, match=reason) as rejected,
+            ):
+                client.call("calculator.add", [2, 3])
+            assert rejected.value.code is Code.UNAUTHENTICATED
+    finally:
+        broker.kill()
