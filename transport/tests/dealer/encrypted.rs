@@ -4,7 +4,6 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     os::unix::net::UnixListener,
-    sync::mpsc,
     thread,
 };
 
@@ -19,7 +18,7 @@ use callboard_core::{
 use callboard_transport::{CurveKeys, Dealer, DealerError, DealerErrorKind};
 use tokio::sync::oneshot;
 
-use super::{number, one, receive_within_polls, run, send_until_unsent};
+use super::{both::ScriptedRouter, number, one, run};
 
 /// The largest message of these tests.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -48,7 +47,7 @@ trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
 /// One connection of a scripted ROUTER with CURVE, with blocking I/O on a thread of its own.
-struct Router {
+pub(crate) struct Router {
     stream: Box<dyn Stream>,
     decoder: Decoder,
     encoder: Encoder,
@@ -131,6 +130,24 @@ impl Router {
     fn send(&mut self, frames: &Frames) {
         let bytes = self.sealed(frames);
         self.stream.write_all(&bytes).unwrap();
+    }
+}
+
+impl ScriptedRouter for Router {
+    fn start<T: Send + 'static>(script: impl FnOnce(Router) -> T + Send + 'static) -> (String, oneshot::Receiver<T>) {
+        Router::start(script)
+    }
+
+    async fn connect(address: &str) -> Dealer {
+        connect(address, &keys()).await.unwrap()
+    }
+
+    fn send(&mut self, frame: Vec<u8>) {
+        Router::send(self, &one(frame));
+    }
+
+    fn receive(&mut self) -> Option<Bytes> {
+        Router::receive(self).map(|frames| frames[0].clone())
     }
 }
 
@@ -243,75 +260,5 @@ fn a_message_that_was_changed_on_the_way_ends_the_connection() {
         assert_eq!(dealer.receive().await.unwrap(), [Bytes::from_static(b"unchanged")]);
         let lost = dealer.receive().await.expect_err("the message is refused").to_string();
         assert!(lost.contains("changed on the way"), "{lost}");
-    });
-}
-
-#[test]
-fn an_encrypted_peer_that_stops_reading_blocks_nothing_and_later_receives_every_message() {
-    run(async {
-        let (read, read_requests) = mpsc::sync_channel(1);
-        let (address, end) = Router::start(move |mut router| {
-            let count: u64 = read_requests.recv().unwrap();
-            (0..count).for_each(|expected| assert_eq!(number(&router.receive().unwrap()[0]), expected));
-            router.send(&one("all of them"));
-            assert_eq!(router.receive(), None, "a message arrived twice");
-        });
-        let mut dealer = connect(&address, &keys()).await.unwrap();
-        let count = send_until_unsent(&mut dealer, 500).await;
-        read.send(count).unwrap();
-        assert_eq!(dealer.receive().await.unwrap(), [Bytes::from_static(b"all of them")]);
-        assert_eq!(dealer.unsent(), 0);
-        drop(dealer);
-        end.await.unwrap();
-    });
-}
-
-#[test]
-fn an_encrypted_receive_that_is_dropped_at_any_point_loses_no_message() {
-    run(async {
-        let (read, read_requests) = mpsc::sync_channel(1);
-        let (address, end) = Router::start(move |mut router| {
-            let count: u64 = read_requests.recv().unwrap();
-            for expected in 0..count {
-                assert_eq!(number(&router.receive().unwrap()[0]), expected);
-                // Of sizes that are read in one piece, in several pieces, and into a frame of their own.
-                let size = [16, 9_000, 70_000][usize::try_from(expected % 3).unwrap()];
-                let mut bytes = vec![0; size];
-                bytes[..8].copy_from_slice(&expected.to_be_bytes());
-                router.send(&one(bytes));
-            }
-            assert_eq!(router.receive(), None, "a message arrived twice");
-        });
-        let mut dealer = connect(&address, &keys()).await.unwrap();
-        let count = send_until_unsent(&mut dealer, 200).await;
-        read.send(count).unwrap();
-        let mut expected = 0;
-        for round in 0_usize.. {
-            if let Some(frames) = receive_within_polls(&mut dealer, round % 4).await {
-                assert_eq!(number(&frames[0]), expected);
-                expected += 1;
-            }
-            if expected == count {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-        drop(dealer);
-        end.await.unwrap();
-    });
-}
-
-#[test]
-fn an_encrypted_sender_that_ignores_its_credit_is_disconnected() {
-    run(async {
-        let (release, held) = mpsc::sync_channel::<()>(1);
-        let (address, end) = Router::start(move |_router| held.recv());
-        let mut dealer = connect(&address, &keys()).await.unwrap();
-        for _ in 0..200_000 {
-            dealer.send(one("without a yield"));
-        }
-        dealer.receive().await.expect_err("too many messages wait");
-        drop(release);
-        let _ = end.await;
     });
 }

@@ -1,6 +1,7 @@
 //! The dealer against zeromq's ROUTER, and against scripted peers that misbehave.
 #![allow(clippy::unwrap_used)]
 
+mod both;
 mod encrypted;
 mod peer;
 
@@ -9,9 +10,6 @@ use std::{
     io::{ErrorKind, Write},
     net::TcpListener,
     os::unix::{fs::chown, net::UnixListener},
-    pin::pin,
-    sync::mpsc,
-    task::Poll,
     time::Duration,
 };
 
@@ -60,18 +58,6 @@ async fn connect_error(address: &str) -> DealerErrorKind {
     let error = Dealer::connect(address, None).await.err().expect("the attempt must fail");
     assert!(error.to_string().contains(address), "{error}");
     error.kind()
-}
-
-/// Sends numbered messages to a peer that does not read, until `unsent` of them wait. Returns the number of all sent messages.
-async fn send_until_unsent(dealer: &mut Dealer, unsent: usize) -> u64 {
-    let mut sent = 0;
-    while dealer.unsent() < unsent {
-        dealer.send(numbered(sent));
-        dealer.flush();
-        sent += 1;
-        tokio::task::yield_now().await;
-    }
-    sent
 }
 
 #[test]
@@ -227,84 +213,6 @@ fn the_loss_of_a_peer_is_reported_after_a_send_too() {
         end.await.unwrap();
         dealer.send(one("to a lost peer"));
         dealer.receive().await.expect_err("the connection is lost");
-    });
-}
-
-#[test]
-fn a_peer_that_stops_reading_blocks_nothing_and_later_receives_every_message() {
-    run(async {
-        let (read, read_requests) = mpsc::sync_channel(1);
-        let (address, end) = Peer::start(move |mut peer| {
-            let count: u64 = read_requests.recv().unwrap();
-            (0..count).for_each(|expected| assert_eq!(number(&peer.receive().unwrap()), expected));
-            peer.send(b"all of them");
-            assert_eq!(peer.receive(), None, "a message arrived twice");
-        });
-        let mut dealer = connect(&address).await;
-        let count = send_until_unsent(&mut dealer, 500).await;
-        read.send(count).unwrap();
-        assert_eq!(dealer.receive().await.unwrap(), [Bytes::from_static(b"all of them")]);
-        assert_eq!(dealer.unsent(), 0);
-        drop(dealer);
-        end.await.unwrap();
-    });
-}
-
-#[test]
-fn a_receive_that_is_dropped_at_any_point_loses_no_message() {
-    run(async {
-        let (read, read_requests) = mpsc::sync_channel(1);
-        let (address, end) = Peer::start(move |mut peer| {
-            let count: u64 = read_requests.recv().unwrap();
-            for expected in 0..count {
-                assert_eq!(number(&peer.receive().unwrap()), expected);
-                peer.send(&expected.to_be_bytes());
-            }
-            assert_eq!(peer.receive(), None, "a message arrived twice");
-        });
-        let mut dealer = connect(&address).await;
-        let count = send_until_unsent(&mut dealer, 500).await;
-        read.send(count).unwrap();
-        let mut expected = 0;
-        for round in 0_usize.. {
-            if let Some(frames) = receive_within_polls(&mut dealer, round % 4).await {
-                assert_eq!(number(&frames[0]), expected);
-                expected += 1;
-            }
-            if expected == count {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-        drop(dealer);
-        end.await.unwrap();
-    });
-}
-
-/// Polls one `receive` up to `polls` times, lets other tasks run in between, and drops it.
-async fn receive_within_polls(dealer: &mut Dealer, polls: usize) -> Option<Vec<Bytes>> {
-    let mut receive = pin!(dealer.receive());
-    for _ in 0..polls {
-        if let Poll::Ready(received) = futures::poll!(receive.as_mut()) {
-            return Some(received.unwrap());
-        }
-        tokio::task::yield_now().await;
-    }
-    None
-}
-
-#[test]
-fn a_sender_that_ignores_its_credit_is_disconnected() {
-    run(async {
-        let (release, held) = mpsc::sync_channel::<()>(1);
-        let (address, end) = Peer::start(move |_peer| held.recv());
-        let mut dealer = connect(&address).await;
-        for _ in 0..200_000 {
-            dealer.send(one("without a yield"));
-        }
-        dealer.receive().await.expect_err("too many messages wait");
-        drop(release);
-        let _ = end.await;
     });
 }
 

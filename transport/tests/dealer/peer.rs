@@ -6,7 +6,11 @@ use std::{
     thread,
 };
 
+use bytes::Bytes;
+use callboard_transport::Dealer;
 use tokio::sync::oneshot;
+
+use super::both::ScriptedRouter;
 
 /// ZMTP 3.0, mechanism NULL.
 const GREETING: [u8; 64] = {
@@ -83,5 +87,23 @@ impl Peer {
         let mut frame = vec![0; u64::from_be_bytes(length) as usize];
         self.stream.read_exact(&mut frame)?;
         Ok(Some((flags[0], frame)))
+    }
+}
+
+impl ScriptedRouter for Peer {
+    fn start<T: Send + 'static>(script: impl FnOnce(Peer) -> T + Send + 'static) -> (String, oneshot::Receiver<T>) {
+        Peer::start(script)
+    }
+
+    async fn connect(address: &str) -> Dealer {
+        super::connect(address).await
+    }
+
+    fn send(&mut self, frame: Vec<u8>) {
+        Peer::send(self, &frame);
+    }
+
+    fn receive(&mut self) -> Option<Bytes> {
+        Peer::receive(self).map(Bytes::from)
     }
 }
