@@ -20,6 +20,8 @@ use crate::{
 
 /// The address with a port that the system chooses.
 const ANY_PORT: &str = "tcp://127.0.0.1:0";
+/// More handshakes than processes: with the default, some of 1,000 processes that connect at once would have to retry.
+const HANDSHAKES_MAX: &str = "4096";
 /// Queue bytes of a waiting call beside its payload, at most.
 const CALL_BYTES: u64 = 256;
 
@@ -203,17 +205,20 @@ async fn private_broker(parameters: &Parameters) -> anyhow::Result<StartedBroker
     Ok((Some(broker), (folder, key), addresses, credentials))
 }
 
-/// Returns the limits of a broker whose queue has room for `fill` calls: one address may have a quarter of all waiting calls.
+/// Returns the limits of a broker to which all processes connect at once, and whose queue has room for `fill` calls: one address may
+/// have a quarter of all waiting calls.
 fn limits(parameters: &Parameters) -> Vec<String> {
-    let Some(calls) = parameters.fill.map(u64::from) else { return Vec::new() };
+    let calls = u64::from(parameters.fill.unwrap_or_default());
     let mib = calls * (u64::from(parameters.size) + CALL_BYTES) / (1 << 20) + 64;
-    let limits = [
+    let of_fill = [
         ("--queue-calls-max", calls.max(65_536).to_string()),
         ("--waiting-calls-max", (4 * calls).max(262_144).to_string()),
         ("--queue-bytes-max", format!("{mib}MiB")),
         ("--waiting-bytes-max", format!("{}MiB", 4 * mib)),
     ];
-    limits.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+    let of_fill = of_fill.into_iter().filter(|_| calls > 0);
+    let all = of_fill.chain([("--handshakes-max", HANDSHAKES_MAX.to_owned())]);
+    all.flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
 }
 
 fn worker_arguments(parameters: &Parameters, threads: u32) -> Vec<String> {
