@@ -177,6 +177,8 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 pub const SLOTS_ASYNC_DEFAULT: u32 = 64;
 /// The default number of slots of a service of blocking functions: one call at a time.
 pub const SLOTS_BLOCKING_DEFAULT: u32 = 1;
+/// The default prefetch of a service of blocking functions without `once` methods. More was not reliably faster.
+pub const PREFETCH_BLOCKING_DEFAULT: u32 = 8;
 /// The time that a handler runs before its worker sends `started`. Most calls end earlier and save this envelope. For the others, the
 /// caller learns at a timeout that the handler had started.
 pub const STARTED_DELAY: Duration = Duration::from_millis(20);

@@ -48,7 +48,7 @@ pub struct Service {
     name: String,
     methods: Vec<Method>,
     slots: Option<u32>,
-    prefetch: u32,
+    prefetch: Option<u32>,
     /// The full description, if the program set one.
     description: Option<ServiceDescription>,
     /// The limits of methods, by name.
@@ -69,7 +69,7 @@ impl Service {
             name: name.into(),
             methods: Vec::new(),
             slots: None,
-            prefetch: 0,
+            prefetch: None,
             description: None,
             limits: Vec::new(),
         }
@@ -121,10 +121,12 @@ impl Service {
         Service { slots: Some(slots), ..self }
     }
 
-    /// Sets how many further calls the worker queues. Default: 0. A higher number hides the round trip to the broker. A queued call may
-    /// wait for short calls while another worker is idle. Behind a call that takes longer than 20 ms it goes back to the broker.
+    /// Sets how many further calls the worker queues, of async functions and of blocking functions. A higher number hides the round trip
+    /// to the broker. Default: 8 for blocking functions, unless one of them is a `once` method, because a process that is killed loses the
+    /// calls that it has queued; 0 for async functions, which have slots enough. A queued call may wait for short calls while another
+    /// worker is idle. Behind a call that takes longer than 20 ms it goes back to the broker.
     pub fn prefetch(self, prefetch: u32) -> Service {
-        Service { prefetch, ..self }
+        Service { prefetch: Some(prefetch), ..self }
     }
 
     /// Sets the full description of the methods. A trait with `#[callboard::service]` sets it itself. Methods that are missing in it are
@@ -230,6 +232,16 @@ mod tests {
 
     async fn fallible(_context: Context, x: i64) -> Result<i64, String> {
         Ok(x)
+    }
+
+    #[test]
+    fn blocking_functions_are_prefetched_by_default_unless_one_runs_once() {
+        let prefetch = |service: Service| into_offers(service).unwrap().into_iter().map(|(offer, _)| offer.prefetch);
+        let reading = || Service::new("s").read("one", ["x"], blocking);
+        assert!(prefetch(reading()).eq([8]));
+        assert!(prefetch(reading().once("two", ["x"], blocking)).eq([0]));
+        assert!(prefetch(reading().read("two", [], async || {})).eq([0, 8]), "async functions have slots enough");
+        assert!(prefetch(reading().once("two", ["x"], blocking).prefetch(3)).eq([3]));
     }
 
     #[test]

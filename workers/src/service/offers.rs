@@ -4,8 +4,11 @@ use callboard_core::{
     body,
     contract::ServiceDescription,
     wire::{
+        envelope::Effect,
         handshake::{ContractOffer, MethodLimits, MethodOffer, Offer},
-        limits::{DESCRIPTION_BYTES_MAX, SLOTS_ASYNC_DEFAULT, SLOTS_BLOCKING_DEFAULT, SLOTS_MAX},
+        limits::{
+            DESCRIPTION_BYTES_MAX, PREFETCH_BLOCKING_DEFAULT, SLOTS_ASYNC_DEFAULT, SLOTS_BLOCKING_DEFAULT, SLOTS_MAX,
+        },
         method,
     },
 };
@@ -24,9 +27,10 @@ pub(crate) fn into_offers(service: Service) -> Result<Vec<(Offer, Vec<ErasedHand
     apply_limits(&mut methods, limits);
     let is_async = |method: &Method| matches!(method.handler, ErasedHandler::Async(_));
     let (asynchronous, blocking): (Vec<_>, Vec<_>) = methods.into_iter().partition(is_async);
-    let halves = [(asynchronous, SLOTS_ASYNC_DEFAULT), (blocking, SLOTS_BLOCKING_DEFAULT)];
-    let offers = halves.into_iter().filter(|(methods, _)| !methods.is_empty()).map(|(methods, default)| {
-        let slots = slots.unwrap_or(default);
+    let prefetch_blocking = prefetch_default(&blocking);
+    let halves = [(asynchronous, SLOTS_ASYNC_DEFAULT, 0), (blocking, SLOTS_BLOCKING_DEFAULT, prefetch_blocking)];
+    let offers = halves.into_iter().filter(|(methods, ..)| !methods.is_empty()).map(|(methods, default, ready)| {
+        let (slots, prefetch) = (slots.unwrap_or(default), prefetch.unwrap_or(ready));
         let (methods, handlers) = methods.into_iter().map(|method| (method.offer, method.handler)).unzip();
         // Only the first offer contains the description.
         let hash_only = ContractOffer { hash: contract.hash, description: None };
@@ -35,6 +39,13 @@ pub(crate) fn into_offers(service: Service) -> Result<Vec<(Offer, Vec<ErasedHand
         (Offer { service, slots, free: slots, prefetch, keys: Vec::new(), methods, contract }, handlers)
     });
     Ok(offers.collect())
+}
+
+/// Returns the default prefetch of blocking functions. A process that is killed loses the calls that it has queued, and `once` methods
+/// are not called again.
+fn prefetch_default(blocking: &[Method]) -> u32 {
+    let is_once = |method: &Method| method.offer.effect == Effect::Once;
+    if blocking.iter().any(is_once) { 0 } else { PREFETCH_BLOCKING_DEFAULT }
 }
 
 /// Adds the limits to their methods. A later limit replaces an earlier one of the same kind.
