@@ -1,6 +1,7 @@
 //! The credit and item counts of one direction of a stream, for each of its three sides.
 //!
-//! The reader grants credit, the writer spends it item by item, and the broker between them checks both. The credit that is
+//! The reader grants credit, the writer spends it, and the broker between them checks both. An envelope carries a batch of items: each
+//! side accounts for it in one step, by its number of items and bytes. The credit that is
 //! granted before the first item is the *window*. Later grants return what was read, so that at most one window is in flight or
 //! unread. That bounds what the broker and the reader hold of a stream, whatever its writer does and however slow its reader is.
 
@@ -13,7 +14,7 @@ use crate::wire::{limits::ITEM_BYTES_MAX, streams::ItemCredit};
 pub(crate) enum StreamError {
     /// Items are missing, or an item came twice.
     Sequence { received: u64, expected: u64 },
-    /// The writer sent an item without credit for it.
+    /// The writer sent items without credit for them.
     NoCredit,
     /// The reader granted more credit than the window, or than a window may be.
     WindowExceeded,
@@ -23,8 +24,8 @@ pub(crate) enum StreamError {
     NoSuchStream,
     /// An item or an end could not be decoded.
     Malformed,
-    /// An item exceeds the size limit.
-    ItemTooLarge,
+    /// The items of one envelope exceed the size limit.
+    TooLarge,
 }
 
 /// The writing side.
@@ -83,15 +84,16 @@ impl StreamWriter {
         self.left
     }
 
-    /// Spends credit for an item and returns the item's number. `None` if the credit does not suffice, or the stream has ended.
-    pub(crate) fn send(&mut self, bytes: u64) -> Option<u64> {
-        let item = ItemCredit::one(bytes);
-        if self.ended || !self.left.covers(item) {
+    /// Spends the credit of a batch and returns the number of its first item. `None` if the credit does not suffice, or the stream has
+    /// ended.
+    pub(crate) fn send(&mut self, batch: ItemCredit) -> Option<u64> {
+        if self.ended || !self.left.covers(batch) {
             return None;
         }
-        self.left = self.left.without(item);
-        self.next += 1;
-        Some(self.next - 1)
+        self.left = self.left.without(batch);
+        let first = self.next;
+        self.next += u64::from(batch.items);
+        Some(first)
     }
 
     /// Ends the stream. Returns how many items were sent; `None` if it had ended before.
@@ -122,19 +124,18 @@ impl StreamReader {
         self.left
     }
 
-    /// Accepts an item.
+    /// Accepts a batch of items whose first has the number `sequence`.
     ///
     /// # Errors
     /// [`StreamError`] if the writer may not send it.
-    pub(crate) fn take(&mut self, sequence: u64, bytes: u64) -> Result<(), StreamError> {
-        let item = ItemCredit::one(bytes);
+    pub(crate) fn take(&mut self, sequence: u64, batch: ItemCredit) -> Result<(), StreamError> {
         match () {
             () if self.ended => Err(StreamError::AfterEnd),
             () if sequence != self.next => Err(StreamError::Sequence { received: sequence, expected: self.next }),
-            () if !self.left.covers(item) => Err(StreamError::NoCredit),
+            () if !self.left.covers(batch) => Err(StreamError::NoCredit),
             () => {
-                self.left = self.left.without(item);
-                self.next += 1;
+                self.left = self.left.without(batch);
+                self.next += u64::from(batch.items);
                 Ok(())
             }
         }
@@ -184,20 +185,19 @@ impl StreamReader {
 }
 
 impl StreamRelay {
-    /// Accepts an item from the writer, to be forwarded.
+    /// Accepts a batch of items from the writer, to be forwarded. Its first item has the number `sequence`.
     ///
     /// # Errors
     /// [`StreamError`] if the writer may not send it.
-    pub(crate) fn take(&mut self, sequence: u64, bytes: u64) -> Result<(), StreamError> {
-        let item = ItemCredit::one(bytes);
+    pub(crate) fn take(&mut self, sequence: u64, batch: ItemCredit) -> Result<(), StreamError> {
         match () {
             () if self.ended => Err(StreamError::AfterEnd),
-            () if bytes > ITEM_BYTES_MAX => Err(StreamError::ItemTooLarge),
+            () if batch.bytes > ITEM_BYTES_MAX => Err(StreamError::TooLarge),
             () if sequence != self.next => Err(StreamError::Sequence { received: sequence, expected: self.next }),
-            () if !self.left.covers(item) => Err(StreamError::NoCredit),
+            () if !self.left.covers(batch) => Err(StreamError::NoCredit),
             () => {
-                self.left = self.left.without(item);
-                self.next += 1;
+                self.left = self.left.without(batch);
+                self.next += u64::from(batch.items);
                 Ok(())
             }
         }
@@ -276,11 +276,11 @@ impl fmt::Display for StreamError {
             StreamError::Sequence { received, expected } => {
                 write!(f, "received item {received}, expected item {expected}")
             }
-            StreamError::NoCredit => f.write_str("received an item without credit for it"),
+            StreamError::NoCredit => f.write_str("received items without credit for them"),
             StreamError::WindowExceeded => f.write_str("received more credit than the stream's window"),
             StreamError::AfterEnd => f.write_str("received an item after the end"),
             StreamError::NoSuchStream => f.write_str("the call has no such stream"),
-            StreamError::ItemTooLarge => write!(f, "received an item of more than {ITEM_BYTES_MAX} bytes"),
+            StreamError::TooLarge => write!(f, "received more than {ITEM_BYTES_MAX} bytes of items in one envelope"),
             StreamError::Malformed => f.write_str("received an item that could not be decoded"),
         }
     }

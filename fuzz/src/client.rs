@@ -107,7 +107,7 @@ impl ClientHost {
                 }
                 Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "a client is closed once"),
                 // No call of these scripts has streams. No message may cause actions of streams.
-                Action::StreamCredit { .. } | Action::Item { .. } | Action::Progress { .. } => {
+                Action::StreamCredit { .. } | Action::Items { .. } | Action::Progress { .. } => {
                     panic!("an action of a stream for a call without streams")
                 }
                 Action::Log(_) => {}

@@ -10,11 +10,13 @@ use callboard_core::{
         Bundler, Envelope,
         affinity::{Affinity, AffinityKey},
         envelope::{
-            Cancel, Credit, Dispatch, Effect, End, Item, KeyFreed, Ping, Priority, Reply, Request, RequestFlags,
+            Cancel, Credit, Dispatch, Effect, End, Items, KeyFreed, Ping, Priority, Reply, Request, RequestFlags,
             StreamCredit,
         },
         handshake::{Challenge, ChallengeResponse, Hello, MethodLimits, MethodOffer, Offer, Register, Role, Welcome},
         ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
+        item_batch::ItemBatch,
+        limits::BATCH_ITEMS_MAX,
         method::MethodName,
         status::{Code, Executed, Failure},
         streams::{ItemCredit, Streams, Style},
@@ -77,11 +79,11 @@ pub(crate) fn to_broker(script: &mut Script<'_>) -> Envelope {
 /// Returns an envelope of a stream or of progress, even if no call has streams. Small numbers include those of open calls.
 fn stream_envelope(script: &mut Script<'_>) -> Envelope {
     match script.below(5) {
-        0 => Envelope::Item(Item {
+        0 => Envelope::Items(Items {
             number: script.number(),
             sequence: script.number(),
             latest: None,
-            body: body_of_some_size(script),
+            batch: ItemBatch::new(script.pick(&[1, 1, 2, BATCH_ITEMS_MAX]), body_of_some_size(script)),
         }),
         1 => Envelope::End(End { number: script.number(), items: script.number() }),
         2 => {

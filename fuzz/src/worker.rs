@@ -127,7 +127,7 @@ impl WorkerHost {
                 Action::QueryStarted(_) => {}
                 Action::ShutdownComplete => assert!(!std::mem::replace(&mut self.ended, true), "a worker ends once"),
                 // No method of these scripts has streams.
-                Action::StreamCredit { .. } | Action::Item { .. } | Action::End { .. } => {
+                Action::StreamCredit { .. } | Action::Items { .. } | Action::End { .. } => {
                     panic!("an action of a stream for a call without streams")
                 }
                 Action::Rejected(_) | Action::Log(_) => {}

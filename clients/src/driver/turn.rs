@@ -6,13 +6,13 @@ use std::{
     thread,
 };
 
-use bytes::Bytes;
 use callboard_core::{
     auth::ChannelBinding,
     client::{Action, Diagnostic, Event, NewCall, Ticket},
     time::Time,
     wire::{
         envelope::Envelope,
+        item_batch::ItemBatch,
         limits::{BUNDLE_ENVELOPES_MAX, TURN_ENVELOPES_MAX},
         status::{Code, Executed, Failure},
     },
@@ -143,11 +143,19 @@ impl Driver {
     /// Gives the machine a command of a call with streams. It ignores those of a call that has ended.
     fn handle_stream_command(&mut self, now: Time, command: StreamCommand) {
         let event = match command {
-            StreamCommand::Item(ticket, body) => Event::Item { ticket, body },
+            StreamCommand::Items(ticket) => return self.send_items(now, ticket),
             StreamCommand::End(ticket) => Event::End(ticket),
             StreamCommand::Read(ticket, credit) => Event::Read { ticket, credit },
         };
         self.machine.handle_event(now, event, &mut self.actions);
+    }
+
+    /// Gives the machine the items that a caller has sent since the last turn.
+    fn send_items(&mut self, now: Time, ticket: Ticket) {
+        let Some(stream) = self.streams.get(&ticket) else { return };
+        for batch in stream.take_outgoing() {
+            self.machine.handle_event(now, Event::Items { ticket, batch }, &mut self.actions);
+        }
     }
 
     fn close(&mut self, now: Time) {
@@ -202,7 +210,7 @@ impl Driver {
                 }
                 Action::Release { token } => self.remove_stream(&token),
                 Action::StreamCredit { ticket, credit } => self.stream(ticket, |stream| stream.add_credit(credit)),
-                Action::Item { ticket, latest, body } => self.on_item(ticket, latest, body),
+                Action::Items { ticket, latest, batch } => self.on_items(ticket, latest, batch),
                 Action::Progress { ticket, body } => self.stream(ticket, |stream| stream.set_progress(body)),
                 Action::Rejected(failure) => self.on_rejected(failure),
                 Action::Closed => self.lifecycle = self.lifecycle.closed(),
@@ -218,9 +226,9 @@ impl Driver {
         }
     }
 
-    /// Buffers an item. The items that it supersedes count as read, which a later command reports to the machine.
-    fn on_item(&mut self, ticket: Ticket, dropped: Option<u64>, body: Bytes) {
-        let read = self.streams.get(&ticket).and_then(|stream| stream.push(body, dropped));
+    /// Buffers items. Those that are superseded count as read, which a later command reports to the machine.
+    fn on_items(&mut self, ticket: Ticket, dropped: Option<u64>, batch: ItemBatch) {
+        let read = self.streams.get(&ticket).and_then(|stream| stream.push(batch, dropped));
         if let Some(credit) = read {
             // This thread receives the commands and has not ended, so the queue is open.
             let _ = self.channels.commands.push(Command::Stream(StreamCommand::Read(ticket, credit)));

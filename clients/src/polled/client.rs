@@ -88,7 +88,7 @@ impl Client {
 
     /// Passes the items of a call to `callback` as they arrive: what `next` of the stream returns. Some items are passed in each
     /// [`Client::poll`] and [`Client::process`], on this thread. The last argument is `None`, the end, or an error. A program that does
-    /// not poll applies backpressure to the handler, at 64 items or 256 KiB.
+    /// not poll applies backpressure to the handler, at 1,024 items or 256 KiB.
     ///
     /// ```no_run
     /// # fn example(client: callboard_clients::polled::Client) -> Result<(), callboard_clients::CallError> {

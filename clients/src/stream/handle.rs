@@ -6,11 +6,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use callboard_core::{client::Ticket, time::Time};
+use callboard_core::{client::Ticket, time::Time, wire::item_batch::BatchReader};
 use tokio::task::AbortHandle;
 
 use super::{
-    buffer::{StreamBuffer, StreamEvent, StreamSink},
+    buffer::{Sent, StreamBuffer, StreamEvent, StreamSink},
     command::StreamCommand,
 };
 use crate::{
@@ -24,11 +24,21 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct StreamHandle {
     buffer: Arc<StreamBuffer>,
+    /// The items that this reader has taken from the buffer.
+    reading: BatchReader,
     inner: Arc<ClientInner>,
     /// `None` if the call could not be made; the buffer holds its outcome then.
     ticket: Option<Ticket>,
     /// The task on the I/O thread that waits for a permit of the client's queue.
     queueing: Option<AbortHandle>,
+}
+
+/// What the reader of a call receives.
+pub(crate) enum NextItem {
+    /// The next item.
+    Item(Bytes),
+    /// The end of the call, after all items. Holds the outcome the first time.
+    End(Option<Result<Bytes, CallError>>),
 }
 
 impl StreamHandle {
@@ -37,7 +47,8 @@ impl StreamHandle {
     /// If the client's queue is full, the call waits for a permit as other calls do. A task on the I/O thread waits for it, because
     /// the caller may be awaiting something else.
     pub(crate) fn start(inner: Arc<ClientInner>, request: Result<Request, CallError>, conflate: bool) -> StreamHandle {
-        let mut handle = StreamHandle { buffer: StreamBuffer::new(conflate), inner, ticket: None, queueing: None };
+        let (buffer, reading) = (StreamBuffer::new(conflate), BatchReader::default());
+        let mut handle = StreamHandle { buffer, reading, inner, ticket: None, queueing: None };
         match request {
             Ok(request) => handle.send_request(request.limited_to_served_call()),
             Err(error) => handle.buffer.complete(Err(error)),
@@ -59,19 +70,27 @@ impl StreamHandle {
         }
     }
 
-    /// Returns a second handle of the same call.
+    /// Returns a second handle of the same call. Only one of both may read.
     pub(crate) fn share(&self) -> StreamHandle {
         let (buffer, inner) = (Arc::clone(&self.buffer), Arc::clone(&self.inner));
-        StreamHandle { buffer, inner, ticket: self.ticket, queueing: self.queueing.clone() }
+        let reading = BatchReader::default();
+        StreamHandle { buffer, reading, inner, ticket: self.ticket, queueing: self.queueing.clone() }
     }
 
-    /// Polls the next item, or the end.
-    pub(crate) fn poll_next(&self, context: &Context<'_>) -> Poll<StreamEvent> {
-        let (event, read) = ready!(self.buffer.poll_next(context));
-        if let Some(credit) = read {
-            self.push(|ticket| Command::Stream(StreamCommand::Read(ticket, credit)));
+    /// Polls the next item, or the end with the outcome, which is there the first time.
+    pub(crate) fn poll_next(&mut self, context: &Context<'_>) -> Poll<NextItem> {
+        loop {
+            if let Some((item, read)) = self.reading.next_item() {
+                if let Some(credit) = read.and_then(|credit| self.buffer.record_read(credit)) {
+                    self.push(|ticket| Command::Stream(StreamCommand::Read(ticket, credit)));
+                }
+                return Poll::Ready(NextItem::Item(item));
+            }
+            match ready!(self.buffer.poll_next(context)) {
+                StreamEvent::Items(batch) => self.reading = BatchReader::new(batch),
+                StreamEvent::End(outcome) => return Poll::Ready(NextItem::End(outcome)),
+            }
         }
-        Poll::Ready(event)
     }
 
     /// Polls the next progress report.
@@ -81,11 +100,11 @@ impl StreamHandle {
 
     /// Sends an item as soon as there is credit for it. Returns false if the call has ended.
     pub(crate) fn poll_send(&self, context: &Context<'_>, item: &Bytes) -> Poll<bool> {
-        let has_credit = ready!(self.buffer.poll_credit(context, item.len() as u64));
-        if has_credit {
-            self.push(|ticket| Command::Stream(StreamCommand::Item(ticket, item.clone())));
+        let sent = ready!(self.buffer.poll_send(context, item));
+        if sent == Sent::First {
+            self.push(|ticket| Command::Stream(StreamCommand::Items(ticket)));
         }
-        Poll::Ready(has_credit)
+        Poll::Ready(sent != Sent::Closed)
     }
 
     /// Ends the caller's items.
@@ -107,14 +126,15 @@ impl StreamHandle {
     }
 
     /// Cancels the call with an error that its reader has already received: nothing follows it.
-    pub(crate) fn cancel_and_clear(&self, error: impl FnOnce() -> CallError) {
+    pub(crate) fn cancel_and_clear(&mut self, error: impl FnOnce() -> CallError) {
         self.cancel(error);
+        self.reading = BatchReader::default();
         self.buffer.clear();
     }
 
     /// Returns the bytes of the items that arrived and were not read.
     pub(crate) fn unread_bytes(&self) -> u64 {
-        self.buffer.unread_bytes()
+        self.reading.unread_bytes() + self.buffer.arrived_bytes()
     }
 
     /// Returns the number of items that were dropped in favour of newer ones, on both sides.

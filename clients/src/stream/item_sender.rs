@@ -18,7 +18,7 @@ use crate::error::{call_error::CallError, send_error::SendError};
 
 /// The sender of a call's items to its handler.
 ///
-/// [`send`](ItemSender::send) waits while the handler does not read: at most 64 items and 256 KiB are in flight.
+/// [`send`](ItemSender::send) waits while the handler does not read: at most 1,024 items and 256 KiB are in flight.
 /// [`end`](ItemSender::end) ends the items. The sender is also a `Sink`; closing it ends the items.
 ///
 /// **Dropping it without `end` cancels the call**, so that a handler never mistakes a partial upload for a complete one.

@@ -10,7 +10,10 @@ use std::{
 use callboard_core::body;
 use serde::de::DeserializeOwned;
 
-use super::{buffer::StreamEvent, handle::StreamHandle, progress::Progress};
+use super::{
+    handle::{NextItem, StreamHandle},
+    progress::Progress,
+};
 use crate::{call::decode::decode, error::call_error::CallError};
 
 /// The future of the outcome of a call that was made by [`Call::upload`](crate::Call::upload) or [`Call::on_progress`](crate::Call::on_progress).
@@ -56,8 +59,8 @@ impl<R: DeserializeOwned> Future for ReplyFuture<R> {
         loop {
             match ready!(self.call.poll_next(context)) {
                 // Such a call has no items for its caller.
-                StreamEvent::Item(_) => {}
-                StreamEvent::End(outcome) => {
+                NextItem::Item(_) => {}
+                NextItem::End(outcome) => {
                     return Poll::Ready(decode(outcome.expect("a future must not be polled after it was ready")));
                 }
             }

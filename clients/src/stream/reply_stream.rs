@@ -12,12 +12,12 @@ use callboard_core::body;
 use futures::Stream;
 use serde::de::DeserializeOwned;
 
-use super::{buffer::StreamEvent, handle::StreamHandle};
+use super::handle::{NextItem, StreamHandle};
 use crate::error::call_error::CallError;
 
 /// The stream of a handler's items: `Result<T, CallError>`, on any executor.
 ///
-/// It ends after the last item, or with the error that ended the call. It buffers at most 64 items and 256 KiB; a slow reader applies
+/// It ends after the last item, or with the error that ended the call. It buffers at most 1,024 items and 256 KiB; a slow reader applies
 /// backpressure to its handler and to nothing else. `T` is any type that serde can deserialize. An item that is not a `T` ends the
 /// call INTERNAL.
 ///
@@ -70,13 +70,13 @@ impl<T: DeserializeOwned> ReplyStream<T> {
 
     fn poll_item(&mut self, context: &Context<'_>) -> Poll<Option<Result<T, CallError>>> {
         Poll::Ready(match ready!(self.call.poll_next(context)) {
-            StreamEvent::Item(item) => Some(body::decode(&item).map_err(|error| {
+            NextItem::Item(item) => Some(body::decode(&item).map_err(|error| {
                 let error = CallError::invalid_item::<T>(&error);
                 self.call.cancel_and_clear(|| error.clone());
                 error
             })),
-            StreamEvent::End(Some(Err(error))) => Some(Err(error)),
-            StreamEvent::End(_) => None,
+            NextItem::End(Some(Err(error))) => Some(Err(error)),
+            NextItem::End(_) => None,
         })
     }
 }

@@ -45,6 +45,7 @@ use crate::{
         envelope::{Credit, Envelope, Ping},
         handshake::{Role, Welcome},
         ids::CallNumber,
+        item_batch::ItemBatch,
         limits::SESSION_OUTCOMES_MAX,
         status::Failure,
         streams::ItemCredit,
@@ -71,16 +72,16 @@ pub enum Event<T> {
     Call(NewCall<T>),
     /// The caller cancels a call. A ticket whose token was returned already is ignored.
     Cancel(Ticket),
-    /// A caller sends an item. It needs credit from [`Action::StreamCredit`]. If the call has ended, the item is dropped.
-    Item {
-        /// The ticket of its call.
+    /// A caller sends items. They need credit from [`Action::StreamCredit`]. If the call has ended, they are dropped.
+    Items {
+        /// The ticket of their call.
         ticket: Ticket,
-        /// One CBOR item.
-        body: Bytes,
+        /// The items.
+        batch: ItemBatch,
     },
     /// A caller sends no more items of this call.
     End(Ticket),
-    /// A caller has read items that [`Action::Item`] delivered.
+    /// A caller has read items that [`Action::Items`] delivered.
     Read {
         /// The ticket of their call.
         ticket: Ticket,
@@ -119,14 +120,14 @@ pub enum Action<T> {
         /// The additional credit.
         credit: ItemCredit,
     },
-    /// Deliver an item to a caller. [`Event::Read`] must follow when it is read.
-    Item {
-        /// The ticket of its call.
+    /// Deliver items to a caller. [`Event::Read`] must follow when they are read.
+    Items {
+        /// The ticket of their call.
         ticket: Ticket,
         /// If the stream conflates items: how many unread items the handler's side has dropped.
         latest: Option<u64>,
-        /// One CBOR item.
-        body: Bytes,
+        /// The items.
+        batch: ItemBatch,
     },
     /// Deliver the progress of a call's handler.
     Progress {
@@ -202,7 +203,7 @@ impl<T> Client<T> {
             Event::Disconnected { chance } => self.on_socket_closed(now, chance, out),
             Event::Call(new) => self.call(new, out),
             Event::Cancel(ticket) => self.cancel(now, ticket, out),
-            Event::Item { ticket, body } => self.send_item(now, ticket, body, out),
+            Event::Items { ticket, batch } => self.send_items(now, ticket, batch, out),
             Event::End(ticket) => self.send_end(now, ticket, out),
             Event::Read { ticket, credit } => self.on_read(now, ticket, credit, out),
             Event::Close { deadline } => self.close(deadline, out),
@@ -221,7 +222,7 @@ impl<T> Client<T> {
         match envelope {
             Envelope::Reply(reply) if self.peer.is_connected() => self.on_reply(reply, out),
             Envelope::Credit(credit) if self.peer.is_connected() => self.add_credit(credit),
-            Envelope::Item(item) if self.peer.is_connected() => self.on_item(now, item, out),
+            Envelope::Items(items) if self.peer.is_connected() => self.on_items(now, items, out),
             Envelope::StreamCredit(credit) if self.peer.is_connected() => self.on_stream_credit(now, credit, out),
             Envelope::Progress(number, body) if self.peer.is_connected() => self.on_progress(number, body, out),
             other => match self.peer.handle_message(now, other) {

@@ -3,9 +3,9 @@
 //! | event | what the client does |
 //! |---|---|
 //! | the request is sent | grants a window to the handler; sends the end, if the caller has already ended its stream |
-//! | the caller sends an item | sends it: the caller had credit for it |
+//! | the caller sends items | sends them: the caller had credit for them |
 //! | the caller reads | grants credit again, at half the window |
-//! | an item, credit or progress arrives | delivers it to the caller |
+//! | items, credit or progress arrive | delivers them to the caller |
 //! | the connection is lost | ends calls with items in flight with UNAVAILABLE; sends the others again like any call |
 
 use bytes::Bytes;
@@ -20,8 +20,9 @@ use crate::{
     time::Time,
     wire::{
         bundle::EnvelopeError,
-        envelope::{End, Envelope, Item, StreamCredit},
+        envelope::{End, Envelope, Items, StreamCredit},
         ids::CallNumber,
+        item_batch::ItemBatch,
         kind::Kind,
         status::Code,
         streams::{ItemCredit, Streams},
@@ -42,17 +43,17 @@ impl<T> Client<T> {
         }
     }
 
-    /// Handles an item for a caller.
-    pub(super) fn on_item(&mut self, now: Time, item: Item, out: &mut Vec<Action<T>>) {
-        let Some((key, ticket, declared)) = self.streaming(item.number) else { return self.counters.late_items += 1 };
+    /// Handles items for a caller.
+    pub(super) fn on_items(&mut self, now: Time, items: Items, out: &mut Vec<Action<T>>) {
+        let Some((key, ticket, declared)) = self.streaming(items.number) else { return self.counters.late_items += 1 };
         let taken = match self.calls.streams(key) {
-            Some((streams, _)) if declared.to_caller => streams.reader.take(item.sequence, item.body.len() as u64),
+            Some((streams, _)) if declared.to_caller => streams.reader.take(items.sequence, items.batch.credit()),
             _ => Err(StreamError::NoSuchStream),
         };
         match taken {
             Ok(()) => {
-                self.counters.items_in += 1;
-                out.push(Action::Item { ticket, latest: item.latest, body: item.body });
+                self.counters.items_in += u64::from(items.batch.items());
+                out.push(Action::Items { ticket, latest: items.latest, batch: items.batch });
             }
             Err(broken) => self.fail_stream(now, key, broken, out),
         }
@@ -86,14 +87,14 @@ impl<T> Client<T> {
         Some((key, new.ticket, new.streams))
     }
 
-    /// Sends an item of a caller.
-    pub(super) fn send_item(&mut self, now: Time, ticket: Ticket, body: Bytes, out: &mut Vec<Action<T>>) {
+    /// Sends items of a caller.
+    pub(super) fn send_items(&mut self, now: Time, ticket: Ticket, batch: ItemBatch, out: &mut Vec<Action<T>>) {
         let Some(key) = self.calls.by_ticket(ticket) else { return };
         let Some((streams, Some(number))) = self.calls.streams(key) else { return };
         let sequence =
-            streams.writer.send(body.len() as u64).expect("a driver sends an item only when it has credit for it");
-        self.counters.items_out += 1;
-        self.send(now, Envelope::Item(Item { number: number.0, sequence, latest: None, body }), out);
+            streams.writer.send(batch.credit()).expect("a driver sends items only when it has credit for them");
+        self.counters.items_out += u64::from(batch.items());
+        self.send(now, Envelope::Items(Items { number: number.0, sequence, latest: None, batch }), out);
     }
 
     /// Sends the end of a caller's stream.

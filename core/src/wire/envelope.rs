@@ -8,6 +8,7 @@ use bytestring::ByteString;
 use super::{
     affinity::{Affinity, AffinityKey},
     ids::{CallId, CallNumber, DispatchNumber},
+    item_batch::ItemBatch,
     kind::Kind,
     method::MethodName,
     status::Failure,
@@ -44,8 +45,8 @@ pub enum Envelope {
     KeyFreed(KeyFreed),
     /// Credit for items of one stream: from its reader to its writer, through the broker.
     StreamCredit(StreamCredit),
-    /// An item of a stream, in either direction.
-    Item(Item),
+    /// Items of a stream, in either direction. On the wire the kind is `item`.
+    Items(Items),
     /// Client to worker, through the broker: the end of a stream of items.
     End(End),
     /// Worker to client, through the broker: a progress report of the handler. The number is as in [`Reply`].
@@ -260,18 +261,18 @@ pub struct StreamCredit {
     pub credit: ItemCredit,
 }
 
-/// An item of a stream.
+/// Consecutive items of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub struct Items {
     /// As in [`Reply`].
     pub number: u64,
-    /// The index of the item in its stream: from 0, without gaps.
+    /// The index of the first item in its stream: from 0, without gaps.
     pub sequence: u64,
-    /// Set if the stream is conflated: the item replaces earlier items that were not read. The value is the number of items that the
-    /// writer has dropped since the start of the stream.
+    /// Set if the stream is conflated: the last item replaces earlier items that were not read. The value is the number of items that
+    /// the writer has dropped since the start of the stream.
     pub latest: Option<u64>,
-    /// One CBOR item.
-    pub body: Bytes,
+    /// The items.
+    pub batch: ItemBatch,
 }
 
 /// The end of a stream of items from a caller.
@@ -314,7 +315,7 @@ impl Envelope {
             Envelope::Started(_) => Kind::Started,
             Envelope::Reply(_) => Kind::Reply,
             Envelope::Credit(_) | Envelope::KeyFreed(_) | Envelope::StreamCredit(_) => Kind::Credit,
-            Envelope::Item(_) => Kind::Item,
+            Envelope::Items(_) => Kind::Item,
             Envelope::End(_) => Kind::End,
             Envelope::Progress(..) => Kind::Progress,
             Envelope::Cancel(_) => Kind::Cancel,
@@ -337,7 +338,7 @@ impl Envelope {
                 Ok(body) => body,
                 Err(failure) => &failure.details,
             }),
-            Envelope::Item(item) => Some(&item.body),
+            Envelope::Items(items) => Some(items.batch.body()),
             Envelope::Progress(_, body) => Some(body),
             Envelope::KeyFreed(_) | Envelope::StreamCredit(_) | Envelope::End(_) => None,
             Envelope::Goodbye(failure) => failure.as_ref().map(|failure| &failure.details),

@@ -190,13 +190,17 @@ pub const RECONNECT_BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// The maximum time that a client waits after the deadline of an open call for the broker's outcome: that outcome
 /// states whether and where the call was started. It is a tenth of the timeout if that is less.
 pub const EXPIRY_GRACE_MAX: Duration = Duration::from_millis(100);
-/// The largest window of one direction of a stream: items in flight or unread. They keep a reader busy while its credit is in flight,
-/// and are few enough that backpressure reaches a fast writer soon.
-pub const STREAM_ITEMS: u32 = 64;
+/// The largest window of one direction of a stream: items in flight or unread. Half of them take longer to produce and read than
+/// their credit takes to return, so neither side waits for the other. They are few enough that backpressure reaches a fast writer soon.
+pub const STREAM_ITEMS: u32 = 1_024;
 /// Bytes of the items in the largest window. It bounds what broker and reader buffer for a stream that is not read.
 pub const STREAM_BYTES: u64 = 256 * 1024;
-/// Bytes of one item of a stream.
+/// Bytes of one item of a stream, and of all items in one envelope.
 pub const ITEM_BYTES_MAX: u64 = STREAM_BYTES / 2;
+/// Items in one envelope. At most half a window, so that the reader has items to read while its credit is in flight.
+pub const BATCH_ITEMS_MAX: u32 = STREAM_ITEMS / 2;
+/// Bytes after which our writers begin another envelope. It stays in a bundle with others. A larger item travels alone.
+pub const BATCH_BYTES: usize = BODY_INLINE_BYTES_MAX;
 /// The minimum interval between two progress reports of one handler. Users cannot see more frequent ones.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes of a progress report: two numbers and a sentence.
@@ -234,6 +238,8 @@ const _: () = assert!(
 const _: () = assert!(CREDIT_CALLS >= 2, "half the window must hold a call");
 const _: () =
     assert!(STREAM_ITEMS >= 2 && 2 * ITEM_BYTES_MAX <= STREAM_BYTES, "half a stream's window must hold an item");
+const _: () =
+    assert!(BATCH_BYTES as u64 <= ITEM_BYTES_MAX, "several items in one envelope have at most the bytes of one");
 const _: () = assert!(
     SESSION_OUTCOMES_MAX >= CREDIT_CALLS as usize,
     "a client that loses its connection with all credit in use recovers every outcome"

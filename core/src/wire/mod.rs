@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod handshake;
 pub mod header;
 pub mod ids;
+pub mod item_batch;
 pub mod kind;
 pub mod limits;
 pub mod method;

@@ -45,6 +45,7 @@ use crate::{
         bundle::{self, Recipient},
         envelope::{Envelope, Ping},
         handshake::{Register, Role, Welcome},
+        item_batch::ItemBatch,
         status::Failure,
         streams::ItemCredit,
     },
@@ -87,17 +88,17 @@ pub enum Event {
         /// Its job.
         job: JobId,
     },
-    /// A handler sends an item to its caller. It needs credit from [`Action::StreamCredit`]. If the job has ended, was stopped,
-    /// or belongs to an earlier connection, the item is dropped.
-    Item {
-        /// Its job.
+    /// A handler sends items to its caller. They need credit from [`Action::StreamCredit`]. If the job has ended, was stopped,
+    /// or belongs to an earlier connection, they are dropped.
+    Items {
+        /// Their job.
         job: JobId,
         /// If the stream conflates items: how many unread items were dropped.
         latest: Option<u64>,
-        /// One CBOR item.
-        body: Bytes,
+        /// The items.
+        batch: ItemBatch,
     },
-    /// A handler has read items that [`Action::Item`] delivered.
+    /// A handler has read items that [`Action::Items`] delivered.
     Read {
         /// Their job.
         job: JobId,
@@ -139,12 +140,12 @@ pub enum Action {
         /// The additional credit.
         credit: ItemCredit,
     },
-    /// Deliver an item to a handler. [`Event::Read`] must follow when it is read.
-    Item {
-        /// Its job.
+    /// Deliver items to a handler. [`Event::Read`] must follow when they are read.
+    Items {
+        /// Their job.
         job: JobId,
-        /// One CBOR item.
-        body: Bytes,
+        /// The items.
+        batch: ItemBatch,
     },
     /// Deliver the end of the caller's stream.
     End {
@@ -220,7 +221,7 @@ impl Worker {
             }
             Event::Stopped { job, started } => self.on_finished(now, job, Err(started), None, out),
             Event::Started { job } => self.on_started(now, job, out),
-            Event::Item { job, latest, body } => self.send_item(now, job, latest, body, out),
+            Event::Items { job, latest, batch } => self.send_items(now, job, latest, batch, out),
             Event::Read { job, credit } => self.on_read(now, job, credit, out),
             Event::Progress { job, body } => self.send_progress(now, job, body, out),
             Event::Shutdown { deadline } => self.shutdown(now, deadline, out),
@@ -233,7 +234,7 @@ impl Worker {
         match envelope {
             Envelope::Dispatch(dispatch) if self.peer.is_connected() => self.on_dispatch(now, dispatch, out),
             Envelope::Cancel(cancel) if self.peer.is_connected() => self.on_cancel(now, cancel, out),
-            Envelope::Item(item) if self.peer.is_connected() => self.on_item(now, item, out),
+            Envelope::Items(items) if self.peer.is_connected() => self.on_items(now, items, out),
             Envelope::End(end) if self.peer.is_connected() => self.on_end(now, end, out),
             Envelope::StreamCredit(credit) if self.peer.is_connected() => self.on_stream_credit(now, credit, out),
             Envelope::Pong(number) if self.peer.is_connected() => self.on_pong(number, out),

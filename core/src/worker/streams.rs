@@ -3,10 +3,10 @@
 //! | event | what the worker does |
 //! |---|---|
 //! | the handler starts | grants a window to the caller; gives the handler the credit that the caller granted meanwhile |
-//! | the handler sends an item | sends it: the handler had credit for it |
+//! | the handler sends items | sends them: the handler had credit for them |
 //! | the handler reads | grants credit again, at half the window |
 //! | the handler reports progress | sends it when the last one is old enough; a newer one replaces an unsent one |
-//! | an item, the end, or credit arrives | delivers it to the handler, if it runs |
+//! | items, the end, or credit arrive | delivers them to the handler, if it runs |
 
 use bytes::Bytes;
 
@@ -19,8 +19,9 @@ use crate::{
     time::Time,
     wire::{
         bundle::EnvelopeError,
-        envelope::{End, Envelope, Item, StreamCredit},
+        envelope::{End, Envelope, Items, StreamCredit},
         ids::DispatchNumber,
+        item_batch::ItemBatch,
         kind::Kind,
         limits::PROGRESS_BYTES_MAX,
         status::{Code, Executed, Failure},
@@ -49,20 +50,20 @@ impl Worker {
         self.send(now, Envelope::StreamCredit(StreamCredit { number: job.dispatch.0, credit }), out);
     }
 
-    /// Handles an item for a handler. It is dropped if the handler has ended.
-    pub(super) fn on_item(&mut self, now: Time, item: Item, out: &mut Vec<Action>) {
-        let job = self.job_id(DispatchNumber(item.number));
+    /// Handles items for a handler. They are dropped if the handler has ended.
+    pub(super) fn on_items(&mut self, now: Time, items: Items, out: &mut Vec<Action>) {
+        let job = self.job_id(DispatchNumber(items.number));
         let taken = match self.jobs.streams(job) {
             None => return self.counters.late_items += 1,
             Some(Some(streams)) if streams.declared.from_caller => {
-                streams.reader.take(item.sequence, item.body.len() as u64)
+                streams.reader.take(items.sequence, items.batch.credit())
             }
             Some(_) => Err(StreamError::NoSuchStream),
         };
         match taken {
             Ok(()) => {
-                self.counters.items_in += 1;
-                out.push(Action::Item { job, body: item.body });
+                self.counters.items_in += u64::from(items.batch.items());
+                out.push(Action::Items { job, batch: items.batch });
             }
             Err(broken) => self.fail_stream(now, job, broken, out),
         }
@@ -101,16 +102,23 @@ impl Worker {
         }
     }
 
-    /// Sends an item of a handler.
-    pub(super) fn send_item(&mut self, now: Time, job: JobId, latest: Option<u64>, body: Bytes, out: &mut Vec<Action>) {
+    /// Sends items of a handler.
+    pub(super) fn send_items(
+        &mut self,
+        now: Time,
+        job: JobId,
+        latest: Option<u64>,
+        batch: ItemBatch,
+        out: &mut Vec<Action>,
+    ) {
         if !self.is_current(job) {
             return;
         }
         let Some(Some(streams)) = self.jobs.streams(job) else { return };
         let sequence =
-            streams.writer.send(body.len() as u64).expect("a driver sends an item only when it has credit for it");
-        self.counters.items_out += 1;
-        self.send(now, Envelope::Item(Item { number: job.dispatch.0, sequence, latest, body }), out);
+            streams.writer.send(batch.credit()).expect("a driver sends items only when it has credit for them");
+        self.counters.items_out += u64::from(batch.items());
+        self.send(now, Envelope::Items(Items { number: job.dispatch.0, sequence, latest, batch }), out);
     }
 
     /// Counts what a handler has read, and grants credit again.

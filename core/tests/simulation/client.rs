@@ -245,9 +245,9 @@ impl ClientHost {
                 Action::StreamCredit { ticket, credit } => {
                     self.streams.get_mut(&ticket.0).expect("the call has streams").grant(credit)
                 }
-                Action::Item { ticket, body, .. } => {
-                    context.ledger.item_arrived(ticket.0, None);
-                    self.streams.get_mut(&ticket.0).expect("the call has streams").arrived(&body, context);
+                Action::Items { ticket, batch, .. } => {
+                    context.ledger.items_arrived(ticket.0, batch.items(), None);
+                    self.streams.get_mut(&ticket.0).expect("the call has streams").arrived(batch, context);
                 }
                 Action::Progress { ticket, body } => {
                     let (number, attempt, step): Progress = body::decode(&body).expect("a handler encoded it");
@@ -279,8 +279,9 @@ impl ClientHost {
         let numbers: Vec<u64> = self.streams.keys().copied().collect();
         for number in numbers {
             let ticket = Ticket(number);
-            while let Some(body) = self.streams.get_mut(&number).and_then(StreamEndpoint::next_item) {
-                self.handle(now, Event::Item { ticket, body }, context);
+            let stream = self.streams.get_mut(&number);
+            for batch in stream.map(|stream| stream.next_batches(&mut context.rng)).unwrap_or_default() {
+                self.handle(now, Event::Items { ticket, batch }, context);
             }
             if self.streams.get_mut(&number).is_some_and(StreamEndpoint::take_end) {
                 self.handle(now, Event::End(ticket), context);

@@ -264,12 +264,12 @@ impl Ledger {
         entry.started_as_once |= strict;
     }
 
-    /// Records an item at its reader: at a handler, which may not have started yet, in that attempt; or at the caller, in the
+    /// Records items at their reader: at a handler, which may not have started yet, in that attempt; or at the caller, in the
     /// latest attempt.
-    pub(crate) fn item_arrived(&mut self, number: u64, attempt: Option<u32>) {
+    pub(crate) fn items_arrived(&mut self, number: u64, items: u32, attempt: Option<u32>) {
         let entry = &mut self.entries[index(number)];
         entry.first_item_attempt.get_or_insert(attempt.unwrap_or(entry.attempt));
-        self.stats.items += 1;
+        self.stats.items += u64::from(items);
     }
 
     /// Records a progress message at the caller.

@@ -11,9 +11,11 @@ use callboard_core::{
     wire::{
         Bundler, Envelope,
         bundle::{self, Recipient},
-        envelope::{self, Cancel, Credit, Effect, Item, Ping, Priority, Reply, Request, RequestFlags, StreamCredit},
+        envelope::{self, Cancel, Credit, Effect, Items, Ping, Priority, Reply, Request, RequestFlags, StreamCredit},
         handshake::{ChallengeResponse, Hello, MethodLimits, MethodOffer, Offer, Register, Role},
         ids::{CallNumber, ConnectionId, ConnectionNumber, DispatchNumber, SessionId},
+        item_batch::ItemBatch,
+        limits::BATCH_ITEMS_MAX,
         method::MethodName,
         streams::{ItemCredit, Streams, Style},
     },
@@ -215,7 +217,10 @@ fn envelope(last_request: u64, rng: &mut Rng) -> Envelope {
 fn stream_message(number: u64, rng: &mut Rng) -> Envelope {
     let body = body::encode(&NUMBER).expect("a number has a CBOR form");
     match rng.below(4) {
-        0 => Envelope::Item(Item { number, sequence: rng.below(3), latest: None, body }),
+        0 => {
+            let batch = ItemBatch::new(rng.pick(&[1, 1, 2, BATCH_ITEMS_MAX]), body);
+            Envelope::Items(Items { number, sequence: rng.below(3), latest: None, batch })
+        }
         1 => Envelope::End(envelope::End { number, items: rng.below(3) }),
         2 => {
             let credit =

@@ -7,6 +7,8 @@ use callboard_core::{
     body,
     time::Time,
     wire::{
+        item_batch::{ItemBatch, ItemCollector},
+        limits::STREAM_ITEMS,
         status::Failure,
         streams::{ItemCredit, Streams},
     },
@@ -16,6 +18,9 @@ use super::{config::millis, context::Context, ledger::CallSpec, rng::Rng};
 
 /// A progress message: the number of the call, the attempt, and a step that counts up.
 pub(crate) type Progress = (u64, u32, u32);
+
+/// Items of a stream that needs more credit than a window.
+const MORE_THAN_A_WINDOW: u32 = STREAM_ITEMS + 200;
 
 /// The streams of a call if no fault occurs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,12 +45,15 @@ impl Plan {
     pub(crate) fn draw(limited: bool, rng: &mut Rng) -> Plan {
         let mut pause = || millis(rng.pick(&[0, 0, 5, 200]));
         let (caller_pause, handler_pause) = (pause(), pause());
-        let mut items = || rng.pick(&[0, 1, 3, 20, 70, 200]);
+        let mut items = || if rng.percent(3) { MORE_THAN_A_WINDOW } else { rng.pick(&[0, 1, 3, 20, 70, 200]) };
         let (from_caller, from_handler) = (items(), items());
+        let bytes = rng.pick(&[0, 10, 10, 500, 30_000]);
+        // Large items reach the limit of bytes first.
+        let items_max = if bytes > 500 { 200 } else { MORE_THAN_A_WINDOW };
         Plan {
-            from_caller,
-            from_handler,
-            bytes: rng.pick(&[0, 10, 10, 500, 30_000]),
+            from_caller: from_caller.min(items_max),
+            from_handler: from_handler.min(items_max),
+            bytes,
             caller_pause,
             handler_pause,
             never_reads: limited && rng.percent(10),
@@ -118,8 +126,21 @@ impl StreamEndpoint {
         assert!(ItemCredit::WINDOW.covers(self.credit), "call {} has more credit than a window", self.number);
     }
 
-    /// Returns the next item, if there is one and credit for it.
-    pub(crate) fn next_item(&mut self) -> Option<Bytes> {
+    /// Returns the items for which there is credit, in batches: one for each drawn turn of the writer.
+    pub(crate) fn next_batches(&mut self, rng: &mut Rng) -> Vec<ItemBatch> {
+        let mut batches = Vec::new();
+        let mut collector = ItemCollector::default();
+        while let Some(item) = self.next_item() {
+            collector.push(item);
+            if rng.percent(2) {
+                batches.extend(collector.take());
+            }
+        }
+        batches.extend(collector.take());
+        batches
+    }
+
+    fn next_item(&mut self) -> Option<Bytes> {
         let item = (self.number, self.sent, serde_bytes::ByteBuf::from(vec![7; self.bytes]));
         let body = body::encode(&item).expect("an item has a CBOR form");
         let size = ItemCredit::one(body.len() as u64);
@@ -138,15 +159,17 @@ impl StreamEndpoint {
         ends
     }
 
-    /// Receives an item, which must be the next one of this call.
-    pub(crate) fn arrived(&mut self, body: &Bytes, context: &mut Context) {
-        let item = body::decode::<(u64, u32, serde_bytes::ByteBuf)>(body);
-        // Other bodies come from the rogue, in its own calls.
-        if let Ok((number, at, _)) = item {
-            assert_eq!((number, at), (self.number, self.received), "an item of another call, or out of order");
+    /// Receives items, which must be the next ones of this call.
+    pub(crate) fn arrived(&mut self, mut batch: ItemBatch, context: &mut Context) {
+        self.unread = self.unread.with(batch.credit());
+        while let Some(item) = batch.take_first() {
+            let item = body::decode::<(u64, u32, serde_bytes::ByteBuf)>(&item);
+            // Other bodies come from the rogue, in its own calls.
+            if let Ok((number, at, _)) = item {
+                assert_eq!((number, at), (self.number, self.received), "an item of another call, or out of order");
+            }
+            self.received += 1;
         }
-        self.received += 1;
-        self.unread = self.unread.with(ItemCredit::one(body.len() as u64));
         assert!(ItemCredit::WINDOW.covers(self.unread), "call {}: more is unread than a window", self.number);
         if !self.never_reads && self.read_at.is_none() {
             self.read_at = Some(context.now + context.rng.span(self.pause));

@@ -14,6 +14,7 @@ use callboard_core::{
         bundle::{self, Recipient},
         handshake::Register,
         ids::{DispatchNumber, SessionId, StartId},
+        item_batch::ItemBatch,
         status::{Code, Executed, Failure},
     },
     worker::{Action, Event, Job, JobId, Worker},
@@ -25,6 +26,7 @@ use super::{
     context::Context,
     network::Host,
     process::Process,
+    rng::Rng,
     rogue,
     socket::{Input, Socket},
     streams::{Plan, Progress, StreamEndpoint},
@@ -257,12 +259,12 @@ impl WorkerHost {
                 Action::Run(job) => self.run(now, &job, context),
                 Action::Stop(job) => self.stop(job, context),
                 Action::StreamCredit { job, credit } => self.stream_of(job).grant(credit),
-                Action::Item { job, body } => {
+                Action::Items { job, batch } => {
                     let handler = &self.handlers[&job];
                     if let Some(number) = handler.call {
-                        context.ledger.item_arrived(number, Some(handler.attempt));
+                        context.ledger.items_arrived(number, batch.items(), Some(handler.attempt));
                     }
-                    self.stream_of(job).arrived(&body, context);
+                    self.stream_of(job).arrived(batch, context);
                 }
                 Action::End { job } => self.stream_of(job).end_arrived(),
                 Action::QueryStarted(job) => self.report_started(now, job, context),
@@ -367,8 +369,9 @@ impl WorkerHost {
                 let body = self.handlers.get_mut(&job).expect("the handler exists").progress();
                 self.handle(now, Event::Progress { job, body }, context);
             }
-            while let Some(body) = self.handlers.get_mut(&job).and_then(Handler::next_item) {
-                self.handle(now, Event::Item { job, latest: None, body }, context);
+            let handler = self.handlers.get_mut(&job);
+            for batch in handler.map(|handler| handler.next_batches(&mut context.rng)).unwrap_or_default() {
+                self.handle(now, Event::Items { job, latest: None, batch }, context);
             }
             let stream = self.handlers.get_mut(&job).and_then(|handler| handler.stream.as_mut());
             if let Some(credit) = stream.and_then(|stream| stream.read(context.now)) {
@@ -448,8 +451,9 @@ impl Handler {
         self.forced || self.end != HandlerEnd::Answer || self.stream.as_ref().is_none_or(StreamEndpoint::is_done)
     }
 
-    fn next_item(&mut self) -> Option<Bytes> {
-        self.stream.as_mut().filter(|_| !self.forced).and_then(StreamEndpoint::next_item)
+    fn next_batches(&mut self, rng: &mut Rng) -> Vec<ItemBatch> {
+        let stream = self.stream.as_mut().filter(|_| !self.forced);
+        stream.map(|stream| stream.next_batches(rng)).unwrap_or_default()
     }
 
     fn progress(&mut self) -> Bytes {

@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 
 use crate::harness::{Broker, DEADLINE, until_async};
 
-/// The bytes of an item that reaches both limits of the window at the same time. With its CBOR head of three bytes it has 4,096.
-const ITEM_BYTES: usize = (STREAM_BYTES / STREAM_ITEMS as u64) as usize - 3;
+/// The bytes of an item that reaches both limits of the window at the same time. With its CBOR head of two bytes it has 256.
+const ITEM_BYTES: usize = (STREAM_BYTES / STREAM_ITEMS as u64) as usize - 2;
 /// The number of items of a stream. For a million: `CALLBOARD_STREAM_ITEMS=1000000 cargo test --release --test system streams::window`.
 const ITEMS: u64 = 20_000;
 

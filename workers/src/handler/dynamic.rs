@@ -136,9 +136,12 @@ impl DynamicStreams {
     /// Cancel safe: no item is lost.
     pub async fn receive_item(&self) -> Result<Option<Bytes>, Error> {
         let Some(channel) = self.context.stream_channel() else { return Ok(None) };
-        let received = poll_fn(|task| channel.poll_next(task));
+        let received = poll_fn(|task| channel.poll_next_item(task));
         match self.unless_cancelled(received).await? {
-            Received::Item(item) => Ok(Some(item)),
+            Received::Items(item) => {
+                channel.record_consumed(item.credit());
+                Ok(Some(item.body().clone()))
+            }
             Received::End => Ok(None),
             Received::Closed => Err(cancelled()),
         }

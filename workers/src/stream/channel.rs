@@ -11,6 +11,7 @@ use bytes::Bytes;
 use callboard_core::{
     body,
     wire::{
+        item_batch::{ItemBatch, ItemCollector},
         limits::FAILURE_MESSAGE_BYTES_MAX,
         status::Failure,
         streams::{ItemCredit, Streams},
@@ -21,18 +22,22 @@ use callboard_transport::BatchQueue;
 
 use crate::outcome::Completion;
 
+/// The number of received batches that keep the frames that they arrived in. Further ones are copied out: a frame has up to 64 KiB, and
+/// would stay in memory for one small item of a stream that is not read.
+const ATTACHED_BATCHES_MAX: usize = 64;
+
 /// A message from a handler with streams to the I/O thread.
 #[derive(Debug)]
 pub(crate) enum StreamCommand {
-    /// Send an item. The handler has used credit for it.
-    Item { job: JobId, dropped: Option<u64>, body: Bytes },
+    /// Send the items that the channel has collected.
+    Items(Arc<StreamChannel>),
     /// The handler has consumed this many received items and bytes.
     Consumed { job: JobId, credit: ItemCredit },
     /// The channel has a new progress report.
     Progress(Arc<StreamChannel>),
 }
 
-/// The commands of all handlers. The credit of their streams bounds the queue, plus one progress report for each job.
+/// The commands of all handlers. A job has at most one for its items and one for its progress report, besides what it has consumed.
 #[derive(Debug)]
 pub(crate) struct StreamCommands {
     commands: Mutex<Vec<StreamCommand>>,
@@ -52,14 +57,18 @@ pub struct StreamChannel {
 
 #[derive(Debug, Default)]
 struct ChannelState {
-    /// Received items that the handler has not consumed.
-    items: VecDeque<Bytes>,
+    /// Received items that the handler has not taken.
+    received: VecDeque<ItemBatch>,
     /// Consumed items that were not reported to the I/O thread yet.
     consumed: ItemCredit,
     /// The caller has ended its stream.
     ended: bool,
     /// The credit for items to the caller.
     send_credit: ItemCredit,
+    /// Items to the caller that the I/O thread has not taken.
+    outgoing: ItemCollector,
+    /// How many items the handler has dropped in favour of newer ones, if it conflates its items.
+    dropped: Option<u64>,
     /// The job is over.
     closed: bool,
     /// The failure that replaces the handler's outcome, because an item was invalid.
@@ -72,8 +81,8 @@ struct ChannelState {
 
 /// The result of a read from the channel.
 pub(crate) enum Received {
-    /// The next item.
-    Item(Bytes),
+    /// The next items.
+    Items(ItemBatch),
     /// The caller has ended its stream.
     End,
     /// The job is over, and the caller had not ended its stream.
@@ -126,10 +135,11 @@ impl StreamChannel {
         unlock_and_wake(state, |state| &mut state.writer);
     }
 
-    /// Adds a received item.
-    pub(crate) fn push(&self, item: Bytes) {
+    /// Adds received items.
+    pub(crate) fn push(&self, batch: ItemBatch) {
         let mut state = self.state();
-        state.items.push_back(item);
+        let is_behind = state.received.len() >= ATTACHED_BATCHES_MAX;
+        state.received.push_back(if is_behind { batch.detached() } else { batch });
         unlock_and_wake(state, |state| &mut state.reader);
     }
 
@@ -158,17 +168,31 @@ impl StreamChannel {
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Takes the next received item, or the end.
+    /// Takes the next received items, or the end. [`StreamChannel::record_consumed`] must follow when the items are consumed.
     pub(crate) fn poll_next(&self, task: &TaskContext<'_>) -> Poll<Received> {
-        let mut state = self.state();
-        if let Some(item) = state.items.pop_front() {
-            state.consumed = state.consumed.with(ItemCredit::one(item.len() as u64));
-            let consumed = state.take_consumed();
-            drop(state);
-            if let Some(credit) = consumed {
-                self.commands.push(StreamCommand::Consumed { job: self.job, credit });
+        self.poll_received(task, VecDeque::pop_front)
+    }
+
+    /// As [`StreamChannel::poll_next`], but takes one item at a time, for readers that share the channel.
+    pub(crate) fn poll_next_item(&self, task: &TaskContext<'_>) -> Poll<Received> {
+        self.poll_received(task, |received| {
+            let first = received.front_mut()?;
+            let item = first.take_first()?;
+            if first.items() == 0 {
+                received.pop_front();
             }
-            return Poll::Ready(Received::Item(item));
+            Some(ItemBatch::one(item))
+        })
+    }
+
+    fn poll_received(
+        &self,
+        task: &TaskContext<'_>,
+        take: impl FnOnce(&mut VecDeque<ItemBatch>) -> Option<ItemBatch>,
+    ) -> Poll<Received> {
+        let mut state = self.state();
+        if let Some(batch) = take(&mut state.received) {
+            return Poll::Ready(Received::Items(batch));
         }
         if state.ended {
             return Poll::Ready(Received::End);
@@ -180,23 +204,47 @@ impl StreamChannel {
         Poll::Pending
     }
 
-    /// Returns the total size of the received items that the handler has not consumed.
-    pub(crate) fn unread_bytes(&self) -> u64 {
-        self.state().items.iter().map(|item| item.len() as u64).sum()
+    /// Records that the handler has consumed items.
+    pub(crate) fn record_consumed(&self, credit: ItemCredit) {
+        let mut state = self.state();
+        state.consumed = state.consumed.with(credit);
+        let consumed = state.take_consumed();
+        drop(state);
+        if let Some(credit) = consumed {
+            self.commands.push(StreamCommand::Consumed { job: self.job, credit });
+        }
+    }
+
+    /// Returns the total size of the received items that the handler has not taken.
+    pub(crate) fn received_bytes(&self) -> u64 {
+        self.state().received.iter().map(|batch| batch.credit().bytes).sum()
     }
 
     /// Sends an item when there is credit for it. After the end of the job, the item is dropped.
-    pub(crate) fn poll_send(&self, task: &TaskContext<'_>, dropped: Option<u64>, item: &Bytes) -> Poll<()> {
+    pub(crate) fn poll_send(self: &Arc<Self>, task: &TaskContext<'_>, dropped: Option<u64>, item: &Bytes) -> Poll<()> {
         let mut state = self.state();
+        if state.closed {
+            return Poll::Ready(());
+        }
         let size = ItemCredit::one(item.len() as u64);
-        if !state.closed && !state.send_credit.covers(size) {
+        if !state.send_credit.covers(size) {
             state.writer = Some(task.waker().clone());
             return Poll::Pending;
         }
         state.send_credit = state.send_credit.without(size);
+        state.dropped = dropped;
+        let first = state.outgoing.push(item.clone());
         drop(state);
-        self.commands.push(StreamCommand::Item { job: self.job, dropped, body: item.clone() });
+        if first {
+            self.commands.push(StreamCommand::Items(Arc::clone(self)));
+        }
         Poll::Ready(())
+    }
+
+    /// Takes the items to the caller, and how many the handler has dropped, if it conflates its items.
+    pub(crate) fn take_outgoing(&self) -> (Vec<ItemBatch>, Option<u64>) {
+        let mut state = self.state();
+        (state.outgoing.take(), state.dropped)
     }
 
     /// Reports the handler's progress if the caller requested that. A newer report replaces one that is not sent yet.

@@ -9,7 +9,10 @@ use std::{
     task::{Context as TaskContext, Poll, ready},
 };
 
-use callboard_core::{body, wire::status::Code};
+use callboard_core::{
+    body,
+    wire::{item_batch::BatchReader, status::Code},
+};
 use futures::Stream;
 use serde::de::DeserializeOwned;
 
@@ -40,6 +43,8 @@ use crate::outcome::Error;
 pub struct Incoming<T> {
     /// `None` after an invalid item.
     channel: Option<Arc<StreamChannel>>,
+    /// The items that were taken from the channel.
+    reading: BatchReader,
     /// The number of items read.
     count: u64,
     items: PhantomData<fn() -> T>,
@@ -47,12 +52,12 @@ pub struct Incoming<T> {
 
 impl<T> Incoming<T> {
     pub(crate) fn new(channel: Option<Arc<StreamChannel>>) -> Incoming<T> {
-        Incoming { channel, count: 0, items: PhantomData }
+        Incoming { channel, reading: BatchReader::default(), count: 0, items: PhantomData }
     }
 
     /// Returns the encoded size of the received items that have not been read, in bytes: at most 262,144.
     pub fn unread_bytes(&self) -> u64 {
-        self.channel.as_ref().map_or(0, |channel| channel.unread_bytes())
+        self.channel.as_ref().map_or(0, |channel| self.reading.unread_bytes() + channel.received_bytes())
     }
 }
 
@@ -70,15 +75,21 @@ impl<T: DeserializeOwned> Incoming<T> {
 
     fn poll_item(&mut self, task: &TaskContext<'_>) -> Poll<Option<Result<T, Error>>> {
         let Some(channel) = &self.channel else { return Poll::Ready(None) };
-        let item = match ready!(channel.poll_next(task)) {
-            Received::Item(item) => body::decode(&item).map_err(|error| {
-                let text = format!("item {} of the stream is invalid: {error}", self.count);
-                let error = Error::new(Code::InvalidArgument, text);
-                channel.abort(error.clone().into_failure());
-                error
-            }),
-            Received::Closed => Err(Error::new(Code::Cancelled, "the call ended before the caller had sent all items")),
-            Received::End => return Poll::Ready(None),
+        let item = loop {
+            if let Some((item, consumed)) = self.reading.next_item() {
+                consumed.into_iter().for_each(|credit| channel.record_consumed(credit));
+                break body::decode(&item).map_err(|error| {
+                    let text = format!("item {} of the stream is invalid: {error}", self.count);
+                    let error = Error::new(Code::InvalidArgument, text);
+                    channel.abort(error.clone().into_failure());
+                    error
+                });
+            }
+            match ready!(channel.poll_next(task)) {
+                Received::Items(batch) => self.reading = BatchReader::new(batch),
+                Received::Closed => break Err(ended_early()),
+                Received::End => return Poll::Ready(None),
+            }
         };
         self.count += 1;
         if item.is_err() {
@@ -86,6 +97,10 @@ impl<T: DeserializeOwned> Incoming<T> {
         }
         Poll::Ready(Some(item))
     }
+}
+
+fn ended_early() -> Error {
+    Error::new(Code::Cancelled, "the call ended before the caller had sent all items")
 }
 
 impl<T: DeserializeOwned> Stream for Incoming<T> {

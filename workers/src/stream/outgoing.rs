@@ -25,7 +25,7 @@ const ITEMS_PER_POLL_MAX: usize = 64;
 ///
 /// It wraps any stream whose items are valid return values ([`IntoOutcome`]): a plain value, `Reply(value)` around another serde type,
 /// or a `Result`, whose error ends the call. The stream is polled only while the caller has granted credit: a caller that does not
-/// read applies backpressure after 64 items or 256 KiB. The stream is dropped when the call is cancelled.
+/// read applies backpressure after 1,024 items or 256 KiB. The stream is dropped when the call is cancelled.
 ///
 /// ```
 /// use callboard_workers::{Outgoing, Service};
@@ -125,7 +125,7 @@ impl Newest {
     fn poll<K, S: Stream<Item: IntoOutcome<K>>>(
         &mut self,
         mut stream: Pin<&mut S>,
-        channel: &StreamChannel,
+        channel: &Arc<StreamChannel>,
         task: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Box<Failure>>> {
         for _ in 0..ITEMS_PER_POLL_MAX {

@@ -162,8 +162,11 @@ impl Driver {
     /// Handles a message of a handler with streams. The machine ignores those of jobs that have ended.
     fn handle_stream_command(&mut self, now: Time, command: StreamCommand) {
         match command {
-            StreamCommand::Item { job, dropped, body } => {
-                self.handle_event(now, Event::Item { job, latest: dropped, body });
+            StreamCommand::Items(channel) => {
+                let (batches, latest) = channel.take_outgoing();
+                for batch in batches {
+                    self.handle_event(now, Event::Items { job: channel.job(), latest, batch });
+                }
             }
             StreamCommand::Consumed { job, credit } => self.handle_event(now, Event::Read { job, credit }),
             StreamCommand::Progress(channel) => {
@@ -206,7 +209,7 @@ impl Driver {
             Action::Run(job) => self.executor.prepare(job),
             Action::Stop(job) => self.executor.cancel(job),
             Action::StreamCredit { job, credit } => self.with_channel(job, |channel| channel.grant(credit)),
-            Action::Item { job, body } => self.with_channel(job, |channel| channel.push(body)),
+            Action::Items { job, batch } => self.with_channel(job, |channel| channel.push(batch)),
             Action::End { job } => self.with_channel(job, StreamChannel::end),
             Action::QueryStarted(job) => return self.executor.has_started(job).then_some(Event::Started { job }),
             Action::Rejected(failure) => self.end = Some(Err(failure)),

@@ -17,6 +17,7 @@ INLINE_BODY_MAX = 16_384
 HEADER_BYTES_MAX = 4_096
 HEADER_KEYS_MAX = 64
 EXTENSIONS_MAX = 32
+BATCH_ITEMS_MAX = 512  # in one envelope (5.5.1)
 EXTENSION_BYTES_MAX = 1_024
 EXTENSION = 64  # the first extension key
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+", re.ASCII)
@@ -49,7 +50,7 @@ CAST, RESEND, WAIT_FOR_READY, BROADCAST = 1, 2, 4, 8  # flags, key 5
 
 @dataclass(slots=True)
 class Envelope:
-    """One header and its body. Each field up to `caller_name` is a key of section 2.2; the default is its absence."""
+    """One header and its body. Each field up to `items` is a key of section 2.2; the default is its absence."""
 
     kind: int
     number: int | None = None
@@ -77,6 +78,7 @@ class Envelope:
     streams: int = 0
     latest: int | None = None
     caller_name: str | None = None
+    items: int = 1
     extensions: dict[int, bytes] = field(default_factory=dict)  # from key 64 on, the values as they are encoded
     body: bytes = b""
 
@@ -95,6 +97,7 @@ NUMBERS = {
     0: "kind", 1: "number", 3: "timeout_ms", 4: "effect", 5: "flags", 6: "done_below", 7: "code", 8: "executed",
     11: "attempt", 13: "retry_after_ms", 14: "credit_calls", 15: "credit_bytes", 16: "caller", 17: "call", 18: "offer",
     20: "priority", 25: "fence", 27: "sequence", 29: "streams", 30: "latest",
+    32: "items",
 }  # fmt: skip
 TEXTS = {2: "method", 9: "type", 10: "message", 12: "worker", 28: "key", 31: "caller_name"}
 KEYS = dict(sorted((NUMBERS | TEXTS).items()))
@@ -112,7 +115,7 @@ FORMS_TO_BROKER: dict[int, tuple[set[int], set[int]]] = {
     Kind.REQUEST: ({1, 2}, {3, 4, 5, 6, 20, 28, 29}),
     Kind.STARTED: ({1}, set()),
     Kind.REPLY: ({1}, _FAILURE | {11, 12}),
-    Kind.ITEM: ({1, 27}, {30}),
+    Kind.ITEM: ({1, 27}, {30, 32}),
     Kind.END: ({1, 27}, set()),
     Kind.CREDIT: (set(), {14, 18, 28}),
     Kind.PROGRESS: ({1}, set()),
@@ -255,6 +258,8 @@ def _set(found: Envelope, key: int, value: Any) -> None:
         raise _RefusedError(f"key {key} ({name}) must be an unsigned integer")
     elif value >= BOUNDS.get(key, 1 << 64) or (key == 7 and value == 0):
         raise _RefusedError(f"key {key} ({name}) has an invalid value: {value}")
+    elif key == 32 and not 1 <= value <= BATCH_ITEMS_MAX:
+        raise _RefusedError(f"key 32 (items) must be 1 to {BATCH_ITEMS_MAX}")
     elif value & ~BITS.get(key, value):
         raise _RefusedError(f"{name} {value:#x} are unknown, and must not be ignored", Code.UNIMPLEMENTED)
     setattr(found, name, Code.UNKNOWN if key == 7 and value > Code.UNAUTHENTICATED else value)
@@ -290,6 +295,16 @@ def _check_keys(found: Envelope, keys: set[int], to_peer: bool) -> None:
         raise _RefusedError(f"key {key} ({KEYS[key]}) is not allowed in this kind of envelope")
     if found.kind == Kind.CREDIT and found.key is not None and found.credit_calls != 1:
         raise _RefusedError("key 14 (credit_calls) must be 1 beside a key")
+
+
+def read_items(envelope: Envelope) -> Iterator[bytes]:
+    """Yields the encoded items of an envelope of the kind item (5.5.1). The last one is the rest of the body."""
+    at = 0
+    for _ in range(envelope.items - 1):
+        end = cbor.skip(envelope.body, at)
+        yield envelope.body[at:end]
+        at = end
+    yield envelope.body[at:]
 
 
 def write_header(envelope: Envelope) -> bytes:

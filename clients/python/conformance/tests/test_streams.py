@@ -15,7 +15,8 @@ from callboard_pure import Code, Executed, cbor, wire
 from callboard_pure.wire import Envelope, Kind
 
 TO_CLIENT, FROM_CLIENT, PROGRESS = 1, 2, 4
-WINDOW_ITEMS, WINDOW_BYTES = 64, 262_144
+WINDOW_ITEMS, WINDOW_BYTES = 64, 262_144  # of the items to the client
+WORKER_WINDOW_ITEMS = 1_024
 CALL = 1  # the number of the only call of each test
 
 
@@ -40,6 +41,22 @@ def item(sequence: int, value: Any) -> Envelope:
     return Envelope(Kind.ITEM, number=CALL, sequence=sequence, body=cbor.encode(value))
 
 
+def batch(sequence: int, *values: Any) -> Envelope:
+    """Returns items from the client in one envelope."""
+    body = b"".join(map(cbor.encode, values))
+    return Envelope(Kind.ITEM, number=CALL, sequence=sequence, items=len(values), body=body)
+
+
+def receive_items(client: Dealer, count: int) -> list[Any]:
+    """Receives items to the client, in as many envelopes as they come."""
+    values: list[Any] = []
+    while len(values) < count:
+        found = client.receive()
+        assert (found.kind, found.number, found.sequence) == (Kind.ITEM, CALL, len(values))
+        values += map(cbor.decode, wire.read_items(found))
+    return values
+
+
 def failure(reply: Envelope) -> tuple[Code, Executed]:
     """Returns how the call failed."""
     assert reply.code is not None, reply
@@ -49,12 +66,16 @@ def failure(reply: Envelope) -> tuple[Code, Executed]:
 def test_items_to_the_client_come_in_order_and_within_its_credit(client: Dealer) -> None:
     call(client, "count", 200, streams=TO_CLIENT)
     granted, unreturned = WINDOW_ITEMS, [0, 0]
-    for sequence in range(200):
+    received = 0
+    while received < 200:
         found = client.receive(Kind.ITEM)
-        assert (found.number, found.sequence, cbor.decode(found.body)) == (CALL, sequence, sequence + 1)
-        assert sequence < granted
-        unreturned = [unreturned[0] + 1, unreturned[1] + len(found.body)]
-        if unreturned[0] == WINDOW_ITEMS // 2:
+        assert (found.number, found.sequence) == (CALL, received)
+        values = [cbor.decode(value) for value in wire.read_items(found)]
+        assert values == list(range(received + 1, received + 1 + found.items))
+        received += found.items
+        assert received <= granted
+        unreturned = [unreturned[0] + found.items, unreturned[1] + len(found.body)]
+        if unreturned[0] >= WINDOW_ITEMS // 2:
             client.send(Envelope(Kind.CREDIT, number=CALL, credit_calls=unreturned[0], credit_bytes=unreturned[1]))
             granted, unreturned = granted + unreturned[0], [0, 0]
     reply = client.receive(Kind.REPLY)
@@ -63,8 +84,7 @@ def test_items_to_the_client_come_in_order_and_within_its_credit(client: Dealer)
 
 def test_a_reader_that_grants_nothing_stops_the_writer(client: Dealer) -> None:
     call(client, "count", 1_000, streams=TO_CLIENT)
-    for sequence in range(WINDOW_ITEMS):
-        assert client.receive(Kind.ITEM).sequence == sequence
+    assert receive_items(client, WINDOW_ITEMS) == list(range(1, WINDOW_ITEMS + 1))
     client.send(Envelope(Kind.CANCEL, number=CALL))
     client.send(Envelope(Kind.PING, number=1))
     assert client.receive() == Envelope(Kind.PONG, number=1), "neither an item beyond the credit, nor a reply"
@@ -74,7 +94,7 @@ def test_items_from_the_client_need_credit_and_an_end(client: Dealer) -> None:
     call(client, "sum", streams=FROM_CLIENT)
     credit = client.receive(Kind.CREDIT)
     assert credit.number == CALL
-    assert 0 < credit.credit_calls <= WINDOW_ITEMS
+    assert 0 < credit.credit_calls <= WORKER_WINDOW_ITEMS
     for sequence, value in enumerate((1, 2, 39)):
         client.send(item(sequence, value))
     client.send(Envelope(Kind.END, number=CALL, sequence=3))
@@ -84,12 +104,47 @@ def test_items_from_the_client_need_credit_and_an_end(client: Dealer) -> None:
 def test_items_in_both_directions_are_those_of_the_example_in_5_13(client: Dealer) -> None:
     call(client, "sums", 10, streams=TO_CLIENT | FROM_CLIENT)
     credit = client.receive(Kind.CREDIT)
-    assert credit == Envelope(Kind.CREDIT, number=CALL, credit_calls=WINDOW_ITEMS, credit_bytes=WINDOW_BYTES)
-    for sequence, (value, total) in enumerate(((b"\x01", b"\x0b"), (b"\x02", b"\x0d"))):
-        client.send(Envelope(Kind.ITEM, number=CALL, sequence=sequence, body=value))
-        assert client.receive() == Envelope(Kind.ITEM, number=CALL, sequence=sequence, body=total)
-    client.send(Envelope(Kind.END, number=CALL, sequence=2))
+    assert credit == Envelope(Kind.CREDIT, number=CALL, credit_calls=WORKER_WINDOW_ITEMS, credit_bytes=WINDOW_BYTES)
+    client.send(Envelope(Kind.ITEM, number=CALL, sequence=0, body=b"\x01"))
+    assert client.receive() == Envelope(Kind.ITEM, number=CALL, sequence=0, body=b"\x0b")
+    client.send(Envelope(Kind.ITEM, number=CALL, sequence=1, items=2, body=b"\x02\x03"))
+    sums = b""
+    while len(sums) < 2:
+        found = client.receive(Kind.ITEM)
+        assert (found.sequence, found.items) == (1 + len(sums), len(found.body))
+        sums += found.body
+    assert sums == b"\x0d\x10"
+    client.send(Envelope(Kind.END, number=CALL, sequence=3))
     assert client.receive() == Envelope(Kind.REPLY, number=CALL, body=b"\xf6")
+
+
+def test_a_batch_of_the_most_items_counts_as_its_items(client: Dealer) -> None:
+    call(client, "sum", streams=FROM_CLIENT)
+    client.receive(Kind.CREDIT)
+    client.send(batch(0, *[1] * wire.BATCH_ITEMS_MAX))
+    client.send(batch(wire.BATCH_ITEMS_MAX, 2, 3))
+    client.send(Envelope(Kind.END, number=CALL, sequence=wire.BATCH_ITEMS_MAX + 2))
+    assert cbor.decode(client.receive(Kind.REPLY).body) == wire.BATCH_ITEMS_MAX + 5
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\x01", b"\x01\x02\x03", b"\x01\x1c"], ids=["none", "one", "three", "malformed"]
+)
+def test_a_batch_of_other_than_its_items_fails_the_call(client: Dealer, body: bytes) -> None:
+    call(client, "sum", streams=FROM_CLIENT)
+    client.receive(Kind.CREDIT)
+    client.send(Envelope(Kind.ITEM, number=CALL, sequence=0, items=2, body=body))
+    client.send(Envelope(Kind.END, number=CALL, sequence=2))
+    assert failure(client.receive(Kind.REPLY))[0] is Code.INVALID_ARGUMENT
+
+
+def test_a_batch_beyond_its_credit_breaks_the_stream(client: Dealer) -> None:
+    call(client, "sum", streams=FROM_CLIENT)
+    client.receive(Kind.CREDIT)
+    batches = [batch(at * 205, *[1] * 205) for at in range(5)]  # one item more than the window
+    (bundle,) = wire.write_messages(batches)  # together, so that no credit can come between
+    client.send_frames(*bundle)
+    assert failure(client.receive(Kind.REPLY))[0] is Code.RESOURCE_EXHAUSTED
 
 
 def test_progress_is_sent_to_a_caller_that_requested_it(client: Dealer) -> None:

@@ -194,7 +194,7 @@ impl Broker {
         match envelope {
             Envelope::Request(request) => self.on_request(now, client, request, out),
             Envelope::Cancel(cancel) => self.on_cancel(now, client, cancel, out),
-            Envelope::Item(item) => self.on_caller_item(now, client, item, out),
+            Envelope::Items(items) => self.on_caller_items(now, client, items, out),
             Envelope::End(end) => self.on_caller_end(now, client, end, out),
             Envelope::StreamCredit(credit) => self.on_caller_credit(now, client, credit, out),
             Envelope::Ping(ping) => self.on_client_ping(now, client, ping, out),
@@ -212,7 +212,7 @@ impl Broker {
             Envelope::Handback(number) => self.on_handback(now, worker, number, out),
             Envelope::Credit(credit) => self.on_worker_credit(now, worker, credit, out),
             Envelope::KeyFreed(freed) => self.on_key_freed(now, worker, &freed, out),
-            Envelope::Item(item) => self.on_handler_item(now, worker, item, out),
+            Envelope::Items(items) => self.on_handler_items(now, worker, items, out),
             Envelope::StreamCredit(credit) => self.on_handler_credit(now, worker, credit, out),
             Envelope::Progress(number, body) => self.on_handler_progress(now, worker, number, body, out),
             Envelope::Drain => self.on_drain(now, worker, out),

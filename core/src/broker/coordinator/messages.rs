@@ -24,7 +24,7 @@ use crate::{
     time::Time,
     wire::{
         bundle::{EnvelopeError, EnvelopeErrorReason},
-        envelope::{Cancel, Credit, End, Envelope, Item, KeyFreed, Ping, Reply, Request, StreamCredit},
+        envelope::{Cancel, Credit, End, Envelope, Items, KeyFreed, Ping, Reply, Request, StreamCredit},
         handshake::{self, Register},
         ids::{CallNumber, DispatchNumber},
         kind::Kind,
@@ -473,12 +473,13 @@ impl Broker {
 
 /// Items, ends, credit and progress of streams.
 impl Broker {
-    pub(super) fn on_caller_item(&mut self, now: Time, client: ClientKey, item: Item, out: &mut Vec<Action>) {
-        let Some(key) = self.open_call(client, item.number) else { return };
-        match self.streams.caller_item(&mut self.calls[key], item) {
-            Ok((worker, item)) => {
-                self.counters.items += 1;
-                self.registry.send(now, worker, item, out);
+    pub(super) fn on_caller_items(&mut self, now: Time, client: ClientKey, items: Items, out: &mut Vec<Action>) {
+        let Some(key) = self.open_call(client, items.number) else { return };
+        let count = items.batch.items();
+        match self.streams.caller_items(&mut self.calls[key], items) {
+            Ok((worker, items)) => {
+                self.counters.items += u64::from(count);
+                self.registry.send(now, worker, items, out);
             }
             Err(failure) => self.break_stream(now, key, failure, out),
         }
@@ -508,13 +509,14 @@ impl Broker {
         }
     }
 
-    pub(super) fn on_handler_item(&mut self, now: Time, worker: WorkerKey, item: Item, out: &mut Vec<Action>) {
-        let Some(key) = self.started_call(worker, item.number) else { return };
-        match self.streams.handler_item(&mut self.calls[key], item) {
-            Ok(item) => {
-                self.counters.items += 1;
+    pub(super) fn on_handler_items(&mut self, now: Time, worker: WorkerKey, items: Items, out: &mut Vec<Action>) {
+        let Some(key) = self.started_call(worker, items.number) else { return };
+        let count = items.batch.items();
+        match self.streams.handler_items(&mut self.calls[key], items) {
+            Ok(items) => {
+                self.counters.items += u64::from(count);
                 match self.reachable_client(key) {
-                    Some(client) => self.sessions.send(now, client, item, out),
+                    Some(client) => self.sessions.send(now, client, items, out),
                     None => self.break_stream(now, key, StreamFailure::ClientLost, out),
                 }
             }

@@ -16,7 +16,7 @@ use crate::{
     time::Time,
     wire::{
         bundle::EnvelopeError,
-        envelope::{End, Envelope, Item, StreamCredit},
+        envelope::{End, Envelope, Items, StreamCredit},
         kind::Kind,
         limits::PROGRESS_BYTES_MAX,
         status::Code,
@@ -56,19 +56,22 @@ impl Streams {
         self.held_bytes
     }
 
-    /// Handles an item of the caller. Returns the envelope to forward, and its worker.
-    pub(crate) fn caller_item(&mut self, call: &mut Call, item: Item) -> Result<(WorkerKey, Envelope), StreamFailure> {
+    /// Handles items of the caller. Returns the envelope to forward, and its worker.
+    pub(crate) fn caller_items(
+        &mut self,
+        call: &mut Call,
+        items: Items,
+    ) -> Result<(WorkerKey, Envelope), StreamFailure> {
         if call.streams.as_ref().is_some_and(|streams| streams.to_handler.is_awaiting_reader()) {
-            // The lost worker granted its credit. The item went, so the call cannot be run again.
+            // The lost worker granted their credit. The items went, so the call cannot be run again.
             return Err(StreamFailure::WorkerLost);
         }
-        let bytes = item.body.len() as u64;
-        let taken = self.update(call, Direction::ToHandler, |relay| relay.take(item.sequence, bytes));
+        let taken = self.update(call, Direction::ToHandler, |relay| relay.take(items.sequence, items.batch.credit()));
         taken.map_err(StreamFailure::ByClient)?;
         let CallState::Running { worker, dispatch, .. } = call.state else {
             unreachable!("only a worker that runs the call grants credit for items");
         };
-        Ok((worker, Envelope::Item(Item { number: dispatch.0, ..item })))
+        Ok((worker, Envelope::Items(Items { number: dispatch.0, ..items })))
     }
 
     /// Handles the end of the caller's stream. Returns the envelope to forward, and its worker. Returns `None` if the
@@ -99,12 +102,11 @@ impl Streams {
         Ok(credit_to_handler(call, granted))
     }
 
-    /// Handles an item of the handler. Returns the envelope to forward to the client.
-    pub(crate) fn handler_item(&mut self, call: &mut Call, item: Item) -> Result<Envelope, StreamFailure> {
-        let bytes = item.body.len() as u64;
-        let taken = self.update(call, Direction::ToCaller, |relay| relay.take(item.sequence, bytes));
+    /// Handles items of the handler. Returns the envelope to forward to the client.
+    pub(crate) fn handler_items(&mut self, call: &mut Call, items: Items) -> Result<Envelope, StreamFailure> {
+        let taken = self.update(call, Direction::ToCaller, |relay| relay.take(items.sequence, items.batch.credit()));
         taken.map_err(StreamFailure::ByWorker)?;
-        Ok(Envelope::Item(Item { number: call.id.number.0, ..item }))
+        Ok(Envelope::Items(Items { number: call.id.number.0, ..items }))
     }
 
     /// Handles credit that the handler grants. Returns the envelope to forward to the client. A disconnected client

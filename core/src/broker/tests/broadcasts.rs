@@ -12,8 +12,9 @@ use crate::{
         Envelope,
         affinity::AffinityKey,
         broadcast::BroadcastReply,
-        envelope::{Credit, End, Item, Reply, Request, RequestFlags, StreamCredit},
+        envelope::{Credit, End, Items, Reply, Request, RequestFlags, StreamCredit},
         ids::ConnectionId,
+        item_batch::ItemBatch,
         limits::{BROADCAST_BYTES_MAX, BROADCAST_REPLY_OVERHEAD_BYTES, HEADER_BYTES_MAX},
         status::{Code, Executed, Failure},
         streams::ItemCredit,
@@ -225,9 +226,10 @@ fn cancelling_a_broadcast_or_losing_its_client_stops_all_subcalls() {
 
 #[test]
 fn a_stream_message_for_a_broadcast_ends_it_and_stops_all_subcalls() {
-    let item = Item { number: 1, sequence: 0, latest: None, body: Bytes::from_static(b"\x01") };
+    let batch = ItemBatch::one(Bytes::from_static(b"\x01"));
+    let item = Items { number: 1, sequence: 0, latest: None, batch };
     let credit = StreamCredit { number: 1, credit: ItemCredit::WINDOW };
-    for message in [Envelope::Item(item), Envelope::End(End { number: 1, items: 0 }), Envelope::StreamCredit(credit)] {
+    for message in [Envelope::Items(item), Envelope::End(End { number: 1, items: 0 }), Envelope::StreamCredit(credit)] {
         let mut harness = Harness::new();
         let workers = [1, 2, 3].map(|number| harness.worker(number, calc(1)));
         let client = harness.client(9);

@@ -9,9 +9,10 @@ use crate::{
     broker::{Diagnostic, Event},
     wire::{
         Envelope,
-        envelope::{Dispatch, Effect, Item, Request, RequestFlags, StreamCredit},
+        envelope::{Dispatch, Effect, Items, Request, RequestFlags, StreamCredit},
         handshake::{MethodOffer, Offer},
         ids::ConnectionId,
+        item_batch::ItemBatch,
         status::{Code, Executed, Failure},
         streams::{ItemCredit, Streams, Style},
     },
@@ -128,8 +129,8 @@ impl Scenario {
         let Some(dispatch) = dispatch else { return };
         let credit = |number| Envelope::StreamCredit(StreamCredit { number, credit: ItemCredit::WINDOW });
         let item = |number| {
-            let body = Bytes::from_static(&[1]);
-            Envelope::Item(Item { number, sequence: 0, latest: None, body })
+            let batch = ItemBatch::one(Bytes::from_static(&[1]));
+            Envelope::Items(Items { number, sequence: 0, latest: None, batch })
         };
         match point {
             Point::Queued | Point::Dispatched => {}

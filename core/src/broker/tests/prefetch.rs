@@ -3,9 +3,10 @@
 use super::harness::{Harness, calc, request};
 use crate::wire::{
     Envelope,
-    envelope::{Dispatch, Item, Request, RequestFlags},
+    envelope::{Dispatch, Items, Request, RequestFlags},
     handshake::Offer,
     ids::ConnectionId,
+    item_batch::ItemBatch,
     streams::Streams,
 };
 
@@ -108,8 +109,9 @@ fn an_item_shows_that_its_call_has_started() {
     let streams = Streams { to_caller: true, ..Streams::NONE };
     harness.send(client, Envelope::Request(Request { streams, ..request(1, "calc.count") }));
     let counting = harness.dispatches(worker).pop().unwrap();
-    let item = Item { number: counting.number.0, sequence: 0, latest: None, body: vec![0].into() };
-    harness.send(worker, Envelope::Item(item));
+    let batch = ItemBatch::one(vec![0].into());
+    let item = Items { number: counting.number.0, sequence: 0, latest: None, batch };
+    harness.send(worker, Envelope::Items(item));
     harness.call(client, 2, "calc.add");
     assert_eq!(calls(&mut harness, worker), NONE);
     started(&mut harness, worker, &counting);

@@ -5,9 +5,10 @@ use bytes::Bytes;
 use super::harness::{Harness, calc, request, seconds};
 use crate::wire::{
     Envelope,
-    envelope::{Cancel, Dispatch, End, Item, Request, RequestFlags, StreamCredit},
+    envelope::{Cancel, Dispatch, End, Items, Request, RequestFlags, StreamCredit},
     ids::ConnectionId,
-    limits::{STREAM_BYTES, STREAM_ITEMS},
+    item_batch::ItemBatch,
+    limits::{BATCH_ITEMS_MAX, STREAM_BYTES, STREAM_ITEMS},
     status::{Code, Executed},
     streams::{ItemCredit, Streams},
 };
@@ -16,7 +17,12 @@ const TO_CALLER: Streams = Streams { to_caller: true, ..Streams::NONE };
 const FROM_CALLER: Streams = Streams { from_caller: true, ..Streams::NONE };
 
 fn item(number: u64, sequence: u64, bytes: usize) -> Envelope {
-    Envelope::Item(Item { number, sequence, latest: None, body: Bytes::from(vec![0x40; bytes]) })
+    batch(number, sequence, 1, bytes)
+}
+
+fn batch(number: u64, sequence: u64, items: u32, bytes: usize) -> Envelope {
+    let batch = ItemBatch::new(items, Bytes::from(vec![0x40; bytes]));
+    Envelope::Items(Items { number, sequence, latest: None, batch })
 }
 
 fn credit(number: u64, credit: ItemCredit) -> Envelope {
@@ -114,7 +120,7 @@ fn a_stream_violation_ends_only_its_call() {
             harness.send(
                 worker,
                 match envelope.clone() {
-                    Envelope::Item(item) => Envelope::Item(Item { number, ..item }),
+                    Envelope::Items(item) => Envelope::Items(Items { number, ..item }),
                     Envelope::StreamCredit(credit) => Envelope::StreamCredit(StreamCredit { number, ..credit }),
                     other => other,
                 },
@@ -132,6 +138,41 @@ fn a_stream_violation_ends_only_its_call() {
         harness.reply(worker, &other, &[5]);
         assert_eq!(harness.replies(client).len(), 1, "the other call continues");
     }
+}
+
+#[test]
+fn a_batch_takes_the_credit_and_the_numbers_of_its_items() {
+    let mut harness = Harness::new();
+    let (worker, client) = (harness.worker(1, calc(1)), harness.client(2));
+    harness.count(client, 1);
+    let (count, _) = harness.dispatched(worker);
+    let window = u64::from(STREAM_ITEMS);
+    harness.send(worker, batch(count.number.0, 0, BATCH_ITEMS_MAX, 1_000));
+    harness.send(worker, batch(count.number.0, BATCH_ITEMS_MAX.into(), BATCH_ITEMS_MAX - 1, 1_000));
+    harness.send(worker, item(count.number.0, window - 1, 1));
+    let forwarded = harness.received(client);
+    assert_eq!(forwarded.len(), 3);
+    assert_eq!(forwarded[0], batch(1, 0, BATCH_ITEMS_MAX, 1_000), "it is forwarded unchanged");
+    assert_eq!(harness.broker.counters().items, window);
+    assert_eq!(harness.broker.stream_bytes(), 2_001);
+    // The items of a batch that crosses the credit are refused together.
+    harness.send(client, credit(1, ItemCredit { items: 2, bytes: 100 }));
+    harness.send(worker, batch(count.number.0, window, 3, 3));
+    let failure = harness.failure(client);
+    assert!(failure.message.contains("without credit"), "{failure}");
+}
+
+#[test]
+fn a_worker_that_is_lost_after_a_batch_ends_the_call() {
+    let mut harness = Harness::new();
+    let (worker, client) = (harness.worker(1, calc(1)), harness.client(2));
+    harness.count(client, 1);
+    let (count, _) = harness.dispatched(worker);
+    harness.send(worker, batch(count.number.0, 0, 10, 10));
+    assert_eq!(harness.received(client), [batch(1, 0, 10, 10)]);
+    harness.send(worker, Envelope::Goodbye(None));
+    let failure = harness.failure(client);
+    assert_eq!((failure.code, failure.executed), (Code::Unavailable, Executed::Yes));
 }
 
 #[test]

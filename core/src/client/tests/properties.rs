@@ -83,7 +83,7 @@ impl StrictDriver {
                 }
                 Action::Closed => assert!(!std::mem::replace(&mut self.closed, true), "a client is closed once"),
                 Action::Rejected(_) | Action::Log(_) => {}
-                Action::StreamCredit { .. } | Action::Item { .. } | Action::Progress { .. } => {
+                Action::StreamCredit { .. } | Action::Items { .. } | Action::Progress { .. } => {
                     unreachable!("no call has streams")
                 }
             }

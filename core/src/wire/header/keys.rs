@@ -28,6 +28,7 @@ pub(super) const KEY: u8 = 28;
 pub(super) const STREAMS: u8 = 29;
 pub(super) const LATEST: u8 = 30;
 pub(super) const CALLER_NAME: u8 = 31;
+pub(super) const ITEMS: u8 = 32;
 
 /// The keys that have a meaning: all keys in [`NAMES`] except reserved ones.
 pub(super) const KNOWN: Keys = Keys::of(&[
@@ -57,13 +58,14 @@ pub(super) const KNOWN: Keys = Keys::of(&[
     STREAMS,
     LATEST,
     CALLER_NAME,
+    ITEMS,
 ]);
 /// The number of known and reserved keys.
-pub(super) const KEY_COUNT: usize = 32;
+pub(super) const KEY_COUNT: usize = 33;
 /// The last key that must not be ignored. Keys above it are extensions.
 pub(super) const CRITICAL_MAX: u64 = 63;
 
-/// The names of keys 0 to 31.
+/// The names of keys 0 to 32.
 const NAMES: [&str; KEY_COUNT] = [
     "kind",
     "number",
@@ -97,6 +99,7 @@ const NAMES: [&str; KEY_COUNT] = [
     "streams",
     "latest",
     "caller_name",
+    "items",
 ];
 
 /// Returns the name of a known or reserved key.
@@ -106,7 +109,7 @@ pub(in super::super) fn name(key: u64) -> Option<&'static str> {
 
 /// A set of known keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Keys(u32);
+pub(super) struct Keys(u64);
 
 impl Keys {
     /// Creates the set of these keys.
@@ -182,7 +185,7 @@ const GOODBYE: Rule = Rule::new(&[], &[CODE, EXECUTED, TYPE, MESSAGE, RETRY_AFTE
 const CREDIT_TO_PEER: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES]);
 /// Credit for slots, possibly with a key that was in use; or, with a number, for items of that call. Decoding distinguishes them.
 const CREDIT_TO_BROKER: Rule = Rule::new(&[], &[NUMBER, CREDIT_CALLS, CREDIT_BYTES, OFFER, KEY]);
-const ITEM: Rule = Rule::new(&[NUMBER, SEQUENCE], &[LATEST]);
+const ITEM: Rule = Rule::new(&[NUMBER, SEQUENCE], &[LATEST, ITEMS]);
 const END: Rule = Rule::new(&[NUMBER, SEQUENCE], &[]);
 
 /// Returns the rule of `kind` for this recipient; `None` if the kind is reserved.

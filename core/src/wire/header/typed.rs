@@ -9,12 +9,13 @@ use super::{
     super::{
         affinity::{Affinity, AffinityKey},
         envelope::{
-            Cancel, Credit, Dispatch, Effect, End, Envelope, Item, KeyFreed, Ping, Priority, Reply, Request,
+            Cancel, Credit, Dispatch, Effect, End, Envelope, Items, KeyFreed, Ping, Priority, Reply, Request,
             RequestFlags, StreamCredit,
         },
         ids::{CallId, CallNumber, DispatchNumber},
+        item_batch::ItemBatch,
         kind::Kind,
-        limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
+        limits::{BATCH_ITEMS_MAX, FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX, NAME_BYTES_MAX},
         method::MethodName,
         status::{Code, Executed, Failure, Timings},
         streams::{ItemCredit, Streams},
@@ -58,11 +59,11 @@ impl Header {
             Kind::Request => return self.dispatch(frame, body),
             Kind::Started => Envelope::Started(DispatchNumber(self.required(keys::NUMBER)?)),
             Kind::Reply => return self.reply(frame, body),
-            Kind::Item => Envelope::Item(Item {
+            Kind::Item => Envelope::Items(Items {
                 number: self.required(keys::NUMBER)?,
                 sequence: self.required(keys::SEQUENCE)?,
                 latest: self.number(keys::LATEST),
-                body,
+                batch: ItemBatch::new(self.items()?, body),
             }),
             Kind::End => {
                 Envelope::End(End { number: self.required(keys::NUMBER)?, items: self.required(keys::SEQUENCE)? })
@@ -256,6 +257,14 @@ impl Header {
 
     fn executed(&self) -> Result<Executed, EnvelopeErrorReason> {
         Executed::from_number(self.required(keys::EXECUTED)?).ok_or(invalid(keys::EXECUTED, "must be 0, 1 or 2"))
+    }
+
+    /// Reads the number of items of a batch. 1 if the key is absent.
+    fn items(&self) -> Result<u32, EnvelopeErrorReason> {
+        match u32::try_from(self.number(keys::ITEMS).unwrap_or(1)) {
+            Ok(items @ 1..=BATCH_ITEMS_MAX) => Ok(items),
+            _ => Err(invalid(keys::ITEMS, "must be 1 to 512")),
+        }
     }
 
     fn flags(&self) -> Result<RequestFlags, EnvelopeErrorReason> {

@@ -42,11 +42,14 @@ pub(in super::super) fn write(envelope: &Envelope, out: &mut Vec<u8>) {
             pairs.number(keys::NUMBER, *number);
             pairs.credit(&Credit { calls: credit.items, bytes: credit.bytes, offer: 0 });
         }
-        Envelope::Item(item) => {
-            pairs.number(keys::NUMBER, item.number);
-            pairs.number(keys::SEQUENCE, item.sequence);
-            if let Some(dropped) = item.latest {
+        Envelope::Items(items) => {
+            pairs.number(keys::NUMBER, items.number);
+            pairs.number(keys::SEQUENCE, items.sequence);
+            if let Some(dropped) = items.latest {
                 pairs.number(keys::LATEST, dropped);
+            }
+            if items.batch.items() != 1 {
+                pairs.number(keys::ITEMS, items.batch.items().into());
             }
         }
         Envelope::End(end) => {

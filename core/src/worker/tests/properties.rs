@@ -100,7 +100,7 @@ impl StrictDriver {
                     }
                 }
                 Action::Rejected(_) | Action::Log(_) => {}
-                Action::StreamCredit { .. } | Action::Item { .. } | Action::End { .. } => {
+                Action::StreamCredit { .. } | Action::Items { .. } | Action::End { .. } => {
                     unreachable!("no call has streams")
                 }
             }

@@ -8,9 +8,10 @@ use proptest::{collection::vec, option, prelude::*, sample::Index};
 use super::{
     super::super::{
         affinity::{Affinity, AffinityKey},
-        envelope::{Cancel, Credit, Dispatch, Effect, End, Item, KeyFreed, Ping, Priority, Reply, StreamCredit},
+        envelope::{Cancel, Credit, Dispatch, Effect, End, Items, KeyFreed, Ping, Priority, Reply, StreamCredit},
         ids::{CallId, DispatchNumber},
-        limits::BODY_INLINE_BYTES_MAX,
+        item_batch::ItemBatch,
+        limits::{BATCH_ITEMS_MAX, BODY_INLINE_BYTES_MAX},
         status::{Code, Executed, Failure},
         streams::{ItemCredit, Streams},
     },
@@ -89,8 +90,11 @@ fn streams() -> impl Strategy<Value = Streams> {
 }
 
 fn items() -> impl Strategy<Value = Envelope> {
-    (numbers(), numbers(), option::of(numbers()), bodies())
-        .prop_map(|(number, sequence, latest, body)| Envelope::Item(Item { number, sequence, latest, body }))
+    (numbers(), numbers(), option::of(numbers()), 1..=BATCH_ITEMS_MAX, bodies()).prop_map(
+        |(number, sequence, latest, items, body)| {
+            Envelope::Items(Items { number, sequence, latest, batch: ItemBatch::new(items, body) })
+        },
+    )
 }
 
 fn ends() -> impl Strategy<Value = Envelope> {

@@ -83,10 +83,13 @@ fn put_envelope(envelope: &Envelope, put: &mut impl FnMut(&str, Value)) {
             put("number", json!(credit.number));
             put_credit(&Credit { calls: credit.credit.items, bytes: credit.credit.bytes, offer: 0 }, put);
         }
-        Envelope::Item(item) => {
-            put("number", json!(item.number));
-            put("sequence", json!(item.sequence));
-            item.latest.into_iter().for_each(|dropped| put("latest", json!(dropped)));
+        Envelope::Items(items) => {
+            put("number", json!(items.number));
+            put("sequence", json!(items.sequence));
+            items.latest.into_iter().for_each(|dropped| put("latest", json!(dropped)));
+            if items.batch.items() != 1 {
+                put("items", json!(items.batch.items()));
+            }
         }
         Envelope::End(end) => {
             put("number", json!(end.number));
@@ -214,7 +217,7 @@ fn vectors_cover_every_kind_and_key() {
     for kind in (0..=18).filter(|kind| *kind != 14) {
         assert!(reads.iter().any(|read| read["kind"] == kind), "kind {kind}");
     }
-    for key in (1..=18).chain([25, 27, 28, 29, 30]).filter_map(header::key_name) {
+    for key in (1..=18).chain([25, 27, 28, 29, 30, 32]).filter_map(header::key_name) {
         assert!(reads.iter().any(|read| read.get(key).is_some()), "key {key}");
     }
 }
