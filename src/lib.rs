@@ -46,10 +46,10 @@ pub use callboard_clients::{
     Answers, ArgumentMap, Arguments, AuthKey, AuthKeyError, AuthKeySourceError, AuthKeys, AuthKeysError, Call,
     CallError, CallFailure, CallFuture, Client, ClientBuilder, CloseError, Code, ConnectError, ConnectErrorKind,
     CurveKeys, CurveKeysError, Effect, Encoded, EncodedArguments, Executed, Failed, ItemSender, Priority, Progress,
-    Proxy, PublicKey, ReplyFuture, ReplyStream, SERVER_KEY_VARIABLE, SecretFileError, SecretKey, SendError, Statistics,
-    TypedCall, TypedCallFuture, TypedReply, TypedStream, WorkerAnswer, authkeys_from_environment, blocking, curve_keys,
-    curve_keys_from_environment, curve_secret_from_environment, named, parse_server_key, polled, read_authkeys,
-    read_broker_curve_secrets, read_curve_secret, read_secret_file, style,
+    Proxy, PublicKey, ReplyFuture, ReplyStream, SERVER_KEY_VARIABLE, SecretFileError, SecretKey, SendError,
+    SharedBytes, Statistics, TypedCall, TypedCallFuture, TypedReply, TypedStream, WorkerAnswer,
+    authkeys_from_environment, blocking, curve_keys, curve_keys_from_environment, curve_secret_from_environment, named,
+    parse_server_key, polled, read_authkeys, read_broker_curve_secrets, read_curve_secret, read_secret_file, style,
 };
 pub use callboard_core as core;
 pub use callboard_core::contract::Schema;

@@ -53,7 +53,7 @@ mod typed;
 
 pub use callboard_core::{
     auth::{AuthKey, AuthKeyError, AuthKeys, AuthKeysError},
-    body::{ArgumentMap, Arguments, DecodeError, Encoded, EncodedArguments, named},
+    body::{ArgumentMap, Arguments, DecodeError, Encoded, EncodedArguments, SharedBytes, named},
     wire::{
         envelope::{Effect, Priority},
         status::{Code, Executed},

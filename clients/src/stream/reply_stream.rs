@@ -70,7 +70,7 @@ impl<T: DeserializeOwned> ReplyStream<T> {
 
     fn poll_item(&mut self, context: &Context<'_>) -> Poll<Option<Result<T, CallError>>> {
         Poll::Ready(match ready!(self.call.poll_next(context)) {
-            NextItem::Item(item) => Some(body::decode(&item).map_err(|error| {
+            NextItem::Item(item) => Some(body::decode_shared(&item).map_err(|error| {
                 let error = CallError::invalid_item::<T>(&error);
                 self.call.cancel_and_clear(|| error.clone());
                 error

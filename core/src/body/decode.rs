@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use serde::de::{
     self, DeserializeSeed, Deserializer as _, Expected, IntoDeserializer, Visitor, value::SeqDeserializer,
 };
@@ -11,6 +12,7 @@ use super::{
     error::DecodeError,
     integer::{Integer, TAG_BIGNUM, TAG_BIGNUM_NEGATIVE},
     reader::{Head, Malformed, Reader},
+    shared,
     tagged::{self, TaggedAccess},
 };
 
@@ -19,12 +21,14 @@ pub(super) struct Deserializer<'de> {
     pub(super) reader: Reader<'de>,
     /// How many more levels may be entered. Nesting uses stack, and a body may come from an unauthenticated peer.
     pub(super) depth: usize,
+    /// The memory of the body, if values may keep it.
+    pub(super) source: Option<&'de Bytes>,
 }
 
 impl<'de> Deserializer<'de> {
     /// Creates a deserializer at the position of `reader`, for items that nest at most `depth` levels deep.
     pub(super) fn new(reader: Reader<'de>, depth: usize) -> Deserializer<'de> {
-        Deserializer { reader, depth }
+        Deserializer { reader, depth, source: None }
     }
 
     /// Runs `read` one level deeper.
@@ -81,6 +85,19 @@ impl<'de> Deserializer<'de> {
             Cow::Borrowed(bytes) => visitor.visit_borrowed_bytes(bytes),
             Cow::Owned(bytes) => visitor.visit_byte_buf(bytes),
         }
+    }
+
+    /// Reads a byte string that the visitor may keep in the memory of the body.
+    fn shared_bytes<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DecodeError> {
+        self.skipping_tags(|this, head| match head {
+            Head::Bytes(Some(length)) => match this.reader.bytes(Some(length))? {
+                Cow::Borrowed(bytes) => shared::offer(this.source, bytes, || visitor.visit_bytes(bytes)),
+                Cow::Owned(bytes) => visitor.visit_byte_buf(bytes),
+            },
+            Head::Bytes(None) => this.bytes(None, visitor),
+            Head::Array(length) => this.array(length, visitor),
+            head => Err(mismatch(head, &visitor)),
+        })
     }
 
     /// Reads an array. A visitor may stop early (a tuple does, at its length): items that remain are an error.
@@ -323,7 +340,11 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         match name {
-            encoded::NAME => visitor.visit_bytes(self.reader.item(self.depth)?),
+            encoded::NAME => {
+                let item = self.reader.item(self.depth)?;
+                shared::offer(self.source, item, || visitor.visit_bytes(item))
+            }
+            shared::NAME => self.shared_bytes(visitor),
             _ => visitor.visit_newtype_struct(self),
         }
     }

@@ -5,13 +5,15 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::shared;
+
 /// The name by which the codec recognises the type: serde passes it through as the name of a newtype struct.
 pub(super) const NAME: &str = "$callboard::Encoded";
 
 /// One encoded CBOR item, passed through as it is: for programs that forward values, or convert them by themselves.
 ///
-/// It can stand for any value: an argument, a result, an item of a stream. Decoding copies the bytes of the item, checks that it is
-/// well-formed, and builds nothing. Only the body codec of this library encodes and decodes it; other serde formats return an error.
+/// It can stand for any value: an argument, a result, an item of a stream. Decoding checks that the item is well-formed, and builds
+/// nothing. It copies the bytes, except those of an item of a stream, as [`SharedBytes`](super::SharedBytes) describes. Only the body codec of this library encodes and decodes it; other serde formats return an error.
 ///
 /// ```
 /// use callboard_core::body::{self, Encoded};
@@ -59,7 +61,7 @@ impl de::Visitor<'_> for Visitor {
     }
 
     fn visit_bytes<E: de::Error>(self, item: &[u8]) -> Result<Encoded, E> {
-        Ok(Encoded(Bytes::copy_from_slice(item)))
+        Ok(Encoded(shared::take_or_copy(item)))
     }
 }
 

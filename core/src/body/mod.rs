@@ -17,6 +17,7 @@
 //! | `reader`, `writer` | heads and strings of CBOR items |
 //! | `integer`, `tagged` | integers of any width; tags |
 //! | `decode`, `encode` | the serde deserializer and serializer |
+//! | `encoded`, `shared` | items that are passed through; bytes without a copy |
 //! | `arguments` | the arguments of calls |
 
 use std::cell::Cell;
@@ -31,6 +32,7 @@ mod encoded;
 mod error;
 mod integer;
 mod reader;
+mod shared;
 mod tagged;
 #[cfg(test)]
 mod tests;
@@ -40,6 +42,7 @@ pub use arguments::{ArgumentError, ArgumentMap, ArgumentProblem, ArgumentReader,
 pub use encoded::Encoded;
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub use reader::{Head, Malformed, Reader};
+pub use shared::SharedBytes;
 
 use crate::wire::limits::DEPTH_MAX;
 
@@ -136,7 +139,21 @@ impl AsRef<[u8]> for InlineBody {
 /// If the body is not exactly one CBOR item, or the type does not accept the item. The error has the position and what was
 /// expected.
 pub fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, DecodeError> {
-    let mut deserializer = decode::Deserializer::new(reader::Reader::new(body), DEPTH_MAX);
+    decode_from(body, None)
+}
+
+/// As [`decode`], but [`SharedBytes`] and [`Encoded`] keep the memory of the body instead of a copy.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_shared<'de, T: Deserialize<'de>>(body: &'de Bytes) -> Result<T, DecodeError> {
+    decode_from(body, Some(body))
+}
+
+fn decode_from<'de, T: Deserialize<'de>>(body: &'de [u8], source: Option<&'de Bytes>) -> Result<T, DecodeError> {
+    let mut deserializer =
+        decode::Deserializer { source, ..decode::Deserializer::new(reader::Reader::new(body), DEPTH_MAX) };
     let value = T::deserialize(&mut deserializer);
     let rest = deserializer.reader.rest();
     match value {

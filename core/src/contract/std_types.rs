@@ -29,7 +29,7 @@ plain! {
     char => Char; str => Text; String => Text; bytestring::ByteString => Text;
     Path => Text; PathBuf => Text;
     IpAddr => Text; Ipv4Addr => Text; Ipv6Addr => Text; SocketAddr => Text;
-    bytes::Bytes => Bytes; serde_bytes::Bytes => Bytes; serde_bytes::ByteBuf => Bytes;
+    bytes::Bytes => Bytes; serde_bytes::Bytes => Bytes; serde_bytes::ByteBuf => Bytes; crate::body::SharedBytes => Bytes;
 }
 
 macro_rules! transparent {

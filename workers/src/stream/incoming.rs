@@ -78,7 +78,7 @@ impl<T: DeserializeOwned> Incoming<T> {
         let item = loop {
             if let Some((item, consumed)) = self.reading.next_item() {
                 consumed.into_iter().for_each(|credit| channel.record_consumed(credit));
-                break body::decode(&item).map_err(|error| {
+                break body::decode_shared(&item).map_err(|error| {
                     let text = format!("item {} of the stream is invalid: {error}", self.count);
                     let error = Error::new(Code::InvalidArgument, text);
                     channel.abort(error.clone().into_failure());
