@@ -14,6 +14,7 @@ use callboard_core::wire::{
     status::{Code, Failure},
 };
 use futures::Stream;
+use tokio::task::coop::consume_budget;
 
 use super::channel::StreamChannel;
 use crate::outcome::{Error, IntoOutcome, Outcome, encode};
@@ -101,6 +102,8 @@ async fn send_all<K, S: Stream<Item: IntoOutcome<K>>>(stream: S, channel: Arc<St
     while let Some(item) = poll_fn(|task| stream.as_mut().poll_next(task).map(|item| item.map(encode_item))).await {
         let item = item?;
         poll_fn(|task| channel.poll_send(task, None, &item)).await;
+        // A stream that is always ready need not wait while its reader is fast: let other tasks of the runtime run as well.
+        consume_budget().await;
     }
     encode(&())
 }
