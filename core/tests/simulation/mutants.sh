@@ -149,7 +149,7 @@ subcalls_outlive_their_client|broker/coordinator/dispatch.rs|s/self\.stop_subcal
 subcalls_outlive_a_stream_message|broker/coordinator/dispatch.rs|s/self\.stop_subcalls\(now, key, out\);\n                self\.end\(now/self.end(now/
 subcall_waits_for_a_draining_worker|broker/coordinator/messages.rs|s/self\.unbind\(key\);\n        self\.end_waiting_subcalls\(now, key, out\);/self.unbind(key); let _ = (now, \&out);/
 batch_outlives_its_turn|broker/registry/batch.rs|s/if self\.turn != turn \{/if false {/
-batch_is_unlimited|broker/registry/batch.rs|s/self\.left = self\.left\.checked_sub\(1\)\?;/self.left = self.left.saturating_sub(1);/
+batch_is_unlimited|broker/registry/batch.rs|s/self\.left = self\.left\.checked_sub\(handler_time\)\?;/self.left = self.left.saturating_sub(handler_time);/
 batch_takes_prefetch|broker/registry/mod.rs|s/at\.has_free_slot\(offer\)/at.has_room(offer)/
 handler_time_is_ignored|broker/coordinator/messages.rs|s/self\.record_handler_time\(call, span\);/let _ = span;/
 silent_broker_is_kept|peer/mod.rs|s/State::Connected \{ \.\. \} if self\.liveness\.expires_at\(\) <= now => \{/State::Connected { .. } if false => {/

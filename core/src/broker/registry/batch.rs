@@ -1,5 +1,7 @@
 //! Calls that go to one worker although others are free: a batch costs one wake-up.
 
+use std::time::Duration;
+
 use super::{super::keys::WorkerKey, Candidate};
 use crate::time::Time;
 
@@ -14,22 +16,22 @@ pub(super) struct Batch {
     offer: usize,
     /// The turn that the batch belongs to.
     turn: Time,
-    /// How many more calls it may have.
-    left: u32,
+    /// How long the handlers of its further calls may take.
+    left: Duration,
 }
 
 impl Batch {
-    /// Creates a batch of `calls` calls, the first of which goes to a candidate.
-    pub(super) fn new(turn: Time, first: Candidate, calls: u32) -> Batch {
-        Batch { worker: first.worker, offer: first.offer, turn, left: calls.saturating_sub(1) }
+    /// Creates a batch whose first call goes to a candidate. `left` is the time for its further calls.
+    pub(super) fn new(turn: Time, first: Candidate, left: Duration) -> Batch {
+        Batch { worker: first.worker, offer: first.offer, turn, left }
     }
 
-    /// Returns the worker and its offer for one more call in this turn, if the batch may have one more.
-    pub(super) fn next(&mut self, turn: Time) -> Option<(WorkerKey, usize)> {
+    /// Returns the worker and its offer for one more call in this turn, if the batch has time for its handler.
+    pub(super) fn next(&mut self, turn: Time, handler_time: Duration) -> Option<(WorkerKey, usize)> {
         if self.turn != turn {
             return None;
         }
-        self.left = self.left.checked_sub(1)?;
+        self.left = self.left.checked_sub(handler_time)?;
         Some((self.worker, self.offer))
     }
 }

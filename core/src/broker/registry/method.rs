@@ -72,10 +72,9 @@ impl Method {
         self.handler_time = Some(self.handler_time.map_or(span, smoothed));
     }
 
-    /// Returns how many handlers are expected to take `span` together, at least one.
-    pub(super) fn calls_within(&self, span: Duration) -> u32 {
-        let each = self.handler_time.map_or(Duration::MAX, |time| time.max(HANDLER_TIME_MIN));
-        u32::try_from(span.as_nanos() / each.as_nanos()).unwrap_or(u32::MAX).max(1)
+    /// Returns how long a handler is expected to run. Without a reported time, for ever.
+    pub(super) fn expected_time(&self) -> Duration {
+        self.handler_time.map_or(Duration::MAX, |time| time.max(HANDLER_TIME_MIN))
     }
 
     /// Returns whether a worker offers the method.

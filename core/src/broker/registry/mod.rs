@@ -315,8 +315,9 @@ impl Registry {
         method: usize,
         batch_time: Duration,
     ) -> Option<Candidate> {
-        let batch = &mut self.services.get_mut(&key)?.batch;
-        if let Some((worker, offer)) = batch.as_mut().and_then(|batch| batch.next(turn))
+        let service = self.services.get_mut(&key)?;
+        let handler_time = service.method(method).expected_time();
+        if let Some((worker, offer)) = service.batch.as_mut().and_then(|batch| batch.next(turn, handler_time))
             && let Some(at) = self.workers.get(&worker)
             && at.has_free_slot(offer)
             && at.offers[offer].service == key
@@ -325,9 +326,8 @@ impl Registry {
             return Some(at.candidate(worker, offer));
         }
         let best = self.best_offer(key, method);
-        let service = self.service_mut(key);
-        let calls = service.method(method).calls_within(batch_time);
-        service.batch = best.map(|best| Batch::new(turn, best, calls));
+        let left = batch_time.saturating_sub(handler_time);
+        self.service_mut(key).batch = best.map(|best| Batch::new(turn, best, left));
         best
     }
 

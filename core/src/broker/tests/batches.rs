@@ -44,10 +44,12 @@ impl Scene {
 
     /// Makes calls in one turn.
     fn call(&mut self, calls: u64) {
-        for _ in 0..calls {
-            self.harness.call(self.client, self.next_number, "calc.add");
-            self.next_number += 1;
-        }
+        (0..calls).for_each(|_| self.call_method("calc.add"));
+    }
+
+    fn call_method(&mut self, method: &str) {
+        self.harness.call(self.client, self.next_number, method);
+        self.next_number += 1;
     }
 
     fn reply(&mut self, worker: ConnectionId, dispatch: &Dispatch, handler_time: Option<Duration>) {
@@ -99,6 +101,19 @@ fn a_handler_that_becomes_slow_ends_the_batches() {
     scene.measure(Duration::from_millis(1));
     scene.call(2);
     assert_eq!(scene.got(), [1, 1]);
+}
+
+#[test]
+fn a_call_of_an_unmeasured_method_joins_no_batch_of_short_calls() {
+    let mut scene = Scene::new(&calc(100), Settings::default());
+    scene.measure(Duration::from_micros(2));
+    scene.call(1);
+    scene.call_method("calc.push");
+    assert_eq!(scene.got(), [1, 1]);
+    scene.harness.advance(Duration::from_micros(1));
+    scene.call_method("calc.push");
+    scene.call(1);
+    assert_eq!(scene.got(), [1, 1], "nor does a short call wait behind it");
 }
 
 #[test]
