@@ -19,7 +19,7 @@ use super::{
         GateEvent,
         limits::{
             ACTIVITY_INTERVAL, DISCARD_PAUSE, READ_BYTES_MAX,
-            pace::{Allowance, COMMANDS, TURN_BYTES_MAX, TurnLoad},
+            pace::{Allowance, COMMANDS, FullTurns, TURN_BYTES_MAX, TurnLoad},
         },
         shared::Shared,
     },
@@ -37,6 +37,8 @@ pub(super) struct Inbound {
     kept: Bytes,
     /// Whether `kept` is a backlog: it may contain complete frames, because the last turn was over before they were decoded.
     has_backlog: bool,
+    /// What makes the share of the next turn smaller.
+    full_turns: FullTurns,
     /// Messages and commands before the connection was authenticated.
     early_items: usize,
     /// The ZMTP commands that the peer may still send.
@@ -55,7 +57,7 @@ struct Read {
 }
 
 /// The result of one turn.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Turn {
     load: TurnLoad,
     /// Whether an event of this turn shows the driver that the peer is alive.
@@ -70,6 +72,7 @@ impl Inbound {
             decoder,
             kept: Bytes::new(),
             has_backlog: false,
+            full_turns: FullTurns::default(),
             early_items: 0,
             commands: Allowance::new(COMMANDS, Instant::now()),
             activity_reported_at: None,
@@ -108,9 +111,10 @@ impl Inbound {
         self.pause(shared, connection).await;
         let step = curve_turn(shared, connection).await;
         let permit = shared.queue.turn().await;
-        let mut turn = Turn::default();
+        let mut turn = Turn { load: TurnLoad::after(self.full_turns), reported: false, answered: false };
         let ended = poll_fn(|context| Poll::Ready(self.take_turn(context, shared, connection, &mut turn))).await;
         drop((permit, step));
+        self.full_turns.count(&turn.load);
         self.report(&turn, shared, connection);
         ended?;
         if turn.load.is_over() {
@@ -154,10 +158,14 @@ impl Inbound {
             self.decode(backlog, shared, connection, turn)?;
         }
         while !turn.load.is_over() && shared.queue.has_room() {
-            let Poll::Ready(read) = self.read(context, shared)? else { break };
+            let Poll::Ready(read) = self.read(context, shared)? else {
+                turn.load.drained = true;
+                break;
+            };
             turn.load.bytes += read.count;
             self.decode(read.input, shared, connection, turn)?;
             if !read.filled {
+                turn.load.drained = !self.has_backlog;
                 break;
             }
         }
