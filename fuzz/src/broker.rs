@@ -56,6 +56,8 @@ pub(crate) enum Stage {
 struct HandshakeRecord {
     /// The transcript that its hello begins, if the hello has a nonce.
     hello: Option<HelloTranscript>,
+    /// The same on another channel, as a relay between two channels would have it.
+    relayed: Option<HelloTranscript>,
     challenge: Option<Bytes>,
     proved: bool,
 }
@@ -99,11 +101,8 @@ impl BrokerHost {
         self.connections_seen += 1;
         self.handshakes.insert(connection, HandshakeRecord::default());
         let (address, origin, nonce) = ("somewhere".into(), "anywhere".into(), generate::nonce(connection.0));
-        let until = now + limits::HANDSHAKE_TIMEOUT;
-        self.handle(
-            now,
-            Event::Opened { connection, endpoint, address, rate_limit_key: origin, channel: None, nonce, until },
-        )
+        let (channel, until) = (generate::channel(connection), now + limits::HANDSHAKE_TIMEOUT);
+        self.handle(now, Event::Opened { connection, endpoint, address, rate_limit_key: origin, channel, nonce, until })
     }
 
     /// Closes a connection, unless the broker closed it first.
@@ -145,7 +144,10 @@ impl BrokerHost {
         let expected = self.expected_response(connection);
         let Some(record) = self.handshakes.get_mut(&connection) else { return };
         match envelope {
-            Envelope::Hello(hello) if record.hello.is_none() => record.hello = generate::transcript_of(hello),
+            Envelope::Hello(hello) if record.hello.is_none() => {
+                record.hello = generate::transcript_of(hello, connection);
+                record.relayed = generate::transcript_of(hello, ConnectionId(connection.0 + 1));
+            }
             Envelope::Proof(answer) if expected.is_some() => {
                 record.proved |= body::decode::<ChallengeResponse>(answer).ok() == expected;
             }
@@ -162,6 +164,13 @@ impl BrokerHost {
     /// Returns the proof with which the broker accepts a connection, or an empty one if there was no challenge.
     pub(crate) fn valid_proof(&self, connection: ConnectionId) -> Envelope {
         Envelope::Proof(self.expected_response(connection).map_or(Bytes::new(), |answer| generate::encoded(&answer)))
+    }
+
+    /// Returns the proof of a peer with the key on another channel. `None` if the connection was accepted or not challenged.
+    pub(crate) fn relayed_proof(&self, connection: ConnectionId) -> Option<Envelope> {
+        let record = self.handshakes.get(&connection).filter(|record| !record.proved)?;
+        let transcript = record.relayed?.with_challenge(record.challenge.as_ref()?);
+        Some(Envelope::Proof(generate::encoded(&generate::response(transcript))))
     }
 
     /// Advances the time, and calls the machine at each of its timeouts.

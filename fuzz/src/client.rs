@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
-    auth::{AuthKey, Nonce},
+    auth::AuthKey,
     client::{Action, Client, Event, NewCall, Ticket, Timeout, TimeoutSource},
     peer::Settings,
     time::Time,
-    wire::{envelope::Effect, streams::Streams},
+    wire::{envelope::Effect, ids::ConnectionId, streams::Streams},
 };
 
 use super::{
@@ -149,8 +149,9 @@ impl Peer for ClientHost {
         self.machine.is_connected()
     }
 
-    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<PeerAction> {
-        self.handle(now, Event::Connected { nonce, channel: None })
+    fn connected(&mut self, now: Time, connection: ConnectionId) -> Vec<PeerAction> {
+        let channel = generate::channel(connection).map(|channel| channel.binding);
+        self.handle(now, Event::Connected { nonce: generate::nonce(connection.0), channel })
     }
 
     fn disconnected(&mut self, now: Time, chance: u32) -> Vec<PeerAction> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_core::{
-    auth::{AuthKey, HelloTranscript, MECHANISM, Nonce, Prover, Transcript},
+    auth::{AuthKey, Channel, ChannelBinding, HelloTranscript, MECHANISM, Nonce, Prover, Transcript},
     body,
     wire::{
         Bundler, Envelope,
@@ -14,7 +14,7 @@ use callboard_core::{
             StreamCredit,
         },
         handshake::{Challenge, ChallengeResponse, Hello, MethodLimits, MethodOffer, Offer, Register, Role, Welcome},
-        ids::{BrokerId, CallId, CallNumber, ConnectionNumber, DispatchNumber, SessionId, StartId},
+        ids::{BrokerId, CallId, CallNumber, ConnectionId, ConnectionNumber, DispatchNumber, SessionId, StartId},
         item_batch::ItemBatch,
         limits::BATCH_ITEMS_MAX,
         method::MethodName,
@@ -170,10 +170,17 @@ pub(crate) fn challenge(number: u64) -> Challenge {
     Challenge { mechanism: MECHANISM.to_owned(), nonce: nonce(number), broker, start }
 }
 
-/// Begins the transcript of a hello. `None` if it cannot be read or has no nonce.
-pub(crate) fn transcript_of(body: &[u8]) -> Option<HelloTranscript> {
+/// Returns the encrypted channel of a connection, the same for both sides. Every second connection has one.
+pub(crate) fn channel(connection: ConnectionId) -> Option<Channel> {
+    let number = u8::try_from(connection.0 % 251).expect("a small number");
+    (number % 2 == 1).then_some(Channel { public_key: [1; 32], binding: ChannelBinding([number; 32]) })
+}
+
+/// Begins the transcript of a hello on a connection. `None` if it cannot be read or has no nonce.
+pub(crate) fn transcript_of(body: &[u8], connection: ConnectionId) -> Option<HelloTranscript> {
     let hello: Hello = body::decode(body).ok()?;
-    hello.nonce.map(|_| HelloTranscript::new(hello.role, body, None))
+    let binding = channel(connection).map(|channel| channel.binding);
+    hello.nonce.map(|_| HelloTranscript::new(hello.role, body, binding))
 }
 
 /// Returns the valid response of a peer with the key.

@@ -10,7 +10,7 @@ use callboard_core::{
     time::Time,
     wire::{
         Envelope,
-        handshake::{Challenge, Role},
+        handshake::{Challenge, Role, Welcome},
         ids::ConnectionId,
         limits::HANDSHAKE_TIMEOUT,
     },
@@ -88,7 +88,7 @@ impl BrokerTest {
             0 | 1 => self.deliver(&generate::raw_message(script)),
             2 => self.send(&Envelope::Hello(script.bytes())),
             3 | 4 => self.send(&generate::hello(script, self.role)),
-            5 => self.send(&Envelope::Proof(Bytes::new())),
+            5 => self.relay_proof(),
             6 => self.send(&self.broker.valid_proof(self.connection)),
             7 => self.send(&Envelope::Proof(script.bytes())),
             8 => self.send(&Envelope::Register(script.bytes())),
@@ -99,6 +99,14 @@ impl BrokerTest {
             10 => self.advance(script.span()),
             _ => self.open(),
         }
+    }
+
+    /// Sends the proof of a peer with the key on another channel, if the connection was challenged.
+    fn relay_proof(&mut self) {
+        let Some(proof) = self.broker.relayed_proof(self.connection) else { return };
+        self.send(&proof);
+        let stage = self.broker.stage(self.connection);
+        assert!(stage != Some(Stage::Authenticated), "a proof is valid on its own channel only");
     }
 
     fn send(&mut self, envelope: &Envelope) {
@@ -147,6 +155,8 @@ struct PeerTest<P> {
     connections: u64,
     /// The transcript of this connection's hello if it has a nonce, and the last challenge.
     hello: Option<HelloTranscript>,
+    /// The same on another channel, as a relay between two channels would have it.
+    relayed: Option<HelloTranscript>,
     challenge: Challenge,
     /// Whether a welcome with a valid proof was sent on this connection.
     proved: bool,
@@ -155,7 +165,7 @@ struct PeerTest<P> {
 impl<P: Peer> PeerTest<P> {
     fn new(peer: P, keyed: bool) -> PeerTest<P> {
         let (now, challenge) = (Time::from_micros(1), generate::challenge(0));
-        PeerTest { peer, keyed, now, connections: 0, hello: None, challenge, proved: false }
+        PeerTest { peer, keyed, now, connections: 0, hello: None, relayed: None, challenge, proved: false }
     }
 
     fn run(&mut self, script: &mut Script<'_>) {
@@ -175,13 +185,14 @@ impl<P: Peer> PeerTest<P> {
             Socket::Requested => {
                 self.connections += 1;
                 *self.peer.socket() = Socket::Open(ConnectionId(self.connections));
-                let actions = self.peer.connected(self.now, generate::nonce(self.connections));
+                let actions = self.peer.connected(self.now, ConnectionId(self.connections));
                 let [PeerAction::Sent(Envelope::Hello(hello))] = &actions[..] else {
                     panic!("the first message is a hello")
                 };
-                let transcript = generate::transcript_of(hello);
-                assert_eq!(transcript.is_some(), self.keyed, "a peer with a key sends a nonce");
-                (self.hello, self.proved) = (transcript, false);
+                self.hello = generate::transcript_of(hello, ConnectionId(self.connections));
+                self.relayed = generate::transcript_of(hello, ConnectionId(self.connections + 1));
+                assert_eq!(self.hello.is_some(), self.keyed, "a peer with a key sends a nonce");
+                self.proved = false;
             }
             Socket::Disconnected => self.disconnect(),
             Socket::None | Socket::Open(_) => {}
@@ -194,14 +205,15 @@ impl<P: Peer> PeerTest<P> {
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        match script.below(10) {
+        match script.below(11) {
             0 | 1 => self.deliver(&generate::raw_message(script)),
             2 | 3 => self.challenge(script),
             4 => self.send(&Envelope::Challenge(script.bytes())),
             5 => self.send(&Envelope::Welcome(script.bytes())),
             6 => self.send(&Envelope::Welcome(generate::encoded(&generate::welcome(script)))),
             7 => self.welcome(script),
-            8 => self.advance(script.span()),
+            8 => self.relayed_welcome(script),
+            9 => self.advance(script.span()),
             _ => self.send(&generate::to_peer(script)),
         }
     }
@@ -218,15 +230,24 @@ impl<P: Peer> PeerTest<P> {
 
     /// Sends a welcome, with a valid proof if there is a key.
     fn welcome(&mut self, script: &mut Script<'_>) {
-        let welcome = generate::welcome(script);
         self.proved = true;
-        let welcome = match self.hello {
-            Some(hello) => {
-                hello.with_challenge(&generate::encoded(&self.challenge)).seal_welcome(&generate::key(), welcome)
-            }
+        self.send(&self.sealed(self.hello, generate::welcome(script)));
+    }
+
+    /// Sends a welcome with the proof of a broker with the key on another channel.
+    fn relayed_welcome(&mut self, script: &mut Script<'_>) {
+        let was_connected = self.peer.is_connected();
+        self.send(&self.sealed(self.relayed, generate::welcome(script)));
+        let accepted = self.keyed && !was_connected && self.peer.is_connected();
+        assert!(!accepted, "the proof in a welcome is valid on its own channel only");
+    }
+
+    fn sealed(&self, hello: Option<HelloTranscript>, welcome: Welcome) -> Envelope {
+        let challenge = generate::encoded(&self.challenge);
+        Envelope::Welcome(match hello {
+            Some(hello) => hello.with_challenge(&challenge).seal_welcome(&generate::key(), welcome),
             None => generate::encoded(&welcome),
-        };
-        self.send(&Envelope::Welcome(welcome));
+        })
     }
 
     fn send(&mut self, envelope: &Envelope) {

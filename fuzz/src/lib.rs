@@ -8,7 +8,7 @@
 //! | [`gate`] | the bytes of a connection, and how they are split | all splits have the same events; little is buffered |
 //! | [`curve`] | a script for an attacker between two peers with CURVE | messages arrive once, in order and unchanged, or not at all |
 //! | [`envelope`] | frames, or one body | what is read can be written and read again; all ways of reading agree |
-//! | [`handshake`] | the messages before authentication, to the broker or to a peer | each leads to the next step or to a goodbye |
+//! | [`handshake`] | the messages before authentication, to the broker or to a peer | each leads to the next step or to a goodbye; a proof holds on its own channel only |
 //! | [`machine`] | a script for a broker with clients, workers and unauthenticated peers | the invariants of each machine; each call ends once; all tables end empty |
 
 mod bodies;

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use callboard_core::{
-    auth::Nonce,
     time::Time,
     wire::{Envelope, ids::ConnectionId},
 };
@@ -57,7 +56,7 @@ pub(crate) trait Peer {
     fn poll_timeout(&self) -> Option<Time>;
     fn receive(&mut self, now: Time, frames: &[Bytes]) -> Vec<PeerAction>;
     fn is_connected(&self) -> bool;
-    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<PeerAction>;
+    fn connected(&mut self, now: Time, connection: ConnectionId) -> Vec<PeerAction>;
     fn disconnected(&mut self, now: Time, chance: u32) -> Vec<PeerAction>;
     fn handle_timeout(&mut self, now: Time) -> Vec<PeerAction>;
 

@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
-    auth::{AuthKey, Nonce},
+    auth::AuthKey,
     peer::Settings,
     time::Time,
     wire::{
         envelope::Effect,
         handshake::{MethodLimits, MethodOffer, Offer, Register},
+        ids::ConnectionId,
         streams::Style,
     },
     worker::{Action, Event, JobId, Worker},
@@ -166,8 +167,9 @@ impl Peer for WorkerHost {
         self.machine.is_connected()
     }
 
-    fn connected(&mut self, now: Time, nonce: Nonce) -> Vec<PeerAction> {
-        self.handle(now, Event::Connected { nonce, channel: None })
+    fn connected(&mut self, now: Time, connection: ConnectionId) -> Vec<PeerAction> {
+        let channel = generate::channel(connection).map(|channel| channel.binding);
+        self.handle(now, Event::Connected { nonce: generate::nonce(connection.0), channel })
     }
 
     fn disconnected(&mut self, now: Time, chance: u32) -> Vec<PeerAction> {

@@ -166,7 +166,7 @@ impl World {
             Socket::Requested if works => {
                 let connection = self.connect(Some(at), endpoint);
                 *self.peer(at).socket() = Socket::Open(connection);
-                let actions = self.peer(at).connected(now, generate::nonce(connection.0));
+                let actions = self.peer(at).connected(now, connection);
                 self.apply_peer_actions(at, actions);
             }
             Socket::Requested | Socket::Disconnected => self.disconnect_peer(at, u32::MAX / 2),
