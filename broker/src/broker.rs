@@ -226,7 +226,7 @@ impl Broker {
                     endpoint,
                     address: name,
                     rate_limit_key: origin,
-                    channel: curve.map(Channel::from),
+                    channel: curve.map(|curve| Channel::from(*curve)),
                     nonce,
                     until,
                 }

@@ -172,7 +172,7 @@ impl Side {
                 self.written.extend_from_slice(&bytes);
             }
             Event::HandshakeDone { curve } => {
-                assert!(self.peer.replace(curve).is_none(), "a handshake ends once");
+                assert!(self.peer.replace(curve.map(|curve| *curve)).is_none(), "a handshake ends once");
                 self.encoder = Some(self.decoder.take_encoder());
             }
             Event::Command(content) => {

@@ -23,7 +23,7 @@ pub enum GateEvent {
         /// When it was accepted. Its handshake timeout starts then.
         accepted: Instant,
         /// Its public key and the binding of the connection, if it is encrypted.
-        curve: Option<CurvePeer>,
+        curve: Option<Box<CurvePeer>>,
     },
     /// A complete message.
     Frames {

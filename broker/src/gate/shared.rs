@@ -189,8 +189,9 @@ impl Shared {
     }
 
     /// Reports a connection whose ZMTP handshake is complete.
-    pub(super) fn on_opened(&self, connection: &Connection, curve: Option<CurvePeer>) {
+    pub(super) fn on_opened(&self, connection: &Connection, curve: Option<Box<CurvePeer>>) {
         connection.opened.set(true);
+        connection.server_key.set(curve.as_ref().map(|curve| curve.server_key));
         self.counters.borrow_mut().opened += 1;
         let Connection { id, endpoint, address, accepted, .. } = *connection;
         self.queue.push(GateEvent::Opened { connection: id, endpoint, address, accepted, curve });
@@ -270,6 +271,13 @@ impl Shared {
 
     pub(super) fn connections(&self) -> usize {
         self.connections.borrow().len()
+    }
+
+    /// Returns how many encrypted connections use another key of the broker than its present one.
+    pub(super) fn connections_of_previous_keys(&self) -> usize {
+        let Some(present) = self.curve.borrow().as_ref().map(|curve| curve.secret_key.public_key()) else { return 0 };
+        let connections = self.connections.borrow();
+        connections.values().filter(|entry| entry.connection.server_key.get().is_some_and(|key| key != present)).count()
     }
 
     /// Closes all connections, each when everything sent to it is written.

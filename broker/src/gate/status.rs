@@ -23,6 +23,7 @@ pub(super) fn status(shared: &Shared) -> GateStatus {
         connections: shared.connections() as u64,
         pending: shared.admission.pending() as u64,
         held_bytes: shared.held_bytes() as u64,
+        connections_of_previous_keys: shared.connections_of_previous_keys() as u64,
         accepted,
         accept_failures,
         opened,

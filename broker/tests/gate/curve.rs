@@ -54,7 +54,7 @@ impl Dealer {
     async fn connect_encrypted(gate: &Gate) -> (Dealer, CurvePeer) {
         let mut dealer = Dealer::connect(gate, Some(server_key().public_key())).await;
         let Ok(Event::HandshakeDone { curve }) = dealer.next().await else { panic!("no handshake") };
-        (dealer, curve.unwrap())
+        (dealer, *curve.unwrap())
     }
 
     /// Returns the next event that is not of the handshake.

@@ -42,7 +42,7 @@ pub enum Event {
     /// The handshake is complete. Messages may be sent in both directions, through [`Decoder::take_encoder`].
     HandshakeDone {
         /// The identity of the peer, if the connection is encrypted.
-        curve: Option<CurvePeer>,
+        curve: Option<Box<CurvePeer>>,
     },
     /// The content of a command to write to the peer through the [`Encoder`], as a frame of the kind [`FrameKind::Command`]: a PONG.
     Command(Bytes),
@@ -334,7 +334,7 @@ impl Decoder {
             let Established { sealer, opener, peer } = *established;
             self.encoder = Encoder::sealing(sealer);
             self.opener = Some(Box::new(opener));
-            peer
+            Box::new(peer)
         });
         let done = Event::HandshakeDone { curve };
         match transmit {

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use callboard::{CallError, Client, Code, CurveKeys, parse_server_key, read_curve_secret};
+use callboard::{CallError, Client, Code, CurveKeys, core::broker::GateStatus, parse_server_key, read_curve_secret};
 use rustix::process::Signal;
 use tokio::{runtime::Runtime, task::JoinHandle};
 
@@ -128,11 +128,21 @@ fn the_pair_of_the_broker_is_replaced_while_calls_run() {
     fs::rename(page.path("broker.public"), page.path("old.public")).unwrap();
     fs::copy(page.path("broker-2.public"), page.path("broker.public")).unwrap();
     let new = Calls::start(&runtime, &page, "web");
+    until("the broker counts the connections of its previous key", || {
+        let GateStatus { connections, connections_of_previous_keys, .. } = gate_status(&mut page);
+        // Those of the query and of the new client use the new key.
+        (connections_of_previous_keys >= 2 && connections_of_previous_keys <= connections - 2).then_some(())
+    });
     page.follow(new_only);
     let latest = Calls::start(&runtime, &page, "boss");
     page.run("! callboard ping --server-key old.public --curve-secret-file web.secret 2> refused");
     assert!(fs::read_to_string(page.path("refused")).unwrap().contains("another server key"));
     [old, between, new, latest].into_iter().for_each(|calls| calls.end(&runtime));
+}
+
+fn gate_status(page: &mut Walkthrough) -> GateStatus {
+    page.run("callboard call callboard.gate --server-key broker.public --curve-secret-file boss.secret > gate");
+    serde_json::from_str(&fs::read_to_string(page.path("gate")).unwrap()).unwrap()
 }
 
 #[test]

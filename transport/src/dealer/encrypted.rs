@@ -192,7 +192,7 @@ async fn attempt(
             Ok(Some(Event::Transmit(bytes))) => outbound.bytes.extend_from_slice(&bytes),
             Ok(Some(Event::HandshakeDone { curve })) => {
                 outbound.encoder = inbound.decoder.take_encoder();
-                return Ok((inbound, outbound, curve));
+                return Ok((inbound, outbound, curve.map(|curve| *curve)));
             }
             Ok(Some(_)) => return Err(refused(address, &inbound.decoder, Violation::UnexpectedCommand)),
             Ok(None) => inbound.read().await.map_err(failed)?,

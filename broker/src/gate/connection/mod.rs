@@ -25,7 +25,7 @@ use std::{
 use bytes::Bytes;
 use callboard_core::{
     wire::{Frames, ids::ConnectionId},
-    zmtp::{Encoder, FrameKind, Violation},
+    zmtp::{Encoder, FrameKind, Violation, curve::PublicKey},
 };
 use tokio::{select, sync::Notify};
 
@@ -64,6 +64,8 @@ pub(in crate::gate) struct Connection {
     pub(in crate::gate) greeted: Cell<bool>,
     /// Whether it was reported to the driver.
     pub(in crate::gate) opened: Cell<bool>,
+    /// The broker's key on this connection, if it is encrypted.
+    pub(in crate::gate) server_key: Cell<Option<PublicKey>>,
     /// Whether the driver has authenticated the peer.
     pub(in crate::gate) authenticated: Cell<bool>,
     /// The envelopes without credit that the peer may still send. The driver counts them, since the gate does not read envelopes.
@@ -98,6 +100,7 @@ impl Connection {
             ending: Cell::new(None),
             greeted: Cell::new(false),
             opened: Cell::new(false),
+            server_key: Cell::new(None),
             authenticated: Cell::new(false),
             uncredited: Cell::new(Allowance::new(UNCREDITED_ENVELOPES, accepted)),
             dirty: Cell::new(false),

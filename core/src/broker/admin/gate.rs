@@ -14,6 +14,9 @@ pub struct GateStatus {
     /// Bytes that the gate holds for peers: messages that the broker has not read, bytes that peers have not read, and incomplete
     /// messages.
     pub held_bytes: u64,
+    /// Encrypted connections that use another key of the broker than its present one. At 0 the previous key may be removed.
+    #[serde(default)]
+    pub connections_of_previous_keys: u64,
     /// Connections accepted since the start.
     pub accepted: u64,
     /// Failures to accept a connection, for example because the process is out of file descriptors.

@@ -134,7 +134,7 @@ impl ClientHandshake {
         let established = Established {
             sealer: Sealer::new(key.clone(), nonce::CLIENT_MESSAGE_PREFIX, std::mem::take(&mut self.sent)),
             opener: Opener::new(key, nonce::SERVER_MESSAGE_PREFIX, received),
-            peer: CurvePeer { public_key: self.config.server, binding: keys.binding() },
+            peer: CurvePeer { public_key: keys.server, binding: keys.binding(), server_key: keys.server },
         };
         Ok(ClientStep::Ready { metadata, established: Box::new(established) })
     }

@@ -16,6 +16,8 @@ pub struct CurvePeer {
     /// A hash of all four public keys of the connection, the same on both sides and different on every connection. A proof
     /// that covers it is valid on this connection only, so a relay cannot pass it on.
     pub binding: [u8; 32],
+    /// The permanent public key of the server of this connection. A server may have a previous key besides its own.
+    pub server_key: PublicKey,
 }
 
 impl From<CurvePeer> for Channel {

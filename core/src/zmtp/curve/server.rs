@@ -202,7 +202,7 @@ impl ServerHandshake {
         Established {
             sealer: Sealer::new(key.clone(), nonce::SERVER_MESSAGE_PREFIX, sent),
             opener: Opener::new(key, nonce::CLIENT_MESSAGE_PREFIX, received),
-            peer: CurvePeer { public_key: client, binding: keys.binding() },
+            peer: CurvePeer { public_key: client, binding: keys.binding(), server_key: keys.server },
         }
     }
 }

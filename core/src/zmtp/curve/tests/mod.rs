@@ -93,7 +93,7 @@ impl Side {
 
     fn peer(&self) -> Option<Option<CurvePeer>> {
         self.events.iter().find_map(|event| match event {
-            Event::HandshakeDone { curve } => Some(*curve),
+            Event::HandshakeDone { curve } => Some(curve.as_deref().copied()),
             _ => None,
         })
     }
