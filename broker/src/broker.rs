@@ -170,7 +170,7 @@ impl Broker {
             // The gate's `next` lets the gate's tasks run, even if there is always a next event.
         }
         self.gate.shut_down().await;
-        info!("the broker has stopped");
+        info!(target: crate::log::TARGET, "the broker has stopped");
     }
 
     /// Returns when the machine or the log has something to do, if nothing else happens before.

@@ -42,6 +42,8 @@ pub struct Settings {
     /// cost of waking another worker. Too high: calls wait for others while workers are idle. Zero: each call goes to the worker with the
     /// fewest.
     pub batch_time: Duration,
+    /// A call that took at least so long at the broker and its workers is logged, with where the time went. Default: none.
+    pub slow_call: Option<Duration>,
     /// Calls that may wait for all services together. Default: 262,144. At most a quarter may be of one key or address. Further calls are
     /// rejected with RESOURCE_EXHAUSTED.
     pub waiting_calls_max: usize,
@@ -68,6 +70,7 @@ impl Settings {
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
             queue_age_max: None,
             batch_time: limits::BATCH_TIME,
+            slow_call: None,
             waiting_calls_max: limits::WAITING_CALLS_MAX,
             waiting_bytes_max: limits::WAITING_BYTES_MAX,
             services: AllowedServices::default(),
@@ -98,6 +101,7 @@ impl Settings {
             queue_bytes_max: self.queue_bytes_max,
             queue_age_max: self.queue_age_max,
             batch_time: self.batch_time,
+            slow_call: self.slow_call,
             waiting_calls_max: self.waiting_calls_max,
             waiting_bytes_max: self.waiting_bytes_max,
             message_bytes_max,

@@ -46,6 +46,7 @@ mod client;
 mod completion;
 mod driver;
 mod error;
+mod log;
 pub mod polled;
 mod shared;
 mod stream;

@@ -13,6 +13,7 @@ mod deadline_queue;
 pub mod peer;
 mod sequence_map;
 mod stream;
+pub mod text;
 pub mod time;
 pub mod wire;
 pub mod worker;

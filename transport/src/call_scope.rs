@@ -96,6 +96,11 @@ impl CallScope {
         CURRENT.with_borrow(Clone::clone)
     }
 
+    /// Returns whether a scope is entered on this thread at this moment. Never panics, also not in a panic hook.
+    pub fn is_entered() -> bool {
+        CURRENT.try_with(|current| current.try_borrow().is_ok_and(|current| current.is_some())).unwrap_or(false)
+    }
+
     /// Runs `part` with this scope as the [`current`](CallScope::current) one.
     pub fn enter<T>(self, part: impl FnOnce() -> T) -> T {
         let _restore = Restore(CURRENT.replace(Some(self)));

@@ -27,6 +27,7 @@
 
 mod executor;
 mod handler;
+mod log;
 mod outcome;
 pub mod pool;
 mod service;

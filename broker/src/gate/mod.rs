@@ -277,12 +277,12 @@ impl Drop for Gate {
 /// it cannot.
 fn fit_files(limits: GateLimits) -> GateLimits {
     if let Err(error) = raise_file_limit() {
-        tracing::warn!(%error, "cannot raise the limit on open files");
+        tracing::warn!(target: crate::log::TARGET, %error, "cannot raise the limit on open files");
     }
     let wanted = limits.connections_max;
     let connections_max = file_limit().map_or(wanted, |files| wanted.min(connections_of(files)));
     if connections_max < wanted {
-        tracing::warn!(
+        tracing::warn!(target: crate::log::TARGET,
             files = file_limit(),
             wanted,
             connections_max,

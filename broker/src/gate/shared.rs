@@ -128,7 +128,7 @@ impl Shared {
             if !std::mem::replace(&mut warned, true) && due.is_none() {
                 let connections_max = self.limits.connections_max;
                 self.log_limiter.borrow_mut().log("full", |suppressed| {
-                    tracing::warn!(connections_max, suppressed, "the connection limit is reached; new peers wait");
+                    tracing::warn!(target: crate::log::TARGET, connections_max, suppressed, "the connection limit is reached; new peers wait");
                 });
             }
             let freed = self.admission.freed.notified();
@@ -207,7 +207,7 @@ impl Shared {
         let Connection { id, address, .. } = *connection;
         self.log_limiter.borrow_mut().log("pause", |suppressed| {
             let reason = "it sends too many pings or messages without effect";
-            tracing::info!(connection = %id, %address, reason, suppressed, "connection paused");
+            tracing::info!(target: crate::log::TARGET, connection = %id, %address, reason, suppressed, "connection paused");
         });
     }
 
@@ -215,8 +215,8 @@ impl Shared {
     pub(super) fn on_closed(&self, connection: &Connection, reason: CloseReason) {
         let Connection { id, address, .. } = *connection;
         self.log_limiter.borrow_mut().log(reason.name(), |suppressed| match reason.is_ordinary() {
-            true => tracing::debug!(connection = %id, %address, %reason, suppressed, "connection closed"),
-            false => tracing::info!(connection = %id, %address, %reason, suppressed, "connection closed"),
+            true => tracing::debug!(target: crate::log::TARGET, connection = %id, %address, %reason, suppressed, "connection closed"),
+            false => tracing::info!(target: crate::log::TARGET, connection = %id, %address, %reason, suppressed, "connection closed"),
         });
         self.connections.borrow_mut().remove(&id);
         if self.connections() == 0 {

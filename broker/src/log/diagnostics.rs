@@ -1,9 +1,9 @@
 //! The line of each diagnostic.
 
-use std::fmt;
+use callboard_core::{broker::Diagnostic, text::HumanDuration, wire::ids::ConnectionId};
+use tracing::{debug, field::display, info, warn};
 
-use callboard_core::{broker::Diagnostic, wire::ids::ConnectionId};
-use tracing::{debug, info, warn};
+use super::target::TARGET;
 
 /// Returns the reason by which the lines of a diagnostic are limited. Lines of different levels have different reasons, so that those
 /// that are not written do not count for the others.
@@ -21,7 +21,8 @@ pub(super) fn reason(diagnostic: &Diagnostic) -> &'static str {
 /// level, and workers at info level; the workers of a pool at debug level, because the pool has a line for them. Losses and
 /// unauthenticated peers are warnings.
 ///
-/// Everything that a peer sends, such as its name, is [`Quoted`] or a quoted value, so that it cannot start a log line of its own.
+/// Everything that a peer sends, such as its name, is a field and a text: subscribers quote texts, so that it cannot start a log line of
+/// its own.
 pub(super) fn write(
     diagnostic: &Diagnostic,
     suppressed: Option<u64>,
@@ -29,92 +30,82 @@ pub(super) fn write(
 ) {
     match diagnostic {
         Diagnostic::ClientConnected { connection, name, again, key } => {
-            debug!(%connection, name, again, key, suppressed, "client joined");
+            debug!(target: TARGET, %connection, name, again, key, suppressed, "client joined");
         }
-        Diagnostic::SessionEnded { name, open: 0 } => debug!(name, open = 0, suppressed, "client is gone"),
-        Diagnostic::SessionEnded { name, open } => info!(name, open, suppressed, "client is gone, with calls open"),
+        Diagnostic::SessionEnded { name, open: 0 } => {
+            debug!(target: TARGET, name, open = 0, suppressed, "client is gone")
+        }
+        Diagnostic::SessionEnded { name, open } => {
+            info!(target: TARGET, name, open, suppressed, "client is gone, with calls open")
+        }
         Diagnostic::WorkerRegistered { connection, name, pool: Some(pool), services, key } => {
-            let (name, pool, services) = (Quoted(name), Quoted(pool), services.join(" "));
-            debug!(%connection, %name, %pool, services, key, suppressed, "worker joined");
+            let (name, services) = (&**name, services.join(" "));
+            debug!(target: TARGET, %connection, name, pool, services, key, suppressed, "worker joined");
         }
         Diagnostic::WorkerRegistered { connection, name, pool: None, services, key } => {
-            info!(%connection, name = %Quoted(name), services = services.join(" "), key, suppressed, "worker joined");
+            info!(target: TARGET, %connection, name = &**name, services = services.join(" "), key, suppressed, "worker joined");
         }
         Diagnostic::Unauthenticated { connection, why } => {
             let address = address_of(*connection);
-            warn!(%connection, address, %why, suppressed, "unauthenticated peer rejected");
+            warn!(target: TARGET, %connection, address, %why, suppressed, "unauthenticated peer rejected");
         }
         Diagnostic::NotPermitted { connection, key, role } => {
             let address = address_of(*connection);
-            warn!(%connection, address, key, %role, suppressed, "key does not permit the role");
+            warn!(target: TARGET, %connection, address, key, %role, suppressed, "key does not permit the role");
         }
         Diagnostic::CallDenied { connection, why } => {
-            warn!(%connection, address = address_of(*connection), why = %Quoted(why), suppressed, "call denied");
+            warn!(target: TARGET, %connection, address = address_of(*connection), why = &**why, suppressed, "call denied");
         }
         Diagnostic::WorkerDraining { name, pool: Some(pool) } => {
-            debug!(name = %Quoted(name), pool = %Quoted(pool), suppressed, "worker drains");
+            debug!(target: TARGET, name = &**name, pool = &**pool, suppressed, "worker drains");
         }
-        Diagnostic::WorkerDraining { name, pool: None } => info!(name = %Quoted(name), suppressed, "worker drains"),
+        Diagnostic::WorkerDraining { name, pool: None } => {
+            info!(target: TARGET, name = &**name, suppressed, "worker drains")
+        }
         Diagnostic::WorkerDeregistered { name, pool: Some(pool) } => {
-            debug!(name = %Quoted(name), pool = %Quoted(pool), suppressed, "worker left");
+            debug!(target: TARGET, name = &**name, pool = &**pool, suppressed, "worker left");
         }
-        Diagnostic::WorkerDeregistered { name, pool: None } => info!(name = %Quoted(name), suppressed, "worker left"),
+        Diagnostic::WorkerDeregistered { name, pool: None } => {
+            info!(target: TARGET, name = &**name, suppressed, "worker left")
+        }
         Diagnostic::WorkerLost { name, why, running } => {
-            warn!(name = %Quoted(name), why, running, suppressed, "worker lost");
+            warn!(target: TARGET, name = &**name, why, running, suppressed, "worker lost");
         }
         Diagnostic::SlowCall { call, method, worker } => {
-            warn!(%call, method, worker = %Quoted(worker), suppressed, "call runs past its soft limit");
+            warn!(target: TARGET, %call, method, worker = &**worker, suppressed, "call runs past its soft limit");
+        }
+        Diagnostic::CallWasSlow { call, method, worker, attempts, timings, handler } => {
+            let total = HumanDuration(timings.queued + timings.running);
+            let (queue, at_worker) = (HumanDuration(timings.queued), HumanDuration(timings.running));
+            // What is not the handler's: the way to the worker and back, and the wait there.
+            let handler = handler.map(|handler| display(HumanDuration(handler)));
+            let worker = &**worker;
+            warn!(
+                target: TARGET, %call, method, worker, attempts, %total, %queue, %at_worker, handler, suppressed,
+                "call was slow"
+            );
         }
         Diagnostic::WorkerUnresponsive { name, call, method } => {
-            let (name, text) =
-                (Quoted(name), "worker is unresponsive: it did not stop a call that ran past its hard limit");
-            warn!(%name, %call, method, suppressed, "{text}");
+            let text = "worker is unresponsive: it did not stop a call that ran past its hard limit";
+            warn!(target: TARGET, name = &**name, %call, method, suppressed, "{text}");
         }
-        Diagnostic::Retried { call, lost } => info!(%call, lost, suppressed, "call goes to another worker"),
+        Diagnostic::Retried { call, lost } => {
+            info!(target: TARGET, %call, lost, suppressed, "call goes to another worker")
+        }
         Diagnostic::StreamBroken { call, by_worker, how } => {
-            debug!(%call, by_worker, how = %Quoted(how), suppressed, "stream ended: a peer violated its rules");
+            debug!(target: TARGET, %call, by_worker, how = &**how, suppressed, "stream ended: a peer violated its rules");
         }
         Diagnostic::DeadLettered { call, method, lost } => {
-            warn!(%call, method, lost, suppressed, "call is kept as a dead letter: `callboard dead` shows it");
+            warn!(target: TARGET, %call, method, lost, suppressed, "call is kept as a dead letter: `callboard dead` shows it");
         }
         Diagnostic::CastFailed { call, method, failure } => {
-            warn!(%call, method, failure = %Quoted(&failure.to_string()), suppressed, "cast failed");
+            warn!(target: TARGET, %call, method, failure = failure.to_string(), suppressed, "cast failed");
         }
         Diagnostic::Disconnected { connection, code, message } => {
-            warn!(%connection, %code, reason = %Quoted(message), suppressed, "peer disconnected");
+            warn!(target: TARGET, %connection, %code, reason = &**message, suppressed, "peer disconnected");
         }
         Diagnostic::UnreadableEnvelope { connection, refused } => {
-            debug!(%connection, refused = %Quoted(&refused.to_string()), suppressed, "envelope refused");
-        }
-    }
-}
-
-/// Text from a peer: printed as it is if it is a plain word, otherwise in quotes and with escapes for everything that would begin
-/// another line or control a terminal.
-pub(super) struct Quoted<'a>(pub(super) &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/@".contains(letter);
-        if !self.0.is_empty() && self.0.chars().all(plain) { f.write_str(self.0) } else { write!(f, "{:?}", self.0) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_from_a_peer_stays_on_one_line() {
-        for (text, shown) in [
-            ("calculator-3.1", "calculator-3.1"),
-            ("", "\"\""),
-            ("two words", "\"two words\""),
-            ("a\n2026 WARN worker lost", "\"a\\n2026 WARN worker lost\""),
-            ("\u{1b}[2J", "\"\\u{1b}[2J\""),
-            ("\u{202e}", "\"\\u{202e}\""),
-        ] {
-            assert_eq!(Quoted(text).to_string(), shown);
+            debug!(target: TARGET, %connection, refused = refused.to_string(), suppressed, "envelope refused");
         }
     }
 }

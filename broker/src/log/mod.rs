@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `limiter` | the limit on the lines of one reason |
 //! | `diagnostics` | the line of each diagnostic |
+//! | `target` | the target of the lines |
 //! | `pools` | the changes of the workers of a pool, in one line |
 
 mod diagnostics;
 mod limiter;
 mod pools;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +21,8 @@ use std::time::Instant;
 
 use callboard_core::{broker::Diagnostic, wire::ids::ConnectionId};
 
-pub(crate) use self::limiter::LogLimiter;
 use self::pools::PoolChanges;
+pub(crate) use self::{limiter::LogLimiter, target::TARGET};
 
 /// The log of the machine's diagnostics.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use std::{
 use callboard_core::broker::Diagnostic;
 use tracing::info;
 
-use super::diagnostics::Quoted;
+use super::target::TARGET;
 
 /// A line is written after so much time without a change.
 const QUIET: Duration = Duration::from_secs(1);
@@ -98,7 +98,7 @@ impl Changes {
 /// Writes the line about a pool.
 pub(super) fn write(pool: &str, changes: &Changes, suppressed: Option<u64>) {
     let Changes { joined, draining, left, services, key, .. } = changes;
-    info!(pool = %Quoted(pool), joined, draining, left, services, key, suppressed, "workers of a pool changed");
+    info!(target: TARGET, pool, joined, draining, left, services, key, suppressed, "workers of a pool changed");
 }
 
 #[cfg(test)]

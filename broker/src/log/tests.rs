@@ -11,7 +11,7 @@ use callboard_core::{
         bundle::{EnvelopeError, EnvelopeErrorReason},
         handshake::Role,
         ids::{CallId, CallNumber, ConnectionId},
-        status::{Code, Executed, Failure},
+        status::{Code, Executed, Failure, Timings},
     },
 };
 use tracing::{Event, Metadata, Subscriber, span};
@@ -67,7 +67,11 @@ fn next(last: &Diagnostic) -> Option<Diagnostic> {
         Diagnostic::WorkerDraining { .. } => Diagnostic::WorkerDeregistered { name: name.into(), pool },
         Diagnostic::WorkerDeregistered { .. } => Diagnostic::WorkerLost { name: name.into(), why: "test", running: 1 },
         Diagnostic::WorkerLost { .. } => Diagnostic::SlowCall { call, method, worker: name.into() },
-        Diagnostic::SlowCall { .. } => Diagnostic::WorkerUnresponsive { name: name.into(), call, method },
+        Diagnostic::SlowCall { .. } => {
+            let (worker, timings, handler) = (name.into(), Timings::default(), None);
+            Diagnostic::CallWasSlow { call, method, worker, attempts: 1, timings, handler }
+        }
+        Diagnostic::CallWasSlow { .. } => Diagnostic::WorkerUnresponsive { name: name.into(), call, method },
         Diagnostic::WorkerUnresponsive { .. } => Diagnostic::Retried { call, lost: 1 },
         Diagnostic::Retried { .. } => Diagnostic::StreamBroken { call, by_worker: true, how: String::new() },
         Diagnostic::StreamBroken { .. } => Diagnostic::DeadLettered { call, method, lost: 1 },

@@ -147,7 +147,7 @@ impl CallbackThread {
         self.run.fetch_add(1, Ordering::Relaxed);
         if ended.is_err() {
             self.panicked.fetch_add(1, Ordering::Relaxed);
-            tracing::error!("a callback panicked; the client and its other callbacks continue");
+            tracing::error!(target: crate::log::TARGET, "a callback panicked; the client and its other callbacks continue");
         }
         self.capacity.release(1);
     }

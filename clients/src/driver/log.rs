@@ -24,27 +24,29 @@ impl Log {
         match diagnostic {
             Diagnostic::Connected { broker, start, open } => {
                 self.loss_reported = false;
-                tracing::info!(client, address = self.address, %broker, %start, open, "connected to the broker");
+                tracing::info!(target: crate::log::TARGET, client, address = self.address, %broker, %start, open, "connected to the broker");
             }
             Diagnostic::Disconnected { reason, open } => self.on_disconnected(reason, *open, failure),
-            Diagnostic::LateReply(number) => tracing::debug!(client, %number, "a reply came too late and was dropped"),
+            Diagnostic::LateReply(number) => {
+                tracing::debug!(target: crate::log::TARGET, client, %number, "a reply came too late and was dropped")
+            }
             Diagnostic::CastDropped { method, failure } => {
-                tracing::warn!(client, %method, %failure, "a cast was dropped")
+                tracing::warn!(target: crate::log::TARGET, client, %method, %failure, "a cast was dropped")
             }
             Diagnostic::InvalidEnvelope(error) => {
-                tracing::warn!(client, %error, "the broker sent an invalid envelope")
+                tracing::warn!(target: crate::log::TARGET, client, %error, "the broker sent an invalid envelope")
             }
             Diagnostic::UnexpectedMessage(kind) => {
-                tracing::warn!(client, %kind, "the broker sent an unexpected message")
+                tracing::warn!(target: crate::log::TARGET, client, %kind, "the broker sent an unexpected message")
             }
             // Diagnostics of later versions of the core.
-            other => tracing::info!(client, diagnostic = ?other, "diagnostic"),
+            other => tracing::info!(target: crate::log::TARGET, client, diagnostic = ?other, "diagnostic"),
         }
     }
 
     /// Writes that the broker rejected the client.
     pub(super) fn rejected(&self, failure: &Failure) {
-        tracing::error!(client = self.client, address = self.address, %failure, "the broker rejected this client");
+        tracing::error!(target: crate::log::TARGET, client = self.client, address = self.address, %failure, "the broker rejected this client");
     }
 
     fn on_disconnected(&mut self, reason: &DisconnectReason, open: usize, failure: Option<&ConnectionFailure>) {
@@ -61,9 +63,9 @@ impl Log {
         };
         let (client, address) = (&*self.client, &*self.address);
         if std::mem::replace(&mut self.loss_reported, true) {
-            tracing::debug!(client, address, open, reason, "still not connected to the broker");
+            tracing::debug!(target: crate::log::TARGET, client, address, open, reason, "still not connected to the broker");
         } else {
-            tracing::warn!(client, address, open, reason, "not connected to the broker; retrying");
+            tracing::warn!(target: crate::log::TARGET, client, address, open, reason, "not connected to the broker; retrying");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
-use callboard_core::wire::status::Failure;
+use callboard_core::{text::HumanDuration, wire::status::Failure};
 use callboard_transport::ConnectionFailure;
 
 /// The error of creating a client. Its text states the failure, its reason and the remedy.
@@ -81,7 +81,7 @@ impl fmt::Display for ConnectError {
             Cause::BadAddress(text) => f.write_str(text),
             Cause::NoBroker { waited, failure } => {
                 f.write_str("no broker accepted this client")?;
-                waited.map_or(Ok(()), |waited| write!(f, " within {waited:?}"))?;
+                waited.map_or(Ok(()), |waited| write!(f, " within {}", HumanDuration(waited)))?;
                 match failure {
                     Some(failure) => write!(f, ": {}", failure.message),
                     None => write!(f, ": check that {} is a broker's frontend address", self.address),

@@ -115,7 +115,8 @@ fn a_failure_has_everything_that_the_broker_sent() {
         assert_eq!(error.details::<(i32, i32)>().unwrap().unwrap(), (1, 0));
         assert_eq!((error.attempt(), error.worker()), (Some(2), Some("calculator-3")));
         assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
-        let context = "executed: yes, attempt 2, worker calculator-3, try again in 1000 ms";
+        let call = error.call_id().unwrap();
+        let context = format!("executed: yes, attempt 2, worker calculator-3, call {call}, try again in 1s");
         let text = format!("UNKNOWN DivisionByZero: cannot divide 1 by 0 ({context})");
         assert_eq!(error.to_string(), text);
     });

@@ -8,6 +8,7 @@ use bytestring::ByteString;
 use crate::{
     deadline_queue::DeadlineKey,
     stream::{StreamReader, StreamWriter},
+    text::HumanDuration,
     time::Time,
     wire::{
         affinity::AffinityKey,
@@ -201,9 +202,11 @@ impl CallStreams {
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.source {
-            TimeoutSource::Call => write!(f, "the call's own timeout of {:?}", self.span),
-            TimeoutSource::Client => write!(f, "the client's default timeout of {:?}", self.span),
-            TimeoutSource::Inherited => write!(f, "the remaining {:?} of the call that the caller serves", self.span),
+            TimeoutSource::Call => write!(f, "the call's own timeout of {}", HumanDuration(self.span)),
+            TimeoutSource::Client => write!(f, "the client's default timeout of {}", HumanDuration(self.span)),
+            TimeoutSource::Inherited => {
+                write!(f, "the remaining {} of the call that the caller serves", HumanDuration(self.span))
+            }
         }
     }
 }

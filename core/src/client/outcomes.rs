@@ -1,7 +1,5 @@
 //! The end of calls: replies, cancels, timeouts. Each token is returned exactly once.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 
 use super::{
@@ -10,6 +8,7 @@ use super::{
     calls::CallKey,
 };
 use crate::{
+    text::HumanDuration,
     time::Time,
     wire::{
         bundle::EnvelopeError,
@@ -136,8 +135,9 @@ impl<T> Client<T> {
             }
             State::Open { sent, .. } => {
                 let lost = if self.peer.is_connected() { "" } else { ", and the connection to the broker is lost" };
-                let (waited, since) = (to_millis(sent.since(call.new.made)), to_millis(now.since(sent)));
-                format!("{timeout} passed: {waited:?} waiting in the client, then {since:?} without an outcome{lost}")
+                let waited = HumanDuration(sent.since(call.new.made));
+                let since = HumanDuration(now.since(sent));
+                format!("{timeout} passed: {waited} waiting in the client, then {since} without an outcome{lost}")
             }
         }
     }
@@ -166,11 +166,6 @@ impl<T> Client<T> {
         *counter += 1;
         out.push(Action::Complete { token: new.token, outcome });
     }
-}
-
-/// Truncates a span to whole milliseconds, for messages.
-fn to_millis(span: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Appends the timeout, which only the client has, to a DEADLINE_EXCEEDED of the broker or a worker.

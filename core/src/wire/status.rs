@@ -6,6 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::ids::CallId;
+use crate::text::HumanDuration;
 
 /// A status code, with the numbers and meanings of gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -203,8 +204,8 @@ impl Failure {
 impl fmt::Display for Timings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Timings { client, queued, running } = self;
-        let (client, queued, running) = (client.as_millis(), queued.as_millis(), running.as_millis());
-        write!(f, "{client} ms in the client, {queued} ms waiting at the broker, {running} ms at workers")
+        let (client, queued, running) = (HumanDuration(*client), HumanDuration(*queued), HumanDuration(*running));
+        write!(f, "{client} in the client, {queued} waiting at the broker, {running} at workers")
     }
 }
 
@@ -221,8 +222,12 @@ impl fmt::Display for Failure {
         if !self.worker.is_empty() {
             write!(f, ", worker {}", self.worker)?;
         }
+        // The logs of the worker and the broker have the same id.
+        if let Some(call) = self.call.filter(|_| self.attempt > 0) {
+            write!(f, ", call {call}")?;
+        }
         if let Some(after) = self.retry_after {
-            write!(f, ", try again in {} ms", after.as_millis())?;
+            write!(f, ", try again in {}", HumanDuration(after))?;
         }
         f.write_str(")")
     }

@@ -93,7 +93,7 @@ fn a_new_version_that_never_serves_is_rolled_back() {
     let _pool = pool_of(&broker, &program, &["--startup-timeout", "1s"]);
     program.becomes("exec sleep 600");
     let refused = broker.command(&["reload", "jobs"]);
-    refused.failed_with(4, &["rolled back", "not all new workers were registered within 1 s"]);
+    refused.failed_with(4, &["rolled back", "not all new workers were registered within 1s"]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, future, io};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use callboard_core::{
+    text::HumanDuration,
     wire::{bundle::Frames, limits::MESSAGE_BYTES_MAX},
     zmtp::{Decoder, Encoder, Event, FrameKind, Message, Violation, curve::CurvePeer},
 };
@@ -171,7 +172,7 @@ async fn handshake(
     keys: Option<&CurveKeys>,
 ) -> Result<(Inbound, Outbound, Option<CurvePeer>), DealerError> {
     time::timeout(CONNECT_TIMEOUT, attempt(address, endpoint, keys)).await.unwrap_or_else(|_| {
-        let text = format!("no ZeroMQ handshake within {CONNECT_TIMEOUT:?}");
+        let text = format!("no ZeroMQ handshake within {}", HumanDuration(CONNECT_TIMEOUT));
         Err(network_error(address, io::Error::new(io::ErrorKind::TimedOut, text)))
     })
 }

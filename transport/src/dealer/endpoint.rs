@@ -23,7 +23,15 @@ fn parse_text(address: &str) -> Result<Endpoint, DealerError> {
     match address.parse() {
         Ok(Endpoint::Tcp(_, 0)) => Err(bad("port 0 can be bound, but not connected to")),
         Ok(endpoint) => Ok(endpoint),
-        Err(error) => Err(bad(&error.to_string())),
+        Err(_) => Err(bad(syntax_problem(address))),
+    }
+}
+
+/// Returns what is wrong with an address that zeromq cannot parse. zeromq's own texts are for its developers.
+pub(super) fn syntax_problem(address: &str) -> &'static str {
+    match address.split_once("://") {
+        Some(("tcp" | "ipc", _)) => "it is not a valid address",
+        _ => "it begins with neither tcp:// nor ipc://",
     }
 }
 

@@ -9,10 +9,10 @@
 //!   size. So the socket is given few enough messages at a time that a send never waits. See [`PlainDealer::send`].
 //! - It tries to allocate any message length that a peer announces. The broker is trusted not to abuse that.
 
-use std::{collections::VecDeque, io, time::Duration};
+use std::{collections::VecDeque, error::Error, io, time::Duration};
 
 use bytes::Bytes;
-use callboard_core::wire::bundle::Frames;
+use callboard_core::{text::HumanDuration, wire::bundle::Frames};
 use futures::{FutureExt, StreamExt, channel::mpsc};
 use tokio::{
     net::{TcpStream, UnixStream},
@@ -24,7 +24,7 @@ use zeromq::{
 
 use super::{
     encrypted::plain_rejection,
-    endpoint::{is_refusal, network_error},
+    endpoint::{is_refusal, network_error, syntax_problem},
     error::{ConnectionLost, DealerError, DealerErrorKind},
     limits::{CONNECT_TIMEOUT, UNSENT_MAX},
     send_window::SendWindow,
@@ -89,7 +89,7 @@ impl PlainDealer {
                 // holds nothing between two polls.
                 received = self.socket.recv() => match received {
                     Ok(message) => return Ok(message.into_vec()),
-                    Err(error) => self.lost = Some(ConnectionLost::new(error)),
+                    Err(error) => self.lost = Some(ConnectionLost::new(loss_reason(&error))),
                 },
                 // Cancel safe: a stream's `next` holds nothing.
                 event = self.monitor.next() => match event {
@@ -111,7 +111,7 @@ impl PlainDealer {
         match self.socket.recv().now_or_never()? {
             Ok(message) => Some(message.into_vec()),
             Err(error) => {
-                self.lost = Some(ConnectionLost::new(error));
+                self.lost = Some(ConnectionLost::new(loss_reason(&error)));
                 None
             }
         }
@@ -152,7 +152,7 @@ impl PlainDealer {
         let message = message(self.window.admit(frames));
         self.lost = match self.socket.send(message).now_or_never() {
             Some(Ok(())) => None,
-            Some(Err(error)) => Some(ConnectionLost::new(error)),
+            Some(Err(error)) => Some(ConnectionLost::new(loss_reason(&error))),
             // zeromq waits for a peer that is being removed. The message may or may not have been written; the connection is lost
             // either way.
             None => Some(ConnectionLost::new("the peer disconnected while a message was sent")),
@@ -177,7 +177,10 @@ async fn connect_failure(endpoint: &Endpoint) -> io::Error {
         Ok(Err(error)) if is_refusal(&error) => error,
         _ => {
             time::sleep_until(deadline).await;
-            io::Error::new(io::ErrorKind::TimedOut, format!("no ZeroMQ handshake within {CONNECT_TIMEOUT:?}"))
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no ZeroMQ handshake within {}", HumanDuration(CONNECT_TIMEOUT)),
+            )
         }
     }
 }
@@ -195,7 +198,40 @@ async fn probe(endpoint: &Endpoint) -> io::Result<()> {
 fn connect_error(address: &str, error: ZmqError) -> DealerError {
     match error {
         ZmqError::Network(error) => network_error(address, error),
-        ZmqError::Endpoint(error) => DealerError::new(DealerErrorKind::BadAddress, address, error),
-        error => DealerError::new(DealerErrorKind::Handshake, address, error),
+        ZmqError::Endpoint(_) => DealerError::new(DealerErrorKind::BadAddress, address, syntax_problem(address)),
+        error => DealerError::new(DealerErrorKind::Handshake, address, handshake_problem(&error)),
     }
+}
+
+/// Returns why a handshake failed. zeromq's own texts are for its developers.
+fn handshake_problem(error: &ZmqError) -> &'static str {
+    match error {
+        ZmqError::NoMessage => "it closed the connection during the handshake",
+        ZmqError::Codec(_) if system_error(error).is_some() => "it closed the connection during the handshake",
+        ZmqError::Codec(_) => "its answer is not ZMTP, the protocol of ZeroMQ",
+        ZmqError::UnsupportedVersion(_) => "it speaks another version of ZMTP, the protocol of ZeroMQ",
+        ZmqError::Other(_) | ZmqError::Socket(_) => "its socket is not a ROUTER",
+        _ => "the ZeroMQ handshake failed",
+    }
+}
+
+/// Returns why a connection was lost.
+fn loss_reason(error: &ZmqError) -> String {
+    match (system_error(error), error) {
+        (Some(error), _) => error.to_string(),
+        (None, ZmqError::Codec(_)) => "the peer sent what is not ZMTP, the protocol of ZeroMQ".to_owned(),
+        _ => "the peer closed it".to_owned(),
+    }
+}
+
+/// Returns the system's error behind an error of zeromq, if there is one.
+fn system_error(error: &ZmqError) -> Option<&io::Error> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(system) = error.downcast_ref() {
+            return Some(system);
+        }
+        next = error.source();
+    }
+    None
 }

@@ -1,7 +1,6 @@
 //! One job: its way from the queue through its handler to its completion.
 
 use std::{
-    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context as TaskContext, Poll, Waker},
@@ -12,12 +11,13 @@ use callboard_core::worker::JobId;
 use callboard_transport::BatchQueue;
 use futures::FutureExt;
 
+use super::panic;
 use crate::{
     handler::{
         AsyncFunction, BlockingFunction, CompletionGuard, Context, DynamicCall, DynamicFunction, HandlerFuture,
         Stopwatch,
     },
-    outcome::{Completion, Outcome, panic_failure},
+    outcome::Completion,
 };
 
 /// A job on its way to a handler.
@@ -62,7 +62,7 @@ pub(super) fn run_until_pending(function: &AsyncFunction, job: QueuedJob) {
     match polled {
         Ok(Poll::Pending) => drop(tokio::spawn(run_to_completion(future, guard))),
         Ok(Poll::Ready(outcome)) => guard.outcome = Some(outcome),
-        Err(panic) => guard.outcome = Some(caught_panic(panic)),
+        Err(panic) => guard.outcome = Some(panic::caught(panic, &guard.context)),
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn run_blocking(function: &BlockingFunction, job: QueuedJob) {
         guard.stopwatch.start();
         let context = &guard.context;
         let outcome = catch_unwind(AssertUnwindSafe(|| context.enter(|| function(context.clone(), &body))));
-        guard.outcome = Some(outcome.unwrap_or_else(caught_panic));
+        guard.outcome = Some(outcome.unwrap_or_else(|panic| panic::caught(panic, context)));
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn run_dynamic(function: &DynamicFunction, job: QueuedJob) {
     let call = DynamicCall::new(body, guard);
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| context.enter(|| function(call)))) {
         // The call ended when the panic dropped it, or has been moved to another thread.
-        drop(caught_panic(panic));
+        drop(panic::caught(panic, &context));
     }
 }
 
@@ -104,7 +104,7 @@ fn call_function(function: &AsyncFunction, job: QueuedJob) -> Option<(HandlerFut
     match catch_unwind(AssertUnwindSafe(|| guard.context.enter(|| function(context, &body)))) {
         Ok(Ok(future)) => return Some((future, guard)),
         Ok(Err(failure)) => guard.outcome = Some(Err(failure)),
-        Err(panic) => guard.outcome = Some(caught_panic(panic)),
+        Err(panic) => guard.outcome = Some(panic::caught(panic, &guard.context)),
     }
     None
 }
@@ -113,16 +113,5 @@ fn call_function(function: &AsyncFunction, job: QueuedJob) -> Option<(HandlerFut
 async fn run_to_completion(future: HandlerFuture, mut guard: CompletionGuard) {
     // There is no outcome if the call is cancelled.
     let outcome = guard.context.unless_cancelled(AssertUnwindSafe(future).catch_unwind()).await;
-    guard.outcome = outcome.map(|outcome| outcome.unwrap_or_else(caught_panic));
-}
-
-/// Returns the outcome of a handler that panicked. A panic fails only its own call.
-fn caught_panic(panic: Box<dyn Any + Send>) -> Outcome {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    let failure = panic_failure(text.as_deref().unwrap_or("no panic message"));
-    tracing::error!("{}", failure.message);
-    // Dropping the panic payload can panic too.
-    let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
-    Err(failure)
+    guard.outcome = outcome.map(|outcome| outcome.unwrap_or_else(|panic| panic::caught(panic, &guard.context)));
 }

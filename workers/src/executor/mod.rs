@@ -8,6 +8,7 @@
 
 mod dispatcher;
 mod job;
+mod panic;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use callboard_core::{
 use callboard_transport::{BatchQueue, Clock, Timer, WAKEUP_DELAY_MAX};
 use tokio::{runtime::Handle, task::AbortHandle};
 
+pub(crate) use self::panic::capture_backtraces;
 use self::{
     dispatcher::{Dispatcher, Handlers},
     job::QueuedJob,

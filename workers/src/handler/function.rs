@@ -19,7 +19,7 @@ use crate::{
 /// [`Context`] before them. `N` is the number of arguments. The compiler infers `M`, which encodes the form of the function.
 /// Programs do not name it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot serve a method with {N} argument name(s)",
+    message = "`{Self}` cannot serve this method: its number of parameters is not {N}, or a type cannot be serialized",
     note = "the number of parameters must be the number of names, and their types must implement `Deserialize` (an optional `Context` first is not counted)",
     note = "the function must return a plain value, a `Result<T, E>` with `E: Serialize + Display`, or a `Reply<T>`",
     note = "an async function can return an `Outgoing` stream and take an `Incoming<T>` last (which is not counted); a blocking function cannot"

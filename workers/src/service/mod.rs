@@ -75,6 +75,11 @@ impl Service {
         }
     }
 
+    /// Returns its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Adds a method that changes nothing. The broker can run a call again if its worker is lost.
     pub fn read<M, const N: usize>(
         self,

@@ -103,7 +103,7 @@ fn contract_offer(description: &ServiceDescription) -> ContractOffer {
     let encoded = body::encode(description).ok().filter(|encoded| encoded.len() <= DESCRIPTION_BYTES_MAX);
     if encoded.is_none() {
         let max = DESCRIPTION_BYTES_MAX;
-        tracing::warn!(
+        tracing::warn!(target: crate::log::WORKER,
             service = description.name,
             "the description is larger than {max} bytes: `callboard describe` will not show it"
         );

@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{driver::Driver, error::WorkerError, running::RunningWorker, signals::Signals, state::WorkerState};
 use crate::{
-    executor::Executor,
+    executor::{Executor, capture_backtraces},
     handler::ErasedHandler,
     pool::{environment, lifeline},
     service::{Service, into_offers},
@@ -62,6 +62,8 @@ pub struct Worker {
     slots: Option<u32>,
     prefetch: u32,
     exclusive: bool,
+    /// Whether a line is printed when the worker is registered.
+    announced: bool,
     inline: bool,
 }
 
@@ -84,6 +86,7 @@ impl Worker {
             slots: None,
             prefetch: 0,
             exclusive: false,
+            announced: false,
             inline: false,
         }
     }
@@ -169,7 +172,7 @@ impl Worker {
     /// Not cancel safe: if the future is dropped, the worker keeps running and can no longer be shut down gracefully.
     pub async fn run(self) -> Result<(), WorkerError> {
         let mut signals = Signals::catch()?;
-        self.run_until(signals.received()).await
+        self.announced().run_until(signals.received()).await
     }
 
     /// Serves until the future `end` is ready, then drains and disconnects. See [`Worker::run`].
@@ -193,6 +196,19 @@ impl Worker {
         running.stopped().await
     }
 
+    /// Prints a line on standard error when the broker has registered the worker, unless a pool started it or the program has a log.
+    #[doc(hidden)]
+    pub fn announced(self) -> Worker {
+        Worker { announced: true, ..self }
+    }
+
+    /// Returns the line that the worker prints when it is ready, if it prints one.
+    fn ready_line(&self) -> Option<String> {
+        let names: Vec<_> = self.services.iter().map(Service::name).collect();
+        let is_by_hand = self.announced && variable(environment::POOL).is_none();
+        is_by_hand.then(|| format!("callboard: ready, serving {} at {}", names.join(", "), self.backend))
+    }
+
     /// Starts the worker and returns. The connection has an I/O thread of its own, unless it is [`inline`](Worker::inline); handlers run on
     /// the caller's runtime.
     ///
@@ -205,6 +221,7 @@ impl Worker {
         if let Some(slots) = self.slots.filter(|slots| !(1..=SLOTS_MAX).contains(slots)) {
             return Err(WorkerError::InvalidSlots { slots });
         }
+        let ready_line = self.ready_line();
         let (offers, handlers) = offers_and_handlers(self.services)?;
         check_address(&self.backend).map_err(WorkerError::BadAddress)?;
         let key = match self.authkey {
@@ -218,6 +235,7 @@ impl Worker {
         // A pool, which is exclusive, has flags for its key. The hint about the environment variable is only for other workers.
         let hint_at_authkey = key.is_none() && !self.exclusive;
         lifeline::watch();
+        capture_backtraces();
         let settings = peer_settings(self.name, self.heartbeat, key);
         let Worker { exclusive, slots, prefetch, .. } = self;
         let machine = worker::Worker::new(settings, Register { offers, exclusive, slots, prefetch });
@@ -236,7 +254,9 @@ impl Worker {
             true => drop(tokio::spawn(driver)),
             false => start_io_thread(driver)?,
         }
-        Ok(RunningWorker::new(clock, commands, state, end, self.backend, hint_at_authkey))
+        let running = RunningWorker::new(clock, commands, state, end, self.backend, hint_at_authkey);
+        ready_line.into_iter().for_each(|line| running.announce(line));
+        Ok(running)
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     executor::Executor,
+    log,
     outcome::JobEnd,
     stream::{StreamChannel, StreamCommand},
 };
@@ -224,7 +225,7 @@ impl Driver {
             Diagnostic::Registered { broker, start, running } => {
                 self.outage_log.end();
                 let address = self.connection.address();
-                info!(address, %broker, %start, running, "registered at the broker");
+                info!(target: log::WORKER, address, %broker, %start, running, "registered at the broker");
                 let frontend = self.machine.welcome().map_or("", |welcome| welcome.frontend.as_str());
                 self.state.send_replace(WorkerState::Registered { frontend: reachable_frontend(frontend, address) });
             }
@@ -232,9 +233,13 @@ impl Driver {
                 self.state.send_replace(WorkerState::Disconnected);
                 self.log_outage(&reason, running);
             }
-            Diagnostic::UnknownMethod(method) => debug!(%method, "received a call of an unknown method"),
-            Diagnostic::OutcomeDropped(call) => info!(%call, "dropped an outcome: its connection is closed"),
-            other => debug!(?other, "diagnostic"),
+            Diagnostic::UnknownMethod(method) => {
+                debug!(target: log::WORKER, %method, "received a call of an unknown method")
+            }
+            Diagnostic::OutcomeDropped(call) => {
+                info!(target: log::WORKER, %call, "dropped an outcome: its connection is closed")
+            }
+            other => debug!(target: log::WORKER, ?other, "diagnostic"),
         }
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use callboard_core::time::Time;
 use tracing::{debug, dispatcher, warn};
 
+use crate::log;
+
 /// How long a worker is disconnected before it prints that to standard error, if the program has no log. A broker that restarts, or
 /// starts just after its workers, is connected before that.
 const STDERR_DELAY: Duration = Duration::from_secs(2);
@@ -21,9 +23,9 @@ impl OutageLog {
     /// attempt to connect reports it again.
     pub(super) fn report(&mut self, now: Time, address: &str, reason: &str, running: usize) {
         if self.since.is_none() {
-            warn!(address, reason, running, "not connected to the broker; trying again");
+            warn!(target: log::WORKER, address, reason, running, "not connected to the broker; trying again");
         } else {
-            debug!(address, reason, running, "still not connected to the broker");
+            debug!(target: log::WORKER, address, reason, running, "still not connected to the broker");
         }
         // Without a log, a worker that was started by hand would wait without any output.
         if self.is_long(now) && !dispatcher::has_been_set() {

@@ -1,10 +1,14 @@
 //! The handle of a running worker.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use callboard_core::wire::status::Failure;
 use callboard_transport::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::dispatcher;
 
 use super::{driver::Command, error::WorkerError, state::WorkerState};
 
@@ -56,6 +60,18 @@ impl RunningWorker {
     pub async fn registered(&mut self) -> Result<WorkerState, WorkerError> {
         let registered = self.state.wait_for(|state| matches!(state, WorkerState::Registered { .. })).await;
         registered.map(|state| state.clone()).map_err(|_| WorkerError::IoThreadEnded)
+    }
+
+    /// Prints a line on standard error when the worker is registered, once. A program that has a log has the line there.
+    pub(super) fn announce(&self, line: String) {
+        let mut state = self.state.clone();
+        tokio::spawn(async move {
+            let registered = state.wait_for(|state| matches!(state, WorkerState::Registered { .. })).await;
+            if registered.is_ok() && !dispatcher::has_been_set() {
+                // A failure to print cannot be reported either.
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+        });
     }
 
     /// Requests a graceful shutdown: the worker takes no more calls, finishes the running ones within this time, and disconnects.

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
-use callboard_core::zmtp::Violation;
+use callboard_core::{text::HumanDuration, zmtp::Violation};
 
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,9 @@ impl fmt::Display for CloseReason {
             CloseReason::PeerLeft => f.write_str("the peer closed it"),
             CloseReason::Lost(kind) => write!(f, "the connection broke: {kind}"),
             CloseReason::Requested => f.write_str("the broker closed it"),
-            CloseReason::HandshakeTimeout { max } => write!(f, "its handshake was not completed within {max:?}"),
+            CloseReason::HandshakeTimeout { max } => {
+                write!(f, "its handshake was not completed within {}", HumanDuration(*max))
+            }
             CloseReason::Violation(violation) => violation.fmt(f),
             CloseReason::Unsent { bytes, max } => {
                 write!(f, "it does not read: {bytes} bytes wait for it, more than {max} (unsent_bytes_max)")

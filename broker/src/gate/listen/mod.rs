@@ -126,7 +126,7 @@ pub(in crate::gate) async fn accept_all(shared: Rc<Shared>, endpoint: Endpoint, 
             Err(error) => {
                 shared.counters.borrow_mut().accept_failures += 1;
                 if !failing {
-                    tracing::warn!(%endpoint, %error, pause = ?ACCEPT_PAUSE, "cannot accept connections; trying again");
+                    tracing::warn!(target: crate::log::TARGET, %endpoint, %error, pause = ?ACCEPT_PAUSE, "cannot accept connections; trying again");
                 }
                 failing = true;
                 sleep(ACCEPT_PAUSE).await;

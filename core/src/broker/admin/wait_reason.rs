@@ -12,6 +12,7 @@ use super::super::{
     sessions::Client,
 };
 use crate::{
+    text::HumanDuration,
     time::Time,
     wire::{
         ids::CallId,
@@ -184,8 +185,8 @@ fn explain_running(
         false => ("stopping", "; its outcome is not wanted any more, and the worker was asked to stop it"),
     };
     let begun = if started { ", and its handler has started" } else { "" };
-    let quiet_ms = millis(now.since(worker.connection.last_activity));
-    let text = format!("it is at worker {}{begun}{wanted}; the worker was last active {quiet_ms} ms ago", worker.name);
+    let quiet = HumanDuration(now.since(worker.connection.last_activity));
+    let text = format!("it is at worker {}{begun}{wanted}; the worker was last active {quiet} ago", worker.name);
     WaitReason { state: state.to_owned(), reason: text, ..reason }
 }
 
@@ -228,7 +229,7 @@ fn explain_unserved(broker: &Broker, now: Time, call: &Call) -> String {
     let (_, unserved) = broker.registry.explain_unserved(call.service, call.method.method());
     match call.state {
         CallState::Queued { give_up: Some(until), .. } => {
-            format!("{unserved}: it waits for a worker for {} ms more", millis(until.since(now)))
+            format!("{unserved}: it waits for a worker for {} more", HumanDuration(until.since(now)))
         }
         _ => format!("{unserved}: it waits for a worker until its timeout"),
     }

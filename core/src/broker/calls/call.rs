@@ -252,6 +252,16 @@ impl Call {
         self.since = now;
     }
 
+    /// Returns how long the call waited and was at workers, up to now.
+    pub(crate) fn timings_at(&self, now: Time) -> Timings {
+        let mut timings = self.timings;
+        match self.state {
+            CallState::Running { .. } => timings.running += now.since(self.since),
+            _ => timings.queued += now.since(self.since),
+        }
+        timings
+    }
+
     /// Records that the call is at no worker any more.
     pub(crate) fn leave_worker(&mut self) {
         self.state = CallState::New;

@@ -4,6 +4,8 @@
 //! a free slot schedules the next call. The rules are in the parts: the order of the waiting calls in `scheduling`, the
 //! order of the workers in `registry` and `affinity`, and whether a call may run again in `calls`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -600,6 +602,7 @@ impl Broker {
 
     /// Ends a call that is at no worker.
     pub(super) fn end(&mut self, now: Time, key: CallKey, outcome: Outcome, out: &mut Vec<Action>) {
+        self.log_slow_call(now, key, None, out);
         self.complete(now, key, outcome, Bytes::new(), out);
         self.remove_call(key);
     }
@@ -608,6 +611,7 @@ impl Broker {
     pub(super) fn end_anywhere(&mut self, now: Time, key: CallKey, outcome: Outcome, out: &mut Vec<Action>) {
         match self.calls[key].state {
             CallState::Running { worker, dispatch, .. } => {
+                self.log_slow_call(now, key, None, out);
                 self.complete(now, key, outcome, Bytes::new(), out);
                 self.stop_running(now, key, worker, dispatch, out);
             }
@@ -617,6 +621,25 @@ impl Broker {
                 self.end(now, key, outcome, out);
             }
             CallState::New | CallState::WaitingForKey | CallState::Queued { .. } => self.end(now, key, outcome, out),
+        }
+    }
+
+    /// Logs a call that took long and now has its outcome, with where the time went.
+    pub(super) fn log_slow_call(&mut self, now: Time, key: CallKey, handler: Option<Duration>, out: &mut Vec<Action>) {
+        let call = &self.calls[key];
+        let Some(slow_call) = self.settings.slow_call.filter(|_| call.client.is_some()) else { return };
+        let timings = call.timings_at(now);
+        if timings.queued + timings.running >= slow_call {
+            let (method, worker) = (call.method.to_string(), call.worker.clone());
+            let attempts = if call.dispatched { call.attempt() } else { 0 };
+            out.push(Action::Log(Diagnostic::CallWasSlow {
+                call: call.id,
+                method,
+                worker,
+                attempts,
+                timings,
+                handler,
+            }));
         }
     }
 

@@ -21,6 +21,7 @@ use super::state::Broker;
 use crate::{
     body,
     stream::StreamError,
+    text::HumanDuration,
     time::Time,
     wire::{
         bundle::{EnvelopeError, EnvelopeErrorReason},
@@ -264,7 +265,7 @@ impl Broker {
         let connection = worker.connection.id;
         if !worker.may_register(now) {
             let (max, span) = (limits::REGISTRATIONS_MAX, limits::REGISTRATIONS_WINDOW);
-            let message = format!("a worker must not register more than {max} times within {span:?}");
+            let message = format!("a worker must not register more than {max} times within {}", HumanDuration(span));
             let failure = Failure::new(Code::ResourceExhausted, Executed::No, message);
             return self.disconnect(now, connection, failure, out);
         }
@@ -325,6 +326,7 @@ impl Broker {
         if let Some(span) = reply.handler_time {
             self.record_handler_time(call, span);
         }
+        self.log_slow_call(now, call, reply.handler_time, out);
         let mut outcome = reply.outcome;
         self.registry.worker_mut(key).count(&outcome);
         if let Err(failure) = &mut outcome {

@@ -1,5 +1,7 @@
 //! Diagnostics for the operator. The driver logs them; nothing depends on them.
 
+use std::time::Duration;
+
 use bytestring::ByteString;
 
 use super::super::handshake::AuthenticationFailure;
@@ -7,7 +9,7 @@ use crate::wire::{
     bundle::EnvelopeError,
     handshake::Role,
     ids::{CallId, ConnectionId},
-    status::{Code, Failure},
+    status::{Code, Failure, Timings},
 };
 
 /// A diagnostic of the broker. Peers can cause each of them, as often as they like, so the driver limits how many it logs.
@@ -101,6 +103,21 @@ pub enum Diagnostic {
         /// The worker that runs it.
         worker: ByteString,
     },
+    /// A call took longer than [`Settings::slow_call`](super::Settings::slow_call). It has its outcome.
+    CallWasSlow {
+        /// The call.
+        call: CallId,
+        /// The called method.
+        method: String,
+        /// The worker that had it last. Empty if it was at none.
+        worker: ByteString,
+        /// How often it was sent to a worker.
+        attempts: u32,
+        /// How long it waited, and how long it was at workers.
+        timings: Timings,
+        /// How long its handler ran, if the worker measured it. The rest of the time at the worker it waited there or travelled.
+        handler: Option<Duration>,
+    },
     /// A worker has not stopped a handler that ran past its hard limit.
     WorkerUnresponsive {
         /// Its instance name.
@@ -176,6 +193,7 @@ impl Diagnostic {
             Diagnostic::WorkerDeregistered { .. } => "worker-deregistered",
             Diagnostic::WorkerLost { .. } => "worker-lost",
             Diagnostic::SlowCall { .. } => "slow-call",
+            Diagnostic::CallWasSlow { .. } => "call-was-slow",
             Diagnostic::WorkerUnresponsive { .. } => "worker-unresponsive",
             Diagnostic::Retried { .. } => "retried",
             Diagnostic::StreamBroken { .. } => "stream-broken",

@@ -47,6 +47,8 @@ pub struct Settings {
     /// The largest handler time that is expected of the calls that go to one worker in a turn although others are free. Too low: each
     /// short call wakes another worker. Too high: calls wait for those before them while other workers are idle. Zero: one call each.
     pub batch_time: Duration,
+    /// A call that took at least so long, from its request to its outcome, is logged. `None`: no call is.
+    pub slow_call: Option<Duration>,
     /// The share of a service's calls, in percent, that may be retried after the loss of a worker.
     pub retry_percent: u32,
     /// Retries per second that a service has in any case.
@@ -81,6 +83,7 @@ impl Default for Settings {
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             worker_bytes_max: limits::WORKER_UNREAD_BYTES_MAX,
             batch_time: limits::BATCH_TIME,
+            slow_call: None,
             retry_percent: limits::RETRY_BUDGET_PERCENT,
             retry_floor: limits::RETRIES_PER_SECOND_MIN,
             retry_burst: limits::RETRY_BURST,

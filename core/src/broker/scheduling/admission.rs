@@ -10,7 +10,7 @@ use super::{
     },
     tenants::{Backlog, Tenants},
 };
-use crate::time::Time;
+use crate::{text::HumanDuration, time::Time};
 
 /// How long a call may wait for a worker to register that serves its method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn explain_old_backlog(
     let is_new = call.since == now;
     let then = Time::ZERO + now.since(Time::ZERO).checked_sub(max).filter(|_| is_new)?;
     let oldest = queue.waiting_since(call.tenant.0, then, since)?;
-    let (waited, name) = (now.since(calls[oldest].since).as_millis(), &service.name);
-    let max = max.as_millis();
-    Some(format!("your calls to {name} have waited for {waited} ms, and the limit of this broker is {max} ms"))
+    let (waited, max) = (HumanDuration(now.since(calls[oldest].since)), HumanDuration(max));
+    let name = &service.name;
+    Some(format!("your calls to {name} have waited for {waited}, and the limit of this broker is {max}"))
 }

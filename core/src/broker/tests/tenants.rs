@@ -141,7 +141,7 @@ fn a_tenant_with_an_old_backlog_is_rejected_with_a_retry_after_hint() {
     harness.call(client, 5, "calc.add");
     let failure = harness.failure(client);
     assert_eq!((failure.code, failure.executed), (Code::ResourceExhausted, Executed::No));
-    assert!(failure.message.contains("your calls to calc have waited for 2200 ms"), "{failure}");
+    assert!(failure.message.contains("your calls to calc have waited for 2.2s"), "{failure}");
     assert!(failure.retry_after.is_some() && failure.to_string().contains("try again in"), "{failure}");
     harness.call(other, 1, "calc.add");
     assert!(harness.replies(other).is_empty(), "a tenant without an old backlog is not rejected");

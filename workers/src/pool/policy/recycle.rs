@@ -1,5 +1,7 @@
 //! Recycling: which process has reached its limit and is replaced by a new one.
 
+use callboard_core::text::HumanBytes;
+
 /// The limits at which a process is recycled. `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecyclePolicy {
@@ -38,7 +40,7 @@ impl RecyclePolicy {
             return Some(format!("it has completed {} calls", usage.calls));
         }
         let rss = usage.rss.filter(|rss| self.rss.is_some_and(|max| *rss >= max))?;
-        Some(format!("it uses {} MiB of memory", rss >> 20))
+        Some(format!("it uses {} of memory", HumanBytes(rss)))
     }
 }
 
@@ -65,7 +67,7 @@ mod tests {
         let processes = [young.clone(), usage("old", 100, None), usage("older", 120, None)];
         assert_eq!(limits.next(&processes), Some(("older", "it has completed 120 calls".into())));
         let processes = [young, usage("large", 3, Some(80 << 20))];
-        assert_eq!(limits.next(&processes), Some(("large", "it uses 80 MiB of memory".into())));
+        assert_eq!(limits.next(&processes), Some(("large", "it uses 80MiB of memory".into())));
     }
 
     #[test]

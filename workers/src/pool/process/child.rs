@@ -171,7 +171,7 @@ impl Drop for Process {
         // In this order: once the process is reaped, the system can give its id to another one.
         self.signal(Signal::KILL);
         if let Err(error) = self.child.wait() {
-            tracing::warn!(instance = self.instance, %error, "cannot reap a worker process");
+            tracing::warn!(target: crate::log::POOL, instance = self.instance, %error, "cannot reap a worker process");
         }
     }
 }

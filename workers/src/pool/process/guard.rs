@@ -63,7 +63,7 @@ impl Guard {
         if let Some(groups) = &mut self.groups
             && let Err(error) = groups.write_all(line.as_bytes())
         {
-            tracing::warn!(%error, "the pool's guard is gone: if the pool is killed, programs that its workers started may keep running");
+            tracing::warn!(target: crate::log::POOL, %error, "the pool's guard is gone: if the pool is killed, programs that its workers started may keep running");
             // The guard must not act on an incomplete list of groups.
             let _ = self.child.kill();
             self.groups = None;

@@ -32,7 +32,7 @@ pub fn watch() -> bool {
     };
     let watcher = thread::Builder::new().name("callboard-lifeline".into()).spawn(move || wait(lifeline));
     if let Err(error) = &watcher {
-        tracing::warn!(%error, "cannot start a thread to watch the lifeline: this worker may outlive its pool");
+        tracing::warn!(target: crate::log::WORKER, %error, "cannot start a thread to watch the lifeline: this worker may outlive its pool");
     }
     watcher.is_ok()
 }
@@ -47,7 +47,9 @@ fn open(lifeline: &str) -> Option<File> {
     if std::fs::metadata(&path).ok()?.ino() != inode {
         return None;
     }
-    File::open(&path).inspect_err(|error| tracing::warn!(%error, %path, "cannot open the lifeline")).ok()
+    File::open(&path)
+        .inspect_err(|error| tracing::warn!(target: crate::log::WORKER, %error, %path, "cannot open the lifeline"))
+        .ok()
 }
 
 /// Waits for end-of-file, then exits the process. It does not return.

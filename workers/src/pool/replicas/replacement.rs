@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use callboard_core::time::Time;
+use callboard_core::{text::HumanDuration, time::Time};
 
 use super::{
     change::{ChangeError, RolloutId, RolloutOutcome},
@@ -96,8 +96,8 @@ impl ReplicaSet {
         if rollout.is_in_canary() {
             self.complete_rollout(now, out);
         } else {
-            let seconds = self.settings.startup_timeout.as_secs();
-            self.roll_back(now, format!("not all new workers were registered within {seconds} s"), None, out);
+            let limit = HumanDuration(self.settings.startup_timeout);
+            self.roll_back(now, format!("not all new workers were registered within {limit}"), None, out);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
-use callboard_core::time::Time;
+use callboard_core::{text::HumanDuration, time::Time};
 
 use crate::pool::process::Exit;
 
@@ -33,11 +33,8 @@ pub struct CrashLoop {
 impl fmt::Display for CrashLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let CrashLoop { instance, exits, within, last_exit } = self;
-        write!(
-            f,
-            "worker {instance} is in a crash loop: {exits} exits within {} s, last: {last_exit}",
-            within.as_secs()
-        )
+        let within = HumanDuration(*within);
+        write!(f, "worker {instance} is in a crash loop: {exits} exits within {within}, last: {last_exit}")
     }
 }
 
@@ -179,7 +176,7 @@ mod tests {
     fn a_crash_loop_is_described_in_one_sentence() {
         let within = Duration::from_secs(10);
         let crash_loop = CrashLoop { instance: "echo-2.4".into(), exits: 5, within, last_exit: Exit::Signal(11) };
-        let sentence = "worker echo-2.4 is in a crash loop: 5 exits within 10 s, last: signal 11 (SIGSEGV)";
+        let sentence = "worker echo-2.4 is in a crash loop: 5 exits within 10s, last: signal 11 (SIGSEGV)";
         assert_eq!(crash_loop.to_string(), sentence);
     }
 }

@@ -170,7 +170,7 @@ fn new_processes_that_register_too_late_are_rolled_back() {
     pool.registered("echo-3");
     let out = pool.advance_to(60_000);
     assert_eq!(out[..2], [signal(3, TerminationSignal::Term), signal(4, TerminationSignal::Term)]);
-    assert_eq!(rolled_back(&out), "not all new workers were registered within 60 s");
+    assert_eq!(rolled_back(&out), "not all new workers were registered within 1m");
 }
 
 #[test]
