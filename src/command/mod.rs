@@ -6,6 +6,7 @@ mod control;
 mod inspect;
 mod keygen;
 mod keys;
+mod line;
 mod logging;
 mod measure;
 mod output;
@@ -17,40 +18,38 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use self::{call::negative_numbers, logging::Log, output::exit::Exit, process::signals};
+use self::{logging::Log, output::exit::Exit, process::signals};
 use crate::settings::{Flags, Settings, config_file, misspelled};
 
-/// Shown below `callboard --help`.
+/// Shown below `callboard --help`, above the exit codes.
 const AFTER_HELP: &str = "\
 A first look:
-  callboard demo                          a broker, 4 worker processes and 10,000 calls, all at once
+  callboard demo                    a broker, 4 worker processes and 10,000 calls, all at once
 
 The parts, each in its own terminal:
   callboard broker
-  callboard pool -n 4 -- PROGRAM          PROGRAM serves methods such as calculator.add
+  callboard pool -n 4 -- PROGRAM    PROGRAM serves methods such as calculator.add
   callboard call calculator.add 2 3
 
 Or all from one file:
   callboard up callboard.toml
 
-Settings: a flag overrides a CALLBOARD_* variable, which overrides a TOML file (--config), which overrides the default;
-  `callboard config` prints each with its source. CALLBOARD_LOG=debug logs more on stderr.
+Settings:
+A flag overrides a CALLBOARD_* variable, which overrides a TOML file (--config), which overrides the default. `callboard config`
+prints each with its source. CALLBOARD_LOG=debug logs more on stderr.
 
-Exit codes:
-  0    success
-  1    the call ended with an error, or demo or bench got a wrong result
-  2    invalid usage or setting
-  3    no broker was reached, or the timeout expired
-  4    the command could not start, or gave up (port in use, program missing, crash loop, reload rolled back)
-  130  Ctrl-C (a second one ends the command at once)";
+Exit codes:";
 
 /// Call methods of worker processes, through a broker.
 #[derive(Debug, Parser)]
-#[command(name = "callboard", version, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(name = "callboard", version, after_help = format!("{AFTER_HELP}\n{}", Exit::table()))]
 struct CommandLine {
     /// Read settings from this TOML file [variable: CALLBOARD_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     config: Option<PathBuf>,
+    /// Format of the log on stderr [variable: CALLBOARD_LOG_FORMAT] [default: text]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", help_heading = "Global options")]
+    log_format: Option<logging::Format>,
     #[command(subcommand)]
     command: Command,
 }
@@ -82,8 +81,7 @@ enum Command {
 
 /// Runs the command line of this process, and returns its exit code.
 pub(crate) fn main() -> ExitCode {
-    let words = negative_numbers::rewrite(std::env::args_os());
-    CommandLine::parse_from(words)
+    line::parse::<CommandLine>()
         .run_with_log()
         .unwrap_or_else(|error| {
             output::error(&error);
@@ -95,7 +93,7 @@ pub(crate) fn main() -> ExitCode {
 impl CommandLine {
     /// Runs the command with a log. The log's last lines come before the error that ends the command.
     fn run_with_log(self) -> anyhow::Result<Exit> {
-        let log = Log::start(self.command.log_level())?;
+        let log = Log::start(self.command.log_level(), self.log_format)?;
         let ended = self.run();
         match (ended, log.finish()) {
             // If stderr blocks, printing the error would block for ever, too.
@@ -114,7 +112,7 @@ impl CommandLine {
         // thread that started them ends.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("cannot start: the system provides no event queue")?;
-        runtime.block_on(self.command.run(&flags))
+        runtime.block_on(self.command.run(&flags, self.log_format))
     }
 }
 
@@ -165,12 +163,12 @@ impl Command {
     }
 
     /// Runs the command. Broker, pool, up, call and the internal programs handle signals themselves; the rest ends at the first Ctrl-C.
-    async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
+    async fn run(self, flags: &Flags, log_format: Option<logging::Format>) -> anyhow::Result<Exit> {
         let settings = || Settings::load(flags);
         match self {
             Command::Broker(broker) => broker.run(settings()?).await,
             Command::Pool(pool) => pool.run(settings()?).await,
-            Command::Up(up) => up.run(config_file(flags)).await,
+            Command::Up(up) => up.run(config_file(flags), log_format).await,
             Command::Scale(scale) => signals::or_interrupted(scale.run(settings()?)).await,
             Command::Reload(reload) => signals::or_interrupted(reload.run(settings()?)).await,
             Command::Status(status) => signals::or_interrupted(status.run(settings()?)).await,
@@ -199,9 +197,13 @@ mod tests {
     use super::*;
     use crate::settings::settings_of;
 
+    fn parsed(words: &[&str]) -> Command {
+        line::try_parse::<CommandLine>(words).expect("the words are valid").command
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
-        CommandLine::command().debug_assert();
+        line::command::<CommandLine>().debug_assert();
     }
 
     #[test]
@@ -241,9 +243,10 @@ mod tests {
 
     #[test]
     fn flags_may_follow_arguments_and_negative_numbers_need_no_separator() {
-        let line = ["callboard", "call", "calculator.add", "2", "-3", "-1.5e3", "--timeout", "5s", "y=-4", "--cast"];
-        let Command::Call(call) = CommandLine::parse_from(line).command else { panic!("not parsed as call") };
-        assert_eq!(call.arguments, ["2", "-3", "-1.5e3", "y=-4"]);
+        let words =
+            ["callboard", "call", "calculator.add", "2", "-3", "-1e-5", "--timeout", "5s", "y=-4", "--cast", "-.5"];
+        let Command::Call(call) = parsed(&words) else { panic!("not parsed as call") };
+        assert_eq!(call.arguments, ["2", "-3", "-1e-5", "y=-4", "-.5"]);
         assert_eq!(call.connection.timeout.as_deref(), Some("5s"));
         assert!(call.cast);
     }
@@ -254,7 +257,7 @@ mod tests {
             vec!["callboard", "pool", "-n", "2", "--", "worker", "-n", "9"],
             vec!["callboard", "pool", "-n", "2", "worker", "-n", "9"],
         ] {
-            let Command::Pool(pool) = CommandLine::parse_from(line).command else { panic!("not parsed as pool") };
+            let Command::Pool(pool) = parsed(&line) else { panic!("not parsed as pool") };
             assert_eq!(pool.program, ["worker", "-n", "9"]);
             assert_eq!(pool.flags().value_of("-n"), Some("2"));
         }
@@ -268,7 +271,7 @@ mod tests {
     #[test]
     fn former_spellings_of_flags_still_work() {
         let line = ["callboard", "pool", "--ready", "5s", "--trial", "1s", "worker"];
-        let Command::Pool(pool) = CommandLine::parse_from(line).command else { panic!("not parsed as pool") };
+        let Command::Pool(pool) = parsed(&line) else { panic!("not parsed as pool") };
         assert_eq!(pool.flags().value_of("--startup-timeout"), Some("5s"));
         assert_eq!(pool.flags().value_of("--canary-period"), Some("1s"));
         for flags in [["--latest", "--style=both"], ["--conflate", "--style=bidi"]] {

@@ -176,6 +176,15 @@ pub(crate) static BROKER_BATCH_TIME: Setting = Setting {
     default: Some("200us"),
     range: Some(["0s", "1s"]),
 };
+/// The time after which a call is logged as slow, with where the time went. Absent: no call is.
+pub(crate) static BROKER_SLOW_CALL: Setting = Setting {
+    table: "broker",
+    key: "slow_call",
+    flag: "--slow-call",
+    variables: &["CALLBOARD_BROKER_SLOW_CALL"],
+    default: None,
+    range: Some(["1ms", "24h"]),
+};
 /// Calls that may wait in all queues together. One key or address may have a quarter of them.
 pub(crate) static BROKER_WAITING_CALLS_MAX: Setting = Setting {
     table: "broker",
@@ -386,7 +395,7 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All settings, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 40] = [
+pub(crate) static SETTINGS: [&Setting; 41] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
@@ -404,6 +413,7 @@ pub(crate) static SETTINGS: [&Setting; 40] = [
     &BROKER_QUEUE_BYTES_MAX,
     &BROKER_QUEUE_AGE_MAX,
     &BROKER_BATCH_TIME,
+    &BROKER_SLOW_CALL,
     &BROKER_WAITING_CALLS_MAX,
     &BROKER_WAITING_BYTES_MAX,
     &BROKER_SERVICES,

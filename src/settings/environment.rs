@@ -13,12 +13,13 @@ pub(crate) const AUTHKEY_VARIABLE: &str = "CALLBOARD_AUTHKEY";
 pub(crate) const CURVE_SECRET_VARIABLE: &str = "CALLBOARD_CURVE_SECRET";
 /// The prefix of all variables of Callboard.
 const PREFIX: &str = "CALLBOARD_";
-/// Variables that are not settings. The first four are for users; a pool sets the others for its workers.
-pub(super) const OTHERS: [&str; 8] = [
+/// Variables that are not settings. The first five are for users; a pool sets the others for its workers.
+pub(super) const OTHERS: [&str; 9] = [
     CONFIG_VARIABLE,
     AUTHKEY_VARIABLE,
     CURVE_SECRET_VARIABLE,
     "CALLBOARD_LOG",
+    "CALLBOARD_LOG_FORMAT",
     "CALLBOARD_POOL",
     "CALLBOARD_POOL_PID",
     "CALLBOARD_INSTANCE",

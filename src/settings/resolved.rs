@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_core::broker::AllowedServices;
+use callboard_core::{broker::AllowedServices, text::excerpt};
 use serde_json::Value;
 
 use super::{
@@ -70,6 +70,7 @@ pub(crate) struct BrokerSettings {
     pub(crate) queue_age_max: Option<Sourced<Duration>>,
     /// The expected handler time of the calls that go to one worker in a turn.
     pub(crate) batch_time: Sourced<Duration>,
+    pub(crate) slow_call: Option<Sourced<Duration>>,
     /// Calls waiting in all queues together.
     pub(crate) waiting_calls_max: Sourced<usize>,
     /// Bytes of bodies waiting in all queues together.
@@ -189,6 +190,7 @@ impl BrokerSettings {
             queue_bytes_max: reader.read::<Size>(&catalogue::BROKER_QUEUE_BYTES_MAX)?,
             queue_age_max: reader.read_optional::<Span>(&catalogue::BROKER_QUEUE_AGE_MAX)?,
             batch_time: reader.read::<Span>(&catalogue::BROKER_BATCH_TIME)?,
+            slow_call: reader.read_optional::<Span>(&catalogue::BROKER_SLOW_CALL)?,
             waiting_calls_max: reader.read::<Count>(&catalogue::BROKER_WAITING_CALLS_MAX)?,
             waiting_bytes_max: reader.read::<Size>(&catalogue::BROKER_WAITING_BYTES_MAX)?,
             services: reader.read_optional::<ServiceNames>(&catalogue::BROKER_SERVICES)?,
@@ -294,7 +296,7 @@ fn parse<K: Kind>(setting: &Setting, text: &str) -> Result<K::Value, String> {
     let wrong = || match setting.range {
         // A negative number must be reported as too small, and not as an invalid number.
         Some([min, _]) if text.strip_prefix('-').is_some_and(|rest| K::parse(rest).is_some()) => too_small(text, min),
-        _ => format!("{text:?} is not {}; {}", K::NOUN, K::WRITE),
+        _ => format!("{:?} is not {}; {}", excerpt(text), K::NOUN, K::WRITE),
     };
     let value = K::parse(text).ok_or_else(wrong)?;
     let Some([min, max]) = setting.range else { return Ok(value) };
@@ -305,13 +307,13 @@ fn parse<K: Kind>(setting: &Setting, text: &str) -> Result<K::Value, String> {
     }
     // A bound that this machine's integers cannot hold is no bound.
     if magnitude.zip(bound(max)).is_some_and(|(value, max)| value > max) {
-        return Err(format!("{text} is too large; must be at most {max}"));
+        return Err(format!("{} is too large; must be at most {max}", excerpt(text)));
     }
     Ok(value)
 }
 
 fn too_small(text: &str, min: &str) -> String {
-    format!("{text} is too small; must be at least {min}")
+    format!("{} is too small; must be at least {min}", excerpt(text))
 }
 
 /// Adds the key to an error in a file: the line alone does not name the setting. Also adds whether to write quotes.

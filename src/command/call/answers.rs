@@ -4,7 +4,10 @@ use anyhow::anyhow;
 use callboard::{Answers, CallError};
 use ciborium::Value;
 
-use crate::command::output::{self, escape::printable, exit::Exit, json};
+use crate::command::{
+    client::failure::retry_note,
+    output::{self, escape::printable, exit::Exit, json},
+};
 
 /// Prints a line for each worker, sorted by name: its name, a tab, and its result as JSON on stdout or its error on stderr.
 ///
@@ -33,6 +36,6 @@ pub(super) fn print(answers: Answers<Value>) -> anyhow::Result<Exit> {
 /// Returns a worker's failure, without the worker's name.
 fn describe(error: &CallError) -> String {
     let name = if error.type_name().is_empty() { String::new() } else { format!(" {}", error.type_name()) };
-    let after = error.retry_after().map(|after| format!(", try again in {} ms", after.as_millis())).unwrap_or_default();
+    let after = retry_note(error);
     format!("{}{name}: {} (executed: {}{after})", error.code(), error.message(), error.executed())
 }

@@ -6,6 +6,8 @@ use callboard_core::body::{ArgumentMap, Arguments as _, EncodeError, EncodedArgu
 use ciborium::Value;
 use thiserror::Error;
 
+use crate::command::output::escape::excerpt;
+
 /// The largest file. It is larger than any message, so that the broker's limit decides, but /dev/zero has an end.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
@@ -13,14 +15,14 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 #[derive(Debug, Error)]
 pub(crate) enum WordError {
     /// An integer that would have to be rounded.
-    #[error("integer {0} does not fit in 64 bits: send it as a string ('\"{0}\"') or as a float ({0}.0)")]
+    #[error("integer {} does not fit in 64 bits: send it as a string ('\"...\"') or as a float (with .0)", excerpt(.0))]
     IntegerTooLarge(String),
-    /// JSON beyond a limit of the parser.
-    #[error("cannot parse {word} as JSON: {why}; to send a string, write '\"...\"'")]
+    /// A word that begins like JSON and is not.
+    #[error("cannot read {} as JSON: {why}; to send it as a string, write '\"...\"'", excerpt(word))]
     Json { word: String, why: String },
     /// A file that cannot be read.
     // The field is not called `source`: anyhow would print it a second time.
-    #[error("cannot read the file {path}: {error}; to send a string that starts with @, write '\"@...\"'")]
+    #[error("cannot read the file {}: {error}; to send a string that starts with @, write '\"@...\"'", excerpt(path))]
     File { path: String, error: io::Error },
     /// Values that nest too deeply.
     #[error("cannot send the arguments: {0}")]
@@ -30,11 +32,11 @@ pub(crate) enum WordError {
 /// Parses the arguments.
 ///
 /// A word is NAME=VALUE if it starts with an identifier and `=`, else a positional value. A value is the content of a file if it is
-/// `@FILE`, else JSON, else a string.
+/// `@FILE`, else JSON, else a string. A value that begins like JSON, as [`begins_like_json`] defines, is never a string.
 ///
 /// # Errors
 ///
-/// If an integer does not fit in 64 bits, a file cannot be read, or a value nests too deeply.
+/// If a value begins like JSON and is not, an integer does not fit in 64 bits, a file cannot be read, or a value nests too deeply.
 pub(crate) fn arguments<W: AsRef<str>>(words: &[W]) -> Result<EncodedArguments, WordError> {
     let mut arguments = ArgumentMap::new();
     for word in words {
@@ -44,21 +46,6 @@ pub(crate) fn arguments<W: AsRef<str>>(words: &[W]) -> Result<EncodedArguments, 
         };
     }
     Ok(EncodedArguments(arguments.encode()?))
-}
-
-/// Returns a warning for each word that begins like JSON but is not: it is sent as a string, probably by mistake.
-pub(crate) fn warnings<W: AsRef<str>>(words: &[W]) -> Vec<String> {
-    words
-        .iter()
-        .filter_map(|word| warning(split_name(word.as_ref()).map_or(word.as_ref(), |(_, value)| value)))
-        .collect()
-}
-
-fn warning(value: &str) -> Option<String> {
-    let error = serde_json::from_str::<Value>(value).err().filter(|_| value.starts_with(['{', '[']))?;
-    Some(format!(
-        "{value} is not JSON ({error}) and is sent as a string; to send it as a string without this warning, write '\"...\"'"
-    ))
 }
 
 /// Splits NAME=VALUE, where NAME is an identifier.
@@ -92,21 +79,43 @@ fn bytes_of(path: &str) -> Result<Vec<u8>, WordError> {
 /// # Errors
 /// If it is not JSON, or an integer does not fit in 64 bits.
 pub(crate) fn json(text: &str) -> Result<Value, String> {
-    let value = serde_json::from_str(text).map_err(|error| format!("invalid JSON: {error}"))?;
+    let value = parse(text).map_err(|error| format!("invalid JSON: {error}"))?;
     match integer_too_large(text) {
-        Some(integer) => Err(format!("integer {integer} does not fit in 64 bits")),
+        Some(integer) => Err(format!("integer {} does not fit in 64 bits", excerpt(integer))),
         None => Ok(value),
     }
 }
 
 fn json_or_string(text: &str) -> Result<Value, WordError> {
-    match serde_json::from_str::<Value>(text) {
+    match parse(text) {
         Ok(value) => match integer_too_large(text) {
             Some(integer) => Err(WordError::IntegerTooLarge(integer.to_owned())),
             None => Ok(value),
         },
-        Err(error) if is_limit(&error) => Err(WordError::Json { word: text.to_owned(), why: error.to_string() }),
+        Err(error) if begins_like_json(text) || is_limit(&error) => {
+            Err(WordError::Json { word: text.to_owned(), why: error.to_string() })
+        }
         Err(_) => Ok(Value::Text(text.to_owned())),
+    }
+}
+
+/// Parses JSON, with `-0` as the integer that it is: serde_json parses it as a float.
+fn parse(text: &str) -> serde_json::Result<Value> {
+    let value = serde_json::from_str(text)?;
+    match without_negative_zeros(text) {
+        Some(text) => serde_json::from_str(&text),
+        None => Ok(value),
+    }
+}
+
+/// Returns whether a text begins with `{`, `[` or `"`, or like a negative number (`-5`, `-.5`). Then it is JSON or a mistake, because
+/// a string that is silently not what was meant is worse than an error.
+fn begins_like_json(text: &str) -> bool {
+    let mut letters = text.trim_start().chars();
+    match letters.next() {
+        Some('{' | '[' | '"') => true,
+        Some('-') => letters.next().is_some_and(|next| next.is_ascii_digit() || next == '.'),
+        _ => false,
     }
 }
 
@@ -119,10 +128,28 @@ fn is_limit(error: &serde_json::Error) -> bool {
 
 /// Returns the first integer in valid JSON that does not fit in 64 bits: the parser would round it to a float.
 fn integer_too_large(json: &str) -> Option<&str> {
+    numbers(json)
+        .filter(|number| !number.contains(['.', 'e', 'E']))
+        .find(|integer| integer.parse::<i64>().is_err() && integer.parse::<u64>().is_err())
+}
+
+/// Returns valid JSON with 0 in place of each `-0`; `None` if there is none.
+fn without_negative_zeros(json: &str) -> Option<String> {
+    let starts: Vec<_> = numbers(json)
+        .filter(|number| *number == "-0")
+        .map(|zero| zero.as_ptr() as usize - json.as_ptr() as usize)
+        .collect();
+    let mut text = json.to_owned();
+    // From the last to the first, so that the earlier positions stay valid.
+    starts.iter().rev().for_each(|start| text.replace_range(start..&(start + 2), "0"));
+    (!starts.is_empty()).then_some(text)
+}
+
+/// Returns the numbers of valid JSON, outside of its strings.
+fn numbers(json: &str) -> impl Iterator<Item = &str> {
     outside_strings(json)
         .flat_map(|part| part.split(|next: char| !matches!(next, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')))
-        .filter(|number| number.contains(|next: char| next.is_ascii_digit()) && !number.contains(['.', 'e', 'E']))
-        .find(|integer| integer.parse::<i64>().is_err() && integer.parse::<u64>().is_err())
+        .filter(|number| number.contains(|next: char| next.is_ascii_digit()))
 }
 
 /// Returns the parts of valid JSON between its strings.
@@ -169,19 +196,49 @@ mod tests {
     fn a_word_is_json_or_else_a_string() {
         assert_eq!(parsed(&[]), cbor!([]).unwrap());
         assert_eq!(parsed(&["2", "-3", "2.5", "true", "null"]), cbor!([2, -3, 2.5, true, null]).unwrap());
-        assert_eq!(parsed(&["hello", "007", "", "+1", "1 2", "[1,", "NaN"]), {
-            cbor!(["hello", "007", "", "+1", "1 2", "[1,", "NaN"]).unwrap()
+        assert_eq!(parsed(&["hello", "007", "", "+1", "1 2", "-", "--x", "NaN", "2026-11-29"]), {
+            cbor!(["hello", "007", "", "+1", "1 2", "-", "--x", "NaN", "2026-11-29"]).unwrap()
         });
         assert_eq!(parsed(&["\"5\"", "[1, 2]", " 7 "]), cbor!(["5", [1, 2], 7]).unwrap());
         assert_eq!(parsed(&["{\"a\": {\"b\": []}}"]), cbor!([{"a" => {"b" => []}}]).unwrap());
     }
 
     #[test]
-    fn a_word_that_begins_like_json_and_is_not_gets_a_warning() {
-        let warnings = warnings(&["[1, 2", "x={a: 1}", "[1, 2]", "y={}", "\"[draft]\"", "hello"]);
-        assert_eq!(warnings.len(), 2, "{warnings:?}");
-        assert!(warnings[0].starts_with("[1, 2 is not JSON (EOF while parsing a list"), "{warnings:?}");
-        assert!(warnings[1].starts_with("{a: 1} is not JSON"), "{warnings:?}");
+    fn a_word_that_begins_like_json_and_is_not_is_an_error_with_its_place() {
+        let words = [
+            ("[1, 2", "EOF while parsing a list at line 1 column 5"),
+            ("x={a: 1}", "line 1 column 2"),
+            ("\"\\ud83d\"", "line 1 column 8"),
+            ("{\"a\":\"\\ud83d\"}", "line 1 column 13"),
+            (" \"open", "line 1 column 6"),
+            ("-.5", "line 1 column 2"),
+            ("y=-5s", "line 1 column 3"),
+            ("[draft]", "line 1 column 2"),
+        ];
+        for (word, place) in words {
+            let error = error_of(word);
+            assert!(error.starts_with("cannot read ") && error.contains(place), "{word}: {error}");
+        }
+        assert_eq!(
+            parsed(&["[1, 2]", "\"[draft]\"", "\"\\ud83d\\ude00\""]),
+            cbor!([[1, 2], "[draft]", "\u{1f600}"]).unwrap()
+        );
+    }
+
+    #[test]
+    fn an_error_repeats_only_the_beginning_of_a_long_word() {
+        for word in ["[".to_owned() + &"x".repeat(100_000), "9".repeat(100_000), "@".to_owned() + &"f".repeat(100_000)]
+        {
+            let error = error_of(&word);
+            assert!(error.len() < 300 && error.contains("more characters)"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_negative_zero_is_an_integer_unless_it_has_a_fraction() {
+        assert_eq!(parsed(&["-0", "x=-0"]), cbor!({0 => 0, "x" => 0}).unwrap());
+        assert_eq!(parsed(&["[-0, 1, -0.0, \"-0\", -0]"]), cbor!([[0, 1, -0.0, "-0", 0]]).unwrap());
+        assert_eq!(json("{\"a\": -0}"), Ok(cbor!({"a" => 0}).unwrap()));
     }
 
     #[test]
@@ -213,8 +270,8 @@ mod tests {
 
     #[test]
     fn json_beyond_the_limits_of_the_parser_is_not_a_string() {
-        assert!(error_of("1e400").starts_with("cannot parse 1e400 as JSON: number out of range"));
-        assert!(error_of(&"[".repeat(500)).contains("as JSON: recursion limit exceeded"));
+        assert!(error_of("1e400").starts_with("cannot read 1e400 as JSON: number out of range at line 1 column 5"));
+        assert!(error_of(&"[".repeat(500)).contains("recursion limit exceeded"));
         let deep = "[".repeat(100) + &"]".repeat(100);
         assert!(error_of(&deep).starts_with("cannot send the arguments: the value nests deeper"));
     }

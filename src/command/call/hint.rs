@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::anyhow;
 use callboard::{
     Client, Code,
     core::{broker::ServiceContracts, wire::method::MethodName},
@@ -10,7 +9,7 @@ use callboard::{
 
 use crate::{
     command::{
-        client::contracts,
+        client::{contracts, failure::CallFailure},
         output::{self, exit::Exit},
     },
     settings::ClientSettings,
@@ -24,16 +23,17 @@ const SERVICES: &str = "services with workers: ";
 const SIMILARITY_MIN: f64 = 0.8;
 
 /// Returns the error of a call, with a suggestion if the method does not exist.
-pub(super) async fn with_hint(client: &Client, method: &MethodName, error: anyhow::Error) -> anyhow::Error {
-    let text = error.to_string();
+pub(super) async fn with_hint(client: &Client, method: &MethodName, mut error: anyhow::Error) -> anyhow::Error {
+    let Some(failure) = Exit::cause::<CallFailure>(&mut error) else { return error };
+    let text = failure.error.to_string();
     let is_unknown = text.starts_with("UNIMPLEMENTED") || text.starts_with("UNAVAILABLE: no worker serves");
-    if !is_unknown || text.contains("did you mean") {
-        return error;
+    if is_unknown
+        && !text.contains("did you mean")
+        && let Some(suggestion) = suggestion(client, method, &text).await
+    {
+        failure.add_note(format!("did you mean {suggestion}?"));
     }
-    match suggestion(client, method, &text).await {
-        Some(suggestion) => Exit::of(&error).because(anyhow!("{text}\n  did you mean {suggestion}?")),
-        None => error,
-    }
+    error
 }
 
 /// Warns about a cast that will have no effect, since a cast gets no error.

@@ -1,11 +1,10 @@
 //! Streaming calls: items from standard input to the handler, and from the handler to standard output.
 
-use anyhow::anyhow;
 use callboard::{
-    Client, ItemSender, ReplyStream, SendError,
+    CallError, Client, Code, Executed, ItemSender, ReplyStream, SendError,
     core::{
         contract::{MethodDescription, ServiceDescription},
-        wire::method::MethodName,
+        wire::{method::MethodName, status::Failure},
     },
 };
 use ciborium::Value;
@@ -16,12 +15,12 @@ use super::{
     printer::Printer,
 };
 use crate::{
-    command::{
-        client::{self, contracts},
-        output::{exit::Exit, json},
-    },
+    command::client::{self, contracts, failure::CallFailure},
     settings::ClientSettings,
 };
+
+/// Formats an item of a stream.
+pub(super) type ItemText = fn(&Value) -> String;
 
 /// The description of a method and its service.
 pub(super) struct Known {
@@ -50,9 +49,9 @@ impl Known {
 ///
 /// # Errors
 /// The error of the call, after the items before it.
-pub(super) async fn download(call: callboard::Call<Value>) -> anyhow::Result<()> {
+pub(super) async fn download(call: callboard::Call<Value>, text: ItemText) -> anyhow::Result<()> {
     let printer = Printer::start()?;
-    let printed = print(call.stream(), &printer).await;
+    let printed = print(call.stream(), &printer, text).await;
     printer.end().await?;
     printed
 }
@@ -77,11 +76,11 @@ pub(super) async fn upload(call: callboard::Call<Value>, known: Option<&Known>) 
 ///
 /// # Errors
 /// The error of the call, or of a line; the latter cancels the call. Both come after the items before them.
-pub(super) async fn duplex(call: callboard::Call<Value>, known: Option<&Known>) -> anyhow::Result<()> {
+pub(super) async fn duplex(call: callboard::Call<Value>, known: Option<&Known>, text: ItemText) -> anyhow::Result<()> {
     let (lines, printer) = (Lines::of_stdin()?, Printer::start()?);
     let (sender, items) = call.duplex();
     let both = async {
-        let mut printing = std::pin::pin!(print(items, &printer));
+        let mut printing = std::pin::pin!(print(items, &printer, text));
         tokio::select! {
             biased;
             // As above.
@@ -95,9 +94,9 @@ pub(super) async fn duplex(call: callboard::Call<Value>, known: Option<&Known>) 
     ended
 }
 
-async fn print(mut items: ReplyStream<Value>, printer: &Printer) -> anyhow::Result<()> {
+async fn print(mut items: ReplyStream<Value>, printer: &Printer, text: ItemText) -> anyhow::Result<()> {
     while let Some(item) = items.next().await {
-        if !printer.print(json::compact(&item.map_err(client::failed)?)).await {
+        if !printer.print(text(&item.map_err(client::failed)?)).await {
             break;
         }
     }
@@ -124,7 +123,9 @@ async fn send(mut sender: ItemSender<Value>, mut lines: Lines, known: Option<&Kn
 fn check_item(line: u64, value: &Value, Known { service, method }: &Known) -> anyhow::Result<()> {
     let Some(item) = &method.incoming else { return Ok(()) };
     check::check_item(value, item, service).map_err(|mismatch| {
-        let method = format!("{}.{method}", service.name);
-        Exit::Failed.because(anyhow!("INVALID_ARGUMENT: line {line} of standard input: {mismatch}\n  method: {method}"))
+        let message = format!("line {line} of standard input: {mismatch}");
+        let failure = Failure::new(Code::InvalidArgument, Executed::Maybe, message);
+        let note = format!("method: {}.{method}", service.name);
+        CallFailure::new(CallError::from(Box::new(failure))).with_note(note).into_error()
     })
 }

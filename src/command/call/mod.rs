@@ -6,13 +6,13 @@ mod check;
 mod hint;
 mod items;
 mod lines;
-pub(crate) mod negative_numbers;
+mod object;
 mod printer;
 mod result;
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use callboard::{
     CallError, Client, EncodedArguments, Priority, Progress,
     core::{
@@ -24,11 +24,12 @@ use ciborium::Value;
 use clap::{Args, ValueEnum};
 use tokio::time::timeout;
 
-use self::items::Known;
+use self::items::{ItemText, Known};
 use crate::{
     command::{
-        client::{self, contracts, flags::ConnectionFlags},
-        output::{self, escape::printable, exit::Exit},
+        client::{self, contracts, failure::CallFailure, flags::ConnectionFlags},
+        line::without_space,
+        output::{self, escape::printable, exit::Exit, json},
         process::signals,
     },
     settings::{ClientSettings, Flags, Settings},
@@ -41,13 +42,16 @@ const CANCEL_MAX: Duration = Duration::from_millis(500);
 const AFTER_HELP: &str = "\
 An argument is NAME=VALUE or VALUE. A value is parsed as JSON; if it is not JSON, it is a string: 2, true, '[1, 2]' and
 '{\"a\": 1}' are JSON, hello and 007 are strings, '\"5\"' is the string 5, and '\"a=b\"' is the positional string a=b.
-@FILE is the content of a file, as bytes. Flags may follow the arguments; after -- nothing is a flag.
+A value that begins with {, [, \" or like a negative number (-5 or -.5) must be JSON: otherwise the command ends with exit
+code 2 and names the place. @FILE is the content of a file, as bytes. Flags may follow the arguments; after -- nothing is a
+flag.
 
 If the service describes its types, arguments are checked before they are sent.
 
 The result is printed on stdout as JSON, an error on stderr. Values that JSON cannot represent are converted as RFC 8949
 section 6.1 describes: bytes to base64url text without padding (--raw writes the bytes themselves), NaN and infinities to
-null, with a warning on stderr.
+null, with a warning on stderr. With --json stdout has one JSON value, {\"result\": ...} or {\"error\": {...}}; a stream has a
+line {\"item\": ...} for each item, and a broadcast {\"answers\": [...]}.
 
 The items of a server stream are printed as they arrive, one JSON value per line. A client stream takes its items from
 the lines of standard input, each of them JSON. A bidi stream is a filter in a pipe. The style of a method comes from its
@@ -74,7 +78,7 @@ pub(crate) struct Call {
     #[arg(value_name = "SERVICE.METHOD")]
     method: String,
     /// Its arguments: VALUE or NAME=VALUE
-    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    #[arg(value_name = "ARG", value_parser = argument)]
     pub(super) arguments: Vec<String>,
     /// Send a one-way call, without a reply
     #[arg(long)]
@@ -94,6 +98,9 @@ pub(crate) struct Call {
     /// Write a byte string result as raw bytes, and nothing else
     #[arg(long, conflicts_with_all = ["cast", "broadcast", "conflate"])]
     raw: bool,
+    /// Print the result or the error as a JSON object on stdout, and each item of a stream
+    #[arg(long, conflicts_with_all = ["cast", "raw"])]
+    json: bool,
     /// If no worker serves the service, wait for one until the timeout
     #[arg(long)]
     wait_for_ready: bool,
@@ -119,7 +126,6 @@ impl Call {
         let ended = signals::or_interrupted(async {
             let arguments = arguments::arguments(&self.arguments).map_err(|error| Exit::Usage.because(error))?;
             let method = MethodName::parse(self.method.as_str()).map_err(|error| Exit::Usage.because(error))?;
-            arguments::warnings(&self.arguments).iter().for_each(|warning| output::warn(warning));
             let client = client.insert(client::connect(&settings.client).await?);
             match self.make(client, &method, arguments, settings.client).await {
                 Err(error) => Err(hint::with_hint(client, &method, error).await),
@@ -131,7 +137,10 @@ impl Call {
         if let (Some(client), Ok(Exit::Interrupted)) = (&client, &ended) {
             let _ = timeout(CANCEL_MAX, client.close()).await;
         }
-        ended
+        match ended {
+            Err(error) if self.json => object::print_error(error),
+            ended => ended,
+        }
     }
 
     async fn make(
@@ -162,16 +171,26 @@ impl Call {
         if self.broadcast {
             let answers = call.broadcast().await.map_err(client::failed)?;
             client::leave(client).await;
-            return answers::print(answers);
+            return if self.json { object::print_answers(answers) } else { answers::print(answers) };
         }
         match style {
-            StyleName::Unary => result::print(&self.outcome(call).await?, self.raw)?,
-            StyleName::Server => items::download(call).await?,
-            StyleName::Client => result::print(&items::upload(call, known.as_ref()).await?, self.raw)?,
-            StyleName::Bidi => items::duplex(call, known.as_ref()).await?,
+            StyleName::Unary => self.print(&self.outcome(call).await?)?,
+            StyleName::Server => items::download(call, self.item_text()).await?,
+            StyleName::Client => self.print(&items::upload(call, known.as_ref()).await?)?,
+            StyleName::Bidi => items::duplex(call, known.as_ref(), self.item_text()).await?,
         }
         client::leave(client).await;
         Ok(Exit::Success)
+    }
+
+    /// Prints a result.
+    fn print(&self, result: &Value) -> anyhow::Result<()> {
+        if self.json { output::print(&object::of_result(result)) } else { result::print(result, self.raw) }
+    }
+
+    /// Returns the function that formats the items of a stream.
+    fn item_text(&self) -> ItemText {
+        if self.json { object::of_item } else { json::compact }
     }
 
     async fn cast(
@@ -252,8 +271,13 @@ fn print_progress(Progress { done, total, message }: Progress) {
 /// Rejects arguments that cannot match the method's description, without a call to a worker.
 fn check_arguments(arguments: &EncodedArguments, Known { service, method }: &Known) -> anyhow::Result<()> {
     let Err(mismatch) = check::check(arguments, method, service) else { return Ok(()) };
-    let error = client::failed(CallError::from(Box::new(Failure::from(mismatch))));
-    Err(Exit::Failed.because(anyhow!("{error}\n  method: {}.{method}", service.name)))
+    let failure = CallFailure::new(CallError::from(Box::new(Failure::from(mismatch))));
+    Err(failure.with_note(format!("method: {}.{method}", service.name)).into_error())
+}
+
+/// Returns an argument as it was typed.
+fn argument(word: &str) -> Result<String, Infallible> {
+    Ok(without_space(word).to_owned())
 }
 
 fn priority(text: &str) -> Result<Priority, String> {

@@ -2,21 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
 use callboard::{
     CallError, Client, Code,
     core::{
         body,
         broker::{Contract, ServiceContracts},
         contract::ServiceDescription,
+        text::HumanDuration,
+        wire::status::{Executed, Failure},
     },
 };
 use tokio::time::sleep;
 
-use crate::{
-    command::{client, output::exit::Exit},
-    settings::ClientSettings,
-};
+use crate::{command::client, settings::ClientSettings};
 
 /// The poll interval of a command that waits for a service: short for a user, and no load for the broker.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -64,7 +62,7 @@ pub(crate) async fn description_if_any(
 /// Waits until a worker serves a service, at most for the timeout of a call. Returns the remaining timeout.
 ///
 /// # Errors
-/// No worker did (exit code 3), or the broker does not answer.
+/// No worker did (exit code 5), or the broker does not answer.
 pub(crate) async fn wait(
     client: &Client,
     service: &str,
@@ -81,9 +79,12 @@ pub(crate) async fn wait(
         // The broker sends clients no event for it.
         sleep(left().map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL))).await;
         if let (Some(timeout), Some(Duration::ZERO)) = (timeout, left()) {
-            let code = Code::DeadlineExceeded;
-            let why = anyhow!("{code}: no worker has served {service} within {timeout:?} (executed: no)");
-            return Err(Exit::NoBroker.because(why));
+            let why = format!("no worker has served {service} within {}", HumanDuration(timeout));
+            return Err(client::failed(CallError::from(Box::new(Failure::new(
+                Code::DeadlineExceeded,
+                Executed::No,
+                why,
+            )))));
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::settings::Flags;
 
 /// The address of the broker, the timeout, and the key.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionFlags {
     /// Timeout of the command, or none; it includes connecting, which takes at most 3s if no timeout is set [default: 30s]
     #[arg(long, global = true, value_name = "DURATION")]

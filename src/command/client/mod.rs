@@ -1,15 +1,17 @@
 //! The client of a command, and the exit codes of its failures.
 
 pub(crate) mod contracts;
+pub(crate) mod failure;
 pub(crate) mod flags;
 
 use std::time::Duration;
 
 use anyhow::anyhow;
-use callboard::{CallError, Client, Code, ConnectError, ConnectErrorKind};
+use callboard::{CallError, Client, ConnectError, ConnectErrorKind};
 
+use self::failure::CallFailure;
 use crate::{
-    command::output::{escape::printable, exit::Exit, json},
+    command::output::{escape::printable, exit::Exit},
     settings::{ClientSettings, Source, Sourced},
 };
 
@@ -19,7 +21,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// Connects to the broker of the settings.
 ///
 /// # Errors
-/// There is no broker (exit code 3), it rejects this client (1), or the key is not usable (2).
+/// There is no broker (exit code 3), it rejects this client (6), or the key is not usable (2).
 pub(crate) async fn connect(settings: &ClientSettings) -> anyhow::Result<Client> {
     let client = Client::builder(&settings.frontend.value).name("callboard");
     let client = match connect_timeout(&settings.timeout) {
@@ -39,7 +41,7 @@ fn not_connected(error: ConnectError) -> anyhow::Error {
     let exit = match error.kind() {
         ConnectErrorKind::NoBroker => Exit::NoBroker,
         ConnectErrorKind::BadAddress => Exit::Usage,
-        ConnectErrorKind::Rejected => Exit::Failed,
+        ConnectErrorKind::Rejected => Exit::Rejected,
         _ => Exit::GaveUp,
     };
     exit.because(anyhow!(printable(&error.to_string())))
@@ -47,26 +49,7 @@ fn not_connected(error: ConnectError) -> anyhow::Error {
 
 /// Returns the failure of a call as the error that ends a command.
 pub(crate) fn failed(error: CallError) -> anyhow::Error {
-    let exit = match error.code() {
-        Code::DeadlineExceeded => Exit::NoBroker,
-        _ => Exit::Failed,
-    };
-    // The details of the error are printed, too, if they are valid.
-    let details = (!error.encoded_details().is_empty()).then(|| json::json_of(error.encoded_details()).ok()).flatten();
-    let message = printable(&error.to_string());
-    match (details, error.call_id()) {
-        (Some(details), _) => exit.because(anyhow!("{message}\n  details: {details}")),
-        // The time of each step explains a timeout or a loss. For other failures it does not help.
-        (None, Some(call)) if error.code() == Code::DeadlineExceeded || is_lost(&error) => {
-            exit.because(anyhow!("{message}; call {call}: {}", error.timings()))
-        }
-        (None, _) => exit.because(anyhow!(message)),
-    }
-}
-
-/// Returns whether the call was lost with its worker.
-fn is_lost(error: &CallError) -> bool {
-    error.code() == Code::Unavailable && error.attempt().is_some()
+    CallFailure::new(error).into_error()
 }
 
 /// Sets the timeout of a call from the settings.

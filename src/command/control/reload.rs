@@ -20,7 +20,7 @@ To deploy a new version, replace the program's file, then reload. The pool start
 ones. When all serve, they serve beside the old ones for the pool's --canary-period; then the old ones finish their calls
 and leave. The pool rolls back if a new worker ends before that, does not register within the pool's --startup-timeout, or
 if a larger share of the new workers' calls fails (of ten or more): the new workers leave, the old ones stay, and the exit
-code is 4. The program's file is still the new one then: put the old one back, or a later restart uses the new one.
+code is 8. The program's file is still the new one then: put the old one back, or a later restart uses the new one.
 
 A pool without a --name has the name of its program, with _ in place of other characters than letters and digits:
 ./calculator-worker gets the name calculator_worker. Both spellings work here.
@@ -67,7 +67,7 @@ impl Reload {
             return Ok(Exit::Success);
         };
         if let Some(why) = report.last_rollout.and_then(|ended| ended.rolled_back) {
-            return Err(Exit::GaveUp.because(anyhow!("rolled back, the old workers stay: {why}")));
+            return Err(Exit::RolledBack.because(anyhow!("rolled back, the old workers stay: {why}")));
         }
         output::print(&format!("{pool} reloaded: {} new workers", report.size))?;
         Ok(Exit::Success)

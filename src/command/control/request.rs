@@ -83,7 +83,7 @@ impl<'a> PoolRequest<'a> {
     /// Polls the status of the pool until `done` accepts it. Returns `None` at once with --no-wait.
     ///
     /// # Errors
-    /// The timeout expires (exit code 3), the pool gives up (4), or the status cannot be queried.
+    /// The timeout expires (exit code 5), the pool gives up (4), or the status cannot be queried.
     pub(crate) async fn until(
         &self,
         what: &str,
@@ -103,7 +103,7 @@ impl<'a> PoolRequest<'a> {
             if self.settings.timeout.value.is_some_and(|timeout| self.started.elapsed() >= timeout) {
                 let (serving, workers, size) = (report.registered(), report.workers.len(), report.size);
                 let how = format!("{serving} of {workers} workers serve, and {size} are wanted");
-                return Err(Exit::NoBroker.because(anyhow!("timed out before {what}: {how}; the pool continues")));
+                return Err(Exit::TimedOut.because(anyhow!("timed out before {what}: {how}; the pool continues")));
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }

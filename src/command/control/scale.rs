@@ -32,7 +32,7 @@ pub(crate) struct Scale {
     /// The pool: its name, or its program
     pool: String,
     /// The new number of worker processes
-    #[arg(value_name = "NUMBER", value_parser = number)]
+    #[arg(value_name = "NUMBER", value_parser = number, allow_negative_numbers = true)]
     size: u32,
     #[command(flatten)]
     request: RequestFlags,

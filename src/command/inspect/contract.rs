@@ -24,7 +24,7 @@ that ends in .json, is a file.
 
   safe     callers of the old contract are not affected
   unknown  the descriptions are not sufficient: a type is described by its name alone
-  breaks   some calls fail, or their results have another type than callers expect; the exit code is then 1
+  breaks   some calls fail, or their results have another type than callers expect; the exit code is then 7
 
 Examples:
   callboard contract diff old.json new.json
@@ -77,7 +77,7 @@ impl Contract {
             output::print(&text(&changes))?;
         }
         let breaks = changes.iter().any(|change| change.verdict == Verdict::Breaks);
-        Ok(if breaks { Exit::Failed } else { Exit::Success })
+        Ok(if breaks { Exit::CheckFailed } else { Exit::Success })
     }
 }
 

@@ -1,9 +1,14 @@
 //! `callboard dead`: the broker's dead letters, which are calls that may not be retried.
 
+use std::time::Duration;
+
 use anyhow::anyhow;
 use callboard::{
     CallError, Client,
-    core::broker::{DeadLetter, DeadLetterDetail},
+    core::{
+        broker::{DeadLetter, DeadLetterDetail},
+        text::{HumanBytes, HumanDuration},
+    },
 };
 use ciborium::Value;
 use clap::{Args, Subcommand};
@@ -48,16 +53,19 @@ enum What {
     /// Show one with its arguments
     Show {
         /// Its number
+        #[arg(value_parser = number, allow_negative_numbers = true)]
         id: u64,
     },
     /// Make the call again, print its result, and drop the dead letter if it succeeded
     Resend {
         /// Its number
+        #[arg(value_parser = number, allow_negative_numbers = true)]
         id: u64,
     },
     /// Drop one
     Drop {
         /// Its number
+        #[arg(value_parser = number, allow_negative_numbers = true)]
         id: u64,
     },
 }
@@ -95,7 +103,7 @@ async fn list(client: &Client, settings: &ClientSettings, json: bool) -> anyhow:
     }
     let rows = letters.iter().map(|letter| {
         let DeadLetter { id, call, method, lost, worker, age_ms, bytes, .. } = letter;
-        let age = format!("{} s", age_ms / 1_000);
+        let age = HumanDuration(Duration::from_secs(age_ms / 1_000)).to_string();
         [
             id.to_string(),
             call.clone(),
@@ -104,7 +112,7 @@ async fn list(client: &Client, settings: &ClientSettings, json: bool) -> anyhow:
             lost.to_string(),
             worker.clone(),
             age,
-            bytes.to_string(),
+            HumanBytes(u64::try_from(*bytes).unwrap_or(u64::MAX)).to_string(),
         ]
     });
     Ok(table::render(["ID", "CALL", "METHOD", "EFFECT", "LOST", "WORKER", "AGE", "BYTES"], rows))
@@ -120,8 +128,8 @@ async fn show(client: &Client, settings: &ClientSettings, id: u64, json: bool) -
         return Ok(format!("{},\"arguments\":{arguments}}}", json.trim_end_matches('}')));
     }
     let DeadLetter { call, method, reason, age_ms, .. } = &letter;
-    let (effect, age) = (effect(&letter), age_ms / 1_000);
-    Ok(format!("call {call} of {method} ({effect}), {age} s ago\n  {reason}\n  arguments: {arguments}"))
+    let (effect, age) = (effect(&letter), HumanDuration(Duration::from_secs(age_ms / 1_000)));
+    Ok(format!("call {call} of {method} ({effect}), {age} ago\n  {reason}\n  arguments: {arguments}"))
 }
 
 async fn resend(client: &Client, settings: &ClientSettings, id: u64) -> anyhow::Result<String> {
@@ -144,6 +152,10 @@ fn failed(error: CallError, id: u64) -> anyhow::Error {
         return Exit::Failed.because(anyhow!("{}: {why} (executed: {})", error.code(), error.executed()));
     }
     client::failed(error)
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "write the number of a dead letter, as `callboard dead` lists it".to_owned())
 }
 
 fn effect(letter: &DeadLetter) -> String {

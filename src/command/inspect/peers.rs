@@ -1,7 +1,12 @@
 //! `callboard peers`: lists the peers of the broker.
 
-use callboard::core::broker::{PeerStatus, Peers as Page};
-use callboard::core::wire::handshake::Role;
+use std::time::Duration;
+
+use callboard::core::{
+    broker::{PeerStatus, Peers as Page},
+    text::{HumanBytes, HumanDuration},
+    wire::handshake::Role,
+};
 use clap::Args;
 
 use crate::{
@@ -81,11 +86,11 @@ fn row(peer: &PeerStatus) -> [String; 14] {
         or_dash(peer.pid.map(|pid| pid.to_string())),
         or_dash(Some(one_word(&peer.host))),
         connection.map_or_else(|| "lost".to_owned(), |connection| connection.address.clone()),
-        or_dash(connection.map(|connection| format!("{}s", connection.age_ms / 1_000))),
+        or_dash(connection.map(|connection| HumanDuration(Duration::from_secs(connection.age_ms / 1_000)).to_string())),
         peer.open.to_string(),
         or_dash(connection.map(|connection| connection.calls.to_string())),
-        or_dash(connection.map(|connection| connection.bytes_in.to_string())),
-        or_dash(connection.map(|connection| connection.bytes_out.to_string())),
+        or_dash(connection.map(|connection| HumanBytes(connection.bytes_in).to_string())),
+        or_dash(connection.map(|connection| HumanBytes(connection.bytes_out).to_string())),
         or_dash(connection.map(|connection| connection.limits_hit.to_string())),
     ]
 }

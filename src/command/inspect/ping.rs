@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use callboard::core::text::HumanDuration;
 use clap::Args;
 use serde_json::json;
 
@@ -42,7 +43,7 @@ impl Ping {
             let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
             output::print(&json!({ "frontend": address, "round_trip_us": micros }).to_string())?;
         } else {
-            output::print(&format!("{address} answered in {round_trip:.0?}"))?;
+            output::print(&format!("{address} answered in {}", HumanDuration(round_trip)))?;
         }
         Ok(Exit::Success)
     }

@@ -1,6 +1,8 @@
 //! `callboard why`: explains why a call waits.
 
-use callboard::core::broker::WaitReason as Waiting;
+use std::time::Duration;
+
+use callboard::core::{broker::WaitReason as Waiting, text::HumanDuration};
 use clap::Args;
 
 use crate::{
@@ -59,27 +61,32 @@ impl Why {
 
 fn sentences(call: &Waiting) -> String {
     let mut lines = vec![
-        format!("call {} of {} by {}: {} for {} ms", call.call, call.method, call.client, call.state, call.since_ms),
+        format!("call {} of {} by {}: {} for {}", call.call, call.method, call.client, call.state, span(call.since_ms)),
         format!("  {}", call.reason),
     ];
     lines.extend(call.behind.iter().map(|behind| format!("  behind {} calls of {}", behind.calls, behind.client)));
     lines.extend((call.behind_others > 0).then(|| format!("  and behind {} others", call.behind_others)));
-    lines.extend(
-        call.busy.iter().map(|busy| {
-            format!("  {} of {} has run for {} ms at {}", busy.call, busy.method, busy.for_ms, busy.worker)
-        }),
-    );
+    lines.extend(call.busy.iter().map(|busy| {
+        format!("  {} of {} has run for {} at {}", busy.call, busy.method, span(busy.for_ms), busy.worker)
+    }));
     lines.extend(
         (call.lost > 0).then(|| format!("  workers lost with it: {}, the last one {}", call.lost, call.worker)),
     );
-    lines.extend(call.estimate_ms.map(|wait| format!("  estimated wait: {wait} ms, from the recent rate of calls")));
-    lines.extend(call.left_ms.map(|left| format!("  timeout in {left} ms")));
+    lines.extend(
+        call.estimate_ms.map(|wait| format!("  estimated wait: {}, from the recent rate of calls", span(wait))),
+    );
+    lines.extend(call.left_ms.map(|left| format!("  timeout in {}", span(left))));
     lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// Formats milliseconds.
+fn span(millis: u64) -> String {
+    HumanDuration(Duration::from_millis(millis)).to_string()
 }
 
 fn table(calls: &[Waiting]) -> String {
     let rows = calls.iter().map(|one| {
-        let since = format!("{} ms", one.since_ms);
+        let since = span(one.since_ms);
         [one.call.clone(), one.method.clone(), one.client.clone(), one.state.clone(), since, one.worker.clone()]
     });
     table::render(["CALL", "METHOD", "CLIENT", "STATE", "FOR", "WORKER"], rows)

@@ -1,12 +1,12 @@
 //! The log. It goes to stderr, since stdout is for results.
 
+mod format;
+mod line;
 mod writer;
 
-use std::{
-    io::{self, IsTerminal as _},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
+use anstream::{AutoStream, ColorChoice};
 use anyhow::anyhow;
 use tracing_subscriber::{
     filter::{LevelFilter, ParseError, Targets},
@@ -14,10 +14,11 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use self::writer::Writer;
+pub(crate) use self::format::Format;
+use self::{line::LineFormat, writer::Writer};
 use crate::command::output::{self, exit::Exit};
 
-/// The variable with the log filter, such as `debug` or `warn,callboard_broker=trace`.
+/// The variable with the log filter, such as `debug` or `warn,callboard::broker=trace`.
 const LOG_VARIABLE: &str = "CALLBOARD_LOG";
 /// The time that the end of the command waits for its last lines to be written.
 const LAST_LINES_WAIT: Duration = Duration::from_secs(1);
@@ -33,11 +34,13 @@ pub(crate) const UP: &str = "callboard::up";
 pub(crate) struct Log(Writer);
 
 impl Log {
-    /// Starts the log with the filter of CALLBOARD_LOG, else with `level`.
+    /// Starts the log with the filter of CALLBOARD_LOG, else with `level`, and in this format, else in that of CALLBOARD_LOG_FORMAT.
     ///
     /// # Errors
-    /// If the variable does not hold a filter.
-    pub(crate) fn start(level: &str) -> anyhow::Result<Log> {
+    /// If a variable does not hold a filter or a format.
+    pub(crate) fn start(level: &str, format: Option<Format>) -> anyhow::Result<Log> {
+        let format = format.map_or_else(Format::from_environment, Ok);
+        let format = format.map_err(|error| Exit::Usage.because(anyhow!(error)))?;
         let typed = std::env::var(LOG_VARIABLE).ok().filter(|typed| !typed.is_empty());
         let filter = parse(typed.as_deref().unwrap_or(level)).map_err(|error| {
             let typed = typed.clone().unwrap_or_default();
@@ -51,13 +54,14 @@ impl Log {
                  write error, warn, info, debug or trace"
             ));
         }
-        let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let writer = Writer::new(io::stderr());
+        // The conventions of NO_COLOR, CLICOLOR and CLICOLOR_FORCE.
+        let has_colours = format == Format::Text && AutoStream::choice(&io::stderr()) != ColorChoice::Never;
+        let writer = Writer::new(io::stderr(), format);
         let lines = writer.clone();
         // The writer reports lines that it cannot write. The subscriber would panic.
-        let format = tracing_subscriber::fmt::layer().log_internal_errors(false).with_ansi(colours);
-        let format = format.with_writer(move || lines.clone());
-        tracing_subscriber::registry().with(format).with(filter).init();
+        let layer = tracing_subscriber::fmt::layer().log_internal_errors(false).with_ansi(has_colours);
+        let layer = layer.event_format(LineFormat(format)).with_writer(move || lines.clone());
+        tracing_subscriber::registry().with(layer).with(filter).init();
         Ok(Log(writer))
     }
 
@@ -67,7 +71,7 @@ impl Log {
     }
 }
 
-/// Parses directives such as `warn` or `callboard_broker=debug` that are separated by commas. Spaces around them, and empty ones, are
+/// Parses directives such as `warn` or `callboard::broker=debug` that are separated by commas. Spaces around them, and empty ones, are
 /// ignored: `Targets` would take an empty directive as the prefix of every target.
 fn parse(filter: &str) -> Result<Targets, ParseError> {
     let directives: Vec<&str> = filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
@@ -93,8 +97,8 @@ mod tests {
 
     #[test]
     fn spaces_and_empty_directives_of_a_filter_are_ignored() {
-        let filter = parse(" warn,, callboard_broker=debug ,").unwrap();
-        assert!(filter.would_enable("callboard_broker::gate", &Level::DEBUG));
+        let filter = parse(" warn,, callboard::broker=debug ,").unwrap();
+        assert!(filter.would_enable("callboard::broker", &Level::DEBUG));
         assert!(filter.would_enable("tokio", &Level::WARN));
         assert!(!filter.would_enable("tokio", &Level::INFO));
         let none = parse(",").unwrap();
@@ -104,7 +108,7 @@ mod tests {
     #[test]
     fn a_word_that_is_not_a_level_gets_a_warning() {
         assert_eq!(unlikely("verbose"), Some("verbose"));
-        for filter in ["debug", "WARN", "off", "callboard_broker", "warn,callboard_broker=trace", "tokio=debug"] {
+        for filter in ["debug", "WARN", "off", "callboard::broker", "warn,callboard::broker=trace", "tokio=debug"] {
             assert_eq!(unlikely(filter), None, "{filter}");
         }
     }

@@ -11,6 +11,10 @@ use std::{
     time::Duration,
 };
 
+use tracing::Level;
+
+use super::{format::Format, line::Line};
+
 /// The bytes that may wait to be written: some thousand lines. A log that is read stays below it.
 const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
@@ -31,12 +35,14 @@ struct State {
     writing: Option<bool>,
     /// The output, until the thread takes it.
     output: Option<Box<dyn Write + Send>>,
+    /// The format of the line that reports lost lines.
+    format: Format,
 }
 
 impl Writer {
     /// Creates a writer to `output`. An error of the output only counts as a lost line.
-    pub(super) fn new(output: impl Write + Send + 'static) -> Writer {
-        let state = State { waiting: Vec::new(), lost: 0, writing: None, output: Some(Box::new(output)) };
+    pub(super) fn new(output: impl Write + Send + 'static, format: Format) -> Writer {
+        let state = State { waiting: Vec::new(), lost: 0, writing: None, output: Some(Box::new(output)), format };
         Writer(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }))
     }
 
@@ -96,6 +102,7 @@ impl Shared {
 
     /// Runs the thread, which ends with the process.
     fn write_all(&self) {
+        let format = self.lock().format;
         let Some(mut output) = self.lock().output.take() else { return };
         let mut lost = 0;
         loop {
@@ -105,7 +112,7 @@ impl Shared {
                 lost += u64::from(output.write_all(line).is_err());
             }
             lost += unfit;
-            if lost > 0 && output.write_all(lost_line(lost).as_bytes()).is_ok() {
+            if lost > 0 && output.write_all(lost_line(lost, format).as_bytes()).is_ok() {
                 lost = 0;
             }
         }
@@ -124,8 +131,12 @@ impl Shared {
 }
 
 /// Returns the line that reports lost lines.
-fn lost_line(lost: u64) -> String {
-    format!(" WARN callboard: {lost} log lines were lost: they were not read in time, or could not be written\n")
+fn lost_line(lost: u64, format: Format) -> String {
+    let text = format!("{lost} log lines were lost: they were not read in time, or could not be written");
+    let mut line = String::new();
+    // A text always has room.
+    let _ = Line::new(Level::WARN, "callboard").with_message(text).write(&mut line, format, false);
+    line
 }
 
 #[cfg(test)]
@@ -158,7 +169,7 @@ mod tests {
 
     fn piped() -> (Writer, Receiver<String>, SyncSender<bool>) {
         let ((written, lines), (answer, fine)) = (sync_channel(0), sync_channel(0));
-        (Writer::new(Pipe { written, fine }), lines, answer)
+        (Writer::new(Pipe { written, fine }, Format::Text), lines, answer)
     }
 
     #[test]

@@ -160,7 +160,9 @@ fn report(elapsed: Duration, tally: &Tally) -> anyhow::Result<Exit> {
     output::print(&format!("\n{}", table::render(["CALLS", "ANSWERED WITHIN"], rows)))?;
     match &tally.first_error {
         Some(error) => Err(Exit::Failed.because(anyhow::anyhow!("a call failed: {error}"))),
-        None if tally.wrong > 0 => Err(Exit::Failed.because(anyhow::anyhow!("{} answers were wrong", tally.wrong))),
+        None if tally.wrong > 0 => {
+            Err(Exit::CheckFailed.because(anyhow::anyhow!("{} answers were wrong", tally.wrong)))
+        }
         None => Ok(Exit::Success),
     }
 }

@@ -24,6 +24,11 @@ fn escaped(text: &str, is_bad: impl Fn(char) -> bool) -> String {
     out
 }
 
+/// Returns the beginning of a text that an error repeats, escaped as [`printable`].
+pub(crate) fn excerpt(text: &str) -> String {
+    callboard_core::text::excerpt(&printable(text))
+}
+
 /// Returns whether a character controls a terminal, or changes the direction of the text after it.
 fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

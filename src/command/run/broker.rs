@@ -95,6 +95,9 @@ pub(crate) struct BrokerLimits {
     /// [default: 200us]
     #[arg(long, value_name = "DURATION")]
     batch_time: Option<String>,
+    /// Log each call that took at least this long, with where the time went [default: none]
+    #[arg(long, value_name = "DURATION")]
+    slow_call: Option<String>,
     /// Calls that may wait for all services, a quarter of them of one key or address; further ones are rejected [default: 262144]
     #[arg(long, value_name = "NUMBER")]
     waiting_calls_max: Option<String>,
@@ -163,6 +166,7 @@ pub(super) fn settings_of(given: &BrokerSettings) -> anyhow::Result<callboard::b
     settings.queue_bytes_max = given.queue_bytes_max.value;
     settings.queue_age_max = given.queue_age_max.as_ref().map(|age| age.value);
     settings.batch_time = given.batch_time.value;
+    settings.slow_call = given.slow_call.as_ref().map(|slow| slow.value);
     settings.waiting_calls_max = given.waiting_calls_max.value;
     settings.waiting_bytes_max = given.waiting_bytes_max.value;
     settings.gate.connections_max = given.connections_max.value;
@@ -235,6 +239,7 @@ impl BrokerLimits {
             .with("--queue-bytes-max", self.queue_bytes_max.as_ref())
             .with("--queue-age-max", self.queue_age_max.as_ref())
             .with("--batch-time", self.batch_time.as_ref())
+            .with("--slow-call", self.slow_call.as_ref())
             .with("--waiting-calls-max", self.waiting_calls_max.as_ref())
             .with("--waiting-bytes-max", self.waiting_bytes_max.as_ref())
             .with("--services", self.services.as_ref())

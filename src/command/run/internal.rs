@@ -60,13 +60,14 @@ async fn echo_worker() -> anyhow::Result<Exit> {
 }
 
 /// Serves `stuck.spin`, which never returns and ignores cancellation past its hard limit; `stuck.hold`, which writes to a journal that
-/// it started and then waits; and `stuck.pid`, which returns its process id.
+/// it started and then waits; `stuck.pid`, which returns its process id; and `stuck.panic`.
 async fn stuck_worker() -> anyhow::Result<Exit> {
     let stuck = Service::new("stuck")
         .read("spin", [], spin)
         .hard_limit("spin", Duration::from_secs(1))
         .read("hold", ["folder", "name"], hold)
-        .read("pid", [], async || process::id());
+        .read("pid", [], async || process::id())
+        .read("panic", [], panic_on_purpose);
     Worker::new().serve(stuck).run().await?;
     Ok(Exit::Success)
 }
@@ -81,6 +82,10 @@ async fn hold(folder: PathBuf, name: String) -> Result<u32, Error> {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(process::id())
+}
+
+fn panic_on_purpose() {
+    panic!("on purpose");
 }
 
 fn spin() {

@@ -80,7 +80,7 @@ fn a_client_that_the_broker_does_not_know_gets_an_error_with_both_ways_to_be_kno
     let broker = Broker::start_with(&[&flags[..], &["--curve-secret-file", &keys.file("broker.secret")]].concat());
     keys.make("web");
     let words = ["ping", "--curve-secret-file", &keys.file("web.secret")];
-    keys.command(&broker, &words).failed_with(1, &["--curve-secret-file to the broker's peers file", "--authkey-file"]);
+    keys.command(&broker, &words).failed_with(6, &["--curve-secret-file to the broker's peers file", "--authkey-file"]);
 }
 
 #[test]

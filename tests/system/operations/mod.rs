@@ -3,7 +3,9 @@
 mod authkeys;
 mod bench;
 mod broker;
+mod command_line;
 mod demo;
+mod log_format;
 mod logs;
 mod peers_file;
 mod startup_errors;

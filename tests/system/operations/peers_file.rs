@@ -143,7 +143,7 @@ fn a_revoked_peer_is_disconnected_and_others_are_not() {
     let error = add(&revoked).unwrap_err();
     assert!(error.to_string().contains("peer web was removed"), "{error}");
     assert_eq!(add(&kept).unwrap(), 5);
-    call_as(&broker, &web, &["calculator.add", "2", "3"]).failed_with(1, &["UNAUTHENTICATED"]);
+    call_as(&broker, &web, &["calculator.add", "2", "3"]).failed_with(6, &["UNAUTHENTICATED"]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn a_worker_that_cannot_restart_does_not_affect_the_others() {
     let before = pool.pids(&broker);
     fs::rename(&program, folder.path().join("away")).unwrap();
     signal(before[1], Signal::KILL);
-    pool.process.stderr.wait_for("The pool retries it every 10 s; its other workers serve");
+    pool.process.stderr.wait_for("The pool retries it every 10s; its other workers serve");
     pool.process.stderr.wait_for("pool-worker");
     assert_eq!(pool.status(&broker).workers[1].state, "looping");
     broker.call(&["jobs.collatz", "27"]).printed();

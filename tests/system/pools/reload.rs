@@ -66,7 +66,7 @@ fn a_new_version_that_crashes_is_rolled_back() {
     let before = broker.call(&["callboard.pool.jobs.status"]).printed();
     program.becomes("echo cannot read the configuration >&2; exit 9");
     let refused = broker.command(&["reload", "jobs"]);
-    assert_eq!(refused.code, 4, "{refused:?}");
+    assert_eq!(refused.code, 8, "{refused:?}");
     assert!(refused.stderr.contains("rolled back, the old workers stay: the new worker jobs-"), "{refused:?}");
     assert!(refused.stderr.contains("exit status 9"), "{refused:?}");
     pool.stderr.wait_for("rolled back, the old workers stay");
@@ -93,7 +93,7 @@ fn a_new_version_that_never_serves_is_rolled_back() {
     let _pool = pool_of(&broker, &program, &["--startup-timeout", "1s"]);
     program.becomes("exec sleep 600");
     let refused = broker.command(&["reload", "jobs"]);
-    refused.failed_with(4, &["rolled back", "not all new workers were registered within 1s"]);
+    refused.failed_with(8, &["rolled back", "not all new workers were registered within 1s"]);
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_new_version_whose_calls_fail_is_rolled_back() {
         pool.stderr.so_far().contains("rolled back")
     })
     .await;
-    assert_eq!(reload.exit_code(), 4);
+    assert_eq!(reload.exit_code(), 8);
     let why = reload.stderr.all();
     assert!(failed > 0 && why.contains("calls failed at the new workers"), "{why}");
     until("the new processes have ended", || {

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callboard::{Client, core::broker::Status as BrokerStatus};
+use callboard::{
+    Client,
+    core::{broker::Status as BrokerStatus, text::HumanDuration},
+};
 use clap::Args;
 use tokio::time::{sleep, timeout};
 
@@ -96,7 +99,7 @@ impl Status {
 
     /// Reports that the broker does not answer: an old status must not look like a current one.
     fn show_silence(&self, silence: Duration, last: Option<&StatusSnapshot>) -> anyhow::Result<()> {
-        let notice = format!("no answer from the broker for {} s", silence.as_secs());
+        let notice = format!("no answer from the broker for {}", HumanDuration(Duration::from_secs(silence.as_secs())));
         match last {
             Some(last) if !self.json && io::stdout().is_terminal() => {
                 output::print_cleared(&format!("{notice}; the last status:\n\n{}", tables::text(last)))

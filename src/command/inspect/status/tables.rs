@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use callboard::core::broker::{CallStatus, ClientStatus, ServiceStatus, Status, WorkerStatus};
+use callboard::core::{
+    broker::{CallStatus, ClientStatus, ServiceStatus, Status, WorkerStatus},
+    text::HumanDuration,
+};
 
 use super::snapshot::StatusSnapshot;
 use crate::command::{
@@ -163,25 +166,7 @@ fn omitted(broker: &Status) -> Option<String> {
     (!some.is_empty()).then(|| format!("and {} more", some.join(", ")))
 }
 
-/// Formats a duration in its two largest units.
+/// Formats milliseconds.
 fn span(millis: u64) -> String {
-    let seconds = Duration::from_millis(millis).as_secs();
-    match seconds {
-        0 => format!("{millis} ms"),
-        1..10 => format!("{}.{} s", seconds, millis % 1_000 / 100),
-        10..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_is_shown_in_its_largest_units() {
-        let texts = [0, 999, 1_250, 59_999, 61_000, 7_300_000].map(span);
-        assert_eq!(texts, ["0 ms", "999 ms", "1.2 s", "59 s", "1 min 1 s", "2 h 1 min"]);
-    }
+    HumanDuration(Duration::from_millis(millis)).to_string()
 }

@@ -65,8 +65,18 @@ pub(crate) async fn register_name(
 
 /// Returns the error with which the pool's registration at the broker ended.
 pub(crate) fn registration_error(ended: Result<(), WorkerError>) -> anyhow::Error {
-    let error = ended.err().map_or_else(|| anyhow!("the pool's connection to the broker ended"), Into::into);
-    Exit::GaveUp.because(error)
+    let Err(error) = ended else {
+        return Exit::GaveUp.because(anyhow!("the pool's connection to the broker ended"));
+    };
+    match &error {
+        WorkerError::Rejected { failure, .. } if is_about_identity(failure.code) => Exit::Rejected.because(error),
+        _ => Exit::GaveUp.because(error),
+    }
+}
+
+/// Returns whether the broker rejected the pool's key or role, and not its name.
+fn is_about_identity(code: Code) -> bool {
+    matches!(code, Code::Unauthenticated | Code::PermissionDenied)
 }
 
 impl ControlService {

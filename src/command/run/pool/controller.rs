@@ -12,6 +12,7 @@ use std::{
 use callboard::{
     core::{
         broker::{Load, WorkerLoad},
+        text::HumanDuration,
         time::Time,
     },
     pool::{
@@ -152,7 +153,7 @@ impl PoolController {
         let PoolLoad { calls, slots, oldest_wait } = busiest;
         match self.control.scale(size, running).await {
             Ok(()) => {
-                tracing::info!(target: logging::POOL, from = status.size, to = size, calls, slots, ?oldest_wait, "scaling")
+                tracing::info!(target: logging::POOL, from = status.size, to = size, calls, slots, oldest_wait = %HumanDuration(oldest_wait), "scaling")
             }
             Err(why) => tracing::debug!(target: logging::POOL, %why, "cannot scale now"),
         }

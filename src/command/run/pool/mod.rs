@@ -11,6 +11,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use anyhow::{Context as _, anyhow};
 use callboard::{
     RunningWorker,
+    core::text::HumanDuration,
     pool::{self as supervisor, PoolEvent, RecyclePolicy, RolloutOutcome},
 };
 use clap::Args;
@@ -223,12 +224,13 @@ impl Running {
                 tracing::warn!(target: logging::POOL, instance, %exit, "worker process ended")
             }
             PoolEvent::Restarting { instance, after, .. } => {
-                tracing::info!(target: logging::POOL, instance, ?after, "restarting")
+                let after = HumanDuration(after);
+                tracing::info!(target: logging::POOL, instance, %after, "restarting")
             }
             PoolEvent::Ready { workers } => output::print(&format!("ready {workers} workers"))?,
             PoolEvent::CrashLooping { crash_loop, last_lines } => {
                 let output = last_output(&last_lines);
-                tracing::error!(target: logging::POOL, "{crash_loop}. The pool retries it every 10 s; its other workers serve.{output}");
+                tracing::error!(target: logging::POOL, "{crash_loop}. The pool retries it every 10s; its other workers serve.{output}");
             }
             PoolEvent::RolloutFinished { outcome, last_lines } => report_rollout(&outcome, &last_lines),
             PoolEvent::GaveUp { crash_loop, last_lines } => {

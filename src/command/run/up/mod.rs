@@ -13,7 +13,10 @@ use anyhow::anyhow;
 use clap::Args;
 
 use self::{notify::Notify, plan::Plan, supervisor::Supervisor};
-use crate::command::output::{self, exit::Exit};
+use crate::command::{
+    logging::Format,
+    output::{self, exit::Exit},
+};
 
 /// The default file.
 const FILE: &str = "callboard.toml";
@@ -46,8 +49,8 @@ pub(crate) struct Up {
 
 impl Up {
     /// Runs everything until it is asked to stop.
-    pub(crate) async fn run(self, config: Option<PathBuf>) -> anyhow::Result<Exit> {
-        let plan = Plan::read(&find_file(self.file.or(config))?)?;
+    pub(crate) async fn run(self, config: Option<PathBuf>, log_format: Option<Format>) -> anyhow::Result<Exit> {
+        let plan = Plan::read(&find_file(self.file.or(config))?)?.with_log_format(log_format);
         let problem = plan.is_watchdog_rejected.then_some(credentials::REJECTED);
         if self.check {
             problem.into_iter().for_each(output::warn);

@@ -52,7 +52,7 @@ impl Notify {
         if let Some(socket) = &self.socket
             && let Err(error) = send_to(socket, what)
         {
-            tracing::warn!(target: logging::UP, %error, ?socket, "cannot notify systemd");
+            tracing::warn!(target: logging::UP, %error, socket = %socket.display(), "cannot notify systemd");
         }
     }
 }

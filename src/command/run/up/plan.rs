@@ -12,6 +12,7 @@ use callboard::pool::find_program;
 use super::credentials;
 use crate::{
     command::{
+        logging::Format,
         output::exit::Exit,
         run::{broker, pool::sizing::Sizing},
     },
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) is_watchdog_rejected: bool,
     /// The pools, in the file's order.
     pub(crate) pools: Vec<PlannedPool>,
+    /// The format of the log of all processes; `None`: that of their environment.
+    log_format: Option<Format>,
 }
 
 /// One pool of the file.
@@ -72,6 +75,7 @@ impl Plan {
             is_watchdog_rejected: peers.is_some_and(|peers| credentials::are_unknown(&credentials, &peers)),
             credentials,
             pools,
+            log_format: None,
         })
     }
 
@@ -86,7 +90,21 @@ impl Plan {
 
     /// Returns the arguments of the broker's command.
     pub(crate) fn broker_arguments(&self) -> Vec<OsString> {
-        vec!["--config".into(), self.file.clone().into(), "broker".into()]
+        let mut all = self.global_arguments();
+        all.push("broker".into());
+        all
+    }
+
+    /// Returns the arguments before the name of each command.
+    pub(crate) fn global_arguments(&self) -> Vec<OsString> {
+        let format = self.log_format.map(|format| ["--log-format".into(), format.name().into()]);
+        let file = ["--config".into(), self.file.clone().into()];
+        file.into_iter().chain(format.into_iter().flatten()).collect()
+    }
+
+    /// Sets the format of the log of all processes.
+    pub(crate) fn with_log_format(self, log_format: Option<Format>) -> Plan {
+        Plan { log_format, ..self }
     }
 }
 
@@ -104,10 +122,11 @@ impl PlannedPool {
         Ok(PlannedPool { name, drain: settings.drain.value, size, program, raw })
     }
 
-    /// Returns the arguments of this pool's command.
-    pub(crate) fn arguments(&self, file: &Path, backend: &str) -> Vec<OsString> {
+    /// Returns the arguments of this pool's command, after the global ones.
+    pub(crate) fn arguments(&self, global: Vec<OsString>, backend: &str) -> Vec<OsString> {
         let own = self.raw.values.iter().flat_map(|(setting, value)| [setting.flag.into(), value.text.clone().into()]);
-        let mut all: Vec<OsString> = vec!["--config".into(), file.into(), "pool".into()];
+        let mut all = global;
+        all.push("pool".into());
         all.extend(["--name", &self.name, "--backend", backend].map(Into::into));
         all.extend(own);
         all.push("--".into());

@@ -1,6 +1,7 @@
 //! The supervisor of `callboard up`: starts the processes in order, keeps them running, and stops them in order.
 
 use anyhow::anyhow;
+use callboard::core::text::HumanDuration;
 use futures::future::select_all;
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
@@ -100,9 +101,13 @@ impl Supervisor {
     fn add_pools(&mut self, line: &str) -> anyhow::Result<()> {
         let (frontend, backend) = addresses(line)?;
         self.components[BROKER].add_arguments(["--frontend", frontend, "--backend", backend].map(Into::into));
-        let (file, pools) = (&self.plan.file, &self.plan.pools);
+        let pools = &self.plan.pools;
         let component = |pool: &super::plan::PlannedPool| {
-            Component::new(format!("pool {}", pool.name), pool.drain, pool.arguments(file, backend))
+            Component::new(
+                format!("pool {}", pool.name),
+                pool.drain,
+                pool.arguments(self.plan.global_arguments(), backend),
+            )
         };
         self.components.extend(pools.iter().map(component));
         self.ready_line = Some(line.to_owned());
@@ -132,7 +137,7 @@ impl Supervisor {
             );
         }
         let backoff = component.schedule_restart();
-        tracing::error!(target: logging::UP, component = component.name, "ended ({how}): restarting it in {backoff:?}");
+        tracing::error!(target: logging::UP, component = component.name, "ended ({how}): restarting it in {}", HumanDuration(backoff));
         Ok(())
     }
 
