@@ -4,12 +4,19 @@
 //! cargo run --example calculator-client -- tcp://127.0.0.1:5559
 //! ```
 
-use std::{collections::BTreeMap, env, error::Error};
+#[path = "../common/program.rs"]
+mod program;
+
+use std::{collections::BTreeMap, env, error::Error, process::ExitCode};
 
 use callboard::{Client, named};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    program::client("Usage: calculator-client [FRONTEND]\n\nMakes some calls of calculator. FRONTEND is tcp://127.0.0.1:5559 by default.", run).await
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let frontend = env::args().nth(1).unwrap_or_else(|| "tcp://127.0.0.1:5559".to_owned());
     let client = Client::connect(frontend).await?;
 

@@ -7,8 +7,10 @@
 //! ```
 
 mod number;
+#[path = "../common/program.rs"]
+mod program;
 
-use std::fmt;
+use std::{fmt, process::ExitCode};
 
 use callboard::{Code, Error, Service, Worker, WorkerError};
 use number::Number;
@@ -44,7 +46,11 @@ fn too_large(operation: String) -> Error {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), WorkerError> {
+async fn main() -> ExitCode {
+    program::worker("Serves calculator.add, calculator.sub and calculator.div.", serve).await
+}
+
+async fn serve() -> Result<(), WorkerError> {
     let calculator = Service::new("calculator").read("add", ["x", "y"], add).read("sub", ["x", "y"], sub).read(
         "div",
         ["x", "y"],

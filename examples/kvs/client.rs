@@ -6,19 +6,17 @@
 //!
 //! If the broker requires authentication, set CALLBOARD_AUTHKEY.
 
+#[path = "../common/program.rs"]
+mod program;
+
 use std::{env, error::Error, process::ExitCode};
 
 use callboard::{Client, authkeys_from_environment};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match count().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let about = "Usage: kvs-client [FRONTEND] [TIMES]\n\nCounts views with kvs.inc, 1000 times by default.";
+    program::client(about, count).await
 }
 
 async fn count() -> Result<(), Box<dyn Error>> {

@@ -10,14 +10,19 @@
 //! Each worker has its own store in memory. With several workers, set an affinity key: all calls of one key go to one worker.
 //!
 //! ```text
+//! cargo build --example kvs-worker
 //! callboard pool -n 4 -- target/debug/examples/kvs-worker
 //! callboard call kvs.put a 10 --key a
 //! callboard call kvs.get a --key a
 //! ```
 
+#[path = "../common/program.rs"]
+mod program;
+
 use std::{
     collections::BTreeMap,
     env, io,
+    process::ExitCode,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -82,7 +87,15 @@ fn uname() -> Reply<BTreeMap<&'static str, String>> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), WorkerError> {
+async fn main() -> ExitCode {
+    program::worker(
+        "Serves a key-value store in memory: kvs.get, kvs.put, kvs.inc and kvs.uname. Enter or Ctrl-C stops it.",
+        serve,
+    )
+    .await
+}
+
+async fn serve() -> Result<(), WorkerError> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut worker: RunningWorker = Worker::new().serve(Store::default().into_service()).start()?;

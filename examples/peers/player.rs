@@ -1,11 +1,14 @@
 //! The player: an application with its own loop. It makes calls whose replies arrive in the loop, and it serves calls.
 
 mod api;
+#[path = "../common/program.rs"]
+mod program;
 
 use std::{
     cell::Cell,
     env,
     error::Error,
+    process::ExitCode,
     rc::Rc,
     sync::{
         Arc,
@@ -46,7 +49,13 @@ struct Range {
     asked: bool,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let about = "Usage: peers-player\n\nGuesses the number of peers-umpire.\n\n\
+                 Variables: CALLBOARD_BACKEND and CALLBOARD_FRONTEND are the addresses of the broker.";
+    program::early_exit(about).unwrap_or_else(|| program::exit_code(play()))
+}
+
+fn play() -> Result<(), Box<dyn Error>> {
     let guesser = Guesser::default();
     let runtime = Runtime::new()?;
     let worker = runtime.block_on(async { Worker::new().serve(guesser.clone().into_service()).start() })?;

@@ -10,11 +10,14 @@
 //! `CALLBOARD_BACKEND` and `CALLBOARD_FRONTEND` are the addresses of the broker.
 
 mod api;
+#[path = "../common/program.rs"]
+mod program;
 
 use std::{
     cell::Cell,
     env,
     error::Error,
+    process::ExitCode,
     rc::Rc,
     sync::{
         Arc,
@@ -57,7 +60,13 @@ impl Umpire for Secret {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let about = "Usage: peers-umpire [NUMBER]\n\nChooses a number that peers-player guesses, 37 by default.\n\n\
+                 Variables: CALLBOARD_BACKEND and CALLBOARD_FRONTEND are the addresses of the broker.";
+    program::early_exit(about).unwrap_or_else(|| program::exit_code(play()))
+}
+
+fn play() -> Result<(), Box<dyn Error>> {
     let number = env::args().nth(1).map_or(Ok(37), |word| word.parse())?;
     let secret = Secret { number, found: Arc::default() };
     let runtime = Runtime::new()?;

@@ -4,7 +4,10 @@
 //! cargo run --example pool-client -- tcp://127.0.0.1:5559
 //! ```
 
-use std::{collections::BTreeMap, env, error::Error, sync::mpsc};
+#[path = "../common/program.rs"]
+mod program;
+
+use std::{collections::BTreeMap, env, error::Error, process::ExitCode, sync::mpsc};
 
 use callboard::{CallError, Client};
 use serde::Deserialize;
@@ -21,7 +24,11 @@ struct Found {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    program::client("Usage: pool-client [FRONTEND]\n\nMakes 10,000 calls of jobs.collatz. FRONTEND is tcp://127.0.0.1:5559 by default.", run).await
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let frontend = env::args().nth(1).unwrap_or_else(|| "tcp://127.0.0.1:5559".to_owned());
     let client = Client::connect(frontend).await?;
     let (answers, answered) = mpsc::sync_channel::<Result<Found, CallError>>(CALLS as usize);

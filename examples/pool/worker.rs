@@ -7,7 +7,17 @@
 //! callboard call jobs.collatz 27
 //! ```
 
-use std::{env, fs::OpenOptions, io::Write as _, num::NonZeroU64, process, time::Duration};
+#[path = "../common/program.rs"]
+mod program;
+
+use std::{
+    env,
+    fs::OpenOptions,
+    io::Write as _,
+    num::NonZeroU64,
+    process::{self, ExitCode},
+    time::Duration,
+};
 
 use callboard::{Code, Error, Reply, Service, Worker, WorkerError};
 use serde::Serialize;
@@ -62,7 +72,15 @@ fn write_down(what: &str, key: u64) -> Result<Found, Error> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), WorkerError> {
+async fn main() -> ExitCode {
+    program::worker(
+        "Serves jobs.collatz, jobs.pause, jobs.put and jobs.note. JOBS_JOURNAL names the file of the last two.",
+        serve,
+    )
+    .await
+}
+
+async fn serve() -> Result<(), WorkerError> {
     let jobs = Service::new("jobs")
         .read("collatz", ["start"], collatz)
         .read("pause", ["milliseconds"], pause)

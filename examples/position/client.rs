@@ -6,7 +6,11 @@
 //! ```
 
 mod api;
+#[path = "../common/program.rs"]
+mod program;
 mod settings;
+
+use std::process::ExitCode;
 
 use api::{PositionClient, Reading};
 use callboard::{CallError, Client};
@@ -14,8 +18,12 @@ use settings::Settings;
 use tokio::time;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let settings = Settings::load("tcp://127.0.0.1:5559", 1_000)?;
+async fn main() -> ExitCode {
+    program::exit_code(run().await)
+}
+
+async fn run() -> anyhow::Result<()> {
+    let settings = Settings::load(("CALLBOARD_FRONTEND", "tcp://127.0.0.1:5559"), 1_000)?;
     // The client connects in the background. Each call reports its own error.
     let client = Client::builder(&settings.address).connect_lazily()?;
     let position = PositionClient::new(&client);

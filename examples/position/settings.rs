@@ -1,6 +1,11 @@
-//! The settings, by precedence: flags, environment variables, a JSON file, defaults.
+//! The settings, by precedence: flags, the variables of Callboard, those of this program, a JSON file, defaults.
 
-use std::{env, fs, io, path::PathBuf, time::Duration};
+use std::{
+    env, fs,
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -13,7 +18,7 @@ struct Flags {
     /// JSON file with settings [variable: POSITION_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address of the broker [variable: POSITION_ADDRESS]
+    /// Address of the broker [variables: CALLBOARD_BACKEND for the worker, CALLBOARD_FRONTEND for the client, POSITION_ADDRESS]
     #[arg(long, value_name = "URL")]
     address: Option<String>,
     /// Log level: error, warn, info, debug [variable: POSITION_LOG]
@@ -51,11 +56,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Loads the settings and starts the log.
+    /// Loads the settings and starts the log. `(variable, address)`: the variable of Callboard with the address, and the default.
     ///
     /// # Errors
     /// If a file or a value is invalid.
-    pub(crate) fn load(address: &str, every_ms: u64) -> anyhow::Result<Settings> {
+    pub(crate) fn load((variable_of_address, address): (&str, &str), every_ms: u64) -> anyhow::Result<Settings> {
         let flags = Flags::parse();
         let path = flags.config.or_else(|| env::var_os("POSITION_CONFIG").map(PathBuf::from));
         let file: File = match path {
@@ -67,10 +72,19 @@ impl Settings {
         };
         let log = flags.log.or(variable("POSITION_LOG")?).or(file.log).unwrap_or_else(|| "info".to_owned());
         let level: LevelFilter = log.parse().with_context(|| format!("{log} is no level of logging"))?;
-        tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr)
+            .init();
         let every_ms = flags.every_ms.or(variable("POSITION_EVERY_MS")?).or(file.every_ms).unwrap_or(every_ms);
         Ok(Settings {
-            address: flags.address.or(variable("POSITION_ADDRESS")?).or(file.address).unwrap_or(address.to_owned()),
+            address: flags
+                .address
+                .or(variable(variable_of_address)?)
+                .or(variable("POSITION_ADDRESS")?)
+                .or(file.address)
+                .unwrap_or(address.to_owned()),
             every: Duration::from_millis(every_ms.max(1)),
             degrees: flags.degrees.or(variable("POSITION_DEGREES")?).or(file.degrees).unwrap_or(5.0),
             watch: flags.watch,
@@ -82,6 +96,6 @@ impl Settings {
 fn variable<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     name: &str,
 ) -> anyhow::Result<Option<T>> {
-    let Ok(text) = env::var(name) else { return Ok(None) };
+    let Some(text) = env::var(name).ok().filter(|text| !text.is_empty()) else { return Ok(None) };
     text.parse().map(Some).with_context(|| format!("{name}={text} cannot be used"))
 }

@@ -7,9 +7,11 @@
 //! ```
 
 mod api;
+#[path = "../common/program.rs"]
+mod program;
 mod settings;
 
-use std::sync::Arc;
+use std::{process::ExitCode, sync::Arc};
 
 use api::{Point, Position, Published, Reading, Status};
 use callboard::{Outgoing, Stream, Worker};
@@ -69,8 +71,12 @@ impl Position for Circle {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let settings = Settings::load("tcp://127.0.0.1:5560", 100)?;
+async fn main() -> ExitCode {
+    program::exit_code(serve().await)
+}
+
+async fn serve() -> anyhow::Result<()> {
+    let settings = Settings::load(("CALLBOARD_BACKEND", "tcp://127.0.0.1:5560"), 100)?;
     let circle = Circle { azimuth: Arc::new(watch::Sender::new(0.0)) };
     let worker = Worker::new().backend(&settings.address).serve(circle.clone().into_service());
     let turning = tokio::spawn(circle.turn(settings));

@@ -6,7 +6,10 @@
 //! callboard call numbers.count 3
 //! ```
 
-use std::time::Duration;
+#[path = "../common/program.rs"]
+mod program;
+
+use std::{process::ExitCode, time::Duration};
 
 use callboard::{Context, Error, Incoming, Outgoing, Service, Worker, WorkerError};
 use futures::{Stream, StreamExt, stream};
@@ -74,7 +77,11 @@ async fn walk(context: Context, steps: u64) -> u64 {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), WorkerError> {
+async fn main() -> ExitCode {
+    program::worker("Serves streams of numbers: numbers.count, newest, sum, sums, twice, ticks and walk.", serve).await
+}
+
+async fn serve() -> Result<(), WorkerError> {
     let numbers = Service::new("numbers")
         .read("count", ["to"], count)
         .read("newest", ["to"], newest)

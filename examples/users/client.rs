@@ -5,14 +5,20 @@
 //! ```
 
 mod api;
+#[path = "../common/program.rs"]
+mod program;
 
-use std::{env, error::Error};
+use std::{env, error::Error, process::ExitCode};
 
 use api::{User, UserError, UserManagerClient, UserStatisticsClient, UserType};
 use callboard::{Client, Failed};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    program::client("Usage: users-client [FRONTEND]\n\nMakes some calls of user_manager. FRONTEND is tcp://127.0.0.1:5559 by default.", run).await
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let frontend = env::args().nth(1).unwrap_or_else(|| "tcp://127.0.0.1:5559".to_owned());
     let client = Client::connect(frontend).await?;
     let users = UserManagerClient::new(&client);

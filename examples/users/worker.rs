@@ -12,9 +12,11 @@
 //! Only one process can own the file, so a pool needs the size 1: `callboard pool -n 1 -- target/debug/examples/users-worker`.
 
 mod api;
+#[path = "../common/program.rs"]
+mod program;
 mod store;
 
-use std::{future::ready, sync::Arc};
+use std::{future::ready, process::ExitCode, sync::Arc};
 
 use api::{User, UserError, UserManager, UserStatistics, UserType};
 use callboard::{Incoming, Outgoing, Stream, Worker};
@@ -68,7 +70,11 @@ impl UserStatistics for Users {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    program::worker("Serves user_manager and user_statistics from a file.", serve).await
+}
+
+async fn serve() -> anyhow::Result<()> {
     let users = Users(Arc::new(Store::open()?));
     let (manager, statistics) = (UserManager::into_service(users.clone()), UserStatistics::into_service(users));
     Ok(Worker::new().serve(manager).serve(statistics).run().await?)

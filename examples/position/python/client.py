@@ -29,7 +29,7 @@ def show(reading: dict[str, Any], missed: int) -> None:
     print(f"x {reading['x']:+.3f}, y {reading['y']:+.3f}: {reading['message']}; missed {missed}", flush=True)
 
 
-options = settings.load(address="tcp://127.0.0.1:5559", every_ms=1000)
+options = settings.load(address="tcp://127.0.0.1:5559", address_variable="CALLBOARD_FRONTEND", every_ms=1000)
 every = options.every_ms / 1000
 with callboard.Client(options.address) as client:
     while True:

@@ -1,4 +1,4 @@
-"""The settings, by precedence: flags, environment variables, a JSON file, defaults."""
+"""The settings, by precedence: flags, the variables of Callboard, those of this program, a JSON file, defaults."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 
-def load(address: str, every_ms: float) -> argparse.Namespace:
+def load(address: str, address_variable: str, every_ms: float) -> argparse.Namespace:
     """Loads the settings, with these defaults for two of them, and starts the log."""
     parser = argparse.ArgumentParser(epilog="Each flag has a variable, such as POSITION_EVERY_MS for --every-ms.")
     parser.add_argument("--config", help="JSON file with settings")
@@ -20,6 +20,8 @@ def load(address: str, every_ms: float) -> argparse.Namespace:
     variables = {
         name: os.environ[f"POSITION_{name.upper()}"] for name in names if f"POSITION_{name.upper()}" in os.environ
     }
+    if os.environ.get(address_variable):
+        variables["address"] = os.environ[address_variable]
     parser.set_defaults(**variables)
     config = parser.parse_args().config
     file = json.loads(Path(config).read_text()) if config else {}

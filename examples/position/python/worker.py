@@ -15,7 +15,7 @@ from typing import Literal
 import callboard
 import settings
 
-options = settings.load(address="tcp://127.0.0.1:5560", every_ms=100)
+options = settings.load(address="tcp://127.0.0.1:5560", address_variable="CALLBOARD_BACKEND", every_ms=100)
 app = callboard.Worker("position", address=options.address, drain=1)
 
 

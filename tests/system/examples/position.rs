@@ -73,6 +73,19 @@ fn a_slow_watcher_sees_the_newest_position_and_how_many_it_missed() {
 }
 
 #[test]
+fn the_settings_of_callboard_apply_before_those_of_the_program() {
+    let broker = Broker::start();
+    let mut worker = example("position-worker");
+    worker.env("CALLBOARD_BACKEND", &broker.backend).env("POSITION_ADDRESS", "tcp://127.0.0.1:1");
+    let worker = Process::start(worker);
+    broker.wait_for_service("position");
+    let mut client = example("position-client");
+    client.env("CALLBOARD_FRONTEND", &broker.frontend).env("POSITION_EVERY_MS", "20");
+    Process::start(client).stdout.wait_for("for the example");
+    assert!(!worker.stderr.so_far().contains('\x1b'), "a pipe has no colours");
+}
+
+#[test]
 fn the_error_of_an_invalid_setting_names_its_source() {
     let mut command = example("position-worker");
     command.env("POSITION_EVERY_MS", "soon");
