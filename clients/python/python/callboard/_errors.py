@@ -77,7 +77,8 @@ class Error(Exception):
 
     def __str__(self) -> str:
         kind = f" ({self.type_name})" if self.type_name else ""
-        return f"{self.code}{kind}: {self.message} (executed: {self.executed})"
+        call = f", call {self.call_id}" if self.call_id and self.attempt else ""
+        return f"{self.code}{kind}: {self.message} (executed: {self.executed}{call})"
 
 
 class Cancelled(Error):

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Literal, TypeVar, overload
 
@@ -23,6 +24,21 @@ from ._types import Types
 __all__ = ["Context", "Worker", "idempotent", "once", "read"]
 
 logger = logging.getLogger("callboard")
+
+_TRACEBACK_INTERVAL = 1.0
+"""The seconds between two tracebacks in the log: a method that fails for each call must not fill it."""
+_traceback_due = 0.0
+
+
+def log_exception(error: Exception, call_id: str, method: str) -> None:
+    """Logs an exception of a handler, with the id that the caller's error has, and at most one traceback each second."""
+    global _traceback_due
+    now = time.monotonic()
+    with_traceback = now >= _traceback_due
+    if with_traceback:
+        _traceback_due = now + _TRACEBACK_INTERVAL
+    name = type(error).__name__
+    logger.error("call %s of %s raised %s", call_id, method, name, exc_info=error if with_traceback else None)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 BackgroundFunction = TypeVar("BackgroundFunction", bound=Callable[[], Coroutine[Any, Any, Any]])

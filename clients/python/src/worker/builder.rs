@@ -123,7 +123,7 @@ impl Worker {
     fn run_to_end(&self, worker: workers::Worker, python_signals: &Notify) -> Result<(), WorkerError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = runtime.block_on(async {
-            let ended = self.supervise(worker.start()?)?;
+            let ended = self.supervise(worker.announced().start()?)?;
             self.wait(ended, python_signals).await
         });
         runtime.shutdown_background();

@@ -182,7 +182,11 @@ impl LoopCalls {
                 Ok(Bound::new(py, items)?.into_any())
             };
             let (args, kwargs) = handler.bind(py, &call, &shared, create_items)?;
-            handler.function.bind(py).call(args, kwargs.as_ref()).map_err(|error| shared.failure(py, error))
+            handler
+                .function
+                .bind(py)
+                .call(args, kwargs.as_ref())
+                .map_err(|error| shared.failure(py, error, call.context()))
         });
         match started {
             Ok(awaitable) => {
@@ -291,7 +295,8 @@ impl LoopCall {
     /// Ends the call with an exception. A call that its caller has cancelled has no outcome.
     fn fail(&self, py: Python<'_>, exception: Bound<'_, PyAny>) {
         if let Some(call) = self.take().filter(|call| !call.context().is_cancelled()) {
-            call.finish(Err(self.shared.failure(py, PyErr::from_value(exception))));
+            let failure = self.shared.failure(py, PyErr::from_value(exception), call.context());
+            call.finish(Err(failure));
         }
     }
 }

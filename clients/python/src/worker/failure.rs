@@ -7,7 +7,7 @@ use callboard_core::wire::{
     limits::{FAILURE_MESSAGE_BYTES_MAX, FAILURE_TYPE_BYTES_MAX},
     status::{Code, Executed, Failure},
 };
-use callboard_workers::Error;
+use callboard_workers::{Context, Error};
 use pyo3::{
     exceptions::PyException,
     intern,
@@ -34,6 +34,17 @@ pub(super) fn from_exception(py: Python<'_>, error: &PyErr, with_traceback: bool
         Ok(ended(py, error))
     };
     failure.unwrap_or_else(|second| ended(py, &second))
+}
+
+/// Logs the traceback of an exception with the id of the call, unless it is a `callboard.Error`, which is meant for the caller.
+pub(super) fn log(py: Python<'_>, error: &PyErr, call: &Context) {
+    if is_callboard_error(py, error) {
+        return;
+    }
+    let arguments = (error.value(py), call.call_id().to_string(), call.method());
+    let log = py.import(intern!(py, "callboard._worker")).and_then(|module| module.getattr("log_exception"));
+    // A log that fails must not change the outcome of the call.
+    let _ = log.and_then(|log| log.call1(arguments));
 }
 
 /// Returns the failure of a result that cannot be encoded.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use callboard_core::wire::status::Failure;
-use callboard_workers::{DynamicCall, Outcome};
+use callboard_workers::{Context as CallContext, DynamicCall, Outcome};
 use pyo3::{
     exceptions::{PyException, PySystemExit},
     intern,
@@ -66,7 +66,7 @@ impl Handler {
         let create_items = |convert| Ok(Bound::new(py, Items::new(call.streams(), convert))?.into_any());
         let (args, kwargs) = self.bind(py, call, shared, create_items)?;
         let result = self.function.bind(py).call(args, kwargs.as_ref());
-        let result = result.map_err(|error| shared.failure(py, error))?;
+        let result = result.map_err(|error| shared.failure(py, error, call.context()))?;
         if self.sends_items { send_items(py, call, &result, shared) } else { encode_result(py, &result) }
     }
 
@@ -85,17 +85,19 @@ impl Handler {
         };
         self.signature.bind(py, call.arguments(), special).map_err(|error| match error {
             BindError::Arguments(error) => Box::new(error.into()),
-            BindError::Exception(error) => shared.failure(py, error),
+            BindError::Exception(error) => shared.failure(py, error, call.context()),
         })
     }
 }
 
 impl Shared {
-    /// Returns the failure of a handler that raised an exception. What is not an `Exception` is logged; `SystemExit` also stops the
-    /// worker.
-    pub(super) fn failure(&self, py: Python<'_>, error: PyErr) -> Box<Failure> {
+    /// Returns the failure of a handler that raised an exception. An exception that is not a `callboard.Error` is logged with the id of
+    /// the call; `SystemExit` also stops the worker.
+    pub(super) fn failure(&self, py: Python<'_>, error: PyErr, call: &CallContext) -> Box<Failure> {
         let failure = failure::from_exception(py, &error, self.traceback);
-        if !error.is_instance_of::<PyException>(py) {
+        if error.is_instance_of::<PyException>(py) {
+            failure::log(py, &error, call);
+        } else {
             error.clone_ref(py).display(py);
             if error.is_instance_of::<PySystemExit>(py) {
                 self.exit_with(error);
@@ -133,6 +135,6 @@ fn send_items(py: Python<'_>, call: &DynamicCall, items: &Bound<'_, PyAny>, shar
     {
         let _ = close.call0();
     }
-    sent.map_err(|error| shared.failure(py, error))?;
+    sent.map_err(|error| shared.failure(py, error, call.context()))?;
     encode_result(py, py.None().bind(py))
 }
