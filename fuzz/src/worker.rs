@@ -131,7 +131,7 @@ impl WorkerHost {
                 Action::StreamCredit { .. } | Action::Items { .. } | Action::End { .. } => {
                     panic!("an action of a stream for a call without streams")
                 }
-                Action::Rejected(_) | Action::Log(_) => {}
+                Action::Drain | Action::Rejected(_) | Action::Log(_) => {}
             }
         }
         self.machine.assert_invariants();

@@ -56,6 +56,10 @@ pub(super) fn write(
         Diagnostic::CallDenied { connection, why } => {
             warn!(target: TARGET, %connection, address = address_of(*connection), why = &**why, suppressed, "call denied");
         }
+        Diagnostic::Operated { connection, key, what } => {
+            let address = address_of(*connection);
+            info!(target: TARGET, %connection, address, key, what = &**what, suppressed, "operator request");
+        }
         Diagnostic::WorkerDraining { name, pool: Some(pool) } => {
             debug!(target: TARGET, name = &**name, pool = &**pool, suppressed, "worker drains");
         }

@@ -63,7 +63,8 @@ fn next(last: &Diagnostic) -> Option<Diagnostic> {
         }
         Diagnostic::Unauthenticated { .. } => Diagnostic::NotPermitted { connection, key: None, role: Role::Worker },
         Diagnostic::NotPermitted { .. } => Diagnostic::CallDenied { connection, why: "may not call".into() },
-        Diagnostic::CallDenied { .. } => Diagnostic::WorkerDraining { name: name.into(), pool },
+        Diagnostic::CallDenied { .. } => Diagnostic::Operated { connection, key: None, what: "pause test".to_owned() },
+        Diagnostic::Operated { .. } => Diagnostic::WorkerDraining { name: name.into(), pool },
         Diagnostic::WorkerDraining { .. } => Diagnostic::WorkerDeregistered { name: name.into(), pool },
         Diagnostic::WorkerDeregistered { .. } => Diagnostic::WorkerLost { name: name.into(), why: "test", running: 1 },
         Diagnostic::WorkerLost { .. } => Diagnostic::SlowCall { call, method, worker: name.into() },

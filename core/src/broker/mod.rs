@@ -42,13 +42,13 @@ mod timers;
 
 pub use self::{
     admin::{
-        BusySlot, CallStatus, ClientStatus, ConnectionStatus, Contract, ContractStatus, GateStatus, Load, MethodStatus,
-        OfferLoad, Omitted, PeerStatus, Peers, QueuedAhead, Rates, ServiceContracts, ServiceStatus, Status, WaitReason,
-        WorkerLoad, WorkerStatus,
+        BusySlot, CallStatus, ClientStatus, ConnectionStatus, Contract, ContractStatus, GateStatus, LimitStatus,
+        LimitsStatus, Load, MethodStatus, OfferLoad, Omitted, PeerStatus, Peers, QueuedAhead, Rates, ServiceContracts,
+        ServiceStatus, Status, WaitReason, WorkerLoad, WorkerStatus,
     },
     calls::{DeadLetter, DeadLetterDetail},
     coordinator::state::Broker,
     handshake::AuthenticationFailure,
-    interface::{Action, Counters, Diagnostic, Endpoint, Event, Identity, MessageLoad, Settings},
-    registry::{AllowedServices, AllowedServicesError},
+    interface::{Action, Counters, Diagnostic, Endpoint, Event, Identity, MessageLoad, Operation, Settings},
+    registry::{AllowedServices, AllowedServicesError, OperatorLimit},
 };

@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     ServiceExpiry(ServiceKey),
     /// The pause of an offer that handed a call back ends.
     OfferPause(WorkerKey, usize),
+    /// Calls of a service may start again, whose rate an operator has limited.
+    OperatorRate(ServiceKey),
     /// Calls with affinity keys may be dispatched.
     AffinityStart,
     /// The broker stops waiting for running calls.
@@ -39,6 +41,14 @@ impl Timers {
     /// Sets a timer.
     pub(crate) fn set(&mut self, at: Time, timer: Timer) {
         self.set.insert((at, timer));
+    }
+
+    /// Sets a timer in place of the one of an earlier value, if that is set.
+    pub(crate) fn replace(&mut self, old: Option<Time>, at: Time, timer: Timer) {
+        if let Some(old) = old {
+            self.cancel(old, timer);
+        }
+        self.set(at, timer);
     }
 
     /// Cancels a timer. Does nothing if it is not set.

@@ -205,6 +205,8 @@ pub const BATCH_BYTES: usize = BODY_INLINE_BYTES_MAX;
 pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes of a progress report: two numbers and a sentence.
 pub const PROGRESS_BYTES_MAX: usize = FAILURE_MESSAGE_BYTES_MAX + 32;
+/// Services with limits of operators, and workers that operators have paused, in one broker.
+pub const OPERATOR_LIMITS_MAX: usize = 1_024;
 /// Envelopes that a driver handles in one turn before it flushes and yields.
 pub const TURN_ENVELOPES_MAX: usize = 256;
 /// Bytes that a driver handles in one turn before it flushes and yields.

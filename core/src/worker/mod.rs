@@ -157,6 +157,8 @@ pub enum Action {
     Stop(JobId),
     /// Send [`Event::Started`] if this handler has started. If it has not, the machine asks again later.
     QueryStarted(JobId),
+    /// An operator asks this worker to drain: the driver sends [`Event::Shutdown`].
+    Drain,
     /// The broker rejected this worker, and reconnecting would not help.
     Rejected(Box<Failure>),
     /// The shutdown is complete: the process may exit.
@@ -238,6 +240,7 @@ impl Worker {
             Envelope::End(end) if self.peer.is_connected() => self.on_end(now, end, out),
             Envelope::StreamCredit(credit) if self.peer.is_connected() => self.on_stream_credit(now, credit, out),
             Envelope::Pong(number) if self.peer.is_connected() => self.on_pong(number, out),
+            Envelope::Drain if self.peer.is_connected() => out.push(Action::Drain),
             other => match self.peer.handle_message(now, other) {
                 PeerEvent::Ignored => {}
                 PeerEvent::Reply(envelope) => self.send(now, envelope, out),

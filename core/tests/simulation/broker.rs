@@ -22,6 +22,7 @@ use super::{
     catalogue::SERVICES,
     context::Context,
     network::{End, Host, Packet},
+    operator::Operator,
     process::Process,
 };
 
@@ -53,6 +54,7 @@ pub(crate) struct BrokerHost {
     open: BTreeMap<ConnectionId, Host>,
     bundlers: BTreeMap<ConnectionId, Bundler>,
     shutdown: Option<Time>,
+    operator: Operator,
     /// Whether it has shut down.
     pub(crate) stopped: bool,
 }
@@ -96,6 +98,7 @@ impl BrokerHost {
             open: BTreeMap::new(),
             bundlers: BTreeMap::new(),
             shutdown: None,
+            operator: Operator::default(),
             stopped: false,
         }
     }
@@ -151,6 +154,7 @@ impl BrokerHost {
             self.handle(now, Event::Shutdown { deadline }, context);
         }
         self.change_rights(now, context);
+        self.operate(now, context);
         for _ in 0..context.config.inputs_per_run {
             let Some((connection, input)) = self.inputs.pop_front().filter(|_| !self.stopped) else { break };
             self.input(now, connection, input, context);
@@ -182,6 +186,20 @@ impl BrokerHost {
         };
         if let Some(peers) = context.peers.directory().filter(|_| changed && !self.stopped) {
             self.handle(now, Event::Peers(peers), context);
+        }
+    }
+
+    /// Performs what an operator requests now and then.
+    fn operate(&mut self, now: Time, context: &mut Context) {
+        for operation in self.operator.next(now, &self.machine, context) {
+            let mut out = Vec::new();
+            let result = self.machine.operate(now, operation.clone(), &mut out);
+            context.note(Host::Broker, || format!("{operation}: {result:?}"));
+            if result.is_ok() {
+                context.ledger.stats.operated += 1;
+                self.operator.performed(operation);
+            }
+            self.perform(out, context);
         }
     }
 
@@ -257,6 +275,7 @@ impl BrokerHost {
                     self.count_credit(connection, &envelope, context);
                     if let (Envelope::Dispatch(dispatch), Some(worker)) = (&envelope, self.names.get(&connection)) {
                         context.keys.dispatch(self.start, worker, dispatch);
+                        self.operator.check_dispatch(worker, dispatch);
                     }
                     self.bundlers.entry(connection).or_default().push(&envelope);
                 }

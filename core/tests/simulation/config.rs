@@ -131,6 +131,8 @@ pub(crate) struct Config {
     pub(crate) handback_percent: u64,
     /// The percentage of closed connections that lose unread messages.
     pub(crate) reset_percent: u64,
+    /// Whether an operator pauses, limits, drains, cancels and purges.
+    pub(crate) operated: bool,
 }
 
 impl Config {
@@ -192,6 +194,7 @@ impl Config {
             late_start_percent: late_start,
             handback_percent: handback,
             reset_percent: reset,
+            operated: !fault_free && rng.percent(25),
         }
     }
 
@@ -199,6 +202,7 @@ impl Config {
     pub(crate) fn is_fault_free(&self) -> bool {
         self.faults.is_empty()
             && !self.rogue
+            && !self.operated
             && self.refuse_percent + self.blackhole_percent + self.duplicate_percent == 0
     }
 

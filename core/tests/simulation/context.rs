@@ -62,6 +62,7 @@ impl Context {
             clocks_agree: config.clocks_agree(),
             hard: config.hard_ms.map(millis),
             evicts_replies,
+            operated: config.operated,
             stops: config.faults.contains(&Fault::BrokerShutdown),
             // One hop to the broker and one to the worker; each hop rounds up to milliseconds.
             late_max: is_timely.then(|| (config.delay + config.lag + millis(1)) * 2),

@@ -105,6 +105,8 @@ pub(crate) struct Stats {
     pub(crate) keyed: u64,
     /// Calls that their client may not make.
     pub(crate) denied: u64,
+    /// What an operator has changed.
+    pub(crate) operated: u64,
 }
 
 /// The record of all calls of one world. The index of a call is its ticket, its token and the number in its arguments.
@@ -134,6 +136,8 @@ pub(crate) struct Rules {
     pub(crate) evicts_replies: bool,
     /// The broker shuts down from time to time, and rejects calls then.
     pub(crate) stops: bool,
+    /// An operator cancels and purges calls.
+    pub(crate) operated: bool,
     /// How long after its deadline a call may start, by the clock of the world: the network delay, if it is bounded.
     pub(crate) late_max: Option<Duration>,
 }

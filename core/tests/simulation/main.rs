@@ -17,6 +17,7 @@
 //! | `streams` | items, and the ends that write and read them |
 //! | `keys` | checks that calls of one affinity key run one at a time |
 //! | `faults` | injects the faults |
+//! | `operator` | pauses, limits, drains, cancels and purges, and checks that nothing paused runs |
 //! | `ledger` | records each call, and checks its outcome |
 //! | `healing` | checks that the world recovers after the last fault |
 //! | `trace`, `rng` | the event trace, and the random numbers |
@@ -41,6 +42,7 @@ mod healing;
 mod keys;
 mod ledger;
 mod network;
+mod operator;
 mod process;
 mod rights;
 mod rng;
@@ -87,6 +89,7 @@ fn simulation_keeps_every_guarantee_under_faults() {
     assert!(some(|stats| stats.items > 1_000), "in some worlds items must be sent");
     assert!(some(|stats| stats.keyed > 20), "in some worlds calls must have keys");
     assert!(some(|stats| stats.denied > 5), "in some worlds calls must be denied");
+    assert!(some(|stats| stats.operated > 5), "in some worlds an operator must change something");
 }
 
 /// Runs all seeds on one thread for each processor. Worlds share no state.

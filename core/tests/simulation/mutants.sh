@@ -116,8 +116,16 @@ prefetched_calls_wait_behind_long_ones|worker/outcomes.rs|s/self\.hand_back_bloc
 call_is_prefetched_behind_long_ones|worker/jobs.rs|s/\} else if self\.is_blocked\(offer\) \{/} else if false {/
 earlier_calls_do_not_count_as_long|worker/lifecycle.rs|s/self\.jobs\.mark_all_long\(\);//
 long_call_blocks_after_its_end|worker/jobs.rs|s/self\.offers\[running\.offer\]\.long -= usize::from\(running\.is_long\);//
+paused_service_gets_calls|broker/registry/operator_limits.rs|s/self\.limit\.paused\n            \|\| //
+paused_worker_gets_calls|broker/registry/worker.rs|s/ && !self\.paused//
+resumed_service_is_not_filled|broker/coordinator/operate.rs|s/let waiting = service\.queue\.len\(\);\n        self\.deferred\.add\(DeferredWork::FillService\(key\)\);/let waiting = service.queue.len();/
+rate_limit_stays_closed|broker/registry/token_bucket.rs|s/self\.opens_at\.filter\(\|&at\| at > now\)/self.opens_at.filter(|_| now > Time::ZERO)/
+rate_limit_is_not_applied|broker/registry/token_bucket.rs|s/self\.opens_at = Some\(now \+ wait\)/self.opens_at = None::<Time>/
+pause_is_lost_with_the_connection|broker/registry/mod.rs|s/worker\.paused = self\.paused_workers\.contains\(&\*worker\.name\);//
+purged_calls_stay|broker/coordinator/operate.rs|s/self\.fail\(now, call, Code::Cancelled, "an operator purged/let _ = (now, call, out, "an operator purged/
+drain_is_not_requested|broker/coordinator/operate.rs|s/Envelope::Drain, out/Envelope::Pong(0), out/
 concurrency_limit_is_exceeded|broker/registry/method.rs|s/self\.running >= max/self.running > max + 1/
-freed_concurrency_is_not_used|broker/coordinator/dispatch.rs|s/if was_full \{/if false {/
+freed_concurrency_is_not_used|broker/registry/service.rs|s/let was_closed = .*?;/let was_closed = false;/
 lost_worker_keeps_concurrency_of_a_method|broker/coordinator/dispatch.rs|s/self\.leave_method\(key\);//
 queue_serves_the_youngest|broker/scheduling/queue.rs|s/fitting\.min_by_key/fitting.max_by_key/
 tenants_do_not_pay|broker/scheduling/queue.rs|s/self\.tenants\.pay\(tenant, cost\);//
@@ -140,7 +148,7 @@ reply_caches_are_unbounded|broker/sessions/mod.rs|s/self\.evict_replies\(max\);/
 connected_clients_are_evicted_first|broker/sessions/mod.rs|s/\[false, true\]/[true, false]/
 old_backlog_is_not_shed|broker/scheduling/queue.rs|s/oldest\.filter\(\|&\(time, \.\.\)\| time < then\)/oldest.filter(|_| false)/
 shedding_hits_other_tenants|broker/scheduling/admission.rs|s/queue\.waiting_since\(call\.tenant\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
-unserved_call_counts_as_old|broker/scheduling/admission.rs|s/method\.is_offered\(\) && method\.concurrency/method.concurrency/
+unserved_call_counts_as_old|broker/scheduling/admission.rs|s/rule\.is_offered\(method\) && //
 sessions_do_not_pay|broker/scheduling/queue.rs|s/priorities\.get_mut\(class\)\?\.pay\(session, cost\);//
 subcall_runs_anywhere|broker/coordinator/dispatch.rs|s/match call\.subcall_of \{\n            Some\(of\) =>/match call.subcall_of.filter(|_| false) {\n            Some(of) =>/
 lost_subcall_has_no_reply|broker/coordinator/dispatch.rs|s/if call\.subcall_of\.is_some\(\) \{/if false {/

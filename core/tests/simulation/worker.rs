@@ -25,6 +25,7 @@ use super::{
     config::millis,
     context::Context,
     network::Host,
+    operator,
     process::Process,
     rng::Rng,
     rogue,
@@ -268,6 +269,7 @@ impl WorkerHost {
                 }
                 Action::End { job } => self.stream_of(job).end_arrived(),
                 Action::QueryStarted(job) => self.report_started(now, job, context),
+                Action::Drain => self.drain(operator::DRAIN_TIME, context),
                 Action::Rejected(failure) => panic!("{} is rejected permanently: {failure}", self.host),
                 Action::ShutdownComplete => self.left = true,
                 Action::Log(_) => {}

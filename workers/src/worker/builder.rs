@@ -245,7 +245,7 @@ impl Worker {
         let (state_sender, state) = watch::channel(WorkerState::Disconnected);
         let (end_sender, end) = oneshot::channel();
         let connection = Connection::new(self.backend.clone(), curve);
-        let driver = Driver::new(machine, connection, clock, executor, command_receiver, state_sender);
+        let driver = Driver::new(machine, connection, clock, executor, command_receiver, state_sender, self.drain);
         let driver = async move {
             // Fails if the `RunningWorker` was dropped.
             let _ = end_sender.send(driver.run().await);

@@ -1,5 +1,7 @@
 //! The driver: the loop of the I/O thread, or a task of the program's runtime. It owns the connection, the clock and the state machine, and makes no decisions.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use callboard_core::{
     auth::ChannelBinding,
@@ -41,6 +43,8 @@ pub(super) struct Driver {
     executor: Executor,
     commands: mpsc::Receiver<Command>,
     state: watch::Sender<WorkerState>,
+    /// How long running calls can continue after an operator asked the worker to drain.
+    drain: Duration,
     /// The machine's actions. Kept between turns to reuse its allocation.
     actions: Vec<Action>,
     /// Set when the worker has stopped.
@@ -64,10 +68,11 @@ impl Driver {
         executor: Executor,
         commands: mpsc::Receiver<Command>,
         state: watch::Sender<WorkerState>,
+        drain: Duration,
     ) -> Driver {
         let (timer, actions) = (Timer::new(), Vec::new());
         let outage_log = OutageLog::default();
-        Driver { machine, connection, timer, clock, executor, commands, state, actions, end: None, outage_log }
+        Driver { machine, connection, timer, clock, executor, commands, state, drain, actions, end: None, outage_log }
     }
 
     /// Runs until the worker has shut down, or the broker has rejected it.
@@ -213,6 +218,10 @@ impl Driver {
             Action::Items { job, batch } => self.with_channel(job, |channel| channel.push(batch)),
             Action::End { job } => self.with_channel(job, StreamChannel::end),
             Action::QueryStarted(job) => return self.executor.has_started(job).then_some(Event::Started { job }),
+            Action::Drain => {
+                info!("an operator asked this worker to drain");
+                return Some(Event::Shutdown { deadline: self.clock.now() + self.drain });
+            }
             Action::Rejected(failure) => self.end = Some(Err(failure)),
             Action::ShutdownComplete => self.end = Some(Ok(())),
             Action::Log(diagnostic) => self.log(diagnostic),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     super::{coordinator::state::Broker, outcome::Outcome, permissions, reserved::SERVICE},
-    contracts, load, methods, peers, status, wait_reason,
+    contracts, limits, load, methods, peers, status, wait_reason,
 };
 use crate::{
     auth::Principal,
@@ -12,14 +12,17 @@ use crate::{
     time::Time,
     wire::{
         envelope::Request,
-        limits,
+        limits::HEADER_BYTES_MAX,
         status::{Code, Executed, Failure},
         streams::Style,
     },
 };
 
-/// Handles a call to the broker's own service. It changes only dead letters and the cache of results.
-pub(crate) fn handle_admin_call(broker: &mut Broker, now: Time, caller: &Principal, request: &Request) -> Outcome {
+/// Checks whether a call to the broker's own service has a form that it allows, and the right of its caller.
+///
+/// # Errors
+/// The failure that answers the call.
+pub(crate) fn check_admin_call(caller: &Principal, request: &Request) -> Result<(), Box<Failure>> {
     if request.flags.broadcast {
         return Err(Box::new(methods::no_broadcast(&request.method)));
     }
@@ -28,12 +31,17 @@ pub(crate) fn handle_admin_call(broker: &mut Broker, now: Time, caller: &Princip
         return Err(Box::new(methods::wrong_style(&request.method, style)));
     }
     let method = request.method.method();
-    if methods::FOR_OPERATORS.contains(&method) && !caller.is_operator() {
+    if (methods::FOR_OPERATORS.contains(&method) || methods::is_operation(method)) && !caller.is_operator() {
         let text = permissions::not_an_operator(caller, &format!("{SERVICE}.{method}"));
         return Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text)));
     }
+    Ok(())
+}
+
+/// Handles a call to the broker's own service that was checked. It changes only dead letters and the cache of results.
+pub(crate) fn handle_admin_call(broker: &mut Broker, now: Time, caller: &Principal, request: &Request) -> Outcome {
     let result = result_of(broker, now, caller, request)?;
-    let max = broker.settings.message_bytes_max.saturating_sub(limits::HEADER_BYTES_MAX);
+    let max = broker.settings.message_bytes_max.saturating_sub(HEADER_BYTES_MAX);
     let bytes = result.len();
     if bytes > max {
         let message = format!("the result has {bytes} bytes, and messages of this broker must not exceed {max}");
@@ -51,6 +59,7 @@ fn result_of(broker: &mut Broker, now: Time, caller: &Principal, request: &Reque
             encoded(&contracts::describe(broker, reader.next().map_err(Failure::from)?)?)
         }
         "gate" => encoded(&broker.gate),
+        "limits" => encoded(&limits::limits(broker)),
         "load" => encoded(&load::load(broker, now, &pool_of(arguments)?)),
         "peers" => encoded(&peers::peers(broker, now, first_peer_of(arguments)?)),
         "ping" => encoded(&()),

@@ -69,9 +69,9 @@ pub(crate) fn load(broker: &Broker, now: Time, pool: &str) -> Load {
         let alike = offers.entry(key).or_insert_with(|| {
             let service = broker.registry.service(offer.service);
             let (waiting, oldest) = waiting(broker, now, service, |method, first| {
-                // Calls that wait for the limit of their method, and subcalls, are not counted: further workers could
+                // Calls that wait for a limit of their method or of an operator, and subcalls, are not counted: further workers could
                 // not run them.
-                let has_room = service.methods().get(method).is_some_and(|method| !method.is_full());
+                let has_room = method < service.methods().len() && service.rule().may_start(method);
                 offer.serves(method) && has_room && first.subcall_of.is_none()
             });
             OfferLoad { service: service.name.clone(), slots: 0, running: 0, waiting, oldest_wait_ms: millis(oldest) }

@@ -1,11 +1,13 @@
 //! The service `callboard`: the state of the broker, for clients and operators.
 //!
-//! Everything here only reads the broker's parts, except that an operator can drop dead letters.
+//! Everything here only reads the broker's parts, except that an operator can drop dead letters. What operators change otherwise is in
+//! `coordinator/operate.rs`.
 
 mod cache;
 mod contracts;
 mod gate;
 mod handler;
+mod limits;
 mod load;
 mod methods;
 mod peers;
@@ -14,15 +16,18 @@ mod wait_reason;
 
 pub(crate) use self::{
     cache::AdminCache,
-    handler::handle_admin_call,
+    handler::{check_admin_call, handle_admin_call},
+    limits::limits,
     load::load,
+    methods::{argument_names, is_operation},
     peers::peers,
     status::{service_statuses, status},
-    wait_reason::open_calls,
+    wait_reason::{explain_not_open, open_calls},
 };
 pub use self::{
     contracts::{Contract, ContractStatus, ServiceContracts},
     gate::GateStatus,
+    limits::{LimitStatus, LimitsStatus},
     load::{Load, OfferLoad, WorkerLoad},
     peers::{ConnectionStatus, PeerStatus, Peers},
     status::{CallStatus, ClientStatus, MethodStatus, Omitted, Rates, ServiceStatus, Status, WorkerStatus},

@@ -8,7 +8,7 @@ use super::super::{
     calls::{Call, CallState},
     coordinator::state::Broker,
     keys::{CallKey, ClientKey, WorkerKey},
-    registry::{Method, Service, Worker},
+    registry::{Service, Worker},
     sessions::Client,
 };
 use crate::{
@@ -116,7 +116,8 @@ pub(super) fn find(broker: &Broker, now: Time, text: &str) -> Result<WaitReason,
     }
 }
 
-fn explain_not_open(broker: &Broker, id: CallId) -> String {
+/// Returns why there is no open call with this id.
+pub(crate) fn explain_not_open(broker: &Broker, id: CallId) -> String {
     let mut clients = broker.sessions.iter().map(|(_, client)| client);
     let Some(client) = clients.find(|client| client.session().prefix() == id.caller) else {
         return format!("{id} is not open, and its client is unknown: it has left, or was lost");
@@ -200,9 +201,8 @@ fn explain_queued(broker: &Broker, now: Time, call: &Call, reason: WaitReason) -
     let (behind, behind_others, ahead) = queued_ahead(broker, call, service);
     let (slots, pauses) = slots_of(broker, call);
     let text = match slots {
-        _ if let Some(full) = full_method(call, service) => {
-            let (method, running) = (&call.method, full.running);
-            format!("{running} calls of {method} run, the maximum at once; {ahead} calls are ahead of it{pauses}")
+        _ if let Some(text) = explain_limit(call, service) => {
+            format!("{text}; {ahead} calls are ahead of it{pauses}")
         }
         _ if let Some(text) = explain_bound(broker, call) => format!("{text}; {ahead} calls are ahead of it{pauses}"),
         0 => format!("every worker of {} drains: it waits for another", service.name),
@@ -239,18 +239,20 @@ fn explain_unserved(broker: &Broker, now: Time, call: &Call) -> String {
 fn slots_of(broker: &Broker, call: &Call) -> (u32, String) {
     let workers = broker.registry.workers();
     let offers = workers.flat_map(|(_, worker)| worker.offers().iter().map(move |offer| (worker, offer)));
-    let (mut slots, mut paused, mut reading) = (0, 0, 0);
+    let (mut slots, mut paused, mut reading, mut by_operator) = (0, 0, 0, 0);
     for (worker, offer) in offers.filter(|(_, offer)| offer.service == call.service) {
         slots += worker.slots_of(offer);
         paused += u32::from(offer.paused_until.is_some());
         reading += u32::from(worker.has_full_connection());
+        by_operator += u32::from(worker.is_paused());
     }
     let describe = |workers, what: &str| match workers {
         0 => String::new(),
         _ => format!("; {workers} of its workers {what}"),
     };
     let paused = describe(paused, "handed calls back and are paused for a moment");
-    (slots, paused + &describe(reading, "must read earlier calls before they get more"))
+    let reading = describe(reading, "must read earlier calls before they get more");
+    (slots, paused + &reading + &describe(by_operator, "are paused by an operator"))
 }
 
 /// Returns the clients with calls before a queued call, the number of further clients, and the number of such calls.
@@ -269,15 +271,15 @@ fn queued_ahead(broker: &Broker, call: &Call, service: &Service) -> (Vec<QueuedA
 /// Returns the calls that hold what a call waits for: slots of its service, of the one worker that may have it, or the concurrency of its
 /// method.
 fn busy_slots(broker: &Broker, now: Time, call: &Call) -> Vec<BusySlot> {
-    let full = full_method(call, broker.registry.service(call.service));
-    let bound = call.bound_to().filter(|_| full.is_none());
+    let is_limited = explain_limit(call, broker.registry.service(call.service)).is_some();
+    let bound = call.bound_to().filter(|_| !is_limited);
     let workers = broker.registry.workers().filter(|&(at, _)| bound.is_none_or(|bound| bound == at));
     let shares_slots = |worker: &Worker| worker.shares_slots() && worker.serves(call.service);
     let running = workers.flat_map(|(_, worker)| worker.running.values().map(move |&key| (worker, key)));
     let mut busy: Vec<_> = running
         .map(|(worker, key)| (worker, &broker.calls[key]))
-        .filter(|(worker, other)| other.service == call.service || (full.is_none() && shares_slots(worker)))
-        .filter(|(_, other)| full.is_none() || other.method_index == call.method_index)
+        .filter(|(worker, other)| other.service == call.service || (!is_limited && shares_slots(worker)))
+        .filter(|(_, other)| !is_limited || other.method_index == call.method_index)
         .collect();
     busy.sort_by_key(|(_, other)| other.since);
     let slot = |(worker, other): (&Worker, &Call)| BusySlot {
@@ -289,9 +291,9 @@ fn busy_slots(broker: &Broker, now: Time, call: &Call) -> Vec<BusySlot> {
     busy.into_iter().take(BUSY_LISTED_MAX).map(slot).collect()
 }
 
-/// Returns the method of a waiting call, if the method is at its limit of concurrent calls.
-fn full_method<'a>(call: &Call, service: &'a Service) -> Option<&'a Method> {
-    call.method_index.map(|method| service.method(method)).filter(|method| method.is_full())
+/// Returns the limit that a waiting call waits for, if it does.
+fn explain_limit(call: &Call, service: &Service) -> Option<String> {
+    service.rule().explain(&service.name, call.method_index?)
 }
 
 fn is_zero(number: &usize) -> bool {

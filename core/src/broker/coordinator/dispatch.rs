@@ -18,6 +18,7 @@ use super::super::{
     outcome::Outcome,
     registry::{CallEnd, Candidate, Method},
     scheduling::{self, QueueKey, QueuePosition, WaitLimit},
+    timers::Timer,
 };
 use super::state::Broker;
 use crate::{
@@ -78,7 +79,7 @@ impl Broker {
     fn choose_offer(&mut self, now: Time, key: CallKey) -> Option<Candidate> {
         let call = &self.calls[key];
         let method = call.method_index?;
-        if self.registry.service(call.service).method(method).is_full() {
+        if !self.registry.service(call.service).rule().may_start(method) {
             return None;
         }
         match call.subcall_of {
@@ -223,15 +224,15 @@ impl Broker {
     /// Removes and returns the next call in the service's queue that an offer can run, if there is one.
     fn pop_waiting(&mut self, at: WorkerKey, offer: usize) -> Option<CallKey> {
         let (offer, service) = self.registry.offer_with_room(at, offer)?;
-        let (queue, methods, indices) = service.queue_and_methods();
-        let fits = |&method: &usize| offer.serves(method) && !methods[method].is_full();
+        let (queue, rule) = service.queue_and_rule();
+        let fits = |&method: &usize| offer.serves(method) && rule.may_start(method);
         if !scheduling::has_call_for(queue, at, |method| fits(&method)) {
             return None;
         }
         let calls = &self.calls;
         let key = queue.pop_where(|key| {
             let call = &calls[key];
-            let method = call.method_index.or_else(|| indices.get(call.method.method()).copied());
+            let method = call.method_index.or_else(|| rule.index_of(call.method.method()));
             method.filter(fits).is_some() && scheduling::may_run_at(call, at)
         })?;
         self.tenants.remove_waiting(calls[key].tenant, calls[key].body.len());
@@ -358,7 +359,9 @@ impl Broker {
         call.limits = ExecutionLimits::new(now, at.offers()[offer].limits_of(method));
         call.count_time(now, false);
         let service = self.registry.service_mut(call.service);
-        service.method_mut(method).running += 1;
+        if let Some(change) = service.begin_call(now, method) {
+            self.timers.replace(change.cancel, change.set, Timer::OperatorRate(call.service));
+        }
         // A handback was no attempt, and subcalls of a broadcast are never retried: neither adds to the retry budget.
         if !call.dispatched && call.subcall_of.is_none() {
             service.retries.add_call(&self.settings);
@@ -449,10 +452,7 @@ impl Broker {
     fn leave_method(&mut self, key: CallKey) {
         let call = &self.calls[key];
         let method = call.method_index.expect("a dispatched call's method was offered");
-        let method = self.registry.service_mut(call.service).method_mut(method);
-        let was_full = method.is_full();
-        method.running -= 1;
-        if was_full {
+        if self.registry.service_mut(call.service).end_call(method) {
             self.deferred.add(DeferredWork::FillService(call.service));
         }
     }
@@ -723,7 +723,7 @@ impl Broker {
         service.calls -= 1;
         method.iter().for_each(|&method| service.method_mut(method).calls -= 1);
         // A service that no worker ever served takes memory only while a call waits for it.
-        if service.calls == 0 && service.methods().is_empty() && service.offers == 0 {
+        if service.is_only_named() {
             self.remove_service(of);
         }
     }

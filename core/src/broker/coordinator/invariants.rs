@@ -136,7 +136,8 @@ fn assert_services(broker: &Broker) {
 fn assert_dispatched(broker: &Broker, service: &Service) {
     for free in service.free().iter() {
         let offer = &broker.registry.worker(free.worker).offers()[free.offer];
-        let may = |method: usize| offer.serves(method) && !service.method(method).is_full();
+        let rule = service.rule();
+        let may = |method: usize| offer.serves(method) && rule.may_start(method);
         let fits = |call: &Call| call.method_index.is_some_and(may) && scheduling::may_run_at(call, free.worker);
         let mut waiting = service.queue.iter().map(|call| &broker.calls[call]);
         assert!(!waiting.any(fits), "no call waits for a worker that has room for it");

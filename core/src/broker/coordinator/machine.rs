@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::{
-    admin::{self, AdminCache, GateStatus, Load, Peers, ServiceStatus, Status, WaitReason},
+    admin::{self, AdminCache, GateStatus, LimitsStatus, Load, Peers, ServiceStatus, Status, WaitReason},
     affinity::Affinity,
     calls::{Calls, DeadLetters},
     deferred::{Deferred, DeferredWork},
@@ -157,6 +157,11 @@ impl Broker {
         admin::service_statuses(self, now)
     }
 
+    /// Returns what operators have paused and limited.
+    pub fn operator_limits(&self) -> LimitsStatus {
+        admin::limits(self)
+    }
+
     /// Returns the peers from the one with this number on, as many as a result may hold.
     pub fn peers(&self, now: Time, from: u64) -> Peers {
         admin::peers(self, now, from)
@@ -278,14 +283,14 @@ impl Broker {
 
     /// Records a stall: the machine was not run at the time that it had returned from `poll_timeout`, because its
     /// process was stopped or the clock jumped. After a stall, a silent peer is lost only after one more interval.
-    fn detect_stall(&mut self, now: Time) {
+    pub(super) fn detect_stall(&mut self, now: Time) {
         if self.poll_timeout().is_some_and(|due| now.since(due) > self.settings.heartbeat) {
             self.lifecycle.stall_recovered_at = now;
         }
     }
 
     /// Finishes the handling of an event: performs the deferred work, and stops a broker whose shutdown is complete.
-    fn finish_step(&mut self, now: Time, out: &mut Vec<Action>) {
+    pub(super) fn finish_step(&mut self, now: Time, out: &mut Vec<Action>) {
         self.run_deferred(now, out);
         if self.lifecycle.is_shutting_down() && self.calls.is_empty() {
             self.stop(now, out);
@@ -328,6 +333,7 @@ impl Broker {
             Timer::Call(call) => self.on_call_timeout(now, call, out),
             Timer::ServiceExpiry(service) => self.on_service_expiry(now, service),
             Timer::OfferPause(worker, offer) => self.on_pause_end(now, worker, offer, out),
+            Timer::OperatorRate(service) => self.on_rate_refill(now, service),
             Timer::AffinityStart => self.affinity.start(&mut self.deferred),
             Timer::Shutdown => self.stop(now, out),
         }

@@ -170,7 +170,12 @@ impl Broker {
                 self.log_denial(key, &text, out);
                 Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text)))
             }
-            None => admin::handle_admin_call(self, now, &caller, request),
+            None => admin::check_admin_call(&caller, request).and_then(|()| {
+                if !admin::is_operation(request.method.method()) {
+                    return admin::handle_admin_call(self, now, &caller, request);
+                }
+                self.on_operation(now, key, request, out)
+            }),
         };
         match &outcome {
             Ok(_) => self.counters.answered += 1,

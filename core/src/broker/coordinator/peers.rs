@@ -423,7 +423,7 @@ impl Broker {
         if service.offers > 0 {
             return;
         }
-        if service.calls > 0 || service.awaited_until > now {
+        if service.calls > 0 || service.awaited_until > now || !service.operator_limits.is_empty() {
             let at = now + self.settings.service_return;
             return self.registry.schedule_expiry(at, key, &mut self.timers);
         }

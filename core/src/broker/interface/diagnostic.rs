@@ -71,6 +71,15 @@ pub enum Diagnostic {
         /// The peer's name, and the right that is missing.
         why: ByteString,
     },
+    /// An operator changed something.
+    Operated {
+        /// The operator's connection.
+        connection: ConnectionId,
+        /// The name of the operator's key, if it has one.
+        key: Option<String>,
+        /// The method of the service `callboard`, and its target.
+        what: String,
+    },
     /// A worker takes no more calls.
     WorkerDraining {
         /// Its instance name.
@@ -189,6 +198,7 @@ impl Diagnostic {
             Diagnostic::Unauthenticated { .. } => "unauthenticated",
             Diagnostic::NotPermitted { .. } => "not-permitted",
             Diagnostic::CallDenied { .. } => "call-denied",
+            Diagnostic::Operated { .. } => "operated",
             Diagnostic::WorkerDraining { .. } => "worker-draining",
             Diagnostic::WorkerDeregistered { .. } => "worker-deregistered",
             Diagnostic::WorkerLost { .. } => "worker-lost",

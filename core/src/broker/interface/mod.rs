@@ -1,10 +1,11 @@
-//! The interface between the broker machine and its driver: settings and events in, actions, diagnostics and counters
+//! The interface between the broker machine and its driver: settings, events and operations in, actions, diagnostics and counters
 //! out.
 
 mod action;
 mod counters;
 mod diagnostic;
 mod event;
+mod operation;
 mod settings;
 
 pub use self::{
@@ -12,5 +13,6 @@ pub use self::{
     counters::Counters,
     diagnostic::Diagnostic,
     event::{Endpoint, Event, MessageLoad},
+    operation::Operation,
     settings::{Identity, Settings},
 };

@@ -11,15 +11,23 @@ mod footprint;
 mod in_flight;
 mod method;
 mod offer;
+mod operator_limits;
 mod rate;
 mod registration;
 mod service;
 mod slots;
+mod token_bucket;
 mod worker;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-pub use self::allowed::{AllowedServices, AllowedServicesError};
+pub use self::{
+    allowed::{AllowedServices, AllowedServicesError},
+    operator_limits::OperatorLimit,
+};
 use self::{batch::Batch, slots::Slots};
 pub(crate) use self::{
     candidates::Candidate,
@@ -58,12 +66,36 @@ pub(crate) struct Registry {
     active: BTreeMap<String, ServiceKey>,
     /// The bytes that registrations take: see [`footprint`].
     bytes: usize,
+    /// The names of the workers that operators have paused, connected or not.
+    paused_workers: BTreeSet<String>,
 }
 
 impl Registry {
-    /// Adds a worker.
-    pub(crate) fn add_worker(&mut self, key: WorkerKey, worker: Worker) {
+    /// Adds a worker. It is paused if an operator has paused workers of its name.
+    pub(crate) fn add_worker(&mut self, key: WorkerKey, mut worker: Worker) {
+        worker.paused = self.paused_workers.contains(&*worker.name);
         self.workers.insert(key, worker);
+    }
+
+    /// Returns the names of the workers that operators have paused.
+    pub(crate) fn paused_workers(&self) -> &BTreeSet<String> {
+        &self.paused_workers
+    }
+
+    /// Pauses or resumes the workers of a name, those that connect later included. Returns the connected ones.
+    pub(crate) fn set_paused(&mut self, name: &str, paused: bool) -> Vec<WorkerKey> {
+        match paused {
+            true => drop(self.paused_workers.insert(name.to_owned())),
+            false => drop(self.paused_workers.remove(name)),
+        }
+        let workers = self.workers_named(name);
+        workers.iter().for_each(|&key| self.update_worker(key, |worker| worker.paused = paused));
+        workers
+    }
+
+    /// Returns the workers of a name.
+    pub(crate) fn workers_named(&self, name: &str) -> Vec<WorkerKey> {
+        self.workers.iter().filter(|(_, worker)| worker.name == name).map(|(&key, _)| key).collect()
     }
 
     /// Returns the bytes that registrations take. [`crate::wire::limits::REGISTRATIONS_BYTES_MAX`] limits them.
@@ -351,9 +383,10 @@ impl Registry {
         self.workers[&key].offers.iter().any(|offer| offer.service == service && offer.serves(method))
     }
 
-    /// Returns the workers that offer a method and do not drain.
+    /// Returns the workers that offer a method, do not drain and are not paused.
     pub(crate) fn workers_serving(&self, service: ServiceKey, method: usize) -> Vec<WorkerKey> {
-        let staying = self.workers.iter().filter(|(_, worker)| !worker.draining).map(|(&key, _)| key);
+        let stays = |worker: &Worker| !worker.draining && !worker.paused;
+        let staying = self.workers.iter().filter(|(_, worker)| stays(worker)).map(|(&key, _)| key);
         staying.filter(|&key| self.serves(key, service, method)).collect()
     }
 
@@ -467,6 +500,7 @@ impl Registry {
                 "a worker has a heartbeat timer"
             );
             worker.in_flight.assert_invariants(in_flight_max);
+            assert_eq!(worker.paused, self.paused_workers.contains(&*worker.name), "a worker is paused by its name");
             worker.assert_invariants();
             for (index, offer) in worker.offers.iter().enumerate() {
                 let ends = offer.paused_until.is_none_or(|until| timers.is_set(until, Timer::OfferPause(key, index)));
@@ -480,6 +514,7 @@ impl Registry {
             let active = Some(&key).filter(|_| service.offers > 0);
             assert_eq!(self.active.get(&service.name), active, "a service is active exactly if it has offers");
             service.free.assert_invariants();
+            service.assert_invariants(key, timers);
             self.assert_counts(key, service);
         }
         let services: usize = self.services.values().map(footprint::of_service).sum();

@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         calls::RetryBudget,
-        keys::{CallKey, WorkerKey},
+        keys::{CallKey, ServiceKey, WorkerKey},
         outcome::Outcome,
         scheduling::{DrainRate, FairQueue},
+        timers::{Timer, Timers},
     },
     batch::Batch,
     candidates::Candidates,
     contracts::Contracts,
     method::Method,
+    operator_limits::{OperatorLimits, TimerChange},
     rate::Rate,
 };
 use crate::{
@@ -44,6 +46,10 @@ pub(crate) struct Service {
     pub(crate) running: u64,
     /// The number of calls of the service, waiting or running.
     pub(crate) calls: usize,
+    /// Calls that are at workers.
+    pub(crate) at_workers: u32,
+    /// What operators have set for its calls.
+    pub(crate) operator_limits: OperatorLimits,
     /// Calls that wait for a worker.
     pub(crate) queue: FairQueue<CallKey>,
     pub(crate) drain_rate: DrainRate,
@@ -75,6 +81,8 @@ impl Service {
             slots: 0,
             running: 0,
             calls: 0,
+            at_workers: 0,
+            operator_limits: OperatorLimits::default(),
             queue: FairQueue::default(),
             drain_rate: DrainRate::default(),
             retries,
@@ -163,9 +171,40 @@ impl Service {
         self.methods[index].remove_offer(effect, awaited_until);
     }
 
-    /// Returns the queue, the methods and the indices of their names, as separate borrows.
-    pub(crate) fn queue_and_methods(&mut self) -> (&mut FairQueue<CallKey>, &[Method], &BTreeMap<String, usize>) {
-        (&mut self.queue, &self.methods, &self.indices)
+    /// Returns the queue, and the rule of which of its calls may start, as separate borrows.
+    pub(crate) fn queue_and_rule(&mut self) -> (&mut FairQueue<CallKey>, StartRule<'_>) {
+        let Service { queue, methods, indices, operator_limits, at_workers, .. } = self;
+        (queue, StartRule { methods, indices, operator_limits, at_workers: *at_workers })
+    }
+
+    /// Returns the rule of which calls may start.
+    pub(crate) fn rule(&self) -> StartRule<'_> {
+        let Service { methods, indices, operator_limits, at_workers, .. } = self;
+        StartRule { methods, indices, operator_limits, at_workers: *at_workers }
+    }
+
+    /// Counts a call of a method that starts. Returns the change of the timer at which further calls may start, if there is one.
+    pub(crate) fn begin_call(&mut self, now: Time, method: usize) -> Option<TimerChange> {
+        self.at_workers += 1;
+        let method = &mut self.methods[method];
+        method.running += 1;
+        match self.operator_limits.is_empty() {
+            true => None,
+            false => self.operator_limits.take_token(now, &method.name),
+        }
+    }
+
+    /// Counts a call of a method that has left its worker. Returns whether other calls may start because of that.
+    pub(crate) fn end_call(&mut self, method: usize) -> bool {
+        let was_closed = !self.rule().may_start(method) || !self.operator_limits.is_empty();
+        self.at_workers -= 1;
+        self.methods[method].running -= 1;
+        was_closed
+    }
+
+    /// Returns whether the service is remembered only because it was called: it has no offers, calls, methods or limits.
+    pub(crate) fn is_only_named(&self) -> bool {
+        self.calls == 0 && self.methods.is_empty() && self.offers == 0 && self.operator_limits.is_empty()
     }
 
     /// Records that the expiry timer has fired.
@@ -184,6 +223,16 @@ impl Service {
         [&self.arrived, &self.answered, &self.failed].map(|rate| rate.per_second(now))
     }
 
+    /// Asserts that the timer of the limits is set, and that each limit that a token opens again has one.
+    pub(super) fn assert_invariants(&self, key: ServiceKey, timers: &Timers) {
+        let at_workers: u32 = self.methods.iter().map(|method| method.running).sum();
+        assert_eq!(self.at_workers, at_workers, "the calls at workers are counted");
+        let timer = self.operator_limits.timer();
+        assert!(timer.is_none_or(|at| timers.is_set(at, Timer::OperatorRate(key))), "the timer of a rate is set");
+        let opens_at = self.operator_limits.opens_at();
+        assert!(opens_at.is_none_or(|at| timer.is_some_and(|timer| timer <= at)), "a rate opens again");
+    }
+
     /// Returns the offered methods whose names look most like `name`.
     pub(crate) fn similar_methods(&self, name: &str) -> Vec<&str> {
         similar(name, self.methods.iter().filter(|method| method.is_offered()).map(|method| method.name.as_str()))
@@ -192,6 +241,49 @@ impl Service {
     /// Returns the offers with room for a call, the best first.
     pub(crate) fn free(&self) -> &Candidates {
         &self.free
+    }
+}
+
+/// The rule of which calls of a service may start, if a worker has room: a method has a limit of concurrent calls, and operators limit
+/// methods or the whole service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StartRule<'a> {
+    methods: &'a [Method],
+    indices: &'a BTreeMap<String, usize>,
+    operator_limits: &'a OperatorLimits,
+    at_workers: u32,
+}
+
+impl StartRule<'_> {
+    /// Returns the index of a method that some worker offers or offered.
+    pub(crate) fn index_of(&self, method: &str) -> Option<usize> {
+        self.indices.get(method).copied()
+    }
+
+    /// Returns whether a call of a method may start.
+    pub(crate) fn may_start(&self, method: usize) -> bool {
+        let method = &self.methods[method];
+        !method.is_full()
+            && (self.operator_limits.is_empty()
+                || !self.operator_limits.is_closed(&method.name, method.running, self.at_workers))
+    }
+
+    /// Returns whether calls of a method may have to wait although workers have room.
+    pub(crate) fn is_limited(&self, method: usize) -> bool {
+        self.methods[method].concurrency.is_some() || !self.operator_limits.is_empty()
+    }
+
+    /// Returns why no call of a method may start, if none may. `service` is the name of the service.
+    pub(crate) fn explain(&self, service: &str, method: usize) -> Option<String> {
+        let Method { name, running, .. } = &self.methods[method];
+        let by_operator = self.operator_limits.explain(service, name, *running, self.at_workers);
+        let is_full = self.methods[method].is_full();
+        by_operator.or_else(|| is_full.then(|| format!("{running} calls of {service}.{name} run, the maximum at once")))
+    }
+
+    /// Returns whether a method is offered.
+    pub(crate) fn is_offered(&self, method: usize) -> bool {
+        self.methods[method].is_offered()
     }
 }
 

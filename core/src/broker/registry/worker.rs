@@ -42,6 +42,8 @@ pub(crate) struct Worker {
     pub(crate) connection: PeerConnection,
     /// Whether the worker drains: it accepts no more calls.
     pub(crate) draining: bool,
+    /// Whether an operator has paused it: it gets no calls.
+    pub(super) paused: bool,
     /// The number of running calls that the worker did not stop in time after their hard limit.
     pub(crate) unresponsive_calls: usize,
     pub(super) offers: Vec<Offer>,
@@ -75,6 +77,7 @@ impl Worker {
             host: hello.host,
             connection,
             draining: false,
+            paused: false,
             unresponsive_calls: 0,
             offers: Vec::new(),
             shared_slots: None,
@@ -117,9 +120,14 @@ impl Worker {
         *count <= REGISTRATIONS_MAX
     }
 
-    /// Returns whether the worker may be given calls: it does not drain, and is not unresponsive.
+    /// Returns whether an operator has paused the worker.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Returns whether the worker may be given calls: it does not drain, is not paused, and is not unresponsive.
     pub(crate) fn takes_calls(&self) -> bool {
-        !self.draining && self.unresponsive_calls == 0
+        !self.draining && !self.paused && self.unresponsive_calls == 0
     }
 
     /// Returns whether the worker may be given calls now: it also has read enough of the earlier ones, and has a slot for one more.

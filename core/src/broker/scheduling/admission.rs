@@ -73,12 +73,12 @@ fn explain_old_backlog(
     settings: &Settings,
 ) -> Option<String> {
     let max = settings.queue_age_max?;
-    let (queue, methods, _) = service.queue_and_methods();
+    let (queue, rule) = service.queue_and_rule();
     let since = |waiting: CallKey| {
         let waiting = &calls[waiting];
-        let method = waiting.method_index.map(|method| &methods[method]);
-        // A call that waits for its own method's limit, and a subcall of a broadcast, do not indicate how long others wait.
-        let counts = method.is_some_and(|method| method.is_offered() && method.concurrency.is_none());
+        let method = waiting.method_index;
+        // A call that waits for a limit of its method or of an operator, and a subcall of a broadcast, do not indicate how long others wait.
+        let counts = method.is_some_and(|method| rule.is_offered(method) && !rule.is_limited(method));
         (counts && waiting.subcall_of.is_none()).then_some(waiting.since)
     };
     // A call that waits already was admitted before.

@@ -128,7 +128,7 @@ impl Harness {
         }
     }
 
-    fn apply(&mut self, out: Vec<Action>) {
+    pub(super) fn apply(&mut self, out: Vec<Action>) {
         for action in out {
             match action {
                 Action::Send(connection, envelope) => self.sent.entry(connection).or_default().push(envelope),

@@ -99,7 +99,7 @@ impl StrictDriver {
                         self.event(Event::Started { job: id });
                     }
                 }
-                Action::Rejected(_) | Action::Log(_) => {}
+                Action::Drain | Action::Rejected(_) | Action::Log(_) => {}
                 Action::StreamCredit { .. } | Action::Items { .. } | Action::End { .. } => {
                     unreachable!("no call has streams")
                 }
