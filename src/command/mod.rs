@@ -9,6 +9,7 @@ mod keys;
 mod line;
 mod logging;
 mod measure;
+mod operate;
 mod output;
 mod process;
 mod run;
@@ -70,6 +71,12 @@ enum Command {
     Contract(inspect::contract::Contract),
     Ping(inspect::ping::Ping),
     Why(inspect::why::Why),
+    Pause(operate::pause::Pause),
+    Resume(operate::pause::Resume),
+    Limit(operate::limit::Limit),
+    Cancel(operate::cancel::Cancel),
+    Purge(operate::purge::Purge),
+    Drain(operate::drain::Drain),
     Dead(inspect::dead::Dead),
     Keys(keys::Keys),
     Config(inspect::config::Config),
@@ -131,6 +138,12 @@ impl Command {
             | Command::Contract(_)
             | Command::Peers(_)
             | Command::Why(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Limit(_)
+            | Command::Cancel(_)
+            | Command::Purge(_)
+            | Command::Drain(_)
             | Command::Dead(_)
             | Command::Ping(_)
             | Command::Keys(_)
@@ -154,6 +167,12 @@ impl Command {
             Command::Contract(contract) => contract.flags(),
             Command::Ping(ping) => ping.flags(),
             Command::Why(why) => why.flags(),
+            Command::Pause(pause) => pause.flags(),
+            Command::Resume(resume) => resume.flags(),
+            Command::Limit(limit) => limit.flags(),
+            Command::Cancel(cancel) => cancel.flags(),
+            Command::Purge(purge) => purge.flags(),
+            Command::Drain(drain) => drain.flags(),
             Command::Dead(dead) => dead.flags(),
             Command::Keys(keys) => keys.flags(),
             Command::Config(config) => config.flags(),
@@ -179,6 +198,12 @@ impl Command {
             Command::Contract(contract) => signals::or_interrupted(contract.run(settings()?)).await,
             Command::Ping(ping) => signals::or_interrupted(ping.run(settings()?)).await,
             Command::Why(why) => signals::or_interrupted(why.run(settings()?)).await,
+            Command::Pause(pause) => signals::or_interrupted(pause.run(settings()?)).await,
+            Command::Resume(resume) => signals::or_interrupted(resume.run(settings()?)).await,
+            Command::Limit(limit) => signals::or_interrupted(limit.run(settings()?)).await,
+            Command::Cancel(cancel) => signals::or_interrupted(cancel.run(settings()?)).await,
+            Command::Purge(purge) => signals::or_interrupted(purge.run(settings()?)).await,
+            Command::Drain(drain) => signals::or_interrupted(drain.run(settings()?)).await,
             Command::Dead(dead) => signals::or_interrupted(dead.run(settings()?)).await,
             Command::Keys(keys) => signals::or_interrupted(keys.run(settings()?)).await,
             Command::Config(config) => config.run(&settings()?),

@@ -7,6 +7,7 @@ mod command_line;
 mod demo;
 mod log_format;
 mod logs;
+mod operator;
 mod peers_file;
 mod startup_errors;
 mod status;
