@@ -144,7 +144,7 @@ fn malformed_messages_about_a_running_call_do_not_change_it() {
     harness.worker.handle_message(harness.now, &[Bytes::from_static(b"\xff")], &mut out);
     harness.worker.handle_message(harness.now, &[], &mut out);
     assert!(out.iter().all(|action| matches!(action, Action::Log(Diagnostic::InvalidEnvelope(_)))), "{out:?}");
-    assert_eq!(harness.receive(&[Envelope::Drain, Envelope::Started(DispatchNumber(1))]), []);
+    assert_eq!(harness.receive(&[Envelope::Handback(DispatchNumber(1)), Envelope::Started(DispatchNumber(1))]), []);
     assert!(harness.worker.counters().invalid_envelopes >= 4);
     assert_eq!(harness.finish(1), [replied(1, result())]);
 }

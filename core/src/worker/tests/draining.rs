@@ -116,3 +116,11 @@ fn a_second_shutdown_can_only_make_the_deadline_earlier() {
     assert_eq!(harness.shut_down_within(ms(60_000)), []);
     assert_eq!(harness.shut_down_within(Duration::ZERO), [Action::Stop(first(1)), GOODBYE]);
 }
+
+#[test]
+fn a_drain_of_the_broker_asks_the_driver_to_shut_down() {
+    let mut harness = Harness::connected(1, 0);
+    harness.dispatch(1);
+    assert_eq!(harness.receive(&[Envelope::Drain]), [Action::Drain]);
+    assert_eq!(harness.finish(1), [replied(1, result())], "until then nothing changes");
+}
