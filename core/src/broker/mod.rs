@@ -15,6 +15,7 @@
 //! | `affinity` | affinity keys: which call has a key, which worker a bucket |
 //! | `calls` | the call table and its timeouts, retry budgets, dead letters |
 //! | `flow` | streams, and the replies of broadcasts |
+//! | `metrics` | counters and histograms of calls |
 //! | `admin` | the service `callboard`, read-only over all of these |
 //!
 //! `keys` has the keys of the tables, `timers` all timers except those of calls, `deferred` the work that an event
@@ -30,6 +31,7 @@ mod flow;
 mod handshake;
 mod interface;
 mod keys;
+mod metrics;
 mod outcome;
 mod permissions;
 mod registry;
@@ -42,13 +44,15 @@ mod timers;
 
 pub use self::{
     admin::{
-        BusySlot, CallStatus, ClientStatus, ConnectionStatus, Contract, ContractStatus, GateStatus, LimitStatus,
-        LimitsStatus, Load, MethodStatus, OfferLoad, Omitted, PeerStatus, Peers, QueuedAhead, Rates, ServiceContracts,
-        ServiceStatus, Status, WaitReason, WorkerLoad, WorkerStatus,
+        BusySlot, CallStatus, ClientStatus, ConnectionStatus, Contract, ContractStatus, GateStatus, Gauges,
+        LimitStatus, LimitsStatus, Load, MethodMetrics, MethodStatus, Metrics, OfferLoad, Omitted, PeerStatus, Peers,
+        QueuedAhead, Rates, ServiceContracts, ServiceMetrics, ServiceStatus, Status, WaitReason, WorkerLoad,
+        WorkerStatus,
     },
     calls::{DeadLetter, DeadLetterDetail},
     coordinator::state::Broker,
     handshake::AuthenticationFailure,
     interface::{Action, Counters, Diagnostic, Endpoint, Event, Identity, MessageLoad, Operation, Settings},
+    metrics::{CallMetrics, Histogram},
     registry::{AllowedServices, AllowedServicesError, OperatorLimit},
 };

@@ -59,6 +59,11 @@ pub const REGISTRATION_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that the broker keeps of the registrations of all workers. Workers with the same services share most of them: a worker with a
 /// hundred methods that others have, too, takes some 6 KiB. They are kept until [`SERVICE_GRACE`] after the last of the workers has left.
 pub const REGISTRATIONS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Methods, of all services, with counters and histograms of their own, of some 700 bytes each. The calls of further methods are counted
+/// together. Each method is some 70 lines in the text of the metrics, so that the largest text has some 7 MB.
+pub const METRICS_METHODS_MAX: usize = 1_000;
+/// Services with gauges of their own in the metrics.
+pub const METRICS_SERVICES_MAX: usize = 1_000;
 /// Slots of one service at one worker.
 pub const SLOTS_MAX: u32 = 65_536;
 

@@ -10,6 +10,7 @@ mod handler;
 mod limits;
 mod load;
 mod methods;
+mod metrics;
 mod peers;
 mod status;
 mod wait_reason;
@@ -20,6 +21,7 @@ pub(crate) use self::{
     limits::limits,
     load::load,
     methods::{argument_names, is_operation},
+    metrics::metrics,
     peers::peers,
     status::{service_statuses, status},
     wait_reason::{explain_not_open, open_calls},
@@ -29,6 +31,7 @@ pub use self::{
     gate::GateStatus,
     limits::{LimitStatus, LimitsStatus},
     load::{Load, OfferLoad, WorkerLoad},
+    metrics::{Gauges, MethodMetrics, Metrics, ServiceMetrics},
     peers::{ConnectionStatus, PeerStatus, Peers},
     status::{CallStatus, ClientStatus, MethodStatus, Omitted, Rates, ServiceStatus, Status, WorkerStatus},
     wait_reason::{BusySlot, QueuedAhead, WaitReason},

@@ -263,11 +263,16 @@ fn service_status(broker: &Broker, now: Time, key: ServiceKey, methods: bool) ->
     }
 }
 
+/// Returns the state of a service without its methods and contracts.
+pub(super) fn service_overview(broker: &Broker, now: Time, key: ServiceKey) -> ServiceStatus {
+    service_status(broker, now, key, false)
+}
+
 /// Returns services without their methods, and the number of those left out.
 fn service_overviews(broker: &Broker, now: Time) -> (Vec<ServiceStatus>, usize) {
     let in_use = |(_, service): &(ServiceKey, &Service)| service.offers + service.calls > 0;
     let known = || broker.registry.services_by_name().filter(in_use);
-    let listed = known().take(SERVICES_MAX).map(|(key, _)| service_status(broker, now, key, false));
+    let listed = known().take(SERVICES_MAX).map(|(key, _)| service_overview(broker, now, key));
     (listed.collect(), known().count().saturating_sub(SERVICES_MAX))
 }
 

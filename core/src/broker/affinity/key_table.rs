@@ -12,6 +12,8 @@ use crate::wire::affinity::AffinityKey;
 #[derive(Debug, Default)]
 pub(super) struct KeyTable {
     pub(super) buckets: BTreeMap<u16, Bucket>,
+    /// Keys in use.
+    len: usize,
     /// Calls that wait for their key, and bytes of their bodies.
     waiting: usize,
     bytes: usize,
@@ -78,6 +80,11 @@ impl Key {
 }
 
 impl KeyTable {
+    /// Returns the number of keys in use.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Returns the number of calls that wait for their key, and the bytes of their bodies.
     pub(super) fn waiting(&self) -> (usize, usize) {
         (self.waiting, self.bytes)
@@ -108,7 +115,11 @@ impl KeyTable {
     /// Returns the key of a call, which is in use from now on.
     pub(super) fn key_mut(&mut self, affinity: &CallAffinity) -> &mut Key {
         let bucket = self.buckets.entry(affinity.bucket).or_default();
-        bucket.keys.entry(affinity.key.clone()).or_default()
+        let len = &mut self.len;
+        bucket.keys.entry(affinity.key.clone()).or_insert_with(|| {
+            *len += 1;
+            Key::default()
+        })
     }
 
     /// Assigns a call its position among the calls of its key.
@@ -154,6 +165,7 @@ impl KeyTable {
         let Some(entry) = self.buckets.get_mut(&bucket) else { return };
         if let Some(key) = key.filter(|key| entry.keys.get(key).is_some_and(Key::is_unused)) {
             entry.keys.remove(key);
+            self.len -= 1;
         }
         if entry.keys.is_empty() && entry.workers.is_empty() {
             self.buckets.remove(&bucket);
@@ -168,6 +180,7 @@ impl KeyTable {
 
     /// Asserts that buckets and keys are in use.
     pub(super) fn assert_invariants(&self) {
+        assert_eq!(self.len, self.keys().count(), "keys in use are counted");
         for bucket in self.buckets.values() {
             assert!(!bucket.keys.is_empty() || !bucket.workers.is_empty(), "a bucket is in use");
             assert!(bucket.keys.values().all(|key| !key.is_unused()), "a key is in use");

@@ -157,6 +157,11 @@ impl Affinity {
         }
     }
 
+    /// Returns the number of keys in use, of all services.
+    pub(crate) fn keys_len(&self) -> usize {
+        self.services.values().map(KeyTable::len).sum()
+    }
+
     /// Returns the number of a service's calls that wait for their keys, and the bytes of their bodies.
     pub(crate) fn waiting(&self, service: ServiceKey) -> (usize, usize) {
         self.services.get(&service).map_or((0, 0), KeyTable::waiting)

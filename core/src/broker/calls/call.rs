@@ -12,6 +12,7 @@ use super::{
         affinity::CallAffinity,
         flow::{BroadcastAggregation, CallStreams, SubcallId},
         keys::{ClientKey, ServiceKey, TenantKey, WorkerKey},
+        metrics::CompletedCall,
         outcome::Outcome,
         scheduling::{QueueNumber, QueuePosition},
     },
@@ -260,6 +261,16 @@ impl Call {
             _ => timings.queued += now.since(self.since),
         }
         timings
+    }
+
+    /// Returns how the call ended with this outcome, after its time was counted. A broadcast is at workers while its subcalls are.
+    pub(crate) fn completed(&self, outcome: &Outcome) -> CompletedCall {
+        let was_at_worker = self.dispatched || !self.timings.running.is_zero();
+        CompletedCall {
+            code: outcome.as_ref().err().map(|failure| failure.code),
+            queued: self.timings.queued,
+            running: was_at_worker.then_some(self.timings.running),
+        }
     }
 
     /// Records that the call is at no worker any more.

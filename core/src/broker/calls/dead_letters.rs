@@ -82,6 +82,11 @@ pub(crate) struct DeadLetters {
 }
 
 impl DeadLetters {
+    /// Returns the number of dead letters, and the bytes of their bodies.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.letters.len(), self.bytes)
+    }
+
     /// Adds a call, with its body copied out of the read buffer. The oldest letters are dropped if there are too many or too large ones.
     /// Returns false if the call alone is too large.
     #[must_use]

@@ -677,15 +677,16 @@ impl Broker {
         let to_cache = call.outcome_without_items(&outcome);
         self.streams.close(call);
         let Some(client) = call.client.take() else { return };
+        call.count_time(now, matches!(call.state, CallState::Running { .. }));
         if let Err(failure) = &mut outcome {
-            call.count_time(now, matches!(call.state, CallState::Running { .. }));
             failure.timings = call.timings;
         }
-        match &outcome {
-            Ok(_) => self.counters.answered += 1,
-            Err(_) => self.counters.failed += 1,
+        let completed = call.completed(&outcome);
+        match completed.code {
+            None => self.counters.answered += 1,
+            Some(_) => self.counters.failed += 1,
         }
-        self.registry.service_mut(call.service).count(now, &outcome);
+        self.registry.record_completed(now, call.service, call.method_index, &completed);
         if !call.cast {
             let (number, max) = (call.id.number, self.settings.outcomes_bytes_max);
             self.sessions.cache_reply(client, number, to_cache.as_ref().unwrap_or(&outcome), &extensions, max);
@@ -749,6 +750,7 @@ impl Broker {
             let text = "the replies to other broadcasts fill this broker's buffer; try again later";
             return self.fail(now, key, Code::ResourceExhausted, text, out);
         }
+        self.calls[key].count_time(now, false);
         let subcalls = self.broadcasts.begin(key, workers, &mut self.calls, &mut self.registry);
         self.calls.schedule_timeout(key);
         for subcall in subcalls {
@@ -785,6 +787,7 @@ impl Broker {
 
     /// Takes the replies out of a broadcast, and stops the subcalls that are still open.
     fn stop_subcalls(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) -> Vec<(ByteString, Outcome)> {
+        self.calls[key].count_time(now, true);
         let replies = self.broadcasts.finish(key, &mut self.calls);
         let stop = |(worker, reply): (ByteString, Result<Outcome, CallKey>)| {
             let outcome = reply.unwrap_or_else(|subcall| Err(Box::new(self.stop_subcall(now, subcall, out))));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::{
-    admin::{self, AdminCache, GateStatus, LimitsStatus, Load, Peers, ServiceStatus, Status, WaitReason},
+    admin::{self, AdminCache, GateStatus, LimitsStatus, Load, Metrics, Peers, ServiceStatus, Status, WaitReason},
     affinity::Affinity,
     calls::{Calls, DeadLetters},
     deferred::{Deferred, DeferredWork},
@@ -13,6 +13,7 @@ use super::super::{
     handshake::{ConnectionState, Connections, PeerOrigin},
     interface::{Action, Counters, Diagnostic, Event, Identity, MessageLoad, Settings},
     keys::{ClientKey, KeySource, WorkerKey},
+    metrics::CallMetrics,
     registry::Registry,
     scheduling::Tenants,
     sessions::{PeerConnection, Sessions},
@@ -59,6 +60,7 @@ impl Broker {
             key_source: KeySource::default(),
             counters: Counters::default(),
             admin: AdminCache::default(),
+            admin_metrics: CallMetrics::default(),
             gate: GateStatus::default(),
         }
     }
@@ -150,6 +152,11 @@ impl Broker {
     /// Returns the state of the broker.
     pub fn status(&self, now: Time) -> Status {
         admin::status(self, now)
+    }
+
+    /// Returns the counters, histograms and gauges of the broker.
+    pub fn metrics(&self, now: Time) -> Metrics {
+        admin::metrics(self, now)
     }
 
     /// Returns the services that have workers.

@@ -116,6 +116,7 @@ impl Broker {
         let service = self.service_named(now, request.method.service());
         let call = self.calls.insert(Call::new(now, caller, service, request));
         self.calls[call].bytes = paid;
+        self.streams.count_open(&self.calls[call]);
         let service = self.registry.service_mut(service);
         service.calls += 1;
         service.arrived.count(now);
@@ -181,6 +182,7 @@ impl Broker {
             Ok(_) => self.counters.answered += 1,
             Err(_) => self.counters.failed += 1,
         }
+        self.admin_metrics.count(outcome.as_ref().err().map(|failure| failure.code));
         let max = self.settings.outcomes_bytes_max;
         self.sessions.cache_reply(key, request.number, &outcome, &Bytes::new(), max);
         self.sessions.deliver(now, key, request.number, outcome, Bytes::new(), out);

@@ -9,6 +9,7 @@ use super::super::{
     handshake::Connections,
     interface::{Counters, Identity, Settings},
     keys::KeySource,
+    metrics::CallMetrics,
     registry::Registry,
     scheduling::Tenants,
     sessions::Sessions,
@@ -42,6 +43,8 @@ pub struct Broker {
     pub(crate) key_source: KeySource,
     pub(crate) counters: Counters,
     pub(crate) admin: AdminCache,
+    /// The calls of the broker's own service.
+    pub(crate) admin_metrics: CallMetrics,
     /// The state of the driver's gate, as the driver reported it last.
     pub(crate) gate: GateStatus,
 }

@@ -28,6 +28,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     held_bytes: u64,
+    /// Calls with streams.
+    open: usize,
 }
 
 /// The direction of items.
@@ -54,6 +56,16 @@ impl Streams {
     /// Returns the bytes of all items that were written and not granted again.
     pub(crate) fn held_bytes(&self) -> u64 {
         self.held_bytes
+    }
+
+    /// Returns the number of calls with streams.
+    pub(crate) fn open_len(&self) -> usize {
+        self.open
+    }
+
+    /// Counts a new call, if it has streams.
+    pub(crate) fn count_open(&mut self, call: &Call) {
+        self.open += call.streams.iter().len();
     }
 
     /// Handles items of the caller. Returns the envelope to forward, and its worker.
@@ -153,6 +165,7 @@ impl Streams {
     pub(crate) fn close(&mut self, call: &mut Call) {
         if let Some(streams) = call.streams.take() {
             self.held_bytes -= streams.held_bytes();
+            self.open -= 1;
         }
     }
 
@@ -176,13 +189,15 @@ impl Streams {
 
     /// Asserts that streams keep to their windows, that what they hold is counted, and that a call without a client has none.
     pub(crate) fn assert_invariants(&self, calls: &Calls) {
-        let mut held = 0;
+        let (mut held, mut open) = (0, 0);
         for (_, call) in calls.iter() {
             let Some(streams) = &call.streams else { continue };
             streams.assert_invariants();
             assert!(call.client.is_some(), "streams end with the outcome of their call");
             held += streams.held_bytes();
+            open += 1;
         }
+        assert_eq!(self.open, open, "calls with streams are counted");
         assert_eq!(self.held_bytes, held, "bytes held by streams are counted");
     }
 }

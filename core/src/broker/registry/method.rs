@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::metrics::CallMetrics;
 use crate::{
     time::Time,
     wire::{envelope::Effect, handshake::MethodOffer, streams::Style},
@@ -35,6 +36,8 @@ pub(crate) struct Method {
     pub(crate) awaited_until: Time,
     /// The smoothed time that its handlers run, as far as workers report it.
     handler_time: Option<Duration>,
+    /// The counters of its calls, once one has ended. `None` also if too many methods have some.
+    pub(crate) metrics: Option<Box<CallMetrics>>,
 }
 
 impl Method {
@@ -49,6 +52,7 @@ impl Method {
             effects: [0; 3],
             awaited_until: Time::ZERO,
             handler_time: None,
+            metrics: None,
         }
     }
 

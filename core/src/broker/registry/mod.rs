@@ -40,6 +40,7 @@ pub(crate) use self::{
 use super::{
     interface::Action,
     keys::{CallKey, ServiceKey, WorkerKey},
+    metrics::{CompletedCall, SharedMetrics},
     timers::{Timer, Timers},
 };
 use crate::{
@@ -48,7 +49,7 @@ use crate::{
         envelope::Envelope,
         handshake::{self, MethodOffer, Register},
         ids::{ConnectionId, DispatchNumber},
-        limits::REGISTRATIONS_BYTES_MAX,
+        limits::{METRICS_METHODS_MAX, REGISTRATIONS_BYTES_MAX},
         status::Code,
     },
 };
@@ -68,6 +69,7 @@ pub(crate) struct Registry {
     bytes: usize,
     /// The names of the workers that operators have paused, connected or not.
     paused_workers: BTreeSet<String>,
+    metrics: SharedMetrics,
 }
 
 impl Registry {
@@ -201,6 +203,7 @@ impl Registry {
     pub(crate) fn remove_service(&mut self, key: ServiceKey, timers: &mut Timers) {
         let Some(service) = self.services.remove(&key) else { return };
         self.bytes -= footprint::of_service(&service);
+        self.metrics.methods -= service.measured_methods;
         self.names.remove(&service.name);
         if let Some(at) = service.expiry {
             timers.cancel(at, Timer::ServiceExpiry(key));
@@ -216,6 +219,21 @@ impl Registry {
         timers.set(at, Timer::ServiceExpiry(key));
     }
 
+    /// Counts a call that has ended, of a method that some worker offers or offered, or of an unknown one.
+    pub(crate) fn record_completed(&mut self, now: Time, key: ServiceKey, method: Option<usize>, call: &CompletedCall) {
+        let service = self.services.get_mut(&key).expect("a service exists for as long as it has calls or offers");
+        service.count_completed(now, call.code.is_none());
+        let Some(method) = method else { return self.metrics.unknown.record(call) };
+        let (before, has_room) = (service.measured_methods, self.metrics.has_room());
+        service.metrics_of(method, has_room).unwrap_or(&mut self.metrics.other).record(call);
+        self.metrics.methods += service.measured_methods - before;
+    }
+
+    /// Returns the counters of the calls that have no method's own counters.
+    pub(crate) fn shared_metrics(&self) -> &SharedMetrics {
+        &self.metrics
+    }
+
     /// Sets the slots that the offers of a worker share, before its offers are added.
     pub(crate) fn set_shared_slots(&mut self, key: WorkerKey, register: &Register) {
         let worker = self.worker_mut(key);
@@ -228,7 +246,9 @@ impl Registry {
     pub(crate) fn forget_unused_methods(&mut self, now: Time, key: ServiceKey) {
         let Some(service) = self.services.get_mut(&key) else { return };
         let before = footprint::of_service(service);
+        self.metrics.methods -= service.measured_methods;
         service.forget_unused_methods(now);
+        self.metrics.methods += service.measured_methods;
         self.bytes = self.bytes - before + footprint::of_service(service);
     }
 
@@ -236,6 +256,7 @@ impl Registry {
     pub(crate) fn add_offer(&mut self, key: WorkerKey, at: ServiceKey, offer: &handshake::Offer, exclusive: bool) {
         let service = self.services.get_mut(&at).expect("the caller added it");
         self.bytes -= footprint::of_service(service);
+        self.metrics.methods -= service.measured_methods;
         if service.offers == 0 {
             self.active.insert(offer.service.clone(), at);
         }
@@ -247,6 +268,7 @@ impl Registry {
             Some(OfferedMethod { method, effect: offered.effect, limits: offered.limits })
         };
         let methods = offer.methods.iter().filter_map(add).collect();
+        self.metrics.methods += service.measured_methods;
         self.bytes += footprint::of_service(service);
         let worker = self.workers.get_mut(&key).expect("the caller looked the worker up");
         let offer = Offer::new(at, offer, methods);
@@ -521,6 +543,9 @@ impl Registry {
         let offers: usize =
             self.workers.values().map(|worker| worker.offers.iter().map(footprint::of_offer).sum::<usize>()).sum();
         assert_eq!(self.bytes, services + offers, "the bytes of registrations are counted");
+        let measured: usize = self.services.values().map(|service| service.measured_methods).sum();
+        assert_eq!(self.metrics.methods, measured, "methods with counters of their own are counted");
+        assert!(measured <= METRICS_METHODS_MAX, "methods with counters of their own are bounded");
         assert!(self.bytes <= REGISTRATIONS_BYTES_MAX, "registrations are bounded together");
         assert!(self.active.values().all(|key| self.services.contains_key(key)), "an active service exists");
     }
@@ -531,6 +556,8 @@ impl Registry {
         let workers = self.workers.values().filter(|worker| worker.offers.iter().any(|offer| offer.service == key));
         let slots: u64 = offers().map(|(worker, offer)| u64::from(worker.slots_of(offer))).sum();
         let running: u64 = offers().map(|(_, offer)| u64::from(offer.slots.running)).sum();
+        let measured = service.methods().iter().filter(|method| method.metrics.is_some()).count();
+        assert_eq!(service.measured_methods, measured, "methods with counters of their own are counted by service");
         let counted = (service.offers, service.slots, service.running, service.workers);
         assert_eq!(counted, (offers().count(), slots, running, workers.count()), "offers are counted");
         service.contracts.assert_invariants(offers().filter_map(|(_, offer)| offer.contract));

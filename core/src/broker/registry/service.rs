@@ -7,7 +7,7 @@ use super::{
     super::{
         calls::RetryBudget,
         keys::{CallKey, ServiceKey, WorkerKey},
-        outcome::Outcome,
+        metrics::CallMetrics,
         scheduling::{DrainRate, FairQueue},
         timers::{Timer, Timers},
     },
@@ -57,6 +57,8 @@ pub(crate) struct Service {
     pub(crate) arrived: Rate,
     answered: Rate,
     failed: Rate,
+    /// Methods with counters of their own.
+    pub(super) measured_methods: usize,
     /// Until when calls wait for a worker, if no worker offers the service.
     pub(crate) awaited_until: Time,
     /// The time of the expiry timer that is set, if any.
@@ -89,6 +91,7 @@ impl Service {
             arrived: Rate::default(),
             answered: Rate::default(),
             failed: Rate::default(),
+            measured_methods: 0,
             awaited_until,
             expiry: None,
             contracts: Contracts::default(),
@@ -135,6 +138,7 @@ impl Service {
         } else {
             let index = self.longest_unused()?;
             let unused = std::mem::replace(&mut self.methods[index], Method::new(name));
+            self.measured_methods -= unused.metrics.iter().len();
             self.indices.remove(&unused.name);
             index
         };
@@ -155,6 +159,7 @@ impl Service {
         for (index, method) in self.methods.iter_mut().enumerate() {
             if !method.name.is_empty() && method.is_unused() && method.awaited_until <= now {
                 self.indices.remove(&method.name);
+                self.measured_methods -= method.metrics.iter().len();
                 *method = Method::new("");
                 self.free_indices.push(index);
             }
@@ -212,10 +217,25 @@ impl Service {
         self.expiry = None;
     }
 
-    /// Counts a call that has ended.
-    pub(crate) fn count(&mut self, now: Time, outcome: &Outcome) {
-        let rate = if outcome.is_ok() { &mut self.answered } else { &mut self.failed };
+    /// Counts a call that has ended, for the rates.
+    pub(super) fn count_completed(&mut self, now: Time, succeeded: bool) {
+        let rate = if succeeded { &mut self.answered } else { &mut self.failed };
         rate.count(now);
+    }
+
+    /// Returns the number of methods with counters of their own.
+    pub(crate) fn measured_methods(&self) -> usize {
+        self.measured_methods
+    }
+
+    /// Returns the counters of a method. Creates them if there is room for more; `None` if there is not.
+    pub(super) fn metrics_of(&mut self, method: usize, has_room: bool) -> Option<&mut CallMetrics> {
+        let metrics = &mut self.methods[method].metrics;
+        if metrics.is_none() && has_room {
+            *metrics = Some(Box::default());
+            self.measured_methods += 1;
+        }
+        metrics.as_deref_mut()
     }
 
     /// Returns the calls per second that arrived, were answered, and failed.

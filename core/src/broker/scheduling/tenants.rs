@@ -81,6 +81,11 @@ impl Tenants {
         }
     }
 
+    /// Returns the waiting calls of all tenants.
+    pub(crate) fn backlog(&self) -> Backlog {
+        self.backlog
+    }
+
     /// Adds a call to the tenant's backlog.
     pub(crate) fn add_waiting(&mut self, key: TenantKey, bytes: usize) {
         self.backlog.add(bytes);

@@ -19,6 +19,7 @@ use crate::{
     sequence_map::SequenceMap,
     time::Time,
     wire::{
+        envelope::Credit,
         handshake::Hello,
         ids::{CallNumber, ConnectionNumber, SessionId},
     },
@@ -129,6 +130,11 @@ impl Client {
         if let Some(connection) = &mut self.connection {
             connection.calls += 1;
         }
+    }
+
+    /// Returns the credit that the client has left.
+    pub(crate) fn available_credit(&self) -> Credit {
+        self.credit.available()
     }
 
     /// Spends the credit of a call with a body of so many bytes. Returns false if there was not enough.

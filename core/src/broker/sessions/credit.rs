@@ -16,6 +16,11 @@ impl CreditAccount {
         CreditAccount { window, available: window, released: Credit::default() }
     }
 
+    /// Returns what the client may still send.
+    pub(crate) fn available(&self) -> Credit {
+        self.available
+    }
+
     /// Spends the credit of a call with a body of so many bytes. Returns false if there was not enough.
     #[must_use]
     pub(crate) fn spend(&mut self, bytes: u64) -> bool {

@@ -116,6 +116,11 @@ impl Sessions {
         self.clients.len()
     }
 
+    /// Returns the bytes of all reply caches.
+    pub(crate) fn cached_bytes(&self) -> usize {
+        self.cached_bytes
+    }
+
     pub(crate) fn owners(&self) -> impl Iterator<Item = (&SessionId, &SessionOwner)> {
         self.owners.iter()
     }

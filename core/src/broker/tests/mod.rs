@@ -16,6 +16,7 @@ mod limits;
 mod load;
 mod lost_calls;
 mod matrix;
+mod metrics;
 mod operating;
 mod peers;
 mod prefetch;
