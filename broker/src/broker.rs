@@ -26,6 +26,7 @@ use crate::{
     error::BrokerError,
     gate::{self, Gate, GateEvent, PeerAddress},
     log::DiagnosticLog,
+    monitor::{self, BrokerMonitor, Readers},
     peers::PeerChanger,
     settings::Settings,
 };
@@ -45,6 +46,8 @@ pub struct Broker {
     drain: Duration,
     peers: PeerChanger,
     curve: CurveChanger,
+    monitor: BrokerMonitor,
+    readers: Readers,
     /// The address of each open connection, for the log.
     addresses: BTreeMap<ConnectionId, PeerAddress>,
     outboxes: BTreeMap<ConnectionId, Bundler>,
@@ -78,6 +81,7 @@ impl Broker {
             start: StartId(Uuid::new_v4().into_bytes()),
             fences_from: Clock::wall_micros(),
         };
+        let (monitor, readers) = monitor::channel();
         let machine = settings.machine(gate.frontend().to_string(), gate.backend().to_string());
         Ok(Broker {
             machine: broker::Broker::new(machine, identity, clock.now()),
@@ -86,6 +90,8 @@ impl Broker {
             drain: settings.drain,
             peers: PeerChanger::new(),
             curve: CurveChanger::new(),
+            monitor,
+            readers,
             addresses: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             touched: Vec::new(),
@@ -112,6 +118,11 @@ impl Broker {
         self.peers.clone()
     }
 
+    /// Returns a handle that reads the state of the broker while it runs.
+    pub fn monitor(&self) -> BrokerMonitor {
+        self.monitor.clone()
+    }
+
     /// Returns a handle to replace the CURVE keys while the broker runs.
     pub(crate) fn curve_changer(&self) -> CurveChanger {
         self.curve.clone()
@@ -128,7 +139,7 @@ impl Broker {
         let (mut peers, mut curve) = (self.peers.changes(), self.curve.changes());
         while !self.stopped {
             let due = self.poll_timeout();
-            let mut first = None;
+            let (mut first, mut waiting) = (None, None);
             tokio::select! {
                 biased;
                 // Cancel safe: an event that was not returned stays in the gate.
@@ -137,6 +148,8 @@ impl Broker {
                 _ = peers.changed() => peers.mark_changed(),
                 // The same.
                 _ = curve.changed() => curve.mark_changed(),
+                // Cancel safe: a reader that was not returned stays in its channel.
+                reader = self.readers.next() => waiting = Some(reader),
                 // Cancel safe: it is not polled again after it was ready.
                 () = &mut shutdown, if !leaving => leaving = true,
                 // Cancel safe: a timer.
@@ -156,6 +169,10 @@ impl Broker {
                 self.gate.change_curve(curve);
             }
             self.report_gate(now);
+            // Also while messages arrive all the time: then the gate's branch is always the first.
+            if let Some(reader) = waiting.or_else(|| self.readers.try_next()) {
+                reader(&self.machine, now);
+            }
             self.read(now, first);
             if leaving {
                 self.machine.handle_event(now, Event::Shutdown { deadline: now + self.drain }, &mut self.actions);

@@ -8,8 +8,12 @@ mod curve;
 mod error;
 pub mod gate;
 mod log;
+mod monitor;
 mod peers;
 mod running;
 mod settings;
 
-pub use self::{broker::Broker, error::BrokerError, peers::PeerChanger, running::RunningBroker, settings::Settings};
+pub use self::{
+    broker::Broker, error::BrokerError, monitor::BrokerMonitor, peers::PeerChanger, running::RunningBroker,
+    settings::Settings,
+};

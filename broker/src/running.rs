@@ -10,7 +10,8 @@ use tokio::{
 };
 
 use crate::{
-    broker::Broker, curve::CurveChanger, error::BrokerError, gate::Curve, peers::PeerChanger, settings::Settings,
+    broker::Broker, curve::CurveChanger, error::BrokerError, gate::Curve, monitor::BrokerMonitor, peers::PeerChanger,
+    settings::Settings,
 };
 
 /// A broker that runs on a thread of its own, so that nothing else in the program delays calls.
@@ -35,6 +36,7 @@ pub struct RunningBroker {
     backend: String,
     peers: PeerChanger,
     curve: CurveChanger,
+    monitor: BrokerMonitor,
     shutdown: watch::Sender<bool>,
     end: oneshot::Receiver<()>,
 }
@@ -64,8 +66,8 @@ impl RunningBroker {
             let _ = ending.send(());
         })?;
         let gone = |_| BrokerError::System(io::Error::other("the broker's thread ended before it started"));
-        let (frontend, backend, peers, curve) = addresses.await.map_err(gone)??;
-        Ok(RunningBroker { frontend, backend, peers, curve, shutdown, end })
+        let (frontend, backend, peers, curve, monitor) = addresses.await.map_err(gone)??;
+        Ok(RunningBroker { frontend, backend, peers, curve, monitor, shutdown, end })
     }
 
     /// Returns the address for clients, with the actual port.
@@ -89,6 +91,11 @@ impl RunningBroker {
         self.curve.change(curve);
     }
 
+    /// Returns a handle that reads the state of the broker, such as its metrics.
+    pub fn monitor(&self) -> BrokerMonitor {
+        self.monitor.clone()
+    }
+
     /// Waits until the broker has ended by itself. It does so only after a panic, which is printed to stderr.
     ///
     /// # Cancel safety
@@ -110,12 +117,13 @@ impl RunningBroker {
 }
 
 /// The addresses and the handles of a broker that accepts connections, or why it did not start.
-type Bound = Result<(String, String, PeerChanger, CurveChanger), BrokerError>;
+type Bound = Result<(String, String, PeerChanger, CurveChanger, BrokerMonitor), BrokerError>;
 
 async fn serve(settings: Settings, bound: oneshot::Sender<Bound>, mut shutdown: watch::Receiver<bool>) {
     match Broker::bind(settings) {
         Ok(broker) => {
-            let handles = (broker.frontend(), broker.backend(), broker.peer_changer(), broker.curve_changer());
+            let (peers, curve, monitor) = (broker.peer_changer(), broker.curve_changer(), broker.monitor());
+            let handles = (broker.frontend(), broker.backend(), peers, curve, monitor);
             if bound.send(Ok(handles)).is_ok() {
                 // An error means that the owner was dropped, which also stops the broker.
                 broker.run(async move { drop(shutdown.wait_for(|&requested| requested).await) }).await;

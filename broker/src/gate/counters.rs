@@ -26,6 +26,8 @@ pub struct GateCounters {
     pub bytes_received: u64,
     /// Messages buffered for peers.
     pub messages_sent: u64,
+    /// Bytes written to connections, greetings and frame headers included.
+    pub bytes_sent: u64,
     /// Messages for connections that were closed or closing.
     pub messages_dropped: u64,
     /// PONGs that were not sent because the peer does not read.

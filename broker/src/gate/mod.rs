@@ -230,7 +230,7 @@ impl Gate {
 
     /// Returns the counters.
     pub fn counters(&self) -> GateCounters {
-        self.shared.counters.borrow().clone()
+        self.shared.counters()
     }
 
     /// Returns the state of the gate, as `callboard.gate` reports it.

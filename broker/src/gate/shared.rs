@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub(super) admission: Admission,
     /// The bytes that connections hold, without those in the queue.
     memory: Rc<MemoryAccount>,
+    /// Bytes written to all connections.
+    bytes_sent: Rc<Cell<u64>>,
     /// How many connections are being rejected with a message.
     rejections: Cell<usize>,
     log_limiter: RefCell<LogLimiter>,
@@ -74,6 +76,7 @@ impl Shared {
             last_connection: Cell::new(0),
             admission: Admission::new(&limits),
             memory: Rc::default(),
+            bytes_sent: Rc::default(),
             rejections: Cell::new(0),
             log_limiter: RefCell::default(),
             all_closed: Notify::new(),
@@ -153,6 +156,11 @@ impl Shared {
         self.admission.end_handshake(connection);
     }
 
+    /// Returns the counters.
+    pub(super) fn counters(&self) -> GateCounters {
+        GateCounters { bytes_sent: self.bytes_sent.get(), ..self.counters.borrow().clone() }
+    }
+
     /// Counts a connection that is being rejected with a message. Returns whether there are few enough of them.
     pub(super) fn start_rejection(&self) -> bool {
         let rejections = self.rejections.get();
@@ -180,7 +188,8 @@ impl Shared {
         self.counters.borrow_mut().accepted += 1;
         let id = ConnectionId(self.last_connection.replace(self.last_connection.get() + 1) + 1);
         let (reader, writer) = stream.into_split();
-        (Rc::new(Connection::new(id, endpoint, address, writer, Rc::clone(&self.memory))), reader)
+        let (memory, bytes_sent) = (Rc::clone(&self.memory), Rc::clone(&self.bytes_sent));
+        (Rc::new(Connection::new(id, endpoint, address, writer, memory, bytes_sent)), reader)
     }
 
     /// Adds a connection whose task was started.

@@ -16,9 +16,10 @@ pub(super) fn status(shared: &Shared) -> GateStatus {
         pauses,
         bytes_received,
         messages_sent,
+        bytes_sent,
         messages_dropped,
         pongs_dropped,
-    } = shared.counters.borrow().clone();
+    } = shared.counters();
     GateStatus {
         connections: shared.connections() as u64,
         pending: shared.admission.pending() as u64,
@@ -33,6 +34,7 @@ pub(super) fn status(shared: &Shared) -> GateStatus {
         pauses,
         bytes_received,
         messages_sent,
+        bytes_sent,
         messages_dropped,
         pongs_dropped,
         limits: limits(&shared.limits),

@@ -56,6 +56,8 @@ pub(in crate::gate) struct Connection {
     /// The bytes that are counted for it in `memory`.
     counted: Cell<usize>,
     memory: Rc<MemoryAccount>,
+    /// Bytes written to all connections of the gate.
+    bytes_sent: Rc<Cell<u64>>,
     /// The violation that was reported to the driver: the close reason, even if the driver closes the connection.
     violation: Cell<Option<Violation>>,
     /// Why the connection ends. Once this is set, nothing is read from it, and only what was sent before is written to it.
@@ -83,6 +85,7 @@ impl Connection {
         address: PeerAddress,
         writer: WriteHalf,
         memory: Rc<MemoryAccount>,
+        bytes_sent: Rc<Cell<u64>>,
     ) -> Connection {
         let accepted = Instant::now();
         Connection {
@@ -96,6 +99,7 @@ impl Connection {
             partial: Cell::new(0),
             counted: Cell::new(0),
             memory,
+            bytes_sent,
             violation: Cell::new(None),
             ending: Cell::new(None),
             greeted: Cell::new(false),
@@ -215,7 +219,9 @@ impl Connection {
 
     /// Writes what the socket accepts now. Returns whether that was everything.
     fn write_now(&self) -> io::Result<bool> {
+        let before = self.unsent_bytes();
         let written = write(&mut self.outbound.borrow_mut(), &self.writer);
+        self.bytes_sent.set(self.bytes_sent.get() + (before - self.unsent_bytes()) as u64);
         self.count();
         written
     }

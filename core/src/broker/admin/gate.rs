@@ -37,6 +37,9 @@ pub struct GateStatus {
     pub bytes_received: u64,
     /// Messages sent.
     pub messages_sent: u64,
+    /// Bytes written to connections.
+    #[serde(default)]
+    pub bytes_sent: u64,
     /// Messages dropped because their peers were gone.
     pub messages_dropped: u64,
     /// ZMTP PONGs dropped because their peers do not read.
