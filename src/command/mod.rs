@@ -1,5 +1,6 @@
 //! The command line: its syntax, the command that it runs, and the exit code.
 
+mod admin;
 mod call;
 mod client;
 mod control;

@@ -222,6 +222,15 @@ pub(crate) static BROKER_HEARTBEAT: Setting = Setting {
     default: Some("1s"),
     range: Some(["10ms", "10m"]),
 };
+/// The address of the broker's admin endpoint, for metrics and health over HTTP. none: no endpoint.
+pub(crate) static BROKER_ADMIN: Setting = Setting {
+    table: "broker",
+    key: "admin",
+    flag: "--admin",
+    variables: &["CALLBOARD_BROKER_ADMIN"],
+    default: Some("none"),
+    range: None,
+};
 /// The time that running calls have to finish when the broker is asked to stop.
 pub(crate) static BROKER_DRAIN: Setting = Setting {
     table: "broker",
@@ -330,6 +339,15 @@ pub(crate) static POOL_CANARY_PERIOD: Setting = Setting {
     default: Some("2s"),
     range: Some(["0s", "1h"]),
 };
+/// The address of the pool's admin endpoint, for metrics and health over HTTP. none: no endpoint.
+pub(crate) static POOL_ADMIN: Setting = Setting {
+    table: "pool",
+    key: "admin",
+    flag: "--admin",
+    variables: &["CALLBOARD_POOL_ADMIN"],
+    default: Some("none"),
+    range: None,
+};
 /// The number of calls after which the pool replaces a worker process. Absent: never.
 pub(crate) static POOL_RECYCLE_CALLS: Setting = Setting {
     table: "pool",
@@ -395,7 +413,7 @@ pub(crate) static CLIENT_TIMEOUT: Setting = Setting {
 };
 
 /// All settings, in the order in which they are shown.
-pub(crate) static SETTINGS: [&Setting; 41] = [
+pub(crate) static SETTINGS: [&Setting; 43] = [
     &BROKER_FRONTEND,
     &BROKER_BACKEND,
     &BROKER_ALLOW_UNAUTHENTICATED,
@@ -418,6 +436,7 @@ pub(crate) static SETTINGS: [&Setting; 41] = [
     &BROKER_WAITING_BYTES_MAX,
     &BROKER_SERVICES,
     &BROKER_HEARTBEAT,
+    &BROKER_ADMIN,
     &BROKER_DRAIN,
     &POOL_NAME,
     &POOL_SIZE,
@@ -430,6 +449,7 @@ pub(crate) static SETTINGS: [&Setting; 41] = [
     &POOL_DRAIN,
     &POOL_STARTUP_TIMEOUT,
     &POOL_CANARY_PERIOD,
+    &POOL_ADMIN,
     &POOL_RECYCLE_CALLS,
     &POOL_RECYCLE_RSS,
     &CLIENT_FRONTEND,

@@ -1,6 +1,6 @@
 //! The kinds of values: the syntax and the parser of each.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use callboard::broker::gate::PlainConnections;
 use callboard_core::{broker::AllowedServices, wire::method};
@@ -50,6 +50,20 @@ impl Kind for Address {
             _ => false,
         };
         usable.then(|| text.to_owned())
+    }
+}
+
+/// The address of an admin endpoint, or `none` for no endpoint. Whether it is usable is known only after binding.
+pub(crate) struct AdminAddress;
+
+impl Kind for AdminAddress {
+    type Value = Option<String>;
+    const NOUN: &'static str = "the address of an admin endpoint";
+    const WRITE: &'static str = "write HOST:PORT, such as 127.0.0.1:5561, or none";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Option<Option<String>> {
+        if text == "none" { Some(None) } else { is_host_and_port(text).then(|| Some(text.to_owned())) }
     }
 }
 
@@ -246,6 +260,17 @@ impl Kind for Switch {
     }
 }
 
+/// Returns whether `text` is an IP address or a name, and a port.
+fn is_host_and_port(text: &str) -> bool {
+    if text.parse::<SocketAddr>().is_ok() {
+        return true;
+    }
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+    };
+    text.rsplit_once(':').is_some_and(|(host, port)| is_name(host) && port.parse::<u16>().is_ok())
+}
+
 /// Returns `text` if it has only decimal digits: `parse` would accept a sign as well.
 fn digits(text: &str) -> Option<&str> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
@@ -256,4 +281,22 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     Some((number.parse().ok()?, unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_an_admin_endpoint_is_a_host_and_a_port() {
+        for address in ["127.0.0.1:5561", "[::1]:5561", "0.0.0.0:0", "localhost:5561", "admin-1.example.org:80"] {
+            assert_eq!(AdminAddress::parse(address), Some(Some(address.to_owned())));
+        }
+        let wrong =
+            ["5561", ":5561", "::1:5561", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "tcp://h:1", "a b:1", ""];
+        for address in wrong {
+            assert_eq!(AdminAddress::parse(address), None, "{address}");
+        }
+        assert_eq!(AdminAddress::parse("none"), Some(None));
+    }
 }

@@ -15,8 +15,8 @@ use super::{
     file::RawPool,
     flags::Flags,
     kind::{
-        Address, Count, FilePath, Kind, PlainConnectionsKind, PoolName, ServerKey, ServiceNames, Size, Span,
-        SpanOrNone, Switch,
+        Address, AdminAddress, Count, FilePath, Kind, PlainConnectionsKind, PoolName, ServerKey, ServiceNames, Size,
+        Span, SpanOrNone, Switch,
     },
     raw::RawSettings,
     source::{RawValue, Source, Sourced},
@@ -79,6 +79,8 @@ pub(crate) struct BrokerSettings {
     pub(crate) services: Option<Sourced<AllowedServices>>,
     /// The heartbeat interval.
     pub(crate) heartbeat: Sourced<Duration>,
+    /// The address of its admin endpoint; `None`: no endpoint.
+    pub(crate) admin: Sourced<Option<String>>,
     /// The time that running calls have to finish at a stop.
     pub(crate) drain: Sourced<Duration>,
 }
@@ -104,6 +106,8 @@ pub(crate) struct PoolSettings {
     pub(crate) startup_timeout: Sourced<Duration>,
     /// The time for which the new processes of a reload serve beside the old ones.
     pub(crate) canary_period: Sourced<Duration>,
+    /// The address of its admin endpoint; `None`: no endpoint.
+    pub(crate) admin: Sourced<Option<String>>,
     /// The number of calls after which a process is replaced.
     pub(crate) recycle_calls: Option<Sourced<usize>>,
     /// The memory, in bytes, above which a process is replaced.
@@ -195,6 +199,7 @@ impl BrokerSettings {
             waiting_bytes_max: reader.read::<Size>(&catalogue::BROKER_WAITING_BYTES_MAX)?,
             services: reader.read_optional::<ServiceNames>(&catalogue::BROKER_SERVICES)?,
             heartbeat: reader.read::<Span>(&catalogue::BROKER_HEARTBEAT)?,
+            admin: reader.read::<AdminAddress>(&catalogue::BROKER_ADMIN)?,
             drain: reader.read::<Span>(&catalogue::BROKER_DRAIN)?,
         })
     }
@@ -217,6 +222,7 @@ impl PoolSettings {
             drain: reader.read::<Span>(&catalogue::POOL_DRAIN)?,
             startup_timeout: reader.read::<Span>(&catalogue::POOL_STARTUP_TIMEOUT)?,
             canary_period: reader.read::<Span>(&catalogue::POOL_CANARY_PERIOD)?,
+            admin: reader.read::<AdminAddress>(&catalogue::POOL_ADMIN)?,
             recycle_calls: reader.read_optional::<Count>(&catalogue::POOL_RECYCLE_CALLS)?,
             recycle_rss: reader.read_optional::<Size>(&catalogue::POOL_RECYCLE_RSS)?,
         })

@@ -2,6 +2,7 @@
 #![cfg(feature = "command")]
 #![allow(clippy::unwrap_used)]
 
+mod admin;
 mod calls;
 mod encryption;
 mod examples;

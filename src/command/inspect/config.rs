@@ -60,6 +60,9 @@ pub(crate) struct Config {
     /// As for broker and pool
     #[arg(long, value_name = "DURATION")]
     drain: Option<String>,
+    /// As for broker and pool
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
     /// As for pool
     #[arg(long)]
     name: Option<String>,
@@ -84,6 +87,7 @@ impl Config {
             .with("--curve-secret-file", self.curve_secret_file.as_ref())
             .with("--peers-file", self.peers_file.as_ref())
             .with("--drain", self.drain.as_ref())
+            .with("--admin", self.admin.as_ref())
             .with("--name", self.name.as_ref())
             .with("-n", self.size.as_ref())
             .with("--timeout", self.timeout.as_ref());

@@ -27,6 +27,8 @@ const LAST_LINES_WAIT: Duration = Duration::from_secs(1);
 pub(crate) const BROKER: &str = "callboard::broker";
 /// The log target of `callboard pool`.
 pub(crate) const POOL: &str = "callboard::pool";
+/// The log target of the admin endpoint.
+pub(crate) const ADMIN: &str = "callboard::admin";
 /// The log target of `callboard up`.
 pub(crate) const UP: &str = "callboard::up";
 

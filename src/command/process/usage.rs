@@ -4,6 +4,9 @@ use std::fs;
 
 use anyhow::Context as _;
 
+/// The bytes of a mebibyte.
+const MIB: f64 = 1024.0 * 1024.0;
+
 /// CPU time and memory of one process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
@@ -14,6 +17,11 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
+    /// Returns the resident memory in bytes.
+    pub(crate) fn rss_bytes(&self) -> u64 {
+        (self.rss_mib * MIB) as u64
+    }
+
     /// Reads the usage of a process.
     ///
     /// # Errors
@@ -24,7 +32,7 @@ impl Usage {
         let columns: Vec<_> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
         let column = |at: usize| columns.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
         let ticks_per_s = rustix::param::clock_ticks_per_second() as f64;
-        let page_mib = rustix::param::page_size() as f64 / (1024.0 * 1024.0);
+        let page_mib = rustix::param::page_size() as f64 / MIB;
         // Columns 14, 15 and 24 of proc(5), of which the name is the second.
         Ok(Usage { cpu_s: (column(11) + column(12)) / ticks_per_s, rss_mib: column(21) * page_mib })
     }

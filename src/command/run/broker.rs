@@ -1,5 +1,7 @@
 //! `callboard broker`: forwards calls to workers, and their outcomes to clients.
 
+use std::path::PathBuf;
+
 use anyhow::anyhow;
 use callboard::broker::{
     BrokerError, RunningBroker,
@@ -9,6 +11,7 @@ use clap::Args;
 
 use crate::{
     command::{
+        admin::{AdminServer, listener, socket, source::Source},
         logging,
         output::{self, exit::Exit},
         process::signals::{Hangups, StopSignals},
@@ -40,6 +43,12 @@ pub(crate) struct Broker {
     /// Time for running calls to finish when asked to stop [default: 5s]
     #[arg(long, value_name = "DURATION")]
     drain: Option<String>,
+    /// Address for metrics and health over HTTP, such as 127.0.0.1:5561 [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+    /// Socket on which `callboard up` reads the state of this process
+    #[arg(long, value_name = "PATH", hide = true)]
+    snapshot_socket: Option<PathBuf>,
     /// Key file: accept only peers that prove one of its keys (or that of CALLBOARD_AUTHKEY); SIGHUP reads it again
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
@@ -119,6 +128,7 @@ impl Broker {
             .with("--frontend", self.frontend.as_ref())
             .with("--backend", self.backend.as_ref())
             .with("--drain", self.drain.as_ref())
+            .with("--admin", self.admin.as_ref())
             .with("--authkey-file", self.authkey_file.as_ref())
             .with("--curve-secret-file", self.curve_secret_file.as_ref())
             .with("--peers-file", self.peers_file.as_ref());
@@ -131,7 +141,10 @@ impl Broker {
         let mut signals = StopSignals::catch()?;
         let given = &settings.broker;
         let mut hangups = Hangups::catch(given.has_key_file())?;
+        let (http, snapshots) = (listener::listen(&given.admin)?, socket::listen(self.snapshot_socket.as_ref())?);
         let mut broker = RunningBroker::start(settings_of(given)?).await.map_err(not_started)?;
+        // Until the end: the endpoint reports that the broker drains.
+        let _admin = AdminServer::start(http, snapshots, Source::Broker(broker.monitor()))?;
         output::print(&format!("ready frontend={} backend={}", broker.frontend(), broker.backend()))?;
         let exit = loop {
             tokio::select! {

@@ -96,7 +96,8 @@ impl ControlService {
             .once("replace", ["instance"], move |instance: String| replace.clone().replace(instance))
     }
 
-    fn status(&self) -> PoolReport {
+    /// Returns the status of the pool.
+    pub(crate) fn status(&self) -> PoolReport {
         PoolReport::new(&self.name, self.autoscale, self.pool.get().map(|(control, _)| control.status()))
     }
 

@@ -1,6 +1,10 @@
 //! The pool's client: queries the broker for the load of the pool's workers.
 
-use std::{fmt, sync::Mutex, time::Duration};
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use callboard::{Client, WorkerState, core::broker::Load};
 
@@ -8,6 +12,9 @@ use crate::settings::Credentials;
 
 /// The timeout of a query. Without an answer the pool continues without the load.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
+
+/// The age up to which an answer counts as recent. The pool queries the broker once a second at least.
+const RECENT: Duration = Duration::from_secs(5);
 
 /// A client that queries the broker about one pool.
 pub(crate) struct LoadClient {
@@ -17,6 +24,8 @@ pub(crate) struct LoadClient {
     state: Box<dyn Fn() -> WorkerState + Send + Sync>,
     /// The client of the current frontend, with that frontend's address.
     client: Mutex<Option<(String, Client)>>,
+    /// The last answer, with its time.
+    last: Mutex<Option<(Instant, Load)>>,
 }
 
 impl LoadClient {
@@ -25,19 +34,26 @@ impl LoadClient {
         credentials: Credentials,
         state: impl Fn() -> WorkerState + Send + Sync + 'static,
     ) -> LoadClient {
-        LoadClient { pool, credentials, state: Box::new(state), client: Mutex::new(None) }
+        LoadClient { pool, credentials, state: Box::new(state), client: Mutex::default(), last: Mutex::default() }
     }
 
     /// Returns the load of the pool's workers; `None` if the broker does not answer.
     pub(crate) async fn load(&self) -> Option<Load> {
         let client = self.client()?;
-        client.call("callboard.load", (&self.pool,)).await.ok()
+        let load: Load = client.call("callboard.load", (&self.pool,)).await.ok()?;
+        *lock(&self.last) = Some((Instant::now(), load.clone()));
+        Some(load)
+    }
+
+    /// Returns the last answer of the broker, if it is recent.
+    pub(crate) fn recent(&self) -> Option<Load> {
+        lock(&self.last).as_ref().filter(|(at, _)| at.elapsed() < RECENT).map(|(_, load)| load.clone())
     }
 
     /// Returns a client of the frontend that the broker announced last.
     fn client(&self) -> Option<Client> {
         let WorkerState::Registered { frontend } = (self.state)() else { return None };
-        let mut held = self.client.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut held = lock(&self.client);
         if held.as_ref().is_none_or(|(address, _)| *address != frontend) {
             let client = Client::builder(&frontend).name("callboard-pool").timeout(ANSWER_MAX);
             let client = self.credentials.add_to_client(client).connect_lazily().ok()?;
@@ -45,6 +61,11 @@ impl LoadClient {
         }
         held.as_ref().map(|(_, client)| client.clone())
     }
+}
+
+/// Locks a value. Each change of it is one assignment, so it is valid even if its holder panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for LoadClient {

@@ -4,9 +4,10 @@ mod control_service;
 mod controller;
 mod load_client;
 mod missing_workers;
+mod observer;
 pub(crate) mod sizing;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use callboard::{
@@ -16,9 +17,13 @@ use callboard::{
 };
 use clap::Args;
 
-use self::{controller::PoolController, load_client::LoadClient, sizing::Sizing};
+use self::{controller::PoolController, load_client::LoadClient, observer::PoolObserver, sizing::Sizing};
 use crate::{
     command::{
+        admin::{
+            AdminServer, listener, socket,
+            source::{Source, pool_monitor},
+        },
         logging,
         output::{self, exit::Exit},
         process::{child, signals::StopSignals},
@@ -69,6 +74,12 @@ pub(crate) struct Pool {
     /// Time for running calls to finish when asked to stop [default: 30s]
     #[arg(long, value_name = "DURATION")]
     drain: Option<String>,
+    /// Address for metrics and health over HTTP, such as 127.0.0.1:5562 [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+    /// Socket on which `callboard up` reads the state of this process
+    #[arg(long, value_name = "PATH", hide = true)]
+    snapshot_socket: Option<PathBuf>,
     /// Key file: the pool and its workers prove its first key (or that of CALLBOARD_AUTHKEY) to the broker
     #[arg(long, value_name = "FILE")]
     authkey_file: Option<String>,
@@ -105,6 +116,7 @@ impl Pool {
             .with("--min", self.min.as_ref())
             .with("--max", self.max.as_ref())
             .with("--drain", self.drain.as_ref())
+            .with("--admin", self.admin.as_ref())
             .with("--authkey-file", self.authkey_file.as_ref())
             .with("--server-key", self.server_key.as_ref())
             .with("--curve-secret-file", self.curve_secret_file.as_ref())
@@ -121,17 +133,23 @@ impl Pool {
         let sizing = Sizing::of(&settings.pool)?;
         let recycle = recycle(&settings.pool);
         let credentials = settings.pool.credentials.read()?;
+        let (http, snapshots) =
+            (listener::listen(&settings.pool.admin)?, socket::listen(self.snapshot_socket.as_ref())?);
         let settings = self.pool_settings(settings.pool, &credentials, sizing)?;
         let (name, backend, drain) = (settings.name.clone(), settings.backend.clone(), settings.drain);
         // The program is looked up first, the name is registered next: no worker runs under a name that is in use.
         supervisor::find_program(&settings.program).map_err(|error| Exit::GaveUp.because(error))?;
         let (worker, control_service) =
             control_service::register_name(&name, &backend, &credentials, sizing.autoscale).await?;
-        let load = Arc::new(LoadClient::new(name, credentials, worker.state_reader()));
+        let load = Arc::new(LoadClient::new(name.clone(), credentials, worker.state_reader()));
         let pool = supervisor::Pool::start(settings).map_err(|error| Exit::GaveUp.because(error))?;
         control_service.attach(pool.control(), Arc::clone(&load));
+        let (monitor, requests) = pool_monitor(&name);
+        // Until the end: the endpoint reports that the pool drains.
+        let _admin = AdminServer::start(http, snapshots, Source::Pool(monitor))?;
+        let observer = PoolObserver::new(control_service, Arc::clone(&load), requests);
         let controller = PoolController::new(load, pool.control(), sizing.autoscale, recycle);
-        Running { pool, worker, drain, signals, failure: None }.supervise(controller).await
+        Running { pool, worker, drain, signals, observer, failure: None }.supervise(controller).await
     }
 
     fn pool_settings(
@@ -164,6 +182,7 @@ struct Running {
     worker: RunningWorker,
     drain: Duration,
     signals: StopSignals,
+    observer: PoolObserver,
     /// Why the pool gave up, if it did.
     failure: Option<anyhow::Error>,
 }
@@ -179,7 +198,10 @@ impl Running {
                 // Cancel safe: no event is lost.
                 event = self.pool.event() => match event {
                     Some(PoolEvent::Finished) => break,
-                    Some(event) => self.report(event)?,
+                    Some(event) => {
+                        self.observer.record(&event);
+                        self.report(event)?;
+                    }
                     None => return Err(Exit::GaveUp.because(anyhow!("the pool ended unexpectedly"))),
                 },
                 // Cancel safe: no signal is lost.
@@ -187,13 +209,17 @@ impl Running {
                     // A second signal means: do not wait for running calls.
                     let within = if std::mem::replace(&mut stopping, true) { Duration::ZERO } else { self.drain };
                     exit = signal;
+                    self.observer.set_stopping();
                     self.pool.control().shutdown(within).await;
                 }
                 // Cancel safe until it has returned. It is not polled after that.
                 ended = self.worker.stopped(), if rejected.is_none() => {
                     rejected = Some(control_service::registration_error(ended));
+                    self.observer.set_stopping();
                     self.pool.control().shutdown(self.drain).await;
                 }
+                // Cancel safe: no request is lost. Never ends.
+                () = self.observer.answer() => {}
                 // Never ends.
                 () = &mut controller => {}
             }

@@ -1,5 +1,6 @@
 //! `callboard up`: runs a broker and its pools as one process tree.
 
+mod admin;
 mod component;
 mod credentials;
 mod notify;
@@ -42,6 +43,9 @@ Under systemd it reports readiness, and feeds the watchdog while the broker answ
 pub(crate) struct Up {
     /// The file [default: that of --config, or callboard.toml]
     file: Option<PathBuf>,
+    /// Address for metrics and health of the broker and all pools over HTTP [default: admin in [broker], or none]
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
     /// Check the file and print what it would start, without starting it
     #[arg(long)]
     check: bool,
@@ -50,7 +54,7 @@ pub(crate) struct Up {
 impl Up {
     /// Runs everything until it is asked to stop.
     pub(crate) async fn run(self, config: Option<PathBuf>, log_format: Option<Format>) -> anyhow::Result<Exit> {
-        let plan = Plan::read(&find_file(self.file.or(config))?)?.with_log_format(log_format);
+        let plan = Plan::read(&find_file(self.file.or(config))?, self.admin.as_ref())?.with_log_format(log_format);
         let problem = plan.is_watchdog_rejected.then_some(credentials::REJECTED);
         if self.check {
             problem.into_iter().for_each(output::warn);
@@ -62,7 +66,7 @@ impl Up {
             Some(problem) if Notify::from_environment().watchdog().is_some() => {
                 Err(Exit::Usage.because(anyhow!(problem)))
             }
-            _ => Supervisor::new(plan).run().await,
+            _ => Supervisor::new(plan)?.run().await,
         }
     }
 }

@@ -16,8 +16,11 @@ use crate::{
         output::exit::Exit,
         run::{broker, pool::sizing::Sizing},
     },
-    settings::{Credentials, Flags, RawPool, Settings, read_pools},
+    settings::{Credentials, Flags, RawPool, Settings, Source, Sourced, read_pools},
 };
+
+/// The flag of the admin endpoint. Only `up` itself has one.
+pub(super) const ADMIN_FLAG: &str = "--admin";
 
 /// The broker and the pools of a file.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) credentials: Credentials,
     /// Whether the broker would reject these credentials.
     pub(crate) is_watchdog_rejected: bool,
+    /// The address of the one admin endpoint; `None`: no endpoint.
+    pub(crate) admin: Sourced<Option<String>>,
     /// The pools, in the file's order.
     pub(crate) pools: Vec<PlannedPool>,
     /// The format of the log of all processes; `None`: that of their environment.
@@ -52,12 +57,12 @@ pub(crate) struct PlannedPool {
 }
 
 impl Plan {
-    /// Reads the file, and checks everything that can be checked without starting a process.
+    /// Reads the file, and checks everything that can be checked without starting a process. `admin` is the flag of that name.
     ///
     /// # Errors
     /// The first problem: a setting, a key file, or a program that does not exist.
-    pub(crate) fn read(file: &Path) -> anyhow::Result<Plan> {
-        let flags = Flags::default().with_config(Some(file.to_owned()));
+    pub(crate) fn read(file: &Path, admin: Option<&String>) -> anyhow::Result<Plan> {
+        let flags = Flags::default().with_config(Some(file.to_owned())).with("--admin", admin);
         let settings = Settings::load(&flags)?;
         broker::settings_of(&settings.broker)?.check().map_err(|error| Exit::Usage.because(error))?;
         let given = read_pools(file)?;
@@ -74,6 +79,7 @@ impl Plan {
             broker_has_key_file: settings.broker.has_key_file(),
             is_watchdog_rejected: peers.is_some_and(|peers| credentials::are_unknown(&credentials, &peers)),
             credentials,
+            admin: settings.broker.admin,
             pools,
             log_format: None,
         })
@@ -112,6 +118,7 @@ impl PlannedPool {
     fn of(flags: &Flags, raw: RawPool) -> anyhow::Result<PlannedPool> {
         let settings = Settings::load_pool(flags, &raw)?.pool;
         let size = Sizing::of(&settings)?.size;
+        refuse_own_endpoint(&settings.admin)?;
         settings.credentials.read()?;
         let name = raw.name.text.clone();
         let program = find_program(raw.program.first().map(String::as_ref).unwrap_or_default());
@@ -122,15 +129,31 @@ impl PlannedPool {
         Ok(PlannedPool { name, drain: settings.drain.value, size, program, raw })
     }
 
-    /// Returns the arguments of this pool's command, after the global ones.
-    pub(crate) fn arguments(&self, global: Vec<OsString>, backend: &str) -> Vec<OsString> {
-        let own = self.raw.values.iter().flat_map(|(setting, value)| [setting.flag.into(), value.text.clone().into()]);
+    /// Returns the arguments of this pool's command, after the global ones; `more` are those of the admin endpoint.
+    pub(crate) fn arguments(&self, global: Vec<OsString>, backend: &str, more: Vec<OsString>) -> Vec<OsString> {
+        let own = self.raw.values.iter().filter(|(setting, _)| setting.flag != ADMIN_FLAG);
+        let own = own.flat_map(|(setting, value)| [setting.flag.into(), value.text.clone().into()]);
         let mut all = global;
         all.push("pool".into());
         all.extend(["--name", &self.name, "--backend", backend].map(Into::into));
         all.extend(own);
+        all.extend(more);
         all.push("--".into());
         all.extend(self.raw.program.iter().map(Into::into));
         all
+    }
+}
+
+/// Rejects the admin endpoint of one pool, when the file sets it: the endpoint of `up` covers all pools, and several pools could not
+/// share an address.
+fn refuse_own_endpoint(admin: &Sourced<Option<String>>) -> anyhow::Result<()> {
+    match (&admin.value, &admin.source) {
+        (Some(address), Source::File(..)) => {
+            let hint = "set admin in [broker]: that endpoint covers the broker and all pools";
+            let place = &admin.source;
+            Err(Exit::Usage
+                .because(anyhow!("{place}: a pool of callboard up has no endpoint of its own ({address}); {hint}")))
+        }
+        _ => Ok(()),
     }
 }

@@ -7,12 +7,14 @@ use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
 use super::{
+    admin::UpAdmin,
     component::{Component, ComponentEvent},
     notify::Notify,
     plan::Plan,
     watchdog,
 };
 use crate::command::{
+    admin::snapshot::Phase,
     logging,
     output::{self, exit::Exit},
     process::{
@@ -30,6 +32,7 @@ pub(crate) struct Supervisor {
     /// The broker, then the pools in the order of the file. Each is started when the one before it is ready.
     components: Vec<Component>,
     notify: Notify,
+    admin: UpAdmin,
     /// The first ready line of the broker.
     ready_line: Option<String>,
     /// Whether all components have been ready.
@@ -38,11 +41,16 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Creates a supervisor that has started nothing yet.
-    pub(crate) fn new(plan: Plan) -> Supervisor {
-        let broker = Component::new("broker".to_owned(), plan.broker_drain, plan.broker_arguments());
-        let notify = Notify::from_environment();
-        Supervisor { plan, components: vec![broker], notify, ready_line: None, announced: false, watchdog: None }
+    /// Creates a supervisor that has started no process yet, and starts the admin endpoint.
+    ///
+    /// # Errors
+    /// If the address of the endpoint cannot be listened on.
+    pub(crate) fn new(plan: Plan) -> anyhow::Result<Supervisor> {
+        let admin = UpAdmin::start(&plan)?;
+        let mut broker = Component::new("broker".to_owned(), plan.broker_drain, plan.broker_arguments());
+        broker.add_arguments(admin.arguments(BROKER));
+        let (notify, components) = (Notify::from_environment(), vec![broker]);
+        Ok(Supervisor { plan, components, notify, admin, ready_line: None, announced: false, watchdog: None })
     }
 
     /// Starts everything, keeps it running, and stops it when it is asked to.
@@ -102,14 +110,11 @@ impl Supervisor {
         let (frontend, backend) = addresses(line)?;
         self.components[BROKER].add_arguments(["--frontend", frontend, "--backend", backend].map(Into::into));
         let pools = &self.plan.pools;
-        let component = |pool: &super::plan::PlannedPool| {
-            Component::new(
-                format!("pool {}", pool.name),
-                pool.drain,
-                pool.arguments(self.plan.global_arguments(), backend),
-            )
+        let component = |(at, pool): (usize, &super::plan::PlannedPool)| {
+            let arguments = pool.arguments(self.plan.global_arguments(), backend, self.admin.arguments(at + 1));
+            Component::new(format!("pool {}", pool.name), pool.drain, arguments)
         };
-        self.components.extend(pools.iter().map(component));
+        self.components.extend(pools.iter().enumerate().map(component));
         self.ready_line = Some(line.to_owned());
         if let Some(timeout) = self.notify.watchdog() {
             let watchdog =
@@ -121,6 +126,7 @@ impl Supervisor {
 
     fn announce(&mut self) -> anyhow::Result<()> {
         self.announced = true;
+        self.admin.set_phase(Phase::Running);
         self.notify.send("READY=1");
         let pools: Vec<_> = self.plan.pools.iter().map(|pool| pool.name.as_str()).collect();
         output::print(&format!("{} pools={}", self.ready_line.as_deref().unwrap_or_default(), pools.join(",")))
@@ -158,6 +164,7 @@ impl Supervisor {
     /// Stops the pools, the last one first, then the broker. A pool that calls another one is listed below it, and so ends before it.
     async fn stop(&mut self, signals: &mut StopSignals) {
         self.notify.send("STOPPING=1");
+        self.admin.set_phase(Phase::Stopping);
         for at in (0..self.components.len()).rev() {
             self.components[at].signal(Signal::TERM);
             loop {
