@@ -177,6 +177,19 @@ def test_an_exception_reaches_the_caller_with_its_name_arguments_and_traceback(
             client.call("s.interrupt")
 
 
+def test_an_exception_is_logged_with_the_id_that_the_caller_gets(client: callboard.Client, serve: Serve) -> None:
+    with serve(FAILURES) as worker:
+        with pytest.raises(callboard.NotFound):
+            client.call("s.code", "NotFound")
+        with pytest.raises(callboard.Unknown) as caught:
+            client.call("s.own", "tea", 3)
+        call = caught.value.call_id
+        assert call is not None and str(caught.value).endswith(f"(executed: yes, call {call})")
+        worker.wait_for(f"call {call} of s.own raised OutOfStock")
+        worker.wait_for("raise OutOfStock(item, left)")
+        assert not any("NotFound" in line for line in worker.output)
+
+
 def test_system_exit_fails_its_call_and_ends_the_worker_with_its_code(client: callboard.Client, serve: Serve) -> None:
     with serve(FAILURES) as worker:
         with pytest.raises(callboard.Internal, match="SystemExit: 3"):

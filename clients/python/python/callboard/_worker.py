@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 from . import _contract, _native
@@ -30,15 +31,17 @@ _TRACEBACK_INTERVAL = 1.0
 _traceback_due = 0.0
 
 
-def log_exception(error: Exception, call_id: str, method: str) -> None:
-    """Logs an exception of a handler, with the id that the caller's error has, and at most one traceback each second."""
+def log_exception(error: Exception, traceback: TracebackType | None, call_id: str, method: str) -> None:
+    """Logs an exception of a handler with the id that the caller's error has, and at most one traceback a second."""
     global _traceback_due
     now = time.monotonic()
     with_traceback = now >= _traceback_due
     if with_traceback:
         _traceback_due = now + _TRACEBACK_INTERVAL
-    name = type(error).__name__
-    logger.error("call %s of %s raised %s", call_id, method, name, exc_info=error if with_traceback else None)
+    kind = type(error)
+    exc_info = (kind, error, traceback) if with_traceback else None
+    logger.error("call %s of %s raised %s", call_id, method, kind.__name__, exc_info=exc_info)
+
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 BackgroundFunction = TypeVar("BackgroundFunction", bound=Callable[[], Coroutine[Any, Any, Any]])

@@ -103,6 +103,8 @@ impl Worker {
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker = worker.ok_or_else(|| PyRuntimeError::new_err("this worker has run already"))?;
         let python_signals = Arc::new(Notify::new());
+        // A worker with signals is the whole program, and not a part of one.
+        let worker = if signals.is_some() { worker.announced() } else { worker };
         if let Some(signals) = signals {
             signals.start(Arc::clone(&self.shared), Arc::clone(&python_signals), self.drain)?;
         }
@@ -123,7 +125,7 @@ impl Worker {
     fn run_to_end(&self, worker: workers::Worker, python_signals: &Notify) -> Result<(), WorkerError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = runtime.block_on(async {
-            let ended = self.supervise(worker.announced().start()?)?;
+            let ended = self.supervise(worker.start()?)?;
             self.wait(ended, python_signals).await
         });
         runtime.shutdown_background();

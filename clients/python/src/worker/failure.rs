@@ -41,7 +41,7 @@ pub(super) fn log(py: Python<'_>, error: &PyErr, call: &Context) {
     if is_callboard_error(py, error) {
         return;
     }
-    let arguments = (error.value(py), call.call_id().to_string(), call.method());
+    let arguments = (error.value(py), error.traceback(py), call.call_id().to_string(), call.method());
     let log = py.import(intern!(py, "callboard._worker")).and_then(|module| module.getattr("log_exception"));
     // A log that fails must not change the outcome of the call.
     let _ = log.and_then(|log| log.call1(arguments));
