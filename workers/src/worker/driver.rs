@@ -219,7 +219,7 @@ impl Driver {
             Action::End { job } => self.with_channel(job, StreamChannel::end),
             Action::QueryStarted(job) => return self.executor.has_started(job).then_some(Event::Started { job }),
             Action::Drain => {
-                info!("an operator asked this worker to drain");
+                info!(target: log::WORKER, "an operator asked this worker to drain");
                 return Some(Event::Shutdown { deadline: self.clock.now() + self.drain });
             }
             Action::Rejected(failure) => self.end = Some(Err(failure)),
