@@ -1,11 +1,10 @@
-//! The stream benchmark: items per second and CPU time of streams through a broker, with a process for the broker, the worker
-//! and the client.
+//! The slow reader benchmark: a fast stream alone, and beside a stream that is read at ten items a second, with a process for the broker,
+//! the worker and the client. A slow reader must slow down its own stream only.
 //!
-//! Every stream has the same number of items. With `--slow` one more stream is read at ten items a second meanwhile.
+//! `callboard bench --style server-stream` measures streams without a slow reader.
 //!
-//!     cargo bench --bench stream
-//!     cargo bench --bench stream -- --direction upload --streams 100 --items 10000
-//!     cargo bench --bench stream -- --slow
+//!     cargo bench --bench slow-reader
+//!     cargo bench --bench slow-reader -- --items 100000 --size 1024
 //!
 //! Linux only: CPU time is read from /proc.
 
@@ -16,11 +15,11 @@ mod roles;
 use std::time::Instant;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use process::Process;
 
-/// Measure streams through a broker
+/// Measure a fast stream alone and beside a slow reader
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
@@ -38,30 +37,15 @@ struct Arguments {
 /// The load of a measurement.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct Load {
-    /// Direction of the items
-    #[arg(long, value_enum, default_value_t = Direction::Download, global = true)]
-    direction: Direction,
-    /// Number of concurrent streams
-    #[arg(long, default_value_t = 1, global = true)]
-    streams: u64,
-    /// Items of each stream
+    /// Items of the fast stream
     #[arg(long, default_value_t = 1_000_000, global = true)]
     items: u64,
     /// Bytes of each item
     #[arg(long, default_value_t = 64, global = true)]
     size: usize,
     /// Read one more stream slowly
-    #[arg(long, global = true)]
+    #[arg(long, hide = true, global = true)]
     slow: bool,
-}
-
-/// The direction of the items.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Direction {
-    /// From the worker to the client
-    Download,
-    /// From the client to the worker
-    Upload,
 }
 
 /// The measured processes: this program again.
@@ -87,14 +71,17 @@ enum Role {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match &arguments.role {
-        None => (1..=arguments.rounds).try_for_each(|round| measure(round, arguments.load)),
+        None => (1..=arguments.rounds).try_for_each(|round| {
+            measure(round, Load { slow: false, ..arguments.load })?;
+            measure(round, Load { slow: true, ..arguments.load })
+        }),
         Some(Role::Broker) => roles::broker(),
         Some(Role::Worker { address }) => roles::worker(address),
         Some(Role::Client { address }) => roles::client(address, arguments.load),
     }
 }
 
-/// Measures one round, and prints its figures.
+/// Measures the fast stream once, and prints its figures.
 fn measure(round: u32, load: Load) -> anyhow::Result<()> {
     let mut broker = Process::start(&["broker"])?;
     let addresses = broker.expect("ready")?;
@@ -107,27 +94,23 @@ fn measure(round: u32, load: Load) -> anyhow::Result<()> {
     let (before, started) = (cpu(&client), Instant::now());
     client.expect("end")?;
     let (seconds, after) = (started.elapsed().as_secs_f64(), cpu(&client));
-    let items = (load.streams * load.items) as f64;
     let per_100k = |at: usize| -> anyhow::Result<f64> {
         let [before, after] = [&before[at], &after[at]].map(|cpu| cpu.as_ref().ok().context("no CPU time").copied());
-        Ok((after? - before?) * 100_000.0 / items)
+        Ok((after? - before?) * 100_000.0 / load.items as f64)
     };
     let [broker, worker, client] = [per_100k(0)?, per_100k(1)?, per_100k(2)?];
     println!(
-        "round {round}: {:.2} M items/s, CPU s per 100k items: {:.3} (broker {broker:.3}, worker {worker:.3}, client {client:.3})",
-        items / seconds / 1e6,
+        "round {round}, {}: {:.2} M items/s, CPU s per 100k items: {:.3} (broker {broker:.3}, worker {worker:.3}, client {client:.3})",
+        if load.slow { "beside a slow reader" } else { "alone" },
+        load.items as f64 / seconds / 1e6,
         broker + worker + client,
     );
     Ok(())
 }
 
 fn start_client(frontend: &str, load: Load) -> anyhow::Result<Process> {
-    let direction = match load.direction {
-        Direction::Download => "download",
-        Direction::Upload => "upload",
-    };
-    let [streams, items, size] = [load.streams, load.items, load.size as u64].map(|number| number.to_string());
-    let numbers = ["--streams", &streams, "--items", &items, "--size", &size, "--direction", direction];
+    let [items, size] = [load.items, load.size as u64].map(|number| number.to_string());
+    let numbers = ["--items", &items, "--size", &size];
     let slow: &[&str] = if load.slow { &["--slow"] } else { &[] };
     Process::start(&[&["client", frontend], numbers.as_slice(), slow].concat())
 }
