@@ -13,6 +13,7 @@ mod deadline_queue;
 pub mod peer;
 mod sequence_map;
 mod stream;
+mod table_index;
 pub mod text;
 pub mod time;
 pub mod wire;

@@ -178,8 +178,8 @@ impl World {
             priority: Priority::Normal,
             flags: RequestFlags::default(),
             streams: Streams::NONE,
-            done_below: None,
-            extensions: Bytes::new(),
+            done_below: CallNumber(0),
+            extensions: Default::default(),
             body: Bytes::from_static(&[0x80]),
         };
         self.send(connection, &Envelope::Request(request));
@@ -191,7 +191,8 @@ impl World {
         self.now = at;
         self.handle(Event::Timeout);
         let outcome = Ok(Bytes::from_static(&[0]));
-        let reply = Reply { number: number.0, outcome, credit: None, handler_time: None, extensions: Bytes::new() };
+        let reply =
+            Reply { number: number.0, outcome, credit: None, handler_time: None, extensions: Default::default() };
         self.send(self.worker, &Envelope::Reply(reply));
     }
 

@@ -1,6 +1,6 @@
 //! Generates envelopes and their parts from a script.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use callboard_core::{
@@ -13,6 +13,7 @@ use callboard_core::{
             Cancel, Credit, Dispatch, Effect, End, Items, KeyFreed, Ping, Priority, Reply, Request, RequestFlags,
             StreamCredit,
         },
+        extensions::Extensions,
         handshake::{Challenge, ChallengeResponse, Hello, MethodLimits, MethodOffer, Offer, Register, Role, Welcome},
         ids::{BrokerId, CallId, CallNumber, ConnectionId, ConnectionNumber, DispatchNumber, SessionId, StartId},
         item_batch::ItemBatch,
@@ -240,8 +241,8 @@ pub(crate) fn timeout(script: &mut Script<'_>) -> Option<Duration> {
     script.flag().then(|| script.timeout())
 }
 
-pub(crate) fn extensions(script: &mut Script<'_>) -> Bytes {
-    if script.flag() { Bytes::from_static(EXTENSION) } else { Bytes::new() }
+pub(crate) fn extensions(script: &mut Script<'_>) -> Extensions {
+    if script.flag() { Bytes::from_static(EXTENSION).into() } else { Extensions::NONE }
 }
 
 pub(crate) fn failure(script: &mut Script<'_>) -> Failure {
@@ -273,8 +274,8 @@ fn request(script: &mut Script<'_>) -> Request {
         effect: script.pick(&[None, Some(Effect::Read), Some(Effect::Idempotent), Some(Effect::Once)]),
         priority: script.pick(&[Priority::Low, Priority::Normal, Priority::High]),
         flags: RequestFlags::from_bits(script.below(16).into()).expect("four bits are known"),
-        done_below: script.flag().then(|| CallNumber(script.number())),
-        key: affinity_key(script),
+        done_below: CallNumber(script.number()),
+        key: affinity_key(script).map(Box::new),
         streams: Streams::NONE,
         extensions: extensions(script),
         body: body_of_some_size(script),
@@ -287,8 +288,8 @@ fn dispatch(script: &mut Script<'_>) -> Dispatch {
         method: method(script),
         timeout: timeout(script),
         attempt: small(script),
-        caller_name: script.flag().then(|| "web".into()),
-        affinity: affinity_key(script).map(|key| Affinity { key, fence: script.number() }),
+        caller_name: script.flag().then(|| Arc::new("web".into())),
+        affinity: affinity_key(script).map(|key| Box::new(Affinity { key, fence: script.number() })),
         streams: Streams::NONE,
         call: CallId { caller: small(script), number: CallNumber(script.number()) },
         extensions: extensions(script),

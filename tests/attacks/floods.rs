@@ -66,8 +66,8 @@ pub(crate) fn request(number: u64, method: &str) -> Request {
         priority: Priority::Normal,
         flags: RequestFlags::default(),
         streams: Streams::NONE,
-        done_below: None,
-        extensions: Bytes::new(),
+        done_below: CallNumber(0),
+        extensions: Default::default(),
         body: Bytes::from_static(&[0x80]),
     }
 }

@@ -91,10 +91,10 @@ fn request(number: u64, body: Bytes) -> Request {
         effect: None,
         priority: Priority::Normal,
         flags: RequestFlags::default(),
-        done_below: None,
+        done_below: CallNumber(0),
         key: None,
         streams: Streams::NONE,
-        extensions: Bytes::new(),
+        extensions: Default::default(),
         body,
     }
 }

@@ -14,7 +14,7 @@ use callboard_core::{
     wire::{
         affinity::AffinityKey,
         envelope::{Effect, Priority},
-        streams::Streams,
+        streams::{Streams, Style},
     },
 };
 use serde::de::DeserializeOwned;
@@ -158,7 +158,7 @@ impl<T> Call<T> {
     /// The call is made at once; if the client's queue is full, it waits for capacity as other calls do. Errors, such as an invalid
     /// name, are returned by the stream.
     pub fn stream<O>(self) -> ReplyStream<O> {
-        ReplyStream::new(self.start(Streams { to_caller: true, ..Streams::NONE }))
+        ReplyStream::new(self.start(Streams { style: Style::Server, ..Streams::NONE }))
     }
 
     /// Makes the call and sends items to its handler, for client streaming methods. The future is the call's reply.
@@ -178,14 +178,14 @@ impl<T> Call<T> {
     /// # }
     /// ```
     pub fn upload<I>(self) -> (ItemSender<I>, ReplyFuture<T>) {
-        let call = self.start(Streams { from_caller: true, ..Streams::NONE });
+        let call = self.start(Streams { style: Style::Client, ..Streams::NONE });
         (ItemSender::new(call.share()), ReplyFuture::new(call, None))
     }
 
     /// Makes the call, sends items to its handler and reads the items that the handler sends, for bidirectional streaming methods.
     /// See [`stream`](Call::stream) and [`upload`](Call::upload).
     pub fn duplex<I, O>(self) -> (ItemSender<I>, ReplyStream<O>) {
-        let call = self.start(Streams { to_caller: true, from_caller: true, progress: false });
+        let call = self.start(Streams { style: Style::Bidi, progress: false });
         (ItemSender::new(call.share()), ReplyStream::new(call))
     }
 

@@ -10,6 +10,7 @@ use callboard_core::{
     wire::{
         affinity::AffinityKey,
         envelope::{Effect, Priority},
+        extensions::Extensions,
         method::MethodName,
         streams::Streams,
     },
@@ -107,7 +108,7 @@ impl Request {
             token: sink,
             method: self.method,
             body: self.body,
-            extensions: Bytes::new(),
+            extensions: Extensions::NONE,
             made: created,
             timeout: self.timeout,
             effect: self.effect,

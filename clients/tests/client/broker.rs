@@ -160,7 +160,8 @@ impl Broker {
     }
 
     async fn reply(&mut self, request: &Request, outcome: Result<Bytes, Box<Failure>>, credit: Option<Credit>) {
-        let reply = Reply { number: request.number.0, outcome, credit, handler_time: None, extensions: Bytes::new() };
+        let reply =
+            Reply { number: request.number.0, outcome, credit, handler_time: None, extensions: Default::default() };
         self.send(Envelope::Reply(reply)).await;
     }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::wire::{
+    extensions::Extensions,
     limits::{BODY_INLINE_BYTES_MAX, OUTCOME_OVERHEAD_BYTES},
     status::{Code, Executed, Failure},
 };
@@ -39,7 +40,7 @@ pub(crate) fn size_of(outcome: &Outcome) -> usize {
 }
 
 /// Returns the bytes that a cached outcome is accounted for, its reply's extensions included.
-pub(crate) fn cached_bytes(outcome: &Outcome, extensions: &Bytes) -> usize {
+pub(crate) fn cached_bytes(outcome: &Outcome, extensions: &Extensions) -> usize {
     OUTCOME_OVERHEAD_BYTES + size_of(outcome) + extensions.len()
 }
 

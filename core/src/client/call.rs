@@ -13,6 +13,7 @@ use crate::{
     wire::{
         affinity::AffinityKey,
         envelope::{Effect, Priority, Request, RequestFlags},
+        extensions::Extensions,
         ids::{CallId, CallNumber},
         limits::{BROADCAST_GRACE, EXPIRY_GRACE_MAX},
         method::MethodName,
@@ -37,8 +38,8 @@ pub struct NewCall<T> {
     pub method: MethodName,
     /// The arguments: one CBOR item.
     pub body: Bytes,
-    /// Header keys from 64 on, encoded; usually empty.
-    pub extensions: Bytes,
+    /// The extension keys of its header; usually none.
+    pub extensions: Extensions,
     /// When the caller made it. The timeout starts here, so that it includes the way to the machine.
     pub made: Time,
     /// The timeout. `None` means that the call never expires.
@@ -179,9 +180,9 @@ impl<T> Call<T> {
                 wait_for_ready: self.new.wait_for_ready,
                 broadcast: self.new.broadcast,
             },
-            key: self.new.key.clone(),
+            key: self.new.key.clone().map(Box::new),
             streams: self.new.streams,
-            done_below,
+            done_below: done_below.unwrap_or_default(),
             extensions: self.new.extensions.clone(),
             body: self.new.body.clone(),
         }

@@ -3,14 +3,17 @@
 use slab::Slab;
 
 use super::call::{Call, CallStreams, NewCall, State, Ticket};
-use crate::{deadline_queue::DeadlineQueue, sequence_map::SequenceMap, time::Time, wire::ids::CallNumber};
+use crate::{
+    deadline_queue::DeadlineQueue, sequence_map::SequenceMap, table_index::TableIndex, time::Time,
+    wire::ids::CallNumber,
+};
 
 /// The number of a client's first call. So no call below it can be open.
 pub(super) const NUMBER_FIRST: CallNumber = CallNumber(1);
 
 /// The key of a call in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct CallKey(usize);
+pub(super) struct CallKey(TableIndex);
 
 /// All calls that wait or are open.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl<T> Calls<T> {
         let streams = CallStreams::of(new.streams);
         let call = Call { new, state: State::Waiting { position }, timer: None, streams };
         let deadline = call.deadline();
-        let key = CallKey(self.table.insert(call));
+        let key = CallKey(TableIndex::new(self.table.insert(call)));
         let before = self.tickets.insert(ticket.0, key);
         debug_assert!(before.is_none(), "a driver uses each ticket once");
         self.waiting.insert(position, key);
@@ -71,7 +74,7 @@ impl<T> Calls<T> {
     /// Opens a waiting call under the next number, when it is sent. Its timer stays: it is due at the deadline in both states.
     pub(super) fn open(&mut self, key: CallKey, now: Time) {
         let number = self.use_number();
-        let call = &mut self.table[key.0];
+        let call = &mut self.table[key.0.get()];
         if let State::Waiting { position } = call.state {
             self.waiting.remove(position);
         }
@@ -93,12 +96,12 @@ impl<T> Calls<T> {
 
     /// Returns a call, which must exist: its key is from this table, and it was not removed since.
     pub(super) fn at(&self, key: CallKey) -> &Call<T> {
-        &self.table[key.0]
+        &self.table[key.0.get()]
     }
 
     /// Returns the stream state of a call, with its number if it was sent. `None` if the call does not exist or has no streams.
     pub(super) fn streams(&mut self, key: CallKey) -> Option<(&mut CallStreams, Option<CallNumber>)> {
-        let call = self.table.get_mut(key.0)?;
+        let call = self.table.get_mut(key.0.get())?;
         let number = match call.state {
             State::Waiting { .. } => None,
             State::Open { number, .. } => Some(number),
@@ -121,7 +124,7 @@ impl<T> Calls<T> {
 
     /// Sets a call's timer, instead of its present one.
     pub(super) fn set_timer(&mut self, key: CallKey, at: Option<Time>) {
-        let call = &mut self.table[key.0];
+        let call = &mut self.table[key.0.get()];
         if let Some(old) = call.timer.take() {
             self.timers.remove(old);
         }
@@ -131,7 +134,7 @@ impl<T> Calls<T> {
     /// Removes a call that has ended.
     pub(super) fn remove(&mut self, key: CallKey) -> Call<T> {
         self.set_timer(key, None);
-        let call = self.table.remove(key.0);
+        let call = self.table.remove(key.0.get());
         self.tickets.remove(call.new.ticket.0);
         match call.state {
             State::Waiting { position } => self.waiting.remove(position),
@@ -161,7 +164,7 @@ impl<T> Calls<T> {
         let timed = self.table.iter().filter(|(_, call)| call.new.timeout.is_some()).count();
         assert_eq!(timed, self.timers.len(), "each call with a timeout has one timer");
         for (at, call) in &self.table {
-            let key = CallKey(at);
+            let key = CallKey(TableIndex::new(at));
             assert_eq!(self.tickets.get(call.new.ticket.0), Some(&key), "a call is found by its ticket");
             match call.state {
                 State::Waiting { position } => {

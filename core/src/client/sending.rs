@@ -97,7 +97,7 @@ impl<T> Client<T> {
         let request = self.calls.at(key).request(now, number, resend, done_below);
         let streams = request.streams;
         self.send(now, Envelope::Request(request), out);
-        if !streams.style().is_unary() {
+        if !streams.style.is_unary() {
             self.open_streams(now, key, streams, out);
         }
     }

@@ -33,7 +33,7 @@ impl<T> Client<T> {
     /// Opens the streams of a call whose request was sent.
     pub(super) fn open_streams(&mut self, now: Time, key: CallKey, declared: Streams, out: &mut Vec<Action<T>>) {
         let Some((streams, Some(number))) = self.calls.streams(key) else { return };
-        let granted = declared.to_caller.then(|| streams.reader.open());
+        let granted = declared.to_caller().then(|| streams.reader.open());
         let ended = streams.writer.ended();
         if let Some(credit) = granted {
             self.send(now, Envelope::StreamCredit(StreamCredit { number: number.0, credit }), out);
@@ -47,7 +47,7 @@ impl<T> Client<T> {
     pub(super) fn on_items(&mut self, now: Time, items: Items, out: &mut Vec<Action<T>>) {
         let Some((key, ticket, declared)) = self.streaming(items.number) else { return self.counters.late_items += 1 };
         let taken = match self.calls.streams(key) {
-            Some((streams, _)) if declared.to_caller => streams.reader.take(items.sequence, items.batch.credit()),
+            Some((streams, _)) if declared.to_caller() => streams.reader.take(items.sequence, items.batch.credit()),
             _ => Err(StreamError::NoSuchStream),
         };
         match taken {
@@ -63,7 +63,7 @@ impl<T> Client<T> {
     pub(super) fn on_stream_credit(&mut self, now: Time, credit: StreamCredit, out: &mut Vec<Action<T>>) {
         let Some((key, ticket, declared)) = self.streaming(credit.number) else { return self.counters.late_items += 1 };
         let granted = match self.calls.streams(key) {
-            Some((streams, _)) if declared.from_caller => streams.writer.grant(credit.credit),
+            Some((streams, _)) if declared.from_caller() => streams.writer.grant(credit.credit),
             _ => Err(StreamError::NoSuchStream),
         };
         match granted {

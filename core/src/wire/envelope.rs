@@ -1,12 +1,13 @@
 //! Envelopes as typed values, which the machines use: parsed and validated once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
     affinity::{Affinity, AffinityKey},
+    extensions::Extensions,
     ids::{CallId, CallNumber, DispatchNumber},
     item_batch::ItemBatch,
     kind::Kind,
@@ -16,6 +17,8 @@ use super::{
 };
 
 /// One header with its body, as a typed value.
+///
+/// It is moved several times on its way through a machine, so it has at most 128 bytes: what few calls have is boxed.
 ///
 /// The envelopes of the handshake and of registration carry their body encoded; see [`super::handshake`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,14 +183,14 @@ pub struct Request {
     pub priority: Priority,
     /// See [`RequestFlags`].
     pub flags: RequestFlags,
-    /// The affinity key. Calls with the same key run one at a time, on one worker.
-    pub key: Option<AffinityKey>,
+    /// The affinity key. Calls with the same key run one at a time, on one worker. Boxed, because few calls have one.
+    pub key: Option<Box<AffinityKey>>,
     /// The streams of the call besides the reply.
     pub streams: Streams,
-    /// The client has received the outcomes of all calls below this number.
-    pub done_below: Option<CallNumber>,
-    /// The extension keys of the header (64 and above) as encoded pairs in order. Each hop copies them.
-    pub extensions: Bytes,
+    /// The client has received the outcomes of all calls below this number. 0, which is the number of no call, states nothing.
+    pub done_below: CallNumber,
+    /// The extension keys of the header.
+    pub extensions: Extensions,
     /// The arguments: one CBOR item.
     pub body: Bytes,
 }
@@ -206,13 +209,13 @@ pub struct Dispatch {
     /// The id of the call, for logs and operators.
     pub call: CallId,
     /// The name of the peer that made the call, if it has one. The broker has authenticated it.
-    pub caller_name: Option<ByteString>,
+    pub caller_name: Option<Arc<ByteString>>,
     /// See [`Request::key`].
-    pub affinity: Option<Affinity>,
+    pub affinity: Option<Box<Affinity>>,
     /// See [`Request::streams`].
     pub streams: Streams,
     /// See [`Request::extensions`].
-    pub extensions: Bytes,
+    pub extensions: Extensions,
     /// The arguments: one CBOR item.
     pub body: Bytes,
 }
@@ -229,7 +232,7 @@ pub struct Reply {
     /// From a worker: how long the handler ran, in microseconds. It is sent with a result that has no extensions.
     pub handler_time: Option<Duration>,
     /// See [`Request::extensions`].
-    pub extensions: Bytes,
+    pub extensions: Extensions,
 }
 
 /// Credit that is added to the remaining credit.
@@ -301,6 +304,8 @@ pub struct Ping {
     /// From a client: see [`Request::done_below`].
     pub done_below: Option<CallNumber>,
 }
+
+const _: () = assert!(size_of::<Envelope>() <= 128, "an envelope is moved often, and must stay small");
 
 impl Envelope {
     /// Returns the kind on the wire.

@@ -4,6 +4,7 @@ pub mod affinity;
 pub mod broadcast;
 pub mod bundle;
 pub mod envelope;
+pub mod extensions;
 pub mod handshake;
 pub mod header;
 pub mod ids;

@@ -9,10 +9,8 @@ use super::limits::{STREAM_BYTES, STREAM_ITEMS};
 /// The streams of a call besides its request and reply: header key 29, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Streams {
-    /// Bit 0: the handler sends items to the caller.
-    pub to_caller: bool,
-    /// Bit 1: the caller sends items to the handler.
-    pub from_caller: bool,
+    /// Which side sends items. Bit 0: the handler, to the caller. Bit 1: the caller, to the handler.
+    pub style: Style,
     /// Bit 2: the caller requests progress reports.
     pub progress: bool,
 }
@@ -44,11 +42,11 @@ pub struct ItemCredit {
 
 impl Streams {
     /// A call without streams.
-    pub const NONE: Streams = Streams { to_caller: false, from_caller: false, progress: false };
+    pub const NONE: Streams = Streams { style: Style::Unary, progress: false };
 
     /// Returns the bits on the wire.
     pub const fn bits(self) -> u8 {
-        self.to_caller as u8 | (self.from_caller as u8) << 1 | (self.progress as u8) << 2
+        self.to_caller() as u8 | (self.from_caller() as u8) << 1 | (self.progress as u8) << 2
     }
 
     /// Returns the streams of these bits.
@@ -57,27 +55,33 @@ impl Streams {
     /// The bits without a meaning, which must not be ignored.
     pub const fn from_bits(bits: u64) -> Result<Streams, u64> {
         match bits & !0b111 {
-            0 => Ok(Streams {
-                to_caller: bits & 0b001 != 0,
-                from_caller: bits & 0b010 != 0,
-                progress: bits & 0b100 != 0,
-            }),
+            0 => Ok(Streams { style: Style::of(bits & 0b001 != 0, bits & 0b010 != 0), progress: bits & 0b100 != 0 }),
             unknown => Err(unknown),
         }
     }
 
-    /// Returns the style that a method must have to be called like this.
-    pub const fn style(self) -> Style {
-        match (self.to_caller, self.from_caller) {
+    /// Returns whether the handler sends items to the caller.
+    pub const fn to_caller(self) -> bool {
+        matches!(self.style, Style::Server | Style::Bidi)
+    }
+
+    /// Returns whether the caller sends items to the handler.
+    pub const fn from_caller(self) -> bool {
+        matches!(self.style, Style::Client | Style::Bidi)
+    }
+}
+
+impl Style {
+    /// Returns the style of a method whose handler, or whose callers, send items.
+    pub const fn of(to_caller: bool, from_caller: bool) -> Style {
+        match (to_caller, from_caller) {
             (false, false) => Style::Unary,
             (true, false) => Style::Server,
             (false, true) => Style::Client,
             (true, true) => Style::Bidi,
         }
     }
-}
 
-impl Style {
     /// Returns whether no items are sent.
     pub fn is_unary(&self) -> bool {
         *self == Style::Unary

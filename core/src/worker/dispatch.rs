@@ -34,7 +34,7 @@ impl Worker {
         let Some((offer, method)) = self.jobs.find_method(&dispatch.method) else {
             return self.unknown_method(now, &dispatch, out);
         };
-        if dispatch.streams.style() != self.register.offers[offer].methods[method].style {
+        if dispatch.streams.style != self.register.offers[offer].methods[method].style {
             return self.wrong_style(now, &dispatch, self.register.offers[offer].methods[method].style, out);
         }
         let job = Job {
@@ -42,10 +42,10 @@ impl Worker {
             offer,
             method,
             call: dispatch.call,
-            caller_name: dispatch.caller_name,
+            caller_name: dispatch.caller_name.as_deref().cloned(),
             attempt: dispatch.attempt,
             deadline: dispatch.timeout.map(|left| now + left),
-            affinity: dispatch.affinity,
+            affinity: dispatch.affinity.map(|affinity| *affinity),
             streams: dispatch.streams,
             extensions: dispatch.extensions,
             body: dispatch.body,
@@ -68,7 +68,7 @@ impl Worker {
     pub(super) fn run(&mut self, now: Time, job: Job, streams: Option<Box<CallStreams>>, out: &mut Vec<Action>) {
         self.counters.started += 1;
         self.jobs.start(now, &job, streams);
-        let (id, style) = (job.id, job.streams.style());
+        let (id, style) = (job.id, job.streams.style);
         out.push(Action::Run(job));
         if !style.is_unary() {
             self.open_streams(now, id, out);
@@ -99,7 +99,7 @@ impl Worker {
     /// Rejects a call with another style than its method's. The handler would wait for items that the caller does not send, or
     /// send items that it does not read.
     fn wrong_style(&mut self, now: Time, dispatch: &Dispatch, style: Style, out: &mut Vec<Action>) {
-        let text = format!("{} is {style}, but was called as {}", dispatch.method, dispatch.streams.style());
+        let text = format!("{} is {style}, but was called as {}", dispatch.method, dispatch.streams.style);
         let failure = Failure { attempt: dispatch.attempt, ..Failure::new(Code::InvalidArgument, Executed::No, text) };
         self.reply(now, dispatch.number, Err(Box::new(failure)), out);
     }

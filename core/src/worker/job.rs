@@ -9,6 +9,7 @@ use crate::{
     time::Time,
     wire::{
         affinity::{Affinity, AffinityKey},
+        extensions::Extensions,
         ids::{CallId, ConnectionNumber, DispatchNumber},
         limits::{PROGRESS_INTERVAL, STARTED_DELAY},
         streams::Streams,
@@ -46,8 +47,8 @@ pub struct Job {
     pub affinity: Option<Affinity>,
     /// The streams that its method declares.
     pub streams: Streams,
-    /// Header keys from 64 on, encoded.
-    pub extensions: Bytes,
+    /// The extension keys of its header.
+    pub extensions: Extensions,
     /// The arguments: one CBOR item.
     pub body: Bytes,
 }

@@ -214,7 +214,7 @@ impl Jobs {
     /// Returns the running calls with item streams that were not asked to stop.
     pub(super) fn streaming(&self) -> Vec<JobId> {
         let has_items =
-            |running: &Running| running.streams.as_ref().is_some_and(|streams| !streams.declared.style().is_unary());
+            |running: &Running| running.streams.as_ref().is_some_and(|streams| !streams.declared.style.is_unary());
         let running = self.running.iter().filter(|(_, running)| running.stopped.is_none() && has_items(running));
         running.map(|(id, _)| id).collect()
     }

@@ -12,6 +12,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Cancel, Credit, Envelope, KeyFreed, Reply},
+        extensions::Extensions,
         ids::DispatchNumber,
         limits::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX},
         status::{Code, Executed, Failure},
@@ -100,7 +101,13 @@ impl Worker {
         });
         self.send(
             now,
-            Envelope::Reply(Reply { number: number.0, outcome, credit: None, handler_time, extensions: Bytes::new() }),
+            Envelope::Reply(Reply {
+                number: number.0,
+                outcome,
+                credit: None,
+                handler_time,
+                extensions: Extensions::NONE,
+            }),
             out,
         );
     }

@@ -35,7 +35,7 @@ impl Worker {
         let Some(Some(streams)) = self.jobs.streams(job) else { return };
         let credit = streams.writer.left();
         let ended = streams.reader.is_ended();
-        let granted = streams.declared.from_caller.then(|| streams.reader.open());
+        let granted = streams.declared.from_caller().then(|| streams.reader.open());
         if credit != ItemCredit::NONE {
             out.push(Action::StreamCredit { job, credit });
         }
@@ -55,7 +55,7 @@ impl Worker {
         let job = self.job_id(DispatchNumber(items.number));
         let taken = match self.jobs.streams(job) {
             None => return self.counters.late_items += 1,
-            Some(Some(streams)) if streams.declared.from_caller => {
+            Some(Some(streams)) if streams.declared.from_caller() => {
                 streams.reader.take(items.sequence, items.batch.credit())
             }
             Some(_) => Err(StreamError::NoSuchStream),
@@ -75,7 +75,7 @@ impl Worker {
         let is_running = self.jobs.is_running(job);
         let ended = match self.jobs.streams(job) {
             None => return self.counters.late_items += 1,
-            Some(Some(streams)) if streams.declared.from_caller => streams.reader.end(end.items),
+            Some(Some(streams)) if streams.declared.from_caller() => streams.reader.end(end.items),
             Some(_) => Err(StreamError::NoSuchStream),
         };
         match ended {
@@ -92,7 +92,7 @@ impl Worker {
         let is_running = self.jobs.is_running(job);
         let granted = match self.jobs.streams(job) {
             None => return self.counters.late_items += 1,
-            Some(Some(streams)) if streams.declared.to_caller => streams.writer.grant(credit.credit),
+            Some(Some(streams)) if streams.declared.to_caller() => streams.writer.grant(credit.credit),
             Some(_) => Err(StreamError::NoSuchStream),
         };
         match granted {

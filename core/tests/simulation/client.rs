@@ -147,7 +147,7 @@ impl ClientHost {
             token: number,
             method: MethodName::parse(spec.method.full()).expect("the names of the catalogue are valid"),
             body: spec.body.clone(),
-            extensions: spec.extensions.clone(),
+            extensions: spec.extensions.clone().into(),
             made: spec.made,
             timeout: spec.timeout.map(|span| Timeout { span, source: TimeoutSource::Call }),
             effect: spec.effect,
@@ -158,7 +158,7 @@ impl ClientHost {
             broadcast: spec.broadcast,
             streams: spec.streams,
         };
-        if !spec.streams.style().is_unary() {
+        if !spec.streams.style.is_unary() {
             self.streams.insert(number, StreamEndpoint::of_caller(number, spec));
         }
         context.note(self.host, || format!("makes call {number} of {}", call.method));

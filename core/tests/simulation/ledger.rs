@@ -223,15 +223,15 @@ impl Ledger {
         let spec = &entry.spec;
         assert_eq!(entry.id, Some(job.call), "call {number} has another id at its worker");
         assert_eq!(
-            (&job.body, &job.extensions),
-            (&spec.body, &spec.extensions),
+            (&*job.body, &*job.extensions),
+            (&*spec.body, &*spec.extensions),
             "call {number} arrives with another body or other extensions"
         );
         let key = job.affinity.as_ref().map(|affinity| affinity.key.as_str());
         assert_eq!(key, spec.key, "call {number} arrives with another key");
         assert!(spec.method.served, "call {number} is for an unserved method");
         assert_eq!(
-            (spec.streams, spec.streams.style()),
+            (spec.streams, spec.streams.style),
             (job.streams, spec.method.style),
             "call {number} arrives with other streams"
         );

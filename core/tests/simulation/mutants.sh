@@ -21,7 +21,7 @@ mutants() {
     cat <<'LIST'
 slot_is_never_freed|broker/registry/slots.rs|s/self\.running -= 1;//
 once_is_sent_again|broker/calls/call.rs|s/effect < Effect::Once && //
-attempts_are_unlimited|broker/calls/call.rs|s/self\.lost < limits::ATTEMPTS_MAX/true/
+attempts_are_unlimited|broker/calls/call.rs|s/u32::from\(self\.lost\) < limits::ATTEMPTS_MAX/true/
 stricter_effect_of_the_caller_is_ignored|broker/calls/call.rs|s/self\.effect\.map_or\(effect, \|own\| own\.max\(effect\)\)/effect/
 effect_is_lost_with_its_worker|broker/coordinator/dispatch.rs|s/call\.effect = call\.effect\.max\(Some\(service\.method\(method\)\.effect\(\)\)\);//
 client_is_answered_twice|broker/coordinator/dispatch.rs|s/let Some\(client\) = call\.client\.take\(\)/let Some(client) = call.client/
@@ -67,7 +67,7 @@ revoked_client_stays|broker/coordinator/peers.rs|s/Err\(failure\) => self\.revok
 revoked_client_keeps_its_session|broker/coordinator/peers.rs|s/        self\.end_session\(now, key, out\);\n    \}\n\n    \/\/\/ Handles the goodbye of a client/    }\n\n    \/\/\/ Handles the goodbye of a client/
 revoked_worker_stays|broker/coordinator/peers.rs|s/Err\(failure\) => self\.disconnect\(now, self\.registry\.worker\(key\)\.connection\.id, \*failure, out\)/Err(_) => {}/
 denial_reports_a_resend_as_unexecuted|broker/coordinator/messages.rs|s/return self\.fail\(now, call, Code::PermissionDenied, text, out\);/return self.end(now, call, Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text))), out);/
-name_of_the_caller_is_not_sent|broker/coordinator/dispatch.rs|s/caller_name: call\.caller_name\.clone\(\)/caller_name: None/
+name_of_the_caller_is_not_sent|broker/coordinator/dispatch.rs|s/caller_name: call\.caller\.name\.clone\(\)/caller_name: None/
 proof_omits_the_hello|auth/transcript.rs|s/&self\.begin\.hello,/\&[0; 32],/
 proof_omits_the_channel|auth/transcript.rs|s/self\.begin\.channel\.as_ref\(\)/self.begin.channel.as_ref().filter(|_| false)/
 proof_omits_the_welcome|auth/transcript.rs|s/Sha256::digest\(welcome\)/Sha256::digest(\&welcome[..0])/
@@ -94,7 +94,7 @@ retry_budget_grows_too_fast|broker/calls/retry_budget.rs|s/\* TOKEN \/ 100/* TOK
 dead_letters_are_unlimited|broker/calls/dead_letters.rs|s/self\.letters\.len\(\) > DEAD_LETTERS_MAX \|\| //
 waiting_time_counts_twice|broker/calls/call.rs|s/self\.since = now;//
 failure_has_no_call_id|client/call.rs|s/\(Some\(CallId \{ caller, number \}\), /(None, /
-hard_limit_does_not_stop|broker/coordinator/dispatch.rs|s/self\.complete\(now, key, outcome, Bytes::new\(\), out\);\s*self\.stop_running\(now, key, worker, dispatch, out\);/self.complete(now, key, outcome, Bytes::new(), out); let _ = (worker, dispatch);/
+hard_limit_does_not_stop|broker/coordinator/dispatch.rs|s/self\.complete\(now, key, outcome, Extensions::NONE, out\);\s*self\.stop_running\(now, key, worker, dispatch, out\);/self.complete(now, key, outcome, Extensions::NONE, out); let _ = (worker, dispatch);/
 read_dispatches_stay_in_flight|broker/coordinator/messages.rs|s/detach\(\);\n        if self\.record_read\(key, number\)/detach();\n        if false/
 worker_that_read_again_gets_no_calls|broker/registry/mod.rs|s/self\.update_worker\(key, \|worker\| worker\.in_flight\.is_full = false\);/self.worker_mut(key).in_flight.is_full = false;/
 shared_slot_is_never_freed|broker/registry/mod.rs|s/self\.update_shared_slots\(key, \|slots\| slots\.end_call\(end\)\);//
@@ -121,7 +121,7 @@ paused_worker_gets_calls|broker/registry/worker.rs|s/ && !self\.paused//
 resumed_service_is_not_filled|broker/coordinator/operate.rs|s/let waiting = service\.queue\.len\(\);\n        self\.deferred\.add\(DeferredWork::FillService\(key\)\);/let waiting = service.queue.len();/
 rate_limit_stays_closed|broker/registry/token_bucket.rs|s/self\.opens_at\.filter\(\|&at\| at > now\)/self.opens_at.filter(|_| now > Time::ZERO)/
 rate_limit_is_not_applied|broker/registry/token_bucket.rs|s/self\.opens_at = Some\(now \+ wait\)/self.opens_at = None::<Time>/
-pause_is_lost_with_the_connection|broker/registry/mod.rs|s/worker\.paused = self\.paused_workers\.contains\(&\*worker\.name\);//
+pause_is_lost_with_the_connection|broker/registry/mod.rs|s/worker\.paused = self\.paused_workers\.contains\(&\*\*worker\.name\);//
 purged_calls_stay|broker/coordinator/operate.rs|s/self\.fail\(now, call, Code::Cancelled, "an operator purged/let _ = (now, call, out, "an operator purged/
 drain_is_not_requested|broker/coordinator/operate.rs|s/Envelope::Drain, out/Envelope::Pong(0), out/
 concurrency_limit_is_exceeded|broker/registry/method.rs|s/self\.running >= max/self.running > max + 1/
@@ -130,27 +130,27 @@ lost_worker_keeps_concurrency_of_a_method|broker/coordinator/dispatch.rs|s/self\
 queue_serves_the_youngest|broker/scheduling/queue.rs|s/fitting\.min_by_key/fitting.max_by_key/
 tenants_do_not_pay|broker/scheduling/queue.rs|s/self\.tenants\.pay\(tenant, cost\);//
 unresponsive_worker_gets_calls|broker/registry/worker.rs|s/ && self\.unresponsive_calls == 0//
-time_limit_ends_with_its_caller|broker/calls/mod.rs|s/call\.limits\.next\(\)\]/call.limits.next().filter(|_| call.client.is_some())]/
+time_limit_ends_with_its_caller|broker/calls/mod.rs|s/\|limits\| limits\.next\(\)\)/|limits| limits.next().filter(|_| call.client.is_some()))/
 keys_have_no_owner|broker/affinity/mod.rs|s/if entry\.owner == Some\(key\) && entry\.held == 0 \{/if true {/
-key_is_lost_with_the_worker|broker/calls/call.rs|s/self\.state = CallState::New;\n        self\.limits = ExecutionLimits::default\(\);/self.state = CallState::New; self.limits = ExecutionLimits::default(); self.affinity = None;/
+key_is_lost_with_the_worker|broker/calls/call.rs|s/self\.state = CallState::New;\n        self\.limits = None;/self.state = CallState::New; self.limits = None; self.affinity = None;/
 keys_in_use_are_not_registered|worker/lifecycle.rs|s/offer\.keys = self\.jobs\.keys\(at\);/offer.keys = Vec::new();/
 keys_are_never_freed|worker/outcomes.rs|s/let freed = match &running\.key \{/let freed = match \&None::<crate::wire::affinity::AffinityKey> {/
 fencing_token_does_not_rise|broker/affinity/mod.rs|s/self\.next_fence \+= 1;//
 bucket_stays_with_a_draining_worker|broker/coordinator/messages.rs|s/self\.unbind\(key\);//
 calls_of_a_key_run_out_of_order|broker/affinity/key_table.rs|s/calls\.first_key_value\(\)\?\.0;/calls.last_key_value()?.0;/
-tenant_has_a_turn_for_each_session|broker/coordinator/dispatch.rs|s/tenant: call\.tenant\.0, priority/tenant: session, priority/
+tenant_has_a_turn_for_each_session|broker/calls/call.rs|s/tenant: self\.tenant\(\)\.0, priority/tenant: session, priority/
 priority_counts_between_tenants|broker/scheduling/queue.rs|s/self\.tenants\.flow_mut\(key\.tenant, QUANTUM\)/self.tenants.flow_mut(key.tenant, share(key.priority))/
 low_priority_starves|broker/scheduling/queue.rs|s/Priority::Low => CALL_COST/Priority::Low => 0/
 priority_is_not_sent|client/call.rs|s/priority: self\.new\.priority/priority: Priority::Normal/
 tenant_may_fill_the_backlog|broker/scheduling/tenants.rs|s/calls: max\.calls\.div_ceil\(TENANT_SHARE\)/calls: max.calls/
-dequeued_call_stays_in_the_backlog|broker/coordinator/dispatch.rs|s/service\.queue\.remove\(position\);\n        \}\n        self\.tenants\.remove_waiting\(call\.tenant, call\.body\.len\(\)\);/service.queue.remove(position);\n        }/
+dequeued_call_stays_in_the_backlog|broker/coordinator/dispatch.rs|s/service\.queue\.remove\(position\);\n        \}\n        self\.tenants\.remove_waiting\(call\.tenant\(\), call\.body\.len\(\)\);/service.queue.remove(position);\n        }/
 reply_caches_are_unbounded|broker/sessions/mod.rs|s/self\.evict_replies\(max\);//
 connected_clients_are_evicted_first|broker/sessions/mod.rs|s/\[false, true\]/[true, false]/
 old_backlog_is_not_shed|broker/scheduling/queue.rs|s/oldest\.filter\(\|&\(time, \.\.\)\| time < then\)/oldest.filter(|_| false)/
-shedding_hits_other_tenants|broker/scheduling/admission.rs|s/queue\.waiting_since\(call\.tenant\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
+shedding_hits_other_tenants|broker/scheduling/admission.rs|s/queue\.waiting_since\(call\.tenant\(\)\.0, then, since\)\?/queue.iter().find(|\&call| since(call).is_some_and(|at| at < then))?/
 unserved_call_counts_as_old|broker/scheduling/admission.rs|s/rule\.is_offered\(method\) && //
 sessions_do_not_pay|broker/scheduling/queue.rs|s/priorities\.get_mut\(class\)\?\.pay\(session, cost\);//
-subcall_runs_anywhere|broker/coordinator/dispatch.rs|s/match call\.subcall_of \{\n            Some\(of\) =>/match call.subcall_of.filter(|_| false) {\n            Some(of) =>/
+subcall_runs_anywhere|broker/coordinator/dispatch.rs|s/match &call\.subcall_of \{\n            Some\(of\) =>/match call.subcall_of.as_ref().filter(|_| false) {\n            Some(of) =>/
 lost_subcall_has_no_reply|broker/coordinator/dispatch.rs|s/if call\.subcall_of\.is_some\(\) \{/if false {/
 broadcast_outlives_its_deadline|broker/coordinator/dispatch.rs|s/CallState::Aggregating => self\.end_broadcast\(now, key, out\),/CallState::Aggregating => {}/
 subcalls_outlive_their_client|broker/coordinator/dispatch.rs|s/self\.stop_subcalls\(now, key, out\);\n                self\.remove_call\(key\);/self.remove_call(key);/
@@ -159,7 +159,7 @@ subcall_waits_for_a_draining_worker|broker/coordinator/messages.rs|s/self\.unbin
 batch_outlives_its_turn|broker/registry/batch.rs|s/if self\.turn != turn \{/if false {/
 batch_is_unlimited|broker/registry/batch.rs|s/self\.left = self\.left\.checked_sub\(handler_time\)\?;/self.left = self.left.saturating_sub(handler_time);/
 batch_takes_prefetch|broker/registry/mod.rs|s/at\.has_free_slot\(offer\)/at.has_room(offer)/
-handler_time_is_ignored|broker/coordinator/messages.rs|s/self\.record_handler_time\(call, span\);/let _ = span;/
+handler_time_is_ignored|broker/coordinator/messages.rs|s/service\.method_mut\(method\)\.record_handler_time\(span\);/let _ = (method, span);/
 silent_broker_is_kept|peer/mod.rs|s/State::Connected \{ \.\. \} if self\.liveness\.expires_at\(\) <= now => \{/State::Connected { .. } if false => {/
 LIST
 }

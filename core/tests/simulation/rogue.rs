@@ -201,7 +201,7 @@ fn envelope(last_request: u64, rng: &mut Rng) -> Envelope {
         5 => Envelope::Ping(Ping { number, done_below }),
         6 => {
             let outcome = Ok(body::encode(&(NUMBER, 1)).expect("a pair has a CBOR form"));
-            Envelope::Reply(Reply { number, outcome, credit: None, handler_time: None, extensions: Bytes::new() })
+            Envelope::Reply(Reply { number, outcome, credit: None, handler_time: None, extensions: Default::default() })
         }
         7 => Envelope::Handback(DispatchNumber(number)),
         8 => Envelope::Started(DispatchNumber(number)),
@@ -249,8 +249,8 @@ fn request(number: u64, done_below: Option<CallNumber>, rng: &mut Rng) -> Envelo
         } else {
             Streams::from_bits(rng.below(8)).expect("three bits are known")
         },
-        done_below,
-        extensions: Bytes::new(),
+        done_below: done_below.unwrap_or_default(),
+        extensions: Default::default(),
         body: body::encode(&(NUMBER, serde_bytes::Bytes::new(b"x"))).expect("a pair has a CBOR form"),
     })
 }

@@ -91,15 +91,15 @@ impl StreamEndpoint {
     /// Creates the end of the caller.
     pub(crate) fn of_caller(number: u64, spec: &CallSpec) -> StreamEndpoint {
         let Plan { from_caller, bytes, caller_pause, never_reads, never_ends, .. } = spec.plan;
-        let to_send = if spec.streams.from_caller { from_caller } else { 0 };
-        let end_due = spec.streams.from_caller && !never_ends;
+        let to_send = if spec.streams.from_caller() { from_caller } else { 0 };
+        let end_due = spec.streams.from_caller() && !never_ends;
         StreamEndpoint { end_due, pause: caller_pause, never_reads, ..StreamEndpoint::new(number, bytes, to_send) }
     }
 
     /// Creates the end of the handler.
     pub(crate) fn of_handler(number: u64, streams: Streams, plan: Plan) -> StreamEndpoint {
-        let to_send = if streams.to_caller { plan.from_handler } else { 0 };
-        let awaits_end = streams.from_caller && !plan.ignores_end;
+        let to_send = if streams.to_caller() { plan.from_handler } else { 0 };
+        let awaits_end = streams.from_caller() && !plan.ignores_end;
         StreamEndpoint { awaits_end, pause: plan.handler_pause, ..StreamEndpoint::new(number, plan.bytes, to_send) }
     }
 

@@ -314,7 +314,7 @@ impl WorkerHost {
             until: context.now,
             end: HandlerEnd::Answer,
             stoppable: true,
-            stream: (!job.streams.style().is_unary())
+            stream: (!job.streams.style.is_unary())
                 .then(|| StreamEndpoint::of_handler(rogue::NUMBER, job.streams, Plan::plain())),
             steps: 0,
             forced: false,

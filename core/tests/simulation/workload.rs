@@ -50,7 +50,7 @@ pub(crate) fn draw(client: (usize, u64), made: Time, context: &mut Context) -> C
     let style = if rng.percent(3) { rng.pick(&[Style::Unary, Style::Server, Style::Bidi]) } else { method.style };
     let broadcast =
         !streaming && style.is_unary() && !method.is_admin() && rng.percent(context.config.broadcast_percent);
-    let streams = if cast || broadcast { Streams::NONE } else { streams(style, rng.percent(20)) };
+    let streams = if cast || broadcast { Streams::NONE } else { Streams { style, progress: rng.percent(20) } };
     CallSpec {
         client,
         method,
@@ -90,7 +90,7 @@ pub(crate) fn quick_call(
         broadcast: false,
         quick: true,
         key,
-        streams: streams(method.style, true),
+        streams: Streams { style: method.style, progress: true },
         plan: Plan::plain(),
         made,
         made_world: now,
@@ -114,13 +114,6 @@ pub(crate) fn cancel_at(number: u64, context: &mut Context) -> Option<Time> {
     let cast = context.ledger.spec(number).cast;
     let longest = context.config.timeout_max;
     (!cast && context.rng.percent(context.config.cancel_percent)).then(|| context.now + context.rng.span(longest))
-}
-
-/// Returns the streams of a call of that style.
-fn streams(style: Style, progress: bool) -> Streams {
-    let to_caller = matches!(style, Style::Server | Style::Bidi);
-    let from_caller = matches!(style, Style::Client | Style::Bidi);
-    Streams { to_caller, from_caller, progress }
 }
 
 fn padding(bytes: u64) -> Bytes {

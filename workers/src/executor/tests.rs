@@ -38,7 +38,7 @@ fn job(number: u64, method: usize) -> Job {
         deadline: None,
         affinity: None,
         streams: callboard_core::wire::streams::Streams::NONE,
-        extensions: Bytes::new(),
+        extensions: Default::default(),
         body: Bytes::from_static(&[0x80]),
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn check_admin_call(caller: &Principal, request: &Request) -> Result<
     if request.flags.broadcast {
         return Err(Box::new(methods::no_broadcast(&request.method)));
     }
-    let style = request.streams.style();
+    let style = request.streams.style;
     if style != Style::Unary {
         return Err(Box::new(methods::wrong_style(&request.method, style)));
     }

@@ -66,7 +66,8 @@ pub struct ConnectionStatus {
 
 /// Returns the peers from the one with this number on, as many as a result may hold.
 pub(crate) fn peers(broker: &Broker, now: Time, from: u64) -> Peers {
-    let clients = broker.sessions.iter_from(ClientKey(from)).map(|(key, client)| (key.0, Peer::Client(client)));
+    let first = ClientKey::new(from.max(1)).expect("at least 1 is not 0");
+    let clients = broker.sessions.iter_from(first).map(|(key, client)| (key.number(), Peer::Client(client)));
     let workers = broker.registry.workers_from(WorkerKey(from)).map(|(key, worker)| (key.0, Peer::Worker(worker)));
     let mut all: Vec<_> = clients.take(PEERS_PAGE_MAX + 1).chain(workers.take(PEERS_PAGE_MAX + 1)).collect();
     all.sort_unstable_by_key(|&(id, _)| id);

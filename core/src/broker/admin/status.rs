@@ -315,7 +315,7 @@ fn worker_status(broker: &Broker, now: Time, worker: &Worker) -> WorkerStatus {
 fn call_status(now: Time, call: &Call) -> CallStatus {
     debug_assert!(matches!(call.state, CallState::Running { .. }), "only a running call is at a worker");
     CallStatus {
-        call: call.id.to_string(),
+        call: call.id().to_string(),
         method: call.method.to_string(),
         for_ms: millis(now.since(call.since)),
         wanted: call.is_wanted(),

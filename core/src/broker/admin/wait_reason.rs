@@ -134,15 +134,15 @@ fn wait_reason(broker: &Broker, now: Time, key: CallKey) -> WaitReason {
     let call = &broker.calls[key];
     let client = caller_of(broker, call);
     let reason = WaitReason {
-        call: call.id.to_string(),
+        call: call.id().to_string(),
         method: call.method.to_string(),
         client: client.map(|client| client.name().to_owned()).unwrap_or_default(),
         state: String::new(),
         reason: String::new(),
         since_ms: millis(now.since(call.since)),
         left_ms: call.deadline.map(|deadline| millis(deadline.since(now))),
-        worker: worker_of_subcall(broker, call).map_or_else(|| call.worker.to_string(), str::to_owned),
-        lost: call.lost,
+        worker: worker_of_subcall(broker, call).map_or_else(|| call.worker_name().to_string(), str::to_owned),
+        lost: call.lost.into(),
         ahead: 0,
         behind: Vec::new(),
         behind_others: 0,
@@ -164,12 +164,12 @@ fn wait_reason(broker: &Broker, now: Time, key: CallKey) -> WaitReason {
 
 /// Returns the client that waits for a call: for a subcall, the one that made the broadcast.
 fn caller_of<'a>(broker: &'a Broker, call: &Call) -> Option<&'a Client> {
-    let client = call.client.or_else(|| broker.calls[call.subcall_of?.broadcast].client)?;
+    let client = call.client.or_else(|| broker.calls[call.subcall_of.as_ref()?.broadcast].client)?;
     broker.sessions.get(client)
 }
 
 fn worker_of_subcall<'a>(broker: &'a Broker, call: &Call) -> Option<&'a str> {
-    Some(&broker.registry.find_worker(call.subcall_of?.worker)?.name)
+    Some(&broker.registry.find_worker(call.subcall_of.as_ref()?.worker)?.name)
 }
 
 fn explain_running(
@@ -194,7 +194,7 @@ fn explain_running(
 fn explain_queued(broker: &Broker, now: Time, call: &Call, reason: WaitReason) -> WaitReason {
     let reason = WaitReason { state: "waiting".to_owned(), ..reason };
     let service = broker.registry.service(call.service);
-    let offered = call.method_index.is_some_and(|method| service.method(method).is_offered());
+    let offered = call.method_index().is_some_and(|method| service.method(method).is_offered());
     if !offered {
         return WaitReason { reason: explain_unserved(broker, now, call), ..reason };
     }
@@ -209,7 +209,7 @@ fn explain_queued(broker: &Broker, now: Time, call: &Call, reason: WaitReason) -
         _ => format!("all {slots} slots of {} are busy, and {ahead} calls are ahead of it{pauses}", service.name),
     };
     // There is no estimate for a subcall: it waits for one worker, and the rate is that of all.
-    let turn = call.subcall_of.map_or_else(|| service.drain_rate.estimate_turn(ahead, slots), |_| None);
+    let turn = call.subcall_of.is_none().then(|| service.drain_rate.estimate_turn(ahead, slots)).flatten();
     let busy = busy_slots(broker, now, call);
     WaitReason { reason: text, ahead, behind, behind_others, busy, estimate_ms: turn.map(millis), ..reason }
 }
@@ -257,13 +257,16 @@ fn slots_of(broker: &Broker, call: &Call) -> (u32, String) {
 
 /// Returns the clients with calls before a queued call, the number of further clients, and the number of such calls.
 fn queued_ahead(broker: &Broker, call: &Call, service: &Service) -> (Vec<QueuedAhead>, usize, usize) {
-    let CallState::Queued { position, .. } = call.state else { return (Vec::new(), 0, 0) };
+    let Some(position) = call.queue_position() else { return (Vec::new(), 0, 0) };
     let mut sessions: Vec<_> = service.queue.ahead(position).into_iter().collect();
     let ahead = sessions.iter().map(|&(_, calls)| calls).sum();
     sessions.sort_by_key(|&(_, calls)| Reverse(calls));
     let others = sessions.len().saturating_sub(AHEAD_LISTED_MAX);
     sessions.truncate(AHEAD_LISTED_MAX);
-    let name = |session| broker.sessions.get(ClientKey(session)).map(|client| client.name().to_owned());
+    let name = |session| {
+        let client = ClientKey::new(session).and_then(|key| broker.sessions.get(key));
+        client.map(|client| client.name().to_owned())
+    };
     let listed = |(session, calls)| QueuedAhead { client: name(session).unwrap_or_default(), calls };
     (sessions.into_iter().map(listed).collect(), others, ahead)
 }
@@ -279,11 +282,11 @@ fn busy_slots(broker: &Broker, now: Time, call: &Call) -> Vec<BusySlot> {
     let mut busy: Vec<_> = running
         .map(|(worker, key)| (worker, &broker.calls[key]))
         .filter(|(worker, other)| other.service == call.service || (!is_limited && shares_slots(worker)))
-        .filter(|(_, other)| !is_limited || other.method_index == call.method_index)
+        .filter(|(_, other)| !is_limited || other.method_index() == call.method_index())
         .collect();
     busy.sort_by_key(|(_, other)| other.since);
     let slot = |(worker, other): (&Worker, &Call)| BusySlot {
-        call: other.id.to_string(),
+        call: other.id().to_string(),
         method: other.method.to_string(),
         worker: worker.name.to_string(),
         for_ms: millis(now.since(other.since)),
@@ -293,7 +296,7 @@ fn busy_slots(broker: &Broker, now: Time, call: &Call) -> Vec<BusySlot> {
 
 /// Returns the limit that a waiting call waits for, if it does.
 fn explain_limit(call: &Call, service: &Service) -> Option<String> {
-    service.rule().explain(&service.name, call.method_index?)
+    service.rule().explain(&service.name, call.method_index()?)
 }
 
 fn is_zero(number: &usize) -> bool {

@@ -44,7 +44,7 @@ use self::key_table::{Key, KeyTable};
 use super::{
     calls::{Call, CallState, Calls},
     deferred::{Deferred, DeferredWork},
-    keys::{CallKey, ServiceKey, WorkerKey},
+    keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
     registry::{Candidate, Registry},
     timers::{Timer, Timers},
 };
@@ -89,7 +89,7 @@ impl Affinity {
         let Some(affinity) = &mut call.affinity else { return true };
         let table = self.services.entry(call.service).or_default();
         if affinity.position == 0 {
-            table.number(affinity, call.client.map_or(0, |client| client.0));
+            table.number(affinity, call.client.map_or(0, ClientKey::number));
         }
         let early = now < self.not_before;
         let entry = table.key_mut(affinity);
@@ -179,7 +179,7 @@ impl Affinity {
 
     /// Returns the worker of a call's bucket that offers its method.
     pub(crate) fn bound_worker(&self, call: &Call, registry: &Registry) -> Option<WorkerKey> {
-        let (affinity, method) = (call.affinity.as_ref()?, call.method_index?);
+        let (affinity, method) = (call.affinity.as_ref()?, call.method_index()?);
         let bucket = self.services.get(&call.service)?.buckets.get(&affinity.bucket)?;
         bucket.workers.iter().copied().find(|&worker| registry.serves(worker, call.service, method))
     }
@@ -187,7 +187,7 @@ impl Affinity {
     /// Returns the best offer with room for a call with a key: one of its bucket's worker. If the bucket has no worker, one of the worker
     /// with the fewest buckets, which will keep this bucket.
     pub(crate) fn choose_offer(&self, call: &Call, registry: &Registry) -> Option<Candidate> {
-        let method = call.method_index?;
+        let method = call.method_index()?;
         if let Some(worker) = self.bound_worker(call, registry) {
             return registry.best_offer_of(worker, call.service, method);
         }
@@ -315,7 +315,7 @@ impl Affinity {
                 )
             }
             Some(Key { owner: Some(first), .. }) => {
-                format!("{} has key {key}, and calls of one key run one at a time", calls[*first].id)
+                format!("{} has key {key}, and calls of one key run one at a time", calls[*first].id())
             }
             _ => format!("other calls of key {key} are ahead of it"),
         }

@@ -4,6 +4,8 @@
 //! is stored in the call as a value of the part's own type. Separate tables in the parts would cost a lookup each for
 //! every call, and would have to be kept consistent with this one.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -14,16 +16,19 @@ use super::{
         keys::{ClientKey, ServiceKey, TenantKey, WorkerKey},
         metrics::CompletedCall,
         outcome::Outcome,
-        scheduling::{QueueNumber, QueuePosition},
+        scheduling::{QueueKey, QueueNumber, QueuePosition},
     },
+    caller::Caller,
     limits::ExecutionLimits,
+    time_spent::TimeSpent,
 };
 use crate::{
     deadline_queue::DeadlineKey,
     time::Time,
     wire::{
         envelope::{Effect, Priority, Request},
-        ids::{CallId, ConnectionNumber, DispatchNumber},
+        extensions::Extensions,
+        ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber},
         limits,
         method::MethodName,
         status::{Code, Executed, Failure, Timings},
@@ -32,23 +37,23 @@ use crate::{
 };
 
 /// An open call, or a call whose worker has not sent its final message yet.
+///
+/// A million calls may wait, so its size counts: what few calls have is boxed.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// The correlation id, for logs and operators.
-    pub(crate) id: CallId,
-    /// The name of the peer that made the call, which its handler may read. `None` if the peer has no name.
-    pub(crate) caller_name: Option<ByteString>,
+    /// The call's number in its client's session.
+    pub(crate) number: CallNumber,
+    /// The peer that made the call.
+    pub(crate) caller: Arc<Caller>,
     /// The client that waits for the outcome. `None` once the client has the outcome or does not wait for it, and for a
     /// subcall.
     pub(crate) client: Option<ClientKey>,
-    /// The tenant in whose backlog the call counts while it waits.
-    pub(crate) tenant: TenantKey,
     /// The client's connection that spent credit for the call. The credit is released only to that connection.
     pub(crate) paid_on: ConnectionNumber,
     pub(crate) service: ServiceKey,
     pub(crate) method: MethodName,
-    /// The method's index in its service, once a worker has offered it.
-    pub(crate) method_index: Option<usize>,
+    /// The method's index in its service, once a worker has offered it. See [`Call::method_index`].
+    method_index: Option<u16>,
     pub(crate) deadline: Option<Time>,
     /// The effect: the one that the caller set, or from the first dispatch on the stricter of that and the workers'
     /// one.
@@ -63,13 +68,13 @@ pub(crate) struct Call {
     /// The replies of a broadcast, while its subcalls are open.
     pub(crate) aggregation: Option<Box<BroadcastAggregation>>,
     /// The broadcast that the call is a subcall of, if it is one.
-    pub(crate) subcall_of: Option<SubcallId>,
+    pub(crate) subcall_of: Option<Box<SubcallId>>,
     pub(crate) requested_streams: Streams,
     /// The streams of the call, if it has any, until it has an outcome.
     pub(crate) streams: Option<Box<CallStreams>>,
     /// Whether the call may have run in an earlier start of the broker.
     pub(crate) uncertain: bool,
-    pub(crate) extensions: Bytes,
+    pub(crate) extensions: Extensions,
     /// The arguments, for as long as they may be needed again.
     pub(crate) body: Bytes,
     /// The bytes of credit that the call has spent.
@@ -79,18 +84,21 @@ pub(crate) struct Call {
     /// Whether the call was ever sent to a worker.
     pub(crate) dispatched: bool,
     /// The number of workers that were lost with the call.
-    pub(crate) lost: u32,
+    pub(crate) lost: u16,
     /// The name of the worker that the call was last sent to.
-    pub(crate) worker: ByteString,
+    pub(crate) worker: Option<Arc<ByteString>>,
     pub(crate) state: CallState,
-    pub(crate) limits: ExecutionLimits,
+    /// The time limits of the call at its worker, if its method has some.
+    pub(crate) limits: Option<Box<ExecutionLimits>>,
     /// Since when the call has been in its state, for the timings.
     pub(crate) since: Time,
     /// How long the call waited and was at workers, up to `since`.
-    pub(crate) timings: Timings,
+    pub(crate) time_spent: TimeSpent,
     /// The timeout that is set for the call, if any.
     pub(super) timeout: Option<DeadlineKey>,
 }
+
+const _: () = assert!(size_of::<Call>() <= 264, "a million calls may wait");
 
 /// The state of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +107,9 @@ pub(crate) enum CallState {
     New,
     /// The call waits for its affinity key.
     WaitingForKey,
-    /// The call is in the queue of its service. If `give_up` is set, no worker serves its method, and the call fails at
-    /// that time.
-    Queued { position: QueuePosition, give_up: Option<Time> },
+    /// The call is in the queue of its service, in that sub-queue of that session. If `give_up` is set, no worker serves its method,
+    /// and the call fails at that time. See [`Call::queue_position`].
+    Queued { session: u64, sub_queue: usize, give_up: Option<Time> },
     /// The call is at a worker, in that offer, under that dispatch number. `started`: its handler has started, as far
     /// as the worker has reported.
     Running { worker: WorkerKey, offer: usize, dispatch: DispatchNumber, started: bool },
@@ -109,14 +117,11 @@ pub(crate) enum CallState {
     Aggregating,
 }
 
-/// The origin of a call.
+/// Where a call comes from.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller {
+pub(crate) struct CallOrigin {
     pub(crate) client: ClientKey,
-    pub(crate) tenant: TenantKey,
-    pub(crate) tag: u32,
-    /// The name of the peer that makes the call, if it has one.
-    pub(crate) name: Option<ByteString>,
+    pub(crate) caller: Arc<Caller>,
     pub(crate) connection_number: ConnectionNumber,
     /// Whether the call may have run in an earlier start of the broker.
     pub(crate) uncertain: bool,
@@ -124,13 +129,12 @@ pub(crate) struct Caller {
 
 impl Call {
     /// Creates the call of a request.
-    pub(crate) fn new(now: Time, caller: Caller, service: ServiceKey, request: Request) -> Call {
+    pub(crate) fn new(now: Time, origin: CallOrigin, service: ServiceKey, request: Request) -> Call {
         Call {
-            id: CallId { caller: caller.tag, number: request.number },
-            caller_name: caller.name,
-            client: Some(caller.client),
-            tenant: caller.tenant,
-            paid_on: caller.connection_number,
+            number: request.number,
+            caller: origin.caller,
+            client: Some(origin.client),
+            paid_on: origin.connection_number,
             service,
             method: request.method,
             method_index: None,
@@ -145,18 +149,18 @@ impl Call {
             subcall_of: None,
             requested_streams: request.streams,
             streams: CallStreams::new(request.streams),
-            uncertain: caller.uncertain,
+            uncertain: origin.uncertain,
             extensions: request.extensions,
             bytes: request.body.len() as u64,
             body: request.body,
             queue_number: None,
             dispatched: false,
             lost: 0,
-            worker: ByteString::new(),
+            worker: None,
             state: CallState::New,
-            limits: ExecutionLimits::default(),
+            limits: None,
             since: now,
-            timings: Timings::default(),
+            time_spent: TimeSpent::default(),
             timeout: None,
         }
     }
@@ -165,10 +169,9 @@ impl Call {
     /// bytes of the body.
     pub(crate) fn subcall(&self, of: SubcallId) -> Call {
         Call {
-            id: self.id,
-            caller_name: self.caller_name.clone(),
+            number: self.number,
+            caller: self.caller.clone(),
             client: None,
-            tenant: self.tenant,
             paid_on: self.paid_on,
             service: self.service,
             method: self.method.clone(),
@@ -181,7 +184,7 @@ impl Call {
             affinity: None,
             broadcast: false,
             aggregation: None,
-            subcall_of: Some(of),
+            subcall_of: Some(Box::new(of)),
             requested_streams: Streams::NONE,
             streams: None,
             uncertain: self.uncertain,
@@ -191,13 +194,49 @@ impl Call {
             queue_number: None,
             dispatched: false,
             lost: 0,
-            worker: ByteString::new(),
+            worker: None,
             state: CallState::New,
-            limits: ExecutionLimits::default(),
+            limits: None,
             since: self.since,
-            timings: Timings::default(),
+            time_spent: TimeSpent::default(),
             timeout: None,
         }
+    }
+
+    /// Returns the correlation id, for logs and operators.
+    pub(crate) fn id(&self) -> CallId {
+        CallId { caller: self.caller.tag, number: self.number }
+    }
+
+    /// Returns the tenant in whose backlog the call counts while it waits.
+    pub(crate) fn tenant(&self) -> TenantKey {
+        self.caller.tenant
+    }
+
+    /// Returns the method's index in its service, once a worker has offered it.
+    pub(crate) fn method_index(&self) -> Option<usize> {
+        self.method_index.map(usize::from)
+    }
+
+    pub(crate) fn set_method_index(&mut self, index: Option<usize>) {
+        let narrow = |index| u16::try_from(index).expect("a service has at most METHODS_MAX methods");
+        self.method_index = index.map(narrow);
+    }
+
+    /// Returns the flows of a queue that the call belongs to. `session` is that of its client.
+    pub(crate) fn queue_key(&self, session: u64) -> QueueKey {
+        QueueKey { tenant: self.tenant().0, priority: self.priority, session }
+    }
+
+    /// Returns the position of the call in its service's queue, if it is there.
+    pub(crate) fn queue_position(&self) -> Option<QueuePosition> {
+        let CallState::Queued { session, sub_queue, .. } = self.state else { return None };
+        Some(QueuePosition::new(self.queue_key(session), sub_queue, self.queue_number?))
+    }
+
+    /// Returns the name of the worker that the call was last sent to. Empty if it was sent to none.
+    pub(crate) fn worker_name(&self) -> ByteString {
+        self.worker.as_deref().cloned().unwrap_or_default()
     }
 
     /// Returns whether a client waits for the outcome, or a broadcast for that of its subcall.
@@ -213,7 +252,7 @@ impl Call {
     /// Returns the only worker that may get the call, if there is one: that of the subcall, or that of the key's
     /// bucket.
     pub(crate) fn bound_to(&self) -> Option<WorkerKey> {
-        self.subcall_of.map(|of| of.worker).or_else(|| self.affinity.as_ref()?.worker)
+        self.subcall_of.as_ref().map(|of| of.worker).or_else(|| self.affinity.as_ref()?.worker)
     }
 
     /// Returns why the options of the call exclude each other, if they do.
@@ -229,7 +268,7 @@ impl Call {
 
     /// Returns the number of the attempt that a dispatch now would be.
     pub(crate) fn attempt(&self) -> u32 {
-        self.lost + 1
+        u32::from(self.lost) + 1
     }
 
     /// Returns whether the call ran: yes if its handler has started, no if it was at no worker, otherwise maybe.
@@ -248,43 +287,37 @@ impl Call {
     /// Adds the time since `since` to the timings. Called before the call goes to a worker, when it comes back from
     /// one, and at its end.
     pub(crate) fn count_time(&mut self, now: Time, at_worker: bool) {
-        let bucket = if at_worker { &mut self.timings.running } else { &mut self.timings.queued };
-        *bucket += now.since(self.since);
+        self.time_spent.add(now.since(self.since), at_worker);
         self.since = now;
     }
 
     /// Returns how long the call waited and was at workers, up to now.
     pub(crate) fn timings_at(&self, now: Time) -> Timings {
-        let mut timings = self.timings;
-        match self.state {
-            CallState::Running { .. } => timings.running += now.since(self.since),
-            _ => timings.queued += now.since(self.since),
-        }
-        timings
+        let mut spent = self.time_spent;
+        spent.add(now.since(self.since), matches!(self.state, CallState::Running { .. }));
+        spent.timings()
     }
 
     /// Returns how the call ended with this outcome, after its time was counted. A broadcast is at workers while its subcalls are.
     pub(crate) fn completed(&self, outcome: &Outcome) -> CompletedCall {
-        let was_at_worker = self.dispatched || !self.timings.running.is_zero();
-        CompletedCall {
-            code: outcome.as_ref().err().map(|failure| failure.code),
-            queued: self.timings.queued,
-            running: was_at_worker.then_some(self.timings.running),
-        }
+        let Timings { queued, running, .. } = self.time_spent.timings();
+        let was_at_worker = self.dispatched || !running.is_zero();
+        let code = outcome.as_ref().err().map(|failure| failure.code);
+        CompletedCall { code, queued, running: was_at_worker.then_some(running) }
     }
 
     /// Records that the call is at no worker any more.
     pub(crate) fn leave_worker(&mut self) {
         self.state = CallState::New;
-        self.limits = ExecutionLimits::default();
+        self.limits = None;
     }
 
     /// Creates a failure of this call with the attempt and the worker, for an error of the broker.
     pub(crate) fn failure(&self, code: Code, message: impl Into<ByteString>) -> Failure {
         let running = matches!(self.state, CallState::Running { .. });
         Failure {
-            attempt: if running { self.attempt() } else { self.lost },
-            worker: self.worker.clone(),
+            attempt: if running { self.attempt() } else { self.lost.into() },
+            worker: self.worker_name(),
             ..Failure::new(code, self.executed(), message)
         }
     }
@@ -310,7 +343,7 @@ impl Call {
     /// Returns whether the call may be sent to a worker (again), given the method's effect.
     pub(crate) fn may_run(&self, effect: Effect) -> bool {
         let effect = self.effect.map_or(effect, |own| own.max(effect));
-        let again = effect < Effect::Once && self.lost < limits::ATTEMPTS_MAX;
+        let again = effect < Effect::Once && u32::from(self.lost) < limits::ATTEMPTS_MAX;
         !self.has_items() && (!self.ran_before() || again)
     }
 
@@ -329,8 +362,6 @@ impl Call {
         if self.body.len() <= limits::BODY_INLINE_BYTES_MAX {
             self.body = Bytes::copy_from_slice(&self.body);
         }
-        if !self.extensions.is_empty() {
-            self.extensions = Bytes::copy_from_slice(&self.extensions);
-        }
+        self.extensions = self.extensions.detached();
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     wire::{
         affinity::AffinityKey,
         envelope::{Effect, Request},
+        extensions::Extensions,
         ids::CallId,
         limits::{DEAD_LETTER_BYTES_MAX, DEAD_LETTERS_MAX},
         method::MethodName,
@@ -69,7 +70,7 @@ struct Letter {
     at: Time,
     key: Option<AffinityKey>,
     streams: Streams,
-    extensions: Bytes,
+    extensions: Extensions,
     body: Bytes,
 }
 
@@ -95,15 +96,15 @@ impl DeadLetters {
             return false;
         }
         self.insert(Letter {
-            call: call.id,
+            call: call.id(),
             method: call.method.clone(),
             effect: call.effect.unwrap_or(Effect::Once),
-            lost: call.lost,
-            worker: call.worker.to_string(),
+            lost: call.lost.into(),
+            worker: call.worker_name().to_string(),
             at: now,
             key: call.affinity.as_ref().map(|affinity| affinity.key.clone()),
             streams: call.requested_streams,
-            extensions: Bytes::copy_from_slice(&call.extensions),
+            extensions: call.extensions.detached(),
             body: Bytes::copy_from_slice(&call.body),
         });
         true
@@ -160,10 +161,10 @@ impl DeadLetters {
     /// has not.
     pub(crate) fn resend(&self, request: &mut Request) {
         let letter = letter_id(request).ok().and_then(|id| self.letters.get(&id));
-        let Some(letter) = letter.filter(|letter| letter.streams.style() == request.streams.style()) else { return };
+        let Some(letter) = letter.filter(|letter| letter.streams.style == request.streams.style) else { return };
         (request.method, request.body) = (letter.method.clone(), letter.body.clone());
         request.effect = request.effect.max(Some(letter.effect));
-        (request.key, request.extensions) = (letter.key.clone(), letter.extensions.clone());
+        (request.key, request.extensions) = (letter.key.clone().map(Box::new), letter.extensions.clone());
     }
 
     /// Asserts that letters are counted and bounded.
@@ -210,7 +211,7 @@ fn wrong_style(id: u64, letter: &Letter) -> Box<Failure> {
         "dead letter {id} is of {}, {}, and items have no way here: take its arguments from {}.dead_show, call the method \
          with them as what it is, and drop the letter",
         letter.method,
-        letter.streams.style(),
+        letter.streams.style,
         reserved::SERVICE
     );
     Box::new(Failure::new(Code::FailedPrecondition, Executed::No, text))

@@ -29,10 +29,14 @@ pub(crate) enum LimitReached {
 }
 
 impl ExecutionLimits {
-    /// Creates the limits of a call that begins now.
-    pub(crate) fn new(now: Time, limits: MethodLimits) -> ExecutionLimits {
+    /// Creates the limits of a call that begins now, if its method has some.
+    pub(crate) fn new(now: Time, limits: MethodLimits) -> Option<Box<ExecutionLimits>> {
+        if limits.soft_ms.is_none() && limits.hard_ms.is_none() {
+            return None;
+        }
         let at = |millis: Option<u64>| millis.map(|millis| now + Duration::from_millis(millis));
-        ExecutionLimits { soft: at(limits.soft_ms), hard: at(limits.hard_ms), ..ExecutionLimits::default() }
+        let (soft, hard) = (at(limits.soft_ms), at(limits.hard_ms));
+        Some(Box::new(ExecutionLimits { soft, hard, ..ExecutionLimits::default() }))
     }
 
     /// Returns when the next limit is reached.

@@ -1,9 +1,11 @@
 //! The call table: all open calls, their timeouts, and the numbers of their dispatches.
 
 mod call;
+mod caller;
 mod dead_letters;
 mod limits;
 mod retry_budget;
+mod time_spent;
 
 use std::ops::{Index, IndexMut};
 
@@ -11,7 +13,8 @@ use slab::Slab;
 
 pub use self::dead_letters::{DeadLetter, DeadLetterDetail};
 pub(crate) use self::{
-    call::{Call, CallState, Caller},
+    call::{Call, CallOrigin, CallState},
+    caller::Caller,
     dead_letters::DeadLetters,
     limits::{ExecutionLimits, LimitReached},
     retry_budget::RetryBudget,
@@ -19,6 +22,7 @@ pub(crate) use self::{
 use super::keys::CallKey;
 use crate::{
     deadline_queue::{DeadlineKey, DeadlineQueue},
+    table_index::TableIndex,
     time::Time,
     wire::ids::{CallId, DispatchNumber},
 };
@@ -34,20 +38,20 @@ pub(crate) struct Calls {
 impl Calls {
     /// Adds a call.
     pub(crate) fn insert(&mut self, call: Call) -> CallKey {
-        CallKey(self.calls.insert(call))
+        CallKey(TableIndex::new(self.calls.insert(call)))
     }
 
     /// Removes a call, whose timeout was cancelled before.
     pub(crate) fn remove(&mut self, key: CallKey) {
-        self.calls.remove(key.0);
+        self.calls.remove(key.0.get());
     }
 
     pub(crate) fn get(&self, key: CallKey) -> Option<&Call> {
-        self.calls.get(key.0)
+        self.calls.get(key.0.get())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (CallKey, &Call)> {
-        self.calls.iter().map(|(key, call)| (CallKey(key), call))
+        self.calls.iter().map(|(key, call)| (CallKey(TableIndex::new(key)), call))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -61,7 +65,7 @@ impl Calls {
     /// Returns the call with a correlation id. A subcall of a broadcast has the id of the broadcast, and is not
     /// returned.
     pub(crate) fn find(&self, id: CallId) -> Option<CallKey> {
-        self.iter().find(|(_, call)| call.id == id && call.subcall_of.is_none()).map(|(key, _)| key)
+        self.iter().find(|(_, call)| call.id() == id && call.subcall_of.is_none()).map(|(key, _)| key)
     }
 
     /// Returns a dispatch number that was not used before in this start of the broker.
@@ -73,14 +77,14 @@ impl Calls {
     /// Sets the timeout of a call: its deadline, the end of its wait for a worker, or the next limit of its method,
     /// whichever comes first.
     pub(crate) fn schedule_timeout(&mut self, key: CallKey) {
-        let call = &mut self.calls[key.0];
+        let call = &mut self.calls[key.0.get()];
         let give_up = match call.state {
             CallState::Queued { give_up, .. } => give_up,
             _ => None,
         };
         // The deadline of a call without a client has no meaning: its outcome is not wanted, or its broadcast has the deadline.
         let deadline = call.deadline.filter(|_| call.client.is_some());
-        let at = [deadline, give_up, call.limits.next()].into_iter().flatten().min();
+        let at = [deadline, give_up, call.limits.as_ref().and_then(|limits| limits.next())].into_iter().flatten().min();
         if at == call.timeout.map(DeadlineKey::at) {
             return;
         }
@@ -92,7 +96,7 @@ impl Calls {
 
     /// Cancels the timeout of a call.
     pub(crate) fn cancel_timeout(&mut self, key: CallKey) {
-        if let Some(timeout) = self.calls[key.0].timeout.take() {
+        if let Some(timeout) = self.calls[key.0.get()].timeout.take() {
             self.timeouts.remove(timeout);
         }
     }
@@ -119,12 +123,12 @@ impl Index<CallKey> for Calls {
     type Output = Call;
 
     fn index(&self, key: CallKey) -> &Call {
-        &self.calls[key.0]
+        &self.calls[key.0.get()]
     }
 }
 
 impl IndexMut<CallKey> for Calls {
     fn index_mut(&mut self, key: CallKey) -> &mut Call {
-        &mut self.calls[key.0]
+        &mut self.calls[key.0.get()]
     }
 }

@@ -17,7 +17,7 @@ use super::super::{
     keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
     outcome::Outcome,
     registry::{CallEnd, Candidate, Method},
-    scheduling::{self, QueueKey, QueuePosition, WaitLimit},
+    scheduling::{self, WaitLimit},
     timers::Timer,
 };
 use super::state::Broker;
@@ -26,6 +26,7 @@ use crate::{
     wire::{
         affinity::{Affinity, AffinityKey},
         envelope::{Cancel, Dispatch, Effect, Envelope},
+        extensions::Extensions,
         ids::DispatchNumber,
         limits::HEADER_BYTES_MAX,
         status::{Code, Failure},
@@ -41,11 +42,11 @@ impl Broker {
             return self.fail(now, key, Code::DeadlineExceeded, "its deadline passed before it could start", out);
         }
         let service = self.registry.service_mut(call.service);
-        if call.method_index.is_none() {
-            call.method_index = service.index_of(call.method.method());
-            call.method_index.iter().for_each(|&method| service.method_mut(method).calls += 1);
+        if call.method_index().is_none() {
+            call.set_method_index(service.index_of(call.method.method()));
+            call.method_index().iter().for_each(|&method| service.method_mut(method).calls += 1);
         }
-        let offered = call.method_index.map(|method| service.method(method)).filter(|method| method.is_offered());
+        let offered = call.method_index().map(|method| service.method(method)).filter(|method| method.is_offered());
         match offered.map(Method::effect) {
             Some(effect) if !call.may_run(effect) => {
                 self.fail(now, key, Code::Unavailable, "it was sent before, and may have run", out);
@@ -78,11 +79,11 @@ impl Broker {
     /// Returns the offer with room for a call that gets the call.
     fn choose_offer(&mut self, now: Time, key: CallKey) -> Option<Candidate> {
         let call = &self.calls[key];
-        let method = call.method_index?;
+        let method = call.method_index()?;
         if !self.registry.service(call.service).rule().may_start(method) {
             return None;
         }
-        match call.subcall_of {
+        match &call.subcall_of {
             Some(of) => self.registry.best_offer_of(of.worker, call.service, method),
             None if call.affinity.is_some() => self.affinity.choose_offer(call, &self.registry),
             None => self.registry.next_offer(now, call.service, method, self.settings.batch_time),
@@ -153,23 +154,24 @@ impl Broker {
             (affinity.worker, affinity.admitted) = (bound, true);
         }
         call.detach();
-        let session = caller.map_or(0, |client| client.0);
-        let queue_key = QueueKey { tenant: call.tenant.0, priority: call.priority, session };
+        let (session, sub_queue) = (caller.map_or(0, ClientKey::number), scheduling::sub_queue_of(call));
         let queue = &mut self.registry.service_mut(call.service).queue;
         let number = *call.queue_number.get_or_insert_with(|| queue.next_number());
-        let position = queue.insert(queue_key, scheduling::sub_queue_of(call), number, key, call.body.len());
-        self.tenants.add_waiting(call.tenant, call.body.len());
-        call.state = CallState::Queued { position, give_up };
+        queue.insert(call.queue_key(session), sub_queue, number, key, call.body.len());
+        self.tenants.add_waiting(call.tenant(), call.body.len());
+        call.state = CallState::Queued { session, sub_queue, give_up };
         self.calls.schedule_timeout(key);
     }
 
-    fn leave_queue(&mut self, key: CallKey, position: QueuePosition) {
+    /// Removes a call from its service's queue.
+    fn leave_queue(&mut self, key: CallKey) {
         let call = &mut self.calls[key];
+        let position = call.queue_position().expect("only a queued call leaves its queue");
         call.state = CallState::New;
         if let Some(service) = self.registry.find_service_mut(call.service) {
             service.queue.remove(position);
         }
-        self.tenants.remove_waiting(call.tenant, call.body.len());
+        self.tenants.remove_waiting(call.tenant(), call.body.len());
     }
 
     /// Gives a worker as many waiting calls as it has room for.
@@ -232,10 +234,10 @@ impl Broker {
         let calls = &self.calls;
         let key = queue.pop_where(|key| {
             let call = &calls[key];
-            let method = call.method_index.or_else(|| rule.index_of(call.method.method()));
+            let method = call.method_index().or_else(|| rule.index_of(call.method.method()));
             method.filter(fits).is_some() && scheduling::may_run_at(call, at)
         })?;
-        self.tenants.remove_waiting(calls[key].tenant, calls[key].body.len());
+        self.tenants.remove_waiting(calls[key].tenant(), calls[key].body.len());
         Some(key)
     }
 
@@ -244,11 +246,11 @@ impl Broker {
         let waiting: Vec<CallKey> = self.registry.service(service).queue.iter().collect();
         for key in waiting {
             let Some(call) = self.calls.get(key) else { continue };
-            let CallState::Queued { position, give_up } = call.state else { continue };
+            let CallState::Queued { give_up, .. } = call.state else { continue };
             let index = || self.registry.service(service).index_of(call.method.method());
-            let method = call.method_index.or_else(index);
-            if method.is_none() || method != call.method_index || give_up.is_some() {
-                self.leave_queue(key, position);
+            let method = call.method_index().or_else(index);
+            if method.is_none() || method != call.method_index() || give_up.is_some() {
+                self.leave_queue(key);
                 self.schedule(now, key, out);
             }
         }
@@ -274,7 +276,7 @@ impl Broker {
         let call = &mut self.calls[key];
         call.detach();
         self.affinity.add_waiting(key, call);
-        self.tenants.add_waiting(call.tenant, call.body.len());
+        self.tenants.add_waiting(call.tenant(), call.body.len());
         call.state = CallState::WaitingForKey;
         self.calls.schedule_timeout(key);
     }
@@ -290,7 +292,7 @@ impl Broker {
         let Some(next) = self.affinity.pop_waiting(now, service, key) else { return };
         let call = &mut self.calls[next];
         self.affinity.uncount_waiting(call);
-        self.tenants.remove_waiting(call.tenant, call.body.len());
+        self.tenants.remove_waiting(call.tenant(), call.body.len());
         self.schedule_popped(now, next, out);
     }
 
@@ -298,8 +300,8 @@ impl Broker {
     pub(super) fn reschedule_bucket(&mut self, now: Time, service: ServiceKey, bucket: u16, out: &mut Vec<Action>) {
         for key in self.affinity.tidy_bucket(service, bucket) {
             let state = self.calls.get(key).map(|call| call.state);
-            let Some(CallState::Queued { position, give_up }) = state else { continue };
-            self.leave_queue(key, position);
+            let Some(CallState::Queued { give_up, .. }) = state else { continue };
+            self.leave_queue(key);
             match give_up {
                 None => self.schedule(now, key, out),
                 // No worker serves its method now.
@@ -323,8 +325,10 @@ impl Broker {
     /// Takes the key from a queued call, which then waits for the key again, at its old position. A running call keeps
     /// the key.
     fn take_key_from(&mut self, key: CallKey) {
-        let CallState::Queued { position, .. } = self.calls[key].state else { return };
-        self.leave_queue(key, position);
+        if !matches!(self.calls[key].state, CallState::Queued { .. }) {
+            return;
+        }
+        self.leave_queue(key);
         self.affinity.take_key(&self.calls[key]);
         self.wait_for_key(key);
     }
@@ -335,8 +339,8 @@ impl Broker {
         if is_new {
             // Calls of the bucket that are in the queue wait for that worker from now on.
             for call in self.affinity.owners(service, key.bucket()) {
-                if let CallState::Queued { position, give_up } = self.calls[call].state {
-                    self.leave_queue(call, position);
+                if let CallState::Queued { give_up, .. } = self.calls[call].state {
+                    self.leave_queue(call);
                     self.enqueue(call, give_up);
                 }
             }
@@ -352,10 +356,10 @@ impl Broker {
         let Candidate { worker, offer, .. } = candidate;
         let number = self.calls.next_dispatch();
         let call = &mut self.calls[key];
-        let method = call.method_index.expect("a dispatched call's method is offered");
+        let method = call.method_index().expect("a dispatched call's method is offered");
         self.registry.begin_call(candidate, number, key, call.body.len(), self.settings.worker_bytes_max);
         let at = self.registry.worker(worker);
-        call.worker = at.name.clone();
+        call.worker = Some(at.name.clone());
         call.limits = ExecutionLimits::new(now, at.offers()[offer].limits_of(method));
         call.count_time(now, false);
         let service = self.registry.service_mut(call.service);
@@ -380,8 +384,8 @@ impl Broker {
             method: call.method.clone(),
             timeout: call.deadline.map(|deadline| deadline.since(now)),
             attempt: call.attempt(),
-            call: call.id,
-            caller_name: call.caller_name.clone(),
+            call: call.id(),
+            caller_name: call.caller.name.clone(),
             affinity,
             streams: call.requested_streams,
             extensions: call.extensions.clone(),
@@ -397,11 +401,11 @@ impl Broker {
     }
 
     /// Binds the bucket of a call's affinity key to a worker. Returns the affinity to send with the dispatch.
-    fn bind(&mut self, key: CallKey, worker: WorkerKey) -> Option<Affinity> {
+    fn bind(&mut self, key: CallKey, worker: WorkerKey) -> Option<Box<Affinity>> {
         let call = &self.calls[key];
         let affinity_key = call.affinity.as_ref()?.key.clone();
         let fence = self.bind_bucket(call.service, &affinity_key, worker);
-        Some(Affinity { key: affinity_key, fence })
+        Some(Box::new(Affinity { key: affinity_key, fence }))
     }
 
     /// Frees the slot of a dispatch, after the worker's final message about it: a handback or a reply. Returns the call and the index of the
@@ -451,7 +455,7 @@ impl Broker {
     /// concurrent calls, another call may run now, and its dispatch is deferred.
     fn leave_method(&mut self, key: CallKey) {
         let call = &self.calls[key];
-        let method = call.method_index.expect("a dispatched call's method was offered");
+        let method = call.method_index().expect("a dispatched call's method was offered");
         if self.registry.service_mut(call.service).end_call(method) {
             self.deferred.add(DeferredWork::FillService(call.service));
         }
@@ -488,7 +492,7 @@ impl Broker {
             return self.fail(now, key, Code::Unavailable, message, out);
         }
         self.counters.repeated += 1;
-        out.push(Action::Log(Diagnostic::Retried { call: call.id, lost: call.lost }));
+        out.push(Action::Log(Diagnostic::Retried { call: call.id(), lost: call.lost.into() }));
         self.reschedule(now, key, out);
     }
 
@@ -496,8 +500,8 @@ impl Broker {
         let call = &self.calls[key];
         if self.dead_letters.add(now, call) {
             self.counters.buried += 1;
-            let (method, lost) = (call.method.to_string(), call.lost);
-            out.push(Action::Log(Diagnostic::DeadLettered { call: call.id, method, lost }));
+            let (method, lost) = (call.method.to_string(), call.lost.into());
+            out.push(Action::Log(Diagnostic::DeadLettered { call: call.id(), method, lost }));
         }
     }
 }
@@ -534,15 +538,15 @@ impl Broker {
     /// unresponsive.
     fn on_limit(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &mut self.calls[key];
-        match call.limits.take_reached(now) {
+        match call.limits.as_mut().and_then(|limits| limits.take_reached(now)) {
             Some(LimitReached::Hard) => {
                 let failure = call.failure(Code::DeadlineExceeded, "it exceeded the hard limit of its method");
                 return self.end_anywhere(now, key, Err(Box::new(failure)), out);
             }
             Some(LimitReached::Unresponsive) => self.on_unresponsive_worker(key, out),
             Some(LimitReached::Soft) => {
-                let (worker, method) = (call.worker.clone(), call.method.to_string());
-                out.push(Action::Log(Diagnostic::SlowCall { call: call.id, method, worker }));
+                let (worker, method) = (call.worker_name(), call.method.to_string());
+                out.push(Action::Log(Diagnostic::SlowCall { call: call.id(), method, worker }));
             }
             None => {}
         }
@@ -556,14 +560,15 @@ impl Broker {
         let CallState::Running { worker, .. } = call.state else { return };
         self.registry.update_worker(worker, |worker| worker.unresponsive_calls += 1);
         self.unbind(worker);
-        let (call, method) = (self.calls[key].id, self.calls[key].method.to_string());
-        let name = self.registry.worker(worker).name.clone();
+        let (call, method) = (self.calls[key].id(), self.calls[key].method.to_string());
+        let name = self.registry.worker(worker).name();
         out.push(Action::Log(Diagnostic::WorkerUnresponsive { name, call, method }));
     }
 
     /// Ends the unresponsiveness that a call caused, after the worker's final message about the call.
     fn end_unresponsiveness(&mut self, now: Time, key: WorkerKey, call: CallKey, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.calls[call].limits.is_unresponsive) {
+        let limits = self.calls[call].limits.as_mut();
+        if limits.is_some_and(|limits| std::mem::take(&mut limits.is_unresponsive)) {
             self.registry.update_worker(key, |worker| worker.unresponsive_calls -= 1);
             self.fill_worker(now, key, out);
         }
@@ -603,7 +608,7 @@ impl Broker {
     /// Ends a call that is at no worker.
     pub(super) fn end(&mut self, now: Time, key: CallKey, outcome: Outcome, out: &mut Vec<Action>) {
         self.log_slow_call(now, key, None, out);
-        self.complete(now, key, outcome, Bytes::new(), out);
+        self.complete(now, key, outcome, Extensions::NONE, out);
         self.remove_call(key);
     }
 
@@ -612,7 +617,7 @@ impl Broker {
         match self.calls[key].state {
             CallState::Running { worker, dispatch, .. } => {
                 self.log_slow_call(now, key, None, out);
-                self.complete(now, key, outcome, Bytes::new(), out);
+                self.complete(now, key, outcome, Extensions::NONE, out);
                 self.stop_running(now, key, worker, dispatch, out);
             }
             // A broadcast has no streams, but its client may send messages about some. Its subcalls must not outlive it.
@@ -630,10 +635,10 @@ impl Broker {
         let Some(slow_call) = self.settings.slow_call.filter(|_| call.client.is_some()) else { return };
         let timings = call.timings_at(now);
         if timings.queued + timings.running >= slow_call {
-            let (method, worker) = (call.method.to_string(), call.worker.clone());
+            let (method, worker) = (call.method.to_string(), call.worker_name());
             let attempts = if call.dispatched { call.attempt() } else { 0 };
             out.push(Action::Log(Diagnostic::CallWasSlow {
-                call: call.id,
+                call: call.id(),
                 method,
                 worker,
                 attempts,
@@ -666,11 +671,11 @@ impl Broker {
         now: Time,
         key: CallKey,
         mut outcome: Outcome,
-        extensions: Bytes,
+        extensions: Extensions,
         out: &mut Vec<Action>,
     ) {
         if let Some(of) = self.calls[key].subcall_of.take() {
-            return self.complete_subcall(now, of, &outcome, out);
+            return self.complete_subcall(now, *of, &outcome, out);
         }
         self.release_credit(key);
         let call = &mut self.calls[key];
@@ -679,22 +684,22 @@ impl Broker {
         let Some(client) = call.client.take() else { return };
         call.count_time(now, matches!(call.state, CallState::Running { .. }));
         if let Err(failure) = &mut outcome {
-            failure.timings = call.timings;
+            failure.timings = call.time_spent.timings();
         }
         let completed = call.completed(&outcome);
         match completed.code {
             None => self.counters.answered += 1,
             Some(_) => self.counters.failed += 1,
         }
-        self.registry.record_completed(now, call.service, call.method_index, &completed);
+        self.registry.record_completed(now, call.service, call.method_index(), &completed);
         if !call.cast {
-            let (number, max) = (call.id.number, self.settings.outcomes_bytes_max);
+            let (number, max) = (call.number, self.settings.outcomes_bytes_max);
             self.sessions.cache_reply(client, number, to_cache.as_ref().unwrap_or(&outcome), &extensions, max);
             return self.sessions.deliver(now, client, number, outcome, extensions, out);
         }
         if let Err(failure) = outcome {
             self.counters.casts_failed += 1;
-            let (call, method) = (call.id, call.method.to_string());
+            let (call, method) = (call.id(), call.method.to_string());
             out.push(Action::Log(Diagnostic::CastFailed { call, method, failure }));
         }
         self.sessions.grant_credit(now, client, out);
@@ -711,14 +716,14 @@ impl Broker {
     /// Removes a call from every table except those of its worker and its client.
     pub(super) fn remove_call(&mut self, key: CallKey) {
         self.calls.cancel_timeout(key);
-        if let CallState::Queued { position, .. } = self.calls[key].state {
-            self.leave_queue(key, position);
+        if matches!(self.calls[key].state, CallState::Queued { .. }) {
+            self.leave_queue(key);
         }
         let call = &self.calls[key];
         if self.affinity.remove(key, call, &mut self.deferred) {
-            self.tenants.remove_waiting(call.tenant, call.body.len());
+            self.tenants.remove_waiting(call.tenant(), call.body.len());
         }
-        let (of, method) = (call.service, call.method_index);
+        let (of, method) = (call.service, call.method_index());
         self.calls.remove(key);
         let Some(service) = self.registry.find_service_mut(of) else { return };
         service.calls -= 1;
@@ -731,7 +736,7 @@ impl Broker {
 
     /// Returns the client that waits for a call: for a subcall, the one that made the broadcast.
     fn caller_of(&self, call: &Call) -> Option<ClientKey> {
-        call.client.or_else(|| self.calls[call.subcall_of?.broadcast].client)
+        call.client.or_else(|| self.calls[call.subcall_of.as_ref()?.broadcast].client)
     }
 }
 
@@ -741,7 +746,7 @@ impl Broker {
     /// calls do.
     fn begin_broadcast(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
         let call = &self.calls[key];
-        let method = call.method_index;
+        let method = call.method_index();
         let workers = method.map_or(Vec::new(), |method| self.registry.workers_serving(call.service, method));
         if workers.is_empty() {
             return self.enqueue_or_reject(now, key, None, out);
@@ -812,7 +817,7 @@ impl Broker {
             let Err(failure) = outcome else { continue };
             let failure = Box::new(Failure { worker: worker.clone(), ..(**failure).clone() });
             self.counters.casts_failed += 1;
-            let (call, method) = (call.id, call.method.to_string());
+            let (call, method) = (call.id(), call.method.to_string());
             out.push(Action::Log(Diagnostic::CastFailed { call, method, failure }));
         }
     }

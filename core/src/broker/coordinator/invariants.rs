@@ -64,7 +64,7 @@ fn assert_clients(broker: &Broker) {
         assert!(broker.timers.is_set(at, timer), "a client has a heartbeat or an expiry");
         for (number, call) in client.open_calls() {
             let call = &broker.calls[call];
-            assert_eq!((call.client, call.id.number.0), (Some(key), number), "an open call is its client's");
+            assert_eq!((call.client, call.number.0), (Some(key), number), "an open call is its client's");
         }
     }
 }
@@ -80,7 +80,7 @@ fn assert_workers(broker: &Broker) {
                 "a call that a worker runs is in the running state"
             );
         }
-        let unresponsive = worker.running.values().filter(|call| broker.calls[**call].limits.is_unresponsive).count();
+        let unresponsive = worker.running.values().filter(|call| is_unresponsive(&broker.calls[**call])).count();
         assert_eq!(worker.unresponsive_calls, unresponsive, "calls that make a worker unresponsive are counted");
     }
 }
@@ -89,7 +89,7 @@ fn assert_workers(broker: &Broker) {
 fn assert_tenants(broker: &Broker) {
     let clients = broker.sessions.iter().map(|(_, client)| client.tenant());
     let waiting = broker.calls.iter().filter(|(_, call)| call.is_waiting());
-    broker.tenants.assert_invariants(clients, waiting.map(|(_, call)| (call.tenant, call.body.len())));
+    broker.tenants.assert_invariants(clients, waiting.map(|(_, call)| (call.tenant(), call.body.len())));
 }
 
 /// Asserts that each call is in exactly one place.
@@ -106,7 +106,7 @@ fn assert_calls(broker: &Broker) {
         }
         let client = call.client.and_then(|client| broker.sessions.get(client));
         if let Some(client) = client.filter(|_| !call.cast) {
-            assert_eq!(client.open_call(call.id.number.0), Some(key), "its client lists it");
+            assert_eq!(client.open_call(call.number.0), Some(key), "its client lists it");
         }
     }
 }
@@ -118,7 +118,7 @@ fn assert_services(broker: &Broker) {
     let mut methods = BTreeMap::<(ServiceKey, Option<usize>), (u32, usize)>::new();
     for (_, call) in broker.calls.iter() {
         *calls.entry(call.service).or_default() += 1;
-        let (running, all) = methods.entry((call.service, call.method_index)).or_default();
+        let (running, all) = methods.entry((call.service, call.method_index())).or_default();
         *running += u32::from(matches!(call.state, CallState::Running { .. }));
         *all += 1;
     }
@@ -138,8 +138,12 @@ fn assert_dispatched(broker: &Broker, service: &Service) {
         let offer = &broker.registry.worker(free.worker).offers()[free.offer];
         let rule = service.rule();
         let may = |method: usize| offer.serves(method) && rule.may_start(method);
-        let fits = |call: &Call| call.method_index.is_some_and(may) && scheduling::may_run_at(call, free.worker);
+        let fits = |call: &Call| call.method_index().is_some_and(may) && scheduling::may_run_at(call, free.worker);
         let mut waiting = service.queue.iter().map(|call| &broker.calls[call]);
         assert!(!waiting.any(fits), "no call waits for a worker that has room for it");
     }
+}
+
+fn is_unresponsive(call: &Call) -> bool {
+    call.limits.as_ref().is_some_and(|limits| limits.is_unresponsive)
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::super::{
     admin,
-    calls::{Call, CallState, Caller, RetryBudget},
+    calls::{Call, CallOrigin, CallState, RetryBudget},
     deferred::DeferredWork,
     flow::{StreamFailure, unreadable_item},
     interface::{Action, Diagnostic},
@@ -26,6 +26,7 @@ use crate::{
     wire::{
         bundle::{EnvelopeError, EnvelopeErrorReason},
         envelope::{Cancel, Credit, End, Envelope, Items, KeyFreed, Ping, Reply, Request, StreamCredit},
+        extensions::Extensions,
         handshake::{self, Register},
         ids::{CallNumber, DispatchNumber},
         kind::Kind,
@@ -37,7 +38,7 @@ use crate::{
 /// Requests, cancels and acknowledgements of clients.
 impl Broker {
     pub(super) fn on_request(&mut self, now: Time, key: ClientKey, request: Request, out: &mut Vec<Action>) {
-        self.acknowledge(now, key, request.done_below, out);
+        self.acknowledge(now, key, Some(request.done_below), out);
         let client = self.sessions.client_mut(key);
         let bytes = request.body.len() as u64;
         if !client.spend_credit(bytes) {
@@ -105,23 +106,17 @@ impl Broker {
             return self.on_admin_request(now, key, &request, denied, out);
         }
         let client = self.sessions.client_mut(key);
-        let caller = Caller {
-            client: key,
-            tenant: client.tenant(),
-            tag: client.session().prefix(),
-            name: client.principal().name().cloned(),
-            connection_number: client.connection_number(),
-            uncertain,
-        };
+        let (caller, connection_number) = (client.caller().clone(), client.connection_number());
+        let origin = CallOrigin { client: key, caller, connection_number, uncertain };
         let service = self.service_named(now, request.method.service());
-        let call = self.calls.insert(Call::new(now, caller, service, request));
+        let call = self.calls.insert(Call::new(now, origin, service, request));
         self.calls[call].bytes = paid;
         self.streams.count_open(&self.calls[call]);
         let service = self.registry.service_mut(service);
         service.calls += 1;
         service.arrived.count(now);
         if !self.calls[call].cast {
-            self.sessions.client_mut(key).open(self.calls[call].id.number, call);
+            self.sessions.client_mut(key).open(self.calls[call].number, call);
         }
         if let Some(text) = denied {
             self.log_denial(key, &text, out);
@@ -184,8 +179,8 @@ impl Broker {
         }
         self.admin_metrics.count(outcome.as_ref().err().map(|failure| failure.code));
         let max = self.settings.outcomes_bytes_max;
-        self.sessions.cache_reply(key, request.number, &outcome, &Bytes::new(), max);
-        self.sessions.deliver(now, key, request.number, outcome, Bytes::new(), out);
+        self.sessions.cache_reply(key, request.number, &outcome, &Extensions::NONE, max);
+        self.sessions.deliver(now, key, request.number, outcome, Extensions::NONE, out);
     }
 
     /// Returns the key of the service with that name. Adds the service if it is unknown.
@@ -259,7 +254,7 @@ impl Broker {
         // A call of that number will have, or has had, an outcome of its own.
         match client.has_call_or_reply(number) {
             true => self.sessions.grant_credit(now, key, out),
-            false => self.sessions.deliver(now, key, number, Err(Box::new(failure)), Bytes::new(), out),
+            false => self.sessions.deliver(now, key, number, Err(Box::new(failure)), Extensions::NONE, out),
         }
     }
 }
@@ -304,7 +299,7 @@ impl Broker {
         let worker = self.registry.worker(key);
         out.push(Action::Log(Diagnostic::WorkerRegistered {
             connection: worker.connection.id,
-            name: worker.name.clone(),
+            name: worker.name(),
             pool: worker.pool.clone(),
             services: names,
             key: worker.principal.name().map(ToString::to_string),
@@ -329,17 +324,14 @@ impl Broker {
     /// Handles the reply to a dispatch: the worker's final message about the call.
     pub(super) fn on_reply(&mut self, now: Time, key: WorkerKey, reply: Reply, out: &mut Vec<Action>) {
         let Some((call, _)) = self.release_slot(now, key, DispatchNumber(reply.number), false, out) else { return };
-        self.record_run_time(now, call);
-        if let Some(span) = reply.handler_time {
-            self.record_handler_time(call, span);
-        }
+        self.record_times(now, call, reply.handler_time);
         self.log_slow_call(now, call, reply.handler_time, out);
         let mut outcome = reply.outcome;
         self.registry.worker_mut(key).count(&outcome);
         if let Err(failure) = &mut outcome {
             let call = &self.calls[call];
             failure.attempt = call.attempt();
-            failure.worker = call.worker.clone();
+            failure.worker = call.worker_name();
             // The reply covers only this attempt. An earlier worker may have run the call.
             if call.ran_before() && failure.executed == Executed::No {
                 failure.executed = Executed::Maybe;
@@ -350,20 +342,16 @@ impl Broker {
         self.fill_worker(now, key, out);
     }
 
-    /// Records how long a call was at its worker, for estimates. A call that was cancelled or has expired is not a
-    /// sample.
-    fn record_run_time(&mut self, now: Time, call: CallKey) {
+    /// Records how long a call was at its worker, for estimates, and how long its handler ran, as the worker measured it. A call that
+    /// was cancelled or has expired is not a sample for the estimates.
+    fn record_times(&mut self, now: Time, call: CallKey, handler_time: Option<Duration>) {
         let call = &self.calls[call];
+        let service = self.registry.service_mut(call.service);
         if call.is_wanted() {
-            self.registry.service_mut(call.service).drain_rate.record_run(now.since(call.since));
+            service.drain_rate.record_run(now.since(call.since));
         }
-    }
-
-    /// Records how long the handler of a call ran, as its worker measured it.
-    fn record_handler_time(&mut self, call: CallKey, span: Duration) {
-        let call = &self.calls[call];
-        if let Some(method) = call.method_index {
-            self.registry.service_mut(call.service).method_mut(method).record_handler_time(span);
+        if let (Some(span), Some(method)) = (handler_time, call.method_index()) {
+            service.method_mut(method).record_handler_time(span);
         }
     }
 
@@ -445,7 +433,7 @@ impl Broker {
     /// Handles the drain of a worker, which takes no more calls.
     pub(super) fn on_drain(&mut self, now: Time, key: WorkerKey, out: &mut Vec<Action>) {
         let Some(worker) = self.registry.find_worker(key).filter(|worker| !worker.draining) else { return };
-        out.push(Action::Log(Diagnostic::WorkerDraining { name: worker.name.clone(), pool: worker.pool.clone() }));
+        out.push(Action::Log(Diagnostic::WorkerDraining { name: worker.name(), pool: worker.pool.clone() }));
         self.registry.update_worker(key, |worker| worker.draining = true);
         self.unbind(key);
         self.end_waiting_subcalls(now, key, out);
@@ -473,7 +461,7 @@ impl Broker {
             self.on_reply(
                 now,
                 key,
-                Reply { number, outcome, credit: None, handler_time: None, extensions: Bytes::new() },
+                Reply { number, outcome, credit: None, handler_time: None, extensions: Extensions::NONE },
                 out,
             );
         }
@@ -611,7 +599,7 @@ impl Broker {
         let (code, message) = failure.status();
         if let Some((by_worker, how)) = failure.violation() {
             self.counters.streams_broken += 1;
-            let call = self.calls[key].id;
+            let call = self.calls[key].id();
             out.push(Action::Log(Diagnostic::StreamBroken { call, by_worker, how: how.to_string() }));
         }
         let outcome = Err(Box::new(self.calls[key].failure(code, message)));

@@ -222,7 +222,7 @@ impl Broker {
         let workers = self.registry.workers_named(name);
         let refused = |code, text| Err(Box::new(Failure::new(code, Executed::No, text)));
         if workers.is_empty() {
-            let names = self.registry.workers().map(|(_, worker)| &*worker.name);
+            let names = self.registry.workers().map(|(_, worker)| &**worker.name);
             let meant = match similar(name, names).join(" or ") {
                 meant if meant.is_empty() => String::new(),
                 meant => format!("; did you mean {meant}?"),

@@ -1,7 +1,5 @@
 //! The lifecycle of peers, and of the broker itself.
 
-use bytes::Bytes;
-
 use super::super::{
     calls::CallState,
     handshake::{self, Admission, ConnectionState, HandshakeContext, rejection},
@@ -18,6 +16,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Credit, Envelope, Ping},
+        extensions::Extensions,
         handshake::{Hello, Role},
         ids::ConnectionId,
         status::{Code, Executed, Failure},
@@ -101,7 +100,8 @@ impl Broker {
             Some(SessionOwner::Client(key)) => Some(key),
             _ => None,
         };
-        let key = known.unwrap_or_else(|| ClientKey(self.key_source.next()));
+        let new = || ClientKey::new(self.key_source.next()).expect("the numbers start with 1");
+        let key = known.unwrap_or_else(new);
         if let Some(old) = self.sessions.detach(key, &mut self.timers) {
             self.close(old.id, out);
             self.end_streams_of(now, key, out);
@@ -320,10 +320,7 @@ impl Broker {
         let worker = self.registry.worker(key);
         let connection = worker.connection.id;
         if worker.running.is_empty() {
-            out.push(Action::Log(Diagnostic::WorkerDeregistered {
-                name: worker.name.clone(),
-                pool: worker.pool.clone(),
-            }));
+            out.push(Action::Log(Diagnostic::WorkerDeregistered { name: worker.name(), pool: worker.pool.clone() }));
             self.remove_worker(now, key);
         } else {
             self.lose_worker(now, key, "it left before its calls had ended", out);
@@ -357,7 +354,7 @@ impl Broker {
         let Some(worker) = self.remove_worker(now, key) else { return };
         let calls: Vec<CallKey> = worker.running.values().copied().collect();
         self.counters.workers_lost += 1;
-        out.push(Action::Log(Diagnostic::WorkerLost { name: worker.name.clone(), why, running: calls.len() }));
+        out.push(Action::Log(Diagnostic::WorkerLost { name: worker.name(), why, running: calls.len() }));
         for call in calls {
             self.retry_or_fail(now, call, &worker.name, out);
         }
@@ -396,7 +393,7 @@ impl Broker {
         }
         let unserved = |key: &CallKey| {
             let call = &self.calls[*key];
-            !call.wait_for_ready && call.method_index.is_none_or(|method| !service.method(method).is_offered())
+            !call.wait_for_ready && call.method_index().is_none_or(|method| !service.method(method).is_offered())
         };
         let waiting: Vec<_> = service.queue.iter().filter(unserved).collect();
         for key in waiting {
@@ -462,7 +459,7 @@ impl Broker {
             // A broadcast ends with its last subcall, and may have been removed with it.
             let Some(call) = self.calls.get(key).filter(|call| call.aggregation.is_none()) else { continue };
             let failure = call.failure(Code::Unavailable, "the broker was shut down while the call ran");
-            self.complete(now, key, Err(Box::new(failure)), Bytes::new(), out);
+            self.complete(now, key, Err(Box::new(failure)), Extensions::NONE, out);
         }
         for (connection, _) in self.connections.iter() {
             let failure = Failure::new(Code::Unavailable, Executed::No, "the broker is shutting down");

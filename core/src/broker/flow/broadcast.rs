@@ -56,14 +56,14 @@ impl Broadcasts {
             let serving = registry.worker_mut(worker);
             serving.subcalls.insert(subcall);
             keys.push(subcall);
-            pending.push((serving.name.clone(), subcall));
+            pending.push((serving.name(), subcall));
         }
         let aggregation = BroadcastAggregation::new(pending);
         self.buffered_bytes += aggregation.bytes();
         let call = &mut calls[broadcast];
         let service = registry.service_mut(call.service);
         service.calls += keys.len();
-        call.method_index.iter().for_each(|&method| service.method_mut(method).calls += keys.len());
+        call.method_index().iter().for_each(|&method| service.method_mut(method).calls += keys.len());
         call.state = CallState::Aggregating;
         call.aggregation = Some(Box::new(aggregation));
         // The subcalls hold the body now.
@@ -132,7 +132,7 @@ impl Broadcasts {
                 aggregation.assert_invariants();
                 bytes += aggregation.bytes();
             }
-            let Some(of) = call.subcall_of else { continue };
+            let Some(of) = call.subcall_of.as_deref().copied() else { continue };
             let aggregation = calls[of.broadcast].aggregation.as_ref();
             assert!(aggregation.is_some_and(|all| all.awaits(of, key)), "a broadcast waits for its subcalls");
             assert!(registry.worker(of.worker).subcalls.contains(&key), "a worker lists its subcalls");

@@ -118,7 +118,7 @@ impl Streams {
     pub(crate) fn handler_items(&mut self, call: &mut Call, items: Items) -> Result<Envelope, StreamFailure> {
         let taken = self.update(call, Direction::ToCaller, |relay| relay.take(items.sequence, items.batch.credit()));
         taken.map_err(StreamFailure::ByWorker)?;
-        Ok(Envelope::Items(Items { number: call.id.number.0, ..items }))
+        Ok(Envelope::Items(Items { number: call.number.0, ..items }))
     }
 
     /// Handles credit that the handler grants. Returns the envelope to forward to the client. A disconnected client
@@ -138,7 +138,7 @@ impl Streams {
     pub(crate) fn handler_progress(&self, now: Time, call: &mut Call, body: Bytes) -> Option<Envelope> {
         let wanted = call.requested_streams.progress && body.len() <= PROGRESS_BYTES_MAX;
         let due = call.streams.as_mut().is_some_and(|streams| wanted && streams.allow_progress(now));
-        due.then(|| Envelope::Progress(call.id.number.0, body))
+        due.then(|| Envelope::Progress(call.number.0, body))
     }
 
     /// Returns the envelopes that follow a dispatch: the credit and the end that the caller has sent so far, with the
@@ -177,8 +177,8 @@ impl Streams {
         change: impl FnOnce(&mut StreamRelay) -> Result<R, StreamError>,
     ) -> Result<R, StreamError> {
         let relay = match (&mut call.streams, direction) {
-            (Some(streams), Direction::ToCaller) if call.requested_streams.to_caller => &mut streams.to_caller,
-            (Some(streams), Direction::ToHandler) if call.requested_streams.from_caller => &mut streams.to_handler,
+            (Some(streams), Direction::ToCaller) if call.requested_streams.to_caller() => &mut streams.to_caller,
+            (Some(streams), Direction::ToHandler) if call.requested_streams.from_caller() => &mut streams.to_handler,
             _ => return Err(StreamError::NoSuchStream),
         };
         let before = relay.held_bytes();
@@ -242,7 +242,7 @@ fn credit_to_handler(call: &Call, credit: ItemCredit) -> Option<(WorkerKey, Enve
 }
 
 fn credit_to_caller(call: &Call, credit: ItemCredit) -> Option<Envelope> {
-    let granted = StreamCredit { number: call.id.number.0, credit };
+    let granted = StreamCredit { number: call.number.0, credit };
     (credit != ItemCredit::NONE).then_some(Envelope::StreamCredit(granted))
 }
 

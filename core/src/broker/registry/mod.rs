@@ -75,7 +75,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// Adds a worker. It is paused if an operator has paused workers of its name.
     pub(crate) fn add_worker(&mut self, key: WorkerKey, mut worker: Worker) {
-        worker.paused = self.paused_workers.contains(&*worker.name);
+        worker.paused = self.paused_workers.contains(&**worker.name);
         self.workers.insert(key, worker);
     }
 
@@ -97,7 +97,7 @@ impl Registry {
 
     /// Returns the workers of a name.
     pub(crate) fn workers_named(&self, name: &str) -> Vec<WorkerKey> {
-        self.workers.iter().filter(|(_, worker)| worker.name == name).map(|(&key, _)| key).collect()
+        self.workers.iter().filter(|(_, worker)| **worker.name == *name).map(|(&key, _)| key).collect()
     }
 
     /// Returns the bytes that registrations take. [`crate::wire::limits::REGISTRATIONS_BYTES_MAX`] limits them.
@@ -522,7 +522,7 @@ impl Registry {
                 "a worker has a heartbeat timer"
             );
             worker.in_flight.assert_invariants(in_flight_max);
-            assert_eq!(worker.paused, self.paused_workers.contains(&*worker.name), "a worker is paused by its name");
+            assert_eq!(worker.paused, self.paused_workers.contains(&**worker.name), "a worker is paused by its name");
             worker.assert_invariants();
             for (index, offer) in worker.offers.iter().enumerate() {
                 let ends = offer.paused_until.is_none_or(|until| timers.is_set(until, Timer::OfferPause(key, index)));

@@ -1,6 +1,6 @@
 //! One worker: its name, its offers, and the calls that it runs.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use bytestring::ByteString;
 
@@ -32,8 +32,8 @@ use crate::{
 pub(crate) struct Worker {
     pub(crate) session: SessionId,
     pub(crate) connection_number: ConnectionNumber,
-    /// Its instance name.
-    pub(crate) name: ByteString,
+    /// Its instance name, which its calls share.
+    pub(crate) name: Arc<ByteString>,
     /// The principal that the worker's connection authenticated.
     pub(crate) principal: Principal,
     pub(crate) pool: Option<String>,
@@ -70,7 +70,7 @@ impl Worker {
         Worker {
             session: hello.session,
             connection_number: hello.connection,
-            name: hello.instance.into(),
+            name: Arc::new(hello.instance.into()),
             principal,
             pool: hello.pool,
             pid: hello.pid,
@@ -89,6 +89,11 @@ impl Worker {
             failed: 0,
             registrations: (0, Time::ZERO),
         }
+    }
+
+    /// Returns its instance name.
+    pub(crate) fn name(&self) -> ByteString {
+        ByteString::clone(&self.name)
     }
 
     /// Returns the services that the worker offers.

@@ -26,11 +26,11 @@ pub(crate) enum WaitLimit {
 /// Returns how long a call may wait whose method no worker serves now.
 pub(crate) fn wait_limit_of(now: Time, call: &Call, service: &Service) -> WaitLimit {
     let lately = |method: usize| service.method(method).awaited_until > now;
-    let unknown = service.offers > 0 && !call.method_index.is_some_and(lately);
+    let unknown = service.offers > 0 && !call.method_index().is_some_and(lately);
     if call.wait_for_ready && !unknown {
         return WaitLimit::Deadline;
     }
-    let until = match call.method_index {
+    let until = match call.method_index() {
         Some(method) => service.method(method).awaited_until,
         None if service.offers == 0 => service.awaited_until,
         None => now,
@@ -57,7 +57,7 @@ pub(crate) fn explain_no_room(
         return Some(format!("{waiting} calls wait for {}, and its queue is full", service.name));
     }
     let max = Backlog { calls: settings.waiting_calls_max, bytes: settings.waiting_bytes_max };
-    match tenants.check_room(call.tenant, call.body.len(), max) {
+    match tenants.check_room(call.tenant(), call.body.len(), max) {
         Err(full) => Some(full.to_string()),
         Ok(()) => explain_old_backlog(now, call, calls, service, settings),
     }
@@ -76,7 +76,7 @@ fn explain_old_backlog(
     let (queue, rule) = service.queue_and_rule();
     let since = |waiting: CallKey| {
         let waiting = &calls[waiting];
-        let method = waiting.method_index;
+        let method = waiting.method_index();
         // A call that waits for a limit of its method or of an operator, and a subcall of a broadcast, do not indicate how long others wait.
         let counts = method.is_some_and(|method| rule.is_offered(method) && !rule.is_limited(method));
         (counts && waiting.subcall_of.is_none()).then_some(waiting.since)
@@ -84,7 +84,7 @@ fn explain_old_backlog(
     // A call that waits already was admitted before.
     let is_new = call.since == now;
     let then = Time::ZERO + now.since(Time::ZERO).checked_sub(max).filter(|_| is_new)?;
-    let oldest = queue.waiting_since(call.tenant.0, then, since)?;
+    let oldest = queue.waiting_since(call.tenant().0, then, since)?;
     let (waited, max) = (HumanDuration(now.since(calls[oldest].since)), HumanDuration(max));
     let name = &service.name;
     Some(format!("your calls to {name} have waited for {waited}, and the limit of this broker is {max}"))

@@ -9,6 +9,7 @@ mod admission;
 mod drain_rate;
 mod queue;
 mod round_robin;
+mod sub_queue;
 mod tenants;
 
 pub use self::queue::{FairQueue, QueueKey, QueueNumber, QueuePosition};
@@ -29,7 +30,7 @@ const UNKNOWN_METHOD: usize = usize::MAX;
 
 /// Returns the sub-queue that a call waits in.
 pub(crate) fn sub_queue_of(call: &Call) -> usize {
-    let Some(method) = call.method_index else { return UNKNOWN_METHOD };
+    let Some(method) = call.method_index() else { return UNKNOWN_METHOD };
     method + call.bound_to().map_or(0, first_sub_queue)
 }
 

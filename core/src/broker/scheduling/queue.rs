@@ -2,9 +2,12 @@
 //! sessions of a priority share those. So more sessions, or a high priority for all calls, do not give a client a
 //! larger share.
 
-use std::{collections::BTreeMap, ops::RangeBounds};
+use std::{collections::BTreeMap, num::NonZeroU64, ops::RangeBounds};
 
-use super::round_robin::{DeficitRoundRobin, QUANTUM};
+use super::{
+    round_robin::{DeficitRoundRobin, QUANTUM},
+    sub_queue::{SubQueue, Waiting},
+};
 use crate::{time::Time, wire::envelope::Priority};
 
 /// The cost of a call in addition to the bytes of its body, so that many small calls are not free.
@@ -32,7 +35,7 @@ pub struct FairQueue<C> {
     tenants: DeficitRoundRobin<TenantFlow<C>>,
     /// The number of calls in each sub-queue, over all sessions: where none can be taken, the sessions need not be searched.
     sub_queues: BTreeMap<usize, usize>,
-    next_number: u64,
+    last_number: u64,
     calls: usize,
     bytes: usize,
 }
@@ -49,13 +52,7 @@ struct TenantFlow<C> {
 
 /// The waiting calls of one session, by sub-queue, each in order of arrival.
 #[derive(Debug)]
-struct SessionFlow<C>(BTreeMap<usize, BTreeMap<u64, Waiting<C>>>);
-
-#[derive(Debug)]
-struct Waiting<C> {
-    call: C,
-    bytes: usize,
-}
+struct SessionFlow<C>(BTreeMap<usize, SubQueue<C>>);
 
 /// The flows that a call belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +67,7 @@ pub struct QueueKey {
 
 /// The number of a call in the order of arrival at one queue. A call keeps it when a worker hands the call back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueNumber(u64);
+pub struct QueueNumber(NonZeroU64);
 
 /// The position of a waiting call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +82,7 @@ impl<C> Default for FairQueue<C> {
         FairQueue {
             tenants: DeficitRoundRobin::default(),
             sub_queues: BTreeMap::new(),
-            next_number: 0,
+            last_number: 0,
             calls: 0,
             bytes: 0,
         }
@@ -122,9 +119,8 @@ impl<C: Copy> FairQueue<C> {
 
     /// Returns the number of a call that arrives now. In its session, it waits behind the calls with lower numbers.
     pub fn next_number(&mut self) -> QueueNumber {
-        let number = QueueNumber(self.next_number);
-        self.next_number += 1;
-        number
+        self.last_number += 1;
+        QueueNumber(NonZeroU64::new(self.last_number).expect("it was just increased"))
     }
 
     /// Adds a call at the end of its session's sub-queue.
@@ -138,18 +134,19 @@ impl<C: Copy> FairQueue<C> {
         &mut self,
         key: QueueKey,
         sub_queue: usize,
-        QueueNumber(number): QueueNumber,
+        number: QueueNumber,
         call: C,
         bytes: usize,
     ) -> QueuePosition {
         let tenant = self.tenants.flow_mut(key.tenant, QUANTUM);
         let priority = tenant.priorities.flow_mut(key.class(), share(key.priority));
         let session = priority.flow_mut(key.session, QUANTUM);
-        session.0.entry(sub_queue).or_default().insert(number, Waiting { call, bytes });
+        let waiting = Waiting::new(call, bytes);
+        self.bytes += waiting.bytes();
+        session.0.entry(sub_queue).or_default().insert(number.0.get(), waiting);
         *self.sub_queues.entry(sub_queue).or_default() += 1;
         self.calls += 1;
-        self.bytes += bytes;
-        QueuePosition { key, sub_queue, number }
+        QueuePosition::new(key, sub_queue, number)
     }
 
     /// Returns whether a call waits in one of these sub-queues that `fits`. The cost grows with the number of such sub-queues,
@@ -183,9 +180,9 @@ impl<C: Copy> FairQueue<C> {
         let sessions = priorities.get_mut(position.key.class())?;
         let flow = sessions.get_mut(session)?;
         let sub_queue = flow.0.get_mut(&position.sub_queue)?;
-        let waiting = sub_queue.remove(&position.number)?;
+        let waiting = sub_queue.remove(position.number)?;
         self.calls -= 1;
-        self.bytes -= waiting.bytes;
+        self.bytes -= waiting.bytes();
         let calls = self.sub_queues.get_mut(&position.sub_queue)?;
         *calls -= 1;
         if *calls == 0 {
@@ -213,7 +210,7 @@ impl<C: Copy> FairQueue<C> {
         let mut ahead = BTreeMap::new();
         let Some(own) = self.tenants.get(tenant) else { return ahead };
         let Some(beside) = own.priorities.get(position.key.class()) else { return ahead };
-        let before = |sub_queue: &BTreeMap<u64, Waiting<C>>| sub_queue.range(..position.number).count();
+        let before = |calls: &SubQueue<C>| calls.iter().take_while(|&(number, _)| number < position.number).count();
         let own_ahead: usize = beside.get(session).map_or(0, |flow| flow.0.values().map(before).sum());
         let turns = |(key, flow): (u64, &SessionFlow<C>)| {
             (key, if key == session { own_ahead } else { flow.len().min(own_ahead + 1) })
@@ -252,7 +249,7 @@ impl<C: Copy> FairQueue<C> {
     pub fn sub_queues(&self) -> BTreeMap<usize, (usize, C)> {
         let mut all = BTreeMap::<usize, (usize, u64, C)>::new();
         for (&sub_queue, calls) in self.sessions().flat_map(|session| &session.0) {
-            let Some((&number, waiting)) = calls.first_key_value() else { continue };
+            let Some((number, waiting)) = calls.first() else { continue };
             let entry = all.entry(sub_queue).or_insert((0, number, waiting.call));
             entry.0 += calls.len();
             if number < entry.1 {
@@ -271,8 +268,8 @@ impl<C: Copy> FairQueue<C> {
         self.tenants.flows().flat_map(|(_, tenant)| tenant.sessions()).map(|(_, _, session)| session)
     }
 
-    fn all(&self) -> impl Iterator<Item = &Waiting<C>> {
-        self.sessions().flat_map(|session| session.0.values()).flat_map(BTreeMap::values)
+    fn all(&self) -> impl Iterator<Item = Waiting<C>> {
+        self.sessions().flat_map(|session| session.0.values()).flat_map(SubQueue::iter).map(|(_, waiting)| waiting)
     }
 
     /// Asserts that calls and bytes are counted, and that flows without calls are removed.
@@ -281,7 +278,7 @@ impl<C: Copy> FairQueue<C> {
     /// If an invariant does not hold.
     pub fn assert_invariants(&self) {
         assert_eq!(self.calls, self.all().count(), "calls are counted");
-        assert_eq!(self.bytes, self.all().map(|waiting| waiting.bytes).sum::<usize>(), "bytes are counted");
+        assert_eq!(self.bytes, self.all().map(|waiting| waiting.bytes()).sum::<usize>(), "bytes are counted");
         let sub_queues = self.sub_queues().into_iter().map(|(sub_queue, (calls, _))| (sub_queue, calls));
         assert_eq!(self.sub_queues, sub_queues.collect(), "the calls of each sub-queue are counted");
         self.tenants.assert_invariants();
@@ -301,9 +298,7 @@ impl<C: Copy> TenantFlow<C> {
     fn contains(&self, position: QueuePosition) -> bool {
         let sessions = self.priorities.get(position.key.class());
         let session = sessions.and_then(|sessions| sessions.get(position.key.session));
-        session
-            .and_then(|flow| flow.0.get(&position.sub_queue))
-            .is_some_and(|queue| queue.contains_key(&position.number))
+        session.and_then(|flow| flow.0.get(&position.sub_queue)).is_some_and(|queue| queue.contains(position.number))
     }
 
     /// Returns the first call of each sub-queue.
@@ -311,7 +306,7 @@ impl<C: Copy> TenantFlow<C> {
         self.sessions().flat_map(move |(class, session, flow)| {
             let key = QueueKey { tenant, priority: Priority::from_number(class).unwrap_or_default(), session };
             flow.0.iter().filter_map(move |(&sub_queue, calls)| {
-                let (&number, waiting) = calls.first_key_value()?;
+                let (number, waiting) = calls.first()?;
                 Some((QueuePosition { key, sub_queue, number }, waiting.call))
             })
         })
@@ -326,6 +321,13 @@ impl<C> TenantFlow<C> {
     }
 }
 
+impl QueuePosition {
+    /// Returns the position of a call that was added with these arguments.
+    pub fn new(key: QueueKey, sub_queue: usize, QueueNumber(number): QueueNumber) -> QueuePosition {
+        QueuePosition { key, sub_queue, number: number.get() }
+    }
+}
+
 impl QueueKey {
     fn class(self) -> u64 {
         self.priority.number().into()
@@ -334,15 +336,15 @@ impl QueueKey {
 
 impl<C: Copy> SessionFlow<C> {
     fn len(&self) -> usize {
-        self.0.values().map(BTreeMap::len).sum()
+        self.0.values().map(SubQueue::len).sum()
     }
 
     /// Returns the sub-queue, number and cost of the oldest call at the head of a sub-queue that fits.
     fn oldest(&self, fits: &mut impl FnMut(C) -> bool) -> Option<((usize, u64), usize)> {
-        let heads = self.0.iter().filter_map(|(&at, calls)| calls.first_key_value().map(|head| (at, head)));
+        let heads = self.0.iter().filter_map(|(&at, calls)| calls.first().map(|head| (at, head)));
         let fitting = heads.filter(|(_, (_, waiting))| fits(waiting.call));
-        let (sub_queue, (&number, waiting)) = fitting.min_by_key(|(_, (number, _))| **number)?;
-        Some(((sub_queue, number), cost(waiting.bytes)))
+        let (sub_queue, (number, waiting)) = fitting.min_by_key(|&(_, (number, _))| number)?;
+        Some(((sub_queue, number), cost(waiting.bytes())))
     }
 }
 

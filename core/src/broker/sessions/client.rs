@@ -1,11 +1,10 @@
 //! The session of one client: its open calls, its reply cache and its credit.
 
-use std::time::Duration;
-
-use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{
+        calls::Caller,
         keys::{CallKey, ClientKey, TenantKey},
         outcome::Outcome,
     },
@@ -20,6 +19,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::Credit,
+        extensions::Extensions,
         handshake::Hello,
         ids::{CallNumber, ConnectionNumber, SessionId},
     },
@@ -32,7 +32,8 @@ pub(crate) struct Client {
     pub(super) name: String,
     /// The principal that the last connection authenticated.
     pub(super) principal: Principal,
-    pub(super) tenant: TenantKey,
+    /// What the calls of the session share: it has the tenant and the name of the principal.
+    caller: Arc<Caller>,
     pub(super) pid: Option<u32>,
     pub(super) host: String,
     pub(super) connection_number: ConnectionNumber,
@@ -62,7 +63,7 @@ pub(crate) enum RequestStatus {
     /// The call is open.
     Open,
     /// The call was answered: its outcome, and the extensions of its reply.
-    Answered(Outcome, Bytes),
+    Answered(Outcome, Extensions),
     /// The client has acknowledged the outcome.
     Acknowledged,
     /// The request was sent before, and the broker has no record (any more) of its call.
@@ -86,11 +87,22 @@ impl Client {
 
     /// Replaces the principal, after the rights of the peer changed.
     pub(crate) fn set_principal(&mut self, principal: Principal) {
+        self.authenticate(principal, self.tenant());
+    }
+
+    /// Sets the principal and the tenant of a new connection.
+    pub(super) fn authenticate(&mut self, principal: Principal, tenant: TenantKey) {
+        self.caller = new_caller(self.session, tenant, &principal);
         self.principal = principal;
     }
 
     pub(crate) fn tenant(&self) -> TenantKey {
-        self.tenant
+        self.caller.tenant
+    }
+
+    /// Returns what the calls of the session share.
+    pub(crate) fn caller(&self) -> &Arc<Caller> {
+        &self.caller
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
@@ -154,7 +166,7 @@ impl Client {
             session: hello.session,
             name: hello.instance.clone(),
             principal: Principal::anonymous(),
-            tenant,
+            caller: new_caller(hello.session, tenant, &Principal::anonymous()),
             pid: hello.pid,
             host: hello.host.clone(),
             connection_number: hello.connection,
@@ -235,7 +247,7 @@ impl Client {
         &mut self,
         number: CallNumber,
         outcome: &Outcome,
-        extensions: &Bytes,
+        extensions: &Extensions,
         pool: &mut BufferPool,
     ) {
         self.open.remove(number.0);
@@ -287,4 +299,8 @@ impl Client {
         let numbers = |(number, _)| number <= self.highest.0;
         assert!(self.open.iter().all(numbers), "no open call has a number above the highest");
     }
+}
+
+fn new_caller(session: SessionId, tenant: TenantKey, principal: &Principal) -> Arc<Caller> {
+    Arc::new(Caller { tag: session.prefix(), tenant, name: principal.name().cloned().map(Arc::new) })
 }

@@ -12,8 +12,6 @@ mod reply_cache;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bytes::Bytes;
-
 pub(crate) use self::{
     client::{Client, RequestStatus},
     connection::{HeartbeatDue, PeerConnection},
@@ -32,6 +30,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Envelope, Reply},
+        extensions::Extensions,
         handshake::Hello,
         ids::{CallNumber, ConnectionId, ConnectionNumber, SessionId},
         limits::CLIENT_RETURN_HEARTBEATS,
@@ -137,15 +136,14 @@ impl Sessions {
         self.owners.insert(hello.session, SessionOwner::Client(key));
         self.unlist_disconnected(key);
         if let Some(client) = self.clients.get(&key) {
-            tenants.leave(client.tenant);
+            tenants.leave(client.tenant());
         }
         let interval = connection.interval;
         let client = self.clients.entry(key).or_insert_with(|| Client::new(&hello, tenant, interval, credit));
         timers.cancel(client.expires_at, Timer::ClientExpiry(key));
         client.connection_number = hello.connection;
         client.interval = interval;
-        client.principal = principal;
-        client.tenant = tenant;
+        client.authenticate(principal, tenant);
         client.credit = credit;
         client.connection = Some(connection);
     }
@@ -175,13 +173,13 @@ impl Sessions {
         let client = self.clients.get_mut(&key)?;
         let rank = client.rank(now, key);
         client.eviction_rank = Some(rank);
-        self.disconnected.add(client.tenant, rank, max)
+        self.disconnected.add(client.tenant(), rank, max)
     }
 
     fn unlist_disconnected(&mut self, key: ClientKey) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         if let Some(rank) = client.eviction_rank.take() {
-            self.disconnected.remove(client.tenant, rank);
+            self.disconnected.remove(client.tenant(), rank);
         }
     }
 
@@ -191,7 +189,7 @@ impl Sessions {
         let client = self.clients.remove(&key)?;
         self.owners.remove(&client.session);
         self.cached_bytes -= client.cached_bytes();
-        tenants.leave(client.tenant);
+        tenants.leave(client.tenant());
         timers.cancel(client.expires_at, Timer::ClientExpiry(key));
         Some(client)
     }
@@ -224,7 +222,7 @@ impl Sessions {
         key: ClientKey,
         number: CallNumber,
         outcome: &Outcome,
-        extensions: &Bytes,
+        extensions: &Extensions,
         max: usize,
     ) {
         let Some(client) = self.clients.get_mut(&key) else { return };
@@ -294,7 +292,7 @@ impl Sessions {
         key: ClientKey,
         number: CallNumber,
         outcome: Outcome,
-        extensions: Bytes,
+        extensions: Extensions,
         out: &mut Vec<Action>,
     ) {
         let Some(client) = self.clients.get_mut(&key) else { return };
@@ -313,7 +311,10 @@ impl Sessions {
         self.clients.values().for_each(Client::assert_invariants);
         let disconnected = self.clients.values().filter(|client| client.connection.is_none());
         let ranks = disconnected.map(|client| {
-            (client.tenant, client.eviction_rank.expect("a disconnected session has a place in the order of eviction"))
+            (
+                client.tenant(),
+                client.eviction_rank.expect("a disconnected session has a place in the order of eviction"),
+            )
         });
         self.disconnected.assert_invariants(ranks, disconnected_max);
         let cached: usize = self.clients.values().map(Client::cached_bytes).sum();

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-use super::super::outcome::{Outcome, cached_bytes, copied, detached};
+use super::super::outcome::{Outcome, cached_bytes, detached};
 use crate::{
     sequence_map::SequenceMap,
     wire::{
+        extensions::Extensions,
         ids::CallNumber,
         limits::{OUTCOME_OVERHEAD_BYTES, SESSION_OUTCOME_BYTES_MAX, SESSION_OUTCOMES_MAX},
     },
@@ -19,7 +20,7 @@ const POOLED_MAX: usize = 1024;
 /// Outcomes by call number, with the extensions of their replies.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyCache {
-    replies: SequenceMap<(CachedReply, Bytes)>,
+    replies: SequenceMap<(CachedReply, Extensions)>,
     bytes: usize,
 }
 
@@ -57,7 +58,7 @@ impl CachedReply {
         }
     }
 
-    fn bytes(&self, extensions: &Bytes) -> usize {
+    fn bytes(&self, extensions: &Extensions) -> usize {
         match self {
             CachedReply::Small(body) => OUTCOME_OVERHEAD_BYTES + body.len() + extensions.len(),
             CachedReply::Other(outcome) => cached_bytes(outcome, extensions),
@@ -67,17 +68,23 @@ impl CachedReply {
 
 impl ReplyCache {
     /// Caches an outcome. The oldest ones are evicted if there are too many.
-    pub(crate) fn insert(&mut self, number: CallNumber, outcome: &Outcome, extensions: &Bytes, pool: &mut BufferPool) {
+    pub(crate) fn insert(
+        &mut self,
+        number: CallNumber,
+        outcome: &Outcome,
+        extensions: &Extensions,
+        pool: &mut BufferPool,
+    ) {
         self.bytes += cached_bytes(outcome, extensions);
         let reply = CachedReply::of(outcome, pool);
-        self.replies.insert(number.0, (reply, copied(extensions)));
+        self.replies.insert(number.0, (reply, extensions.detached()));
         while self.replies.len() > SESSION_OUTCOMES_MAX || self.bytes > SESSION_OUTCOME_BYTES_MAX {
             self.evict_oldest(pool);
         }
     }
 
     /// Returns the outcome of a call, and the extensions of its reply.
-    pub(crate) fn get(&self, number: CallNumber) -> Option<(Outcome, Bytes)> {
+    pub(crate) fn get(&self, number: CallNumber) -> Option<(Outcome, Extensions)> {
         let (reply, extensions) = self.replies.get(number.0)?;
         let outcome = match reply {
             CachedReply::Small(body) => Ok(Bytes::copy_from_slice(body)),
@@ -144,11 +151,11 @@ mod tests {
         let (mut cache, mut pool) = (ReplyCache::default(), BufferPool::default());
         let body = |number: u64| Bytes::from(vec![number as u8; number as usize % (2 * SMALL_BYTES_MAX)]);
         for number in 1..1_000 {
-            cache.insert(CallNumber(number), &Ok(body(number)), &Bytes::new(), &mut pool);
+            cache.insert(CallNumber(number), &Ok(body(number)), &Extensions::NONE, &mut pool);
             cache.remove_below(CallNumber(number.saturating_sub(10)), &mut pool);
             let numbers = number.saturating_sub(10).max(1)..=number;
             let cached = numbers.clone().map(|number| cache.get(CallNumber(number)));
-            assert!(cached.eq(numbers.map(|number| Some((Ok(body(number)), Bytes::new())))));
+            assert!(cached.eq(numbers.map(|number| Some((Ok(body(number)), Extensions::NONE)))));
             cache.assert_invariants(|_| false);
         }
         assert!(pool.0.len() <= 12, "{} for twelve at a time", pool.0.len());
@@ -160,7 +167,7 @@ mod tests {
         let (mut cache, mut pool) = (ReplyCache::default(), BufferPool::default());
         let many = 2 * POOLED_MAX as u64;
         for number in 1..=many {
-            cache.insert(CallNumber(number), &Ok(Bytes::from_static(&[7])), &Bytes::new(), &mut pool);
+            cache.insert(CallNumber(number), &Ok(Bytes::from_static(&[7])), &Extensions::NONE, &mut pool);
         }
         cache.remove_below(CallNumber(many + 1), &mut pool);
         assert_eq!((cache.len(), cache.bytes(), pool.0.len()), (0, 0, POOLED_MAX));

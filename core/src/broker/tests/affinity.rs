@@ -19,7 +19,7 @@ fn key(text: &str) -> AffinityKey {
 }
 
 fn keyed(number: u64, method: &str, of: &str) -> Request {
-    Request { key: Some(key(of)), ..request(number, method) }
+    Request { key: Some(Box::new(key(of))), ..request(number, method) }
 }
 
 /// Two keys that share a bucket, and one of another bucket.

@@ -54,7 +54,7 @@ impl Scene {
 
     fn reply(&mut self, worker: ConnectionId, dispatch: &Dispatch, handler_time: Option<Duration>) {
         let (number, outcome) = (dispatch.number.0, Ok(b"\x00".as_slice().into()));
-        let reply = Reply { number, outcome, credit: None, handler_time, extensions: bytes::Bytes::new() };
+        let reply = Reply { number, outcome, credit: None, handler_time, extensions: Default::default() };
         self.harness.send(worker, Envelope::Reply(reply));
     }
 

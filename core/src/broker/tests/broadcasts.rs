@@ -17,7 +17,7 @@ use crate::{
         item_batch::ItemBatch,
         limits::{BROADCAST_BYTES_MAX, BROADCAST_REPLY_OVERHEAD_BYTES, HEADER_BYTES_MAX},
         status::{Code, Executed, Failure},
-        streams::ItemCredit,
+        streams::{ItemCredit, Streams, Style},
     },
 };
 
@@ -94,7 +94,7 @@ fn a_broadcast_with_an_affinity_key_is_rejected() {
     let mut harness = Harness::new();
     let worker = harness.worker(1, calc(1));
     let client = harness.client(9);
-    let key = Some(AffinityKey::parse("a").unwrap());
+    let key = Some(Box::new(AffinityKey::parse("a").unwrap()));
     harness.send(client, Envelope::Request(Request { key: key.clone(), ..broadcast(1, "calc.add") }));
     let failure = harness.failure(client);
     assert_eq!((failure.code, failure.executed), (Code::InvalidArgument, Executed::No));
@@ -182,7 +182,7 @@ fn a_failure_of_one_worker_does_not_fail_the_broadcast() {
         outcome,
         credit: None::<Credit>,
         handler_time: None,
-        extensions: Bytes::new(),
+        extensions: Default::default(),
     };
     harness.send(fails, Envelope::Reply(reply));
     let dispatch = harness.dispatches(well).remove(0);
@@ -265,7 +265,7 @@ fn a_result_too_large_for_the_broadcast_reply_is_replaced_by_an_error() {
             outcome: Ok(large.clone()),
             credit: None,
             handler_time: None,
-            extensions: Bytes::new(),
+            extensions: Default::default(),
         };
         harness.send(worker, Envelope::Reply(reply));
     }
@@ -287,8 +287,13 @@ fn buffered_broadcast_results_are_bounded() {
         harness.broadcast(client, 1 + number as u64, "calc.add");
         let body = if number < open { &most } else { &rest };
         let number = harness.dispatches(quick).remove(0).number.0;
-        let reply =
-            Reply { number, outcome: Ok(body.clone()), credit: None, handler_time: None, extensions: Bytes::new() };
+        let reply = Reply {
+            number,
+            outcome: Ok(body.clone()),
+            credit: None,
+            handler_time: None,
+            extensions: Default::default(),
+        };
         harness.send(quick, Envelope::Reply(reply));
     }
     assert_eq!(harness.replies(client), [], "all broadcasts wait for the second worker");
@@ -304,7 +309,7 @@ fn broadcasts_to_the_broker_or_with_streams_are_rejected() {
     let client = harness.client(9);
     harness.broadcast(client, 1, "callboard.status");
     assert_eq!(harness.failure(client).code, Code::InvalidArgument);
-    let streams = crate::wire::streams::Streams { to_caller: true, ..crate::wire::streams::Streams::NONE };
+    let streams = Streams { style: Style::Server, ..Streams::NONE };
     harness.send(client, Envelope::Request(Request { streams, ..broadcast(2, "calc.count") }));
     assert_eq!(harness.failure(client).code, Code::InvalidArgument);
 }

@@ -218,7 +218,7 @@ fn a_reply_of_a_worker_covers_only_its_own_attempt() {
         outcome: Err(Box::new(refused)),
         credit: None,
         handler_time: None,
-        extensions: bytes::Bytes::new(),
+        extensions: Default::default(),
     };
     harness.send(two, Envelope::Reply(reply));
     assert_eq!(harness.failure(client).executed, Executed::Maybe, "the first worker may have run it");

@@ -97,8 +97,8 @@ pub(super) fn request(number: u64, method: &str) -> Request {
         flags: RequestFlags::default(),
         key: None,
         streams: Streams::NONE,
-        done_below: None,
-        extensions: Bytes::new(),
+        done_below: CallNumber(0),
+        extensions: Default::default(),
         body: Bytes::from_static(&[0x80]),
     }
 }
@@ -247,8 +247,13 @@ impl Harness {
 
     pub(super) fn reply(&mut self, worker: ConnectionId, dispatch: &Dispatch, body: &'static [u8]) {
         let outcome = Ok(Bytes::from_static(body));
-        let reply =
-            Reply { number: dispatch.number.0, outcome, credit: None, handler_time: None, extensions: Bytes::new() };
+        let reply = Reply {
+            number: dispatch.number.0,
+            outcome,
+            credit: None,
+            handler_time: None,
+            extensions: Default::default(),
+        };
         self.send(worker, Envelope::Reply(reply));
     }
 

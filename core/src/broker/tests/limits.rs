@@ -90,7 +90,7 @@ fn a_key_moves_from_an_unresponsive_worker() {
     let (one, client) = (harness.worker(1, limited(4)), harness.client(3));
     let keyed = |number| {
         let key = Some(AffinityKey::parse("k").unwrap());
-        Envelope::Request(Request { key, ..request(number, "calc.push") })
+        Envelope::Request(Request { key: key.map(Box::new), ..request(number, "calc.push") })
     };
     harness.send(client, keyed(1));
     let first = harness.dispatches(one).pop().unwrap();

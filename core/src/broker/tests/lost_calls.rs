@@ -12,7 +12,7 @@ use crate::{
         ids::ConnectionId,
         limits::DEAD_LETTER_BYTES_MAX,
         status::{Code, Executed, Failure},
-        streams::Streams,
+        streams::{Streams, Style},
     },
 };
 
@@ -169,7 +169,8 @@ fn a_failure_names_its_attempt_and_worker_whatever_its_origin() {
     assert_eq!((lost.attempt, &*lost.worker), (1, "peer-1"), "a failure from the broker");
     let again = harness.dispatches(two).pop().unwrap();
     let outcome = Err(Box::new(Failure::new(Code::Unknown, Executed::Yes, "division by zero")));
-    let reply = Reply { number: again.number.0, outcome, credit: None, handler_time: None, extensions: Bytes::new() };
+    let reply =
+        Reply { number: again.number.0, outcome, credit: None, handler_time: None, extensions: Default::default() };
     harness.send(two, Envelope::Reply(reply));
     let failed = harness.failure(client);
     assert_eq!((failed.attempt, &*failed.worker), (2, "peer-2"), "a failure from the handler");
@@ -213,7 +214,7 @@ fn a_resent_dead_letter_keeps_its_effect() {
 fn resending_a_dead_letter_of_a_stream_fails_with_instructions() {
     let mut harness = Harness::new();
     let client = harness.client(9);
-    let streams = Streams { to_caller: true, ..Streams::NONE };
+    let streams = Streams { style: Style::Server, ..Streams::NONE };
     let one = harness.worker(1, calc(1));
     let once = Request { effect: Some(Effect::Once), streams, ..request(1, "calc.count") };
     harness.send(client, Envelope::Request(once));

@@ -56,11 +56,7 @@ impl Call {
     fn streams(self) -> Streams {
         match self {
             Call::Awaited | Call::Cast => Streams::NONE,
-            Call::Items(style) => Streams {
-                to_caller: matches!(style, Style::Server | Style::Bidi),
-                from_caller: matches!(style, Style::Client | Style::Bidi),
-                progress: false,
-            },
+            Call::Items(style) => Streams { style, progress: false },
         }
     }
 
@@ -74,8 +70,8 @@ impl Call {
     fn reaches(self, point: Point) -> bool {
         match point {
             Point::Queued | Point::Dispatched | Point::Running => true,
-            Point::ItemIn => self.streams().from_caller,
-            Point::ItemOut => self.streams().to_caller,
+            Point::ItemIn => self.streams().from_caller(),
+            Point::ItemOut => self.streams().to_caller(),
         }
     }
 

@@ -32,7 +32,7 @@ impl Harness {
     fn fail_dispatch(&mut self, worker: ConnectionId, dispatch: &Dispatch, code: Code) {
         let outcome = Err(Box::new(Failure::new(code, Executed::Yes, "failed")));
         let number = dispatch.number.0;
-        let reply = Reply { number, outcome, credit: None, handler_time: None, extensions: Bytes::new() };
+        let reply = Reply { number, outcome, credit: None, handler_time: None, extensions: Default::default() };
         self.send(worker, Envelope::Reply(reply));
     }
 }
@@ -232,10 +232,10 @@ fn gauges_count_what_the_broker_holds() {
     let worker = harness.worker(1, calc(2));
     let client = harness.client(2);
     let mut stream = request(1, "calc.count");
-    stream.streams = Streams { to_caller: true, ..Streams::NONE };
+    stream.streams = Streams { style: Style::Server, ..Streams::NONE };
     harness.send(client, Envelope::Request(stream));
     let mut keyed = request(2, "calc.add");
-    keyed.key = Some(AffinityKey::parse("k".to_owned()).unwrap());
+    keyed.key = Some(Box::new(AffinityKey::parse("k".to_owned()).unwrap()));
     harness.send(client, Envelope::Request(keyed));
     harness.call(client, 3, "calc.add");
     let gauges = harness.metrics().gauges;

@@ -7,7 +7,7 @@ use crate::wire::{
     handshake::Offer,
     ids::ConnectionId,
     item_batch::ItemBatch,
-    streams::Streams,
+    streams::{Streams, Style},
 };
 
 /// No calls.
@@ -106,7 +106,7 @@ fn a_handback_behind_a_long_call_causes_no_pause_and_the_call_keeps_its_place() 
 #[test]
 fn an_item_shows_that_its_call_has_started() {
     let (mut harness, worker, client) = harness(2);
-    let streams = Streams { to_caller: true, ..Streams::NONE };
+    let streams = Streams { style: Style::Server, ..Streams::NONE };
     harness.send(client, Envelope::Request(Request { streams, ..request(1, "calc.count") }));
     let counting = harness.dispatches(worker).pop().unwrap();
     let batch = ItemBatch::one(vec![0].into());

@@ -114,7 +114,7 @@ fn a_stream_or_broadcast_that_no_rule_allows_is_denied() {
     harness.send(web, Envelope::Request(Request { flags: broadcast, ..request(3, "calc.add") }));
     let dispatches = harness.dispatches(worker);
     assert_eq!(dispatches.len(), 1);
-    assert_eq!(dispatches[0].caller_name.as_deref(), Some("web"), "a subcall has the caller of its broadcast");
+    assert_eq!(dispatches[0].caller_name.as_deref(), Some(&"web".into()), "a subcall has the caller of its broadcast");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn the_handler_gets_the_name_of_its_caller() {
     let worker = harness.serving(JOBS, calc(4));
     let free = harness.connect(Role::Client, FREE);
     harness.call(free, 1, "calc.pay");
-    assert_eq!(harness.dispatches(worker)[0].caller_name.as_deref(), Some("free"));
+    assert_eq!(harness.dispatches(worker)[0].caller_name.as_deref(), Some(&"free".into()));
     let mut open = Harness::new();
     let (worker, client) = (open.worker(1, calc(1)), open.client(2));
     open.call(client, 1, "calc.pay");
@@ -223,7 +223,11 @@ fn the_connections_and_calls_of_a_removed_peer_end() {
     assert!(matches!(cancelled[..], [Envelope::Cancel(_)]), "{cancelled:?}");
     harness.reply(worker, &first, &[5]);
     let next = harness.dispatches(worker);
-    assert_eq!(next[0].caller_name.as_deref(), Some("free"), "the waiting call of the removed peer was dropped");
+    assert_eq!(
+        next[0].caller_name.as_deref(),
+        Some(&"free".into()),
+        "the waiting call of the removed peer was dropped"
+    );
     assert!(!harness.closed.contains(&free));
     let again = harness.connect(Role::Client, WEB);
     harness.advance_with(AUTHKEY_REJECTION_DELAY, &[worker, free]);

@@ -10,11 +10,11 @@ use crate::wire::{
     item_batch::ItemBatch,
     limits::{BATCH_ITEMS_MAX, STREAM_BYTES, STREAM_ITEMS},
     status::{Code, Executed},
-    streams::{ItemCredit, Streams},
+    streams::{ItemCredit, Streams, Style},
 };
 
-const TO_CALLER: Streams = Streams { to_caller: true, ..Streams::NONE };
-const FROM_CALLER: Streams = Streams { from_caller: true, ..Streams::NONE };
+const TO_CALLER: Streams = Streams { style: Style::Server, ..Streams::NONE };
+const FROM_CALLER: Streams = Streams { style: Style::Client, ..Streams::NONE };
 
 fn item(number: u64, sequence: u64, bytes: usize) -> Envelope {
     batch(number, sequence, 1, bytes)

@@ -5,6 +5,7 @@ use crate::{
     peer::simulated_broker::goodbye,
     wire::{
         envelope::{Credit, Effect, Priority},
+        extensions::Extensions,
         kind::Kind,
         limits::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX},
         status::Timings,
@@ -27,7 +28,7 @@ fn a_call_waits_for_the_connection_is_sent_and_completes_with_its_reply() {
 fn a_request_contains_everything_that_the_caller_set() {
     let mut harness = Harness::connected(10, 1_000);
     let timeout = Some(Timeout { span: ms(5_000), source: TimeoutSource::Call });
-    let extensions = Bytes::from_static(&[0x18, 0x40, 0x61, b'x']);
+    let extensions = Extensions::from(Bytes::from_static(&[0x18, 0x40, 0x61, b'x']));
     let made = harness.now;
     harness.now = harness.now + ms(2_000);
     let effect = Some(Effect::Once);
@@ -87,7 +88,7 @@ fn calls_above_the_credit_wait_and_credit_adds_up() {
     assert_eq!((harness.client.open_len(), harness.client.waiting_len()), (2, 3));
     let with_reply = Some(Credit { calls: 1, bytes: 100, offer: 0 });
     let first =
-        Reply { number: 1, outcome: result(), credit: with_reply, handler_time: None, extensions: Bytes::new() };
+        Reply { number: 1, outcome: result(), credit: with_reply, handler_time: None, extensions: Default::default() };
     assert_eq!(numbers(&harness.receive(&[Envelope::Reply(first)])), [3]);
     assert_eq!(numbers(&harness.receive(&[Envelope::Credit(Credit { calls: 7, bytes: 0, offer: 0 })])), [4, 5]);
     assert_eq!(harness.client.credit, Credit { calls: 5, bytes: 1_000 + 100 - 5 * 3, offer: 0 });
@@ -173,7 +174,11 @@ fn a_cast_is_done_once_it_is_sent_and_not_before() {
     let actions = harness.cast(1);
     let request = sent(&actions).next().unwrap();
     assert!(request.flags.cast);
-    assert_eq!((request.number, request.done_below), (CallNumber(1), None), "its own header does not mark it as done");
+    assert_eq!(
+        (request.number, request.done_below),
+        (CallNumber(1), CallNumber(0)),
+        "its own header does not mark it as done"
+    );
     assert_eq!(actions.last(), Some(&released(1)));
     assert_eq!(harness.client.open_len(), 0);
     assert_eq!(requests(&harness.call(2)), [(2, false, Some(2))], "the header of the next cast does");

@@ -157,7 +157,7 @@ fn new(name: u64, made: Time) -> NewCall<u64> {
         token: name,
         method: MethodName::parse("calculator.add").unwrap(),
         body: Bytes::from_static(&[0x82, 2, 3]),
-        extensions: Bytes::new(),
+        extensions: Default::default(),
         made,
         timeout: None,
         effect: None,
@@ -175,7 +175,7 @@ fn result() -> Outcome {
 }
 
 fn reply(number: u64, outcome: Outcome) -> Envelope {
-    Envelope::Reply(Reply { number, outcome, credit: None, handler_time: None, extensions: Bytes::new() })
+    Envelope::Reply(Reply { number, outcome, credit: None, handler_time: None, extensions: Default::default() })
 }
 
 fn released(token: u64) -> Action<u64> {
@@ -192,7 +192,9 @@ fn cancels(number: u64, done_below: Option<u64>) -> Action<u64> {
 
 /// Returns the requests among the actions, as (number, resend, done_below).
 fn requests(actions: &[Action<u64>]) -> Vec<(u64, bool, Option<u64>)> {
-    let parts = |request: &Request| (request.number.0, request.flags.resend, request.done_below.map(|number| number.0));
+    let parts = |request: &Request| {
+        (request.number.0, request.flags.resend, (request.done_below.0 > 0).then_some(request.done_below.0))
+    };
     sent(actions).map(parts).collect()
 }
 

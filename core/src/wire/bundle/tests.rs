@@ -40,8 +40,8 @@ fn request(number: u64, body_bytes: usize) -> Envelope {
         flags: RequestFlags::default(),
         key: None,
         streams: Streams::NONE,
-        done_below: None,
-        extensions: Bytes::new(),
+        done_below: CallNumber(0),
+        extensions: Default::default(),
         body: vec![0; body_bytes].into(),
     })
 }

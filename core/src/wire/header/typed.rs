@@ -1,6 +1,6 @@
 //! Converts the numbers and offsets of a header to a typed envelope.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -12,6 +12,7 @@ use super::{
             Cancel, Credit, Dispatch, Effect, End, Envelope, Items, KeyFreed, Ping, Priority, Reply, Request,
             RequestFlags, StreamCredit,
         },
+        extensions::Extensions,
         ids::{CallId, CallNumber, DispatchNumber},
         item_batch::ItemBatch,
         kind::Kind,
@@ -103,10 +104,10 @@ impl Header {
             effect: self.effect()?,
             priority: self.priority()?,
             flags,
-            key: self.key(frame)?,
+            key: self.key(frame)?.map(Box::new),
             streams,
-            done_below: self.done_below(),
-            extensions: self.extension_bytes(frame),
+            done_below: self.done_below().unwrap_or_default(),
+            extensions: self.extensions(frame),
             body,
         }))
     }
@@ -119,10 +120,10 @@ impl Header {
             timeout: self.milliseconds(keys::TIMEOUT_MS),
             attempt: self.below_2_32(keys::ATTEMPT)?,
             call,
-            caller_name: self.caller_name(frame)?,
-            affinity: self.affinity(frame)?,
+            caller_name: self.caller_name(frame)?.map(Arc::new),
+            affinity: self.affinity(frame)?.map(Box::new),
             streams: self.streams()?,
-            extensions: self.extension_bytes(frame),
+            extensions: self.extensions(frame),
             body,
         }))
     }
@@ -130,28 +131,22 @@ impl Header {
     fn reply(&self, frame: &Bytes, body: Bytes) -> Result<Envelope, EnvelopeError> {
         // Credit of 0 means the same as no credit.
         let credit = Some(self.credit()?).filter(|credit| *credit != Credit::default());
-        let (mut outcome, mut extensions) = (self.failure(frame, body)?, self.extension_bytes(frame));
-        let mut time = None;
-        match &mut outcome {
-            Err(failure) => {
-                if let Some(timings) = timings::read(&extensions) {
-                    failure.timings = timings;
-                    extensions = Bytes::new();
-                }
-            }
-            Ok(_) => {
-                time = handler_time::read(&extensions);
-                if time.is_some() {
-                    extensions = Bytes::new();
-                }
-            }
+        let mut outcome = self.failure(frame, body)?;
+        let pairs = &frame[self.extensions.clone()];
+        let (timings, handler_time) = match &outcome {
+            Err(_) => (timings::read(pairs), None),
+            Ok(_) => (None, handler_time::read(pairs)),
+        };
+        let is_own = timings.is_some() || handler_time.is_some();
+        if let (Err(failure), Some(timings)) = (&mut outcome, timings) {
+            failure.timings = timings;
         }
         Ok(Envelope::Reply(Reply {
             number: self.required(keys::NUMBER)?,
             outcome,
             credit,
-            handler_time: time,
-            extensions,
+            handler_time,
+            extensions: if is_own { Extensions::NONE } else { self.extensions(frame) },
         }))
     }
 
@@ -286,9 +281,9 @@ impl Header {
         self.number(key).map(Duration::from_millis)
     }
 
-    fn extension_bytes(&self, frame: &Bytes) -> Bytes {
+    fn extensions(&self, frame: &Bytes) -> Extensions {
         // An empty slice would hold a reference to the frame.
-        if self.extensions.is_empty() { Bytes::new() } else { frame.slice(self.extensions.clone()) }
+        if self.extensions.is_empty() { Extensions::NONE } else { frame.slice(self.extensions.clone()).into() }
     }
 
     fn required(&self, key: u8) -> Result<u64, EnvelopeErrorReason> {

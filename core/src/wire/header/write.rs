@@ -74,7 +74,7 @@ fn write_request(request: &Request, pairs: &mut Pairs<'_>) {
         pairs.number(keys::EFFECT, effect.number().into());
     }
     pairs.number_unless_zero(keys::FLAGS, request.flags.bits().into());
-    pairs.done_below(request.done_below);
+    pairs.number_unless_zero(keys::DONE_BELOW, request.done_below.0);
     if request.priority != Priority::default() {
         pairs.number(keys::PRIORITY, request.priority.number().into());
     }
@@ -92,7 +92,7 @@ fn write_dispatch(dispatch: &Dispatch, pairs: &mut Pairs<'_>) {
     pairs.number(keys::ATTEMPT, dispatch.attempt.into());
     pairs.number(keys::CALLER, dispatch.call.caller.into());
     pairs.number(keys::CALL, dispatch.call.number.0);
-    if let Some(Affinity { key, fence }) = &dispatch.affinity {
+    if let Some(Affinity { key, fence }) = dispatch.affinity.as_deref() {
         pairs.number(keys::FENCE, *fence);
         pairs.text(keys::KEY, key.as_str());
     }
@@ -178,11 +178,7 @@ impl<'a> Pairs<'a> {
 
     fn number_and_done(&mut self, number: u64, done_below: Option<CallNumber>) {
         self.number(keys::NUMBER, number);
-        self.done_below(done_below);
-    }
-
-    fn done_below(&mut self, number: Option<CallNumber>) {
-        if let Some(number) = number {
+        if let Some(number) = done_below {
             self.number(keys::DONE_BELOW, number.0);
         }
     }

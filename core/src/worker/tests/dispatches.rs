@@ -27,7 +27,7 @@ fn a_dispatch_runs_immediately_if_a_slot_is_free() {
         deadline: Some(at(1_500)),
         affinity: None,
         streams: Streams::NONE,
-        extensions: Bytes::new(),
+        extensions: Default::default(),
         body: Bytes::from_static(&[0x82, 2, 3]),
     };
     assert_eq!(actions, [Action::Run(job)]);

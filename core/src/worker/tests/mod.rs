@@ -197,7 +197,7 @@ fn dispatch(number: u64, method: &str, timeout: Option<Duration>) -> Envelope {
         caller_name: None,
         affinity: None,
         streams: Streams::NONE,
-        extensions: Bytes::new(),
+        extensions: Default::default(),
         body: Bytes::from_static(&[0x82, 2, 3]),
     })
 }
@@ -216,7 +216,13 @@ fn result() -> Outcome {
 }
 
 fn replied(number: u64, outcome: Outcome) -> Action {
-    Action::Send(Envelope::Reply(Reply { number, outcome, credit: None, handler_time: None, extensions: Bytes::new() }))
+    Action::Send(Envelope::Reply(Reply {
+        number,
+        outcome,
+        credit: None,
+        handler_time: None,
+        extensions: Default::default(),
+    }))
 }
 
 fn cancel(number: u64) -> Envelope {

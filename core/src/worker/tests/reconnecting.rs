@@ -67,9 +67,10 @@ fn a_reconnected_worker_registers_its_free_slots_and_returns_the_others_as_calls
 fn a_reconnected_worker_registers_its_keys_in_use_and_returns_each_with_its_slot() {
     let key = AffinityKey::parse("views").unwrap();
     let keyed = |number| match dispatch(number, "calculator.add", None) {
-        Envelope::Dispatch(dispatch) => {
-            Envelope::Dispatch(Dispatch { affinity: Some(Affinity { key: key.clone(), fence: 7 }), ..dispatch })
-        }
+        Envelope::Dispatch(dispatch) => Envelope::Dispatch(Dispatch {
+            affinity: Some(Box::new(Affinity { key: key.clone(), fence: 7 })),
+            ..dispatch
+        }),
         _ => unreachable!(),
     };
     let mut harness = Harness::connected(3, 0);

@@ -107,8 +107,7 @@ impl Entry {
             }
             Code::InvalidArgument => {
                 assert_ne!(
-                    self.spec.streams.style(),
-                    self.spec.method.style,
+                    self.spec.streams.style, self.spec.method.style,
                     "{what}, and was called with its own style"
                 );
             }

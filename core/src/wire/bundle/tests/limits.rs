@@ -122,7 +122,7 @@ fn long_texts_are_cut_at_a_character_when_written() {
         outcome: Err(Box::new(endless_failure())),
         credit: None,
         handler_time: None,
-        extensions: Bytes::new(),
+        extensions: Default::default(),
     });
     let read = read_all(&bundled([&reply]), Recipient::Broker).remove(0);
     let Ok(Envelope::Reply(Reply { outcome: Err(failure), .. })) = read else { panic!("no failed reply: {read:?}") };
@@ -161,11 +161,11 @@ fn a_header_that_the_library_writes_always_fits() {
         outcome: Err(Box::new(endless_failure())),
         credit: Some(super::super::super::envelope::Credit { calls: u32::MAX, bytes: u64::MAX, offer: 0 }),
         handler_time: None,
-        extensions: most_extensions(),
+        extensions: most_extensions().into(),
     });
     let read = read_all(&bundled([&reply]), Recipient::Peer).remove(0);
     let Ok(Envelope::Reply(reply)) = read else { panic!("no reply: {read:?}") };
-    assert_eq!(reply.extensions, most_extensions());
+    assert_eq!(&*reply.extensions, &*most_extensions());
 }
 
 /// Creates a header of exactly this size, most of it an extension that is too long, with an empty body.
@@ -202,7 +202,7 @@ fn a_bundle_of_more_than_64_kib_is_read() {
 #[test]
 fn an_envelope_error_shows_the_kind_the_number_and_the_reason() {
     let Envelope::Request(mut call) = request(17, 0) else { unreachable!() };
-    call.done_below = Some(CallNumber(1));
+    call.done_below = CallNumber(1);
     let frames = bundled([&Envelope::Request(call)]).remove(0);
     let error = read(&frames.to_vec(), Recipient::Peer).next().unwrap().unwrap_err();
     assert_eq!(error.to_string(), "rejected request 17: key 6 (done_below) is not allowed in this kind of envelope");

@@ -1,6 +1,6 @@
 //! Property tests for arbitrary envelopes and arbitrary bytes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytestring::ByteString;
 use proptest::{collection::vec, option, prelude::*, sample::Index};
@@ -9,6 +9,7 @@ use super::{
     super::super::{
         affinity::{Affinity, AffinityKey},
         envelope::{Cancel, Credit, Dispatch, Effect, End, Items, KeyFreed, Ping, Priority, Reply, StreamCredit},
+        extensions::Extensions,
         ids::{CallId, DispatchNumber},
         item_batch::ItemBatch,
         limits::{BATCH_ITEMS_MAX, BODY_INLINE_BYTES_MAX},
@@ -47,7 +48,7 @@ fn bodies() -> impl Strategy<Value = Bytes> {
 }
 
 /// Extension pairs with values of different types.
-fn extensions() -> impl Strategy<Value = Bytes> {
+fn extensions() -> impl Strategy<Value = Extensions> {
     let pairs = proptest::collection::btree_map(64..=u64::MAX, (0..5_u8, 0..20_u8), 0..20);
     pairs.prop_map(|pairs| {
         let mut out = Vec::new();
@@ -62,7 +63,7 @@ fn extensions() -> impl Strategy<Value = Bytes> {
                 _ => value.null().map(drop).unwrap(),
             }
         }
-        out.into()
+        Bytes::from(out).into()
     })
 }
 
@@ -125,9 +126,9 @@ fn requests() -> impl Strategy<Value = Envelope> {
         milliseconds(),
         (effect, priority),
         flags,
-        option::of(keys()),
+        option::of(keys().prop_map(Box::new)),
         streams(),
-        done_below(),
+        numbers().prop_map(CallNumber),
         extensions(),
         bodies(),
     )
@@ -154,9 +155,9 @@ fn requests() -> impl Strategy<Value = Envelope> {
 
 fn dispatches() -> impl Strategy<Value = Envelope> {
     let id = (any::<u32>(), numbers()).prop_map(|(caller, number)| CallId { caller, number: CallNumber(number) });
-    let name = option::of("[a-z]{1,128}").prop_map(|name| name.map(ByteString::from));
+    let name = option::of("[a-z]{1,128}").prop_map(|name| name.map(|name| Arc::new(ByteString::from(name))));
     let call = (id, name);
-    let affinity = option::of((keys(), numbers()).prop_map(|(key, fence)| Affinity { key, fence }));
+    let affinity = option::of((keys(), numbers()).prop_map(|(key, fence)| Box::new(Affinity { key, fence })));
     (numbers(), methods(), milliseconds(), any::<u32>(), call, affinity, streams(), extensions(), bodies()).prop_map(
         |(number, method, timeout, attempt, (call, caller_name), affinity, streams, extensions, body)| {
             let number = DispatchNumber(number);

@@ -111,7 +111,8 @@ fn put_request(request: &Request, put: &mut impl FnMut(&str, Value)) {
         put("priority", json!(request.priority.number()));
     }
     put_unless_zero("flags", request.flags.bits().into(), put);
-    request.done_below.iter().for_each(|below| put("done_below", json!(below)));
+    let below = Some(request.done_below).filter(|below| below.0 > 0);
+    below.iter().for_each(|below| put("done_below", json!(below)));
     request.key.iter().for_each(|key| put("key", json!(key.as_str())));
     put_unless_zero("streams", request.streams.bits().into(), put);
     put_unless_empty("extensions", &request.extensions, put);
