@@ -83,6 +83,8 @@ second_worker_has_no_credit|broker/flow/streams.rs|s/credit_to_handler\(call, st
 credit_is_granted_twice|broker/flow/call_streams.rs|s/self\.to_handler\.restart_reader\(\);//
 end_is_lost_with_a_worker|broker/flow/streams.rs|s/streams\.to_handler\.is_ended\(\)\.then/false.then/
 item_for_an_absent_client_is_lost|broker/coordinator/messages.rs|s/None => self\.break_stream\(now, key, StreamFailure::ClientLost, out\),/None => {}/
+batch_is_numbered_as_one_item|stream.rs|s/self\.next \+= u64::from\(batch\.items\);/self.next += 1;/
+batch_passes_as_one_item|stream.rs|s/(impl StreamRelay .*?)self\.next \+= u64::from\(batch\.items\);/$1self.next += 1;/s
 readers_never_grant_again|stream.rs|s/if self\.ended \|\| !half/if true/
 worker_keeps_streams_of_a_lost_connection|worker/streams.rs|s/for job in self\.jobs\.streaming\(\)/for job in Vec::<JobId>::new()/
 client_keeps_streams_of_a_lost_connection|client/lifecycle.rs|s/self\.end_streams\(out\);//
