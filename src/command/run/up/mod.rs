@@ -35,7 +35,7 @@ The broker starts first, then each pool when the one before it is ready. When al
   ready frontend=tcp://127.0.0.1:5559 backend=tcp://127.0.0.1:5560 pools=calculator
 If a process ends before that, all end (exit code 4). Later, a process that ends is restarted, and the others continue.
 SIGTERM and Ctrl-C stop the pools, the last one first, then the broker; a second signal does not wait for running calls.
-Under systemd it reports readiness, and feeds the watchdog while the broker answers: docs/callboard.service.";
+Under systemd it reports readiness, and feeds the watchdog while the broker answers: deploy/systemd/callboard.service.";
 
 /// Start a broker and pools from one file, and keep them running
 #[derive(Debug, Args)]
