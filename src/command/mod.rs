@@ -4,6 +4,7 @@ mod admin;
 mod call;
 mod client;
 mod control;
+mod generate;
 mod inspect;
 mod keygen;
 mod keys;
@@ -18,7 +19,7 @@ mod run;
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::{logging::Log, output::exit::Exit, process::signals};
 use crate::settings::{Flags, Settings, config_file, misspelled};
@@ -44,7 +45,7 @@ Exit codes:";
 
 /// Call methods of worker processes, through a broker.
 #[derive(Debug, Parser)]
-#[command(name = "callboard", version, after_help = format!("{AFTER_HELP}\n{}", Exit::table()))]
+#[command(name = "callboard", version = env!("BUILD_VERSION"), after_help = format!("{AFTER_HELP}\n{}", Exit::table()))]
 struct CommandLine {
     /// Read settings from this TOML file [variable: CALLBOARD_CONFIG]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
@@ -83,6 +84,8 @@ enum Command {
     Config(inspect::config::Config),
     Bench(measure::bench::Bench),
     Keygen(keygen::Keygen),
+    Completions(generate::completions::Completions),
+    Man(generate::man::Man),
     #[command(hide = true)]
     Internal(run::internal::Internal),
 }
@@ -148,7 +151,9 @@ impl Command {
             | Command::Dead(_)
             | Command::Ping(_)
             | Command::Keys(_)
-            | Command::Config(_) => "off",
+            | Command::Config(_)
+            | Command::Completions(_)
+            | Command::Man(_) => "off",
             Command::Demo(_) | Command::Bench(_) | Command::Keygen(_) | Command::Internal(_) => "warn",
         }
     }
@@ -178,7 +183,12 @@ impl Command {
             Command::Keys(keys) => keys.flags(),
             Command::Config(config) => config.flags(),
             Command::Bench(bench) => bench.flags(),
-            Command::Up(_) | Command::Demo(_) | Command::Keygen(_) | Command::Internal(_) => Flags::default(),
+            Command::Up(_)
+            | Command::Demo(_)
+            | Command::Keygen(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+            | Command::Internal(_) => Flags::default(),
         }
     }
 
@@ -211,6 +221,8 @@ impl Command {
             Command::Demo(demo) => signals::or_interrupted(demo.run(settings()?)).await,
             Command::Bench(bench) => signals::or_interrupted(bench.run(settings()?, flags.config.is_some())).await,
             Command::Keygen(keygen) => keygen.run(),
+            Command::Completions(completions) => completions.run(CommandLine::command()),
+            Command::Man(man) => man.run(CommandLine::command()),
             Command::Internal(internal) => internal.run().await,
         }
     }
@@ -218,8 +230,6 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
     use crate::settings::settings_of;
 
