@@ -47,10 +47,18 @@ pub(super) fn ready_service(snapshot: &Snapshot, service: &str) -> Result<String
     if let Some(why) = why_not_ready(snapshot) {
         return Err(unavailable(format!("not ready: {why}")));
     }
+    if is_paused(snapshot, service) {
+        return Err(unavailable(format!("not ready: an operator has paused {service}")));
+    }
     match available_workers(snapshot, service)? {
         0 => Err(unavailable(format!("not ready: no worker of {service} can be given calls"))),
         workers => Ok(format!("ready: {workers} workers of {service} can be given calls")),
     }
+}
+
+fn is_paused(snapshot: &Snapshot, service: &str) -> bool {
+    let Some(Ok(broker)) = &snapshot.broker else { return false };
+    broker.metrics.services.iter().any(|known| known.status.name == service && known.status.paused)
 }
 
 /// Returns the workers of a service that can be given calls. The endpoint of a pool knows the services of its own workers.

@@ -45,6 +45,12 @@ fn a_service_is_ready_while_a_worker_of_it_can_be_given_calls() {
     until("the worker is known", || (endpoint.get("/ready/calculator").status == 200).then_some(()));
     endpoint.get("/ready/calculator").assert(200, &["1 workers of calculator"]);
     endpoint.get("/ready/bogus").assert(404, &["unknown service bogus", "known services: calculator"]);
+    broker.command(&["pause", "calculator"]).printed();
+    until("the pause is known", || (endpoint.get("/ready/calculator").status == 503).then_some(()));
+    endpoint.get("/ready/calculator").assert(503, &["an operator has paused calculator"]);
+    assert!(endpoint.get("/metrics").body.contains("callboard_service_paused{service=\"calculator\"} 1"));
+    broker.command(&["resume", "calculator"]).printed();
+    until("the service is resumed", || (endpoint.get("/ready/calculator").status == 200).then_some(()));
     worker.kill();
     until("the worker is gone", || (endpoint.get("/ready/calculator").status == 503).then_some(()));
     endpoint.get("/ready/calculator").assert(503, &["no worker of calculator can be given calls"]);

@@ -110,6 +110,9 @@ pub struct ServiceStatus {
     pub running: u64,
     /// Waiting calls.
     pub waiting: usize,
+    /// Whether an operator has paused it.
+    #[serde(default)]
+    pub paused: bool,
     /// Bytes of the waiting calls' bodies.
     #[serde(default)]
     pub waiting_bytes: usize,
@@ -255,6 +258,7 @@ fn service_status(broker: &Broker, now: Time, key: ServiceKey, methods: bool) ->
         slots: service.slots,
         running: service.running,
         waiting: service.queue.len() + keyed_calls,
+        paused: service.operator_limits.get(None).paused,
         waiting_bytes: service.queue.bytes() + keyed_bytes,
         oldest_wait_ms: millis(waiting(broker, now, service, |_, _| true).1),
         rates: Rates { arrived, answered, failed },

@@ -9,7 +9,7 @@ use super::families::Families;
 /// A gauge of each service: its name, its description, and its value.
 struct ServiceGauge(&'static str, &'static str, fn(&ServiceMetrics) -> u64);
 
-const GAUGES: [ServiceGauge; 6] = [
+const GAUGES: [ServiceGauge; 7] = [
     ServiceGauge("service_workers", "Workers that offer the service.", |service| service.status.workers as u64),
     ServiceGauge("service_available_workers", "Workers of the service that can be given calls.", |service| {
         service.available_workers as u64
@@ -20,6 +20,9 @@ const GAUGES: [ServiceGauge; 6] = [
     ServiceGauge("service_running", "Calls that the workers of the service run.", |service| service.status.running),
     ServiceGauge("service_waiting", "Calls that wait for a worker of the service.", |service| {
         service.status.waiting as u64
+    }),
+    ServiceGauge("service_paused", "1 while an operator has paused the service, else 0.", |service| {
+        u64::from(service.status.paused)
     }),
     ServiceGauge("service_waiting_bytes", "Bytes of the arguments of these calls.", |service| {
         service.status.waiting_bytes as u64
