@@ -169,3 +169,48 @@ pub(crate) fn check_item(item: &Bytes) -> Result<(), Error> {
     let text = format!("an item has {} bytes, more than the maximum of {ITEM_BYTES_MAX}", item.len());
     Err(Error::new(Code::ResourceExhausted, text))
 }
+
+#[cfg(test)]
+mod tests {
+    use callboard_core::{
+        wire::{
+            ids::{CallId, CallNumber, ConnectionNumber, DispatchNumber},
+            streams::{ItemCredit, Streams, Style},
+        },
+        worker::{Job, JobId},
+    };
+    use callboard_transport::BatchQueue;
+    use futures::{StreamExt, stream};
+    use tokio::task::yield_now;
+
+    use super::{super::channel::StreamCommands, *};
+
+    fn job() -> Job {
+        Job {
+            id: JobId { connection: ConnectionNumber(1), dispatch: DispatchNumber(1) },
+            offer: 0,
+            method: 0,
+            call: CallId { caller: 0, number: CallNumber(1) },
+            caller_name: None,
+            attempt: 1,
+            deadline: None,
+            affinity: None,
+            streams: Streams { style: Style::Server, ..Streams::NONE },
+            extensions: Default::default(),
+            body: Bytes::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn other_tasks_run_beside_a_stream_that_is_always_ready_and_has_credit() {
+        let commands = StreamCommands::new(Arc::new(BatchQueue::default()));
+        let channel = StreamChannel::for_job(&job(), &commands).expect("the job has a stream");
+        channel.grant(ItemCredit { items: u32::MAX, bytes: u64::MAX });
+        let items = stream::repeat(7_u64).take(100_000);
+        let sending = tokio::spawn(send_all(items, Arc::clone(&channel)));
+        yield_now().await;
+        assert!(!channel.take_outgoing().0.is_empty(), "items were sent");
+        assert!(!sending.is_finished(), "the stream gave up the thread before its end");
+        assert!(sending.await.is_ok_and(|outcome| outcome.is_ok()), "all items were sent");
+    }
+}
