@@ -127,8 +127,8 @@ fn run_call(broker: &mut Broker, client: ConnectionId, worker: ConnectionId, num
         flags: RequestFlags::default(),
         key: None,
         streams: Streams::NONE,
-        done_below: None,
-        extensions: Bytes::new(),
+        done_below: CallNumber(0),
+        extensions: Bytes::new().into(),
         body: Bytes::from_static(&[0x80]),
     };
     let actions = send(broker, client, &Envelope::Request(request));
@@ -136,7 +136,7 @@ fn run_call(broker: &mut Broker, client: ConnectionId, worker: ConnectionId, num
         Action::Send(_, Envelope::Dispatch(dispatch)) => Some(dispatch.number.0),
         _ => None,
     });
-    let (outcome, extensions) = (Ok(Bytes::from_static(&[1])), Bytes::new());
+    let (outcome, extensions) = (Ok(Bytes::from_static(&[1])), Bytes::new().into());
     let reply = Reply { number: dispatch.unwrap(), outcome, credit: None, handler_time: None, extensions };
     send(broker, worker, &Envelope::Reply(reply));
 }
