@@ -66,6 +66,7 @@ enum Command {
     Scale(control::scale::Scale),
     Reload(control::reload::Reload),
     Status(inspect::status::Status),
+    Top(inspect::top::Top),
     Call(call::Call),
     Services(inspect::services::Services),
     Peers(inspect::peers::Peers),
@@ -137,6 +138,7 @@ impl Command {
             | Command::Scale(_)
             | Command::Reload(_)
             | Command::Status(_)
+            | Command::Top(_)
             | Command::Services(_)
             | Command::Describe(_)
             | Command::Contract(_)
@@ -166,6 +168,7 @@ impl Command {
             Command::Scale(scale) => scale.flags(),
             Command::Reload(reload) => reload.flags(),
             Command::Status(status) => status.flags(),
+            Command::Top(top) => top.flags(),
             Command::Call(call) => call.flags(),
             Command::Services(services) => services.flags(),
             Command::Peers(peers) => peers.flags(),
@@ -192,7 +195,7 @@ impl Command {
         }
     }
 
-    /// Runs the command. Broker, pool, up, call and the internal programs handle signals themselves; the rest ends at the first Ctrl-C.
+    /// Runs the command. Broker, pool, up, call, top and the internal programs handle signals themselves; the rest ends at the first Ctrl-C.
     async fn run(self, flags: &Flags, log_format: Option<logging::Format>) -> anyhow::Result<Exit> {
         let settings = || Settings::load(flags);
         match self {
@@ -202,6 +205,7 @@ impl Command {
             Command::Scale(scale) => signals::or_interrupted(scale.run(settings()?)).await,
             Command::Reload(reload) => signals::or_interrupted(reload.run(settings()?)).await,
             Command::Status(status) => signals::or_interrupted(status.run(settings()?)).await,
+            Command::Top(top) => top.run(settings()?).await,
             Command::Call(call) => call.run(settings()?).await,
             Command::Services(services) => signals::or_interrupted(services.run(settings()?)).await,
             Command::Peers(peers) => signals::or_interrupted(peers.run(settings()?)).await,

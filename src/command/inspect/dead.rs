@@ -118,7 +118,8 @@ async fn list(client: &Client, settings: &ClientSettings, json: bool) -> anyhow:
     Ok(table::render(["ID", "CALL", "METHOD", "EFFECT", "LOST", "WORKER", "AGE", "BYTES"], rows))
 }
 
-async fn show(client: &Client, settings: &ClientSettings, id: u64, json: bool) -> anyhow::Result<String> {
+/// Returns a dead letter with its arguments, as text or JSON.
+pub(super) async fn show(client: &Client, settings: &ClientSettings, id: u64, json: bool) -> anyhow::Result<String> {
     let call = client.call::<DeadLetterDetail>("callboard.dead_show", (id,));
     let DeadLetterDetail { letter, body } = client::timed(call, settings).await.map_err(|error| failed(error, id))?;
     // The caller may have sent invalid bytes.
@@ -132,14 +133,16 @@ async fn show(client: &Client, settings: &ClientSettings, id: u64, json: bool) -
     Ok(format!("call {call} of {method} ({effect}), {age} ago\n  {reason}\n  arguments: {arguments}"))
 }
 
-async fn resend(client: &Client, settings: &ClientSettings, id: u64) -> anyhow::Result<String> {
+/// Makes the call of a dead letter again, and drops the letter if it succeeded. Returns the result as JSON.
+pub(super) async fn resend(client: &Client, settings: &ClientSettings, id: u64) -> anyhow::Result<String> {
     let call = client.call::<Value>("callboard.dead_resend", (id,));
     let result = client::timed(call, settings).await.map_err(|error| failed(error, id))?;
     drop_letter(client, settings, id).await?;
     Ok(json::compact(&result))
 }
 
-async fn drop_letter(client: &Client, settings: &ClientSettings, id: u64) -> anyhow::Result<String> {
+/// Drops a dead letter.
+pub(super) async fn drop_letter(client: &Client, settings: &ClientSettings, id: u64) -> anyhow::Result<String> {
     let call = client.call::<()>("callboard.dead_drop", (id,));
     client::timed(call, settings).await.map_err(|error| failed(error, id))?;
     Ok(format!("dropped {id}"))

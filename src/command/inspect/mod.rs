@@ -8,4 +8,5 @@ pub(crate) mod peers;
 pub(crate) mod ping;
 pub(crate) mod services;
 pub(crate) mod status;
+pub(crate) mod top;
 pub(crate) mod why;

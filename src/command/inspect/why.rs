@@ -59,7 +59,8 @@ impl Why {
     }
 }
 
-fn sentences(call: &Waiting) -> String {
+/// Explains a call in sentences, one a line.
+pub(super) fn sentences(call: &Waiting) -> String {
     let mut lines = vec![
         format!("call {} of {} by {}: {} for {}", call.call, call.method, call.client, call.state, span(call.since_ms)),
         format!("  {}", call.reason),

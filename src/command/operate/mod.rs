@@ -5,4 +5,4 @@ pub(crate) mod drain;
 pub(crate) mod limit;
 pub(crate) mod pause;
 pub(crate) mod purge;
-mod request;
+pub(crate) mod request;

@@ -2,7 +2,9 @@
 
 pub(crate) mod escape;
 pub(crate) mod exit;
+pub(crate) mod fit;
 pub(crate) mod json;
+pub(crate) mod screen;
 pub(crate) mod table;
 
 use std::io::{self, ErrorKind, Write as _};
@@ -12,23 +14,12 @@ use callboard_core::text::{clipped, excerpt};
 
 use self::escape::printable_lines;
 
-/// Clears a terminal and moves the cursor to its start.
-const CLEAR: &str = "\x1b[2J\x1b[H";
-
 /// Prints `text` and a newline on stdout, and flushes it. A reader that has closed (`callboard config | head -1`) is not an error.
 ///
 /// # Errors
 /// If stdout cannot be written, such as for a full disk.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     print_bytes(format!("{}\n", printable_lines(text)).as_bytes())
-}
-
-/// Clears the terminal, then prints `text` as [`print`].
-///
-/// # Errors
-/// As [`print`].
-pub(crate) fn print_cleared(text: &str) -> anyhow::Result<()> {
-    print_bytes(format!("{CLEAR}{}\n", printable_lines(text)).as_bytes())
 }
 
 /// Writes bytes to stdout, and flushes them.

@@ -7,6 +7,7 @@ mod lines;
 mod load;
 mod pool;
 mod process;
+mod pseudo_terminal;
 mod relay;
 
 use std::{
@@ -27,6 +28,7 @@ pub(crate) use self::{
     load::Load,
     pool::Pool,
     process::{Process, is_alive, signal},
+    pseudo_terminal::PseudoTerminal,
     relay::Relay,
 };
 

@@ -12,4 +12,5 @@ mod peers_file;
 mod startup_errors;
 mod status;
 mod terminal;
+mod top;
 mod up;

@@ -1,20 +1,10 @@
 //! `callboard status`: shows the broker, its services, pools, workers and clients.
 
-mod snapshot;
-mod tables;
+pub(super) mod snapshot;
+pub(super) mod tables;
+mod watch;
 
-use std::{
-    io::{self, IsTerminal as _},
-    pin::pin,
-    time::{Duration, Instant},
-};
-
-use callboard::{
-    Client,
-    core::{broker::Status as BrokerStatus, text::HumanDuration},
-};
 use clap::Args;
-use tokio::time::{sleep, timeout};
 
 use self::snapshot::StatusSnapshot;
 use crate::{
@@ -22,13 +12,8 @@ use crate::{
         client::{self, flags::ConnectionFlags},
         output::{self, exit::Exit},
     },
-    settings::{ClientSettings, Flags, Settings},
+    settings::{Flags, Settings},
 };
-
-/// The interval of `--watch`.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// The time without an answer after which `--watch` reports it, and again after each such time.
-const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// Shown below `callboard status --help`.
 const AFTER_HELP: &str = "\
@@ -48,7 +33,7 @@ pub(crate) struct Status {
     /// Print JSON on one line
     #[arg(long)]
     json: bool,
-    /// Repeat every second, until Ctrl-C
+    /// Repeat every second, until Ctrl-C; on a terminal, what does not fit the screen is clipped
     #[arg(long)]
     watch: bool,
     #[command(flatten)]
@@ -66,65 +51,11 @@ impl Status {
         let settings = settings.client;
         let client = client::connect(&settings).await?;
         if self.watch {
-            return self.watch(&client, &settings).await;
+            return watch::run(self.json, &client, &settings).await;
         }
-        let broker = query_status(&client, &settings).await?;
-        self.show(&StatusSnapshot::of(&client, broker).await)?;
+        let broker = snapshot::query_broker(&client, &settings).await?;
+        output::print(&tables::format(&StatusSnapshot::of(&client, broker).await, self.json)?)?;
         client::leave(&client).await;
         Ok(Exit::Success)
     }
-
-    /// Shows the status repeatedly, also while the broker is down, so that the user sees it return.
-    async fn watch(&self, client: &Client, settings: &ClientSettings) -> anyhow::Result<Exit> {
-        let (mut last, mut answered) = (None, Instant::now());
-        loop {
-            let mut query = pin!(query_status(client, settings));
-            let answer = loop {
-                // The query continues: it is dropped below, or with this loop.
-                match timeout(SILENCE_MAX, &mut query).await {
-                    Ok(answer) => break answer,
-                    Err(_) => self.show_silence(answered.elapsed(), last.as_ref())?,
-                }
-            };
-            match answer {
-                Ok(broker) => {
-                    answered = Instant::now();
-                    self.show(last.insert(StatusSnapshot::of(client, broker).await))?;
-                }
-                Err(error) => output::error(&error),
-            }
-            sleep(WATCH_INTERVAL).await;
-        }
-    }
-
-    /// Reports that the broker does not answer: an old status must not look like a current one.
-    fn show_silence(&self, silence: Duration, last: Option<&StatusSnapshot>) -> anyhow::Result<()> {
-        let notice = format!("no answer from the broker for {}", HumanDuration(Duration::from_secs(silence.as_secs())));
-        match last {
-            Some(last) if !self.json && io::stdout().is_terminal() => {
-                output::print_cleared(&format!("{notice}; the last status:\n\n{}", tables::text(last)))
-            }
-            _ => {
-                output::note(&notice);
-                Ok(())
-            }
-        }
-    }
-
-    fn show(&self, overview: &StatusSnapshot) -> anyhow::Result<()> {
-        if self.json {
-            return output::print(&serde_json::to_string(overview)?);
-        }
-        let text = tables::text(overview);
-        match (self.watch, io::stdout().is_terminal()) {
-            (true, true) => output::print_cleared(&text),
-            (true, false) => output::print(&format!("{text}\n")),
-            (false, _) => output::print(&text),
-        }
-    }
-}
-
-async fn query_status(client: &Client, settings: &ClientSettings) -> anyhow::Result<BrokerStatus> {
-    let call = client.call::<BrokerStatus>("callboard.status", ());
-    client::timed(call, settings).await.map_err(client::failed)
 }

@@ -6,7 +6,13 @@ use callboard::{Client, core::broker::Status as BrokerStatus};
 use futures::future::join_all;
 use serde::Serialize;
 
-use crate::command::control::{pool_name::POOL_PREFIX, report::PoolReport};
+use crate::{
+    command::{
+        client,
+        control::{pool_name::POOL_PREFIX, report::PoolReport},
+    },
+    settings::ClientSettings,
+};
 
 /// The timeout of the query to a pool. A pool that does not answer is listed as silent.
 const POOL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -18,6 +24,12 @@ pub(crate) struct StatusSnapshot {
     pub(crate) pools: Vec<PoolReport>,
     /// The registered pools that did not answer.
     pub(crate) silent_pools: Vec<String>,
+}
+
+/// Queries the status of the broker.
+pub(super) async fn query_broker(client: &Client, settings: &ClientSettings) -> anyhow::Result<BrokerStatus> {
+    let call = client.call::<BrokerStatus>("callboard.status", ());
+    client::timed(call, settings).await.map_err(client::failed)
 }
 
 impl StatusSnapshot {

@@ -16,8 +16,12 @@ use crate::command::{
 /// The text of an empty cell.
 const NOTHING: &str = "-";
 
-/// Formats the whole status.
-pub(crate) fn text(overview: &StatusSnapshot) -> String {
+/// Formats the whole status, as JSON on one line or as text.
+pub(super) fn format(status: &StatusSnapshot, is_json: bool) -> anyhow::Result<String> {
+    Ok(if is_json { serde_json::to_string(status)? } else { text(status) })
+}
+
+fn text(overview: &StatusSnapshot) -> String {
     let StatusSnapshot { broker, pools, silent_pools } = overview;
     let mut parts = vec![head(broker)];
     let services = broker.services.iter().map(service_row);
@@ -85,7 +89,8 @@ fn pool_row(pool: &PoolReport) -> [String; 7] {
     ]
 }
 
-fn pool_state(pool: &PoolReport) -> String {
+/// Returns what a pool does now, and how its last rollout ended.
+pub(in crate::command::inspect) fn pool_state(pool: &PoolReport) -> String {
     let state = match (&pool.verdict, &pool.rollout) {
         (Some(verdict), _) => return format!("gave up: {verdict}"),
         (None, Some(rollout)) if rollout.canary => "canary period of new workers",
@@ -114,22 +119,26 @@ fn worker_rows(broker: &Status, pools: &[PoolReport]) -> Vec<[String; 8]> {
 }
 
 fn worker_row(worker: &WorkerStatus, replica: Option<&WorkerReport>) -> [String; 8] {
-    let state = match replica {
-        _ if worker.stuck => "stuck".to_owned(),
-        Some(replica) => replica_state(replica),
-        None if worker.draining => "draining".to_owned(),
-        None => "connected".to_owned(),
-    };
     [
         worker.name.clone(),
         worker.pid.map_or_else(|| NOTHING.to_owned(), |pid| pid.to_string()),
-        state,
+        worker_state(worker, replica),
         worker.slots.to_string(),
         worker.running.to_string(),
         worker.answered.to_string(),
         worker.failed.to_string(),
         calls(worker.running, &worker.calls),
     ]
+}
+
+/// Returns the state of a worker that is connected to the broker; that of its process, if it has a pool.
+pub(in crate::command::inspect) fn worker_state(worker: &WorkerStatus, replica: Option<&WorkerReport>) -> String {
+    match replica {
+        _ if worker.stuck => "stuck".to_owned(),
+        Some(replica) => replica_state(replica),
+        None if worker.draining => "draining".to_owned(),
+        None => "connected".to_owned(),
+    }
 }
 
 fn replica_row(replica: &WorkerReport) -> [String; 8] {
@@ -139,14 +148,15 @@ fn replica_row(replica: &WorkerReport) -> [String; 8] {
     [replica.instance.clone(), pid, replica_state(replica), slots, running, answered, failed, runs]
 }
 
-fn replica_state(replica: &WorkerReport) -> String {
+/// Returns the state of a process of a pool, and how its last process ended.
+pub(in crate::command::inspect) fn replica_state(replica: &WorkerReport) -> String {
     let wait = replica.starts_in_ms.map(|millis| format!(" for {}", span(millis)));
     let exit = replica.last_exit.as_ref().map(|exit| format!(" (lost {}: {exit})", replica.restarts));
     format!("{}{}{}", replica.state, wait.unwrap_or_default(), exit.unwrap_or_default())
 }
 
 /// Formats the oldest call that a worker runs, and the number of the others.
-fn calls(running: usize, calls: &[CallStatus]) -> String {
+pub(in crate::command::inspect) fn calls(running: usize, calls: &[CallStatus]) -> String {
     let Some(oldest) = calls.first() else { return NOTHING.to_owned() };
     let stop = if oldest.wanted { "" } else { ", asked to stop" };
     let more = if running > 1 { format!(" and {} more", running - 1) } else { String::new() };
