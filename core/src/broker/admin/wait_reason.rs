@@ -208,8 +208,10 @@ fn explain_queued(broker: &Broker, now: Time, call: &Call, reason: WaitReason) -
         0 => format!("every worker of {} drains: it waits for another", service.name),
         _ => format!("all {slots} slots of {} are busy, and {ahead} calls are ahead of it{pauses}", service.name),
     };
-    // There is no estimate for a subcall: it waits for one worker, and the rate is that of all.
-    let turn = call.subcall_of.is_none().then(|| service.drain_rate.estimate_turn(ahead, slots)).flatten();
+    // There is no estimate for a subcall, which waits for one worker while the rate is that of all, and for a call that an operator holds
+    // back.
+    let has_estimate = call.subcall_of.is_none() && service.rule().explain_operator(call.method_index()).is_none();
+    let turn = has_estimate.then(|| service.drain_rate.estimate_turn(ahead, slots)).flatten();
     let busy = busy_slots(broker, now, call);
     WaitReason { reason: text, ahead, behind, behind_others, busy, estimate_ms: turn.map(millis), ..reason }
 }
@@ -296,7 +298,7 @@ fn busy_slots(broker: &Broker, now: Time, call: &Call) -> Vec<BusySlot> {
 
 /// Returns the limit that a waiting call waits for, if it does.
 fn explain_limit(call: &Call, service: &Service) -> Option<String> {
-    service.rule().explain(&service.name, call.method_index()?)
+    service.rule().explain(call.method_index()?)
 }
 
 fn is_zero(number: &usize) -> bool {

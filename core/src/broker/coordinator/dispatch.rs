@@ -524,7 +524,12 @@ impl Broker {
                 self.fail(now, key, Code::DeadlineExceeded, text, out);
             }
             _ if expired => {
-                self.fail(now, key, Code::DeadlineExceeded, "its deadline passed while it waited for a worker", out);
+                let rule = self.registry.service(call.service).rule();
+                let text = match rule.explain_operator(call.method_index()) {
+                    Some(text) => format!("its deadline passed while it waited: {text}"),
+                    None => "its deadline passed while it waited for a worker".to_owned(),
+                };
+                self.fail(now, key, Code::DeadlineExceeded, text, out);
             }
             _ => {
                 let (code, message) = self.registry.explain_unserved(call.service, call.method.method());

@@ -178,14 +178,14 @@ impl Service {
 
     /// Returns the queue, and the rule of which of its calls may start, as separate borrows.
     pub(crate) fn queue_and_rule(&mut self) -> (&mut FairQueue<CallKey>, StartRule<'_>) {
-        let Service { queue, methods, indices, operator_limits, at_workers, .. } = self;
-        (queue, StartRule { methods, indices, operator_limits, at_workers: *at_workers })
+        let Service { name, queue, methods, indices, operator_limits, at_workers, .. } = self;
+        (queue, StartRule { name, methods, indices, operator_limits, at_workers: *at_workers })
     }
 
     /// Returns the rule of which calls may start.
     pub(crate) fn rule(&self) -> StartRule<'_> {
-        let Service { methods, indices, operator_limits, at_workers, .. } = self;
-        StartRule { methods, indices, operator_limits, at_workers: *at_workers }
+        let Service { name, methods, indices, operator_limits, at_workers, .. } = self;
+        StartRule { name, methods, indices, operator_limits, at_workers: *at_workers }
     }
 
     /// Counts a call of a method that starts. Returns the change of the timer at which further calls may start, if there is one.
@@ -268,6 +268,8 @@ impl Service {
 /// methods or the whole service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StartRule<'a> {
+    /// The name of the service.
+    name: &'a str,
     methods: &'a [Method],
     indices: &'a BTreeMap<String, usize>,
     operator_limits: &'a OperatorLimits,
@@ -293,12 +295,19 @@ impl StartRule<'_> {
         self.methods[method].concurrency.is_some() || !self.operator_limits.is_empty()
     }
 
-    /// Returns why no call of a method may start, if none may. `service` is the name of the service.
-    pub(crate) fn explain(&self, service: &str, method: usize) -> Option<String> {
+    /// Returns why no call of a method may start, if none may.
+    pub(crate) fn explain(&self, method: usize) -> Option<String> {
+        let service = self.name;
         let Method { name, running, .. } = &self.methods[method];
-        let by_operator = self.operator_limits.explain(service, name, *running, self.at_workers);
         let is_full = self.methods[method].is_full();
-        by_operator.or_else(|| is_full.then(|| format!("{running} calls of {service}.{name} run, the maximum at once")))
+        self.explain_operator(Some(method))
+            .or_else(|| is_full.then(|| format!("{running} calls of {service}.{name} run, the maximum at once")))
+    }
+
+    /// Returns why an operator lets no call of a method start, if that is so.
+    pub(crate) fn explain_operator(&self, method: Option<usize>) -> Option<String> {
+        let Method { name, running, .. } = &self.methods[method?];
+        self.operator_limits.explain(self.name, name, *running, self.at_workers)
     }
 
     /// Returns whether a method is offered.

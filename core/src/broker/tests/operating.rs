@@ -72,6 +72,7 @@ fn calls_of_a_paused_service_wait_and_continue_in_their_order() {
     (1..=3).for_each(|number| harness.call(client, number, "calc.add"));
     assert_eq!(harness.dispatched_to_all(workers), 0);
     assert!(harness.reason(1).starts_with("an operator has paused calc; 0 calls are ahead"), "{}", harness.reason(1));
+    assert!(harness.broker.open_calls(harness.now).iter().all(|why| why.estimate_ms.is_none()));
     assert_eq!(harness.operate(resume("calc")), 3);
     assert_eq!(harness.dispatched_to_all(workers), 3);
     assert!(harness.limits().limits.is_empty());
@@ -113,6 +114,7 @@ fn a_call_of_a_paused_service_ends_at_its_deadline() {
     harness.advance_with(seconds(1), &[workers[0], workers[1], client]);
     let failure = harness.failure(client);
     assert_eq!((failure.code, failure.executed), (Code::DeadlineExceeded, Executed::No));
+    assert!(failure.message.ends_with("while it waited: an operator has paused calc"), "{failure}");
 }
 
 #[test]
