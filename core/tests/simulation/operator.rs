@@ -1,4 +1,4 @@
-//! An operator, who pauses, limits, drains, cancels and purges while calls run; and the check that nothing paused gets a call.
+//! An operator that pauses, limits, drains, cancels and purges while calls run; and the check that nothing paused gets a call.
 
 use std::{collections::BTreeSet, time::Duration};
 
