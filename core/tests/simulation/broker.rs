@@ -191,10 +191,14 @@ impl BrokerHost {
 
     /// Performs what an operator requests now and then.
     fn operate(&mut self, now: Time, context: &mut Context) {
+        if self.stopped {
+            return;
+        }
         for operation in self.operator.next(now, &self.machine, context) {
             let mut out = Vec::new();
             let result = self.machine.operate(now, operation.clone(), &mut out);
             context.note(Host::Broker, || format!("{operation}: {result:?}"));
+            assert!(result.is_ok() || !context.healing, "{operation} removes what is set: {result:?}");
             if result.is_ok() {
                 context.ledger.stats.operated += 1;
                 self.operator.performed(operation);

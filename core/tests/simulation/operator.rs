@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use callboard_core::{
-    broker::{Broker, Operation, OperatorLimit},
+    broker::{Broker, LimitStatus, Operation, OperatorLimit},
     time::Time,
     wire::{envelope::Dispatch, ids::CallId},
 };
@@ -63,14 +63,17 @@ impl Operator {
     }
 }
 
-/// Returns the operations that remove all pauses and limits.
+/// Returns the operations that remove all pauses and limits: of each target what it has, because a target without both may be forgotten.
 fn all_removed(broker: &Broker) -> Vec<Operation> {
-    let limits = broker.operator_limits();
-    let of_target = |target: String| {
-        [Operation::Resume { target: target.clone() }, Operation::Limit { target, limit: OperatorLimit::default() }]
+    let status = broker.operator_limits();
+    let of_target = |LimitStatus { target, limit }: LimitStatus| {
+        let is_limited = limit.concurrency.is_some() || limit.rate.is_some();
+        let no_limit = Operation::Limit { target: target.clone(), limit: OperatorLimit::default() };
+        let resume = Operation::Resume { target };
+        [Some(no_limit).filter(|_| is_limited), Some(resume).filter(|_| limit.paused)].into_iter().flatten()
     };
-    let targets = limits.limits.into_iter().flat_map(|status| of_target(status.target));
-    targets.chain(limits.paused_workers.into_iter().map(|worker| Operation::ResumeWorker { worker })).collect()
+    let resume_worker = |worker| Operation::ResumeWorker { worker };
+    status.limits.into_iter().flat_map(of_target).chain(status.paused_workers.into_iter().map(resume_worker)).collect()
 }
 
 /// Draws an operation. `None` if there is nothing that it could change.

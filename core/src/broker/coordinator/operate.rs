@@ -208,7 +208,7 @@ impl Broker {
         let of_method =
             text.rsplit_once('.').and_then(|(service, method)| Some((self.registry.find(service)?, method)));
         let (code, message) = match of_method {
-            Some((service, method)) if self.registry.service(service).index_of(method).is_some() => {
+            Some((service, method)) if self.registry.service(service).knows(method) => {
                 return Ok(Target { service, method: Some(method.to_owned()) });
             }
             Some((service, method)) => self.registry.explain_unserved(service, method),

@@ -118,6 +118,11 @@ impl Service {
         self.indices.get(method).copied()
     }
 
+    /// Returns whether an operator can mean a method: some worker offers or offered it, or it has a limit of an operator.
+    pub(crate) fn knows(&self, method: &str) -> bool {
+        self.indices.contains_key(method) || !self.operator_limits.get(Some(method)).is_none()
+    }
+
     /// Adds a worker's offer of a method. Returns its index, or `None` if the service has too many methods.
     pub(super) fn add_method(&mut self, offer: &MethodOffer) -> Option<usize> {
         let index = match self.indices.get(&offer.name) {

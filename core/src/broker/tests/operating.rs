@@ -107,6 +107,18 @@ fn a_pause_lasts_while_the_service_has_no_workers() {
 }
 
 #[test]
+fn the_pause_of_a_method_that_no_worker_offers_any_more_can_be_removed() {
+    let (mut harness, workers, client) = harness();
+    harness.operate(pause("calc.add"));
+    for worker in workers {
+        harness.handle(Event::Closed { connection: worker });
+    }
+    harness.advance_with(seconds(600), &[client]);
+    harness.operate(resume("calc.add"));
+    assert!(harness.limits().limits.is_empty());
+}
+
+#[test]
 fn a_call_of_a_paused_service_ends_at_its_deadline() {
     let (mut harness, workers, client) = harness();
     harness.operate(pause("calc"));
