@@ -113,7 +113,7 @@ class Client(Peer):
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         call = _Call(request, Future(), deadline)
         if not self.post(lambda: self._begin(call)):
-            self._fail(call, Code.CANCELLED, Executed.NO, "the client is closed")
+            self._fail_closed(call)
         return call.future
 
     def close(self) -> None:
@@ -125,11 +125,18 @@ class Client(Peer):
 
     def _begin(self, call: _Call) -> None:
         if self._closed or self._closing:
-            return self._fail(call, Code.CANCELLED, Executed.NO, "the client is closed")
+            return self._fail_closed(call)
         self._waiting.append(call)
         if call.deadline < math.inf:
             self._at(call.deadline, lambda: self._on_deadline(call))
         return call.future.add_done_callback(lambda future: self._on_done(call, future))
+
+    def _fail_closed(self, call: _Call) -> None:
+        """Ends a call of a closed client, with the reason of its rejection if the broker rejected it."""
+        closed = self._closed
+        if closed is None or closed.code is Code.CANCELLED:
+            return self._fail(call, Code.CANCELLED, Executed.NO, "the client is closed")
+        return self._fail(call, closed.code, Executed.NO, closed.message)
 
     def _begin_close(self) -> None:
         self._closing = True
