@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import math
@@ -296,7 +297,9 @@ class Peer(ABC):
         if self._socket is None or not self._outbox:
             return
         for frames in wire.write_messages(self._outbox):
-            self._socket.send_multipart(frames, zmq.NOBLOCK)  # never fails: there is no high-water mark
+            # There is no high-water mark. Again: libzmq has just dropped the connection, which its monitor reports.
+            with contextlib.suppress(zmq.Again):
+                self._socket.send_multipart(frames, zmq.NOBLOCK)
         self._outbox.clear()
         self._last_sent = time.monotonic()
 
