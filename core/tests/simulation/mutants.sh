@@ -28,7 +28,7 @@ client_is_answered_twice|broker/coordinator/dispatch.rs|s/let Some\(client\) = c
 credit_is_lost|broker/sessions/credit.rs|s/self\.released\.calls \+= 1;//
 granted_credit_is_not_added|broker/sessions/credit.rs|s/self\.available\.calls \+= released\.calls;//
 credit_goes_to_the_wrong_connection|broker/sessions/mod.rs|s/if client\.connection_number == spent_on \{/if client.connection_number == spent_on || true {/
-cancel_does_not_reach_the_worker|broker/coordinator/dispatch.rs|s/self\.registry\.send\(now, worker, Envelope::Cancel\(cancel\), out\);/let _ = (now, worker, cancel, out);/
+cancel_does_not_reach_the_worker|broker/coordinator/time_limits.rs|s/self\.registry\.send\(now, worker, Envelope::Cancel\(cancel\), out\);/let _ = (now, worker, cancel, out);/
 lost_client_keeps_its_calls|broker/coordinator/peers.rs|s/for call in open \{\s*self\.abandon\(now, call, out\);\s*\}/let _ = (now, open);/
 calls_of_a_lost_worker_are_not_retried|broker/coordinator/dispatch.rs|s/if !call\.may_run\(Effect::Read\)/if true/
 resend_counts_as_new|broker/sessions/client.rs|s/let certain = self\.has_new_requests \|\| !resend;/let certain = true;/
@@ -154,7 +154,7 @@ unserved_call_counts_as_old|broker/scheduling/admission.rs|s/rule\.is_offered\(m
 sessions_do_not_pay|broker/scheduling/queue.rs|s/priorities\.get_mut\(class\)\?\.pay\(session, cost\);//
 subcall_runs_anywhere|broker/coordinator/dispatch.rs|s/match &call\.subcall_of \{\n            Some\(of\) =>/match call.subcall_of.as_ref().filter(|_| false) {\n            Some(of) =>/
 lost_subcall_has_no_reply|broker/coordinator/dispatch.rs|s/if call\.subcall_of\.is_some\(\) \{/if false {/
-broadcast_outlives_its_deadline|broker/coordinator/dispatch.rs|s/CallState::Aggregating => self\.end_broadcast\(now, key, out\),/CallState::Aggregating => {}/
+broadcast_outlives_its_deadline|broker/coordinator/time_limits.rs|s/CallState::Aggregating => self\.end_broadcast\(now, key, out\),/CallState::Aggregating => {}/
 subcalls_outlive_their_client|broker/coordinator/dispatch.rs|s/self\.stop_subcalls\(now, key, out\);\n                self\.remove_call\(key\);/self.remove_call(key);/
 subcalls_outlive_a_stream_message|broker/coordinator/dispatch.rs|s/self\.stop_subcalls\(now, key, out\);\n                self\.end\(now/self.end(now/
 subcall_waits_for_a_draining_worker|broker/coordinator/messages.rs|s/self\.unbind\(key\);\n        self\.end_waiting_subcalls\(now, key, out\);/self.unbind(key); let _ = (now, \&out);/

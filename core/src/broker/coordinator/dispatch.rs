@@ -1,18 +1,16 @@
 //! The course of a call: it is scheduled, dispatched to a worker, retried after a loss, and completed once.
 //!
-//! This is one file because its steps call each other: a loss schedules the call again, a completion frees a slot, and
-//! a free slot schedules the next call. The rules are in the parts: the order of the waiting calls in `scheduling`, the
+//! Its steps call each other: a loss schedules the call again, a completion frees a slot, and a free slot schedules the
+//! next call. Calls with affinity keys, broadcasts and time limits have files of their own beside this one. The rules are in the parts: the order of the waiting calls in `scheduling`, the
 //! order of the workers in `registry` and `affinity`, and whether a call may run again in `calls`.
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::super::{
-    calls::{Call, CallState, ExecutionLimits, LimitReached},
+    calls::{Call, CallState, ExecutionLimits},
     deferred::DeferredWork,
-    flow::{SubcallId, broadcast_result},
     interface::{Action, Diagnostic},
     keys::{CallKey, ClientKey, ServiceKey, WorkerKey},
     outcome::Outcome,
@@ -24,12 +22,11 @@ use super::state::Broker;
 use crate::{
     time::Time,
     wire::{
-        affinity::{Affinity, AffinityKey},
-        envelope::{Cancel, Dispatch, Effect, Envelope},
+        affinity::Affinity,
+        envelope::{Dispatch, Effect, Envelope},
         extensions::Extensions,
         ids::DispatchNumber,
-        limits::HEADER_BYTES_MAX,
-        status::{Code, Failure},
+        status::Code,
     },
 };
 
@@ -114,7 +111,7 @@ impl Broker {
     }
 
     /// Puts a call into its service's queue, if there is room and it can get its affinity key.
-    fn enqueue_or_reject(&mut self, now: Time, key: CallKey, give_up: Option<Time>, out: &mut Vec<Action>) {
+    pub(super) fn enqueue_or_reject(&mut self, now: Time, key: CallKey, give_up: Option<Time>, out: &mut Vec<Action>) {
         if !self.acquire_key(now, key, out) {
             return;
         }
@@ -125,7 +122,7 @@ impl Broker {
     }
 
     /// Returns why a call cannot wait. Returns `None` if there is room.
-    fn explain_no_room(&mut self, now: Time, key: CallKey) -> Option<String> {
+    pub(super) fn explain_no_room(&mut self, now: Time, key: CallKey) -> Option<String> {
         let call = &self.calls[key];
         let keyed = self.affinity.waiting(call.service);
         let service = self.registry.service_mut(call.service);
@@ -133,7 +130,7 @@ impl Broker {
     }
 
     /// Rejects a call for which there is no room to wait, with a retry-after hint.
-    fn reject(&mut self, now: Time, key: CallKey, message: String, out: &mut Vec<Action>) {
+    pub(super) fn reject(&mut self, now: Time, key: CallKey, message: String, out: &mut Vec<Action>) {
         self.counters.queue_full += 1;
         let call = &self.calls[key];
         let service = self.registry.service(call.service);
@@ -146,7 +143,7 @@ impl Broker {
     }
 
     /// Puts a call into its service's queue.
-    fn enqueue(&mut self, key: CallKey, give_up: Option<Time>) {
+    pub(super) fn enqueue(&mut self, key: CallKey, give_up: Option<Time>) {
         let bound = self.affinity.bound_worker(&self.calls[key], &self.registry);
         let caller = self.caller_of(&self.calls[key]);
         let call = &mut self.calls[key];
@@ -164,7 +161,7 @@ impl Broker {
     }
 
     /// Removes a call from its service's queue.
-    fn leave_queue(&mut self, key: CallKey) {
+    pub(super) fn leave_queue(&mut self, key: CallKey) {
         let call = &mut self.calls[key];
         let position = call.queue_position().expect("only a queued call leaves its queue");
         call.state = CallState::New;
@@ -200,7 +197,7 @@ impl Broker {
         }
     }
 
-    fn schedule_popped(&mut self, now: Time, call: CallKey, out: &mut Vec<Action>) {
+    pub(super) fn schedule_popped(&mut self, now: Time, call: CallKey, out: &mut Vec<Action>) {
         self.calls[call].state = CallState::New;
         self.schedule(now, call, out);
     }
@@ -254,98 +251,6 @@ impl Broker {
                 self.schedule(now, key, out);
             }
         }
-    }
-}
-
-/// Affinity keys.
-impl Broker {
-    /// Tries to give a call its affinity key. Returns true if the call can be scheduled: it has the key, or needs none.
-    /// Otherwise the call now waits for the key, or has failed.
-    fn acquire_key(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) -> bool {
-        if self.affinity.acquire(now, key, &mut self.calls[key], &mut self.timers) {
-            return true;
-        }
-        match self.explain_no_room(now, key) {
-            Some(message) => self.reject(now, key, message, out),
-            None => self.wait_for_key(key),
-        }
-        false
-    }
-
-    fn wait_for_key(&mut self, key: CallKey) {
-        let call = &mut self.calls[key];
-        call.detach();
-        self.affinity.add_waiting(key, call);
-        self.tenants.add_waiting(call.tenant(), call.body.len());
-        call.state = CallState::WaitingForKey;
-        self.calls.schedule_timeout(key);
-    }
-
-    /// Schedules the next call that waits for a key, after a call of that key has ended.
-    pub(super) fn schedule_next_of_key(
-        &mut self,
-        now: Time,
-        service: ServiceKey,
-        key: &AffinityKey,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(next) = self.affinity.pop_waiting(now, service, key) else { return };
-        let call = &mut self.calls[next];
-        self.affinity.uncount_waiting(call);
-        self.tenants.remove_waiting(call.tenant(), call.body.len());
-        self.schedule_popped(now, next, out);
-    }
-
-    /// Reschedules the queued calls of a bucket that lost its worker: they may go to other workers.
-    pub(super) fn reschedule_bucket(&mut self, now: Time, service: ServiceKey, bucket: u16, out: &mut Vec<Action>) {
-        for key in self.affinity.tidy_bucket(service, bucket) {
-            let state = self.calls.get(key).map(|call| call.state);
-            let Some(CallState::Queued { give_up, .. }) = state else { continue };
-            self.leave_queue(key);
-            match give_up {
-                None => self.schedule(now, key, out),
-                // No worker serves its method now.
-                Some(_) => self.enqueue(key, give_up),
-            }
-        }
-    }
-
-    /// Holds a key for a worker that registers while it still runs a call of an earlier connection with this key. Binds
-    /// the bucket of the key to that worker, unless another worker has it by now.
-    pub(super) fn hold_key(&mut self, worker: WorkerKey, service: ServiceKey, key: &AffinityKey) {
-        let (owner, has_worker) = self.affinity.hold(worker, service, key);
-        if let Some(call) = owner {
-            self.take_key_from(call);
-        }
-        if !has_worker && self.registry.worker(worker).takes_calls() {
-            self.bind_bucket(service, key, worker);
-        }
-    }
-
-    /// Takes the key from a queued call, which then waits for the key again, at its old position. A running call keeps
-    /// the key.
-    fn take_key_from(&mut self, key: CallKey) {
-        if !matches!(self.calls[key].state, CallState::Queued { .. }) {
-            return;
-        }
-        self.leave_queue(key);
-        self.affinity.take_key(&self.calls[key]);
-        self.wait_for_key(key);
-    }
-
-    /// Makes a worker the owner of a key's bucket. Returns the bucket's fence.
-    fn bind_bucket(&mut self, service: ServiceKey, key: &AffinityKey, worker: WorkerKey) -> u64 {
-        let (fence, is_new) = self.affinity.bind(service, key, worker);
-        if is_new {
-            // Calls of the bucket that are in the queue wait for that worker from now on.
-            for call in self.affinity.owners(service, key.bucket()) {
-                if let CallState::Queued { give_up, .. } = self.calls[call].state {
-                    self.leave_queue(call);
-                    self.enqueue(call, give_up);
-                }
-            }
-        }
-        fence
     }
 }
 
@@ -506,95 +411,6 @@ impl Broker {
     }
 }
 
-/// Timeouts and limits of calls.
-impl Broker {
-    /// Handles the timeout of a call: its deadline, the end of its wait for a worker, or a limit of its method.
-    pub(super) fn on_call_timeout(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
-        let call = &mut self.calls[key];
-        let expired = call.deadline.is_some_and(|deadline| deadline <= now);
-        match call.state {
-            CallState::Aggregating => self.end_broadcast(now, key, out),
-            CallState::Running { .. } if !expired || call.client.is_none() => self.on_limit(now, key, out),
-            CallState::Running { .. } => {
-                let failure = call.failure(Code::DeadlineExceeded, "its deadline passed while it ran");
-                self.end_anywhere(now, key, Err(Box::new(failure)), out);
-            }
-            CallState::WaitingForKey => {
-                let text = "its deadline passed while it waited for other calls of its key";
-                self.fail(now, key, Code::DeadlineExceeded, text, out);
-            }
-            _ if expired => {
-                let rule = self.registry.service(call.service).rule();
-                let text = match rule.explain_operator(call.method_index()) {
-                    Some(text) => format!("its deadline passed while it waited: {text}"),
-                    None => "its deadline passed while it waited for a worker".to_owned(),
-                };
-                self.fail(now, key, Code::DeadlineExceeded, text, out);
-            }
-            _ => {
-                let (code, message) = self.registry.explain_unserved(call.service, call.method.method());
-                self.fail(now, key, code, message, out);
-            }
-        }
-    }
-
-    /// Handles a limit that a running call has reached. At the soft limit the call is logged. At the hard limit the
-    /// call ends, and its worker is asked to stop the handler. A worker that has not stopped it after a grace period is
-    /// unresponsive.
-    fn on_limit(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
-        let call = &mut self.calls[key];
-        match call.limits.as_mut().and_then(|limits| limits.take_reached(now)) {
-            Some(LimitReached::Hard) => {
-                let failure = call.failure(Code::DeadlineExceeded, "it exceeded the hard limit of its method");
-                return self.end_anywhere(now, key, Err(Box::new(failure)), out);
-            }
-            Some(LimitReached::Unresponsive) => self.on_unresponsive_worker(key, out),
-            Some(LimitReached::Soft) => {
-                let (worker, method) = (call.worker_name(), call.method.to_string());
-                out.push(Action::Log(Diagnostic::SlowCall { call: call.id(), method, worker }));
-            }
-            None => {}
-        }
-        self.calls.schedule_timeout(key);
-    }
-
-    /// Marks a worker that did not stop a handler in time as unresponsive: the handler blocks, or the process is
-    /// stopped. The worker is given no calls. Its pool reads that in the broker's status, and replaces the process.
-    fn on_unresponsive_worker(&mut self, key: CallKey, out: &mut Vec<Action>) {
-        let call = &self.calls[key];
-        let CallState::Running { worker, .. } = call.state else { return };
-        self.registry.update_worker(worker, |worker| worker.unresponsive_calls += 1);
-        self.unbind(worker);
-        let (call, method) = (self.calls[key].id(), self.calls[key].method.to_string());
-        let name = self.registry.worker(worker).name();
-        out.push(Action::Log(Diagnostic::WorkerUnresponsive { name, call, method }));
-    }
-
-    /// Ends the unresponsiveness that a call caused, after the worker's final message about the call.
-    fn end_unresponsiveness(&mut self, now: Time, key: WorkerKey, call: CallKey, out: &mut Vec<Action>) {
-        let limits = self.calls[call].limits.as_mut();
-        if limits.is_some_and(|limits| std::mem::take(&mut limits.is_unresponsive)) {
-            self.registry.update_worker(key, |worker| worker.unresponsive_calls -= 1);
-            self.fill_worker(now, key, out);
-        }
-    }
-
-    /// Asks a worker to stop a call whose outcome is not wanted any more. Its slot is free after the worker's final message.
-    fn stop_running(
-        &mut self,
-        now: Time,
-        key: CallKey,
-        worker: WorkerKey,
-        dispatch: DispatchNumber,
-        out: &mut Vec<Action>,
-    ) {
-        self.calls.schedule_timeout(key);
-        self.calls[key].body = Bytes::new();
-        let cancel = Cancel { number: dispatch.0, done_below: None };
-        self.registry.send(now, worker, Envelope::Cancel(cancel), out);
-    }
-}
-
 /// Completion: a call gets its one outcome.
 impl Broker {
     /// Ends a call that is at no worker with a failure of the broker.
@@ -742,93 +558,5 @@ impl Broker {
     /// Returns the client that waits for a call: for a subcall, the one that made the broadcast.
     fn caller_of(&self, call: &Call) -> Option<ClientKey> {
         call.client.or_else(|| self.calls[call.subcall_of.as_ref()?.broadcast].client)
-    }
-}
-
-/// Broadcasts.
-impl Broker {
-    /// Sends a call to each worker that serves its method and does not drain. If there is none, the call waits as other
-    /// calls do.
-    fn begin_broadcast(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
-        let call = &self.calls[key];
-        let method = call.method_index();
-        let workers = method.map_or(Vec::new(), |method| self.registry.workers_serving(call.service, method));
-        if workers.is_empty() {
-            return self.enqueue_or_reject(now, key, None, out);
-        }
-        if !self.broadcasts.has_room(workers.len()) {
-            let text = "the replies to other broadcasts fill this broker's buffer; try again later";
-            return self.fail(now, key, Code::ResourceExhausted, text, out);
-        }
-        self.calls[key].count_time(now, false);
-        let subcalls = self.broadcasts.begin(key, workers, &mut self.calls, &mut self.registry);
-        self.calls.schedule_timeout(key);
-        for subcall in subcalls {
-            self.schedule(now, subcall, out);
-        }
-    }
-
-    /// Fails the subcalls that wait for a worker which takes no more calls.
-    pub(super) fn end_waiting_subcalls(&mut self, now: Time, worker: WorkerKey, out: &mut Vec<Action>) {
-        let Some(worker) = self.registry.find_worker(worker) else { return };
-        let waits = |subcall: &CallKey| matches!(self.calls[*subcall].state, CallState::Queued { .. });
-        let waiting: Vec<_> = worker.subcalls.iter().copied().filter(waits).collect();
-        for subcall in waiting {
-            let text = "its worker left or was lost before it could start there";
-            self.fail(now, subcall, Code::Unavailable, text, out);
-        }
-    }
-
-    /// Stores the outcome of a subcall as the reply of its worker. Ends the broadcast if it was the last reply.
-    fn complete_subcall(&mut self, now: Time, of: SubcallId, outcome: &Outcome, out: &mut Vec<Action>) {
-        let max = self.broadcast_bytes_max();
-        if self.broadcasts.store(of, outcome, max, &mut self.calls, &mut self.registry) {
-            self.end_broadcast(now, of.broadcast, out);
-        }
-    }
-
-    /// Ends a broadcast with the replies that it has. A worker that has not replied has a failure as its reply.
-    fn end_broadcast(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) {
-        let replies = self.stop_subcalls(now, key, out);
-        self.log_cast_failures(key, &replies, out);
-        let outcome = broadcast_result(replies, self.broadcast_bytes_max());
-        self.end(now, key, outcome, out);
-    }
-
-    /// Takes the replies out of a broadcast, and stops the subcalls that are still open.
-    fn stop_subcalls(&mut self, now: Time, key: CallKey, out: &mut Vec<Action>) -> Vec<(ByteString, Outcome)> {
-        self.calls[key].count_time(now, true);
-        let replies = self.broadcasts.finish(key, &mut self.calls);
-        let stop = |(worker, reply): (ByteString, Result<Outcome, CallKey>)| {
-            let outcome = reply.unwrap_or_else(|subcall| Err(Box::new(self.stop_subcall(now, subcall, out))));
-            (worker, outcome)
-        };
-        replies.into_iter().map(stop).collect()
-    }
-
-    fn stop_subcall(&mut self, now: Time, subcall: CallKey, out: &mut Vec<Action>) -> Failure {
-        let failure = self.broadcasts.abandon_subcall(subcall, &mut self.calls, &mut self.registry);
-        match self.calls[subcall].state {
-            CallState::Running { worker, dispatch, .. } => self.stop_running(now, subcall, worker, dispatch, out),
-            _ => self.remove_call(subcall),
-        }
-        failure
-    }
-
-    /// Logs the failures of a broadcast that is a cast, because its client receives no replies.
-    fn log_cast_failures(&mut self, key: CallKey, replies: &[(ByteString, Outcome)], out: &mut Vec<Action>) {
-        let call = &self.calls[key];
-        for (worker, outcome) in replies.iter().filter(|_| call.cast) {
-            let Err(failure) = outcome else { continue };
-            let failure = Box::new(Failure { worker: worker.clone(), ..(**failure).clone() });
-            self.counters.casts_failed += 1;
-            let (call, method) = (call.id(), call.method.to_string());
-            out.push(Action::Log(Diagnostic::CastFailed { call, method, failure }));
-        }
-    }
-
-    /// Returns how many bytes of a message the replies of one broadcast may take.
-    fn broadcast_bytes_max(&self) -> usize {
-        self.settings.message_bytes_max.saturating_sub(HEADER_BYTES_MAX)
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::{
-    admin,
     calls::{Call, CallOrigin, CallState, RetryBudget},
     deferred::DeferredWork,
     flow::{StreamFailure, unreadable_item},
@@ -131,7 +130,7 @@ impl Broker {
         self.schedule(now, call, out);
     }
 
-    fn log_denial(&mut self, key: ClientKey, text: &str, out: &mut Vec<Action>) {
+    pub(super) fn log_denial(&mut self, key: ClientKey, text: &str, out: &mut Vec<Action>) {
         if let Some(connection) = self.sessions.connection_of(key) {
             out.push(Action::Log(Diagnostic::CallDenied { connection, why: text.into() }));
         }
@@ -143,44 +142,6 @@ impl Broker {
         if asked && self.sessions.client_mut(key).principal().is_operator() {
             self.dead_letters.resend(request);
         }
-    }
-
-    /// Handles a call to the broker's own service, which is answered at once.
-    fn on_admin_request(
-        &mut self,
-        now: Time,
-        key: ClientKey,
-        request: &Request,
-        denied: Option<String>,
-        out: &mut Vec<Action>,
-    ) {
-        let client = self.sessions.client_mut(key);
-        client.release_credit(request.body.len() as u64);
-        if request.flags.cast {
-            // Its outcome would be dropped, so it is not computed.
-            return self.sessions.grant_credit(now, key, out);
-        }
-        let caller = client.principal().clone();
-        let outcome = match denied {
-            Some(text) => {
-                self.log_denial(key, &text, out);
-                Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text)))
-            }
-            None => admin::check_admin_call(&caller, request).and_then(|()| {
-                if !admin::is_operation(request.method.method()) {
-                    return admin::handle_admin_call(self, now, &caller, request);
-                }
-                self.on_operation(now, key, request, out)
-            }),
-        };
-        match &outcome {
-            Ok(_) => self.counters.answered += 1,
-            Err(_) => self.counters.failed += 1,
-        }
-        self.admin_metrics.count(outcome.as_ref().err().map(|failure| failure.code));
-        let max = self.settings.outcomes_bytes_max;
-        self.sessions.cache_reply(key, request.number, &outcome, &Extensions::NONE, max);
-        self.sessions.deliver(now, key, request.number, outcome, Extensions::NONE, out);
     }
 
     /// Returns the key of the service with that name. Adds the service if it is unknown.

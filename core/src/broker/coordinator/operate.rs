@@ -1,4 +1,5 @@
-//! What operators change: pauses and limits of services, methods and workers, and the end of single calls.
+//! Calls to the broker's own service, and what operators change by them: pauses and limits of services, methods and workers, and the
+//! end of single calls.
 //!
 //! | method of `callboard` | effect |
 //! |---|---|
@@ -29,6 +30,7 @@ use crate::{
     time::Time,
     wire::{
         envelope::{Envelope, Request},
+        extensions::Extensions,
         ids::CallId,
         limits::OPERATOR_LIMITS_MAX,
         status::{Code, Executed, Failure},
@@ -58,14 +60,46 @@ impl Broker {
         result
     }
 
-    /// Handles a call of one of the methods that change something for operators. The right to call it was checked.
-    pub(super) fn on_operation(
+    /// Handles a call to the broker's own service, which is answered at once.
+    pub(super) fn on_admin_request(
         &mut self,
         now: Time,
-        client: ClientKey,
+        key: ClientKey,
         request: &Request,
+        denied: Option<String>,
         out: &mut Vec<Action>,
-    ) -> Outcome {
+    ) {
+        let client = self.sessions.client_mut(key);
+        client.release_credit(request.body.len() as u64);
+        if request.flags.cast {
+            // Its outcome would be dropped, so it is not computed.
+            return self.sessions.grant_credit(now, key, out);
+        }
+        let caller = client.principal().clone();
+        let outcome = match denied {
+            Some(text) => {
+                self.log_denial(key, &text, out);
+                Err(Box::new(Failure::new(Code::PermissionDenied, Executed::No, text)))
+            }
+            None => admin::check_admin_call(&caller, request).and_then(|()| {
+                if !admin::is_operation(request.method.method()) {
+                    return admin::handle_admin_call(self, now, &caller, request);
+                }
+                self.on_operation(now, key, request, out)
+            }),
+        };
+        match &outcome {
+            Ok(_) => self.counters.answered += 1,
+            Err(_) => self.counters.failed += 1,
+        }
+        self.admin_metrics.count(outcome.as_ref().err().map(|failure| failure.code));
+        let max = self.settings.outcomes_bytes_max;
+        self.sessions.cache_reply(key, request.number, &outcome, &Extensions::NONE, max);
+        self.sessions.deliver(now, key, request.number, outcome, Extensions::NONE, out);
+    }
+
+    /// Handles a call of one of the methods that change something for operators. The right to call it was checked.
+    fn on_operation(&mut self, now: Time, client: ClientKey, request: &Request, out: &mut Vec<Action>) -> Outcome {
         let operation = Operation::read(request.method.method(), &request.body)?;
         let what = operation.to_string();
         let result = self.perform(now, operation, out)?;
